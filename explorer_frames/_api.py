@@ -1,0 +1,159 @@
+"""Calls to the API as one who is logged in: token, replay, retries, envelope."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from requests.auth import AuthBase
+
+from explorer_frames._auth import COOKIE, Auth, Token, bearer, token_from
+from explorer_frames._envelope import MAX_HELD, data_of
+from explorer_frames._json import strict_loads
+from explorer_frames._sessions import Deadline
+from explorer_frames._transport import Answer, Transport
+from explorer_frames.errors import (
+    DecodeError,
+    EnvelopeError,
+    UnauthorizedError,
+    api_error,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from requests import PreparedRequest
+
+    from explorer_frames._config import Credentials, Settings
+
+_T = TypeVar("_T")
+
+
+class Api:
+    """The calls of one `Explorer`.
+
+    Parameters
+    ----------
+    settings, credentials
+        As checked by `_config`.
+    """
+
+    def __init__(self, settings: Settings, credentials: Credentials) -> None:
+        self._settings = settings
+        self._credentials = credentials
+        self._transport = Transport(settings)
+        self._auth = Auth(credentials, self._login)
+
+    def after_fork(self) -> None:
+        """Share neither sockets nor locks with the parent process."""
+        self._transport.after_fork()
+        self._auth.after_fork()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def reading(self, call: Callable[[Token, Deadline], _T], deadline: Deadline | None = None) -> _T:
+        """Make a call that only reads: again after a failure that may pass, until the deadline."""
+        until = deadline or Deadline(self._settings.deadline)
+        return self._transport.with_retries(lambda: self._authorised(call, until), until)
+
+    def get(self, *segments: str, deadline: Deadline | None = None, **params: str) -> dict[str, Any]:
+        """GET a small answer, and return its ``data``."""
+
+        def call(token: Token, until: Deadline) -> dict[str, Any]:
+            with self.answer(segments, params, token, until) as answer:
+                return _data(answer)
+
+        return self.reading(call, deadline)
+
+    @contextmanager
+    def answer(
+        self, segments: tuple[str, ...], params: Mapping[str, str], token: Token, deadline: Deadline
+    ) -> Iterator[Answer]:
+        """GET an answer whose body is still to be read; one with an error status raises here."""
+        with self._transport.open("GET", segments, auth=_Cookie(token), deadline=deadline, params=params) as answer:
+            if answer.status >= 400:  # noqa: PLR2004 (errors, by RFC 9110)
+                _data(answer)
+            yield answer
+
+    def _authorised(self, call: Callable[[Token, Deadline], _T], deadline: Deadline) -> _T:
+        """Call with a token; where the server refuses it, once more with a new one."""
+        token = self._auth.token()
+        try:
+            return call(token, deadline)
+        except UnauthorizedError as error:
+            refused = error
+        renewed = self._auth.renew(token)
+        if renewed.text == token.text:
+            raise refused
+        return call(renewed, deadline)
+
+    def _login(self) -> Token:
+        """Log in, once: trying a wrong password again would lock people out."""
+        graphd, password, user = self._credentials.graphd, self._credentials.password, self._credentials.user
+        assert graphd and password and user  # noqa: S101, PT018 (by `_config.credentials`)
+        auth = _Bearer(bearer(user, password.reveal(), self._credentials.auth_encoding))
+        body = {"address": graphd[0], "port": graphd[1]}
+        with self._transport.open(
+            "POST", ("connect",), auth=auth, deadline=Deadline(self._settings.deadline), body=body
+        ) as answer:
+            try:
+                _data(answer)
+            except UnauthorizedError as error:
+                refused = error
+            else:
+                return token_from(answer.set_cookies())
+        other = "colon" if self._credentials.auth_encoding == "json" else "json"
+        refused.hint = (
+            f"Check user, password and graphd. If they are right, the server's version may want "
+            f"auth_encoding={other!r}: 'json' is for Explorer 3.3 and later, 'colon' for what is older."
+        )
+        raise refused
+
+
+def body_of(answer: Answer, most: int = MAX_HELD) -> bytes:
+    """Read an answer without rows, up to `most` bytes."""
+    parts, size = [], 0
+    for piece in answer.pieces():
+        parts.append(piece)
+        size += len(piece)
+        if size > most:
+            raise EnvelopeError(f"the answer is larger than {most // 2**20} MiB, and should be small")
+    return b"".join(parts)
+
+
+def _data(answer: Answer) -> dict[str, Any]:
+    """Read and judge an answer without rows."""
+    body = body_of(answer)
+    try:
+        envelope = strict_loads(body)
+    except DecodeError as error:
+        failure = error
+    else:
+        return data_of(envelope, answer.status, answer.trace_id)
+    if answer.status < 400:  # noqa: PLR2004
+        raise failure
+    # A proxy's page, say: its status is all there is to go by.
+    refusal = api_error(None, answer.status, None, answer.trace_id)
+    refusal.hint = failure.hint
+    raise refusal
+
+
+class _Cookie(AuthBase):
+    """Sends the token; being an auth, it also keeps `requests` from looking into ``.netrc``."""
+
+    def __init__(self, token: Token) -> None:
+        self._token = token
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        request.headers["Cookie"] = f"{COOKIE}={self._token.text}"
+        return request
+
+
+class _Bearer(AuthBase):
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._text}"
+        return request

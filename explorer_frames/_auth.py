@@ -1,0 +1,138 @@
+"""Token, login and renewal: one login for any number of waiting threads."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from explorer_frames.errors import ConfigError, EnvelopeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from explorer_frames._config import Credentials
+
+COOKIE = "explorer_token"
+# Renew this much before the server would forget the token, so that a call under way does not outlive it.
+_EARLY = 60.0
+_COOKIE_VALUE = re.compile(rf"(?:^|[;,]\s*){COOKIE}=\"?([^;,\s\"]+)")
+_MAX_AGE = re.compile(r"max-age\s*=\s*\"?(\d{1,10})", re.IGNORECASE | re.ASCII)
+_IN_COOKIE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+")  # RFC 6265 cookie-octets
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Token:
+    """What a call is made with.
+
+    Attributes
+    ----------
+    text
+    ends
+        When it is due for renewal, on the monotonic clock; infinite where nobody said.
+    """
+
+    text: str
+    ends: float = float("inf")
+
+    def __post_init__(self) -> None:
+        if not _IN_COOKIE.fullmatch(self.text):
+            raise ConfigError(
+                "the token has characters in it that no cookie can carry",
+                hint="Pass only the value of the explorer_token cookie, without its name and attributes.",
+            )
+
+    def __repr__(self) -> str:
+        return "<Token ****>"
+
+
+def bearer(user: str, password: str, encoding: str) -> str:
+    """Encode a login as the server's version wants it: JSON from 3.3 on, ``user:password`` before."""
+    text = json.dumps([user, password], separators=(",", ":"), ensure_ascii=False)
+    return base64.b64encode((text if encoding == "json" else f"{user}:{password}").encode()).decode()
+
+
+def token_from(set_cookies: Iterable[str], clock: Callable[[], float] = time.monotonic) -> Token:
+    """Read the token out of a login's ``Set-Cookie`` headers, tolerantly (the published sample is not quite valid).
+
+    Raises
+    ------
+    EnvelopeError
+        There is no token in them.
+    """
+    for header in set_cookies:
+        value, age = _COOKIE_VALUE.search(header), _MAX_AGE.search(header)
+        if value:
+            life = float(age[1]) if age else float("inf")
+            return Token(value[1], clock() + max(life - _EARLY, life / 2))
+    raise EnvelopeError(
+        "the login was accepted, but no explorer_token cookie came with the answer",
+        hint="Check that no proxy takes cookies out, and that the url is that of NebulaGraph Explorer.",
+    )
+
+
+class Auth:
+    """The token of one `Explorer`, and how it gets a new one.
+
+    Parameters
+    ----------
+    credentials
+    login
+        Logs in over the network; called by one thread at a time.
+    """
+
+    def __init__(self, credentials: Credentials, login: Callable[[], Token]) -> None:
+        self._credentials = credentials
+        self._login = login
+        self._token: Token | None = None
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Start with locks of one's own; a login that another process has under way will not end here."""
+        self._lock = threading.Lock()
+        self._flight: Future[Token] | None = None
+
+    def token(self) -> Token:
+        """Get a token: the one at hand while it lives, else a new one."""
+        token = self._token
+        if token is None or token.ends <= time.monotonic():
+            return self.renew(token)
+        return token
+
+    def renew(self, refused: Token | None) -> Token:
+        """Get another token than the one that was refused.
+
+        However many threads come with the same refused token, one logs in; the others wait and share what comes of
+        it, an error too, so that a wrong password is not tried once for each of them.
+        """
+        with self._lock:
+            if self._token is not refused and self._token is not None:
+                return self._token
+            flight, leads = self._flight or Future(), self._flight is None
+            self._flight = flight
+        if not leads:
+            return flight.result()
+        try:
+            token = self._fresh()
+        except BaseException as error:
+            self._land(flight, None)
+            flight.set_exception(error)
+            raise
+        self._land(flight, token)
+        flight.set_result(token)
+        return token
+
+    def _fresh(self) -> Token:
+        source = self._credentials.token
+        return Token(source.reveal()) if source is not None else self._login()
+
+    def _land(self, flight: Future[Token], token: Token | None) -> None:
+        with self._lock:
+            self._token = token or self._token
+            if self._flight is flight:
+                self._flight = None

@@ -1,0 +1,210 @@
+"""Settings: argument > environment > ConfigError, and secrets that no repr shows.
+
+The environment is read when an `Explorer` is made or a secret is needed, never at import.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from explorer_frames.errors import ConfigError, escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+AuthEncoding: TypeAlias = Literal["json", "colon"]
+SecretSource: TypeAlias = "str | Callable[[], str]"
+
+PREFIX = "EXPLORER_FRAMES_"
+_SEGMENT = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class Secret:
+    """A password or token, or where to get it when it is needed: an environment variable or a callable.
+
+    A secret that was given as text does not pickle: where a process pool needs one, its source has to travel.
+    """
+
+    __slots__ = ("_name", "_source")
+
+    def __init__(self, name: str, source: SecretSource | None = None) -> None:
+        self._name = name
+        self._source = source
+
+    def reveal(self) -> str:
+        """Get the text, afresh from its source."""
+        source = self._source
+        if source is None:
+            text = os.environ.get(PREFIX + self._name.upper(), "")
+        else:
+            text = source() if callable(source) else source
+        if not isinstance(text, str) or not text or _CONTROL.search(text):
+            raise ConfigError(
+                f"the {self._name} is empty, or no text, or has control characters in it",
+                hint=f"Pass {self._name}= or set {PREFIX}{self._name.upper()}.",
+            )
+        return text
+
+    def __repr__(self) -> str:
+        kind = "environment" if self._source is None else "callable" if callable(self._source) else "text"
+        return f"<{self._name} from {kind}: ****>"
+
+    def __reduce__(self) -> tuple[type[Secret], tuple[str, SecretSource | None]]:
+        if isinstance(self._source, str):
+            raise ConfigError(
+                f"a {self._name} given as text is not sent to another process",
+                hint=f"Set {PREFIX}{self._name.upper()} there, or pass {self._name}= a function that fetches it.",
+            )
+        return Secret, (self._name, self._source)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """A token, or what is needed to get one."""
+
+    token: Secret | None = None
+    user: str | None = None
+    password: Secret | None = None
+    graphd: tuple[str, int] | None = None
+    auth_encoding: AuthEncoding = "json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where the server is and how long to wait for it; times in seconds."""
+
+    url: str
+    timeout: tuple[float, float] = (10.0, 60.0)
+    deadline: float | None = 600.0
+    retries: int = 2
+    verify: bool | str = True
+    client_cert: str | tuple[str, str] | None = None
+
+
+def settings(
+    url: str | None,
+    *,
+    timeout: float | tuple[float, float],
+    deadline: float | None,
+    retries: int,
+    verify: bool,
+    ca_bundle: str | os.PathLike[str] | None,
+    client_cert: str | tuple[str, str] | None,
+) -> Settings:
+    """Check what was passed, and take the url from the environment where it was not."""
+    connect, read = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+    for name, value in (("timeout", connect), ("timeout", read), ("deadline", deadline)):
+        if value is not None and not (_is_number(value) and 0 < value < float("inf")):
+            raise ConfigError(f"{name} must be a number of seconds above 0: {escaped(value, 60)}")
+    if not isinstance(retries, int) or isinstance(retries, bool) or retries < 0:
+        raise ConfigError(f"retries must be a whole number from 0: {escaped(retries, 60)}")
+    if ca_bundle is not None and not verify:
+        raise ConfigError("ca_bundle and verify=False contradict each other", hint="Pass only ca_bundle.")
+    certs = (client_cert,) if isinstance(client_cert, str) else client_cert or ()
+    for path in (*([ca_bundle] if ca_bundle is not None else []), *certs):
+        if not Path(path).exists():
+            raise ConfigError(f"no such certificate file: {escaped(path)}")
+    return Settings(
+        url=_checked_url(url or os.environ.get(PREFIX + "URL") or ""),
+        timeout=(float(connect), float(read)),
+        deadline=deadline,
+        retries=retries,
+        verify=os.fspath(ca_bundle) if ca_bundle is not None else verify,
+        client_cert=client_cert,
+    )
+
+
+def credentials(
+    token: SecretSource | None,
+    user: str | None,
+    password: SecretSource | None,
+    graphd: str | None,
+    auth_encoding: AuthEncoding,
+) -> Credentials:
+    """Decide between token and login: what was passed comes before what the environment has."""
+    if auth_encoding not in ("json", "colon"):
+        raise ConfigError(
+            f"auth_encoding must be 'json' or 'colon': {escaped(auth_encoding, 60)!r}",
+            hint="'json' is for Explorer 3.3 and later, 'colon' for what is older.",
+        )
+    login = user is not None or password is not None or graphd is not None
+    if token is not None and login:
+        raise ConfigError("token and user, password, graphd exclude each other", hint="Pass one or the other.")
+    if token is not None or (not login and os.environ.get(PREFIX + "TOKEN")):
+        return Credentials(token=Secret("token", token))
+    user = user or os.environ.get(PREFIX + "USER")
+    graphd = graphd or os.environ.get(PREFIX + "GRAPHD")
+    has_password = password is not None or os.environ.get(PREFIX + "PASSWORD")
+    missing = [name for name, got in (("user", user), ("password", has_password), ("graphd", graphd)) if not got]
+    if missing or not user or not graphd:
+        raise ConfigError(
+            f"no token, and for a login {' and '.join(missing)} is missing",
+            hint=f"Pass token=, or set {PREFIX}TOKEN; or pass user=, password= and graphd='host:port', "
+            f"or set {PREFIX}USER, {PREFIX}PASSWORD and {PREFIX}GRAPHD.",
+        )
+    if _CONTROL.search(user) or (auth_encoding == "colon" and ":" in user):
+        raise ConfigError("the user's name has a character in it that cannot be sent")
+    return Credentials(
+        user=user, password=Secret("password", password), graphd=_host_port(graphd), auth_encoding=auth_encoding
+    )
+
+
+def checked_id(name: str, value: object) -> str:
+    """Check an id that goes into a path: it may not lead to any other resource.
+
+    Raises
+    ------
+    ConfigError
+        Anything but 1 to 128 letters, digits, ``_``, ``-`` and ``.``, and not ``.`` or ``..``.
+    """
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    if not _SEGMENT.fullmatch(text) or text in (".", ".."):
+        raise ConfigError(
+            f"{name} is not an id: {escaped(value, 60)!r}",
+            hint="Ids are made of letters, digits, '_', '-' and '.': the job's page in Explorer shows them.",
+        )
+    return text
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _checked_url(url: str) -> str:
+    if not url:
+        raise ConfigError("no url of an Explorer", hint=f"Pass url='http://host:7002' or set {PREFIX}URL.")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = None, None
+    if parts is None or parts.username is not None or parts.password is not None:
+        # Not shown: what does not parse as a url may still hold a password.
+        raise ConfigError(
+            "the url is not valid, or has a user or a password in it",
+            hint="Pass url='http://host:7002', and credentials as user=, password=, graphd= or token=.",
+        )
+    bad = parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or port == 0
+    if bad or _CONTROL.search(url) or any(char in url for char in " \\@"):
+        raise ConfigError(
+            f"not the url of an Explorer: {escaped(url, 80)!r}",
+            hint="It looks like 'http://host:7002' or 'https://host/prefix', with no query and no fragment.",
+        )
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix('/api-open/v1')}"
+
+
+def _host_port(graphd: str) -> tuple[str, int]:
+    host, _, port = graphd.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 2**16:
+        raise ConfigError(
+            f"graphd must be 'host:port': {escaped(graphd, 80)!r}",
+            hint="It is the address of graphd as the Explorer server reaches it, usually with port 9669.",
+        )
+    return host, int(port)

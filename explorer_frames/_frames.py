@@ -1,0 +1,61 @@
+"""An Arrow table -> a pandas DataFrame, in any of pandas' three kinds of dtypes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import pandas as pd
+import pyarrow as pa
+
+from explorer_frames._provenance import KEY, NAME
+from explorer_frames.errors import ColumnTypeError, ConfigError, escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DtypeBackend: TypeAlias = Literal["numpy_nullable", "pyarrow"]
+
+_NULLABLE = {
+    pa.string(): pd.StringDtype(),
+    pa.large_string(): pd.StringDtype(),
+    **{getattr(pa, name.lower())(): getattr(pd, f"{name}Dtype")() for name in ("Int8", "Int16", "Int32", "Int64")},
+    **{getattr(pa, name.lower())(): getattr(pd, f"{name}Dtype")() for name in ("UInt8", "UInt16", "UInt32", "UInt64")},
+    pa.float32(): pd.Float32Dtype(),
+    pa.float64(): pd.Float64Dtype(),
+}
+_MAPPERS: dict[str | None, Callable[[pa.DataType], object] | None] = {
+    None: None,
+    "numpy_nullable": _NULLABLE.get,
+    "pyarrow": pd.ArrowDtype,
+}
+
+
+def checked_backend(dtype_backend: str | None) -> str | None:
+    """Refuse a `dtype_backend` that pandas does not have either."""
+    if dtype_backend not in _MAPPERS:
+        raise ConfigError(f"dtype_backend must be None, 'numpy_nullable' or 'pyarrow': {escaped(dtype_backend, 60)!r}")
+    return dtype_backend
+
+
+def to_pandas(table: pa.Table, dtype_backend: str | None = None) -> pd.DataFrame:
+    """Convert a table, its provenance into `attrs`.
+
+    Raises
+    ------
+    ColumnTypeError
+        A missing integer, for which the default backend has no value (pandas would make the column float).
+    """
+    if dtype_backend is None:
+        for field, column in zip(table.schema, table.columns, strict=True):
+            if column.null_count and pa.types.is_integer(field.type):
+                raise ColumnTypeError(
+                    f"column {field.name!r} has missing values, and numpy's integers have none",
+                    column=field.name,
+                    hint="Pass dtype_backend='numpy_nullable' or 'pyarrow'.",
+                )
+    frame: pd.DataFrame = table.to_pandas(types_mapper=_MAPPERS[dtype_backend])
+    metadata = table.schema.metadata or {}
+    if KEY in metadata:
+        frame.attrs[NAME] = json.loads(metadata[KEY])
+    return frame

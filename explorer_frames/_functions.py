@@ -1,0 +1,209 @@
+"""The readers as plain functions, over one `Explorer` made from the environment."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from explorer_frames._client import Explorer
+from explorer_frames._config import PREFIX
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    import pandas as pd
+    import pyarrow as pa
+
+    from explorer_frames._frames import DtypeBackend
+    from explorer_frames._write import Receipt
+    from explorer_frames.schemas import VidType
+
+_shared: tuple[dict[str, str], Explorer] | None = None
+
+
+def _explorer() -> Explorer:
+    """Get the `Explorer` of this environment: the same one while its variables stay, so that connections live on."""
+    global _shared  # noqa: PLW0603 (one a process is the point)
+    environment = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+    if _shared is None or _shared[0] != environment:
+        _shared = environment, Explorer()
+    return _shared[1]
+
+
+def read_sample_result(
+    job_id: str | int,
+    task_id: str,
+    limit: int | None = 10,
+    *,
+    schema: str | pa.Schema | None = None,
+    vid_type: VidType = "string",
+    dtype_backend: DtypeBackend | None = None,
+    explorer: Explorer | None = None,
+) -> pd.DataFrame:
+    """Read the result of one task as a typed DataFrame.
+
+    Parameters
+    ----------
+    job_id, task_id
+        As the job's page in Explorer shows them.
+    limit
+        Rows to ask for; None for all.
+    schema
+        Which columns to expect: None decides by their number (2: ``id, score``; 3: ``id, score, community``); an
+        algorithm's name takes them from the book of documented ones (`explorer_frames.schemas.BOOK`); ``"auto"``
+        looks up the task's name, and falls back to their number; a `pyarrow.Schema` is your own.
+    vid_type
+        Type of the graph space's vertex ids: ``"string"`` keeps each one as it came; ``"int64"`` refuses what would
+        not print back the same, such as ``007``.
+    dtype_backend
+        As in pandas: None, ``"numpy_nullable"`` or ``"pyarrow"``. The values are the same in all three.
+    explorer
+        Where to read; by default what ``EXPLORER_FRAMES_URL`` and its companions say.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per row of the result, in its order. Columns: ``id`` (str or int64), ``score`` (float64), ``community``
+        (a vertex id, so typed as `id`), or those of `schema`; the same for 0, 1 and many rows.
+        ``attrs["explorer_frames"]`` says where they came from, and whether they are ``complete``.
+
+    Raises
+    ------
+    ConfigError
+        An argument or the environment cannot work; nothing was sent.
+    TransportError
+        No usable answer came within the timeouts, the deadline and the retries.
+    ApiError
+        The server said no: NotFoundError, UnauthorizedError, BadRequestError, ServerError and others.
+    DecodeError
+        The answer is not as documented, or a cell does not fit its column: RowShapeError, ColumnTypeError.
+
+    Warns
+    -----
+    TruncatedResultWarning
+        As many rows came as were asked for: the API does not tell whether there are more.
+
+    Notes
+    -----
+    Source: ``GET api-open/v1/jobs/<job_id>/tasks/<task_id>/sample_result?limit=N``. Its ``limit`` is the only
+    parameter; it has no order, no offset and no total. Should a server cap `limit` silently, no client can tell.
+
+    Examples
+    --------
+    >>> frame = read_sample_result(job_id, "pagerank_1", limit=100)
+    >>> frame.dtypes.astype(str).to_dict()
+    {'id': 'str', 'score': 'float64'}
+    >>> frame.attrs["explorer_frames"]["complete"]
+    True
+    """
+    return (explorer or _explorer()).read_sample_result(
+        job_id, task_id, limit, schema=schema, vid_type=vid_type, dtype_backend=dtype_backend
+    )
+
+
+def read_sample_result_arrow(
+    job_id: str | int,
+    task_id: str,
+    limit: int | None = 10,
+    *,
+    schema: str | pa.Schema | None = None,
+    vid_type: VidType = "string",
+    explorer: Explorer | None = None,
+) -> pa.Table:
+    """Read the result of one task as a typed Arrow table.
+
+    Parameters, errors and warnings are those of `read_sample_result`.
+
+    Returns
+    -------
+    pyarrow.Table
+        Columns ``id: string``, ``score: double``, ``community: string``, or those of `schema`. What
+        `read_sample_result` has in ``attrs`` is one JSON document in the schema's metadata, under ``explorer_frames``.
+
+    Examples
+    --------
+    >>> read_sample_result_arrow(job_id, "louvain_1", limit=100, schema="louvain").schema.types
+    [DataType(string), DataType(string)]
+    """
+    return (explorer or _explorer()).read_sample_result_arrow(job_id, task_id, limit, schema=schema, vid_type=vid_type)
+
+
+def open_sample_result(
+    job_id: str | int,
+    task_id: str,
+    limit: int | None = 10,
+    *,
+    schema: str | pa.Schema | None = None,
+    vid_type: VidType = "string",
+    explorer: Explorer | None = None,
+) -> AbstractContextManager[pa.RecordBatchReader]:
+    """Stream the result of one task in constant memory, however large.
+
+    Parameters, errors and warnings are those of `read_sample_result`; the deadline includes the time that you spend
+    between two batches.
+
+    Returns
+    -------
+    context manager of a pyarrow.RecordBatchReader
+        Batches come as the answer arrives. Only when the reader has ended without an error was the answer whole and
+        successful: an error in place of the end means that the batches before it are not to be used.
+
+    Examples
+    --------
+    >>> with open_sample_result(job_id, "pagerank_1", limit=None) as reader:
+    ...     sum(batch.num_rows for batch in reader)
+    34
+    """
+    return (explorer or _explorer()).open_sample_result(job_id, task_id, limit, schema=schema, vid_type=vid_type)
+
+
+def export_sample_result(
+    job_id: str | int,
+    task_id: str,
+    url: str | os.PathLike[str],
+    limit: int | None = None,
+    *,
+    schema: str | pa.Schema | None = None,
+    vid_type: VidType = "string",
+    allow_incomplete: bool = False,
+    explorer: Explorer | None = None,
+    **options: Any,
+) -> Receipt:
+    """Write the result of one task to a file, in constant memory, whole or not at all.
+
+    Parameters
+    ----------
+    job_id, task_id, limit, schema, vid_type, explorer
+        As in `read_sample_result`; here all rows are the default.
+    url
+        A local path or any fsspec URL. Its suffix decides the format: ``.parquet``, ``.pq``, or ``.feather``,
+        ``.arrow``, ``.ipc``.
+    allow_incomplete
+        Whether to write also what may have been cut off by `limit`.
+    **options
+        ``format`` (where the suffix does not say), and those of `write_parquet` or `write_feather`: ``mode``,
+        ``compression``, ``storage_options`` and others.
+
+    Returns
+    -------
+    Receipt
+        url, format, rows, bytes, schema, complete.
+
+    Raises
+    ------
+    IncompleteResultError
+        As many rows came as were asked for; nothing was written.
+    ConfigError, TransportError, ApiError, DecodeError
+        As in `read_sample_result`; nothing was written.
+    WriteError
+        As in `write_parquet`; what stood at the target is still there.
+
+    Examples
+    --------
+    >>> receipt = export_sample_result(job_id, "pagerank_1", "memory://results/pagerank.parquet")
+    >>> receipt.rows, receipt.complete
+    (34, True)
+    """
+    return (explorer or _explorer()).export_sample_result(
+        job_id, task_id, url, limit, schema=schema, vid_type=vid_type, allow_incomplete=allow_incomplete, **options
+    )

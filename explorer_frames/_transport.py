@@ -1,0 +1,292 @@
+"""Path and parameters -> a stream of bytes: time limits, retries, no redirects, no cookie jar. Knows no Arrow.
+
+Nothing of `requests` leaves this module: its errors hold the request and with it the token, so they are read here,
+and our own are raised outside the `except` block, without them as context.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import random
+import ssl
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote, urlsplit
+
+import requests
+import urllib3
+
+from explorer_frames._sessions import Deadline, limits, new_session
+from explorer_frames.errors import (
+    ApiError,
+    ConfigError,
+    ConnectionFailedError,
+    LicenseError,
+    RequestTimeoutError,
+    ServerError,
+    TransportError,
+    TruncatedBodyError,
+    escaped,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from requests.auth import AuthBase
+
+    from explorer_frames._config import Settings
+
+_T = TypeVar("_T")
+_LOG = logging.getLogger("explorer_frames")
+_PIECE = 2**20
+_ROOT = "api-open/v1"
+_REDIRECTS = range(300, 400)
+# Worth another try. 50004003 (licence) is not, though it is a 5xx by family; LicenseError is its class.
+_TRANSIENT_STATUS = {429, 502, 503, 504}
+_LONGEST_RETRY_AFTER = 30.0
+
+
+class Answer:
+    """One HTTP answer, its body still on the wire.
+
+    Attributes
+    ----------
+    status
+    headers
+    trace_id
+        The ``Traceparent`` header, which the vendor's support can search for.
+    """
+
+    def __init__(self, response: requests.Response, deadline: Deadline, where: str) -> None:
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+        self.trace_id = response.headers.get("Traceparent")
+        self._raw: urllib3.HTTPResponse = response.raw
+        self._deadline = deadline
+        self._where = where
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the server asks to wait; a date or nonsense counts as not asked."""
+        text = self.headers.get("Retry-After", "")
+        return float(text) if text.isascii() and text.isdigit() else None
+
+    def set_cookies(self) -> list[str]:
+        return list(self._raw.headers.getlist("Set-Cookie"))
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the body, decompressed, in pieces of 1 MiB (the last one smaller).
+
+        Raises
+        ------
+        TransportError
+            It breaks off, a time limit ends it, or it is not what its headers say.
+        """
+        encoding = self.headers.get("Content-Encoding", "identity").strip().lower() or "identity"
+        if encoding not in ("identity", "gzip"):
+            raise TransportError(
+                f"the answer is encoded as {escaped(encoding, 60)!r}; only gzip was offered", where=self._where
+            )
+        while True:
+            try:
+                piece = self._raw.read(_PIECE, decode_content=encoding == "gzip")
+            except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+                failure = _translated(error, self._deadline, self._where)
+            else:
+                if not piece:
+                    return
+                yield piece
+                continue
+            raise failure
+
+
+class Transport:
+    """The connections of one `Explorer`; one `requests.Session` a process, shared by its threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._session: requests.Session | None = None
+
+    def after_fork(self) -> None:
+        """Forget the connections: their sockets are the parent's too, and answers would cross."""
+        self._session = None
+
+    def close(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    @contextmanager
+    def open(
+        self,
+        method: str,
+        segments: tuple[str, ...],
+        *,
+        auth: AuthBase,
+        deadline: Deadline,
+        params: Mapping[str, str] | None = None,
+        body: object = None,
+    ) -> Iterator[Answer]:
+        """Send one request, once, and hand over its answer.
+
+        Parameters
+        ----------
+        segments
+            Of the path below ``api-open/v1``, already checked to be ids.
+
+        Raises
+        ------
+        TransportError
+            There is no answer, or it leads elsewhere.
+        """
+        path = "/".join((_ROOT, *(quote(segment, safe="") for segment in segments)))
+        url = f"{self._settings.url}/{path}"
+        where = f"{method} {path}"
+        response = self._send(requests.Request(method, url, params=params, json=body, auth=auth), deadline, where)
+        try:
+            _LOG.debug("%s -> %d in %.3f s", where, response.status_code, deadline.elapsed())
+            if response.status_code in _REDIRECTS:
+                raise _redirected(response, where)
+            yield Answer(response, deadline, where)
+        finally:
+            # What was read to its end is in the pool again by now; anything else must not be used again.
+            response.close()
+
+    def _send(self, request: requests.Request, deadline: Deadline, where: str) -> requests.Response:
+        session = self._session = self._session or new_session()
+        prepared = session.prepare_request(request)
+        if urlsplit(prepared.url or "").path != urlsplit(request.url).path:
+            raise ConfigError("the path of the request changed on its way out", where=where)
+        settings = self._settings
+        # By hand, since `Session.send` alone would not look at the environment's proxies.
+        options = session.merge_environment_settings(prepared.url, {}, True, settings.verify, settings.client_cert)  # noqa: FBT003
+        connect, read = settings.timeout
+        before = limits.set((deadline, read))
+        try:
+            return session.send(
+                prepared,
+                timeout=(deadline.within(connect), deadline.within(read)),
+                allow_redirects=False,
+                **options,
+            )
+        except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+            failure = _translated(error, deadline, where)
+        finally:
+            limits.reset(before)
+        raise failure
+
+    def with_retries(self, attempt: Callable[[], _T], deadline: Deadline) -> _T:
+        """Call `attempt` until it succeeds, fails for good, or the tries or the deadline are used up.
+
+        Waits with full jitter, at least as long as the server's Retry-After; one that is longer than 30 s, or than
+        what is left of the deadline, ends the call at once.
+        """
+        import tenacity  # noqa: PLC0415 (not needed to import us, and it takes 20 ms)
+
+        def wait(state: tenacity.RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            asked = getattr(error, "retry_after", None) or 0.0
+            return max(asked, random.uniform(0, min(0.5 * 2**state.attempt_number, 20)))  # noqa: S311 (no secret)
+
+        def stop(state: tenacity.RetryCallState) -> bool:
+            most = min(_LONGEST_RETRY_AFTER, deadline.remaining())
+            return state.attempt_number > self._settings.retries or state.upcoming_sleep > most
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(is_transient), wait=wait, stop=stop, reraise=True
+        )
+        try:
+            return retrying(attempt)
+        except (TransportError, ApiError) as error:
+            tries = retrying.statistics.get("attempt_number", 1)
+            if tries > 1 and error.where:
+                error.where += f", {tries} attempts in {deadline.elapsed():.1f} s"
+            raise
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same GET may succeed a moment later."""
+    if isinstance(error, ConnectionFailedError | RequestTimeoutError | TruncatedBodyError):
+        return not error.final
+    if isinstance(error, ApiError) and not isinstance(error, LicenseError):
+        return error.http_status in _TRANSIENT_STATUS or (isinstance(error, ServerError) and error.code is not None)
+    return False
+
+
+def _redirected(response: requests.Response, where: str) -> TransportError:
+    # Not followed: a redirect takes the token along, to another port or by plain http.
+    parts = urlsplit(response.headers.get("Location", ""))
+    target = f"{parts.scheme}://{parts.hostname}" if parts.scheme and parts.hostname else "another path"
+    return TransportError(
+        f"the server redirects (HTTP {response.status_code}) to {escaped(target, 120)}, which is not followed",
+        where=where,
+        hint="If that is the right server, pass its address as url.",
+        http_status=response.status_code,
+    )
+
+
+def _translated(error: Exception, deadline: Deadline, where: str) -> TransportError:
+    """Turn an error of the layers below into ours, without what it holds: URLs with passwords, requests with tokens."""
+    causes = list(_chain(error))
+    said = _reason(causes)
+    if any(isinstance(cause, ssl.SSLError | requests.exceptions.SSLError) for cause in causes):
+        return ConnectionFailedError(
+            f"no TLS connection: {said}",
+            where=where,
+            hint="Pass ca_bundle= for a private CA. If the server has no TLS, its url begins with http://.",
+            final=True,
+        )
+    if any(isinstance(cause, _TIMEOUTS) for cause in causes):
+        return _timed_out(causes, deadline, where)
+    if any(isinstance(cause, _CUT_SHORT) for cause in causes):
+        return TruncatedBodyError(f"the answer broke off: {said}", where=where, hint="Try again.")
+    if isinstance(error, requests.exceptions.ProxyError):
+        hint = "Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY in the environment."
+        return ConnectionFailedError(f"the proxy was not reached: {said}", where=where, hint=hint)
+    if any(isinstance(cause, OSError | urllib3.exceptions.ProtocolError) for cause in causes):
+        hint = "Check that the url is right and that the server runs and can be reached from here."
+        return ConnectionFailedError(f"no connection: {said}", where=where, hint=hint)
+    return TransportError(f"the request failed: {type(error).__name__}", where=where, hint="Check the url.")
+
+
+def _timed_out(causes: list[BaseException], deadline: Deadline, where: str) -> RequestTimeoutError:
+    if deadline.remaining() <= 0:
+        what = f"the total deadline of {deadline.seconds:g} s ended the call"
+        return RequestTimeoutError(what, where=where, hint="Pass deadline= for more.", final=True)
+    what = "no connection" if any(isinstance(cause, requests.ConnectTimeout) for cause in causes) else "no data"
+    return RequestTimeoutError(f"{what} within the timeout", where=where, hint="Pass timeout= for more.")
+
+
+_TIMEOUTS = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
+_CUT_SHORT = (
+    http.client.IncompleteRead,
+    urllib3.exceptions.IncompleteRead,
+    urllib3.exceptions.DecodeError,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that it holds of what caused it, wherever the libraries put it."""
+    todo, seen = [error], set()
+    while todo:
+        cause = todo.pop()
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        held = (cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args)
+        todo.extend(item for item in held if isinstance(item, BaseException))
+
+
+def _reason(causes: list[BaseException]) -> str:
+    """What the operating system or TLS said, which is short and holds no URL."""
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return escaped(cause.verify_message)
+    for cause in causes:
+        if isinstance(cause, OSError) and not isinstance(cause, requests.RequestException) and cause.strerror:
+            return escaped(cause.strerror)
+    return type(causes[-1]).__name__

@@ -1,0 +1,268 @@
+"""What can go wrong, as one tree: a class exists only where a caller would act differently.
+
+::
+
+    ExplorerFramesError(Exception)          .what .where .hint
+    ├─ ConfigError(ValueError)              refused before any I/O
+    ├─ TransportError                       no usable answer came
+    │  ├─ ConnectionFailedError(ConnectionError)
+    │  ├─ RequestTimeoutError(TimeoutError)
+    │  └─ TruncatedBodyError                the answer broke off
+    ├─ ApiError                             the server said no: .code .http_status .server_message .trace_id
+    │  ├─ BadRequestError(ValueError)
+    │  ├─ UnauthorizedError(PermissionError)
+    │  │  └─ SessionExpiredError            logging in again may help
+    │  ├─ ForbiddenError(PermissionError)
+    │  ├─ NotFoundError(LookupError)
+    │  ├─ ServerError
+    │  └─ LicenseError                      never worth a retry
+    ├─ DecodeError(ValueError)              it said yes, but not in the agreed shape
+    │  ├─ EnvelopeError
+    │  ├─ RowShapeError                     .row
+    │  └─ ColumnTypeError                   .row .column .value
+    └─ WriteError                           the target still holds what it held before
+       ├─ UnsupportedFormatError(ValueError)
+       ├─ TargetExistsError(FileExistsError)
+       └─ IncompleteResultError
+    TruncatedResultWarning(UserWarning)
+
+Every error says what happened, where, and what to do next; none carries a password, a token or a request, and all
+of them pickle, so that they cross process pools whole.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SHOWN = 200  # characters of foreign text in a message: enough to recognise it, too few to flood a log
+
+
+class ExplorerFramesError(Exception):
+    """Root of everything this library raises.
+
+    Parameters
+    ----------
+    what
+        What happened, in one line.
+    where
+        Job and task, URL, row: filled in by the layer that knows it.
+    hint
+        What to do next.
+    **details
+        Set as attributes; each class names the ones it has.
+    """
+
+    what: str
+    where: str | None = None
+    hint: str | None = None
+
+    def __init__(self, what: str = "", *, where: str | None = None, hint: str | None = None, **details: Any) -> None:
+        # Only `what` goes into `args`: pickle calls `cls(what)` and then restores __dict__, keywords and all.
+        super().__init__(what)
+        self.what = what
+        if where is not None:
+            self.where = where
+        if hint is not None:
+            self.hint = hint
+        for name, value in details.items():
+            setattr(self, name, value)
+
+    def __str__(self) -> str:
+        place = f" [{self.where}]" if self.where else ""
+        advice = f"\n{self.hint}" if self.hint else ""
+        return f"{self.what}{place}{advice}"
+
+
+class ConfigError(ExplorerFramesError, ValueError):
+    """An argument or a setting that cannot work; raised before any I/O."""
+
+
+class TransportError(ExplorerFramesError):
+    """No usable answer came: network, proxy, TLS, redirect or a limit on time or size."""
+
+    http_status: int | None = None
+    final: bool = False  # whether trying again is known not to help
+
+
+class ConnectionFailedError(TransportError, ConnectionError):
+    """The server could not be reached, or hung up before it answered."""
+
+
+class RequestTimeoutError(TransportError, TimeoutError):
+    """A time limit of ours ended the call."""
+
+
+class TruncatedBodyError(TransportError):
+    """The answer began and broke off."""
+
+
+class ApiError(ExplorerFramesError):
+    """The server answered, and said no.
+
+    Attributes
+    ----------
+    code : int or None
+        The envelope's own code, such as 40404000.
+    http_status : int or None
+    server_message : str or None
+        At most 200 characters of the server's words, escaped.
+    trace_id : str or None
+        The ``Traceparent`` of the answer: the vendor's support can search for it.
+    """
+
+    code: int | None = None
+    http_status: int | None = None
+    server_message: str | None = None
+    trace_id: str | None = None
+    retry_after: float | None = None
+
+
+class BadRequestError(ApiError, ValueError):
+    """The server rejects what was asked for (4000x)."""
+
+
+class UnauthorizedError(ApiError, PermissionError):
+    """The server does not accept who we are (4010x)."""
+
+
+class SessionExpiredError(UnauthorizedError):
+    """The login session ended; a new login may help (40104001)."""
+
+
+class ForbiddenError(ApiError, PermissionError):
+    """The server knows us and denies it (4030x)."""
+
+
+class NotFoundError(ApiError, LookupError):
+    """The server has no such job, task or workflow (4040x)."""
+
+
+class ServerError(ApiError):
+    """The server failed (5xxxx, 9xxxx)."""
+
+
+class LicenseError(ApiError):
+    """The server's licence does not allow it; a retry never helps (50004003)."""
+
+
+class DecodeError(ExplorerFramesError, ValueError):
+    """A successful answer that is not in the agreed shape."""
+
+
+class EnvelopeError(DecodeError):
+    """Not the JSON envelope that the API promises."""
+
+
+class RowShapeError(DecodeError):
+    """A row that is not a list of the right number of cells."""
+
+    row: int | None = None
+
+
+class ColumnTypeError(DecodeError):
+    """A cell that does not fit its column's type."""
+
+    row: int | None = None
+    column: str | None = None
+    value: str | None = None
+
+
+class WriteError(ExplorerFramesError):
+    """The file was not published; what stood at the target is still there."""
+
+
+class UnsupportedFormatError(WriteError, ValueError):
+    """No format of ours goes with that name or suffix."""
+
+
+class TargetExistsError(WriteError, FileExistsError):
+    """``mode="create"`` met an existing target."""
+
+
+class IncompleteResultError(WriteError):
+    """The result may have been cut off by ``limit`` and was not exported."""
+
+
+class TruncatedResultWarning(UserWarning):
+    """As many rows came as were asked for, so there may be more."""
+
+
+_BY_CODE: dict[int, type[ApiError]] = {
+    40004000: BadRequestError,
+    40004001: BadRequestError,
+    40104000: UnauthorizedError,
+    40104001: SessionExpiredError,
+    40304000: ForbiddenError,
+    40404000: NotFoundError,
+    50004000: ServerError,
+    50004001: ServerError,
+    50004002: ServerError,
+    50004003: LicenseError,
+    90004000: ServerError,
+}
+# For a code that is not published, its first three digits read as an HTTP status; also for a status without a code.
+_BY_STATUS: dict[int, type[ApiError]] = {
+    400: BadRequestError,
+    401: UnauthorizedError,
+    403: ForbiddenError,
+    404: NotFoundError,
+}
+_HINTS: dict[type[ApiError], str] = {
+    BadRequestError: "Check the ids and the limit that were passed.",
+    UnauthorizedError: "Check the token, or user, password, graphd and auth_encoding.",
+    SessionExpiredError: "Pass a fresh token, or user, password and graphd so that a new login is possible.",
+    ForbiddenError: "Ask for the right to read this job in Explorer.",
+    NotFoundError: "Check the job and task ids: the job's page in Explorer shows both.",
+    ServerError: "Try again later; with the trace id the vendor's support can find the call in the server's logs.",
+    LicenseError: "Have the licence of Explorer and its DAG controller renewed; a retry will not help.",
+}
+
+
+def escaped(text: object, limit: int = _SHOWN) -> str:
+    """Foreign text, safe to show: printable ASCII only and at most `limit` characters."""
+    shown = str(text)[: limit + 1].encode("unicode_escape").decode("ascii")
+    return shown if len(shown) <= limit else shown[: limit - 3] + "..."
+
+
+@contextmanager
+def located(where: str) -> Iterator[None]:
+    """Add to errors that pass through what they are about."""
+    try:
+        yield
+    except ExplorerFramesError as error:
+        error.where = f"{where}, {error.where}" if error.where else where
+        raise
+
+
+def api_error(code: int | None, http_status: int, message: object, trace_id: str | None) -> ApiError:
+    """Build the error for an answer that says no.
+
+    Parameters
+    ----------
+    code
+        The envelope's code, or None where the answer had none.
+    http_status
+        Decides only where there is no code: which status goes with which code is not published.
+    message
+        The envelope's ``message``, whatever it was.
+    trace_id
+        The ``Traceparent`` header.
+
+    Returns
+    -------
+    ApiError
+        Of the class that the code maps to, else its family, else ServerError.
+    """
+    family = int(str(code)[:3]) if code is not None and code >= 100 else http_status  # noqa: PLR2004 (three digits)
+    cls = _BY_CODE.get(code or 0) or _BY_STATUS.get(family, ServerError)
+    said = escaped(message) if message else None
+    named = f"code {code}" if code is not None else f"HTTP status {http_status}"
+    what = f"the server said no: {named}" + (f", {said!r}" if said else "")
+    where = f"trace {escaped(trace_id, 80)}" if trace_id else None
+    return cls(
+        what, where=where, hint=_HINTS[cls], code=code, http_status=http_status, server_message=said, trace_id=trace_id
+    )

@@ -1,0 +1,291 @@
+"""The algorithms a workflow can hold, computed by igraph: exactly, where the real ones may approximate.
+
+Parameters that only bound an approximation are accepted and change nothing: ``ITERATIONS``, ``EPS``,
+``BITS``, ``CHOSEN``, ``CONSTANT``, ``NUM_SAMPLES``, ``OUTER_ITERATION``, ``INNER_ITERATION``, InfoMap's. So
+does ``IS_DIRECTED`` where the graph is undirected; Louvain and LPA always treat it so.
+
+Choices where the published documents are silent: PageRank sums to one; edge weights count in SSSP, APSP and
+the communities; a community's label is the first of its members in the graph's order; modularity is the whole
+division's, on every row; the one row of a global clustering coefficient names the graph's first vertex; what
+cannot be reached is at distance ``inf``; a score without a value is ``nan``.
+
+Left out: HANP and Node2Vec, which igraph does not have and whose results are no fixed truth to test against,
+and DegreeWithTime, because no graph here has times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from explorer_frames.sandbox._graphs import Graph, seeded
+from explorer_frames.sandbox._parameters import Default, OneOf, read_parameters
+from explorer_frames.sandbox._results import Array, Columns, Ragged, Result
+
+_SEED = 20220712
+
+_Parameters = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """How a task is computed, and the parameters it takes."""
+
+    compute: Callable[[Graph, _Parameters], Result]
+    parameters: Mapping[str, Default]
+
+
+def run(name: str, graph: Graph, given: Mapping[str, object]) -> Result:
+    """Compute the algorithm `name`; the same graph and parameters give the same result."""
+    if name not in ALGORITHMS:
+        raise ValueError(f"unknown algorithm {name!r}; known: {', '.join(sorted(ALGORITHMS))}")
+    algorithm = ALGORITHMS[name]
+    parameters = read_parameters(algorithm.parameters, given)
+    graph.view()  # built before: that may need random numbers of its own
+    with seeded(_SEED):
+        return algorithm.compute(graph, parameters)
+
+
+def everything(root: str, other: str) -> dict[str, tuple[str, dict[str, object]]]:
+    """Return tasks for all algorithms in all their shapes; some need a vertex, `root`, or two."""
+    entries: list[tuple[str, dict[str, object]]] = [
+        ("PageRank", {}),
+        ("BetweennessCentrality", {}),
+        ("ClosenessCentrality", {}),
+        ("ClusteringCoefficient", {}),
+        ("ClusteringCoefficient", {"TYPE": "global"}),
+        ("KCore", {}),
+        ("KCore", {"TYPE": "subgraph", "KMIN": 2}),
+        ("DegreeCentrality", {"STEP": 1}),  # the plain degree; the published default counts three steps
+        ("DegreeCentrality", {"STEP": 1, "TYPE": "out"}),
+        ("DegreeCentrality", {"STEP": 1, "TYPE": "in"}),
+        ("LPA", {}),
+        ("WCC", {}),
+        ("Louvain", {}),
+        ("Louvain", {"IS_OUTPUT_MODULARITY": "true"}),
+        ("InfoMap", {}),
+        ("SSSP", {"ROOT": root}),
+        ("BFS", {"ROOT": root}),
+        ("APSP", {}),
+        ("ShortestPath", {"src": root, "dst": other}),
+        ("Jaccard", {"IDS1": root}),
+        ("TriangleCount", {}),
+        ("TriangleCount", {"OPT": 1}),
+        ("TriangleCount", {"OPT": 2}),
+        ("HyperANF", {}),
+        ("Tree_stat", {"root": root}),
+    ]
+    numbers: dict[str, int] = {}
+    tasks = {}
+    for algorithm, parameters in entries:
+        numbers[algorithm] = numbers.get(algorithm, 0) + 1
+        tasks[f"analytics_{algorithm.lower()}_{numbers[algorithm]}"] = (algorithm, parameters)
+    return tasks
+
+
+def _per_vertex(graph: Graph, *values: object) -> Columns:
+    return Columns(graph.vids, *map(np.asarray, values))
+
+
+def _one(value: float) -> Array:
+    return np.array([value])
+
+
+def _pagerank(graph: Graph, p: _Parameters) -> Result:
+    return _per_vertex(graph, graph.view(directed=p["IS_DIRECTED"]).pagerank(damping=p["DAMPING"]))
+
+
+def _betweenness(graph: Graph, p: _Parameters) -> Result:
+    return _per_vertex(graph, graph.view(directed=p["IS_DIRECTED"]).betweenness())
+
+
+def _closeness(graph: Graph, p: _Parameters) -> Result:
+    return _per_vertex(graph, graph.view(directed=p["IS_DIRECTED"]).closeness(mode="out"))
+
+
+def _simple(graph: Graph, p: _Parameters) -> Any:
+    # Clusters and triangles are those of the undirected graph, each edge once.
+    return graph.view(directed=False).copy().simplify(multiple=True, loops=p["REMOVED_SELF_EDGE"])
+
+
+def _clustering(graph: Graph, p: _Parameters) -> Result:
+    view = _simple(graph, p)
+    if p["TYPE"] == "global":
+        return Columns(graph.vids[:1], _one(view.transitivity_undirected()))
+    return _per_vertex(graph, view.transitivity_local_undirected(mode="zero"))
+
+
+def _k_core(graph: Graph, p: _Parameters) -> Result:
+    view = graph.view(directed=False)
+    cores = np.asarray(view.coreness())
+    inside = cores >= p["KMIN"]
+    if p["TYPE"] == "vertex":
+        return Columns(graph.vids[inside], np.minimum(cores[inside], p["KMAX"]))
+    edges = np.asarray(view.get_edgelist(), dtype=np.int64).reshape(-1, 2)
+    edges = edges[inside[edges].all(axis=1)]
+    both_ways = np.concatenate([edges, edges[:, ::-1]])
+    both_ways = both_ways[np.lexsort(both_ways.T[::-1])]
+    return Columns(graph.vids[both_ways[:, 0]], graph.vids[both_ways[:, 1]])
+
+
+def _degree(graph: Graph, p: _Parameters) -> Result:
+    view = graph.view(directed=p["IS_DIRECTED"])
+    steps = view.vcount() if p["STEP"] < 0 else p["STEP"]
+    modes = {"both": ("all", "out", "in"), "out": ("out",), "in": ("in",)}[p["TYPE"]]
+    return _per_vertex(graph, *(view.neighborhood_size(order=steps, mode=mode, mindist=1) for mode in modes))
+
+
+def _communities(graph: Graph, p: _Parameters, membership: object) -> Result:
+    _, firsts, inverse = np.unique(np.asarray(membership), return_index=True, return_inverse=True)
+    columns = [graph.vids[firsts[inverse]]]
+    if p.get("IS_OUTPUT_MODULARITY"):
+        modularity = graph.view(directed=False).modularity(inverse.tolist(), weights=graph.weights)
+        columns.append(np.full(len(graph.vids), modularity))
+    return _per_vertex(graph, *columns)
+
+
+def _label_propagation(graph: Graph, p: _Parameters) -> Result:
+    view = graph.view(directed=False)
+    return _communities(graph, p, view.community_label_propagation(weights=graph.weights).membership)
+
+
+def _components(graph: Graph, p: _Parameters) -> Result:
+    return _communities(graph, p, graph.view().connected_components(mode="weak").membership)
+
+
+def _louvain(graph: Graph, p: _Parameters) -> Result:
+    view = graph.view(directed=False)
+    return _communities(graph, p, view.community_multilevel(weights=graph.weights).membership)
+
+
+def _infomap(graph: Graph, p: _Parameters) -> Result:
+    return _communities(graph, p, graph.view().community_infomap(edge_weights=graph.weights).membership)
+
+
+def _sssp(graph: Graph, p: _Parameters) -> Result:
+    root = graph.find(p["ROOT"])
+    distances = graph.view().distances([root], weights=graph.weights, mode="out")
+    return _per_vertex(graph, np.asarray(distances[0], dtype=float))  # igraph counts steps in integers
+
+
+def _levels(graph: Graph, root: str, *, directed: bool = True) -> Array:
+    """Return how many steps each vertex that can be reached is from `root`."""
+    distances = graph.view(directed=directed).distances([graph.find(root)], mode="out")
+    steps: Array = np.asarray(distances[0], dtype=float)
+    return steps[np.isfinite(steps)].astype(np.int64)
+
+
+def _bfs(graph: Graph, p: _Parameters) -> Result:
+    levels = _levels(graph, p["ROOT"], directed=p["IS_DIRECTED"])
+    root = graph.find(p["ROOT"])
+    return Columns(graph.vids[root : root + 1], _one(len(levels)))
+
+
+def _apsp(graph: Graph, p: _Parameters) -> Result:
+    del p
+    distances = np.asarray(graph.view().distances(weights=graph.weights, mode="out"), dtype=float)
+    first, second = np.nonzero(~np.eye(len(distances), dtype=bool))
+    return Columns(graph.vids[first], graph.vids[second], distances[first, second])
+
+
+def _shortest_path(graph: Graph, p: _Parameters) -> Result:
+    view = graph.view()
+    sources, destinations = _find_all(graph, p["src"]), _find_all(graph, p["dst"])
+    steps = view.distances(sources, destinations, mode="out")
+    pairs = [
+        (source, destination)
+        for source, row in zip(sources, steps, strict=True)
+        for destination, step in zip(destinations, row, strict=True)
+        if np.isfinite(step)  # igraph would warn of a pair without a path
+    ]
+    paths = (view.get_shortest_path(*pair, mode="out", output="vpath") for pair in pairs)
+    return Ragged([graph.vids[path].tolist() for path in paths])
+
+
+def _jaccard(graph: Graph, p: _Parameters) -> Result:
+    view = _simple(graph, p)
+    others = _find_all(graph, p["IDS2"]) if p["IDS2"] else range(view.vcount())
+    pairs = [(one, other) for one in _find_all(graph, p["IDS1"]) for other in others if one != other]
+    values = np.asarray(view.similarity_jaccard(pairs=pairs, loops=False), dtype=float)
+    ends = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
+    return Columns(graph.vids[ends[:, 0]], graph.vids[ends[:, 1]], values)
+
+
+def _find_all(graph: Graph, vids: str) -> list[int]:
+    return [graph.find(vid.strip()) for vid in vids.split(",")]
+
+
+def _triangles(graph: Graph, p: _Parameters) -> Result:
+    triangles = np.asarray(_simple(graph, p).list_triangles(), dtype=np.int64).reshape(-1, 3)
+    if p["OPT"] == 1:
+        return Columns(_one(len(triangles)))
+    if p["OPT"] == 2:  # noqa: PLR2004 - the published options are 1, 2 and 3
+        return _per_vertex(graph, np.bincount(triangles.ravel(), minlength=len(graph.vids)))
+    return Columns(*graph.vids[np.sort(triangles, axis=1).T])
+
+
+def _average_distance(graph: Graph, p: _Parameters) -> Result:
+    del p
+    return Columns(_one(graph.view().average_path_length(directed=True, unconn=True)))
+
+
+def _tree_statistics(graph: Graph, p: _Parameters) -> Result:
+    levels = _levels(graph, p["root"])
+    statistics = {"width": int(np.bincount(levels).max()), "depth": int(levels.max())}
+    asked = [name.strip() for name in p["stat"].split(",")]
+    if not set(asked) <= set(statistics):
+        raise ValueError(f"stat may name {', '.join(statistics)}, not {p['stat']!r}")
+    return Columns(*(_one(statistics[name]) for name in asked))
+
+
+def _fail(graph: Graph, p: _Parameters) -> Result:
+    del graph, p
+    raise RuntimeError("a task of the algorithm Fail always fails")
+
+
+_DIRECTED: Mapping[str, Default] = {"ITERATIONS": 10, "IS_DIRECTED": True}
+_MODULARITY: Mapping[str, Default] = {
+    "IS_CALC_MODULARITY": False,
+    "IS_OUTPUT_MODULARITY": False,
+    "IS_STAT_COMMUNITY": False,
+}
+_DEGREE = Algorithm(_degree, {"IS_DIRECTED": True, "STEP": 3, "BITS": 6, "TYPE": OneOf("both", "out", "in")})
+_WCC = Algorithm(_components, _MODULARITY)
+
+# Names, parameters and defaults as published. "Fail" is the sandbox's own.
+ALGORITHMS: Mapping[str, Algorithm] = {
+    "APSP": Algorithm(_apsp, {}),
+    "BFS": Algorithm(_bfs, {"IS_DIRECTED": True, "ROOT": ""}),
+    "BetweennessCentrality": Algorithm(_betweenness, {**_DIRECTED, "CHOSEN": -1, "CONSTANT": 2}),
+    "ClosenessCentrality": Algorithm(_closeness, {"IS_DIRECTED": True, "NUM_SAMPLES": 10}),
+    "ClusteringCoefficient": Algorithm(_clustering, {"TYPE": OneOf("local", "global"), "REMOVED_SELF_EDGE": True}),
+    "ConnectedComponent": _WCC,
+    "DegreeCentrality": _DEGREE,
+    "Fail": Algorithm(_fail, {}),
+    "HyperANF": Algorithm(_average_distance, {"bits": 6}),
+    "InfoMap": Algorithm(
+        _infomap,
+        {
+            "pagerank_iter": 10,
+            "pagerank_threshold": 0.0001,
+            "teleport_prob": 0.15,
+            "inner_iter": 3,
+            "outer_iter": 2,
+            "comm_info_num": 100,
+        },
+    ),
+    "Jaccard": Algorithm(_jaccard, {"IDS1": "", "IDS2": "", "REMOVED_SELF_EDGE": True}),
+    "KCore": Algorithm(_k_core, {"TYPE": OneOf("vertex", "subgraph"), "KMIN": 1, "KMAX": 1000000}),
+    "LPA": Algorithm(_label_propagation, {**_DIRECTED, **_MODULARITY}),
+    "Louvain": Algorithm(_louvain, {"OUTER_ITERATION": 20, "INNER_ITERATION": 10, "IS_DIRECTED": True, **_MODULARITY}),
+    "NStepDegree": _DEGREE,
+    "PageRank": Algorithm(_pagerank, {**_DIRECTED, "EPS": 0.0001, "DAMPING": 0.85}),
+    "SSSP": Algorithm(_sssp, {"ROOT": ""}),
+    "ShortestPath": Algorithm(_shortest_path, {"src": "", "dst": ""}),
+    "Tree_stat": Algorithm(_tree_statistics, {"root": "", "stat": "width,depth"}),
+    "TriangleCount": Algorithm(_triangles, {"OPT": OneOf(3, 1, 2), "REMOVED_SELF_EDGE": True}),
+    "WCC": _WCC,
+}

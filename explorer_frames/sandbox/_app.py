@@ -1,0 +1,277 @@
+"""The published HTTP API: paths, the envelope around every answer, and what a request may ask."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import math
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from json import JSONDecodeError
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from explorer_frames.sandbox._faults import (
+    ERR_BAD_REQUEST,
+    ERR_INTERNAL_SERVER,
+    ERR_NOT_FOUND,
+    ERR_PARAM,
+    ERR_UNAUTHORIZED,
+    Fault,
+)
+from explorer_frames.sandbox._results import COMPACT, PRETTY, pieces
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from explorer_frames.sandbox._jobs import Inputs, Job, Jobs
+    from explorer_frames.sandbox._options import AuthEncoding, Options
+    from explorer_frames.sandbox._sessions import Sessions
+
+_COOKIE = "explorer_token"
+_JSON = "application/json; charset=utf-8"
+_FILTERS = {"name": str, "status": int, "fromCreateTime": int, "toCreateTime": int, "orderByCreateTime": str}
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class RequestRecord(NamedTuple):
+    """A request that was answered."""
+
+    method: str
+    path: str
+    status: int
+
+
+class Api:
+    """The calls of the API.
+
+    Parameters
+    ----------
+    jobs
+        What is served.
+    sessions
+        Who may ask.
+    options
+        How it is answered.
+    """
+
+    def __init__(self, jobs: Jobs, sessions: Sessions, options: Options) -> None:
+        self._jobs = jobs
+        self._sessions = sessions
+        self._options = options
+
+    def app(self, record: Callable[[RequestRecord], None]) -> Starlette:
+        """Return the ASGI application; `record` is told of every request."""
+        calls: Iterable[tuple[str, str, Endpoint]] = [
+            ("POST", "/connect", self.connect),
+            ("GET", "/jobs", self.list_jobs),
+            ("GET", "/jobs/{job}", self.show_job),
+            ("PUT", "/jobs/{job}/cancel", self.cancel_job),
+            ("GET", "/jobs/{job}/tasks/{task}/sample_result", self.sample_result),
+            ("GET", "/workflows/{workflow}/jobs", self.list_jobs),
+            ("POST", "/workflows/{workflow}/jobs", self.add_job),
+        ]
+        middleware = [Middleware(_Frame, record=record)]
+        if self._options.gzip:
+            middleware.append(Middleware(GZipMiddleware, compresslevel=6))
+        app = Starlette(
+            routes=[
+                Route(f"/api-open/v1{path}", self._guard(endpoint), methods=[method])
+                for method, path, endpoint in calls
+            ],
+            middleware=middleware,
+            exception_handlers={HTTPException: self._no_such_call},
+        )
+        app.router.redirect_slashes = False
+        return app
+
+    async def connect(self, request: Request) -> Response:
+        """Log in; the token goes out as a cookie."""
+        body = await _read_object(request)
+        scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+        credentials = _decode_credentials(encoded, self._options.auth_encoding)
+        if scheme != "Bearer" or credentials != (self._options.user, self._options.password):
+            raise Fault(ERR_UNAUTHORIZED, "the user name or the password is wrong")
+        host, _, port = self._options.graphd.rpartition(":")
+        if (body.get("address"), body.get("port")) != (host, int(port)):
+            raise Fault(ERR_PARAM, "there is no graphd at this address and port")
+        answer = self._success({"success": True})
+        answer.headers["set-cookie"] = (
+            f"{_COOKIE}={self._sessions.issue()}; Path=/; Max-Age={math.ceil(self._sessions.life)}; HttpOnly"
+        )
+        return answer
+
+    async def list_jobs(self, request: Request) -> Response:
+        """List jobs, all or those of a workflow."""
+        wanted = _read_filter(request.query_params.get("filter", ""))
+        size = _read_positive(request, "pageSize", 10)
+        page = _read_positive(request, "page", 1)
+        workflow = request.path_params.get("workflow")
+        jobs = self._jobs.all(None if workflow is None else _read_id(workflow))
+        jobs = [job for job in jobs if _matches(job, wanted)]
+        if wanted.get("orderByCreateTime") != "asc":
+            jobs.reverse()
+        items = [job.describe() for job in jobs[(page - 1) * size : page * size]]
+        return self._success({"items": items, "total": len(jobs), "Page": page, "PageSize": size})
+
+    async def show_job(self, request: Request) -> Response:
+        """Show a job and its tasks."""
+        job = self._jobs.job(_read_id(request.path_params["job"]))
+        return self._success({**job.describe(), "tasks": [task.describe() for task in job.tasks]})
+
+    async def add_job(self, request: Request) -> Response:
+        """Run a workflow."""
+        workflow = _read_id(request.path_params["workflow"])
+        job = self._jobs.submit(workflow, _read_inputs(await _read_object(request)))
+        return self._success({"id": str(job.id) if self._options.id_type == "string" else job.id})
+
+    async def cancel_job(self, request: Request) -> Response:
+        """Stop a job."""
+        self._jobs.cancel(_read_id(request.path_params["job"]))
+        return self._success({"success": True})
+
+    async def sample_result(self, request: Request) -> Response:
+        """Stream the first rows of a task's result."""
+        result = self._jobs.result(_read_id(request.path_params["job"]), request.path_params["task"])
+        limit = _read_positive(request, "limit", 10)
+        if self._options.limit_cap is not None:
+            limit = min(limit, self._options.limit_cap)
+
+        async def body() -> AsyncIterator[bytes]:
+            for piece in pieces(result, limit, PRETTY if self._options.pretty else COMPACT):
+                yield piece
+                await asyncio.sleep(0)  # other requests get their turn
+
+        return StreamingResponse(body(), media_type=_JSON)
+
+    def _guard(self, endpoint: Endpoint) -> Endpoint:
+        """Ask for the token, except to connect, and put what goes wrong into an envelope."""
+
+        async def guarded(request: Request) -> Response:
+            try:
+                if endpoint != self.connect:
+                    self._sessions.require(request.cookies.get(_COOKIE))
+                return await endpoint(request)
+            except Fault as fault:
+                return self._failure(fault)
+            except Exception as error:  # noqa: BLE001 - the envelope covers the unexpected, too
+                return self._failure(Fault(ERR_INTERNAL_SERVER, type(error).__name__))
+
+        return guarded
+
+    async def _no_such_call(self, request: Request, _: Exception) -> Response:
+        return self._failure(Fault(ERR_NOT_FOUND, f"no such call: {request.method} {request.url.path}"))
+
+    def _success(self, data: object) -> Response:
+        return self._answer({"code": 0, "data": data, "message": "Success"}, 200)
+
+    def _failure(self, fault: Fault) -> Response:
+        status = fault.http_status if self._options.http_status_of_errors == "mapped" else 200
+        return self._answer({"code": fault.code, "message": fault.message}, status)
+
+    def _answer(self, envelope: object, status: int) -> Response:
+        layout: dict[str, Any] = {"indent": 4} if self._options.pretty else {"separators": (",", ":")}
+        return Response(json.dumps(envelope, ensure_ascii=False, **layout), status, media_type=_JSON)
+
+
+class _Frame:
+    """Around the whole application: the trace header on every answer, and the record of requests."""
+
+    def __init__(self, app: ASGIApp, record: Callable[[RequestRecord], None]) -> None:
+        self._app = app
+        self._record = record
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def framed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                trace = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+                message["headers"] = [*message["headers"], (b"traceparent", trace.encode())]
+                query = scope["query_string"].decode("latin-1")
+                path = scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
+                self._record(RequestRecord(scope["method"], path, message["status"]))
+            await send(message)
+
+        await self._app(scope, receive, framed)
+
+
+async def _read_object(request: Request) -> dict[str, Any]:
+    """Return the body's JSON object; an empty body is an empty object."""
+    text = await request.body()
+    try:
+        value = json.loads(text or b"{}")
+    except (JSONDecodeError, UnicodeDecodeError):
+        value = None
+    if not isinstance(value, dict):
+        raise Fault(ERR_BAD_REQUEST, "the body is not a JSON object")
+    return value
+
+
+def _read_inputs(body: dict[str, Any]) -> Inputs:
+    inputs = {} if body.get("input") is None else body["input"]
+    nested = isinstance(inputs, dict) and all(isinstance(values, dict) for values in inputs.values())
+    if not nested or not set(body) <= {"input"}:
+        raise Fault(ERR_PARAM, 'the body must be {"input": {"<task id>": {"<parameter>": value}}}')
+    return inputs
+
+
+def _read_id(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise Fault(ERR_NOT_FOUND, f"ids are numbers, not {text!r}")
+    return int(text[:19])  # all of them are shorter
+
+
+def _read_positive(request: Request, name: str, default: int) -> int:
+    text = request.query_params.get(name, str(default))
+    if not (text.isascii() and text.isdecimal() and int(text[:19])):
+        raise Fault(ERR_PARAM, f"{name} must be a positive integer, not {text!r}")
+    return int(text[:19])  # more than any list holds
+
+
+def _read_filter(text: str) -> dict[str, Any]:
+    try:
+        wanted = json.loads(text or "{}")
+    except JSONDecodeError:
+        wanted = None
+    if not isinstance(wanted, dict):
+        raise Fault(ERR_PARAM, "filter must be a JSON object")
+    for key, value in wanted.items():
+        if type(value) is not _FILTERS.get(key):
+            raise Fault(ERR_PARAM, f"filter: {key}={value!r} is no filter")
+    if wanted.get("orderByCreateTime", "desc") not in ("desc", "asc"):
+        raise Fault(ERR_PARAM, "filter: orderByCreateTime must be desc or asc")
+    return wanted
+
+
+def _matches(job: Job, wanted: dict[str, Any]) -> bool:
+    """Whether the filter lets a job through: by part of its name, its status, its time (ends included)."""
+    return (
+        wanted.get("name", "") in job.name
+        and wanted.get("status", job.shown) == job.shown
+        and wanted.get("fromCreateTime", 0) <= job.created <= wanted.get("toCreateTime", math.inf)
+    )
+
+
+def _decode_credentials(encoded: str, encoding: AuthEncoding) -> tuple[str, ...] | None:
+    """Return user and password, from base64 of ``["user","password"]`` or of ``user:password``."""
+    try:
+        text = base64.b64decode(encoded, validate=True).decode()
+    except (binascii.Error, ValueError):
+        return None
+    if encoding != "colon":
+        try:
+            pair = json.loads(text)
+        except JSONDecodeError:
+            pair = None
+        if isinstance(pair, list):
+            return tuple(pair)
+    return tuple(text.split(":", 1)) if encoding != "json" else None

@@ -1,0 +1,178 @@
+"""Graphs: an igraph topology and the vertex ids of a NebulaGraph space."""
+
+from __future__ import annotations
+
+import random
+import threading
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import igraph
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from explorer_frames.sandbox._results import Array
+
+VidType = Literal["string", "int64"]
+
+# igraph has one source of random numbers for the whole process.
+_randomness = threading.Lock()
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Give igraph's random numbers a fixed beginning, one user at a time; not to be nested."""
+    with _randomness:
+        igraph.set_random_number_generator(random.Random(seed))  # noqa: S311 - reproducible, not secret
+        try:
+            yield
+        finally:
+            igraph.set_random_number_generator(random)  # igraph's own default
+
+
+class Graph:
+    """A graph to run algorithms on, built when the first of them runs.
+
+    Make one with `karate`, `les_miserables`, `power_law` or `from_edges`.
+
+    Parameters
+    ----------
+    build
+        Returns the topology (an `igraph.Graph`; an edge attribute ``weight`` makes it weighted) and the vertex
+        ids in its order: an int64 array, or an object array of strings.
+    """
+
+    def __init__(self, build: Callable[[], tuple[Any, Array]]) -> None:
+        self._build = build
+
+    @classmethod
+    def karate(cls) -> Graph:
+        """Zachary's karate club: 34 members (integer ids), 78 friendships, undirected, unweighted."""
+        return cls(lambda: _from_networkx("karate_club_graph", np.int64, weighted=False))
+
+    @classmethod
+    def les_miserables(cls) -> Graph:
+        """Les Miserables: 77 characters (string ids), 254 weighted co-occurrences, undirected."""
+        return cls(lambda: _from_networkx("les_miserables_graph", object, weighted=True))
+
+    @classmethod
+    def power_law(
+        cls, vertices: int, *, edges_per_vertex: int = 3, seed: int = 0, vid_type: VidType = "int64"
+    ) -> Graph:
+        """Undirected graph with a power-law degree distribution (Barabasi and Albert's model).
+
+        Parameters
+        ----------
+        vertices
+            How many vertices; their ids are 0, 1, 2, ... (``"v0"``, ``"v1"``, ... as strings).
+        edges_per_vertex
+            Edges that each new vertex brings.
+        seed
+            The same seed gives the same graph.
+        vid_type
+            ``"int64"`` or ``"string"``.
+        """
+
+        def build() -> tuple[Any, Array]:
+            with seeded(seed):
+                topology = igraph.Graph.Barabasi(vertices, edges_per_vertex)
+            if vid_type == "int64":
+                return topology, np.arange(vertices)
+            return topology, np.array([f"v{number}" for number in range(vertices)], dtype=object)
+
+        return cls(build)
+
+    @classmethod
+    def from_edges(
+        cls, edges: Iterable[tuple[Any, ...]], *, directed: bool = True, vid_type: VidType = "string"
+    ) -> Graph:
+        """Graph of the given edges; its vertices come in the order of their first appearance.
+
+        Parameters
+        ----------
+        edges
+            Tuples of source and destination, and for a weighted graph the weight.
+        directed
+            Whether an edge leads one way only.
+        vid_type
+            What the ids become, ``"string"`` or ``"int64"``.
+        """
+        rows = [tuple(edge) for edge in edges]
+        if len({len(row) for row in rows}) > 1 or (rows and len(rows[0]) not in (2, 3)):
+            raise ValueError("edges are (source, destination) or (source, destination, weight), all alike")
+        as_vid = int if vid_type == "int64" else str
+        index: dict[int | str, int] = {}
+        ends = [tuple(index.setdefault(as_vid(end), len(index)) for end in row[:2]) for row in rows]
+        weights = [float(row[2]) for row in rows if len(row) > 2]  # noqa: PLR2004 - the third is the weight
+
+        def build() -> tuple[Any, Array]:
+            topology = igraph.Graph(len(index), ends, directed=directed)
+            if weights:
+                topology.es["weight"] = weights
+            return topology, np.array(list(index), dtype=np.int64 if vid_type == "int64" else object)
+
+        return cls(build)
+
+    @property
+    def vertex_count(self) -> int:
+        """Number of vertices; builds the graph."""
+        return len(self.vids)
+
+    @property
+    def edge_count(self) -> int:
+        """Number of edges; builds the graph."""
+        return int(self.topology.ecount())
+
+    @cached_property
+    def _built(self) -> tuple[Any, Array]:
+        return self._build()
+
+    @property
+    def topology(self) -> Any:
+        """The `igraph.Graph`."""
+        return self._built[0]
+
+    @property
+    def vids(self) -> Array:
+        """The vertex ids, in the order of the topology."""
+        return self._built[1]
+
+    def view(self, *, directed: bool = True) -> Any:
+        """Return the topology, its edges made two-way where `directed` is false."""
+        return self._undirected if self.topology.is_directed() and not directed else self.topology
+
+    @cached_property
+    def _undirected(self) -> Any:
+        return self.topology.as_undirected(mode="collapse", combine_edges={"weight": "sum"})
+
+    @property
+    def weights(self) -> str | None:
+        """The name of the weights as igraph takes it, or None."""
+        return "weight" if "weight" in self.topology.es.attributes() else None
+
+    def find(self, vid: str) -> int:
+        """Return the position of a vertex given by its id as text."""
+        try:
+            return self._positions[vid]
+        except KeyError:
+            raise ValueError(f"vertex {vid!r} is not in the graph") from None
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {str(vid): position for position, vid in enumerate(self.vids.tolist())}
+
+
+def _from_networkx(name: str, vid_dtype: type, *, weighted: bool) -> tuple[Any, Array]:
+    import networkx as nx  # noqa: PLC0415 - slow to import, and a sandbox may never need it
+
+    shipped = getattr(nx, name)()
+    vids = list(shipped)
+    index = {vid: position for position, vid in enumerate(vids)}
+    edges = list(shipped.edges(data="weight"))
+    topology = igraph.Graph(len(vids), [(index[a], index[b]) for a, b, _ in edges])
+    if weighted:
+        topology.es["weight"] = [float(weight) for _, _, weight in edges]
+    return topology, np.array(vids, dtype=vid_dtype)

@@ -1,0 +1,295 @@
+"""Workflows, and the jobs they become: their states, and the thread that computes each."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from explorer_frames.sandbox import _algorithms
+from explorer_frames.sandbox._faults import ERR_BAD_REQUEST, ERR_NOT_FOUND, Fault
+
+if TYPE_CHECKING:
+    from explorer_frames.sandbox._graphs import Graph
+    from explorer_frames.sandbox._results import Result
+
+Tasks = Mapping[str, tuple[str, Mapping[str, object]]]
+Inputs = Mapping[str, Mapping[str, object]]
+
+_CHINA = timezone(timedelta(hours=8))  # the offset of the published samples
+_FIRST_WORKFLOW = 1001  # apart from the first job ids, so that a mix-up shows
+
+
+class Status(IntEnum):
+    """The published states of jobs and tasks."""
+
+    PREPARING = 0
+    RUNNING = 1
+    SUCCESS = 2
+    FAILED = 3
+    INTERRUPTED = 4
+    STOPPING = 5
+
+
+_FINAL = frozenset({Status.SUCCESS, Status.FAILED, Status.INTERRUPTED})
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A saved graph of components."""
+
+    id: int
+    name: str
+    graph: Graph
+    tasks: Tasks
+
+
+@dataclass(kw_only=True)
+class _Run:
+    """What jobs and tasks have in common; times are epoch milliseconds."""
+
+    name: str
+    status: int = Status.PREPARING
+    begin: int | None = None
+    end: int | None = None
+    error: str | None = None
+    reported: int | None = None  # a status to show instead of the true one
+
+    @property
+    def shown(self) -> int:
+        return int(self.status if self.reported is None else self.reported)
+
+
+@dataclass(kw_only=True)
+class Task(_Run):
+    """One component of one job."""
+
+    algorithm: str = ""
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    result: Result | None = None
+
+    def describe(self) -> dict[str, object]:
+        """Return the task as the job detail shows it."""
+        times = {"runBeginTime": _rfc3339(self.begin), "runEndTime": _rfc3339(self.end)}
+        return {"id": self.id, "name": self.name, **times, "status": self.shown}
+
+
+@dataclass(kw_only=True)
+class Job(_Run):
+    """One run of a workflow."""
+
+    id: int
+    workflow: Workflow
+    created: int
+    tasks: list[Task]
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def describe(self) -> dict[str, object]:
+        """Return the job as the lists show it; a time that has not come is 0."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "workflowId": str(self.workflow.id),
+            "workflowName": self.workflow.name,
+            "status": self.shown,
+            "runBeginTime": self.begin or 0,
+            "runEndTime": self.end or 0,
+            "createTime": self.created,
+        }
+
+
+class Jobs:
+    """All workflows and jobs of a sandbox; safe to use from any thread.
+
+    Parameters
+    ----------
+    task_seconds
+        The least time that each task takes.
+    """
+
+    def __init__(self, task_seconds: float) -> None:
+        self._task_seconds = task_seconds
+        self._lock = threading.Lock()
+        self._workflow_ids = itertools.count(_FIRST_WORKFLOW)
+        self._job_ids = itertools.count(1)
+        self._workflows: dict[int, Workflow] = {}
+        self._jobs: dict[int, Job] = {}
+        self._threads: list[threading.Thread] = []
+
+    def add_workflow(self, name: str, graph: Graph, tasks: Tasks) -> Workflow:
+        """Save a workflow."""
+        workflow = Workflow(next(self._workflow_ids), name, graph, tasks)
+        self._workflows[workflow.id] = workflow
+        return workflow
+
+    def workflow(self, workflow_id: int) -> Workflow:
+        """Return a workflow, or raise the fault for an unknown one."""
+        try:
+            return self._workflows[workflow_id]
+        except KeyError:
+            raise Fault(ERR_NOT_FOUND, f"no workflow {workflow_id}") from None
+
+    def job(self, job_id: int) -> Job:
+        """Return a job, or raise the fault for an unknown one."""
+        try:
+            return self._jobs[job_id]
+        except KeyError:
+            raise Fault(ERR_NOT_FOUND, f"no job {job_id}") from None
+
+    def task(self, job_id: int, task_id: str) -> Task:
+        """Return a task of a job, or raise the fault for an unknown one."""
+        for task in self.job(job_id).tasks:
+            if task.id == task_id:
+                return task
+        raise Fault(ERR_NOT_FOUND, f"no task {task_id} in job {job_id}")
+
+    def result(self, job_id: int, task_id: str) -> Result:
+        """Return the rows of a finished task, or raise the fault for one that has none."""
+        task = self.task(job_id, task_id)
+        if task.result is None or task.shown != Status.SUCCESS:
+            reason = f": {task.error}" if task.error else ""
+            raise Fault(ERR_BAD_REQUEST, f"task {task_id} has no result, its status is {task.shown}{reason}")
+        return task.result
+
+    def all(self, workflow_id: int | None = None) -> list[Job]:
+        """Return the jobs, all or those of a workflow, oldest first."""
+        if workflow_id is not None:
+            self.workflow(workflow_id)
+        with self._lock:
+            return [job for job in self._jobs.values() if workflow_id in (None, job.workflow.id)]
+
+    def add_past(self, workflow: Workflow, count: int, status: int) -> list[Job]:
+        """Add jobs without tasks, one for each of the last milliseconds."""
+        with self._lock:
+            first = self._next_created(count)
+            return [self._add(workflow, first + number, status=status) for number in range(count)]
+
+    def add_result(self, job: Job, name: str, result: Result) -> Task:
+        """Add a finished task to a job."""
+        now = _now()
+        task = Task(name=name, status=Status.SUCCESS, begin=now, end=now, result=result)
+        with self._lock:
+            job.tasks.append(task)
+        return task
+
+    def submit(self, workflow_id: int, inputs: Inputs) -> Job:
+        """Add a job and begin to compute it."""
+        workflow = self.workflow(workflow_id)
+        with self._lock:
+            job = self._add(workflow, self._next_created(), tasks=_tasks(workflow, inputs))
+            unknown = ", ".join(sorted(set(inputs) - set(workflow.tasks)))
+            job.error = f"no task {unknown} in workflow {workflow_id}" if unknown else None
+            thread = threading.Thread(target=self._run, args=(job,), name=f"sandbox-job-{job.id}", daemon=True)
+            self._threads = [*(other for other in self._threads if other.is_alive()), thread]
+            # Within the lock: a thread listed but not started could not be joined.
+            thread.start()
+        return job
+
+    def cancel(self, job_id: int) -> None:
+        """Ask a job to stop, or raise the fault for one that is over."""
+        job = self.job(job_id)
+        with self._lock:
+            if job.status in _FINAL:
+                raise Fault(ERR_BAD_REQUEST, f"job {job_id} is over, its status is {job.shown}")
+            self._stop(job)
+
+    def close(self) -> None:
+        """Stop the jobs that run, and wait for their threads."""
+        with self._lock:
+            for job in self._jobs.values():
+                if job.status not in _FINAL:
+                    self._stop(job)
+            threads = list(self._threads)
+        for thread in threads:
+            thread.join()
+
+    @staticmethod
+    def _stop(job: Job) -> None:
+        job.status = Status.STOPPING
+        for task in job.tasks:
+            if task.status == Status.RUNNING:
+                task.status = Status.STOPPING
+        job.stopped.set()
+
+    def _next_created(self, count: int = 1) -> int:
+        """Return the first of `count` times, each later than every job's: lists are sorted by them."""
+        last = next(reversed(self._jobs.values())).created if self._jobs else 0
+        return max(last + 1, _now() - count + 1)
+
+    def _add(
+        self, workflow: Workflow, created: int, *, tasks: Iterable[Task] = (), status: int = Status.PREPARING
+    ) -> Job:
+        job_id = next(self._job_ids)
+        job = Job(id=job_id, name=f"{workflow.name}_{job_id}", workflow=workflow, created=created, tasks=[*tasks])
+        job.status = status
+        if status in _FINAL:
+            job.begin = job.end = created
+        self._jobs[job_id] = job
+        return job
+
+    def _run(self, job: Job) -> None:
+        self._begin(job, job)
+        if job.error is None:
+            for task in job.tasks:
+                if self._begin(job, task):
+                    self._compute(job, task)
+        failed = job.error or any(task.error for task in job.tasks)
+        for task in job.tasks:
+            if task.begin is None:
+                task.status = Status.INTERRUPTED
+        self._finish(job, job, Status.FAILED if failed else Status.SUCCESS)
+
+    def _compute(self, job: Job, task: Task) -> None:
+        started = time.monotonic()
+        try:
+            task.result = _algorithms.run(task.algorithm, job.workflow.graph, task.parameters)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the task's failure and not the server's
+            task.error = f"{type(error).__name__}: {error}"
+        job.stopped.wait(self._task_seconds - (time.monotonic() - started))
+        self._finish(job, task, Status.FAILED if task.error else Status.SUCCESS)
+
+    def _begin(self, job: Job, run: _Run) -> bool:
+        with self._lock:
+            if not job.stopped.is_set():
+                run.status = Status.RUNNING
+                run.begin = _now()
+            return run.begin is not None
+
+    def _finish(self, job: Job, run: _Run, status: Status) -> None:
+        with self._lock:
+            run.end = _now()
+            run.status = Status.INTERRUPTED if job.stopped.is_set() else status
+
+
+def _tasks(workflow: Workflow, inputs: Inputs) -> list[Task]:
+    """Return the tasks of a new job, the inputs laid over the workflow's own parameters."""
+    tasks: list[Task] = []
+    for component, (algorithm, parameters) in workflow.tasks.items():
+        # A second task of an algorithm has to be told from the first: as a user would, by renaming it.
+        known = any(task.algorithm == algorithm for task in tasks)
+        settings = " ".join(f"{key}={value}" for key, value in parameters.items())
+        tasks.append(
+            Task(
+                algorithm=algorithm,
+                name=f"{algorithm} {settings}".strip() if known else algorithm,
+                parameters={**parameters, **inputs.get(component, {})},
+            )
+        )
+    return tasks
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _rfc3339(milliseconds: int | None) -> str | None:
+    if milliseconds is None:
+        return None
+    return datetime.fromtimestamp(milliseconds / 1000, tz=_CHINA).isoformat(timespec="seconds")

@@ -1,0 +1,36 @@
+"""How the sandbox answers where the published documents leave it open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Final, Literal
+
+AuthEncoding = Literal["json", "colon", "both"]
+IdType = Literal["string", "number"]
+ErrorStatus = Literal["200", "mapped"]
+
+_CHOICES: Final = {
+    "auth_encoding": ("json", "colon", "both"),
+    "id_type": ("string", "number"),
+    "http_status_of_errors": ("200", "mapped"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Credentials and choices of a sandbox; `Sandbox` describes them."""
+
+    user: str
+    password: str
+    graphd: str
+    auth_encoding: AuthEncoding
+    limit_cap: int | None
+    id_type: IdType
+    http_status_of_errors: ErrorStatus
+    pretty: bool
+    gzip: bool
+
+    def __post_init__(self) -> None:
+        for name in (field.name for field in fields(self) if field.name in _CHOICES):
+            if getattr(self, name) not in _CHOICES[name]:
+                raise ValueError(f"{name} must be one of {_CHOICES[name]}, not {getattr(self, name)!r}")

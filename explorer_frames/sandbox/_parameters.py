@@ -1,0 +1,65 @@
+"""Parameters of an algorithm: declared by their defaults, read from JSON values or text."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class OneOf:
+    """A parameter with a few allowed values; the first is the default."""
+
+    def __init__(self, *options: str | int) -> None:
+        self.options = options
+
+
+Default = bool | int | float | str | OneOf
+
+
+def read_parameters(declared: Mapping[str, Default], given: Mapping[str, object]) -> dict[str, Any]:
+    """Return a value for every declared parameter: the given one in the default's type, or the default."""
+    unknown = sorted(set(given) - set(declared))
+    if unknown:
+        raise ValueError(f"unknown parameter {', '.join(unknown)}; known: {', '.join(declared) or 'none'}")
+    return {name: _read(name, default, given.get(name)) for name, default in declared.items()}
+
+
+def _read(name: str, default: Default, value: object) -> Any:
+    if isinstance(default, OneOf):
+        read = _read(name, default.options[0], value)
+        if read not in default.options:
+            raise ValueError(f"{name} must be one of {default.options}, not {value!r}")
+        return read
+    if value is None:
+        return default
+    if isinstance(default, bool):
+        return _read_bool(name, value)
+    if isinstance(default, str):
+        return _read_text(name, value)
+    return _read_number(name, type(default), value)
+
+
+def _read_bool(name: str, value: object) -> bool:
+    text = str(value).lower()  # JSON's true and the text "true" alike
+    if text not in ("true", "false"):
+        raise ValueError(f"{name} must be true or false, not {value!r}")
+    return text == "true"
+
+
+def _read_text(name: str, value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise TypeError(f"{name} must be text or an integer id, not {value!r}")
+    return str(value)
+
+
+def _read_number(name: str, kind: type[int | float], value: object) -> float:
+    try:
+        number = kind(str(value))
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be a number ({kind.__name__}), not {value!r}")
+    return number

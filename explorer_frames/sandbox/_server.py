@@ -1,0 +1,293 @@
+"""The sandbox: the API on a free port of this machine, in a thread of this process."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Self
+
+import uvicorn
+
+from explorer_frames.sandbox._algorithms import everything
+from explorer_frames.sandbox._app import Api, RequestRecord
+from explorer_frames.sandbox._graphs import Graph
+from explorer_frames.sandbox._jobs import Jobs, Status, Tasks, Workflow
+from explorer_frames.sandbox._options import AuthEncoding, ErrorStatus, IdType, Options
+from explorer_frames.sandbox._results import Array, Columns
+from explorer_frames.sandbox._sessions import Sessions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from starlette.types import ASGIApp
+
+_REMEMBERED = 10_000
+
+
+class Sandbox:
+    """An embedded NebulaGraph Explorer: the published workflow API over results that igraph computes.
+
+    Two workflows are ready to run, with all the algorithms: ``karate`` (Zachary's karate club, integer ids)
+    and ``lesmis`` (Les Miserables, string ids, weighted). Nothing is computed before a job asks for it.
+
+    Parameters
+    ----------
+    port
+        Port to listen on; 0 takes a free one.
+    host
+        Address to listen on.
+    user, password, graphd
+        What ``connect`` accepts; `graphd` is ``host:port``.
+    token_life
+        Seconds until a token expires.
+    one_token_per_user
+        Whether a new token ends the earlier ones.
+    auth_encoding
+        What the base64 of a login holds: ``"json"`` (``["user","password"]``), ``"colon"``
+        (``user:password``), or ``"both"``.
+    task_seconds
+        The least time that a task takes.
+    limit_cap
+        The most rows that are served, whatever limit is asked for, and without a word.
+    id_type
+        Whether a new job's id is answered as ``"string"`` or as ``"number"``.
+    http_status_of_errors
+        ``"200"`` for every answer, or ``"mapped"`` from the code's first three digits.
+    pretty
+        Whether answers are indented.
+    gzip
+        Whether answers are compressed for clients that accept it.
+
+    Attributes
+    ----------
+    workflows : dict
+        Ids of the workflows by their names.
+
+    Notes
+    -----
+    What the documents leave open is answered so: times that have not come are 0 in jobs and null in tasks; a
+    filter's ``name`` is a part of the job's; unknown filter keys, parameters and inputs are refused; a job with an
+    input for an unknown task fails before its tasks begin; one failed task does not stop the others; to cancel a
+    job that is over is an error.
+
+    Examples
+    --------
+    >>> import requests
+    >>> from explorer_frames.sandbox import Sandbox
+    >>> with Sandbox() as server:
+    ...     job, task = server.add_result([["player110", "team219"], ["0.150000", "0.452126"]])
+    ...     answer = requests.get(
+    ...         f"{server.url}/api-open/v1/jobs/{job}/tasks/{task}/sample_result",
+    ...         params={"limit": 1},
+    ...         cookies={"explorer_token": server.token},
+    ...         timeout=10,
+    ...     )
+    >>> answer.json()
+    {'code': 0, 'data': {'items': [['player110', '0.150000']]}, 'message': 'Success'}
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        *,
+        user: str = "root",
+        password: str = "nebula",  # noqa: S107 - NebulaGraph's own default, and nothing is behind it
+        graphd: str = "127.0.0.1:9669",
+        token_life: float = 259_200,
+        one_token_per_user: bool = False,
+        auth_encoding: AuthEncoding = "both",
+        task_seconds: float = 0.0,
+        limit_cap: int | None = None,
+        id_type: IdType = "string",
+        http_status_of_errors: ErrorStatus = "200",
+        pretty: bool = False,
+        gzip: bool = False,
+    ) -> None:
+        self._options = Options(
+            user=user,
+            password=password,
+            graphd=graphd,
+            auth_encoding=auth_encoding,
+            limit_cap=limit_cap,
+            id_type=id_type,
+            http_status_of_errors=http_status_of_errors,
+            pretty=pretty,
+            gzip=gzip,
+        )
+        self._address = (host, port)
+        self._url: str | None = None
+        self._server: _Server | None = None
+        self._token = ""
+        self._requests: deque[RequestRecord] = deque(maxlen=_REMEMBERED)
+        self._sessions = Sessions(token_life, single=one_token_per_user)
+        self._jobs = Jobs(task_seconds)
+        self._added: Workflow | None = None
+        self.user = user
+        self.password = password
+        self.graphd = graphd
+        self.workflows: dict[str, int] = {}
+        self.add_workflow("karate", Graph.karate(), everything("33", "16"))
+        self.add_workflow("lesmis", Graph.les_miserables(), everything("Valjean", "Child1"))
+
+    def start(self) -> Self:
+        """Listen and serve; returns when a request will be answered."""
+        if self._server is not None:
+            raise RuntimeError("the sandbox is running already")
+        listener = socket.create_server(self._address)
+        # Inherited by every connection. asyncio's own attempt passes over sockets made this way, and a body that
+        # waits for its head to be acknowledged takes 40 ms.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        host, port = listener.getsockname()[:2]
+        app = Api(self._jobs, self._sessions, self._options).app(self._requests.append)
+        self._server = _Server(app, listener)
+        self._url = f"http://{host}:{port}"
+        return self
+
+    def stop(self) -> None:
+        """Close the port, interrupt the jobs, and wait for all threads; start() may follow."""
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+        self._jobs.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """Where the sandbox listens, or listened."""
+        if self._url is None:
+            raise RuntimeError("the sandbox has no address before start()")
+        return self._url
+
+    @property
+    def token(self) -> str:
+        """A valid token: the same one until it ends, then a new one."""
+        if not self._sessions.is_valid(self._token):
+            self._token = self._sessions.issue()
+        return self._token
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment variables that lead the library here."""
+        return {
+            "EXPLORER_FRAMES_URL": self.url,
+            "EXPLORER_FRAMES_USER": self.user,
+            "EXPLORER_FRAMES_PASSWORD": self.password,
+            "EXPLORER_FRAMES_GRAPHD": self.graphd,
+        }
+
+    @property
+    def requests(self) -> list[RequestRecord]:
+        """The last 10,000 requests: method, path with query, and HTTP status."""
+        return list(self._requests)
+
+    def add_workflow(self, name: str, graph: Graph, tasks: Tasks | None = None) -> int:
+        """Save a workflow and return its id.
+
+        Parameters
+        ----------
+        name
+            Its name, and its key in `workflows`.
+        graph
+            What its tasks are computed on.
+        tasks
+            Algorithm and parameters by task id, such as ``{"analytics_sssp_1": ("SSSP", {"ROOT": 1})}``. By
+            default all the algorithms, from the graph's first vertex and to its last; some of them are not for
+            large graphs. The algorithm ``Fail`` always fails.
+        """
+        if tasks is None:
+            tasks = everything(str(graph.vids[0]), str(graph.vids[-1]))
+        workflow = self._jobs.add_workflow(name, graph, tasks)
+        self.workflows[name] = workflow.id
+        return workflow.id
+
+    def add_result(
+        self, columns: Sequence[Sequence[str] | Array], name: str = "PageRank", *, job_id: int | None = None
+    ) -> tuple[int, str]:
+        """Serve given columns as the result of a finished task; return its job's id and its own.
+
+        Parameters
+        ----------
+        columns
+            Sequences of strings, or numpy arrays of numbers.
+        name
+            The task's name.
+        job_id
+            The job to add the task to; by default a new one.
+        """
+        result = Columns.from_sequences(columns)
+        job = self._jobs.job(self.add_jobs(1)[0] if job_id is None else job_id)
+        return job.id, self._jobs.add_result(job, name, result).id
+
+    def add_jobs(self, count: int, status: int = Status.SUCCESS) -> list[int]:
+        """Add jobs that have no tasks, in a workflow named ``results``; return their ids, oldest first."""
+        if self._added is None:
+            self._added = self._jobs.add_workflow("results", Graph.from_edges(()), {})
+            self.workflows["results"] = self._added.id
+        return [job.id for job in self._jobs.add_past(self._added, count, status)]
+
+    def set_status(self, job_id: int, status: int | None, task_id: str | None = None) -> None:
+        """Make a job, or one of its tasks, report any status, even an unknown one; None ends it."""
+        run = self._jobs.job(job_id) if task_id is None else self._jobs.task(job_id, task_id)
+        run.reported = status
+
+    def expire_tokens(self) -> None:
+        """End every session, as time or an administrator would."""
+        self._sessions.expire_all()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn in a thread, on a socket that listens already."""
+
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+        config = uvicorn.Config(
+            app,
+            access_log=False,
+            http="h11",  # the one that always comes with uvicorn
+            lifespan="off",
+            log_config=None,
+            log_level="critical",
+            loop="asyncio",
+            timeout_graceful_shutdown=1,
+            timeout_keep_alive=60,
+            ws="none",
+        )
+        super().__init__(config)
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._serve_on, args=(listener,), name="sandbox-server", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+        if not self.started:
+            self._thread.join()
+            raise RuntimeError("the sandbox could not start; its thread has printed why")
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()  # a client that does not read: uvicorn leaves its socket open
+        await asyncio.sleep(0)  # aborted sockets close in the loop's next turn
+
+    def _serve_on(self, listener: socket.socket) -> None:
+        try:
+            with listener:
+                self.run([listener])
+        finally:
+            self._ready.set()  # nobody may wait for a server that did not come up
+
+    def stop(self) -> None:
+        self.should_exit = True
+        self._thread.join()

@@ -1,0 +1,239 @@
+"""What a result looks like: by its number of columns, and the book of documented algorithms.
+
+The API sends every cell as text and no types, so the types are decided here: by a table, never by looking at
+values. Source: the output tables of NebulaGraph Analytics' algorithm pages; ``VID`` there is the graph space's
+vertex id type, and so is a community's label, which is the id of one of its vertices.
+
+A last column of list type takes all the cells that are left in a row, however many: that is how paths (rows of
+different lengths) and embeddings (many columns) are typed, and a way to read any other result as it came::
+
+    pa.schema([("cells", pa.list_(pa.string()))])
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import pyarrow as pa
+
+from explorer_frames.errors import ConfigError, RowShapeError, escaped
+
+VidType: TypeAlias = Literal["string", "int64"]
+Shape: TypeAlias = tuple[tuple[str, str], ...]
+
+_VID, _INT, _DOUBLE = "vid", "int", "double"
+_VIDS, _DOUBLES = "list of vid", "list of double"
+VID_TYPES: dict[str, pa.DataType] = {"string": pa.string(), "int64": pa.int64()}
+
+_PAIR: Shape = (("id", _VID), ("score", _DOUBLE))
+_BY_WIDTH: dict[int, Shape] = {2: _PAIR, 3: (*_PAIR, ("community", _VID))}
+_COMMUNITY: Shape = (("id", _VID), ("community", _VID))
+_COMMUNITIES: tuple[Shape, ...] = (_COMMUNITY, (*_COMMUNITY, ("modularity", _DOUBLE)))
+_DEGREES: tuple[Shape, ...] = (
+    (("id", _VID), ("both_degree", _INT), ("out_degree", _INT), ("in_degree", _INT)),
+    (("id", _VID), ("degree", _INT)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """An entry of the book.
+
+    Attributes
+    ----------
+    name
+        As the vendor's documentation spells it.
+    shapes
+        The columns it can have, as (name, kind) pairs, its default first; no two of the same width.
+    aliases
+        Other names it goes by.
+    """
+
+    name: str
+    shapes: tuple[Shape, ...]
+    aliases: tuple[str, ...] = ()
+
+
+BOOK: tuple[Algorithm, ...] = (
+    Algorithm("PageRank", (_PAIR,)),
+    Algorithm("BetweennessCentrality", (_PAIR,), ("Betweenness",)),
+    Algorithm("ClosenessCentrality", (_PAIR,), ("Closeness",)),
+    # TYPE=global has the same columns and one row.
+    Algorithm("ClusteringCoefficient", (_PAIR,), ("LocalClusteringCoefficient", "GlobalClusteringCoefficient")),
+    Algorithm("KCore", ((("id", _VID), ("core", _INT)),)),
+    # TYPE=subgraph is as wide as TYPE=vertex, so it needs a name of its own.
+    Algorithm("KCoreSubgraph", ((("id", _VID), ("neighbor", _VID)),)),
+    Algorithm("DegreeCentrality", _DEGREES, ("NStepDegree", "Degree")),
+    Algorithm("DegreeWithTime", _DEGREES),
+    Algorithm("LPA", _COMMUNITIES, ("LabelPropagation",)),
+    Algorithm("HANP", _COMMUNITIES),
+    Algorithm("WCC", _COMMUNITIES, ("ConnectedComponent", "ConnectedComponents")),
+    Algorithm("Louvain", _COMMUNITIES),
+    Algorithm("InfoMap", _COMMUNITIES),
+    Algorithm("SSSP", ((("id", _VID), ("distance", _DOUBLE)),)),
+    Algorithm("BFS", ((("root", _VID), ("visited", _INT)),)),
+    Algorithm("APSP", ((("id1", _VID), ("id2", _VID), ("distance", _DOUBLE)),)),
+    Algorithm("Jaccard", ((("id1", _VID), ("id2", _VID), ("score", _DOUBLE)),)),
+    Algorithm(
+        "TriangleCount",
+        (
+            (("id1", _VID), ("id2", _VID), ("id3", _VID)),
+            (("id", _VID), ("count", _INT)),
+            (("count", _INT),),
+        ),
+        ("Triangles",),
+    ),
+    Algorithm("HyperANF", ((("score", _DOUBLE),),)),
+    Algorithm("ShortestPath", ((("path", _VIDS),),)),
+    # One number for each statistic asked for; both, in this order, is the default.
+    Algorithm("Tree_stat", ((("width", _INT), ("depth", _INT)), (("value", _INT),))),
+    Algorithm("Node2Vec", ((("id", _VID), ("embedding", _DOUBLES)),)),
+)
+
+
+def _normal(name: str) -> str:
+    """Reduce a name to its letters and digits, since pages and tasks spell it in several ways."""
+    return re.sub(r"[\W_]+", "", name).lower()
+
+
+_BY_NAME: dict[str, Algorithm] = {_normal(name): entry for entry in BOOK for name in (entry.name, *entry.aliases)}
+
+
+def find(name: str) -> Algorithm | None:
+    """Find the algorithm that a task's name speaks of.
+
+    A task is named for its algorithm, perhaps with a number behind it ("BFS", "BFS_2"), but users may rename it: so
+    this is a hint. A name that only contains an algorithm's does not count.
+
+    Examples
+    --------
+    >>> from explorer_frames import schemas
+    >>> schemas.find("nstep_degree 2").name
+    'DegreeCentrality'
+    """
+    return _BY_NAME.get(_normal(name)) or _BY_NAME.get(_normal(re.sub(r"[\W_]*\d+\s*$", "", name)))
+
+
+def named(name: str) -> Algorithm:
+    """Find an algorithm by one of its names, whatever the case and punctuation.
+
+    Raises
+    ------
+    ConfigError
+        No documented algorithm is called that; the message names the nearest.
+
+    Examples
+    --------
+    >>> from explorer_frames import schemas
+    >>> schemas.named("connected-component").name
+    'WCC'
+    """
+    entry = _BY_NAME.get(_normal(name))
+    if entry is not None:
+        return entry
+    near = difflib.get_close_matches(_normal(name), _BY_NAME, n=1)
+    guess = f"Did you mean {_BY_NAME[near[0]].name!r}? " if near else ""
+    raise ConfigError(
+        f"no documented algorithm is called {escaped(name, 60)!r}",
+        hint=f"{guess}Known: {', '.join(entry.name for entry in BOOK)}; or pass a pyarrow.Schema.",
+    )
+
+
+def arrow_type(kind: str, vid_type: str) -> pa.DataType:
+    """The Arrow type of a column of that kind."""
+    if kind.startswith("list of "):
+        return pa.list_(arrow_type(kind.removeprefix("list of "), vid_type))
+    return {_VID: VID_TYPES[vid_type], _INT: pa.int64(), _DOUBLE: pa.float64()}[kind]
+
+
+def to_schema(shape: Shape, vid_type: str = "string") -> pa.Schema:
+    """Make a shape an Arrow schema.
+
+    Only doubles may be null: an id, a label or a count that is missing is an error, a score that is missing is not.
+    """
+    return pa.schema([pa.field(name, arrow_type(kind, vid_type), kind == _DOUBLE) for name, kind in shape])
+
+
+def checked(schema: pa.Schema) -> pa.Schema:
+    """Refuse a caller's schema that no result could be read with, before anything is asked for.
+
+    Raises
+    ------
+    ConfigError
+        No columns, two of one name, a type that text cannot be cast to exactly, a list that is not last.
+    """
+    for number, field in enumerate(schema):
+        last_list = pa.types.is_list(field.type) and number == len(schema) - 1
+        if not _castable(field.type.value_type if last_list else field.type):
+            raise ConfigError(
+                f"column {field.name!r} cannot be a {field.type}",
+                hint="Use string, large_string, an integer or a floating type; or, for the last column, a list of one.",
+            )
+    if len(set(schema.names)) != len(schema.names) or not schema.names:
+        raise ConfigError(f"a schema needs columns, each of its own name: {schema.names}")
+    return schema
+
+
+def _castable(kind: pa.DataType) -> bool:
+    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer, pa.types.is_floating)
+    return any(test(kind) for test in tests)
+
+
+def fits(schema: pa.Schema, width: int) -> bool:
+    """Whether rows of `width` cells can fill the schema."""
+    return width >= len(schema) - 1 if takes_rest(schema) else width == len(schema)
+
+
+def takes_rest(schema: pa.Schema) -> bool:
+    """Whether the last column takes all cells that are left."""
+    return len(schema) > 0 and pa.types.is_list(schema.types[-1])
+
+
+def choose(schema: pa.Schema | Algorithm | None, width: int | None, vid_type: str = "string") -> pa.Schema:
+    """Decide on the schema of a result.
+
+    Parameters
+    ----------
+    schema
+        The caller's own, an entry of the book, or None for the rule by the number of columns.
+    width
+        Number of cells in the first row; None for a result without rows, which gets the default of its kind.
+    vid_type
+        Type of the space's vertex ids.
+
+    Raises
+    ------
+    RowShapeError
+        Nothing that was asked for has so many columns; the message names what has.
+    """
+    if isinstance(schema, pa.Schema):
+        if width is None or fits(schema, width):
+            return schema
+        raise RowShapeError(
+            f"the result has {width} columns and the schema {len(schema)}: {', '.join(schema.names)}",
+            row=0,
+            hint=fitting(width),
+        )
+    shapes = tuple(_BY_WIDTH.values()) if schema is None else schema.shapes
+    for shape in shapes:
+        candidate = to_schema(shape, vid_type)
+        if width is None or fits(candidate, width):
+            return candidate
+    whose = "without a schema, 2 or 3 are expected" if schema is None else f"{schema.name} has none of that width"
+    raise RowShapeError(f"the result has {width} column{'s' * (width != 1)}: {whose}", row=0, hint=fitting(width or 0))
+
+
+def fitting(width: int) -> str:
+    """Say which schemas have so many columns."""
+    names = [
+        entry.name
+        for entry in BOOK
+        for shape in entry.shapes
+        if len(shape) == width and not shape[-1][1].startswith("list")
+    ]
+    offer = f"Pass schema= one of {', '.join(names)}" if names else "No documented algorithm has so many columns: pass"
+    own = ', or a pyarrow.Schema, such as pa.schema([("cells", pa.list_(pa.string()))]) to see the rows as they came.'
+    return (offer + own) if names else (offer + own.removeprefix(", or"))

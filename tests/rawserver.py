@@ -1,0 +1,117 @@
+"""A server that sends exactly the bytes it is told to, for what no real server would do on purpose."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+def envelope(items: str = '[["a","1.5"],["b","2.5"]]', code: str = "0") -> bytes:
+    return f'{{"code":{code},"data":{{"items":{items}}},"message":"Success"}}'.encode()
+
+
+def answer(body: bytes = b"", status: str = "200 OK", headers: str = "", *, length: int | None = None) -> bytes:
+    size = len(body) if length is None else length
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {size}\r\n{headers}\r\n"
+    return head.encode("latin-1") + body
+
+
+@dataclass
+class RawServer:
+    """Calls `script` for each request, with its number and its bytes; sends what comes (a float is a pause), hangs up.
+
+    With `keep_alive` the connection stays open for the next request.
+    """
+
+    script: Callable[[int, bytes], bytes | Iterable[bytes | float]]
+    keep_alive: bool = False
+    requests: list[bytes] = field(default_factory=list)
+    connections: int = 0
+
+    def __enter__(self) -> RawServer:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._open: list[socket.socket] = []
+        self._stopping = threading.Event()
+        self._start(self._accept)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stopping.set()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in self._open:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(10)
+
+    @property
+    def port(self) -> int:
+        return int(self._listener.getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def _start(self, target: Callable[..., None], *args: object) -> None:
+        thread = threading.Thread(target=target, args=args, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with self._lock:
+                self.connections += 1
+                self._open.append(connection)
+            self._start(self._serve, connection)
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            while request := _read_request(connection):
+                with self._lock:
+                    self.requests.append(request)
+                    number = len(self.requests) - 1
+                sent = self.script(number, request)
+                for part in [sent] if isinstance(sent, bytes) else sent:
+                    if isinstance(part, float):
+                        if self._stopping.wait(part):
+                            return
+                    else:
+                        connection.sendall(part)
+                if not self.keep_alive:
+                    return
+
+
+def _read_request(connection: socket.socket) -> bytes:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = connection.recv(65536)
+        if not more:
+            return b""
+        data += more
+    head, _, body = data.partition(b"\r\n\r\n")
+    lengths = [line.split(b":")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
+    while lengths and len(body) < int(lengths[0]):
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.005)

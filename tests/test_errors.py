@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import pickle
+import traceback
+
+import pytest
+
+from explorer_frames import errors
+from explorer_frames.errors import ApiError, ExplorerFramesError, api_error, escaped
+
+CLASSES = [
+    cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, ExplorerFramesError | Warning)
+]
+
+
+@pytest.mark.parametrize("cls", [cls for cls in CLASSES if issubclass(cls, ExplorerFramesError)])
+def test_every_error_pickles_whole(cls):
+    error = cls("what", where="job 1", hint="do this", row=3, code=7)
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is cls
+    assert str(copy) == str(error) == "what [job 1]\ndo this"
+    assert vars(copy) == vars(error)
+
+
+def test_the_tree_in_the_docstring_names_every_class():
+    for cls in CLASSES:
+        assert cls.__name__ in errors.__doc__, cls
+
+
+def test_every_class_is_a_typed_error_and_says_when_in_its_docstring():
+    for cls in CLASSES:
+        assert cls.__doc__
+        assert issubclass(cls, ExplorerFramesError | UserWarning)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "cls"),
+    [
+        (40004000, 200, errors.BadRequestError),
+        (40004001, 200, errors.BadRequestError),
+        (40104000, 200, errors.UnauthorizedError),
+        (40104001, 200, errors.SessionExpiredError),
+        (40304000, 200, errors.ForbiddenError),
+        (40404000, 200, errors.NotFoundError),
+        (50004000, 200, errors.ServerError),
+        (50004001, 200, errors.ServerError),
+        (50004002, 200, errors.ServerError),
+        (50004003, 200, errors.LicenseError),
+        (90004000, 200, errors.ServerError),
+        # not published: by family
+        (40404999, 200, errors.NotFoundError),
+        (40109999, 200, errors.UnauthorizedError),
+        (40309999, 500, errors.ForbiddenError),
+        (77700000, 404, errors.ServerError),
+        (7, 404, errors.NotFoundError),
+        (-1, 200, errors.ServerError),
+        # no code at all: by status
+        (None, 401, errors.UnauthorizedError),
+        (None, 403, errors.ForbiddenError),
+        (None, 404, errors.NotFoundError),
+        (None, 400, errors.BadRequestError),
+        (None, 503, errors.ServerError),
+        (None, 418, errors.ServerError),
+    ],
+)
+def test_code_decides_the_class_then_the_status(code, status, cls):
+    error = api_error(code, status, "no", "00-abc-01")
+    assert type(error) is cls
+    assert isinstance(error, ApiError)
+    assert (error.code, error.http_status, error.server_message, error.trace_id) == (code, status, "no", "00-abc-01")
+    assert str(code if code is not None else status) in str(error)
+    assert "trace 00-abc-01" in str(error)
+    assert error.hint in str(error)
+
+
+def test_foreign_text_is_short_and_printable():
+    assert escaped("a\x1b[31m\nб" + "x" * 500, 40) == r"a\x1b[31m\n\u0431" + "x" * 20 + "..."
+    assert len(escaped("\U0001f600" * 1000)) == 200
+    assert escaped("plain") == "plain"
+
+
+def test_message_may_be_anything():
+    for message in (None, 17, {"a": 1}, ["x"], "й" * 5000):
+        assert len(str(api_error(40404000, 200, message, None))) < 600
+
+
+def test_nothing_but_our_words_in_a_traceback():
+    try:
+        raise api_error(40404000, 200, "no", None)
+    except ApiError as error:
+        assert "[" not in traceback.format_exception_only(error)[0]

@@ -1,0 +1,84 @@
+"""Imports point down: a module may import only from floors below its own."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import explorer_frames
+
+PACKAGE = Path(explorer_frames.__file__).parent
+FLOORS = [
+    {"_version"},
+    {"errors"},
+    {"schemas", "_json", "_config", "_provenance", "_sessions"},
+    {"_rows", "_auth", "_transport", "_frames", "_publish"},
+    {"_envelope", "_decode", "_write"},
+    {"_results", "_api"},
+    {"_client"},
+    {"_functions"},
+    {"__init__"},
+    {"cli"},
+]
+PURE = {"errors", "schemas", "_json", "_rows", "_envelope", "_decode"}  # no I/O, no clock, no environment
+IMPURE = {"os", "socket", "time", "requests", "urllib3", "fsspec", "pathlib", "datetime", "random", "logging"}
+FORBIDDEN = {
+    "_transport": {"pyarrow", "pandas", "numpy"},
+    "_sessions": {"pyarrow", "pandas", "numpy"},
+    "_decode": {"requests", "urllib3", "http"},
+    "_publish": {"pyarrow", "pandas"},
+    "_write": {"requests", "urllib3"},
+}
+
+
+def _imports(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = "explorer_frames." * (node.level > 0) + (node.module or "")
+            module = module.rstrip(".")
+            names |= {f"{module}.{alias.name}" for alias in node.names} if module == "explorer_frames" else {module}
+    return names
+
+
+def _inner(path: Path) -> set[str]:
+    return {name.split(".")[1] for name in _imports(path) if name.startswith("explorer_frames.")}
+
+
+MODULES = sorted(PACKAGE.glob("*.py"))
+
+
+def test_every_module_has_its_floor():
+    assert {path.stem for path in MODULES} == set().union(*FLOORS)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_no_arrow_points_up(path):
+    floor = next(number for number, names in enumerate(FLOORS) if path.stem in names)
+    below = set().union(*FLOORS[:floor])
+    allowed = below | ({"sandbox"} if path.stem == "cli" else set())
+    assert _inner(path) <= allowed
+
+
+@pytest.mark.parametrize("name", sorted(PURE))
+def test_pure_modules_do_no_io(name):
+    assert not {imported.split(".")[0] for imported in _imports(PACKAGE / f"{name}.py")} & IMPURE
+
+
+@pytest.mark.parametrize(("name", "forbidden"), FORBIDDEN.items())
+def test_each_layer_knows_only_its_own_world(name, forbidden):
+    assert not {imported.split(".")[0] for imported in _imports(PACKAGE / f"{name}.py")} & forbidden
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "sandbox").glob("*.py")), ids=lambda path: path.stem)
+def test_the_sandbox_shares_no_code_with_the_client(path):
+    assert {name for name in _inner(path) if name != "sandbox"} == set()
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)
+def test_no_module_grows_beyond_reading(path):
+    assert len(path.read_text().splitlines()) <= 400

@@ -1,0 +1,529 @@
+"""Bytes -> batches: `_envelope`, `_rows` and `_decode` together, against the oracle."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import struct
+
+import pyarrow as pa
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import oracle
+from explorer_frames import schemas
+from explorer_frames._decode import split, to_batch
+from explorer_frames._envelope import data_of, read_rows
+from explorer_frames._provenance import Provenance
+from explorer_frames._results import Query, Result
+from explorer_frames.errors import ApiError, ColumnTypeError, DecodeError, EnvelopeError, RowShapeError
+
+GOLDEN = b'{"code":0,"data":{"items":[["player110","0.150000"],["team219","0.452126"]]},"message":"Success"}'
+
+
+def pieces(body: bytes, *sizes: int):
+    at, turn = 0, 0
+    while at < len(body):
+        size = sizes[turn % len(sizes)]
+        yield body[at : at + size]
+        at, turn = at + size, turn + 1
+
+
+def read(
+    body: bytes, *sizes: int, schema: object = None, vid_type: str = "string", limit: int | None = None
+) -> pa.Table:
+    query = Query.of(1, "t", limit, schema, vid_type)
+    provenance = Provenance(server="s", job="1", task="t", algorithm=None, limit=query.limit, read_at="now")
+    result = Result(
+        query, pieces(body, *(sizes or (2**20,))), lambda envelope: data_of(envelope, 200, None), provenance
+    )
+    return pa.Table.from_batches(list(result), result.schema)
+
+
+def wrap(items: str, before: str = "", after: str = "") -> bytes:
+    return f'{{"code":0,{before}"data":{{"items":{items}}},"message":"ok"{after}}}'.encode()
+
+
+def regular(body: bytes) -> bool:
+    return all(rows.quotes is not None for rows in read_rows([body]))
+
+
+# --- any valid envelope reads right
+
+
+def test_the_published_answer():
+    table = read(GOLDEN)
+    assert table.to_pydict() == {"id": ["player110", "team219"], "score": [0.15, 0.452126]}
+    assert regular(GOLDEN)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"data":{"items":[["a","1"]]},"code":0}',
+        b'{"message":"x","data":{"items":[["a","1"]],"more":[["z","9"]]},"code":0}',
+        b'{"items":[["z","9"]],"code":0,"data":{"x":{"items":[["z","9"]]},"items":[["a","1"]]}}',
+        b'{"x":"\\"data\\":{\\"items\\":[[","code":0,"data":{"items":[["a","1"]]}}',
+        b'{"c\\u006fde":0,"d\\u0061ta":{"\\u0069tems":[["a","1"]]}}',
+        b'\n { "code" :\t0 ,\r\n "data" : { "items" : [ [ "a" , "1" ] ] } } \n',
+        b'{"code":0,"data":{"items":[["\\u0061","1"]]}}',
+        b'{"code":0,"data":{"items":[["a",1]]}}',
+        b'{"code":0,"data":{"items":[["a",1.0]]}}',
+        b'{"code":0,"data":{"items":[["a","1"]],"items2":[["b","2"],["c","3"]]}}',
+        b'{"code":0,"big":[[["deep"]],{"a":[1,2,{"b":null}]}],"data":{"items":[["a","1"]]}}',
+        b'{"code":-0,"data":{"items":[["a","1"]]}}',
+    ],
+)
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+def test_keys_in_any_order_decoys_white_space_escapes_numbers(body, size):
+    assert read(body, size).to_pydict() == {"id": ["a"], "score": [1.0]}
+
+
+NASTY = [
+    "", "007", "NA", "null", "nan", "0", "a,b", 'a"b', "a\\b", "\\", '"', '],["', "a],[b", "]]}}", "[[", "a\nb", "\x00", "\x1f", "\x7f",
+    " lead", "trail ", "é", "名前", "😀", "\u2028", "\ufeff", "\ud7ff", "\ue000", "\uffff", "\U0010ffff", "x" * 100_000,
+    "9007199254740993", "=1+1", "../..", "%00", "\\u0041",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("ascii_only", [True, False])
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("size", [1000, 4096, 2**20])
+def test_ids_come_through_byte_for_byte(ascii_only, indent, size):
+    rows = [[text, "1"] for text in NASTY]
+    body = json.dumps({"code": 0, "data": {"items": rows}}, ensure_ascii=ascii_only, indent=indent).encode()
+    assert read(body, size)["id"].to_pylist() == NASTY
+
+
+@pytest.mark.parametrize(
+    "text", [text for text in NASTY if "\\" not in text and '"' not in text and text.isprintable()]
+)
+def test_what_needs_no_escape_takes_the_regular_way(text):
+    body = json.dumps({"code": 0, "data": {"items": [[text, "1"]] * 3}}, ensure_ascii=False, separators=(",", ":"))
+    assert regular(body.encode())
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 10])
+@pytest.mark.parametrize("count", [0, 1, 2, 1000])
+def test_any_width_and_count(width, count):
+    rows = [[f"r{row}c{column}" for column in range(width)] for row in range(count)]
+    own = pa.schema([(f"c{number}", pa.string()) for number in range(width)])
+    for separators in ((",", ":"), (", ", ": ")):
+        body = json.dumps({"code": 0, "data": {"items": rows}}, separators=separators).encode()
+        table = read(body, 777, schema=own)
+        assert [list(row.values()) for row in table.to_pylist()] == rows
+
+
+def test_a_list_column_takes_the_rest_of_rows_of_any_length():
+    body = wrap('[["a","b","c"],["d","e"],[]]')
+    assert read(body, schema="shortestpath")["path"].to_pylist() == [["a", "b", "c"], ["d", "e"], []]
+    assert read(wrap('[["a","b"],["d","e"]]'), schema="shortestpath")["path"].to_pylist() == [["a", "b"], ["d", "e"]]
+    embeddings = read(wrap('[["a","1","2.5"],["b","-1","0"]]'), schema="node2vec")
+    assert embeddings["embedding"].to_pylist() == [[1.0, 2.5], [-1.0, 0.0]]
+    with pytest.raises(ColumnTypeError) as caught:
+        read(wrap('[["a","1","2.5"],["b","-1","x"]]'), schema="node2vec")
+    assert (caught.value.row, caught.value.column, caught.value.value) == (1, "embedding", "x")
+    with pytest.raises(ColumnTypeError) as caught:
+        read(wrap('[["a","1"],["b","-1", "x"]]'), schema="node2vec")
+    assert caught.value.row == 1
+
+
+# --- any invalid one is refused
+
+INVALID = {
+    "empty": b"",
+    "white space": b" \n",
+    "HTML": b"<!DOCTYPE html><html><body>Login</body></html>",
+    "cut": GOLDEN[:-1],
+    "junk behind": GOLDEN + b"x",
+    "two documents": GOLDEN + GOLDEN,
+    "BOM": b"\xef\xbb\xbf" + GOLDEN,
+    "UTF-16": GOLDEN.decode().encode("utf-16"),
+    "array": b"[" + GOLDEN + b"]",
+    "string": b'"ok"',
+    "number": b"0",
+    "null": b"null",
+    "code twice": GOLDEN.replace(b'"message"', b'"code":0,"message"'),
+    "data twice": wrap("[]", after=',"data":{"items":[["a","1"]]}'),
+    "items twice": b'{"code":0,"data":{"items":[["a","1"]],"items":[["a","1"]]}}',
+    "items twice, empty first": b'{"code":0,"data":{"items":[],"items":[["a","1"]]}}',
+    "nested key twice": wrap("[]", before='"x":{"a":1,"a":2},'),
+    "key twice by escape": GOLDEN.replace(b'"message"', b'"c\\u006fde":0,"message"'),
+    "NaN member": wrap("[]", before='"x":NaN,'),
+    "Infinity behind": wrap("[]", after=',"x":-Infinity'),
+    "NaN cell": wrap('[["a",NaN]]'),
+    "no code": b'{"data":{"items":[["a","1"]]}}',
+    "code text": GOLDEN.replace(b":0,", b':"0",'),
+    "code float": GOLDEN.replace(b":0,", b":0.0,"),
+    "code false": GOLDEN.replace(b":0,", b":false,"),
+    "code null": GOLDEN.replace(b":0,", b":null,"),
+    "code of 5000 digits": GOLDEN.replace(b":0,", b":" + b"1" * 5000 + b","),
+    "no data": b'{"code":0,"message":"Success"}',
+    "data null": b'{"code":0,"data":null}',
+    "data array": b'{"code":0,"data":[["a","1"]]}',
+    "no items": b'{"code":0,"data":{}}',
+    "items null": b'{"code":0,"data":{"items":null}}',
+    "items object": b'{"code":0,"data":{"items":{"a":"1"}}}',
+    "items text": b'{"code":0,"data":{"items":"[[]]"}}',
+    "row object": wrap('[{"id":"a","score":"1"}]'),
+    "row object later": wrap('[["a","1"],{"id":"b"},["c","2"]]'),
+    "row object with list": wrap('[["a","1"],{"id":["b","3"]},["c","2"]]'),
+    "row text": wrap('["a","1"]'),
+    "row number later": wrap('[["a","1"],5,["b","2"]]'),
+    "row null": wrap('[["a","1"],null]'),
+    "row true later": wrap('[["a","1"],true,["b","2"]]'),
+    "row nested": wrap('[[["a","1"]]]'),
+    "row empty": wrap("[[]]"),
+    "row empty later": wrap('[["a","1"],[]]'),
+    "cell list": wrap('[["a",["1"]]]'),
+    "cell list later": wrap('[["a","1"],["b",["2"]]]'),
+    "cell object": wrap('[["a",{"x":"1"}]]'),
+    "cell true": wrap('[["a",true]]'),
+    "id null": wrap('[[null,"1"]]'),
+    "id null later": wrap('[["a","1"],[null,"1"]]'),
+    "short row": wrap('[["a","1"],["b"]]'),
+    "long row": wrap('[["a","1"],["b","2","3"]]'),
+    "rows that balance": wrap('[["a","1"],["b"],["c","2","3"]]'),
+    "trailing comma": wrap('[["a","1"],]'),
+    "trailing comma in row": wrap('[["a","1",]]'),
+    "leading comma": wrap('[,["a","1"]]'),
+    "two commas": wrap('[["a","1"],,["b","2"]]'),
+    "no comma": wrap('[["a","1"]["b","2"]]'),
+    "no comma in row": wrap('[["a" "1"]]'),
+    "semicolon": wrap('[["a","1"];["b","2"]]'),
+    "semicolon in row": wrap('[["a";"1"],["b","2"]]'),
+    "letter for comma": wrap('[["a"x"1"],["b","2"]]'),
+    "letter behind row": wrap('[["a","1"]x["b","2"]]'),
+    "wrong bracket": wrap('[["a","1"},["b","2"]]'),
+    "single quotes": wrap("[['a','1']]"),
+    "comment": wrap('[["a","1"]/*x*/]'),
+    "raw newline in id": wrap('[["a\nb","1"]]'),
+    "raw NUL in id": wrap('[["a\x00b","1"]]'),
+    "raw tab in id, later": wrap('[["a","1"],["b\tc","1"]]'),
+    "bad escape": wrap('[["a\\x","1"]]'),
+    "short escape": wrap('[["a\\u12","1"]]'),
+    "lone surrogate": wrap('[["\\ud800","1"]]'),
+    "lone surrogate later": wrap('[["a","1"],["\\udc00x","1"]]'),
+    "surrogates swapped": wrap('[["\\udc00\\ud800","1"]]'),
+    "CESU surrogate bytes": wrap('[["X","1"]]').replace(b"X", b"\xed\xa0\x80"),
+    "invalid UTF-8": wrap('[["X","1"]]').replace(b"X", b"\xff"),
+    "overlong UTF-8": wrap('[["X","1"]]').replace(b"X", b"\xc0\xaf"),
+    "cut UTF-8": wrap('[["X","1"]]').replace(b"X", b"\xe4\xb8"),
+    "beyond Unicode": wrap('[["X","1"]]').replace(b"X", b"\xf5\x80\x80\x80"),
+    "invalid UTF-8 in score": wrap('[["a","X"]]').replace(b"X", b"\x80"),
+    "invalid UTF-8 in head": wrap("[]", before='"x":"X",').replace(b"X", b"\xff"),
+    "invalid UTF-8 in tail": wrap("[]", after=',"x":"X"').replace(b"X", b"\xff"),
+    "leading zero number": wrap('[["a",01]]'),
+    "plus number": wrap('[["a",+1]]'),
+    "hex number": wrap('[["a",0x1]]'),
+    "bare dot": wrap('[["a",1.]]'),
+    "bare word": wrap('[["a",nan]]'),
+    "deep": wrap("[" * 10_000 + "]" * 10_000),
+    "deep head": wrap("[]", before='"x":' + "[" * 100_000 + "]" * 100_000 + ","),
+    "deep tail": wrap("[]", after=',"x":' + '{"a":' * 100_000 + "1" + "}" * 100_000),
+    "deep in a row": wrap('[["a",' + '{"a":' * 100_000 + "1" + "}" * 100_000 + "]]"),
+    "a million empty lists": wrap("[" + ",".join(["[]"] * 1_000_000) + "]"),
+    "items never closed": b'{"code":0,"data":{"items":[["a","1"]',
+    "row never closed": b'{"code":0,"data":{"items":[["a","1"],["b"',
+    "string never closed": b'{"code":0,"data":{"items":[["a","1"],["b',
+    "closed too early": b'{"code":0,"data":{"items":[["a","1"]]}',
+    "closed too often": GOLDEN + b"}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [1, 5, 2**20])
+@pytest.mark.parametrize("name", INVALID)
+def test_invalid_answers_are_refused(name, size):
+    body = INVALID[name]
+    if size < 100 and len(body) > 10_000:
+        size = 1000  # noqa: PLW2901
+    with pytest.raises(DecodeError) as caught:
+        read(body, size)
+    assert caught.value.what
+    assert len(str(caught.value)) < 700
+    with pytest.raises(oracle.RefusedError):
+        oracle.read(body, ["string", "double"])
+
+
+@pytest.mark.parametrize("name", INVALID)
+def test_a_refusal_keeps_no_document_in_its_chain(name):
+    with pytest.raises(DecodeError) as caught:
+        read(INVALID[name])
+    assert caught.value.__context__ is None
+
+
+def test_an_html_page_is_called_one():
+    with pytest.raises(EnvelopeError, match="HTML page"):
+        read(INVALID["HTML"])
+
+
+def test_every_cut_of_an_answer_is_refused():
+    pretty = json.dumps(json.loads(GOLDEN), indent=1).encode()
+    for body in (GOLDEN, pretty, GOLDEN.replace(b"p", b"\\u0070")):
+        for end in range(len(body)):
+            for size in (1, 13, 1000):
+                with pytest.raises(DecodeError):
+                    read(body[:end], size)
+        assert read(body).num_rows == 2
+
+
+def test_an_error_code_wins_over_whatever_else_is_there():
+    for body in (
+        b'{"code":40404000,"message":"no","data":{"items":[{"x":1}]}}',
+        b'{"data":null,"code":40404000}',
+        b'{"data":{"items":[["a","1"]]},"code":40404000}',
+        b'{"code":40404000}',
+    ):
+        with pytest.raises(ApiError) as caught:
+            read(body)
+        assert caught.value.code == 40404000
+
+
+def test_more_rows_than_asked_for_are_refused():
+    assert read(GOLDEN, limit=2).num_rows == 2
+    with pytest.raises(EnvelopeError, match="more rows came than the 1"):
+        read(GOLDEN, limit=1)
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_what_is_no_row_may_not_grow_without_end(where):
+    def endless():
+        yield {"before": b'{"x":"', "after": b'{"code":0,"data":{"items":[]},"x":"'}[where]
+        for _ in range(100):
+            yield b"y" * 2**20
+
+    with pytest.raises(EnvelopeError, match="more than 16 MiB"):
+        list(read_rows(endless()))
+
+
+def test_one_row_may_not_grow_without_end():
+    def endless():
+        yield b'{"code":0,"data":{"items":[["a","1"],["'
+        for _ in range(100):
+            yield b"y" * 2**20
+
+    with pytest.raises(RowShapeError, match="row 1 is larger than 16 MiB"):
+        list(read_rows(endless()))
+
+
+def test_rows_of_many_megabytes_are_fine():
+    rows = [["x" * 5_000_000, "1"]] * 3
+    assert read(json.dumps({"code": 0, "data": {"items": rows}}).encode(), 2**20).num_rows == 3
+
+
+def test_mixed_answers_cost_no_more_than_their_size():
+    # Each other row has a number: were regular rows taken one by one, this would read its bytes 20,000 times.
+    items = ",".join(['["a","1"],["b",2]'] * 20_000)
+    chunks = list(read_rows([wrap(f"[{items}]")]))
+    assert len(chunks) == 1
+    assert chunks[0].count == 40_000
+
+
+# --- types
+
+GOOD_FLOATS = ["0", "-0", "1", "+1.5", "1.", ".5", "1e5", "1E-5", "1e+5", "00012", "0.150000", "1.477629166666667e-01",
+               "nan", "NaN", "-nan", "inf", "-Infinity", "INFINITY", "+inf", "9223372036854775807", "1e-400", "4.9e-324",
+               "1.7976931348623157e308", "0." + "0" * 400 + "1"]  # fmt: skip
+BAD_FLOATS = ["", " ", " 1", "1 ", "1_0", "1,5", "0x10", "0x1p3", "1e", "1e+", "--1", "+-1", ".", "e5", "1d5", "1f", "infi", "nan(1)", "nan()",
+              "snan", "1e400", "-1e400", "1e99999999999", "١", "１", "½", "1\x00", "player7", "None", "null", "true", "1.0.0", "∞", "−1",
+              "n", "i", "+", "-", "in", "infinit", "1/2"]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", GOOD_FLOATS)
+def test_scores_that_are_read(text):
+    [expected] = [row[0] for row in oracle.read(wrap(json.dumps([[text]])), ["double"])]
+    value = read(wrap(json.dumps([["a", text]])))["score"][0].as_py()
+    assert struct.pack("d", value) == struct.pack("d", expected) or (math.isnan(value) and math.isnan(expected))
+
+
+@pytest.mark.parametrize("text", BAD_FLOATS)
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_scores_that_are_refused(text, ascii_only):
+    rows = [["a", "1"], ["b", "inf"], ["c", text], ["d", "x"]]
+    body = json.dumps({"code": 0, "data": {"items": rows}}, ensure_ascii=ascii_only, separators=(",", ":")).encode()
+    with pytest.raises(ColumnTypeError) as caught:
+        read(body)
+    assert (caught.value.row, caught.value.column) == (2, "score")
+    assert "row 2, column 'score'" in str(caught.value)
+    assert caught.value.hint
+    with pytest.raises(oracle.RefusedError):
+        oracle.read(body, ["string", "double"])
+
+
+def test_a_label_among_scores_says_which_schema_to_pass():
+    with pytest.raises(ColumnTypeError, match="looks like a label: pass schema='louvain'"):
+        read(wrap('[["player1","player7"]]'))
+
+
+@pytest.mark.parametrize("text", ["0", "1", "-1", "9223372036854775807", "-9223372036854775808"])
+def test_int64_ids_that_are_read(text):
+    assert read(wrap(json.dumps([[text, "1"]])), vid_type="int64")["id"].to_pylist() == [int(text)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["007", "+7", "-0", "0x10", "9223372036854775808", "1.0", "1e3", "", " 1", "player7", "１", "-", "--1", "1" * 5000],
+)
+def test_int64_ids_that_are_refused(text):
+    with pytest.raises(ColumnTypeError) as caught:
+        read(wrap(json.dumps([["1", "1"], [text, "1"]])), vid_type="int64")
+    assert (caught.value.row, caught.value.column) == (1, "id")
+    assert "vid_type='string'" in caught.value.hint
+
+
+def test_rows_are_numbered_over_all_pieces():
+    rows = [["a", "1"]] * 10_000
+    rows[7_777] = ["b", "bad"]
+    for separators in ((",", ":"), (", ", ": ")):
+        with pytest.raises(ColumnTypeError) as caught:
+            read(json.dumps({"code": 0, "data": {"items": rows}}, separators=separators).encode(), 1000)
+        assert caught.value.row == 7_777
+        assert caught.value.value == "bad"
+    rows[7_777] = ["b"]
+    for separators in ((",", ":"), (", ", ": ")):
+        with pytest.raises(RowShapeError) as caught:
+            read(json.dumps({"code": 0, "data": {"items": rows}}, separators=separators).encode(), 1000)
+        assert caught.value.row == 7_777
+
+
+def test_invalid_utf8_names_its_row():
+    rows = ",".join(f'["é{number}","1"]' for number in range(100))
+    with pytest.raises(EnvelopeError, match="row 57 is not valid UTF-8"):
+        read(wrap(f"[{rows}]").replace("é57".encode(), b"\xc3\x28"))
+
+
+def test_own_types():
+    own = pa.schema(
+        [("a", pa.large_string()), ("b", pa.int8()), ("c", pa.uint64()), ("d", pa.float32()), ("e", pa.float16())]
+    )
+    table = read(wrap('[["x","-128","18446744073709551615","1.5","0.5"],[null,null,null,null,null]]'), schema=own)
+    assert table.to_pylist() == [
+        {"a": "x", "b": -128, "c": 18446744073709551615, "d": 1.5, "e": 0.5},
+        {"a": None, "b": None, "c": None, "d": None, "e": None},
+    ]
+    for column, text in (("b", "128"), ("c", "-1"), ("d", "1e39"), ("e", "1e5")):
+        row = ["x", "1", "1", "1", "1"]
+        row[own.names.index(column)] = text
+        with pytest.raises(ColumnTypeError) as caught:
+            read(wrap(json.dumps([row])), schema=own)
+        assert caught.value.column == column
+
+
+def test_missing_scores_are_null_and_missing_ids_an_error():
+    assert read(wrap('[["a",null],["b","1"]]'))["score"].to_pylist() == [None, 1.0]
+    with pytest.raises(ColumnTypeError) as caught:
+        read(wrap('[["a","1"],[null,"1"]]'))
+    assert (caught.value.row, caught.value.column, caught.value.value) == (1, "id", "null")
+
+
+@pytest.mark.parametrize("vid_type", ["string", "int64"])
+@pytest.mark.parametrize("entry", schemas.BOOK, ids=lambda entry: entry.name)
+def test_one_schema_for_no_row_one_row_and_many(entry, vid_type):
+    samples = {"string": "7", "int64": "7", "double": "0.5"}
+    for shape in entry.shapes:
+        expected = schemas.to_schema(shape, vid_type)
+        cells = [samples[str(getattr(kind, "value_type", kind))] for kind in expected.types]
+        for count in (1, 2, 5000):
+            assert read(wrap(json.dumps([cells] * count)), 999, schema=entry.name, vid_type=vid_type).schema.equals(
+                expected
+            )
+    assert read(wrap("[]"), schema=entry.name, vid_type=vid_type).schema.equals(
+        schemas.to_schema(entry.shapes[0], vid_type)
+    )
+
+
+# --- generated answers
+
+cells = st.one_of(
+    st.sampled_from(["0.150000", "1", "-1", "inf", "nan", "7", "1e400", "player110", *NASTY[:-6]]),
+    st.text(max_size=12),
+    st.floats().map(repr),
+    st.integers(-(2**70), 2**70).map(str),
+)
+raw_cells = st.one_of(
+    cells.map(lambda text: json.dumps(text, ensure_ascii=True)),
+    cells.filter(lambda text: text.encode(errors="replace").decode() == text).map(
+        lambda text: json.dumps(text, ensure_ascii=False)
+    ),
+    st.sampled_from(
+        ["1", "2.5", "-0", "1e3", "null", "true", "[]", "{}", "NaN", '["x"]', "123456789012345678901234567890"]
+    ),
+)
+plain_cells = st.one_of(
+    st.text(st.characters(min_codepoint=32, exclude_characters='"\\', exclude_categories=["Cs"]), max_size=8),
+    st.sampled_from(["0.150000", "1", "],[", "]]}}"]),
+).map(lambda text: f'"{text}"')
+spaces = st.sampled_from(["", "", "", " ", "\n  ", "\t", "\r\n"])
+
+
+@st.composite
+def answers(draw) -> bytes:
+    """Envelopes, mostly valid: compact, pretty-printed or uneven; with decoys; some bytes of some changed."""
+    width = draw(st.integers(1, 4))
+    cell = draw(st.sampled_from([plain_cells, raw_cells]))
+    even = draw(st.booleans())
+    gap = st.just("") if even else spaces
+    rows = draw(st.lists(st.lists(cell, min_size=width, max_size=width), max_size=12))
+    if draw(st.integers(0, 9)) == 0:
+        rows.append(draw(st.lists(cell, max_size=5)))
+    items = ",".join(
+        draw(gap) + "[" + ",".join(draw(gap) + text + draw(gap) for text in row) + "]" + draw(gap) for row in rows
+    )
+    data = [f'"items":{draw(gap)}[{items}{draw(gap)}]']
+    data += draw(st.lists(st.sampled_from(['"total":3', '"x":[["a","b"]]', '"more":{"items":[]}']), max_size=2))
+    members = ['"code":0', f'"data":{draw(gap)}{{{",".join(draw(st.permutations(data)))}}}']
+    members += draw(
+        st.lists(st.sampled_from(['"message":"Success"', '"items":[["x","1"]]', '"m":"\\"items\\":[["']), max_size=2)
+    )
+    body = (draw(gap) + "{" + ",".join(draw(st.permutations(members))) + "}" + draw(gap)).encode()
+    if draw(st.integers(0, 3)) == 0:
+        at = draw(st.integers(0, len(body) - 1))
+        change = draw(st.sampled_from([b"", b'"', b"\\", b"]", b"[", b",", b"x", b"\xff", b"\x00", b"}"]))
+        body = body[:at] + change + body[at + draw(st.integers(0, 1)) :]
+    return body
+
+
+def _same(ours: object, expected: object) -> bool:
+    if isinstance(ours, float) and isinstance(expected, float):
+        return struct.pack("d", ours) == struct.pack("d", expected) or (math.isnan(ours) and math.isnan(expected))
+    return ours == expected
+
+
+@given(
+    body=answers(),
+    kinds=st.lists(st.sampled_from(["string", "double", "int64"]), min_size=1, max_size=4),
+    seed=st.integers(0, 99),
+)
+@example(body=GOLDEN, kinds=["string", "double"], seed=0)
+def test_same_as_the_oracle_or_refused_by_both(body, kinds, seed):
+    types = {"string": pa.string(), "double": pa.float64(), "int64": pa.int64()}
+    own = pa.schema([pa.field(f"c{n}", types[kind], kind == "double") for n, kind in enumerate(kinds)])
+    try:
+        expected = oracle.read(body, kinds)
+    except oracle.RefusedError:
+        expected = None
+    chance = random.Random(seed)
+    sizes = [chance.randint(1, chance.choice([3, 30, 1000])) for _ in range(20)]
+    try:
+        ours = [list(row.values()) for row in read(body, *sizes, schema=own).to_pylist()]
+    except DecodeError:
+        ours = None
+    assert (ours is None) == (expected is None)
+    for our_row, row in zip(ours or [], expected or [], strict=True):
+        assert all(_same(a, b) for a, b in zip(our_row, row, strict=True))
+
+
+@given(
+    rows=st.lists(st.lists(plain_cells, min_size=2, max_size=2), min_size=1, max_size=30),
+    size=st.integers(1, 64),
+)
+def test_the_regular_and_the_exact_way_agree(rows, size):
+    items = ",".join(f"[{','.join(row)}]" for row in rows)
+    compact, spaced = wrap(f"[{items}]"), wrap(f"[ {items}\n]")
+    own = pa.schema([("a", pa.string()), ("b", pa.string())])
+    expected = json.loads(compact)["data"]["items"]
+    for body in (compact, spaced):
+        batches = [to_batch(split(chunk), own) for chunk in read_rows(pieces(body, size))]
+        assert [list(row.values()) for batch in batches for row in batch.to_pylist()] == expected

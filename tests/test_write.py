@@ -1,0 +1,558 @@
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import threading
+import traceback
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet as pq
+import pytest
+
+from explorer_frames import _write
+from explorer_frames._write import write, write_feather, write_parquet
+from explorer_frames.errors import (
+    ConfigError,
+    DecodeError,
+    IncompleteResultError,
+    TargetExistsError,
+    TruncatedBodyError,
+    UnsupportedFormatError,
+    WriteError,
+)
+
+pytest_plugins = ["storage"]
+
+WRITERS = {"parquet": write_parquet, "feather": write_feather}
+READERS = {"parquet": pq.read_table, "feather": lambda source: pa.ipc.open_file(source).read_all()}
+SCHEMA = pa.schema([("id", pa.string()), ("score", pa.float64())])
+OLD = pa.table({"id": ["old"], "score": [1.0]}, schema=SCHEMA)
+NASTY = [
+    "",
+    " ",
+    "NA",
+    "nan",
+    "None",
+    "null",
+    "007",
+    "+7",
+    "0x10",
+    "1e5",
+    "True",
+    'a"b',
+    "a'b",
+    "a,b",
+    "a\tb",
+    "a\nb",
+    "a\r\nb",
+    "\0",
+    "a\0b",
+    "\\",
+    "\\u0041",
+    "\ufeffbom",
+    "e\u0301",
+    "\u00e9",
+    "\u202eRTL",
+    "\U0001f600\u200d\U0001f525",
+    "\ud7ff\ue000\uffff",
+    "x" * 100_000,
+    *(chr(plane * 0x10000 + 0x1234) + chr(plane * 0x10000 + 0xFFFD) for plane in range(17)),
+]
+DOCUMENT = {"job": "1", "complete": True, "server": "http://h", "note": "gr\u00fc\u00dfe"}
+
+
+@pytest.fixture(params=["parquet", "feather"])
+def layout(request):
+    return request.param
+
+
+def listed(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def batches(count, rows=1000, schema=SCHEMA, end=None):
+    def make():
+        for number in range(count):
+            ids = [f"player{number * rows + i}" for i in range(rows)]
+            yield pa.record_batch([ids, np.arange(rows, dtype=float)], schema=schema)
+        if end is not None:
+            raise end
+
+    return pa.RecordBatchReader.from_batches(schema, make())
+
+
+def load(store, name, layout):
+    return READERS[layout](io.BytesIO(store.read(name)))
+
+
+# What goes in comes out
+
+
+class Stream:
+    """Anything with the one method."""
+
+    def __init__(self, table):
+        self.table = table
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
+TABLE = pa.table({"id": ["a", None, "c"], "score": [0.5, float("nan"), None]}, schema=SCHEMA)
+KINDS = {
+    "DataFrame": TABLE.to_pandas,
+    "Table": lambda: TABLE,
+    "chunked Table": lambda: pa.concat_tables([TABLE.slice(0, 1), TABLE.slice(1)]),
+    "RecordBatch": lambda: TABLE.to_batches()[0],
+    "RecordBatchReader": lambda: TABLE.to_reader(max_chunksize=1),
+    "polars": lambda: pl.from_arrow(TABLE),
+    "stream": lambda: Stream(TABLE),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_data_gives_the_same_columns(tmp_path, layout, kind):
+    receipt = WRITERS[layout](KINDS[kind](), tmp_path / "a")
+    read = READERS[layout](tmp_path / "a")
+    assert read.schema.types == receipt.schema.types == SCHEMA.types
+    assert receipt.rows == 3
+    assert receipt.bytes == (tmp_path / "a").stat().st_size
+    assert receipt.complete is None
+    assert read.column("id").to_pylist() == ["a", None, "c"]
+
+
+def test_a_round_trip_on_each_store(store, layout):
+    receipt = WRITERS[layout](batches(5), store.url("a b#1.x"), storage_options=store.options)
+    assert load(store, "a b#1.x", layout).equals(batches(5).read_all())
+    assert store.names() == ["a b#1.x"]
+    assert receipt.rows == 5000
+    assert receipt.url == store.url("a b#1.x")
+    assert "canary" not in repr(receipt)
+
+
+def test_nasty_ids_survive_byte_for_byte(tmp_path, layout):
+    frame = pd.DataFrame({"id": NASTY, "score": np.arange(len(NASTY), dtype=float)})
+    path = tmp_path / "a"
+    WRITERS[layout](frame, path)
+    assert READERS[layout](path).column("id").to_pylist() == NASTY
+    assert {"parquet": pd.read_parquet, "feather": pd.read_feather}[layout](path)["id"].tolist() == NASTY
+    assert {"parquet": pl.read_parquet, "feather": pl.read_ipc}[layout](path.read_bytes())["id"].to_list() == NASTY
+
+
+def test_pandas_gets_its_dtypes_index_and_attrs_back(tmp_path, layout):
+    frame = pd.DataFrame(
+        {
+            "id": ["a", None],
+            "category": pd.Categorical(["u", "v"], ordered=True),
+            "nullable": pd.array([1, None], dtype="Int64"),
+            "arrow": pd.array([1, None], dtype=pd.ArrowDtype(pa.int32())),
+            "when": pd.to_datetime(["2026-11-23", None], utc=True),
+            "flag": [True, False],
+        },
+        index=pd.Index(["r1", "r2"], name="key"),
+    )
+    frame.attrs["explorer_frames"] = DOCUMENT
+    WRITERS[layout](frame, tmp_path / "a")
+    back = {"parquet": pd.read_parquet, "feather": pd.read_feather}[layout](tmp_path / "a")
+    pd.testing.assert_frame_equal(back, frame)
+    assert back.attrs == frame.attrs
+
+
+def test_a_range_index_is_dropped(tmp_path, layout):
+    frame = pd.DataFrame({"id": ["a", "b", "c"]}).iloc[1:]
+    assert WRITERS[layout](frame, tmp_path / "a").schema.names == ["id"]
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_attrs_become_schema_metadata(tmp_path, layout, complete):
+    frame = pd.DataFrame({"id": ["a"]})
+    frame.attrs["explorer_frames"] = DOCUMENT | {"complete": complete}
+    receipt = WRITERS[layout](frame, tmp_path / "a")
+    stored = json.loads(READERS[layout](tmp_path / "a").schema.metadata[b"explorer_frames"])
+    assert stored == frame.attrs["explorer_frames"]
+    assert receipt.complete is complete
+
+
+def test_schema_metadata_is_kept(tmp_path, layout):
+    metadata = {"explorer_frames": json.dumps(DOCUMENT), "other": "x"}
+    receipt = WRITERS[layout](batches(2, schema=SCHEMA.with_metadata(metadata)), tmp_path / "a")
+    assert receipt.schema.equals(SCHEMA.with_metadata(metadata), check_metadata=True)
+    assert receipt.complete is True
+
+
+@pytest.mark.parametrize("document", ["", "[]", "{", '{"complete": "yes"}', "\xff"])
+def test_foreign_metadata_says_nothing_about_completeness(tmp_path, layout, document):
+    schema = SCHEMA.with_metadata({"explorer_frames": document.encode("latin-1")})
+    assert WRITERS[layout](batches(1, schema=schema), tmp_path / "a").complete is None
+
+
+@pytest.mark.parametrize("empty", [[], [0], [0, 0]])
+def test_no_rows_make_a_file_with_the_schema(tmp_path, layout, empty):
+    source = [pa.record_batch([[], []], schema=SCHEMA) for _ in empty]
+    receipt = WRITERS[layout](pa.RecordBatchReader.from_batches(SCHEMA, source), tmp_path / "a")
+    assert (receipt.rows, receipt.schema) == (0, SCHEMA)
+    assert READERS[layout](tmp_path / "a").equals(SCHEMA.empty_table())
+
+
+def test_types_that_parquet_keeps_otherwise_pass_the_check(tmp_path):
+    fields = {"s": pa.timestamp("s"), "d": pa.date64(), "l": pa.list_(pa.string()), "v": pa.string_view()}
+    schema = pa.schema([*fields.items(), ("c", pa.dictionary(pa.int8(), pa.string()))])
+    write_parquet(schema.empty_table(), tmp_path / "a")
+    assert pq.read_schema(tmp_path / "a").field("s").type == pa.timestamp("ms")
+
+
+# What only the end of a stream can tell
+
+
+def test_metadata_may_come_with_the_end(store, layout):
+    schema = SCHEMA.with_metadata({"explorer_frames": '{"complete": null}', "other": "x"})
+    url, reader = store.url(f"a.{layout}"), batches(5, schema=schema)
+
+    def finish():
+        assert next(iter(reader), None) is None
+        assert f"a.{layout}" not in store.names()
+        return {b"explorer_frames": b'{"complete": true}'}
+
+    receipt = write(reader, url, finish=finish, row_group_size=2000, storage_options=store.options)
+    read = load(store, f"a.{layout}", layout)
+    assert read.schema.metadata == {b"explorer_frames": b'{"complete": true}', b"other": b"x"}
+    assert read.equals(batches(5).read_all())
+    assert read.schema.equals(receipt.schema, check_metadata=True)
+    assert (receipt.rows, receipt.complete) == (5000, True)
+    assert store.names() == [f"a.{layout}"]
+
+
+def test_the_end_may_call_it_off(store, layout):
+    error = IncompleteResultError("cut off")
+
+    def finish():
+        raise error
+
+    with pytest.raises(IncompleteResultError) as caught:
+        write(batches(5), store.url(f"a.{layout}"), finish=finish, storage_options=store.options)
+    assert caught.value is error
+    assert store.names() == []
+
+
+def test_every_parquet_reader_finds_the_metadata(tmp_path):
+    schema = SCHEMA.with_metadata({"explorer_frames": json.dumps(DOCUMENT)})
+    write_parquet(batches(1, schema=schema), tmp_path / "a")
+    assert json.loads(pq.read_metadata(tmp_path / "a").metadata[b"explorer_frames"]) == DOCUMENT
+    assert json.loads(pl.read_parquet_metadata(tmp_path / "a")["explorer_frames"]) == DOCUMENT
+
+
+# How it is laid out
+
+
+@pytest.mark.parametrize(("rows", "sizes"), [(70, [70, 70, 60]), (200, [200]), (201, [200]), (1, [1] * 200)])
+@pytest.mark.parametrize("arriving", [1, 7, 100, 200])
+def test_groups_have_the_size_that_was_asked_for(tmp_path, rows, sizes, arriving):
+    table = batches(2, rows=100).read_all().combine_chunks()
+    write_parquet(table.to_reader(max_chunksize=arriving), tmp_path / "a", row_group_size=rows)
+    write_feather(table.to_reader(max_chunksize=arriving), tmp_path / "b", batch_size=rows)
+    footer, arrow = pq.read_metadata(tmp_path / "a"), pa.ipc.open_file(tmp_path / "b")
+    assert [footer.row_group(i).num_rows for i in range(footer.num_row_groups)] == sizes
+    assert [arrow.get_batch(i).num_rows for i in range(arrow.num_record_batches)] == sizes
+    assert pq.read_table(tmp_path / "a").equals(table)
+
+
+def test_dictionaries_where_values_repeat_and_statistics_everywhere(tmp_path):
+    table = batches(20).read_all().append_column("community", pa.array(["c1", "c2"] * 10_000))
+    write_parquet(table, tmp_path / "a")
+    columns = pq.read_metadata(tmp_path / "a").row_group(0).to_dict()["columns"]
+    encoded = {column["path_in_schema"]: "RLE_DICTIONARY" in column["encodings"] for column in columns}
+    assert encoded == {"id": False, "score": True, "community": True}
+    assert all(column["statistics"]["null_count"] == 0 for column in columns)
+    assert {column["compression"] for column in columns} == {"ZSTD"}
+
+
+@pytest.mark.parametrize("codec", ["zstd", "snappy", "gzip", "brotli", "lz4", None])
+def test_parquet_codecs(tmp_path, codec):
+    write_parquet(batches(1), tmp_path / "a", compression=codec)
+    column = pq.read_metadata(tmp_path / "a").row_group(0).column(0)
+    assert column.compression == (codec or "uncompressed").upper()
+
+
+@pytest.mark.parametrize("codec", ["zstd", "lz4", None])
+def test_feather_codecs(tmp_path, codec):
+    sizes = [write_feather(batches(1), tmp_path / "a", compression=c).bytes for c in (codec, None)]
+    assert (sizes[0] < sizes[1]) is (codec is not None)
+
+
+def test_a_level_makes_a_difference(tmp_path, layout):
+    sizes = [WRITERS[layout](batches(20), tmp_path / "a", compression_level=level).bytes for level in (1, 19)]
+    assert sizes[0] > sizes[1]
+
+
+def test_an_altered_byte_is_found(tmp_path):
+    write_parquet(batches(1), tmp_path / "a", compression=None)
+    content = bytearray((tmp_path / "a").read_bytes())
+    content[content.index(b"player500") + 6] ^= 1
+    assert pq.read_table(io.BytesIO(content))["id"][500].as_py() == "player400"  # what nobody notices otherwise
+    with pytest.raises(OSError, match="CRC"):
+        pq.ParquetFile(io.BytesIO(content), page_checksum_verification=True).read()
+
+
+# What goes wrong leaves the old file
+
+
+class CustomError(Exception):
+    pass
+
+
+ENDS = [
+    CustomError("mine"),
+    TruncatedBodyError("broke off"),
+    DecodeError("row 7"),
+    OSError(28, "theirs"),
+    KeyboardInterrupt(),
+]
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: type(end).__name__)
+@pytest.mark.parametrize("before", [0, 3])
+def test_what_the_source_raises_comes_through_as_it_is(store, layout, end, before):
+    WRITERS[layout](OLD, store.url("a"), storage_options=store.options)
+    size = {"parquet": {"row_group_size": 1000}, "feather": {"batch_size": 1000}}[layout]
+    with pytest.raises(type(end)) as caught:
+        WRITERS[layout](batches(before, end=end), store.url("a"), storage_options=store.options, **size)
+    assert caught.value is end
+    assert caught.value.__context__ is None
+    assert store.names() == ["a"]
+    assert load(store, "a", layout).equals(OLD)
+
+
+@pytest.mark.parametrize("raised", [OSError(5, "disk"), MemoryError(), KeyboardInterrupt()], ids=repr)
+@pytest.mark.parametrize("call", ["write_table", "close"])
+def test_what_the_writer_raises_keeps_the_old_file(store, layout, monkeypatch, raised, call):
+    WRITERS[layout](OLD, store.url("a"), storage_options=store.options)
+    open_writer = _write._writer
+
+    def failing(*args):
+        writer = open_writer(*args)
+
+        class Failing:
+            add_key_value_metadata = getattr(writer, "add_key_value_metadata", None)
+
+            def write_table(self, *given):
+                writer.write_table(*given)
+                if call == "write_table":
+                    raise raised
+
+            def close(self):
+                writer.close()
+                if call == "close":
+                    raise raised
+
+        return Failing()
+
+    monkeypatch.setattr(_write, "_writer", failing)
+    with pytest.raises(WriteError if isinstance(raised, Exception) else KeyboardInterrupt) as caught:
+        WRITERS[layout](batches(3), store.url("a"), storage_options=store.options)
+    assert caught.value.__context__ is None
+    assert store.names() == ["a"]
+    assert load(store, "a", layout).equals(OLD)
+
+
+def test_a_file_that_does_not_check_out_is_not_published(local_store, layout, monkeypatch):
+    WRITERS[layout](OLD, local_store.url("a"))
+    read_back = _write._read_back
+    for lie, said in [(lambda n, s: (n - 1, s), "2999 of 3000 rows"), (lambda n, s: (n, SCHEMA.remove(0)), "schema")]:
+        monkeypatch.setattr(_write, "_read_back", lambda *args, lie=lie: lie(*read_back(*args)))
+        with pytest.raises(WriteError, match=said):
+            WRITERS[layout](batches(3), local_store.url("a"))
+    assert local_store.names() == ["a"]
+    assert load(local_store, "a", layout).equals(OLD)
+
+
+def test_a_type_that_the_format_has_not_is_a_write_error(local_store):
+    column = pa.array([(1, 2, 3)], pa.month_day_nano_interval())
+    with pytest.raises(WriteError, match="ArrowNotImplementedError"):
+        write_parquet(pa.table({"x": column}), local_store.url("a"))
+    assert local_store.names() == []
+
+
+FULL_DISK = """
+import resource, sys
+import numpy as np, pyarrow as pa
+from explorer_frames import _write
+from explorer_frames.errors import WriteError
+
+table = pa.table({"x": np.random.default_rng(0).random(100_000)})
+write = {"parquet": _write.write_parquet, "feather": _write.write_feather}[sys.argv[1]]
+options = {"row_group_size" if sys.argv[1] == "parquet" else "batch_size": 10_000}
+size = write(table, "memory://full", **options).bytes
+for limit in [0, 1, 3, 100, *range(50_000, size, 150_000), size - 9000, *range(size - 3, size)]:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    try:
+        write(table, sys.argv[2], **options)
+    except WriteError as error:
+        assert "disk is full" in error.hint, error
+        assert error.__context__ is None
+    else:
+        raise AssertionError(limit)
+"""
+
+
+def test_a_full_disk_keeps_the_old_file_wherever_it_strikes(local_store, layout):
+    WRITERS[layout](OLD, local_store.url("a"))
+    command = [sys.executable, "-W", "error", "-c", FULL_DISK, layout, local_store.url("a")]
+    child = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert child.stderr == ""
+    assert local_store.names() == ["a"]
+    assert load(local_store, "a", layout).equals(OLD)
+
+
+def test_a_reader_sees_old_or_new_only(local_store):
+    tables = [batches(50).read_all(), batches(80).read_all()]
+    write_parquet(tables[0], local_store.url("a"))
+    seen, done = set(), threading.Event()
+
+    def poll():
+        while not done.is_set():
+            seen.add(load(local_store, "a", "parquet").num_rows)
+
+    reader = threading.Thread(target=poll)
+    reader.start()
+    for table in tables * 5:
+        write_parquet(table, local_store.url("a"))
+    done.set()
+    reader.join()
+    assert seen == {50_000, 80_000}
+
+
+def test_create_refuses_before_anything_is_read(store, layout):
+    WRITERS[layout](OLD, store.url("a"), mode="create", storage_options=store.options)
+    reader = batches(1, end=AssertionError("was read"))
+    with pytest.raises(TargetExistsError):
+        WRITERS[layout](reader, store.url("a"), mode="create", storage_options=store.options)
+    assert load(store, "a", layout).equals(OLD)
+
+
+# Arguments
+
+
+@pytest.mark.parametrize(
+    ("writer", "arguments", "said"),
+    [
+        (write_parquet, {"mode": "append"}, "mode 'append'"),
+        (write_parquet, {"compression": "zip"}, "compression 'zip'"),
+        (write_feather, {"compression": "snappy"}, "compression 'snappy'"),
+        (write_parquet, {"compression_level": 23}, "takes -131072 to 22"),
+        (write_parquet, {"compression_level": 1.5}, "takes"),
+        (write_parquet, {"compression_level": True}, "takes"),
+        (write_parquet, {"compression": "snappy", "compression_level": 1}, "no levels"),
+        (write_feather, {"compression": None, "compression_level": 1}, "no levels"),
+        (write_parquet, {"row_group_size": 0}, "row_group_size is '0'"),
+        (write_parquet, {"row_group_size": True}, "row_group_size is 'True'"),
+        (write_feather, {"batch_size": "many"}, "batch_size is 'many'"),
+        (write_parquet, {"url": "http://host/a.parquet"}, "can only be read"),
+    ],
+)
+def test_bad_arguments_are_refused_before_anything_is_read(tmp_path, writer, arguments, said):
+    reader = batches(1, end=AssertionError("was read"))
+    with pytest.raises(ConfigError, match=said):
+        writer(reader, **({"url": tmp_path / "sub" / "a"} | arguments))
+    assert listed(tmp_path) == []
+
+
+@pytest.mark.parametrize("data", [None, [{"id": "a"}], "a", pd.Series([1]), pl.Series([1]), pa.chunked_array([[1]])])
+def test_what_is_no_table_is_refused(tmp_path, data):
+    with pytest.raises(ConfigError, match="data is"):
+        write_parquet(data, tmp_path / "a")
+    assert listed(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("columns", "values", "attrs"),
+    [(["a", "a"], [[1, 2]], {}), (["a"], [[1], ["x"]], {}), (["a"], [[1]], {"explorer_frames": {"a": object()}})],
+)
+def test_a_frame_that_fits_no_file_is_refused(tmp_path, columns, values, attrs):
+    frame = pd.DataFrame(values, columns=columns)
+    frame.attrs.update(attrs)
+    with pytest.raises(ConfigError, match="does not fit Arrow"):
+        write_parquet(frame, tmp_path / "a")
+    assert listed(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "layout", "expected"),
+    [
+        ("a.parquet", None, "parquet"),
+        ("a.PQ", None, "parquet"),
+        ("a.feather", None, "feather"),
+        ("a.arrow", None, "feather"),
+        ("a.ipc", None, "feather"),
+        ("a", "parquet", "parquet"),
+        ("a.parquet", "feather", "feather"),
+    ],
+)
+def test_the_format_is_named_or_in_the_suffix(tmp_path, name, layout, expected):
+    assert write(OLD, tmp_path / name, format=layout, mode="create").format == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "layout"),
+    [
+        ("s3://u:hush@b/a", None),
+        ("s3://b/a.csv?x=hush", None),
+        ("a.parquet.gz", None),
+        ("a.parquet", "orc"),
+        (".pq", None),
+    ],
+)
+def test_an_unknown_format_names_the_known(url, layout):
+    with pytest.raises(UnsupportedFormatError, match=r"\.parquet, \.pq, \.feather, \.arrow, \.ipc") as caught:
+        write(OLD, url, format=layout)
+    assert "hush" not in "".join(traceback.format_exception(caught.value))
+
+
+# Cost
+
+MEMORY = """
+import sys
+import numpy as np, pyarrow as pa, pyarrow.parquet
+from explorer_frames import _write
+
+def peak():
+    return int(next(l for l in open("/proc/self/status") if l.startswith("VmHWM")).split()[1]) / 1024
+
+def make(rows, step=50_000):
+    scores = np.random.default_rng(0).random(step)
+    for start in range(0, rows, step):
+        ids = np.char.add("player", np.arange(start, start + step).astype("U8"))
+        yield pa.record_batch([pa.array(ids), scores], names=["id", "score"])
+
+def write(rows, url):
+    schema = pa.schema([("id", pa.string()), ("score", pa.float64())])
+    reader = pa.RecordBatchReader.from_batches(schema, make(rows))
+    assert getattr(_write, "write_" + sys.argv[1])(reader, url).rows == rows
+
+list(make(100_000))
+before = peak()
+write(int(sys.argv[2]), sys.argv[3])
+print(peak() - before)
+"""
+
+
+def memory_added(layout, rows, url):
+    command = [sys.executable, "-c", MEMORY, layout, str(rows), url]
+    return float(subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak from Linux's /proc")
+def test_memory_does_not_grow_with_the_rows(tmp_path, layout):
+    assert memory_added(layout, 1_500_000, str(tmp_path / "a")) < 100
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak from Linux's /proc")
+def test_ten_million_rows_add_less_than_100_mb(tmp_path, layout):
+    assert memory_added(layout, 10_000_000, str(tmp_path / "a")) < 100
