@@ -8,6 +8,7 @@ from explorer_frames._functions import (
     read_sample_result,
     read_sample_result_arrow,
 )
+from explorer_frames._jobs import Job, Task
 from explorer_frames._version import __version__
 from explorer_frames._write import Receipt, write_feather, write_parquet
 from explorer_frames.errors import ExplorerFramesError, TruncatedResultWarning
@@ -15,7 +16,9 @@ from explorer_frames.errors import ExplorerFramesError, TruncatedResultWarning
 __all__ = [
     "Explorer",
     "ExplorerFramesError",
+    "Job",
     "Receipt",
+    "Task",
     "TruncatedResultWarning",
     "__version__",
     "errors",

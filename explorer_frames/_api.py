@@ -15,7 +15,10 @@ from explorer_frames._transport import Answer, Transport
 from explorer_frames.errors import (
     DecodeError,
     EnvelopeError,
+    ServerError,
+    TransportError,
     UnauthorizedError,
+    UnsafeToRetryError,
     api_error,
 )
 
@@ -39,6 +42,7 @@ class Api:
     """
 
     def __init__(self, settings: Settings, credentials: Credentials) -> None:
+        self.url = settings.url
         self._settings = settings
         self._credentials = credentials
         self._transport = Transport(settings)
@@ -57,14 +61,57 @@ class Api:
         until = deadline or Deadline(self._settings.deadline)
         return self._transport.with_retries(lambda: self._authorised(call, until), until)
 
-    def get(self, *segments: str, deadline: Deadline | None = None, **params: str) -> dict[str, Any]:
-        """GET a small answer, and return its ``data``."""
+    def get(self, *segments: str, **params: str) -> tuple[dict[str, Any], str | None]:
+        """GET a small answer, and return its ``data`` and its trace id."""
 
-        def call(token: Token, until: Deadline) -> dict[str, Any]:
-            with self.answer(segments, params, token, until) as answer:
+        def call(token: Token, deadline: Deadline) -> tuple[dict[str, Any], str | None]:
+            with self.answer(segments, params, token, deadline) as answer:
+                return _data(answer), answer.trace_id
+
+        return self.reading(call)
+
+    def put(self, *segments: str) -> dict[str, Any]:
+        """PUT, which may be repeated like a GET, and return the answer's ``data``."""
+
+        def call(token: Token, deadline: Deadline) -> dict[str, Any]:
+            with self._transport.open("PUT", segments, auth=_Cookie(token), deadline=deadline) as answer:
                 return _data(answer)
 
-        return self.reading(call, deadline)
+        return self.reading(call)
+
+    def post_once(self, *segments: str, body: object, hint: str) -> dict[str, Any]:
+        """POST what must not happen twice, and return the answer's ``data``.
+
+        It is sent again only where it surely was not accepted: no byte of it had gone out, or the server refused the
+        token.
+
+        Raises
+        ------
+        UnsafeToRetryError
+            Nobody knows whether it was accepted.
+        """
+
+        def call(token: Token, deadline: Deadline) -> dict[str, Any]:
+            # Over a connection of its own: one that the server had meanwhile closed would leave us in doubt.
+            alone = Transport(self._settings)
+            try:
+                with alone.open("POST", segments, auth=_Cookie(token), deadline=deadline, body=body) as answer:
+                    return _data(answer)
+            except (TransportError, DecodeError, ServerError) as error:
+                failure = error
+            finally:
+                alone.close()
+            if isinstance(failure, TransportError) and failure.unsent:
+                raise failure
+            raise UnsafeToRetryError(
+                f"no answer tells whether the call was accepted: {failure.what}",
+                where=failure.where,
+                hint=hint,
+                http_status=getattr(failure, "http_status", None),
+                code=getattr(failure, "code", None),
+            )
+
+        return self.reading(call)
 
     @contextmanager
     def answer(
@@ -78,25 +125,23 @@ class Api:
 
     def _authorised(self, call: Callable[[Token, Deadline], _T], deadline: Deadline) -> _T:
         """Call with a token; where the server refuses it, once more with a new one."""
-        token = self._auth.token()
+        token = self._auth.token(deadline)
         try:
             return call(token, deadline)
         except UnauthorizedError as error:
             refused = error
-        renewed = self._auth.renew(token)
+        renewed = self._auth.renew(token, deadline)
         if renewed.text == token.text:
             raise refused
         return call(renewed, deadline)
 
-    def _login(self) -> Token:
+    def _login(self, deadline: Deadline) -> Token:
         """Log in, once: trying a wrong password again would lock people out."""
         graphd, password, user = self._credentials.graphd, self._credentials.password, self._credentials.user
         assert graphd and password and user  # noqa: S101, PT018 (by `_config.credentials`)
         auth = _Bearer(bearer(user, password.reveal(), self._credentials.auth_encoding))
         body = {"address": graphd[0], "port": graphd[1]}
-        with self._transport.open(
-            "POST", ("connect",), auth=auth, deadline=Deadline(self._settings.deadline), body=body
-        ) as answer:
+        with self._transport.open("POST", ("connect",), auth=auth, deadline=deadline, body=body) as answer:
             try:
                 _data(answer)
             except UnauthorizedError as error:

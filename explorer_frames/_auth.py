@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import re
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from explorer_frames.errors import ConfigError, EnvelopeError
+from explorer_frames.errors import ConfigError, EnvelopeError, ExplorerFramesError, RequestTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from explorer_frames._config import Credentials
+    from explorer_frames._sessions import Deadline
 
 COOKIE = "explorer_token"
 # Renew this much before the server would forget the token, so that a call under way does not outlive it.
 _EARLY = 60.0
-_COOKIE_VALUE = re.compile(rf"(?:^|[;,]\s*){COOKIE}=\"?([^;,\s\"]+)")
+_OCTETS = r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+"  # what RFC 6265 lets a cookie carry
+_COOKIE_VALUE = re.compile(rf"(?:^|[;,]\s*){COOKIE}=\"?({_OCTETS})\"?\s*(?:[;,]|$)")
 _MAX_AGE = re.compile(r"max-age\s*=\s*\"?(\d{1,10})", re.IGNORECASE | re.ASCII)
-_IN_COOKIE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+")  # RFC 6265 cookie-octets
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -41,7 +43,7 @@ class Token:
     ends: float = float("inf")
 
     def __post_init__(self) -> None:
-        if not _IN_COOKIE.fullmatch(self.text):
+        if not re.fullmatch(_OCTETS, self.text):
             raise ConfigError(
                 "the token has characters in it that no cookie can carry",
                 hint="Pass only the value of the explorer_token cookie, without its name and attributes.",
@@ -57,15 +59,17 @@ def bearer(user: str, password: str, encoding: str) -> str:
     return base64.b64encode((text if encoding == "json" else f"{user}:{password}").encode()).decode()
 
 
-def token_from(set_cookies: Iterable[str], clock: Callable[[], float] = time.monotonic) -> Token:
+def token_from(set_cookies: Sequence[str], clock: Callable[[], float] = time.monotonic) -> Token:
     """Read the token out of a login's ``Set-Cookie`` headers, tolerantly (the published sample is not quite valid).
+
+    Of several, the last counts, as in a browser.
 
     Raises
     ------
     EnvelopeError
         There is no token in them.
     """
-    for header in set_cookies:
+    for header in reversed(set_cookies):
         value, age = _COOKIE_VALUE.search(header), _MAX_AGE.search(header)
         if value:
             life = float(age[1]) if age else float("inf")
@@ -86,7 +90,7 @@ class Auth:
         Logs in over the network; called by one thread at a time.
     """
 
-    def __init__(self, credentials: Credentials, login: Callable[[], Token]) -> None:
+    def __init__(self, credentials: Credentials, login: Callable[[Deadline], Token]) -> None:
         self._credentials = credentials
         self._login = login
         self._token: Token | None = None
@@ -97,18 +101,23 @@ class Auth:
         self._lock = threading.Lock()
         self._flight: Future[Token] | None = None
 
-    def token(self) -> Token:
+    def token(self, deadline: Deadline) -> Token:
         """Get a token: the one at hand while it lives, else a new one."""
         token = self._token
         if token is None or token.ends <= time.monotonic():
-            return self.renew(token)
+            return self.renew(token, deadline)
         return token
 
-    def renew(self, refused: Token | None) -> Token:
+    def renew(self, refused: Token | None, deadline: Deadline) -> Token:
         """Get another token than the one that was refused.
 
         However many threads come with the same refused token, one logs in; the others wait and share what comes of
         it, an error too, so that a wrong password is not tried once for each of them.
+
+        Raises
+        ------
+        RequestTimeoutError
+            The login that another thread has under way outlasts the deadline.
         """
         with self._lock:
             if self._token is not refused and self._token is not None:
@@ -116,23 +125,45 @@ class Auth:
             flight, leads = self._flight or Future(), self._flight is None
             self._flight = flight
         if not leads:
-            return flight.result()
+            return self._joined(flight, refused, deadline)
         try:
-            token = self._fresh()
+            token = self._fresh(deadline)
         except BaseException as error:
             self._land(flight, None)
-            flight.set_exception(error)
+            if isinstance(error, Exception):
+                flight.set_exception(_twin(error))
+            else:  # Ctrl-C is for one thread only
+                flight.cancel()
             raise
         self._land(flight, token)
         flight.set_result(token)
         return token
 
-    def _fresh(self) -> Token:
+    def _joined(self, flight: Future[Token], refused: Token | None, deadline: Deadline) -> Token:
+        """Wait for the login of another thread."""
+        try:
+            error = flight.exception(min(deadline.remaining(), threading.TIMEOUT_MAX))
+        except CancelledError:
+            error = None
+        except TimeoutError:
+            error = RequestTimeoutError(
+                f"the total deadline of {deadline.seconds:g} s ended the wait for a login", final=True
+            )
+        if error is not None:
+            raise _twin(error)
+        return self.renew(refused, deadline) if flight.cancelled() else flight.result()
+
+    def _fresh(self, deadline: Deadline) -> Token:
         source = self._credentials.token
-        return Token(source.reveal()) if source is not None else self._login()
+        return Token(source.reveal()) if source is not None else self._login(deadline)
 
     def _land(self, flight: Future[Token], token: Token | None) -> None:
         with self._lock:
             self._token = token or self._token
             if self._flight is flight:
                 self._flight = None
+
+
+def _twin(error: BaseException) -> BaseException:
+    """One for each thread that raises it, since each adds to it where it happened."""
+    return copy.copy(error) if isinstance(error, ExplorerFramesError) else error

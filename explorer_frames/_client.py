@@ -1,41 +1,33 @@
-"""Explorer: composes the API's calls, decoding, frames and writing."""
+"""Explorer: one server, and all that can be asked of it."""
 
 from __future__ import annotations
 
 import os
-import sys
-import warnings
 import weakref
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
-import pyarrow as pa
-
-from explorer_frames import _config, schemas
+from explorer_frames import _config
 from explorer_frames._api import Api
-from explorer_frames._envelope import data_of
 from explorer_frames._frames import checked_backend, to_pandas
-from explorer_frames._provenance import Provenance
-from explorer_frames._results import Query, Result
-from explorer_frames._write import write
-from explorer_frames.errors import IncompleteResultError, TruncatedResultWarning, located
+from explorer_frames._jobs import Job, checked_input, made_job_id
+from explorer_frames._listing import Order, job_filter, read_pages
+from explorer_frames._reading import export, open_stream, read_table
+from explorer_frames._results import Query, checked_limit
+from explorer_frames.errors import ApiError, JobError, TransportError, located
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
     import pandas as pd
+    import pyarrow as pa
 
-    from explorer_frames._auth import Token
     from explorer_frames._config import AuthEncoding, SecretSource
     from explorer_frames._frames import DtypeBackend
-    from explorer_frames._sessions import Deadline
     from explorer_frames._write import Receipt
     from explorer_frames.schemas import VidType
 
-_T = TypeVar("_T")
 _explorers: weakref.WeakSet[Explorer] = weakref.WeakSet()
 
 
@@ -81,8 +73,8 @@ class Explorer:
     Examples
     --------
     >>> with Explorer(server.url, token=server.token) as explorer:
-    ...     explorer.read_sample_result(job_id, "pagerank_1", limit=1000).shape
-    (34, 2)
+    ...     explorer.read_sample_result(job_id, task_id, limit=1000).shape
+    (77, 2)
     """
 
     def __init__(
@@ -149,10 +141,16 @@ class Explorer:
         schema: str | pa.Schema | None = None,
         vid_type: VidType = "string",
         dtype_backend: DtypeBackend | None = None,
+        task_name: str | None = None,
     ) -> pd.DataFrame:
-        """Read a task's result as a typed DataFrame: see `explorer_frames.read_sample_result`."""
+        """Read a task's result as a typed DataFrame: see `explorer_frames.read_sample_result`.
+
+        `task_name`, where it is known already, saves ``schema="auto"`` the look at the job.
+        """
         checked_backend(dtype_backend)
-        table = self.read_sample_result_arrow(job_id, task_id, limit, schema=schema, vid_type=vid_type)
+        table = self.read_sample_result_arrow(
+            job_id, task_id, limit, schema=schema, vid_type=vid_type, task_name=task_name
+        )
         return to_pandas(table, dtype_backend)
 
     def read_sample_result_arrow(
@@ -163,15 +161,12 @@ class Explorer:
         *,
         schema: str | pa.Schema | None = None,
         vid_type: VidType = "string",
+        task_name: str | None = None,
     ) -> pa.Table:
         """Read a task's result as a typed Arrow table: see `explorer_frames.read_sample_result_arrow`."""
-        query = Query.of(job_id, task_id, limit, schema, vid_type)
-        table = self._reading(query, self._read)
-        if table.num_rows == query.limit:
-            _warn_cut(query)
-        return table
+        query = Query.of(job_id, task_id, limit, schema, vid_type, task_name=task_name)
+        return read_table(self._api, query)
 
-    @contextmanager
     def open_sample_result(
         self,
         job_id: str | int,
@@ -180,13 +175,9 @@ class Explorer:
         *,
         schema: str | pa.Schema | None = None,
         vid_type: VidType = "string",
-    ) -> Iterator[pa.RecordBatchReader]:
+    ) -> AbstractContextManager[pa.RecordBatchReader]:
         """Stream a task's result in constant memory: see `explorer_frames.open_sample_result`."""
-        query = Query.of(job_id, task_id, limit, schema, vid_type)
-        with ExitStack() as stack:
-            # Tried again only until the first row is there: the consumer may have used what came behind it.
-            result = self._reading(query, partial(self._open, stack))
-            yield pa.RecordBatchReader.from_batches(result.schema, _batches(query, result))
+        return open_stream(self._api, Query.of(job_id, task_id, limit, schema, vid_type))
 
     def export_sample_result(
         self,
@@ -198,86 +189,147 @@ class Explorer:
         schema: str | pa.Schema | None = None,
         vid_type: VidType = "string",
         allow_incomplete: bool = False,
+        task_name: str | None = None,
         **options: Any,
     ) -> Receipt:
         """Write a task's result to a file at any fsspec URL: see `explorer_frames.export_sample_result`."""
-        query = Query.of(job_id, task_id, limit, schema, vid_type)
+        query = Query.of(job_id, task_id, limit, schema, vid_type, task_name=task_name)
+        return export(self._api, query, url, allow_incomplete=allow_incomplete, options=options)
 
-        def export(query: Query, token: Token, deadline: Deadline) -> Receipt:
-            with ExitStack() as stack:
-                result = self._open(stack, query, token, deadline)
+    # --- jobs
 
-                def finish() -> dict[bytes, bytes]:
-                    if not (result.complete or allow_incomplete):
-                        raise _incomplete(query)
-                    return result.provenance.to_metadata()
+    def job(self, job_id: str | int) -> Job:
+        """Look at one job and its tasks.
 
-                reader = pa.RecordBatchReader.from_batches(result.schema, iter(result))
-                return write(reader, url, finish=finish, **options)
+        Raises
+        ------
+        NotFoundError
+            There is none of that id.
 
-        return self._reading(query, export)
+        Notes
+        -----
+        Source: ``GET api-open/v1/jobs/<job_id>``.
 
-    def _reading(self, query: Query, call: Callable[[Query, Token, Deadline], _T]) -> _T:
-        with located(query.where):
-            if query.auto:
-                query = replace(query, schema=schemas.find(self._task_name(query)))
-            return self._api.reading(partial(call, query))
+        Examples
+        --------
+        >>> explorer.job(job_id).status
+        'success'
+        """
+        number = _config.checked_id("job_id", job_id)
+        with located(f"job {number}"):
+            data, trace_id = self._api.get("jobs", number)
+            return Job.of(data, number, trace_id, self)
 
-    def _task_name(self, query: Query) -> str:
-        tasks = self._api.get("jobs", query.job).get("tasks")
-        known = (
-            {str(task.get("id")): task for task in tasks if isinstance(task, dict)} if isinstance(tasks, list) else {}
-        )
-        return str(known.get(query.task, {}).get("name", ""))
+    def list_jobs(
+        self,
+        workflow_id: str | int | None = None,
+        *,
+        status: str | int | None = None,
+        name: str | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        order: Order = "desc",
+        limit: int | None = 100,
+    ) -> pd.DataFrame:
+        """List jobs, by default the newest 100 of all workflows.
 
-    def _open(self, stack: ExitStack, query: Query, token: Token, deadline: Deadline) -> Result:
-        with ExitStack() as attempt:
-            segments = ("jobs", query.job, "tasks", query.task, "sample_result")
-            answer = attempt.enter_context(self._api.answer(segments, {"limit": str(query.limit)}, token, deadline))
-            provenance = Provenance(
-                server=self._settings.url,
-                job=query.job,
-                task=query.task,
-                algorithm=query.algorithm,
-                limit=query.limit,
-                read_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        Parameters
+        ----------
+        workflow_id
+            Only jobs of this workflow.
+        status
+            Only jobs in this state: ``"success"`` and so on, or a code.
+        name
+            Only jobs of this name, as the server understands it.
+        created_after, created_before
+            Only jobs made in between; aware datetimes, compared by the server's clock.
+        order
+            ``"desc"`` has the newest first, ``"asc"`` the oldest.
+        limit
+            The most jobs to return; None for all. Pages are read as needed; a job that appears meanwhile does not
+            make another one come twice.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns id, name, workflow_id, workflow_name, status (str); create_time, run_begin_time, run_end_time
+            (``datetime64[ms, UTC]``, missing where it has not come). The same columns and dtypes without any job.
+
+        Raises
+        ------
+        ConfigError, TransportError, ApiError, EnvelopeError
+
+        Notes
+        -----
+        Source: ``GET api-open/v1/jobs`` and ``GET api-open/v1/workflows/<workflow_id>/jobs``.
+
+        Examples
+        --------
+        >>> explorer.list_jobs(workflow_id, status="success", limit=1)["status"].tolist()
+        ['success']
+        """
+        of_workflow = () if workflow_id is None else ("workflows", _config.checked_id("workflow_id", workflow_id))
+        most = None if limit is None else checked_limit(limit)
+        wanted = job_filter(status, name, created_after, created_before, order)
+        with located("list of jobs"):
+            return to_pandas(
+                read_pages(lambda page: self._api.get(*of_workflow, "jobs", filter=wanted, **page)[0], most)
             )
-            check = partial(data_of, http_status=answer.status, trace_id=answer.trace_id)
-            result = Result(query, answer.pieces(), check, provenance)
-            stack.enter_context(attempt.pop_all())
-            return result
 
-    def _read(self, query: Query, token: Token, deadline: Deadline) -> pa.Table:
-        with ExitStack() as stack:
-            result = self._open(stack, query, token, deadline)
-            table = pa.Table.from_batches(list(result), result.schema)
-        return table.replace_schema_metadata({**(table.schema.metadata or {}), **result.provenance.to_metadata()})
+    def run_workflow(self, workflow_id: str | int, input: Mapping[str, Mapping[str, Any]] | None = None) -> Job:  # noqa: A002
+        """Run a workflow as a new job.
 
+        Parameters
+        ----------
+        workflow_id
+        input
+            Parameters by component, such as ``{"analytics_sssp_1": {"ROOT": "player100"}}``.
 
-def _batches(query: Query, result: Result) -> Iterator[pa.RecordBatch]:
-    with located(query.where):
-        yield from result
-    if not result.complete:
-        _warn_cut(query)
+        Returns
+        -------
+        Job
+            As it stands right after it was made: see `Job.wait`.
 
+        Raises
+        ------
+        UnsafeToRetryError
+            The call may have been accepted: it is never sent a second time once any of it may have gone out.
+        ConfigError, ApiError, ConnectionFailedError
+            The job was not made.
 
-def _warn_cut(query: Query) -> None:
-    depth, frame = 2, sys._getframe(1)  # noqa: SLF001 (the way to point at the caller's line until Python 3.12)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(f"{__package__}."):
-        depth, frame = depth + 1, frame.f_back
-    warnings.warn(
-        f"{query.limit} rows came and {query.limit} were asked for [{query.where}]: there may be more, and which ones "
-        "these are is not known. limit=None reads all.",
-        TruncatedResultWarning,
-        stacklevel=depth,
-    )
+        Notes
+        -----
+        Source: ``POST api-open/v1/workflows/<workflow_id>/jobs``.
 
+        Examples
+        --------
+        >>> explorer.run_workflow(workflow_id).wait(timeout=60).status
+        'success'
+        """
+        workflow = _config.checked_id("workflow_id", workflow_id)
+        body = {} if input is None else {"input": checked_input(input)}
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        hint = f"Look at list_jobs({workflow!r}) for a job made at about {now} before you run it again."
+        with located(f"workflow {workflow}"):
+            data = self._api.post_once("workflows", workflow, "jobs", body=body, hint=hint)
+            number = made_job_id(data, hint)
+        try:
+            return self.job(number)
+        except (TransportError, ApiError):
+            # It runs, whatever became of the look at it: its id must not be lost.
+            return Job.of({"status": 0, "workflowId": workflow}, number, None, self)
 
-def _incomplete(query: Query) -> IncompleteResultError:
-    return IncompleteResultError(
-        f"{query.limit} rows came and {query.limit} were asked for, so there may be more; nothing was written",
-        hint="Pass limit=None for all rows, or allow_incomplete=True to export a part knowingly.",
-    )
+    def cancel_job(self, job_id: str | int) -> None:
+        """Ask the server to stop a job; it may take a while until its status says so.
+
+        Notes
+        -----
+        Source: ``PUT api-open/v1/jobs/<job_id>/cancel``.
+        """
+        number = _config.checked_id("job_id", job_id)
+        with located(f"job {number}"):
+            if self._api.put("jobs", number, "cancel").get("success") is False:
+                raise JobError("the server did not cancel the job", hint="See its state with Explorer.job.")
 
 
 def _after_fork() -> None:

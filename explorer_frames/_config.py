@@ -5,8 +5,10 @@ The environment is read when an `Explorer` is made or a secret is needed, never 
 
 from __future__ import annotations
 
+import operator
 import os
 import re
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -21,8 +23,10 @@ AuthEncoding: TypeAlias = Literal["json", "colon"]
 SecretSource: TypeAlias = "str | Callable[[], str]"
 
 PREFIX = "EXPLORER_FRAMES_"
+_PORT = re.compile(r"[0-9]{1,5}")
 _SEGMENT = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# Control characters, and the halves of pairs that stand for bytes of the environment which are no text.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class Secret:
@@ -98,25 +102,24 @@ def settings(
     client_cert: str | tuple[str, str] | None,
 ) -> Settings:
     """Check what was passed, and take the url from the environment where it was not."""
-    connect, read = timeout if isinstance(timeout, tuple) else (timeout, timeout)
-    for name, value in (("timeout", connect), ("timeout", read), ("deadline", deadline)):
-        if value is not None and not (_is_number(value) and 0 < value < float("inf")):
-            raise ConfigError(f"{name} must be a number of seconds above 0: {escaped(value, 60)}")
+    waits = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+    if len(waits) != 2 or not all(map(_is_duration, waits)):  # noqa: PLR2004 (a pair)
+        raise ConfigError(f"timeout must be a number of seconds above 0, or a pair of them: {escaped(timeout, 60)}")
+    if deadline is not None and not _is_duration(deadline):
+        raise ConfigError(f"deadline must be a number of seconds above 0, or None: {escaped(deadline, 60)}")
     if not isinstance(retries, int) or isinstance(retries, bool) or retries < 0:
         raise ConfigError(f"retries must be a whole number from 0: {escaped(retries, 60)}")
+    if not isinstance(verify, bool):
+        raise ConfigError(f"verify must be True or False: {escaped(verify, 60)!r}", hint="A file goes into ca_bundle.")
     if ca_bundle is not None and not verify:
         raise ConfigError("ca_bundle and verify=False contradict each other", hint="Pass only ca_bundle.")
-    certs = (client_cert,) if isinstance(client_cert, str) else client_cert or ()
-    for path in (*([ca_bundle] if ca_bundle is not None else []), *certs):
-        if not Path(path).exists():
-            raise ConfigError(f"no such certificate file: {escaped(path)}")
     return Settings(
         url=_checked_url(url or os.environ.get(PREFIX + "URL") or ""),
-        timeout=(float(connect), float(read)),
+        timeout=(float(waits[0]), float(waits[1])),
         deadline=deadline,
         retries=retries,
-        verify=os.fspath(ca_bundle) if ca_bundle is not None else verify,
-        client_cert=client_cert,
+        verify=_certificate(ca_bundle) if ca_bundle is not None else verify,
+        client_cert=_client_certificate(client_cert),
     )
 
 
@@ -148,7 +151,7 @@ def credentials(
             hint=f"Pass token=, or set {PREFIX}TOKEN; or pass user=, password= and graphd='host:port', "
             f"or set {PREFIX}USER, {PREFIX}PASSWORD and {PREFIX}GRAPHD.",
         )
-    if _CONTROL.search(user) or (auth_encoding == "colon" and ":" in user):
+    if not isinstance(user, str) or _CONTROL.search(user) or (auth_encoding == "colon" and ":" in user):
         raise ConfigError("the user's name has a character in it that cannot be sent")
     return Credentials(
         user=user, password=Secret("password", password), graphd=_host_port(graphd), auth_encoding=auth_encoding
@@ -163,7 +166,7 @@ def checked_id(name: str, value: object) -> str:
     ConfigError
         Anything but 1 to 128 letters, digits, ``_``, ``-`` and ``.``, and not ``.`` or ``..``.
     """
-    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    text = value if isinstance(value, str) else _whole_number(value)
     if not _SEGMENT.fullmatch(text) or text in (".", ".."):
         raise ConfigError(
             f"{name} is not an id: {escaped(value, 60)!r}",
@@ -172,8 +175,32 @@ def checked_id(name: str, value: object) -> str:
     return text
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _whole_number(value: object) -> str:
+    """An integer of any library as text; empty for all else."""
+    try:
+        return "" if isinstance(value, bool) else str(operator.index(value))  # type: ignore[arg-type]
+    except (TypeError, ValueError):  # ValueError: thousands of digits
+        return ""
+
+
+def _is_duration(value: object) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 < value <= threading.TIMEOUT_MAX  # type: ignore[operator]  # the most that sockets take
+
+
+def _certificate(path: str | os.PathLike[str]) -> str:
+    # An empty name is refused too: `requests` takes it for "do not verify".
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path) or not Path(path).exists():
+        raise ConfigError(f"no such certificate file: {escaped(path)!r}")
+    return os.fspath(path)
+
+
+def _client_certificate(files: str | tuple[str, str] | None) -> str | tuple[str, str] | None:
+    if not isinstance(files, tuple):
+        return None if files is None else _certificate(files)
+    if len(files) != 2:  # noqa: PLR2004
+        raise ConfigError("client_cert must be a file with certificate and key, or a pair of files")
+    return _certificate(files[0]), _certificate(files[1])
 
 
 def _checked_url(url: str) -> str:
@@ -182,27 +209,29 @@ def _checked_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError:
+    except (ValueError, TypeError, AttributeError):  # the latter two: no text
         parts, port = None, None
-    if parts is None or parts.username is not None or parts.password is not None:
-        # Not shown: what does not parse as a url may still hold a password.
+    if parts is None or not isinstance(url, str) or any(char in url for char in "@?#"):
+        # Not shown: what stands around an @, or in a query, may be a password, however the rest parses.
         raise ConfigError(
-            "the url is not valid, or has a user or a password in it",
-            hint="Pass url='http://host:7002', and credentials as user=, password=, graphd= or token=.",
+            "the url is not valid, or has a user, a password, a query or a fragment in it",
+            hint="Pass url='http://host:7002' or 'https://host/prefix', and credentials as user=, password=, graphd= "
+            "or token=.",
         )
-    bad = parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or port == 0
-    if bad or _CONTROL.search(url) or any(char in url for char in " \\@"):
+    bad = parts.scheme not in ("http", "https") or not parts.hostname or port == 0
+    if bad or _CONTROL.search(url) or any(char.isspace() or char == "\\" for char in url):
         raise ConfigError(
             f"not the url of an Explorer: {escaped(url, 80)!r}",
-            hint="It looks like 'http://host:7002' or 'https://host/prefix', with no query and no fragment.",
+            hint="It looks like 'http://host:7002' or 'https://host/prefix'.",
         )
-    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix('/api-open/v1')}"
+    prefix = parts.path.rstrip("/").removesuffix("/api-open/v1").rstrip("/")
+    return f"{parts.scheme}://{parts.netloc}{prefix}"
 
 
 def _host_port(graphd: str) -> tuple[str, int]:
-    host, _, port = graphd.rpartition(":")
+    host, _, port = graphd.rpartition(":") if isinstance(graphd, str) else ("", "", "")
     host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 2**16:
+    if not host or _CONTROL.search(host) or not _PORT.fullmatch(port) or not 0 < int(port) < 2**16:
         raise ConfigError(
             f"graphd must be 'host:port': {escaped(graphd, 80)!r}",
             hint="It is the address of graphd as the Explorer server reaches it, usually with port 9669.",

@@ -90,7 +90,7 @@ def read_sample_result(
 
     Examples
     --------
-    >>> frame = read_sample_result(job_id, "pagerank_1", limit=100)
+    >>> frame = read_sample_result(job_id, task_id, limit=100)
     >>> frame.dtypes.astype(str).to_dict()
     {'id': 'str', 'score': 'float64'}
     >>> frame.attrs["explorer_frames"]["complete"]
@@ -122,7 +122,7 @@ def read_sample_result_arrow(
 
     Examples
     --------
-    >>> read_sample_result_arrow(job_id, "louvain_1", limit=100, schema="louvain").schema.types
+    >>> read_sample_result_arrow(job_id, louvain_id, limit=100, schema="louvain").schema.types
     [DataType(string), DataType(string)]
     """
     return (explorer or _explorer()).read_sample_result_arrow(job_id, task_id, limit, schema=schema, vid_type=vid_type)
@@ -150,9 +150,9 @@ def open_sample_result(
 
     Examples
     --------
-    >>> with open_sample_result(job_id, "pagerank_1", limit=None) as reader:
+    >>> with open_sample_result(job_id, task_id, limit=None) as reader:
     ...     sum(batch.num_rows for batch in reader)
-    34
+    77
     """
     return (explorer or _explorer()).open_sample_result(job_id, task_id, limit, schema=schema, vid_type=vid_type)
 
@@ -200,9 +200,9 @@ def export_sample_result(
 
     Examples
     --------
-    >>> receipt = export_sample_result(job_id, "pagerank_1", "memory://results/pagerank.parquet")
+    >>> receipt = export_sample_result(job_id, task_id, "memory://results/pagerank.parquet")
     >>> receipt.rows, receipt.complete
-    (34, True)
+    (77, True)
     """
     return (explorer or _explorer()).export_sample_result(
         job_id, task_id, url, limit, schema=schema, vid_type=vid_type, allow_incomplete=allow_incomplete, **options

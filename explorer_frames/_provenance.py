@@ -55,4 +55,4 @@ class Provenance:
 
     def to_metadata(self) -> dict[bytes, bytes]:
         """As Arrow schema metadata: one JSON document under one key."""
-        return {KEY: json.dumps(self.to_dict(), ensure_ascii=False, sort_keys=True).encode()}
+        return {KEY: json.dumps(self.to_dict(), ensure_ascii=False).encode()}

@@ -31,13 +31,13 @@ import uuid
 from abc import ABC, abstractmethod
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
-from urllib.parse import quote, quote_plus, unquote
 
 import fsspec
 from fsspec.core import url_to_fs
 from fsspec.spec import AbstractFileSystem
 
-from .errors import ConfigError, ExplorerFramesError, TargetExistsError, WriteError, escaped
+from explorer_frames._address import AZURE, LOCAL, OBJECT_STORES, S3, Mask, checked, shown_url
+from explorer_frames.errors import ConfigError, ExplorerFramesError, TargetExistsError, WriteError, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -45,93 +45,13 @@ if TYPE_CHECKING:
 Mode = Literal["overwrite", "create"]
 _T = TypeVar("_T")
 
-_LOCAL = {"file", "local"}
-_AZURE = {"abfs", "abfss", "az", "adl"}
-_S3 = {"s3", "s3a"}
-_OBJECT_STORES = {*_S3, "gs", "gcs", *_AZURE}
-_EXTRAS = {**dict.fromkeys(_S3, "s3"), **dict.fromkeys(_AZURE, "azure")}
+_EXTRAS = {**dict.fromkeys(S3, "s3"), **dict.fromkeys(AZURE, "azure")}
 _EXTRAS |= {"gs": "gcs", "gcs": "gcs", "sftp": "sftp", "ssh": "sftp"}
-_READ_ONLY = {"http", "https", "data", "git", "github", "reference", "libarchive", "tar", "zip"}
-_WRAPPERS = {
-    "simplecache",
-    "filecache",
-    "blockcache",
-    "cached",
-    "dir",
-    "generic",
-    "async_wrapper",
-    "asyncwrapper",
-}
-
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _S3_PART = 8 * 2**20  # s3fs holds 10 parts in memory, or a whole file below two parts; its own default is 50 MiB
 _S3_PARTS = 10_000  # S3 takes no more
 _STALE = 24 * 3600  # seconds without a write after which a spool file belongs to a killed process
-
-# Up to the last "@" of the host part, or of all where a "/" in a password made the host part end early.
-_USERINFO = re.compile(r"(?<=://)(?:[^/]*@|[^/@]*:(?!\d*/).*@)")
-
-
-def shown_url(url: str | os.PathLike[str]) -> str:
-    """Return the URL as messages and receipts show it: without user, password and query.
-
-    Parameters
-    ----------
-    url
-        Any address; a local path comes back as it is.
-
-    Returns
-    -------
-    str
-        For Azure the part before ``@`` stays, unless it holds a password: it is the container there.
-
-    Examples
-    --------
-    >>> shown_url("sftp://ann:pw@host/a b.parquet?x=1")
-    'sftp://host/a b.parquet'
-    """
-    text = os.fspath(url)
-    scheme, separator, _ = text.partition("://")
-    if not separator or scheme in _LOCAL:
-        return text if text.isprintable() else escaped(text, len(text) * 10)
-
-    def kept(userinfo: re.Match[str]) -> str:
-        return userinfo[0] if scheme in _AZURE and ":" not in userinfo[0] else ""
-
-    shown = _USERINFO.sub(kept, text).partition("?")[0]
-    return shown if shown.isprintable() else escaped(shown, len(shown) * 10)
-
-
-class _Mask:
-    """Takes secrets out of what drivers say."""
-
-    def __init__(self, url: str, options: Mapping[str, Any]) -> None:
-        userinfo = _USERINFO.search(url)
-        words = set(_strings(options)) | set(re.split("[:@]", userinfo[0]) if userinfo else ()) - {""}
-        forms = {f for w in words for f in (w, unquote(w), quote(w), quote(w, ""), quote_plus(w), repr(w)[1:-1])}
-        self._pattern = re.compile("|".join(re.escape(f) for f in sorted(forms, key=len, reverse=True)), re.IGNORECASE)
-        self._telling = any(len(form) < 4 for form in forms)  # noqa: PLR2004 (gaps in the text would spell it out)
-        self._empty = not forms
-
-    def __call__(self, error: BaseException) -> str:
-        name, text = type(error).__name__, str(error)
-        if not self._empty and self._pattern.search(text):
-            text = "" if self._telling else self._pattern.sub("***", text)
-        return f"{name}: {escaped(text)}" if text else name
-
-
-def _strings(value: object) -> Iterator[str]:
-    if isinstance(value, str) and value:
-        yield value
-    elif isinstance(value, bytes) and value:
-        yield value.decode("utf-8", "replace")
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _strings(item)
-    elif isinstance(value, list | tuple | set):
-        for item in value:
-            yield from _strings(item)
 
 
 class Target(ABC):
@@ -145,7 +65,7 @@ class Target(ABC):
         ``"overwrite"`` or ``"create"``.
     """
 
-    def __init__(self, url: str, mode: Mode, mask: _Mask) -> None:
+    def __init__(self, url: str, mode: Mode, mask: Mask) -> None:
         self.url = url
         self.mode = mode
         self._mask = mask
@@ -192,15 +112,15 @@ class Target(ABC):
         """
         if mode not in get_args(Mode):
             raise ConfigError(f"mode {escaped(mode)!r} is unknown", hint='Pass "overwrite" or "create".')
-        text = _checked(url)
-        mask = _Mask(text, storage_options or {})
+        text = checked(url)
+        mask = Mask(text, storage_options or {})
         scheme = "file" if isinstance(url, os.PathLike) or "://" not in text else text.partition("://")[0]
-        if scheme in _LOCAL:
+        if scheme in LOCAL:
             path = os.path.realpath(os.path.expanduser(re.sub("^(file|local):(//)?", "", text)))  # noqa: PTH111
             target: Target = _LocalFile(path, mode, mask)
         else:
             fs, path = _driver(scheme, text, storage_options or {}, mask)
-            kind = _StoredObject if scheme in _OBJECT_STORES else _RemoteFile
+            kind = _StoredObject if scheme in OBJECT_STORES else _RemoteFile
             target = kind(shown_url(text), mode, mask, fs, path, scheme)
         found = target.attempt("look up", target._kind)  # noqa: SLF001 (our own)
         if found not in {None, "file"}:
@@ -286,7 +206,7 @@ class Target(ABC):
 class _LocalFile(Target):
     """A path on local disk; the spool is a hidden file beside it, so that a rename publishes it."""
 
-    def __init__(self, path: str, mode: Mode, mask: _Mask) -> None:
+    def __init__(self, path: str, mode: Mode, mask: Mask) -> None:
         super().__init__(shown_url(path), mode, mask)
         self._path = path
         self._folder, self._name = os.path.split(path)
@@ -339,7 +259,7 @@ class _LocalFile(Target):
 class _StoredObject(Target):
     """An object of S3, Google or Azure: absent until its one put has ended."""
 
-    def __init__(self, url: str, mode: Mode, mask: _Mask, fs: Any, path: str, scheme: str) -> None:  # noqa: PLR0917
+    def __init__(self, url: str, mode: Mode, mask: Mask, fs: Any, path: str, scheme: str) -> None:  # noqa: PLR0917
         super().__init__(url, mode, mask)
         self._fs = fs
         self._path = path
@@ -355,7 +275,7 @@ class _StoredObject(Target):
         except FileNotFoundError:
             return None
         except PermissionError:
-            if self._scheme in _OBJECT_STORES:
+            if self._scheme in OBJECT_STORES:
                 return None  # one may be allowed to put and not to look; a conditional put needs no look
             raise
 
@@ -366,7 +286,7 @@ class _StoredObject(Target):
 
     def _place(self, path: str) -> None:
         options: dict[str, Any] = {"mode": "create"} if self.mode == "create" else {}
-        if self._scheme in _S3:
+        if self._scheme in S3:
             options["chunksize"] = max(_S3_PART, math.ceil(os.path.getsize(path) / _S3_PARTS))  # noqa: PTH202
         self._fs.put_file(path, self._path, **options)
 
@@ -375,7 +295,7 @@ class _StoredObject(Target):
         try:
             stored = self._fs.info(self._path)["size"]
         except PermissionError:
-            if self._scheme in _OBJECT_STORES:
+            if self._scheme in OBJECT_STORES:
                 return
             raise
         if stored != size:
@@ -440,30 +360,7 @@ def _sync(path: str, flags: int) -> None:
         os.close(handle)
 
 
-def _checked(url: str | os.PathLike[str]) -> str:
-    """Return the URL as text, when it can be the URL of one file to write."""
-    text = os.fspath(url) if isinstance(url, str | os.PathLike) else None
-    if not isinstance(text, str) or not text or "\0" in text:
-        raise ConfigError("the target is no URL or path", hint="Pass a non-empty str or a pathlib.Path.")
-    where = shown_url(text)
-    scheme, separator, rest = text.partition("://")
-    if isinstance(url, str) and ("::" in text or (separator and scheme in _WRAPPERS)):
-        hint = "Pass the plain URL of the store; a local file with :: in its name as a pathlib.Path."
-        raise ConfigError("chained URLs are not written to", where=where, hint=hint)
-    if text.endswith(("/", os.sep)) or (scheme in _OBJECT_STORES and "/" not in rest):
-        raise ConfigError("the target names a directory", where=where, hint="Add the name of a file.")
-    if separator and scheme in _READ_ONLY:
-        raise ConfigError(f"{scheme}:// can only be read", where=where, hint="Pass a local path or a store's URL.")
-    if separator and scheme not in {*_LOCAL, "memory"} and "?" in rest:
-        raise ConfigError("a URL to write to has no query", where=where, hint="Pass settings in storage_options.")
-    if separator and scheme in _LOCAL and not re.match("[/~]|[A-Za-z]:", rest):
-        raise ConfigError(f"{scheme}:// needs an absolute path", where=where, hint=f"Write {scheme}:///folder/name.")
-    if not separator and re.match("(?!file:|local:)[a-z][a-z0-9+.-]+:/", text):
-        raise ConfigError("a URL needs ://", where=where, hint="Pass a str: pathlib.Path turns :// into :/.")
-    return text
-
-
-def _driver(scheme: str, url: str, options: Mapping[str, Any], mask: _Mask) -> tuple[Any, str]:
+def _driver(scheme: str, url: str, options: Mapping[str, Any], mask: Mask) -> tuple[Any, str]:
     """Make the fsspec filesystem, and the target's path in it."""
     where = shown_url(url)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,8 @@ class Query:
         An entry of the book, a caller's own, or None for the rule by the number of columns.
     auto
         Whether the task's name decides, where it can.
+    task_name
+        Where it is known.
     """
 
     job: str
@@ -44,9 +46,19 @@ class Query:
     schema: pa.Schema | schemas.Algorithm | None
     vid_type: str
     auto: bool = False
+    task_name: str | None = None
 
     @classmethod
-    def of(cls, job_id: object, task_id: object, limit: object, schema: object, vid_type: str) -> Query:
+    def of(
+        cls,
+        job_id: object,
+        task_id: object,
+        limit: object,
+        schema: object,
+        vid_type: str,
+        *,
+        task_name: str | None = None,
+    ) -> Query:
         """Check a caller's arguments, before any I/O.
 
         Raises
@@ -65,7 +77,14 @@ class Query:
                 f"schema cannot be a {type(schema).__name__}",
                 hint="Pass an algorithm's name, 'auto', a pyarrow.Schema or None.",
             )
-        return cls(checked_id("job_id", job_id), checked_id("task_id", task_id), _limit(limit), schema, vid_type, auto)
+        job, task = checked_id("job_id", job_id), checked_id("task_id", task_id)
+        query = cls(job, task, checked_limit(limit), schema, vid_type, auto)
+        return query if task_name is None else query.named(task_name)
+
+    def named(self, task_name: str) -> Query:
+        """The same, knowing the task's name."""
+        schema = schemas.find(task_name) if self.auto else self.schema
+        return replace(self, task_name=task_name, schema=schema)
 
     @property
     def where(self) -> str:
@@ -78,7 +97,8 @@ class Query:
         return self.schema.name if isinstance(self.schema, schemas.Algorithm) else None
 
 
-def _limit(limit: object) -> int:
+def checked_limit(limit: object) -> int:
+    """Check a number of rows to ask for."""
     if limit is None:
         return EVERYTHING
     try:

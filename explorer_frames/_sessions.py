@@ -76,6 +76,12 @@ class _TimedResponse(http.client.HTTPResponse):
         self.fp.close()
         self.fp = io.BufferedReader(_TimedReader(sock), 65536)
 
+    def _read_status(self) -> tuple[str, int, str]:
+        # http.client passes over a 100 and takes any other 1xx for the answer, which the real one then follows: the
+        # next request over this connection would get it.
+        version, status, reason = super()._read_status()  # type: ignore[misc]  # missing in typeshed
+        return version, http.client.CONTINUE if 100 <= status < 200 else status, reason  # noqa: PLR2004
+
 
 class _TimedHTTPConnection(HTTPConnection):
     response_class = _TimedResponse

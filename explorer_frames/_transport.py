@@ -11,8 +11,8 @@ import logging
 import random
 import ssl
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import requests
 import urllib3
@@ -22,7 +22,6 @@ from explorer_frames.errors import (
     ApiError,
     ConfigError,
     ConnectionFailedError,
-    LicenseError,
     RequestTimeoutError,
     ServerError,
     TransportError,
@@ -42,7 +41,7 @@ _LOG = logging.getLogger("explorer_frames")
 _PIECE = 2**20
 _ROOT = "api-open/v1"
 _REDIRECTS = range(300, 400)
-# Worth another try. 50004003 (licence) is not, though it is a 5xx by family; LicenseError is its class.
+# Worth another try where no code says what it is.
 _TRANSIENT_STATUS = {429, 502, 503, 504}
 _LONGEST_RETRY_AFTER = 30.0
 
@@ -92,7 +91,7 @@ class Answer:
             try:
                 piece = self._raw.read(_PIECE, decode_content=encoding == "gzip")
             except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-                failure = _translated(error, self._deadline, self._where)
+                failure = _translated(error, self._deadline, self._where, begun=True)
             else:
                 if not piece:
                     return
@@ -113,9 +112,9 @@ class Transport:
         self._session = None
 
     def close(self) -> None:
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
 
     @contextmanager
     def open(
@@ -148,27 +147,31 @@ class Transport:
             _LOG.debug("%s -> %d in %.3f s", where, response.status_code, deadline.elapsed())
             if response.status_code in _REDIRECTS:
                 raise _redirected(response, where)
-            yield Answer(response, deadline, where)
+            answer = Answer(response, deadline, where)
+            try:
+                yield answer
+            except ApiError as error:
+                error.retry_after = answer.retry_after
+                raise
         finally:
             # What was read to its end is in the pool again by now; anything else must not be used again.
             response.close()
 
     def _send(self, request: requests.Request, deadline: Deadline, where: str) -> requests.Response:
         session = self._session = self._session or new_session()
-        prepared = session.prepare_request(request)
-        if urlsplit(prepared.url or "").path != urlsplit(request.url).path:
-            raise ConfigError("the path of the request changed on its way out", where=where)
         settings = self._settings
-        # By hand, since `Session.send` alone would not look at the environment's proxies.
-        options = session.merge_environment_settings(prepared.url, {}, True, settings.verify, settings.client_cert)  # noqa: FBT003
         connect, read = settings.timeout
         before = limits.set((deadline, read))
         try:
-            return session.send(
-                prepared,
-                timeout=(deadline.within(connect), deadline.within(read)),
-                allow_redirects=False,
-                **options,
+            prepared = session.prepare_request(request)
+            if urlsplit(prepared.url or "").path != urlsplit(request.url).path:
+                raise ConfigError("the path of the request changed on its way out", where=where)
+            options: Any = session.merge_environment_settings(
+                prepared.url, proxies={}, stream=True, verify=settings.verify, cert=settings.client_cert
+            )
+            # Not `Session.send`: followed or not, it reads a redirect's body to its end and parses its Location.
+            return session.get_adapter(str(prepared.url)).send(
+                prepared, timeout=(deadline.within(connect), deadline.within(read)), **options
             )
         except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             failure = _translated(error, deadline, where)
@@ -199,6 +202,9 @@ class Transport:
         try:
             return retrying(attempt)
         except (TransportError, ApiError) as error:
+            asked = getattr(error, "retry_after", None)
+            if asked and is_transient(error):
+                error.hint = f"The server asks to wait {asked:g} s before the next try."
             tries = retrying.statistics.get("attempt_number", 1)
             if tries > 1 and error.where:
                 error.where += f", {tries} attempts in {deadline.elapsed():.1f} s"
@@ -209,15 +215,17 @@ def is_transient(error: BaseException) -> bool:
     """Whether the same GET may succeed a moment later."""
     if isinstance(error, ConnectionFailedError | RequestTimeoutError | TruncatedBodyError):
         return not error.final
-    if isinstance(error, ApiError) and not isinstance(error, LicenseError):
-        return error.http_status in _TRANSIENT_STATUS or (isinstance(error, ServerError) and error.code is not None)
-    return False
+    # By its code, as everywhere, and by its status where there is none.
+    return isinstance(error, ServerError) and (error.code is not None or error.http_status in _TRANSIENT_STATUS)
 
 
 def _redirected(response: requests.Response, where: str) -> TransportError:
     # Not followed: a redirect takes the token along, to another port or by plain http.
-    parts = urlsplit(response.headers.get("Location", ""))
-    target = f"{parts.scheme}://{parts.hostname}" if parts.scheme and parts.hostname else "another path"
+    try:
+        parts = urlsplit(response.headers.get("Location", ""))
+    except ValueError:
+        parts = urlsplit("")
+    target = urlunsplit((parts.scheme, parts.hostname, "", "", "")) if parts.hostname else "another path"
     return TransportError(
         f"the server redirects (HTTP {response.status_code}) to {escaped(target, 120)}, which is not followed",
         where=where,
@@ -226,28 +234,38 @@ def _redirected(response: requests.Response, where: str) -> TransportError:
     )
 
 
-def _translated(error: Exception, deadline: Deadline, where: str) -> TransportError:
+def _translated(error: Exception, deadline: Deadline, where: str, *, begun: bool = False) -> TransportError:
     """Turn an error of the layers below into ours, without what it holds: URLs with passwords, requests with tokens."""
     causes = list(_chain(error))
+    failure = _classified(error, causes, deadline, where, begun=begun)
+    failure.unsent = any(isinstance(cause, _BEFORE_SENDING) for cause in causes)
+    return failure
+
+
+def _classified(
+    error: Exception, causes: list[BaseException], deadline: Deadline, where: str, *, begun: bool
+) -> TransportError:
     said = _reason(causes)
     if any(isinstance(cause, ssl.SSLError | requests.exceptions.SSLError) for cause in causes):
         return ConnectionFailedError(
             f"no TLS connection: {said}",
             where=where,
             hint="Pass ca_bundle= for a private CA. If the server has no TLS, its url begins with http://.",
-            final=True,
+            final=not begun and not any(isinstance(cause, ssl.SSLEOFError) for cause in causes),
         )
     if any(isinstance(cause, _TIMEOUTS) for cause in causes):
         return _timed_out(causes, deadline, where)
-    if any(isinstance(cause, _CUT_SHORT) for cause in causes):
+    if begun or any(isinstance(cause, _CUT_SHORT) for cause in causes):
         return TruncatedBodyError(f"the answer broke off: {said}", where=where, hint="Try again.")
     if isinstance(error, requests.exceptions.ProxyError):
-        hint = "Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY in the environment."
-        return ConnectionFailedError(f"the proxy was not reached: {said}", where=where, hint=hint)
-    if any(isinstance(cause, OSError | urllib3.exceptions.ProtocolError) for cause in causes):
-        hint = "Check that the url is right and that the server runs and can be reached from here."
-        return ConnectionFailedError(f"no connection: {said}", where=where, hint=hint)
-    return TransportError(f"the request failed: {type(error).__name__}", where=where, hint="Check the url.")
+        what, hint = "the proxy was not reached", "Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY in the environment."
+    elif any(_is_no_http(cause) for cause in causes):
+        what, hint = "what answered is no HTTP", "Check the url: the server may want https://, or another port."
+    elif any(isinstance(cause, _UNREACHED) or _is_of_the_system(cause) for cause in causes):
+        what, hint = "no connection", "Check the url, and that the server runs and can be reached from here."
+    else:
+        return TransportError(f"the request failed: {type(error).__name__}", where=where, hint="Check the url.")
+    return ConnectionFailedError(f"{what}: {said}", where=where, hint=hint)
 
 
 def _timed_out(causes: list[BaseException], deadline: Deadline, where: str) -> RequestTimeoutError:
@@ -258,6 +276,12 @@ def _timed_out(causes: list[BaseException], deadline: Deadline, where: str) -> R
     return RequestTimeoutError(f"{what} within the timeout", where=where, hint="Pass timeout= for more.")
 
 
+_BEFORE_SENDING = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    ssl.SSLCertVerificationError,
+)
+_UNREACHED = (requests.ConnectionError, urllib3.exceptions.NewConnectionError, urllib3.exceptions.ProtocolError)
 _TIMEOUTS = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
 _CUT_SHORT = (
     http.client.IncompleteRead,
@@ -266,6 +290,15 @@ _CUT_SHORT = (
     requests.exceptions.ChunkedEncodingError,
     requests.exceptions.ContentDecodingError,
 )
+
+
+def _is_no_http(cause: BaseException) -> bool:
+    return isinstance(cause, http.client.HTTPException) and not isinstance(cause, http.client.RemoteDisconnected)
+
+
+def _is_of_the_system(cause: BaseException) -> bool:
+    """Whether it is an OSError of the operating system: all of requests' own are OSErrors, too."""
+    return isinstance(cause, OSError) and not isinstance(cause, requests.RequestException)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -286,7 +319,9 @@ def _reason(causes: list[BaseException]) -> str:
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return escaped(cause.verify_message)
+        if isinstance(cause, http.client.RemoteDisconnected):
+            return "the server hung up before it answered"
     for cause in causes:
-        if isinstance(cause, OSError) and not isinstance(cause, requests.RequestException) and cause.strerror:
+        if isinstance(cause, OSError) and _is_of_the_system(cause) and cause.strerror:
             return escaped(cause.strerror)
     return type(causes[-1]).__name__

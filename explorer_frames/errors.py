@@ -16,10 +16,12 @@
     │  ├─ NotFoundError(LookupError)
     │  ├─ ServerError
     │  └─ LicenseError                      never worth a retry
+    ├─ UnsafeToRetryError                   it may have been accepted: look before it is sent again
     ├─ DecodeError(ValueError)              it said yes, but not in the agreed shape
     │  ├─ EnvelopeError
     │  ├─ RowShapeError                     .row
     │  └─ ColumnTypeError                   .row .column .value
+    ├─ JobError                             failed, interrupted, or not ended in time: .job .results .errors
     └─ WriteError                           the target still holds what it held before
        ├─ UnsupportedFormatError(ValueError)
        ├─ TargetExistsError(FileExistsError)
@@ -86,6 +88,7 @@ class TransportError(ExplorerFramesError):
 
     http_status: int | None = None
     final: bool = False  # whether trying again is known not to help
+    unsent: bool = False  # whether no byte of the request can have reached the server
 
 
 class ConnectionFailedError(TransportError, ConnectionError):
@@ -147,6 +150,32 @@ class ServerError(ApiError):
 
 class LicenseError(ApiError):
     """The server's licence does not allow it; a retry never helps (50004003)."""
+
+
+class UnsafeToRetryError(ExplorerFramesError):
+    """What must not happen twice may have happened: look first, then decide.
+
+    It is no ApiError, since the server did not say no; nor a TransportError, since it may have said something.
+    """
+
+    code: int | None = None
+    http_status: int | None = None
+
+
+class JobError(ExplorerFramesError):
+    """A job or a task of it that failed, was interrupted, or outlasted the wait.
+
+    Attributes
+    ----------
+    job : Job or None
+        As it stood at last.
+    results, errors : dict
+        By task id, where several tasks were read: what could be, and why the rest could not.
+    """
+
+    job: Any = None
+    results: dict[str, Any] = {}  # noqa: RUF012 (a default that is replaced, never changed)
+    errors: dict[str, ExplorerFramesError] = {}  # noqa: RUF012
 
 
 class DecodeError(ExplorerFramesError, ValueError):

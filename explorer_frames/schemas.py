@@ -103,18 +103,20 @@ _BY_NAME: dict[str, Algorithm] = {_normal(name): entry for entry in BOOK for nam
 
 
 def find(name: str) -> Algorithm | None:
-    """Find the algorithm that a task's name speaks of.
+    """Find the algorithm that a task's name speaks of: the longest words it begins with that name one.
 
-    A task is named for its algorithm, perhaps with a number behind it ("BFS", "BFS_2"), but users may rename it: so
-    this is a hint. A name that only contains an algorithm's does not count.
+    A task is named for its algorithm ("BFS", "BFS_2", "Louvain with modularity"), but users may rename it: so this is
+    a hint. A name that has an algorithm's further on says nothing.
 
     Examples
     --------
     >>> from explorer_frames import schemas
-    >>> schemas.find("nstep_degree 2").name
-    'DegreeCentrality'
+    >>> schemas.find("KCore subgraph 2").name, schemas.find("all but BFS")
+    ('KCoreSubgraph', None)
     """
-    return _BY_NAME.get(_normal(name)) or _BY_NAME.get(_normal(re.sub(r"[\W_]*\d+\s*$", "", name)))
+    words = re.findall(r"[^\W_]+", name)
+    begins = ("".join(words[:count]).lower() for count in range(len(words), 0, -1))
+    return next((_BY_NAME[begin] for begin in begins if begin in _BY_NAME), None)
 
 
 def named(name: str) -> Algorithm:

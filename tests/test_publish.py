@@ -14,7 +14,8 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from explorer_frames._publish import Target, shown_url
+from explorer_frames._address import shown_url
+from explorer_frames._publish import Target
 from explorer_frames.errors import ConfigError, TargetExistsError, WriteError
 
 pytest_plugins = ["storage"]

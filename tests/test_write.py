@@ -16,7 +16,7 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
-from explorer_frames import _write
+from explorer_frames import _formats, _write
 from explorer_frames._write import write, write_feather, write_parquet
 from explorer_frames.errors import (
     ConfigError,
@@ -333,7 +333,7 @@ def test_what_the_source_raises_comes_through_as_it_is(store, layout, end, befor
 @pytest.mark.parametrize("call", ["write_table", "close"])
 def test_what_the_writer_raises_keeps_the_old_file(store, layout, monkeypatch, raised, call):
     WRITERS[layout](OLD, store.url("a"), storage_options=store.options)
-    open_writer = _write._writer
+    open_writer = _formats.open_writer
 
     def failing(*args):
         writer = open_writer(*args)
@@ -353,7 +353,7 @@ def test_what_the_writer_raises_keeps_the_old_file(store, layout, monkeypatch, r
 
         return Failing()
 
-    monkeypatch.setattr(_write, "_writer", failing)
+    monkeypatch.setattr(_write, "open_writer", failing)
     with pytest.raises(WriteError if isinstance(raised, Exception) else KeyboardInterrupt) as caught:
         WRITERS[layout](batches(3), store.url("a"), storage_options=store.options)
     assert caught.value.__context__ is None
@@ -363,9 +363,9 @@ def test_what_the_writer_raises_keeps_the_old_file(store, layout, monkeypatch, r
 
 def test_a_file_that_does_not_check_out_is_not_published(local_store, layout, monkeypatch):
     WRITERS[layout](OLD, local_store.url("a"))
-    read_back = _write._read_back
+    read_back = _formats._read_back
     for lie, said in [(lambda n, s: (n - 1, s), "2999 of 3000 rows"), (lambda n, s: (n, SCHEMA.remove(0)), "schema")]:
-        monkeypatch.setattr(_write, "_read_back", lambda *args, lie=lie: lie(*read_back(*args)))
+        monkeypatch.setattr(_formats, "_read_back", lambda *args, lie=lie: lie(*read_back(*args)))
         with pytest.raises(WriteError, match=said):
             WRITERS[layout](batches(3), local_store.url("a"))
     assert local_store.names() == ["a"]

@@ -274,7 +274,7 @@ def _tasks(workflow: Workflow, inputs: Inputs) -> list[Task]:
     for component, (algorithm, parameters) in workflow.tasks.items():
         # A second task of an algorithm has to be told from the first: as a user would, by renaming it.
         known = any(task.algorithm == algorithm for task in tasks)
-        settings = " ".join(f"{key}={value}" for key, value in parameters.items())
+        settings = " ".join(str(value) if key == "TYPE" else f"{key}={value}" for key, value in parameters.items())
         tasks.append(
             Task(
                 algorithm=algorithm,

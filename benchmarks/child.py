@@ -1,0 +1,109 @@
+"""One way in a fresh process: how long, how much CPU, how much memory, and a digest of the answer, as JSON.
+
+``python child.py <way> <server's url> <body's name> <folder>``; `run` does it from another process. What all ways
+import is imported before the clock starts, what one of them imports on the way is counted to it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MB = 1e6
+
+
+def run(*arguments: str, script: str = __file__) -> Any:
+    """Run a script in a fresh process, with the same `explorer_frames` as here; get the JSON that it prints."""
+    command = [sys.executable, script, *arguments]
+    return json.loads(subprocess.run(command, env=_environment(), stdout=subprocess.PIPE, check=True).stdout)
+
+
+def _environment() -> dict[str, str]:
+    found = importlib.util.find_spec("explorer_frames")
+    if found is None or found.origin is None:
+        raise SystemExit("explorer_frames is not installed (nor on PYTHONPATH)")
+    kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    paths = [str(Path(found.origin).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def main() -> None:
+    way, url, name, folder = sys.argv[1:]
+    call = _ways(url, name, folder)[way]
+    before, cpu, start = _resident(), time.process_time(), time.perf_counter()
+    answer = call()
+    figures = {"seconds": time.perf_counter() - start, "cpu": time.process_time() - cpu, "mb": (_peak() - before) / _MB}
+    print(json.dumps({**figures, "digest": _digest(answer)}))
+
+
+def _ways(url: str, name: str, folder: str) -> dict[str, Callable[[], Any]]:
+    """Name the ways; one that writes returns its target."""
+    import pyarrow.feather
+    import pyarrow.parquet  # noqa: F401 (for all ways)
+    import ways
+
+    from explorer_frames import Explorer
+
+    def to_file(export: Callable[..., None], given: Any, suffix: str) -> str:
+        target = str(Path(folder, f"result{suffix}"))
+        export(given, name, target)
+        return target
+
+    def explorer() -> Explorer:
+        return Explorer(url, token="benchmark", deadline=None)
+
+    return {
+        "explorer_frames": lambda: ways.ours_read(explorer(), name),
+        "explorer_frames, arrow": lambda: ways.ours_read_arrow(explorer(), name),
+        "explorer_frames, parquet": lambda: to_file(ways.ours_export, explorer(), ".parquet"),
+        "explorer_frames, feather": lambda: to_file(ways.ours_export, explorer(), ".feather"),
+        "requests, json, pandas": lambda: ways.json_read(url, name),
+        "requests, json, pandas, parquet": lambda: to_file(ways.json_export, url, ".parquet"),
+        "requests, orjson, pandas": lambda: ways.orjson_read(url, name),
+        "requests, bytes only": lambda: ways.bare_read(url, name),
+    }
+
+
+def _digest(answer: Any) -> str | None:
+    """Rows and values in one word, None for bare bytes; not counted, since the figures are taken by now."""
+    import pandas as pd
+
+    if isinstance(answer, bytes):
+        return None
+    if isinstance(answer, str):
+        answer = (pd.read_parquet if answer.endswith(".parquet") else pd.read_feather)(answer)
+    frame = answer if isinstance(answer, pd.DataFrame) else answer.to_pandas()
+    return f"{len(frame)} rows, {int(pd.util.hash_pandas_object(frame, index=False).sum()):x}"
+
+
+def _resident() -> int:
+    """Resident memory now, in bytes (outside Linux: at its most)."""
+    return _status("VmRSS:") or _peak()
+
+
+def _peak() -> int:
+    """Resident memory at its most, in bytes."""
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    # VmHWM is this program's own; ru_maxrss may be of the parent, from before exec.
+    return _status("VmHWM:") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _status(name: str) -> int | None:
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(name)), None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""What `import explorer_frames` takes beyond pandas, pyarrow, requests and fsspec, which its users have imported.
+
+Each sample is a fresh process that imports these first and us second, so the difference is taken within one process.
+Wall time in ms. Goal: at most 30 ms.
+
+    python benchmarks/import_time.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from statistics import median
+
+import child
+
+_CHILD = "--child"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--samples", type=int, default=15)
+    samples = measure(parser.parse_args().samples)
+    for name in ("dependencies", "explorer_frames"):
+        values = [sample[name] for sample in samples]
+        print(f"{name:16} {median(values):6.1f} ms ({min(values):.1f}-{max(values):.1f})")
+
+
+def measure(count: int) -> list[dict[str, float]]:
+    """Take so many samples, after one that writes and loads what is cached."""
+    return [child.run(_CHILD, script=__file__) for _ in range(count + 1)][1:]
+
+
+def _import_both() -> None:
+    start = time.perf_counter()
+    import fsspec  # noqa: F401
+    import pandas as pd  # noqa: F401
+    import pyarrow as pa  # noqa: F401
+    import requests  # noqa: F401
+
+    between = time.perf_counter()
+    import explorer_frames  # noqa: F401
+
+    end = time.perf_counter()
+    print(json.dumps({"dependencies": (between - start) * 1000, "explorer_frames": (end - between) * 1000}))
+
+
+if __name__ == "__main__":
+    _import_both() if _CHILD in sys.argv else main()

@@ -1,0 +1,5 @@
+"""``python -m explorer_frames`` is the command ``explorer-frames``."""
+
+from explorer_frames.cli import main
+
+main()

@@ -1,0 +1,122 @@
+"""Addresses: what can be the URL of a file to write, and how one is shown without its secrets."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus, unquote
+
+from explorer_frames.errors import ConfigError, escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+LOCAL = {"file", "local"}
+AZURE = {"abfs", "abfss", "az", "adl"}
+S3 = {"s3", "s3a"}
+OBJECT_STORES = {*S3, "gs", "gcs", *AZURE}
+_READ_ONLY = {"http", "https", "data", "git", "github", "reference", "libarchive", "tar", "zip"}
+_WRAPPERS = {
+    "simplecache",
+    "filecache",
+    "blockcache",
+    "cached",
+    "dir",
+    "generic",
+    "async_wrapper",
+    "asyncwrapper",
+}
+
+# Up to the last "@" of the host part, or of all where a "/" in a password made the host part end early.
+_USERINFO = re.compile(r"(?<=://)(?:[^/]*@|[^/@]*:(?!\d*/).*@)")
+
+
+def shown_url(url: str | os.PathLike[str]) -> str:
+    """Return the URL as messages and receipts show it: without user, password and query.
+
+    Parameters
+    ----------
+    url
+        Any address; a local path comes back as it is.
+
+    Returns
+    -------
+    str
+        For Azure the part before ``@`` stays, unless it holds a password: it is the container there.
+
+    Examples
+    --------
+    >>> shown_url("sftp://ann:pw@host/a b.parquet?x=1")
+    'sftp://host/a b.parquet'
+    """
+    text = os.fspath(url)
+    scheme, separator, _ = text.partition("://")
+    if not separator or scheme in LOCAL:
+        return text if text.isprintable() else escaped(text, len(text) * 10)
+
+    def kept(userinfo: re.Match[str]) -> str:
+        return userinfo[0] if scheme in AZURE and ":" not in userinfo[0] else ""
+
+    shown = _USERINFO.sub(kept, text).partition("?")[0]
+    return shown if shown.isprintable() else escaped(shown, len(shown) * 10)
+
+
+def checked(url: str | os.PathLike[str]) -> str:
+    """Return the URL as text, when it can be the URL of one file to write."""
+    text = os.fspath(url) if isinstance(url, str | os.PathLike) else None
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise ConfigError("the target is no URL or path", hint="Pass a non-empty str or a pathlib.Path.")
+    where = shown_url(text)
+    scheme, separator, rest = text.partition("://")
+    if isinstance(url, str) and ("::" in text or (separator and scheme in _WRAPPERS)):
+        hint = "Pass the plain URL of the store; a local file with :: in its name as a pathlib.Path."
+        raise ConfigError("chained URLs are not written to", where=where, hint=hint)
+    if text.endswith(("/", os.sep)) or (scheme in OBJECT_STORES and "/" not in rest):
+        raise ConfigError("the target names a directory", where=where, hint="Add the name of a file.")
+    if separator and scheme in _READ_ONLY:
+        raise ConfigError(f"{scheme}:// can only be read", where=where, hint="Pass a local path or a store's URL.")
+    if separator and scheme not in {*LOCAL, "memory"} and "?" in rest:
+        raise ConfigError("a URL to write to has no query", where=where, hint="Pass settings in storage_options.")
+    if separator and scheme in LOCAL and not re.match("[/~]|[A-Za-z]:", rest):
+        raise ConfigError(f"{scheme}:// needs an absolute path", where=where, hint=f"Write {scheme}:///folder/name.")
+    if not separator and re.match("(?!file:|local:)[a-z][a-z0-9+.-]+:/", text):
+        raise ConfigError("a URL needs ://", where=where, hint="Pass a str: pathlib.Path turns :// into :/.")
+    return text
+
+
+class Mask:
+    """Takes secrets out of what drivers say: called with an exception, it returns the text that may be shown.
+
+    Parameters
+    ----------
+    url, options
+        What the driver was given; user, password and every string in the options are secret.
+    """
+
+    def __init__(self, url: str, options: Mapping[str, Any]) -> None:
+        userinfo = _USERINFO.search(url)
+        words = set(_strings(options)) | set(re.split("[:@]", userinfo[0]) if userinfo else ()) - {""}
+        forms = {f for w in words for f in (w, unquote(w), quote(w), quote(w, ""), quote_plus(w), repr(w)[1:-1])}
+        self._pattern = re.compile("|".join(re.escape(f) for f in sorted(forms, key=len, reverse=True)), re.IGNORECASE)
+        self._telling = any(len(form) < 4 for form in forms)  # noqa: PLR2004 (gaps in the text would spell it out)
+        self._empty = not forms
+
+    def __call__(self, error: BaseException) -> str:
+        name, text = type(error).__name__, str(error)
+        if not self._empty and self._pattern.search(text):
+            text = "" if self._telling else self._pattern.sub("***", text)
+        return f"{name}: {escaped(text)}" if text else name
+
+
+def _strings(value: object) -> Iterator[str]:
+    if isinstance(value, str) and value:
+        yield value
+    elif isinstance(value, bytes) and value:
+        yield value.decode("utf-8", "replace")
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _strings(item)
+    elif isinstance(value, list | tuple | set):
+        for item in value:
+            yield from _strings(item)

@@ -1,0 +1,145 @@
+"""Lists of jobs: pages -> one frame, without a job twice or left out."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import pyarrow as pa
+
+from explorer_frames._status import WORDS, moment, status_word
+from explorer_frames.errors import ConfigError, EnvelopeError, escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Page: TypeAlias = Callable[[dict[str, str]], dict[str, Any]]
+
+Order: TypeAlias = Literal["desc", "asc"]
+PAGE_SIZE = 1000
+_TIME = pa.timestamp("ms", "UTC")
+SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        ("name", pa.string()),
+        ("workflow_id", pa.string()),
+        ("workflow_name", pa.string()),
+        pa.field("status", pa.string(), nullable=False),
+        ("create_time", _TIME),
+        ("run_begin_time", _TIME),
+        ("run_end_time", _TIME),
+    ]
+)
+
+
+def job_filter(
+    status: str | int | None,
+    name: str | None,
+    created_after: datetime | None,
+    created_before: datetime | None,
+    order: Order,
+) -> str:
+    """Make the ``filter`` of a list of jobs.
+
+    Raises
+    ------
+    ConfigError
+        An unknown status or order, or a time without a zone.
+    """
+    if order not in ("desc", "asc"):
+        raise ConfigError(f"order must be 'desc' or 'asc': {escaped(order, 40)!r}")
+    codes = {word: code for code, word in WORDS.items()}
+    if isinstance(status, str) and status not in codes:
+        raise ConfigError(f"no status is called {escaped(status, 40)!r}", hint=f"Known: {', '.join(codes)}.")
+    wanted = {
+        "name": name,
+        "status": codes[status] if isinstance(status, str) else status,
+        "fromCreateTime": _milliseconds("created_after", created_after),
+        "toCreateTime": _milliseconds("created_before", created_before),
+        "orderByCreateTime": order,
+    }
+    return json.dumps({key: value for key, value in wanted.items() if value is not None}, separators=(",", ":"))
+
+
+def _milliseconds(name: str, value: datetime | None) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ConfigError(
+            f"{name} must be a datetime with a time zone: {escaped(value, 40)!r}",
+            hint="For instance datetime.now(UTC) - timedelta(days=1).",
+        )
+    return round(value.timestamp() * 1000)
+
+
+def read_pages(page: Page, limit: int | None) -> pa.Table:
+    """Read as many pages as it takes.
+
+    Parameters
+    ----------
+    page
+        Gets one page's ``data``, by its query.
+    limit
+        The most jobs to return; None for all.
+
+    Raises
+    ------
+    EnvelopeError
+        A page is not made as documented, or the pages end before the total that they tell of.
+    """
+    jobs: dict[str, dict[str, Any]] = {}
+    for items in _pages(page, limit):
+        for item in items:
+            # Jobs that appear while paging push others to the next page: seen before, they are not taken twice.
+            jobs.setdefault(str(item.get("id")), item)
+        if limit is not None and len(jobs) >= limit:
+            break
+    return _table(list(jobs.values())[:limit])
+
+
+def _pages(page: Page, limit: int | None) -> Iterator[list[dict[str, Any]]]:
+    size = PAGE_SIZE if limit is None else min(limit, PAGE_SIZE)
+    number, seen = 1, 0
+    while True:
+        data = page({"pageSize": str(size), "page": str(number)})
+        items, total = data.get("items") or [], data.get("total")
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise EnvelopeError("the list's items are no list of objects", where=f"page {number}")
+        told = data.get("PageSize", size)
+        if number == 1 and isinstance(told, int) and 0 < told < size:
+            size = told  # the server's own limit: pages are counted in it from here on
+        seen += len(items)
+        yield items
+        if isinstance(total, int) and seen >= total:
+            return
+        if not items:
+            if isinstance(total, int):
+                raise EnvelopeError(
+                    f"the pages ended after {seen} jobs of {total}",
+                    where=f"page {number}",
+                    hint="Jobs were deleted meanwhile, or the server counts its pages otherwise: try again.",
+                )
+            return
+        number += 1
+
+
+def _table(jobs: list[dict[str, Any]]) -> pa.Table:
+    def texts(key: str) -> pa.Array:
+        return pa.array([None if job.get(key) is None else str(job[key]) for job in jobs], pa.string())
+
+    def times(key: str) -> pa.Array:
+        return pa.array([_moment(job.get(key)) for job in jobs], _TIME)
+
+    status = pa.array([status_word(job.get("status")) for job in jobs], pa.string())
+    columns = [texts("id"), texts("name"), texts("workflowId"), texts("workflowName"), status]
+    columns += [times("createTime"), times("runBeginTime"), times("runEndTime")]
+    return pa.Table.from_arrays(columns, schema=SCHEMA)
+
+
+def _moment(value: object) -> int | datetime | None:
+    # Nearly always epoch milliseconds, which Arrow takes as they are; 10,000 jobs have 30,000 of them.
+    return (value or None) if type(value) is int and value < _YEAR_9999 else moment(value)
+
+
+_YEAR_9999 = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp()) * 1000

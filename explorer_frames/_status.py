@@ -1,0 +1,37 @@
+"""Status codes and times, as words and as aware datetimes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from explorer_frames.errors import EnvelopeError, escaped
+
+WORDS = {0: "preparing", 1: "running", 2: "success", 3: "failed", 4: "interrupted", 5: "stopping"}
+FINAL = frozenset({"success", "failed", "interrupted"})
+
+
+def status_word(code: object) -> str:
+    """Say a status code in a word; one that is not documented as ``unknown(<code>)``."""
+    known = code if isinstance(code, int) and not isinstance(code, bool) else None
+    return WORDS.get(-1 if known is None else known, f"unknown({escaped(code, 20)})")
+
+
+def moment(value: object) -> datetime | None:
+    """Read a time, epoch milliseconds or RFC 3339, as an aware datetime in UTC; None where it has not come.
+
+    Raises
+    ------
+    EnvelopeError
+        Neither of both, or without an offset: a time that could mean several is none.
+    """
+    if value in (None, "", 0):
+        return None
+    try:
+        if isinstance(value, int | float):
+            return datetime.fromtimestamp(value / 1000, UTC)
+        read = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except (ValueError, OverflowError, OSError):
+        read = None
+    if read is None or read.tzinfo is None:
+        raise EnvelopeError(f"not a time: {escaped(value, 40)!r}")
+    return None if read.year == 1 else read.astimezone(UTC)  # year 1 is how a server in Go prints "not yet"

@@ -1,0 +1,119 @@
+"""Waiting for a job's end: looks with pauses that grow, a bar for who watches, and when to give up."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeAlias, TypeVar
+
+from explorer_frames.errors import ServerError, TransportError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from explorer_frames.errors import JobError
+
+_FIRST_LOOK = 0.1  # seconds; each pause is half as long again as the one before
+# How long a status that is not documented may last, and how many looks in a row may fail, before a wait gives up.
+_PATIENCE = 60.0
+_MISSES = 5
+
+
+class Waitable(Protocol):
+    """What a wait needs of a job."""
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def is_final(self) -> bool: ...
+
+    def refresh(self) -> Self: ...
+
+    def error(self, why: str) -> JobError: ...
+
+
+_J = TypeVar("_J", bound=Waitable)
+Progress: TypeAlias = "bool | Callable[[Any], object] | None"
+
+
+def wait_for_end(job: _J, timeout: float | None, poll: float, progress: Progress) -> _J:
+    """Look at a job until it has ended, well or not."""
+    watch = _Watch(job, timeout)
+    pause = min(_FIRST_LOOK, poll)
+    with progress_bar(progress) as show:
+        while True:
+            watch.look()
+            show(watch.job)
+            if watch.job.is_final:
+                return watch.job
+            time.sleep(max(0.0, min(pause, watch.remaining())))
+            pause = min(pause * 1.5, poll)
+
+
+class _Watch(Generic[_J]):
+    """The looks at a job that is waited for, and when to give up."""
+
+    def __init__(self, job: _J, timeout: float | None) -> None:
+        self.job = job
+        self._started = self._known = time.monotonic()
+        self._timeout = float("inf") if timeout is None else timeout
+        self._misses = 0
+
+    def remaining(self) -> float:
+        return self._timeout - (time.monotonic() - self._started)
+
+    def look(self) -> None:
+        """Refresh the job; a look that fails is left out, unless they all do."""
+        try:
+            self.job = self.job.refresh()
+        except (TransportError, ServerError):
+            self._misses += 1
+            if self._misses >= _MISSES or self.remaining() <= 0:
+                raise
+            return
+        self._misses = 0
+        now = time.monotonic()
+        self._known = self._known if self.job.status.startswith("unknown") else now
+        if self.job.is_final:
+            return
+        if self.remaining() <= 0:
+            raise self.job.error(f"it has not ended within {self._timeout:g} s")
+        if now - self._known > _PATIENCE:
+            raise self.job.error(f"for {_PATIENCE:g} s it has had a status that is not documented")
+
+
+@contextmanager
+def progress_bar(progress: Progress) -> Iterator[Callable[[Any], object]]:
+    """Give a function that shows a job's state.
+
+    Parameters
+    ----------
+    progress
+        None shows a bar where a person looks, True everywhere, False nowhere; a function is used as it is.
+    """
+    if callable(progress) or progress is False:
+        yield progress or _nowhere
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tqdm warns where a notebook has no widgets, and draws text there
+        from tqdm.auto import tqdm  # noqa: PLC0415 (not needed to import us)
+        from tqdm.notebook import tqdm_notebook  # noqa: PLC0415
+
+        in_notebook = issubclass(tqdm, tqdm_notebook)
+        bar = tqdm(unit="task", disable=False if progress or in_notebook else None, leave=False)
+    with bar:
+
+        def show(job: Any) -> None:
+            states = Counter(task.status for task in job.tasks)
+            bar.total, bar.n = len(job.tasks), sum(task.is_final for task in job.tasks)
+            bar.set_description_str(f"job {job.id} {job.status}", refresh=False)
+            bar.set_postfix(states)
+
+        yield show
+
+
+def _nowhere(_: Any) -> None:
+    """Show nothing."""

@@ -1,0 +1,27 @@
+"""A `RawServer` and an `Explorer` that reads from it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rawserver import RawServer
+
+from explorer_frames import Explorer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@contextmanager
+def served(
+    script: Callable[[int, bytes], Any] | bytes, *, keep_alive: bool = False, **options: Any
+) -> Iterator[tuple[RawServer, Explorer]]:
+    """Serve a script, or the same bytes always; limits that end a hanging test, and a token unless there is a login."""
+    credentials = {} if {"user", "token"} & set(options) else {"token": "t"}
+    options = {"timeout": 10, "deadline": 30} | credentials | options
+    with (
+        RawServer((lambda *_: script) if isinstance(script, bytes) else script, keep_alive) as server,
+        Explorer(server.url, **options) as explorer,
+    ):
+        yield server, explorer

@@ -1,0 +1,457 @@
+"""Login and renewal: what is sent, what is believed, and how seldom."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+import threading
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from rawserver import answer, envelope, wait_until
+from served import served
+
+from explorer_frames import Explorer
+from explorer_frames._auth import Auth, Token, bearer, token_from
+from explorer_frames._config import Credentials, Secret
+from explorer_frames._sessions import Deadline
+from explorer_frames.errors import (
+    ConfigError,
+    EnvelopeError,
+    ExplorerFramesError,
+    NotFoundError,
+    RequestTimeoutError,
+    ServerError,
+    SessionExpiredError,
+    UnauthorizedError,
+)
+from explorer_frames.sandbox import Sandbox
+
+PASSWORD = "c4naryPassw0rd"
+LOGIN = {"user": "root", "password": PASSWORD, "graphd": "10.0.0.1:9669"}
+QUICK = {"retries": 0, "timeout": 10, "deadline": 30}
+
+
+def is_login(request: bytes) -> bool:
+    return request.startswith(b"POST /api-open/v1/connect ")
+
+
+def granted(number: int, attributes: str = "Path=/; Max-Age=259200; HttpOnly") -> bytes:
+    body = b'{"code":0,"data":{"success":true},"message":"Success"}'
+    return answer(body, headers=f"Set-Cookie: explorer_token=token{number}; {attributes}\r\n")
+
+
+def no(code: int, status: str = "200 OK") -> bytes:
+    return answer(f'{{"code":{code},"message":"no"}}'.encode(), status)
+
+
+def cookie_of(request: bytes) -> str:
+    return next(line[8:] for line in request.decode().split("\r\n") if line.startswith("Cookie: "))
+
+
+# --- what is sent
+
+
+@pytest.mark.parametrize(("encoding", "encoded"), [("json", "WyJyb290IiwiMTIzIl0="), ("colon", "cm9vdDoxMjM=")])
+def test_the_bearer_is_as_published(encoding, encoded):
+    assert bearer("root", "123", encoding) == encoded
+
+
+@pytest.mark.parametrize("password", ["пароль", "密码", "😀", 'a"b\\c', "a:b", " a ", "=+/", "é" * 500])
+@pytest.mark.parametrize("encoding", ["json", "colon"])
+def test_any_password_reaches_a_server_whole(password, encoding):
+    with Sandbox(user="jürgen", password=password, auth_encoding=encoding) as server:
+        job, task = server.add_result([["a"], ["1"]])
+        with Explorer(
+            server.url, user="jürgen", password=password, graphd=server.graphd, auth_encoding=encoding, **QUICK
+        ) as explorer:
+            assert explorer.read_sample_result(job, task)["id"].tolist() == ["a"]
+    text = base64.b64decode(bearer("jürgen", password, encoding)).decode()
+    assert text == (
+        json.dumps(["jürgen", password], separators=(",", ":"), ensure_ascii=False)
+        if encoding == "json"
+        else f"jürgen:{password}"
+    )
+
+
+def test_a_login_is_the_published_request():
+    def script(number, request):
+        return granted(number) if is_login(request) else answer(envelope())
+
+    login = {"user": "root", "password": "123", "graphd": "10.0.0.1:9669"}
+    with served(script, keep_alive=True, **login) as (server, explorer):
+        explorer.read_sample_result(1, "a")
+    head, body = server.requests[0].split(b"\r\n\r\n")
+    assert head.startswith(b"POST /api-open/v1/connect HTTP/1.1\r\n")
+    assert b"\r\nAuthorization: Bearer WyJyb290IiwiMTIzIl0=" in head
+    assert b"Cookie" not in head
+    assert json.loads(body) == {"address": "10.0.0.1", "port": 9669}
+    assert cookie_of(server.requests[1]) == "explorer_token=token0"
+    assert b"Authorization" not in server.requests[1]
+
+
+@pytest.mark.parametrize(
+    "text", ["a;b", "a b", 'a"b', "a,b", "a\\b", "é", "explorer_token=x; Path=/", "a\r\nX: y", "a\nb", ""]
+)
+@pytest.mark.parametrize("source", [lambda text: text, lambda text: lambda: text], ids=["text", "callable"])
+def test_a_token_that_no_cookie_can_carry_is_refused_before_it_is_sent(text, source):
+    with served(b"", token=source(text)) as (server, explorer):
+        with pytest.raises(ConfigError) as caught:
+            explorer.read_sample_result(1, "a")
+        assert server.connections == 0
+    assert not text or text not in str(caught.value)
+
+
+# --- what is believed of Set-Cookie
+
+
+@pytest.mark.parametrize(
+    ("headers", "text", "life"),
+    [
+        (["explorer_token=eyJ.a-b_c; Path=/; Max-Age=259200; HttpOnly"], "eyJ.a-b_c", 259200 - 60),
+        (["explorer_token=eyJ; Path=/; # Max-Age=259200; HttpOnly"], "eyJ", 259200 - 60),  # as published
+        (["explorer_token=eyJ"], "eyJ", float("inf")),
+        (["explorer_token=eyJ; Path=/; HttpOnly"], "eyJ", float("inf")),
+        (["explorer_token=eyJ; max-age = 100"], "eyJ", 50),
+        (['explorer_token=eyJ; Max-Age="100"'], "eyJ", 50),
+        (["explorer_token=eyJ; Max-Age=0"], "eyJ", 0),
+        (["explorer_token=eyJ; Max-Age=-1"], "eyJ", float("inf")),
+        (["explorer_token=eyJ; Max-Age=soon"], "eyJ", float("inf")),
+        (["explorer_token=eyJ; Max-Age=" + "9" * 40], "eyJ", 9999999999 - 60),
+        (['explorer_token="eyJ"; Path=/'], "eyJ", float("inf")),
+        (["Max-Age=100; explorer_token=eyJ"], "eyJ", 50),
+        (["sid=1; Path=/", "explorer_token=eyJ; Max-Age=100", "lang=en"], "eyJ", 50),
+        (["sid=1; Path=/, explorer_token=eyJ; Max-Age=100"], "eyJ", 50),
+        (["explorer_token=; Max-Age=0", "explorer_token=new; Max-Age=100"], "new", 50),
+        (["explorer_token=old; Max-Age=9999", "explorer_token=new; Max-Age=100"], "new", 50),
+    ],
+)
+def test_a_token_and_its_life_are_read_tolerantly(headers, text, life):
+    token = token_from(headers, clock=lambda: 1000.0)
+    assert (token.text, token.ends - 1000) == (text, life)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        ["sid=1; Path=/"],
+        ["explorer_token=; Path=/"],
+        ["explorer_token"],
+        ["my_explorer_token=x"],
+        ["x=explorer_token=y"],
+        ["Explorer_Token=x"],
+        ["explorer_token=a\\b"],
+        ["explorer_token=\xe9"],
+        ["explorer_token=a b"],
+    ],
+)
+def test_a_login_without_a_usable_token_is_an_envelope_error(headers):
+    with pytest.raises(EnvelopeError, match="explorer_token"):
+        token_from(headers)
+
+
+def test_a_login_without_a_cookie_is_one_typed_error_and_one_try():
+    with (
+        served(answer(b'{"code":0,"data":{"success":true}}'), **LOGIN) as (server, explorer),
+        pytest.raises(EnvelopeError) as caught,
+    ):
+        explorer.read_sample_result(1, "a")
+    assert len(server.requests) == 1
+    assert "proxy" in caught.value.hint
+
+
+def test_a_token_in_the_body_of_a_login_or_in_other_answers_is_not_believed():
+    def script(number, request):
+        if is_login(request):
+            return granted(0)
+        return answer(envelope(), headers="Set-Cookie: explorer_token=evil; Path=/\r\n")
+
+    with served(script, keep_alive=True, **LOGIN) as (server, explorer):
+        for _ in range(2):
+            explorer.read_sample_result(1, "a")
+    assert [cookie_of(request) for request in server.requests[1:]] == ["explorer_token=token0"] * 2
+
+
+# --- renewal
+
+
+def test_a_token_is_renewed_before_its_life_ends_and_not_earlier(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("explorer_frames._auth.time.monotonic", lambda: now[0])
+    logins = []
+
+    def login(_deadline):
+        logins.append(now[0])
+        return token_from([f"explorer_token=token{len(logins)}; Max-Age=1000"], clock=lambda: now[0])
+
+    auth = Auth(Credentials(user="u"), login)
+    for at in (0, 1, 939, 940, 1879, 1880):
+        now[0] = float(at)
+        auth.token(Deadline(60))
+    assert logins == [0, 940, 1880]
+
+
+def test_the_sandbox_never_sees_an_expired_token_where_max_age_told_of_it():
+    with Sandbox(token_life=1) as server:
+        job, task = server.add_result([["a"], ["1"]])
+        with Explorer(server.url, user=server.user, password=server.password, graphd=server.graphd) as explorer:
+            for _ in range(300):
+                explorer.read_sample_result(job, task)
+                if [request.method for request in server.requests].count("POST") == 3:
+                    break
+                threading.Event().wait(0.01)
+        methods = [request.method for request in server.requests]
+        assert methods.count("POST") == 3
+        assert methods.count("POST") + methods.count("GET") == len(methods)
+
+
+@pytest.mark.parametrize("code", [40104000, 40104001])
+@pytest.mark.parametrize("status", ["200 OK", "401 Unauthorized", "403 Forbidden", "500 Internal Server Error"])
+def test_a_refused_token_is_renewed_once_and_the_call_replayed_once(code, status):
+    def script(number, request):
+        if is_login(request):
+            return granted(number)
+        return answer(envelope()) if b"token2" in request else no(code, status)
+
+    with served(script, keep_alive=True, **LOGIN) as (server, explorer):
+        assert len(explorer.read_sample_result(1, "a")) == 2
+        kinds = ["login" if is_login(request) else cookie_of(request)[15:] for request in server.requests]
+        assert kinds == ["login", "token0", "login", "token2"]
+        explorer.read_sample_result(1, "a")
+        assert len(server.requests) == 5
+
+
+@pytest.mark.parametrize(("code", "cls"), [(40104000, UnauthorizedError), (40104001, SessionExpiredError)])
+def test_a_second_refusal_is_the_error(code, cls):
+    def script(number, request):
+        return granted(number) if is_login(request) else no(code)
+
+    with (
+        served(script, keep_alive=True, **LOGIN) as (server, explorer),
+        pytest.raises(ExplorerFramesError) as caught,
+    ):
+        explorer.read_sample_result(1, "a")
+    assert type(caught.value) is cls
+    assert [is_login(request) for request in server.requests] == [True, False, True, False]
+
+
+def test_what_the_replay_meets_is_what_the_caller_gets():
+    def script(number, request):
+        if is_login(request):
+            return granted(number)
+        return no(40104001) if number == 1 else no(40404000)
+
+    with (
+        served(script, keep_alive=True, **LOGIN) as (server, explorer),
+        pytest.raises(NotFoundError),
+    ):
+        explorer.read_sample_result(1, "a")
+    assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize("token", ["static", lambda: "static"])
+@pytest.mark.parametrize("code", [40104000, 40104001])
+def test_a_refused_static_token_is_not_replayed(token, code):
+    with served(no(code), token=token) as (server, explorer), pytest.raises(UnauthorizedError) as caught:
+        explorer.read_sample_result(1, "a")
+    assert len(server.requests) == 1
+    assert "token" in caught.value.hint
+    assert "static" not in str(caught.value)
+
+
+def test_a_callable_is_asked_for_a_new_token_when_the_old_one_is_refused():
+    tokens = iter(["first", "second"])
+    with served(
+        lambda number, _request: answer(envelope()) if number else no(40104001),
+        keep_alive=True,
+        token=lambda: next(tokens),
+    ) as (server, explorer):
+        explorer.read_sample_result(1, "a")
+        explorer.read_sample_result(1, "a")
+    assert [cookie_of(request)[15:] for request in server.requests] == ["first", "second", "second"]
+
+
+def test_a_stream_is_renewed_and_replayed_too():
+    def script(number, request):
+        if is_login(request):
+            return granted(number)
+        return answer(envelope()) if b"token2" in request else no(40104001)
+
+    with served(script, keep_alive=True, **LOGIN) as (_, explorer), explorer.open_sample_result(1, "a") as reader:
+        assert reader.read_all().num_rows == 2
+
+
+# --- refused logins
+
+
+@pytest.mark.parametrize(("encoding", "other"), [("json", "colon"), ("colon", "json")])
+@pytest.mark.parametrize("mapped", ["200", "mapped"])
+def test_a_refused_login_is_tried_once_and_names_the_other_encoding_but_no_secret(encoding, other, mapped):
+    with Sandbox(auth_encoding=other, http_status_of_errors=mapped) as server:
+        options = {"user": server.user, "password": PASSWORD, "graphd": server.graphd}
+        with (
+            Explorer(server.url, **options, auth_encoding=encoding) as explorer,
+            pytest.raises(UnauthorizedError) as caught,
+        ):
+            explorer.read_sample_result(1, "a")
+        assert [request.path for request in server.requests] == ["/api-open/v1/connect"]
+    assert f"auth_encoding='{other}'" in caught.value.hint
+    for secret in (PASSWORD, bearer("root", PASSWORD, "json"), bearer("root", PASSWORD, "colon")):
+        assert secret not in str(caught.value)
+        assert secret not in repr(vars(caught.value))
+
+
+@pytest.mark.parametrize(
+    "refusal", [no(40104000), no(40104000, "429 Too Many Requests"), no(40104001, "503 Service Unavailable")]
+)
+def test_a_refused_login_is_not_tried_again_whatever_the_status_so_that_nobody_is_locked_out(refusal):
+    with served(refusal, **LOGIN) as (server, explorer), pytest.raises(UnauthorizedError):
+        explorer.read_sample_result(1, "a")
+    assert len(server.requests) == 1
+
+
+# --- many threads
+
+
+def waiting_for_a_login() -> int:
+    """How many threads of this process wait for the login of another one."""
+    stacks = [traceback.walk_stack(frame) for frame in sys._current_frames().values()]
+    return sum(any(frame.f_code.co_name == "_joined" for frame, _ in stack) for stack in stacks)
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_32_threads_whose_token_expires_log_in_once_a_round_and_none_fails(single):
+    with Sandbox(one_token_per_user=single) as server:
+        job, task = server.add_result([["a"], ["1"]])
+        options = {"user": server.user, "password": server.password, "graphd": server.graphd}
+        with Explorer(server.url, **options) as explorer, ThreadPoolExecutor(32) as pool:
+            barrier = threading.Barrier(32)
+
+            def read(_number):
+                barrier.wait()
+                return explorer.read_sample_result(job, task)["id"].tolist()
+
+            for round_ in range(1, 4):
+                assert list(pool.map(read, range(32))) == [["a"]] * 32
+                assert sum("connect" in request.path for request in server.requests) == round_
+                server.expire_tokens()
+
+
+def test_a_wrong_password_is_tried_once_for_16_waiting_threads_and_each_error_is_its_own():
+    go = threading.Event()
+
+    def script(_number, _request):
+        go.wait(20)
+        return no(40104000)
+
+    with (
+        served(script, keep_alive=True, **LOGIN) as (server, explorer),
+        ThreadPoolExecutor(16) as pool,
+    ):
+        for round_ in (1, 2):
+            go.clear()
+            calls = [pool.submit(explorer.read_sample_result, number, "a") for number in range(16)]
+            wait_until(lambda: waiting_for_a_login() == 15)
+            go.set()
+            errors = [call.exception() for call in calls]
+            assert {type(error) for error in errors} == {UnauthorizedError}
+            assert len(server.requests) == round_
+            for number, error in enumerate(errors):
+                assert error.where == f"job {number}, task a"
+                assert "auth_encoding" in error.hint
+
+
+def test_ctrl_c_in_the_thread_that_logs_in_is_not_for_the_others():
+    deadline, entered, go = Deadline(20), threading.Event(), threading.Event()
+    turns = []
+
+    def login(_deadline):
+        turns.append(1)
+        if len(turns) == 1:
+            entered.set()
+            go.wait(20)
+            raise KeyboardInterrupt
+        return Token("second")
+
+    auth = Auth(Credentials(user="u"), login)
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(auth.token, deadline)
+        entered.wait(20)
+        others = [pool.submit(auth.token, deadline) for _ in range(3)]
+        wait_until(lambda: waiting_for_a_login() == 3)
+        go.set()
+        assert isinstance(first.exception(), KeyboardInterrupt)
+        assert [other.result().text for other in others] == ["second"] * 3
+    assert len(turns) == 2
+
+
+def test_waiting_for_the_login_of_another_thread_ends_at_ones_own_deadline():
+    entered, go = threading.Event(), threading.Event()
+
+    def login(_deadline):
+        entered.set()
+        go.wait(20)
+        return Token("late")
+
+    auth = Auth(Credentials(user="u"), login)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(auth.token, Deadline(None))
+        entered.wait(20)
+        with pytest.raises(RequestTimeoutError, match=r"deadline of 0\.05 s"):
+            auth.token(Deadline(0.05))
+        go.set()
+        assert first.result().text == "late"
+
+
+def test_a_login_and_the_call_after_it_share_one_deadline():
+    def script(_number, request):
+        return [0.3, granted(0)] if is_login(request) else [5.0]
+
+    with (
+        served(script, keep_alive=True, **LOGIN, retries=0, deadline=0.6) as (server, explorer),
+    ):
+        before = Deadline(None)
+        with pytest.raises(RequestTimeoutError, match=r"deadline of 0\.6 s"):
+            explorer.read_sample_result(1, "a")
+        assert before.elapsed() < 1.6
+
+
+def test_a_failed_login_leaves_the_explorer_usable():
+    def script(number, request):
+        if is_login(request):
+            return no(50004003) if number == 0 else granted(number)
+        return answer(envelope())
+
+    with served(script, keep_alive=True, **LOGIN) as (_, explorer):
+        with pytest.raises(ExplorerFramesError):
+            explorer.read_sample_result(1, "a")
+        assert len(explorer.read_sample_result(1, "a")) == 2
+
+
+def test_what_a_callable_raises_is_the_callers_own_and_reaches_every_thread():
+    def broken() -> str:
+        raise LookupError("the vault is sealed")
+
+    auth = Auth(Credentials(token=Secret("token", broken)), lambda _deadline: Token("x"))
+    for _ in range(2):
+        with pytest.raises(LookupError, match="sealed"):
+            auth.token(Deadline(1))
+
+
+def test_a_server_error_at_login_is_tried_again_as_any_other(monkeypatch):
+    monkeypatch.setattr("explorer_frames._transport.random.uniform", lambda *_: 0.0)
+    answers = [no(50004000), no(0, "503 Busy")]
+
+    def script(number, request):
+        if is_login(request):
+            return answers[number] if number < 2 else granted(number)
+        return answer(envelope())
+
+    with served(script, keep_alive=True, **LOGIN) as (server, explorer):
+        assert len(explorer.read_sample_result(1, "a")) == 2
+    with served(no(50004001), **LOGIN) as (server, explorer), pytest.raises(ServerError):
+        explorer.read_sample_result(1, "a")
+    assert len(server.requests) == 3

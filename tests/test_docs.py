@@ -1,0 +1,88 @@
+"""What the documents show is run: every example of a docstring, every Python block of the README."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import explorer_frames
+from explorer_frames import Explorer, read_sample_result
+from explorer_frames.sandbox import Graph
+
+ROOT = Path(__file__).parent.parent
+MODULES = [
+    module.name
+    for module in pkgutil.walk_packages(explorer_frames.__path__, "explorer_frames.")
+    if not module.name.endswith("__main__")
+]
+TASKS = {
+    "analytics_pagerank_1": ("PageRank", {}),
+    "analytics_louvain_1": ("Louvain", {}),
+    "analytics_sssp_1": ("SSSP", {"ROOT": "Valjean"}),
+}
+
+
+@pytest.fixture
+def world(sandbox, monkeypatch):
+    """What the examples take for granted: a server in the environment, a workflow, a job that has run."""
+    for name, value in sandbox.environment.items():
+        monkeypatch.setenv(name, value)
+    workflow = sandbox.workflows.get("docs") or sandbox.add_workflow("docs", Graph.les_miserables(), TASKS)
+    with Explorer() as explorer:
+        job = explorer.run_workflow(workflow).wait(progress=False)
+        yield {
+            **{name: getattr(explorer_frames, name) for name in explorer_frames.__all__},
+            "server": sandbox,
+            "explorer": explorer,
+            "workflow_id": workflow,
+            "job_id": job.id,
+            "task_id": job.tasks[0].id,
+            "louvain_id": job.tasks[1].id,
+        }
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings(name, world):
+    module = importlib.import_module(name)
+    results = doctest.testmod(module, extraglobs=world, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert results.failed == 0
+
+
+def test_public_functions_have_an_example():
+    for name in explorer_frames.__all__:
+        thing = getattr(explorer_frames, name)
+        if callable(thing) and not (isinstance(thing, type) and issubclass(thing, Exception)) and name not in {"Task"}:
+            assert "Examples\n" in thing.__doc__ or name == "Receipt", name
+
+
+def _blocks(kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+
+
+def test_the_readme_runs_as_it_stands(world, tmp_path, capsys, monkeypatch):
+    server = world["server"]
+    world |= {"ask_the_vault": lambda: server.password}
+    for block in _blocks("python"):
+        code = block.replace('"http://explorer:7002"', f'"{server.url}"').replace('"graphd:9669"', f'"{server.graphd}"')
+        code = re.sub(r"(s3|gs)://lake/", "memory://lake/", code)
+        exec(compile(code, "README.md", "exec"), world)
+    shown = capsys.readouterr().out
+    expected = _blocks("text")[0]
+    assert shown.split() == expected.split()
+    frame = read_sample_result(world["job_id"], world["task_id"], limit=1000)
+    assert frame.attrs["explorer_frames"].keys() == eval(
+        _blocks("text")[1]
+    ).keys(), "the README shows every field of the provenance"
+
+
+def test_the_readme_names_its_two_commands():
+    commands = _blocks("sh")
+    assert "demo" in commands[0]
+    assert "pytest" in commands[1]
+    for command in commands:
+        assert command.startswith("python3 -m venv .venv && .venv/bin/pip install ")

@@ -1,0 +1,554 @@
+"""Jobs: find, run, wait, read all, cancel; against the sandbox, and against servers that misbehave."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import pickle
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import FrozenInstanceError
+from datetime import UTC, datetime, timedelta, timezone
+
+import pandas as pd
+import pytest
+
+from explorer_frames import Explorer, Job, errors
+from explorer_frames._jobs import checked_input
+from explorer_frames._listing import PAGE_SIZE
+from explorer_frames._status import moment, status_word
+from explorer_frames.errors import (
+    ConfigError,
+    ConnectionFailedError,
+    DecodeError,
+    EnvelopeError,
+    JobError,
+    NotFoundError,
+    UnsafeToRetryError,
+)
+from explorer_frames.sandbox import Graph, Sandbox
+from rawserver import RawServer, answer, envelope
+
+PAIR = Graph.from_edges([("a", "b"), ("b", "c")])
+
+
+def client(server: Sandbox, **options: object) -> Explorer:
+    return Explorer(server.url, user=server.user, password=server.password, graphd=server.graphd, **options)
+
+
+def connects(server: Sandbox) -> int:
+    return sum(path.endswith("/connect") and status == 200 for _, path, status in server.requests)
+
+
+def posts(server: RawServer) -> int:
+    return sum(request.startswith(b"POST ") for request in server.requests)
+
+
+def wrapped(data: object, code: int = 0) -> bytes:
+    return answer(json.dumps({"code": code, "data": data, "message": "ok"}).encode())
+
+
+# --- records
+
+
+@pytest.mark.parametrize(
+    ("code", "word"),
+    [
+        (0, "preparing"),
+        (1, "running"),
+        (2, "success"),
+        (3, "failed"),
+        (4, "interrupted"),
+        (5, "stopping"),
+        (77, "unknown(77)"),
+        (-1, "unknown(-1)"),
+        (None, "unknown(None)"),
+        (True, "unknown(True)"),
+        ("x" * 99, "unknown(" + "x" * 17 + "...)"),
+    ],
+)
+def test_status_is_a_word(code, word):
+    assert status_word(code) == word
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (1657590815000, datetime(2022, 7, 12, 1, 53, 35, tzinfo=UTC)),
+        ("2022-07-12T10:33:35+08:00", datetime(2022, 7, 12, 2, 33, 35, tzinfo=UTC)),
+        ("2022-07-12T02:33:35Z", datetime(2022, 7, 12, 2, 33, 35, tzinfo=UTC)),
+        ("2022-07-12T10:33:35.123456789+08:00", datetime(2022, 7, 12, 2, 33, 35, 123456, tzinfo=UTC)),
+        (None, None),
+        (0, None),
+        ("", None),
+        ("0001-01-01T00:00:00Z", None),
+    ],
+)
+def test_times_are_aware_and_in_utc(value, expected):
+    assert moment(value) == expected
+    assert expected is None or moment(value).tzinfo is UTC
+
+
+@pytest.mark.parametrize("value", ["2022-07-12T10:33:35", "yesterday", 10**30, float("inf"), [], {}])
+def test_a_time_that_could_mean_several_is_none(value):
+    with pytest.raises(EnvelopeError, match="not a time"):
+        moment(value)
+
+
+def test_records_are_frozen_and_readable(sandbox):
+    with client(sandbox) as explorer:
+        job = explorer.run_workflow(sandbox.workflows["karate"]).wait(progress=False)
+        with pytest.raises(FrozenInstanceError):
+            job.status = "failed"
+        assert repr(job).startswith(f"<Job {job.id} ")
+        assert f"{len(job.tasks)} success" in repr(job)
+        assert job == job.refresh()
+        assert hash(job)
+        assert timedelta(0) <= job.duration < timedelta(minutes=1)
+        assert all(task.begin_time.tzinfo is UTC and task.duration is not None for task in job.tasks)
+        assert job.workflow_id == str(sandbox.workflows["karate"])
+        assert "<Task PageRank " in repr(job.tasks[0]) or job.tasks
+
+
+def test_the_card_of_a_job_escapes_everything():
+    evil = "<script>alert('x')</script>"
+    data = {"name": evil, "status": evil, "tasks": [{"id": evil, "name": evil, "status": 2}]}
+    with RawServer(lambda number, request: wrapped(data)) as server:
+        card = Explorer(server.url, token="t")._api and Explorer(server.url, token="t").job(1)._repr_html_()
+    assert "<script>" not in card
+    assert card.count("&lt;script&gt;") >= 3
+
+
+@pytest.mark.parametrize("tasks", [{}, "x", [1], [None], 7])
+def test_a_job_of_another_shape_is_refused(tasks):
+    if tasks == {}:
+        return  # as good as none
+    with (
+        RawServer(lambda number, request: wrapped({"status": 2, "tasks": tasks})) as server,
+        pytest.raises(DecodeError, match="tasks are no list of objects"),
+    ):
+        Explorer(server.url, token="t").job(1)
+
+
+# --- finding
+
+
+def test_an_empty_list_has_the_columns_and_dtypes_of_a_full_one():
+    with Sandbox() as server, client(server) as explorer:
+        empty = explorer.list_jobs()
+        server.add_jobs(3)
+        full = explorer.list_jobs()
+        assert list(empty.columns) == list(full.columns)
+        assert (empty.dtypes == full.dtypes).all()
+        assert len(full) == 3
+        for column in ("create_time", "run_begin_time", "run_end_time"):
+            assert str(full[column].dtype) == "datetime64[ms, UTC]"
+
+
+def test_lists_are_filtered_ordered_and_limited():
+    with Sandbox() as server, client(server) as explorer:
+        server.add_jobs(25)
+        failed = server.add_jobs(2, status=3)
+        everything = explorer.list_jobs(limit=None)
+        assert len(everything) == 27
+        assert everything["create_time"].is_monotonic_decreasing
+        assert explorer.list_jobs(order="asc", limit=None)["id"].tolist() == everything["id"].tolist()[::-1]
+        assert len(explorer.list_jobs(limit=7)) == 7
+        assert sorted(explorer.list_jobs(status="failed")["id"]) == sorted(map(str, failed))
+        assert sorted(explorer.list_jobs(status=3)["id"]) == sorted(map(str, failed))
+        middle = everything["create_time"].iloc[13].to_pydatetime()
+        newer = explorer.list_jobs(created_after=middle + timedelta(milliseconds=1), limit=None)
+        older = explorer.list_jobs(created_before=middle, limit=None)
+        assert len(newer) + len(older) == 27
+        elsewhere = middle.astimezone(timezone(timedelta(hours=8)))
+        assert explorer.list_jobs(created_before=elsewhere, limit=None).equals(older)
+        workflow = everything["workflow_id"].iloc[0]
+        assert len(explorer.list_jobs(workflow, limit=None)) == 27
+        assert explorer.list_jobs(server.workflows["karate"]).empty
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"status": "done"},
+        {"order": "newest"},
+        {"created_after": datetime(2026, 1, 1)},
+        {"created_before": "2026-01-01"},
+        {"limit": 0},
+        {"limit": True},
+        {"workflow_id": "../x"},
+    ],
+)
+def test_a_list_that_cannot_be_asked_for_is_refused_before_it_is(options):
+    with RawServer(lambda number, request: b"") as server:
+        with pytest.raises(ConfigError):
+            Explorer(server.url, token="t").list_jobs(**options)
+        assert server.connections == 0
+
+
+def page(items: list[int], total: int | None, size: int | None = None) -> bytes:
+    data = {"items": [{"id": number, "status": 2, "createTime": 1000 * number} for number in items]}
+    if total is not None:
+        data["total"] = total
+    if size is not None:
+        data["PageSize"] = size
+    return wrapped(data)
+
+
+def test_jobs_that_appear_while_paging_double_none_and_lose_none():
+    def serve(number: int, request: bytes) -> bytes:
+        jobs = list(range(3000 + 10 * number, 0, -1))  # ten more on top, with every page
+        at = PAGE_SIZE * number
+        return page(jobs[at : at + PAGE_SIZE], len(jobs), PAGE_SIZE)
+
+    with RawServer(serve) as server:
+        ids = Explorer(server.url, token="t").list_jobs(limit=None)["id"].tolist()
+    assert len(set(ids)) == len(ids)
+    assert set(map(str, range(1, 3001))) <= set(ids)
+
+
+def test_a_server_that_caps_its_pages_loses_no_job():
+    def serve(number: int, request: bytes) -> bytes:
+        at = 100 * number
+        return page(list(range(1, 451))[at : at + 100], 450, 100)
+
+    with RawServer(serve) as server:
+        assert len(Explorer(server.url, token="t").list_jobs(limit=None)) == 450
+
+
+def test_a_server_without_totals_is_read_to_its_empty_page():
+    def serve(number: int, request: bytes) -> bytes:
+        return page(list(range(1, 11)) if number == 0 else [], None)
+
+    with RawServer(serve) as server:
+        assert len(Explorer(server.url, token="t").list_jobs(limit=None)) == 10
+
+
+def test_pages_that_end_before_their_total_are_an_error():
+    with (
+        RawServer(lambda number, request: page([1, 2] if number == 0 else [], 5)) as server,
+        pytest.raises(EnvelopeError, match="ended after 2 jobs of 5"),
+    ):
+        Explorer(server.url, token="t").list_jobs(limit=None)
+
+
+# --- running
+
+
+def test_a_workflow_runs_and_is_waited_for():
+    with Sandbox(task_seconds=0.05) as server, client(server) as explorer:
+        workflow = server.add_workflow("w", PAIR, {"analytics_pagerank_1": ("PageRank", {})})
+        seen = []
+        job = explorer.run_workflow(workflow).wait(timeout=60, progress=lambda job: seen.append(job.status))
+        assert job.status == "success"
+        assert seen[-1] == "success"
+        assert set(seen) <= {"preparing", "running", "success"}
+
+
+@pytest.mark.parametrize("id_type", ["string", "number"])
+def test_a_new_jobs_id_may_be_text_or_a_number(id_type):
+    with Sandbox(id_type=id_type) as server, client(server) as explorer:
+        workflow = server.add_workflow("w", PAIR, {"t": ("PageRank", {})})
+        job = explorer.run_workflow(workflow, {"t": {"ITERATIONS": 5}})
+        assert isinstance(job.id, str)
+        assert job.wait(progress=False).status == "success"
+
+
+def test_bad_input_fails_the_job_and_names_the_task():
+    with Sandbox() as server, client(server) as explorer:
+        tasks = {"good": ("PageRank", {}), "bad": ("SSSP", {"ROOT": "nobody"})}
+        workflow = server.add_workflow("w", PAIR, tasks)
+        job = explorer.run_workflow(workflow)
+        with pytest.raises(JobError, match="has failed") as caught:
+            job.wait(progress=False)
+        error = caught.value
+        assert "PageRank success" in str(error)
+        assert "SSSP failed" in str(error)
+        assert "trace" in str(error)
+        assert error.job.status == "failed"
+        assert pickle.loads(pickle.dumps(error.where)) == error.where
+        with pytest.raises(JobError, match="1 of 2 results could not be read: SSSP") as caught:
+            error.job.read()
+        [good] = caught.value.results.values()
+        assert len(good) == 3
+        assert set(caught.value.errors) == {error.job.tasks[1].id}
+
+
+@pytest.mark.parametrize("given", [[1], {"t": 5}, {"t": {"x": object()}}, {"t": {"x": float("nan")}}, "x"])
+def test_input_that_json_cannot_carry_is_refused_before_it_is_sent(given):
+    with pytest.raises(ConfigError, match="not the input of a workflow"):
+        checked_input(given)
+
+
+def test_a_job_that_outlasts_the_wait():
+    with Sandbox() as server, client(server) as explorer:
+        [number] = server.add_jobs(1, status=1)
+        begun = time.monotonic()
+        with pytest.raises(JobError, match=r"has not ended within 0\.5 s: job \d+ is running"):
+            explorer.job(number).wait(timeout=0.5, progress=False)
+        assert time.monotonic() - begun < 5
+
+
+def test_a_status_that_no_one_knows_ends_in_an_error(monkeypatch):
+    from explorer_frames import _wait
+
+    with Sandbox() as server, client(server) as explorer:
+        [number] = server.add_jobs(1, status=1)
+        server.set_status(number, 77)
+        assert explorer.job(number).status == "unknown(77)"
+        with pytest.raises(JobError, match=r"is unknown\(77\)"):
+            explorer.job(number).wait(timeout=0.3, progress=False)
+        monkeypatch.setattr(_wait, "_PATIENCE", 0.3)
+        with pytest.raises(JobError, match="status that is not documented"):
+            explorer.job(number).wait(progress=False, poll=0.1)
+
+
+def test_a_look_that_fails_does_not_end_a_wait():
+    states = {0: 1, 4: 1}
+
+    def serve(number: int, request: bytes) -> bytes:
+        if 1 <= number <= 3:
+            return b""  # hangs up
+        return wrapped({"status": states.get(number, 2), "tasks": []})
+
+    with RawServer(serve) as server:
+        explorer = Explorer(server.url, token="t", retries=0)
+        assert explorer.job(1).wait(progress=False, poll=0.01).status == "success"
+    with RawServer(lambda number, request: wrapped({"status": 1}) if number == 0 else b"") as server:
+        with pytest.raises(ConnectionFailedError):
+            Explorer(server.url, token="t", retries=0).job(1).wait(progress=False, poll=0.01)
+        assert len(server.requests) == 1 + 5
+
+
+def test_cancel_stops_a_job():
+    with Sandbox(task_seconds=30) as server, client(server) as explorer:
+        workflow = server.add_workflow("w", PAIR, {"t": ("PageRank", {})})
+        job = explorer.run_workflow(workflow)
+        assert job.cancel().status in {"stopping", "interrupted"}
+        with pytest.raises(JobError, match="was interrupted"):
+            job.wait(timeout=20, progress=False)
+
+
+@pytest.mark.parametrize("cancel", [True, False])
+def test_ctrl_c_cancels_the_job_if_asked_to(cancel):
+    with Sandbox(task_seconds=30) as server, client(server) as explorer:
+        workflow = server.add_workflow("w", PAIR, {"t": ("PageRank", {})})
+        job = explorer.run_workflow(workflow)
+
+        def interrupt(_: Job) -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            job.wait(progress=interrupt, cancel_on_interrupt=cancel)
+        stopped = job.refresh().status in {"stopping", "interrupted"}
+        assert stopped is cancel
+        job.cancel()
+
+
+def test_progress_is_silent_where_nobody_looks_and_shown_on_request(capsys):
+    with Sandbox() as server, client(server) as explorer:
+        workflow = server.add_workflow("w", PAIR, {"t": ("PageRank", {})})
+        for progress in (None, False):
+            explorer.run_workflow(workflow).wait(progress=progress)
+            assert capsys.readouterr() == ("", "")
+        explorer.run_workflow(workflow).wait(progress=True)
+        assert "success" in capsys.readouterr().err
+
+
+def test_all_results_come_in_the_jobs_order(sandbox):
+    with client(sandbox) as explorer:
+        job = explorer.run_workflow(sandbox.workflows["lesmis"]).wait(progress=False)
+        frames = job.read(workers=3)
+        assert list(frames) == [task.id for task in job.tasks]
+        by_name = {task.name: frames[task.id] for task in job.tasks}
+        assert list(by_name["Louvain"].columns) == ["id", "community"]
+        assert list(by_name["PageRank"].columns) == ["id", "score"]
+        assert all(frame.attrs["explorer_frames"]["complete"] for frame in frames.values())
+        assert not any(
+            "jobs/" in path and path.endswith(f"/{job.id}") for _, path, _ in sandbox.requests[-len(job.tasks) :]
+        )
+
+
+def test_a_task_reads_and_exports_itself(sandbox, tmp_path):
+    with client(sandbox) as explorer:
+        job = explorer.run_workflow(sandbox.workflows["karate"]).wait(progress=False)
+        task = next(task for task in job.tasks if task.name == "Louvain")
+        frame = task.read(vid_type="int64")
+        assert frame.dtypes.astype(str).to_dict() == {"id": "int64", "community": "int64"}
+        receipt = task.export(tmp_path / "louvain.parquet")
+        assert receipt.rows == len(frame) == 34
+        assert pd.read_parquet(tmp_path / "louvain.parquet").attrs == {} or receipt.complete
+        assert receipt.complete
+
+
+def test_a_job_that_is_not_there(explorer):
+    with pytest.raises(NotFoundError, match="job 999999"):
+        explorer.job(999999)
+
+
+# --- never twice
+
+AMBIGUOUS = {
+    "hangs up": lambda: b"",
+    "cuts the head": lambda: b"HTTP/1.1 200 OK\r\nContent-Le",
+    "cuts the body": lambda: answer(b'{"code":0,"da', length=100),
+    "500": lambda: answer(b'{"code":50004000}', "500 Internal Server Error"),
+    "503": lambda: answer(b"busy", "503 Service Unavailable", "Retry-After: 0\r\n"),
+    "code under 200": lambda: wrapped(None, 50004002),
+    "HTML": lambda: answer(b"<html>"),
+    "no id": lambda: wrapped({}),
+    "id null": lambda: wrapped({"id": None}),
+    "redirect": lambda: answer(b"", "307 Temporary Redirect", "Location: /elsewhere\r\n"),
+    "junk": lambda: b"\x00\x01\x02\r\n\r\n",
+    "says nothing": lambda: [1.0, b""],
+}
+
+
+@pytest.mark.parametrize("fault", AMBIGUOUS)
+def test_an_ambiguous_post_is_sent_once_and_says_how_to_look(fault):
+    with RawServer(lambda number, request: AMBIGUOUS[fault]()) as server:
+        explorer = Explorer(server.url, token="t", timeout=0.3, retries=5)
+        with pytest.raises(UnsafeToRetryError, match=r"list_jobs\('7'\)") as caught:
+            explorer.run_workflow(7)
+        assert posts(server) == 1
+        assert "workflow 7" in str(caught.value)
+
+
+def test_two_hundred_ambiguous_posts_make_no_duplicate():
+    faults = list(AMBIGUOUS.values())[:-1]
+    with RawServer(lambda number, request: faults[number % len(faults)]()) as server:
+        explorer = Explorer(server.url, token="t", timeout=5, retries=3)
+        for _ in range(200):
+            with pytest.raises(UnsafeToRetryError):
+                explorer.run_workflow(7)
+        assert posts(server) == 200
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (40004001, "BadRequestError"),
+        (40304000, "ForbiddenError"),
+        (40404000, "NotFoundError"),
+        (50004003, "LicenseError"),
+    ],
+)
+def test_a_post_that_was_refused_says_so_plainly(code, expected):
+    with RawServer(lambda number, request: wrapped(None, code)) as server:
+        with pytest.raises(getattr(errors, expected)):
+            Explorer(server.url, token="t").run_workflow(7)
+        assert posts(server) == 1
+
+
+def test_a_post_that_reached_nobody_is_tried_again():
+    with RawServer(lambda number, request: b"") as server:
+        url = server.url
+    with pytest.raises(ConnectionFailedError, match="2 attempts") as caught:
+        Explorer(url, token="t", retries=1).run_workflow(7)
+    assert caught.value.unsent
+
+
+def test_a_post_refused_for_its_token_is_replayed_once():
+    with Sandbox() as server, client(server) as explorer:
+        workflow = server.add_workflow("w", PAIR, {"t": ("PageRank", {})})
+        explorer.list_jobs()
+        server.expire_tokens()
+        explorer.run_workflow(workflow).wait(progress=False)
+        assert len(explorer.list_jobs(workflow)) == 1
+
+
+def test_a_job_whose_first_look_fails_keeps_its_id():
+    def serve(number: int, request: bytes) -> bytes:
+        return wrapped({"id": 107}) if request.startswith(b"POST") else b""
+
+    with RawServer(serve) as server:
+        job = Explorer(server.url, token="t", retries=0).run_workflow(7)
+    assert (job.id, job.status, job.workflow_id) == ("107", "preparing", "7")
+
+
+# --- many at once
+
+
+def test_64_threads_on_an_expired_token_log_in_once():
+    rounds = 50
+    with Sandbox() as server, client(server) as explorer:
+        job, task = server.add_result([["a"], ["1"]])
+        explorer.read_sample_result(job, task)
+        before = connects(server)
+        start = threading.Barrier(64)
+
+        def read(_: int) -> int:
+            start.wait()
+            return len(explorer.read_sample_result(job, task))
+
+        with ThreadPoolExecutor(64) as pool:
+            for number in range(rounds):
+                server.expire_tokens()
+                assert sum(pool.map(read, range(64))) == 64
+                assert connects(server) == before + number + 1
+
+
+@pytest.mark.parametrize("one_token_per_user", [True, False])
+def test_a_token_is_renewed_before_it_ends(one_token_per_user):
+    with Sandbox(one_token_per_user=one_token_per_user, token_life=6) as server, client(server) as explorer:
+        explorer.list_jobs()
+        explorer.list_jobs()
+        assert connects(server) == 1
+        time.sleep(3.2)  # half of its life: the server would still take it
+        explorer.list_jobs()
+        assert connects(server) == 2
+        assert sum("/jobs?" in path for _, path, _ in server.requests) == 3, "no call was refused and replayed"
+
+
+def _read_many(explorer: Explorer, tasks: list[tuple[str, str]], number: int) -> int:
+    wrong = 0
+    for turn in range(150):
+        index = (number * 31 + turn) % len(tasks)
+        frame = explorer.read_sample_result(*tasks[index], limit=10)
+        wrong += frame["id"].tolist() != [f"task{index}"]
+    return wrong
+
+
+def test_eight_forked_processes_cross_no_answer():
+    with Sandbox() as server, client(server) as explorer:
+        tasks = [server.add_result([[f"task{index}"], ["1"]]) for index in range(16)]
+        assert _read_many(explorer, tasks[:1], 0) == 0  # a warm connection and a token to inherit
+        context = multiprocessing.get_context("fork")
+        results = context.SimpleQueue()
+
+        def work(number: int) -> None:
+            results.put(_read_many(explorer, tasks, number))
+
+        workers = [context.Process(target=work, args=(number,)) for number in range(8)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join(120)
+        assert [worker.exitcode for worker in workers] == [0] * 8
+        assert [results.get() for _ in workers] == [0] * 8
+
+
+def test_jobs_pickle_when_their_explorer_does(sandbox, monkeypatch):
+    for name, value in sandbox.environment.items():
+        monkeypatch.setenv(name, value)
+    with Explorer() as explorer:
+        job = explorer.run_workflow(sandbox.workflows["karate"]).wait(progress=False)
+        copy = pickle.loads(pickle.dumps(job))
+        assert copy == job
+        assert sandbox.password.encode() not in pickle.dumps(job)
+        assert copy.refresh().status == "success"
+    with client(sandbox) as explorer, pytest.raises(ConfigError, match="is not sent to another process"):
+        pickle.dumps(explorer.job(job.id))
+
+
+def test_the_whole_list_of_jobs_takes_few_requests():
+    with Sandbox() as server, client(server) as explorer:
+        server.add_jobs(10_000)
+        before = len(server.requests)
+        assert len(explorer.list_jobs(limit=None)) == 10_000
+        assert len(server.requests) - before <= 10 + 1
+
+
+def test_envelope_helper_is_what_the_server_sends():
+    assert json.loads(envelope())["code"] == 0

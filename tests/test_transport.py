@@ -1,0 +1,832 @@
+"""The network at its worst: every way an answer can fail to come is one typed error, in time, without a secret."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import logging
+import multiprocessing
+import pickle
+import socket
+import ssl
+import struct
+import time
+import traceback
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+import requests
+import trustme
+import urllib3
+from rawserver import RawServer, answer, envelope, wait_until
+from served import served
+
+from explorer_frames import Explorer
+from explorer_frames._sessions import Deadline
+from explorer_frames._transport import _translated
+from explorer_frames.errors import (
+    BadRequestError,
+    ConnectionFailedError,
+    DecodeError,
+    EnvelopeError,
+    ExplorerFramesError,
+    ForbiddenError,
+    LicenseError,
+    NotFoundError,
+    RequestTimeoutError,
+    ServerError,
+    SessionExpiredError,
+    TransportError,
+    TruncatedBodyError,
+    UnauthorizedError,
+)
+from explorer_frames.sandbox import Sandbox
+
+TOKEN = "c4naryT0ken"
+GOOD = answer(envelope())
+ROWS = [("a", 1.5), ("b", 2.5)]
+
+
+@pytest.fixture(autouse=True)
+def _no_backoff(monkeypatch):
+    """Tries follow one another at once; what a server asks to wait is still waited."""
+    monkeypatch.setattr("explorer_frames._transport.random.uniform", lambda *_: 0.0)
+
+
+@pytest.fixture
+def sleeps(monkeypatch):
+    """Every sleep before another try, in place of sleeping."""
+    slept = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", slept.append)
+    return slept
+
+
+def read(explorer: Explorer) -> list[tuple[str, float]]:
+    return [tuple(row.values()) for row in explorer.read_sample_result_arrow(1, "a").to_pylist()]
+
+
+def failure(script, **options) -> tuple[ExplorerFramesError, RawServer]:
+    """The one error that a script leads to, which may show and hold neither the token nor anything of requests."""
+    with served(script, token=TOKEN, **options) as (server, explorer):
+        with pytest.raises(ExplorerFramesError) as caught:
+            read(explorer)
+        checked(caught.value)
+        return caught.value, server
+
+
+def checked(error: ExplorerFramesError) -> None:
+    assert error.where.startswith("job 1, task a")
+    assert error.hint
+    assert TOKEN not in "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+    assert TOKEN.encode() not in pickle.dumps(error)
+    while error is not None:
+        assert type(error).__module__.startswith("explorer_frames")
+        assert error.__cause__ is None
+        error = error.__context__
+
+
+# --- no connection, no answer
+
+
+def test_a_refused_connection_is_tried_again_and_typed():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = "http://127.0.0.1:%d" % listener.getsockname()[1]
+    with Explorer(url, token=TOKEN) as explorer, pytest.raises(ConnectionFailedError, match="refused") as caught:
+        read(explorer)
+    assert "3 attempts" in caught.value.where
+    assert isinstance(caught.value, ConnectionError)
+    assert caught.value.unsent
+    checked(caught.value)
+
+
+def test_a_host_that_does_not_exist_is_typed():
+    with (
+        Explorer("http://nonexistent.invalid", token=TOKEN, retries=0) as explorer,
+        pytest.raises(ConnectionFailedError, match="(?i)name") as caught,
+    ):
+        read(explorer)
+    assert caught.value.unsent
+    checked(caught.value)
+
+
+@pytest.mark.parametrize("host", ["*.example", ".example", "a..b", "x" * 70 + ".example"])
+def test_a_host_that_cannot_exist_is_typed_and_not_tried_again(host):
+    with Explorer(f"http://{host}", token=TOKEN) as explorer, pytest.raises(TransportError, match="failed") as caught:
+        read(explorer)
+    assert "attempts" not in caught.value.where
+    checked(caught.value)
+
+
+def drip(data: bytes):
+    for byte in data:
+        yield bytes([byte])
+        yield 0.02
+
+
+def endless(head: bytes, piece: bytes):
+    yield head
+    while True:
+        yield piece
+        yield 0.02
+
+
+HANGS = {
+    "accepted, then nothing": lambda: [9.0],
+    "in the status line": lambda: [b"HTTP/1.1 2", 9.0],
+    "in the headers": lambda: [b"HTTP/1.1 200 OK\r\nContent-", 9.0],
+    "before the body": lambda: [GOOD[:-60], 9.0],
+    "in the body": lambda: [GOOD[:-1], 9.0],
+    "in a chunk": lambda: [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n{", 9.0],
+}
+DRIPS = {
+    "headers": lambda: endless(b"HTTP/1.1 200 OK\r\nX: ", b"x"),
+    "interim answers": lambda: endless(b"", b"HTTP/1.1 102 Processing\r\n\r\n"),
+    "body": lambda: drip(GOOD),
+    "white space": lambda: endless(b"HTTP/1.1 200 OK\r\n\r\n", b" "),
+    "chunks": lambda: endless(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+    "gzip": lambda: endless(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"{")[:10], b""),
+    "an error's body": lambda: endless(b"HTTP/1.1 500 No\r\n\r\n", b"x"),
+    "a redirect's body": lambda: endless(b"HTTP/1.1 500 No\r\nLocation: /x\r\n\r\n", b"x"),
+}
+
+
+@pytest.mark.parametrize("hang", HANGS.values(), ids=HANGS)
+def test_a_server_that_hangs_meets_the_timeout_each_time_it_is_tried(hang):
+    error, server = failure(lambda *_: hang(), timeout=0.1, retries=1)
+    assert type(error) is RequestTimeoutError
+    assert isinstance(error, TimeoutError)
+    assert "within the timeout" in error.what
+    assert "timeout=" in error.hint
+    assert len(server.requests) == 2
+    assert not error.unsent
+
+
+@pytest.mark.parametrize("slow", (HANGS | DRIPS).values(), ids=HANGS | DRIPS)
+def test_nothing_outlasts_the_deadline_however_the_bytes_come(slow):
+    begun = time.monotonic()
+    error, server = failure(lambda *_: slow(), deadline=0.4)
+    assert time.monotonic() - begun < 1.4
+    assert type(error) is RequestTimeoutError
+    assert "total deadline of 0.4 s" in error.what
+    assert "deadline=" in error.hint
+    assert len(server.requests) == 1
+
+
+def test_the_deadline_also_ends_a_stream_that_is_being_read():
+    rows = ",".join(f'["n{number}","1"]' for number in range(1000)).encode()
+    head = b'HTTP/1.1 200 OK\r\n\r\n{"code":0,"data":{"items":[' + rows
+    with (
+        served(lambda *_: endless(head, b"," + rows), deadline=0.5) as (_, explorer),
+        explorer.open_sample_result(1, "a", limit=None) as reader,
+        pytest.raises(RequestTimeoutError, match="total deadline"),
+    ):
+        while True:
+            reader.read_next_batch()
+
+
+# --- answers that break off
+
+BODY = envelope(str([[f"n{number}", "1.5"] for number in range(50)]).replace("'", '"'))
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
+ZIPPED = gzip.compress(BODY)
+GZIP_HEAD = "Content-Encoding: gzip\r\n"
+FRAMINGS = {
+    "length": answer(BODY),
+    "chunked": CHUNKED,
+    "closed": b"HTTP/1.1 200 OK\r\n\r\n" + BODY,
+    "gzip, length": answer(ZIPPED, headers=GZIP_HEAD),
+    "gzip, closed": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + ZIPPED,
+}
+WHOLE = [(f"n{number}", 1.5) for number in range(50)]
+
+
+def chunked(body: bytes, size: int, extension: bytes = b"") -> bytes:
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    chunks = b"".join(b"%x%b\r\n%b\r\n" % (len(piece), extension, piece) for piece in pieces)
+    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_an_answer_cut_anywhere_is_a_typed_error_or_the_whole_result(framing):
+    whole, outcomes = FRAMINGS[framing], set()
+    cuts = [*range(0, len(whole), 29), *range(len(whole) - 12, len(whole) + 1)]
+    with served(lambda number, _: whole[: cuts[number]], retries=0) as (_, explorer):
+        for cut in cuts:
+            try:
+                assert read(explorer) == WHOLE, cut
+                outcomes.add("whole")
+            except (ConnectionFailedError, TruncatedBodyError, DecodeError) as error:
+                outcomes.add(type(error).__name__)
+    assert {"whole", "ConnectionFailedError"} <= outcomes
+    assert outcomes & {"TruncatedBodyError", "EnvelopeError"}
+
+
+def reset(server, part: bytes):
+    """Send a part and reset the connection."""
+    yield part
+    yield 0.05
+    server._open[-1].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+CUTS = {
+    "empty reply": (b"", ConnectionFailedError),
+    "in the status line": (b"HTTP/1.1", ConnectionFailedError),
+    "length": (answer(BODY)[:-20], TruncatedBodyError),
+    "no body": (answer(BODY)[: -len(BODY)], TruncatedBodyError),
+    "in a chunk": (CHUNKED[:-40], TruncatedBodyError),
+    "between chunks": (chunked(BODY, 100)[:-5], TruncatedBodyError),
+    "gzip, length": (answer(ZIPPED, headers=GZIP_HEAD)[:-20], TruncatedBodyError),
+    "gzip, broken": (answer(ZIPPED[:40] + b"\xff" * 40 + ZIPPED[80:], headers=GZIP_HEAD), TruncatedBodyError),
+    "gzip, wrong checksum": (answer(ZIPPED[:-8] + b"\0" * 8, headers=GZIP_HEAD), TruncatedBodyError),
+    "gzip, in name only": (answer(BODY, headers=GZIP_HEAD), TruncatedBodyError),
+}
+
+
+@pytest.mark.parametrize("name", [*CUTS, "reset"])
+def test_a_cut_answer_is_asked_for_again_whole(name):
+    part, cls = CUTS.get(name, (answer(BODY)[:-20], TruncatedBodyError))
+    server = None
+
+    def script(number, _):
+        if number == 2:
+            return answer(BODY)
+        return reset(server, part) if name == "reset" else part
+
+    with served(script) as (server, explorer):
+        assert read(explorer) == WHOLE
+        assert len(server.requests) == 3
+    with served(lambda *_: reset(server, part) if name == "reset" else part, token=TOKEN) as (server, explorer):
+        with pytest.raises(cls) as caught:
+            read(explorer)
+        assert len(server.requests) == 3
+    assert type(caught.value) is cls
+    assert "3 attempts" in caught.value.where
+    checked(caught.value)
+
+
+@pytest.mark.parametrize("keep", [8, 0])
+def test_gzip_cut_without_a_length_is_never_a_result_that_lacks_rows(keep):
+    # With all but the checksum there (8 bytes), the closed envelope is proof enough.
+    cut = FRAMINGS["gzip, closed"][: -8 - 10 * (keep == 0)]
+    with served(cut, retries=0) as (_, explorer):
+        if keep:
+            assert read(explorer) == WHOLE
+        else:
+            with pytest.raises((TransportError, DecodeError)):
+                read(explorer)
+
+
+# --- answers that are odd, and right
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        chunked(BODY, 1),
+        chunked(BODY, 7, b";name=value"),
+        CHUNKED[:-2] + b"Trailer: x\r\n\r\n",
+        CHUNKED.replace(b"\r\n\r\n", b"\r\nContent-Length: 3\r\n\r\n", 1),
+        answer(BODY, headers=f"Content-Length: {len(BODY)}\r\n"),
+        answer(ZIPPED, headers=GZIP_HEAD),
+        answer(ZIPPED, headers="Content-Encoding: GZIP\r\n"),
+        answer(gzip.compress(BODY[:99]) + gzip.compress(BODY[99:]), headers=GZIP_HEAD),
+        answer(BODY, headers="Content-Encoding: identity\r\n"),
+        b"HTTP/1.0 200 OK\r\n\r\n" + BODY,
+        answer(BODY, "200 "),
+        answer(BODY).replace(b"application/json", b"text/plain; charset=gb18030"),
+        answer(BODY, headers="".join(f"X-{number}: y\r\n" for number in range(80))),
+        b"HTTP/1.1 100 Continue\r\n\r\n" + answer(BODY),
+        b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + answer(BODY),
+        b"HTTP/1.1 102 Processing\r\n\r\n" * 5 + answer(BODY),
+    ],
+)
+def test_any_correct_framing_reads_right(odd):
+    with served(odd, retries=0) as (_, explorer):
+        assert read(explorer) == WHOLE
+
+
+def test_an_interim_answer_never_leaves_the_real_one_to_the_next_caller():
+    def script(number, _request):
+        yield b"HTTP/1.1 103 Early Hints\r\n\r\n"
+        yield 0.05
+        yield answer(envelope(f'[["{number}","1"]]'))
+
+    with served(script, keep_alive=True, retries=0) as (server, explorer):
+        assert [read(explorer) for _ in range(3)] == [[("0", 1.0)], [("1", 1.0)], [("2", 1.0)]]
+    assert server.connections == 1
+
+
+# --- answers that are odd, and refused
+
+
+@pytest.mark.parametrize(
+    ("odd", "cls"),
+    [
+        (answer(BODY, headers=f"Content-Length: {len(BODY) + 5}\r\n"), TransportError),
+        (answer(BODY, length=5), EnvelopeError),
+        (answer(BODY, length=len(BODY) - 1), EnvelopeError),
+        (answer(BODY, length=0), EnvelopeError),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" + BODY, TruncatedBodyError),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n" + BODY, TruncatedBodyError),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", ConnectionFailedError),
+        (b"\x16\x03\x01\x02\x00\x01", ConnectionFailedError),
+        (b"HTTP/1.1 2000 OK\r\n\r\n", ConnectionFailedError),
+        (b"HTTP/9.9 200 OK\r\n\r\n", TransportError),
+        (b"x" * 70_000, ConnectionFailedError),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 300 + b"\r\n" + BODY, ConnectionFailedError),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000 + b"\r\n\r\n" + BODY, ConnectionFailedError),
+        (answer(BODY, headers="Content-Encoding: br\r\n"), TransportError),
+        (answer(zlib.compress(BODY), headers="Content-Encoding: deflate\r\n"), TransportError),
+        (answer(BODY, headers="Content-Encoding: zstd\r\n"), TransportError),
+        (answer(gzip.compress(ZIPPED), headers="Content-Encoding: gzip, gzip\r\n"), TransportError),
+        (answer(gzip.compress(ZIPPED), headers=GZIP_HEAD * 2), TransportError),
+        (
+            answer(BODY, headers="Content-Encoding: c4naryT0ken\x1b[31m\r\n").replace(b"c4naryT0ken", b"x"),
+            TransportError,
+        ),
+        (answer(b"<!DOCTYPE html><html>Login</html>"), EnvelopeError),
+        (answer(b""), EnvelopeError),
+        (answer(b"", "204 No Content"), EnvelopeError),
+    ],
+)
+def test_what_is_no_correct_answer_is_refused(odd, cls):
+    error, _ = failure(odd, retries=0)
+    assert type(error) is cls
+    assert str(error).isprintable() or "\n" in str(error)
+    assert "\x1b" not in str(error)
+
+
+def test_a_gzip_bomb_is_refused_without_being_held():
+    import tracemalloc
+
+    bomb = gzip.compress(b'{"code":1,"x":"' + b" " * 2**26, 9)
+    with served(answer(bomb, headers=GZIP_HEAD), retries=0) as (_, explorer):
+        tracemalloc.start()
+        try:
+            with pytest.raises(EnvelopeError, match="16 MiB"):
+                read(explorer)
+            assert tracemalloc.get_traced_memory()[1] < 2**26
+        finally:
+            tracemalloc.stop()
+
+
+# --- status and code
+
+STATUSES = [200, 201, 204, 206, 301, 302, 307, 400, 401, 403, 404, 429, 500, 502, 503, 504]
+BY_CODE = {
+    40104001: SessionExpiredError,
+    40404000: NotFoundError,
+    50004000: ServerError,
+    50004003: LicenseError,
+    999: ServerError,
+}
+BY_STATUS = {400: BadRequestError, 401: UnauthorizedError, 403: ForbiddenError, 404: NotFoundError}
+CODES = ["0", '"0"', "0.0", "false", "null", "missing", *map(str, BY_CODE)]
+
+
+def expected(status: int, code: str) -> type[ExplorerFramesError] | None:
+    if 300 <= status < 400:
+        return TransportError
+    if status == 204:  # has no body, whatever is sent
+        return EnvelopeError
+    if code.isdigit() and int(code):
+        return BY_CODE[int(code)]
+    if status >= 400:
+        return BY_STATUS.get(status, ServerError)
+    return None if (status, code) == (200, "0") else EnvelopeError
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_only_status_200_with_code_0_is_success_and_all_else_is_the_exact_class(status):
+    bodies = [envelope(code=code).replace(b'"code":missing,', b"") for code in CODES]
+    with served(lambda number, _: answer(bodies[number], f"{status} X"), retries=0) as (server, explorer):
+        for number, code in enumerate(CODES):
+            cls = expected(status, code)
+            if cls is None:
+                assert read(explorer) == ROWS
+                continue
+            with pytest.raises(ExplorerFramesError) as caught:
+                read(explorer)
+            assert type(caught.value) is cls, code
+            if hasattr(caught.value, "http_status"):
+                assert caught.value.http_status == status
+                assert getattr(caught.value, "code", None) in (None, int(code) if code.isdigit() else None)
+            assert len(server.requests) == number + 1
+
+
+# --- what is tried again
+
+
+def refusal(code: int | None, status: int = 200, headers: str = "") -> bytes:
+    body = b"<html>" if code is None else b'{"code":%d,"message":"no"}' % code
+    return answer(body, f"{status} X", headers)
+
+
+@pytest.mark.parametrize(
+    ("sent", "tries"),
+    [
+        *[(refusal(None, status), 3) for status in (429, 502, 503, 504)],
+        *[(refusal(0, status), 3) for status in (429, 502, 503, 504)],
+        *[(refusal(code), 3) for code in (50004000, 50004001, 50004002)],
+        *[(refusal(code, 500), 3) for code in (50004000, 50004001, 50004002)],
+        *[(refusal(code), 1) for code in (40004000, 40004001, 40104000, 40104001, 40304000, 40404000, 50004003)],
+        *[(refusal(code, 503), 1) for code in (40004000, 40104000, 40304000, 40404000, 50004003)],
+        *[(refusal(code, 429), 1) for code in (40004000, 40104001, 50004003)],
+        *[(refusal(None, status), 1) for status in (400, 401, 403, 404, 405, 500, 501)],
+        (answer(b"<html>"), 1),
+        (answer(envelope('[["a"]]')), 1),
+        (answer(envelope('[["a","x"]]')), 1),
+        (answer(b"", "302 Found", "Location: /\r\n"), 1),
+        (answer(BODY, headers="Content-Encoding: br\r\n"), 1),
+        (answer(BODY, headers="Content-Length: 1\r\n"), 1),
+    ],
+)
+def test_only_what_may_pass_is_tried_again(sent, tries):
+    error, server = failure(sent)
+    assert len(server.requests) == tries
+    assert ("3 attempts" in error.where) == (tries == 3)
+
+
+@pytest.mark.parametrize("retries", [0, 1, 4])
+def test_retries_are_as_many_as_asked_for(retries):
+    _, server = failure(refusal(50004000), retries=retries)
+    assert len(server.requests) == retries + 1
+
+
+@pytest.mark.parametrize("bad", [refusal(None, 503), refusal(50004000), b"", answer(BODY)[:-9]])
+def test_the_first_success_ends_the_tries_and_is_the_right_data(bad):
+    with served(lambda number, _: GOOD if number else bad) as (server, explorer):
+        assert read(explorer) == ROWS
+        assert len(server.requests) == 2
+
+
+def test_backoff_doubles_with_full_jitter(monkeypatch, sleeps):
+    drawn = []
+    monkeypatch.setattr(
+        "explorer_frames._transport.random.uniform", lambda low, high: drawn.append((low, high)) or high
+    )
+    failure(refusal(50004000), retries=7, deadline=1000)
+    assert drawn[:7] == [(0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (0, 20), (0, 20)]
+    assert sleeps == [1, 2, 4, 8, 16, 20, 20]
+
+
+@pytest.mark.parametrize(
+    "sent", [refusal(None, 503, "Retry-After: 7\r\n"), refusal(50004000, 200, "Retry-After: 7\r\n")]
+)
+def test_retry_after_is_waited(sent, sleeps):
+    with served(lambda number, _: GOOD if number else sent) as (_, explorer):
+        assert read(explorer) == ROWS
+    assert sleeps == [7]
+
+
+@pytest.mark.parametrize(("asked", "deadline"), [("31", 600), ("86400", None), ("9" * 400, 600), ("7", 5)])
+def test_a_retry_after_that_is_too_long_ends_the_call_at_once_and_is_named(asked, deadline, sleeps):
+    error, server = failure(refusal(None, 503, f"Retry-After: {asked}\r\n"), deadline=deadline)
+    assert sleeps == []
+    assert len(server.requests) == 1
+    assert f"{float(asked):g} s" in error.hint
+
+
+@pytest.mark.parametrize("asked", ["", "soon", "-5", "1.5", "Wed, 21 Oct 2099 07:28:00 GMT", "\xb2"])
+def test_a_retry_after_that_is_no_number_of_seconds_counts_as_not_there(asked, sleeps):
+    _, server = failure(refusal(None, 503, f"Retry-After: {asked}\r\n"))
+    assert sleeps == [0, 0]
+    assert len(server.requests) == 3
+
+
+def test_no_sleep_goes_past_the_deadline(monkeypatch, sleeps):
+    monkeypatch.setattr("explorer_frames._transport.random.uniform", lambda _low, high: high)
+    _, server = failure(refusal(50004000), retries=9, deadline=3.5)
+    assert sleeps == [1, 2]  # faked, so 4 s would go past it
+    assert len(server.requests) == 3
+
+
+# --- redirects, cookies, .netrc, proxies
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308, 399])
+@pytest.mark.parametrize("target", ["other port", "other host", "same server", "https"])
+def test_no_redirect_is_followed_and_the_token_reaches_nobody_else(status, target):
+    with RawServer(lambda *_: GOOD) as other:
+        places = {
+            "other port": f"{other.url}/api-open/v1/x",
+            "other host": f"http://localhost:{other.port}/?a=b",
+            "same server": "/login",
+            "https": f"https://127.0.0.1:{other.port}/",
+        }
+        error, server = failure(answer(b"moved", f"{status} Moved", f"Location: {places[target]}\r\n"))
+        assert type(error) is TransportError
+        assert error.http_status == status
+        assert "redirects" in error.what
+        assert "?a=b" not in str(error)
+        assert len(server.requests) == 1
+        assert other.connections == 0
+
+
+@pytest.mark.parametrize(
+    "location", ["http://[::1", "http://\xff\xfe/", "http://h:x/", "//", "http://", "x" * 5000, "\x1b[31m", None]
+)
+def test_a_redirect_to_nonsense_is_the_same_typed_error(location):
+    header = "" if location is None else f"Location: {location}\r\n"
+    error, _ = failure(answer(b"", "302 Found", header))
+    assert type(error) is TransportError
+    assert "\x1b" not in str(error)
+    assert len(str(error)) < 500
+
+
+def test_the_login_is_not_carried_to_where_a_redirect_points():
+    with RawServer(lambda *_: GOOD) as other:
+        moved = answer(b"", "307 Temporary Redirect", f"Location: {other.url}\r\n")
+        with (
+            served(moved, user="root", password=TOKEN, graphd="h:1") as (server, explorer),
+            pytest.raises(TransportError, match="redirects"),
+        ):
+            read(explorer)
+        assert len(server.requests) == 1
+        assert other.connections == 0
+
+
+def header(request: bytes, name: str) -> list[str]:
+    lines = [line.partition(": ") for line in request.decode("latin-1").split("\r\n")]
+    return [value for key, _, value in lines if key.lower() == name.lower()]
+
+
+def test_each_request_has_one_cookie_and_gzip_only_whatever_the_server_sets():
+    cookies = "Set-Cookie: explorer_token=evil; Path=/\r\nSet-Cookie: sid=1; Path=/\r\n"
+    with served(answer(envelope(), headers=cookies), keep_alive=True, token=TOKEN) as (server, explorer):
+        for _ in range(3):
+            read(explorer)
+    for request in server.requests:
+        assert header(request, "Cookie") == [f"explorer_token={TOKEN}"]
+        assert header(request, "Accept-Encoding") == ["gzip"]
+        assert header(request, "Accept") == ["application/json"]
+        assert header(request, "Authorization") == []
+
+
+def test_netrc_is_not_read(tmp_path, monkeypatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login evil password evil\ndefault login evil password evil\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+
+    def script(number, _request):
+        return answer(envelope(), headers="Set-Cookie: explorer_token=x\r\n")
+
+    with served(script, keep_alive=True, user="root", password="123", graphd="h:1") as (server, explorer):
+        read(explorer)
+    assert header(server.requests[0], "Authorization") == ["Bearer WyJyb290IiwiMTIzIl0="]
+    assert header(server.requests[1], "Authorization") == []
+
+
+def test_a_proxy_of_the_environment_is_used_and_its_password_never_shown(monkeypatch):
+    with RawServer(lambda *_: GOOD) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://user:{TOKEN}x@127.0.0.1:{proxy.port}")
+        with Explorer("http://explorer.invalid:7002", token="t", retries=0) as explorer:
+            assert read(explorer) == ROWS
+        assert proxy.requests[0].startswith(b"GET http://explorer.invalid:7002/api-open/v1/jobs/1/")
+    with (
+        Explorer("http://explorer.invalid:7002", token=TOKEN, retries=0) as explorer,
+        pytest.raises(ConnectionFailedError, match="proxy") as caught,
+    ):
+        read(explorer)
+    checked(caught.value)
+
+
+def test_no_log_of_anyone_shows_the_token(caplog):
+    caplog.set_level(logging.DEBUG)
+    with served(lambda number, _: GOOD if number else b"", token=TOKEN) as (_, explorer):
+        read(explorer)
+    assert "sample_result -> 200" in caplog.text
+    assert TOKEN not in caplog.text
+
+
+# --- connections
+
+
+def test_a_connection_is_kept_and_used_again():
+    with served(lambda number, _: [GOOD, refusal(40404000), CHUNKED, GOOD][number], keep_alive=True) as (
+        server,
+        explorer,
+    ):
+        read(explorer)
+        with pytest.raises(NotFoundError):
+            read(explorer)
+        assert read(explorer) == WHOLE
+        read(explorer)
+        assert (server.connections, len(server.requests)) == (1, 4)
+
+
+def test_an_answer_left_in_the_middle_is_never_read_on_by_the_next_call():
+    rows = str([[f"x{number}", "1"] for number in range(200_000)]).replace("'", '"')
+    with served(lambda number, _: GOOD if number else answer(envelope(rows)), keep_alive=True) as (server, explorer):
+        with explorer.open_sample_result(1, "a", limit=None) as reader:
+            reader.read_next_batch()
+        assert read(explorer) == ROWS
+        assert server.connections == 2
+
+
+def test_bytes_behind_an_answer_are_never_read_as_the_next_one():
+    evil = answer(envelope('[["evil","1"]]'))
+    with served(lambda number, _: answer(envelope(), headers="") + evil * (number == 0), keep_alive=True) as (
+        _,
+        explorer,
+    ):
+        assert [read(explorer) for _ in range(3)] == [ROWS] * 3
+
+
+def test_a_server_that_closes_idle_connections_is_survived():
+    with served(GOOD) as (server, explorer):  # hangs up after each answer, without saying so
+        for _ in range(5):
+            assert read(explorer) == ROWS
+        assert len(server.requests) == server.connections == 5
+
+
+def test_an_explorer_reads_on_after_close():
+    with served(GOOD, keep_alive=True) as (server, explorer):
+        read(explorer)
+        explorer.close()
+        explorer.close()
+        assert read(explorer) == ROWS
+        assert server.connections == 2
+
+
+def own_name(_number, request):
+    return answer(envelope(f'[["{request.split(b"/")[6].decode()}","1"]]'))
+
+
+def read_own(explorer: Explorer, name: str) -> bool:
+    return explorer.read_sample_result(1, name)["id"].tolist() == [name]
+
+
+def test_threads_get_their_own_answers():
+    with served(own_name, keep_alive=True) as (server, explorer), ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(lambda number: read_own(explorer, f"t{number}"), range(400)))
+        assert server.connections <= 16
+
+
+def _read_in_child(explorer, number, outcomes):
+    outcomes.put(all(read_own(explorer, f"c{number}-{turn}") for turn in range(20)))
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_forked_children_of_a_warm_explorer_use_connections_of_their_own_and_answers_never_cross():
+    context = multiprocessing.get_context("fork")
+    with served(own_name, keep_alive=True) as (server, explorer):
+        assert read_own(explorer, "warm")
+        outcomes = context.Queue()
+        children = [context.Process(target=_read_in_child, args=(explorer, number, outcomes)) for number in range(3)]
+        for child in children:
+            child.start()
+        assert all(read_own(explorer, f"p-{turn}") for turn in range(20))
+        assert [outcomes.get(timeout=30) for _ in children] == [True] * 3
+        for child in children:
+            child.join(30)
+        outcomes.close()
+        outcomes.join_thread()
+        assert server.connections == 4
+
+
+# --- translation
+
+LAYERS = {
+    f"{module.__name__}.{name}": cls
+    for module in (requests.exceptions, urllib3.exceptions, http.client)
+    for name, cls in vars(module).items()
+    if isinstance(cls, type) and issubclass(cls, Exception) and not issubclass(cls, Warning)
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_error_of_the_layers_below_becomes_a_transport_error(name):
+    below = LAYERS[name].__new__(LAYERS[name])
+    for begun in (False, True):
+        error = _translated(below, Deadline(60), "GET x", begun=begun)
+        assert isinstance(error, TransportError)
+        assert (error.what, error.where, error.hint) == (error.what, "GET x", error.hint)
+        assert error.hint
+        assert vars(error).keys() <= {"what", "where", "hint", "final", "unsent", "http_status"}
+
+
+@pytest.mark.parametrize(
+    "name", ["requests.exceptions.InvalidURL", "requests.exceptions.InvalidHeader", "requests.exceptions.MissingSchema"]
+)
+def test_an_error_that_cannot_pass_is_no_connection_error_though_requests_makes_it_an_oserror(name):
+    assert type(_translated(LAYERS[name](), Deadline(60), "GET x")) is TransportError
+
+
+# --- TLS
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def ca_bundle(authority, tmp_path_factory):
+    path = tmp_path_factory.mktemp("tls") / "ca.pem"
+    authority.cert_pem.write_to_path(path)
+    return path
+
+
+@dataclass
+class TlsServer(RawServer):
+    certificate: trustme.LeafCert | None = None
+    client_authority: trustme.CA | None = None
+
+    def _serve(self, connection):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.certificate.configure_cert(context)
+        if self.client_authority is not None:
+            context.verify_mode = ssl.CERT_REQUIRED
+            self.client_authority.configure_trust(context)
+        try:
+            secure = context.wrap_socket(connection, server_side=True)
+        except OSError:
+            connection.close()
+            return
+        super()._serve(secure)
+
+    @property
+    def url(self):
+        return f"https://localhost:{self.port}"
+
+
+def tls_failure(server, url=None, **options) -> ConnectionFailedError:
+    with Explorer(url or server.url, token=TOKEN, **options) as explorer:
+        with pytest.raises(ConnectionFailedError) as caught:
+            read(explorer)
+        checked(caught.value)
+        assert not server.requests
+        return caught.value
+
+
+def test_a_private_ca_is_trusted_by_its_bundle_and_by_nothing_else(authority, ca_bundle, monkeypatch):
+    with TlsServer(lambda *_: GOOD, certificate=authority.issue_cert("localhost")) as server:
+        error = tls_failure(server)
+        assert "ca_bundle=" in error.hint
+        assert "certificate" in error.what
+        assert "attempts" not in error.where
+        assert error.unsent
+        with Explorer(server.url, token="t", ca_bundle=ca_bundle, retries=0) as explorer:
+            assert read(explorer) == ROWS
+        other = ca_bundle.with_name("other.pem")
+        trustme.CA().cert_pem.write_to_path(other)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other))
+        with Explorer(server.url, token="t", ca_bundle=ca_bundle, retries=0) as explorer:
+            assert read(explorer) == ROWS
+
+
+def test_a_certificate_for_another_host_is_refused(authority, ca_bundle):
+    with TlsServer(lambda *_: GOOD, certificate=authority.issue_cert("other.example")) as server:
+        assert "mismatch" in tls_failure(server, ca_bundle=ca_bundle).what
+
+
+def test_a_client_certificate_is_sent_where_the_server_wants_one(authority, ca_bundle, tmp_path):
+    mine = authority.issue_cert("me@example.org")
+    files = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
+    mine.cert_chain_pems[0].write_to_path(files[0])
+    mine.private_key_pem.write_to_path(files[1])
+    mine.private_key_and_cert_chain_pem.write_to_path(tmp_path / "both.pem")
+    script = lambda *_: GOOD  # noqa: E731
+    with TlsServer(script, certificate=authority.issue_cert("localhost"), client_authority=authority) as server:
+        for client_cert in (files, str(tmp_path / "both.pem")):
+            with Explorer(server.url, token="t", ca_bundle=ca_bundle, client_cert=client_cert, retries=0) as explorer:
+                assert read(explorer) == ROWS
+        seen = len(server.requests)
+        with Explorer(server.url, token="t", ca_bundle=ca_bundle) as explorer, pytest.raises(ConnectionFailedError):
+            read(explorer)
+        assert len(server.requests) == seen
+
+
+def test_https_to_a_server_without_tls_says_so():
+    with Sandbox() as server:
+        error = tls_failure(server, server.url.replace("http:", "https:"))
+        assert "http://" in error.hint
+
+
+def test_http_to_a_server_with_tls_says_so(authority):
+    with TlsServer(lambda *_: GOOD, certificate=authority.issue_cert("localhost")) as server:
+        error = tls_failure(server, f"http://localhost:{server.port}", retries=0)
+        assert "url" in error.hint
+
+
+@pytest.mark.parametrize("options", [{"timeout": 0.2, "retries": 0}, {"deadline": 0.3}])
+def test_a_tls_handshake_that_hangs_meets_its_limit(options):
+    with RawServer(lambda *_: [9.0]) as server:
+        begun = time.monotonic()
+        with Explorer(server.url.replace("http:", "https:"), token=TOKEN, **options) as explorer:
+            with pytest.raises(RequestTimeoutError) as caught:
+                read(explorer)
+        assert time.monotonic() - begun < 1.5
+        checked(caught.value)
+
+
+def test_wait_until_the_server_has_seen_a_request_before_it_is_cut():
+    with served(lambda *_: [5.0], timeout=20, retries=0) as (server, explorer), ThreadPoolExecutor(1) as pool:
+        call = pool.submit(read, explorer)
+        wait_until(lambda: server.requests)
+        server.__exit__()
+        assert isinstance(call.exception(20), ConnectionFailedError | TruncatedBodyError)
