@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from explorer_frames._provenance import KEY, NAME
 from explorer_frames.errors import ColumnTypeError, ConfigError, escaped
@@ -33,7 +34,7 @@ _MAPPERS: dict[str | None, Callable[[pa.DataType], object] | None] = {
 
 def checked_backend(dtype_backend: str | None) -> str | None:
     """Refuse a `dtype_backend` that pandas does not have either."""
-    if dtype_backend not in _MAPPERS:
+    if dtype_backend not in tuple(_MAPPERS):
         raise ConfigError(f"dtype_backend must be None, 'numpy_nullable' or 'pyarrow': {escaped(dtype_backend, 60)!r}")
     return dtype_backend
 
@@ -44,16 +45,18 @@ def to_pandas(table: pa.Table, dtype_backend: str | None = None) -> pd.DataFrame
     Raises
     ------
     ColumnTypeError
-        A missing integer, for which the default backend has no value (pandas would make the column float).
+        A missing integer, for which numpy has no value (pandas would make the column float).
     """
-    if dtype_backend is None:
-        for field, column in zip(table.schema, table.columns, strict=True):
-            if column.null_count and pa.types.is_integer(field.type):
-                raise ColumnTypeError(
-                    f"column {field.name!r} has missing values, and numpy's integers have none",
-                    column=field.name,
-                    hint="Pass dtype_backend='numpy_nullable' or 'pyarrow'.",
-                )
+    for field, column in zip(table.schema, table.columns, strict=True):
+        in_lists = pa.types.is_list(field.type)
+        values = pc.list_flatten(column) if in_lists else column
+        exact = ("pyarrow",) if in_lists else ("numpy_nullable", "pyarrow")
+        if dtype_backend not in exact and values.null_count and pa.types.is_integer(values.type):
+            raise ColumnTypeError(
+                f"column {field.name!r} has missing values, and numpy's integers have none",
+                column=field.name,
+                hint=f"Pass dtype_backend={' or '.join(map(repr, exact))}.",
+            )
     frame: pd.DataFrame = table.to_pandas(types_mapper=_MAPPERS[dtype_backend])
     metadata = table.schema.metadata or {}
     if KEY in metadata:

@@ -6,7 +6,6 @@ import http.client
 import io
 import time
 from contextvars import ContextVar
-from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -112,7 +111,6 @@ class _Adapter(HTTPAdapter):
 
 def new_session() -> requests.Session:
     session = requests.Session()
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # the token goes with each request, by hand
     session.headers.update(
         {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": f"explorer_frames/{__version__}"}
     )

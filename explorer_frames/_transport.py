@@ -85,12 +85,15 @@ class Answer:
         encoding = self.headers.get("Content-Encoding", "identity").strip().lower() or "identity"
         if encoding not in ("identity", "gzip"):
             raise TransportError(
-                f"the answer is encoded as {escaped(encoding, 60)!r}; only gzip was offered", where=self._where
+                f"the answer is encoded as {escaped(encoding, 60)!r}; only gzip was offered",
+                where=self._where,
+                hint="Check that no proxy changes the server's answers.",
             )
         while True:
             try:
                 piece = self._raw.read(_PIECE, decode_content=encoding == "gzip")
-            except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+            except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
+                # ValueError: a chunk of negative size.
                 failure = _translated(error, self._deadline, self._where, begun=True)
             else:
                 if not piece:
@@ -165,19 +168,27 @@ class Transport:
         try:
             prepared = session.prepare_request(request)
             if urlsplit(prepared.url or "").path != urlsplit(request.url).path:
-                raise ConfigError("the path of the request changed on its way out", where=where)
-            options: Any = session.merge_environment_settings(
-                prepared.url, proxies={}, stream=True, verify=settings.verify, cert=settings.client_cert
-            )
+                raise ConfigError(
+                    "the path of the request changed on its way out",
+                    where=where,
+                    hint="Pass a url whose path has only letters, digits, '-', '_', '.', '/', and no '..'.",
+                )
             # Not `Session.send`: followed or not, it reads a redirect's body to its end and parses its Location.
             return session.get_adapter(str(prepared.url)).send(
-                prepared, timeout=(deadline.within(connect), deadline.within(read)), **options
+                prepared,
+                timeout=(deadline.within(connect), deadline.within(read)),
+                **self._of_the_environment(session, prepared.url),
             )
         except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             failure = _translated(error, deadline, where)
         finally:
             limits.reset(before)
         raise failure
+
+    def _of_the_environment(self, session: requests.Session, url: str | None) -> Any:
+        """Proxies and CA bundle; in no variable, since a proxy's password would show in a traceback with locals."""
+        verify, cert = self._settings.verify, self._settings.client_cert
+        return session.merge_environment_settings(url, proxies={}, stream=True, verify=verify, cert=cert)
 
     def with_retries(self, attempt: Callable[[], _T], deadline: Deadline) -> _T:
         """Call `attempt` until it succeeds, fails for good, or the tries or the deadline are used up.
@@ -206,8 +217,9 @@ class Transport:
             if asked and is_transient(error):
                 error.hint = f"The server asks to wait {asked:g} s before the next try."
             tries = retrying.statistics.get("attempt_number", 1)
-            if tries > 1 and error.where:
-                error.where += f", {tries} attempts in {deadline.elapsed():.1f} s"
+            if tries > 1:
+                told = f"{tries} attempts in {deadline.elapsed():.1f} s"
+                error.where = f"{error.where}, {told}" if error.where else told
             raise
 
 
@@ -253,7 +265,9 @@ def _classified(
             hint="Pass ca_bundle= for a private CA. If the server has no TLS, its url begins with http://.",
             final=not begun and not any(isinstance(cause, ssl.SSLEOFError) for cause in causes),
         )
-    if any(isinstance(cause, _TIMEOUTS) for cause in causes):
+    # Where a connection was refused, urllib3 speaks of a timeout, too.
+    refused = any(isinstance(cause, urllib3.exceptions.NewConnectionError) for cause in causes)
+    if not refused and any(isinstance(cause, _TIMEOUTS) for cause in causes):
         return _timed_out(causes, deadline, where)
     if begun or any(isinstance(cause, _CUT_SHORT) for cause in causes):
         return TruncatedBodyError(f"the answer broke off: {said}", where=where, hint="Try again.")

@@ -411,7 +411,7 @@ def test_a_login_and_the_call_after_it_share_one_deadline():
         return [0.3, granted(0)] if is_login(request) else [5.0]
 
     with (
-        served(script, keep_alive=True, **LOGIN, retries=0, deadline=0.6) as (server, explorer),
+        served(script, keep_alive=True, **LOGIN, retries=0, deadline=0.6) as (_, explorer),
     ):
         before = Deadline(None)
         with pytest.raises(RequestTimeoutError, match=r"deadline of 0\.6 s"):

@@ -217,8 +217,9 @@ def test_settings_that_can_work_are_kept(options, expected):
 @pytest.mark.parametrize(
     "value",
     [
-        "", ".", "..", "../../x", "a/b", "a\\b", "%2e", "%2e%2e", "a%2fb", "a b", " a", "a\n", "a\r\n", "\n", "a\0b", "a?b=c", "a#b", "a;b", "a:b",
-        "å", "\u0661", "名", "\udcff", "x" * 129, True, False, 1.0, float("nan"), None, b"a", ["a"], 10**130, np.float64(1),
+        "", ".", "..", "../../x", "a/b", "a\\b", "%2e", "%2e%2e", "a%2fb", "a b", " a", "a\n", "a\r\n", "\n", "a\0b",
+        "a?b=c", "a#b", "a;b", "a:b", "å", "\u0661", "名", "\udcff", "x" * 129, True, False, 1.0, float("nan"), None,
+        b"a", ["a"], 10**130, np.float64(1),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("which", [0, 1])

@@ -162,7 +162,9 @@ def test_pandas_gets_its_dtypes_index_and_attrs_back(tmp_path, layout):
     WRITERS[layout](frame, tmp_path / "a")
     back = {"parquet": pd.read_parquet, "feather": pd.read_feather}[layout](tmp_path / "a")
     pd.testing.assert_frame_equal(back, frame)
-    assert back.attrs == frame.attrs
+    assert json.loads(READERS[layout](tmp_path / "a").schema.metadata[b"explorer_frames"]) == DOCUMENT
+    if int(pa.__version__.partition(".")[0]) >= 20:  # older ones do not hand attrs back to pandas
+        assert back.attrs == frame.attrs
 
 
 def test_a_range_index_is_dropped(tmp_path, layout):

@@ -1,0 +1,477 @@
+"""The readers from end to end: real results typed, streams checked to their end, failures named and located."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+import warnings
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import requests
+from rawserver import answer, envelope
+from served import served
+
+import explorer_frames
+from explorer_frames import Explorer, TruncatedResultWarning, _functions, schemas
+from explorer_frames.errors import (
+    ApiError,
+    ColumnTypeError,
+    ConfigError,
+    ConnectionFailedError,
+    DecodeError,
+    EnvelopeError,
+    ExplorerFramesError,
+    LicenseError,
+    NotFoundError,
+    RowShapeError,
+    ServerError,
+    TruncatedBodyError,
+    UnauthorizedError,
+)
+from explorer_frames.sandbox import Sandbox
+
+PAIRS = [("player110", "0.150000"), ("team219", "0.452126"), ("player121", "0.262148")]
+
+
+@pytest.fixture
+def result(sandbox):
+    return sandbox.add_result([list(column) for column in zip(*PAIRS, strict=True)])
+
+
+# --- the three readers
+
+
+def test_a_frame_has_typed_columns_and_says_where_it_came_from(sandbox, explorer, result):
+    job, task = result
+    frame = explorer.read_sample_result(job, task)
+    assert frame["id"].tolist() == ["player110", "team219", "player121"]
+    assert frame["score"].tolist() == [0.15, 0.452126, 0.262148]
+    assert str(frame["score"].dtype) == "float64"
+    told = frame.attrs["explorer_frames"]
+    assert told.pop("read_at").endswith("+00:00")
+    assert told == {
+        "server": sandbox.url,
+        "job": str(job),
+        "task": task,
+        "algorithm": None,
+        "limit": 10,
+        "rows": 3,
+        "complete": True,
+        "library": f"explorer_frames {explorer_frames.__version__}",
+    }
+
+
+def test_a_table_and_a_stream_have_the_same_rows_and_schema_as_the_frame(explorer, result):
+    table = explorer.read_sample_result_arrow(*result)
+    with explorer.open_sample_result(*result) as reader:
+        streamed = reader.read_all()
+    assert table.schema.equals(pa.schema([pa.field("id", pa.string(), nullable=False), ("score", pa.float64())]))
+    assert streamed.equals(table)
+    assert explorer.read_sample_result(*result).to_dict("list") == table.to_pydict()
+    ended, running = (json.loads(one.schema.metadata[b"explorer_frames"]) for one in (table, streamed))
+    assert (ended["rows"], ended["complete"]) == (3, True)
+    assert (running["rows"], running["complete"]) == (None, None)  # its schema is older than its last row
+
+
+@pytest.mark.parametrize("options", [{}, {"gzip": True}, {"pretty": True}, {"gzip": True, "pretty": True}])
+def test_compressed_and_indented_answers_read_the_same(options):
+    count = 20_000
+    with Sandbox(**options) as server, Explorer(server.url, token=server.token) as explorer:
+        job, task = server.add_result([[f"n{n}" for n in range(count)], np.arange(count) / 7])
+        table = explorer.read_sample_result_arrow(job, task, None)
+        assert table["id"].to_pylist() == [f"n{n}" for n in range(count)]
+        assert np.allclose(table["score"].to_numpy(), np.arange(count) / 7, atol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3])
+@pytest.mark.parametrize("backend", [None, "numpy_nullable", "pyarrow"])
+def test_dtypes_do_not_depend_on_the_rows(sandbox, explorer, rows, backend):
+    job, task = sandbox.add_result([["7"] * rows, ["1.5"] * rows])
+    frame = explorer.read_sample_result(job, task, vid_type="int64", dtype_backend=backend)
+    assert len(frame) == rows
+    assert [str(dtype).lower().split("[")[0] for dtype in frame.dtypes] == {
+        "pyarrow": ["int64", "double"],
+    }.get(backend, ["int64", "float64"])
+
+
+# --- schema="auto"
+
+
+def expected_columns(algorithm: str, parameters: dict) -> list[str]:
+    """By the documents' output tables."""
+    kind = parameters.get("TYPE"), str(parameters.get("OPT", ""))
+    return {
+        "KCore": ["id", "core"],
+        "DegreeCentrality": ["id", "degree"] if kind[0] else ["id", "both_degree", "out_degree", "in_degree"],
+        "LPA": ["id", "community"],
+        "WCC": ["id", "community"],
+        "InfoMap": ["id", "community"],
+        "Louvain": ["id", "community"] + ["modularity"] * ("IS_OUTPUT_MODULARITY" in parameters),
+        "SSSP": ["id", "distance"],
+        "BFS": ["root", "visited"],
+        "APSP": ["id1", "id2", "distance"],
+        "ShortestPath": ["path"],
+        "Jaccard": ["id1", "id2", "score"],
+        "TriangleCount": {"1": ["count"], "2": ["id", "count"]}.get(kind[1], ["id1", "id2", "id3"]),
+        "HyperANF": ["score"],
+        "Tree_stat": ["width", "depth"],
+    }.get(algorithm, ["id", "score"])
+
+
+@pytest.mark.parametrize(("workflow", "vid_type"), [("karate", "int64"), ("lesmis", "string")])
+def test_auto_types_every_task_of_a_real_job_by_its_name(workflow, vid_type):
+    with Sandbox() as server, Explorer(server.url, token=server.token) as explorer, requests.Session() as session:
+        base, cookies = f"{server.url}/api-open/v1", {"explorer_token": server.token}
+        number = server.workflows[workflow]
+        job = session.post(f"{base}/workflows/{number}/jobs", json={}, cookies=cookies, timeout=10).json()["data"]["id"]
+        end = time.monotonic() + 60
+        while True:
+            detail = session.get(f"{base}/jobs/{job}", cookies=cookies, timeout=10).json()["data"]
+            if detail["status"] in (2, 3, 4):
+                break
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        assert detail["status"] == 2
+        known = {task.id: task for task in server._jobs.job(int(job)).tasks}
+        seen = set()
+        for task in detail["tasks"]:
+            ran = known[task["id"]]
+            if ran.parameters.get("TYPE") == "subgraph":
+                continue  # as wide as the vertex kind, so only a name of its own could tell
+            table = explorer.read_sample_result_arrow(job, task["id"], None, schema="auto", vid_type=vid_type)
+            if schemas.find(task["name"]) is None:  # renamed: by the number of columns
+                continue
+            assert table.column_names == expected_columns(ran.algorithm, dict(ran.parameters)), task["name"]
+            assert table.num_rows
+            told = json.loads(table.schema.metadata[b"explorer_frames"])
+            assert told["algorithm"] == schemas.find(task["name"]).name
+            for field in table.schema:
+                if field.name in ("id", "id1", "id2", "id3", "community", "root"):
+                    assert str(field.type) == vid_type
+            seen.add(ran.algorithm)
+        assert len(seen) >= 18
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "names"),
+    [
+        ("Louvain", [["a"], ["b"]], ["id", "community"]),
+        ("louvain_2", [["a"], ["b"]], ["id", "community"]),
+        ("Louvain", [["a"], ["b"], ["0.5"]], ["id", "community", "modularity"]),
+        ("my favourite scores", [["a"], ["0.5"]], ["id", "score"]),
+        ("", [["a"], ["0.5"], ["c"]], ["id", "score", "community"]),
+        ("PageRank", [["a"], ["0.5"], ["c"]], ["id", "score", "community"]),
+        ("BFS", [], ["root", "visited"]),
+    ],
+)
+def test_auto_falls_back_to_the_number_of_columns_where_a_name_tells_nothing(sandbox, explorer, name, columns, names):
+    job, task = sandbox.add_result(columns or [[], []], name)
+    assert explorer.read_sample_result(job, task, schema="auto").columns.tolist() == names
+
+
+def test_auto_with_a_misleading_name_is_an_error_about_a_cell_not_a_wrong_column(sandbox, explorer):
+    job, task = sandbox.add_result([["a"], ["player7"]], "PageRank")
+    with pytest.raises(ColumnTypeError) as caught:
+        explorer.read_sample_result(job, task, schema="auto")
+    assert (caught.value.row, caught.value.column, caught.value.value) == (0, "score", "player7")
+    assert "schema=" in caught.value.hint
+
+
+def detail_then_rows(tasks: str):
+    def script(_number, request):
+        detail = f'{{"code":0,"data":{{"id":1,"tasks":{tasks}}}}}'.encode()
+        return answer(envelope() if b"sample_result" in request else detail)
+
+    return script
+
+
+@pytest.mark.parametrize("tasks", ["[]", '[{"id":"other","name":"BFS"}]'])
+def test_auto_reads_a_task_that_its_job_does_not_name_by_its_columns(tasks):
+    with served(detail_then_rows(tasks), keep_alive=True) as (_, explorer):
+        assert explorer.read_sample_result(1, "a", schema="auto").columns.tolist() == ["id", "score"]
+
+
+@pytest.mark.parametrize("tasks", ['"x"', '{"a":1}', "[5]"])
+def test_auto_refuses_a_job_that_is_not_as_documented(tasks):
+    with served(detail_then_rows(tasks), keep_alive=True) as (_, explorer):
+        assert type(outcome(explorer, schema="auto")) is EnvelopeError
+
+
+def test_only_auto_asks_for_the_job(sandbox, explorer, result):
+    before = len(sandbox.requests)
+    explorer.read_sample_result(*result)
+    explorer.read_sample_result(*result, schema="pagerank")
+    explorer.read_sample_result(*result, schema="auto")
+    assert ["sample_result" in request.path for request in sandbox.requests[before:]] == [True, True, False, True]
+
+
+# --- streams
+
+
+def test_a_stream_is_read_no_faster_than_it_is_used():
+    row, piece = b'["player110","0.150000"]', 2**20
+    block = b",".join([row] * (piece // len(row)))
+    pieces, sent = 48, 0
+
+    def script(_number, _request):
+        nonlocal sent
+        yield b'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{"code":0,"data":{"items":['
+        for number in range(pieces):
+            yield b"," * (number > 0) + block
+            sent = number + 1
+        yield b']},"message":"Success"}'
+
+    rows, ahead = 0, 0
+    with served(script) as (_, explorer), explorer.open_sample_result(1, "a", None) as reader:
+        for batch in reader:
+            rows += batch.num_rows
+            ahead = max(ahead, sent - rows * len(row) // piece)
+            assert batch.nbytes < 8 * piece
+    assert rows == pieces * (piece // len(row))
+    assert ahead < pieces // 2  # what the kernel's buffers hold, and a few pieces
+
+
+TAILS = {
+    "an error code": (b'],"more":1},"message":"no","code":50004000}', ServerError),
+    "a code that is no number": (b']},"code":"0"}', EnvelopeError),
+    "no code": (b"]}}", EnvelopeError),
+    "not closed": (b"]}", EnvelopeError),
+    "a row cut": (b',["c","3', EnvelopeError),
+    "junk behind": (b']},"code":0}x', EnvelopeError),
+    "a key twice": (b'],"items":[]},"code":0}', EnvelopeError),
+    "a row of another shape": (b',["c"]]},"code":0}', RowShapeError),
+    "a cell of another type": (b',["c","x"]]},"code":0}', ColumnTypeError),
+}
+
+
+@pytest.mark.parametrize(("tail", "cls"), TAILS.values(), ids=TAILS)
+def test_a_stream_ends_in_an_error_where_its_tail_is_bad(tail, cls):
+    rows = b",".join([b'["a","1.5"]'] * 300_000)
+    body = b'{"data":{"items":[' + rows + tail
+    with (
+        served(answer(body)) as (server, explorer),
+        explorer.open_sample_result(1, "a", None) as reader,
+    ):
+        assert reader.read_next_batch().num_rows
+        with pytest.raises(ExplorerFramesError) as caught:
+            reader.read_all()
+        assert len(server.requests) == 1  # what was handed over cannot be taken back
+    assert type(caught.value) is cls
+    assert caught.value.where.startswith("job 1, task a")
+
+
+def test_a_stream_that_breaks_off_ends_in_an_error_not_in_its_end():
+    rows = b",".join([b'["a","1.5"]'] * 300_000)
+    whole = answer(b'{"code":0,"data":{"items":[' + rows + b"]}}")
+    with (
+        served(whole[:-100]) as (_, explorer),
+        explorer.open_sample_result(1, "a", None) as reader,
+        pytest.raises(TruncatedBodyError) as caught,
+    ):
+        reader.read_all()
+    assert caught.value.where.startswith("job 1, task a")
+
+
+def test_a_stream_is_retried_while_nothing_of_it_was_handed_over():
+    with served(lambda number, _: answer(envelope()) if number else b"") as (server, explorer):
+        with explorer.open_sample_result(1, "a") as reader:
+            assert reader.read_all().num_rows == 2
+        assert len(server.requests) == 2
+
+
+def test_more_rows_than_asked_for_are_refused_by_all_readers():
+    with served(answer(envelope()), keep_alive=True, retries=0) as (_, explorer):
+        for read in (explorer.read_sample_result, explorer.read_sample_result_arrow):
+            with pytest.raises(EnvelopeError, match="more rows came than the 1"):
+                read(1, "a", 1)
+        with explorer.open_sample_result(1, "a", 1) as reader, pytest.raises(EnvelopeError, match="more rows"):
+            reader.read_all()
+
+
+def test_leaving_a_stream_early_or_by_an_exception_closes_it(explorer, result):
+    with pytest.raises(ZeroDivisionError), explorer.open_sample_result(*result):
+        raise ZeroDivisionError
+    with explorer.open_sample_result(*result):
+        pass
+    assert len(explorer.read_sample_result(*result)) == 3
+
+
+# --- results that may have been cut off
+
+
+def caught_warnings(call) -> list[warnings.WarningMessage]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call()
+    return caught
+
+
+def drained(opened) -> pa.Table:
+    with opened as reader:
+        return reader.read_all()
+
+
+READERS = {
+    "method": lambda explorer, *args: explorer.read_sample_result(*args),
+    "method, Arrow": lambda explorer, *args: explorer.read_sample_result_arrow(*args),
+    "method, stream": lambda explorer, *args: drained(explorer.open_sample_result(*args)),
+    "function": lambda explorer, *args: explorer_frames.read_sample_result(*args, explorer=explorer),
+    "function, Arrow": lambda explorer, *args: explorer_frames.read_sample_result_arrow(*args, explorer=explorer),
+    "function, stream": lambda explorer, *args: drained(explorer_frames.open_sample_result(*args, explorer=explorer)),
+}
+
+
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+def test_as_many_rows_as_asked_for_warn_at_the_callers_line_and_fewer_do_not(explorer, result, read):
+    (warning,) = caught_warnings(lambda: read(explorer, *result, 3))
+    assert warning.category is TruncatedResultWarning
+    assert warning.filename == __file__
+    assert f"job {result[0]}, task {result[1]}" in str(warning.message)
+    assert "limit=None" in str(warning.message)
+    for limit in (4, None):
+        assert caught_warnings(lambda limit=limit: read(explorer, *result, limit)) == []
+
+
+def test_a_result_that_may_be_cut_off_says_so_in_its_attrs(explorer, result):
+    with pytest.warns(TruncatedResultWarning):
+        frame = explorer.read_sample_result(*result, 3)
+    assert frame.attrs["explorer_frames"]["complete"] is False
+
+
+def test_no_limit_asks_for_the_most_and_reads_all(sandbox, explorer):
+    job, task = sandbox.add_result([[f"n{n}" for n in range(5000)], ["1"] * 5000])
+    frame = explorer.read_sample_result(job, task, None)
+    assert len(frame) == 5000
+    assert frame.attrs["explorer_frames"]["complete"] is True
+    assert sandbox.requests[-1].path.endswith("limit=2147483647")
+
+
+# --- the functions and their shared Explorer
+
+
+@pytest.fixture
+def environment(sandbox, monkeypatch):
+    monkeypatch.setattr(_functions, "_shared", None)
+    for name, value in sandbox.environment.items():
+        monkeypatch.setenv(name, value)
+    yield monkeypatch
+    if _functions._shared is not None:
+        _functions._shared[1].close()
+
+
+def test_functions_share_one_explorer_and_one_login(environment, sandbox, result):
+    before = len(sandbox.requests)
+    explorer_frames.read_sample_result(*result)
+    shared = _functions._shared[1]
+    explorer_frames.read_sample_result_arrow(*result)
+    drained(explorer_frames.open_sample_result(*result))
+    assert _functions._shared[1] is shared
+    assert [request.method for request in sandbox.requests[before:]] == ["POST", "GET", "GET", "GET"]
+
+
+def test_functions_make_a_new_explorer_when_the_environment_changes(environment, sandbox, result):
+    explorer_frames.read_sample_result(*result)
+    first = _functions._shared[1]
+    environment.setenv("UNRELATED", "x")
+    assert _functions._explorer() is first
+    with Sandbox() as other:
+        environment.setenv("EXPLORER_FRAMES_URL", other.url)
+        with pytest.raises(NotFoundError):
+            explorer_frames.read_sample_result(*result)
+        assert _functions._shared[1] is not first
+        _functions._shared[1].close()
+    environment.delenv("EXPLORER_FRAMES_URL")
+    with pytest.raises(ConfigError, match="EXPLORER_FRAMES_URL"):
+        explorer_frames.read_sample_result(*result)
+    first.close()
+
+
+def test_an_explorer_that_is_passed_is_used_and_needs_no_environment(explorer, result):
+    assert len(explorer_frames.read_sample_result(*result, explorer=explorer)) == 3
+
+
+# --- what goes wrong
+
+
+def outcome(explorer: Explorer, job: object = 1, task: str = "a", **options) -> ExplorerFramesError:
+    with pytest.raises(ExplorerFramesError) as caught:
+        explorer.read_sample_result(job, task, **options)
+    error = caught.value
+    assert error.what
+    assert error.where.startswith(f"job {job}, task {task}")
+    assert error.hint
+    assert str(error) == f"{error.what} [{error.where}]\n{error.hint}"
+    return error
+
+
+@pytest.mark.parametrize("status", ["200 OK", "404 Not Found", "502 Bad Gateway", "401 Unauthorized"])
+def test_an_html_page_is_one_typed_error_that_says_html(status):
+    page = answer(b"<!DOCTYPE html><html><title>Login</title></html>", status, "Connection: close\r\n")
+    with served(page, retries=0) as (_, explorer):
+        error = outcome(explorer)
+    classes = {"200": EnvelopeError, "404": NotFoundError, "502": ServerError, "401": UnauthorizedError}
+    assert type(error) is classes[status[:3]]
+    assert "HTML" in error.hint
+
+
+def test_a_server_that_is_down_is_one_typed_error():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with Explorer(url, token="t", retries=0) as explorer:
+        assert type(outcome(explorer)) is ConnectionFailedError
+
+
+@pytest.mark.parametrize("code", [40404000, 50004003, 40304000])
+@pytest.mark.parametrize("status", ["200 OK", "404 Not Found", "500 Internal Server Error"])
+def test_a_code_is_the_error_whatever_the_status_and_carries_what_support_needs(code, status):
+    said = answer(b'{"code":%d,"message":"no \\u001b[31m"}' % code, status, "Traceparent: 00-abc-01\r\n")
+    with served(said, retries=0) as (_, explorer):
+        error = outcome(explorer)
+    assert isinstance(error, ApiError)
+    assert (error.code, error.http_status, error.trace_id) == (code, int(status[:3]), "00-abc-01")
+    assert error.server_message == r"no \x1b[31m"
+    assert "00-abc-01" in error.where
+    assert isinstance(error, LicenseError) == (code == 50004003)
+
+
+@pytest.mark.parametrize("mapped", ["200", "mapped"])
+def test_the_sandbox_knows_no_such_job_or_task(mapped):
+    with Sandbox(http_status_of_errors=mapped) as server, Explorer(server.url, token=server.token) as explorer:
+        job, _ = server.add_result([["a"], ["1"]])
+        for wrong in ((999_999, "a"), (job, "nothing")):
+            for schema in (None, "auto"):
+                if schema is None or wrong[0] != job:
+                    assert type(outcome(explorer, *wrong, schema=schema)) is NotFoundError
+
+
+@pytest.mark.parametrize(
+    ("items", "cls", "row"),
+    [
+        ('[["a","1"],["b"]]', RowShapeError, 1),
+        ('[["a","player7"]]', ColumnTypeError, 0),
+        ('[["a","1"],[null,"2"]]', ColumnTypeError, 1),
+        ('[["a"]]', RowShapeError, 0),
+        ("null", EnvelopeError, None),
+        ("{}", EnvelopeError, None),
+    ],
+)
+def test_an_answer_that_does_not_fit_is_located_and_not_asked_for_again(items, cls, row):
+    with served(answer(envelope(items))) as (server, explorer):
+        error = outcome(explorer)
+    assert type(error) is cls
+    assert isinstance(error, DecodeError)
+    assert getattr(error, "row", None) == row
+    assert len(server.requests) == 1
+
+
+@pytest.mark.xfail(reason="_reading._call gives each of the two calls a deadline of its own")
+def test_reading_with_auto_has_one_deadline_for_both_of_its_calls():
+    def script(_number, request):
+        yield 0.6
+        yield answer(envelope() if b"sample_result" in request else b'{"code":0,"data":{"tasks":[]}}')
+
+    with served(script, keep_alive=True, retries=0, deadline=1) as (_, explorer):
+        assert "deadline of 1 s" in outcome(explorer, schema="auto").what

@@ -1,0 +1,141 @@
+"""Arrow tables -> DataFrames: the same values whatever kind of dtypes pandas is asked for."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from explorer_frames._frames import checked_backend, to_pandas
+from explorer_frames._provenance import Provenance
+from explorer_frames.errors import ColumnTypeError, ConfigError
+
+BACKENDS = [None, "numpy_nullable", "pyarrow"]
+BIG = 2**53 + 1  # no double is equal to it
+
+
+def plain(value: object) -> object:
+    """A cell as Python has it: None for what is missing, lists for what is nested."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return None if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)) else value
+
+
+def cells(frame: pd.DataFrame, column: str) -> list[object]:
+    return [plain(value) for value in frame[column]]
+
+
+COLUMNS = {
+    "string": (pa.string(), ["a", "", "NA", "null", "nan", "007", "😀", " x "]),
+    "large_string": (pa.large_string(), ["a", "b"]),
+    "double": (pa.float64(), [1.5, -0.0, float("inf"), 5e-324, 1.7976931348623157e308]),
+    "double, missing": (pa.float64(), [1.5, None]),
+    "float": (pa.float32(), [1.5, None]),
+    "int64": (pa.int64(), [BIG, -BIG, 2**63 - 1, -(2**63)]),
+    "uint64": (pa.uint64(), [2**64 - 1, BIG]),
+    **{f"int{bits}": (getattr(pa, f"int{bits}")(), [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1]) for bits in (8, 16, 32)},
+    **{f"uint{bits}": (getattr(pa, f"uint{bits}")(), [0, 2**bits - 1]) for bits in (8, 16, 32)},
+    "paths": (pa.list_(pa.string()), [["a", "b"], [], ["c"]]),
+    "embeddings": (pa.list_(pa.float64()), [[1.5, -2.0], []]),
+    "paths of integers": (pa.list_(pa.int64()), [[BIG, 1], []]),
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("kind", "values"), COLUMNS.values(), ids=COLUMNS)
+def test_values_are_the_same_in_every_backend(kind, values, backend):
+    assert cells(to_pandas(pa.table({"x": pa.array(values, kind)}), backend), "x") == values
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.large_string(), pa.float64(), pa.int64(), pa.uint64(), pa.list_(pa.string())], ids=str
+)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_empty_frame_has_the_dtypes_of_a_full_one(kind, backend):
+    values = [["a"]] if pa.types.is_list(kind) else [1] if not str(kind).endswith("string") else ["a"]
+    full = to_pandas(pa.table({"x": pa.array(values, kind)}), backend)
+    empty = to_pandas(pa.schema([("x", kind)]).empty_table(), backend)
+    assert empty.dtypes.to_dict() == full.dtypes.to_dict()
+    assert len(empty) == 0
+
+
+def test_dtypes_are_those_of_the_backend():
+    table = pa.table({"id": ["a"], "score": [1.5], "count": [1]})
+    assert to_pandas(table, None).dtypes[1:].astype(str).tolist() == ["float64", "int64"]
+    assert pd.api.types.is_string_dtype(to_pandas(table, None)["id"])
+    assert to_pandas(table, "numpy_nullable").dtypes.tolist() == [pd.StringDtype(), pd.Float64Dtype(), pd.Int64Dtype()]
+    assert {type(dtype) for dtype in to_pandas(table, "pyarrow").dtypes} == {pd.ArrowDtype}
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.int8(), pa.uint64()], ids=str)
+def test_missing_integers_are_refused_by_numpy_and_kept_exactly_by_the_others(kind):
+    values = [1, None, 127]
+    table = pa.table({"id": ["a", "b", "c"], "count": pa.array(values, kind)})
+    with pytest.raises(ColumnTypeError, match="count") as caught:
+        to_pandas(table)
+    assert caught.value.column == "count"
+    assert "numpy_nullable" in caught.value.hint
+    for backend in BACKENDS[1:]:
+        assert cells(to_pandas(table, backend), "count") == values
+
+
+@pytest.mark.parametrize("backend", BACKENDS[1:])
+def test_integers_beyond_doubles_survive_beside_missing_ones(backend):
+    assert cells(to_pandas(pa.table({"x": [BIG, None]}), backend), "x") == [BIG, None]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_integers_in_lists_beside_missing_ones_are_exact_or_refused(backend):
+    table = pa.table({"path": pa.array([[BIG, None], [1]], pa.list_(pa.int64()))})
+    if backend == "pyarrow":
+        assert cells(to_pandas(table, backend), "path") == [[BIG, None], [1]]
+        return
+    with pytest.raises(ColumnTypeError, match="path") as caught:
+        to_pandas(table, backend)
+    assert caught.value.hint == "Pass dtype_backend='pyarrow'."
+
+
+@pytest.mark.parametrize(
+    ("backend", "missing"), [(None, [0, 1, 1]), ("numpy_nullable", [0, 1, 1]), ("pyarrow", [0, 1, 0])]
+)
+def test_not_a_number_is_missing_to_pandas_except_in_the_pyarrow_backend_which_tells_them_apart(backend, missing):
+    frame = to_pandas(pa.table({"score": pa.array([1.5, None, float("nan")])}), backend)
+    assert frame["score"].isna().tolist() == [bool(one) for one in missing]
+    assert cells(frame, "score") == [1.5, None, None]
+
+
+@pytest.mark.parametrize("chunks", [1, 3])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_rows_of_many_batches_stay_in_order(chunks, backend):
+    table = pa.concat_tables([pa.table({"x": [number, number + 10]}) for number in range(chunks)])
+    frame = to_pandas(table, backend)
+    assert cells(frame, "x") == [value for number in range(chunks) for value in (number, number + 10)]
+    assert frame.index.tolist() == list(range(2 * chunks))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_attrs_hold_the_provenance_as_plain_values(backend):
+    provenance = Provenance(server="s", job="1", task="é", algorithm=None, limit=5, read_at="now").ended(3)
+    schema = pa.schema([("x", pa.int64())]).with_metadata(provenance.to_metadata())
+    frame = to_pandas(schema.empty_table(), backend)
+    assert frame.attrs == {"explorer_frames": provenance.to_dict()}
+    assert json.loads(json.dumps(frame.attrs)) == frame.attrs
+    assert frame.attrs["explorer_frames"]["complete"] is True
+
+
+def test_a_table_without_provenance_has_no_attrs():
+    assert to_pandas(pa.table({"x": [1]})).attrs == {}
+    assert to_pandas(pa.table({"x": [1]}).replace_schema_metadata({"other": "x"})).attrs == {}
+
+
+@pytest.mark.parametrize("backend", ["arrow", "numpy", "", 5, True])
+def test_a_backend_that_pandas_lacks_is_refused(backend):
+    with pytest.raises(ConfigError, match="numpy_nullable"):
+        checked_backend(backend)
+    with pytest.raises(ConfigError):
+        checked_backend([])
