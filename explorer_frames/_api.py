@@ -58,17 +58,23 @@ class Api:
 
     def reading(self, call: Callable[[Token, Deadline], _T], deadline: Deadline | None = None) -> _T:
         """Make a call that only reads: again after a failure that may pass, until the deadline."""
-        until = deadline or Deadline(self._settings.deadline)
+        until = deadline or self.deadline()
         return self._transport.with_retries(lambda: self._authorised(call, until), until)
 
-    def get(self, *segments: str, **params: str) -> tuple[dict[str, Any], str | None]:
+    def deadline(self) -> Deadline:
+        """Start the clock of one call."""
+        return Deadline(self._settings.deadline)
+
+    def get(
+        self, *segments: str, params: Mapping[str, str] | None = None, until: Deadline | None = None
+    ) -> tuple[dict[str, Any], str | None]:
         """GET a small answer, and return its ``data`` and its trace id."""
 
         def call(token: Token, deadline: Deadline) -> tuple[dict[str, Any], str | None]:
-            with self.answer(segments, params, token, deadline) as answer:
+            with self.answer(segments, params or {}, token, deadline) as answer:
                 return _data(answer), answer.trace_id
 
-        return self.reading(call)
+        return self.reading(call, until)
 
     def put(self, *segments: str) -> dict[str, Any]:
         """PUT, which may be repeated like a GET, and return the answer's ``data``."""

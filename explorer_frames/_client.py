@@ -273,7 +273,7 @@ class Explorer:
         wanted = job_filter(status, name, created_after, created_before, order)
         with located("list of jobs"):
             return to_pandas(
-                read_pages(lambda page: self._api.get(*of_workflow, "jobs", filter=wanted, **page)[0], most)
+                read_pages(lambda page: self._api.get(*of_workflow, "jobs", params={"filter": wanted, **page})[0], most)
             )
 
     def run_workflow(self, workflow_id: str | int, input: Mapping[str, Mapping[str, Any]] | None = None) -> Job:  # noqa: A002

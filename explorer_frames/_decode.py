@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from explorer_frames import schemas
+from explorer_frames._json import strict_loads
 from explorer_frames._rows import Rows, parse_rows
 from explorer_frames.errors import ColumnTypeError, EnvelopeError, RowShapeError, escaped
 
@@ -90,6 +91,7 @@ class _Regular:
     count: int
     width: int
     strings: pa.StringArray
+    escaped: bool
 
     @classmethod
     def of(cls, rows: Rows, quotes: NDArray[np.intp]) -> _Regular:
@@ -99,19 +101,23 @@ class _Regular:
         offsets[::2] += 1
         buffers = (pa.py_buffer(offsets), pa.py_buffer(rows.data))
         strings = pa.StringArray.from_buffers(offsets.size - 1, *buffers)
-        return cls(rows.first, rows.count, quotes.size // 2 // rows.count, strings)
+        return cls(rows.first, rows.count, quotes.size // 2 // rows.count, strings, b"\\" in rows.data)
 
     def misfit(self, schema: pa.Schema) -> int | None:
         return None if schemas.fits(schema, self.width) else 0
 
     def column(self, number: int) -> pa.StringArray:
         step = 2 * self.width  # each cell has a separator behind it
-        return self.strings.take(pa.array(np.arange(2 * number, self.count * step, step)))
+        return self._take(np.arange(2 * number, self.count * step, step), lambda index: self.first + index)
 
     def rest(self, number: int) -> tuple[NDArray[np.int32], pa.StringArray]:
         cells = np.arange(0, 2 * self.count * self.width, 2).reshape(self.count, self.width)[:, number:]
         ends = np.arange(self.count + 1, dtype=np.int32) * (self.width - number)
-        return ends, self.strings.take(pa.array(cells.ravel()))
+        return ends, self._take(cells.ravel(), _row_by_end(self.first, ends))
+
+    def _take(self, indices: NDArray[np.intp], row_of: Callable[[int], int]) -> pa.StringArray:
+        cells = self.strings.take(pa.array(indices))
+        return _unescaped(cells, row_of) if self.escaped else cells
 
 
 class _Parsed:
@@ -130,25 +136,43 @@ class _Parsed:
         return next(index for index, width in enumerate(widths) if not schemas.fits(schema, width))
 
     def column(self, number: int) -> pa.StringArray:
-        return self._strings([row[number] for row in self._rows], lambda index: self.first + index)
+        return _strings([row[number] for row in self._rows], lambda index: self.first + index)
 
     def rest(self, number: int) -> tuple[NDArray[np.int32], pa.StringArray]:
         rests = [row[number:] for row in self._rows]
         ends = np.cumsum([0, *map(len, rests)], dtype=np.int32)
-        return ends, self._strings([cell for rest in rests for cell in rest], _row_by_end(self.first, ends))
+        return ends, _strings([cell for rest in rests for cell in rest], _row_by_end(self.first, ends))
 
-    def _strings(self, cells: list[Any], row_of: Callable[[int], int]) -> pa.StringArray:
-        try:
-            return pa.array(cells, pa.string())
-        except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
-            index = next(index for index, cell in enumerate(cells) if not _is_text(cell))
-        row = row_of(index)
-        raise ColumnTypeError(
-            f"row {row} has a cell that is neither text nor a number: {escaped(cells[index], 80)}",
-            row=row,
-            value=escaped(cells[index], 80),
-            hint="The answer is not a result as the API documents it: report it with the server's version.",
-        )
+
+def _unescaped(cells: pa.StringArray, row_of: Callable[[int], int]) -> pa.StringArray:
+    """Resolve JSON's escapes, in those cells that have any, by a strict parser."""
+    has_escape = pc.match_substring(cells, "\\")
+    places = np.flatnonzero(has_escape.to_numpy(zero_copy_only=False))
+    if not places.size:
+        return cells
+    raw = cells.filter(has_escape).to_pylist()
+    try:
+        texts = strict_loads(('["' + '","'.join(raw) + '"]').encode())
+    except EnvelopeError as error:
+        failure = error
+    else:
+        return pc.replace_with_mask(cells, has_escape, _strings(texts, lambda index: row_of(int(places[index]))))
+    failure.where = f"rows {row_of(int(places[0]))} to {row_of(int(places[-1]))}"
+    raise failure
+
+
+def _strings(cells: list[Any], row_of: Callable[[int], int]) -> pa.StringArray:
+    try:
+        return pa.array(cells, pa.string())
+    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
+        index = next(index for index, cell in enumerate(cells) if not _is_text(cell))
+    row = row_of(index)
+    raise ColumnTypeError(
+        f"row {row} has a cell that is neither text nor a number: {escaped(cells[index], 80)}",
+        row=row,
+        value=escaped(cells[index], 80),
+        hint="The answer is not a result as the API documents it: report it with the server's version.",
+    )
 
 
 def _is_text(cell: object) -> bool:

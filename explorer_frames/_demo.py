@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -13,6 +12,8 @@ from explorer_frames import Explorer, export_sample_result, write_feather
 from explorer_frames.sandbox import Graph, Sandbox
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from explorer_frames import Job, Task
 
 _TASKS = {
@@ -67,9 +68,7 @@ def _write(console: Console, explorer: Explorer, job: Job, folder: Path) -> None
     console.print("[bold]Written, and read back with pandas[/]")
     for task in job.tasks:
         name = task.name.lower()
-        receipt = export_sample_result(
-            job.id, task.id, folder / f"{name}.parquet", schema="auto", explorer=explorer
-        )
+        receipt = export_sample_result(job.id, task.id, folder / f"{name}.parquet", schema="auto", explorer=explorer)
         frame = task.read()
         write_feather(frame, folder / f"{name}.feather")
         _check(task, frame, folder / name)

@@ -57,7 +57,7 @@ def to_pandas(table: pa.Table, dtype_backend: str | None = None) -> pd.DataFrame
                 column=field.name,
                 hint=f"Pass dtype_backend={' or '.join(map(repr, exact))}.",
             )
-    frame: pd.DataFrame = table.to_pandas(types_mapper=_MAPPERS[dtype_backend])
+    frame: pd.DataFrame = table.to_pandas(types_mapper=_MAPPERS[dtype_backend], use_threads=False)
     metadata = table.schema.metadata or {}
     if KEY in metadata:
         frame.attrs[NAME] = json.loads(metadata[KEY])

@@ -56,7 +56,8 @@ def read_sample_result(
         Type of the graph space's vertex ids: ``"string"`` keeps each one as it came; ``"int64"`` refuses what would
         not print back the same, such as ``007``.
     dtype_backend
-        As in pandas: None, ``"numpy_nullable"`` or ``"pyarrow"``. The values are the same in all three.
+        As in pandas: None, ``"numpy_nullable"`` or ``"pyarrow"``. The values are the same in all three; what pandas
+        makes of a NaN is not (``isna()`` is False for it with ``"pyarrow"``).
     explorer
         Where to read; by default what ``EXPLORER_FRAMES_URL`` and its companions say.
 

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-
 from typing import TYPE_CHECKING, Any, Protocol
 
 from explorer_frames._config import checked_id
@@ -190,7 +189,7 @@ class Job(_Timed):
         return self._server.job(self.id)
 
     def cancel(self) -> Job:
-        """Ask the server to stop it; it may take a while until its status says so. One that has ended stays as it is."""
+        """Ask the server to stop it; it may take a while until its status says so. One that has ended stays so."""
         refused = None
         try:
             self._server.cancel_job(self.id)

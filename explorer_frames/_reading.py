@@ -69,10 +69,11 @@ def export(
 
 def _call(api: Api, query: Query, attempt: Callable[[Query, Token, Deadline], _T]) -> _T:
     with located(query.where):
+        deadline = api.deadline()
         if query.auto and query.task_name is None:
-            data, _ = api.get("jobs", query.job)
+            data, _ = api.get("jobs", query.job, until=deadline)
             query = query.named(task_names(data).get(query.task, ""))
-        return api.reading(partial(attempt, query))
+        return api.reading(partial(attempt, query), deadline)
 
 
 def _open(api: Api, stack: ExitStack, query: Query, token: Token, deadline: Deadline) -> Result:

@@ -1,8 +1,8 @@
 """Text of the items array -> pieces of whole rows: where one row ends and the next begins.
 
-Most pieces are *regular*: every cell a string without escapes, no white space. There the positions of the quotes
-say everything, and `_decode` builds columns straight from them. Any other piece is cut just as exactly, by the
-brackets outside strings, and left to a strict JSON parser. No cut is a guess.
+Most pieces are *regular*: every cell a string, no white space. There the positions of the quotes say everything, and
+`_decode` builds columns straight from them. Any other piece is cut just as exactly, by the brackets outside strings,
+and left to a strict JSON parser. No cut is a guess.
 """
 
 from __future__ import annotations
@@ -71,10 +71,10 @@ def _cut_regular(data: bytes, first: int) -> Rows | None:
     Between two cells of a row stands ``","``, between two rows ``"],["``: so the gaps between the quotes, and the
     few characters in them, prove the structure of the whole piece at once.
     """
-    if not data.startswith(b'["') or b"\\" in data:
+    if not data.startswith(b'["'):
         return None
     text = np.frombuffer(data, np.uint8)
-    quotes = np.flatnonzero(text == _QUOTE)
+    quotes = _unescaped_quotes(text) if b"\\" in data else np.flatnonzero(text == _QUOTE)
     closes = _closes_by_row(text, quotes[1::2])
     count = _count_regular(text, quotes, closes)
     if not count:

@@ -253,7 +253,11 @@ _HINTS: dict[type[ApiError], str] = {
 
 def escaped(text: object, limit: int = _SHOWN) -> str:
     """Foreign text, safe to show: printable ASCII only and at most `limit` characters."""
-    shown = str(text)[: limit + 1].encode("unicode_escape").decode("ascii")
+    try:
+        said = str(text)
+    except ValueError:  # an integer of more digits than Python prints
+        said = f"<{type(text).__name__}>"
+    shown = said[: limit + 1].encode("unicode_escape").decode("ascii")
     return shown if len(shown) <= limit else shown[: limit - 3] + "..."
 
 

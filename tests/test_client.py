@@ -467,7 +467,6 @@ def test_an_answer_that_does_not_fit_is_located_and_not_asked_for_again(items, c
     assert len(server.requests) == 1
 
 
-@pytest.mark.xfail(reason="_reading._call gives each of the two calls a deadline of its own")
 def test_reading_with_auto_has_one_deadline_for_both_of_its_calls():
     def script(_number, request):
         yield 0.6

@@ -56,7 +56,7 @@ def test_examples_in_docstrings(name, world):
 def test_public_functions_have_an_example():
     for name in explorer_frames.__all__:
         thing = getattr(explorer_frames, name)
-        if callable(thing) and not (isinstance(thing, type) and issubclass(thing, Exception)) and name not in {"Task"}:
+        if callable(thing) and not (isinstance(thing, type) and issubclass(thing, Exception)) and name != "Task":
             assert "Examples\n" in thing.__doc__ or name == "Receipt", name
 
 
@@ -75,9 +75,9 @@ def test_the_readme_runs_as_it_stands(world, tmp_path, capsys, monkeypatch):
     expected = _blocks("text")[0]
     assert shown.split() == expected.split()
     frame = read_sample_result(world["job_id"], world["task_id"], limit=1000)
-    assert frame.attrs["explorer_frames"].keys() == eval(
-        _blocks("text")[1]
-    ).keys(), "the README shows every field of the provenance"
+    assert frame.attrs["explorer_frames"].keys() == eval(_blocks("text")[1]).keys(), (
+        "the README shows every field of the provenance"
+    )
 
 
 def test_the_readme_names_its_two_commands():

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pandas as pd
 import pytest
+from rawserver import RawServer, answer, envelope
 
 from explorer_frames import Explorer, Job, errors
 from explorer_frames._jobs import checked_input
@@ -28,7 +29,6 @@ from explorer_frames.errors import (
     UnsafeToRetryError,
 )
 from explorer_frames.sandbox import Graph, Sandbox
-from rawserver import RawServer, answer, envelope
 
 PAIR = Graph.from_edges([("a", "b"), ("b", "c")])
 

@@ -7,12 +7,12 @@ import math
 import random
 import struct
 
+import oracle
 import pyarrow as pa
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import oracle
 from explorer_frames import schemas
 from explorer_frames._decode import split, to_batch
 from explorer_frames._envelope import data_of, read_rows
@@ -238,7 +238,7 @@ INVALID = {
 def test_invalid_answers_are_refused(name, size):
     body = INVALID[name]
     if size < 100 and len(body) > 10_000:
-        size = 1000  # noqa: PLW2901
+        size = 1000
     with pytest.raises(DecodeError) as caught:
         read(body, size)
     assert caught.value.what
@@ -395,9 +395,7 @@ def test_invalid_utf8_names_its_row():
 
 
 def test_own_types():
-    own = pa.schema(
-        [("a", pa.large_string()), ("b", pa.int8()), ("c", pa.uint64()), ("d", pa.float32())]
-    )
+    own = pa.schema([("a", pa.large_string()), ("b", pa.int8()), ("c", pa.uint64()), ("d", pa.float32())])
     table = read(wrap('[["x","-128","18446744073709551615","1.5"],[null,null,null,null]]'), schema=own)
     assert table.to_pylist() == [
         {"a": "x", "b": -128, "c": 18446744073709551615, "d": 1.5},
