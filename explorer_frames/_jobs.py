@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -361,6 +360,8 @@ def _task(data: dict[str, Any], job_id: str, server: Server) -> Task:
 
 
 def _card(title: str, outcome: str, tasks: Iterable[Task]) -> str:
+    import html  # noqa: PLC0415 (its table of entities is not needed to import us)
+
     rows = "".join(
         f"<tr><td>{html.escape(task.name)}</td><td><code>{html.escape(task.id)}</code></td>"
         f"<td>{html.escape(task._outcome)}</td></tr>"  # noqa: SLF001 (of this module)

@@ -12,7 +12,6 @@ different lengths) and embeddings (many columns) are typed, and a way to read an
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -136,6 +135,8 @@ def named(name: str) -> Algorithm:
     entry = _BY_NAME.get(_normal(name))
     if entry is not None:
         return entry
+    import difflib  # noqa: PLC0415 (only a misspelt name needs it)
+
     near = difflib.get_close_matches(_normal(name), _BY_NAME, n=1)
     guess = f"Did you mean {_BY_NAME[near[0]].name!r}? " if near else ""
     raise ConfigError(

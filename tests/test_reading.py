@@ -105,6 +105,23 @@ def test_what_needs_no_escape_takes_the_regular_way(text):
     assert regular(body.encode())
 
 
+def test_escapes_take_the_regular_way_too():
+    rows = [[text, "1"] for text in NASTY]
+    body = json.dumps({"code": 0, "data": {"items": rows}}, separators=(",", ":")).encode()
+    assert b"\\" in body
+    assert regular(body)
+    assert read(body)["id"].to_pylist() == NASTY
+    scores = wrap('[["a","\\u0031"],["b","2"],["c","\\u0078"]]')
+    with pytest.raises(ColumnTypeError) as caught:
+        read(scores)
+    assert (caught.value.row, caught.value.value) == (2, "x")
+    with pytest.raises(ColumnTypeError) as caught:
+        read(wrap('[["a","1"],["b\\t","2"],["\\ud800","3"]]'))
+    assert caught.value.row == 2
+    with pytest.raises(EnvelopeError, match="rows 1 to 2"):
+        read(wrap('[["a","1"],["b\\x","2"],["\\t","3"]]'))
+
+
 @pytest.mark.parametrize("width", [1, 2, 3, 4, 10])
 @pytest.mark.parametrize("count", [0, 1, 2, 1000])
 def test_any_width_and_count(width, count):
