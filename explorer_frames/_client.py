@@ -14,7 +14,7 @@ from explorer_frames._jobs import Job, checked_input, made_job_id
 from explorer_frames._listing import Order, job_filter, read_pages
 from explorer_frames._reading import export, open_stream, read_table
 from explorer_frames._results import Query, checked_limit
-from explorer_frames.errors import ApiError, JobError, TransportError, located
+from explorer_frames.errors import ExplorerFramesError, JobError, located
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -315,7 +315,7 @@ class Explorer:
             number = made_job_id(data, hint)
         try:
             return self.job(number)
-        except (TransportError, ApiError):
+        except ExplorerFramesError:
             # It runs, whatever became of the look at it: its id must not be lost.
             return Job.of({"status": 0, "workflowId": workflow}, number, None, self)
 
@@ -337,4 +337,5 @@ def _after_fork() -> None:
         explorer._api.after_fork()  # noqa: SLF001 (our own)
 
 
-os.register_at_fork(after_in_child=_after_fork)
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_after_fork)

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -189,10 +190,10 @@ class Job(_Timed):
 
     def cancel(self) -> Job:
         """Ask the server to stop it; it may take a while until its status says so. One that has ended stays so."""
-        refused = None
+        refused: ExplorerFramesError | None = None
         try:
             self._server.cancel_job(self.id)
-        except BadRequestError as error:
+        except (BadRequestError, JobError) as error:
             refused = error
         job = self.refresh()
         if refused is not None and not job.is_final:
@@ -212,7 +213,8 @@ class Job(_Timed):
         Parameters
         ----------
         timeout
-            Seconds; None waits as long as it runs. A status that is not documented is waited for 60 s at most.
+            Seconds; None waits as long as it runs. A look under way is not cut short. A status that is not documented
+            is waited for 60 s at most.
         poll
             The longest pause between two looks, in seconds; the first ones are shorter.
         progress
@@ -235,7 +237,8 @@ class Job(_Timed):
             ended = wait_for_end(self, timeout, poll, progress)
         except KeyboardInterrupt:
             if cancel_on_interrupt:
-                self._server.cancel_job(self.id)
+                with suppress(ExplorerFramesError):  # the interrupt is what the caller has to see
+                    self._server.cancel_job(self.id)
             raise
         if ended.status != "success":
             raise ended.error("it has failed" if ended.status == "failed" else "it was interrupted")
@@ -267,15 +270,21 @@ class Job(_Timed):
         JobError
             Some could not be read. All others were: ``error.results`` has them, ``error.errors`` says why not.
         """
+        if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
+            raise ConfigError(f"workers must be a whole number from 1: {escaped(workers, 60)}")
         results: dict[str, pd.DataFrame] = {}
         errors: dict[str, ExplorerFramesError] = {}
         with ThreadPoolExecutor(workers) as pool:
             reads = [pool.submit(task.read, limit, schema=schema, vid_type=vid_type, **options) for task in self.tasks]
-            for task, read in zip(self.tasks, reads, strict=True):
-                try:
-                    results[task.id] = read.result()
-                except ExplorerFramesError as error:
-                    errors[task.id] = error
+            try:
+                for task, read in zip(self.tasks, reads, strict=True):
+                    try:
+                        results[task.id] = read.result()
+                    except ExplorerFramesError as error:
+                        errors[task.id] = error
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C: what has not begun does not begin
+                raise
         if errors:
             raise JobError(
                 f"{len(errors)} of {len(self.tasks)} results could not be read: "
@@ -311,7 +320,8 @@ def checked_input(given: object) -> dict[str, dict[str, Any]]:
     """Check the input of a workflow: parameters by component, as JSON can carry them."""
     try:
         if isinstance(given, Mapping) and all(isinstance(item, Mapping) for item in given.values()):
-            return json.loads(json.dumps({str(key): dict(item) for key, item in given.items()}, allow_nan=False))  # type: ignore[no-any-return]
+            text = json.dumps({str(key): dict(item) for key, item in given.items()}, allow_nan=False)
+            return json.loads(text)  # type: ignore[no-any-return]
         why = "it is no mapping of mappings"
     except (TypeError, ValueError) as error:
         why = escaped(error)
@@ -322,10 +332,11 @@ def checked_input(given: object) -> dict[str, dict[str, Any]]:
 
 def made_job_id(data: dict[str, Any], hint: str) -> str:
     """Read the id of a new job, which servers send as text or as a number."""
-    number = data.get("id")
-    if isinstance(number, str | int) and not isinstance(number, bool) and str(number):
-        return checked_id("the new job's id", number)
-    raise UnsafeToRetryError("the server accepted the job and did not say its id", hint=hint)
+    try:
+        return checked_id("id", data.get("id"))
+    except ConfigError:
+        pass  # what it is worth saying is said below
+    raise UnsafeToRetryError("the server accepted the job and did not say a usable id", hint=hint)
 
 
 _NAMES = {"name": "name", "workflow_id": "workflowId", "workflow_name": "workflowName"}

@@ -52,6 +52,8 @@ def job_filter(
     codes = {word: code for code, word in WORDS.items()}
     if isinstance(status, str) and status not in codes:
         raise ConfigError(f"no status is called {escaped(status, 40)!r}", hint=f"Known: {', '.join(codes)}.")
+    if status is not None and not isinstance(status, str | int):
+        raise ConfigError(f"status must be a word or a code: {escaped(status, 40)}")
     wanted = {
         "name": name,
         "status": codes[status] if isinstance(status, str) else status,
@@ -100,12 +102,19 @@ def read_pages(page: Page, limit: int | None) -> pa.Table:
 
 def _pages(page: Page, limit: int | None) -> Iterator[list[dict[str, Any]]]:
     size = PAGE_SIZE if limit is None else min(limit, PAGE_SIZE)
-    number, seen = 1, 0
+    number, seen, most = 1, 0, 0
     while True:
         data = page({"pageSize": str(size), "page": str(number)})
         items, total = data.get("items") or [], data.get("total")
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise EnvelopeError("the list's items are no list of objects", where=f"page {number}")
+        if isinstance(total, int):
+            if total < most:
+                # Those behind a deleted one moved up, past the end of the page before.
+                raise EnvelopeError(
+                    "jobs were deleted while they were listed", where=f"page {number}", hint="Try again."
+                )
+            most = total
         told = data.get("PageSize", size)
         if number == 1 and isinstance(told, int) and 0 < told < size:
             size = told  # the server's own limit: pages are counted in it from here on

@@ -15,7 +15,7 @@ from explorer_frames._envelope import data_of
 from explorer_frames._jobs import task_names
 from explorer_frames._provenance import Provenance
 from explorer_frames._results import Query, Result
-from explorer_frames._write import write
+from explorer_frames._write import check_target, write
 from explorer_frames.errors import IncompleteResultError, TruncatedResultWarning, located
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def export(
     api: Api, query: Query, url: str | os.PathLike[str], *, allow_incomplete: bool, options: dict[str, Any]
 ) -> Receipt:
     """Write a result to a file. What passes is tried again whole, since nothing is published before its end."""
+    check_target(url, **options)
 
     def attempt(query: Query, token: Token, deadline: Deadline) -> Receipt:
         with ExitStack() as stack:
@@ -122,7 +123,7 @@ def _warn_cut(query: Query) -> None:
 
 
 def _is_callers(module: str) -> bool:
-    return module.partition(".")[0] not in (__package__, "contextlib")
+    return module.partition(".")[0] not in (__package__, "contextlib", "concurrent", "threading")
 
 
 def _incomplete(query: Query) -> IncompleteResultError:

@@ -65,7 +65,7 @@ class Query:
         ------
         ConfigError
         """
-        if vid_type not in schemas.VID_TYPES:
+        if not isinstance(vid_type, str) or vid_type not in schemas.VID_TYPES:
             raise ConfigError(f"vid_type must be 'string' or 'int64': {escaped(vid_type, 60)!r}")
         auto = schema == "auto"
         if isinstance(schema, pa.Schema):

@@ -30,8 +30,9 @@ def moment(value: object) -> datetime | None:
         if isinstance(value, int | float):
             return datetime.fromtimestamp(value / 1000, UTC)
         read = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if read is not None and read.tzinfo is not None:
+            # Year 1 is how a server in Go prints "not yet".
+            return None if read.year == 1 else read.astimezone(UTC)
     except (ValueError, OverflowError, OSError):
-        read = None
-    if read is None or read.tzinfo is None:
-        raise EnvelopeError(f"not a time: {escaped(value, 40)!r}")
-    return None if read.year == 1 else read.astimezone(UTC)  # year 1 is how a server in Go prints "not yet"
+        pass  # said below, as for a time without an offset
+    raise EnvelopeError(f"not a time: {escaped(value, 40)!r}")

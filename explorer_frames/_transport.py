@@ -154,7 +154,7 @@ class Transport:
             try:
                 yield answer
             except ApiError as error:
-                error.retry_after = answer.retry_after
+                error.retry_after = answer.retry_after if error.retry_after is None else error.retry_after
                 raise
         finally:
             # What was read to its end is in the pool again by now; anything else must not be used again.

@@ -8,7 +8,7 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeAlias, TypeVar
 
-from explorer_frames.errors import ServerError, TransportError
+from explorer_frames.errors import EnvelopeError, ServerError, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,7 +69,7 @@ class _Watch(Generic[_J]):
         """Refresh the job; a look that fails is left out, unless they all do."""
         try:
             self.job = self.job.refresh()
-        except (TransportError, ServerError):
+        except (TransportError, ServerError, EnvelopeError):
             self._misses += 1
             if self._misses >= _MISSES or self.remaining() <= 0:
                 raise

@@ -160,6 +160,21 @@ def write_feather(
     return _write(data, url, options, mode=mode, storage_options=storage_options)
 
 
+def check_target(
+    url: str | os.PathLike[str],
+    *,
+    format: str | None = None,  # noqa: A002 (as pandas and pyarrow call it)
+    mode: Mode = "overwrite",
+    compression: str | None = "zstd",
+    compression_level: int | None = None,
+    row_group_size: int = _ROWS,
+    storage_options: Mapping[str, Any] | None = None,
+) -> None:
+    """Refuse what `write` would refuse, while there are no rows to lose."""
+    Options(format_of(url, format), compression, compression_level, row_group_size, "row_group_size")
+    Target.resolve(url, mode=mode, storage_options=storage_options)
+
+
 def write(
     data: Any,
     url: str | os.PathLike[str],

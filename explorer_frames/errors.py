@@ -34,6 +34,7 @@ of them pickle, so that they cross process pools whole.
 
 from __future__ import annotations
 
+import pickle
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -176,6 +177,13 @@ class JobError(ExplorerFramesError):
     job: Any = None
     results: dict[str, Any] = {}  # noqa: RUF012 (a default that is replaced, never changed)
     errors: dict[str, ExplorerFramesError] = {}  # noqa: RUF012
+
+    def __reduce__(self) -> Any:
+        try:
+            pickle.dumps(self.job)
+        except ExplorerFramesError:  # its Explorer holds a secret given as text, which stays in this process
+            return type(self), (self.what,), {**self.__dict__, "job": None}
+        return super().__reduce__()
 
 
 class DecodeError(ExplorerFramesError, ValueError):

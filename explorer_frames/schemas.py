@@ -114,6 +114,7 @@ def find(name: str) -> Algorithm | None:
     ('KCoreSubgraph', None)
     """
     words = re.findall(r"[^\W_]+", name)
+    words = words[1:] if words[:1] == ["analytics"] else words  # as components are called in inputs
     begins = ("".join(words[:count]).lower() for count in range(len(words), 0, -1))
     return next((_BY_NAME[begin] for begin in begins if begin in _BY_NAME), None)
 

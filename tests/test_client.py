@@ -15,7 +15,7 @@ from rawserver import answer, envelope
 from served import served
 
 import explorer_frames
-from explorer_frames import Explorer, TruncatedResultWarning, _functions, schemas
+from explorer_frames import Explorer, TruncatedResultWarning, _functions, errors, schemas
 from explorer_frames.errors import (
     ApiError,
     ColumnTypeError,
@@ -474,3 +474,17 @@ def test_reading_with_auto_has_one_deadline_for_both_of_its_calls():
 
     with served(script, keep_alive=True, retries=0, deadline=1) as (_, explorer):
         assert "deadline of 1 s" in outcome(explorer, schema="auto").what
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "expected"),
+    [
+        ("memory://x/a.foo", {}, errors.UnsupportedFormatError),
+        ("memory://x/a.parquet", {"mode": "append"}, errors.ConfigError),
+        ("memory://x/a.parquet", {"compression": "zip"}, errors.ConfigError),
+        ("https://host/a.parquet", {}, errors.ConfigError),
+    ],
+)
+def test_an_export_that_cannot_be_written_is_refused_before_the_server_is_asked(url, options, expected):
+    with pytest.raises(expected):
+        Explorer("http://127.0.0.1:9", token="t", retries=0).export_sample_result(1, "a", url, **options)

@@ -399,6 +399,7 @@ AMBIGUOUS = {
     "HTML": lambda: answer(b"<html>"),
     "no id": lambda: wrapped({}),
     "id null": lambda: wrapped({"id": None}),
+    "id with a space": lambda: wrapped({"id": "a b"}),
     "redirect": lambda: answer(b"", "307 Temporary Redirect", "Location: /elsewhere\r\n"),
     "junk": lambda: b"\x00\x01\x02\r\n\r\n",
     "says nothing": lambda: [1.0, b""],
@@ -552,3 +553,53 @@ def test_the_whole_list_of_jobs_takes_few_requests():
 
 def test_envelope_helper_is_what_the_server_sends():
     assert json.loads(envelope())["code"] == 0
+
+
+@pytest.mark.parametrize("second", [b"", answer(b"<html>"), wrapped(None, 50004000)])
+def test_a_job_that_was_made_keeps_its_id_whatever_the_look_at_it_brings(second):
+    with RawServer(lambda number, request: wrapped({"id": "107"}) if request.startswith(b"POST") else second) as server:
+        assert Explorer(server.url, token="t", retries=0).run_workflow(7).id == "107"
+
+
+def test_jobs_deleted_while_paging_are_an_error():
+    def serve(number: int, request: bytes) -> bytes:
+        return page([4, 3], 4, 2) if number == 0 else page([1], 3, 2)
+
+    with RawServer(serve) as server, pytest.raises(EnvelopeError, match="deleted while they were listed"):
+        Explorer(server.url, token="t").list_jobs(limit=None)
+
+
+def test_an_interrupt_is_an_interrupt_even_where_the_cancel_is_refused():
+    def serve(number: int, request: bytes) -> bytes:
+        return wrapped(None, 40004000) if request.startswith(b"PUT") else wrapped({"status": 1, "tasks": []})
+
+    def interrupt(_: Job) -> None:
+        raise KeyboardInterrupt
+
+    with RawServer(serve) as server, pytest.raises(KeyboardInterrupt):
+        Explorer(server.url, token="t").job(1).wait(progress=interrupt, cancel_on_interrupt=True)
+
+
+def test_errors_of_jobs_pickle_even_with_a_secret_given_as_text(sandbox):
+    with client(sandbox) as explorer:
+        job = explorer.run_workflow(sandbox.workflows["karate"]).wait(progress=False)
+        copy = pickle.loads(pickle.dumps(job.error("it is so")))
+    assert "it is so" in str(copy)
+    assert copy.job is None
+
+
+def test_a_page_of_html_does_not_end_a_wait():
+    def serve(number: int, request: bytes) -> bytes:
+        return answer(b"<html>") if number in {1, 2} else wrapped({"status": 1 if number == 0 else 2, "tasks": []})
+
+    with RawServer(serve) as server:
+        assert Explorer(server.url, token="t").job(1).wait(progress=False, poll=0.01).status == "success"
+
+
+@pytest.mark.parametrize("workers", [0, -1, True, 1.5])
+def test_workers_that_cannot_work_are_refused(workers, sandbox):
+    with client(sandbox) as explorer:
+        job = explorer.run_workflow(sandbox.workflows["karate"])
+        with pytest.raises(ConfigError, match="workers"):
+            job.read(workers=workers)
+        job.wait(progress=False)

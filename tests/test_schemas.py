@@ -112,6 +112,7 @@ def test_an_unknown_name_gets_the_nearest():
         ("n-step degree 3", "DegreeCentrality"),
         ("all but BFS", None),
         ("Louvainish", None),
+        ("analytics_sssp_1", "SSSP"),
         ("", None),
         ("12", None),
     ],
