@@ -67,6 +67,13 @@ def checked(url: str | os.PathLike[str]) -> str:
     text = os.fspath(url) if isinstance(url, str | os.PathLike) else None
     if not isinstance(text, str) or not text or "\0" in text:
         raise ConfigError("the target is no URL or path", hint="Pass a non-empty str or a pathlib.Path.")
+    try:
+        os.fsencode(text)
+        text.encode()
+    except UnicodeEncodeError:
+        text = ""
+    if not text:
+        raise ConfigError("the target has characters in it that no name can have", hint="Pass another name.")
     where = shown_url(text)
     scheme, separator, rest = text.partition("://")
     if isinstance(url, str) and ("::" in text or (separator and scheme in _WRAPPERS)):

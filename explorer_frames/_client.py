@@ -271,10 +271,13 @@ class Explorer:
         of_workflow = () if workflow_id is None else ("workflows", _config.checked_id("workflow_id", workflow_id))
         most = None if limit is None else checked_limit(limit)
         wanted = job_filter(status, name, created_after, created_before, order)
+        until = self._api.deadline()
+
+        def page(number: dict[str, str]) -> dict[str, Any]:
+            return self._api.get(*of_workflow, "jobs", params={"filter": wanted, **number}, until=until)[0]
+
         with located("list of jobs"):
-            return to_pandas(
-                read_pages(lambda page: self._api.get(*of_workflow, "jobs", params={"filter": wanted, **page})[0], most)
-            )
+            return to_pandas(read_pages(page, most))
 
     def run_workflow(self, workflow_id: str | int, input: Mapping[str, Mapping[str, Any]] | None = None) -> Job:  # noqa: A002
         """Run a workflow as a new job.

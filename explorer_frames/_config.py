@@ -44,10 +44,15 @@ class Secret:
     def reveal(self) -> str:
         """Get the text, afresh from its source."""
         source = self._source
-        if source is None:
-            text = os.environ.get(PREFIX + self._name.upper(), "")
-        else:
-            text = source() if callable(source) else source
+        text = os.environ.get(PREFIX + self._name.upper(), "") if source is None else source
+        failed = None
+        if callable(source):
+            try:
+                text = source()
+            except Exception as error:  # noqa: BLE001 (the caller's own code; its words may hold the secret)
+                failed = type(error).__name__
+        if failed:
+            raise ConfigError(f"the function that gets the {self._name} raised {failed}", hint="Call it by itself.")
         if not isinstance(text, str) or not text or _CONTROL.search(text):
             raise ConfigError(
                 f"the {self._name} is empty, or no text, or has control characters in it",
@@ -136,6 +141,9 @@ def credentials(
             f"auth_encoding must be 'json' or 'colon': {escaped(auth_encoding, 60)!r}",
             hint="'json' is for Explorer 3.3 and later, 'colon' for what is older.",
         )
+    for name, source in (("token", token), ("password", password)):
+        if not (source is None or isinstance(source, str) or callable(source)):
+            raise ConfigError(f"{name} must be text or a function that gets it, not {type(source).__name__}")
     login = user is not None or password is not None or graphd is not None
     if token is not None and login:
         raise ConfigError("token and user, password, graphd exclude each other", hint="Pass one or the other.")

@@ -34,7 +34,7 @@ _MAPPERS: dict[str | None, Callable[[pa.DataType], object] | None] = {
 
 def checked_backend(dtype_backend: str | None) -> str | None:
     """Refuse a `dtype_backend` that pandas does not have either."""
-    if dtype_backend not in tuple(_MAPPERS):
+    if not isinstance(dtype_backend, str | None) or dtype_backend not in _MAPPERS:
         raise ConfigError(f"dtype_backend must be None, 'numpy_nullable' or 'pyarrow': {escaped(dtype_backend, 60)!r}")
     return dtype_backend
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from explorer_frames._config import checked_id
-from explorer_frames._status import FINAL, moment, status_word
-from explorer_frames._wait import wait_for_end
+from explorer_frames._status import FINAL, moment, status_word, text
+from explorer_frames._wait import check_patience, wait_for_end
 from explorer_frames.errors import (
     BadRequestError,
     ConfigError,
@@ -174,7 +174,7 @@ class Job(_Timed):
         """
         return cls(
             id=job_id,
-            **{name: _text(data.get(key)) for name, key in _NAMES.items()},
+            **{name: text(data.get(key)) for name, key in _NAMES.items()},
             status=status_word(data.get("status")),
             create_time=moment(data.get("createTime")),
             begin_time=moment(data.get("runBeginTime")),
@@ -233,6 +233,7 @@ class Job(_Timed):
         JobError
             It failed, was interrupted, or outlasted `timeout`; the message names the tasks and their states.
         """
+        check_patience(timeout, poll, progress)
         try:
             ended = wait_for_end(self, timeout, poll, progress)
         except KeyboardInterrupt:
@@ -323,7 +324,7 @@ def checked_input(given: object) -> dict[str, dict[str, Any]]:
             text = json.dumps({str(key): dict(item) for key, item in given.items()}, allow_nan=False)
             return json.loads(text)  # type: ignore[no-any-return]
         why = "it is no mapping of mappings"
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         why = escaped(error)
     raise ConfigError(
         f"not the input of a workflow: {why}", hint='It looks like {"analytics_sssp_1": {"ROOT": "player100"}}.'
@@ -354,14 +355,10 @@ def _tasks(data: dict[str, Any]) -> list[dict[str, Any]]:
     return tasks
 
 
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
-
-
 def _task(data: dict[str, Any], job_id: str, server: Server) -> Task:
     return Task(
         id=str(data.get("id")),
-        name=str(data.get("name", "")),
+        name=text(data.get("name")) or "",
         status=status_word(data.get("status")),
         begin_time=moment(data.get("runBeginTime")),
         end_time=moment(data.get("runEndTime")),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import pyarrow as pa
 
-from explorer_frames._status import WORDS, moment, status_word
+from explorer_frames._status import WORDS, moment, status_word, text
 from explorer_frames.errors import ConfigError, EnvelopeError, escaped
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def job_filter(
     codes = {word: code for code, word in WORDS.items()}
     if isinstance(status, str) and status not in codes:
         raise ConfigError(f"no status is called {escaped(status, 40)!r}", hint=f"Known: {', '.join(codes)}.")
+    if name is not None and not isinstance(name, str):
+        raise ConfigError(f"name must be a str: {escaped(name, 40)}")
     if status is not None and not isinstance(status, str | int):
         raise ConfigError(f"status must be a word or a code: {escaped(status, 40)}")
     wanted = {
@@ -92,12 +94,22 @@ def read_pages(page: Page, limit: int | None) -> pa.Table:
     """
     jobs: dict[str, dict[str, Any]] = {}
     for items in _pages(page, limit):
+        before = len(jobs)
         for item in items:
             # Jobs that appear while paging push others to the next page: seen before, they are not taken twice.
-            jobs.setdefault(str(item.get("id")), item)
+            jobs.setdefault(_id(item), item)
+        if items and len(jobs) == before:
+            raise EnvelopeError("a page of the list has only jobs of the pages before", hint="Try again.")
         if limit is not None and len(jobs) >= limit:
             break
     return _table(list(jobs.values())[:limit])
+
+
+def _id(item: dict[str, Any]) -> str:
+    number = item.get("id")
+    if isinstance(number, bool) or not isinstance(number, str | int) or number == "":
+        raise EnvelopeError(f"a job in the list has no id: {escaped(number, 40)}", hint="Check the server's version.")
+    return str(number)
 
 
 def _pages(page: Page, limit: int | None) -> Iterator[list[dict[str, Any]]]:
@@ -135,7 +147,7 @@ def _pages(page: Page, limit: int | None) -> Iterator[list[dict[str, Any]]]:
 
 def _table(jobs: list[dict[str, Any]]) -> pa.Table:
     def texts(key: str) -> pa.Array:
-        return pa.array([None if job.get(key) is None else str(job[key]) for job in jobs], pa.string())
+        return pa.array([text(job.get(key)) for job in jobs], pa.string())
 
     def times(key: str) -> pa.Array:
         return pa.array([_moment(job.get(key)) for job in jobs], _TIME)
@@ -148,7 +160,7 @@ def _table(jobs: list[dict[str, Any]]) -> pa.Table:
 
 def _moment(value: object) -> int | datetime | None:
     # Nearly always epoch milliseconds, which Arrow takes as they are; 10,000 jobs have 30,000 of them.
-    return (value or None) if type(value) is int and value < _YEAR_9999 else moment(value)
+    return (value or None) if type(value) is int and 0 <= value < _YEAR_9999 else moment(value)
 
 
 _YEAR_9999 = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp()) * 1000

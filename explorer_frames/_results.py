@@ -77,6 +77,8 @@ class Query:
                 f"schema cannot be a {type(schema).__name__}",
                 hint="Pass an algorithm's name, 'auto', a pyarrow.Schema or None.",
             )
+        if not isinstance(task_name, str | None):
+            raise ConfigError(f"task_name must be a str: {escaped(task_name, 60)}")
         job, task = checked_id("job_id", job_id), checked_id("task_id", task_id)
         query = cls(job, task, checked_limit(limit), schema, vid_type, auto)
         return query if task_name is None else query.named(task_name)

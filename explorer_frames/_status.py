@@ -36,3 +36,8 @@ def moment(value: object) -> datetime | None:
     except (ValueError, OverflowError, OSError):
         pass  # said below, as for a time without an offset
     raise EnvelopeError(f"not a time: {escaped(value, 40)!r}")
+
+
+def text(value: object) -> str | None:
+    """Read a name or an id as text; half a surrogate pair, which no file and no page can hold, as a question mark."""
+    return None if value is None else str(value).encode("utf-8", "replace").decode()

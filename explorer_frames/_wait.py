@@ -8,7 +8,7 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeAlias, TypeVar
 
-from explorer_frames.errors import EnvelopeError, ServerError, TransportError
+from explorer_frames.errors import ConfigError, EnvelopeError, ServerError, TransportError, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,6 +37,16 @@ class Waitable(Protocol):
 
 _J = TypeVar("_J", bound=Waitable)
 Progress: TypeAlias = "bool | Callable[[Any], object] | None"
+
+
+def check_patience(timeout: object, poll: object, progress: object) -> None:
+    """Refuse waits that would never end, or never pause."""
+    for name, seconds in (("timeout", timeout), ("poll", poll)):
+        number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds < float("inf")
+        if not number and not (name == "timeout" and seconds is None):
+            raise ConfigError(f"{name} must be a number of seconds above 0: {escaped(seconds, 60)}")
+    if not (progress is None or isinstance(progress, bool) or callable(progress)):
+        raise ConfigError(f"progress must be True, False, None or a function: {escaped(progress, 60)}")
 
 
 def wait_for_end(job: _J, timeout: float | None, poll: float, progress: Progress) -> _J:
@@ -71,10 +81,14 @@ class _Watch(Generic[_J]):
             self.job = self.job.refresh()
         except (TransportError, ServerError, EnvelopeError):
             self._misses += 1
-            if self._misses >= _MISSES or self.remaining() <= 0:
+            if self._misses >= _MISSES:
                 raise
-            return
-        self._misses = 0
+        else:
+            self._misses = 0
+        self._give_up()
+
+    def _give_up(self) -> None:
+        """Raise where there is no more to wait for."""
         now = time.monotonic()
         self._known = self._known if self.job.status.startswith("unknown") else now
         if self.job.is_final:

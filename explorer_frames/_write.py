@@ -171,8 +171,8 @@ def check_target(
     storage_options: Mapping[str, Any] | None = None,
 ) -> None:
     """Refuse what `write` would refuse, while there are no rows to lose."""
-    Options(format_of(url, format), compression, compression_level, row_group_size, "row_group_size")
     Target.resolve(url, mode=mode, storage_options=storage_options)
+    Options(format_of(url, format), compression, compression_level, row_group_size, "row_group_size")
 
 
 def write(
@@ -207,7 +207,7 @@ def _write(
 ) -> Receipt:
     if isinstance(data, pd.DataFrame):
         data = _from_pandas(data)
-    elif not hasattr(data, "__arrow_c_stream__") or isinstance(data, pd.Series):
+    elif not hasattr(data, "__arrow_c_stream__") or isinstance(data, pd.Series | type):
         hint = "Pass a DataFrame, a pyarrow Table, RecordBatch or RecordBatchReader, or an Arrow stream."
         raise ConfigError(f"data is {type(data).__name__}, not a table", hint=hint)
     target = Target.resolve(url, mode=mode, storage_options=storage_options)
@@ -235,12 +235,22 @@ class _Source:
         return self.schema.with_metadata({**(self.schema.metadata or {}), **self.finish()})
 
 
+def _as_written(frame: pd.DataFrame) -> Any:
+    """Get the frame's provenance; attrs outlive `head` and `concat`, so whether it is complete may be known no more."""
+    known = frame.attrs[NAME]
+    if isinstance(known, dict) and known.get("rows", len(frame)) != len(frame):
+        return {**known, "rows": len(frame), "complete": None}
+    return known
+
+
 def _from_pandas(frame: pd.DataFrame) -> pa.Table:
+    if len(frame) and not len(frame.columns):
+        raise ConfigError(f"the DataFrame has {len(frame)} rows and no columns", hint="Reset the index, if it is data.")
     index = False if isinstance(frame.index, pd.RangeIndex) else None
     try:
-        document = json.dumps(frame.attrs[NAME]) if NAME in frame.attrs else None
+        document = json.dumps(_as_written(frame)) if NAME in frame.attrs else None
         table = pa.Table.from_pandas(frame, preserve_index=index)
-    except (pa.ArrowException, TypeError, ValueError) as error:
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         hint = "Give every column one type and a name of its own, and keep attrs JSON-able."
         raise ConfigError(f"the DataFrame does not fit Arrow: {escaped(error)}", hint=hint) from error
     schema = table.schema

@@ -394,3 +394,19 @@ def test_a_pickled_explorer_carries_no_secret_and_works_in_a_new_process(sandbox
     done = subprocess.run(command, input=cargo, capture_output=True, check=False)
     assert done.stdout.decode() == "['a']\n", done.stderr.decode()
     sys.modules.pop("vault", None)
+
+
+def test_a_function_that_fails_to_get_a_secret_is_named_and_not_quoted():
+    def vault() -> str:
+        raise KeyError("SEKRET")
+
+    with pytest.raises(ConfigError, match="raised KeyError") as caught:
+        Explorer("http://127.0.0.1:9", token=vault).list_jobs()
+    assert "SEKRET" not in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("options", [{"token": 5}, {"user": "u", "password": b"x", "graphd": "h:1"}])
+def test_a_secret_that_is_no_text_is_refused_at_once(options):
+    with pytest.raises(ConfigError, match="must be text or a function"):
+        Explorer("http://127.0.0.1:9", **options)

@@ -560,3 +560,27 @@ def test_memory_does_not_grow_with_the_rows(tmp_path, layout):
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak from Linux's /proc")
 def test_ten_million_rows_add_less_than_100_mb(tmp_path, layout):
     assert memory_added(layout, 10_000_000, str(tmp_path / "a")) < 100
+
+
+def test_a_part_of_a_result_does_not_pass_for_all_of_it(local_store):
+    frame = pd.DataFrame({"id": ["a", "b"]})
+    frame.attrs["explorer_frames"] = {"rows": 2, "complete": True, "job": "1"}
+    assert write_parquet(frame, local_store.url("a")).complete is True
+    part = write_parquet(frame.head(1), local_store.url("a"))
+    assert part.complete is None
+    assert json.loads(part.schema.metadata[b"explorer_frames"]) == {"rows": 1, "complete": None, "job": "1"}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [pd.DataFrame, pa.Table, pd.DataFrame({"a": [2**70]}), pd.DataFrame(index=range(5)), 5, None, pd.Series([1])],
+)
+def test_what_cannot_be_a_table_is_refused(local_store, data):
+    with pytest.raises(ConfigError):
+        write_parquet(data, local_store.url("a"))
+
+
+@pytest.mark.parametrize("url", [5, None, "", "\ud800.parquet"])
+def test_what_is_no_address_is_refused(url):
+    with pytest.raises(ConfigError):
+        write_parquet(pd.DataFrame({"a": [1]}), url)
