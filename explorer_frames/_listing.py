@@ -95,9 +95,8 @@ def read_pages(page: Page, limit: int | None) -> pa.Table:
     jobs: dict[str, dict[str, Any]] = {}
     for items in _pages(page, limit):
         before = len(jobs)
-        for item in items:
-            # Jobs that appear while paging push others to the next page: seen before, they are not taken twice.
-            jobs.setdefault(_id(item), item)
+        # Jobs that appear while paging push others to the next page: seen before, they are not taken twice.
+        jobs.update(zip(map(_id, items), items, strict=True))
         if items and len(jobs) == before:
             raise EnvelopeError("a page of the list has only jobs of the pages before", hint="Try again.")
         if limit is not None and len(jobs) >= limit:
@@ -107,6 +106,8 @@ def read_pages(page: Page, limit: int | None) -> pa.Table:
 
 def _id(item: dict[str, Any]) -> str:
     number = item.get("id")
+    if type(number) is str and number:
+        return number
     if isinstance(number, bool) or not isinstance(number, str | int) or number == "":
         raise EnvelopeError(f"a job in the list has no id: {escaped(number, 40)}", hint="Check the server's version.")
     return str(number)
@@ -173,7 +174,7 @@ def _texts(jobs: list[dict[str, Any]], key: str) -> pa.Array:
 
 
 def _times(jobs: list[dict[str, Any]], key: str) -> pa.Array:
-    values = [job.get(key) for job in jobs]
+    values: list[Any] = [job.get(key) for job in jobs]
     if set(map(type, values)) == {int} and min(values) > 0 and max(values) < _YEAR_9999:
         return pa.array(values, pa.int64()).cast(_TIME)
     return pa.array([moment(value) for value in values], _TIME)
