@@ -148,7 +148,7 @@ def _pages(page: Page, limit: int | None) -> Iterator[list[dict[str, Any]]]:
 
 def _table(jobs: list[dict[str, Any]]) -> pa.Table:
     codes = [job.get("status") for job in jobs]
-    words = {code: status_word(code) for code in codes if type(code) is int}
+    words = {code: status_word(code) for code in {code for code in codes if type(code) is int}}
     status = pa.array([words[code] if type(code) is int else status_word(code) for code in codes], pa.string())
     columns = [
         _texts(jobs, "id"),
@@ -167,6 +167,8 @@ def _table(jobs: list[dict[str, Any]]) -> pa.Table:
 
 def _texts(jobs: list[dict[str, Any]], key: str) -> pa.Array:
     values = [job.get(key) for job in jobs]
+    if set(map(type, values)) == {int}:
+        values = list(map(str, values))
     try:
         return pa.array(values, pa.string())
     except (pa.ArrowException, TypeError, UnicodeEncodeError):

@@ -12,8 +12,8 @@ FINAL = frozenset({"success", "failed", "interrupted"})
 
 def status_word(code: object) -> str:
     """Say a status code in a word; one that is not documented as ``unknown(<code>)``."""
-    known = code if isinstance(code, int) and not isinstance(code, bool) else None
-    return WORDS.get(-1 if known is None else known, f"unknown({escaped(code, 20)})")
+    known = isinstance(code, int) and not isinstance(code, bool) and code in WORDS
+    return WORDS[code] if known else f"unknown({escaped(code, 20)})"  # type: ignore[index]
 
 
 def moment(value: object) -> datetime | None:
