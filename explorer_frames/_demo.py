@@ -43,7 +43,7 @@ def run(folder: Path) -> None:
     folder
         Made if it is not there; files of earlier demos are replaced.
     """
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     with Sandbox() as server:
         workflow = server.add_workflow("demo", Graph.les_miserables(), _TASKS)
         console.print(f"[bold]An embedded Explorer[/] serves Les Misérables at {server.url}\n")
