@@ -1,4 +1,8 @@
-"""Lists of jobs: pages -> one frame, without a job twice or left out."""
+"""Lists of jobs: pages -> one frame.
+
+No job comes twice, and jobs that appear meanwhile push none out; one that is deleted meanwhile is an error. The API
+has nothing by which a deletion that an addition makes up for could be seen.
+"""
 
 from __future__ import annotations
 
@@ -161,8 +165,8 @@ def _table(jobs: list[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=SCHEMA)
 
 
-# Nearly always Arrow can take a column as it came, which for 10,000 jobs saves a fifth of the time; where it cannot,
-# the words and times are read one by one.
+# Nearly always Arrow can take a column as it came, which keeps a list of 10,000 jobs near the time of its bare requests;
+# where it cannot, the words and times are read one by one.
 
 
 def _texts(jobs: list[dict[str, Any]], key: str) -> pa.Array:
