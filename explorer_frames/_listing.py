@@ -165,8 +165,8 @@ def _table(jobs: list[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=SCHEMA)
 
 
-# Nearly always Arrow can take a column as it came, which keeps a list of 10,000 jobs near the time of its bare requests;
-# where it cannot, the words and times are read one by one.
+# Nearly always Arrow can take a column as it came, which keeps a list of 10,000 jobs near the time of its bare
+# requests; where it cannot, the words and times are read one by one.
 
 
 def _texts(jobs: list[dict[str, Any]], key: str) -> pa.Array:
