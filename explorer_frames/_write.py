@@ -9,14 +9,13 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.ipc
 
+from explorer_frames._data import to_reader
 from explorer_frames._formats import Format, Options, check_file, footer, format_of, one_batch, open_writer
-from explorer_frames._provenance import KEY, NAME
+from explorer_frames._provenance import KEY
 from explorer_frames._publish import Mode, Target
-from explorer_frames.errors import ConfigError, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 Finish: TypeAlias = "Callable[[], dict[bytes, bytes]]"
 
 _ROWS = 262_144  # per row group or batch: enough to compress well, few enough to hold many in memory
-_STRING_LIMIT = 2**31 - 1  # bytes behind one array of Arrow's `string`
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +106,7 @@ def write_parquet(
 
     Examples
     --------
+    >>> import pandas as pd
     >>> frame = pd.DataFrame({"id": ["player100", "player101"], "score": [0.5, 0.25]})
     >>> receipt = write_parquet(frame, "memory://doc/scores.parquet")
     >>> receipt.rows, receipt.complete
@@ -205,14 +204,9 @@ def _write(
     storage_options: Mapping[str, Any] | None,
     finish: Finish | None = None,
 ) -> Receipt:
-    if isinstance(data, pd.DataFrame):
-        data = _from_pandas(data)
-    elif not hasattr(data, "__arrow_c_stream__") or isinstance(data, pd.Series | type):
-        hint = "Pass a DataFrame, a pyarrow Table, RecordBatch or RecordBatchReader, or an Arrow stream."
-        raise ConfigError(f"data is {type(data).__name__}, not a table", hint=hint)
+    reader = to_reader(data)
     target = Target.resolve(url, mode=mode, storage_options=storage_options)
-    reader = _reader(data)
-    source = _Source(_groups(reader, options.rows), _without_views(reader.schema), finish)
+    source = _Source(_groups(reader, options.rows), reader.schema, finish)
     with target.spool() as path:
         rows, schema = (_fill_late if finish and options.format == "feather" else _fill)(path, target, source, options)
         stored = target.attempt("check", check_file, path, schema, rows, options, target.url)
@@ -233,55 +227,6 @@ class _Source:
         if self.finish is None:
             return self.schema
         return self.schema.with_metadata({**(self.schema.metadata or {}), **self.finish()})
-
-
-def _as_written(frame: pd.DataFrame) -> Any:
-    """Get the frame's provenance; attrs outlive `head` and `concat`, so whether it is complete may be known no more."""
-    known = frame.attrs[NAME]
-    if isinstance(known, dict) and known.get("rows", len(frame)) != len(frame):
-        return {**known, "rows": len(frame), "complete": None}
-    return known
-
-
-def _from_pandas(frame: pd.DataFrame) -> pa.Table:
-    if len(frame) and not len(frame.columns):
-        raise ConfigError(f"the DataFrame has {len(frame)} rows and no columns", hint="Reset the index, if it is data.")
-    index = False if isinstance(frame.index, pd.RangeIndex) else None
-    try:
-        document = json.dumps(_as_written(frame)) if NAME in frame.attrs else None
-        table = pa.Table.from_pandas(frame, preserve_index=index)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        hint = "Give every column one type and a name of its own, and keep attrs JSON-able."
-        raise ConfigError(f"the DataFrame does not fit Arrow: {escaped(error)}", hint=hint) from error
-    schema = table.schema
-    for place, field in enumerate(schema):
-        if pa.types.is_large_string(field.type) and table.column(place).nbytes <= _STRING_LIMIT:
-            schema = schema.set(place, field.with_type(pa.string()))
-    if document is not None:
-        schema = schema.with_metadata({**(schema.metadata or {}), KEY: document.encode()})
-    return table.cast(schema)
-
-
-def _reader(data: Any) -> pa.RecordBatchReader:
-    if isinstance(data, pa.RecordBatchReader):
-        return data
-    if isinstance(data, pa.Table):
-        return data.unify_dictionaries().to_reader()  # an Arrow file has one dictionary per column
-    try:
-        return pa.RecordBatchReader.from_stream(data)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        hint = "Pass a table: a single column has no name to be stored under."
-        raise ConfigError(f"data is {type(data).__name__}: {escaped(error)}", hint=hint) from error
-
-
-def _without_views(schema: pa.Schema) -> pa.Schema:
-    """Return the schema with string views, a layout of memory rather than of files, as strings."""
-    for place, field in enumerate(schema):
-        if field.type == pa.string_view():
-            schema = schema.set(place, field.with_type(pa.string()))
-        elif field.type == pa.binary_view():
-            schema = schema.set(place, field.with_type(pa.binary()))
-    return schema
 
 
 def _groups(reader: pa.RecordBatchReader, rows: int) -> Iterator[pa.Table]:
@@ -311,7 +256,7 @@ def _fill(path: str, target: Target, source: _Source, options: Options) -> tuple
     rows = 0
     try:
         for group in chain([first], source.groups):
-            table = target.attempt("convert rows for", group.cast, source.schema)
+            table = group.replace_schema_metadata(source.schema.metadata)
             writer = writer or target.attempt("write", open_writer, file, table, options)
             target.attempt("write", writer.write_table, one_batch(table, options), options.rows)
             rows += table.num_rows

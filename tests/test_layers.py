@@ -14,7 +14,7 @@ FLOORS = [
     {"_version"},
     {"errors"},
     {"schemas", "_json", "_config", "_provenance", "_sessions", "_address", "_status", "_wait"},
-    {"_rows", "_auth", "_transport", "_frames", "_publish", "_formats"},
+    {"_rows", "_auth", "_transport", "_frames", "_publish", "_formats", "_data"},
     {"_envelope", "_decode", "_write"},
     {"_results", "_api", "_jobs"},
     {"_listing", "_reading"},
@@ -33,6 +33,7 @@ FORBIDDEN = {
     "_decode": {"requests", "urllib3", "http"},
     "_address": {"pyarrow", "pandas", "fsspec"},
     "_publish": {"pyarrow", "pandas"},
+    "_data": {"requests", "urllib3", "fsspec"},
     "_formats": {"requests", "urllib3", "fsspec"},
     "_write": {"requests", "urllib3"},
 }

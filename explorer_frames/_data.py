@@ -1,0 +1,102 @@
+"""Anything tabular -> a RecordBatchReader with the types that files have."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+
+from explorer_frames._provenance import KEY, NAME
+from explorer_frames.errors import ConfigError, escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_STRING_LIMIT = 2**31 - 1  # bytes behind one array of Arrow's `string`
+
+
+def to_reader(data: Any) -> pa.RecordBatchReader:
+    """Read a table, a frame or a stream batch by batch.
+
+    Parameters
+    ----------
+    data
+        A pandas DataFrame, a `pyarrow` Table, RecordBatch or RecordBatchReader, or anything with
+        ``__arrow_c_stream__``. Strings of DataFrames and string views come as ``string``; a DataFrame's RangeIndex is
+        dropped, any other index kept, and its ``attrs["explorer_frames"]`` is in the schema's metadata.
+
+    Raises
+    ------
+    ConfigError
+        It is no table, or a DataFrame that does not fit Arrow.
+
+    Examples
+    --------
+    >>> to_reader(pd.DataFrame({"id": ["player100"]})).schema.types
+    [DataType(string)]
+    """
+    if isinstance(data, pd.DataFrame):
+        data = _from_pandas(data)
+    elif not hasattr(data, "__arrow_c_stream__") or isinstance(data, pd.Series | type):
+        hint = "Pass a DataFrame, a pyarrow Table, RecordBatch or RecordBatchReader, or an Arrow stream."
+        raise ConfigError(f"data is {type(data).__name__}, not a table", hint=hint)
+    reader = _reader(data)
+    schema = _without_views(reader.schema)
+    # Not by the reader's own cast, which would wrap what the source raises.
+    return reader if schema == reader.schema else pa.RecordBatchReader.from_batches(schema, _cast(reader, schema))
+
+
+def _cast(reader: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    for batch in reader:
+        yield batch.cast(schema)
+
+
+def _from_pandas(frame: pd.DataFrame) -> pa.Table:
+    if len(frame) and not len(frame.columns):
+        raise ConfigError(f"the DataFrame has {len(frame)} rows and no columns", hint="Reset the index, if it is data.")
+    index = False if isinstance(frame.index, pd.RangeIndex) else None
+    try:
+        document = json.dumps(_as_written(frame)) if NAME in frame.attrs else None
+        table = pa.Table.from_pandas(frame, preserve_index=index)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        hint = "Give every column one type and a name of its own, and keep attrs JSON-able."
+        raise ConfigError(f"the DataFrame does not fit Arrow: {escaped(error)}", hint=hint) from error
+    schema = table.schema
+    for place, field in enumerate(schema):
+        if pa.types.is_large_string(field.type) and table.column(place).nbytes <= _STRING_LIMIT:
+            schema = schema.set(place, field.with_type(pa.string()))
+    if document is not None:
+        schema = schema.with_metadata({**(schema.metadata or {}), KEY: document.encode()})
+    return table.cast(schema)
+
+
+def _as_written(frame: pd.DataFrame) -> Any:
+    """Get the frame's provenance; attrs outlive `head` and `concat`, so whether it is complete may be known no more."""
+    known = frame.attrs[NAME]
+    if isinstance(known, dict) and known.get("rows", len(frame)) != len(frame):
+        return {**known, "rows": len(frame), "complete": None}
+    return known
+
+
+def _reader(data: Any) -> pa.RecordBatchReader:
+    if isinstance(data, pa.RecordBatchReader):
+        return data
+    if isinstance(data, pa.Table):
+        return data.unify_dictionaries().to_reader()  # an Arrow file has one dictionary per column
+    try:
+        return pa.RecordBatchReader.from_stream(data)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        hint = "Pass a table: a single column has no name to be stored under."
+        raise ConfigError(f"data is {type(data).__name__}: {escaped(error)}", hint=hint) from error
+
+
+def _without_views(schema: pa.Schema) -> pa.Schema:
+    """Return the schema with string views, a layout of memory rather than of files, as strings."""
+    for place, field in enumerate(schema):
+        if field.type == pa.string_view():
+            schema = schema.set(place, field.with_type(pa.string()))
+        elif field.type == pa.binary_view():
+            schema = schema.set(place, field.with_type(pa.binary()))
+    return schema
