@@ -8,7 +8,10 @@ from explorer_frames._functions import (
     read_sample_result,
     read_sample_result_arrow,
 )
-from explorer_frames._jobs import Job, Task
+from explorer_frames._inspect import inspect, verify
+from explorer_frames._jobs import Job
+from explorer_frames._provenance import Provenance
+from explorer_frames._tasks import Task
 from explorer_frames._version import __version__
 from explorer_frames._write import Receipt, write_feather, write_parquet
 from explorer_frames.errors import ExplorerFramesError, TruncatedResultWarning
@@ -17,16 +20,19 @@ __all__ = [
     "Explorer",
     "ExplorerFramesError",
     "Job",
+    "Provenance",
     "Receipt",
     "Task",
     "TruncatedResultWarning",
     "__version__",
     "errors",
     "export_sample_result",
+    "inspect",
     "open_sample_result",
     "read_sample_result",
     "read_sample_result_arrow",
     "schemas",
+    "verify",
     "write_feather",
     "write_parquet",
 ]

@@ -62,8 +62,8 @@ def shown_url(url: str | os.PathLike[str]) -> str:
     return shown if shown.isprintable() else escaped(shown, len(shown) * 10)
 
 
-def checked(url: str | os.PathLike[str]) -> str:
-    """Return the URL as text, when it can be the URL of one file to write."""
+def checked(url: str | os.PathLike[str], *, to_read: bool = False) -> str:
+    """Return the URL as text, when it can be the URL of one file to write, or at least to read."""
     text = os.fspath(url) if isinstance(url, str | os.PathLike) else None
     if not isinstance(text, str) or not text or "\0" in text:
         raise ConfigError("the target is no URL or path", hint="Pass a non-empty str or a pathlib.Path.")
@@ -78,12 +78,12 @@ def checked(url: str | os.PathLike[str]) -> str:
     scheme, separator, rest = text.partition("://")
     if isinstance(url, str) and ("::" in text or (separator and scheme in _WRAPPERS)):
         hint = "Pass the plain URL of the store; a local file with :: in its name as a pathlib.Path."
-        raise ConfigError("chained URLs are not written to", where=where, hint=hint)
+        raise ConfigError("chained URLs are not supported", where=where, hint=hint)
     if text.endswith(("/", os.sep)) or (scheme in OBJECT_STORES and "/" not in rest):
         raise ConfigError("the target names a directory", where=where, hint="Add the name of a file.")
-    if separator and scheme in _READ_ONLY:
+    if separator and scheme in _READ_ONLY and not to_read:
         raise ConfigError(f"{scheme}:// can only be read", where=where, hint="Pass a local path or a store's URL.")
-    if separator and scheme not in {*LOCAL, "memory"} and "?" in rest:
+    if separator and scheme not in {*LOCAL, "memory"} and "?" in rest and not to_read:
         raise ConfigError("a URL to write to has no query", where=where, hint="Pass settings in storage_options.")
     if separator and scheme in LOCAL and not re.match("[/~]|[A-Za-z]:", rest):
         raise ConfigError(f"{scheme}:// needs an absolute path", where=where, hint=f"Write {scheme}:///folder/name.")

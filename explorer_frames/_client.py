@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from explorer_frames._config import AuthEncoding, SecretSource
     from explorer_frames._frames import DtypeBackend
+    from explorer_frames._tasks import Task
     from explorer_frames._write import Receipt
     from explorer_frames.schemas import VidType
 
@@ -141,16 +142,14 @@ class Explorer:
         schema: str | pa.Schema | None = None,
         vid_type: VidType = "string",
         dtype_backend: DtypeBackend | None = None,
-        task_name: str | None = None,
+        task: Task | None = None,
     ) -> pd.DataFrame:
         """Read a task's result as a typed DataFrame: see `explorer_frames.read_sample_result`.
 
-        `task_name`, where it is known already, saves ``schema="auto"`` the look at the job.
+        `task`, where it is known already, saves ``schema="auto"`` the look at its job.
         """
         checked_backend(dtype_backend)
-        table = self.read_sample_result_arrow(
-            job_id, task_id, limit, schema=schema, vid_type=vid_type, task_name=task_name
-        )
+        table = self.read_sample_result_arrow(job_id, task_id, limit, schema=schema, vid_type=vid_type, task=task)
         return to_pandas(table, dtype_backend)
 
     def read_sample_result_arrow(
@@ -161,10 +160,10 @@ class Explorer:
         *,
         schema: str | pa.Schema | None = None,
         vid_type: VidType = "string",
-        task_name: str | None = None,
+        task: Task | None = None,
     ) -> pa.Table:
         """Read a task's result as a typed Arrow table: see `explorer_frames.read_sample_result_arrow`."""
-        query = Query.of(job_id, task_id, limit, schema, vid_type, task_name=task_name)
+        query = Query.of(job_id, task_id, limit, schema, vid_type, run=task.run if task else None)
         return read_table(self._api, query)
 
     def open_sample_result(
@@ -189,11 +188,11 @@ class Explorer:
         schema: str | pa.Schema | None = None,
         vid_type: VidType = "string",
         allow_incomplete: bool = False,
-        task_name: str | None = None,
+        task: Task | None = None,
         **options: Any,
     ) -> Receipt:
         """Write a task's result to a file at any fsspec URL: see `explorer_frames.export_sample_result`."""
-        query = Query.of(job_id, task_id, limit, schema, vid_type, task_name=task_name)
+        query = Query.of(job_id, task_id, limit, schema, vid_type, run=task.run if task else None)
         return export(self._api, query, url, allow_incomplete=allow_incomplete, options=options)
 
     # --- jobs

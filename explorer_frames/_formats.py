@@ -28,6 +28,7 @@ _CODECS: dict[str, tuple[str, ...]] = {
     "parquet": ("zstd", "snappy", "gzip", "brotli", "lz4"),
     "feather": ("zstd", "lz4"),
 }
+PARQUET, ARROW = b"PAR1", b"ARROW1"  # what their files begin and end with
 _SAMPLE = 10_000  # values that tell whether a column repeats itself
 
 
@@ -41,19 +42,18 @@ class Options:
         ``"parquet"`` or ``"feather"``.
     compression, level
         The codec and its level; None is no codec, or the codec's default level.
-    rows, rows_name
-        Rows per row group or batch, and what the caller knows that number as.
+    rows
+        Rows per row group or record batch.
     """
 
     format: Format
     compression: str | None
     level: int | None
     rows: int
-    rows_name: str
 
     def __post_init__(self) -> None:
         if not _whole(self.rows) or self.rows < 1:
-            raise ConfigError(f"{self.rows_name} is {escaped(self.rows)!r}", hint="Pass a whole number from 1.")
+            raise ConfigError(f"row_group_size is {escaped(self.rows)!r}", hint="Pass a whole number from 1.")
         codecs = _CODECS[self.format]
         if self.compression is not None and self.compression not in codecs:
             hint = f"Pass one of {', '.join(codecs)}, or None."
@@ -73,14 +73,22 @@ class Options:
 
 def format_of(url: str | os.PathLike[str], format: str | None = None) -> Format:  # noqa: A002
     """Return the format that is named, or that the URL's suffix says; UnsupportedFormatError where there is none."""
-    suffix = os.path.splitext(shown_url(url))[1]  # noqa: PTH122 (a URL)
+    shown = shown_url(url) if isinstance(url, str | os.PathLike) else ""  # which is refused with better words
+    suffix = os.path.splitext(shown)[1]  # noqa: PTH122 (a URL)
     known: dict[str, Format] = {"parquet": "parquet", "feather": "feather"} if format else _SUFFIXES
     found = known.get((format or suffix).lower())
     if found:
         return found
     what = f"format {escaped(format)!r}" if format else f"suffix {escaped(suffix)!r}"
     hint = f'Name the file {", ".join(_SUFFIXES)}, or pass format="parquet" or "feather".'
-    raise UnsupportedFormatError(f"nothing is written for {what}", where=shown_url(url), hint=hint)
+    raise UnsupportedFormatError(f"nothing is written for {what}", where=shown, hint=hint)
+
+
+def by_magic(start: bytes) -> Format | None:
+    """Tell a file's format by its first bytes."""
+    if start.startswith(ARROW):
+        return "feather"
+    return "parquet" if start.startswith(PARQUET) else None
 
 
 def open_writer(file: pa.NativeFile, sample: pa.Table, options: Options) -> Any:
@@ -124,10 +132,11 @@ def _repeating(table: pa.Table) -> list[str]:
     return names
 
 
-def check_file(path: str, schema: pa.Schema, rows: int, options: Options, where: str) -> pa.Schema:
+def check_file(path: str, expected: pa.Schema, rows: int, options: Options, where: str) -> pa.Schema:
     """Re-open the finished file, compare it with what went in, and return its schema."""
     counted, stored = _read_back(path, options)
-    expected = schema if options.format == "feather" else _as_parquet_keeps(schema)
+    metadata = {key: value for key, value in (stored.metadata or {}).items() if key in (expected.metadata or {})}
+    stored = stored.with_metadata(metadata)  # without the seal
     if counted == rows and stored.equals(expected, check_metadata=True):
         return stored
     what = f"{counted} of {rows} rows" if counted != rows else "another schema"
@@ -146,8 +155,10 @@ def _read_back(path: str, options: Options) -> tuple[int, pa.Schema]:
         return parquet.metadata.num_rows, parquet.schema_arrow
 
 
-def _as_parquet_keeps(schema: pa.Schema) -> pa.Schema:
+def as_kept(schema: pa.Schema, options: Options) -> pa.Schema:
     """Return the schema after a round trip: Parquet has no seconds, for one, and keeps them as milliseconds."""
+    if options.format == "feather":
+        return schema
     import pyarrow.parquet as pq  # noqa: PLC0415 (see open_writer)
 
     sink = pa.BufferOutputStream()

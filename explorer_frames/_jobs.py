@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from explorer_frames._config import checked_id
-from explorer_frames._status import FINAL, moment, status_word, text
+from explorer_frames._status import moment, status_word, text
+from explorer_frames._tasks import Reader, Task, Timed, entries, task_of
 from explorer_frames._wait import check_patience, wait_for_end
 from explorer_frames.errors import (
     BadRequestError,
     ConfigError,
-    EnvelopeError,
     ExplorerFramesError,
     JobError,
     UnsafeToRetryError,
@@ -24,111 +24,26 @@ from explorer_frames.errors import (
 )
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Iterable
-    from datetime import datetime, timedelta
+    from collections.abc import Iterable
+    from datetime import datetime
 
     import pandas as pd
     import pyarrow as pa
 
     from explorer_frames._wait import Progress
-    from explorer_frames._write import Receipt
     from explorer_frames.schemas import VidType
 
 
-class Server(Protocol):
+class Server(Reader, Protocol):
     """What jobs need of an `Explorer`."""
 
     def job(self, job_id: str | int) -> Job: ...
 
     def cancel_job(self, job_id: str | int) -> None: ...
 
-    @property
-    def read_sample_result(self) -> Callable[..., pd.DataFrame]: ...
-
-    @property
-    def export_sample_result(self) -> Callable[..., Receipt]: ...
-
-
-class _Timed:
-    status: str
-    begin_time: datetime | None
-    end_time: datetime | None
-
-    @property
-    def is_final(self) -> bool:
-        """Whether the status will not change any more."""
-        return self.status in FINAL
-
-    @property
-    def duration(self) -> timedelta | None:
-        """Time from begin to end; None while there is no end."""
-        if self.begin_time is None or self.end_time is None:
-            return None
-        return self.end_time - self.begin_time
-
-    @property
-    def _outcome(self) -> str:
-        return self.status + (f" in {self.duration.total_seconds():.1f} s" if self.duration is not None else "")
-
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Task(_Timed):
-    """One component of a job, as it stood when the server was asked.
-
-    Attributes
-    ----------
-    id : str
-    name : str
-        The component's name, which begins as the algorithm's.
-    status : str
-        preparing, running, success, failed, interrupted, stopping or ``unknown(<code>)``.
-    begin_time, end_time : datetime.datetime or None
-        Aware, in UTC.
-    job_id : str
-    """
-
-    id: str
-    name: str
-    status: str
-    begin_time: datetime | None
-    end_time: datetime | None
-    job_id: str
-    _server: Server = field(compare=False)
-
-    def read(
-        self,
-        limit: int | None = None,
-        *,
-        schema: str | pa.Schema | None = "auto",
-        vid_type: VidType = "string",
-        **options: Any,
-    ) -> pd.DataFrame:
-        """Read its result: see `explorer_frames.read_sample_result`; here all rows are the default."""
-        return self._server.read_sample_result(
-            self.job_id, self.id, limit, schema=schema, vid_type=vid_type, task_name=self.name, **options
-        )
-
-    def export(
-        self,
-        url: str | os.PathLike[str],
-        limit: int | None = None,
-        *,
-        schema: str | pa.Schema | None = "auto",
-        vid_type: VidType = "string",
-        **options: Any,
-    ) -> Receipt:
-        """Write its result to a file: see `explorer_frames.export_sample_result`."""
-        return self._server.export_sample_result(
-            self.job_id, self.id, url, limit, schema=schema, vid_type=vid_type, task_name=self.name, **options
-        )
-
-    def __repr__(self) -> str:
-        return f"<Task {escaped(self.name, 60)} {self.id}: {self._outcome}>"
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Job(_Timed):
+class Job(Timed):
     """One run of a workflow, as it stood when the server was asked; `refresh` asks again.
 
     Attributes
@@ -179,7 +94,7 @@ class Job(_Timed):
             create_time=moment(data.get("createTime")),
             begin_time=moment(data.get("runBeginTime")),
             end_time=moment(data.get("runEndTime")),
-            tasks=tuple(_task(task, job_id, server) for task in _tasks(data)),
+            tasks=tuple(task_of(task, job_id, text(data.get("workflowId")), server) for task in entries(data)),
             trace_id=trace_id,
             _server=server,
         )
@@ -311,10 +226,10 @@ class Job(_Timed):
         states = Counter(task.status for task in self.tasks)
         tasks = ", ".join(f"{count} {word}" for word, count in states.items()) or "none"
         name = f" {escaped(self.name, 60)!r}" if self.name else ""
-        return f"<Job {self.id}{name}: {self._outcome}; tasks: {tasks}>"
+        return f"<Job {self.id}{name}: {self.outcome}; tasks: {tasks}>"
 
     def _repr_html_(self) -> str:
-        return _card(f"Job {self.id} {self.name or ''}", self._outcome, self.tasks)
+        return _card(f"Job {self.id} {self.name or ''}", self.outcome, self.tasks)
 
 
 def checked_input(given: object) -> dict[str, dict[str, Any]]:
@@ -343,36 +258,12 @@ def made_job_id(data: dict[str, Any], hint: str) -> str:
 _NAMES = {"name": "name", "workflow_id": "workflowId", "workflow_name": "workflowName"}
 
 
-def task_names(data: dict[str, Any]) -> dict[str, str]:
-    """Read the names of a job's tasks by their ids, and nothing else of its detail."""
-    return {str(task.get("id")): str(task.get("name", "")) for task in _tasks(data)}
-
-
-def _tasks(data: dict[str, Any]) -> list[dict[str, Any]]:
-    tasks = data.get("tasks") or []
-    if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
-        raise EnvelopeError("the job's tasks are no list of objects", hint="Check the server's version.")
-    return tasks
-
-
-def _task(data: dict[str, Any], job_id: str, server: Server) -> Task:
-    return Task(
-        id=str(data.get("id")),
-        name=text(data.get("name")) or "",
-        status=status_word(data.get("status")),
-        begin_time=moment(data.get("runBeginTime")),
-        end_time=moment(data.get("runEndTime")),
-        job_id=job_id,
-        _server=server,
-    )
-
-
 def _card(title: str, outcome: str, tasks: Iterable[Task]) -> str:
     import html  # noqa: PLC0415 (its table of entities is not needed to import us)
 
     rows = "".join(
         f"<tr><td>{html.escape(task.name)}</td><td><code>{html.escape(task.id)}</code></td>"
-        f"<td>{html.escape(task._outcome)}</td></tr>"  # noqa: SLF001 (of this module)
+        f"<td>{html.escape(task.outcome)}</td></tr>"
         for task in tasks
     )
     return (

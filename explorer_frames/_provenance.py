@@ -5,54 +5,201 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from explorer_frames._version import __version__
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 NAME = "explorer_frames"
 KEY = NAME.encode()
+LIBRARY = f"{NAME} {__version__}"
+_TIMES = ("run_begin", "run_end", "read_at")
+_NUMBERS = ("limit", "rows")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What a job's detail tells of one task.
+
+    Attributes
+    ----------
+    workflow, task_name, status
+        None where the server does not say.
+    begin, end
+        Aware, in UTC.
+    """
+
+    workflow: str | None = None
+    task_name: str | None = None
+    status: str | None = None
+    begin: datetime | None = None
+    end: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """What is known of a result.
+    """What is known of a result; None stands for what is not.
 
     Attributes
     ----------
-    server
+    server : str
         URL of the Explorer, never with credentials.
-    job, task
+    source : str
+        URL of the full result's files, never with credentials, where it was read from them.
+    workflow, job, task : str
         Their ids.
-    algorithm
+    task_name : str
+        Name of the task's component.
+    algorithm : str
         As asked for, or as the task's name tells with ``schema="auto"``.
-    limit
-        Rows asked for.
-    rows, complete
-        Rows that came, and whether they are all: None while they are still coming.
-    read_at
-        When they were asked for, UTC, ISO 8601.
-    library
-        Name and version of what read them.
+    status : str
+        Of the task, when its job was looked at: ``"success"`` and so on.
+    run_begin, run_end : datetime.datetime
+        When the task ran; aware, in UTC.
+    limit : int
+        Rows asked for; None for all.
+    rows : int
+        Rows that came, or that are in the file.
+    complete : bool
+        Whether they are all that there were; None while they are still coming, and where a part was written.
+    content_hash : str
+        ``sha256:`` and 64 hex digits, over names, types and values; of files only.
+    read_at : datetime.datetime
+        When they were asked for; aware, in UTC.
+    library : str
+        Name and version of what read, or else wrote them.
+
+    Examples
+    --------
+    >>> frame = read_sample_result(job_id, task_id, limit=100, schema="auto")
+    >>> receipt = write_parquet(frame, "memory://doc/inspected.parquet")
+    >>> found = inspect("memory://doc/inspected.parquet")
+    >>> found.algorithm, found.status, found.rows, found.complete
+    ('PageRank', 'success', 77, True)
     """
 
-    server: str
-    job: str
-    task: str
-    algorithm: str | None
-    limit: int
+    server: str | None = None
+    source: str | None = None
+    workflow: str | None = None
+    job: str | None = None
+    task: str | None = None
+    task_name: str | None = None
+    algorithm: str | None = None
+    status: str | None = None
+    run_begin: datetime | None = None
+    run_end: datetime | None = None
+    limit: int | None = None
     rows: int | None = None
     complete: bool | None = None
-    read_at: str
-    library: str = f"{NAME} {__version__}"
+    content_hash: str | None = None
+    read_at: datetime | None = None
+    library: str | None = LIBRARY
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Provenance:
+        """Read a document; what is not known, or not of its kind, is passed over."""
+        known = {field.name: _value(field.name, document.get(field.name)) for field in dataclasses.fields(cls)}
+        return cls(**known)
+
+    def with_run(self, run: Run) -> Provenance:
+        """The same, with what the job's detail tells."""
+        return dataclasses.replace(
+            self,
+            workflow=run.workflow,
+            task_name=run.task_name,
+            status=run.status,
+            run_begin=run.begin,
+            run_end=run.end,
+        )
 
     def ended(self, rows: int) -> Provenance:
-        """The same, at the end of the result: fewer rows than asked for are all there are."""
-        return dataclasses.replace(self, rows=rows, complete=rows < self.limit)
+        """The same, at the end of the result.
+
+        Fewer rows than asked for are all there are; but what a task gives before it has ended well is not.
+        """
+        complete = (self.limit is None or rows < self.limit) and self.status in (None, "success")
+        return dataclasses.replace(self, rows=rows, complete=complete)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, for `frame.attrs`."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        """As plain values, for `frame.attrs`; times as ISO 8601."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: _iso(value) if isinstance(value, datetime) else value for name, value in values.items()}
 
     def to_metadata(self) -> dict[bytes, bytes]:
         """As Arrow schema metadata: one JSON document under one key."""
-        return {KEY: json.dumps(self.to_dict(), ensure_ascii=False).encode()}
+        return {KEY: encoded(self.to_dict())}
+
+    def __str__(self) -> str:
+        known = self._known()
+        width = max(map(len, known))
+        return "\n".join(f"{name:{width}}  {value}" for name, value in known.items())
+
+    def _repr_html_(self) -> str:
+        import html  # noqa: PLC0415 (its table of entities is not needed to import us)
+
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{name}</th><td style='text-align:left'>{html.escape(value)}</td></tr>"
+            for name, value in self._known().items()
+        )
+        return f"<table>{rows}</table>"
+
+    def _known(self) -> dict[str, str]:
+        """What a person wants to see: all that is known, and whether it is complete in any case."""
+        shown = {name: value for name, value in self.to_dict().items() if value is not None or name == "complete"}
+        return {name: _printable(value) for name, value in shown.items()}
+
+
+def document_of(metadata: Mapping[bytes, bytes] | None) -> dict[str, Any]:
+    """Get the document from schema metadata; an empty one where there is none."""
+    try:
+        document = json.loads((metadata or {})[KEY])
+    except (KeyError, ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def as_written(document: Mapping[str, Any], rows: int, content_hash: str | None) -> dict[str, Any]:
+    """The document of a file that holds `rows` rows.
+
+    Metadata and attrs outlive `head`, `filter` and `concat`: where there are fewer or more rows than were read,
+    nothing is known any more of whether they are complete.
+    """
+    same = document.get("rows") in (None, rows)
+    return {
+        "library": LIBRARY,
+        **document,
+        "rows": rows,
+        "complete": document.get("complete") if same else None,
+        "content_hash": content_hash,
+    }
+
+
+def encoded(document: Mapping[str, Any]) -> bytes:
+    """As it stands in metadata."""
+    return json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _value(name: str, value: object) -> Any:
+    if name in _TIMES:
+        try:
+            moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+        except ValueError:
+            return None
+        return moment.astimezone(UTC) if moment is not None and moment.tzinfo else None
+    if name == "complete":
+        return value if isinstance(value, bool) else None
+    wanted = int if name in _NUMBERS else str
+    return value if isinstance(value, wanted) and not isinstance(value, bool) else None
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")
+
+
+def _printable(value: object) -> str:
+    words = {True: "yes", False: "no", None: "not known"}
+    text = words[value] if isinstance(value, bool | None) else str(value)
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")

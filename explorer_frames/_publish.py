@@ -119,7 +119,7 @@ class Target(ABC):
             path = os.path.realpath(os.path.expanduser(re.sub("^(file|local):(//)?", "", text)))  # noqa: PTH111
             target: Target = _LocalFile(path, mode, mask)
         else:
-            fs, path = _driver(scheme, text, storage_options or {}, mask)
+            fs, path = connect(scheme, text, storage_options or {}, mask, WriteError)
             kind = _StoredObject if scheme in OBJECT_STORES else _RemoteFile
             target = kind(shown_url(text), mode, mask, fs, path, scheme)
         found = target.attempt("look up", target._kind)  # noqa: SLF001 (our own)
@@ -360,8 +360,10 @@ def _sync(path: str, flags: int) -> None:
         os.close(handle)
 
 
-def _driver(scheme: str, url: str, options: Mapping[str, Any], mask: Mask) -> tuple[Any, str]:
-    """Make the fsspec filesystem, and the target's path in it."""
+def connect(
+    scheme: str, url: str, options: Mapping[str, Any], mask: Mask, failure: type[ExplorerFramesError]
+) -> tuple[Any, str]:
+    """Make the fsspec filesystem, and the file's path in it; ConfigError, or `failure` where it cannot be reached."""
     where = shown_url(url)
     try:
         fsspec.get_filesystem_class(scheme)
@@ -376,7 +378,7 @@ def _driver(scheme: str, url: str, options: Mapping[str, Any], mask: Mask) -> tu
             hint = "Check the scheme, and the option names in the documentation of its fsspec driver."
             error = ConfigError(what, where=where, hint=hint)
     except Exception as raised:  # noqa: BLE001 (some drivers connect at once)
-        error = WriteError(f"cannot connect: {mask(raised)}", where=where, hint=_hint("connect", raised))
+        error = failure(f"cannot connect: {mask(raised)}", where=where, hint=_hint("connect", raised))
     raise error
 
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pyarrow as pa
 
 from explorer_frames._envelope import data_of
-from explorer_frames._jobs import task_names
 from explorer_frames._provenance import Provenance
-from explorer_frames._results import Query, Result
-from explorer_frames._write import check_target, write
+from explorer_frames._results import EVERYTHING, Query, Result
+from explorer_frames._tasks import run_of
+from explorer_frames._write import planned, write
 from explorer_frames.errors import IncompleteResultError, TruncatedResultWarning, located
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ _T = TypeVar("_T")
 
 def read_table(api: Api, query: Query) -> pa.Table:
     """Read a result whole; warn if it may have been cut off."""
-    table = _call(api, query, partial(_read, api))
-    if table.num_rows == query.limit:
-        _warn_cut(query)
+    table, provenance = _call(api, query, partial(_read, api))
+    if not provenance.complete:
+        _warn(query, provenance)
     return table
 
 
@@ -51,29 +51,30 @@ def export(
     api: Api, query: Query, url: str | os.PathLike[str], *, allow_incomplete: bool, options: dict[str, Any]
 ) -> Receipt:
     """Write a result to a file. What passes is tried again whole, since nothing is published before its end."""
-    check_target(url, **options)
+    plan = planned(url, **options)
 
     def attempt(query: Query, token: Token, deadline: Deadline) -> Receipt:
         with ExitStack() as stack:
             result = _open(api, stack, query, token, deadline)
 
-            def finish() -> dict[bytes, bytes]:
+            def finish() -> dict[str, Any]:
                 if not (result.complete or allow_incomplete):
-                    raise _incomplete(query)
-                return result.provenance.to_metadata()
+                    raise _incomplete(result.provenance)
+                return result.provenance.to_dict()
 
             reader = pa.RecordBatchReader.from_batches(result.schema, iter(result))
-            return write(reader, url, finish=finish, **options)
+            return write(reader, plan, finish)
 
-    return _call(api, query, attempt)
+    return _call(api, query, attempt, look=True)
 
 
-def _call(api: Api, query: Query, attempt: Callable[[Query, Token, Deadline], _T]) -> _T:
+def _call(api: Api, query: Query, attempt: Callable[[Query, Token, Deadline], _T], *, look: bool = False) -> _T:
+    """Make a call; `look` at the job first, as ``schema="auto"`` does in any case, unless it was looked at already."""
     with located(query.where):
         deadline = api.deadline()
-        if query.auto and query.task_name is None:
+        if query.run is None and (query.auto or look):
             data, _ = api.get("jobs", query.job, until=deadline)
-            query = query.named(task_names(data).get(query.task, ""))
+            query = query.of_run(run_of(data, query.task))
         return api.reading(partial(attempt, query), deadline)
 
 
@@ -87,47 +88,53 @@ def _open(api: Api, stack: ExitStack, query: Query, token: Token, deadline: Dead
             job=query.job,
             task=query.task,
             algorithm=query.algorithm,
-            limit=query.limit,
-            read_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            limit=None if query.limit == EVERYTHING else query.limit,
+            read_at=datetime.now(UTC),
         )
+        if query.run is not None:
+            provenance = provenance.with_run(query.run)
         check = partial(data_of, http_status=answer.status, trace_id=answer.trace_id)
         result = Result(query, answer.pieces(), check, provenance)
         stack.enter_context(opening.pop_all())
         return result
 
 
-def _read(api: Api, query: Query, token: Token, deadline: Deadline) -> pa.Table:
+def _read(api: Api, query: Query, token: Token, deadline: Deadline) -> tuple[pa.Table, Provenance]:
     with ExitStack() as stack:
         result = _open(api, stack, query, token, deadline)
         table = pa.Table.from_batches(list(result), result.schema)
-    return table.replace_schema_metadata({**(table.schema.metadata or {}), **result.provenance.to_metadata()})
+    metadata = {**(table.schema.metadata or {}), **result.provenance.to_metadata()}
+    return table.replace_schema_metadata(metadata), result.provenance
 
 
 def _batches(query: Query, result: Result) -> Iterator[pa.RecordBatch]:
     with located(query.where):
         yield from result
     if not result.complete:
-        _warn_cut(query)
+        _warn(query, result.provenance)
 
 
-def _warn_cut(query: Query) -> None:
+def _warn(query: Query, provenance: Provenance) -> None:
     depth, frame = 2, sys._getframe(1)  # noqa: SLF001 (the way to point at the caller's line until Python 3.12)
     while frame.f_back is not None and not _is_callers(frame.f_globals.get("__name__", "")):
         depth, frame = depth + 1, frame.f_back
-    warnings.warn(
-        f"{query.limit} rows came and {query.limit} were asked for [{query.where}]: there may be more, and which ones "
-        "these are is not known. limit=None reads all.",
-        TruncatedResultWarning,
-        stacklevel=depth,
-    )
+    what, hint = _why_incomplete(provenance)
+    warnings.warn(f"{what} [{query.where}]. {hint}", TruncatedResultWarning, stacklevel=depth)
 
 
 def _is_callers(module: str) -> bool:
     return module.partition(".")[0] not in (__package__, "contextlib", "concurrent", "threading")
 
 
-def _incomplete(query: Query) -> IncompleteResultError:
+def _incomplete(provenance: Provenance) -> IncompleteResultError:
+    what, hint = _why_incomplete(provenance)
     return IncompleteResultError(
-        f"{query.limit} rows came and {query.limit} were asked for, so there may be more; nothing was written",
-        hint="Pass limit=None for all rows, or allow_incomplete=True to export a part knowingly.",
+        f"{what}; nothing was written", hint=f"{hint} allow_incomplete=True exports a part knowingly."
     )
+
+
+def _why_incomplete(provenance: Provenance) -> tuple[str, str]:
+    if provenance.status not in (None, "success"):
+        return f"the task is {provenance.status}, so its rows may not be all", "Wait for the job, and read again."
+    rows = f"{provenance.rows} rows came and {provenance.limit} were asked for"
+    return f"{rows}: there may be more, and which ones these are is not known", "limit=None reads all."

@@ -19,7 +19,7 @@ from explorer_frames.errors import ConfigError, EnvelopeError, escaped
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
-    from explorer_frames._provenance import Provenance
+    from explorer_frames._provenance import Provenance, Run
     from explorer_frames._rows import Rows
 
 # The API has no way to ask for everything: the largest limit that any server can hold does.
@@ -36,8 +36,8 @@ class Query:
         An entry of the book, a caller's own, or None for the rule by the number of columns.
     auto
         Whether the task's name decides, where it can.
-    task_name
-        Where it is known.
+    run
+        What the job's detail tells of the task, where it was looked at.
     """
 
     job: str
@@ -46,7 +46,7 @@ class Query:
     schema: pa.Schema | schemas.Algorithm | None
     vid_type: str
     auto: bool = False
-    task_name: str | None = None
+    run: Run | None = None
 
     @classmethod
     def of(
@@ -57,7 +57,7 @@ class Query:
         schema: object,
         vid_type: str,
         *,
-        task_name: str | None = None,
+        run: Run | None = None,
     ) -> Query:
         """Check a caller's arguments, before any I/O.
 
@@ -77,16 +77,14 @@ class Query:
                 f"schema cannot be a {type(schema).__name__}",
                 hint="Pass an algorithm's name, 'auto', a pyarrow.Schema or None.",
             )
-        if not isinstance(task_name, str | None):
-            raise ConfigError(f"task_name must be a str: {escaped(task_name, 60)}")
         job, task = checked_id("job_id", job_id), checked_id("task_id", task_id)
         query = cls(job, task, checked_limit(limit), schema, vid_type, auto)
-        return query if task_name is None else query.named(task_name)
+        return query if run is None else query.of_run(run)
 
-    def named(self, task_name: str) -> Query:
-        """The same, knowing the task's name."""
-        schema = schemas.find(task_name) if self.auto else self.schema
-        return replace(self, task_name=task_name, schema=schema)
+    def of_run(self, run: Run) -> Query:
+        """The same, knowing what the job's detail tells."""
+        schema = schemas.find(run.task_name or "") if self.auto else self.schema
+        return replace(self, run=run, schema=schema)
 
     @property
     def where(self) -> str:

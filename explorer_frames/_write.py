@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from itertools import chain
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
-import pyarrow.ipc
 
 from explorer_frames._data import to_reader
-from explorer_frames._formats import Format, Options, check_file, footer, format_of, one_batch, open_writer
-from explorer_frames._provenance import KEY
+from explorer_frames._draft import Draft
+from explorer_frames._formats import Format, Options, check_file, format_of
+from explorer_frames._provenance import Provenance, document_of
 from explorer_frames._publish import Mode, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-Finish: TypeAlias = "Callable[[], dict[bytes, bytes]]"
+Finish: TypeAlias = "Callable[[], Mapping[str, Any]]"
 
 _ROWS = 262_144  # per row group or batch: enough to compress well, few enough to hold many in memory
 
@@ -43,6 +40,9 @@ class Receipt:
         As read back from the file, with its metadata.
     complete : bool or None
         Whether the result in it is known to be all there was; None where its metadata does not say.
+    content_hash : str or None
+        ``sha256:`` and 64 hex digits, over names, types and values: the same for the same rows in the same order,
+        whatever the format and its options. None for types that are not hashed, such as maps.
     """
 
     url: str
@@ -51,6 +51,7 @@ class Receipt:
     bytes: int
     schema: pa.Schema
     complete: bool | None
+    content_hash: str | None
 
 
 def write_parquet(
@@ -65,7 +66,8 @@ def write_parquet(
 ) -> Receipt:
     """Write one Parquet file, whole or not at all.
 
-    Every page carries a checksum; columns whose values repeat are dictionary-encoded.
+    Every page carries a checksum and the file a seal over all its bytes (`verify` looks at both); columns whose values
+    repeat are dictionary-encoded. In the metadata stands what is known of the rows: see `inspect`.
 
     Parameters
     ----------
@@ -112,8 +114,17 @@ def write_parquet(
     >>> receipt.rows, receipt.complete
     (2, None)
     """
-    options = Options("parquet", compression, compression_level, row_group_size, "row_group_size")
-    return _write(data, url, options, mode=mode, storage_options=storage_options)
+    reader = to_reader(data)
+    plan = planned(
+        url,
+        format="parquet",
+        mode=mode,
+        compression=compression,
+        compression_level=compression_level,
+        row_group_size=row_group_size,
+        storage_options=storage_options,
+    )
+    return write(reader, plan)
 
 
 def write_feather(
@@ -123,7 +134,7 @@ def write_feather(
     mode: Mode = "overwrite",
     compression: str | None = "zstd",
     compression_level: int | None = None,
-    batch_size: int = _ROWS,
+    row_group_size: int = _ROWS,
     storage_options: Mapping[str, Any] | None = None,
 ) -> Receipt:
     """Write one Feather (version 2, an Arrow IPC) file, whole or not at all.
@@ -136,7 +147,7 @@ def write_feather(
         ``"zstd"``, ``"lz4"`` or None.
     compression_level
         In the codec's own range; None is its default.
-    batch_size
+    row_group_size
         Rows per record batch; only the last one may have fewer.
 
     Returns
@@ -155,78 +166,75 @@ def write_feather(
     >>> write_feather(table, "memory://doc/scores.feather").schema.names
     ['id', 'score']
     """
-    options = Options("feather", compression, compression_level, batch_size, "batch_size")
-    return _write(data, url, options, mode=mode, storage_options=storage_options)
-
-
-def check_target(
-    url: str | os.PathLike[str],
-    *,
-    format: str | None = None,  # noqa: A002 (as pandas and pyarrow call it)
-    mode: Mode = "overwrite",
-    compression: str | None = "zstd",
-    compression_level: int | None = None,
-    row_group_size: int = _ROWS,
-    storage_options: Mapping[str, Any] | None = None,
-) -> None:
-    """Refuse what `write` would refuse, while there are no rows to lose."""
-    Target.resolve(url, mode=mode, storage_options=storage_options)
-    Options(format_of(url, format), compression, compression_level, row_group_size, "row_group_size")
-
-
-def write(
-    data: Any,
-    url: str | os.PathLike[str],
-    *,
-    format: str | None = None,  # noqa: A002 (as pandas and pyarrow call it)
-    mode: Mode = "overwrite",
-    compression: str | None = "zstd",
-    compression_level: int | None = None,
-    row_group_size: int = _ROWS,
-    storage_options: Mapping[str, Any] | None = None,
-    finish: Finish | None = None,
-) -> Receipt:
-    """Write in the format that is named, or that the URL's suffix says.
-
-    `finish` is called when all rows have been read, and before anything is published: it returns the schema metadata
-    that only the end of a stream can tell, or raises to call the whole off.
-    """
-    options = Options(format_of(url, format), compression, compression_level, row_group_size, "row_group_size")
-    return _write(data, url, options, mode=mode, storage_options=storage_options, finish=finish)
-
-
-def _write(
-    data: Any,
-    url: str | os.PathLike[str],
-    options: Options,
-    *,
-    mode: Mode,
-    storage_options: Mapping[str, Any] | None,
-    finish: Finish | None = None,
-) -> Receipt:
     reader = to_reader(data)
-    target = Target.resolve(url, mode=mode, storage_options=storage_options)
-    source = _Source(_groups(reader, options.rows), reader.schema, finish)
+    plan = planned(
+        url,
+        format="feather",
+        mode=mode,
+        compression=compression,
+        compression_level=compression_level,
+        row_group_size=row_group_size,
+        storage_options=storage_options,
+    )
+    return write(reader, plan)
+
+
+def planned(
+    url: str | os.PathLike[str],
+    *,
+    format: str | None = None,  # noqa: A002 (as pandas and pyarrow call it)
+    mode: Mode = "overwrite",
+    compression: str | None = "zstd",
+    compression_level: int | None = None,
+    row_group_size: int = _ROWS,
+    storage_options: Mapping[str, Any] | None = None,
+) -> tuple[Target, Options]:
+    """Find where and how to write; what cannot work is refused here, while there are no rows to lose.
+
+    The format is the one that is named, or that the URL's suffix says.
+    """
+    options = Options(format_of(url, format), compression, compression_level, row_group_size)
+    return Target.resolve(url, mode=mode, storage_options=storage_options), options
+
+
+def write(reader: pa.RecordBatchReader, plan: tuple[Target, Options], finish: Finish | None = None) -> Receipt:
+    """Write what a reader gives, as it was planned.
+
+    Parameters
+    ----------
+    reader
+    plan
+        From `planned`.
+    finish
+        Called when all rows have been read, and before anything is published: it returns what only the end of a
+        stream can tell of where it came from, or raises to call the whole off.
+    """
+    target, layout = plan
     with target.spool() as path:
-        rows, schema = (_fill_late if finish and options.format == "feather" else _fill)(path, target, source, options)
-        stored = target.attempt("check", check_file, path, schema, rows, options, target.url)
+        rows, schema = _fill(path, target, reader, layout, finish)
+        stored = target.attempt("check", check_file, path, schema, rows, layout, target.url)
         size = os.path.getsize(path)  # noqa: PTH202
         target.publish(path)
-    return Receipt(target.url, options.format, rows, size, stored, _complete(stored))
+    known = Provenance.of(document_of(stored.metadata))
+    return Receipt(target.url, layout.format, rows, size, stored, known.complete, known.content_hash)
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """Rows, cut as the file will have them, and the schema, which is final when they have been read."""
+def _fill(
+    path: str, target: Target, reader: pa.RecordBatchReader, layout: Options, finish: Finish | None
+) -> tuple[int, pa.Schema]:
+    """Write all rows into the spool file, and return their number and the final schema.
 
-    groups: Iterator[pa.Table]
-    schema: pa.Schema
-    finish: Finish | None = None
-
-    def final_schema(self) -> pa.Schema:
-        if self.finish is None:
-            return self.schema
-        return self.schema.with_metadata({**(self.schema.metadata or {}), **self.finish()})
+    What the source raises passes through as it is; what the writer raises is a WriteError.
+    """
+    document = document_of(reader.schema.metadata)
+    draft = Draft(path, target, reader.schema, document, layout)
+    try:
+        for group in _groups(reader, layout.rows):
+            draft.append(group)
+        return draft.rows, draft.close(finish() if finish else document)
+    except BaseException:
+        draft.abandon()
+        raise
 
 
 def _groups(reader: pa.RecordBatchReader, rows: int) -> Iterator[pa.Table]:
@@ -243,54 +251,3 @@ def _groups(reader: pa.RecordBatchReader, rows: int) -> Iterator[pa.Table]:
             missing -= batch.num_rows
     if held:
         yield pa.Table.from_batches(held)
-
-
-def _fill(path: str, target: Target, source: _Source, options: Options) -> tuple[int, pa.Schema]:
-    """Write all groups into the spool file, close it, and return the rows that went in and the final schema.
-
-    What the source raises passes through as it is; what the writer raises is a WriteError.
-    """
-    first = next(source.groups, source.schema.empty_table())
-    file = target.attempt("write", pa.OSFile, path, "wb")
-    writer: Any = None
-    rows = 0
-    try:
-        for group in chain([first], source.groups):
-            table = group.replace_schema_metadata(source.schema.metadata)
-            writer = writer or target.attempt("write", open_writer, file, table, options)
-            target.attempt("write", writer.write_table, one_batch(table, options), options.rows)
-            rows += table.num_rows
-        schema = source.final_schema()
-        if options.format == "parquet":
-            target.attempt("write", writer.add_key_value_metadata, footer(schema))
-        target.attempt("write", writer.close)
-        target.attempt("write", file.close)
-    except BaseException:
-        # Closing adds a footer, which makes a valid file that is too short; leaving `spool` throws it away.
-        for opened in (writer, file):
-            with suppress(Exception):
-                opened.close()
-        raise
-    return rows, schema
-
-
-def _fill_late(path: str, target: Target, source: _Source, options: Options) -> tuple[int, pa.Schema]:
-    """Write an Arrow file twice: its schema comes first, and is known last."""
-    with target.spool() as draft:
-        rows_only = replace(source, finish=None)
-        _fill(draft, target, rows_only, replace(options, compression="lz4", level=None))
-        schema = source.final_schema()
-        with target.attempt("re-read", pa.OSFile, draft) as file:
-            reader = target.attempt("re-read", pa.ipc.open_file, file)
-            batches = (target.attempt("re-read", reader.get_batch, i) for i in range(reader.num_record_batches))
-            groups = (pa.Table.from_batches([batch]) for batch in batches)
-            return _fill(path, target, _Source(groups, schema), options)
-
-
-def _complete(schema: pa.Schema) -> bool | None:
-    try:
-        document = json.loads((schema.metadata or {})[KEY])
-    except (KeyError, ValueError):
-        return None
-    value = document.get("complete") if isinstance(document, dict) else None
-    return value if isinstance(value, bool) else None

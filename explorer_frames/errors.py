@@ -22,10 +22,12 @@
     │  ├─ RowShapeError                     .row
     │  └─ ColumnTypeError                   .row .column .value
     ├─ JobError                             failed, interrupted, or not ended in time: .job .results .errors
-    └─ WriteError                           the target still holds what it held before
-       ├─ UnsupportedFormatError(ValueError)
-       ├─ TargetExistsError(FileExistsError)
-       └─ IncompleteResultError
+    ├─ WriteError                           the target still holds what it held before
+    │  ├─ UnsupportedFormatError(ValueError)
+    │  ├─ TargetExistsError(FileExistsError)
+    │  └─ IncompleteResultError
+    └─ FileReadError                        a file could not be read, or is not what it should be
+       └─ DamagedFileError                  it is not as it was written: not to be used
     TruncatedResultWarning(UserWarning)
 
 Every error says what happened, where, and what to do next; none carries a password, a token or a request, and all
@@ -222,6 +224,14 @@ class TargetExistsError(WriteError, FileExistsError):
 
 class IncompleteResultError(WriteError):
     """The result may have been cut off by ``limit`` and was not exported."""
+
+
+class FileReadError(ExplorerFramesError):
+    """A file could not be read, or is not what it should be."""
+
+
+class DamagedFileError(FileReadError):
+    """A file is not as it was written: its rows are not to be used."""
 
 
 class TruncatedResultWarning(UserWarning):
