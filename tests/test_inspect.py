@@ -1,0 +1,377 @@
+"""What a file says of itself, and whether it is held to it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from rawserver import answer, envelope
+from served import served
+
+from explorer_frames import Explorer, Provenance, inspect, verify, write_feather, write_parquet
+from explorer_frames._seal import SEAL
+from explorer_frames.errors import (
+    ConfigError,
+    DamagedFileError,
+    FileReadError,
+    IncompleteResultError,
+    TruncatedResultWarning,
+)
+from explorer_frames.sandbox import Graph
+
+pytest_plugins = ["storage"]
+
+WRITERS = {"parquet": write_parquet, "feather": write_feather}
+NAMES = {"parquet": "a.parquet", "feather": "a.feather"}
+
+
+@pytest.fixture(params=["parquet", "feather"])
+def layout(request):
+    return request.param
+
+
+def rows(count=3000):
+    ids = [f"player{number}" for number in range(count)]
+    scores = np.random.default_rng(7).random(count)
+    return pa.table({"id": ids, "score": scores, "community": [name[:7] for name in ids]})
+
+
+# What it says
+
+
+def test_an_export_says_where_it_came_from(sandbox, store, layout):
+    workflow = sandbox.add_workflow("inspected", Graph.les_miserables(), {"analytics_louvain_1": ("Louvain", {})})
+    before = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=2)
+    with Explorer(sandbox.url, token=sandbox.token) as explorer:
+        job = explorer.run_workflow(workflow).wait(progress=False)
+        url = store.url(NAMES[layout])
+        receipt = job.tasks[0].export(url, storage_options=store.options)
+    told = inspect(url, storage_options=store.options)
+    assert told == verify(url, storage_options=store.options)
+    assert (told.server, told.workflow, told.job, told.task) == (sandbox.url, str(workflow), job.id, job.tasks[0].id)
+    assert (told.task_name, told.algorithm, told.status) == ("Louvain", "Louvain", "success")
+    assert (told.limit, told.rows, told.complete) == (None, 77, True)
+    assert (told.run_begin, told.run_end) == (job.tasks[0].begin_time, job.tasks[0].end_time)
+    assert before <= told.run_begin <= told.run_end
+    assert before <= told.read_at <= dt.datetime.now(dt.UTC)
+    assert told.content_hash == receipt.content_hash
+    assert told.library.startswith("explorer_frames ")
+    assert "canary" not in repr(told) + str(told) + told._repr_html_()
+
+
+def test_a_plain_export_looks_at_its_job_once(sandbox):
+    workflow = sandbox.add_workflow("looked", Graph.les_miserables(), {"analytics_pagerank_1": ("PageRank", {})})
+    with Explorer(sandbox.url, token=sandbox.token) as explorer:
+        job = explorer.run_workflow(workflow).wait(progress=False)
+        before = len(sandbox.requests)
+        explorer.export_sample_result(job.id, job.tasks[0].id, "memory://looked/a.parquet")
+        asked = [request.path.partition("?")[0].rsplit("/", 1)[1] for request in sandbox.requests[before:]]
+        assert asked == [job.id, "sample_result"]
+        before = len(sandbox.requests)
+        job.tasks[0].export("memory://looked/b.parquet")
+        assert len(sandbox.requests) == before + 1
+    one, other = (inspect(f"memory://looked/{name}.parquet") for name in "ab")
+    assert one.content_hash == other.content_hash
+    assert (one.workflow, one.status, one.run_end) == (other.workflow, "success", other.run_end)
+    assert (one.algorithm, other.algorithm) == (None, "PageRank")
+
+
+def test_a_frame_keeps_what_is_known_of_it(sandbox, explorer, layout, tmp_path):
+    job, task = sandbox.add_result([["a", "b"], ["0.5", "0.25"]])
+    frame = explorer.read_sample_result(job, task, limit=10)
+    assert frame.attrs["explorer_frames"]["content_hash"] is None  # known of files only
+    receipt = WRITERS[layout](frame, tmp_path / "a")
+    told = inspect(tmp_path / "a")
+    assert (told.job, told.rows, told.limit, told.complete) == (str(job), 2, 10, True)
+    assert told.content_hash == receipt.content_hash
+    WRITERS[layout](frame.head(1), tmp_path / "a")
+    told = inspect(tmp_path / "a")
+    assert (told.job, told.rows, told.complete) == (str(job), 1, None)
+
+
+def test_a_part_of_a_table_does_not_pass_for_all_of_it(sandbox, explorer, layout, tmp_path):
+    job, task = sandbox.add_result([["a", "b"], ["0.5", "0.25"]])
+    table = explorer.read_sample_result_arrow(job, task, limit=10)
+    assert WRITERS[layout](table, tmp_path / "a").complete is True
+    assert WRITERS[layout](table.slice(1), tmp_path / "a").complete is None
+
+
+def test_what_a_running_task_gives_is_not_all(layout, tmp_path):
+    """Whether a server gives anything then is not published: one that does."""
+    job = b'{"code":0,"data":{"tasks":[{"id":"t","status":1,"name":"WCC"}],"workflowId":7}}'
+
+    def script(number, request):
+        return answer(envelope('[["a","0.5"]]') if b"sample_result" in request else job)
+
+    with served(script) as (_, explorer):
+        with pytest.raises(IncompleteResultError, match="the task is running") as caught:
+            explorer.export_sample_result(1, "t", tmp_path / NAMES[layout])
+        assert "Wait for the job" in caught.value.hint
+        assert list(tmp_path.iterdir()) == []
+        receipt = explorer.export_sample_result(1, "t", tmp_path / NAMES[layout], allow_incomplete=True)
+        told = inspect(tmp_path / NAMES[layout])
+        assert (receipt.complete, told.complete, told.status, told.workflow) == (False, False, "running", "7")
+        with pytest.warns(TruncatedResultWarning, match="the task is running"):
+            frame = explorer.read_sample_result(1, "t", schema="auto")
+        assert frame.attrs["explorer_frames"]["complete"] is False
+
+
+def test_both_formats_and_all_layouts_have_one_content_hash(tmp_path):
+    table = rows()
+    hashes = {
+        write(table, tmp_path / "a", row_group_size=size, compression=codec).content_hash
+        for write in WRITERS.values()
+        for size in (100, 1000, 10_000)
+        for codec in ("zstd", None)
+    }
+    assert len(hashes) == 1
+    hashes |= {write_parquet(table.slice(0, count), tmp_path / "a").content_hash for count in (0, 2999)}
+    assert len(hashes) == 3
+
+
+@pytest.mark.parametrize("kind", [pa.timestamp("s"), pa.date64(), pa.list_(pa.string()), pa.string_view()])
+def test_types_that_a_format_keeps_otherwise_verify(layout, tmp_path, kind):
+    table = pa.table({"x": pa.array([None, None], pa.int64()).cast(pa.int64())}).append_column("y", pa.nulls(2, kind))
+    WRITERS[layout](table, tmp_path / "a")
+    assert verify(tmp_path / "a").rows == 2
+
+
+def test_a_type_that_is_not_hashed_still_has_its_seal(layout, tmp_path):
+    table = pa.table({"x": pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64()))})
+    assert WRITERS[layout](table, tmp_path / "a").content_hash is None
+    assert verify(tmp_path / "a").rows == 1
+
+
+def test_rewriting_in_another_format_leaves_no_old_seal(tmp_path):
+    write_feather(rows(), tmp_path / "a.feather")
+    table = pa.ipc.open_file(tmp_path / "a.feather").read_all()
+    assert SEAL in table.schema.metadata
+    receipt = write_parquet(table, tmp_path / "a.parquet")
+    assert SEAL not in receipt.schema.metadata
+    assert SEAL not in pq.read_schema(tmp_path / "a.parquet").metadata
+    assert verify(tmp_path / "a.parquet").content_hash == verify(tmp_path / "a.feather").content_hash
+
+
+def test_it_prints_well():
+    told = Provenance.of({"server": "http://h", "job": "1", "task_name": "<b>\x1b[31m", "rows": 5, "complete": False})
+    assert str(told).splitlines() == [
+        "server     http://h",
+        "job        1",
+        r"task_name  <b>\x1b[31m",
+        "rows       5",
+        "complete   no",
+    ]
+    assert "<b>" not in told._repr_html_()
+    assert "http://h" in repr(told)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"rows": "5"},
+        {"rows": True},
+        {"complete": "yes"},
+        {"job": 7},
+        {"read_at": "soon"},
+        {"run_end": "2026-01-01"},
+        {"more": 1},
+    ],
+)
+def test_what_is_not_of_its_kind_is_not_known(document):
+    known = Provenance.of(document).to_dict()
+    assert {name: value for name, value in known.items() if value is not None} == {}
+
+
+# Whether it holds
+
+
+@pytest.mark.parametrize("codec", ["zstd", None])
+def test_any_altered_byte_is_found(layout, tmp_path, codec):
+    """1,500 random flips of one bit, anywhere in the file: 0 missed, and no parser that crashes."""
+    path = tmp_path / "a"
+    WRITERS[layout](rows(), path, compression=codec)
+    content = path.read_bytes()
+    rng = random.Random(20261125)
+    missed = []
+    for _ in range(1500):
+        place, bit = rng.randrange(len(content)), 1 << rng.randrange(8)
+        damaged = bytearray(content)
+        damaged[place] ^= bit
+        path.write_bytes(damaged)
+        try:
+            verify(path)
+        except FileReadError:
+            continue
+        missed.append((place, bit))
+    assert missed == []
+
+
+def test_each_byte_of_the_metadata_counts(layout, tmp_path):
+    path = tmp_path / "a"
+    WRITERS[layout](rows(3), path)
+    content = path.read_bytes()
+    for place in range(len(content)):
+        damaged = bytearray(content)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
+        with pytest.raises(FileReadError):
+            verify(path)
+
+
+def test_a_cut_or_longer_file_is_found(layout, tmp_path):
+    path = tmp_path / "a"
+    WRITERS[layout](rows(3), path)
+    content = path.read_bytes()
+    for other in [*(content[:count] for count in range(0, len(content), 7)), content + b"\0", content + content]:
+        path.write_bytes(other)
+        with pytest.raises(FileReadError):
+            verify(path)
+
+
+def test_another_value_in_a_file_that_was_sealed_again_is_found(layout, tmp_path):
+    """A writer that lies: what the content hash is for."""
+    path = tmp_path / "a"
+    WRITERS[layout](rows(), path, compression=None)
+    content = path.read_bytes().replace(b"player77player78", b"player78player77")
+    content = content.replace(b"player77\x08\0\0\0player78", b"player78\x08\0\0\0player77")
+    assert content != path.read_bytes()
+    path.write_bytes(content)
+    _seal_again(path)
+    with pytest.raises(FileReadError, match="CRC" if layout == "parquet" else "values are not those"):
+        verify(path)
+
+
+def _seal_again(path):
+    from explorer_frames import _seal
+
+    with path.open("r+b") as file:
+        places = _seal._places(file)
+        digits = _seal._hash(file, places)
+        for place in places:
+            file.seek(place)
+            file.write(digits)
+    assert _seal.holds(str(path)) is True
+
+
+def test_a_file_that_another_program_rewrote_is_told(layout, tmp_path):
+    path = tmp_path / "a"
+    WRITERS[layout](rows(), path)
+    if layout == "parquet":
+        pq.write_table(pq.read_table(path), path)
+        said = "its seal is gone"
+    else:
+        table = pa.ipc.open_file(path).read_all().slice(1)
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+        said = "not those that were sealed"
+    with pytest.raises(DamagedFileError, match=said):
+        verify(path)
+    assert inspect(path).rows == 3000  # what it says of itself is still there
+
+
+def test_a_value_that_looks_like_a_seal_is_none(layout, tmp_path):
+    """Statistics and metadata hold values and words of others, right beside the seal."""
+    digits = "0" * 64
+    ids = [f"explorer_frames.seal\x18\x40{digits}", f"\x40\0\0\0{digits}\0\0\0\0\x14\0\0\0explorer_frames.seal\0"]
+    table = pa.table({"id": ids}).replace_schema_metadata({"about": "explorer_frames.seal", "zero": digits})
+    path = tmp_path / "a"
+    WRITERS[layout](table, path)
+    assert verify(path).rows == 2
+    assert WRITERS[layout](table, path).schema.metadata[b"zero"] == digits.encode()
+
+
+# What cannot be read
+
+
+@pytest.mark.parametrize("look", [inspect, verify])
+def test_files_that_are_not_ours(look, tmp_path):
+    (tmp_path / "text").write_text("id,score\n")
+    (tmp_path / "empty").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
+    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "pandas")
+    pd.DataFrame({"a": [1]}).to_feather(tmp_path / "arrow")
+    for name, said in [
+        ("text", "neither Parquet nor Feather"),
+        ("empty", "neither Parquet nor Feather"),
+        ("folder", "IsADirectoryError"),
+        ("pandas", "nothing in the file says"),
+        ("arrow", "nothing in the file says"),
+        ("missing", "no such file"),
+    ]:
+        with pytest.raises(FileReadError, match=said) as caught:
+            look(tmp_path / name)
+        assert caught.value.where == str(tmp_path / name)
+        assert caught.value.hint
+        assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("look", [inspect, verify])
+def test_files_that_are_not_there(look, store):
+    with pytest.raises(FileReadError, match="no such file") as caught:
+        look(store.url("missing.parquet"), storage_options=store.options)
+    assert "canary" not in str(caught.value) + repr(vars(caught.value))
+
+
+@pytest.mark.parametrize("look", [inspect, verify])
+@pytest.mark.parametrize("url", ["", 5, "memory://folder/", "s3://bucket", "simplecache::memory://a", "nope://a/b"])
+def test_what_is_no_url_of_a_file(look, url):
+    with pytest.raises(ConfigError):
+        look(url)
+
+
+def test_a_file_can_be_looked_at_over_http(sandbox, tmp_path, monkeypatch):
+    """Over a store that can only be read."""
+    import http.server
+    import threading
+
+    write_parquet(rows(), tmp_path / "a.parquet")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=str(tmp_path))
+
+        def log_message(self, *args):
+            pass
+
+    pytest.importorskip("aiohttp", reason="fsspec's driver for http:// needs it")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/a.parquet"
+        assert verify(url) == inspect(tmp_path / "a.parquet")
+        server.shutdown()
+
+
+MEMORY = """
+import sys
+import numpy as np, pyarrow as pa, pyarrow.parquet
+import explorer_frames
+
+def peak():
+    return int(next(l for l in open("/proc/self/status") if l.startswith("VmHWM")).split()[1]) / 1024
+
+def make(rows, step=50_000):
+    for start in range(0, rows, step):
+        ids = np.char.add("player", np.arange(start, start + step).astype("U8"))
+        yield pa.record_batch([pa.array(ids), np.random.default_rng(start).random(step)], names=["id", "score"])
+
+schema = pa.schema([("id", pa.string()), ("score", pa.float64())])
+write = getattr(explorer_frames, "write_" + sys.argv[1])
+write(pa.RecordBatchReader.from_batches(schema, make(2_000_000)), sys.argv[2])
+before = peak()
+assert explorer_frames.verify(sys.argv[2]).rows == 2_000_000
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from Linux's /proc")
+def test_to_verify_takes_no_more_memory_than_to_write(tmp_path, layout):
+    command = [sys.executable, "-c", MEMORY, layout, str(tmp_path / "a")]
+    added = float(subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout)
+    assert added < 60
