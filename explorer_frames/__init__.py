@@ -9,6 +9,7 @@ from explorer_frames._functions import (
     read_sample_result_arrow,
 )
 from explorer_frames._jobs import Job, Task
+from explorer_frames._output import export_output, open_output, read_output, read_output_arrow
 from explorer_frames._version import __version__
 from explorer_frames._write import Receipt, write_feather, write_parquet
 from explorer_frames.errors import ExplorerFramesError, TruncatedResultWarning
@@ -22,8 +23,12 @@ __all__ = [
     "TruncatedResultWarning",
     "__version__",
     "errors",
+    "export_output",
     "export_sample_result",
+    "open_output",
     "open_sample_result",
+    "read_output",
+    "read_output_arrow",
     "read_sample_result",
     "read_sample_result_arrow",
     "schemas",

@@ -19,14 +19,14 @@ class Provenance:
 
     Attributes
     ----------
-    server
-        URL of the Explorer, never with credentials.
-    job, task
-        Their ids.
+    server, job, task
+        URL of the Explorer, never with credentials, and the ids: None where a file does not tell.
+    source
+        URL of the files that were read, never with credentials; None for what Explorer sent.
     algorithm
         As asked for, or as the task's name tells with ``schema="auto"``.
     limit
-        Rows asked for.
+        Rows asked for; None for a full result.
     rows, complete
         Rows that came, and whether they are all: None while they are still coming.
     read_at
@@ -35,11 +35,12 @@ class Provenance:
         Name and version of what read them.
     """
 
-    server: str
-    job: str
-    task: str
+    server: str | None = None
+    job: str | None = None
+    task: str | None = None
+    source: str | None = None
     algorithm: str | None
-    limit: int
+    limit: int | None = None
     rows: int | None = None
     complete: bool | None = None
     read_at: str
@@ -47,7 +48,7 @@ class Provenance:
 
     def ended(self, rows: int) -> Provenance:
         """The same, at the end of the result: fewer rows than asked for are all there are."""
-        return dataclasses.replace(self, rows=rows, complete=rows < self.limit)
+        return dataclasses.replace(self, rows=rows, complete=self.limit is None or rows < self.limit)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for `frame.attrs`."""

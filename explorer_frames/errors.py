@@ -22,10 +22,11 @@
     │  ├─ RowShapeError                     .row
     │  └─ ColumnTypeError                   .row .column .value
     ├─ JobError                             failed, interrupted, or not ended in time: .job .results .errors
-    └─ WriteError                           the target still holds what it held before
-       ├─ UnsupportedFormatError(ValueError)
-       ├─ TargetExistsError(FileExistsError)
-       └─ IncompleteResultError
+    ├─ WriteError                           the target still holds what it held before
+    │  ├─ UnsupportedFormatError(ValueError)
+    │  ├─ TargetExistsError(FileExistsError)
+    │  └─ IncompleteResultError
+    └─ FileReadError                        a file could not be read, or is damaged
     TruncatedResultWarning(UserWarning)
 
 Every error says what happened, where, and what to do next; none carries a password, a token or a request, and all
@@ -222,6 +223,10 @@ class TargetExistsError(WriteError, FileExistsError):
 
 class IncompleteResultError(WriteError):
     """The result may have been cut off by ``limit`` and was not exported."""
+
+
+class FileReadError(ExplorerFramesError):
+    """A file could not be read, or is not what it should be."""
 
 
 class TruncatedResultWarning(UserWarning):

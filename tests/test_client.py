@@ -56,6 +56,7 @@ def test_a_frame_has_typed_columns_and_says_where_it_came_from(sandbox, explorer
         "server": sandbox.url,
         "job": str(job),
         "task": task,
+        "source": None,
         "algorithm": None,
         "limit": 10,
         "rows": 3,

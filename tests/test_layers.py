@@ -14,8 +14,11 @@ FLOORS = [
     {"_version"},
     {"errors"},
     {"schemas", "_json", "_config", "_provenance", "_sessions", "_address", "_status", "_wait"},
-    {"_rows", "_auth", "_transport", "_frames", "_publish", "_formats", "_data"},
-    {"_envelope", "_decode", "_write"},
+    {"_rows", "_auth", "_transport", "_frames", "_parts", "_publish", "_formats", "_data"},
+    {"_envelope", "_cells", "_write"},
+    {"_decode", "_csv"},
+    {"_full"},
+    {"_output"},
     {"_results", "_api", "_jobs"},
     {"_listing", "_reading"},
     {"_client"},
@@ -25,13 +28,15 @@ FLOORS = [
     {"cli"},
     {"__main__"},
 ]
-PURE = {"errors", "schemas", "_json", "_rows", "_envelope", "_decode"}  # no I/O, no clock, no environment
+PURE = {"errors", "schemas", "_json", "_rows", "_envelope", "_cells", "_csv", "_decode"}  # no I/O, no clock, no environment
 IMPURE = {"os", "socket", "time", "requests", "urllib3", "fsspec", "pathlib", "datetime", "random", "logging"}
 FORBIDDEN = {
     "_transport": {"pyarrow", "pandas", "numpy"},
     "_sessions": {"pyarrow", "pandas", "numpy"},
+    "_csv": {"fsspec", "pandas"},
     "_decode": {"requests", "urllib3", "http"},
     "_address": {"pyarrow", "pandas", "fsspec"},
+    "_parts": {"pandas", "requests", "urllib3"},
     "_publish": {"pyarrow", "pandas"},
     "_data": {"requests", "urllib3", "fsspec"},
     "_formats": {"requests", "urllib3", "fsspec"},
