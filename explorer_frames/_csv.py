@@ -240,12 +240,12 @@ def _irregular(text: NDArray[np.uint8], quotes: NDArray[np.intp], *, final: bool
     if closes.size and closes[-1] == text.size - 1:
         behind[-1] = _NEWLINE  # what is there has not come yet
     fits = np.empty(quotes.size, np.bool_)
-    fits[::2] = (before == _COMMA) | (before == _NEWLINE)
+    fits[::2] = begin_cells = (before == _COMMA) | (before == _NEWLINE)
     fits[1::2] = (behind == _COMMA) | (behind == _NEWLINE) | (behind == _RETURN)
     doubled = np.flatnonzero(opens[1:] - closes[: opens.size - 1] == 1)
     fits[2 * doubled + 1] = fits[2 * doubled + 2] = True
-    if final and quotes.size % 2:
-        fits[-1] = False
+    if final and quotes.size % 2 and begin_cells.any():
+        fits[2 * np.flatnonzero(begin_cells)[-1]] = False  # the cell that has no end
     return None if fits.all() else int(quotes[fits.argmin()])
 
 

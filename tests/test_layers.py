@@ -28,7 +28,16 @@ FLOORS = [
     {"cli"},
     {"__main__"},
 ]
-PURE = {"errors", "schemas", "_json", "_rows", "_envelope", "_cells", "_csv", "_decode"}  # no I/O, no clock, no environment
+PURE = {
+    "errors",
+    "schemas",
+    "_json",
+    "_rows",
+    "_envelope",
+    "_cells",
+    "_csv",
+    "_decode",
+}  # no I/O, no clock, no environment
 IMPURE = {"os", "socket", "time", "requests", "urllib3", "fsspec", "pathlib", "datetime", "random", "logging"}
 FORBIDDEN = {
     "_transport": {"pyarrow", "pandas", "numpy"},
