@@ -10,6 +10,7 @@ from explorer_frames._functions import (
 )
 from explorer_frames._inspect import inspect, verify
 from explorer_frames._jobs import Job
+from explorer_frames._output import export_output, open_output, read_output, read_output_arrow
 from explorer_frames._provenance import Provenance
 from explorer_frames._tasks import Task
 from explorer_frames._version import __version__
@@ -26,9 +27,13 @@ __all__ = [
     "TruncatedResultWarning",
     "__version__",
     "errors",
+    "export_output",
     "export_sample_result",
     "inspect",
+    "open_output",
     "open_sample_result",
+    "read_output",
+    "read_output_arrow",
     "read_sample_result",
     "read_sample_result_arrow",
     "schemas",

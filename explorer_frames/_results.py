@@ -8,16 +8,17 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from explorer_frames import schemas
+from explorer_frames._cells import Cells, to_batch
 from explorer_frames._config import checked_id
-from explorer_frames._decode import Cells, split, to_batch
+from explorer_frames._decode import split
 from explorer_frames._envelope import read_rows
 from explorer_frames.errors import ConfigError, EnvelopeError, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
+
+    import pyarrow as pa
 
     from explorer_frames._provenance import Provenance, Run
     from explorer_frames._rows import Rows
@@ -65,20 +66,9 @@ class Query:
         ------
         ConfigError
         """
-        if not isinstance(vid_type, str) or vid_type not in schemas.VID_TYPES:
-            raise ConfigError(f"vid_type must be 'string' or 'int64': {escaped(vid_type, 60)!r}")
-        auto = schema == "auto"
-        if isinstance(schema, pa.Schema):
-            schema = schemas.checked(schema)
-        elif isinstance(schema, str):
-            schema = None if auto else schemas.named(schema)
-        elif schema is not None:
-            raise ConfigError(
-                f"schema cannot be a {type(schema).__name__}",
-                hint="Pass an algorithm's name, 'auto', a pyarrow.Schema or None.",
-            )
+        wanted, auto = schemas.asked(schema, vid_type)
         job, task = checked_id("job_id", job_id), checked_id("task_id", task_id)
-        query = cls(job, task, checked_limit(limit), schema, vid_type, auto)
+        query = cls(job, task, checked_limit(limit), wanted, vid_type, auto)
         return query if run is None else query.of_run(run)
 
     def of_run(self, run: Run) -> Query:
@@ -145,7 +135,8 @@ class Result:
         chunks = self._checked(read_rows(pieces), check)
         first = next(chunks, None)
         cells = split(first) if first is not None else None
-        schema = self._choose(cells.width if cells else None)
+        width = cells.width if cells else None
+        schema = schemas.choose(query.schema, width, query.vid_type, hint=query.auto)
         self.schema = schema.with_metadata({**(schema.metadata or {}), **provenance.to_metadata()})
         self._cells: Iterator[Cells] = chain([cells] if cells else [], map(split, chunks))
 
@@ -174,12 +165,3 @@ class Result:
                 f"data.items is no list of rows: {escaped(json.dumps(data.get('items', 'missing')), 60)}",
                 hint="Only an empty list is an empty result: see in Explorer whether the task has one.",
             )
-
-    def _choose(self, width: int | None) -> pa.Schema:
-        schema, vid_type = self._query.schema, self._query.vid_type
-        # A task's name is a hint: where its columns are others, the count decides, as without the hint.
-        if self._query.auto and isinstance(schema, schemas.Algorithm) and width is not None:
-            shapes = (schemas.to_schema(shape, vid_type) for shape in schema.shapes)
-            if not any(schemas.fits(shape, width) for shape in shapes):
-                schema = None
-        return schemas.choose(schema, width, vid_type)

@@ -196,7 +196,40 @@ def takes_rest(schema: pa.Schema) -> bool:
     return len(schema) > 0 and pa.types.is_list(schema.types[-1])
 
 
-def choose(schema: pa.Schema | Algorithm | None, width: int | None, vid_type: str = "string") -> pa.Schema:
+def asked(schema: object, vid_type: str) -> tuple[pa.Schema | Algorithm | None, bool]:
+    """Check what a caller passed for `schema` and `vid_type`, before any I/O.
+
+    Returns
+    -------
+    tuple
+        What `choose` takes for its `schema`, and whether the name of the task is to decide (``"auto"``).
+
+    Raises
+    ------
+    ConfigError
+    """
+    if not isinstance(vid_type, str) or vid_type not in VID_TYPES:
+        raise ConfigError(f"vid_type must be 'string' or 'int64': {escaped(vid_type, 60)!r}")
+    if isinstance(schema, pa.Schema):
+        return checked(schema), False
+    if isinstance(schema, str):
+        return (None, True) if schema == "auto" else (named(schema), False)
+    if schema is None:
+        return None, False
+    raise ConfigError(
+        f"schema cannot be a {type(schema).__name__}",
+        hint="Pass an algorithm's name, 'auto', a pyarrow.Schema or None.",
+    )
+
+
+def shapes_of(schema: Algorithm | None) -> tuple[Shape, ...]:
+    """The shapes that a result can have; None is for one that nothing else is known of."""
+    return tuple(_BY_WIDTH.values()) if schema is None else schema.shapes
+
+
+def choose(
+    schema: pa.Schema | Algorithm | None, width: int | None, vid_type: str = "string", *, hint: bool = False
+) -> pa.Schema:
     """Decide on the schema of a result.
 
     Parameters
@@ -207,6 +240,8 @@ def choose(schema: pa.Schema | Algorithm | None, width: int | None, vid_type: st
         Number of cells in the first row; None for a result without rows, which gets the default of its kind.
     vid_type
         Type of the space's vertex ids.
+    hint
+        Whether an entry of the book was only guessed: where no shape of it fits, the count decides as without it.
 
     Raises
     ------
@@ -221,8 +256,10 @@ def choose(schema: pa.Schema | Algorithm | None, width: int | None, vid_type: st
             row=0,
             hint=fitting(width),
         )
-    shapes = tuple(_BY_WIDTH.values()) if schema is None else schema.shapes
-    for shape in shapes:
+    if hint and isinstance(schema, Algorithm) and width is not None:
+        known = any(fits(to_schema(shape, vid_type), width) for shape in schema.shapes)
+        schema = schema if known else None
+    for shape in shapes_of(schema):
         candidate = to_schema(shape, vid_type)
         if width is None or fits(candidate, width):
             return candidate

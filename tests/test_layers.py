@@ -14,10 +14,12 @@ FLOORS = [
     {"_version"},
     {"errors"},
     {"schemas", "_json", "_config", "_provenance", "_sessions", "_address", "_status", "_wait"},
-    {"_rows", "_auth", "_transport", "_frames", "_publish", "_formats", "_data", "_digest"},
-    {"_envelope", "_decode", "_seal"},
-    {"_draft", "_results", "_api", "_sources"},
+    {"_rows", "_auth", "_transport", "_frames", "_parts", "_publish", "_formats", "_data", "_digest"},
+    {"_envelope", "_cells", "_seal"},
+    {"_decode", "_csv", "_draft", "_sources"},
     {"_write", "_inspect"},
+    {"_full", "_results", "_api"},
+    {"_output"},
     {"_tasks"},
     {"_jobs"},
     {"_listing", "_reading"},
@@ -28,13 +30,24 @@ FLOORS = [
     {"cli"},
     {"__main__"},
 ]
-PURE = {"errors", "schemas", "_json", "_rows", "_envelope", "_decode"}  # no I/O, no clock, no environment
+PURE = {
+    "errors",
+    "schemas",
+    "_json",
+    "_rows",
+    "_envelope",
+    "_cells",
+    "_csv",
+    "_decode",
+}  # no I/O, no clock, no environment
 IMPURE = {"os", "socket", "time", "requests", "urllib3", "fsspec", "pathlib", "datetime", "random", "logging"}
 FORBIDDEN = {
     "_transport": {"pyarrow", "pandas", "numpy"},
     "_sessions": {"pyarrow", "pandas", "numpy"},
+    "_csv": {"fsspec", "pandas"},
     "_decode": {"requests", "urllib3", "http"},
     "_address": {"pyarrow", "pandas", "fsspec"},
+    "_parts": {"pandas", "requests", "urllib3"},
     "_publish": {"pyarrow", "pandas"},
     "_data": {"requests", "urllib3", "fsspec"},
     "_formats": {"requests", "urllib3", "fsspec"},

@@ -14,7 +14,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from explorer_frames import schemas
-from explorer_frames._decode import split, to_batch
+from explorer_frames._cells import to_batch
+from explorer_frames._decode import split
 from explorer_frames._envelope import data_of, read_rows
 from explorer_frames._provenance import Provenance
 from explorer_frames._results import Query, Result

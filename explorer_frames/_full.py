@@ -1,0 +1,242 @@
+"""One full result: what is asked for, and the batches of its parts, with the checks that belong to them."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pyarrow as pa
+
+from explorer_frames import schemas
+from explorer_frames._csv import Block, read_blocks
+from explorer_frames._parts import Part, Parts, Store, ahead
+from explorer_frames._provenance import Provenance
+from explorer_frames._write import planned, write
+from explorer_frames.errors import ConfigError, FileReadError, escaped, located
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Generator, Iterator, Mapping
+
+    from explorer_frames._write import Receipt
+
+_LEFT = "Read it within the `with` block of open_output, from its beginning."
+
+# The columns' names in the vendor's documentation: the only ones by which a first line is known to be none of data.
+_DOCUMENTED = frozenset(
+    tuple(names.split(","))
+    for names in (
+        "vid,value",
+        "vid,label",
+        "vid,label,modularity",
+        "vid,distance",
+        "vid,count",
+        "vid,both_degree,out_degree,in_degree",
+        "vid,out_degree",
+        "vid,in_degree",
+        "root,visited",
+        "vid1,vid2,distance",
+        "vid1,vid2,value",
+        "vid1,vid2,vid3",
+        "count",
+        "value",
+    )
+)
+
+
+class Named(Protocol):
+    """What tells of a task, as `explorer_frames.Task` does."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def job_id(self) -> str: ...
+
+
+class _Header:
+    """Tells of each part's first line whether it is a header: called with its cells.
+
+    Attributes
+    ----------
+    width
+        How many cells the header has; None while none was seen.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self.width: int | None = None
+        self._header = request.header
+        self._first: list[str] | None = None
+        shapes = request.candidates()
+        # A path of one vertex may be called anything: where rows differ in length, no first line is a header for sure.
+        varying = any(map(schemas.takes_rest, shapes))
+        self._known = set() if varying else {*_DOCUMENTED, *(tuple(map(str.lower, shape.names)) for shape in shapes)}
+
+    def __call__(self, cells: list[str]) -> bool:
+        if self._header:
+            self._first = self._first or cells
+            found = cells == self._first
+        else:
+            found = self._header is None and tuple(map(str.lower, cells)) in self._known
+        if found:
+            self.width = len(cells)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be read, checked.
+
+    Attributes
+    ----------
+    schema
+        An entry of the book, a caller's own, or None for the rule by the number of columns.
+    auto
+        Whether `schema` was taken from the task's name, which is only a hint.
+    """
+
+    url: str | os.PathLike[str]
+    storage_options: Mapping[str, Any] | None
+    schema: pa.Schema | schemas.Algorithm | None
+    vid_type: str
+    header: bool | None
+    auto: bool = False
+    job: str | None = None
+    task: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        url: str | os.PathLike[str],
+        *,
+        schema: object,
+        vid_type: str,
+        header: object,
+        storage_options: Mapping[str, Any] | None,
+        task: Named | None = None,
+    ) -> Request:
+        """Check a caller's arguments, before any I/O.
+
+        Raises
+        ------
+        ConfigError
+        """
+        wanted, auto = schemas.asked(schema, vid_type)
+        if auto and task is None:
+            hint = "Pass an algorithm's name, a pyarrow.Schema or None; or use Task.read_output."
+            raise ConfigError("schema='auto' needs the task's name, which a file does not have", hint=hint)
+        if not isinstance(header, bool | None):
+            raise ConfigError(f"header must be True, False or None: {escaped(header, 60)!r}")
+        if task is None:
+            return cls(url, storage_options, wanted, vid_type, header)
+        wanted = schemas.find(task.name) if auto else wanted
+        return cls(url, storage_options, wanted, vid_type, header, auto, task.job_id, task.id)
+
+    def candidates(self) -> list[pa.Schema]:
+        """All schemas that the result may have."""
+        if isinstance(self.schema, pa.Schema):
+            return [self.schema]
+        books = [self.schema, None] if self.auto else [self.schema]
+        return [schemas.to_schema(shape) for book in books for shape in schemas.shapes_of(book)]
+
+    def provenance(self, source: str) -> Provenance:
+        """What is known before the first row."""
+        return Provenance(
+            source=source,
+            job=self.job,
+            task=self.task,
+            algorithm=self.schema.name if isinstance(self.schema, schemas.Algorithm) else None,
+            read_at=datetime.now(UTC),
+        )
+
+
+class Output:
+    """The batches of one result, as they are read.
+
+    Attributes
+    ----------
+    schema
+        Known as soon as the first row is; the provenance is in its metadata.
+    provenance
+        Complete when the iteration has ended.
+    """
+
+    def __init__(self, request: Request, store: Store) -> None:
+        self.provenance = request.provenance(store.shown)
+        self._store = store
+        self._parts = Parts(store)
+        self._header = _Header(request)
+        self._whole = False
+        self._blocks = ahead(self._read())
+        with ExitStack() as stack:
+            stack.callback(self.close)
+            first = next(self._blocks, None)
+            schema = self._choose(request, first)
+            self.schema = schema.with_metadata({**(schema.metadata or {}), **self.provenance.to_metadata()})
+            stack.pop_all()
+        self._rest = chain([first] if first else [], self._blocks)
+
+    def close(self) -> None:
+        """End the thread that reads, and close its file."""
+        self._blocks.close()
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        rows = 0
+        for part, block in self._rest:
+            with located(part.shown):
+                batch = block.to_batch(self.schema)
+            rows += batch.num_rows
+            yield batch
+        if not self._whole:
+            raise FileReadError("reading was ended before its end", where=self._store.shown, hint=_LEFT)
+        self.provenance = self.provenance.ended(rows)
+
+    def _read(self) -> Generator[tuple[Part, Block]]:
+        """Read all parts; in another thread."""
+        rows = 0
+        for part in self._parts.files:
+            with located(part.shown):
+                for block in read_blocks(self._store.pieces(part), rows, self._header):
+                    rows += block.rows
+                    yield part, block
+        self._parts.check_unchanged()
+        self._whole = True
+
+    def _choose(self, request: Request, first: tuple[Part, Block] | None) -> pa.Schema:
+        if first is None:
+            return schemas.choose(request.schema, self._header.width, request.vid_type, hint=request.auto)
+        part, block = first
+        with located(part.shown), block.located():
+            return schemas.choose(request.schema, block.width, request.vid_type, hint=request.auto)
+
+
+def read_table(request: Request) -> pa.Table:
+    """Read a result whole."""
+    with closing(Output(request, Store(request.url, request.storage_options))) as output:
+        table = pa.Table.from_batches(list(output), output.schema)
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), **output.provenance.to_metadata()})
+
+
+@contextmanager
+def open_reader(request: Request) -> Iterator[pa.RecordBatchReader]:
+    """Read a result batch by batch."""
+    with closing(Output(request, Store(request.url, request.storage_options))) as output:
+        yield pa.RecordBatchReader.from_batches(output.schema, iter(output))
+
+
+def export(request: Request, target: str | os.PathLike[str], options: dict[str, Any]) -> Receipt:
+    """Write a result to a file."""
+    plan = planned(target, **options)
+    with closing(Output(request, Store(request.url, request.storage_options))) as output:
+        reader = pa.RecordBatchReader.from_batches(output.schema, iter(output))
+
+        def finish() -> dict[str, Any]:
+            return output.provenance.to_dict()  # another one than now
+
+        return write(reader, plan, finish)

@@ -1,0 +1,181 @@
+"""Damaged parts: every cut, and flipped bits, are an error or change nothing."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from explorer_frames import read_output_arrow
+from explorer_frames.errors import DecodeError, ExplorerFramesError, FileReadError
+
+zstandard = pytest.importorskip("zstandard")  # pyarrow's own zstd has no checksum
+
+ROWS = [
+    (f'player{number}"é,\n' if number % 9 == 0 else f"player{number}", f"0.{number * 7919 % 10**6:06}")
+    for number in range(120)
+]
+TEXT = "".join(
+    f'"{vid.replace(chr(34), chr(34) * 2)}",{score}\n' if "," in vid else f"{vid},{score}\n" for vid, score in ROWS
+).encode()
+PACKED = {
+    ".gz": gzip.compress(TEXT, mtime=0),
+    ".zst": zstandard.ZstdCompressor(write_checksum=True).compress(TEXT),
+    "-unchecked.zst": pa.compress(TEXT, codec="zstd", asbytes=True),
+}
+
+
+def read(path: Path) -> list[dict]:
+    return read_output_arrow(path, schema="pagerank").to_pylist()
+
+
+def try_to_read(path: Path) -> list[dict] | ExplorerFramesError:
+    try:
+        return read(path)
+    except ExplorerFramesError as error:
+        return error
+
+
+WHOLE = [{"id": vid, "score": float(score)} for vid, score in ROWS]
+
+
+@pytest.mark.parametrize("suffix", PACKED)
+def test_every_cut_of_a_compressed_part_is_found(tmp_path, suffix):
+    path, packed = tmp_path / f"part{suffix}", PACKED[suffix]
+    path.write_bytes(packed)
+    assert read(path) == WHOLE
+    for size in range(len(packed)):
+        path.write_bytes(packed[:size])
+        with pytest.raises(FileReadError) as caught:
+            read(path)
+        assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_every_cut_of_the_second_of_two_members_is_found(tmp_path, suffix):
+    path, packed = tmp_path / f"part{suffix}", PACKED[suffix]
+    path.write_bytes(packed * 2)
+    assert read(path) == WHOLE * 2
+    for size in range(len(packed) + 1, 2 * len(packed)):
+        path.write_bytes((packed * 2)[:size])
+        with pytest.raises(FileReadError):
+            read(path)
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+@pytest.mark.parametrize(
+    "behind", [b"\0", b"\0" * 512, b"a", b"a,1\n", b"\x1f\x8b", b"\x28\xb5\x2f", b"\x1f\x8b\x08" + b"\0" * 7]
+)
+def test_what_stands_behind_a_compressed_part_is_an_error(tmp_path, suffix, behind):
+    path = tmp_path / f"part{suffix}"
+    path.write_bytes(PACKED[suffix] + behind)
+    with pytest.raises(FileReadError):
+        read(path)
+
+
+def test_every_cut_of_a_plain_part_within_a_line_is_an_error_or_a_shorter_cell(tmp_path):
+    """What no reader can see is a cut at the end of a line, or in the last cell of one."""
+    path = tmp_path / "part.csv"
+    for size in range(len(TEXT)):
+        path.write_bytes(TEXT[:size])
+        found = try_to_read(path)
+        if isinstance(found, DecodeError):
+            assert f"[{path}, line " in str(found)
+            continue
+        assert found[:-1] == WHOLE[: max(len(found) - 1, 0)]
+        assert not found or found[-1]["id"] == WHOLE[len(found) - 1]["id"]
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_flipped_bits_are_never_silent(tmp_path, suffix):
+    path, packed, seeded = tmp_path / f"part{suffix}", PACKED[suffix], random.Random(20_260_101)
+    errors = 0
+    for _ in range(1500):
+        damaged = bytearray(packed)
+        for _ in range(seeded.choice([1, 1, 2, 8])):
+            bit = seeded.randrange(8 * len(damaged))
+            damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        answer = try_to_read(path)
+        if isinstance(answer, ExplorerFramesError):
+            assert str(path) in str(answer)
+            errors += 1
+        else:
+            assert answer == WHOLE
+    assert errors > 1400
+
+
+def test_damage_in_a_later_part_says_how_far_reading_came(tmp_path):
+    text = b"a,1\n" * 1_000_000
+    (tmp_path / "0.gz").write_bytes(gzip.compress(b"a,1\n"))
+    (tmp_path / "1.gz").write_bytes(gzip.compress(text, 1)[:-3])
+    with pytest.raises(FileReadError, match=r"after line [1-9][0-9]{5}") as caught:
+        read(tmp_path)
+    assert str(tmp_path / "1.gz") in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["part.gz", "part.zst"])
+def test_a_plain_part_that_is_called_compressed_is_an_error(tmp_path, name):
+    (tmp_path / name).write_bytes(TEXT)
+    with pytest.raises(FileReadError):
+        read(tmp_path / name)
+
+
+# --- memory, threads and the end of the process, each in a process of its own
+
+MEMORY = """
+import gzip, sys
+from pathlib import Path
+import pyarrow.parquet
+import explorer_frames
+
+def peak():
+    return int(next(l for l in open("/proc/self/status") if l.startswith("VmHWM")).split()[1]) / 1024
+
+folder, rows = Path(sys.argv[1]), int(sys.argv[2])
+piece = gzip.compress("".join(f"player{n},0.{n:06}\\n" for n in range(100_000)).encode(), 1)
+for number in range(2):
+    with open(folder / f"part-{number}.gz", "wb") as file:
+        for _ in range(rows // 200_000):
+            file.write(piece)
+(folder / "small").mkdir()
+(folder / "small" / "0").write_text("a,1\\n" * 300_000)
+explorer_frames.export_output(folder / "small", folder / "out.parquet", schema="pagerank")
+before = peak()
+assert explorer_frames.export_output(f"{folder}/part-*", folder / "out.parquet", schema="pagerank").rows == rows
+print(peak() - before)
+"""
+LEFT = """
+import sys, explorer_frames
+reader = explorer_frames.open_output(sys.argv[1], schema="pagerank")
+stream = reader.__enter__()
+stream.read_next_batch()
+print("left")
+"""
+
+
+def run(code, *arguments):
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak from Linux's /proc")
+def test_memory_does_not_grow_with_the_rows(tmp_path):
+    assert float(run(MEMORY, tmp_path, 3_000_000)) < 100
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak from Linux's /proc")
+def test_twenty_million_rows_add_less_than_100_mb(tmp_path):
+    assert float(run(MEMORY, tmp_path, 20_000_000)) < 100
+
+
+def test_a_process_that_leaves_a_reader_in_the_middle_ends(tmp_path):
+    for number in range(3):
+        (tmp_path / f"{number}.gz").write_bytes(gzip.compress(b"a,1\n" * 2_000_000, 1))
+    assert run(LEFT, tmp_path) == "left\n"
