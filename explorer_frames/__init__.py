@@ -7,8 +7,10 @@ from explorer_frames._functions import (
     open_sample_result,
     read_sample_result,
     read_sample_result_arrow,
+    sync_workflow,
 )
 from explorer_frames._jobs import Job, Task
+from explorer_frames._sync_report import SyncReport
 from explorer_frames._version import __version__
 from explorer_frames._write import Receipt, write_feather, write_parquet
 from explorer_frames.errors import ExplorerFramesError, TruncatedResultWarning
@@ -18,6 +20,7 @@ __all__ = [
     "ExplorerFramesError",
     "Job",
     "Receipt",
+    "SyncReport",
     "Task",
     "TruncatedResultWarning",
     "__version__",
@@ -27,6 +30,7 @@ __all__ = [
     "read_sample_result",
     "read_sample_result_arrow",
     "schemas",
+    "sync_workflow",
     "write_feather",
     "write_parquet",
 ]
