@@ -9,7 +9,6 @@ import pickle
 import random
 import re
 import shutil
-import signal
 import threading
 import time
 from contextlib import contextmanager
@@ -247,14 +246,14 @@ def test_both_formats_are_found_again_without_their_manifests(tmp_path, world, l
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"tasks": [], "parts": [{}]}', b'{"job": "1", "tasks": 1}'])
-def test_a_damaged_manifest_is_made_again_from_the_files(store, world, damage):
-    world.add(1).sync(store.url("lake"), **storage(store))
-    files = tree(store.url("lake"), store.options)
-    store.put(f"lake/{manifest_name(str(world.jobs[0]))}", damage)
+def test_a_damaged_manifest_is_made_again_from_the_files(tmp_path, world, damage):
+    world.add(1).sync(tmp_path)
+    files = tree(tmp_path)
+    (tmp_path / manifest_name(str(world.jobs[0]))).write_bytes(damage)
     world.asked()
-    assert len(world.sync(store.url("lake"), **storage(store)).skipped) == 2
-    assert world.asked()["result"] == 0
-    assert tree(store.url("lake"), store.options) == files
+    assert len(world.sync(tmp_path).skipped) == 2
+    assert world.asked() == {"list": 1, "job": 1, "result": 0}
+    assert tree(tmp_path) == files
 
 
 def test_a_part_that_was_deleted_is_written_again(tmp_path, world):
@@ -316,7 +315,7 @@ def named_lake(tmp_path, world):
     world.add(2, NAMES)
     world.sync(tmp_path / "lake")
     (tmp_path / "lake/task=PageRank" / f".part.{'0' * 32}.tmp").write_bytes(b"left by a killed process")
-    expected = sorted((name or None, job) for name in NAMES for job in world.jobs for _ in range(ROWS))
+    expected = [(name or None, job) for name in NAMES for job in world.jobs for _ in range(ROWS)]
     return f"{tmp_path}/lake", sorted(expected, key=repr)
 
 
@@ -359,7 +358,7 @@ def test_tasks_of_different_columns_are_read_as_documented(tmp_path, world):
         scores, communities = connection.sql(
             f"SELECT count(score), count(community) FROM read_parquet('{tmp_path}/**/*.parquet', "
             "hive_partitioning=true, union_by_name=true)"
-        ).fetchone()
+        ).fetchall()[0]
     assert scores == communities == 2 * ROWS
     schema = {"id": pl.String, "score": pl.Float64, "community": pl.String}
     frame = pl.scan_parquet(
@@ -451,7 +450,7 @@ SOON = datetime(2026, 1, 1)
         ({"url": ""}, ConfigError, "no URL"),
         ({"url": None}, ConfigError, "no URL"),
         ({"url": b"x"}, ConfigError, "no URL"),
-        ({"url": "memory://x", "storage_options": {"canary": 1}}, ConfigError, "storage_options"),
+        ({"url": "memory://x", "storage_options": [1]}, ConfigError, "storage_options"),
     ],
 )
 def test_refused_before_any_work(tmp_path, monkeypatch, world, options, error, said):
@@ -466,6 +465,7 @@ def test_refused_before_any_work(tmp_path, monkeypatch, world, options, error, s
 
 def test_a_file_is_no_folder(store, world):
     store.put("lake", b"a file")
+    world.add(1)
     with pytest.raises(ExplorerFramesError, match="is a file") as caught:
         world.sync(store.url("lake"), **storage(store))
     assert store.url("lake").rpartition("/")[2] in caught.value.where
@@ -488,10 +488,6 @@ def test_a_store_that_takes_nothing_is_one_error_before_any_result_is_read(s3_st
 
     monkeypatch.setattr(s3fs.S3FileSystem, "_put_file", denied)
     with pytest.raises(WriteError, match="PermissionError") as caught:
-        world.sync(s3_store.url("lake"), storage_options=options)
-    assert "canary" not in str(caught.value)
-    monkeypatch.setattr(s3fs.S3FileSystem, "_find", denied)
-    with pytest.raises(WriteError, match="cannot list") as caught:
         world.sync(s3_store.url("lake"), storage_options=options)
     assert "canary" not in str(caught.value)
     assert world.asked()["result"] == 0
@@ -550,6 +546,9 @@ def test_results_that_may_be_cut_off_do_not_land_unless_allowed(tmp_path, world)
     assert world.sync(tmp_path, limit=ROWS, allow_incomplete=True).rows == 2 * ROWS
 
 
+CLOSE = "Connection: close\r\n"
+
+
 @contextmanager
 def through(server: Sandbox, number: int, fault: bytes):
     """Serve what the sandbox does, but for the request of that number."""
@@ -557,7 +556,7 @@ def through(server: Sandbox, number: int, fault: bytes):
     def script(count, request):
         head = request.split(b"\r\n")[0].split(b" ")
         real = requests.get(server.url + head[1].decode(), cookies={"explorer_token": server.token}, timeout=10)
-        return fault if count == number else answer(real.content)
+        return fault if count == number else answer(real.content, headers=CLOSE)
 
     with RawServer(script) as proxy:
         yield proxy
@@ -565,22 +564,19 @@ def through(server: Sandbox, number: int, fault: bytes):
 
 FAULTS = {
     "hung up": b"",
-    "no such thing": answer(envelope(code="40404000")),
-    "broken": answer(envelope(code="50004000"), "500 Internal Server Error"),
+    "no such thing": answer(envelope(code="40404000"), headers=CLOSE),
+    "broken": answer(envelope(code="50004000"), "500 Internal Server Error", CLOSE),
     "cut off": answer(envelope()[:-9], length=len(envelope())),
-    "no JSON": answer(b"<html>"),
+    "no JSON": answer(b"<html>", headers=CLOSE),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_a_fault_of_the_server_at_any_request_leaves_the_rest_and_heals(memory_store, world, fault):
     world.add(2)
-    world.sync(memory_store.url("whole"))
-    whole = meaning(tree(memory_store.url("whole")))
     for number in range(1 + 2 + 4):
         url = memory_store.url(f"lake{number}")
-        with through(world.server, number, fault) as proxy:
-            explorer = Explorer(proxy.url, token="t", retries=0)
+        with through(world.server, number, fault) as proxy, Explorer(proxy.url, token="t", retries=0) as explorer:
             with pytest.raises(ExplorerFramesError) as caught:
                 explorer.sync_workflow(world.workflow, url, progress=False)
             if number == 0:
@@ -590,21 +586,13 @@ def test_a_fault_of_the_server_at_any_request_leaves_the_rest_and_heals(memory_s
                 report = caught.value.report
                 assert len(report.failed) == 1
                 assert len(report.written) == (2 if number < 3 else 3)
-            assert explorer.sync_workflow(world.workflow, url, progress=False).failed == ()
-            healed = tree(url)
-            assert len(proxy.requests) <= 7 + 1 + 2 + 1 + 2
-        renamed = {name: content.replace(proxy.url.encode(), world.server.url.encode()) for name, content in healed.items()}
-        texts = {name for name in whole if name.endswith(".json")}
-        assert set(renamed) == set(whole)
-        assert {name: _sizeless(renamed[name]) for name in texts} == {
-            name: _sizeless(tree(memory_store.url("whole"))[name]) for name in texts
-        }
-        assert all(meaning({name: healed[name]})[name] == whole[name] for name in whole if name not in texts)
-
-
-def _sizeless(content: bytes) -> object:
-    # the server's name is in the files, and so in their sizes
-    return json.loads(re.sub(rb'"(bytes|read_at)": [^,}\n]*', rb'"\1": 0', content))
+            asked = len(proxy.requests)
+            healed = explorer.sync_workflow(world.workflow, url, progress=False)
+            assert len(healed.written) + len(healed.skipped) == 4
+            # the list, the job without a manifest, what is missing of it
+            assert len(proxy.requests) - asked == (7 if number == 0 else 1 + 1 + 2 if number < 3 else 1 + 1 + 1)
+            explorer.sync_workflow(world.workflow, f"{url}-whole", progress=False)
+        assert meaning(tree(url)) == meaning(tree(f"{url}-whole"))
 
 
 class Broken(OSError):
@@ -737,7 +725,7 @@ class Child:
         return found
 
     def kill(self):
-        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.kill()  # SIGKILL, also where it has ended by now
         self._end()
 
     def _end(self):
@@ -768,8 +756,8 @@ def killed_at_random(tmp_path, world, processes, times):
     world.add(4)
     world.sync(tmp_path / "whole")
     whole = meaning(tree(tmp_path / "whole"))
-    begun = time.monotonic()
-    Child(processes, world, str(tmp_path / "timed")).go().result()
+    child, begun = Child(processes, world, str(tmp_path / "timed")), time.monotonic()
+    child.go().result()
     longest = time.monotonic() - begun
     seen, chance = set(), random.Random(7)
     for number in range(times):
