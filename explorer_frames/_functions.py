@@ -248,7 +248,7 @@ def sync_workflow(
     since
         Only jobs made at this time or later; an aware datetime, compared by the server's clock.
     limit, vid_type, allow_incomplete
-        As in `export_sample_result`, for each result.
+        As in `export_sample_result`, for each result. What has landed before is not read again, whatever they are.
     schema
         As in `read_sample_result`, for each result; or a mapping of them by task name, where ``"auto"`` stands for
         what it does not name.

@@ -255,30 +255,40 @@ class _Sync:
     def _write_or_find(self, work: _Work, task: TaskEntry) -> tuple[str, dict[str, Any]]:
         """Land one result; what another process has landed meanwhile is there as well."""
         name = self._name(work, task)
-        if name not in self._files:
-            try:
-                receipt = self._server.export_sample_result(
-                    work.job,
-                    task.id,
-                    self._folder.target(name),
-                    schema=self._wanted.schema_of(task),
-                    task_name=task.name,
-                    mode="create",
-                    format=self._wanted.format,
-                    storage_options=self._folder.storage_options,
-                    **self._wanted.reading,
-                )
-                return "written", _record(task, receipt.bytes, _document(receipt.schema), receipt.rows)
-            except TargetExistsError:
-                pass  # looked at below, as what was there from the start
+        if name in self._files:
+            return "skipped", self._found(work, task, name)
+        try:
+            receipt = self._server.export_sample_result(
+                work.job,
+                task.id,
+                self._folder.target(name),
+                schema=self._wanted.schema_of(task),
+                task_name=task.name,
+                mode="create",
+                format=self._wanted.format,
+                storage_options=self._folder.storage_options,
+                **self._wanted.reading,
+            )
+            return "written", _record(task, receipt.bytes, _document(receipt.schema), receipt.rows)
+        except WriteError as error:
+            refused = error
+        # Where a store cannot refuse to overwrite, the other's file may also show as one of another size than ours.
+        try:
+            return "skipped", self._found(work, task, name)
+        except WriteError as unfit:
+            found = unfit
+        raise found if isinstance(refused, TargetExistsError) else refused
+
+    def _found(self, work: _Work, task: TaskEntry, name: str) -> dict[str, Any]:
+        """Read what a file that is there says of itself."""
         size, document = self._folder.look(name, self._stored_document)
-        if not document or (document.get("job"), document.get("task")) != (work.job, task.id):
+        if (document.get("job"), document.get("task")) != (work.job, task.id):
             raise WriteError(
                 "what is there is not this task's result",
                 where=self._folder.shown(name),
                 hint="Move that file away: it is neither replaced nor deleted.",
             )
-        return "skipped", _record(task, size, document, document["rows"])
+        return _record(task, size, document, document["rows"])
 
     def _stored_document(self, file: Any) -> dict[str, Any]:
         if self._wanted.format == "parquet":

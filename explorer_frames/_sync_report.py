@@ -133,8 +133,8 @@ class SyncReport:
             return self
         shown = "; ".join(map(str, self.failed[:5])) + ("; ..." if len(self.failed) > 5 else "")  # noqa: PLR2004
         raise SyncError(
-            f"{len(self.failed)} of workflow {self.workflow} did not land; {len(self.written)} results were written, "
-            f"{len(self.skipped)} were there already: {shown}",
+            f"{len(self.failed)} results of workflow {self.workflow} did not land: {shown}; "
+            f"{len(self.written)} results were written, {len(self.skipped)} were there already",
             where=self.url,
             hint="See to the causes, all in this error's .report.failed, and call it again: only what is missing is "
             "read and written.",
