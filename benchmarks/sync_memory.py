@@ -2,7 +2,7 @@
 
 Eight results into a folder on local disk; the server is in another process, the sync in a fresh one for each line.
 
-    python benchmarks/sync_memory.py --rows 1000000 --workers 1 2 4
+    python benchmarks/sync_memory.py --rows 1000000 3000000 --workers 1 2 4
 """
 
 from __future__ import annotations
@@ -37,13 +37,14 @@ def main() -> None:
         _sync(*sys.argv[2:])
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     options = parser.parse_args()
-    print(f"{RESULTS} results of {options.rows:,} rows{'MB over idle':>20}{'seconds':>10}")
-    for workers in options.workers:
-        figures = measure(options.rows, workers)
-        print(f"workers={workers:<22}{figures['mb']:>20.0f}{figures['seconds']:>10.2f}", flush=True)
+    for rows in options.rows:
+        print(f"\n{RESULTS} results of {rows:,} rows{'MB over idle':>20}{'seconds':>10}")
+        for workers in options.workers:
+            figures = measure(rows, workers)
+            print(f"workers={workers:<22}{figures['mb']:>20.0f}{figures['seconds']:>10.2f}", flush=True)
 
 
 def _sync(url: str, token: str, workflow: str, folder: str, workers: str) -> None:

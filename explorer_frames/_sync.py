@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -137,13 +137,10 @@ class _Sync:
         return content is not None
 
     def _claim(self) -> None:
-        try:
-            self._folder.put(DATASET, self._dataset.to_json(), "create")
-        except TargetExistsError:
-            pass  # another process was first: the same sync, or not
-        else:
-            return
-        self._check_owner()
+        with suppress(TargetExistsError):
+            return self._folder.put(DATASET, self._dataset.to_json(), "create")
+        self._check_owner()  # another process was first: the same sync, or not
+        return None
 
     # --- what is to be done
 
