@@ -7,6 +7,7 @@ from statistics import median
 import import_time
 import memory
 import pytest
+import sync_memory
 from side_by_side import OURS, USUAL, measure
 
 pytestmark = pytest.mark.slow
@@ -17,6 +18,12 @@ def test_exports_are_in_constant_memory(way):
     few, many = (measure(f"{rows}/two", 1, (way,))[way][0]["mb"] for rows in (1_000_000, 3_000_000))
     assert few <= 100
     assert many <= 100  # what the allocator keeps varies by some 20
+
+
+def test_a_sync_needs_memory_for_its_workers_and_not_for_its_results():
+    few, many = (sync_memory.measure(rows, 4)["mb"] for rows in (1_000_000, 2_000_000))
+    assert few <= 300
+    assert many <= 300
 
 
 def test_import_is_light():

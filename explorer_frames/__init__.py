@@ -7,11 +7,13 @@ from explorer_frames._functions import (
     open_sample_result,
     read_sample_result,
     read_sample_result_arrow,
+    sync_workflow,
 )
 from explorer_frames._inspect import inspect, verify
 from explorer_frames._jobs import Job
 from explorer_frames._output import export_output, open_output, read_output, read_output_arrow
 from explorer_frames._provenance import Provenance
+from explorer_frames._sync_report import SyncReport
 from explorer_frames._tasks import Task
 from explorer_frames._version import __version__
 from explorer_frames._write import Receipt, write_feather, write_parquet
@@ -23,6 +25,7 @@ __all__ = [
     "Job",
     "Provenance",
     "Receipt",
+    "SyncReport",
     "Task",
     "TruncatedResultWarning",
     "__version__",
@@ -37,6 +40,7 @@ __all__ = [
     "read_sample_result",
     "read_sample_result_arrow",
     "schemas",
+    "sync_workflow",
     "verify",
     "write_feather",
     "write_parquet",

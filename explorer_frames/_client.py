@@ -14,18 +14,23 @@ from explorer_frames._jobs import Job, checked_input, made_job_id
 from explorer_frames._listing import Order, job_filter, read_pages
 from explorer_frames._reading import export, open_stream, read_table
 from explorer_frames._results import Query, checked_limit
+from explorer_frames._sync import sync
+from explorer_frames._sync_wanted import Wanted
 from explorer_frames.errors import ExplorerFramesError, JobError, located
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from contextlib import AbstractContextManager
 
     import pandas as pd
     import pyarrow as pa
 
     from explorer_frames._config import AuthEncoding, SecretSource
+    from explorer_frames._formats import Format
     from explorer_frames._frames import DtypeBackend
+    from explorer_frames._sync_report import SyncReport
     from explorer_frames._tasks import Task
+    from explorer_frames._wait import Progress
     from explorer_frames._write import Receipt
     from explorer_frames.schemas import VidType
 
@@ -332,6 +337,39 @@ class Explorer:
         with located(f"job {number}"):
             if self._api.put("jobs", number, "cancel").get("success") is False:
                 raise JobError("the server did not cancel the job", hint="See its state with Explorer.job.")
+
+    # --- a workflow's results, in a folder
+
+    def sync_workflow(
+        self,
+        workflow_id: str | int,
+        url: str | os.PathLike[str],
+        *,
+        tasks: Iterable[str] | None = None,
+        since: datetime | None = None,
+        limit: int | None = None,
+        schema: str | pa.Schema | Mapping[str, str | pa.Schema | None] | None = "auto",
+        vid_type: VidType = "string",
+        format: Format = "parquet",  # noqa: A002 (as pandas and pyarrow call it)
+        allow_incomplete: bool = False,
+        storage_options: Mapping[str, Any] | None = None,
+        workers: int = 4,
+        progress: Progress = None,
+    ) -> SyncReport:
+        """Land all results of a workflow's jobs in a folder, each once: see `explorer_frames.sync_workflow`."""
+        wanted = Wanted.of(
+            workflow_id,
+            tasks=tasks,
+            since=since,
+            schema=schema,
+            format=format,
+            workers=workers,
+            progress=progress,
+            limit=limit,
+            vid_type=vid_type,
+            allow_incomplete=allow_incomplete,
+        )
+        return sync(self, self._settings.url, wanted, url, storage_options)
 
 
 def _after_fork() -> None:

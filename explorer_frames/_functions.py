@@ -9,12 +9,17 @@ from explorer_frames._client import Explorer
 from explorer_frames._config import PREFIX
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from contextlib import AbstractContextManager
+    from datetime import datetime
 
     import pandas as pd
     import pyarrow as pa
 
+    from explorer_frames._formats import Format
     from explorer_frames._frames import DtypeBackend
+    from explorer_frames._sync_report import SyncReport
+    from explorer_frames._wait import Progress
     from explorer_frames._write import Receipt
     from explorer_frames.schemas import VidType
 
@@ -207,4 +212,113 @@ def export_sample_result(
     """
     return (explorer or _explorer()).export_sample_result(
         job_id, task_id, url, limit, schema=schema, vid_type=vid_type, allow_incomplete=allow_incomplete, **options
+    )
+
+
+def sync_workflow(
+    workflow_id: str | int,
+    url: str | os.PathLike[str],
+    *,
+    tasks: Iterable[str] | None = None,
+    since: datetime | None = None,
+    limit: int | None = None,
+    schema: str | pa.Schema | Mapping[str, str | pa.Schema | None] | None = "auto",
+    vid_type: VidType = "string",
+    format: Format = "parquet",  # noqa: A002 (as pandas and pyarrow call it)
+    allow_incomplete: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
+    workers: int = 4,
+    progress: Progress = None,
+    explorer: Explorer | None = None,
+) -> SyncReport:
+    """Land the results of all successful jobs of a workflow in a folder, each once.
+
+    Call it as often as you like, also from several processes at once, and again after any failure: what is there is
+    neither read again nor written, and nothing is ever deleted. When all is there, a call costs one request for the
+    list of jobs (one per 1,000 jobs), a listing of the folder, and a look at the manifests.
+
+    Parameters
+    ----------
+    workflow_id
+    url
+        A folder: a local path or any fsspec URL. It belongs to one workflow of one server, in one `format` and one
+        `vid_type`, from the first result on.
+    tasks
+        Names or ids of the tasks to take; None takes all that ended well.
+    since
+        Only jobs made at this time or later; an aware datetime, compared by the server's clock.
+    limit, vid_type, allow_incomplete
+        As in `export_sample_result`, for each result. What has landed before is not read again, whatever they are.
+    schema
+        As in `read_sample_result`, for each result; or a mapping of them by task name, where ``"auto"`` stands for
+        what it does not name.
+    format
+        ``"parquet"`` or ``"feather"``.
+    storage_options
+        For the fsspec driver, as pandas takes them.
+    workers
+        Results to read and write at a time; memory grows with them, not with the size of the results.
+    progress
+        None shows a bar of the results in a terminal or a notebook, True everywhere, False nowhere; a function is
+        called with a `SyncReport` of each new state.
+    explorer
+        Where to read; by default what ``EXPLORER_FRAMES_URL`` and its companions say.
+
+    Returns
+    -------
+    SyncReport
+        What was written and what was there already.
+
+    Raises
+    ------
+    SyncError
+        Some results did not land; all others did: ``error.report`` tells. What was whole before still is.
+    ConfigError, UnsupportedFormatError
+        An argument cannot work, no task has such a name, or the folder is another workflow's; nothing was written.
+    TransportError, ApiError, EnvelopeError
+        The list of jobs could not be had; nothing was written.
+    WriteError
+        The folder cannot be listed or written to.
+
+    Notes
+    -----
+    Files are ``task=<name>/job_id=<id>/part-<hash>.parquet``, with one ``_manifest/job_id=<id>.json`` for each job:
+    its tasks, and rows, bytes and provenance of its results. It is written when all results of the job that were
+    wanted are there. These read the folder as one table, `task` and `job_id` as columns::
+
+        pyarrow.dataset.dataset(url, partitioning="hive")
+        duckdb.sql(f"FROM read_parquet('{url}/**/*.parquet', hive_partitioning=true, union_by_name=true)")
+        polars.scan_parquet(f"{url}/**/*.parquet", hive_partitioning=True)  # the pattern passes over the manifests
+
+    Tasks of different algorithms have different columns. DuckDB unites them by name; Polars does with
+    ``missing_columns="insert", extra_columns="ignore"`` and a `schema`; pyarrow takes those of the first file unless
+    it gets a `schema`; or read one task at a time, from ``<url>/task=<name>``.
+
+    On stores that cannot refuse to overwrite (see ``explorer_frames._publish``), two processes that land the same
+    result at the same moment both write it, whole; the last one stays.
+
+    Sources: ``GET api-open/v1/workflows/<workflow_id>/jobs``, ``GET api-open/v1/jobs/<job_id>`` once for a job that
+    has no manifest, and ``GET .../sample_result`` once for each result that is missing.
+
+    Examples
+    --------
+    >>> report = sync_workflow(workflow_id, "memory://doc/lake", tasks=["PageRank"])
+    >>> len(report.written) == report.jobs, {part.task for part in report.written}
+    (True, {'PageRank'})
+    >>> sync_workflow(workflow_id, "memory://doc/lake", tasks=["PageRank"]).written
+    ()
+    """
+    return (explorer or _explorer()).sync_workflow(
+        workflow_id,
+        url,
+        tasks=tasks,
+        since=since,
+        limit=limit,
+        schema=schema,
+        vid_type=vid_type,
+        format=format,
+        allow_incomplete=allow_incomplete,
+        storage_options=storage_options,
+        workers=workers,
+        progress=progress,
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from explorer_frames._config import checked_id
+from explorer_frames._parallel import checked_workers
 from explorer_frames._status import moment, status_word, text
 from explorer_frames._tasks import Reader, Task, Timed, entries, task_of
 from explorer_frames._wait import check_patience, wait_for_end
@@ -186,11 +187,9 @@ class Job(Timed):
         JobError
             Some could not be read. All others were: ``error.results`` has them, ``error.errors`` says why not.
         """
-        if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
-            raise ConfigError(f"workers must be a whole number from 1: {escaped(workers, 60)}")
         results: dict[str, pd.DataFrame] = {}
         errors: dict[str, ExplorerFramesError] = {}
-        with ThreadPoolExecutor(workers) as pool:
+        with ThreadPoolExecutor(checked_workers(workers)) as pool:
             reads = [pool.submit(task.read, limit, schema=schema, vid_type=vid_type, **options) for task in self.tasks]
             try:
                 for task, read in zip(self.tasks, reads, strict=True):

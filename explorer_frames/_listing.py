@@ -63,14 +63,15 @@ def job_filter(
     wanted = {
         "name": name,
         "status": codes[status] if isinstance(status, str) else status,
-        "fromCreateTime": _milliseconds("created_after", created_after),
-        "toCreateTime": _milliseconds("created_before", created_before),
+        "fromCreateTime": milliseconds("created_after", created_after),
+        "toCreateTime": milliseconds("created_before", created_before),
         "orderByCreateTime": order,
     }
     return json.dumps({key: value for key, value in wanted.items() if value is not None}, separators=(",", ":"))
 
 
-def _milliseconds(name: str, value: datetime | None) -> int | None:
+def milliseconds(name: str, value: datetime | None) -> int | None:
+    """Check a time, and make it what the API counts in."""
     if value is None:
         return None
     if not isinstance(value, datetime) or value.tzinfo is None:

@@ -6,12 +6,12 @@ import time
 import warnings
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
 from explorer_frames.errors import ConfigError, EnvelopeError, ServerError, TransportError, escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from explorer_frames.errors import JobError
 
@@ -45,6 +45,11 @@ def check_patience(timeout: object, poll: object, progress: object) -> None:
         number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds < float("inf")
         if not number and not (name == "timeout" and seconds is None):
             raise ConfigError(f"{name} must be a number of seconds above 0: {escaped(seconds, 60)}")
+    check_progress(progress)
+
+
+def check_progress(progress: object) -> None:
+    """Refuse what is no way to show progress."""
     if not (progress is None or isinstance(progress, bool) or callable(progress)):
         raise ConfigError(f"progress must be True, False, None or a function: {escaped(progress, 60)}")
 
@@ -53,7 +58,7 @@ def wait_for_end(job: _J, timeout: float | None, poll: float, progress: Progress
     """Look at a job until it has ended, well or not."""
     watch = _Watch(job, timeout)
     pause = min(_FIRST_LOOK, poll)
-    with progress_bar(progress) as show:
+    with progress_bar(progress, "task", _tasks_done) as show:
         while True:
             watch.look()
             show(watch.job)
@@ -99,14 +104,33 @@ class _Watch(Generic[_J]):
             raise self.job.error(f"for {_PATIENCE:g} s it has had a status that is not documented")
 
 
+class Done(NamedTuple):
+    """How far something is, as a bar shows it."""
+
+    label: str
+    done: int
+    total: int
+    states: Mapping[str, int]
+
+
+def _tasks_done(job: Any) -> Done:
+    states = Counter(task.status for task in job.tasks)
+    done = sum(task.is_final for task in job.tasks)
+    return Done(f"job {job.id} {job.status}", done, len(job.tasks), states)
+
+
 @contextmanager
-def progress_bar(progress: Progress) -> Iterator[Callable[[Any], object]]:
-    """Give a function that shows a job's state.
+def progress_bar(progress: Progress, unit: str, how_far: Callable[[Any], Done]) -> Iterator[Callable[[Any], object]]:
+    """Give a function that shows each new state of something.
 
     Parameters
     ----------
     progress
         None shows a bar where a person looks, True everywhere, False nowhere; a function is used as it is.
+    unit
+        What is counted.
+    how_far
+        Reads a state.
     """
     if callable(progress) or progress is False:
         yield progress or _nowhere
@@ -117,13 +141,12 @@ def progress_bar(progress: Progress) -> Iterator[Callable[[Any], object]]:
         from tqdm.notebook import tqdm_notebook  # noqa: PLC0415
 
         in_notebook = issubclass(tqdm, tqdm_notebook)
-        bar = tqdm(unit="task", disable=False if progress or in_notebook else None, leave=False)
+        bar = tqdm(unit=unit, disable=False if progress or in_notebook else None, leave=False)
     with bar:
 
-        def show(job: Any) -> None:
-            states = Counter(task.status for task in job.tasks)
-            bar.total, bar.n = len(job.tasks), sum(task.is_final for task in job.tasks)
-            bar.set_description_str(f"job {job.id} {job.status}", refresh=False)
+        def show(state: Any) -> None:
+            label, bar.n, bar.total, states = how_far(state)
+            bar.set_description_str(label, refresh=False)
             bar.set_postfix(states)
 
         yield show

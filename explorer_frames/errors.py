@@ -22,6 +22,7 @@
     │  ├─ RowShapeError                     .row
     │  └─ ColumnTypeError                   .row .column .value
     ├─ JobError                             failed, interrupted, or not ended in time: .job .results .errors
+    ├─ SyncError                            some results did not land, all others did: .report
     ├─ WriteError                           the target still holds what it held before
     │  ├─ UnsupportedFormatError(ValueError)
     │  ├─ TargetExistsError(FileExistsError)
@@ -186,6 +187,18 @@ class JobError(ExplorerFramesError):
         except ExplorerFramesError:  # its Explorer holds a secret given as text, which stays in this process
             return type(self), (self.what,), {**self.__dict__, "job": None}
         return super().__reduce__()
+
+
+class SyncError(ExplorerFramesError):
+    """Some results of a workflow did not land in the folder; all the others did.
+
+    Attributes
+    ----------
+    report : SyncReport
+        What was written, what was there already, and what failed, with each one's error.
+    """
+
+    report: Any = None
 
 
 class DecodeError(ExplorerFramesError, ValueError):

@@ -1,0 +1,929 @@
+"""Syncs of a workflow's results: against the sandbox and real stores, raced, killed, and broken at every step."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import pickle
+import random
+import re
+import shutil
+import threading
+import time
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import fsspec
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+import requests
+from fsspec.implementations.memory import MemoryFileSystem
+from rawserver import RawServer, answer, envelope
+from sync_child import sync_in_child
+
+from explorer_frames import Explorer, SyncReport, sync_workflow
+from explorer_frames._lake_folder import Folder
+from explorer_frames._manifest import DATASET, manifest_name, partition_value
+from explorer_frames.errors import (
+    ColumnTypeError,
+    ConfigError,
+    ExplorerFramesError,
+    IncompleteResultError,
+    NotFoundError,
+    SyncError,
+    TargetExistsError,
+    UnsupportedFormatError,
+    WriteError,
+)
+from explorer_frames.sandbox import Sandbox
+
+pytest_plugins = ["storage"]
+
+SPOOL = re.compile(r"(.*/)?[.][^/]*[0-9a-f]{32}[.]tmp")
+ROWS = 50
+
+
+class World:
+    """A server with a workflow of jobs, and how to sync it."""
+
+    def __init__(self, server: Sandbox) -> None:
+        self.server = server
+        self.explorer = Explorer(server.url, token=server.token, retries=0)
+        self.jobs: list[int] = []
+        self._seen = len(server.requests)
+        server._added = None  # what is added from here on is of a new workflow
+
+    def add(self, jobs: int, names=("PageRank", "Louvain")):
+        for job in self.server.add_jobs(jobs):
+            self.jobs.append(job)
+            for name in names:
+                ids = [f"v{job}-{number}" for number in range(ROWS)]
+                second = ids if name == "Louvain" else [str(number / 8) for number in range(ROWS)]
+                self.server.add_result([ids, second], name, job_id=job)
+        return self
+
+    @property
+    def workflow(self) -> int:
+        return self.server.workflows["results"]
+
+    def sync(self, url, **options) -> SyncReport:
+        return self.explorer.sync_workflow(self.workflow, url, **{"progress": False} | options)
+
+    def asked(self) -> dict[str, int]:
+        """Count the requests since the last call of this, by kind."""
+        paths = self.server.requests[self._seen :]
+        self._seen += len(paths)
+        kinds = {"list": r"/workflows/\d+/jobs", "job": r"/jobs/\d+$", "result": r"/sample_result"}
+        counts = {kind: sum(bool(re.search(kind_path, one.path)) for one in paths) for kind, kind_path in kinds.items()}
+        assert sum(counts.values()) == len(paths)
+        return counts
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Sandbox() as server:
+        yield server
+
+
+@pytest.fixture
+def world(server):
+    made = World(server)
+    yield made
+    made.explorer.close()
+
+
+def tree(url, options=None) -> dict[str, bytes]:
+    """All files of a folder, apart from spools of processes that were killed."""
+    fs, path = fsspec.url_to_fs(str(url), **(options or {}))
+    fs.invalidate_cache()
+    names = {name.removeprefix(f"{path}/"): name for name in fs.find(path)}
+    return {name: fs.cat_file(full) for name, full in names.items() if not SPOOL.fullmatch(name)}
+
+
+def meaning(files: dict[str, bytes]) -> dict[str, object]:
+    """What files say, apart from when it was read."""
+
+    def said(name, content):
+        if not name.endswith(".parquet"):
+            return json.loads(re.sub(rb'"read_at": "[^"]*"', b'"read_at": ""', content))
+        return pq.read_table(pa.BufferReader(content)).replace_schema_metadata(None)
+
+    return {name: said(name, content) for name, content in files.items()}
+
+
+def storage(store):
+    return {"storage_options": store.options} if store.options else {}
+
+
+# --- what lands
+
+
+def test_every_result_lands_once_and_a_second_run_asks_once_and_writes_nothing(store, world):
+    world.add(3)
+    url = store.url("lake")
+    report = world.sync(url, **storage(store))
+    assert world.asked() == {"list": 1, "job": 3, "result": 6}
+    assert (report.jobs, len(report.written), report.skipped, report.failed) == (3, 6, (), ())
+    assert (report.rows, report.pending) == (6 * ROWS, 0)
+    files = tree(url, store.options)
+    parts = {name for name in files if name.endswith(".parquet")}
+    assert parts == {part.url.split("/lake/")[1] for part in report.written}
+    assert all(re.fullmatch(r"task=(PageRank|Louvain)/job_id=\d+/part-[0-9a-f]{16}[.]parquet", name) for name in parts)
+    assert set(files) - parts == {DATASET, *(manifest_name(str(job)) for job in world.jobs)}
+    assert sum(len(files[name]) for name in parts) == report.bytes
+
+    again = world.sync(url, **storage(store))
+    assert world.asked() == {"list": 1, "job": 0, "result": 0}
+    assert (again.written, again.failed, again.rows, again.bytes) == ((), (), 0, 0)
+    assert again.skipped == report.written
+    assert tree(url, store.options) == files
+
+
+def test_a_second_run_makes_no_call_that_changes_anything(tmp_path, world, monkeypatch):
+    world.add(2).sync(tmp_path / "lake")
+    for name in ("link", "replace", "makedirs", "mkdir", "unlink", "rename"):
+        monkeypatch.setattr(os, name, lambda *args, name=name, **kwargs: pytest.fail(name))
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "lake").rglob("*")}
+    assert len(world.sync(tmp_path / "lake").skipped) == 4
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "lake").rglob("*")} == before
+
+
+def test_the_manifests_say_what_is_there(tmp_path, world):
+    world.add(1)
+    report = world.sync(tmp_path)
+    assert json.loads((tmp_path / DATASET).read_text()) == {
+        "layout": 1,
+        "server": world.server.url,
+        "workflow": str(world.workflow),
+        "format": "parquet",
+        "vid_type": "string",
+    }
+    manifest = json.loads((tmp_path / manifest_name(str(world.jobs[0]))).read_text())
+    assert [task["name"] for task in manifest["tasks"]] == ["PageRank", "Louvain"]
+    assert manifest["job"] == str(world.jobs[0])
+    assert manifest["library"].startswith("explorer_frames ")
+    for part in manifest["parts"]:
+        stored = pq.read_table(tmp_path / part["path"], partitioning=None)
+        assert part["rows"] == stored.num_rows == ROWS
+        assert part["bytes"] == (tmp_path / part["path"]).stat().st_size
+        assert part["provenance"] == json.loads(stored.schema.metadata[b"explorer_frames"])
+        assert part["provenance"]["task"] == part["task_id"]
+    assert {part["path"] for part in manifest["parts"]} == {
+        one.url.removeprefix(f"{tmp_path}/") for one in report.written
+    }
+
+
+def test_tasks_are_taken_by_name_or_id_and_what_is_missing_later(store, world):
+    world.add(2)
+    url = store.url("lake")
+    first = world.sync(url, tasks=["PageRank"], **storage(store))
+    assert {part.task for part in first.written} == {"PageRank"}
+    world.asked()
+    louvain = world.explorer.job(world.jobs[0]).tasks[1].id
+    world.asked()
+    one = world.sync(url, tasks=[louvain], **storage(store))
+    assert [part.task_id for part in one.written] == [louvain]
+    assert world.asked() == {"list": 1, "job": 1, "result": 1}
+    rest = world.sync(url, **storage(store))
+    assert (len(rest.written), len(rest.skipped)) == (1, 3)
+    assert world.asked() == {"list": 1, "job": 1, "result": 1}
+    whole = tree(url, store.options)
+    assert world.sync(store.url("other"), **storage(store)).rows == 4 * ROWS
+    assert meaning(whole) == meaning(tree(store.url("other"), store.options))
+
+
+def test_only_successful_tasks_of_successful_jobs_are_taken(tmp_path, world):
+    world.add(3)
+    ids = [task.id for task in world.explorer.job(world.jobs[0]).tasks]
+    world.server.set_status(world.jobs[0], 3, ids[0])
+    world.server.set_status(world.jobs[1], 3)
+    report = world.sync(tmp_path)
+    assert report.jobs == 2
+    assert {(int(part.job_id), part.task) for part in report.written} == {
+        (world.jobs[0], "Louvain"),
+        (world.jobs[2], "PageRank"),
+        (world.jobs[2], "Louvain"),
+    }
+
+
+def test_new_jobs_are_added_and_since_leaves_out_old_ones(tmp_path, world):
+    world.add(2).sync(tmp_path)
+    world.asked()
+    world.add(1)
+    report = world.sync(tmp_path)
+    assert {int(part.job_id) for part in report.written} == {world.jobs[2]}
+    assert world.asked() == {"list": 1, "job": 1, "result": 2}
+    created = world.explorer.list_jobs(world.workflow)["create_time"].max().to_pydatetime()
+    assert world.sync(tmp_path / "new", since=created).jobs == 1
+    late = world.sync(tmp_path / "later", since=created + timedelta(days=1), tasks=["PageRank"])
+    assert (late.jobs, late.written) == (0, ())
+    assert not (tmp_path / "later").exists()
+
+
+def test_jobs_without_tasks_and_empty_results_are_done_with_too(tmp_path, world):
+    world.server.add_jobs(2)
+    job, _ = world.server.add_result([[], []], "PageRank")
+    assert [(int(part.job_id), part.rows) for part in world.sync(tmp_path).written] == [(job, 0)]
+    world.asked()
+    assert len(world.sync(tmp_path).skipped) == 1
+    assert world.asked() == {"list": 1, "job": 0, "result": 0}
+
+
+def test_two_tasks_of_one_name_both_land(tmp_path, world):
+    world.add(1, ["PageRank", "PageRank"])
+    assert len({part.url for part in world.sync(tmp_path).written}) == 2
+
+
+@pytest.mark.parametrize("layout", ["parquet", "feather"])
+def test_both_formats_are_found_again_without_their_manifests(tmp_path, world, layout):
+    world.add(2).sync(tmp_path, format=layout)
+    files = tree(tmp_path)
+    for job in world.jobs:
+        (tmp_path / manifest_name(str(job))).unlink()
+    world.asked()
+    report = world.sync(tmp_path, format=layout)
+    assert world.asked() == {"list": 1, "job": 2, "result": 0}
+    assert (report.written, len(report.skipped), sum(part.rows for part in report.skipped)) == ((), 4, 4 * ROWS)
+    assert tree(tmp_path) == files
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"tasks": [], "parts": [{}]}', b'{"job": "1", "tasks": 1}'])
+def test_a_damaged_manifest_is_made_again_from_the_files(tmp_path, world, damage):
+    world.add(1).sync(tmp_path)
+    files = tree(tmp_path)
+    (tmp_path / manifest_name(str(world.jobs[0]))).write_bytes(damage)
+    world.asked()
+    assert len(world.sync(tmp_path).skipped) == 2
+    assert world.asked() == {"list": 1, "job": 1, "result": 0}
+    assert tree(tmp_path) == files
+
+
+def test_a_part_that_was_deleted_is_written_again(tmp_path, world):
+    world.add(2)
+    lost = world.sync(tmp_path).written[1]
+    before = meaning(tree(tmp_path))
+    Path(lost.url).unlink()
+    world.asked()
+    report = world.sync(tmp_path)
+    assert [part.url for part in report.written] == [lost.url]
+    assert world.asked() == {"list": 1, "job": 1, "result": 1}
+    assert meaning(tree(tmp_path)) == before
+
+
+def test_a_foreign_file_under_a_parts_name_is_neither_taken_nor_replaced(tmp_path, world):
+    world.add(1)
+    part = world.sync(tmp_path).written[0]
+    other = next(path for path in tmp_path.rglob("*.parquet") if str(path) != part.url)
+    for content in (b"PAR1 and no more", other.read_bytes()):
+        Path(part.url).write_bytes(content)
+        with pytest.raises(SyncError) as caught:
+            world.sync(tmp_path)
+        assert type(caught.value.report.failed[0].error) is WriteError
+        assert part.url in str(caught.value.report.failed[0].error)
+        assert Path(part.url).read_bytes() == content
+
+
+def test_schemas_by_task_name(tmp_path, world):
+    world.add(1)
+    own = pa.schema([("who", pa.string()), ("rank", pa.float32())])
+    report = world.sync(tmp_path, schema={"PageRank": own})
+    columns = {part.task: pq.ParquetFile(part.url).schema_arrow.names for part in report.written}
+    assert columns == {"PageRank": ["who", "rank"], "Louvain": ["id", "community"]}
+
+
+def test_300_jobs_in_one_call(tmp_path, world):
+    world.add(300, ["PageRank"])
+    report = world.sync(tmp_path)
+    assert (report.jobs, len(report.written), report.rows) == (300, 300, 300 * ROWS)
+    assert world.asked() == {"list": 1, "job": 300, "result": 300}
+    assert [int(part.job_id) for part in report.written] == world.jobs
+    assert len(world.sync(tmp_path).skipped) == 300
+    assert world.asked() == {"list": 1, "job": 0, "result": 0}
+    assert ds.dataset(tmp_path, partitioning="hive").count_rows() == 300 * ROWS
+
+
+# --- who reads it
+
+NAMES = ["PageRank", "a b", "gr\u00fc\u00dfe \u4e2d", "x/y=z", "50%", "%41+b", "q?*[1]#'\"&", "a:b\\c", "..", ""]
+
+
+def hive_unescaped(value: str) -> str:
+    """As Hive and Spark do it: each %XX is one character."""
+    return re.sub("%([0-9A-Fa-f]{2})", lambda found: chr(int(found[1], 16)), value)
+
+
+@pytest.fixture
+def named_lake(tmp_path, world):
+    world.add(2, NAMES)
+    world.sync(tmp_path / "lake")
+    (tmp_path / "lake/task=PageRank" / f".part.{'0' * 32}.tmp").write_bytes(b"left by a killed process")
+    expected = [(name or None, job) for name in NAMES for job in world.jobs for _ in range(ROWS)]
+    return f"{tmp_path}/lake", sorted(expected, key=repr)
+
+
+def rows_of(frame):
+    return sorted(zip(frame["task"], frame["job_id"], strict=True), key=repr)
+
+
+def test_pyarrow_reads_it_as_one_table(named_lake):
+    url, expected = named_lake
+    table = ds.dataset(url, partitioning="hive").to_table()
+    assert rows_of(table.to_pydict()) == expected
+    assert table["id"].null_count == 0
+
+
+def test_duckdb_reads_it_as_one_table(named_lake):
+    url, expected = named_lake
+    with duckdb.connect() as connection:
+        found = connection.sql(
+            f"SELECT task, job_id FROM read_parquet('{url}/**/*.parquet', hive_partitioning=true, union_by_name=true)"
+        ).fetchall()
+    assert sorted(found, key=repr) == expected
+
+
+def test_polars_reads_it_as_one_table(named_lake):
+    url, expected = named_lake
+    frame = pl.scan_parquet(f"{url}/**/*.parquet", hive_partitioning=True).collect()
+    assert rows_of(frame.to_dict(as_series=False)) == expected
+
+
+@pytest.mark.parametrize("name", NAMES[:-1])
+def test_hive_and_spark_get_the_name_back(name):
+    assert hive_unescaped(partition_value(name)) == name
+    assert "/" not in partition_value(name)
+    assert partition_value("") == "__HIVE_DEFAULT_PARTITION__"
+
+
+def test_tasks_of_different_columns_are_read_as_documented(tmp_path, world):
+    world.add(2).sync(tmp_path)
+    with duckdb.connect() as connection:
+        scores, communities = connection.sql(
+            f"SELECT count(score), count(community) FROM read_parquet('{tmp_path}/**/*.parquet', "
+            "hive_partitioning=true, union_by_name=true)"
+        ).fetchall()[0]
+    assert scores == communities == 2 * ROWS
+    schema = {"id": pl.String, "score": pl.Float64, "community": pl.String}
+    frame = pl.scan_parquet(
+        f"{tmp_path}/**/*.parquet",
+        hive_partitioning=True,
+        schema=schema,
+        missing_columns="insert",
+        extra_columns="ignore",
+    ).collect()
+    assert frame["score"].count() == frame["community"].count() == 2 * ROWS
+    columns = [("id", pa.string()), ("score", pa.float64()), ("community", pa.string()), ("task", pa.string())]
+    table = ds.dataset(tmp_path, partitioning="hive", schema=pa.schema(columns)).to_table()
+    assert table["score"].null_count == table["community"].null_count == 2 * ROWS
+
+
+# --- whose folder it is
+
+
+@pytest.mark.parametrize("other", [{"format": "feather"}, {"vid_type": "int64"}, {"workflow": True}, {"server": True}])
+def test_anothers_folder_is_refused_before_any_write(tmp_path, world, other):
+    world.add(1).sync(tmp_path)
+    files = tree(tmp_path)
+    world.asked()
+    workflow = world.server.workflows["karate"] if "workflow" in other else world.workflow
+    options = {name: value for name, value in other.items() if isinstance(value, str)}
+    with Sandbox() as second, Explorer(second.url, token=second.token) as elsewhere:
+        explorer = elsewhere if "server" in other else world.explorer
+        with pytest.raises(ConfigError, match="the folder is of") as caught:
+            explorer.sync_workflow(workflow, tmp_path, **options)
+    assert "pass another url" in caught.value.hint
+    assert sum(world.asked().values()) == 0
+    assert tree(tmp_path) == files
+
+
+@pytest.mark.parametrize("content", [None, b"", b"[]", b'{"layout": 2}'])
+def test_a_folder_that_does_not_say_whose_it_is_is_refused(tmp_path, world, content):
+    world.add(1).sync(tmp_path)
+    (tmp_path / DATASET).unlink()
+    if content is not None:
+        (tmp_path / DATASET).write_bytes(content)
+    world.asked()
+    with pytest.raises(ConfigError, match=r"_dataset.json"):
+        world.sync(tmp_path)
+    assert sum(world.asked().values()) == 0
+
+
+def test_of_two_first_syncs_at_once_the_second_sees_whose_folder_it_became(tmp_path, world, monkeypatch):
+    world.add(1)
+    put, calls = Folder.put, []
+
+    def another_first(self, name, content, mode):
+        if not calls:
+            calls.append(name)
+            put(self, name, content.replace(b'"workflow": "', b'"workflow": "9'), "create")
+        return put(self, name, content, mode)
+
+    monkeypatch.setattr(Folder, "put", another_first)
+    with pytest.raises(ConfigError, match="the folder is of workflow '9"):
+        world.sync(tmp_path)
+    assert list(tree(tmp_path)) == [DATASET]
+
+
+# --- bad input
+
+SOON = datetime(2026, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"format": "csv"}, UnsupportedFormatError, "csv"),
+        ({"format": None}, UnsupportedFormatError, "None"),
+        ({"workers": 0}, ConfigError, "workers"),
+        ({"workers": True}, ConfigError, "workers"),
+        ({"workers": 2.0}, ConfigError, "workers"),
+        ({"since": SOON}, ConfigError, "since must be a datetime with a time zone"),
+        ({"since": "2026"}, ConfigError, "since"),
+        ({"limit": 0}, ConfigError, "limit"),
+        ({"vid_type": "int"}, ConfigError, "vid_type"),
+        ({"schema": "no such"}, ConfigError, "no such"),
+        ({"schema": {"PageRank": 7}}, ConfigError, "schema"),
+        ({"tasks": "PageRank"}, ConfigError, "tasks"),
+        ({"tasks": []}, ConfigError, "tasks"),
+        ({"tasks": [1]}, ConfigError, "tasks"),
+        ({"progress": 1.5}, ConfigError, "progress"),
+        ({"workflow_id": "../1"}, ConfigError, "workflow_id"),
+        ({"url": "nowhere://x/y"}, ConfigError, "not accepted"),
+        ({"url": "oss://x/y"}, ConfigError, "driver"),
+        ({"url": "https://x/y"}, ConfigError, "only be read"),
+        ({"url": "simplecache::s3://x/y"}, ConfigError, "chained"),
+        ({"url": ""}, ConfigError, "no URL"),
+        ({"url": None}, ConfigError, "no URL"),
+        ({"url": b"x"}, ConfigError, "no URL"),
+        ({"url": "memory://x", "storage_options": [1]}, ConfigError, "storage_options"),
+    ],
+)
+def test_refused_before_any_work(tmp_path, monkeypatch, world, options, error, said):  # noqa: PLR0917
+    monkeypatch.chdir(tmp_path)
+    given = {"workflow_id": 1, "url": "lake"} | options
+    with pytest.raises(error, match=said) as caught:
+        sync_workflow(**given, explorer=world.explorer)
+    assert isinstance(caught.value, ExplorerFramesError)
+    assert sum(world.asked().values()) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_no_folder(store, world):
+    store.put("lake", b"a file")
+    world.add(1)
+    with pytest.raises(ExplorerFramesError, match="is a file") as caught:
+        world.sync(store.url("lake"), **storage(store))
+    assert store.url("lake").rpartition("/")[2] in caught.value.where
+    assert sum(world.asked().values()) == 0
+    assert store.read("lake") == b"a file"
+
+
+def test_a_store_that_takes_nothing_is_one_error_before_any_result_is_read(s3_store, world, monkeypatch):
+    import s3fs
+
+    world.add(2)
+    options = s3_store.options | {"skip_instance_cache": True}
+    with pytest.raises(WriteError) as caught:
+        world.sync(f"s3://no-such-bucket-{os.getpid()}/lake", storage_options=options)
+    assert "canary" not in str(caught.value)
+    assert "bucket" in str(caught.value)
+
+    async def denied(self, *args, **kwargs):
+        raise PermissionError("canary-s3cret")
+
+    monkeypatch.setattr(s3fs.S3FileSystem, "_put_file", denied)
+    with pytest.raises(WriteError, match="PermissionError") as caught:
+        world.sync(s3_store.url("lake"), storage_options=options)
+    assert "canary" not in str(caught.value)
+    assert world.asked()["result"] == 0
+
+
+def test_a_name_that_no_job_has_is_refused_with_the_names_there_are(tmp_path, world):
+    world.add(2)
+    with pytest.raises(ConfigError, match="'pagerank'") as caught:
+        world.sync(tmp_path / "lake", tasks=["pagerank", "Louvain"])
+    assert "'Louvain', 'PageRank'" in caught.value.hint
+    assert not (tmp_path / "lake").exists()
+
+
+def test_an_unknown_workflow_is_refused(tmp_path, world):
+    with pytest.raises(NotFoundError):
+        world.explorer.sync_workflow(4711, tmp_path / "lake")
+    assert not (tmp_path / "lake").exists()
+
+
+# --- what fails
+
+
+def test_what_fails_is_named_and_the_others_land(store, world):
+    world.add(2, ["PageRank"])
+    job, task = world.server.add_result([["a", "b"], ["0.5", "player7"]], "PageRank")
+    with pytest.raises(SyncError) as caught:
+        world.sync(store.url("lake"), **storage(store))
+    error, report = caught.value, caught.value.report
+    assert (len(report.written), report.rows, report.pending) == (2, 2 * ROWS, 0)
+    assert [(one.job_id, one.task_id, one.task) for one in report.failed] == [(str(job), task, "PageRank")]
+    assert type(report.failed[0].error) is ColumnTypeError
+    for said in (f"job {job}", "PageRank", "ColumnTypeError", "2 results were written", "call it again"):
+        assert said in str(error)
+    assert error.__context__ is None
+    copy = pickle.loads(pickle.dumps(error))
+    assert str(copy) == str(error)
+    assert copy.report.written == report.written
+    assert str(copy.report.failed[0].error) == str(report.failed[0].error)
+    files = tree(store.url("lake"), store.options)
+    assert manifest_name(str(job)) not in files
+    world.asked()
+    with pytest.raises(SyncError):
+        world.sync(store.url("lake"), **storage(store))
+    assert world.asked() == {"list": 1, "job": 1, "result": 1}
+    schema = {"PageRank": pa.schema([("id", pa.string()), ("score", pa.string())])}
+    assert len(world.sync(store.url("lake"), schema=schema, **storage(store)).written) == 1
+    after = tree(store.url("lake"), store.options)
+    assert {name: after[name] for name in files} == files
+
+
+def test_results_that_may_be_cut_off_do_not_land_unless_allowed(tmp_path, world):
+    world.add(1)
+    with pytest.raises(SyncError) as caught:
+        world.sync(tmp_path, limit=ROWS)
+    assert {type(one.error) for one in caught.value.report.failed} == {IncompleteResultError}
+    assert world.sync(tmp_path, limit=ROWS, allow_incomplete=True).rows == 2 * ROWS
+
+
+CLOSE = "Connection: close\r\n"
+
+
+@contextmanager
+def through(server: Sandbox, fault: bytes):
+    """Serve what the sandbox does, but for one request: set `broken` to its number."""
+
+    def script(count, request):
+        if count == proxy.broken:
+            return fault
+        path = request.split(b" ", 2)[1].decode()
+        real = requests.get(server.url + path, cookies={"explorer_token": server.token}, timeout=10)
+        return answer(real.content, headers=CLOSE)
+
+    with RawServer(script) as proxy:
+        proxy.broken = -1
+        yield proxy
+
+
+FAULTS = {
+    "hung up": b"",
+    "no such thing": answer(envelope(code="40404000"), headers=CLOSE),
+    "cut off": answer(envelope()[:-9], length=len(envelope())),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_fault_of_the_server_at_any_request_leaves_the_rest_and_heals(memory_store, world, fault):
+    world.add(2)
+    with through(world.server, fault) as proxy, Explorer(proxy.url, token="t", retries=0) as explorer:
+        explorer.sync_workflow(world.workflow, memory_store.url("whole"), progress=False)
+        whole = meaning(tree(memory_store.url("whole")))
+        for number in range(1 + 2 + 4):
+            url = memory_store.url(f"lake{number}")
+            proxy.broken = len(proxy.requests) + number
+            with pytest.raises(ExplorerFramesError) as caught:
+                explorer.sync_workflow(world.workflow, url, progress=False)
+            if number == 0:
+                assert not isinstance(caught.value, SyncError)
+                assert tree(url) == {}
+            else:
+                report = caught.value.report
+                assert len(report.failed) == 1
+                assert len(report.written) == (2 if number < 3 else 3)
+            asked = len(proxy.requests)
+            healed = explorer.sync_workflow(world.workflow, url, progress=False)
+            assert len(healed.written) + len(healed.skipped) == 4
+            # the list, the job without a manifest, what is missing of it
+            assert len(proxy.requests) - asked == (7 if number == 0 else 1 + 1 + 2 if number < 3 else 1 + 1 + 1)
+            assert meaning(tree(url)) == whole
+
+
+class BrokenError(OSError):
+    """No driver raises it, so it is surely ours."""
+
+
+@contextmanager
+def breaking(places, number):
+    """Make the call of that number fail, counted over all places; yields the calls that were made."""
+    calls, lock = [], threading.Lock()
+    with pytest.MonkeyPatch.context() as patch:
+        for owner, name in places:
+            real = getattr(owner, name)
+
+            def call(*args, real=real, name=name, **kwargs):
+                with lock:
+                    calls.append(name)
+                    broken = len(calls) - 1 == number
+                if broken:
+                    raise BrokenError("no")
+                return real(*args, **kwargs)
+
+            patch.setattr(owner, name, call)
+        yield calls
+
+
+def refusal(world, url, **options) -> str:
+    """What a sync raises, as text; empty if nothing."""
+    try:
+        world.sync(url, **options)
+    except ExplorerFramesError as error:
+        return str(error)
+    return ""
+
+
+PLACES = {
+    "local": [(os, name) for name in ("link", "replace", "fsync", "makedirs", "scandir")],
+    "memory": [
+        (MemoryFileSystem, name) for name in ("put_file", "info", "mv", "cp_file", "rm_file", "find", "cat_file")
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", PLACES)
+def test_a_fault_of_the_store_at_any_call_loses_nothing_and_heals(kind, tmp_path, memory_store, world):
+    world.add(1, ["PageRank"])
+    base = str(tmp_path) if kind == "local" else memory_store.url("lakes")
+    world.sync(f"{base}/whole")
+    whole = meaning(tree(f"{base}/whole"))
+    number, failed = 0, 0
+    while True:
+        url = f"{base}/{number}"
+        with breaking(PLACES[kind], number) as calls:
+            said = refusal(world, url, workers=1)
+        assert not said or "BrokenError" in said
+        failed += bool(said)
+        # Nothing that has its name is less than whole.
+        assert all(content == whole[name] for name, content in meaning(tree(url)).items() if not name.endswith(".tmp"))
+        assert world.sync(url).failed == ()
+        assert meaning(tree(url)) == whole
+        if len(calls) <= number:
+            break
+        number += 1
+        assert number < 300
+    assert number > 10
+    assert failed > 10
+
+
+def test_an_interrupt_passes_on_and_nothing_more_is_begun(tmp_path, world):
+    world.add(20, ["PageRank"])
+    seen = []
+
+    def interrupt(report):
+        seen.append(report)
+        if len(report.written) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        world.sync(tmp_path, workers=2, progress=interrupt)
+    assert world.asked()["result"] < 20
+    landed = len(list(tmp_path.rglob("*.parquet")))
+    assert 3 <= landed < 20
+    assert [report.pending for report in seen] == list(range(20, 16, -1))
+    assert len(world.sync(tmp_path).written) == 20 - landed
+
+
+def test_no_more_exports_at_a_time_than_workers(tmp_path, world, monkeypatch):
+    world.add(12, ["PageRank"])
+    real, lock, now, most = Explorer.export_sample_result, threading.Lock(), [0], [0]
+
+    def counted(self, *args, **kwargs):
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        try:
+            time.sleep(0.01)
+            return real(self, *args, **kwargs)
+        finally:
+            with lock:
+                now[0] -= 1
+
+    monkeypatch.setattr(Explorer, "export_sample_result", counted)
+    world.sync(tmp_path, workers=3)
+    assert most[0] == 3
+
+
+# --- several processes, and their ends
+
+
+@pytest.fixture(scope="module")
+def processes():
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["explorer_frames", "pyarrow.parquet", "pandas", "s3fs"])
+    return context
+
+
+class Child:
+    """A sync in another process, ready to begin."""
+
+    def __init__(self, processes, world, folder, options=None):
+        self._connection, theirs = processes.Pipe()
+        arguments = (world.server.url, world.server.token, world.workflow, folder, options, theirs)
+        self.process = processes.Process(target=sync_in_child, args=arguments)
+        self.process.start()
+        theirs.close()
+        assert self._connection.poll(60)
+        assert self._connection.recv() == "begun"
+
+    def go(self):
+        self._connection.send("go")
+        return self
+
+    def result(self):
+        assert self._connection.poll(60)
+        found = self._connection.recv()
+        self._end()
+        return found
+
+    def kill(self):
+        self.process.kill()  # SIGKILL, also where it has ended by now
+        self._end()
+
+    def _end(self):
+        self.process.join(60)
+        self.process.close()
+        self._connection.close()
+
+
+@pytest.mark.parametrize("kind", ["local", "s3"])
+def test_three_processes_at_once_write_each_result_once(request, kind, world, processes):
+    store = request.getfixturevalue(f"{kind}_store")
+    world.add(3)
+    url = store.url("lake")
+    children = [Child(processes, world, url, store.options or None) for _ in range(3)]
+    reports = [child.result() for child in [child.go() for child in children]]
+    written = [part for report in reports for part in report["written"]]
+    assert len(written) == len(set(written)) == 6
+    assert all(sorted(report["written"] + report["skipped"]) == sorted(written) for report in reports)
+    raced = meaning(tree(url, store.options))
+    world.sync(store.url("alone"), **storage(store))
+    assert raced == meaning(tree(store.url("alone"), store.options))
+    world.asked()
+    assert len(world.sync(url, **storage(store)).skipped) == 6
+    assert world.asked() == {"list": 1, "job": 0, "result": 0}
+
+
+def killed_at_random(tmp_path, world, processes, times):
+    world.add(4)
+    world.sync(tmp_path / "whole")
+    whole = meaning(tree(tmp_path / "whole"))
+    child, begun = Child(processes, world, str(tmp_path / "timed")), time.monotonic()
+    child.go().result()
+    longest = time.monotonic() - begun
+    seen, chance = set(), random.Random(7)
+    for number in range(times):
+        folder = tmp_path / str(number)
+        child = Child(processes, world, str(folder)).go()
+        time.sleep(chance.uniform(0, longest))
+        child.kill()
+        left = meaning(tree(folder))
+        seen.add(len(left))
+        assert all(content == whole[name] for name, content in left.items())
+        world.sync(folder)
+        assert meaning(tree(folder)) == whole
+        shutil.rmtree(folder)
+    return seen
+
+
+def test_killed_anywhere_and_run_again_it_ends_the_same(tmp_path, world, processes):
+    assert len(killed_at_random(tmp_path, world, processes, 20)) > 2
+
+
+@pytest.mark.slow
+def test_killed_anywhere_200_times_and_run_again_it_ends_the_same(tmp_path, world, processes):
+    assert len(killed_at_random(tmp_path, world, processes, 200)) > 5
+
+
+@pytest.mark.parametrize("wanted", [None, ["PageRank"]])
+def test_a_manifest_that_another_process_published_first_is_kept_or_added_to(tmp_path, world, monkeypatch, wanted):
+    world.add(1)
+    put, others = Folder.put, [True]
+
+    def another_first(self, name, content, mode):
+        if name == manifest_name(str(world.jobs[0])) and others:
+            others.clear()
+            world.sync(tmp_path)
+        return put(self, name, content, mode)
+
+    monkeypatch.setattr(Folder, "put", another_first)
+    report = world.sync(tmp_path, tasks=wanted)
+    assert len(report.written) == (2 if wanted is None else 1)
+    manifest = json.loads((tmp_path / manifest_name(str(world.jobs[0]))).read_text())
+    assert len(manifest["parts"]) == 2
+    world.asked()
+    assert len(world.sync(tmp_path).skipped) == 2
+    assert world.asked() == {"list": 1, "job": 0, "result": 0}
+
+
+def test_a_result_that_another_process_landed_meanwhile_is_there_already(store, world, monkeypatch):
+    world.add(1, ["PageRank"])
+    real, calls = Explorer.export_sample_result, []
+
+    def another_first(self, *args, **kwargs):
+        calls.append(real(self, *args, **kwargs))
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(Explorer, "export_sample_result", another_first)
+    report = world.sync(store.url("lake"), **storage(store))
+    assert (report.written, [part.bytes for part in report.skipped]) == ((), [calls[0].bytes])
+
+
+def test_where_another_process_has_overwritten_it_with_its_own_it_is_there(memory_store, world, monkeypatch):
+    world.add(1, ["PageRank"])
+    real = MemoryFileSystem.info
+
+    def other_size(self, path, **options):
+        found = real(self, path, **options)
+        return found | {"size": found["size"] + 1} if path.endswith(".parquet") else found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryFileSystem, "info", other_size)
+        assert len(world.sync(memory_store.url("lake")).skipped) == 1
+    assert len(world.sync(memory_store.url("lake")).skipped) == 1
+
+
+# --- what is shown
+
+
+def test_progress_is_silent_where_nobody_looks_and_shown_on_request(tmp_path, world, capsys):
+    world.add(2)
+    world.sync(tmp_path / "a", progress=None)
+    assert capsys.readouterr().err == ""
+    world.sync(tmp_path / "b", progress=True)
+    shown = capsys.readouterr().err
+    assert f"workflow {world.workflow}" in shown
+    assert "4/4" in shown
+    assert "written=4" in shown
+    states = []
+    world.sync(tmp_path / "c", progress=states.append)
+    assert [(state.pending, len(state.written)) for state in states] == [(4 - n, n) for n in range(5)]
+
+
+def test_the_report_reads_well(tmp_path, world):
+    world.add(2, ["PageRank"])
+    job, _ = world.server.add_result([["a"], ["x"]], "<script>")
+    with pytest.raises(SyncError) as caught:
+        world.sync(tmp_path)
+    report = caught.value.report
+    assert repr(report).startswith(
+        f"<SyncReport workflow {world.workflow} in {tmp_path}: 3 jobs, 2 results written (100 rows"
+    )
+    assert "1 failed" in repr(report)
+    assert "<script>" not in report._repr_html_()
+    assert "&lt;script&gt;" in report._repr_html_()
+    frame = report.to_pandas()
+    assert frame["state"].tolist() == ["written", "written", "failed"]
+    assert frame["rows"].sum() == 2 * ROWS
+    assert frame.loc[2, "job_id"] == str(job)
+    assert "cannot" in frame.loc[2, "error"] or frame.loc[2, "error"]
+    empty = SyncReport("x", "1", 0).to_pandas()
+    assert empty.dtypes.equals(frame.dtypes)
+    with pytest.raises(AttributeError):
+        report.jobs = 1
+
+
+def test_no_secret_is_in_any_file(s3_store, world):
+    world.add(1).sync(s3_store.url("lake"), storage_options=s3_store.options)
+    everything = b"".join(tree(s3_store.url("lake"), s3_store.options).values())
+    assert b"canary" not in everything
+    assert world.server.token.encode() not in everything
+
+
+def test_folders_of_any_name(store, world):
+    name = "a b 100% gr\u00fc\u00dfe x[1]*"
+    world.add(1, ["PageRank"])
+    assert len(world.sync(store.url(name), **storage(store)).written) == 1
+    assert len(world.sync(store.url(f"{name}/"), **storage(store)).skipped) == 1
+    assert {one.split("/")[0] for one in tree(store.base, store.options)} == {name}
+
+
+def test_numpy_ids_and_local_urls(tmp_path, world):
+    world.add(1)
+    assert len(world.explorer.sync_workflow(np.int64(world.workflow), f"file://{tmp_path}/lake").written) == 2
+    assert len(world.sync(tmp_path / "lake").skipped) == 2
+    with pytest.raises(TargetExistsError):
+        Folder(tmp_path / "lake").put(DATASET, b"", "create")
+    with pytest.raises(WriteError):
+        Folder(tmp_path / "lake").look("none", lambda file: file.read())
+
+
+def test_a_name_cannot_be_misspelt_while_the_tasks_of_a_job_are_not_known(tmp_path, world):
+    world.add(1)
+    with through(world.server, FAULTS["no such thing"]) as proxy, Explorer(proxy.url, token="t") as explorer:
+        proxy.broken = 1
+        with pytest.raises(SyncError) as caught:
+            explorer.sync_workflow(world.workflow, tmp_path, tasks=["Nope"])
+        assert [(one.task, type(one.error)) for one in caught.value.report.failed] == [(None, NotFoundError)]
+        with pytest.raises(ConfigError, match="Nope"):
+            explorer.sync_workflow(world.workflow, tmp_path, tasks=["Nope"])
+    assert tree(tmp_path) == {}
