@@ -2,13 +2,16 @@
 
 from explorer_frames import errors, schemas
 from explorer_frames._client import Explorer
+from explorer_frames._delta import write_delta
 from explorer_frames._functions import (
     export_sample_result,
     open_sample_result,
     read_sample_result,
     read_sample_result_arrow,
 )
+from explorer_frames._iceberg import append_iceberg
 from explorer_frames._jobs import Job, Task
+from explorer_frames._tables import TableReceipt
 from explorer_frames._version import __version__
 from explorer_frames._write import Receipt, write_feather, write_parquet
 from explorer_frames.errors import ExplorerFramesError, TruncatedResultWarning
@@ -18,15 +21,18 @@ __all__ = [
     "ExplorerFramesError",
     "Job",
     "Receipt",
+    "TableReceipt",
     "Task",
     "TruncatedResultWarning",
     "__version__",
+    "append_iceberg",
     "errors",
     "export_sample_result",
     "open_sample_result",
     "read_sample_result",
     "read_sample_result_arrow",
     "schemas",
+    "write_delta",
     "write_feather",
     "write_parquet",
 ]

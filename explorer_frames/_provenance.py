@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from explorer_frames._version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NAME = "explorer_frames"
 KEY = NAME.encode()
@@ -56,3 +59,13 @@ class Provenance:
     def to_metadata(self) -> dict[bytes, bytes]:
         """As Arrow schema metadata: one JSON document under one key."""
         return {KEY: json.dumps(self.to_dict(), ensure_ascii=False).encode()}
+
+
+def complete_of(metadata: Mapping[bytes, bytes] | None) -> bool | None:
+    """Tell from schema metadata whether a result is all there was; None where it does not say."""
+    try:
+        document = json.loads((metadata or {})[KEY])
+    except (KeyError, ValueError):
+        return None
+    value = document.get("complete") if isinstance(document, dict) else None
+    return value if isinstance(value, bool) else None

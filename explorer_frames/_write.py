@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ import pyarrow.ipc
 
 from explorer_frames._data import to_reader
 from explorer_frames._formats import Format, Options, check_file, footer, format_of, one_batch, open_writer
-from explorer_frames._provenance import KEY
+from explorer_frames._provenance import complete_of
 from explorer_frames._publish import Mode, Target
 
 if TYPE_CHECKING:
@@ -212,7 +211,7 @@ def _write(
         stored = target.attempt("check", check_file, path, schema, rows, options, target.url)
         size = os.path.getsize(path)  # noqa: PTH202
         target.publish(path)
-    return Receipt(target.url, options.format, rows, size, stored, _complete(stored))
+    return Receipt(target.url, options.format, rows, size, stored, complete_of(stored.metadata))
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,12 +284,3 @@ def _fill_late(path: str, target: Target, source: _Source, options: Options) -> 
             batches = (target.attempt("re-read", reader.get_batch, i) for i in range(reader.num_record_batches))
             groups = (pa.Table.from_batches([batch]) for batch in batches)
             return _fill(path, target, _Source(groups, schema), options)
-
-
-def _complete(schema: pa.Schema) -> bool | None:
-    try:
-        document = json.loads((schema.metadata or {})[KEY])
-    except (KeyError, ValueError):
-        return None
-    value = document.get("complete") if isinstance(document, dict) else None
-    return value if isinstance(value, bool) else None

@@ -14,8 +14,8 @@ FLOORS = [
     {"_version"},
     {"errors"},
     {"schemas", "_json", "_config", "_provenance", "_sessions", "_address", "_status", "_wait"},
-    {"_rows", "_auth", "_transport", "_frames", "_publish", "_formats", "_data"},
-    {"_envelope", "_decode", "_write"},
+    {"_rows", "_auth", "_transport", "_frames", "_publish", "_formats", "_data", "_tables"},
+    {"_envelope", "_decode", "_write", "_delta", "_iceberg"},
     {"_results", "_api", "_jobs"},
     {"_listing", "_reading"},
     {"_client"},
@@ -36,6 +36,9 @@ FORBIDDEN = {
     "_data": {"requests", "urllib3", "fsspec"},
     "_formats": {"requests", "urllib3", "fsspec"},
     "_write": {"requests", "urllib3"},
+    "_tables": {"requests", "urllib3", "fsspec"},
+    "_delta": {"requests", "urllib3", "fsspec"},
+    "_iceberg": {"requests", "urllib3", "fsspec"},
 }
 
 
