@@ -67,9 +67,21 @@ def _from_pandas(frame: pd.DataFrame) -> pa.Table:
     for place, field in enumerate(schema):
         if pa.types.is_large_string(field.type) and table.column(place).nbytes <= _STRING_LIMIT:
             schema = schema.set(place, field.with_type(pa.string()))
+    metadata = {**(schema.metadata or {}), b"pandas": _readable(schema.metadata[b"pandas"])}
     if document is not None:
-        schema = schema.with_metadata({**(schema.metadata or {}), KEY: document.encode()})
-    return table.cast(schema)
+        metadata[KEY] = document.encode()
+    return table.cast(schema.with_metadata(metadata))
+
+
+def _readable(described: bytes) -> bytes:
+    """Name no dtype that pandas writes and cannot read: with ``list<item: string>[pyarrow]`` it refuses the file."""
+    document = json.loads(described)
+    for column in document["columns"]:
+        try:
+            pd.api.types.pandas_dtype(column["numpy_type"])
+        except (TypeError, NotImplementedError):
+            column["numpy_type"] = "object"
+    return json.dumps(document).encode()
 
 
 def _as_written(frame: pd.DataFrame) -> Any:
