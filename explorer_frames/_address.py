@@ -31,6 +31,8 @@ _WRAPPERS = {
 # Up to the last "@" of the host part, or of all where a "/" in a password made the host part end early.
 _USERINFO = re.compile(r"(?<=://)(?:[^/]*@|[^/@]*:(?!\d*/).*@)")
 
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
 
 def shown_url(url: str | os.PathLike[str]) -> str:
     """Return the URL as messages and receipts show it: without user, password and query.
@@ -110,7 +112,7 @@ class Mask:
         self._empty = not forms
 
     def __call__(self, error: BaseException) -> str:
-        name, text = type(error).__name__, str(error)
+        name, text = type(error).__name__, _COLOUR.sub("", str(error))
         if not self._empty and self._pattern.search(text):
             text = "" if self._telling else self._pattern.sub("***", text)
         return f"{name}: {escaped(text)}" if text else name

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
-from explorer_frames._provenance import KEY, NAME
+from explorer_frames._provenance import KEY, NAME, as_written, encoded
 from explorer_frames.errors import ConfigError, escaped
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def _from_pandas(frame: pd.DataFrame) -> pa.Table:
         raise ConfigError(f"the DataFrame has {len(frame)} rows and no columns", hint="Reset the index, if it is data.")
     index = False if isinstance(frame.index, pd.RangeIndex) else None
     try:
-        document = json.dumps(_as_written(frame)) if NAME in frame.attrs else None
+        known = frame.attrs.get(NAME)
+        document = encoded(as_written(known, len(frame), None)) if isinstance(known, dict) else None
         table = pa.Table.from_pandas(frame, preserve_index=index)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         hint = "Give every column one type and a name of its own, and keep attrs JSON-able."
@@ -67,17 +68,21 @@ def _from_pandas(frame: pd.DataFrame) -> pa.Table:
     for place, field in enumerate(schema):
         if pa.types.is_large_string(field.type) and table.column(place).nbytes <= _STRING_LIMIT:
             schema = schema.set(place, field.with_type(pa.string()))
+    metadata = {**(schema.metadata or {}), b"pandas": _readable(schema.metadata[b"pandas"])}
     if document is not None:
-        schema = schema.with_metadata({**(schema.metadata or {}), KEY: document.encode()})
-    return table.cast(schema)
+        metadata[KEY] = document
+    return table.cast(schema.with_metadata(metadata))
 
 
-def _as_written(frame: pd.DataFrame) -> Any:
-    """Get the frame's provenance; attrs outlive `head` and `concat`, so whether it is complete may be known no more."""
-    known = frame.attrs[NAME]
-    if isinstance(known, dict) and known.get("rows", len(frame)) != len(frame):
-        return {**known, "rows": len(frame), "complete": None}
-    return known
+def _readable(described: bytes) -> bytes:
+    """Name no dtype that pandas writes and cannot read: with ``list<item: string>[pyarrow]`` it refuses the file."""
+    document = json.loads(described)
+    for column in document["columns"]:
+        try:
+            pd.api.types.pandas_dtype(column["numpy_type"])
+        except (TypeError, NotImplementedError):
+            column["numpy_type"] = "object"
+    return json.dumps(document).encode()
 
 
 def _reader(data: Any) -> pa.RecordBatchReader:

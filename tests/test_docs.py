@@ -46,8 +46,14 @@ def world(sandbox, monkeypatch):
         }
 
 
+# Packages that the examples of a module need, and that the tests at large do without: those are in the lane `lake`.
+NEEDS = {"explorer_frames._delta": "deltalake", "explorer_frames._iceberg": "pyiceberg.catalog.sql"}
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings(name, world):
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
     module = importlib.import_module(name)
     results = doctest.testmod(module, extraglobs=world, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert results.failed == 0
@@ -57,7 +63,7 @@ def test_public_functions_have_an_example():
     for name in explorer_frames.__all__:
         thing = getattr(explorer_frames, name)
         if callable(thing) and not (isinstance(thing, type) and issubclass(thing, Exception)) and name != "Task":
-            assert "Examples\n" in thing.__doc__ or name == "Receipt", name
+            assert "Examples\n" in thing.__doc__ or name.endswith("Receipt"), name
 
 
 def _blocks(kind: str) -> list[str]:

@@ -15,9 +15,9 @@ FLOORS = [
     {"errors"},
     {"schemas", "_json", "_config", "_provenance", "_sessions", "_address", "_status", "_wait", "_parallel"},
     {"_rows", "_auth", "_transport", "_frames", "_parts", "_publish", "_formats", "_data", "_digest"},
-    {"_envelope", "_cells", "_seal", "_manifest", "_sync_report"},
+    {"_envelope", "_cells", "_seal", "_manifest", "_sync_report", "_tables"},
     {"_decode", "_csv", "_draft", "_sources", "_lake_folder"},
-    {"_write", "_inspect"},
+    {"_write", "_inspect", "_delta", "_iceberg"},
     {"_full", "_results", "_api"},
     {"_output"},
     {"_tasks"},
@@ -57,6 +57,9 @@ FORBIDDEN = {
     "_data": {"requests", "urllib3", "fsspec"},
     "_formats": {"requests", "urllib3", "fsspec"},
     "_write": {"requests", "urllib3"},
+    "_tables": {"requests", "urllib3", "fsspec"},
+    "_delta": {"requests", "urllib3", "fsspec"},
+    "_iceberg": {"requests", "urllib3", "fsspec"},
 }
 
 

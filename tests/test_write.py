@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
+from nasty import NASTY
 
 from explorer_frames import _draft, _formats, _write
 from explorer_frames._data import to_reader
@@ -35,37 +36,6 @@ WRITERS = {"parquet": write_parquet, "feather": write_feather}
 READERS = {"parquet": pq.read_table, "feather": lambda source: pa.ipc.open_file(source).read_all()}
 SCHEMA = pa.schema([("id", pa.string()), ("score", pa.float64())])
 OLD = pa.table({"id": ["old"], "score": [1.0]}, schema=SCHEMA)
-NASTY = [
-    "",
-    " ",
-    "NA",
-    "nan",
-    "None",
-    "null",
-    "007",
-    "+7",
-    "0x10",
-    "1e5",
-    "True",
-    'a"b',
-    "a'b",
-    "a,b",
-    "a\tb",
-    "a\nb",
-    "a\r\nb",
-    "\0",
-    "a\0b",
-    "\\",
-    "\\u0041",
-    "\ufeffbom",
-    "e\u0301",
-    "\u00e9",
-    "\u202eRTL",
-    "\U0001f600\u200d\U0001f525",
-    "\ud7ff\ue000\uffff",
-    "x" * 100_000,
-    *(chr(plane * 0x10000 + 0x1234) + chr(plane * 0x10000 + 0xFFFD) for plane in range(17)),
-]
 DOCUMENT = {"job": "1", "complete": True, "server": "http://h", "note": "gr\u00fc\u00dfe"}
 
 
@@ -176,6 +146,25 @@ def test_pandas_gets_its_dtypes_index_and_attrs_back(tmp_path, layout):
     assert known(READERS[layout](tmp_path / "a").schema) == DOCUMENT
     if int(pa.__version__.partition(".")[0]) >= 20:  # older ones do not hand attrs back to pandas
         assert back.attrs == frame.attrs
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.list_(pa.string()),
+        pa.struct([("a", pa.int64())]),
+        pa.decimal128(5, 2),
+        pa.timestamp("us", "UTC"),
+        pa.date32(),
+    ],
+    ids=str,
+)
+def test_every_arrow_dtype_of_pandas_can_be_read_again_by_pandas(tmp_path, layout, kind):
+    frame = pd.DataFrame({"x": pd.array([None], dtype=pd.ArrowDtype(kind))})
+    WRITERS[layout](frame, tmp_path / "a")
+    read = {"parquet": pd.read_parquet, "feather": pd.read_feather}[layout]
+    assert read(tmp_path / "a")["x"].isna().tolist() == [True]
+    assert read(tmp_path / "a", dtype_backend="pyarrow").dtypes.tolist() == frame.dtypes.tolist()
 
 
 def test_a_range_index_is_dropped(tmp_path, layout):

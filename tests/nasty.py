@@ -1,0 +1,35 @@
+"""Ids that something on the way likes to change."""
+
+from __future__ import annotations
+
+NASTY = [
+    "",
+    " ",
+    "NA",
+    "nan",
+    "None",
+    "null",
+    "007",
+    "+7",
+    "0x10",
+    "1e5",
+    "True",
+    'a"b',
+    "a'b",
+    "a,b",
+    "a\tb",
+    "a\nb",
+    "a\r\nb",
+    "\0",
+    "a\0b",
+    "\\",
+    "\\u0041",
+    "\ufeffbom",
+    "e\u0301",
+    "\u00e9",
+    "\u202eRTL",
+    "\U0001f600\u200d\U0001f525",
+    "\ud7ff\ue000\uffff",
+    "x" * 100_000,
+    *(chr(plane * 0x10000 + 0x1234) + chr(plane * 0x10000 + 0xFFFD) for plane in range(17)),
+]

@@ -1,0 +1,651 @@
+"""Delta Lake and Iceberg: real tables on local disk and behind an S3 server, written by their own packages."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import socket
+import subprocess
+import sys
+import threading
+import time
+import traceback
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import unquote
+
+import fsspec
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from explorer_frames import append_iceberg, open_sample_result, read_sample_result, write_delta
+from explorer_frames.errors import ConfigError, TargetExistsError, TruncatedBodyError, WriteError
+
+deltalake = pytest.importorskip("deltalake")
+sql = pytest.importorskip("pyiceberg.catalog.sql")
+
+pytestmark = pytest.mark.lake
+
+SCHEMA = pa.schema([("id", pa.string()), ("score", pa.float64())])
+OLD = pa.table({"id": ["007", None], "score": [1.0, None]}, schema=SCHEMA)
+NEW = pa.table({"id": ["new"], "score": [float("nan")]}, schema=SCHEMA)
+DOCUMENT = {"job": "1", "complete": True, "note": "gr\u00fc\u00dfe"}
+
+
+def known(document=None):
+    """Return a table that says where it came from."""
+    return OLD.replace_schema_metadata({"explorer_frames": json.dumps(document or DOCUMENT, ensure_ascii=False)})
+
+
+def batches(count, rows=1000, end=None):
+    def make():
+        for number in range(count):
+            ids = [f"player{number * rows + i}" for i in range(rows)]
+            yield pa.record_batch([ids, np.arange(rows, dtype=float)], schema=SCHEMA)
+        if end is not None:
+            raise end
+
+    return pa.RecordBatchReader.from_batches(SCHEMA, make())
+
+
+class DeltaPlace:
+    """A folder for one Delta table."""
+
+    def __init__(self, url, options=None, fsspec_options=None):
+        self.url, self.options, self._fs = url, options or {}, fsspec_options or {}
+
+    def write(self, data, mode="create"):
+        return write_delta(data, self.url, mode=mode, storage_options=self.options)
+
+    def make(self, data):
+        return self.write(data)
+
+    def append(self, data):
+        return self.write(data, "append")
+
+    def table(self, version=None):
+        return deltalake.DeltaTable(self.url, version=version, storage_options=self.options)
+
+    def rows(self, version=None):
+        # Not by to_pyarrow_table, after which the interpreter may abort at its end.
+        files = []
+        for uri in self.table(version).file_uris():
+            with fsspec.open(unquote(uri), **self._fs) as file:
+                files.append(pq.read_table(file))
+        return pa.concat_tables(files) if files else SCHEMA.empty_table()
+
+    def state(self):
+        return self.table().version(), sorted(self.table().file_uris())
+
+    def document(self):
+        return next(iter(self.table().history(1))).get("explorer_frames")
+
+
+class IcebergPlace:
+    """A name for one Iceberg table in a catalog of its own."""
+
+    def __init__(self, folder, warehouse, properties=None):
+        uri = f"sqlite:///{folder}/{uuid.uuid4().hex}.db"
+        self._open = lambda: sql.SqlCatalog("test", uri=uri, warehouse=warehouse, **(properties or {}))
+        self.catalog = self._open()
+        self.catalog.create_namespace("graph")
+
+    def make(self, data, **options):
+        self.catalog.create_table("graph.scores", schema=data.schema, **options)
+        return self.append(data)
+
+    def append(self, data):
+        return append_iceberg(data, self._open().load_table("graph.scores"))
+
+    def table(self):
+        return self.catalog.load_table("graph.scores")
+
+    def rows(self):
+        return self.table().scan().to_arrow()
+
+    def state(self):
+        table = self.table()
+        return table.current_snapshot().snapshot_id, sorted(task.file.file_path for task in table.scan().plan_files())
+
+    def document(self):
+        return self.table().current_snapshot().summary.additional_properties.get("explorer_frames")
+
+
+@pytest.fixture(scope="module")
+def s3_endpoint():
+    """Return the address of a mock S3 server in a process of its own: `DeltaTable.history` holds the GIL while it waits."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        for _ in range(300):
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+        server.terminate()
+
+
+@pytest.fixture(scope="module")
+def s3_options(s3_endpoint):
+    return {"key": "canary-key", "secret": "canary-s3cret", "endpoint_url": s3_endpoint}
+
+
+@pytest.fixture(scope="module")
+def s3_bucket(s3_options):
+    fsspec.filesystem("s3", **s3_options).mkdir("frames")
+    return "s3://frames"
+
+
+@pytest.fixture
+def delta_on_disk(tmp_path):
+    return DeltaPlace(str(tmp_path / "of scores"))
+
+
+@pytest.fixture
+def delta_on_s3(s3_bucket, s3_options, s3_endpoint):
+    options = {
+        "AWS_ENDPOINT_URL": s3_endpoint,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": s3_options["key"],
+        "AWS_SECRET_ACCESS_KEY": s3_options["secret"],
+        "AWS_REGION": "us-east-1",
+        "conditional_put": "etag",
+    }
+    return DeltaPlace(f"{s3_bucket}/{uuid.uuid4().hex}/scores", options, s3_options)
+
+
+@pytest.fixture
+def iceberg_on_disk(tmp_path):
+    return IcebergPlace(tmp_path, f"file://{tmp_path}/warehouse")
+
+
+@pytest.fixture
+def iceberg_on_s3(tmp_path, s3_bucket, s3_options, s3_endpoint):
+    properties = {
+        "s3.endpoint": s3_endpoint,
+        "s3.access-key-id": s3_options["key"],
+        "s3.secret-access-key": s3_options["secret"],
+        "s3.region": "us-east-1",
+    }
+    return IcebergPlace(tmp_path, f"{s3_bucket}/{uuid.uuid4().hex}", properties)
+
+
+@pytest.fixture(params=["delta_on_disk", "delta_on_s3", "iceberg_on_disk", "iceberg_on_s3"])
+def place(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(params=["delta_on_disk", "iceberg_on_disk"])
+def local_place(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(params=["delta_on_disk", "delta_on_s3"])
+def delta(request):
+    return request.getfixturevalue(request.param)
+
+
+def plain(table):
+    return table.select(SCHEMA.names).cast(SCHEMA).sort_by("id").to_pydict()
+
+
+# What goes in is there, and where it came from
+
+
+def test_a_table_is_made_and_added_to(place):
+    place.make(OLD)
+    receipt = place.append(batches(3))
+    version, _ = place.state()
+    assert (receipt.version, receipt.rows, receipt.schema, receipt.complete) == (version, 3000, SCHEMA, None)
+    assert plain(place.rows()) == plain(pa.concat_tables([OLD, batches(3).read_all()]))
+
+
+def test_the_columns_order_is_free_and_names_decide(place):
+    place.make(OLD)
+    place.append(NEW.select(["score", "id"]))
+    assert sorted(place.rows()["id"].to_pylist(), key=str) == ["007", None, "new"]
+
+
+def test_a_commit_says_where_its_rows_came_from(place):
+    place.make(OLD)
+    assert place.document() is None
+    assert place.append(known()).complete is True
+    assert json.loads(place.document()) == DOCUMENT
+
+
+def test_what_was_cut_off_says_so(local_place):
+    assert local_place.make(known({"complete": False})).complete is False
+    assert json.loads(local_place.document()) == {"complete": False}
+
+
+def test_results_go_straight_into_tables(local_place, world):
+    frame = read_sample_result(*world, limit=1000)
+    local_place.make(pa.Table.from_pandas(frame, schema=SCHEMA))
+    receipt = local_place.append(frame)
+    assert (receipt.rows, receipt.complete) == (77, True)
+    assert json.loads(local_place.document()) == frame.attrs["explorer_frames"]
+    with open_sample_result(*world, limit=None) as reader:
+        assert local_place.append(reader).rows == 77
+    assert local_place.rows().num_rows == 3 * 77
+
+
+@pytest.fixture
+def world(sandbox, monkeypatch):
+    from explorer_frames import Explorer
+    from explorer_frames.sandbox import Graph
+
+    for name, value in sandbox.environment.items():
+        monkeypatch.setenv(name, value)
+    workflow = sandbox.workflows.get("lake") or sandbox.add_workflow(
+        "lake", Graph.les_miserables(), {"analytics_pagerank_1": ("PageRank", {})}
+    )
+    with Explorer() as explorer:
+        job = explorer.run_workflow(workflow).wait(progress=False)
+        return job.id, job.tasks[0].id
+
+
+KINDS = {
+    "DataFrame": pd.DataFrame({"id": ["a"], "score": [0.5]}),
+    "categories": pd.DataFrame({"id": pd.Categorical(["a"]), "score": [0.5]}),
+    "large strings": pa.table({"id": pa.array(["a"], pa.large_string()), "score": [0.5]}),
+    "string views": pa.table({"id": pa.array(["a"], pa.string_view()), "score": [0.5]}),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_layouts_in_memory_make_no_difference(local_place, kind):
+    local_place.make(OLD)
+    assert local_place.append(KINDS[kind]).schema.types == SCHEMA.types
+    local_place.append(NEW)
+    assert sorted(local_place.rows()["id"].to_pylist(), key=str) == ["007", None, "a", "new"]
+
+
+NESTED = pa.table(
+    {
+        "path": pa.array([["a", None], [], None], pa.list_(pa.string())),
+        "embedding": pa.array([[1.5, float("inf")], [], None], pa.list_(pa.float64())),
+        "count": pa.array([2**53 + 1, None, -(2**63)]),
+        "when": pa.array([1, None, 2], pa.timestamp("us", "UTC")),
+    }
+)
+
+
+def test_every_type_of_results_comes_back(local_place):
+    local_place.make(NESTED)
+    local_place.append(NESTED)
+    both = pa.concat_tables([NESTED, NESTED])
+    assert local_place.rows().select(NESTED.column_names).to_pylist() == both.to_pylist()
+
+
+def test_no_rows_are_a_commit_too(local_place):
+    local_place.make(OLD)
+    before = local_place.state()
+    receipt = local_place.append(SCHEMA.empty_table())
+    after = local_place.state()
+    assert receipt.rows == 0
+    assert after[1] == before[1]
+    assert after[0] != before[0]
+
+
+# What does not fit is refused before anything is written
+
+
+OTHERS = {
+    "number for id": (pa.table({"id": [7], "score": [0.5]}), "'id' is int64 in the data and string in the table"),
+    "text for score": (pa.table({"id": ["7"], "score": ["7"]}), "'score' is string in the data and double"),
+    "narrower": (pa.table({"id": ["7"], "score": pa.array([1.0], pa.float32())}), "'score' is float in the data"),
+    "more": (NEW.append_column("x", [[1]]), "'x' is int64 in the data and missing in the table"),
+    "less": (NEW.select(["id"]), "'score' is missing in the data and double in the table"),
+    "another case": (NEW.rename_columns(["ID", "score"]), "'ID' is string in the data and missing"),
+    "twice": (pa.table([["a"], ["b"], [0.5]], names=["id", "id", "score"]), "two columns have the same name"),
+    "lists": (pa.table({"id": [["a"]], "score": [0.5]}), "'id' is list<"),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+@pytest.mark.parametrize(
+    ("where", "mode"), [("delta_on_disk", "append"), ("delta_on_disk", "overwrite"), ("iceberg_on_disk", "append")]
+)
+def test_other_columns_are_refused_before_anything_is_written(where, mode, case, request, capsys):
+    place = request.getfixturevalue(where)
+    place.make(OLD)
+    before = place.state()
+    data, said = OTHERS[case]
+    with pytest.raises(ConfigError, match=said) as caught:
+        place.append(data) if mode == "append" else place.write(data, mode)
+    assert "Cast, add or drop" in caught.value.hint or case == "twice"
+    assert place.state() == before
+    assert capsys.readouterr().out == ""
+
+
+def test_007_never_becomes_7(local_place):
+    local_place.make(pa.table({"id": [7]}))
+    with pytest.raises(ConfigError, match="'id' is string in the data and int64 in the table"):
+        local_place.append(pa.table({"id": ["007"]}))
+    assert local_place.rows()["id"].to_pylist() == [7]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pa.uint8(), pa.uint64(), pa.timestamp("ns"), pa.timestamp("s"), pa.float16(), pa.null(), pa.date64()],
+    ids=str,
+)
+@pytest.mark.parametrize("nested", [False, True])
+def test_types_that_delta_would_change_are_refused(delta_on_disk, kind, nested):
+    kind = pa.list_(kind) if nested else kind
+    with pytest.raises(ConfigError, match="which Delta Lake does not keep"):
+        delta_on_disk.write(pa.table({"x": pa.array([None], kind)}))
+    assert not Path(delta_on_disk.url).exists()
+
+
+@pytest.mark.parametrize("nulls", [0, 1])
+def test_missing_values_where_the_table_has_none_are_refused(local_place, nulls):
+    required = pa.schema([pa.field("id", pa.string(), nullable=False)])
+    local_place.make(pa.table({"id": ["a"]}, schema=required))
+    before = local_place.state()
+    data = pa.table({"id": pa.array(["b", None] if nulls else ["b"], pa.string())})
+    if nulls:
+        with pytest.raises(WriteError, match="'id' with null values"):
+            local_place.append(data)
+        assert local_place.state() == before
+    else:
+        local_place.append(data)
+        assert sorted(local_place.rows()["id"].to_pylist()) == ["a", "b"]
+
+
+# What goes wrong commits nothing
+
+
+class CustomError(Exception):
+    pass
+
+
+ENDS = [
+    CustomError("mine"),
+    TruncatedBodyError("broke off"),
+    WriteError("theirs"),
+    OSError(28, "x"),
+    KeyboardInterrupt(),
+]
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: type(end).__name__)
+@pytest.mark.parametrize("before", [0, 3])
+def test_what_the_source_raises_comes_through_as_it_is(place, end, before):
+    place.make(OLD)
+    state = place.state()
+    with pytest.raises(type(end)) as caught:
+        place.append(batches(before, end=end))
+    assert caught.value is end
+    assert caught.value.__context__ is None
+    assert place.state() == state
+    assert plain(place.rows()) == plain(OLD)
+
+
+@pytest.mark.parametrize("mode", ["create", "append", "overwrite"])
+def test_a_source_that_raises_creates_no_table(delta, mode):
+    end = CustomError("mine")
+    with pytest.raises(CustomError) as caught:
+        delta.write(batches(3, end=end), mode)
+    assert caught.value is end
+    assert not deltalake.DeltaTable.is_deltatable(delta.url, delta.options)
+    assert delta.write(OLD).version == 0
+
+
+def test_a_part_of_a_result_is_not_committed(local_place, sandbox, world):
+    from explorer_frames import Explorer
+    from explorer_frames.errors import ColumnTypeError
+
+    local_place.make(OLD)
+    state = local_place.state()
+    job, task = sandbox.add_result([[f"player{i}" for i in range(200_001)], ["0.5"] * 200_000 + ["no number"]])
+    with (
+        Explorer() as explorer,
+        explorer.open_sample_result(job, task, limit=None) as reader,
+        pytest.raises(ColumnTypeError, match="no number"),
+    ):
+        local_place.append(reader)
+    assert local_place.state() == state
+
+
+def test_data_files_of_a_failure_belong_to_no_version_and_can_be_vacuumed(delta_on_disk, monkeypatch):
+    delta_on_disk.make(OLD)
+    table = delta_on_disk.table()
+    table.alter.set_table_properties({"delta.targetFileSize": "20000"})
+    state = delta_on_disk.state()
+    with pytest.raises(CustomError):
+        delta_on_disk.append(batches(100, 10_000, end=CustomError("mine")))
+    assert delta_on_disk.state() == state
+    assert len(list(Path(delta_on_disk.url).glob("*.parquet"))) > len(state[1])
+    delta_on_disk.table().vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False, full=True)
+    assert len(list(Path(delta_on_disk.url).glob("*.parquet"))) == len(state[1])
+    assert plain(delta_on_disk.rows()) == plain(OLD)
+
+
+def test_what_the_store_refuses_is_a_write_error_without_secrets(delta_on_s3, monkeypatch, caplog):
+    delta_on_s3.make(OLD)
+    delta_on_s3.url = f"s3://no-such-bucket-{uuid.uuid4().hex}/scores"
+    caplog.set_level(logging.DEBUG, "explorer_frames")
+    with pytest.raises(WriteError, match=r"cannot (open|write to) the table") as caught:
+        delta_on_s3.write(OLD)
+    assert caught.value.__context__ is None
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+    said = "".join(traceback.format_exception(caught.value)) + caplog.text
+    assert "canary" not in said
+    assert "\\x1b" not in said
+
+
+# Modes of Delta tables
+
+
+def test_create_refuses_before_anything_is_read(delta):
+    delta.write(OLD)
+    with pytest.raises(TargetExistsError, match="the table exists"):
+        delta.write(batches(1, end=AssertionError("was read")))
+    assert plain(delta.rows()) == plain(OLD)
+
+
+@pytest.mark.parametrize("mode", ["append", "overwrite"])
+def test_other_modes_create_what_is_not_there(delta, mode):
+    assert delta.write(OLD, mode).version == 0
+    assert plain(delta.rows()) == plain(OLD)
+
+
+def test_overwrite_is_one_version_and_the_old_one_stays_readable(delta):
+    delta.write(OLD)
+    assert delta.write(NEW, "overwrite").version == 1
+    assert delta.rows()["id"].to_pylist() == ["new"]
+    assert plain(delta.rows(version=0)) == plain(OLD)
+
+
+def test_a_partitioned_table_keeps_its_partitions(delta_on_disk):
+    data = pa.table({"id": ["a", "b"], "community": ["x", "y"]})
+    deltalake.write_deltalake(delta_on_disk.url, data, partition_by=["community"])
+    delta_on_disk.append(data)
+    assert delta_on_disk.table().metadata().partition_columns == ["community"]
+    assert len(delta_on_disk.table().file_uris()) == 4
+
+
+def test_a_partitioned_iceberg_table_takes_streams(iceberg_on_disk):
+    iceberg_on_disk.make(OLD)
+    with iceberg_on_disk.table().update_spec() as update:
+        update.add_identity("id")
+    assert iceberg_on_disk.append(batches(2, 3)).rows == 6
+    assert iceberg_on_disk.rows().num_rows == 8
+
+
+def test_a_stale_iceberg_table_is_refreshed(iceberg_on_disk):
+    iceberg_on_disk.make(OLD)
+    stale = iceberg_on_disk.table()
+    iceberg_on_disk.append(NEW)
+    receipt = append_iceberg(NEW, stale)
+    assert receipt.version == stale.current_snapshot().snapshot_id == iceberg_on_disk.state()[0]
+    assert receipt.table == "graph.scores"
+    assert iceberg_on_disk.rows().num_rows == 4
+
+
+# Several writers at the same moment
+
+
+def at_once(count, write):
+    """Call `write` in threads that start together; return what came of each."""
+    barrier, results = threading.Barrier(count), []
+
+    def run():
+        barrier.wait()
+        try:
+            results.append(write())
+        except Exception as error:  # noqa: BLE001
+            results.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert len(results) == count
+    won = [one for one in results if not isinstance(one, Exception)]
+    return won, [one for one in results if isinstance(one, Exception)]
+
+
+@pytest.mark.parametrize("mode", ["create", "append", "overwrite"])
+@pytest.mark.parametrize("attempt", range(3))
+def test_of_several_that_create_a_table_one_does(delta, mode, attempt):
+    won, lost = at_once(4, lambda: delta.write(NEW, mode))
+    assert {type(error) for error in lost} <= {TargetExistsError if mode == "create" else WriteError}
+    assert sorted(one.version for one in won) == list(range(len(won)))
+    table = delta.table()
+    assert table.version() == len(won) - 1
+    assert len(won) == 1 or mode != "create"  # who comes late may find the table, and add to it
+    assert delta.rows().num_rows == (len(won) if mode == "append" else 1)
+
+
+def test_several_that_append_all_do(delta):
+    delta.write(OLD)
+    won, lost = at_once(4, lambda: delta.append(NEW))
+    assert lost == []
+    assert sorted(one.version for one in won) == [1, 2, 3, 4]
+    assert delta.rows().num_rows == 6
+
+
+def test_of_several_that_overwrite_no_two_are_mixed(delta):
+    delta.write(OLD)
+    won, lost = at_once(4, lambda: delta.write(NEW, "overwrite"))
+    assert won
+    assert {type(error) for error in lost} <= {WriteError}
+    assert all("write again" in error.hint for error in lost)
+    assert delta.rows().num_rows == 1
+    assert delta.table().version() == len(won)
+
+
+def test_several_that_append_to_iceberg_lose_and_double_nothing(iceberg_on_disk):
+    iceberg_on_disk.make(OLD)
+    won, lost = at_once(4, lambda: iceberg_on_disk.append(NEW))
+    assert {type(error) for error in lost} <= {WriteError}
+    assert won
+    assert len({one.version for one in won}) == len(won)
+    assert iceberg_on_disk.rows().num_rows == 2 + len(won)
+
+
+# Arguments
+
+
+@pytest.mark.parametrize(
+    ("url", "arguments", "said"),
+    [
+        ("a", {"mode": "error"}, "mode 'error'"),
+        ("a", {"mode": ["append"]}, "mode"),
+        ("a", {"storage_options": {"AWS_ALLOW_HTTP": True}}, "is a bool"),
+        ("", {}, "no URL or path"),
+        (5, {}, "no URL or path"),
+        ("memory://a", {}, "forgets"),
+        ("http://host/a", {}, "only be read"),
+        ("s3://b/a?x=1", {}, "no query"),
+        ("simplecache::s3://b/a", {}, "chained"),
+        ("a%20b", {}, "below '%20'"),
+        ("a\\b", {}, "below"),
+        ("a[b]/c", {}, "below '\\['"),
+        ("a#1", {}, "below '#'"),
+    ],
+)
+def test_bad_arguments_are_refused_before_anything_is_read(tmp_path, monkeypatch, url, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=said):
+        write_delta(batches(1, end=AssertionError("was read")), url, **arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["of scores", "\u00fc", "a+b", "a&b=c", "a'b", "{a}", "a%", "a@b:c", "a/"])
+def test_names_that_folders_have_hold_a_table(tmp_path, name):
+    for version in range(3):
+        assert write_delta(OLD, f"{tmp_path}/{name}", mode="append").version == version
+    assert [path.name for path in tmp_path.iterdir()] == [name.rstrip("/")]
+    assert DeltaPlace(f"{tmp_path}/{name}").rows().num_rows == 6
+    assert len(list(DeltaPlace(f"{tmp_path}/{name}").table().history())) == 3
+
+
+@pytest.mark.parametrize("address", [Path, str, lambda path: path.as_uri(), lambda path: f"{path}/"])
+def test_a_table_is_where_the_address_says(tmp_path, address):
+    assert write_delta(OLD, address(tmp_path / "scores")).table == str(tmp_path / "scores")
+    assert (tmp_path / "scores" / "_delta_log").is_dir()
+
+
+def test_a_file_is_no_table(tmp_path):
+    (tmp_path / "a").write_text("x")
+    with pytest.raises(ConfigError, match="the target is a file"):
+        write_delta(OLD, tmp_path / "a")
+    assert (tmp_path / "a").read_text() == "x"
+
+
+@pytest.mark.parametrize("table", [None, "graph.scores", SCHEMA, OLD])
+def test_what_is_no_iceberg_table_is_refused(table):
+    with pytest.raises(ConfigError, match="not a pyiceberg Table"):
+        append_iceberg(OLD, table)
+
+
+@pytest.mark.parametrize("data", [None, [1], pd.Series([1])])
+def test_what_is_no_table_is_refused(local_place, data):
+    local_place.make(OLD)
+    with pytest.raises(ConfigError, match="data is"):
+        local_place.append(data)
+
+
+# Cost
+
+MEMORY = """
+import sys
+import numpy as np, pyarrow as pa, deltalake
+from explorer_frames import write_delta
+
+def peak():
+    return int(next(l for l in open("/proc/self/status") if l.startswith("VmHWM")).split()[1]) / 1024
+
+def make(rows, step=50_000):
+    scores = np.random.default_rng(0).random(step)
+    for start in range(0, rows, step):
+        ids = np.char.add("player", np.arange(start, start + step).astype("U8"))
+        yield pa.record_batch([pa.array(ids), scores], names=["id", "score"])
+
+def write(rows, name):
+    schema = pa.schema([("id", pa.string()), ("score", pa.float64())])
+    reader = pa.RecordBatchReader.from_batches(schema, make(rows))
+    assert write_delta(reader, f"{sys.argv[2]}/{name}").rows == rows
+
+write(100_000, "a")
+before = peak()
+write(int(sys.argv[1]), "b")
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak from Linux's /proc")
+def test_memory_does_not_grow_with_the_rows(tmp_path):
+    command = [sys.executable, "-c", MEMORY, "5000000", str(tmp_path)]
+    added = float(subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout)
+    assert added < 150
