@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from explorer_frames._config import checked_id
+from explorer_frames._output import export_task_output, read_task_output
 from explorer_frames._status import FINAL, moment, status_word, text
 from explorer_frames._wait import check_patience, wait_for_end
 from explorer_frames.errors import (
@@ -122,6 +121,34 @@ class Task(_Timed):
         return self._server.export_sample_result(
             self.job_id, self.id, url, limit, schema=schema, vid_type=vid_type, task_name=self.name, **options
         )
+
+    def read_output(
+        self,
+        root_url: str | os.PathLike[str],
+        *,
+        path: str | None = None,
+        schema: str | pa.Schema | None = "auto",
+        **options: Any,
+    ) -> pd.DataFrame:
+        """Read its full result, found by the ids of job and task under a root: see `explorer_frames.read_output`.
+
+        Where it lies there is not published: `path` says it, such as ``"{job_id}/{task_id}"``. None takes the one of
+        that, ``{job_id}/tasks/{task_id}`` and ``{task_id}`` which is there, or else the one name with both ids in it;
+        FileReadError where none or more than one can be it.
+        """
+        return read_task_output(self, root_url, path=path, schema=schema, **options)
+
+    def export_output(
+        self,
+        root_url: str | os.PathLike[str],
+        target: str | os.PathLike[str],
+        *,
+        path: str | None = None,
+        schema: str | pa.Schema | None = "auto",
+        **options: Any,
+    ) -> Receipt:
+        """Write its full result, found as by `read_output`, to a file: see `explorer_frames.export_output`."""
+        return export_task_output(self, root_url, target, path=path, schema=schema, **options)
 
     def __repr__(self) -> str:
         return f"<Task {escaped(self.name, 60)} {self.id}: {self._outcome}>"
@@ -315,20 +342,6 @@ class Job(_Timed):
 
     def _repr_html_(self) -> str:
         return _card(f"Job {self.id} {self.name or ''}", self._outcome, self.tasks)
-
-
-def checked_input(given: object) -> dict[str, dict[str, Any]]:
-    """Check the input of a workflow: parameters by component, as JSON can carry them."""
-    try:
-        if isinstance(given, Mapping) and all(isinstance(item, Mapping) for item in given.values()):
-            text = json.dumps({str(key): dict(item) for key, item in given.items()}, allow_nan=False)
-            return json.loads(text)  # type: ignore[no-any-return]
-        why = "it is no mapping of mappings"
-    except (TypeError, ValueError, RecursionError) as error:
-        why = escaped(error)
-    raise ConfigError(
-        f"not the input of a workflow: {why}", hint='It looks like {"analytics_sssp_1": {"ROOT": "player100"}}.'
-    )
 
 
 def made_job_id(data: dict[str, Any], hint: str) -> str:

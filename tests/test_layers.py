@@ -16,7 +16,7 @@ FLOORS = [
     {"schemas", "_json", "_config", "_provenance", "_sessions", "_address", "_status", "_wait"},
     {"_rows", "_auth", "_transport", "_frames", "_parts", "_publish", "_formats", "_data"},
     {"_envelope", "_cells", "_write"},
-    {"_decode", "_csv"},
+    {"_decode", "_csv", "_layout"},
     {"_full"},
     {"_output"},
     {"_results", "_api", "_jobs"},
