@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from explorer_frames import _config
 from explorer_frames._api import Api
 from explorer_frames._frames import checked_backend, to_pandas
-from explorer_frames._jobs import Job, checked_input, made_job_id
+from explorer_frames._jobs import Job, made_job_id
 from explorer_frames._listing import Order, job_filter, read_pages
 from explorer_frames._reading import export, open_stream, read_table
 from explorer_frames._results import Query, checked_limit
@@ -314,7 +314,7 @@ class Explorer:
         'success'
         """
         workflow = _config.checked_id("workflow_id", workflow_id)
-        body = {} if input is None else {"input": checked_input(input)}
+        body = {} if input is None else {"input": _config.checked_input(input)}
         now = datetime.now(UTC).isoformat(timespec="seconds")
         hint = f"Look at list_jobs({workflow!r}) for a job made at about {now} before you run it again."
         with located(f"workflow {workflow}"):

@@ -5,13 +5,15 @@ The environment is read when an `Explorer` is made or a secret is needed, never 
 
 from __future__ import annotations
 
+import json
 import operator
 import os
 import re
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from explorer_frames.errors import ConfigError, escaped
@@ -181,6 +183,20 @@ def checked_id(name: str, value: object) -> str:
             hint="Ids are made of letters, digits, '_', '-' and '.': the job's page in Explorer shows them.",
         )
     return text
+
+
+def checked_input(given: object) -> dict[str, dict[str, Any]]:
+    """Check the input of a workflow: parameters by component, as JSON can carry them."""
+    try:
+        if isinstance(given, Mapping) and all(isinstance(item, Mapping) for item in given.values()):
+            text = json.dumps({str(key): dict(item) for key, item in given.items()}, allow_nan=False)
+            return json.loads(text)  # type: ignore[no-any-return]
+        why = "it is no mapping of mappings"
+    except (TypeError, ValueError, RecursionError) as error:
+        why = escaped(error)
+    raise ConfigError(
+        f"not the input of a workflow: {why}", hint='It looks like {"analytics_sssp_1": {"ROOT": "player100"}}.'
+    )
 
 
 def _whole_number(value: object) -> str:

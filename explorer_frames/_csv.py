@@ -173,7 +173,7 @@ def read_blocks(pieces: Iterable[bytes], first: int, is_header: Callable[[list[s
                 first += rows.rows
                 yield rows
     except FileReadError as error:  # by `pieces`
-        error.where = f"after line {line - 1}"
+        error.where = f"after line {line - 1}" if line > 1 else None
         raise
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Generator, Iterator, Mapping
 
+    from explorer_frames._provenance import Run
     from explorer_frames._write import Receipt
 
 _LEFT = "Read it within the `with` block of open_output, from its beginning."
@@ -58,6 +59,9 @@ class Named(Protocol):
 
     @property
     def job_id(self) -> str: ...
+
+    @property
+    def run(self) -> Run | None: ...
 
 
 class _Header:
@@ -109,6 +113,7 @@ class Request:
     auto: bool = False
     job: str | None = None
     task: str | None = None
+    run: Run | None = None
 
     @classmethod
     def of(
@@ -136,7 +141,7 @@ class Request:
         if task is None:
             return cls(url, storage_options, wanted, vid_type, header)
         wanted = schemas.find(task.name) if auto else wanted
-        return cls(url, storage_options, wanted, vid_type, header, auto, task.job_id, task.id)
+        return cls(url, storage_options, wanted, vid_type, header, auto, task.job_id, task.id, task.run)
 
     def candidates(self) -> list[pa.Schema]:
         """All schemas that the result may have."""
@@ -147,13 +152,14 @@ class Request:
 
     def provenance(self, source: str) -> Provenance:
         """What is known before the first row."""
-        return Provenance(
+        known = Provenance(
             source=source,
             job=self.job,
             task=self.task,
             algorithm=self.schema.name if isinstance(self.schema, schemas.Algorithm) else None,
             read_at=datetime.now(UTC),
         )
+        return known.with_run(self.run) if self.run else known
 
 
 class Output:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -229,20 +227,6 @@ class Job(Timed):
 
     def _repr_html_(self) -> str:
         return _card(f"Job {self.id} {self.name or ''}", self.outcome, self.tasks)
-
-
-def checked_input(given: object) -> dict[str, dict[str, Any]]:
-    """Check the input of a workflow: parameters by component, as JSON can carry them."""
-    try:
-        if isinstance(given, Mapping) and all(isinstance(item, Mapping) for item in given.values()):
-            text = json.dumps({str(key): dict(item) for key, item in given.items()}, allow_nan=False)
-            return json.loads(text)  # type: ignore[no-any-return]
-        why = "it is no mapping of mappings"
-    except (TypeError, ValueError, RecursionError) as error:
-        why = escaped(error)
-    raise ConfigError(
-        f"not the input of a workflow: {why}", hint='It looks like {"analytics_sssp_1": {"ROOT": "player100"}}.'
-    )
 
 
 def made_job_id(data: dict[str, Any], hint: str) -> str:

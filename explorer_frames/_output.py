@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames._frames import checked_backend, to_pandas
-from explorer_frames._full import Request, export, open_reader, read_table
+from explorer_frames._full import Named, Request, export, open_reader, read_table
+from explorer_frames._layout import output_url
 
 if TYPE_CHECKING:
     import os
@@ -205,3 +206,57 @@ def export_output(
     """
     request = Request.of(url, schema=schema, vid_type=vid_type, header=header, storage_options=storage_options)
     return export(request, target, {**options, "storage_options": target_storage_options})
+
+
+def read_task_output(
+    task: Named,
+    root_url: str | os.PathLike[str],
+    *,
+    path: str | None,
+    dtype_backend: DtypeBackend | None = None,
+    **options: Any,
+) -> pd.DataFrame:
+    """Find and read the full result of a task: see `explorer_frames.Task.read_output`."""
+    checked_backend(dtype_backend)
+    return to_pandas(read_table(_task_request(task, root_url, path, **options)), dtype_backend)
+
+
+def export_task_output(
+    task: Named,
+    root_url: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    path: str | None,
+    schema: str | pa.Schema | None,
+    vid_type: VidType = "string",
+    header: bool | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    target_storage_options: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Receipt:
+    """Find and write the full result of a task: see `explorer_frames.Task.export_output`."""
+    request = _task_request(
+        task, root_url, path, schema=schema, vid_type=vid_type, header=header, storage_options=storage_options
+    )
+    return export(request, target, {**options, "storage_options": target_storage_options})
+
+
+def _task_request(
+    task: Named,
+    root_url: str | os.PathLike[str],
+    path: str | None,
+    *,
+    schema: str | pa.Schema | None,
+    vid_type: VidType = "string",
+    header: bool | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Request:
+    options: dict[str, Any] = {
+        "schema": schema,
+        "vid_type": vid_type,
+        "header": header,
+        "storage_options": storage_options,
+    }
+    Request.of(root_url, **options, task=task)  # refused before anything is looked for
+    url = output_url(root_url, task.job_id, task.id, path=path, storage_options=storage_options)
+    return Request.of(url, **options, task=task)

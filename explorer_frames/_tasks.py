@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from explorer_frames._output import export_task_output, read_task_output
 from explorer_frames._provenance import Run
 from explorer_frames._status import FINAL, moment, status_word, text
 from explorer_frames.errors import EnvelopeError, escaped
@@ -122,6 +123,34 @@ class Task(Timed):
         return self._server.export_sample_result(
             self.job_id, self.id, url, limit, schema=schema, vid_type=vid_type, task=self, **options
         )
+
+    def read_output(
+        self,
+        root_url: str | os.PathLike[str],
+        *,
+        path: str | None = None,
+        schema: str | pa.Schema | None = "auto",
+        **options: Any,
+    ) -> pd.DataFrame:
+        """Read its full result, found by the ids of job and task under a root: see `explorer_frames.read_output`.
+
+        Where it lies there is not published: `path` says it, such as ``"{job_id}/{task_id}"``. None takes the one of
+        that, ``{job_id}/tasks/{task_id}`` and ``{task_id}`` which is there, or else the one name with both ids in it;
+        FileReadError where none or more than one can be it.
+        """
+        return read_task_output(self, root_url, path=path, schema=schema, **options)
+
+    def export_output(
+        self,
+        root_url: str | os.PathLike[str],
+        target: str | os.PathLike[str],
+        *,
+        path: str | None = None,
+        schema: str | pa.Schema | None = "auto",
+        **options: Any,
+    ) -> Receipt:
+        """Write its full result, found as by `read_output`, to a file: see `explorer_frames.export_output`."""
+        return export_task_output(self, root_url, target, path=path, schema=schema, **options)
 
     def __repr__(self) -> str:
         return f"<Task {escaped(self.name, 60)} {self.id}: {self.outcome}>"

@@ -16,7 +16,7 @@ import pytest
 from rawserver import RawServer, answer, envelope
 
 from explorer_frames import Explorer, Job, errors
-from explorer_frames._jobs import checked_input
+from explorer_frames._config import checked_input
 from explorer_frames._listing import PAGE_SIZE
 from explorer_frames._status import moment, status_word
 from explorer_frames.errors import (

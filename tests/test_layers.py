@@ -16,7 +16,7 @@ FLOORS = [
     {"schemas", "_json", "_config", "_provenance", "_sessions", "_address", "_status", "_wait", "_parallel"},
     {"_rows", "_auth", "_transport", "_frames", "_parts", "_publish", "_formats", "_data", "_digest"},
     {"_envelope", "_cells", "_seal", "_manifest", "_sync_report", "_tables"},
-    {"_decode", "_csv", "_draft", "_sources", "_lake_folder"},
+    {"_decode", "_csv", "_layout", "_draft", "_sources", "_lake_folder"},
     {"_write", "_inspect", "_delta", "_iceberg"},
     {"_full", "_results", "_api"},
     {"_output"},

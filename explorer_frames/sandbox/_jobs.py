@@ -17,6 +17,7 @@ from explorer_frames.sandbox._faults import ERR_BAD_REQUEST, ERR_NOT_FOUND, Faul
 
 if TYPE_CHECKING:
     from explorer_frames.sandbox._graphs import Graph
+    from explorer_frames.sandbox._outputs import Outputs
     from explorer_frames.sandbox._results import Result
 
 Tasks = Mapping[str, tuple[str, Mapping[str, object]]]
@@ -112,10 +113,13 @@ class Jobs:
     ----------
     task_seconds
         The least time that each task takes.
+    outputs
+        Where full results are written to; None for nowhere.
     """
 
-    def __init__(self, task_seconds: float) -> None:
+    def __init__(self, task_seconds: float, outputs: Outputs | None = None) -> None:
         self._task_seconds = task_seconds
+        self._outputs = outputs
         self._lock = threading.Lock()
         self._workflow_ids = itertools.count(_FIRST_WORKFLOW)
         self._job_ids = itertools.count(1)
@@ -174,7 +178,8 @@ class Jobs:
     def add_result(self, job: Job, name: str, result: Result) -> Task:
         """Add a finished task to a job."""
         now = _now()
-        task = Task(name=name, status=Status.SUCCESS, begin=now, end=now, result=result)
+        task = Task(name=name, status=Status.SUCCESS, begin=now, end=now, algorithm=name, result=result)
+        self._write_output(job, task, result)
         with self._lock:
             job.tasks.append(task)
         return task
@@ -249,11 +254,17 @@ class Jobs:
     def _compute(self, job: Job, task: Task) -> None:
         started = time.monotonic()
         try:
-            task.result = _algorithms.run(task.algorithm, job.workflow.graph, task.parameters)
+            result = _algorithms.run(task.algorithm, job.workflow.graph, task.parameters)
+            self._write_output(job, task, result)
+            task.result = result
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the task's failure and not the server's
             task.error = f"{type(error).__name__}: {error}"
         job.stopped.wait(self._task_seconds - (time.monotonic() - started))
         self._finish(job, task, Status.FAILED if task.error else Status.SUCCESS)
+
+    def _write_output(self, job: Job, task: Task, result: Result) -> None:
+        if self._outputs is not None:
+            self._outputs.write(job.id, task.id, task.algorithm, result)
 
     def _begin(self, job: Job, run: _Run) -> bool:
         with self._lock:

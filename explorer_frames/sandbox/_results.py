@@ -55,6 +55,9 @@ class Result(Protocol):
     def text(self, start: int, stop: int, style: Style) -> str:
         """Return rows `start` to `stop`, each followed by a comma."""
 
+    def cells(self, start: int, stop: int) -> Iterable[Sequence[str]]:
+        """Return the text of the cells of rows `start` to `stop`."""
+
 
 class Columns:
     """A result whose rows are all of one width.
@@ -87,6 +90,10 @@ class Columns:
         cells = [prepare(cells) for (_, prepare), cells in zip(self._formats, slices, strict=True)]
         return template % tuple(chain.from_iterable(zip(*cells, strict=True)))
 
+    def cells(self, start: int, stop: int) -> Iterable[Sequence[str]]:
+        columns = ([_plain(column) % cell for cell in column[start:stop].tolist()] for column in self._columns)
+        return zip(*columns, strict=True)
+
 
 class Ragged:
     """A result whose rows differ in width, such as paths."""
@@ -99,6 +106,9 @@ class Ragged:
 
     def text(self, start: int, stop: int, style: Style) -> str:
         return "".join(style.row(quote(str(cell)) for cell in row) for row in self._rows[start:stop])
+
+    def cells(self, start: int, stop: int) -> Iterable[Sequence[str]]:
+        return [[*map(str, row)] for row in self._rows[start:stop]]
 
 
 def pieces(result: Result, limit: int, style: Style) -> Iterator[bytes]:
@@ -126,4 +136,8 @@ def _as_array(column: Sequence[str] | Array) -> Array:
 def _cell_format(column: Array) -> tuple[str, Callable[[list[Any]], list[Any]]]:
     if column.dtype.kind == "O":
         return "%s", lambda cells: list(map(quote, cells))
-    return ('"%.6f"' if column.dtype.kind == "f" else '"%d"'), lambda cells: cells
+    return f'"{_plain(column)}"', lambda cells: cells
+
+
+def _plain(column: Array) -> str:
+    return {"O": "%s", "f": "%.6f"}.get(column.dtype.kind, "%d")

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import uvicorn
@@ -15,11 +16,13 @@ from explorer_frames.sandbox._app import Api, RequestRecord
 from explorer_frames.sandbox._graphs import Graph
 from explorer_frames.sandbox._jobs import Jobs, Status, Tasks, Workflow
 from explorer_frames.sandbox._options import AuthEncoding, ErrorStatus, IdType, Options
+from explorer_frames.sandbox._outputs import Outputs
 from explorer_frames.sandbox._results import Array, Columns
 from explorer_frames.sandbox._sessions import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from os import PathLike
     from types import TracebackType
 
     from starlette.types import ASGIApp
@@ -60,6 +63,13 @@ class Sandbox:
         Whether answers are indented.
     gzip
         Whether answers are compressed for clients that accept it.
+    outputs_dir
+        Folder to write each finished task's full result to, as CSV: ``<job id>/<task id>/part-00000.csv.gz`` and so
+        on. By default none is written.
+    output_parts
+        How many parts each is divided into.
+    output_header
+        Whether each part begins with the documented names of the columns, where there are any.
 
     Attributes
     ----------
@@ -106,6 +116,9 @@ class Sandbox:
         http_status_of_errors: ErrorStatus = "200",
         pretty: bool = False,
         gzip: bool = False,
+        outputs_dir: str | PathLike[str] | None = None,
+        output_parts: int = 2,
+        output_header: bool = False,
     ) -> None:
         self._options = Options(
             user=user,
@@ -124,7 +137,8 @@ class Sandbox:
         self._token = ""
         self._requests: deque[RequestRecord] = deque(maxlen=_REMEMBERED)
         self._sessions = Sessions(token_life, single=one_token_per_user)
-        self._jobs = Jobs(task_seconds)
+        outputs = None if outputs_dir is None else Outputs(Path(outputs_dir), output_parts, output_header)
+        self._jobs = Jobs(task_seconds, outputs)
         self._added: Workflow | None = None
         self.user = user
         self.password = password
