@@ -13,7 +13,8 @@ PACKAGE = Path(explorer_frames.__file__).parent
 FLOORS = [
     {"_version"},
     {"errors"},
-    {"schemas", "_json", "_config", "_provenance", "_sessions", "_address", "_status", "_wait"},
+    {"schemas", "_json", "_config", "_provenance", "_sessions", "_address", "_spool", "_status", "_wait"},
+    {"_local", "_stores"},
     {"_rows", "_auth", "_transport", "_frames", "_publish", "_formats", "_data"},
     {"_envelope", "_decode", "_write"},
     {"_results", "_api", "_jobs"},
@@ -32,6 +33,8 @@ FORBIDDEN = {
     "_sessions": {"pyarrow", "pandas", "numpy"},
     "_decode": {"requests", "urllib3", "http"},
     "_address": {"pyarrow", "pandas", "fsspec"},
+    "_local": {"pyarrow", "pandas", "fsspec"},
+    "_stores": {"pyarrow", "pandas"},
     "_publish": {"pyarrow", "pandas"},
     "_data": {"requests", "urllib3", "fsspec"},
     "_formats": {"requests", "urllib3", "fsspec"},
