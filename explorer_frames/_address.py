@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 LOCAL = {"file", "local"}
 AZURE = {"abfs", "abfss", "az", "adl"}
 S3 = {"s3", "s3a"}
-OBJECT_STORES = {*S3, "gs", "gcs", *AZURE}
+GCS = {"gs", "gcs"}
+OBJECT_STORES = {*S3, *GCS, *AZURE}
 _READ_ONLY = {"http", "https", "data", "git", "github", "reference", "libarchive", "tar", "zip"}
 _WRAPPERS = {
     "simplecache",

@@ -54,9 +54,9 @@ class Folder:
         except ExplorerFramesError as error:
             error.where = shown_url(self._base)
             raise
-        path = self._probe._path.removesuffix(name)  # type: ignore[attr-defined]  # noqa: SLF001 (our own)
+        path = self._probe._place._path.removesuffix(name)  # type: ignore[attr-defined]  # noqa: SLF001 (our own)
         self._local = Path(path) if scheme in LOCAL else None
-        self._fs = fsspec.filesystem("file") if self._local else self._probe._fs  # type: ignore[attr-defined]  # noqa: SLF001
+        self._fs = fsspec.filesystem("file") if self._local else self._probe._place._fs  # type: ignore[attr-defined]  # noqa: SLF001
         self._path = self._fs._strip_protocol(path).rstrip("/")  # noqa: SLF001 (fsspec's own way)
         self.url = shown_url(self._base if self._local is None else self._local)
 

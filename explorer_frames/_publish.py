@@ -1,42 +1,23 @@
 """A finished local file -> any fsspec URL, whole or absent.
 
-Nothing is written into the target itself: the caller fills a local spool file, closes it and checks it,
-and only then is it put in place, in the strongest single step that the store has:
-
-==============  ===================================  ============================================
-store           ``mode="overwrite"``                 ``mode="create"``
-==============  ===================================  ============================================
-local disk      fsync, rename: atomic                fsync, hard link: atomic, one winner
-s3, gs, abfs    one put: atomic                      one conditional put: atomic, one winner
-others          put beside the target, then a move:  looked up, then moved: of two writers at the
-                as atomic as the store's own move    same moment both may win
-==============  ===================================  ============================================
-
-S3-compatible servers that ignore ``If-None-Match`` only look up first, as the others do. A conditional put whose
-answer was lost is sent again by the driver and then meets its own object: the target is whole, the error says
-that it exists. Where a move does not replace (SMB, WebDAV, WebHDFS), the old file is moved aside and, if the new
-one cannot follow, back again: for that moment the target is absent, its data never is.
+TABLE
 """
 
 from __future__ import annotations
 
 import errno
-import math
 import os
 import re
-import stat
-import tempfile
-import time
-import uuid
-from abc import ABC, abstractmethod
+import threading
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
 
 import fsspec
 from fsspec.core import url_to_fs
-from fsspec.spec import AbstractFileSystem
 
-from explorer_frames._address import AZURE, LOCAL, OBJECT_STORES, S3, Mask, checked, shown_url
+from explorer_frames._address import AZURE, GCS, LOCAL, OBJECT_STORES, S3, Mask, checked, shown_url
+from explorer_frames._local import LocalFile
+from explorer_frames._stores import RemoteFile, StoredObject
 from explorer_frames.errors import ConfigError, ExplorerFramesError, TargetExistsError, WriteError, escaped
 
 if TYPE_CHECKING:
@@ -46,15 +27,39 @@ Mode = Literal["overwrite", "create"]
 _T = TypeVar("_T")
 
 _EXTRAS = {**dict.fromkeys(S3, "s3"), **dict.fromkeys(AZURE, "azure")}
-_EXTRAS |= {"gs": "gcs", "gcs": "gcs", "sftp": "sftp", "ssh": "sftp"}
+_EXTRAS |= {
+    **dict.fromkeys(GCS, "gcs"),
+    "sftp": "sftp",
+    "ssh": "sftp",
+    "smb": "smb",
+    "webdav": "webdav",
+    "dav": "webdav",
+}
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
-_S3_PART = 8 * 2**20  # s3fs holds 10 parts in memory, or a whole file below two parts; its own default is 50 MiB
-_S3_PARTS = 10_000  # S3 takes no more
-_STALE = 24 * 3600  # seconds without a write after which a spool file belongs to a killed process
+_SMB_LOGIN = threading.Lock()  # smbprotocol loses the login of one of two threads that connect at the same moment
 
 
-class Target(ABC):
+class Place(Protocol):
+    """One name in one store."""
+
+    def kind(self) -> str | None:
+        """Tell what stands at the target: "file", "directory", another word, or None."""
+
+    def probe(self) -> None:
+        """Raise what would keep `put` from working, as far as it can be known now."""
+
+    def new_spool(self) -> tuple[str, Callable[[], None]]:
+        """Make an empty local file; return its path, and what throws it away."""
+
+    def put(self, path: str, *, create: bool) -> None:
+        """Put the closed spool file at the target, whole or not at all."""
+
+    def check(self, size: int) -> None:
+        """Raise unless the target has that many bytes."""
+
+
+class Target:
     """Where one file is to be published, and how.
 
     Attributes
@@ -65,10 +70,11 @@ class Target(ABC):
         ``"overwrite"`` or ``"create"``.
     """
 
-    def __init__(self, url: str, mode: Mode, mask: Mask) -> None:
+    def __init__(self, url: str, mode: Mode, mask: Mask, place: Place) -> None:
         self.url = url
         self.mode = mode
         self._mask = mask
+        self._place = place
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url} mode={self.mode}>"
@@ -98,7 +104,8 @@ class Target(ABC):
         TargetExistsError
             If ``mode="create"`` and the target exists.
         WriteError
-            If the store cannot be asked.
+            If the store cannot be asked, the bucket, container or share is not there, the login is refused, or the
+            folder cannot be written to. Stores of objects cannot be asked for the right to write.
 
         Examples
         --------
@@ -117,16 +124,17 @@ class Target(ABC):
         scheme = "file" if isinstance(url, os.PathLike) or "://" not in text else text.partition("://")[0]
         if scheme in LOCAL:
             path = os.path.realpath(os.path.expanduser(re.sub("^(file|local):(//)?", "", text)))  # noqa: PTH111
-            target: Target = _LocalFile(path, mode, mask)
+            target = Target(shown_url(path), mode, mask, LocalFile(path))
         else:
             fs, path = connect(scheme, text, storage_options or {}, mask, WriteError)
-            kind = _StoredObject if scheme in OBJECT_STORES else _RemoteFile
-            target = kind(shown_url(text), mode, mask, fs, path, scheme)
-        found = target.attempt("look up", target._kind)  # noqa: SLF001 (our own)
+            place = (StoredObject if scheme in OBJECT_STORES else RemoteFile)(fs, path, scheme)
+            target = Target(shown_url(text), mode, mask, place)
+        found = target.attempt("look up", target._place.kind)
         if found not in {None, "file"}:
             raise ConfigError(f"the target is a {found}", where=target.url, hint="Pass the URL of a file.")
         if found and mode == "create":
-            raise target._exists_error()  # noqa: SLF001 (our own)
+            raise target._exists_error()
+        target.attempt("reach", target._place.probe)
         return target
 
     def attempt(self, doing: str, action: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
@@ -141,13 +149,16 @@ class Target(ABC):
 
     @contextmanager
     def spool(self) -> Iterator[str]:
-        """Lend the path of an empty local file; it is gone afterwards, whatever happens."""
-        path = self.attempt("make a temporary file for", self._new_spool)
+        """Lend the path of an empty local file; it is gone afterwards, whatever happens.
+
+        The file may have no name: open it by this path, in this process, and neither rename nor unlink it.
+        """
+        path, discard = self.attempt("make a temporary file for", self._place.new_spool)
         try:
             yield path
         finally:
             with suppress(OSError):
-                os.unlink(path)  # noqa: PTH108 (paths are plain strings here)
+                discard()
 
     def publish(self, path: str) -> None:
         """Put the closed spool file in place.
@@ -166,15 +177,15 @@ class Target(ABC):
         """
         size = self.attempt("read the temporary file for", os.path.getsize, path)
         self.attempt("publish", self._place_or_say_taken, path)
-        self.attempt("check", self._check, size)
+        self.attempt("check", self._place.check, size)
 
     def _place_or_say_taken(self, path: str) -> None:
         try:
-            return self._place(path)
+            return self._place.put(path, create=self.mode == "create")
         except Exception:
             taken = False
             with suppress(Exception):
-                taken = self.mode == "create" and self._kind() is not None
+                taken = self.mode == "create" and self._place.kind() is not None
             if not taken:
                 raise
         raise self._exists_error()
@@ -186,179 +197,6 @@ class Target(ABC):
     def _error(self, doing: str, raised: Exception) -> WriteError:
         return WriteError(f"cannot {doing} the target: {self._mask(raised)}", where=self.url, hint=_hint(doing, raised))
 
-    @abstractmethod
-    def _kind(self) -> str | None:
-        """Tell what stands at the target: "file", "directory", another word, or None."""
-
-    @abstractmethod
-    def _new_spool(self) -> str:
-        """Make an empty file."""
-
-    @abstractmethod
-    def _place(self, path: str) -> None:
-        """Put the file at the target, whole or not at all."""
-
-    @abstractmethod
-    def _check(self, size: int) -> None:
-        """Raise unless the target has that many bytes."""
-
-
-class _LocalFile(Target):
-    """A path on local disk; the spool is a hidden file beside it, so that a rename publishes it."""
-
-    def __init__(self, path: str, mode: Mode, mask: Mask) -> None:
-        super().__init__(shown_url(path), mode, mask)
-        self._path = path
-        self._folder, self._name = os.path.split(path)
-
-    def _kind(self) -> str | None:
-        try:
-            mode = os.stat(self._path).st_mode  # noqa: PTH116 (paths are plain strings here)
-        except FileNotFoundError:
-            return None
-        # A rename would replace a device or a pipe by a file.
-        return "file" if stat.S_ISREG(mode) else "directory" if stat.S_ISDIR(mode) else "device, pipe or socket"
-
-    def _new_spool(self) -> str:
-        os.makedirs(self._folder, exist_ok=True)  # noqa: PTH103
-        # A file name has at most 255 bytes; the rest of ours needs 38.
-        prefix = "." + os.fsencode(self._name)[:200].decode(errors="ignore") + "."
-        self._sweep(prefix)
-        path = os.path.join(self._folder, f"{prefix}{uuid.uuid4().hex}.tmp")  # noqa: PTH118
-        old = os.stat(self._path) if self._kind() else None  # noqa: PTH116
-        # With the umask, or as narrow as the old file from the first byte.
-        permissions = stat.S_IMODE(old.st_mode) & 0o777 if old else 0o666
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, permissions))
-        if old:
-            with suppress(OSError, AttributeError):  # only root may give a file to its old owner
-                os.chown(path, old.st_uid, old.st_gid)
-            os.chmod(path, permissions)  # noqa: PTH101
-        return path
-
-    def _sweep(self, prefix: str) -> None:
-        """Remove what killed processes left of this very target."""
-        ours = re.compile(re.escape(prefix) + "[0-9a-f]{32}[.]tmp")
-        with suppress(OSError), os.scandir(self._folder) as entries:
-            for entry in entries:
-                if ours.fullmatch(entry.name) and time.time() - entry.stat().st_mtime > _STALE:
-                    os.unlink(entry.path)  # noqa: PTH108
-
-    def _place(self, path: str) -> None:
-        _sync(path, os.O_RDWR)
-        if self.mode == "create":
-            os.link(path, self._path)  # unlike a rename, it never replaces
-        else:
-            os.replace(path, self._path)  # noqa: PTH105
-        with suppress(OSError):  # it is published: without this step a power cut may bring the old file back, whole
-            _sync(self._folder, os.O_RDONLY)
-
-    def _check(self, size: int) -> None:
-        """Nothing: a rename moves the very file that was checked."""
-
-
-class _StoredObject(Target):
-    """An object of S3, Google or Azure: absent until its one put has ended."""
-
-    def __init__(self, url: str, mode: Mode, mask: Mask, fs: Any, path: str, scheme: str) -> None:  # noqa: PLR0917
-        super().__init__(url, mode, mask)
-        self._fs = fs
-        self._path = path
-        self._scheme = scheme
-
-    def _kind(self) -> str | None:
-        return self._kind_of(self._path)
-
-    def _kind_of(self, path: str) -> str | None:
-        self._fs.invalidate_cache()
-        try:
-            return str(self._fs.info(path)["type"])
-        except FileNotFoundError:
-            return None
-        except PermissionError:
-            if self._scheme in OBJECT_STORES:
-                return None  # one may be allowed to put and not to look; a conditional put needs no look
-            raise
-
-    def _new_spool(self) -> str:
-        handle, path = tempfile.mkstemp(prefix="explorer_frames-", suffix=".tmp")
-        os.close(handle)
-        return path
-
-    def _place(self, path: str) -> None:
-        options: dict[str, Any] = {"mode": "create"} if self.mode == "create" else {}
-        if self._scheme in S3:
-            options["chunksize"] = max(_S3_PART, math.ceil(os.path.getsize(path) / _S3_PARTS))  # noqa: PTH202
-        self._fs.put_file(path, self._path, **options)
-
-    def _check(self, size: int) -> None:
-        self._fs.invalidate_cache()
-        try:
-            stored = self._fs.info(self._path)["size"]
-        except PermissionError:
-            if self._scheme in OBJECT_STORES:
-                return
-            raise
-        if stored != size:
-            raise OSError(f"{size} bytes were put and {stored} are there; another writer may have been at it")
-
-
-class _RemoteFile(_StoredObject):
-    """A file of any other store: put beside the target, then moved."""
-
-    def _place(self, path: str) -> None:
-        beside = f"{self._path}.{uuid.uuid4().hex}.tmp"
-        try:
-            self._fs.put_file(path, beside)
-            if self.mode == "create" and self._kind():
-                raise FileExistsError(errno.EEXIST, "the target exists")
-            self._move(beside)
-        finally:
-            with suppress(Exception):
-                if self._kind_of(beside):
-                    self._fs.rm_file(beside)
-
-    def _move(self, beside: str) -> None:
-        refusal: Exception = OSError("the store did not move the file into place")
-        try:
-            _rename(self._fs, beside, self._path)
-        except Exception as raised:  # noqa: BLE001 (drivers raise what they like)
-            refusal = raised
-        if self._kind_of(beside) is None:
-            return
-        if self.mode == "create" or self._kind() is None:
-            raise refusal
-        self._swap(beside)
-
-    def _swap(self, beside: str) -> None:
-        """Move aside the old file that the store will not replace, then move in the new one."""
-        aside = f"{self._path}.{uuid.uuid4().hex}.old"
-        _rename(self._fs, self._path, aside)
-        try:
-            _rename(self._fs, beside, self._path)
-            if self._kind() is None:
-                raise OSError("the store did not move the file into place")
-        except BaseException:
-            _rename(self._fs, aside, self._path)
-            raise
-        self._fs.rm_file(aside)
-
-
-def _rename(fs: Any, old: str, new: str) -> None:
-    # fsspec's own mv and rm expand "*", "?" and "[" in names, and would touch other files.
-    if type(fs).mv is AbstractFileSystem.mv:
-        fs.cp_file(old, new)
-        fs.rm_file(old)
-    else:
-        fs.mv(old, new)
-
-
-def _sync(path: str, flags: int) -> None:
-    handle = os.open(path, flags)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
 
 def connect(
     scheme: str, url: str, options: Mapping[str, Any], mask: Mask, failure: type[ExplorerFramesError]
@@ -367,12 +205,14 @@ def connect(
     where = shown_url(url)
     try:
         fsspec.get_filesystem_class(scheme)
-        return url_to_fs(url, **options)  # type: ignore[no-any-return]
+        return _connected(scheme, url, options)
     except (ImportError, ValueError, TypeError) as raised:
         extra = _EXTRAS.get(scheme)
         if isinstance(raised, ImportError) or (extra and "not known" in str(raised)):
             hint = f"pip install 'explorer-frames[{extra}]'" if extra else escaped(raised)  # fsspec names the package
             error: ExplorerFramesError = ConfigError(f"no driver for {scheme}:// is installed", where=where, hint=hint)
+        elif isinstance(raised.__cause__, OSError):  # smbprotocol's way to say that nothing listens there
+            error = failure(f"cannot connect: {mask(raised)}", where=where, hint=_hint("connect", raised))
         else:
             what = f"the URL or its storage_options are not accepted: {mask(raised)}"
             hint = "Check the scheme, and the option names in the documentation of its fsspec driver."
@@ -380,6 +220,24 @@ def connect(
     except Exception as raised:  # noqa: BLE001 (some drivers connect at once)
         error = failure(f"cannot connect: {mask(raised)}", where=where, hint=_hint("connect", raised))
     raise error
+
+
+def _connected(scheme: str, url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
+    """Let the driver read the URL with a plain name in it: some would cut "#" and more off the real one."""
+    head, slash, name = url.rpartition("/")
+    if head.endswith(":/"):  # no folder, and so perhaps a host
+        head, slash, name = url, "", ""
+    plain = f"{head}{slash}{'name' if name else ''}"
+    if scheme == "smb":
+        with _SMB_LOGIN:  # a kept file system does not log in again after its connection was lost
+            fs, path = url_to_fs(plain, **{"skip_instance_cache": True, **options})
+    else:
+        fs, path = url_to_fs(plain, **options)
+    if name and not f"/{path}".endswith("/name"):
+        raise ValueError("the driver takes a part of the path for something else")
+    if scheme in {"webdav", "dav"} and re.search("#|%[0-9A-Fa-f]{2}", name):
+        raise ValueError("webdav4 would write to another name")
+    return fs, path.removesuffix("name") + name if name else path
 
 
 def _hint(doing: str, raised: Exception) -> str:
@@ -390,6 +248,6 @@ def _hint(doing: str, raised: Exception) -> str:
         return "Ask for the right to write there, or pass other credentials in storage_options."
     if isinstance(raised, NotADirectoryError | FileExistsError):
         return "A part of the path is a file, not a folder."
-    if isinstance(raised, FileNotFoundError) and doing == "publish":
+    if (isinstance(raised, FileNotFoundError) or number == errno.ENOENT) and doing in {"reach", "publish"}:
         return "Make the bucket, container, share or folder first: a misspelt one must not spring up here."
     return "Nothing was lost: see to the cause that is named here and write again."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,6 +15,19 @@ from explorer_frames.sandbox import Sandbox
 settings.register_profile("quick", max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", max_examples=20_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say what the storage contract tried and saw, store by store."""
+    if "storage" not in sys.modules:
+        return
+    from storage import COLUMNS, TALLY
+
+    if TALLY:
+        terminalreporter.section("stores")
+        terminalreporter.write_line(f"{'store':<18}" + "".join(f"{column:>14}" for column in COLUMNS))
+        for name, seen in sorted(TALLY.items()):
+            terminalreporter.write_line(f"{name:<18}" + "".join(f"{seen[column]:>14,}" for column in COLUMNS))
 
 
 @pytest.fixture(autouse=True)

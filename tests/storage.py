@@ -2,49 +2,99 @@
 
 from __future__ import annotations
 
+import importlib
+import json
+import os
 import uuid
+from collections import Counter, defaultdict
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import fsspec
 import pytest
+from servers import Server, Unavailable
+
+# Read here, once: each test runs without these variables.
+REQUIRED = os.environ.get("EXPLORER_FRAMES_REQUIRE_STORES") == "1"
+OWN_URL = os.environ.get("EXPLORER_FRAMES_TEST_URL", "")
+OWN_OPTIONS = json.loads(os.environ.get("EXPLORER_FRAMES_TEST_OPTIONS", "{}"))
+
+# Per store: what was tried and seen. `conftest.py` prints it after the last test.
+TALLY: dict[str, Counter[str]] = defaultdict(Counter)
+COLUMNS = ("fault points", "kills", "left", "spools", "reads", "absent", "partial", "debris")
 
 
 @dataclass
 class Store:
-    """A folder in a store, as a test sees it."""
+    """A folder in a store, as a test sees it.
+
+    `whole` and `exclusive` say what the table in `explorer_frames._publish` promises: that a reader never sees the
+    target absent while it is replaced, and that one of two creators wins. `refused` is a pattern of names
+    that cannot be written to there; `server` has the logins and addresses that must fail.
+    """
 
     name: str
     base: str
     options: dict[str, Any] = field(default_factory=dict)
-    atomic_overwrite: bool = True
-    atomic_create: bool = True
+    whole: bool = True
+    exclusive: bool = True
+    refused: str = "(?!)"
+    server: Server = field(default_factory=lambda: Server(""))
 
     def url(self, name: str) -> str:
         return f"{self.base}/{name}"
 
-    def _fs(self):
+    def fs(self):
         fs, path = fsspec.url_to_fs(self.base, **self.options)
         fs.invalidate_cache()
         return fs, path
 
     def read(self, name: str) -> bytes:
-        fs, path = self._fs()
+        fs, path = self.fs()
         return fs.cat_file(f"{path}/{name}")
 
     def put(self, name: str, content: bytes) -> None:
-        fs, path = self._fs()
-        if self.name == "local":
-            Path(path, name).parent.mkdir(parents=True, exist_ok=True)
+        fs, path = self.fs()
+        if "/" in path.strip("/") or self.name == "webdav":
+            fs.makedirs(f"{path}/{name}".rpartition("/")[0], exist_ok=True)
         fs.pipe_file(f"{path}/{name}", content)
 
     def names(self) -> list[str]:
-        fs, path = self._fs()
+        fs, path = self.fs()
         try:
-            return sorted(entry["name"].removeprefix(f"{path}/") for entry in fs.ls(path, detail=True))
-        except FileNotFoundError:
+            found = [entry["name"].rstrip("/").removeprefix(f"{path}/") for entry in fs.ls(path, detail=True)]
+        except Exception as error:
+            if not self.says_absent(error):
+                raise
+            found = []
+        return sorted(name for name in found if name)
+
+    @staticmethod
+    def says_absent(error: Exception) -> bool:
+        """Tell whether a driver says in its own way that nothing is there."""
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        return isinstance(error, FileNotFoundError) or getattr(error, "errno", None) == 2 or status == 404
+
+    def uploads(self) -> list[Any]:
+        """List unfinished multipart uploads, of which a listing of files says nothing."""
+        fs, path = self.fs()
+        if not self.base.startswith("s3://"):
             return []
+        return fs.call_s3("list_multipart_uploads", Bucket=path.partition("/")[0]).get("Uploads", [])
+
+    def count(self, **seen: int) -> None:
+        TALLY[self.name].update({name.replace("_", " "): number for name, number in seen.items()})
+
+    def remove(self) -> None:
+        fs, path = self.fs()
+        with suppress(FileNotFoundError):
+            for found in fs.find(path):
+                fs.rm_file(found)
+            fs.rm(path, recursive=True)
+
+
+# In the fast lane
 
 
 @pytest.fixture(scope="session")
@@ -77,9 +127,19 @@ def local_store(tmp_path):
 
 
 @pytest.fixture
+def shm_store():
+    """Lend a folder on another device than the one of temporary files."""
+    if not os.path.isdir("/dev/shm"):  # noqa: PTH112
+        pytest.skip("no /dev/shm here")
+    store = Store("local, /dev/shm", f"/dev/shm/explorer_frames-{uuid.uuid4().hex}")
+    yield store
+    store.remove()
+
+
+@pytest.fixture
 def memory_store():
     folder = uuid.uuid4().hex
-    yield Store("memory", f"memory://{folder}", atomic_create=False)
+    yield Store("memory", f"memory://{folder}", exclusive=False)
     fs = fsspec.filesystem("memory")
     for path in [path for path in fs.store if path.startswith(f"/{folder}/")]:
         del fs.store[path]
@@ -87,10 +147,85 @@ def memory_store():
 
 @pytest.fixture
 def s3_store(s3_bucket, s3_options):
-    return Store("s3", f"{s3_bucket}/{uuid.uuid4().hex}", s3_options)
+    missing = Server("", missing="s3://misspelt", down=s3_options | {"endpoint_url": "http://127.0.0.1:1"})
+    return Store("s3, moto", f"{s3_bucket}/{uuid.uuid4().hex}", s3_options, server=missing)
 
 
-@pytest.fixture(params=["local", "memory", "s3"])
+# In the lane of stores
+
+
+def _server(module):
+    def lend(tmp_path_factory):
+        with ExitStack() as stack:
+            try:
+                serve = importlib.import_module(f"servers.{module}").serve
+                server = stack.enter_context(serve(tmp_path_factory.mktemp(module)))
+            except (Unavailable, ImportError, OSError, RuntimeError) as reason:
+                if REQUIRED:
+                    raise
+                pytest.skip(f"no {module} server here: {reason}")
+            yield server
+
+    return pytest.fixture(scope="session", name=f"{module}_server")(lend)
+
+
+ceph_server = _server("ceph")
+azurite_server = _server("azurite")
+gcs_server = _server("gcs")
+sftp_server = _server("sftp")
+samba_server = _server("samba")
+webdav_server = _server("webdav")
+
+
+def _lend(server: Server, name: str, **promises):
+    store = Store(name, f"{server.base.rstrip('/')}/{uuid.uuid4().hex}", server.options, server=server, **promises)
+    yield store
+    store.remove()
+
+
+@pytest.fixture
+def radosgw_store(ceph_server):
+    yield from _lend(ceph_server, "s3, radosgw")
+
+
+@pytest.fixture
+def azure_store(azurite_server):
+    yield from _lend(azurite_server, "abfs, azurite")
+
+
+@pytest.fixture
+def gcs_store(gcs_server):
+    yield from _lend(gcs_server, "gs, emulator", exclusive=False)  # it ignores preconditions
+
+
+@pytest.fixture
+def sftp_store(sftp_server):
+    yield from _lend(sftp_server, "sftp, openssh")
+
+
+@pytest.fixture
+def smb_store(samba_server):
+    yield from _lend(samba_server, "smb, samba", refused="[*]")
+
+
+@pytest.fixture
+def webdav_store(webdav_server):
+    yield from _lend(webdav_server, "webdav, wsgidav", whole=False, refused="#|%4")
+
+
+@pytest.fixture
+def own_store():
+    """Lend a folder of its own below the URL that the user named, and leave nothing of it."""
+    store = Store("your own", f"{OWN_URL.rstrip('/')}/explorer_frames-{uuid.uuid4().hex}", OWN_OPTIONS, exclusive=False)
+    yield store
+    store.remove()
+
+
+FAST = ["local", "shm", "memory", "s3", *(["own"] if OWN_URL else [])]
+SERVED = ["radosgw", "azure", "gcs", "sftp", "smb", "webdav"]
+
+
+@pytest.fixture(params=[*FAST, *(pytest.param(name, marks=pytest.mark.stores) for name in SERVED)])
 def store(request):
-    """Lend each store in turn; add a fixture `<name>_store` and its name here to run the contract on another."""
+    """Lend each store in turn; add a fixture `<name>_store` and its name above to run the contract on another."""
     return request.getfixturevalue(f"{request.param}_store")

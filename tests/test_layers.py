@@ -13,7 +13,8 @@ PACKAGE = Path(explorer_frames.__file__).parent
 FLOORS = [
     {"_version"},
     {"errors"},
-    {"schemas", "_json", "_config", "_provenance", "_sessions", "_address", "_status", "_wait", "_parallel"},
+    {"schemas", "_json", "_config", "_provenance", "_sessions", "_address", "_spool", "_status", "_wait", "_parallel"},
+    {"_local", "_stores"},
     {"_rows", "_auth", "_transport", "_frames", "_parts", "_publish", "_formats", "_data", "_digest"},
     {"_envelope", "_cells", "_seal", "_manifest", "_sync_report", "_tables"},
     {"_decode", "_csv", "_layout", "_draft", "_sources", "_lake_folder"},
@@ -50,6 +51,8 @@ FORBIDDEN = {
     "_decode": {"requests", "urllib3", "http"},
     "_address": {"pyarrow", "pandas", "fsspec"},
     "_parts": {"pandas", "requests", "urllib3"},
+    "_local": {"pyarrow", "pandas", "fsspec"},
+    "_stores": {"pyarrow", "pandas"},
     "_publish": {"pyarrow", "pandas"},
     "_lake_folder": {"pyarrow", "pandas"},
     "_manifest": {"pyarrow", "pandas", "fsspec"},

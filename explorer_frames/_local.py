@@ -1,0 +1,120 @@
+"""A file on local disk: written beside the target, flushed to disk, put in place by one link or rename.
+
+On Linux the spool file has no name (``O_TMPFILE``), so that nothing is left of a process that is killed; it gets one
+when it is whole. Elsewhere, and where a file system has no such files, it is a hidden file.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+from explorer_frames._spool import hidden_name, sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_HANDLES = "/proc/self/fd/"
+
+
+class LocalFile:
+    """The place of one file on local disk."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._folder, self._name = os.path.split(path)
+
+    def kind(self) -> str | None:
+        """Tell what stands at the target: "file", "directory", another word, or None."""
+        try:
+            mode = os.stat(self._path).st_mode  # noqa: PTH116 (paths are plain strings here)
+        except FileNotFoundError:
+            return None
+        # A rename would replace a device or a pipe by a file.
+        return "file" if stat.S_ISREG(mode) else "directory" if stat.S_ISDIR(mode) else "device, pipe or socket"
+
+    def probe(self) -> None:
+        """Raise when the folder, or the nearest one that is there, cannot be written to."""
+        folder = self._folder
+        while not os.path.lexists(folder) and folder != os.path.dirname(folder):  # noqa: PTH120
+            folder = os.path.dirname(folder)  # noqa: PTH120
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "this folder cannot be written to", folder)
+
+    def new_spool(self) -> tuple[str, Callable[[], None]]:
+        """Make an empty file; return its path, and what throws it away."""
+        os.makedirs(self._folder, exist_ok=True)  # noqa: PTH103
+        sweep(self._folder, self._name)
+        old = os.stat(self._path) if self.kind() else None  # noqa: PTH116
+        # With the umask, or as narrow as the old file from the first byte.
+        permissions = stat.S_IMODE(old.st_mode) & 0o777 if old else 0o666
+        path, discard = self._nameless(permissions) or self._named(permissions)
+        if old:
+            with suppress(OSError, AttributeError):  # only root may give a file to its old owner
+                os.chown(path, old.st_uid, old.st_gid)
+            os.chmod(path, permissions)  # noqa: PTH101
+        return path, discard
+
+    def _nameless(self, permissions: int) -> tuple[str, Callable[[], None]] | None:
+        try:
+            handle = os.open(self._folder, os.O_TMPFILE | os.O_RDWR, permissions)
+        except (OSError, AttributeError):
+            return None  # no Linux, or a file system that has none; a full or forbidden one refuses a name too
+        path = f"{_HANDLES}{handle}"
+        if os.path.exists(path):  # noqa: PTH110
+            return path, partial(os.close, handle)
+        os.close(handle)
+        return None
+
+    def _named(self, permissions: int) -> tuple[str, Callable[[], None]]:
+        path = self._hidden()
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, permissions))
+        return path, partial(os.unlink, path)
+
+    def _hidden(self) -> str:
+        return os.path.join(self._folder, hidden_name(self._name))  # noqa: PTH118
+
+    def put(self, path: str, *, create: bool) -> None:
+        """Put the closed spool file at the target, whole or not at all."""
+        _sync(path, os.O_RDWR)
+        if create:
+            _link(path, self._path)  # unlike a rename, it never replaces
+        elif path.startswith(_HANDLES):
+            hidden = self._hidden()
+            _link(path, hidden)
+            try:
+                os.replace(hidden, self._path)  # noqa: PTH105
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(hidden)  # noqa: PTH108
+                raise
+        else:
+            os.replace(path, self._path)  # noqa: PTH105
+        with suppress(OSError):  # it is published: without this step a power cut may bring the old file back, whole
+            _sync(self._folder, os.O_RDONLY)
+
+    def check(self, size: int) -> None:
+        """Nothing: the very file that was checked stands there."""
+
+
+def _link(path: str, name: str) -> None:
+    if not path.startswith(_HANDLES):
+        return os.link(path, name)
+    # Only linkat(), which Python calls when a folder is given, links the file that stands behind /proc.
+    folder = os.open(os.path.dirname(name), os.O_RDONLY)  # noqa: PTH120
+    try:
+        return os.link(path, os.path.basename(name), dst_dir_fd=folder)  # noqa: PTH119
+    finally:
+        os.close(folder)
+
+
+def _sync(path: str, flags: int) -> None:
+    handle = os.open(path, flags)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

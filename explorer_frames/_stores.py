@@ -1,0 +1,235 @@
+"""Files of remote stores: one put where that is atomic, a put beside the target and a move elsewhere."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import tempfile
+import time
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from fsspec.asyn import sync
+from fsspec.spec import AbstractFileSystem
+
+from explorer_frames._address import GCS, OBJECT_STORES, S3
+from explorer_frames._spool import hidden_name, is_stale, sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_SPOOL = "explorer_frames"
+_S3_PART = 8 * 2**20  # s3fs holds 10 parts in memory, or a whole file below two parts; its own default is 50 MiB
+_S3_PARTS = 10_000  # S3 takes no more
+_S3_LOGIN = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
+_PATIENCE = 10  # seconds for which SMB readers, each of whom locks the old file, may hold up a move
+
+
+class StoredObject:
+    """The place of an object of S3, Google or Azure: absent until its one put has ended."""
+
+    def __init__(self, fs: Any, path: str, scheme: str) -> None:
+        self._fs = fs
+        self._path = path
+        self._scheme = scheme
+
+    def kind(self) -> str | None:
+        """Tell what stands at the target: "file", "directory", another word, or None."""
+        return self._kind_of(self._path)
+
+    def _kind_of(self, path: str) -> str | None:
+        self._fs.invalidate_cache()
+        try:
+            return str(self._fs.info(path)["type"])
+        except PermissionError:
+            if self._scheme in OBJECT_STORES:
+                return None  # one may be allowed to put and not to look; a conditional put needs no look
+            raise
+        except Exception as raised:
+            if _is_missing(raised):
+                return None
+            raise
+
+    def probe(self) -> None:
+        """Raise when the bucket is missing or the login refused, as far as one may ask."""
+        bucket = self._path.partition("/")[0]
+        try:
+            self._ask_for(bucket)
+        except Exception as raised:
+            # One may be allowed to put and not to ask.
+            answer = getattr(raised.__cause__, "response", {})
+            if _is_missing(raised) or answer.get("Error", {}).get("Code") in _S3_LOGIN:
+                raise
+
+    def _ask_for(self, bucket: str) -> None:
+        if self._scheme in S3:  # a HEAD has no body, and so cannot tell a false key from a missing right
+            self._fs.call_s3("list_objects_v2", Bucket=bucket, MaxKeys=1)
+        elif self._scheme in GCS:  # `info` calls an empty bucket missing when its settings may not be read
+            self._fs.call("GET", f"b/{bucket}/o", maxResults=1)
+        else:
+            self._fs.info(bucket)
+
+    def new_spool(self) -> tuple[str, Callable[[], None]]:
+        """Make an empty local file; return its path, and what throws it away."""
+        folder = tempfile.gettempdir()
+        sweep(folder, _SPOOL)
+        # Not a nameless one: drivers copy the link under /proc itself (asyncssh does).
+        path = os.path.join(folder, hidden_name(_SPOOL))  # noqa: PTH118 (paths are plain strings here)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        return path, partial(os.unlink, path)
+
+    def put(self, path: str, *, create: bool) -> None:
+        """Put the closed spool file at the target, whole or not at all."""
+        options: dict[str, Any] = {"mode": "create"} if create else {}
+        if self._scheme in S3:
+            options["chunksize"] = max(_S3_PART, math.ceil(os.path.getsize(path) / _S3_PARTS))  # noqa: PTH202
+        self._fs.put_file(path, self._path, **options)
+
+    def check(self, size: int) -> None:
+        """Raise unless the target has that many bytes."""
+        try:
+            self._check_size(self._path, size)
+        except PermissionError:
+            if self._scheme not in OBJECT_STORES:
+                raise
+
+    def _check_size(self, path: str, size: int) -> None:
+        self._fs.invalidate_cache()
+        stored = self._fs.info(path)["size"]
+        if stored != size:
+            raise OSError(f"{size} bytes were put and {stored} are there; another writer may have been at it")
+
+
+class RemoteFile(StoredObject):
+    """The place of a file of any other store: put beside the target, then moved."""
+
+    def __init__(self, fs: Any, path: str, scheme: str) -> None:
+        super().__init__(fs, path, scheme)
+        head, slash, self._name = path.rpartition("/")
+        self._head = head + slash
+        self._folder = head or slash
+        self._move = _MOVES.get(type(fs).__module__, _move)
+
+    def probe(self) -> None:
+        """Make and remove a small file beside the target: who cannot do that cannot publish either."""
+        if self._scheme == "smb":
+            self._fs.info("/".join(self._path.split("/")[:2]))  # to make a folder in a missing share takes for ever
+        if self._folder not in {"", "/"}:
+            self._fs.makedirs(self._folder, exist_ok=True)
+        with self._beside() as beside:
+            self._fs.pipe_file(beside, b"")
+            self._fs.rm_file(beside)
+
+    def put(self, path: str, *, create: bool) -> None:
+        """Put the closed spool file at the target, whole or not at all."""
+        with self._beside() as beside:
+            self._fs.put_file(path, beside)
+            self._check_size(beside, os.path.getsize(path))  # noqa: PTH202
+            if create and self.kind():
+                raise FileExistsError(errno.EEXIST, "the target exists")
+            self._move_in(beside, create=create)
+        self._sweep()
+
+    @contextmanager
+    def _beside(self) -> Iterator[str]:
+        """Lend the path of a hidden file beside the target; it is gone afterwards, as far as the store can be asked."""
+        beside = self._head + hidden_name(self._name)
+        try:
+            yield beside
+        finally:
+            with suppress(Exception):
+                self._fs.rm_file(beside)
+
+    def _move_in(self, beside: str, *, create: bool) -> None:
+        refusal: Exception = OSError("the store did not move the file into place")
+        try:
+            self._move(self._fs, beside, self._path, replace=not create)
+        except Exception as raised:  # noqa: BLE001 (drivers raise what they like)
+            refusal = raised
+        if self._kind_of(beside) is None:
+            return
+        if create or self._move is not _move or self.kind() is None:
+            raise refusal
+        self._swap(beside)
+
+    def _swap(self, beside: str) -> None:
+        """Move aside the old file that the store will not replace, then move in the new one."""
+        aside = self._head + hidden_name(self._name, "old")
+        self._move(self._fs, self._path, aside, replace=False)
+        try:
+            self._move(self._fs, beside, self._path, replace=False)
+            if self.kind() is None:
+                raise OSError("the store did not move the file into place")
+        except BaseException:
+            self._move(self._fs, aside, self._path, replace=False)
+            raise
+        self._fs.rm_file(aside)
+
+    def _sweep(self) -> None:
+        """Remove what killed processes left of this very target, now that it stands there whole."""
+        with suppress(Exception):
+            self._fs.invalidate_cache()
+            for path in self._fs.ls(self._folder, detail=False):
+                name = path.rpartition("/")[2]
+                if is_stale(name, self._name):
+                    with suppress(Exception):
+                        self._fs.rm_file(self._head + name)
+
+
+def _is_missing(raised: Exception) -> bool:
+    # smbprotocol has an OSError of its own, which is no FileNotFoundError.
+    return isinstance(raised, FileNotFoundError) or getattr(raised, "errno", None) == errno.ENOENT
+
+
+def _move(fs: Any, old: str, new: str, *, replace: bool) -> None:  # noqa: ARG001 (as the other moves are called)
+    # fsspec's own mv and rm expand "*", "?" and "[" in names, and would touch other files.
+    if getattr(fs.mv, "__func__", None) is AbstractFileSystem.mv:
+        fs.cp_file(old, new)
+        fs.rm_file(old)
+    else:
+        fs.mv(old, new)
+
+
+def _move_sftp(fs: Any, old: str, new: str, *, replace: bool) -> None:
+    """Rename as OpenSSH does: the POSIX way replaces in one step, the older way refuses what exists."""
+
+    async def rename() -> None:
+        async with fs.client.start_sftp_client() as sftp:
+            await sftp.rename(old, new)
+
+    if replace:
+        fs.mv(old, new)
+    else:
+        sync(fs.loop, rename)
+
+
+def _move_smb(fs: Any, old: str, new: str, *, replace: bool) -> None:
+    """Rename in one step, which replaces where fsspec's own `mv` refuses; wait for readers to close the old file."""
+    import smbclient  # noqa: PLC0415 (there is no SMB without it)
+
+    old, new = (rf"\\{fs.host}" + path.replace("/", "\\") for path in (old, new))
+    rename = smbclient.replace if replace else smbclient.rename
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            rename(old, new, port=fs.port or 445)
+        except OSError as raised:
+            if not replace or _is_missing(raised) or time.monotonic() > deadline:
+                raise
+        else:
+            return
+        time.sleep(0.02)
+
+
+def _move_webdav(fs: Any, old: str, new: str, *, replace: bool) -> None:
+    fs.client.move(old, new, overwrite=replace)
+
+
+# Where the driver's own `mv` is weaker than what its store can do.
+_MOVES = {
+    "sshfs.spec": _move_sftp,
+    "fsspec.implementations.smb": _move_smb,
+    "webdav4.fsspec": _move_webdav,
+}

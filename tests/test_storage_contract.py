@@ -1,0 +1,443 @@
+"""What is promised of every store, run on each: local disk, memory, a mock S3; with `-m stores` on real servers too.
+
+`EXPLORER_FRAMES_TEST_URL` (and `EXPLORER_FRAMES_TEST_OPTIONS`, as JSON) adds a store of your own: the tests work in a
+new folder below that URL, and remove it.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from pathlib import Path
+
+import pytest
+
+from explorer_frames import _spool, _stores
+from explorer_frames._publish import Target
+from explorer_frames.errors import ConfigError, TargetExistsError, WriteError
+
+pytest_plugins = ["storage"]
+
+# aiohttp about the bodies that adlfs and gcsfs hand it; here warnings are errors.
+pytestmark = pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+
+OLD, NEW = b"old " * 1000, b"new " * 2000
+NAMES = [
+    "plain.bin",
+    "a b.bin",
+    "100%.bin",
+    "%41.bin",
+    "#1.bin",
+    "gr\u00fc\u00dfe \U0001f600.bin",
+    "x[1]*.bin",
+    "a@b,c.bin",
+]
+
+
+def publish(store, name, content, *, mode="overwrite", options=None):
+    target = Target.resolve(store.url(name), mode=mode, storage_options=store.options if options is None else options)
+    with target.spool() as path:
+        Path(path).write_bytes(content)
+        target.publish(path)
+    assert not Path(path).exists()
+    return target
+
+
+@pytest.fixture(autouse=True)
+def spools(tmp_path_factory, monkeypatch):
+    """Keep the temporary files of remote targets in a folder of their own, which must be empty in the end."""
+    folder = tmp_path_factory.mktemp("spools")
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield folder
+    assert list(folder.iterdir()) == []
+
+
+def in_the_end(store, name, *contents):
+    """Check what a fault left: one whole file of these, and nothing beside it."""
+    found, content = store.names(), store.read(name)
+    debris = len(found) - 1 + len(store.uploads())
+    store.count(reads=1, partial=content not in contents, debris=debris)
+    assert content in contents
+    assert found == [name]
+    assert store.uploads() == []
+    return content
+
+
+@pytest.mark.parametrize("mode", ["overwrite", "create"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_new_file_arrives_whole_under_its_exact_name(store, name, mode):
+    if re.search(store.refused, name):
+        with pytest.raises((ConfigError, WriteError)):
+            Target.resolve(store.url(name), mode=mode, storage_options=store.options)
+        assert store.names() == []
+        return
+    publish(store, name, NEW, mode=mode)
+    assert store.names() == [name]
+    assert store.read(name) == NEW
+
+
+@pytest.mark.parametrize("name", ["plain.bin", "x[1]*.bin"])
+def test_overwrite_replaces_that_file_alone(store, name):
+    if re.search(store.refused, name):
+        pytest.skip("no name of this store, as another test shows")
+    store.put(name, OLD)
+    store.put("x1.bin", OLD)  # what a glob would match
+    publish(store, name, NEW)
+    assert store.read(name) == NEW
+    assert store.read("x1.bin") == OLD
+    assert store.names() == sorted([name, "x1.bin"])
+
+
+@pytest.mark.parametrize("raised", [RuntimeError("body"), KeyboardInterrupt(), SystemExit(1)])
+def test_what_the_body_raises_passes_and_the_old_file_stays(store, raised):
+    store.put("a.bin", OLD)
+    target = Target.resolve(store.url("a.bin"), storage_options=store.options)
+    spools = []
+
+    def fail():
+        with target.spool() as path:
+            spools.append(Path(path))
+            spools[0].write_bytes(NEW)
+            raise raised
+
+    with pytest.raises(type(raised)) as caught:
+        fail()
+    store.count(fault_points=1)
+    assert caught.value is raised
+    assert not spools[0].exists()
+    in_the_end(store, "a.bin", OLD)
+
+
+def test_create_refuses_what_exists_before_any_work(store):
+    store.put("a.bin", OLD)
+    with pytest.raises(TargetExistsError, match="the target exists") as caught:
+        Target.resolve(store.url("a.bin"), mode="create", storage_options=store.options)
+    assert "a.bin" in str(caught.value)
+    assert store.read("a.bin") == OLD
+
+
+def test_create_refuses_what_came_into_being_meanwhile(store):
+    target = Target.resolve(store.url("a.bin"), mode="create", storage_options=store.options)
+    if store.name.startswith("gs"):
+        pytest.skip("the emulator ignores preconditions: unproven here")
+    store.put("a.bin", OLD)
+    with target.spool() as path:
+        Path(path).write_bytes(NEW)
+        with pytest.raises(TargetExistsError) as caught:
+            target.publish(path)
+    assert caught.value.__context__ is None
+    in_the_end(store, "a.bin", OLD)
+
+
+def test_of_racing_creators_one_wins(store):
+    for attempt in range(5):
+        name, outcomes, start = f"{attempt}.bin", [], threading.Barrier(6)
+        targets = [
+            Target.resolve(store.url(name), mode="create", storage_options=store.options) for _ in range(start.parties)
+        ]
+
+        def race(number, target, outcomes=outcomes, start=start):
+            with target.spool() as path:
+                Path(path).write_bytes(bytes([number]) * 1000)
+                start.wait()
+                try:
+                    target.publish(path)
+                    outcomes.append(number)
+                except WriteError:
+                    outcomes.append(None)
+
+        threads = [threading.Thread(target=race, args=pair) for pair in enumerate(targets)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        winners = [number for number in outcomes if number is not None]
+        assert len(outcomes) == len(targets)
+        content = store.read(name)
+        store.count(reads=1, partial=len(content) != 1000 or len(set(content)) != 1)
+        assert content in [bytes([number]) * 1000 for number in range(6)]
+        if store.exclusive:
+            assert [bytes(winners) * 1000] == [content]
+    assert store.names() == [f"{attempt}.bin" for attempt in range(5)]
+
+
+def test_writers_in_many_threads_do_not_disturb_each_other(store):
+    failures = []
+
+    def write(number):
+        try:
+            for turn in range(3):
+                publish(store, f"{number}.bin", bytes([number, turn]) * 1000)
+        except Exception as error:  # noqa: BLE001 (shown below)
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert [store.read(f"{number}.bin") for number in range(4)] == [bytes([number, 2]) * 1000 for number in range(4)]
+    assert store.names() == [f"{number}.bin" for number in range(4)]
+
+
+LOCKED = {0xC0000043, 0xC0000056}  # SMB tells a reader to come again: a sharing violation, a delete that is pending
+
+
+class Reader(threading.Thread):
+    """Polls a target, and keeps what it saw: (first byte, size, number of different bytes)."""
+
+    def __init__(self, store, name):
+        super().__init__(daemon=True)
+        self.store, self.name_read = store, name
+        self.seen, self.reads, self.absent, self.done = set(), 0, 0, threading.Event()
+
+    def run(self):
+        while not self.done.is_set():
+            try:
+                content = self.store.read(self.name_read)
+            except Exception as error:  # noqa: BLE001 (what is no answer of a store's own is seen)
+                if self.store.says_absent(error):
+                    self.absent += 1
+                elif getattr(error, "ntstatus", None) not in LOCKED:
+                    self.seen.add((repr(error), 0, 0))
+            else:
+                self.reads += 1
+                self.seen.add((content[:1], len(content), len(set(content))))
+
+    def stop(self, allowed):
+        self.done.set()
+        self.join(60)
+        partial = len(self.seen - allowed)
+        self.store.count(reads=self.reads, partial=partial, absent=self.absent)
+        assert self.seen <= allowed
+        assert self.reads > 0
+        if self.store.whole:
+            assert self.absent == 0
+
+
+def test_a_reader_sees_only_whole_files(store):
+    old, new = b"o" * 1_000_000, b"n" * 1_500_000
+    store.put("a.bin", old)
+    reader = Reader(store, "a.bin")
+    reader.start()
+    for content in itertools.islice(itertools.cycle([new, old]), 10):
+        publish(store, "a.bin", content)
+        time.sleep(0.02)
+    reader.stop({(b"o", 1_000_000, 1), (b"n", 1_500_000, 1)})
+
+
+def test_folders_are_made(store):
+    publish(store, "2026/11/a.bin", NEW)
+    assert store.read("2026/11/a.bin") == NEW
+
+
+def test_a_folder_is_no_target(store):
+    store.put("folder/a.bin", OLD)
+    with pytest.raises(ConfigError, match="the target is a directory"):
+        Target.resolve(store.url("folder"), storage_options=store.options)
+
+
+# Faults
+
+
+@pytest.mark.parametrize("raised", [OSError(errno.EIO, "no"), KeyboardInterrupt()], ids=["OSError", "interrupt"])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("call", ["put_file", "info", "rm_file", "_move"])
+def test_a_driver_that_fails_leaves_a_whole_file_and_nothing_else(store, monkeypatch, call, when, raised):
+    """`after`: the store did it, and its answer was lost."""
+    store.put("a.bin", OLD)
+    target = Target.resolve(store.url("a.bin"), storage_options=store.options)
+    owner = target._place if call == "_move" else getattr(target._place, "_fs", None)
+    if not hasattr(owner, call):
+        pytest.skip("this store is not published to by that call")
+    real, calls = getattr(owner, call), []
+
+    def fail(*args, **kwargs):
+        calls.append(args)
+        if when == "after":
+            real(*args, **kwargs)
+        raise raised
+
+    failed = None
+    with monkeypatch.context() as patched, target.spool() as path:
+        Path(path).write_bytes(NEW)
+        patched.setattr(owner, call, fail)
+        try:
+            target.publish(path)
+        except (WriteError, KeyboardInterrupt) as error:
+            failed = error
+    store.count(fault_points=bool(calls))
+    if call == "rm_file":  # what cannot be removed waits for the next write; see below
+        assert store.read("a.bin") in {OLD, NEW}
+        monkeypatch.setattr(_spool, "STALE", -1)
+        publish(store, "a.bin", OLD)
+        in_the_end(store, "a.bin", OLD)
+    else:
+        content = in_the_end(store, "a.bin", OLD, NEW)
+        assert failed or content == NEW
+
+
+def test_what_killed_writers_left_is_swept_by_the_next_write_when_it_is_old(store):
+    if store.name.startswith(("local", "s3", "abfs", "gs")):
+        pytest.skip("nothing is put beside such a target")
+    stale, other = (f".{name}.1700000000.{'0' * 32}.tmp" for name in ("a.bin", "b.bin"))
+    fresh = _spool.hidden_name("a.bin")
+    for name in (stale, other, fresh):
+        store.put(name, OLD)
+    publish(store, "a.bin", NEW)
+    assert store.names() == sorted(["a.bin", other, fresh])
+
+
+class _Parts:
+    """Fails one call that a multipart upload is made of."""
+
+    def __init__(self, real, method, number):
+        self.real, self.method, self.number, self.calls = real, method, number, 0
+
+    async def __call__(self, method, *args, **kwargs):
+        if method == self.method:
+            self.calls += 1
+            if self.calls == self.number:
+                raise OSError(errno.EIO, "the connection broke")
+        return await self.real(method, *args, **kwargs)
+
+
+@pytest.mark.parametrize("lent", ["s3", pytest.param("radosgw", marks=pytest.mark.stores)])
+@pytest.mark.parametrize(
+    ("megabytes", "part", "method", "number"),
+    [
+        (12, 5, "create_multipart_upload", 1),
+        (12, 5, "upload_part", 1),
+        (12, 5, "upload_part", 2),
+        (12, 5, "upload_part", 3),
+        (12, 5, "complete_multipart_upload", 1),
+        pytest.param(120, 8, "upload_part", 1, marks=pytest.mark.stores),
+        pytest.param(120, 8, "upload_part", 8, marks=pytest.mark.stores),
+        pytest.param(120, 8, "upload_part", 15, marks=pytest.mark.stores),
+        pytest.param(120, 8, "complete_multipart_upload", 1, marks=pytest.mark.stores),
+    ],
+)
+def test_a_multipart_upload_that_fails_leaves_nothing(request, monkeypatch, lent, megabytes, part, method, number):  # noqa: PLR0917
+    store = request.getfixturevalue(f"{lent}_store")
+    store.put("a.bin", OLD)
+    monkeypatch.setattr(_stores, "_S3_PART", part * 2**20)
+    target = Target.resolve(store.url("a.bin"), storage_options=store.options)
+    fs = target._place._fs
+    failing = _Parts(fs._call_s3, method, number)
+    with monkeypatch.context() as patched, target.spool() as path:
+        Path(path).write_bytes(os.urandom(2**20) * megabytes)
+        patched.setattr(fs, "_call_s3", failing)
+        with pytest.raises(WriteError, match="the connection broke"):
+            target.publish(path)
+    store.count(fault_points=1)
+    assert failing.calls >= number
+    in_the_end(store, "a.bin", OLD)
+
+
+# Killed processes
+
+KILLED = {"local": 200, "shm": 50, "s3": 10, "radosgw": 20, "azure": 10, "gcs": 5, "sftp": 20, "smb": 20, "webdav": 20}
+
+
+@pytest.mark.stores
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["SIGKILL", "SIGTERM"])
+@pytest.mark.parametrize("lent", KILLED)
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks its writers")
+def test_a_killed_writer_leaves_a_whole_file(request, monkeypatch, spools, lent, number):
+    store, kills = request.getfixturevalue(f"{lent}_store"), KILLED[lent]
+    store.put("a.bin", b"a" * 700_000)
+    local = lent in {"local", "shm"}
+    work = {
+        "url": store.url("a.bin"),
+        "options": store.options,
+        "signals": [int(number)] * kills,
+        "longest": 0.01 if local else 0.3,
+        "seed": 20261125,
+    }
+    reader = Reader(store, "a.bin")
+    reader.start()
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("killed_writer.py")), json.dumps(work)],
+        env={**os.environ, "TMPDIR": str(spools), "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    reader.stop({(b"a", 700_000, 1), (b"b", 1_100_000, 1)})
+    published = [int(line) for line in done.stdout.split()]
+    assert len(published) == kills
+    left = len(store.names()) - 1
+    store.count(kills=kills, left=left, spools=len(list(spools.iterdir())))
+    for spool in spools.iterdir():
+        os.utime(spool, (1, 1))
+    monkeypatch.setattr(_spool, "STALE", -1)
+    publish(store, "a.bin", NEW)
+    in_the_end(store, "a.bin", NEW)
+
+
+# What must be refused before any work is lost
+
+
+def refused_in_resolve(store, options, *, url=None):
+    with pytest.raises(WriteError) as caught:
+        Target.resolve(url or store.url("a.bin"), storage_options=options)
+    told = "".join(traceback.format_exception(caught.value)) + repr(vars(caught.value))
+    assert "s3cret" not in told
+    assert caught.value.__context__ is None
+    assert caught.value.hint
+    store.count(fault_points=1)
+    return caught.value
+
+
+def test_a_missing_bucket_container_or_share_is_refused_and_not_made(store):
+    if not store.server.missing:
+        pytest.skip("this store has no such thing")
+    for mode in ("first", "again: it was not made"):
+        error = refused_in_resolve(store, store.options, url=f"{store.server.missing}/folder/{mode}.bin")
+        assert "Make the bucket" in error.hint
+
+
+def test_a_wrong_login_is_refused(store):
+    if not store.server.wrong_login:
+        pytest.skip("this store has no login here")
+    store.put("a.bin", OLD)
+    refused_in_resolve(store, store.server.wrong_login)
+    in_the_end(store, "a.bin", OLD)
+
+
+def test_a_server_that_is_down_is_refused(store):
+    if not store.server.down:
+        pytest.skip("this store has no address of its own")
+    refused_in_resolve(store, store.server.down)
+
+
+def test_who_may_only_read_is_refused(store):
+    if not store.server.read_only:
+        pytest.skip("this store has no read-only login here")
+    store.put("a.bin", OLD)
+    base, options = store.server.read_only
+    url = f"{base}/{store.base.rpartition('/')[2]}/a.bin"
+    if store.name.startswith("s3"):  # S3 cannot be asked for the right to write
+        target = Target.resolve(url, storage_options=options)
+        with target.spool() as path:
+            Path(path).write_bytes(NEW)
+            with pytest.raises(WriteError, match="PermissionError") as caught:
+                target.publish(path)
+        assert "s3cret" not in str(caught.value)
+        store.count(fault_points=1)
+    else:
+        refused_in_resolve(store, options, url=url)
+    in_the_end(store, "a.bin", OLD)
