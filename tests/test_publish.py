@@ -23,7 +23,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from explorer_frames import _local, _spool
 from explorer_frames._address import shown_url
 from explorer_frames._publish import Target
-from explorer_frames._write import write
+from explorer_frames import write_feather, write_parquet
 from explorer_frames.errors import ConfigError, WriteError
 
 pytest_plugins = ["storage"]
@@ -204,7 +204,7 @@ def test_a_full_disk_keeps_the_old_file(small_disk, layout):
     (small_disk / f"a.{layout}").write_bytes(OLD)
     table = pa.table({"x": np.random.default_rng(1).random(1_000_000)})
     with pytest.raises(WriteError) as caught:
-        write(table, small_disk / f"a.{layout}")
+        {"parquet": write_parquet, "feather": write_feather}[layout](table, small_disk / f"a.{layout}")
     assert "full" in caught.value.hint
     assert (small_disk / f"a.{layout}").read_bytes() == OLD
     assert listed(small_disk) == [f"a.{layout}"]
@@ -214,7 +214,7 @@ def test_a_full_temporary_folder_keeps_the_old_object(small_disk, memory_store, 
     monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
     memory_store.put("a.parquet", OLD)
     with pytest.raises(WriteError) as caught:
-        write(pa.table({"x": np.random.default_rng(1).random(1_000_000)}), memory_store.url("a.parquet"))
+        write_parquet(pa.table({"x": np.random.default_rng(1).random(1_000_000)}), memory_store.url("a.parquet"))
     assert "TMPDIR" in caught.value.hint
     assert memory_store.read("a.parquet") == OLD
     assert memory_store.names() == ["a.parquet"]

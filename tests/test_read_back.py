@@ -103,7 +103,7 @@ def parquet(tmp_path, table):
 @pytest.fixture
 def feather(tmp_path, table):
     path = str(tmp_path / "a.feather")
-    write_feather(table, path, batch_size=100_000)
+    write_feather(table, path, row_group_size=100_000)
     return path
 
 

