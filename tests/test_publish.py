@@ -20,10 +20,9 @@ import pyarrow as pa
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from explorer_frames import _local, _spool
+from explorer_frames import _local, _spool, write_feather, write_parquet
 from explorer_frames._address import shown_url
 from explorer_frames._publish import Target
-from explorer_frames import write_feather, write_parquet
 from explorer_frames.errors import ConfigError, WriteError
 
 pytest_plugins = ["storage"]
