@@ -1,6 +1,37 @@
 """A finished local file -> any fsspec URL, whole or absent.
 
-TABLE
+Nothing is written into the target itself: the caller fills a local spool file, closes it and checks it,
+and only then is it put in place, in the strongest single step that the store has. Measured on each store named
+here, with readers that polled and writers that were killed (tests/test_storage_contract.py):
+
+==================  ==============================================  ====================================
+store               ``mode="overwrite"``                            ``mode="create"``
+==================  ==============================================  ====================================
+local disk          fsync, rename: atomic                           fsync, hard link: atomic, one winner
+s3, gs, abfs        one put: atomic                                 one conditional put: one winner
+sftp (OpenSSH)      put beside, POSIX rename: atomic                SFTP rename, which never replaces:
+                                                                    one winner
+smb (Samba)         put beside, replacing rename: atomic; waits     rename, which never replaces: one
+                    up to 10 s for readers who lock the old file    winner
+webdav (WsgiDAV)    put beside, MOVE: whole, but for a moment a     MOVE without overwrite: as exclusive
+                    reader may find nothing                         as the server makes it
+others              put beside, the driver's own move: as atomic    looked up, then moved: of two
+                    as that is                                      writers at once both may win
+==================  ==============================================  ====================================
+
+A process that is killed leaves nothing on local disk where files need no name (Linux), and otherwise a hidden file
+beside the target, or one in TMPDIR for other stores: the next write removes it when it is a day old. On S3 it may
+leave an unfinished multipart upload, which no listing shows and which is paid for: give the bucket a lifecycle rule
+with AbortIncompleteMultipartUpload.
+
+S3-compatible servers that ignore ``If-None-Match``, and the emulator of Google's store, only look up first. A
+conditional put whose answer was lost is sent again by the driver and then meets its own object: the target is whole,
+the error says that it exists. Where a move does not replace (WebHDFS), the old file is moved aside and, if the new
+one cannot follow, back again: for that moment the target is absent, its data never is.
+
+What the place cannot take is refused in `Target.resolve`, before there is work to lose: a missing bucket, container
+or share, a login that is refused, a server that is down, a folder that cannot be written to. Stores of objects cannot
+be asked for the right to write; there that error comes with the put.
 """
 
 from __future__ import annotations
