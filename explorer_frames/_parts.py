@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -161,7 +162,8 @@ class Store:
                 yield piece
             read = self.attempt("read", None, raw.tell)
         finally:
-            raw.close()
+            with suppress(Exception):  # it was only read
+                raw.close()
         if part.size not in {None, read}:
             raise FileReadError(f"{read} bytes could be read, and it was found to have {part.size}", hint=_CHANGED)
 
@@ -177,7 +179,7 @@ class Store:
 
     def _error(self, doing: str, where: str | None, raised: Exception) -> FileReadError:
         what = f"cannot {doing} it: {self._mask(raised)}"
-        return FileReadError(what, where=where, hint=_hint(doing, raised))
+        return FileReadError(what, where=where, hint=_hint(raised))
 
 
 class Parts:
@@ -259,12 +261,12 @@ _CHANGED = "Read it again when nothing is written there any more."
 _MISSING = "Full results lie where the workflow's author had them written, under a path made from job and task id."
 
 
-def _hint(doing: str, raised: Exception) -> str:
+def _hint(raised: Exception) -> str:
     if isinstance(raised, PermissionError) or "Credential" in type(raised).__name__:
         return "Ask for the right to read there, or pass other credentials in storage_options."
     if isinstance(raised, FileNotFoundError):
         return _MISSING
-    if doing == "read" and isinstance(raised, OSError):
+    if any(word in str(raised) for word in ("compressed", "decompress", "inflate")):  # Arrow's words
         return _DAMAGED
     return "See to the cause that is named here, and read again."
 

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import zstandard  # pyarrow's own zstd writes no checksum
 
 from explorer_frames import read_output_arrow
 from explorer_frames.errors import DecodeError, ExplorerFramesError, FileReadError
-
-zstandard = pytest.importorskip("zstandard")  # pyarrow's own zstd has no checksum
 
 ROWS = [
     (f'player{number}"é,\n' if number % 9 == 0 else f"player{number}", f"0.{number * 7919 % 10**6:06}")
