@@ -25,6 +25,7 @@ FLOORS = [
     {"_listing", "_reading"},
     {"_client"},
     {"_functions"},
+    {"dask"},
     {"__init__"},
     {"_demo"},
     {"cli"},
