@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from explorer_frames import Explorer
+    from explorer_frames._client import Explorer
     from explorer_frames._csv import Block
     from explorer_frames._frames import DtypeBackend
     from explorer_frames._parts import Part
