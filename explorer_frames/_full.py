@@ -64,19 +64,27 @@ class Named(Protocol):
     def run(self) -> Run | None: ...
 
 
-class _Header:
+class Header:
     """Tells of each part's first line whether it is a header: called with its cells.
+
+    Parameters
+    ----------
+    request
+    line
+        What `line` was when the first parts were read, where others are read elsewhere.
 
     Attributes
     ----------
     width
         How many cells the header has; None while none was seen.
+    line
+        With ``header=True``, the first part's first line; None while none was seen.
     """
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, line: list[str] | None = None) -> None:
         self.width: int | None = None
+        self.line = line
         self._header = request.header
-        self._first: list[str] | None = None
         shapes = request.candidates()
         # A path of one vertex may be called anything: where rows differ in length, no first line is a header for sure.
         varying = any(map(schemas.takes_rest, shapes))
@@ -84,8 +92,8 @@ class _Header:
 
     def __call__(self, cells: list[str]) -> bool:
         if self._header:
-            self._first = self._first or cells
-            found = cells == self._first
+            self.line = self.line or cells
+            found = cells == self.line
         else:
             found = self._header is None and tuple(map(str.lower, cells)) in self._known
         if found:
@@ -177,13 +185,13 @@ class Output:
         self.provenance = request.provenance(store.shown)
         self._store = store
         self._parts = Parts(store)
-        self._header = _Header(request)
+        self._header = Header(request)
         self._whole = False
         self._blocks = ahead(self._read())
         with ExitStack() as stack:
             stack.callback(self.close)
             first = next(self._blocks, None)
-            schema = self._choose(request, first)
+            schema = choose(request, self._header, first)
             self.schema = schema.with_metadata({**(schema.metadata or {}), **self.provenance.to_metadata()})
             stack.pop_all()
         self._rest = chain([first] if first else [], self._blocks)
@@ -207,19 +215,26 @@ class Output:
         """Read all parts; in another thread."""
         rows = 0
         for part in self._parts.files:
-            with located(part.shown):
-                for block in read_blocks(self._store.pieces(part), rows, self._header):
-                    rows += block.rows
-                    yield part, block
+            for block in read_part(self._store, part, rows, self._header):
+                rows += block.rows
+                yield part, block
         self._parts.check_unchanged()
         self._whole = True
 
-    def _choose(self, request: Request, first: tuple[Part, Block] | None) -> pa.Schema:
-        if first is None:
-            return schemas.choose(request.schema, self._header.width, request.vid_type, hint=request.auto)
-        part, block = first
-        with located(part.shown), block.located():
-            return schemas.choose(request.schema, block.width, request.vid_type, hint=request.auto)
+
+def read_part(store: Store, part: Part, first: int, header: Header) -> Iterator[Block]:
+    """The blocks of one part; `first` is the number of its first row."""
+    with located(part.shown):
+        yield from read_blocks(store.pieces(part), first, header)
+
+
+def choose(request: Request, header: Header, first: tuple[Part, Block] | None) -> pa.Schema:
+    """Decide on the schema by the first row, where there is one, or else by the header."""
+    if first is None:
+        return schemas.choose(request.schema, header.width, request.vid_type, hint=request.auto)
+    part, block = first
+    with located(part.shown), block.located():
+        return schemas.choose(request.schema, block.width, request.vid_type, hint=request.auto)
 
 
 def read_table(request: Request) -> pa.Table:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import fsspec
@@ -47,7 +48,7 @@ class Part:
     """
 
     shown: str
-    path: str
+    path: str = field(repr=False)  # a signed URL is a secret
     size: int | None
 
 
@@ -140,9 +141,14 @@ class Store:
 
         return sorted(self.attempt("list", self.shown, look_for), key=_name)
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it is the local disk."""
+        return "file" in _protocols(self.fs)
+
     def shown_path(self, path: str) -> str:
         """A path of this store, as errors show it."""
-        return shown_url(path if "file" in _protocols(self.fs) else self.fs.unstrip_protocol(path))
+        return shown_url(path if self.is_local else self.fs.unstrip_protocol(path))
 
     def pieces(self, part: Part) -> Iterator[bytes]:
         """The part's text, decompressed, piece by piece.
@@ -198,6 +204,11 @@ class Parts:
             Part(store.shown_path(entry["name"]), entry["name"], entry.get("size")) for entry in self._entries
         ]
 
+    def state(self) -> str:
+        """Digest of what they are: another one once any of them changed, came or went."""
+        known = [_identity(entry) for entry in self._entries]
+        return hashlib.sha256(repr(known).encode("utf-8", "surrogatepass")).hexdigest()
+
     def check_unchanged(self) -> None:
         """Look again, and raise if anything is not as it was."""
         known, now = ({entry["name"]: _identity(entry) for entry in found} for found in (self._entries, self._look()))
@@ -206,6 +217,12 @@ class Parts:
             first = self._store.shown_path(changed[0])
             what = f"{len(changed)} of {len({*known, *now})} parts changed, came or went while they were read"
             raise FileReadError(f"{what}: the first is {first}", where=self._store.shown, hint=_CHANGED)
+
+    def check_state(self, state: str) -> None:
+        """Raise unless they are as they were when `state` was taken, by whichever process."""
+        if self.state() != state:
+            what = "parts changed, came or went since they were listed"
+            raise FileReadError(what, where=self._store.shown, hint=_CHANGED)
 
     def _look(self) -> list[dict[str, Any]]:
         store = self._store

@@ -39,7 +39,7 @@ from __future__ import annotations
 
 import pickle
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +81,12 @@ class ExplorerFramesError(Exception):
         place = f" [{self.where}]" if self.where else ""
         advice = f"\n{self.hint}" if self.hint else ""
         return f"{self.what}{place}{advice}"
+
+    def __copy__(self) -> Self:
+        # By pickle's way, which is copy's own, a copy shares this `__dict__` once tblib has registered its reducer.
+        twin = type(self)(self.what)
+        twin.__dict__.update(self.__dict__)
+        return twin
 
 
 class ConfigError(ExplorerFramesError, ValueError):

@@ -28,6 +28,7 @@ FLOORS = [
     {"_sync"},
     {"_client"},
     {"_functions"},
+    {"dask"},
     {"__init__"},
     {"_demo"},
     {"cli"},

@@ -1,0 +1,303 @@
+"""Results as Dask DataFrames: one partition per part of a full result, or per task.
+
+Needs the extra ``explorer-frames[dask]``. Frames of Dask have no ``attrs``: where rows came from is not in them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import threading
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import cloudpickle
+import dask
+import dask.dataframe as dd
+import pyarrow as pa
+
+from explorer_frames import schemas
+from explorer_frames._frames import checked_backend, to_pandas
+from explorer_frames._full import Header, Request, choose, read_part
+from explorer_frames._functions import read_sample_result_arrow
+from explorer_frames._parts import Parts, Store
+from explorer_frames._results import Query
+from explorer_frames.errors import ConfigError, ExplorerFramesError, located
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    import pandas as pd
+
+    from explorer_frames._client import Explorer
+    from explorer_frames._csv import Block
+    from explorer_frames._frames import DtypeBackend
+    from explorer_frames._parts import Part
+    from explorer_frames.schemas import VidType
+
+__all__ = ["read_output", "read_sample_results"]
+
+_KEY = os.urandom(16)  # names of tasks are hashes, shown in dashboards: no password can be guessed from them
+_IDS = ("job_id", "task_id")
+_revival = threading.Lock()
+
+
+def read_output(
+    url: str | os.PathLike[str],
+    *,
+    schema: str | pa.Schema | None,
+    vid_type: VidType = "string",
+    header: bool | None = None,
+    dtype_backend: DtypeBackend | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> dd.DataFrame:
+    r"""Read the full result of one task as a Dask DataFrame, one partition per part.
+
+    Parameters
+    ----------
+    url, vid_type, header, dtype_backend
+        As in `explorer_frames.read_output`.
+    schema
+        As in `explorer_frames.read_output`. Parts are only listed now, and read when the frame is computed; but where
+        several numbers of columns are possible (None, or a name such as ``"louvain"``) the first row of the first part
+        decides, and so its beginning is read at once. So it is with ``header=True``, for the first line.
+    storage_options
+        For the fsspec driver. They travel to the workers with the tasks, and so does `url`, as with every reader of
+        Dask: whoever can read the graph can read what is in them. Better leave credentials out, and have the driver
+        find them in the workers' environment.
+
+    Returns
+    -------
+    dask.dataframe.DataFrame
+        Columns, dtypes and values are those of `explorer_frames.read_output`, whatever ``dataframe.convert-string``
+        says. In the order of the parts; the index counts from 0 in each partition, and divisions are not known.
+
+    Raises
+    ------
+    ConfigError
+        As in `explorer_frames.read_output`.
+    FileReadError, DecodeError
+        Now, if there is nothing to read; else, when it is computed, as in `explorer_frames.read_output`: with part and
+        line, but `row` counts from the start of the part. Every partition looks whether any part has changed, come or
+        gone since it was listed.
+
+    Notes
+    -----
+    ``to_parquet`` of the frame writes file by file, as Dask does: after an error, some may be there. One file, whole or
+    not at all, is what `explorer_frames.export_output` writes, in constant memory. Columns of lists
+    can be written so with ``dtype_backend="pyarrow"``; else ``to_parquet`` needs ``write_index=False`` and, as its
+    ``schema=``, that of all columns.
+
+    Examples
+    --------
+    >>> import fsspec
+    >>> from explorer_frames.dask import read_output
+    >>> for part in "01":
+    ...     with fsspec.open(f"memory://outputs/53/8c171f/part-{part}.csv", "w") as file:
+    ...         _ = file.write("player110,0.25\nplayer121,0.5\n")
+    >>> frame = read_output("memory://outputs/53/8c171f", schema="pagerank")
+    >>> frame.npartitions, float(frame["score"].sum().compute(scheduler="threads"))
+    (2, 1.5)
+    """
+    checked_backend(dtype_backend)
+    options = dict(storage_options) if storage_options else None
+    request = Request.of(url, schema=schema, vid_type=vid_type, header=header, storage_options=options)
+    store = Store(url, options)
+    parts = Parts(store)
+    first_line = Header(request)
+    known = len(request.candidates()) == 1 and not header
+    columns = choose(request, first_line, None if known else _first_block(store, parts, first_line))
+    if store.is_local:  # a worker may have another working directory
+        request = replace(request, url=Path(store.path))
+    read = _ReadPart(request, columns, first_line.line, dtype_backend, parts.state())
+    return _from_map(read, [parts.files], columns, dtype_backend)
+
+
+def read_sample_results(
+    tasks: Iterable[tuple[str | int, str]],
+    limit: int | None = None,
+    *,
+    schema: str | pa.Schema | None = None,
+    vid_type: VidType = "string",
+    dtype_backend: DtypeBackend | None = None,
+    include_ids: bool = False,
+    explorer: Explorer | None = None,
+) -> dd.DataFrame:
+    """Read the results of many tasks as one Dask DataFrame, one partition per task.
+
+    Parameters
+    ----------
+    tasks
+        Pairs of job id and task id, as of ``[(job.id, task.id) for task in job.tasks]``. One or more.
+    limit
+        Rows to ask for of each; None for all.
+    schema
+        The columns of all tasks, decided now and without asking the server: a `pyarrow.Schema`; or an algorithm's
+        name, by its first form in the book (Louvain: ``id, community``); None is ``id, score``. A task with another
+        number of columns is an error; ``"auto"`` is none of these.
+    vid_type, dtype_backend
+        As in `explorer_frames.read_sample_result`.
+    include_ids
+        Whether to begin with columns ``job_id`` and ``task_id``, of text.
+    explorer
+        Where to read; by default what ``EXPLORER_FRAMES_URL`` and its companions say to each worker. It travels to the
+        workers without a secret: they take it from their own environment or by calling its function, which travels as
+        `cloudpickle` has it (from a module by name; from a notebook with its code and all that it closes over).
+
+    Returns
+    -------
+    dask.dataframe.DataFrame
+        In the order of `tasks`; the index counts from 0 in each partition, and divisions are not known.
+
+    Raises
+    ------
+    ConfigError
+        An argument cannot work; or `explorer` has a secret given as text, which does not leave this process.
+    TransportError, ApiError, DecodeError
+        When it is computed, as in `explorer_frames.read_sample_result`, with job and task.
+
+    Warns
+    -----
+    TruncatedResultWarning
+        With a `limit`: where the task runs, so that for another process only its own log has it.
+
+    Notes
+    -----
+    A process logs in once for each `explorer`, and not once for each task.
+
+    Examples
+    --------
+    >>> from explorer_frames.dask import read_sample_results
+    >>> frame = read_sample_results([(job_id, task_id)], schema="pagerank", include_ids=True)
+    >>> list(frame.columns), len(frame)
+    (['job_id', 'task_id', 'id', 'score'], 77)
+    """
+    checked_backend(dtype_backend)
+    wanted, auto = schemas.asked(schema, vid_type)
+    if auto:
+        hint = "Pass an algorithm's name, a pyarrow.Schema or None."
+        raise ConfigError("schema='auto' needs the tasks' names, which only the server knows", hint=hint)
+    columns = schemas.choose(wanted, None, vid_type)
+    taken = [name for name in _IDS if include_ids and name in columns.names]
+    if taken:
+        raise ConfigError(f"the schema has a column {taken[0]!r} of its own", hint="Leave out include_ids.")
+    queries = [Query.of(*_pair(task), limit, columns, vid_type) for task in tasks]
+    if not queries:
+        raise ConfigError("there is no task to read", hint="Pass [(job_id, task_id), ...].")
+    packed = None if explorer is None else _packed(explorer)
+    read = _ReadTask(packed, limit, columns, dtype_backend, include_ids, uuid4().hex)
+    made = _with_ids(columns.empty_table(), ("", "")).schema if include_ids else columns
+    return _from_map(read, [[query.job for query in queries], [query.task for query in queries]], made, dtype_backend)
+
+
+class _Hidden:
+    """A function whose repr, and whose token, tell nothing of what it holds."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__.strip('_')}>"
+
+    def __dask_tokenize__(self) -> str:
+        return hashlib.blake2b(cloudpickle.dumps(self), key=_KEY).hexdigest()
+
+
+@dataclass(frozen=True, repr=False)
+class _ReadPart(_Hidden):
+    """Reads one partition: what any worker needs to know beside the part."""
+
+    request: Request
+    columns: pa.Schema
+    first_line: list[str] | None
+    dtype_backend: DtypeBackend | None
+    state: str
+
+    def __call__(self, part: Part) -> pd.DataFrame:
+        store = Store(self.request.url, self.request.storage_options)
+        blocks = read_part(store, part, 0, Header(self.request, self.first_line))
+        table = pa.Table.from_batches([_typed(block, part, self.columns) for block in blocks], self.columns)
+        Parts(store).check_state(self.state)
+        return to_pandas(table, self.dtype_backend)
+
+
+@dataclass(frozen=True, repr=False)
+class _ReadTask(_Hidden):
+    """Reads one partition: what any worker needs to know beside the ids."""
+
+    explorer: bytes | None
+    limit: int | None
+    columns: pa.Schema
+    dtype_backend: DtypeBackend | None
+    include_ids: bool
+    call: str  # a later call asks the server again, even where this one's answers are still kept
+
+    def __call__(self, job: str, task: str) -> pd.DataFrame:
+        explorer = None if self.explorer is None else _revived(self.explorer)
+        table = read_sample_result_arrow(job, task, self.limit, schema=self.columns, explorer=explorer)
+        if self.include_ids:
+            table = _with_ids(table, (job, task))
+        return to_pandas(table.replace_schema_metadata(self.columns.metadata), self.dtype_backend)
+
+
+def _from_map(
+    read: Callable[..., pd.DataFrame],
+    arguments: list[list[Any]],
+    columns: pa.Schema,
+    dtype_backend: DtypeBackend | None,
+) -> dd.DataFrame:
+    meta = to_pandas(columns.empty_table(), dtype_backend)
+    # Types are ours: Dask would make text of every column of objects, of lists too.
+    with dask.config.set({"dataframe.convert-string": False}):
+        frame: dd.DataFrame = dd.from_map(read, *arguments, meta=meta, label="explorer_frames")  # type: ignore[no-untyped-call]
+    return frame
+
+
+def _first_block(store: Store, parts: Parts, header: Header) -> tuple[Part, Block] | None:
+    for part in parts.files:
+        for block in read_part(store, part, 0, header):
+            return part, block
+    return None
+
+
+def _typed(block: Block, part: Part, columns: pa.Schema) -> pa.RecordBatch:
+    with located(part.shown):
+        return block.to_batch(columns)
+
+
+def _with_ids(table: pa.Table, ids: tuple[str, str]) -> pa.Table:
+    for number, (name, text) in enumerate(zip(_IDS, ids, strict=True)):
+        table = table.add_column(number, name, pa.repeat(text, table.num_rows))
+    return table
+
+
+def _pair(task: object) -> tuple[Any, Any]:
+    if not isinstance(task, tuple | list) or len(task) != 2:  # noqa: PLR2004 (a pair)
+        raise ConfigError(f"tasks are pairs of job id and task id, not {type(task).__name__}")
+    return task[0], task[1]
+
+
+def _packed(explorer: Explorer) -> bytes:
+    """Pickle an explorer as Dask would: that it cannot travel is better known before anything runs."""
+    try:
+        return cloudpickle.dumps(explorer)  # type: ignore[no-any-return]
+    except ExplorerFramesError:
+        raise
+    except Exception as raised:  # noqa: BLE001 (its function is the caller's own)
+        kind = type(raised).__name__
+    raise ConfigError(
+        f"the explorer cannot be sent to another process: {kind}",
+        hint="Let its secrets come from the workers' environment, or from a function of a module that they have.",
+    )
+
+
+def _revived(packed: bytes) -> Explorer:
+    """Get the one explorer of this process: each would log in for itself."""
+    with _revival:
+        return _loaded(packed)
+
+
+@lru_cache(maxsize=16)
+def _loaded(packed: bytes) -> Explorer:
+    return pickle.loads(packed)  # type: ignore[no-any-return]  # noqa: S301 (from our own task)
