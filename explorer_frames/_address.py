@@ -65,6 +65,23 @@ def shown_url(url: str | os.PathLike[str]) -> str:
     return shown if shown.isprintable() else escaped(shown, len(shown) * 10)
 
 
+def local_path(url: str | os.PathLike[str]) -> str | None:
+    """Return the absolute path of what is on local disk; None for what is elsewhere.
+
+    Examples
+    --------
+    >>> local_path("s3://bucket/a"), local_path("file:///a//b")
+    (None, '/a/b')
+    """
+    text = os.fspath(url)
+    if isinstance(url, str):
+        scheme, separator, _ = text.partition("://")
+        if separator and scheme not in LOCAL:
+            return None
+        text = re.sub("^(file|local):(//)?", "", text)
+    return os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111 (paths are plain strings here)
+
+
 def checked(url: str | os.PathLike[str], *, to_read: bool = False) -> str:
     """Return the URL as text, when it can be the URL of one file to write, or at least to read."""
     text = os.fspath(url) if isinstance(url, str | os.PathLike) else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pyarrow as pa
 
-from explorer_frames._address import LOCAL, Mask, checked, shown_url
+from explorer_frames._address import Mask, checked, local_path, shown_url
 from explorer_frames._data import to_reader
 from explorer_frames._tables import Driver, Rows, TableReceipt, document, package, plain
 from explorer_frames.errors import ConfigError, TargetExistsError, WriteError, escaped
@@ -167,12 +167,12 @@ def _options(options: Mapping[str, str]) -> dict[str, str]:
 def _address(url: str | os.PathLike[str]) -> str:
     """Return the URL or absolute path of a table, when deltalake can work with it."""
     text = checked(url.rstrip("/") if isinstance(url, str) else url)
-    scheme, separator, _ = text.partition("://")
-    if not separator or scheme in LOCAL or isinstance(url, os.PathLike):
-        text = os.path.realpath(os.path.expanduser(re.sub("^(file|local):(//)?", "", text)))  # noqa: PTH111
+    local = local_path(text if isinstance(url, str) else url)
+    if local is not None:
+        text = os.path.realpath(local)
         if os.path.exists(text) and not os.path.isdir(text):  # noqa: PTH110, PTH112
             raise ConfigError("the target is a file", where=shown_url(text), hint="Pass the folder of the table.")
-    elif scheme == "memory":
+    elif text.startswith("memory://"):
         raise ConfigError("deltalake forgets what is in memory://", hint="Pass a local path or a store's URL.")
     refused = _REFUSED.search(text)
     if refused:

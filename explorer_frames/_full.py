@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from explorer_frames import schemas
 from explorer_frames._csv import Block, read_blocks
-from explorer_frames._parts import Part, Parts, Store, ahead
+from explorer_frames._parts import Part, Parts, ahead, pieces
 from explorer_frames._provenance import Provenance
+from explorer_frames._sources import Store
 from explorer_frames._write import planned, write
 from explorer_frames.errors import ConfigError, FileReadError, escaped, located
 
@@ -225,7 +226,7 @@ class Output:
 def read_part(store: Store, part: Part, first: int, header: Header) -> Iterator[Block]:
     """The blocks of one part; `first` is the number of its first row."""
     with located(part.shown):
-        yield from read_blocks(store.pieces(part), first, header)
+        yield from read_blocks(pieces(store, part), first, header)
 
 
 def choose(request: Request, header: Header, first: tuple[Part, Block] | None) -> pa.Schema:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.ipc
 
+from explorer_frames._address import checked
 from explorer_frames._digest import ContentHash
 from explorer_frames._formats import ARROW, Format, by_magic
 from explorer_frames._provenance import Provenance, document_of
 from explorer_frames._seal import holds
-from explorer_frames._sources import Source
+from explorer_frames._sources import Store
 from explorer_frames.errors import DamagedFileError, FileReadError
 
 if TYPE_CHECKING:
@@ -48,10 +49,11 @@ def inspect(url: str | os.PathLike[str], *, storage_options: Mapping[str, Any] |
     >>> found.job == str(job_id), found.rows, found.complete
     (True, 77, True)
     """
-    source = Source(url, storage_options)
-    with source.open() as file:
-        schema = source.attempt("read", _schema, file)
-    return Provenance.of(_document(source, schema))
+    checked(url, to_read=True)
+    store = Store(url, storage_options)
+    with store.open() as file:
+        schema = store.attempt("read", store.shown, _schema, file)
+    return Provenance.of(_document(store, schema))
 
 
 def verify(url: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | None = None) -> Provenance:
@@ -91,38 +93,39 @@ def verify(url: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | 
     >>> verify("memory://results/pagerank.parquet").content_hash == receipt.content_hash
     True
     """
-    source = Source(url, storage_options)
-    with source.local() as path:
-        held = source.attempt("read", holds, path)
+    checked(url, to_read=True)
+    store = Store(url, storage_options)
+    with store.local() as path:
+        held = store.attempt("read", store.shown, holds, path)
         if held is False:
-            raise _damaged(source, "its bytes are not those that were sealed")
+            raise _damaged(store, "its bytes are not those that were sealed")
         with open(path, "rb") as file:  # noqa: PTH123 (paths are plain strings here)
-            document = _document(source, source.attempt("read", _schema, file))
+            document = _document(store, store.attempt("read", store.shown, _schema, file))
         if held is None:
-            raise _damaged(source, "its seal is gone: another program has rewritten it")
-        rows, content_hash = source.attempt("re-read", _contents, path)
+            raise _damaged(store, "its seal is gone: another program has rewritten it")
+        rows, content_hash = store.attempt("re-read", store.shown, _contents, path)
     known = Provenance.of(document)
     if rows != known.rows:
-        raise _damaged(source, f"it has {rows} rows, and says {known.rows}")
+        raise _damaged(store, f"it has {rows} rows, and says {known.rows}")
     if content_hash != known.content_hash:
-        raise _damaged(source, "its values are not those that were written")
+        raise _damaged(store, "its values are not those that were written")
     return known
 
 
-def _document(source: Source, schema: pa.Schema) -> dict[str, Any]:
+def _document(store: Store, schema: pa.Schema) -> dict[str, Any]:
     document = document_of(schema.metadata)
     if document:
         return document
     raise FileReadError(
         "nothing in the file says where it came from",
-        where=source.url,
+        where=store.shown,
         hint="Only files that explorer_frames has written do.",
     )
 
 
-def _damaged(source: Source, what: str) -> DamagedFileError:
+def _damaged(store: Store, what: str) -> DamagedFileError:
     return DamagedFileError(
-        f"the file is not as it was written: {what}", where=source.url, hint="Export it again; do not use its rows."
+        f"the file is not as it was written: {what}", where=store.shown, hint="Export it again; do not use its rows."
     )
 
 

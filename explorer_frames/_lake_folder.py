@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import fsspec
 
-from explorer_frames._address import LOCAL, checked, shown_url
+from explorer_frames._address import Mask, checked, local_path, shown_url
+from explorer_frames._drivers import connect
 from explorer_frames._publish import Mode, Target
-from explorer_frames.errors import ConfigError, ExplorerFramesError
+from explorer_frames.errors import ConfigError, ExplorerFramesError, WriteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,19 +46,22 @@ class Folder:
             checked(text)  # says what is wrong
         self.storage_options = storage_options
         self._base = re.sub(r"(?<![:/])/+$", "", text)
-        scheme = "file" if isinstance(url, os.PathLike) or "://" not in text else text.partition("://")[0]
-        # A name that nobody has: where it leads to, links followed, is where the folder is.
-        name = f".{uuid.uuid4().hex}"
+        name = f".{uuid.uuid4().hex}"  # that nobody has
         beside = Path(text, name) if isinstance(url, os.PathLike) else f"{self._base}/{name}"
         try:
             self._probe = Target.resolve(beside, storage_options=storage_options)
         except ExplorerFramesError as error:
             error.where = shown_url(self._base)
             raise
-        path = self._probe._place._path.removesuffix(name)  # type: ignore[attr-defined]  # noqa: SLF001 (our own)
-        self._local = Path(path) if scheme in LOCAL else None
-        self._fs = fsspec.filesystem("file") if self._local else self._probe._place._fs  # type: ignore[attr-defined]  # noqa: SLF001
-        self._path = self._fs._strip_protocol(path).rstrip("/")  # noqa: SLF001 (fsspec's own way)
+        local = local_path(url)
+        self._local = None if local is None else Path(os.path.realpath(local))
+        if self._local is None:
+            options = storage_options or {}
+            scheme, mask = text.partition("://")[0], Mask(text, options)
+            self._fs, path = connect(scheme, f"{self._base}/{name}", options, mask, WriteError)
+        else:
+            self._fs, path = fsspec.filesystem("file"), f"{self._local}/{name}"
+        self._path = path.removesuffix(name).rstrip("/")
         self.url = shown_url(self._base if self._local is None else self._local)
 
     def shown(self, name: str) -> str:

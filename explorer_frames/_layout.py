@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames._config import checked_id
-from explorer_frames._parts import Store
+from explorer_frames._sources import Store
 from explorer_frames.errors import ConfigError, FileReadError, escaped
 
 if TYPE_CHECKING:

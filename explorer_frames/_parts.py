@@ -10,15 +10,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import fsspec
 import pyarrow as pa
-from fsspec.core import has_magic, url_to_fs
+from fsspec.core import has_magic
 
-from explorer_frames._address import LOCAL, Mask, shown_url
-from explorer_frames.errors import ConfigError, ExplorerFramesError, FileReadError, escaped
+from explorer_frames._sources import DAMAGED
+from explorer_frames.errors import FileReadError, escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Generator, Iterator
+
+    from explorer_frames._sources import Store
 
 _T = TypeVar("_T")
 
@@ -50,142 +51,6 @@ class Part:
     shown: str
     path: str = field(repr=False)  # a signed URL is a secret
     size: int | None
-
-
-class Store:
-    """A place to read files from, whose errors are typed and tell no secret.
-
-    Parameters
-    ----------
-    url
-        A local path or any fsspec URL.
-    storage_options
-        For the driver, as pandas takes them.
-
-    Raises
-    ------
-    ConfigError
-        It is no URL, or there is no driver for it.
-    FileReadError
-        The driver could not connect.
-    """
-
-    def __init__(self, url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> None:
-        text = os.fspath(url) if isinstance(url, str | os.PathLike) else None
-        if not isinstance(text, str) or not text or "\0" in text:
-            raise ConfigError("what to read is no URL or path", hint="Pass a non-empty str or a pathlib.Path.")
-        self.shown = shown_url(text)
-        self._mask = Mask(text, storage_options or {})
-        if isinstance(url, os.PathLike):
-            self.fs, self.path = fsspec.filesystem("file"), os.path.abspath(text)  # noqa: PTH100 (a plain string here)
-        else:
-            self.fs, self.path = self._connect(text, storage_options or {})
-
-    def _connect(self, url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
-        scheme = url.partition("://")[0] if "://" in url else "file"
-        try:
-            return url_to_fs(url, **({} if scheme in LOCAL else options))  # type: ignore[no-any-return]
-        except (ImportError, ValueError, TypeError) as raised:
-            what = f"the URL or its storage_options are not accepted: {self._mask(raised)}"
-            hint = "Check the scheme, its driver, and the option names in the driver's documentation."
-            error: ExplorerFramesError = ConfigError(what, where=self.shown, hint=hint)
-        except Exception as raised:  # noqa: BLE001 (some drivers connect at once)
-            error = self._error("connect to", self.shown, raised)
-            if scheme == "hdfs":
-                error.hint = (
-                    "hdfs:// needs Hadoop's native client: JAVA_HOME, HADOOP_HOME or ARROW_LIBHDFS_DIR, and CLASSPATH. "
-                    "webhdfs:// needs none of them."
-                )
-        raise error
-
-    def attempt(self, doing: str, where: str | None, action: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
-        """Call `action`; what it raises becomes a FileReadError without secrets or the driver's exception."""
-        try:
-            return action(*args, **kwargs)
-        except ExplorerFramesError:
-            raise
-        except Exception as raised:  # noqa: BLE001 (drivers raise what they like)
-            error = self._error(doing, where, raised)
-        raise error
-
-    def info(self, path: str) -> dict[str, Any] | None:
-        """What stands at a path; None for nothing."""
-
-        def look_up() -> dict[str, Any] | None:
-            self.fs.invalidate_cache()
-            try:
-                return dict(self.fs.info(path))
-            except (FileNotFoundError, NotADirectoryError):
-                return None
-
-        return self.attempt("look up", self.shown_path(path), look_up)
-
-    def ls(self, path: str) -> list[dict[str, Any]]:
-        """What is in a folder, by name."""
-
-        def look_in() -> list[dict[str, Any]]:
-            self.fs.invalidate_cache()
-            return [dict(entry) for entry in self.fs.ls(path, detail=True)]
-
-        entries = self.attempt("list", self.shown_path(path), look_in)
-        # Object stores may list the folder itself, as an empty object.
-        own = path.strip("/")
-        return sorted((entry for entry in entries if entry["name"].strip("/") != own), key=_name)
-
-    def glob(self, pattern: str) -> list[dict[str, Any]]:
-        """What a pattern fits, by name."""
-
-        def look_for() -> list[dict[str, Any]]:
-            self.fs.invalidate_cache()
-            return [dict(entry) for entry in self.fs.glob(pattern, detail=True).values()]
-
-        return sorted(self.attempt("list", self.shown, look_for), key=_name)
-
-    @property
-    def is_local(self) -> bool:
-        """Whether it is the local disk."""
-        return "file" in _protocols(self.fs)
-
-    def shown_path(self, path: str) -> str:
-        """A path of this store, as errors show it."""
-        return shown_url(path if self.is_local else self.fs.unstrip_protocol(path))
-
-    def pieces(self, part: Part) -> Iterator[bytes]:
-        """The part's text, decompressed, piece by piece.
-
-        Raises
-        ------
-        FileReadError
-            It cannot be read, or is damaged or cut off. A plain part that was cut off shows no sign of it.
-        """
-        raw = self.attempt("open", None, self.fs.open, part.path, "rb", block_size=_FETCH)
-        try:
-            codec = self._codec(part, raw)
-            if codec and part.size == 0:
-                raise FileReadError(f"it has no bytes, which no {codec} file has", hint=_DAMAGED)
-            file = pa.CompressedInputStream(pa.PythonFile(raw, "r"), codec) if codec else raw
-            while piece := self.attempt("read", None, file.read, _PIECE):
-                yield piece
-            read = self.attempt("read", None, raw.tell)
-        finally:
-            with suppress(Exception):  # it was only read
-                raw.close()
-        if part.size not in {None, read}:
-            raise FileReadError(f"{read} bytes could be read, and it was found to have {part.size}", hint=_CHANGED)
-
-    def _codec(self, part: Part, raw: Any) -> str | None:
-        suffix = os.path.splitext(part.path)[1].lower()  # noqa: PTH122 (a URL's path)
-        if suffix in _NOT_CSV:
-            raise FileReadError(f"{suffix} is not read", hint="Parts are plain CSV, .gz or .zst.")
-        if suffix in _CODECS:
-            return _CODECS[suffix]
-        start = self.attempt("read", None, raw.read, 4)
-        self.attempt("read", None, raw.seek, 0)
-        return next((codec for magic, codec in _MAGIC.items() if start.startswith(magic)), None)
-
-    def _error(self, doing: str, where: str | None, raised: Exception) -> FileReadError:
-        what = f"cannot {doing} it: {self._mask(raised)}"
-        return FileReadError(what, where=where, hint=_hint(raised))
 
 
 class Parts:
@@ -259,6 +124,41 @@ class Parts:
         return FileReadError("it is unfinished: _temporary is still in it", where=where, hint=hint)
 
 
+def pieces(store: Store, part: Part) -> Iterator[bytes]:
+    """The part's text, decompressed, piece by piece.
+
+    Raises
+    ------
+    FileReadError
+        It cannot be read, or is damaged or cut off. A plain part that was cut off shows no sign of it.
+    """
+    raw = store.attempt("open", None, store.fs.open, part.path, "rb", block_size=_FETCH)
+    try:
+        codec = _codec(store, part, raw)
+        if codec and part.size == 0:
+            raise FileReadError(f"it has no bytes, which no {codec} file has", hint=DAMAGED)
+        file = pa.CompressedInputStream(pa.PythonFile(raw, "r"), codec) if codec else raw
+        while piece := store.attempt("read", None, file.read, _PIECE):
+            yield piece
+        read = store.attempt("read", None, raw.tell)
+    finally:
+        with suppress(Exception):  # it was only read
+            raw.close()
+    if part.size not in {None, read}:
+        raise FileReadError(f"{read} bytes could be read, and it was found to have {part.size}", hint=_CHANGED)
+
+
+def _codec(store: Store, part: Part, raw: Any) -> str | None:
+    suffix = os.path.splitext(part.path)[1].lower()  # noqa: PTH122 (a URL's path)
+    if suffix in _NOT_CSV:
+        raise FileReadError(f"{suffix} is not read", hint="Parts are plain CSV, .gz or .zst.")
+    if suffix in _CODECS:
+        return _CODECS[suffix]
+    start = store.attempt("read", None, raw.read, 4)
+    store.attempt("read", None, raw.seek, 0)
+    return next((codec for magic, codec in _MAGIC.items() if start.startswith(magic)), None)
+
+
 def ahead(items: Generator[_T]) -> Generator[_T]:
     """The same items, a few of them made ahead by another thread. Close it to end the thread."""
     end: Any = object()
@@ -273,19 +173,8 @@ def ahead(items: Generator[_T]) -> Generator[_T]:
             items.close()
 
 
-_DAMAGED = "The part is damaged or was cut off: get it again from where it was copied, or run the job again."
 _CHANGED = "Read it again when nothing is written there any more."
 _MISSING = "Full results lie where the workflow's author had them written, under a path made from job and task id."
-
-
-def _hint(raised: Exception) -> str:
-    if isinstance(raised, PermissionError) or "Credential" in type(raised).__name__:
-        return "Ask for the right to read there, or pass other credentials in storage_options."
-    if isinstance(raised, FileNotFoundError):
-        return _MISSING
-    if any(word in str(raised) for word in ("compressed", "decompress", "inflate")):  # Arrow's words
-        return _DAMAGED
-    return "See to the cause that is named here, and read again."
 
 
 def _name(entry: dict[str, Any]) -> str:
@@ -298,7 +187,3 @@ def _last(entry: dict[str, Any]) -> str:
 
 def _identity(entry: dict[str, Any]) -> tuple[str, ...]:
     return tuple(str(entry.get(key)) for key in _IDENTITY)
-
-
-def _protocols(fs: Any) -> tuple[str, ...]:
-    return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)

@@ -38,15 +38,11 @@ from __future__ import annotations
 
 import errno
 import os
-import re
-import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
 
-import fsspec
-from fsspec.core import url_to_fs
-
-from explorer_frames._address import AZURE, GCS, LOCAL, OBJECT_STORES, S3, Mask, checked, shown_url
+from explorer_frames._address import OBJECT_STORES, Mask, checked, local_path, shown_url
+from explorer_frames._drivers import connect
 from explorer_frames._local import LocalFile
 from explorer_frames._stores import RemoteFile, StoredObject
 from explorer_frames.errors import ConfigError, ExplorerFramesError, TargetExistsError, WriteError, escaped
@@ -57,18 +53,8 @@ if TYPE_CHECKING:
 Mode = Literal["overwrite", "create"]
 _T = TypeVar("_T")
 
-_EXTRAS = {**dict.fromkeys(S3, "s3"), **dict.fromkeys(AZURE, "azure")}
-_EXTRAS |= {
-    **dict.fromkeys(GCS, "gcs"),
-    "sftp": "sftp",
-    "ssh": "sftp",
-    "smb": "smb",
-    "webdav": "webdav",
-    "dav": "webdav",
-}
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
-_SMB_LOGIN = threading.Lock()  # smbprotocol loses the login of one of two threads that connect at the same moment
 
 
 class Place(Protocol):
@@ -152,11 +138,12 @@ class Target:
             raise ConfigError(f"mode {escaped(mode)!r} is unknown", hint='Pass "overwrite" or "create".')
         text = checked(url)
         mask = Mask(text, storage_options or {})
-        scheme = "file" if isinstance(url, os.PathLike) or "://" not in text else text.partition("://")[0]
-        if scheme in LOCAL:
-            path = os.path.realpath(os.path.expanduser(re.sub("^(file|local):(//)?", "", text)))  # noqa: PTH111
+        local = local_path(url)
+        if local is not None:
+            path = os.path.realpath(local)  # a link stays, and its file is replaced
             target = Target(shown_url(path), mode, mask, LocalFile(path))
         else:
+            scheme = text.partition("://")[0]
             fs, path = connect(scheme, text, storage_options or {}, mask, WriteError)
             place = (StoredObject if scheme in OBJECT_STORES else RemoteFile)(fs, path, scheme)
             target = Target(shown_url(text), mode, mask, place)
@@ -227,48 +214,6 @@ class Target:
 
     def _error(self, doing: str, raised: Exception) -> WriteError:
         return WriteError(f"cannot {doing} the target: {self._mask(raised)}", where=self.url, hint=_hint(doing, raised))
-
-
-def connect(
-    scheme: str, url: str, options: Mapping[str, Any], mask: Mask, failure: type[ExplorerFramesError]
-) -> tuple[Any, str]:
-    """Make the fsspec filesystem, and the file's path in it; ConfigError, or `failure` where it cannot be reached."""
-    where = shown_url(url)
-    try:
-        fsspec.get_filesystem_class(scheme)
-        return _connected(scheme, url, options)
-    except (ImportError, ValueError, TypeError) as raised:
-        extra = _EXTRAS.get(scheme)
-        if isinstance(raised, ImportError) or (extra and "not known" in str(raised)):
-            hint = f"pip install 'explorer-frames[{extra}]'" if extra else escaped(raised)  # fsspec names the package
-            error: ExplorerFramesError = ConfigError(f"no driver for {scheme}:// is installed", where=where, hint=hint)
-        elif isinstance(raised.__cause__, OSError):  # smbprotocol's way to say that nothing listens there
-            error = failure(f"cannot connect: {mask(raised)}", where=where, hint=_hint("connect", raised))
-        else:
-            what = f"the URL or its storage_options are not accepted: {mask(raised)}"
-            hint = "Check the scheme, and the option names in the documentation of its fsspec driver."
-            error = ConfigError(what, where=where, hint=hint)
-    except Exception as raised:  # noqa: BLE001 (some drivers connect at once)
-        error = failure(f"cannot connect: {mask(raised)}", where=where, hint=_hint("connect", raised))
-    raise error
-
-
-def _connected(scheme: str, url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
-    """Let the driver read the URL with a plain name in it: some would cut "#" and more off the real one."""
-    head, slash, name = url.rpartition("/")
-    if head.endswith(":/"):  # no folder, and so perhaps a host
-        head, slash, name = url, "", ""
-    plain = f"{head}{slash}{'name' if name else ''}"
-    if scheme == "smb":
-        with _SMB_LOGIN:  # a kept file system does not log in again after its connection was lost
-            fs, path = url_to_fs(plain, **{"skip_instance_cache": True, **options})
-    else:
-        fs, path = url_to_fs(plain, **options)
-    if name and not f"/{path}".endswith("/name"):
-        raise ValueError("the driver takes a part of the path for something else")
-    if scheme in {"webdav", "dav"} and re.search("#|%[0-9A-Fa-f]{2}", name):
-        raise ValueError("webdav4 would write to another name")
-    return fs, path.removesuffix("name") + name if name else path
 
 
 def _hint(doing: str, raised: Exception) -> str:

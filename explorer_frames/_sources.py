@@ -1,97 +1,147 @@
-"""Files at any fsspec URL, to be read."""
+"""Places to read files from, at any fsspec URL."""
 
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from explorer_frames._address import LOCAL, Mask, checked, shown_url
-from explorer_frames._publish import connect
-from explorer_frames.errors import ExplorerFramesError, FileReadError
+import fsspec
+
+from explorer_frames._address import Mask, local_path, shown_url
+from explorer_frames._drivers import connect
+from explorer_frames.errors import ConfigError, ExplorerFramesError, FileReadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _T = TypeVar("_T")
 
+DAMAGED = "It is damaged or was cut off: get it again from where it was copied, or make it again."
 
-class Source:
-    """One file.
+
+class Store:
+    """A place to read files from, whose errors are typed and tell no secret.
 
     Parameters
     ----------
     url
-        A local path or any fsspec URL, also of a store that can only be read.
+        A local path or any fsspec URL.
     storage_options
-        For the fsspec driver, as pandas takes them.
-
-    Attributes
-    ----------
-    url : str
-        Without user, password and query; an absolute path on local disk.
+        For the driver, as pandas takes them.
 
     Raises
     ------
     ConfigError
-        It is no URL of a file, or its driver is not installed.
+        It is no URL, or there is no driver for it.
     FileReadError
-        The store cannot be reached.
+        The driver could not connect.
     """
 
     def __init__(self, url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> None:
-        text = checked(url, to_read=True)
+        text = os.fspath(url) if isinstance(url, str | os.PathLike) else None
+        if not isinstance(text, str) or not text or "\0" in text:
+            raise ConfigError("what to read is no URL or path", hint="Pass a non-empty str or a pathlib.Path.")
         options = storage_options or {}
         self._mask = Mask(text, options)
-        self._fs: Any = None
-        scheme = "file" if isinstance(url, os.PathLike) or "://" not in text else text.partition("://")[0]
-        if scheme in LOCAL:
-            self._path = os.path.realpath(os.path.expanduser(re.sub("^(file|local):(//)?", "", text)))  # noqa: PTH111
-            self.url = shown_url(self._path)
+        local = local_path(url)
+        if local is None:
+            self.shown = shown_url(text)
+            self.fs, self.path = connect(text.partition("://")[0], text, options, self._mask, FileReadError)
         else:
-            self.url = shown_url(text)
-            self._fs, self._path = connect(scheme, text, options, self._mask, FileReadError)
+            self.shown = shown_url(local)
+            self.fs, self.path = fsspec.filesystem("file"), local
 
-    def attempt(self, doing: str, action: Callable[..., _T], *args: Any) -> _T:
+    def attempt(self, doing: str, where: str | None, action: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
         """Call `action`; what it raises becomes a FileReadError without secrets or the driver's exception."""
         try:
-            return action(*args)
+            return action(*args, **kwargs)
         except ExplorerFramesError:
             raise
         except Exception as raised:  # noqa: BLE001 (drivers raise what they like)
-            what = "there is no such file" if isinstance(raised, FileNotFoundError) else f"cannot {doing} the file"
-            error = FileReadError(f"{what}: {self._mask(raised)}", where=self.url, hint=_hint(raised))
+            error = self._error(doing, where, raised)
         raise error
 
+    def info(self, path: str) -> dict[str, Any] | None:
+        """What stands at a path; None for nothing."""
+
+        def look_up() -> dict[str, Any] | None:
+            self.fs.invalidate_cache()
+            try:
+                return dict(self.fs.info(path))
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+        return self.attempt("look up", self.shown_path(path), look_up)
+
+    def ls(self, path: str) -> list[dict[str, Any]]:
+        """What is in a folder, by name."""
+
+        def look_in() -> list[dict[str, Any]]:
+            self.fs.invalidate_cache()
+            return [dict(entry) for entry in self.fs.ls(path, detail=True)]
+
+        entries = self.attempt("list", self.shown_path(path), look_in)
+        # Object stores may list the folder itself, as an empty object.
+        own = path.strip("/")
+        return sorted((entry for entry in entries if entry["name"].strip("/") != own), key=_name)
+
+    def glob(self, pattern: str) -> list[dict[str, Any]]:
+        """What a pattern fits, by name."""
+
+        def look_for() -> list[dict[str, Any]]:
+            self.fs.invalidate_cache()
+            return [dict(entry) for entry in self.fs.glob(pattern, detail=True).values()]
+
+        return sorted(self.attempt("list", self.shown, look_for), key=_name)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is the local disk."""
+        return "file" in _protocols(self.fs)
+
+    def shown_path(self, path: str) -> str:
+        """A path of this store, as errors show it."""
+        return shown_url(path if self.is_local else self.fs.unstrip_protocol(path))
+
     @contextmanager
-    def open(self) -> Iterator[BinaryIO]:
-        """Open it, to read parts of it."""
-        if self._fs is None:
-            file: Any = self.attempt("open", open, self._path, "rb")
-        else:
-            self._fs.invalidate_cache()
-            file = self.attempt("open", self._fs.open, self._path, "rb")
-        with file:
+    def open(self) -> Iterator[Any]:
+        """Open what the URL names, to read parts of it."""
+        self.fs.invalidate_cache()
+        with self.attempt("open", self.shown, self.fs.open, self.path, "rb") as file:
             yield file
 
     @contextmanager
     def local(self) -> Iterator[str]:
-        """Lend a local path of it: its own, or that of a copy, which is gone afterwards."""
-        if self._fs is None:
-            yield self._path
+        """Lend a local path of what the URL names: its own, or that of a copy, which is gone afterwards."""
+        if self.is_local:
+            yield self.path
             return
         with tempfile.TemporaryDirectory(prefix="explorer_frames-") as folder:
             copy = os.path.join(folder, "copy")  # noqa: PTH118 (paths are plain strings here)
-            self._fs.invalidate_cache()
-            self.attempt("fetch", self._fs.get_file, self._path, copy)
+            self.fs.invalidate_cache()
+            self.attempt("fetch", self.shown, self.fs.get_file, self.path, copy)
             yield copy
+
+    def _error(self, doing: str, where: str | None, raised: Exception) -> FileReadError:
+        what = "there is no such file" if isinstance(raised, FileNotFoundError) else f"cannot {doing} it"
+        return FileReadError(f"{what}: {self._mask(raised)}", where=where, hint=_hint(raised))
 
 
 def _hint(raised: Exception) -> str:
-    if isinstance(raised, FileNotFoundError):
-        return "Check the URL."
     if isinstance(raised, PermissionError) or "Credential" in type(raised).__name__:
-        return "Ask for the right to read it, or pass other credentials in storage_options."
-    return "Check that it is a whole Parquet or Feather file, and that the store can be reached."
+        return "Ask for the right to read there, or pass other credentials in storage_options."
+    if isinstance(raised, FileNotFoundError):
+        return "Check the URL, and whether it was moved."
+    if any(word in str(raised) for word in ("compressed", "decompress", "inflate")):  # Arrow's words
+        return DAMAGED
+    return "See to the cause that is named here, and read again."
+
+
+def _name(entry: dict[str, Any]) -> str:
+    return str(entry["name"])
+
+
+def _protocols(fs: Any) -> tuple[str, ...]:
+    return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)

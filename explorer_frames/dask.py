@@ -24,8 +24,9 @@ from explorer_frames import schemas
 from explorer_frames._frames import checked_backend, to_pandas
 from explorer_frames._full import Header, Request, choose, read_part
 from explorer_frames._functions import read_sample_result_arrow
-from explorer_frames._parts import Parts, Store
+from explorer_frames._parts import Parts
 from explorer_frames._results import Query
+from explorer_frames._sources import Store
 from explorer_frames.errors import ConfigError, ExplorerFramesError, located
 
 if TYPE_CHECKING:
