@@ -68,6 +68,7 @@ _EXTRAS |= {
 }
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_REFUSED = re.compile("credential|denied|forbidden|(?:un|not )authori[sz]ed|logon|authenticat", re.IGNORECASE)
 _SMB_LOGIN = threading.Lock()  # smbprotocol loses the login of one of two threads that connect at the same moment
 
 
@@ -118,6 +119,8 @@ class Target:
         storage_options: Mapping[str, Any] | None = None,
     ) -> Target:
         """Find the store, and refuse now what could not be published later.
+
+        Where a file is put beside the target and moved, a small hidden one is made and removed to see if that works.
 
         Parameters
         ----------
@@ -273,7 +276,8 @@ def _hint(doing: str, raised: Exception) -> str:
     number = getattr(raised, "errno", None)
     if number in _FULL:
         return "The disk is full or a size limit was met: make room, or point TMPDIR elsewhere for remote targets."
-    if isinstance(raised, PermissionError) or number in _DENIED or "Credential" in type(raised).__name__:
+    said = f"{type(raised).__name__}: {raised}"  # the drivers of SMB, WebDAV and Azure have no errno for it
+    if isinstance(raised, PermissionError) or number in _DENIED or _REFUSED.search(said):
         return "Ask for the right to write there, or pass other credentials in storage_options."
     if isinstance(raised, NotADirectoryError | FileExistsError):
         return "A part of the path is a file, not a folder."
