@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import threading
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ _EXTRAS |= {
     "webdav": "webdav",
     "dav": "webdav",
 }
+_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_REFUSED = re.compile("credential|denied|forbidden|(?:un|not )authori[sz]ed|logon|authenticat", re.IGNORECASE)
 _SMB_LOGIN = threading.Lock()  # smbprotocol loses the login of one of two threads that connect at the same moment
 
 
@@ -69,12 +72,19 @@ def _connected(scheme: str, url: str, options: Mapping[str, Any]) -> tuple[Any, 
     return fs, path.removesuffix("name") + name if name else path
 
 
+def is_refusal(raised: Exception) -> bool:
+    """Tell whether a driver says that we may not do something, or are not who we say."""
+    said = f"{type(raised).__name__}: {raised}"  # the drivers of SMB, WebDAV and Azure have no errno for it
+    denied = isinstance(raised, PermissionError) or getattr(raised, "errno", None) in _DENIED
+    return denied or _REFUSED.search(said) is not None
+
+
 def _hint(scheme: str, raised: Exception) -> str:
     if scheme == "hdfs":
         return (
             "hdfs:// needs Hadoop's native client: JAVA_HOME, HADOOP_HOME or ARROW_LIBHDFS_DIR, and CLASSPATH. "
             "webhdfs:// needs none of them."
         )
-    if isinstance(raised, PermissionError) or "Credential" in type(raised).__name__:
+    if is_refusal(raised):
         return "Ask for the right to use it, or pass other credentials in storage_options."
     return "Check the host and the port, and that it can be reached from here."

@@ -42,7 +42,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
 
 from explorer_frames._address import OBJECT_STORES, Mask, checked, local_path, shown_url
-from explorer_frames._drivers import connect
+from explorer_frames._drivers import connect, is_refusal
 from explorer_frames._local import LocalFile
 from explorer_frames._stores import RemoteFile, StoredObject
 from explorer_frames.errors import ConfigError, ExplorerFramesError, TargetExistsError, WriteError, escaped
@@ -54,7 +54,6 @@ Mode = Literal["overwrite", "create"]
 _T = TypeVar("_T")
 
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
-_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 class Place(Protocol):
@@ -104,6 +103,8 @@ class Target:
         storage_options: Mapping[str, Any] | None = None,
     ) -> Target:
         """Find the store, and refuse now what could not be published later.
+
+        Where a file is put beside the target and moved, a small hidden one is made and removed to see if that works.
 
         Parameters
         ----------
@@ -220,7 +221,7 @@ def _hint(doing: str, raised: Exception) -> str:
     number = getattr(raised, "errno", None)
     if number in _FULL:
         return "The disk is full or a size limit was met: make room, or point TMPDIR elsewhere for remote targets."
-    if isinstance(raised, PermissionError) or number in _DENIED or "Credential" in type(raised).__name__:
+    if is_refusal(raised):
         return "Ask for the right to write there, or pass other credentials in storage_options."
     if isinstance(raised, NotADirectoryError | FileExistsError):
         return "A part of the path is a file, not a folder."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import fsspec
 
 from explorer_frames._address import Mask, local_path, shown_url
-from explorer_frames._drivers import connect
+from explorer_frames._drivers import connect, is_refusal
 from explorer_frames.errors import ConfigError, ExplorerFramesError, FileReadError
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class Store:
 
 
 def _hint(raised: Exception) -> str:
-    if isinstance(raised, PermissionError) or "Credential" in type(raised).__name__:
+    if is_refusal(raised):
         return "Ask for the right to read there, or pass other credentials in storage_options."
     if isinstance(raised, FileNotFoundError):
         return "Check the URL, and whether it was moved."

@@ -1,17 +1,18 @@
 """Start writers, and kill each at a random moment of its repeated overwrites: run by test_storage_contract.py.
 
-Argument: a JSON object with `url`, `options`, `signals` (one per writer), `longest` (seconds a writer may live) and
+Argument: the repr of a dict (options have tuples) with `url`, `options`, `signals` (one per writer), `longest` (seconds a writer may live) and
 `seed`. What is dear, the imports, happens once, in the process that forks; it makes no file system, so that no thread
 and no connection crosses a fork. Prints, per writer, how many files it published.
 """
 
 from __future__ import annotations
 
-import json
+import ast
 import os
 import random
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import fsspec
@@ -31,7 +32,7 @@ def write_for_ever(url, options, ready, turn):
 
 
 def main():
-    work = json.loads(sys.argv[1])
+    work = ast.literal_eval(sys.argv[1])
     chance = random.Random(work["seed"])
     fsspec.get_filesystem_class(work["url"].partition("://")[0] if "://" in work["url"] else "file")
     for turn, number in enumerate(work["signals"]):
@@ -41,6 +42,8 @@ def main():
             try:
                 os.close(reading)
                 write_for_ever(work["url"], work["options"], ready, turn)
+            except Exception:  # noqa: BLE001 (told to who started us)
+                traceback.print_exc()
             finally:
                 os._exit(1)
         os.close(ready)

@@ -221,7 +221,7 @@ def own_store():
     store.remove()
 
 
-FAST = ["local", "shm", "memory", "s3", *(["own"] if OWN_URL else [])]
+FAST = ["local", "shm", "memory", "s3", *([pytest.param("own", id="own_store")] if OWN_URL else [])]
 SERVED = ["radosgw", "azure", "gcs", "sftp", "smb", "webdav"]
 
 
