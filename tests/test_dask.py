@@ -424,7 +424,7 @@ def cluster(sandbox):
     with (
         dask.config.set(settings),
         LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, env=environment
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", env=environment
         ) as workers,
         Client(workers) as client,
     ):
