@@ -172,7 +172,7 @@ class Output:
         self._store = store
         self._parts = Parts(store)
         self._header = _Header(request)
-        self._whole = False
+        self._read_rows: int | None = None  # in all, when the parts are at their end
         self._blocks = ahead(self._read())
         with ExitStack() as stack:
             stack.callback(self.close)
@@ -193,7 +193,7 @@ class Output:
                 batch = block.to_batch(self.schema)
             rows += batch.num_rows
             yield batch
-        if not self._whole:
+        if rows != self._read_rows:  # the thread was ended, or what it had read was thrown away
             raise FileReadError("reading was ended before its end", where=self._store.shown, hint=_LEFT)
         self.provenance = self.provenance.ended(rows)
 
@@ -206,7 +206,7 @@ class Output:
                     rows += block.rows
                     yield part, block
         self._parts.check_unchanged()
-        self._whole = True
+        self._read_rows = rows
 
     def _choose(self, request: Request, first: tuple[Part, Block] | None) -> pa.Schema:
         if first is None:
