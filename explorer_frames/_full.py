@@ -187,7 +187,7 @@ class Output:
         self._store = store
         self._parts = Parts(store)
         self._header = Header(request)
-        self._whole = False
+        self._read_rows: int | None = None  # in all, when the parts are at their end
         self._blocks = ahead(self._read())
         with ExitStack() as stack:
             stack.callback(self.close)
@@ -208,7 +208,7 @@ class Output:
                 batch = block.to_batch(self.schema)
             rows += batch.num_rows
             yield batch
-        if not self._whole:
+        if rows != self._read_rows:  # the thread was ended, or what it had read was thrown away
             raise FileReadError("reading was ended before its end", where=self._store.shown, hint=_LEFT)
         self.provenance = self.provenance.ended(rows)
 
@@ -220,7 +220,7 @@ class Output:
                 rows += block.rows
                 yield part, block
         self._parts.check_unchanged()
-        self._whole = True
+        self._read_rows = rows
 
 
 def read_part(store: Store, part: Part, first: int, header: Header) -> Iterator[Block]:

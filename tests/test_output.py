@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -536,6 +537,16 @@ def test_a_stream_that_is_left_stops_its_thread_and_closes_its_file(part):
         assert reader.read_next_batch().num_rows
     assert not [thread for thread in threading.enumerate() if "explorer_frames" in thread.name]
     assert not [name for name in open_files() if str(path) in name]
+    with pytest.raises(FileReadError, match="ended before its end"):
+        reader.read_all()
+
+
+@pytest.mark.parametrize("pieces", [2, 3, 4, 5, 9])
+def test_a_stream_that_was_left_never_passes_for_whole(part, pieces):
+    """However much of it had been read ahead by then."""
+    path = part("a,1\n" * (pieces * 2**20 // 4))
+    with open_output(path, schema="pagerank") as reader:
+        time.sleep(0.2)
     with pytest.raises(FileReadError, match="ended before its end"):
         reader.read_all()
 
