@@ -62,6 +62,12 @@ def shown_url(url: str | os.PathLike[str]) -> str:
     return shown if shown.isprintable() else escaped(shown, len(shown) * 10)
 
 
+def has_password(url: str) -> bool:
+    """Whether a password stands before the host."""
+    userinfo = _USERINFO.search(url)
+    return userinfo is not None and ":" in userinfo[0]
+
+
 def checked(url: str | os.PathLike[str], *, to_read: bool = False) -> str:
     """Return the URL as text, when it can be the URL of one file to write, or at least to read."""
     text = os.fspath(url) if isinstance(url, str | os.PathLike) else None

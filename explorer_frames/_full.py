@@ -67,12 +67,14 @@ class _Header:
     ----------
     width
         How many cells the header has; None while none was seen.
+    first
+        The line that is a header wherever it comes first, once it is known, where the caller said that there is one.
     """
 
     def __init__(self, request: Request) -> None:
         self.width: int | None = None
         self._header = request.header
-        self._first: list[str] | None = None
+        self.first = request.names
         shapes = request.candidates()
         # A path of one vertex may be called anything: where rows differ in length, no first line is a header for sure.
         varying = any(map(schemas.takes_rest, shapes))
@@ -80,8 +82,8 @@ class _Header:
 
     def __call__(self, cells: list[str]) -> bool:
         if self._header:
-            self._first = self._first or cells
-            found = cells == self._first
+            self.first = self.first or cells
+            found = cells == self.first
         else:
             found = self._header is None and tuple(map(str.lower, cells)) in self._known
         if found:
@@ -99,6 +101,8 @@ class Request:
         An entry of the book, a caller's own, or None for the rule by the number of columns.
     auto
         Whether `schema` was taken from the task's name, which is only a hint.
+    names
+        The header's cells, where they were seen already in another part.
     """
 
     url: str | os.PathLike[str]
@@ -109,6 +113,7 @@ class Request:
     auto: bool = False
     job: str | None = None
     task: str | None = None
+    names: list[str] | None = None
 
     @classmethod
     def of(
@@ -177,7 +182,7 @@ class Output:
         with ExitStack() as stack:
             stack.callback(self.close)
             first = next(self._blocks, None)
-            schema = self._choose(request, first)
+            schema = _choose(request, self._header, first)
             self.schema = schema.with_metadata({**(schema.metadata or {}), **self.provenance.to_metadata()})
             stack.pop_all()
         self._rest = chain([first] if first else [], self._blocks)
@@ -208,12 +213,30 @@ class Output:
         self._parts.check_unchanged()
         self._whole = True
 
-    def _choose(self, request: Request, first: tuple[Part, Block] | None) -> pa.Schema:
-        if first is None:
-            return schemas.choose(request.schema, self._header.width, request.vid_type, hint=request.auto)
-        part, block = first
-        with located(part.shown), block.located():
-            return schemas.choose(request.schema, block.width, request.vid_type, hint=request.auto)
+
+def preview(request: Request, store: Store) -> tuple[pa.Schema, list[str] | None]:
+    """Read up to the first row, and no further.
+
+    Returns
+    -------
+    tuple
+        The columns, and the header's cells where the caller said that there is one.
+    """
+    header = _Header(request)
+    for part in Parts(store).files:
+        with located(part.shown), closing(read_blocks(store.pieces(part), 0, header)) as blocks:
+            first = next(blocks, None)
+        if first is not None:
+            return _choose(request, header, (part, first)), header.first
+    return _choose(request, header, None), header.first
+
+
+def _choose(request: Request, header: _Header, first: tuple[Part, Block] | None) -> pa.Schema:
+    if first is None:
+        return schemas.choose(request.schema, header.width, request.vid_type, hint=request.auto)
+    part, block = first
+    with located(part.shown), block.located():
+        return schemas.choose(request.schema, block.width, request.vid_type, hint=request.auto)
 
 
 def read_table(request: Request) -> pa.Table:

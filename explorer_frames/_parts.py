@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -139,6 +140,12 @@ class Store:
 
         return sorted(self.attempt("list", self.shown, look_for), key=_name)
 
+    def at(self, path: str) -> Store:
+        """The same store, to read what stands at another path of it."""
+        other = copy(self)
+        other.path, other.shown = path, self.shown_path(path)
+        return other
+
     def shown_path(self, path: str) -> str:
         """A path of this store, as errors show it."""
         return shown_url(path if "file" in _protocols(self.fs) else self.fs.unstrip_protocol(path))
@@ -163,7 +170,7 @@ class Store:
         finally:
             raw.close()
         if part.size not in {None, read}:
-            raise FileReadError(f"{read} bytes could be read, and it was found to have {part.size}", hint=_CHANGED)
+            raise FileReadError(f"{read} bytes could be read, and it was found to have {part.size}", hint=CHANGED)
 
     def _codec(self, part: Part, raw: Any) -> str | None:
         suffix = os.path.splitext(part.path)[1].lower()  # noqa: PTH122 (a URL's path)
@@ -203,7 +210,7 @@ class Parts:
         if changed:
             first = self._store.shown_path(changed[0])
             what = f"{len(changed)} of {len({*known, *now})} parts changed, came or went while they were read"
-            raise FileReadError(f"{what}: the first is {first}", where=self._store.shown, hint=_CHANGED)
+            raise FileReadError(f"{what}: the first is {first}", where=self._store.shown, hint=CHANGED)
 
     def _look(self) -> list[dict[str, Any]]:
         store = self._store
@@ -255,7 +262,7 @@ def ahead(items: Generator[_T]) -> Generator[_T]:
 
 
 _DAMAGED = "The part is damaged or was cut off: get it again from where it was copied, or run the job again."
-_CHANGED = "Read it again when nothing is written there any more."
+CHANGED = "Read it again when nothing is written there any more."
 _MISSING = "Full results lie where the workflow's author had them written, under a path made from job and task id."
 
 

@@ -26,7 +26,7 @@ FLOORS = [
     {"_client"},
     {"_functions"},
     {"__init__"},
-    {"_demo"},
+    {"_demo", "spark"},
     {"cli"},
     {"__main__"},
 ]
