@@ -82,6 +82,12 @@ def local_path(url: str | os.PathLike[str]) -> str | None:
     return os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111 (paths are plain strings here)
 
 
+def has_password(url: str) -> bool:
+    """Whether a password stands before the host."""
+    userinfo = _USERINFO.search(url)
+    return userinfo is not None and ":" in userinfo[0]
+
+
 def checked(url: str | os.PathLike[str], *, to_read: bool = False) -> str:
     """Return the URL as text, when it can be the URL of one file to write, or at least to read."""
     text = os.fspath(url) if isinstance(url, str | os.PathLike) else None

@@ -25,7 +25,7 @@ from explorer_frames._cells import to_batch
 from explorer_frames.errors import ColumnTypeError, DecodeError, FileReadError, RowShapeError, escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -137,7 +137,7 @@ class Block:
         return pc.replace_substring(taken, '""', '"') if self.doubled else taken
 
 
-def read_blocks(pieces: Iterable[bytes], first: int, is_header: Callable[[list[str]], bool]) -> Iterator[Block]:
+def read_blocks(pieces: Iterable[bytes], first: int, is_header: Callable[[list[str]], bool]) -> Generator[Block]:
     """Cut one part into blocks of whole rows, as its text arrives.
 
     Parameters

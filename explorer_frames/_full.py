@@ -112,6 +112,8 @@ class Request:
         An entry of the book, a caller's own, or None for the rule by the number of columns.
     auto
         Whether `schema` was taken from the task's name, which is only a hint.
+    names
+        The header's cells, where they were seen already in another part.
     """
 
     url: str | os.PathLike[str]
@@ -223,10 +225,21 @@ class Output:
         self._read_rows = rows
 
 
-def read_part(store: Store, part: Part, first: int, header: Header) -> Iterator[Block]:
+def read_part(store: Store, part: Part, first: int, header: Header) -> Generator[Block]:
     """The blocks of one part; `first` is the number of its first row."""
     with located(part.shown):
         yield from read_blocks(pieces(store, part), first, header)
+
+
+def preview(request: Request, store: Store, parts: Parts) -> tuple[pa.Schema, Header]:
+    """Read up to the first row, and no further: what the columns are, and whether a header was seen."""
+    header = Header(request)
+    for part in parts.files:
+        with closing(read_part(store, part, 0, header)) as blocks:
+            first = next(blocks, None)
+        if first is not None:
+            return choose(request, header, (part, first)), header
+    return choose(request, header, None), header
 
 
 def choose(request: Request, header: Header, first: tuple[Part, Block] | None) -> pa.Schema:

@@ -81,13 +81,13 @@ class Parts:
         if changed:
             first = self._store.shown_path(changed[0])
             what = f"{len(changed)} of {len({*known, *now})} parts changed, came or went while they were read"
-            raise FileReadError(f"{what}: the first is {first}", where=self._store.shown, hint=_CHANGED)
+            raise FileReadError(f"{what}: the first is {first}", where=self._store.shown, hint=CHANGED)
 
     def check_state(self, state: str) -> None:
         """Raise unless they are as they were when `state` was taken, by whichever process."""
         if self.state() != state:
             what = "parts changed, came or went since they were listed"
-            raise FileReadError(what, where=self._store.shown, hint=_CHANGED)
+            raise FileReadError(what, where=self._store.shown, hint=CHANGED)
 
     def _look(self) -> list[dict[str, Any]]:
         store = self._store
@@ -145,7 +145,7 @@ def pieces(store: Store, part: Part) -> Iterator[bytes]:
         with suppress(Exception):  # it was only read
             raw.close()
     if part.size not in {None, read}:
-        raise FileReadError(f"{read} bytes could be read, and it was found to have {part.size}", hint=_CHANGED)
+        raise FileReadError(f"{read} bytes could be read, and it was found to have {part.size}", hint=CHANGED)
 
 
 def _codec(store: Store, part: Part, raw: Any) -> str | None:
@@ -173,7 +173,7 @@ def ahead(items: Generator[_T]) -> Generator[_T]:
             items.close()
 
 
-_CHANGED = "Read it again when nothing is written there any more."
+CHANGED = "Read it again when nothing is written there any more."
 _MISSING = "Full results lie where the workflow's author had them written, under a path made from job and task id."
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import contextmanager
+from copy import copy
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import fsspec
@@ -96,6 +97,12 @@ class Store:
 
         return sorted(self.attempt("list", self.shown, look_for), key=_name)
 
+    def at(self, path: str) -> Store:
+        """The same store, to read what stands at another path of it."""
+        other = copy(self)
+        other.path, other.shown = path, self.shown_path(path)
+        return other
+
     @property
     def is_local(self) -> bool:
         """Whether it is the local disk."""
@@ -119,10 +126,10 @@ class Store:
             yield self.path
             return
         with tempfile.TemporaryDirectory(prefix="explorer_frames-") as folder:
-            copy = os.path.join(folder, "copy")  # noqa: PTH118 (paths are plain strings here)
+            path = os.path.join(folder, "copy")  # noqa: PTH118 (paths are plain strings here)
             self.fs.invalidate_cache()
-            self.attempt("fetch", self.shown, self.fs.get_file, self.path, copy)
-            yield copy
+            self.attempt("fetch", self.shown, self.fs.get_file, self.path, path)
+            yield path
 
     def _error(self, doing: str, where: str | None, raised: Exception) -> FileReadError:
         what = "there is no such file" if isinstance(raised, FileNotFoundError) else f"cannot {doing} it"

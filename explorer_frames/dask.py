@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from explorer_frames import schemas
 from explorer_frames._frames import checked_backend, to_pandas
-from explorer_frames._full import Header, Request, choose, read_part
+from explorer_frames._full import Header, Request, choose, preview, read_part
 from explorer_frames._functions import read_sample_result_arrow
 from explorer_frames._parts import Parts
 from explorer_frames._results import Query
@@ -109,12 +109,14 @@ def read_output(
     request = Request.of(url, schema=schema, vid_type=vid_type, header=header, storage_options=options)
     store = Store(url, options)
     parts = Parts(store)
-    first_line = Header(request)
-    known = len(request.candidates()) == 1 and not header
-    columns = choose(request, first_line, None if known else _first_block(store, parts, first_line))
+    if len(request.candidates()) == 1 and not header:  # nothing needs to be read to know
+        columns, line = choose(request, Header(request), None), None
+    else:
+        columns, seen = preview(request, store, parts)
+        line = seen.line
     if store.is_local:  # a worker may have another working directory
         request = replace(request, url=Path(store.path))
-    read = _ReadPart(request, columns, first_line.line, dtype_backend, parts.state())
+    read = _ReadPart(request, columns, line, dtype_backend, parts.state())
     return _from_map(read, [parts.files], columns, dtype_backend)
 
 
@@ -253,13 +255,6 @@ def _from_map(
     with dask.config.set({"dataframe.convert-string": False}):
         frame: dd.DataFrame = dd.from_map(read, *arguments, meta=meta, label="explorer_frames")  # type: ignore[no-untyped-call]
     return frame
-
-
-def _first_block(store: Store, parts: Parts, header: Header) -> tuple[Part, Block] | None:
-    for part in parts.files:
-        for block in read_part(store, part, 0, header):
-            return part, block
-    return None
 
 
 def _typed(block: Block, part: Part, columns: pa.Schema) -> pa.RecordBatch:

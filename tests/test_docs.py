@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(explorer_frames.__path__, "explorer_frames.")
-    if not module.name.endswith("__main__")
+    if not module.name.endswith(("__main__", ".spark"))  # its examples run in test_spark.py
 ]
 TASKS = {
     "analytics_pagerank_1": ("PageRank", {}),

@@ -30,7 +30,7 @@ FLOORS = [
     {"_functions"},
     {"dask"},
     {"__init__"},
-    {"_demo"},
+    {"_demo", "spark"},
     {"cli"},
     {"__main__"},
 ]

@@ -1,0 +1,351 @@
+"""Spark: the samples and the full results of tasks as data sources of Spark 4, ``explorer`` and ``explorer_output``.
+
+Needs the extra ``spark``, on the driver and on the workers. Options are part of Spark's plans, which its UI and its
+logs show: so no secret can be one. Who we are to an Explorer comes from the environment of driver and workers
+(``EXPLORER_FRAMES_TOKEN``, or ``_USER``, ``_PASSWORD`` and ``_GRAPHD``), settings of a store from its driver's own
+variables (such as ``AWS_*``) or from fsspec's configuration (``FSSPEC_S3='{"endpoint_url": "..."}'`` or a file).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pyarrow as pa
+from fsspec.config import conf
+
+try:
+    from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
+    from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
+except ModuleNotFoundError as missing:
+    _text = f"explorer_frames.spark needs the package {missing.name}: pip install 'explorer-frames[spark]'"
+    raise ModuleNotFoundError(_text, name=missing.name) from None
+
+from explorer_frames import schemas
+from explorer_frames._address import has_password
+from explorer_frames._client import Explorer
+from explorer_frames._config import PREFIX
+from explorer_frames._full import Header, Request, preview, read_part
+from explorer_frames._parts import CHANGED, Parts
+from explorer_frames._results import Query
+from explorer_frames._sources import Store
+from explorer_frames.errors import (
+    ConfigError,
+    FileReadError,
+    JobError,
+    NotFoundError,
+    TruncatedResultWarning,
+    escaped,
+    located,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyspark.sql import SparkSession
+    from pyspark.sql.types import StructType
+
+__all__ = ["OutputSource", "SampleSource", "register"]
+
+_SECRETS = {"token", "password", "user", "graphd"}
+_TASK = pa.field("task", pa.string(), nullable=False)
+_TRUTH = {"true": True, "false": False}
+
+
+def register(spark: SparkSession) -> None:
+    """Make ``explorer`` and ``explorer_output`` formats of a session.
+
+    Parameters
+    ----------
+    spark
+        Of Spark 4.0 or later.
+
+    Notes
+    -----
+    Options of ``explorer``, for samples; one partition is made for each task:
+
+    ``job``, ``task``
+        Ids. Several tasks are separated by commas and have the same columns: those of the first. Then a column ``task``
+        comes before the others.
+    ``limit``
+        Rows of each task; all without it. Where as many came, Spark cannot tell whether there are more.
+    ``url``
+        Of the Explorer. Default: ``EXPLORER_FRAMES_URL``.
+
+    Options of ``explorer_output``, for full results; one partition is made for each part:
+
+    ``path``
+        As `explorer_frames.read_output` takes it, and as ``load(path)``. Workers need to reach it too.
+    ``header``
+        ``true`` or ``false``; as in `explorer_frames.read_output` without it.
+
+    Options of both:
+
+    ``schema``
+        An algorithm's name; without it, the number of columns decides. ``auto``, only of ``explorer``, looks at the
+        name of the (first) task. Columns of your own are those of Spark's ``.schema(...)``, in place of this option.
+    ``vid_type``
+        ``string`` or ``int64``.
+
+    ``load()`` checks the options, and reads one row at most: where the columns depend on it. Jobs and tasks and folders
+    are looked at when a query is planned; a task has to have ended well. With columns of your own, Spark makes nothing
+    of the options before that either.
+
+    Errors are those of `explorer_frames.read_sample_result` and `explorer_frames.read_output`. Spark hands their text
+    on within its own exceptions, and discards the rows of a partition that failed: a write is not committed. Unlike
+    `explorer_frames.read_output`, a query does not see parts that appear after it was planned, nor a part that was
+    replaced by one of the same size before it was read.
+
+    Examples
+    --------
+    >>> register(spark)
+    >>> frame = spark.read.format("explorer").option("job", job_id).option("task", task_id).load()
+    >>> frame.columns, frame.count()
+    (['id', 'score'], 77)
+    """
+    spark.dataSource.register(SampleSource)
+    spark.dataSource.register(OutputSource)
+
+
+class _Source(DataSource):
+    """What both sources have in common: how options are checked, and how columns are decided on."""
+
+    _options: ClassVar[tuple[str, ...]]
+    _columns: pa.Schema | None = None  # as decided on at load(); None where they are the caller's own
+
+    def __init__(self, options: Mapping[str, str]) -> None:
+        # Here, since schema() is not called where the caller gave one.
+        super().__init__(options)
+        names = {name.lower() for name in options}
+        hint = f"Known options: {', '.join(self._options)}."
+        if names & _SECRETS:
+            variables = ", ".join(PREFIX + name.upper() for name in sorted(names & _SECRETS))
+            raise ConfigError(
+                f"no option, since plans are shown: {', '.join(sorted(names & _SECRETS))}",
+                hint=f"Set {variables} in the environment of the driver and of the workers. {hint}",
+            )
+        unknown = ", ".join(escaped(name, 60) for name in sorted(names - {*self._options}))
+        if unknown:
+            raise ConfigError(f"format {self.name()!r} has no option {unknown}", hint=hint)
+
+    def schema(self) -> StructType:
+        self._columns = self._decide()
+        return from_arrow_schema(self._columns)
+
+    def _decide(self) -> pa.Schema:
+        raise NotImplementedError
+
+    def _required(self, name: str) -> str:
+        value: str | None = self.options.get(name)
+        if not value:
+            hint = f"Known options: {', '.join(self._options)}."
+            raise ConfigError(f"format {self.name()!r} needs the option {name}", hint=hint)
+        return value
+
+    def _wanted(self, schema: StructType) -> pa.Schema:
+        """The columns to read: as decided on at load(), or else the caller's own."""
+        if self._columns is not None:
+            return self._columns
+        if self.options.get("schema"):
+            raise ConfigError("there are two schemas: an option and .schema(...)", hint="Pass only one of them.")
+        return schemas.checked(to_arrow_schema(schema, timezone="UTC"))
+
+
+class SampleSource(_Source):
+    """Format ``explorer``: see `register`."""
+
+    _options = ("job", "task", "limit", "schema", "vid_type", "url")
+
+    @classmethod
+    def name(cls) -> str:
+        """Name of the format."""
+        return "explorer"
+
+    def __init__(self, options: Mapping[str, str]) -> None:
+        super().__init__(options)
+        limit, tasks = options.get("limit"), [task.strip() for task in self._required("task").split(",")]
+        if len({*tasks}) < len(tasks):
+            raise ConfigError("the option task names one task twice")
+        self._vid_type: Any = options.get("vid_type", "string")
+        number = int(limit) if limit and limit.isdecimal() else limit
+        self._queries = [
+            Query.of(self._required("job"), task, number, options.get("schema"), self._vid_type) for task in tasks
+        ]
+
+    def reader(self, schema: StructType) -> SampleReader:
+        """What reads the partitions, on the workers."""
+        columns = self._wanted(schema)
+        if len(self._queries) > 1 and (columns.names[0] != _TASK.name or columns.types[0] != _TASK.type):
+            hint = "Begin the schema with task string: it says which task a row is of."
+            raise ConfigError("several tasks need a first column task", hint=hint)
+        return SampleReader(self.options.get("url"), self._queries, columns, to_arrow_schema(schema))
+
+    def _decide(self) -> pa.Schema:
+        first = self._queries[0]
+        columns = _only_shape(first.schema, first.vid_type)
+        if columns is None:
+            with Explorer(self.options.get("url")) as explorer, warnings.catch_warnings():
+                warnings.simplefilter("ignore", TruncatedResultWarning)
+                asked = {"schema": self.options.get("schema"), "vid_type": self._vid_type}
+                columns = explorer.read_sample_result_arrow(first.job, first.task, 1, **asked).schema.remove_metadata()
+        if len(self._queries) == 1:
+            return columns
+        return schemas.checked(pa.schema([_TASK, *columns]))
+
+
+class SampleReader(DataSourceReader):
+    """Reads samples, one task a partition.
+
+    Parameters
+    ----------
+    url
+    queries
+        One for each task.
+    columns
+        To read, checked.
+    target
+        The same as Spark takes them.
+    """
+
+    def __init__(self, url: str | None, queries: list[Query], columns: pa.Schema, target: pa.Schema) -> None:
+        self._url = url
+        self._queries = queries
+        self._columns = columns
+        self._target = target
+
+    def partitions(self) -> list[InputPartition]:
+        """Look at the job, and make a partition of each task.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such job, or no such task in it.
+        JobError
+            A task has not ended well.
+        """
+        number = self._queries[0].job
+        with Explorer(self._url) as explorer:
+            states = {task.id: task.status for task in explorer.job(number).tasks}
+        for query in self._queries:
+            if query.task not in states:
+                hint = f"Its tasks: {escaped(', '.join(states), 400)}."
+                raise NotFoundError("the job has no such task", where=query.where, hint=hint)
+            if states[query.task] != "success":
+                what = f"the task is {states[query.task]}, so its rows may not be all"
+                raise JobError(what, where=query.where, hint="Wait for the job, and read again.")
+        return [InputPartition(place) for place in range(len(self._queries))]
+
+    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
+        """Read one task."""
+        query, several = self._queries[partition.value], len(self._queries) > 1
+        columns = pa.schema([*self._columns][several:])
+        # Without a deadline: what the rest of the query does between two batches would count.
+        with (
+            Explorer(self._url, deadline=None) as explorer,
+            explorer.open_sample_result(query.job, query.task, query.limit, schema=columns) as reader,
+        ):
+            for batch in reader:
+                names = [pa.repeat(query.task, batch.num_rows)] * several
+                yield _fitted([*names, *batch.columns], self._target)
+
+
+class OutputSource(_Source):
+    """Format ``explorer_output``: see `register`."""
+
+    _options = ("path", "schema", "vid_type", "header")
+
+    @classmethod
+    def name(cls) -> str:
+        """Name of the format."""
+        return "explorer_output"
+
+    def __init__(self, options: Mapping[str, str]) -> None:
+        super().__init__(options)
+        path, header = self._required("path"), options.get("header")
+        if has_password(path):
+            hint = "Set it where the driver of the store looks for it, or in fsspec's configuration (FSSPEC_...)."
+            raise ConfigError("the path has a password in it, and plans are shown", hint=hint)
+        self._request = Request.of(
+            path,
+            schema=options.get("schema"),
+            vid_type=options.get("vid_type", "string"),
+            header=_TRUTH.get(header.lower(), header) if header is not None else None,
+            storage_options=None,
+        )
+
+    def reader(self, schema: StructType) -> OutputReader:
+        """What reads the partitions, on the workers."""
+        columns = self._wanted(schema)
+        return OutputReader(replace(self._request, schema=columns), columns, to_arrow_schema(schema))
+
+    def _decide(self) -> pa.Schema:
+        request = self._request
+        columns = _only_shape(request.schema, request.vid_type)
+        if columns is None:
+            store = _store(request)
+            columns, _ = preview(request, store, Parts(store))
+        return columns
+
+
+class OutputReader(DataSourceReader):
+    """Reads a full result, one part a partition.
+
+    Parameters
+    ----------
+    request
+    columns
+        To read, checked.
+    target
+        The same as Spark takes them.
+    """
+
+    def __init__(self, request: Request, columns: pa.Schema, target: pa.Schema) -> None:
+        self._request = request
+        self._columns = columns
+        self._target = target
+
+    def partitions(self) -> list[InputPartition]:
+        """Look at the folder, and make a partition of each part."""
+        store = _store(self._request)
+        parts = Parts(store)
+        # A header comes again in every part: which line it is, the first part tells.
+        line = preview(self._request, store, parts)[1].line if self._request.header else None
+        return [InputPartition((part.path, part.size, line)) for part in parts.files]
+
+    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
+        """Read one part."""
+        path, size, line = partition.value
+        store = _store(self._request).at(path)
+        parts = Parts(store)
+        part = parts.files[0]
+        if part.size != size:
+            what = f"it had {size} bytes when the query was planned, and has {part.size}"
+            raise FileReadError(what, where=store.shown, hint=CHANGED)
+        columns = self._columns
+        for block in read_part(store, part, 0, Header(self._request, line)):
+            with located(part.shown):
+                batch = block.to_batch(columns)
+            yield _fitted(batch.columns, self._target)
+        parts.check_unchanged()
+
+
+def _only_shape(schema: pa.Schema | schemas.Algorithm | None, vid_type: str) -> pa.Schema | None:
+    """The columns of an algorithm whose results all have the same, which nothing needs to be read for."""
+    if isinstance(schema, schemas.Algorithm) and len(schema.shapes) == 1:
+        return schemas.to_schema(schema.shapes[0], vid_type)
+    return None
+
+
+def _store(request: Request) -> Store:
+    """The store in this process; its configured options are passed on so that no error shows them."""
+    url = str(request.url)
+    configured = conf.get(url.partition("://")[0]) if "://" in url else None
+    return Store(url, configured if isinstance(configured, Mapping) else None)
+
+
+def _fitted(columns: list[pa.Array], target: pa.Schema) -> pa.RecordBatch:
+    """The same values in the types that Spark compares with its own: they differ in names and nulls of list items."""
+    pairs = zip(columns, target.types, strict=True)
+    return pa.RecordBatch.from_arrays([column.cast(kind) for column, kind in pairs], schema=target)

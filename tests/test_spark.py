@@ -1,0 +1,353 @@
+"""Spark's sources, by a real Spark in local mode: the same values, errors with our words, nothing half written."""
+
+from __future__ import annotations
+
+import doctest
+import gzip
+import importlib.util
+import os
+import shutil
+import sys
+from pathlib import Path
+from unittest.mock import patch
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+import explorer_frames
+from explorer_frames import read_output, read_output_arrow, read_sample_result_arrow
+from explorer_frames._frames import to_pandas
+from explorer_frames.errors import ConfigError
+
+pytestmark = pytest.mark.spark
+
+PARTS = {
+    "part-00000.csv": "VID,VALUE\nplayer100,0.25\n007,0.5\n",
+    "part-00001.csv": "VID,VALUE\n",
+    "part-00002.csv.gz": 'VID,VALUE\n"a ""b"",\nc",nan\nNA,1e-3\n\u00e9\U0001f600,inf\n',
+    "part-00003.csv": "",
+    "_SUCCESS": "",
+}
+
+
+def _missing() -> str | None:
+    if importlib.util.find_spec("pyspark") is None:
+        return "no pyspark: pip install 'explorer-frames[test-spark]'"
+    java = Path(os.environ.get("JAVA_HOME", "/nowhere"), "bin", "java")
+    return None if java.exists() or shutil.which("java") else "no Java on the PATH, and none in JAVA_HOME"
+
+
+@pytest.fixture(scope="module")
+def spark(sandbox, tmp_path_factory):
+    missing = _missing()
+    if missing and os.environ.get("EXPLORER_FRAMES_REQUIRE_SPARK") == "1":
+        pytest.fail(missing)
+    if missing:
+        pytest.skip(missing)
+    from pyspark.sql import SparkSession
+
+    from explorer_frames.spark import register
+
+    root = Path(explorer_frames.__file__).parent.parent
+    environment = {
+        **sandbox.environment,
+        "PYSPARK_PYTHON": sys.executable,
+        "PYTHONPATH": f"{root}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+        "SPARK_LOCAL_IP": "127.0.0.1",
+    }
+    settings = {
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse")),
+    }
+    with patch.dict(os.environ, environment):  # Java and the workers inherit it
+        session = SparkSession.builder.master("local[2]").config(map=settings).getOrCreate()
+    session.sparkContext.setLogLevel("OFF")
+    register(session)
+    yield session
+    session.stop()
+
+
+@pytest.fixture(autouse=True)
+def _environment(sandbox, _clean_environment, monkeypatch):
+    for name, value in sandbox.environment.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="module")
+def jobs(sandbox):
+    """A job of each workflow, with all the algorithms."""
+    with explorer_frames.Explorer(
+        sandbox.url, user=sandbox.user, password=sandbox.password, graphd=sandbox.graphd
+    ) as explorer:
+        started = {name: explorer.run_workflow(sandbox.workflows[name]) for name in ("karate", "lesmis")}
+        yield {name: job.wait(progress=False) for name, job in started.items()}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "output"
+    path.mkdir()
+    for name, text in PARTS.items():
+        data = text.encode()
+        (path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    return path
+
+
+def load(spark, kind: str, columns: str | None = None, **options: object):
+    reader = spark.read.format(kind).options(**options)
+    return (reader.schema(columns) if columns else reader).load()
+
+
+def output(spark, path: object, **options: object):
+    return load(spark, "explorer_output", **({"path": str(path), "schema": "pagerank"} | options))
+
+
+def assert_same(frame, table: pa.Table) -> None:
+    """The same columns, types and rows in the same order, to the last bit; NaN is NaN."""
+    found = frame.toArrow()
+    assert found.schema.names == table.schema.names
+    assert list(map(str, found.schema.types)) == [str(kind).replace("item", "element") for kind in table.schema.types]
+    same = [column.cast(kind) for column, kind in zip(found.columns, table.schema.types, strict=True)]
+    frames = (to_pandas(part.combine_chunks()) for part in (pa.table(same, names=table.schema.names), table))
+    pd.testing.assert_frame_equal(*frames, check_exact=True)
+
+
+def failure(frame) -> str:
+    """What Spark says of a query that fails."""
+    from py4j.protocol import Py4JJavaError
+    from pyspark.errors import PySparkException
+
+    with pytest.raises((PySparkException, Py4JJavaError)) as caught:
+        frame() if callable(frame) else frame.toArrow()
+    return str(caught.value)
+
+
+# --- samples
+
+
+@pytest.mark.parametrize(("name", "vid_type"), [("karate", "int64"), ("lesmis", "string")])
+def test_every_task_of_a_workflow_is_what_pandas_has(spark, jobs, name, vid_type):
+    options = {"schema": "auto", "vid_type": vid_type}
+    alike: dict[str, dict[str, pa.Table]] = {}
+    for task in jobs[name].tasks:
+        table = read_sample_result_arrow(task.job_id, task.id, None, **options).replace_schema_metadata()
+        assert table.num_rows > 0
+        alike.setdefault(str(table.schema), {})[task.id] = table
+    assert sum(map(len, alike.values())) > 15
+    for tables in alike.values():
+        frame = load(spark, "explorer", job=jobs[name].id, task=",".join(tables), **options)
+        whose = [pa.array([task] * table.num_rows, pa.string()) for task, table in tables.items()]
+        named = [table.add_column(0, "task", column) for (table, column) in zip(tables.values(), whose, strict=True)]
+        assert_same(frame, pa.concat_tables(named if len(tables) > 1 else tables.values()))
+        assert frame.rdd.getNumPartitions() == len(tables)
+
+
+def test_ids_are_byte_for_byte_what_they_were(spark, sandbox):
+    ids = ["007", "", " ", "NA", "null", '"', "\\", "a,b\n", "\u0000", "\u00e9", "e\u0301", "\U0001f600", "\u2028"]
+    job, task = sandbox.add_result([ids, ["0.1"] * len(ids)])
+    rows = load(spark, "explorer", job=job, task=task).select("id").collect()
+    assert [row.id for row in rows] == ids
+
+
+def test_columns_of_ones_own_are_sparks_schema(spark, sandbox):
+    job, task = sandbox.add_result([["1", "2"], ["3", "4"], ["5", "6"]])
+    other = sandbox.add_result([["7"], ["8"], ["9"]], job_id=job)[1]
+    frame = load(spark, "explorer", "a int, b array<float>", job=job, task=task)
+    assert [tuple(row) for row in frame.collect()] == [(1, [3, 5]), (2, [4, 6])]
+    both = {"job": job, "task": f"{task},{other}"}
+    frame = load(spark, "explorer", "task string, a string, b string, c bigint", **both)
+    assert [tuple(row) for row in frame.collect()] == [(task, "1", "3", 5), (task, "2", "4", 6), (other, "7", "8", 9)]
+    assert "Begin the schema with task string" in failure(load(spark, "explorer", "a int, b array<float>", **both))
+
+
+def test_a_limit_is_of_each_task(spark, jobs):
+    tasks = ",".join(task.id for task in jobs["lesmis"].tasks if task.name.startswith(("PageRank", "Betweenness")))
+    frame = load(spark, "explorer", job=jobs["lesmis"].id, task=tasks, limit=3)
+    assert [row["count"] for row in frame.groupBy("task").count().collect()] == [3, 3]
+
+
+def test_loading_asks_for_no_more_than_the_columns_need(spark, sandbox, jobs):
+    for algorithm, options, requests in (
+        ("PageRank", {"schema": "pagerank"}, 0),
+        ("PageRank", {}, 1),
+        ("PageRank", {"schema": "auto"}, 2),
+        ("Louvain", {"schema": "louvain"}, 1),
+    ):
+        task = next(task for task in jobs["karate"].tasks if task.name == algorithm)
+        before = len(sandbox.requests)
+        load(spark, "explorer", job=task.job_id, task=task.id, **options)
+        asked = [record.path for record in sandbox.requests[before:] if "connect" not in record.path]
+        assert len(asked) == requests
+        assert all("limit=1" in path for path in asked if "sample_result" in path)
+
+
+def test_a_task_that_does_not_exist_is_named_with_those_that_do(spark, jobs):
+    task = jobs["karate"].tasks[0]
+    said = failure(load(spark, "explorer", job=task.job_id, task="nowhere", schema="pagerank"))
+    assert f"NotFoundError: the job has no such task [job {task.job_id}, task nowhere]" in said
+    assert task.id in said
+
+
+def test_a_task_that_has_not_ended_well_is_not_read(spark, sandbox):
+    job, task = sandbox.add_result([["a"], ["0.5"]])
+    sandbox.set_status(job, 1, task)
+    said = failure(load(spark, "explorer", job=job, task=task, schema="pagerank"))
+    assert f"JobError: the task is running, so its rows may not be all [job {job}, task {task}]" in said
+
+
+# --- full results
+
+
+@pytest.mark.parametrize("options", [{}, {"header": True}, {"schema": "KCoreSubgraph", "header": False}])
+def test_an_output_is_what_pandas_has_one_partition_a_part(spark, folder, options):
+    options = {"schema": "pagerank"} | options
+    frame = output(spark, folder, **options)
+    assert frame.rdd.getNumPartitions() == 4
+    assert_same(frame, read_output_arrow(folder, **options))
+
+
+def test_what_spark_writes_pandas_reads_back_equal(spark, folder, tmp_path):
+    frame = spark.read.format("explorer_output").option("schema", "pagerank").load(str(folder))
+    frame.write.parquet(str(tmp_path / "lake"))
+    assert (tmp_path / "lake" / "_SUCCESS").exists()
+    assert frame.agg({"score": "max"}).first()[0] != 0
+    found = pd.read_parquet(tmp_path / "lake").sort_values("id", ignore_index=True)
+    expected = read_output(folder, schema="pagerank").sort_values("id", ignore_index=True)
+    expected.attrs.clear()
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
+def test_a_part_may_be_left_before_its_end(spark, tmp_path):
+    (tmp_path / "part-00000.csv").write_text("player,1\n" * 1_000_000)
+    assert len(output(spark, tmp_path, schema="bfs").take(3)) == 3
+
+
+def test_loading_reads_no_further_than_the_first_row(spark, tmp_path):
+    (tmp_path / "part-00000.csv").write_text("VID,LABEL,MODULARITY\na,b,0.5\n")
+    (tmp_path / "part-00001.csv.gz").write_bytes(b"damaged")
+    assert output(spark, tmp_path, schema="louvain").columns == ["id", "community", "modularity"]
+    assert output(spark, tmp_path / "nowhere", schema="pagerank").columns == ["id", "score"]
+    assert output(spark, tmp_path / "nowhere").schema["id"].nullable is False
+
+
+DAMAGED = {
+    "cut": (gzip.compress(b"VID,VALUE\na,0.5\n")[:-9], "FileReadError: cannot read it", "after line "),
+    "type": (
+        b"VID,VALUE\na,0.5\nb,player7\n",
+        "ColumnTypeError: row 1, column 'score': 'player7' is no double",
+        "line 3",
+    ),
+    "late": (b"VID,VALUE\n" + b"a,0.5\n" * 500_000 + b'"', "RowShapeError: row 500000 ", "line 500002"),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGED)
+def test_a_damaged_part_is_named_with_its_line_and_nothing_is_published(spark, folder, tmp_path, how):
+    content, what, line = DAMAGED[how]
+    path = folder / "part-00002.csv.gz"
+    path.write_bytes(content if how == "cut" else gzip.compress(content))
+    said = failure(lambda: output(spark, folder).write.parquet(str(tmp_path / "lake")))
+    assert f"explorer_frames.errors.{what}" in said
+    assert f"[{path}, {line}" in said
+    assert not list((tmp_path / "lake").glob("*"))
+
+
+def test_a_wrong_schema_says_what_fits(spark, folder):
+    assert "pass schema='louvain'" not in failure(output(spark, folder, vid_type="int64"))
+    said = failure(output(spark, folder, schema="apsp"))
+    assert "RowShapeError: the result has 2 columns and the schema 3: id1, id2, distance" in said
+    assert "Pass schema= one of PageRank" in said
+
+
+def test_a_part_that_changed_since_the_query_was_planned_is_refused(spark, folder):
+    frame = output(spark, folder)
+    frame._jdf.queryExecution().executedPlan()
+    (folder / "part-00000.csv").write_text("another,0.5\n")
+    assert "it had 39 bytes when the query was planned, and has 12" in failure(frame)
+    assert frame.filter("id = 'another'").count() == 1  # another query, planned anew
+
+
+def test_a_killed_worker_publishes_nothing(spark, folder, tmp_path):
+    from explorer_frames.spark import OutputReader, OutputSource
+
+    class DyingReader(OutputReader):
+        def read(self, partition):
+            yield from super().read(partition)
+            if "part-00002" in partition.value[0]:
+                os._exit(9)
+
+    class Dying(OutputSource):
+        @classmethod
+        def name(cls):
+            return "dying"
+
+        def reader(self, schema):
+            found = super().reader(schema)
+            return DyingReader(found._request, found._target)
+
+    spark.dataSource.register(Dying)
+    frame = spark.read.format("dying").option("schema", "pagerank").load(str(folder))
+    said = failure(lambda: frame.write.parquet(str(tmp_path / "lake")))
+    assert "Python worker exited unexpectedly (crashed)" in said
+    assert not list((tmp_path / "lake").glob("*"))
+    assert output(spark, folder).count() == 5  # the session lives on
+
+
+# --- options
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "what"),
+    [
+        ("Sample", {"job": "1", "task": "a", "limt": "7"}, "format 'explorer' has no option limt"),
+        ("Sample", {"job": "1", "task": "a", "token": "s3cret"}, "EXPLORER_FRAMES_TOKEN"),
+        ("Sample", {"job": "1", "task": "a", "Password": "s3cret"}, "EXPLORER_FRAMES_PASSWORD"),
+        ("Sample", {"job": "1", "task": "a", "path": "x"}, "Known options: job, task, limit, schema, vid_type, url."),
+        ("Sample", {"task": "a"}, "needs the option job"),
+        ("Sample", {"job": "1"}, "needs the option task"),
+        ("Sample", {"job": "1", "task": "a,,b"}, "task_id is not an id: ''"),
+        ("Sample", {"job": "1", "task": "a, a"}, "names one task twice"),
+        ("Sample", {"job": "1/2", "task": "a"}, "job_id is not an id: '1/2'"),
+        ("Sample", {"job": "1", "task": "a", "limit": "0"}, "limit must be a whole number from 1"),
+        ("Sample", {"job": "1", "task": "a", "limit": "1.5"}, "limit must be a whole number from 1"),
+        ("Sample", {"job": "1", "task": "a", "schema": "pagrank"}, "Did you mean 'PageRank'?"),
+        ("Sample", {"job": "1", "task": "a", "vid_type": "int"}, "vid_type must be 'string' or 'int64': 'int'"),
+        ("Output", {"schema": "bfs"}, "format 'explorer_output' needs the option path"),
+        ("Output", {"path": "x", "header": "maybe"}, "header must be True, False or None: 'maybe'"),
+        ("Output", {"path": "x", "schema": "auto"}, "schema='auto' needs the task's name"),
+        ("Output", {"path": "sftp://ann:s3cret@host/x"}, "the path has a password in it"),
+        ("Output", {"path": "x", "storage_options.key": "s3cret"}, "has no option storage_options.key"),
+    ],
+)
+def test_a_bad_option_is_refused_and_no_value_of_a_secret_shown(spark, kind, options, what):
+    from explorer_frames import spark as module
+
+    with pytest.raises(ConfigError) as caught:
+        getattr(module, f"{kind}Source")(options)
+    assert what in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_load_itself_refuses_a_bad_option(spark):
+    said = failure(lambda: load(spark, "explorer_output", path="x", heder=True))
+    assert "explorer_frames.errors.ConfigError: format 'explorer_output' has no option heder" in said
+    assert "Known options: path, schema, vid_type, header." in said
+
+
+def test_columns_that_no_result_can_have_are_refused(spark, folder):
+    said = failure(load(spark, "explorer_output", "id string, at timestamp", path=str(folder)))
+    assert "ConfigError: column 'at' cannot be a timestamp[us]" in said
+    said = failure(load(spark, "explorer_output", "id string, score double", path=str(folder), schema="pagerank"))
+    assert "ConfigError: there are two schemas" in said
+
+
+def test_the_examples_run(spark, jobs):
+    from explorer_frames import spark as module
+
+    task = jobs["lesmis"].tasks[0]
+    results = doctest.testmod(module, extraglobs={"spark": spark, "job_id": task.job_id, "task_id": task.id})
+    assert results.attempted == 3
+    assert results.failed == 0
