@@ -213,14 +213,14 @@ def test_only_the_listing_happens_at_once_where_the_schema_is_known(parts):
 
 def test_a_relative_path_means_the_folder_of_its_caller(parts, monkeypatch, tmp_path):
     monkeypatch.chdir(parts.parent)
-    frames = [read_output(name, schema="pagerank") for name in ("in", "in/part-*", "file://in", Path("in"))][:2]
+    frames = [read_output(name, schema="pagerank") for name in ("in", "in/part-*", Path("in"))]
     monkeypatch.chdir("/")
-    assert [len(frame) for frame in frames] == [6, 6]
+    assert [len(frame) for frame in frames] == [6, 6, 6]
 
 
 def test_one_partition_reads_one_part(parts):
+    (parts / "part-2.csv").write_text("not,what,it\nshould be\n")
     frame = read_output(parts, schema="pagerank")
-    (parts / "part-2.csv").chmod(0)
     assert frame.partitions[1]["id"].compute().tolist() == ["001", "NA"]
 
 
