@@ -79,8 +79,9 @@ def read_output(
 
     Types are the schema's, never guessed: ``007``, ``NA``, ``null`` and empty cells are text in a column of ids.
 
-    What cannot be seen: a plain part that was cut off at the end of a line, a part that was never written, and a
-    flipped bit in a zstd part that was written without its checksum.
+    What cannot be seen: a plain part that was cut off at the end of a line, or within the last cell of its last one; a
+    compressed part that was cut off just between two of its members; a part that was never written; and a flipped bit
+    in a zstd part that was written without its checksum.
 
     Examples
     --------

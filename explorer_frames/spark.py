@@ -27,7 +27,7 @@ from explorer_frames import schemas
 from explorer_frames._address import has_password
 from explorer_frames._client import Explorer
 from explorer_frames._config import PREFIX
-from explorer_frames._full import Header, Request, preview, read_part
+from explorer_frames._full import Header, Request, choose, preview, read_part
 from explorer_frames._parts import CHANGED, Parts
 from explorer_frames._results import Query
 from explorer_frames._sources import Store
@@ -277,8 +277,7 @@ class OutputSource(_Source):
 
     def reader(self, schema: StructType) -> OutputReader:
         """What reads the partitions, on the workers."""
-        columns = self._wanted(schema)
-        return OutputReader(replace(self._request, schema=columns), columns, to_arrow_schema(schema))
+        return OutputReader(replace(self._request, schema=self._wanted(schema)), to_arrow_schema(schema))
 
     def _decide(self) -> pa.Schema:
         request = self._request
@@ -295,15 +294,13 @@ class OutputReader(DataSourceReader):
     Parameters
     ----------
     request
-    columns
-        To read, checked.
+        With the columns to read.
     target
         The same as Spark takes them.
     """
 
-    def __init__(self, request: Request, columns: pa.Schema, target: pa.Schema) -> None:
+    def __init__(self, request: Request, target: pa.Schema) -> None:
         self._request = request
-        self._columns = columns
         self._target = target
 
     def partitions(self) -> list[InputPartition]:
@@ -323,8 +320,9 @@ class OutputReader(DataSourceReader):
         if part.size != size:
             what = f"it had {size} bytes when the query was planned, and has {part.size}"
             raise FileReadError(what, where=store.shown, hint=CHANGED)
-        columns = self._columns
-        for block in read_part(store, part, 0, Header(self._request, line)):
+        header = Header(self._request, line)
+        for block in read_part(store, part, 0, header):
+            columns = choose(self._request, header, (part, block))
             with located(part.shown):
                 batch = block.to_batch(columns)
             yield _fitted(batch.columns, self._target)
