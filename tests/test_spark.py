@@ -263,11 +263,11 @@ def test_a_wrong_schema_says_what_fits(spark, folder):
 
 
 def test_a_part_that_changed_since_the_query_was_planned_is_refused(spark, folder):
-    frame = output(spark, folder)
-    frame._jdf.queryExecution().executedPlan()
+    rows = output(spark, folder).rdd
+    assert rows.getNumPartitions() == 4
     (folder / "part-00000.csv").write_text("another,0.5\n")
-    assert "it had 39 bytes when the query was planned, and has 12" in failure(frame)
-    assert frame.filter("id = 'another'").count() == 1  # another query, planned anew
+    assert "it had 33 bytes when the query was planned, and has 12" in failure(rows.collect)
+    assert output(spark, folder).filter("id = 'another'").count() == 1
 
 
 def test_a_killed_worker_publishes_nothing(spark, folder, tmp_path):
@@ -339,7 +339,7 @@ def test_load_itself_refuses_a_bad_option(spark):
 
 def test_columns_that_no_result_can_have_are_refused(spark, folder):
     said = failure(load(spark, "explorer_output", "id string, at timestamp", path=str(folder)))
-    assert "ConfigError: column 'at' cannot be a timestamp[us]" in said
+    assert "ConfigError: column 'at' cannot be a timestamp" in said
     said = failure(load(spark, "explorer_output", "id string, score double", path=str(folder), schema="pagerank"))
     assert "ConfigError: there are two schemas" in said
 
