@@ -127,6 +127,7 @@ class Target:
 
         Examples
         --------
+        >>> import fsspec
         >>> target = Target.resolve("memory://doc/hello.txt")
         >>> with target.spool() as path:
         ...     with open(path, "w") as file:

@@ -9,7 +9,7 @@ variables (such as ``AWS_*``) or from fsspec's configuration (``FSSPEC_S3='{"end
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,6 +19,7 @@ from fsspec.config import conf
 try:
     from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
     from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
+    from pyspark.sql.types import ArrayType, DoubleType, FloatType, IntegralType, StringType
 except ModuleNotFoundError as missing:
     _text = f"explorer_frames.spark needs the package {missing.name}: pip install 'explorer-frames[spark]'"
     raise ModuleNotFoundError(_text, name=missing.name) from None
@@ -51,6 +52,7 @@ __all__ = ["OutputSource", "SampleSource", "register"]
 
 _SECRETS = {"token", "password", "user", "graphd"}
 _TASK = pa.field("task", pa.string(), nullable=False)
+_TYPES = (StringType, IntegralType, FloatType, DoubleType)
 _TRUTH = {"true": True, "false": False}
 
 
@@ -115,7 +117,7 @@ class _Source(DataSource):
     _options: ClassVar[tuple[str, ...]]
     _columns: pa.Schema | None = None  # as decided on at load(); None where they are the caller's own
 
-    def __init__(self, options: Mapping[str, str]) -> None:
+    def __init__(self, options: MutableMapping[str, str]) -> None:
         # Here, since schema() is not called where the caller gave one.
         super().__init__(options)
         names = {name.lower() for name in options}
@@ -150,7 +152,12 @@ class _Source(DataSource):
             return self._columns
         if self.options.get("schema"):
             raise ConfigError("there are two schemas: an option and .schema(...)", hint="Pass only one of them.")
-        return schemas.checked(to_arrow_schema(schema, timezone="UTC"))
+        for field in schema:  # Spark's own conversion fails at some other types without a word
+            kind = field.dataType.elementType if isinstance(field.dataType, ArrayType) else field.dataType
+            if not isinstance(kind, _TYPES):
+                hint = "Use string, an integer or a floating type; or, for the last column, an array of one."
+                raise ConfigError(f"column {field.name!r} cannot be {field.dataType.simpleString()}", hint=hint)
+        return schemas.checked(to_arrow_schema(schema))
 
 
 class SampleSource(_Source):
@@ -163,7 +170,7 @@ class SampleSource(_Source):
         """Name of the format."""
         return "explorer"
 
-    def __init__(self, options: Mapping[str, str]) -> None:
+    def __init__(self, options: MutableMapping[str, str]) -> None:
         super().__init__(options)
         limit, tasks = options.get("limit"), [task.strip() for task in self._required("task").split(",")]
         if len({*tasks}) < len(tasks):
@@ -261,7 +268,7 @@ class OutputSource(_Source):
         """Name of the format."""
         return "explorer_output"
 
-    def __init__(self, options: Mapping[str, str]) -> None:
+    def __init__(self, options: MutableMapping[str, str]) -> None:
         super().__init__(options)
         path, header = self._required("path"), options.get("header")
         if has_password(path):

@@ -8,6 +8,7 @@ import pkgutil
 import re
 from pathlib import Path
 
+import fsspec
 import pytest
 
 import explorer_frames
@@ -73,9 +74,10 @@ def _blocks(kind: str) -> list[str]:
 def test_the_readme_runs_as_it_stands(world, tmp_path, capsys, monkeypatch):
     server = world["server"]
     world |= {"ask_the_vault": lambda: server.password}
+    fsspec.filesystem("memory").pipe_file("/lake/outputs/107/a8f026f2/part-0.csv", b"Valjean,0.075430\n")
     for block in _blocks("python"):
         code = block.replace('"http://explorer:7002"', f'"{server.url}"').replace('"graphd:9669"', f'"{server.graphd}"')
-        code = re.sub(r"(s3|gs)://lake/", "memory://lake/", code)
+        code = re.sub(r"(s3|gs|hdfs)://lake/", "memory://lake/", code)
         exec(compile(code, "README.md", "exec"), world)
     top, inspected = (block.splitlines() for block in _blocks("text")[:2])
     shown = capsys.readouterr().out.splitlines()

@@ -118,7 +118,7 @@ def test_duckdb_reads_parquet(parquet, table):
         found = connection.sql(
             f"select decode(value) from parquet_kv_metadata('{parquet}') where key = 'explorer_frames'"
         )
-        assert json.loads(found.fetchall()[0][0]) == DOCUMENT
+        assert json.loads(found.fetchall()[0][0]).items() >= DOCUMENT.items()
 
 
 @pytest.mark.parametrize("read", [pl.read_parquet, lambda path: pl.scan_parquet(path).collect()], ids=["read", "scan"])
@@ -126,14 +126,14 @@ def test_polars_reads_parquet(parquet, table, read):
     frame = read(parquet)
     assert frame.dtypes == POLARS_TYPES
     assert_same(table, frame.columns, [frame[name].to_list() for name in frame.columns])
-    assert json.loads(pl.read_parquet_metadata(parquet)["explorer_frames"]) == DOCUMENT
+    assert json.loads(pl.read_parquet_metadata(parquet)["explorer_frames"]).items() >= DOCUMENT.items()
 
 
 def test_pyarrow_datasets_read_parquet(parquet, table):
     dataset = pa.dataset.dataset(parquet)
     assert_same(table, dataset.schema.names, columns_by_name(dataset.to_table(use_threads=False)))
     assert dataset.schema.types == table.schema.types
-    assert json.loads(dataset.schema.metadata[b"explorer_frames"]) == DOCUMENT
+    assert json.loads(dataset.schema.metadata[b"explorer_frames"]).items() >= DOCUMENT.items()
 
 
 def columns_by_name(table):
@@ -190,7 +190,7 @@ def test_polars_reads_feather(feather, table, read):
 
 def test_duckdb_reads_feather_through_pyarrow(feather, table):
     dataset = pa.dataset.dataset(feather, format="feather")
-    assert json.loads(dataset.schema.metadata[b"explorer_frames"]) == DOCUMENT
+    assert json.loads(dataset.schema.metadata[b"explorer_frames"]).items() >= DOCUMENT.items()
     with duckdb.connect() as connection:
         relation = connection.from_arrow(dataset)
         assert [str(kind) for kind in relation.types] == DUCKDB_TYPES
@@ -199,7 +199,8 @@ def test_duckdb_reads_feather_through_pyarrow(feather, table):
 
 def test_pyarrow_datasets_read_feather(feather, table):
     found = pa.dataset.dataset(feather, format="feather").to_table()
-    assert found.schema.equals(table.schema, check_metadata=True)
+    assert found.schema.equals(table.schema)
+    assert json.loads(found.schema.metadata[b"explorer_frames"]).items() >= DOCUMENT.items()
     assert_same(table, found.schema.names, columns_by_name(found))
 
 

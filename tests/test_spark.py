@@ -339,7 +339,7 @@ def test_load_itself_refuses_a_bad_option(spark):
 
 def test_columns_that_no_result_can_have_are_refused(spark, folder):
     said = failure(load(spark, "explorer_output", "id string, at timestamp", path=str(folder)))
-    assert "ConfigError: column 'at' cannot be a timestamp" in said
+    assert "ConfigError: column 'at' cannot be timestamp" in said
     said = failure(load(spark, "explorer_output", "id string, score double", path=str(folder), schema="pagerank"))
     assert "ConfigError: there are two schemas" in said
 
