@@ -142,7 +142,8 @@ def write_feather(
     Parameters
     ----------
     data, url, mode, storage_options
-        As for `write_parquet`.
+        As for `write_parquet`; but the categories of a stream need one dictionary throughout, as those of a Table or a
+        DataFrame get here.
     compression
         ``"zstd"``, ``"lz4"`` or None.
     compression_level
@@ -214,8 +215,8 @@ def write(reader: pa.RecordBatchReader, plan: tuple[Target, Options], finish: Fi
         rows, schema = _fill(path, target, reader, layout, finish)
         stored = target.attempt("check", check_file, path, schema, rows, layout, target.url)
         size = os.path.getsize(path)  # noqa: PTH202
+        known = Provenance.of(document_of(stored.metadata))
         target.publish(path)
-    known = Provenance.of(document_of(stored.metadata))
     return Receipt(target.url, layout.format, rows, size, stored, known.complete, known.content_hash)
 
 
