@@ -79,7 +79,11 @@ def local_path(url: str | os.PathLike[str]) -> str | None:
         if separator and scheme not in LOCAL:
             return None
         text = re.sub("^(file|local):(//)?", "", text)
-    return os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111 (paths are plain strings here)
+    try:
+        return os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111 (paths are plain strings here)
+    except FileNotFoundError:
+        pass
+    raise ConfigError("the working directory is gone", where=shown_url(url), hint="Pass an absolute path.")
 
 
 def has_password(url: str) -> bool:
