@@ -26,6 +26,9 @@ beside the target, or one in TMPDIR for other stores: the next write removes it 
 leave an unfinished multipart upload, which no listing shows and which is paid for: give the bucket a lifecycle rule
 with AbortIncompleteMultipartUpload.
 
+A writer that is interrupted, as by Ctrl-C, ends its upload before the error passes on: for up to 10 s it waits for
+the part of a multipart upload that is under way, so that the upload is given up whole, and then cancels it.
+
 S3-compatible servers that ignore ``If-None-Match``, and the emulator of Google's store, only look up first. A
 conditional put whose answer was lost is sent again by the driver and then meets its own object: the target is whole,
 the error says that it exists. Where a move does not replace (WebHDFS), the old file is moved aside and, if the new

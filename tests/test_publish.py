@@ -28,6 +28,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from explorer_frames import _local, _spool, _stores, write_feather, write_parquet
 from explorer_frames._address import Mask, shown_url
 from explorer_frames._drivers import is_missing
+from explorer_frames._lake_folder import Folder
 from explorer_frames._publish import Target
 from explorer_frames.errors import ConfigError, TargetExistsError, WriteError
 
@@ -428,12 +429,12 @@ def test_another_writers_file_does_not_hide_that_ours_was_not_moved(stubborn, mo
     def overtaken(self, path1, path2, **kwargs):
         move(self, path1, path2, **kwargs)
         if path2.endswith(".old"):
-            self.pipe_file(path1, b"theirs")
+            self.pipe_file(path1, b"t" * len(NEW))
 
     monkeypatch.setattr(Stubborn, "mv", overtaken)
     with pytest.raises(WriteError):
         publish(url, NEW)
-    assert fs.cat_file(url) == b"theirs"
+    assert fs.cat_file(url) == b"t" * len(NEW)
 
 
 class Slow(AsyncFileSystem):
@@ -489,6 +490,25 @@ def test_what_smb_says_of_files_that_are_not_there():
         for number in (0xC0000034, 0xC000003A, 0xC0000033, 0xC0000022)
     }
     assert list(told.values()) == [True, True, True, False]  # no name, no folder, no such name possible; denied
+
+
+def test_a_folder_tells_what_is_not_there_from_what_cannot_be_read(memory_store, monkeypatch):
+    exceptions = pytest.importorskip("smbprotocol.exceptions")
+    memory_store.put("a", OLD)
+    folder, real, status = Folder(memory_store.base), MemoryFileSystem.cat_file, 0xC0000034
+
+    def cat_file(self, path, *args, **kwargs):
+        if path.endswith("/a"):
+            return real(self, path, *args, **kwargs)
+        raise exceptions.SMBOSError(status, path)
+
+    monkeypatch.setattr(MemoryFileSystem, "cat_file", cat_file)
+    assert folder.read(["a", "b"]) == [OLD, None]
+    status = 0xC0000022
+    with pytest.raises(WriteError, match="cannot read") as caught:
+        folder.read(["a", "b"])
+    assert "read" in caught.value.hint
+    assert "write" not in caught.value.hint
 
 
 def test_a_short_object_is_noticed(memory_store, monkeypatch):
