@@ -411,6 +411,32 @@ def test_a_multipart_upload_that_is_interrupted_leaves_nothing(request, monkeypa
     in_the_end(store, "a.bin", OLD, new)
 
 
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals its main thread")
+def test_an_upload_that_is_interrupted_leaves_a_whole_file_and_goes_on_no_longer(store, monkeypatch):
+    store.put("a.bin", OLD)
+    target, new = Target.resolve(store.url("a.bin"), storage_options=store.options), os.urandom(2**20) * 12
+    fs = getattr(target._place, "_fs", None)
+    if not getattr(fs, "async_impl", False):
+        pytest.skip("its driver works in the thread that is interrupted")
+    real, ends = fs._put_file, []
+
+    async def put(*args, **kwargs):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        try:
+            await real(*args, **kwargs)
+        finally:
+            ends.append(args)
+
+    with monkeypatch.context() as patched, target.spool() as path:
+        Path(path).write_bytes(new)
+        patched.setattr(fs, "_put_file", put)
+        with pytest.raises(KeyboardInterrupt):
+            target.publish(path)
+        assert len(ends) == 1
+    store.count(fault_points=1)
+    in_the_end(store, "a.bin", OLD, new)
+
+
 # Killed processes
 
 KILLED = {"local": 200, "shm": 20, "s3": 5, "radosgw": 20, "azure": 5, "gcs": 5, "sftp": 20, "smb": 10, "webdav": 10}
