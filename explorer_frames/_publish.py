@@ -47,7 +47,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
 
 from explorer_frames._address import OBJECT_STORES, Mask, checked, local_path, shown_url
-from explorer_frames._drivers import connect, is_missing, is_refusal
+from explorer_frames._drivers import connect, is_bad_name, is_missing, is_refusal
 from explorer_frames._local import LocalFile
 from explorer_frames._stores import RemoteFile, StoredObject
 from explorer_frames.errors import ConfigError, ExplorerFramesError, TargetExistsError, WriteError, escaped
@@ -232,13 +232,16 @@ def _hint(doing: str, raised: Exception) -> str:
     number = getattr(raised, "errno", None)
     if number in _FULL:
         return "The disk is full or a size limit was met: make room, or point TMPDIR elsewhere for remote targets."
-    if doing in {"list", "read"}:
-        right = "Ask for the right to read there, or pass other credentials in storage_options."
-        return right if is_refusal(raised) else "See to the cause that is named here and read again."
+    reads = doing in {"list", "read"}
     if is_refusal(raised):
-        return "Ask for the right to write there, or pass other credentials in storage_options."
+        return (
+            f"Ask for the right to {'read' if reads else 'write'} there, or pass other credentials in storage_options."
+        )
     if isinstance(raised, NotADirectoryError | FileExistsError):
         return "A part of the path is a file, not a folder."
+    if is_bad_name(raised):
+        return "Pass another name: this store has none like that."
     if is_missing(raised) and doing in {"reach", "publish"}:
         return "Make the bucket, container, share or folder first: a misspelt one must not spring up here."
-    return "Nothing was lost: see to the cause that is named here and write again."
+    said = "See to the cause that is named here and read again."
+    return said if reads else "Nothing was lost: see to the cause that is named here and write again."

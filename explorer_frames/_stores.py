@@ -125,9 +125,14 @@ class RemoteFile(StoredObject):
             self._fs.info("/".join(self._path.split("/")[:2]))  # to make a folder in a missing share takes for ever
         if self._folder not in {"", "/"}:
             self._fs.makedirs(self._folder, exist_ok=True)
-        with self._beside() as beside:
-            self._fs.pipe_file(beside, b"")
-            self._fs.rm_file(beside)
+        try:
+            with self._beside() as beside:
+                self._fs.pipe_file(beside, b"")
+                self._fs.rm_file(beside)
+        except Exception:
+            if self._kind_of(self._folder) == "file":  # to SMB it is a folder that is missing
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), self._folder) from None
+            raise
 
     def put(self, path: str, *, create: bool) -> None:
         """Put the closed spool file at the target, whole or not at all."""
