@@ -32,6 +32,7 @@ _WRAPPERS = {
 # Up to the last "@" of the host part, or of all where a "/" in a password made the host part end early.
 _USERINFO = re.compile(r"(?<=://)(?:[^/]*@|[^/@]*:(?!\d*/).*@)")
 
+_WORD_BEGINS, _WORD_ENDS = r"(?<![^\W_])", r"(?![^\W_])"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -128,22 +129,33 @@ class Mask:
     Parameters
     ----------
     url, options
-        What the driver was given; user, password and every string in the options are secret.
+        What the driver was given; user, password and every string and integer in the options are secret.
+
+    Notes
+    -----
+    One of fewer than four characters is masked only where it stands as a word: "us" does not hide "because".
     """
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
         userinfo = _USERINFO.search(url)
-        words = set(_strings(options)) | set(re.split("[:@]", userinfo[0]) if userinfo else ()) - {""}
+        login = userinfo[0] if userinfo else ""
+        # By "/" too: who takes the host part to end there says the parts of a password that has one in it.
+        words = {*_strings(options), *re.split("[:@]", login), *re.split("[:@/]", login)} - {""}
         forms = {f for w in words for f in (w, unquote(w), quote(w), quote(w, ""), quote_plus(w), repr(w)[1:-1])}
-        self._pattern = re.compile("|".join(re.escape(f) for f in sorted(forms, key=len, reverse=True)), re.IGNORECASE)
-        self._telling = any(len(form) < 4 for form in forms)  # noqa: PLR2004 (gaps in the text would spell it out)
+        self._pattern = re.compile("|".join(map(_found_by, sorted(forms, key=len, reverse=True))), re.IGNORECASE)
         self._empty = not forms
 
     def __call__(self, error: BaseException) -> str:
         name, text = type(error).__name__, _COLOUR.sub("", str(error))
-        if not self._empty and self._pattern.search(text):
-            text = "" if self._telling else self._pattern.sub("***", text)
+        if not self._empty:
+            text = self._pattern.sub("***", text)
         return f"{name}: {escaped(text)}" if text else name
+
+
+def _found_by(form: str) -> str:
+    if len(form) >= 4:  # noqa: PLR2004 (a shorter one is a part of many words, and the gaps would spell it out)
+        return re.escape(form)
+    return rf"{_WORD_BEGINS if form[0].isalnum() else ''}{re.escape(form)}{_WORD_ENDS if form[-1].isalnum() else ''}"
 
 
 def _strings(value: object) -> Iterator[str]:
@@ -151,6 +163,8 @@ def _strings(value: object) -> Iterator[str]:
         yield value
     elif isinstance(value, bytes) and value:
         yield value.decode("utf-8", "replace")
+    elif isinstance(value, int) and not isinstance(value, bool):
+        yield str(value)
     elif isinstance(value, dict):
         for item in value.values():
             yield from _strings(item)

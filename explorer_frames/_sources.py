@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 import fsspec
 
 from explorer_frames._address import Mask, local_path, shown_url
-from explorer_frames._drivers import connect, is_refusal
+from explorer_frames._drivers import connect, is_missing, is_refusal
 from explorer_frames.errors import ConfigError, ExplorerFramesError, FileReadError, escaped
 
 if TYPE_CHECKING:
@@ -71,8 +71,10 @@ class Store:
             self.fs.invalidate_cache()
             try:
                 return dict(self.fs.info(path))
-            except (FileNotFoundError, NotADirectoryError):
-                return None
+            except Exception as raised:
+                if isinstance(raised, NotADirectoryError) or is_missing(raised):
+                    return None
+                raise
 
         return self.attempt("look up", self.shown_path(path), look_up)
 
@@ -132,7 +134,7 @@ class Store:
             yield stack.enter_context(file)
 
     def _error(self, doing: str, where: str | None, raised: Exception) -> FileReadError:
-        what = "there is no such file" if isinstance(raised, FileNotFoundError) else f"cannot {doing} it"
+        what = "there is no such file" if is_missing(raised) else f"cannot {doing} it"
         return FileReadError(f"{what}: {self._mask(raised)}", where=where, hint=_hint(raised))
 
 
@@ -147,7 +149,7 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 def _hint(raised: Exception) -> str:
     if is_refusal(raised):
         return "Ask for the right to read there, or pass other credentials in storage_options."
-    if isinstance(raised, FileNotFoundError):
+    if is_missing(raised):
         return "Check the URL, and whether it was moved."
     if any(word in str(raised) for word in ("compressed", "decompress", "inflate")):  # Arrow's words
         return DAMAGED
