@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, unquote
 
 from explorer_frames.errors import ConfigError, escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 LOCAL = {"file", "local"}
 AZURE = {"abfs", "abfss", "az", "adl"}
@@ -31,6 +33,16 @@ _WRAPPERS = {
 
 # Up to the last "@" of the host part, or of all where a "/" in a password made the host part end early.
 _USERINFO = re.compile(r"(?<=://)(?:[^/]*@|[^/@]*:(?!\d*/).*@)")
+
+# From the first "?" on in a URL of HTTP; elsewhere it is a wildcard, unless "name=" comes behind it.
+_HTTP_QUERY = re.compile(r"(https?://[^?]*)\?.*", re.DOTALL)
+_QUERY = re.compile(r"\?[^?/=]*=.*", re.DOTALL)
+_WORD = re.compile("[A-Z]?[a-z0-9]+|[A-Z0-9]+(?![a-z])")
+_SECRET_WORDS = {
+    *("key", "keys", "apikey", "pkey", "secret", "secrets", "token", "tokens", "sas", "sastoken", "connectionstring"),
+    *("password", "passwords", "passwd", "pwd", "pass", "passphrase", "credential", "credentials"),
+    *("auth", "authorization", "cookie", "cookies"),
+}
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -61,7 +73,7 @@ def shown_url(url: str | os.PathLike[str]) -> str:
     def kept(userinfo: re.Match[str]) -> str:
         return userinfo[0] if scheme in AZURE and ":" not in userinfo[0] else ""
 
-    shown = _USERINFO.sub(kept, text).partition("?")[0]
+    shown = _QUERY.sub("", _HTTP_QUERY.sub(r"\1", _USERINFO.sub(kept, text)))
     return shown if shown.isprintable() else escaped(shown, len(shown) * 10)
 
 
@@ -86,6 +98,32 @@ def has_password(url: str) -> bool:
     """Whether a password stands before the host."""
     userinfo = _USERINFO.search(url)
     return userinfo is not None and ":" in userinfo[0]
+
+
+def may_hold_secret(url: str) -> bool:
+    """Whether a URL has a password in it, or a query of HTTP, which may be a signature."""
+    return has_password(url) or _HTTP_QUERY.search(url) is not None
+
+
+def secret_options(options: object) -> list[str]:
+    """Names of a driver's options that speak of a secret, or whose value is a URL with one; at any depth.
+
+    Examples
+    --------
+    >>> secret_options({"anon": False, "client_kwargs": {"aws_secret_access_key": "x", "keyfile": "y"}})
+    ['aws_secret_access_key']
+    """
+    if isinstance(options, list | tuple | set):
+        return [name for item in options for name in secret_options(item)]
+    found = []
+    for name, value in options.items() if isinstance(options, Mapping) else ():
+        words = [word.lower() for word in _WORD.findall(str(name))]
+        values = [text for text in _strings(value) if may_hold_secret(text)] if not isinstance(value, Mapping) else ()
+        if _SECRET_WORDS & {*words, *map("".join, pairwise(words))} or values:
+            found.append(str(name))
+        else:
+            found += secret_options(value)
+    return found
 
 
 def checked(url: str | os.PathLike[str], *, to_read: bool = False) -> str:
@@ -147,7 +185,7 @@ def _strings(value: object) -> Iterator[str]:
         yield value
     elif isinstance(value, bytes) and value:
         yield value.decode("utf-8", "replace")
-    elif isinstance(value, dict):
+    elif isinstance(value, Mapping):
         for item in value.values():
             yield from _strings(item)
     elif isinstance(value, list | tuple | set):

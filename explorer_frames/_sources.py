@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import fsspec
+from fsspec.config import apply_config
 
 from explorer_frames._address import Mask, local_path, shown_url
 from explorer_frames._drivers import connect, is_refusal
@@ -45,11 +46,12 @@ class Store:
         if not isinstance(text, str) or not text or "\0" in text:
             raise ConfigError("what to read is no URL or path", hint="Pass a non-empty str or a pathlib.Path.")
         options = storage_options or {}
-        self._mask = Mask(text, options)
         local = local_path(url)
+        scheme = text.partition("://")[0] if local is None else "file"
+        self._mask = Mask(text, {"given": options, "configured": _configured(scheme)})
         if local is None:
             self.shown = shown_url(text)
-            self.fs, self.path = connect(text.partition("://")[0], text, options, self._mask, FileReadError)
+            self.fs, self.path = connect(scheme, text, options, self._mask, FileReadError)
         else:
             self.shown = shown_url(local)
             self.fs, self.path = fsspec.filesystem("file"), local
@@ -134,6 +136,13 @@ class Store:
     def _error(self, doing: str, where: str | None, raised: Exception) -> FileReadError:
         what = "there is no such file" if isinstance(raised, FileNotFoundError) else f"cannot {doing} it"
         return FileReadError(f"{what}: {self._mask(raised)}", where=where, hint=_hint(raised))
+
+
+def _configured(scheme: str) -> dict[str, Any]:
+    """What fsspec's own configuration passes to the driver."""
+    with suppress(Exception):  # what is wrong comes up again where it connects
+        return dict(apply_config(fsspec.get_filesystem_class(scheme), {}))
+    return {}
 
 
 def _hint(raised: Exception) -> str:
