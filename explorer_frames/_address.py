@@ -35,13 +35,13 @@ _WRAPPERS = {
 _USERINFO = re.compile(r"(?<=://)(?:[^/]*@|[^/@]*:(?!\d*/).*@)")
 
 # From the first "?" on in a URL of HTTP; elsewhere it is a wildcard, unless "name=" comes behind it.
-_HTTP_QUERY = re.compile(r"(https?://[^?]*)\?.*", re.DOTALL)
+_HTTP_QUERY = re.compile(r"(https?://[^?]*)\?.*", re.DOTALL | re.IGNORECASE)
 _QUERY = re.compile(r"\?[^?/=]*=.*", re.DOTALL)
 _WORD = re.compile("[A-Z]?[a-z0-9]+|[A-Z0-9]+(?![a-z])")
 _SECRET_WORDS = {
     *("key", "keys", "apikey", "pkey", "secret", "secrets", "token", "tokens", "sas", "sastoken", "connectionstring"),
     *("password", "passwords", "passwd", "pwd", "pass", "passphrase", "credential", "credentials"),
-    *("auth", "authorization", "cookie", "cookies"),
+    *("auth", "authorization", "accesssignature", "bearer", "cookie", "cookies"),
 }
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")

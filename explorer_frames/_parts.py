@@ -181,7 +181,8 @@ class _Stream:
 
     def read(self, size: int) -> bytes:
         """Some of the bytes that follow; none at the end."""
-        found, self._seen = self._seen + self._raw.read(size - len(self._seen)), b""
+        found: bytes = self._seen + self._raw.read(max(0, size - len(self._seen)))
+        self._seen = b""
         self.count += len(found)
         return found
 

@@ -535,6 +535,21 @@ def test_other_processes_read_the_same_with_secrets_of_their_own(cluster, world)
         pd.testing.assert_series_equal(totals.sort_index(), eager.groupby("id")["score"].sum().sort_index())
 
 
+def test_a_function_gives_each_process_its_options(cluster, s3_endpoint, monkeypatch):
+    def options():
+        return {"key": "name", "secret": os.environ["VAULT"], "endpoint_url": s3_endpoint}
+
+    with pytest.raises(ConfigError, match="raised KeyError"):  # it is another one's secret
+        read_output("s3://dask-vault/out", schema="pagerank", storage_options=options)
+    monkeypatch.setenv("VAULT", CANARY)
+    fs = fsspec.filesystem("s3", **options())
+    fs.makedirs("dask-vault", exist_ok=True)
+    for number in range(2):
+        fs.pipe_file(f"dask-vault/out/part-{number}.csv", f"a{number},1\n".encode())
+    frame = read_output("s3://dask-vault/out", schema="pagerank", storage_options=options)
+    assert pandas_of(frame, scheduler=cluster)["id"].tolist() == ["a0", "a1"]
+
+
 def test_errors_cross_processes_typed(cluster, parts, sandbox):
     (parts / "part-1.csv").write_text("a,1\nb,x\n")
     with pytest.raises(ColumnTypeError) as caught:

@@ -448,6 +448,7 @@ def test_an_unknown_mode_is_refused():
         ("s3://bucket/part-?.csv?flag&sig=a/b?c", "s3://bucket/part-?.csv"),
         ("memory://gg/part-?.csv", "memory://gg/part-?.csv"),
         ("s3://bucket/part-?/day=1/x", "s3://bucket/part-?/day=1/x"),
+        ("HTTPS://host/a.csv?s3cret", "HTTPS://host/a.csv"),
         ("https://host/a.csv?s3cret", "https://host/a.csv"),
         ("http://ann:pw@host/a.csv?x/y=s3cret", "http://host/a.csv"),
         ("/tmp/a?b@c:d", "/tmp/a?b@c:d"),
