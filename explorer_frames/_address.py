@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, unquote
 
 from explorer_frames.errors import ConfigError, escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 LOCAL = {"file", "local"}
 AZURE = {"abfs", "abfss", "az", "adl"}
@@ -32,6 +34,15 @@ _WRAPPERS = {
 # Up to the last "@" of the host part, or of all where a "/" in a password made the host part end early.
 _USERINFO = re.compile(r"(?<=://)(?:[^/]*@|[^/@]*:(?!\d*/).*@)")
 
+# From the first "?" on in a URL of HTTP; elsewhere it is a wildcard, unless "name=" comes behind it.
+_HTTP_QUERY = re.compile(r"(https?://[^?]*)\?.*", re.DOTALL | re.IGNORECASE)
+_QUERY = re.compile(r"\?[^?/=]*=.*", re.DOTALL)
+_WORD = re.compile("[A-Z]?[a-z0-9]+|[A-Z0-9]+(?![a-z])")
+_SECRET_WORDS = {
+    *("key", "keys", "apikey", "pkey", "secret", "secrets", "token", "tokens", "sas", "sastoken", "connectionstring"),
+    *("password", "passwords", "passwd", "pwd", "pass", "passphrase", "credential", "credentials"),
+    *("auth", "authorization", "accesssignature", "bearer", "cookie", "cookies"),
+}
 _WORD_BEGINS, _WORD_ENDS = r"(?<![^\W_])", r"(?![^\W_])"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -62,7 +73,7 @@ def shown_url(url: str | os.PathLike[str]) -> str:
     def kept(userinfo: re.Match[str]) -> str:
         return userinfo[0] if scheme in AZURE and ":" not in userinfo[0] else ""
 
-    shown = _USERINFO.sub(kept, text).partition("?")[0]
+    shown = _QUERY.sub("", _HTTP_QUERY.sub(r"\1", _USERINFO.sub(kept, text)))
     return shown if shown.isprintable() else escaped(shown, len(shown) * 10)
 
 
@@ -91,6 +102,32 @@ def has_password(url: str) -> bool:
     """Whether a password stands before the host."""
     userinfo = _USERINFO.search(url)
     return userinfo is not None and ":" in userinfo[0]
+
+
+def may_hold_secret(url: str) -> bool:
+    """Whether a URL has a password in it, or a query of HTTP, which may be a signature."""
+    return has_password(url) or _HTTP_QUERY.search(url) is not None
+
+
+def secret_options(options: object) -> list[str]:
+    """Names of a driver's options that speak of a secret, or whose value is a URL with one; at any depth.
+
+    Examples
+    --------
+    >>> secret_options({"anon": False, "client_kwargs": {"aws_secret_access_key": "x", "keyfile": "y"}})
+    ['aws_secret_access_key']
+    """
+    if isinstance(options, list | tuple | set):
+        return [name for item in options for name in secret_options(item)]
+    found = []
+    for name, value in options.items() if isinstance(options, Mapping) else ():
+        words = [word.lower() for word in _WORD.findall(str(name))]
+        values = [text for text in _strings(value) if may_hold_secret(text)] if not isinstance(value, Mapping) else ()
+        if _SECRET_WORDS & {*words, *map("".join, pairwise(words))} or values:
+            found.append(str(name))
+        else:
+            found += secret_options(value)
+    return found
 
 
 def checked(url: str | os.PathLike[str], *, to_read: bool = False) -> str:
@@ -129,7 +166,13 @@ class Mask:
     Parameters
     ----------
     url, options
-        What the driver was given; user, password and every string and integer in the options are secret.
+        What the driver was given; user, password, what a query says, and every string and integer in the options are
+        secret.
+
+    Raises
+    ------
+    ConfigError
+        The options are no mapping.
 
     Notes
     -----
@@ -137,11 +180,16 @@ class Mask:
     """
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
+        if not isinstance(options, Mapping):
+            hint = "Pass what the driver takes by name, such as {'key': ..., 'secret': ...}."
+            raise ConfigError(f"storage_options is a {type(options).__name__}, not a mapping", hint=hint)
         userinfo = _USERINFO.search(url)
         login = userinfo[0] if userinfo else ""
+        query = _HTTP_QUERY.sub(lambda found: url[found.end(1) + 1 :], url) if _HTTP_QUERY.match(url) else ""
         # By "/" too: who takes the host part to end there says the parts of a password that has one in it.
         words = {*_strings(options), *re.split("[:@]", login), *re.split("[:@/]", login)} - {""}
-        forms = {f for w in words for f in (w, unquote(w), quote(w), quote(w, ""), quote_plus(w), repr(w)[1:-1])}
+        words |= {query, *(pair.partition("=")[2] for pair in query.split("&"))} - {""}
+        forms = {form for word in words for form in _spellings(word)}
         self._pattern = re.compile("|".join(map(_found_by, sorted(forms, key=len, reverse=True))), re.IGNORECASE)
         self._empty = not forms
 
@@ -150,6 +198,12 @@ class Mask:
         if not self._empty:
             text = self._pattern.sub("***", text)
         return f"{name}: {escaped(text)}" if text else name
+
+
+def _spellings(word: str) -> tuple[str, ...]:
+    """Ways in which a driver may say a word."""
+    quoted = (quote(word, errors="replace"), quote(word, "", errors="replace"), quote_plus(word, errors="replace"))
+    return (word, unquote(word), *quoted, repr(word)[1:-1])
 
 
 def _found_by(form: str) -> str:
@@ -165,7 +219,7 @@ def _strings(value: object) -> Iterator[str]:
         yield value.decode("utf-8", "replace")
     elif isinstance(value, int) and not isinstance(value, bool):
         yield str(value)
-    elif isinstance(value, dict):
+    elif isinstance(value, Mapping):
         for item in value.values():
             yield from _strings(item)
     elif isinstance(value, list | tuple | set):

@@ -122,7 +122,7 @@ class Block:
         try:
             yield
         except (RowShapeError, ColumnTypeError) as error:
-            index = 0 if error.row is None else error.row - self.first
+            index = max(0, (error.row or 0) - self.first)
             before = self.data.count(b"\n", 0, int(self.offsets[2 * self.begins[index]]))
             error.where = f"line {self.line + before}"
             raise
@@ -231,7 +231,10 @@ def _outside(places: NDArray[np.intp], quotes: NDArray[np.intp] | None) -> NDArr
 
 
 def _irregular(text: NDArray[np.uint8], quotes: NDArray[np.intp], *, final: bool) -> int | None:
-    """Position of the first quote that neither opens a cell, nor closes one, nor is one of two in a cell."""
+    """Position of the first quote that neither opens a cell, nor closes one, nor is one of two in a cell.
+
+    Where it should close a cell, the position is that of the quote which opened it: there its own may be missing.
+    """
     opens, closes = quotes[::2], quotes[1::2]
     before = text[opens - 1]
     if opens[0] == 0:
@@ -246,7 +249,12 @@ def _irregular(text: NDArray[np.uint8], quotes: NDArray[np.intp], *, final: bool
     fits[2 * doubled + 1] = fits[2 * doubled + 2] = True
     if final and quotes.size % 2 and begin_cells.any():
         fits[2 * np.flatnonzero(begin_cells)[-1]] = False  # the cell that has no end
-    return None if fits.all() else int(quotes[fits.argmin()])
+    if fits.all():
+        return None
+    wrong = int(fits.argmin())
+    if wrong % 2:
+        wrong = 2 * int(np.flatnonzero(begin_cells[: wrong // 2 + 1])[-1])
+    return int(quotes[wrong])
 
 
 def _without_mark(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -283,7 +291,7 @@ def _refuse(what: str, data: bytes, position: int, stops: NDArray[np.intp], plac
     number = line + data.count(b"\n", 0, position)
     shown = escaped(data[max(0, position - 20) : position + 20].decode("utf-8", "replace"), 80)
     raise RowShapeError(
-        f"row {row} {what}: {shown!r}",
+        f"the row {what}: {shown!r}",  # its number beside the line would be one more to count by
         row=row,
         where=f"line {number}",
         hint=_QUOTING,

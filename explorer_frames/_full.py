@@ -16,7 +16,7 @@ from explorer_frames._parts import Part, Parts, ahead, pieces
 from explorer_frames._provenance import Provenance
 from explorer_frames._sources import Store
 from explorer_frames._write import planned, write
-from explorer_frames.errors import ConfigError, FileReadError, escaped, located
+from explorer_frames.errors import ConfigError, Enduring, FileReadError, escaped, located
 
 if TYPE_CHECKING:
     import os
@@ -89,7 +89,8 @@ class Header:
         shapes = request.candidates()
         # A path of one vertex may be called anything: where rows differ in length, no first line is a header for sure.
         varying = any(map(schemas.takes_rest, shapes))
-        self._known = set() if varying else {*_DOCUMENTED, *(tuple(map(str.lower, shape.names)) for shape in shapes)}
+        known = {*_DOCUMENTED, *(tuple(map(str.lower, shape.names)) for shape in shapes)}
+        self._known = set() if varying else {names for names in known if any(_may_name(names, s) for s in shapes)}
 
     def __call__(self, cells: list[str]) -> bool:
         if self._header:
@@ -102,6 +103,13 @@ class Header:
         return found
 
 
+def _may_name(names: tuple[str, ...], shape: pa.Schema) -> bool:
+    """Whether a line of these names can only be the header of a shape: of one column of text it may be a row."""
+    kind = shape.types[0]
+    sure = len(names) > 1 or pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    return sure and len(names) == len(shape)
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What is to be read, checked.
@@ -112,8 +120,6 @@ class Request:
         An entry of the book, a caller's own, or None for the rule by the number of columns.
     auto
         Whether `schema` was taken from the task's name, which is only a hint.
-    names
-        The header's cells, where they were seen already in another part.
     """
 
     url: str | os.PathLike[str]
@@ -182,12 +188,13 @@ class Output:
         Known as soon as the first row is; the provenance is in its metadata.
     provenance
         Complete when the iteration has ended.
+    parts
     """
 
     def __init__(self, request: Request, store: Store) -> None:
         self.provenance = request.provenance(store.shown)
         self._store = store
-        self._parts = Parts(store)
+        self.parts = Parts(store)
         self._header = Header(request)
         self._read_rows: int | None = None  # in all, when the parts are at their end
         self._blocks = ahead(self._read())
@@ -217,18 +224,30 @@ class Output:
     def _read(self) -> Generator[tuple[Part, Block]]:
         """Read all parts; in another thread."""
         rows = 0
-        for part in self._parts.files:
+        for part in self.parts.files:
             for block in read_part(self._store, part, rows, self._header):
                 rows += block.rows
                 yield part, block
-        self._parts.check_unchanged()
+        self.parts.check_unchanged()
         self._read_rows = rows
 
 
 def read_part(store: Store, part: Part, first: int, header: Header) -> Generator[Block]:
     """The blocks of one part; `first` is the number of its first row."""
-    with located(part.shown):
-        yield from read_blocks(pieces(store, part), first, header)
+    with located(part.shown), closing(pieces(store, part)) as text:
+        yield from read_blocks(text, first, header)
+
+
+def read_batches(store: Store, part: Part, header: Header, columns: pa.Schema) -> Generator[pa.RecordBatch]:
+    """The rows of one part with their types, for who reads it alone: `row` of errors counts from its start."""
+    with closing(read_part(store, part, 0, header)) as blocks:
+        for number, block in enumerate(blocks):
+            with located(part.shown):
+                if number == 0:  # its error says what fits
+                    with block.located():
+                        schemas.choose(columns, block.width)
+                batch = block.to_batch(columns)
+            yield batch
 
 
 def preview(request: Request, store: Store, parts: Parts) -> tuple[pa.Schema, Header]:
@@ -262,13 +281,14 @@ def read_table(request: Request) -> pa.Table:
 def open_reader(request: Request) -> Iterator[pa.RecordBatchReader]:
     """Read a result batch by batch."""
     with closing(Output(request, Store(request.url, request.storage_options))) as output:
-        yield pa.RecordBatchReader.from_batches(output.schema, iter(output))
+        yield pa.RecordBatchReader.from_batches(output.schema, Enduring(iter(output)))
 
 
 def export(request: Request, target: str | os.PathLike[str], options: dict[str, Any]) -> Receipt:
     """Write a result to a file."""
     plan = planned(target, **options)
     with closing(Output(request, Store(request.url, request.storage_options))) as output:
+        output.parts.refuse_among(plan[0].url)
         reader = pa.RecordBatchReader.from_batches(output.schema, iter(output))
 
         def finish() -> dict[str, Any]:

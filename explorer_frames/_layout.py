@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _PATHS = ("{job_id}/{task_id}", "{job_id}/tasks/{task_id}", "{task_id}")
 _SHOWN = 20  # names in a message
+_OF_IDS = "[0-9A-Za-z-]"
 
 
 def output_url(
@@ -53,7 +54,7 @@ def output_url(
     names: list[str] = []
     if not found:
         names = [below for folder in ("", job) for below in _names(store, folder)]
-        found = [below for below in names if _has(below, job) and _has(below.rpartition("/")[2], task)]
+        found = [below for below in names if _is_of(below, job, task)]
     if len(found) == 1:
         return _join(root_url, found[0])
     which = f"{len(found)} places may have it: {_list(found)}" if found else f"there are: {_list(names) or 'no names'}"
@@ -91,9 +92,15 @@ def _names(store: Store, folder: str) -> list[str]:
     return [f"{folder}/{name}" if folder else name for name in names if not name.startswith((".", "_"))]
 
 
-def _has(name: str, word: str) -> bool:
-    """Whether an id is in a name as a whole: job 1 is not in ``job_12``."""
-    return re.search(rf"(?<![0-9A-Za-z]){re.escape(word)}(?![0-9A-Za-z])", name) is not None
+def _is_of(below: str, job: str, task: str) -> bool:
+    """Whether both ids are in a path as a whole, first the job's, and the task's in its last name.
+
+    Ids may have ``-`` in them: so it separates none, but for one between the two. Task ``a-1`` is not in ``52_a-1-2``.
+    """
+    before, behind = f"(?<!{_OF_IDS})", f"(?!{_OF_IDS})"
+    between = rf"(?:-|{behind}.*{before})"
+    pattern = rf"{before}{re.escape(job)}{between}{re.escape(task)}{behind}[^/]*$"
+    return re.search(pattern, below, re.DOTALL) is not None
 
 
 def _list(names: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames._frames import checked_backend, to_pandas
@@ -51,7 +52,8 @@ def read_output(
     header
         Whether the first line is one of names: True leaves it out, and again in every part that begins with the same
         line; False reads it as a row. None leaves out the first line of a part where, whatever its case, it is the
-        documented names (such as ``VID,VALUE``) or those of the schema; never where rows may differ in length.
+        documented names (such as ``VID,VALUE``) or those of the schema, as many as there may be columns. Never where
+        rows may differ in length, nor for one column of text: an id may be called ``count``.
     storage_options
         For the fsspec driver, as pandas takes them; not used on local disk.
 
@@ -66,11 +68,12 @@ def read_output(
     ConfigError
         An argument cannot work, or there is no driver for the URL.
     FileReadError
-        Nothing is there; it may not be read; a folder is unfinished (``_temporary``) or without parts; a compressed
-        part is damaged or cut off; or a part came, went or changed meanwhile.
+        Nothing is there; it may not be read; a folder is unfinished (``_temporary``, ``*._COPYING_``), without parts,
+        or has one both plain and compressed; a compressed part is damaged or cut off; the last line of a plain part has
+        no line end, so that it may be cut off; or a part came, went or changed meanwhile.
     DecodeError
-        A line is no CSV (as in RFC 4180) in UTF-8, or a cell does not fit its column: RowShapeError, ColumnTypeError.
-        The message names the part and the line.
+        A line is no CSV (as in RFC 4180) in UTF-8, or is blank; or a cell does not fit its column: RowShapeError,
+        ColumnTypeError. The message names the part and the line.
 
     Notes
     -----
@@ -79,9 +82,9 @@ def read_output(
 
     Types are the schema's, never guessed: ``007``, ``NA``, ``null`` and empty cells are text in a column of ids.
 
-    What cannot be seen: a plain part that was cut off at the end of a line, or within the last cell of its last one; a
-    compressed part that was cut off just between two of its members; a part that was never written; and a flipped bit
-    in a zstd part that was written without its checksum.
+    What cannot be seen: a plain part that was cut off just behind a line end; a compressed part that was cut off just
+    between two of its members; a part that was never written; and a flipped bit in a plain part, or in a zstd part that
+    was written without its checksum.
 
     Examples
     --------
@@ -252,12 +255,8 @@ def _task_request(
     header: bool | None = None,
     storage_options: Mapping[str, Any] | None = None,
 ) -> Request:
-    options: dict[str, Any] = {
-        "schema": schema,
-        "vid_type": vid_type,
-        "header": header,
-        "storage_options": storage_options,
-    }
-    Request.of(root_url, **options, task=task)  # refused before anything is looked for
+    request = Request.of(  # refuses before anything is looked for
+        root_url, schema=schema, vid_type=vid_type, header=header, storage_options=storage_options, task=task
+    )
     url = output_url(root_url, task.job_id, task.id, path=path, storage_options=storage_options)
-    return Request.of(url, **options, task=task)
+    return replace(request, url=url)

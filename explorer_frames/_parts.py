@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from codecs import BOM_UTF8
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -14,15 +15,18 @@ import pyarrow as pa
 from fsspec.core import has_magic
 
 from explorer_frames._sources import DAMAGED
-from explorer_frames.errors import FileReadError, escaped
+from explorer_frames.errors import ConfigError, FileReadError, escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator
 
     from explorer_frames._sources import Store
 
 _T = TypeVar("_T")
 
+CHANGED = "Read it again when nothing is written there any more."
+_MISSING = "Full results lie where the workflow's author had them written, under a path made from job and task id."
+_UNENDED = "Get it again from where it was copied; if it is whole as it is, end its last line."
 _PIECE = 2**20  # bytes: smaller is slower to cut, larger is no faster
 _FETCH = 4 * 2**20  # bytes that a remote driver gets at once; S3's own 50 MiB would all be held
 _AHEAD = 4  # pieces: enough to go on while a row group is written
@@ -33,6 +37,7 @@ _NOT_CSV = {".bz2", ".deflate", ".lz4", ".lzo", ".snappy", ".xz", ".zip", ".avro
 _IDENTITY = (
     *("name", "size", "type", "ETag", "etag", "generation", "mtime"),
     *("LastModified", "last_modified", "modificationTime", "updated"),
+    *("modified", "modify", "Last-Modified", "created"),
 )
 
 
@@ -69,6 +74,14 @@ class Parts:
             Part(store.shown_path(entry["name"]), entry["name"], entry.get("size")) for entry in self._entries
         ]
 
+    def refuse_among(self, target: str) -> None:
+        """Raise when a file to write would replace a part, or be taken for one the next time."""
+        store, local = self._store, self._store.is_local
+        places = {os.path.realpath(part.path) if local else part.shown for part in self.files}
+        folder = os.path.realpath(store.path) if local else store.shown.rstrip("/")
+        if target in places or target.rpartition("/")[0] == folder:
+            raise ConfigError("the target is among the parts", where=target, hint="Pass a name in another folder.")
+
     def state(self) -> str:
         """Digest of what they are: another one once any of them changed, came or went."""
         known = [_identity(entry) for entry in self._entries]
@@ -95,15 +108,16 @@ class Parts:
         if found is None and has_magic(store.path):
             entries = store.glob(store.path)
             for folder in sorted({store.fs._parent(entry["name"]) for entry in entries}):  # noqa: SLF001 (fsspec's)
-                if store.info(f"{folder}/_temporary") is not None:
-                    raise self._unfinished(store.shown_path(folder))
+                _check_finished(store.ls(folder), store.shown_path(folder))
         elif found is None:
             raise FileReadError("there is no such file or folder", where=store.shown, hint=_MISSING)
         elif found["type"] == "directory":
             entries = store.ls(store.path)
-            if any(_last(entry) == "_temporary" for entry in entries):
-                raise self._unfinished(store.shown)
+            _check_finished(entries, store.shown)
+        elif found["type"] != "file":
+            raise FileReadError("this is a device, pipe or socket", where=store.shown, hint="Pass files of CSV.")
         else:
+            _check_finished([found], store.shown)
             return [found]
         return self._checked([entry for entry in entries if not _last(entry).startswith((".", "_"))])
 
@@ -116,46 +130,85 @@ class Parts:
         if not entries:
             hint = "A result without rows has a part all the same: see in Explorer whether the task has ended."
             raise FileReadError("there is no part in it", where=self._store.shown, hint=hint)
+        plain: dict[str, str] = {}
+        for name in map(_name, entries):
+            stem, suffix = os.path.splitext(name)  # noqa: PTH122 (a URL's path)
+            other = plain.setdefault(stem if suffix.lower() in _CODECS else name, name)
+            if other != name:
+                both = f"{escaped(_last_of(other), 100)!r} and {escaped(_last_of(name), 100)!r}"
+                hint = "Remove one of the two, or pass a pattern that fits only one."
+                raise FileReadError(f"{both} seem to be one part twice", where=self._store.shown, hint=hint)
         return entries
 
-    @staticmethod
-    def _unfinished(where: str) -> FileReadError:
-        hint = "Wait until the job has ended; when it has, it failed or was killed, and has to run again."
-        return FileReadError("it is unfinished: _temporary is still in it", where=where, hint=hint)
 
-
-def pieces(store: Store, part: Part) -> Iterator[bytes]:
+def pieces(store: Store, part: Part) -> Generator[bytes]:
     """The part's text, decompressed, piece by piece.
 
     Raises
     ------
     FileReadError
-        It cannot be read, or is damaged or cut off. A plain part that was cut off shows no sign of it.
+        It cannot be read, or is damaged or cut off: of a plain part, that its last line has no line end.
     """
-    raw = store.attempt("open", None, store.fs.open, part.path, "rb", block_size=_FETCH)
+    raw, last = _Stream(store.attempt("open", None, store.fs.open, part.path, "rb", block_size=_FETCH)), b""
     try:
         codec = _codec(store, part, raw)
-        if codec and part.size == 0:
-            raise FileReadError(f"it has no bytes, which no {codec} file has", hint=DAMAGED)
         file = pa.CompressedInputStream(pa.PythonFile(raw, "r"), codec) if codec else raw
         while piece := store.attempt("read", None, file.read, _PIECE):
             yield piece
-        read = store.attempt("read", None, raw.tell)
+            last = piece
     finally:
         with suppress(Exception):  # it was only read
             raw.close()
-    if part.size not in {None, read}:
-        raise FileReadError(f"{read} bytes could be read, and it was found to have {part.size}", hint=CHANGED)
+    if part.size not in {None, raw.count}:
+        raise FileReadError(f"{raw.count} bytes could be read, and it was found to have {part.size}", hint=CHANGED)
+    if codec and not raw.count:
+        raise FileReadError(f"it has no bytes, which no {codec} file has", hint=DAMAGED)
+    if not codec and not last.endswith(b"\n") and last not in {b"", BOM_UTF8}:
+        what = "it was cut off or is half written: its last line has no line end"
+        raise FileReadError(what, hint=_UNENDED)
 
 
-def _codec(store: Store, part: Part, raw: Any) -> str | None:
+class _Stream:
+    """A file that is read once from its start, and may not be able to seek; as much as pyarrow needs of one.
+
+    Attributes
+    ----------
+    count
+        Bytes that were read.
+    """
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+        self._seen = b""
+        self.count = 0
+        self.closed = False
+
+    def peek(self, size: int) -> bytes:
+        """Look at the first bytes, before any is read."""
+        while len(self._seen) < size and (more := self._raw.read(size - len(self._seen))):
+            self._seen += more
+        return self._seen
+
+    def read(self, size: int) -> bytes:
+        """Some of the bytes that follow; none at the end."""
+        found: bytes = self._seen + self._raw.read(max(0, size - len(self._seen)))
+        self._seen = b""
+        self.count += len(found)
+        return found
+
+    def close(self) -> None:
+        """Close the file."""
+        self.closed = True
+        self._raw.close()
+
+
+def _codec(store: Store, part: Part, raw: _Stream) -> str | None:
     suffix = os.path.splitext(part.path)[1].lower()  # noqa: PTH122 (a URL's path)
     if suffix in _NOT_CSV:
         raise FileReadError(f"{suffix} is not read", hint="Parts are plain CSV, .gz or .zst.")
     if suffix in _CODECS:
         return _CODECS[suffix]
-    start = store.attempt("read", None, raw.read, 4)
-    store.attempt("read", None, raw.seek, 0)
+    start = store.attempt("read", None, raw.peek, 4)
     return next((codec for magic, codec in _MAGIC.items() if start.startswith(magic)), None)
 
 
@@ -173,16 +226,26 @@ def ahead(items: Generator[_T]) -> Generator[_T]:
             items.close()
 
 
-CHANGED = "Read it again when nothing is written there any more."
-_MISSING = "Full results lie where the workflow's author had them written, under a path made from job and task id."
-
-
 def _name(entry: dict[str, Any]) -> str:
     return str(entry["name"])
 
 
 def _last(entry: dict[str, Any]) -> str:
-    return _name(entry).rstrip("/").rpartition("/")[2]
+    return _last_of(_name(entry))
+
+
+def _last_of(path: str) -> str:
+    return path.rstrip("/").rpartition("/")[2]
+
+
+def _check_finished(entries: list[dict[str, Any]], where: str) -> None:
+    for name in map(_last, entries):
+        if name == "_temporary":
+            hint = "Wait until the job has ended; when it has, it failed or was killed, and has to run again."
+            raise FileReadError("it is unfinished: _temporary is still in it", where=where, hint=hint)
+        if name.endswith("._COPYING_"):  # what `hdfs dfs -put` has not renamed yet
+            hint = "Wait until it was copied; if nothing copies any more, copy it again."
+            raise FileReadError(f"it is unfinished: {escaped(name, 100)} is still in it", where=where, hint=hint)
 
 
 def _identity(entry: dict[str, Any]) -> tuple[str, ...]:

@@ -148,6 +148,9 @@ class Target:
         mask = Mask(text, storage_options or {})
         local = local_path(url)
         if local is not None:
+            if local.startswith(("/dev/std", "/dev/fd/", "/proc/")):
+                hint = "Pass the name of a file: what a shell directs the output to would be replaced."
+                raise ConfigError("the target is a stream of this process", where=local, hint=hint)
             path = os.path.realpath(local)  # a link stays, and its file is replaced
             target = Target(shown_url(path), mode, mask, LocalFile(path))
         else:

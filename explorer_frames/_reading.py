@@ -16,7 +16,14 @@ from explorer_frames._provenance import Provenance
 from explorer_frames._results import EVERYTHING, Query, Result
 from explorer_frames._tasks import run_of
 from explorer_frames._write import planned, write
-from explorer_frames.errors import ConfigError, IncompleteResultError, TruncatedResultWarning, escaped, located
+from explorer_frames.errors import (
+    ConfigError,
+    Enduring,
+    IncompleteResultError,
+    TruncatedResultWarning,
+    escaped,
+    located,
+)
 
 if TYPE_CHECKING:
     import os
@@ -44,7 +51,7 @@ def open_stream(api: Api, query: Query) -> Iterator[pa.RecordBatchReader]:
     with ExitStack() as stack:
         # Tried again only until the first row is there: the consumer may have used what came behind it.
         result = _call(api, query, partial(_open, api, stack))
-        yield pa.RecordBatchReader.from_batches(result.schema, _batches(query, result))
+        yield pa.RecordBatchReader.from_batches(result.schema, Enduring(_batches(query, result)))
 
 
 def export(

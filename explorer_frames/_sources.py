@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import fsspec
+from fsspec.config import apply_config
 
 from explorer_frames._address import Mask, local_path, shown_url
 from explorer_frames._drivers import connect, is_missing, is_refusal
@@ -45,11 +46,12 @@ class Store:
         if not isinstance(text, str) or not text or "\0" in text:
             raise ConfigError("what to read is no URL or path", hint="Pass a non-empty str or a pathlib.Path.")
         options = storage_options or {}
-        self._mask = Mask(text, options)
         local = local_path(url)
+        scheme = text.partition("://")[0] if local is None else "file"
+        self._mask = Mask(text, {"given": options, "configured": _configured(scheme)})
         if local is None:
             self.shown = shown_url(text)
-            self.fs, self.path = connect(text.partition("://")[0], text, options, self._mask, FileReadError)
+            self.fs, self.path = connect(scheme, text, options, self._mask, FileReadError)
         else:
             self.shown = shown_url(local)
             self.fs, self.path = fsspec.filesystem("file"), local
@@ -117,6 +119,7 @@ class Store:
     @contextmanager
     def open(self) -> Iterator[Any]:
         """Open what the URL names, to read parts of it."""
+        self._refuse_streams()
         self.fs.invalidate_cache()
         with self.attempt("open", self.shown, self.fs.open, self.path, "rb") as file:
             yield file
@@ -124,6 +127,7 @@ class Store:
     @contextmanager
     def fetched(self) -> Iterator[BinaryIO]:
         """Open what the URL names as a file on local disk: itself, or a copy, which is gone afterwards."""
+        self._refuse_streams()
         with ExitStack() as stack:
             path = self.path
             if not self.is_local:
@@ -132,6 +136,12 @@ class Store:
                 self.attempt("fetch", self.shown, self.fs.get_file, self.path, path)
             file: Any = self.attempt("open", self.shown, open, path, "rb")
             yield stack.enter_context(file)
+
+    def _refuse_streams(self) -> None:
+        """Raise for a pipe, a socket or a device, which to open may take for ever."""
+        if self.is_local and os.path.exists(self.path) and not os.path.isfile(self.path):  # noqa: PTH110, PTH113
+            kind = "folder" if os.path.isdir(self.path) else "device, pipe or socket"  # noqa: PTH112
+            raise FileReadError(f"this is a {kind}, and no file", where=self.shown, hint="Pass the URL of a file.")
 
     def _error(self, doing: str, where: str | None, raised: Exception) -> FileReadError:
         what = "there is no such file" if is_missing(raised) else f"cannot {doing} it"
@@ -144,6 +154,13 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
     except OSError as raised:
         what = f"no temporary folder can be made: {escaped(raised)}"
     raise FileReadError(what, hint="Point TMPDIR to a folder that is there and has room.")
+
+
+def _configured(scheme: str) -> dict[str, Any]:
+    """What fsspec's own configuration passes to the driver."""
+    with suppress(Exception):  # what is wrong comes up again where it connects
+        return dict(apply_config(fsspec.get_filesystem_class(scheme), {}))
+    return {}
 
 
 def _hint(raised: Exception) -> str:

@@ -9,6 +9,7 @@ import hashlib
 import os
 import pickle
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -21,21 +22,21 @@ import dask.dataframe as dd
 import pyarrow as pa
 
 from explorer_frames import schemas
+from explorer_frames._address import may_hold_secret, secret_options, shown_url
 from explorer_frames._frames import checked_backend, to_pandas
-from explorer_frames._full import Header, Request, choose, preview, read_part
+from explorer_frames._full import Header, Request, choose, preview, read_batches
 from explorer_frames._functions import read_sample_result_arrow
 from explorer_frames._parts import Parts
 from explorer_frames._results import Query
 from explorer_frames._sources import Store
-from explorer_frames.errors import ConfigError, ExplorerFramesError, located
+from explorer_frames.errors import ConfigError, ExplorerFramesError, escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable
 
     import pandas as pd
 
     from explorer_frames._client import Explorer
-    from explorer_frames._csv import Block
     from explorer_frames._frames import DtypeBackend
     from explorer_frames._parts import Part
     from explorer_frames.schemas import VidType
@@ -44,6 +45,10 @@ __all__ = ["read_output", "read_sample_results"]
 
 _KEY = os.urandom(16)  # names of tasks are hashes, shown in dashboards: no password can be guessed from them
 _IDS = ("job_id", "task_id")
+_ELSEWHERE = (
+    "Let the driver find secrets in the workers' environment or in fsspec's configuration there (FSSPEC_...), or pass "
+    "storage_options as a function that returns them: it is called in each process."
+)
 _revival = threading.Lock()
 
 
@@ -54,7 +59,7 @@ def read_output(
     vid_type: VidType = "string",
     header: bool | None = None,
     dtype_backend: DtypeBackend | None = None,
-    storage_options: Mapping[str, Any] | None = None,
+    storage_options: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None,
 ) -> dd.DataFrame:
     r"""Read the full result of one task as a Dask DataFrame, one partition per part.
 
@@ -67,9 +72,11 @@ def read_output(
         several numbers of columns are possible (None, or a name such as ``"louvain"``) the first row of the first part
         decides, and so its beginning is read at once. So it is with ``header=True``, for the first line.
     storage_options
-        For the fsspec driver. They travel to the workers with the tasks, and so does `url`, as with every reader of
-        Dask: whoever can read the graph can read what is in them. Better leave credentials out, and have the driver
-        find them in the workers' environment.
+        For the fsspec driver: a mapping without secrets, since it travels to the workers with the tasks, and whoever
+        can read the graph can read what is in it. Or a function that returns the mapping, secrets and all, and is
+        called where it is needed; it travels as `cloudpickle` has it (from a module by name; from a notebook with its
+        code and all that it closes over). Without either, the driver looks in the workers' environment, and in
+        fsspec's configuration there (``FSSPEC_S3='{"secret": "..."}'`` or a file).
 
     Returns
     -------
@@ -80,7 +87,8 @@ def read_output(
     Raises
     ------
     ConfigError
-        As in `explorer_frames.read_output`.
+        As in `explorer_frames.read_output`; or there is a password in `url` or a query of HTTP, which may be a
+        signature; or an option of a mapping speaks of a secret by its name, such as ``secret`` or ``sas_token``.
     FileReadError, DecodeError
         Now, if there is nothing to read; else, when it is computed, as in `explorer_frames.read_output`: with part and
         line, but `row` counts from the start of the part. Every partition looks whether any part has changed, come or
@@ -105,9 +113,9 @@ def read_output(
     (2, 1.5)
     """
     checked_backend(dtype_backend)
-    options = dict(storage_options) if storage_options else None
-    request = Request.of(url, schema=schema, vid_type=vid_type, header=header, storage_options=options)
-    store = Store(url, options)
+    request = Request.of(url, schema=schema, vid_type=vid_type, header=header, storage_options=None)
+    options = _without_secrets(url, storage_options)
+    store = Store(url, _options(options))
     parts = Parts(store)
     if len(request.candidates()) == 1 and not header:  # nothing needs to be read to know
         columns, line = choose(request, Header(request), None), None
@@ -116,7 +124,7 @@ def read_output(
         line = seen.line
     if store.is_local:  # a worker may have another working directory
         request = replace(request, url=Path(store.path))
-    read = _ReadPart(request, columns, line, dtype_backend, parts.state())
+    read = _ReadPart(request, columns, line, dtype_backend, parts.state(), options)
     return _from_map(read, [parts.files], columns, dtype_backend)
 
 
@@ -191,7 +199,7 @@ def read_sample_results(
     queries = [Query.of(*_pair(task), limit, columns, vid_type) for task in tasks]
     if not queries:
         raise ConfigError("there is no task to read", hint="Pass [(job_id, task_id), ...].")
-    packed = None if explorer is None else _packed(explorer)
+    packed = None if explorer is None else _packed(explorer, "explorer")
     read = _ReadTask(packed, limit, columns, dtype_backend, include_ids, uuid4().hex)
     made = _with_ids(columns.empty_table(), ("", "")).schema if include_ids else columns
     return _from_map(read, [[query.job for query in queries], [query.task for query in queries]], made, dtype_backend)
@@ -216,11 +224,12 @@ class _ReadPart(_Hidden):
     first_line: list[str] | None
     dtype_backend: DtypeBackend | None
     state: str
+    options: Mapping[str, Any] | bytes | None
 
     def __call__(self, part: Part) -> pd.DataFrame:
-        store = Store(self.request.url, self.request.storage_options)
-        blocks = read_part(store, part, 0, Header(self.request, self.first_line))
-        table = pa.Table.from_batches([_typed(block, part, self.columns) for block in blocks], self.columns)
+        store = Store(self.request.url, _options(self.options))
+        batches = read_batches(store, part, Header(self.request, self.first_line), self.columns)
+        table = pa.Table.from_batches(list(batches), self.columns)
         Parts(store).check_state(self.state)
         return to_pandas(table, self.dtype_backend)
 
@@ -257,11 +266,6 @@ def _from_map(
     return frame
 
 
-def _typed(block: Block, part: Part, columns: pa.Schema) -> pa.RecordBatch:
-    with located(part.shown):
-        return block.to_batch(columns)
-
-
 def _with_ids(table: pa.Table, ids: tuple[str, str]) -> pa.Table:
     for number, (name, text) in enumerate(zip(_IDS, ids, strict=True)):
         table = table.add_column(number, name, pa.repeat(text, table.num_rows))
@@ -274,26 +278,61 @@ def _pair(task: object) -> tuple[Any, Any]:
     return task[0], task[1]
 
 
-def _packed(explorer: Explorer) -> bytes:
-    """Pickle an explorer as Dask would: that it cannot travel is better known before anything runs."""
+def _without_secrets(
+    url: str | os.PathLike[str], storage_options: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None
+) -> Mapping[str, Any] | bytes | None:
+    """What may stand in a graph of a caller's options: a function is pickled, and called where it is needed."""
+    if isinstance(url, str) and may_hold_secret(url):
+        what = "the URL has a password or a query in it, and graphs are shown"
+        raise ConfigError(what, where=shown_url(url), hint=_ELSEWHERE)
+    if callable(storage_options):
+        return _packed(storage_options, "function for storage_options")
+    if storage_options is not None and not isinstance(storage_options, Mapping):
+        raise ConfigError(f"storage_options cannot be a {type(storage_options).__name__}", hint="Pass a mapping.")
+    names = secret_options(storage_options)
+    if names:
+        shown = ", ".join(escaped(name, 60) for name in names)
+        raise ConfigError(f"secrets in storage_options are not sent to another process: {shown}", hint=_ELSEWHERE)
+    return dict(storage_options) if storage_options else None
+
+
+def _options(held: Mapping[str, Any] | bytes | None) -> Mapping[str, Any] | None:
+    """The options themselves, in this process."""
+    if not isinstance(held, bytes):
+        return held
     try:
-        return cloudpickle.dumps(explorer)  # type: ignore[no-any-return]
+        found, kind = _revived(held)(), ""
+    except ExplorerFramesError:
+        raise
+    except Exception as raised:  # noqa: BLE001 (it is the caller's own)
+        found, kind = None, type(raised).__name__  # what it says may be a secret
+    if kind:
+        raise ConfigError(f"the function for storage_options raised {kind}", hint="Call it by itself to see why.")
+    if not isinstance(found, Mapping | None):
+        raise ConfigError(f"the function for storage_options returned a {type(found).__name__}", hint="Not a mapping.")
+    return found
+
+
+def _packed(thing: Explorer | Callable[..., Any], named: str) -> bytes:
+    """Pickle as Dask would: that it cannot travel is better known before anything runs."""
+    try:
+        return cloudpickle.dumps(thing)  # type: ignore[no-any-return]
     except ExplorerFramesError:
         raise
     except Exception as raised:  # noqa: BLE001 (its function is the caller's own)
         kind = type(raised).__name__
     raise ConfigError(
-        f"the explorer cannot be sent to another process: {kind}",
+        f"the {named} cannot be sent to another process: {kind}",
         hint="Let its secrets come from the workers' environment, or from a function of a module that they have.",
     )
 
 
-def _revived(packed: bytes) -> Explorer:
-    """Get the one explorer of this process: each would log in for itself."""
+def _revived(packed: bytes) -> Any:
+    """Get the one copy of this process: each explorer would log in for itself."""
     with _revival:
         return _loaded(packed)
 
 
 @lru_cache(maxsize=16)
-def _loaded(packed: bytes) -> Explorer:
-    return pickle.loads(packed)  # type: ignore[no-any-return]  # noqa: S301 (from our own task)
+def _loaded(packed: bytes) -> Any:
+    return pickle.loads(packed)  # noqa: S301 (from our own task)

@@ -38,12 +38,11 @@ of them pickle, so that they cross process pools whole.
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self, TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+_T = TypeVar("_T")
 _SHOWN = 200  # characters of foreign text in a message: enough to recognise it, too few to flood a log
 
 
@@ -306,6 +305,31 @@ def located(where: str) -> Iterator[None]:
     except ExplorerFramesError as error:
         error.where = f"{where}, {error.where}" if error.where else where
         raise
+
+
+class Enduring(Iterator[_T]):
+    """The same items; behind an error that error again, so that what failed never seems to have ended well.
+
+    Parameters
+    ----------
+    items
+        Such as a generator, which just ends when it is asked again.
+    """
+
+    def __init__(self, items: Iterator[_T]) -> None:
+        self._items = items
+        self._error: BaseException | None = None
+
+    def __next__(self) -> _T:
+        if self._error is not None:
+            raise self._error
+        try:
+            return next(self._items)
+        except StopIteration:
+            raise
+        except BaseException as error:
+            self._error = error
+            raise
 
 
 def api_error(code: int | None, http_status: int, message: object, trace_id: str | None) -> ApiError:

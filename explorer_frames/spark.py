@@ -9,12 +9,11 @@ variables (such as ``AWS_*``) or from fsspec's configuration (``FSSPEC_S3='{"end
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, MutableMapping
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
-from fsspec.config import conf
 
 try:
     from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
@@ -25,10 +24,10 @@ except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(_text, name=missing.name) from None
 
 from explorer_frames import schemas
-from explorer_frames._address import has_password
+from explorer_frames._address import may_hold_secret
 from explorer_frames._client import Explorer
 from explorer_frames._config import PREFIX
-from explorer_frames._full import Header, Request, choose, preview, read_part
+from explorer_frames._full import Header, Request, preview, read_batches
 from explorer_frames._parts import CHANGED, Parts
 from explorer_frames._results import Query
 from explorer_frames._sources import Store
@@ -39,11 +38,10 @@ from explorer_frames.errors import (
     NotFoundError,
     TruncatedResultWarning,
     escaped,
-    located,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, MutableMapping
 
     from pyspark.sql import SparkSession
     from pyspark.sql.types import StructType
@@ -271,9 +269,9 @@ class OutputSource(_Source):
     def __init__(self, options: MutableMapping[str, str]) -> None:
         super().__init__(options)
         path, header = self._required("path"), options.get("header")
-        if has_password(path):
+        if may_hold_secret(path):
             hint = "Set it where the driver of the store looks for it, or in fsspec's configuration (FSSPEC_...)."
-            raise ConfigError("the path has a password in it, and plans are shown", hint=hint)
+            raise ConfigError("the path has a password or a query in it, and plans are shown", hint=hint)
         self._request = Request.of(
             path,
             schema=options.get("schema"),
@@ -290,7 +288,7 @@ class OutputSource(_Source):
         request = self._request
         columns = _only_shape(request.schema, request.vid_type)
         if columns is None:
-            store = _store(request)
+            store = Store(request.url)
             columns, _ = preview(request, store, Parts(store))
         return columns
 
@@ -312,7 +310,7 @@ class OutputReader(DataSourceReader):
 
     def partitions(self) -> list[InputPartition]:
         """Look at the folder, and make a partition of each part."""
-        store = _store(self._request)
+        store = Store(self._request.url)
         parts = Parts(store)
         # A header comes again in every part: which line it is, the first part tells.
         line = preview(self._request, store, parts)[1].line if self._request.header else None
@@ -321,18 +319,16 @@ class OutputReader(DataSourceReader):
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """Read one part."""
         path, size, line = partition.value
-        store = _store(self._request).at(path)
+        store = Store(self._request.url).at(path)
         parts = Parts(store)
         part = parts.files[0]
         if part.size != size:
             what = f"it had {size} bytes when the query was planned, and has {part.size}"
             raise FileReadError(what, where=store.shown, hint=CHANGED)
         header = Header(self._request, line)
-        for block in read_part(store, part, 0, header):
-            columns = choose(self._request, header, (part, block))
-            with located(part.shown):
-                batch = block.to_batch(columns)
-            yield _fitted(batch.columns, self._target)
+        with closing(read_batches(store, part, header, self._request.schema)) as batches:
+            for batch in batches:
+                yield _fitted(batch.columns, self._target)
         parts.check_unchanged()
 
 
@@ -341,13 +337,6 @@ def _only_shape(schema: pa.Schema | schemas.Algorithm | None, vid_type: str) -> 
     if isinstance(schema, schemas.Algorithm) and len(schema.shapes) == 1:
         return schemas.to_schema(schema.shapes[0], vid_type)
     return None
-
-
-def _store(request: Request) -> Store:
-    """The store in this process; its configured options are passed on so that no error shows them."""
-    url = str(request.url)
-    configured = conf.get(url.partition("://")[0]) if "://" in url else None
-    return Store(url, configured if isinstance(configured, Mapping) else None)
 
 
 def _fitted(columns: list[pa.Array], target: pa.Schema) -> pa.RecordBatch:

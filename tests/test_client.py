@@ -255,11 +255,13 @@ def test_a_stream_ends_in_an_error_where_its_tail_is_bad(tail, cls):
         explorer.open_sample_result(1, "a", None) as reader,
     ):
         assert reader.read_next_batch().num_rows
-        with pytest.raises(ExplorerFramesError) as caught:
-            reader.read_all()
+        for _ in range(2):  # asked again, it has not ended well either
+            with pytest.raises(ExplorerFramesError) as caught:
+                reader.read_all()
         assert len(server.requests) == 1  # what was handed over cannot be taken back
     assert type(caught.value) is cls
     assert caught.value.where.startswith("job 1, task a")
+    assert caught.value.where.count("job 1") == 1
 
 
 def test_a_stream_that_breaks_off_ends_in_an_error_not_in_its_end():

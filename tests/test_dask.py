@@ -15,13 +15,16 @@ from pathlib import Path
 
 import cloudpickle
 import dask
+import fsspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import s3fs
 from dask.dataframe.utils import assert_eq
 from distributed import Client, KilledWorker, LocalCluster
+from fsspec.config import conf
 
 import explorer_frames
 from explorer_frames import Explorer, export_output
@@ -30,6 +33,7 @@ from explorer_frames.errors import (
     ApiError,
     ColumnTypeError,
     ConfigError,
+    DecodeError,
     ExplorerFramesError,
     FileReadError,
     NotFoundError,
@@ -241,6 +245,24 @@ def test_errors_name_the_part_and_the_line_as_for_the_whole(parts, text, error):
     assert (caught.value.where, caught.value.hint) == (eager.value.where, eager.value.hint)
 
 
+@pytest.mark.parametrize("row", ["b", "b,2,3", "b,x", ""])
+def test_a_bad_row_that_begins_a_later_block_is_named_by_its_line(parts, row):
+    lines = 2**20 // 4  # as many as fill the first block
+    path = parts / "part-1.csv"
+    path.write_text("a,1\n" * lines + f"{row}\n" + "a,1\n" * lines)
+    with pytest.raises(DecodeError) as caught:
+        read_output(parts, schema="pagerank").compute()
+    assert caught.value.where == f"{path}, line {lines + 1}"
+    assert not any(str(path) == str(fd.resolve()) for fd in Path("/proc/self/fd").glob("*"))
+
+
+def test_a_first_row_of_another_width_says_what_fits(parts):
+    (parts / "part-1.csv").write_text("VID,VALUE\na,1,2\n")
+    with pytest.raises(RowShapeError, match="Pass schema= one of") as caught:
+        read_output(parts, schema="pagerank").compute()
+    assert caught.value.where == f"{parts / 'part-1.csv'}, line 2"
+
+
 @pytest.mark.parametrize("change", ["more", "other", "gone", "longer", "unfinished"])
 @pytest.mark.parametrize("what", ["in", "in/part-*"])
 def test_a_part_that_changed_came_or_went_since_the_listing_is_an_error(parts, change, what):
@@ -391,22 +413,86 @@ def test_no_secret_of_an_explorer_is_in_the_graph(sandbox, monkeypatch, source):
     assert CANARY not in str(caught.value)
 
 
-def test_storage_options_travel_but_are_not_shown(s3_endpoint):
-    import fsspec
-
-    options = {"key": "k", "secret": CANARY, "endpoint_url": s3_endpoint}
+@pytest.mark.parametrize("source", ["function", "fsspec", "environment"])
+def test_no_secret_of_a_store_is_in_the_graph(s3_endpoint, monkeypatch, source):
+    options = {"key": CANARY, "secret": CANARY, "endpoint_url": s3_endpoint}
     fs = fsspec.filesystem("s3", **options)
-    fs.mkdir("dask-lake")
+    fs.makedirs("dask-lake", exist_ok=True)
     for number in range(2):
         fs.pipe_file(f"dask-lake/out/part-{number}.csv", f"a{number},1\n".encode())
-    frame = read_output("s3://dask-lake/out", schema="pagerank", storage_options=options)
+    s3fs.S3FileSystem.clear_instance_cache()
+    given = {"endpoint_url": s3_endpoint}
+    if source == "function":
+        monkeypatch.setenv("VAULT", CANARY)
+        given = lambda: {"key": os.environ["VAULT"], "secret": os.environ["VAULT"], "endpoint_url": s3_endpoint}  # noqa: E731
+    elif source == "fsspec":
+        monkeypatch.setitem(conf, "s3", {"key": CANARY, "secret": CANARY})
+    else:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", CANARY)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CANARY)
+    frame = read_output("s3://dask-lake/out", schema="pagerank", storage_options=given)
+    assert pandas_of(frame)["id"].tolist() == ["a0", "a1"]  # now it has used it
+    for thing in (frame, frame.expr, dict(frame.dask), frame.optimize().expr, dict(frame.optimize().dask)):
+        assert CANARY.encode() not in cloudpickle.dumps(thing)
     assert CANARY not in everything_shown(frame)
-    assert CANARY.encode() in cloudpickle.dumps(dict(frame.dask))  # said in the docstring
-    assert pandas_of(frame)["id"].tolist() == ["a0", "a1"]
     fs.pipe_file("dask-lake/out/part-1.csv", b"a2,1\n")
     with pytest.raises(FileReadError) as caught:
         frame.compute()
     assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"key": CANARY}, "key"),
+        ({"anon": False, "client_kwargs": {"aws_secret_access_key": CANARY}}, "aws_secret_access_key"),
+        ({"connection_string": CANARY}, "connection_string"),
+        ({"ConnectionString": CANARY}, "ConnectionString"),
+        ({"sas_token": CANARY, "account-key": CANARY}, "sas_token, account-key"),
+        ({"nested": [{"PASSWORD": CANARY}]}, "PASSWORD"),
+        ({"credential": object()}, "credential"),
+        ({"client_kwargs": {"headers": {"Authorization": CANARY}}}, "Authorization"),
+        ({"proxy": f"http://ann:{CANARY}@host:80"}, "proxy"),
+    ],
+)
+def test_an_option_that_speaks_of_a_secret_is_refused_before_a_graph_is_made(options, named):
+    with pytest.raises(ConfigError) as caught:
+        read_output("s3://nowhere/out", schema=None, storage_options=options)
+    assert caught.value.what.endswith(f"not sent to another process: {named}")
+    assert all(way in caught.value.hint for way in ("environment", "FSSPEC_", "function"))
+    assert CANARY not in str(caught.value)
+
+
+def test_an_option_that_only_sounds_like_one_is_taken(tmp_path):
+    (tmp_path / "part-0").write_text("a,1\n")
+    options = {
+        "keyfile": "x",
+        "monkey": 1,
+        "config_kwargs": {"signature_version": "s3v4"},
+        "endpoint_url": "http://h:1",
+    }
+    assert len(read_output(str(tmp_path), schema="pagerank", storage_options=options)) == 1
+
+
+@pytest.mark.parametrize("url", [f"sftp://ann:{CANARY}@host/x", f"https://host/x.csv?X-Amz-Signature={CANARY}"])
+def test_a_url_that_holds_a_secret_is_refused_before_a_graph_is_made(url):
+    with pytest.raises(ConfigError, match="a password or a query") as caught:
+        read_output(url, schema=None)
+    assert CANARY not in str(caught.value)
+
+
+def _fails():
+    raise ValueError(CANARY)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [(_fails, "raised ValueError"), (lambda: 5, "returned a int"), (5, "cannot be a int")]
+)
+def test_what_gives_no_options_is_a_typed_error(parts, given, said):
+    with pytest.raises(ConfigError, match=said) as caught:
+        read_output(parts, schema="pagerank", storage_options=given)
+    assert CANARY not in str(caught.value)
+    assert caught.value.__context__ is None
 
 
 # --- other processes
@@ -447,6 +533,21 @@ def test_other_processes_read_the_same_with_secrets_of_their_own(cluster, world)
         pd.testing.assert_frame_equal(pandas_of(frame, scheduler=cluster), eager)
         totals = frame.groupby("id")["score"].sum().compute(scheduler=cluster)
         pd.testing.assert_series_equal(totals.sort_index(), eager.groupby("id")["score"].sum().sort_index())
+
+
+def test_a_function_gives_each_process_its_options(cluster, s3_endpoint, monkeypatch):
+    def options():
+        return {"key": "name", "secret": os.environ["VAULT"], "endpoint_url": s3_endpoint}
+
+    with pytest.raises(ConfigError, match="raised KeyError"):  # it is another one's secret
+        read_output("s3://dask-vault/out", schema="pagerank", storage_options=options)
+    monkeypatch.setenv("VAULT", CANARY)
+    fs = fsspec.filesystem("s3", **options())
+    fs.makedirs("dask-vault", exist_ok=True)
+    for number in range(2):
+        fs.pipe_file(f"dask-vault/out/part-{number}.csv", f"a{number},1\n".encode())
+    frame = read_output("s3://dask-vault/out", schema="pagerank", storage_options=options)
+    assert pandas_of(frame, scheduler=cluster)["id"].tolist() == ["a0", "a1"]
 
 
 def test_errors_cross_processes_typed(cluster, parts, sandbox):

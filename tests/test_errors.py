@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from explorer_frames import errors
-from explorer_frames.errors import ApiError, ExplorerFramesError, api_error, escaped
+from explorer_frames.errors import ApiError, DecodeError, Enduring, ExplorerFramesError, api_error, escaped
 
 CLASSES = [
     cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, ExplorerFramesError | Warning)
@@ -85,3 +85,18 @@ def test_message_may_be_anything():
 
 def test_a_number_of_too_many_digits_is_shown_by_its_type():
     assert escaped(10**5000) == "<int>"
+
+
+@pytest.mark.parametrize("raised", [DecodeError("no row"), KeyboardInterrupt(), MemoryError()])
+def test_what_failed_never_seems_to_have_ended_well(raised):
+    def items():
+        yield 1
+        raise raised
+
+    enduring = Enduring(items())
+    assert next(enduring) == 1
+    for _ in range(3):
+        with pytest.raises(type(raised)) as caught:
+            next(enduring)
+        assert caught.value is raised
+    assert list(Enduring(iter([1, 2]))) == [1, 2]

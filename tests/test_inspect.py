@@ -336,7 +336,7 @@ def test_files_that_are_not_ours(look, tmp_path):
     for name, said in [
         ("text", "neither Parquet nor Feather"),
         ("empty", "neither Parquet nor Feather"),
-        ("folder", "IsADirectoryError"),
+        ("folder", "this is a folder"),
         ("pandas", "nothing in the file says"),
         ("arrow", "nothing in the file says"),
         ("missing", "no such file"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import os
+import re
 import threading
 import time
 from pathlib import Path
@@ -20,9 +22,11 @@ from hypothesis import strategies as st
 from explorer_frames import (
     _csv,
     export_output,
+    inspect,
     open_output,
     read_output,
     read_output_arrow,
+    verify,
     write_parquet,
 )
 from explorer_frames.errors import (
@@ -128,10 +132,9 @@ def test_what_pythons_csv_writes_is_read_back(part, text):
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-@pytest.mark.parametrize("last", [True, False])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_line_ends_and_byte_order_mark(part, end, last, mark):
-    text = mark + f'a,1{end}"b",2{end}"c","3"' + end * last
+def test_line_ends_and_byte_order_mark(part, end, mark):
+    text = mark + f'a,1{end}"b",2{end}"c","3"{end}'
     table = read_output_arrow(part(text), schema="pagerank")
     assert table.to_pydict() == {"id": ["a", "b", "c"], "score": [1.0, 2.0, 3.0]}
 
@@ -148,21 +151,23 @@ def test_line_ends_and_byte_order_mark(part, end, last, mark):
         ('a\n"b"c\nd\n', 2, "quote where none can be"),
         ('a\n"b" \nd\n', 2, "quote where none can be"),
         ('a\n "b"\nd\n', 2, "quote where none can be"),
-        ('a\n"b', 2, "quote where none can be"),
         ('a\n"b\n', 2, "quote where none can be"),
         ('a\n"b\nc\nd""\n', 2, "quote where none can be"),
         ('a\n"\n"\n"b"c\n', 4, "quote where none can be"),
-        ('a\n"', 2, "quote where none can be"),
-        ('a\n"""', 2, "quote where none can be"),
+        ('a\n"\n', 2, "quote where none can be"),
+        ('a\n"""\n', 2, "quote where none can be"),
+        ('a\nb,"2\n' + "c,3\n" * 50 + 'd,"4"\n', 2, "quote where none can be"),
+        ('a\n"b"",\n' + "c\n" * 50 + '"d",4\n', 2, "quote where none can be"),
+        ('a\n"b\n\n"\nc"d,"4"\n', 5, "quote where none can be"),
         ("a\nb\rc\nd\n", 2, "CR without an LF"),
-        ("a\rb\rc", 1, "CR without an LF"),
+        ("a\rb\rc\n", 1, "CR without an LF"),
         ('a\n"b"\rc\n', 2, "CR without an LF"),
         ("a\r\r\n", 1, "CR without an LF"),
         ("a\nb,c\n", 2, "cells of the schema"),
         ('a\n"\n\n",c\n', 2, "cells of the schema"),
         (b"a\nb\n\xff\n", 3, "UTF-8"),
         (b'"\n"\n\xed\xa0\x80\n', 3, "UTF-8"),
-        (b"a\n\xc3", 2, "UTF-8"),
+        (b"a\n\xc3\n", 2, "UTF-8"),
         ("a\n".encode("utf-16"), 1, "UTF-8"),
     ],
 )
@@ -172,6 +177,23 @@ def test_what_is_no_csv_is_refused_by_file_and_line(part, text, line, says):
         read_output_arrow(path, schema=IDS)
     assert f"[{path}, line {line}]" in str(caught.value)
     assert says in caught.value.what
+    assert says == "cells of the schema" or not re.search("row [0-9]", caught.value.what)  # the line says where
+
+
+@pytest.mark.parametrize("text", ["a", "a\nb", 'a\n"b', 'a\n"', "VID", "a\nb\r", b"a\n\xc3", "\ufeffa"])
+def test_a_plain_part_whose_last_line_has_no_end_may_be_cut_off(part, text):
+    path = part(text)
+    with pytest.raises(FileReadError, match="cut off or is half written") as caught:
+        read_output_arrow(path, schema=IDS)
+    assert str(path) in str(caught.value)
+    assert "end its last line" in caught.value.hint
+
+
+@pytest.mark.parametrize(("schema", "text"), [("pagerank", "a,\n"), ("louvain", ",1\n"), ("trianglecount", '""\n')])
+def test_an_empty_cell_where_a_number_should_be_is_called_so(part, schema, text):
+    with pytest.raises(ColumnTypeError) as caught:
+        read_output(part(text), schema=schema, vid_type="int64" if schema == "louvain" else "string")
+    assert caught.value.hint.startswith("The cell is empty: ")
 
 
 @pytest.mark.parametrize(
@@ -370,10 +392,13 @@ def test_lines_are_counted_over_blocks_and_parts(tmp_path):
         ("louvain", True, "name,label\na,b\n", 1),
         ("louvain", True, "name,label\n", 0),
         ("pagerank", None, "VID,VALUE\n", 0),
-        ("pagerank", None, "VID,VALUE", 0),
         ("trianglecount", None, "COUNT\n5\n", 1),
         (None, None, "id,score,community\na,1,b\n", 1),
-        (pa.schema([("Who", pa.string())]), None, "WHO\nid\n", 1),
+        (IDS, None, "count\nvalue\n", 2),
+        (IDS, None, "id\na\n", 2),
+        (IDS, True, "id\na\n", 1),
+        (pa.schema([("Who", pa.int64())]), None, "WHO\n7\n", 1),
+        (pa.schema([("a", pa.string()), ("b", pa.string())]), None, "vid,label\na,b\n", 1),
         (pa.schema([("Who", pa.string())]), None, "a\nwho\n", 2),
         ("shortestpath", None, "path\n", 1),
         ("shortestpath", None, "COUNT\n", 1),
@@ -464,6 +489,10 @@ def test_a_result_without_rows_has_the_full_schema(tmp_path, parts, schema):
         ([], "no part"),
         (["_SUCCESS"], "no part"),
         (["part-0", "sub/part-1"], "folders are among"),
+        (["part-0.csv", "part-0.csv.gz"], "'part-0.csv' and 'part-0.csv.gz' seem to be one part twice"),
+        (["part-0.gz", "part-0.ZST"], "'part-0.ZST' and 'part-0.gz' seem to be one part twice"),
+        (["part-0.csv", "part-1.csv._COPYING_"], "unfinished: part-1.csv._COPYING_"),
+        (["part-0.csv", "_SUCCESS._COPYING_"], "unfinished: _SUCCESS._COPYING_"),
         (["part-0.bz2"], ".bz2 is not read"),
         (["part-0.snappy.parquet"], ".parquet is not read"),
     ],
@@ -564,6 +593,23 @@ def test_an_error_comes_in_place_of_the_end_of_a_stream(part):
             reader.read_all()
 
 
+def test_an_error_of_a_stream_comes_again(part):
+    path = part("a,1\n" * 500_000 + "a,x\n" + "a,1\n" * 500_000)
+    with open_output(path, schema="pagerank") as reader:
+        for _ in range(3):
+            with pytest.raises(ColumnTypeError, match="line 500001") as caught:
+                reader.read_all()
+            assert caught.value.where == f"{path}, line 500001"
+
+
+def test_no_file_stays_open_while_an_error_lives(part):
+    path = part('a,1\n"b"c,1\n' + "a,1\n" * 2**20)
+    with pytest.raises(RowShapeError) as caught:
+        read_output(path, schema="pagerank")
+    assert not [name for name in open_files() if str(path) in name]
+    assert caught.value.__traceback__ is not None
+
+
 @pytest.mark.parametrize("suffix", [".parquet", ".feather"])
 def test_a_file_has_the_rows_and_says_where_they_came_from(part, tmp_path, suffix):
     source = part("007,0.5\nNA,nan\n")
@@ -609,3 +655,40 @@ def test_a_folder_that_changes_while_it_is_read_is_an_error(tmp_path, change):
         with pytest.raises(FileReadError) as caught:
             reader.read_all()
     assert str(tmp_path) in str(caught.value)
+
+
+# What breaking it found
+
+
+@pytest.mark.parametrize("name", ["o.csv", "parts/p.csv", "parts/new.parquet"])
+def test_a_target_among_the_parts_is_refused(tmp_path, name):
+    (tmp_path / "parts").mkdir()
+    for file in ("o.csv", "parts/p.csv"):
+        (tmp_path / file).write_text("a,0.5\n")
+    source = tmp_path / ("parts" if name.startswith("parts") else name)
+    with pytest.raises(ConfigError, match="among the parts"):
+        export_output(source, tmp_path / name, schema=None, format="parquet")
+    assert (tmp_path / "o.csv").read_text() == (tmp_path / "parts" / "p.csv").read_text() == "a,0.5\n"
+    assert export_output(tmp_path / "o.csv", tmp_path / "o.parquet", schema=None).rows == 1
+
+
+@pytest.mark.parametrize("look", [inspect, verify, lambda path: read_output(path, schema=None)])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, look):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(FileReadError, match="device, pipe or socket"):
+        look(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize("look", [inspect, verify, lambda url: read_output(url, schema=None)])
+def test_a_signed_url_tells_no_signature(look):
+    pytest.importorskip("aiohttp", reason="fsspec's driver for http:// needs it")
+    with pytest.raises(FileReadError) as caught:
+        look("http://127.0.0.1:1/x.csv?X-Amz-Signature=c4n4ry&more=s3cret")
+    told = str(caught.value) + repr(vars(caught.value))
+    assert not {"c4n4ry", "s3cret"} & set(re.split(r"\W", told))
+
+
+@pytest.mark.parametrize("options", ["x", 5, [1], {"key": "\udcff"}])
+def test_odd_storage_options_are_refused_or_taken_as_they_are(options):
+    with pytest.raises((ConfigError, FileReadError)):
+        read_output("memory://nowhere/a.csv", schema=None, storage_options=options)

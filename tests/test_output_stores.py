@@ -6,12 +6,16 @@ import gzip
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from fsspec.config import conf
 
 from explorer_frames import export_output, read_output
+from explorer_frames._parts import Parts
+from explorer_frames._sources import Store
 from explorer_frames.errors import ConfigError, ExplorerFramesError, FileReadError
 
 pytest_plugins = ["storage"]
@@ -63,6 +67,80 @@ def test_errors_of_a_store_name_the_part_and_no_secret(s3_store):
         assert "canary" not in str(error)
         assert error.__context__ is None
         assert error.__cause__ is None
+
+
+def test_what_fsspec_is_configured_with_is_in_no_error(monkeypatch):
+    """An address stands for all of it here: drivers do name that."""
+    secrets = {"key": "canary-name", "secret": "canary-5f1c0e", "endpoint_url": "http://127.0.0.1:9"}
+    monkeypatch.setitem(conf, "s3", secrets)
+    with pytest.raises(FileReadError) as caught:
+        read_output("s3a://no-such-bucket/x", schema=None)  # the same driver by another name
+    assert "***/no-such-bucket" in str(caught.value)
+    assert "127.0.0.1" not in str(caught.value)
+
+
+def test_a_part_that_was_replaced_in_memory_is_seen(memory_store):
+    memory_store.put("a/part-0", b"a,1\n")
+    parts = Parts(Store(memory_store.url("a")))
+    parts.check_unchanged()
+    memory_store.put("a/part-0", b"b,1\n")
+    with pytest.raises(FileReadError, match="changed, came or went"):
+        parts.check_unchanged()
+
+
+class Chunked(BaseHTTPRequestHandler):
+    """Answers without a length or ranges, in chunks of one byte, then of many: nothing can be sought in them."""
+
+    protocol_version = "HTTP/1.1"
+    content = b""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        if self.command == "GET":
+            ends = [*range(6), *range(6, len(self.content), 1000), len(self.content)]
+            for chunk in (self.content[a:b] for a, b in pairwise(ends) if a < b <= len(self.content)):
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+                self.wfile.flush()
+            self.wfile.write(b"0\r\n\r\n")
+
+    do_HEAD = do_GET  # noqa: N815 (http.server's)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def chunked():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Chunked) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "rows"),
+    [
+        ("part.csv", b"007,0.5\n" * 3000, 3000),
+        ("part", gzip.compress(b"007,0.5\n" * 3000), 3000),
+        ("part.csv.gz", gzip.compress(b"007,0.5\n" * 3000), 3000),
+        ("part.csv", b"", 0),
+        ("part.csv", b"a,1", "cut off or is half written"),
+        ("part.csv.gz", b"", "no bytes"),
+        ("part.zst", b"", "no bytes"),
+    ],
+)
+def test_a_stream_that_cannot_seek_is_read_from_its_first_byte(chunked, name, content, rows):
+    Chunked.content = content
+    if isinstance(rows, int):
+        frame = read_output(f"{chunked}/{name}", schema="pagerank")
+        assert frame["id"].tolist() == ["007"] * rows
+    else:
+        with pytest.raises(FileReadError, match=rows):
+            read_output(f"{chunked}/{name}", schema="pagerank")
 
 
 def test_a_driver_that_is_missing_is_a_typed_error():

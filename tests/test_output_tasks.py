@@ -111,6 +111,8 @@ JOB, TASK = "12", "8c171f70fb6f4e3a"
         ),
         (["12-8c171f70fb6f4e3a.csv"], None, "12-8c171f70fb6f4e3a.csv"),
         (["12/pagerank_8c171f70fb6f4e3a.csv", "12/_8c171f70fb6f4e3a"], None, "12/pagerank_8c171f70fb6f4e3a.csv"),
+        (["12-8c171f70fb6f4e3a-2/p", "a-12-8c171f70fb6f4e3a/p", "12_8c171f70fb6f4e3a/p"], None, "12_8c171f70fb6f4e3a"),
+        (["8c171f70fb6f4e3a_12/p", "x_12_8c171f70fb6f4e3a.csv"], None, "x_12_8c171f70fb6f4e3a.csv"),
         (["a/12/8c171f70fb6f4e3a/p"], "a/{job_id}/{task_id}", "a/12/8c171f70fb6f4e3a"),
         (["8c171f70fb6f4e3a/12/p"], "/{task_id}/{job_id}/*", "8c171f70fb6f4e3a/12/*"),
     ],
@@ -151,6 +153,27 @@ def test_none_or_several_are_an_error_that_says_what_is_there(tmp_path, there, s
     assert says in caught.value.what
     assert "12/tasks/8c171f70fb6f4e3a" in caught.value.hint
     assert str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("job", "task", "name", "found"),
+    [
+        ("52", "task-1", "52-task-1-2", False),
+        ("52", "task-1", "52-task-1", True),
+        ("52", "task-1", "52_x-task-1", False),
+        ("5", "5", "result_5", False),
+        ("5", "5", "5_5", True),
+        ("5", "6", "6_5", False),
+        ("5", "6", "15_6", False),
+    ],
+)
+def test_an_id_is_found_only_as_a_whole_and_the_jobs_before_the_tasks(tmp_path, job, task, name, found):
+    (tmp_path / name).write_text("a,1\n")
+    if found:
+        assert output_url(tmp_path, job, task) == tmp_path / name
+        return
+    with pytest.raises(FileReadError, match=f"there are: {name}"):
+        output_url(tmp_path, job, task)
 
 
 @pytest.mark.parametrize(

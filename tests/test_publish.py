@@ -631,6 +631,12 @@ def test_an_unknown_mode_is_refused():
         ("abfs://box@account.dfs/a", "abfs://box@account.dfs/a"),
         ("abfs://box:pw@account.dfs/a", "abfs://account.dfs/a"),
         ("s3://bucket/a b#1@x?versionId=1", "s3://bucket/a b#1@x"),
+        ("s3://bucket/part-?.csv?flag&sig=a/b?c", "s3://bucket/part-?.csv"),
+        ("memory://gg/part-?.csv", "memory://gg/part-?.csv"),
+        ("s3://bucket/part-?/day=1/x", "s3://bucket/part-?/day=1/x"),
+        ("HTTPS://host/a.csv?s3cret", "HTTPS://host/a.csv"),
+        ("https://host/a.csv?s3cret", "https://host/a.csv"),
+        ("http://ann:pw@host/a.csv?x/y=s3cret", "http://host/a.csv"),
         ("/tmp/a?b@c:d", "/tmp/a?b@c:d"),
         ("/tmp/\x1b[31m", "/tmp/\\x1b[31m"),
     ],
@@ -717,3 +723,9 @@ def test_a_refused_login_tells_no_key(s3_store, monkeypatch):
 def test_the_target_itself_tells_no_secret(s3_store):
     target = Target.resolve(s3_store.url("a.bin"), storage_options=s3_store.options)
     assert "canary" not in repr(target) + str(vars(target))
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_a_stream_of_the_process_is_no_target(name):
+    with pytest.raises(ConfigError, match="a stream of this process"):
+        Target.resolve(name)

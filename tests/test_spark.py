@@ -18,7 +18,8 @@ import pytest
 import explorer_frames
 from explorer_frames import read_output, read_output_arrow, read_sample_result_arrow
 from explorer_frames._frames import to_pandas
-from explorer_frames.errors import ConfigError
+from explorer_frames._full import Request
+from explorer_frames.errors import ConfigError, DecodeError
 
 pytestmark = pytest.mark.spark
 
@@ -234,13 +235,13 @@ def test_loading_reads_no_further_than_the_first_row(spark, tmp_path):
 
 
 DAMAGED = {
-    "cut": (gzip.compress(b"VID,VALUE\na,0.5\n")[:-9], "FileReadError: cannot read it", "after line "),
+    "cut": (gzip.compress(b"VID,VALUE\n" + b"a,0.5\n" * 500_000)[:-9], "FileReadError: cannot read it", "after line "),
     "type": (
         b"VID,VALUE\na,0.5\nb,player7\n",
         "ColumnTypeError: row 1, column 'score': 'player7' is no double",
         "line 3",
     ),
-    "late": (b"VID,VALUE\n" + b"a,0.5\n" * 500_000 + b'"', "RowShapeError: row 500000 ", "line 500002"),
+    "late": (b"VID,VALUE\n" + b"a,0.5\n" * 500_000 + b'"', "RowShapeError: the row has a quote ", "line 500002"),
 }
 
 
@@ -253,6 +254,25 @@ def test_a_damaged_part_is_named_with_its_line_and_nothing_is_published(spark, f
     assert f"explorer_frames.errors.{what}" in said
     assert f"[{path}, {line}" in said
     assert not list((tmp_path / "lake").glob("*"))
+
+
+@pytest.mark.parametrize("row", ["b", "b,2,3", "b,x", ""])
+def test_a_bad_row_that_begins_a_later_block_is_named_by_its_line(tmp_path, row):
+    """As Spark's worker calls the reader, without Spark."""
+    pytest.importorskip("pyspark")
+    from explorer_frames.spark import OutputReader
+
+    lines = 2**20 // 4  # as many as fill the first block
+    path, schema = tmp_path / "part-1.csv", pa.schema([("id", pa.string()), ("score", pa.float64())])
+    path.write_text("a,1\n" * lines + f"{row}\n" + "a,1\n" * lines)
+    request = Request.of(str(tmp_path), schema=schema, vid_type="string", header=None, storage_options=None)
+    reader = OutputReader(request, schema)
+    rows = []
+    with pytest.raises(DecodeError) as caught:
+        rows.extend(batch.num_rows for batch in reader.read(reader.partitions()[0]))
+    assert caught.value.where == f"{path}, line {lines + 1}"
+    assert rows == [lines]
+    assert not any(str(path) == str(fd.resolve()) for fd in Path("/proc/self/fd").glob("*"))
 
 
 def test_a_wrong_schema_says_what_fits(spark, folder):
@@ -318,7 +338,8 @@ def test_a_killed_worker_publishes_nothing(spark, folder, tmp_path):
         ("Output", {"schema": "bfs"}, "format 'explorer_output' needs the option path"),
         ("Output", {"path": "x", "header": "maybe"}, "header must be True, False or None: 'maybe'"),
         ("Output", {"path": "x", "schema": "auto"}, "schema='auto' needs the task's name"),
-        ("Output", {"path": "sftp://ann:s3cret@host/x"}, "the path has a password in it"),
+        ("Output", {"path": "sftp://ann:s3cret@host/x"}, "the path has a password or a query in it"),
+        ("Output", {"path": "https://host/x.csv?sig=s3cret"}, "the path has a password or a query in it"),
         ("Output", {"path": "x", "storage_options.key": "s3cret"}, "has no option storage_options.key"),
     ],
 )
