@@ -123,14 +123,14 @@ class RemoteFile(StoredObject):
         """Make and remove a small file beside the target: who cannot do that cannot publish either."""
         if self._scheme == "smb":
             self._fs.info("/".join(self._path.split("/")[:2]))  # to make a folder in a missing share takes for ever
-        if self._folder not in {"", "/"}:
-            self._fs.makedirs(self._folder, exist_ok=True)
         try:
+            if self._folder not in {"", "/"}:
+                self._fs.makedirs(self._folder, exist_ok=True)
             with self._beside() as beside:
                 self._fs.pipe_file(beside, b"")
                 self._fs.rm_file(beside)
         except Exception:
-            if self._kind_of(self._folder) == "file":  # to SMB it is a folder that is missing
+            if self._kind_of(self._folder) == "file":  # which each driver tells in a way of its own
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), self._folder) from None
             raise
 
