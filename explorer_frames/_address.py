@@ -44,6 +44,7 @@ _SECRET_WORDS = {
     *("auth", "authorization", "accesssignature", "bearer", "cookie", "cookies"),
 }
 
+_WORD_BEGINS, _WORD_ENDS = r"(?<![^\W_])", r"(?![^\W_])"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -91,7 +92,11 @@ def local_path(url: str | os.PathLike[str]) -> str | None:
         if separator and scheme not in LOCAL:
             return None
         text = re.sub("^(file|local):(//)?", "", text)
-    return os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111 (paths are plain strings here)
+    try:
+        return os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111 (paths are plain strings here)
+    except FileNotFoundError:
+        pass
+    raise ConfigError("the working directory is gone", where=shown_url(url), hint="Pass an absolute path.")
 
 
 def has_password(url: str) -> bool:
@@ -162,22 +167,33 @@ class Mask:
     Parameters
     ----------
     url, options
-        What the driver was given; user, password and every string in the options are secret.
+        What the driver was given; user, password and every string and integer in the options are secret.
+
+    Notes
+    -----
+    One of fewer than four characters is masked only where it stands as a word: "us" does not hide "because".
     """
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
         userinfo = _USERINFO.search(url)
-        words = set(_strings(options)) | set(re.split("[:@]", userinfo[0]) if userinfo else ()) - {""}
+        login = userinfo[0] if userinfo else ""
+        # By "/" too: who takes the host part to end there says the parts of a password that has one in it.
+        words = {*_strings(options), *re.split("[:@]", login), *re.split("[:@/]", login)} - {""}
         forms = {f for w in words for f in (w, unquote(w), quote(w), quote(w, ""), quote_plus(w), repr(w)[1:-1])}
-        self._pattern = re.compile("|".join(re.escape(f) for f in sorted(forms, key=len, reverse=True)), re.IGNORECASE)
-        self._telling = any(len(form) < 4 for form in forms)  # noqa: PLR2004 (gaps in the text would spell it out)
+        self._pattern = re.compile("|".join(map(_found_by, sorted(forms, key=len, reverse=True))), re.IGNORECASE)
         self._empty = not forms
 
     def __call__(self, error: BaseException) -> str:
         name, text = type(error).__name__, _COLOUR.sub("", str(error))
-        if not self._empty and self._pattern.search(text):
-            text = "" if self._telling else self._pattern.sub("***", text)
+        if not self._empty:
+            text = self._pattern.sub("***", text)
         return f"{name}: {escaped(text)}" if text else name
+
+
+def _found_by(form: str) -> str:
+    if len(form) >= 4:  # noqa: PLR2004 (a shorter one is a part of many words, and the gaps would spell it out)
+        return re.escape(form)
+    return rf"{_WORD_BEGINS if form[0].isalnum() else ''}{re.escape(form)}{_WORD_ENDS if form[-1].isalnum() else ''}"
 
 
 def _strings(value: object) -> Iterator[str]:
@@ -185,6 +201,8 @@ def _strings(value: object) -> Iterator[str]:
         yield value
     elif isinstance(value, bytes) and value:
         yield value.decode("utf-8", "replace")
+    elif isinstance(value, int) and not isinstance(value, bool):
+        yield str(value)
     elif isinstance(value, Mapping):
         for item in value.values():
             yield from _strings(item)

@@ -16,7 +16,8 @@ from explorer_frames._reading import export, open_stream, read_table
 from explorer_frames._results import Query, checked_limit
 from explorer_frames._sync import sync
 from explorer_frames._sync_wanted import Wanted
-from explorer_frames.errors import ExplorerFramesError, JobError, located
+from explorer_frames._tasks import Task
+from explorer_frames.errors import ConfigError, ExplorerFramesError, JobError, located
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from explorer_frames._config import AuthEncoding, SecretSource
     from explorer_frames._formats import Format
     from explorer_frames._frames import DtypeBackend
+    from explorer_frames._provenance import Run
     from explorer_frames._sync_report import SyncReport
-    from explorer_frames._tasks import Task
     from explorer_frames._wait import Progress
     from explorer_frames._write import Receipt
     from explorer_frames.schemas import VidType
@@ -168,7 +169,7 @@ class Explorer:
         task: Task | None = None,
     ) -> pa.Table:
         """Read a task's result as a typed Arrow table: see `explorer_frames.read_sample_result_arrow`."""
-        query = Query.of(job_id, task_id, limit, schema, vid_type, run=task.run if task else None)
+        query = Query.of(job_id, task_id, limit, schema, vid_type, run=_run_of(task))
         return read_table(self._api, query)
 
     def open_sample_result(
@@ -197,7 +198,7 @@ class Explorer:
         **options: Any,
     ) -> Receipt:
         """Write a task's result to a file at any fsspec URL: see `explorer_frames.export_sample_result`."""
-        query = Query.of(job_id, task_id, limit, schema, vid_type, run=task.run if task else None)
+        query = Query.of(job_id, task_id, limit, schema, vid_type, run=_run_of(task))
         return export(self._api, query, url, allow_incomplete=allow_incomplete, options=options)
 
     # --- jobs
@@ -370,6 +371,12 @@ class Explorer:
             allow_incomplete=allow_incomplete,
         )
         return sync(self, self._settings.url, wanted, url, storage_options)
+
+
+def _run_of(task: object) -> Run | None:
+    if task is not None and not isinstance(task, Task):
+        raise ConfigError(f"task is a {type(task).__name__}", hint="Leave it out: the ids are enough.")
+    return None if task is None else task.run
 
 
 def _after_fork() -> None:

@@ -14,6 +14,7 @@ from explorer_frames.errors import ConfigError, escaped
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_PLAIN = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
 _STRING_LIMIT = 2**31 - 1  # bytes behind one array of Arrow's `string`
 
 
@@ -43,6 +44,7 @@ def to_reader(data: Any) -> pa.RecordBatchReader:
         hint = "Pass a DataFrame, a pyarrow Table, RecordBatch or RecordBatchReader, or an Arrow stream."
         raise ConfigError(f"data is {type(data).__name__}, not a table", hint=hint)
     reader = _reader(data)
+    _check_names(reader.schema)
     schema = _without_views(reader.schema)
     # Not by the reader's own cast, which would wrap what the source raises.
     return reader if schema == reader.schema else pa.RecordBatchReader.from_batches(schema, _cast(reader, schema))
@@ -89,7 +91,7 @@ def _reader(data: Any) -> pa.RecordBatchReader:
     if isinstance(data, pa.RecordBatchReader):
         return data
     if isinstance(data, pa.Table):
-        return data.unify_dictionaries().to_reader()  # an Arrow file has one dictionary per column
+        return _unified(data).to_reader()
     try:
         return pa.RecordBatchReader.from_stream(data)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -97,11 +99,30 @@ def _reader(data: Any) -> pa.RecordBatchReader:
         raise ConfigError(f"data is {type(data).__name__}: {escaped(error)}", hint=hint) from error
 
 
+def _unified(table: pa.Table) -> pa.Table:
+    """Return the table with one dictionary per column, as an Arrow file has it; as values where there can be none."""
+    try:
+        return table.unify_dictionaries()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        schema = table.schema
+        for place, field in enumerate(schema):
+            if pa.types.is_dictionary(field.type):
+                schema = schema.set(place, field.with_type(field.type.value_type))
+        return table.cast(schema)
+
+
+def _check_names(schema: pa.Schema) -> None:
+    twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
+    if twice:
+        what = f"two columns are called {escaped(twice[0], 60)!r}"
+        raise ConfigError(what, hint="Readers of the file could not tell them apart: rename one.")
+
+
 def _without_views(schema: pa.Schema) -> pa.Schema:
     """Return the schema with string views, a layout of memory rather than of files, as strings."""
     for place, field in enumerate(schema):
-        if field.type == pa.string_view():
-            schema = schema.set(place, field.with_type(pa.string()))
-        elif field.type == pa.binary_view():
-            schema = schema.set(place, field.with_type(pa.binary()))
+        kind = field.type
+        if pa.types.is_dictionary(kind) and kind.value_type in _PLAIN:
+            kind = pa.dictionary(kind.index_type, _PLAIN[kind.value_type], kind.ordered)
+        schema = schema.set(place, field.with_type(_PLAIN.get(kind, kind)))
     return schema

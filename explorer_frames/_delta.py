@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
 from explorer_frames._address import Mask, checked, local_path, shown_url
 from explorer_frames._data import to_reader
-from explorer_frames._tables import Driver, Rows, TableReceipt, document, package, plain
+from explorer_frames._tables import Driver, Rows, TableReceipt, document, interruptible, package, plain
 from explorer_frames.errors import ConfigError, TargetExistsError, WriteError, escaped
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 TableMode = Literal["create", "append", "overwrite"]
 
@@ -153,10 +151,16 @@ class _Store:
     def _commit(self, rows: Rows, table: Any, properties: Mapping[str, int] | None = None, **how: Any) -> None:
         commit = self._deltalake.CommitProperties(custom_metadata=document(rows.schema), **(properties or {}))
         write = self._deltalake.write_deltalake
-        self._driver.commit(rows, lambda stream: write(table, stream, commit_properties=commit, **how))
+
+        def call(stream: pa.RecordBatchReader) -> None:
+            interruptible(rows, lambda: write(table, stream, commit_properties=commit, **how))
+
+        self._driver.commit(rows, call)
 
 
-def _options(options: Mapping[str, str]) -> dict[str, str]:
+def _options(options: object) -> dict[str, str]:
+    if not isinstance(options, Mapping):
+        raise ConfigError(f"storage_options is a {type(options).__name__}, not a mapping of names to values")
     for name, value in options.items():
         if not isinstance(name, str) or not isinstance(value, str):
             hint = "deltalake takes strings only, and its own names: 'true', AWS_REGION."
@@ -166,7 +170,7 @@ def _options(options: Mapping[str, str]) -> dict[str, str]:
 
 def _address(url: str | os.PathLike[str]) -> str:
     """Return the URL or absolute path of a table, when deltalake can work with it."""
-    text = checked(url.rstrip("/") if isinstance(url, str) else url)
+    text = checked(re.sub("(?<![:/])/+$", "", url) if isinstance(url, str) else url)
     local = local_path(text if isinstance(url, str) else url)
     if local is not None:
         text = os.path.realpath(local)

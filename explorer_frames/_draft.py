@@ -12,7 +12,7 @@ import pyarrow as pa
 from explorer_frames._digest import ContentHash
 from explorer_frames._formats import Options, as_kept, footer, one_batch, open_writer
 from explorer_frames._provenance import KEY, as_written, encoded
-from explorer_frames._seal import BLANK, SEAL, Seal, replace
+from explorer_frames._seal import SEAL, Seal, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,10 +53,10 @@ class Draft:
         longest = encoded(as_written(document, 2**63, f"sha256:{'0' * 64}"))
         room = uuid.uuid4().hex.encode().ljust(len(longest) + _SLACK)
         self._room = room if layout.format == "feather" else b""
-        self._schema = schema.with_metadata({**self._metadata, KEY: self._room, SEAL: BLANK})
         self._kept = self._attempt("write", as_kept, schema, layout)
         self._content = ContentHash(self._kept)
         self._seal = Seal(path)
+        self._schema = schema.with_metadata({**self._metadata, KEY: self._room, SEAL: self._seal.placeholder})
         self._hashing = ThreadPoolExecutor(1)
         self._file = self._attempt("write", pa.OSFile, path, "wb")
         self._writer: Any = None
@@ -82,7 +82,8 @@ class Draft:
         known = encoded(as_written(document, self.rows, self._content.result())).ljust(len(self._room))
         schema = self._kept.with_metadata({**self._metadata, KEY: known})
         if self._layout.format == "parquet":
-            self._attempt("write", self._writer.add_key_value_metadata, {**footer(schema), SEAL: BLANK})
+            metadata = {**footer(schema), SEAL: self._seal.placeholder}
+            self._attempt("write", self._writer.add_key_value_metadata, metadata)
         self._attempt("write", self._writer.close)
         self._attempt("write", self._file.close)
         if self._room:

@@ -25,6 +25,7 @@ _EXTRAS |= {
     "webdav": "webdav",
     "dav": "webdav",
 }
+_NO_NAME = 0xC0000033  # STATUS_OBJECT_NAME_INVALID, which SMB servers say to "part-*"
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _REFUSED = re.compile("credential|denied|forbidden|(?:un|not )authori[sz]ed|logon|authenticat", re.IGNORECASE)
 _SMB_LOGIN = threading.Lock()  # smbprotocol loses the login of one of two threads that connect at the same moment
@@ -70,6 +71,18 @@ def _connected(scheme: str, url: str, options: Mapping[str, Any]) -> tuple[Any, 
     if scheme in {"webdav", "dav"} and re.search("#|%[0-9A-Fa-f]{2}", name):
         raise ValueError("webdav4 would write to another name")
     return fs, path.removesuffix("name") + name if name else path
+
+
+def is_missing(raised: BaseException) -> bool:
+    """Tell whether a driver says that nothing stands there."""
+    # smbprotocol has an OSError of its own, which is no FileNotFoundError.
+    missing = isinstance(raised, FileNotFoundError) or getattr(raised, "errno", None) == errno.ENOENT
+    return missing or is_bad_name(raised)
+
+
+def is_bad_name(raised: BaseException) -> bool:
+    """Tell whether a driver says that no file of its store can be called like that."""
+    return getattr(raised, "ntstatus", None) == _NO_NAME
 
 
 def is_refusal(raised: Exception) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from explorer_frames._client import Explorer
 from explorer_frames._config import PREFIX
+from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,6 +34,14 @@ def _explorer() -> Explorer:
     if _shared is None or _shared[0] != environment:
         _shared = environment, Explorer()
     return _shared[1]
+
+
+def _given(explorer: Explorer | None) -> Explorer:
+    if explorer is None:
+        return _explorer()
+    if not isinstance(explorer, Explorer):
+        raise ConfigError(f"explorer is a {type(explorer).__name__}", hint="Pass Explorer(url, ...), or leave it out.")
+    return explorer
 
 
 def read_sample_result(
@@ -102,7 +111,7 @@ def read_sample_result(
     >>> frame.attrs["explorer_frames"]["complete"]
     True
     """
-    return (explorer or _explorer()).read_sample_result(
+    return _given(explorer).read_sample_result(
         job_id, task_id, limit, schema=schema, vid_type=vid_type, dtype_backend=dtype_backend
     )
 
@@ -131,7 +140,7 @@ def read_sample_result_arrow(
     >>> read_sample_result_arrow(job_id, louvain_id, limit=100, schema="louvain").schema.types
     [DataType(string), DataType(string)]
     """
-    return (explorer or _explorer()).read_sample_result_arrow(job_id, task_id, limit, schema=schema, vid_type=vid_type)
+    return _given(explorer).read_sample_result_arrow(job_id, task_id, limit, schema=schema, vid_type=vid_type)
 
 
 def open_sample_result(
@@ -160,7 +169,7 @@ def open_sample_result(
     ...     sum(batch.num_rows for batch in reader)
     77
     """
-    return (explorer or _explorer()).open_sample_result(job_id, task_id, limit, schema=schema, vid_type=vid_type)
+    return _given(explorer).open_sample_result(job_id, task_id, limit, schema=schema, vid_type=vid_type)
 
 
 def export_sample_result(
@@ -210,7 +219,7 @@ def export_sample_result(
     >>> receipt.rows, receipt.complete
     (77, True)
     """
-    return (explorer or _explorer()).export_sample_result(
+    return _given(explorer).export_sample_result(
         job_id, task_id, url, limit, schema=schema, vid_type=vid_type, allow_incomplete=allow_incomplete, **options
     )
 
@@ -308,7 +317,7 @@ def sync_workflow(
     >>> sync_workflow(workflow_id, "memory://doc/lake", tasks=["PageRank"]).written
     ()
     """
-    return (explorer or _explorer()).sync_workflow(
+    return _given(explorer).sync_workflow(
         workflow_id,
         url,
         tasks=tasks,

@@ -75,7 +75,7 @@ def verify(url: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | 
     DamagedFileError
         Something in it was altered, or its seal is gone; the message says what was found first.
     FileReadError
-        There is no such file, or nothing in it to verify it by.
+        There is no such file, nothing in it to verify it by, or it is neither Parquet nor Feather (any more).
     ConfigError
         It is no URL of a file, or its driver is not installed.
 
@@ -95,15 +95,14 @@ def verify(url: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | 
     """
     checked(url, to_read=True)
     store = Store(url, storage_options)
-    with store.local() as path:
-        held = store.attempt("read", store.shown, holds, path)
+    with store.fetched() as file:  # opened once: what is published meanwhile is another file
+        held = store.attempt("read", store.shown, holds, file)
         if held is False:
             raise _damaged(store, "its bytes are not those that were sealed")
-        with open(path, "rb") as file:  # noqa: PTH123 (paths are plain strings here)
-            document = _document(store, store.attempt("read", store.shown, _schema, file))
+        document = _document(store, store.attempt("read", store.shown, _schema, file))
         if held is None:
             raise _damaged(store, "its seal is gone: another program has rewritten it")
-        rows, content_hash = store.attempt("re-read", store.shown, _contents, path)
+        rows, content_hash = store.attempt("re-read", store.shown, _contents, file)
     known = Provenance.of(document)
     if rows != known.rows:
         raise _damaged(store, f"it has {rows} rows, and says {known.rows}")
@@ -139,28 +138,21 @@ def _format(file: Any) -> Format:
 
 
 def _schema(file: Any) -> pa.Schema:
-    layout, given = _format(file), pa.PythonFile(file, "r")
-    if layout == "feather":
-        return pa.ipc.open_file(given).schema
-    import pyarrow.parquet as pq  # noqa: PLC0415 (30 ms that an import of the package need not take)
-
-    return pq.ParquetFile(given).schema_arrow
+    return (_feather(file) if _format(file) == "feather" else _parquet(file))[0]
 
 
-def _contents(path: str) -> tuple[int, str | None]:
+def _contents(file: Any) -> tuple[int, str | None]:
     """Read all rows, with all checks that the format has, and return their number and their hash."""
-    with pa.OSFile(path) as file:
-        layout = _format(file)
-        schema, batches = _feather(file) if layout == "feather" else _parquet(file)
-        rows, content = 0, ContentHash(schema)
-        for batch in batches:
-            rows += batch.num_rows
-            content.update(batch)
+    schema, batches = _feather(file) if _format(file) == "feather" else _parquet(file)
+    rows, content = 0, ContentHash(schema)
+    for batch in batches:
+        rows += batch.num_rows
+        content.update(batch)
     return rows, content.result()
 
 
-def _feather(file: pa.NativeFile) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    reader = pa.ipc.open_file(file)
+def _feather(file: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    reader = pa.ipc.open_file(pa.PythonFile(file, "r"))
 
     def batches() -> Iterator[pa.RecordBatch]:
         for number in range(reader.num_record_batches):
@@ -171,8 +163,8 @@ def _feather(file: pa.NativeFile) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     return reader.schema, batches()
 
 
-def _parquet(file: pa.NativeFile) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    import pyarrow.parquet as pq  # noqa: PLC0415 (see _schema)
+def _parquet(file: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    import pyarrow.parquet as pq  # noqa: PLC0415 (30 ms that an import of the package need not take)
 
-    parquet = pq.ParquetFile(file, page_checksum_verification=True)
+    parquet = pq.ParquetFile(pa.PythonFile(file, "r"), page_checksum_verification=True)
     return parquet.schema_arrow, parquet.iter_batches()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import fsspec
 
 from explorer_frames._address import Mask, checked, local_path, shown_url
-from explorer_frames._drivers import connect
+from explorer_frames._drivers import connect, is_missing
 from explorer_frames._publish import Mode, Target
 from explorer_frames.errors import ConfigError, ExplorerFramesError, WriteError
 
@@ -60,7 +60,7 @@ class Folder:
             scheme, mask = text.partition("://")[0], Mask(text, options)
             self._fs, path = connect(scheme, f"{self._base}/{name}", options, mask, WriteError)
         else:
-            self._fs, path = fsspec.filesystem("file"), f"{self._local}/{name}"
+            self._fs, path = fsspec.filesystem("file"), f"{self._local.as_posix()}/{name}"  # as `find` has them
         self._path = path.removesuffix(name).rstrip("/")
         self.url = shown_url(self._base if self._local is None else self._local)
 
@@ -93,20 +93,31 @@ class Folder:
         return {name.removeprefix(f"{self._path}/"): int(entry["size"] or 0) for name, entry in found.items()}
 
     def read(self, names: list[str]) -> list[bytes | None]:
-        """Read small files, as many at a time as the driver does; None for one that is not there."""
+        """Read small files, as many at a time as the driver does; None for one that is not there.
+
+        Raises
+        ------
+        WriteError
+        """
 
         def contents() -> list[bytes | None]:
             self._fs.invalidate_cache()
             got = self._fs.cat_ranges([f"{self._path}/{name}" for name in names], None, None, on_error="return")
             for content in got:
-                if isinstance(content, BaseException) and not isinstance(content, FileNotFoundError):
+                if isinstance(content, BaseException) and not is_missing(content):
                     raise content
             return [content if isinstance(content, bytes) else None for content in got]
 
         return self._attempt("read", contents) if names else []
 
     def look(self, name: str, look: Callable[[Any], Any]) -> tuple[int, Any]:
-        """Open a file to read parts of it; returns its size, and what `look` finds in it."""
+        """Open a file to read parts of it; returns its size, and what `look` finds in it.
+
+        Raises
+        ------
+        WriteError
+            Also when it is not there.
+        """
 
         def opened() -> tuple[int, Any]:
             self._fs.invalidate_cache()

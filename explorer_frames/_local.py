@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _HANDLES = "/proc/self/fd/"
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
 class LocalFile:
@@ -38,12 +39,14 @@ class LocalFile:
         return "file" if stat.S_ISREG(mode) else "directory" if stat.S_ISDIR(mode) else "device, pipe or socket"
 
     def probe(self) -> None:
-        """Raise when the folder, or the nearest one that is there, cannot be written to."""
+        """Raise when the file, or the nearest folder that is there, cannot be written to."""
         folder = self._folder
         while not os.path.lexists(folder) and folder != os.path.dirname(folder):  # noqa: PTH120
             folder = os.path.dirname(folder)  # noqa: PTH120
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "this folder cannot be written to", folder)
+        if os.path.exists(self._path) and not os.access(self._path, os.W_OK):  # noqa: PTH110
+            raise PermissionError(errno.EACCES, "this file cannot be written to", self._path)
 
     def new_spool(self) -> tuple[str, Callable[[], None]]:
         """Make an empty file; return its path, and what throws it away."""
@@ -53,10 +56,13 @@ class LocalFile:
         # With the umask, or as narrow as the old file from the first byte.
         permissions = stat.S_IMODE(old.st_mode) & 0o777 if old else 0o666
         path, discard = self._nameless(permissions) or self._named(permissions)
-        if old:
-            with suppress(OSError, AttributeError):  # only root may give a file to its old owner
-                os.chown(path, old.st_uid, old.st_gid)
-            os.chmod(path, permissions)  # noqa: PTH101
+        try:
+            if old:
+                _take_over(path, old)
+        except BaseException:
+            with suppress(OSError):
+                discard()
+            raise
         return path, discard
 
     def _nameless(self, permissions: int) -> tuple[str, Callable[[], None]] | None:
@@ -82,7 +88,7 @@ class LocalFile:
         """Put the closed spool file at the target, whole or not at all."""
         _sync(path, os.O_RDWR)
         if create:
-            _link(path, self._path)  # unlike a rename, it never replaces
+            self._create(path)
         elif path.startswith(_HANDLES):
             hidden = self._hidden()
             _link(path, hidden)
@@ -97,8 +103,39 @@ class LocalFile:
         with suppress(OSError):  # it is published: without this step a power cut may bring the old file back, whole
             _sync(self._folder, os.O_RDONLY)
 
-    def check(self, size: int) -> None:
+    def _create(self, path: str) -> None:
+        if os.name == "nt":
+            os.rename(path, self._path)  # noqa: PTH104 (it never replaces there)
+            return
+        try:
+            _link(path, self._path)  # unlike a rename, it never replaces
+        except OSError as raised:
+            if raised.errno not in _NO_LINKS or path.startswith(_HANDLES):
+                raise
+        else:
+            return
+        if os.path.lexists(self._path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self._path)
+        os.rename(path, self._path)  # noqa: PTH104
+
+    def stored(self) -> None:
         """Nothing: the very file that was checked stands there."""
+
+
+def _take_over(path: str, old: os.stat_result) -> None:
+    """Give a file the owner, the group and the permissions of the one that it replaces, as far as one may."""
+    permissions = stat.S_IMODE(old.st_mode) & 0o777
+    with suppress(AttributeError):  # Windows has none
+        if not (_chown(path, old.st_uid, old.st_gid) or _chown(path, -1, old.st_gid)):
+            permissions &= ~0o070 | (permissions & 0o007) << 3  # to a wrong group no more than to everybody
+    if stat.S_IMODE(os.stat(path).st_mode) != permissions:  # noqa: PTH116 (some file systems refuse it even if it is)
+        os.chmod(path, permissions)  # noqa: PTH101
+
+
+def _chown(path: str, owner: int, group: int) -> bool:
+    with suppress(OSError):  # only root may give a file to another owner, and only members to a group
+        os.chown(path, owner, group)
+    return os.stat(path).st_gid == group  # noqa: PTH116
 
 
 def _link(path: str, name: str) -> None:

@@ -186,9 +186,9 @@ def _value(name: str, value: object) -> Any:
     if name in _TIMES:
         try:
             moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-        except ValueError:
+            return moment.astimezone(UTC) if moment is not None and moment.tzinfo else None
+        except (ValueError, OverflowError):
             return None
-        return moment.astimezone(UTC) if moment is not None and moment.tzinfo else None
     if name == "complete":
         return value if isinstance(value, bool) else None
     wanted = int if name in _NUMBERS else str

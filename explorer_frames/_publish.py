@@ -7,7 +7,9 @@ here, with readers that polled and writers that were killed (tests/test_storage_
 ==================  ==============================================  ====================================
 store               ``mode="overwrite"``                            ``mode="create"``
 ==================  ==============================================  ====================================
-local disk          fsync, rename: atomic                           fsync, hard link: atomic, one winner
+local disk          fsync, rename: atomic                           fsync, hard link: atomic, one winner;
+                                                                    without hard links (exFAT, some FUSE)
+                                                                    looked up, then renamed
 s3, gs, abfs        one put: atomic                                 one conditional put: one winner
 sftp (OpenSSH)      put beside, POSIX rename: atomic                SFTP rename, which never replaces:
                                                                     one winner
@@ -23,6 +25,9 @@ A process that is killed leaves nothing on local disk where files need no name (
 beside the target, or one in TMPDIR for other stores: the next write removes it when it is a day old. On S3 it may
 leave an unfinished multipart upload, which no listing shows and which is paid for: give the bucket a lifecycle rule
 with AbortIncompleteMultipartUpload.
+
+A writer that is interrupted, as by Ctrl-C, ends its upload before the error passes on: for up to 10 s it waits for
+the part of a multipart upload that is under way, so that the upload is given up whole, and then cancels it.
 
 S3-compatible servers that ignore ``If-None-Match``, and the emulator of Google's store, only look up first. A
 conditional put whose answer was lost is sent again by the driver and then meets its own object: the target is whole,
@@ -42,7 +47,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
 
 from explorer_frames._address import OBJECT_STORES, Mask, checked, local_path, shown_url
-from explorer_frames._drivers import connect, is_refusal
+from explorer_frames._drivers import connect, is_bad_name, is_missing, is_refusal
 from explorer_frames._local import LocalFile
 from explorer_frames._stores import RemoteFile, StoredObject
 from explorer_frames.errors import ConfigError, ExplorerFramesError, TargetExistsError, WriteError, escaped
@@ -71,8 +76,8 @@ class Place(Protocol):
     def put(self, path: str, *, create: bool) -> None:
         """Put the closed spool file at the target, whole or not at all."""
 
-    def check(self, size: int) -> None:
-        """Raise unless the target has that many bytes."""
+    def stored(self) -> int | None:
+        """Return the target's size after a put; None where there is nothing to look at, or one may not look."""
 
 
 class Target:
@@ -104,7 +109,8 @@ class Target:
     ) -> Target:
         """Find the store, and refuse now what could not be published later.
 
-        Where a file is put beside the target and moved, a small hidden one is made and removed to see if that works.
+        Where a file is put beside the target and moved, a small hidden one is made and removed to see if that works;
+        the folders above it are made for that, and stay.
 
         Parameters
         ----------
@@ -193,11 +199,15 @@ class Target:
         TargetExistsError
             If ``mode="create"`` and another writer was first.
         WriteError
-            If the store refuses, or then holds another number of bytes.
+            If the store refuses; also if an object, once put, has another number of bytes: of another writer, say.
         """
         size = self.attempt("read the temporary file for", os.path.getsize, path)
         self.attempt("publish", self._place_or_say_taken, path)
-        self.attempt("check", self._place.check, size)
+        stored = self._place.stored()
+        if stored not in {None, size}:
+            what = f"{size} bytes were published, and {stored} stand there now"
+            hint = "Another writer has replaced the file, or the store cut it: look there before you write again."
+            raise WriteError(what, where=self.url, hint=hint)
 
     def _place_or_say_taken(self, path: str) -> None:
         try:
@@ -222,10 +232,16 @@ def _hint(doing: str, raised: Exception) -> str:
     number = getattr(raised, "errno", None)
     if number in _FULL:
         return "The disk is full or a size limit was met: make room, or point TMPDIR elsewhere for remote targets."
+    reads = doing in {"list", "read"}
     if is_refusal(raised):
-        return "Ask for the right to write there, or pass other credentials in storage_options."
+        return (
+            f"Ask for the right to {'read' if reads else 'write'} there, or pass other credentials in storage_options."
+        )
     if isinstance(raised, NotADirectoryError | FileExistsError):
         return "A part of the path is a file, not a folder."
-    if (isinstance(raised, FileNotFoundError) or number == errno.ENOENT) and doing in {"reach", "publish"}:
+    if is_bad_name(raised):
+        return "Pass another name: this store has none like that."
+    if is_missing(raised) and doing in {"reach", "publish"}:
         return "Make the bucket, container, share or folder first: a misspelt one must not spring up here."
-    return "Nothing was lost: see to the cause that is named here and write again."
+    said = "See to the cause that is named here and read again."
+    return said if reads else "Nothing was lost: see to the cause that is named here and write again."

@@ -16,7 +16,14 @@ from explorer_frames._provenance import Provenance
 from explorer_frames._results import EVERYTHING, Query, Result
 from explorer_frames._tasks import run_of
 from explorer_frames._write import planned, write
-from explorer_frames.errors import Enduring, IncompleteResultError, TruncatedResultWarning, located
+from explorer_frames.errors import (
+    ConfigError,
+    Enduring,
+    IncompleteResultError,
+    TruncatedResultWarning,
+    escaped,
+    located,
+)
 
 if TYPE_CHECKING:
     import os
@@ -51,6 +58,8 @@ def export(
     api: Api, query: Query, url: str | os.PathLike[str], *, allow_incomplete: bool, options: dict[str, Any]
 ) -> Receipt:
     """Write a result to a file. What passes is tried again whole, since nothing is published before its end."""
+    if not isinstance(allow_incomplete, bool):
+        raise ConfigError(f"allow_incomplete must be True or False: {escaped(allow_incomplete, 40)!r}")
     plan = planned(url, **options)
 
     def attempt(query: Query, token: Token, deadline: Deadline) -> Receipt:

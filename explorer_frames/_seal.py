@@ -1,7 +1,7 @@
 """The seal: a file's own SHA-256, kept in the file, so that one altered byte anywhere is found before it is parsed.
 
 The 64 hex digits stand in the metadata, under a key of their own: once in a Parquet file's footer, twice in a Feather
-file, which has its schema at its start and in its footer. They are zeros while the hash is taken.
+file, which has its schema at its start and in its footer. The hash is taken with zeros in their place.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import secrets
 from typing import TYPE_CHECKING, BinaryIO
 
 from explorer_frames._formats import ARROW, PARQUET, by_magic
@@ -20,7 +21,7 @@ SEAL = b"explorer_frames.seal"
 BLANK = b"0" * 64
 
 _LENGTH = 4  # bytes of the number that says how long a footer, or a message, is
-_DIGITS = {  # in the framing of their format, so that no value of the caller's looks like them
+_DIGITS = {  # in the framing of their format
     "parquet": re.compile(re.escape(SEAL) + rb"\x18\x40([0-9a-f]{64})"),
     "feather": re.compile(rb"\x40\0\0\0([0-9a-f]{64})\0\0\0\0\x14\0\0\0" + re.escape(SEAL) + rb"\0"),
 }
@@ -33,10 +34,16 @@ class Seal:
     Parameters
     ----------
     path
-        Of the file, which has zeros in the digits' place.
+        Of the file.
+
+    Attributes
+    ----------
+    placeholder
+        What has to stand in the digits' place until then; drawn by lot, so that nothing else is taken for it.
     """
 
     def __init__(self, path: str) -> None:
+        self.placeholder = secrets.token_hex(len(BLANK) // 2).encode()
         self._path = path
         self._total = hashlib.sha256()
         self._done = 0
@@ -50,22 +57,30 @@ class Seal:
                 self._done += len(piece)
 
     def close(self) -> None:
-        """Hash the rest, and fill in the digits."""
-        self.follow()
+        """Hash the rest, and fill in the digits.
+
+        Raises
+        ------
+        ValueError
+            They would not be found again, or not only they.
+        """
         with open(self._path, "r+b") as file:  # noqa: PTH123
-            for place in _places(file):
-                file.seek(place)
-                file.write(self._total.hexdigest().encode())
+            places = _places(file)
+            due = 2 if by_magic(_read(file, 0, len(ARROW))) == "feather" else 1
+            if len(places) != due or any(_read(file, place, len(BLANK)) != self.placeholder for place in places):
+                raise ValueError("metadata of the data looks like the seal, or pyarrow writes metadata in a new way")
+            _fill(file, places, BLANK)
+            self.follow()
+            _fill(file, places, self._total.hexdigest().encode())
 
 
-def holds(path: str) -> bool | None:
+def holds(file: BinaryIO) -> bool | None:
     """Tell whether the file still is as it was sealed; None where it has no seal."""
-    with open(path, "rb") as file:  # noqa: PTH123
-        places = _places(file)
-        if not places:
-            return None
-        digits = {_read(file, place, len(BLANK)) for place in places}
-        return digits == {_hash(file, places)}
+    places = _places(file)
+    if not places:
+        return None
+    digits = {_read(file, place, len(BLANK)) for place in places}
+    return digits == {_hash(file, places)}
 
 
 def replace(path: str, old: bytes, new: bytes) -> None:
@@ -81,12 +96,19 @@ def replace(path: str, old: bytes, new: bytes) -> None:
 
 
 def _places(file: BinaryIO) -> list[int]:
-    """Find where the digits stand, in order: those of the metadata's last match, which are behind all statistics."""
+    """Find where the digits stand, in order: the last match in each piece, in Parquet behind all statistics."""
     layout = by_magic(_read(file, 0, len(ARROW)))
     if layout is None:
         return []
     found = ((start, list(_DIGITS[layout].finditer(text))) for start, text in _metadata(file))
     return [start + matches[-1].start(1) for start, matches in found if matches]
+
+
+def _fill(file: BinaryIO, places: list[int], digits: bytes) -> None:
+    for place in places:
+        file.seek(place)
+        file.write(digits)
+    file.flush()
 
 
 def _metadata(file: BinaryIO) -> Iterator[tuple[int, bytes]]:

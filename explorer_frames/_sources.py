@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import fsspec
 from fsspec.config import apply_config
 
 from explorer_frames._address import Mask, local_path, shown_url
-from explorer_frames._drivers import connect, is_refusal
-from explorer_frames.errors import ConfigError, ExplorerFramesError, FileReadError
+from explorer_frames._drivers import connect, is_missing, is_refusal
+from explorer_frames.errors import ConfigError, ExplorerFramesError, FileReadError, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -73,8 +73,10 @@ class Store:
             self.fs.invalidate_cache()
             try:
                 return dict(self.fs.info(path))
-            except (FileNotFoundError, NotADirectoryError):
-                return None
+            except Exception as raised:
+                if isinstance(raised, NotADirectoryError) or is_missing(raised):
+                    return None
+                raise
 
         return self.attempt("look up", self.shown_path(path), look_up)
 
@@ -122,19 +124,19 @@ class Store:
             yield file
 
     @contextmanager
-    def local(self) -> Iterator[str]:
-        """Lend a local path of what the URL names: its own, or that of a copy, which is gone afterwards."""
-        if self.is_local:
-            yield self.path
-            return
-        with tempfile.TemporaryDirectory(prefix="explorer_frames-") as folder:
-            path = os.path.join(folder, "copy")  # noqa: PTH118 (paths are plain strings here)
-            self.fs.invalidate_cache()
-            self.attempt("fetch", self.shown, self.fs.get_file, self.path, path)
-            yield path
+    def fetched(self) -> Iterator[BinaryIO]:
+        """Open what the URL names as a file on local disk: itself, or a copy, which is gone afterwards."""
+        with ExitStack() as stack:
+            path = self.path
+            if not self.is_local:
+                path = os.path.join(stack.enter_context(_folder()), "copy")  # noqa: PTH118 (paths are plain strings)
+                self.fs.invalidate_cache()
+                self.attempt("fetch", self.shown, self.fs.get_file, self.path, path)
+            file: Any = self.attempt("open", self.shown, open, path, "rb")
+            yield stack.enter_context(file)
 
     def _error(self, doing: str, where: str | None, raised: Exception) -> FileReadError:
-        what = "there is no such file" if isinstance(raised, FileNotFoundError) else f"cannot {doing} it"
+        what = "there is no such file" if is_missing(raised) else f"cannot {doing} it"
         return FileReadError(f"{what}: {self._mask(raised)}", where=where, hint=_hint(raised))
 
 
@@ -145,10 +147,18 @@ def _configured(scheme: str) -> dict[str, Any]:
     return {}
 
 
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="explorer_frames-")
+    except OSError as raised:
+        what = f"no temporary folder can be made: {escaped(raised)}"
+    raise FileReadError(what, hint="Point TMPDIR to a folder that is there and has room.")
+
+
 def _hint(raised: Exception) -> str:
     if is_refusal(raised):
         return "Ask for the right to read there, or pass other credentials in storage_options."
-    if isinstance(raised, FileNotFoundError):
+    if is_missing(raised):
         return "Check the URL, and whether it was moved."
     if any(word in str(raised) for word in ("compressed", "decompress", "inflate")):  # Arrow's words
         return DAMAGED

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import math
 import os
 import tempfile
+import threading
 import time
+from concurrent.futures import wait
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from fsspec.asyn import sync
+from fsspec.callbacks import Callback
 from fsspec.spec import AbstractFileSystem
 
 from explorer_frames._address import GCS, OBJECT_STORES, S3
+from explorer_frames._drivers import is_missing
 from explorer_frames._spool import hidden_name, is_stale, sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
 _SPOOL = "explorer_frames"
 _S3_PART = 8 * 2**20  # s3fs holds 10 parts in memory, or a whole file below two parts; its own default is 50 MiB
@@ -48,7 +52,7 @@ class StoredObject:
                 return None  # one may be allowed to put and not to look; a conditional put needs no look
             raise
         except Exception as raised:
-            if _is_missing(raised):
+            if is_missing(raised):
                 return None
             raise
 
@@ -60,7 +64,7 @@ class StoredObject:
         except Exception as raised:
             # One may be allowed to put and not to ask.
             answer = getattr(raised.__cause__, "response", {})
-            if _is_missing(raised) or answer.get("Error", {}).get("Code") in _S3_LOGIN:
+            if is_missing(raised) or answer.get("Error", {}).get("Code") in _S3_LOGIN:
                 raise
 
     def _ask_for(self, bucket: str) -> None:
@@ -85,21 +89,24 @@ class StoredObject:
         options: dict[str, Any] = {"mode": "create"} if create else {}
         if self._scheme in S3:
             options["chunksize"] = max(_S3_PART, math.ceil(os.path.getsize(path) / _S3_PARTS))  # noqa: PTH202
-        self._fs.put_file(path, self._path, **options)
+        self._upload(path, self._path, **options)
 
-    def check(self, size: int) -> None:
-        """Raise unless the target has that many bytes."""
-        try:
-            self._check_size(self._path, size)
-        except PermissionError:
-            if self._scheme not in OBJECT_STORES:
-                raise
+    def _upload(self, path: str, to: str, **options: Any) -> None:
+        if not getattr(self._fs, "async_impl", False):
+            self._fs.put_file(path, to, **options)
+            return
+        stop = threading.Event()
+        if self._scheme in S3:
+            options["callback"] = _Stopping(stop)
+        in_parts = os.path.getsize(path) >= 2 * options.get("chunksize", math.inf)  # noqa: PTH202
+        _finish(self._fs.loop, self._fs._put_file(path, to, **options), stop, _PATIENCE if in_parts else 0)  # noqa: SLF001
 
-    def _check_size(self, path: str, size: int) -> None:
-        self._fs.invalidate_cache()
-        stored = self._fs.info(path)["size"]
-        if stored != size:
-            raise OSError(f"{size} bytes were put and {stored} are there; another writer may have been at it")
+    def stored(self) -> int | None:
+        """Return the target's size after a put; None where there is nothing to look at, or one may not look."""
+        with suppress(Exception):  # the put has returned, which is the store's promise
+            self._fs.invalidate_cache()
+            return int(self._fs.info(self._path)["size"])
+        return None
 
 
 class RemoteFile(StoredObject):
@@ -118,19 +125,33 @@ class RemoteFile(StoredObject):
             self._fs.info("/".join(self._path.split("/")[:2]))  # to make a folder in a missing share takes for ever
         if self._folder not in {"", "/"}:
             self._fs.makedirs(self._folder, exist_ok=True)
-        with self._beside() as beside:
-            self._fs.pipe_file(beside, b"")
-            self._fs.rm_file(beside)
+        try:
+            with self._beside() as beside:
+                self._fs.pipe_file(beside, b"")
+                self._fs.rm_file(beside)
+        except Exception:
+            if self._kind_of(self._folder) == "file":  # to SMB it is a folder that is missing
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), self._folder) from None
+            raise
 
     def put(self, path: str, *, create: bool) -> None:
         """Put the closed spool file at the target, whole or not at all."""
         with self._beside() as beside:
-            self._fs.put_file(path, beside)
+            self._upload(path, beside)
             self._check_size(beside, os.path.getsize(path))  # noqa: PTH202
             if create and self.kind():
                 raise FileExistsError(errno.EEXIST, "the target exists")
             self._move_in(beside, create=create)
         self._sweep()
+
+    def stored(self) -> None:
+        """Nothing: its size was checked before it was moved in."""
+
+    def _check_size(self, path: str, size: int) -> None:
+        self._fs.invalidate_cache()
+        stored = self._fs.info(path)["size"]
+        if stored != size:
+            raise OSError(f"{size} bytes were put and {stored} are there")
 
     @contextmanager
     def _beside(self) -> Iterator[str]:
@@ -148,6 +169,9 @@ class RemoteFile(StoredObject):
             self._move(self._fs, beside, self._path, replace=not create)
         except Exception as raised:  # noqa: BLE001 (drivers raise what they like)
             refusal = raised
+        else:
+            if self._move is not _move:
+                return
         if self._kind_of(beside) is None:
             return
         if create or self._move is not _move or self.kind() is None:
@@ -159,11 +183,14 @@ class RemoteFile(StoredObject):
         aside = self._head + hidden_name(self._name, "old")
         self._move(self._fs, self._path, aside, replace=False)
         try:
+            if self._kind_of(aside) is None:
+                raise OSError("the store did not move the old file aside")
             self._move(self._fs, beside, self._path, replace=False)
-            if self.kind() is None:
+            if self._kind_of(beside) is not None:
                 raise OSError("the store did not move the file into place")
         except BaseException:
-            self._move(self._fs, aside, self._path, replace=False)
+            with suppress(FileNotFoundError, FileExistsError):  # it never left, or another writer's stands there
+                self._move(self._fs, aside, self._path, replace=False)
             raise
         self._fs.rm_file(aside)
 
@@ -178,9 +205,49 @@ class RemoteFile(StoredObject):
                         self._fs.rm_file(self._head + name)
 
 
-def _is_missing(raised: Exception) -> bool:
-    # smbprotocol has an OSError of its own, which is no FileNotFoundError.
-    return isinstance(raised, FileNotFoundError) or getattr(raised, "errno", None) == errno.ENOENT
+class _Stopping(Callback):  # type: ignore[misc]  # fsspec has no types
+    """Ends an upload in parts after the next part: s3fs gives up its upload when that fails, not when cancelled."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        super().__init__()
+        self._stop = stop
+
+    def relative_update(self, inc: int = 1) -> None:
+        super().relative_update(inc)
+        if self._stop.is_set():
+            raise InterruptedError(errno.EINTR, "the upload was interrupted")
+
+
+def _finish(loop: Any, work: Coroutine[Any, Any, Any], stop: threading.Event | None = None, patience: float = 0) -> Any:
+    """Run a driver's coroutine in its loop, and leave nothing running when the wait is interrupted.
+
+    fsspec's own `sync` would leave an upload running, to replace the target long after Ctrl-C. `stop` is then set, and
+    the coroutine cancelled after `patience` seconds.
+    """
+    tasks: list[Any] = []
+
+    async def run() -> Any:
+        tasks.append(asyncio.current_task())
+        return await work
+
+    async def end() -> None:  # the loop begins it after `run`
+        if tasks:
+            await asyncio.wait(tasks, timeout=patience)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    try:
+        future = asyncio.run_coroutine_threadsafe(run(), loop)
+        while not future.done():
+            wait([future], 1)  # on Windows no signal ends a wait without a limit
+        return future.result()
+    except BaseException:
+        if stop:
+            stop.set()
+        with suppress(Exception):
+            asyncio.run_coroutine_threadsafe(end(), loop).result(_PATIENCE + patience)
+        raise
 
 
 def _move(fs: Any, old: str, new: str, *, replace: bool) -> None:  # noqa: ARG001 (as the other moves are called)
@@ -202,7 +269,7 @@ def _move_sftp(fs: Any, old: str, new: str, *, replace: bool) -> None:
     if replace:
         fs.mv(old, new)
     else:
-        sync(fs.loop, rename)
+        _finish(fs.loop, rename())
 
 
 def _move_smb(fs: Any, old: str, new: str, *, replace: bool) -> None:
@@ -216,7 +283,7 @@ def _move_smb(fs: Any, old: str, new: str, *, replace: bool) -> None:
         try:
             rename(old, new, port=fs.port or 445)
         except OSError as raised:
-            if not replace or _is_missing(raised) or time.monotonic() > deadline:
+            if not replace or is_missing(raised) or time.monotonic() > deadline:
                 raise
         else:
             return

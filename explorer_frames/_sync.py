@@ -7,7 +7,6 @@ stop anywhere, and any number of processes may do it at once.
 
 from __future__ import annotations
 
-import json
 import threading
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
@@ -19,7 +18,7 @@ import pyarrow.ipc
 from explorer_frames._lake_folder import Folder
 from explorer_frames._manifest import DATASET, Dataset, Manifest, TaskEntry, manifest_name, part_name
 from explorer_frames._parallel import in_parallel
-from explorer_frames._provenance import KEY
+from explorer_frames._provenance import document_of
 from explorer_frames._sync_report import SyncedPart, SyncFailure, SyncReport
 from explorer_frames._wait import progress_bar
 from explorer_frames.errors import ConfigError, ExplorerFramesError, TargetExistsError, WriteError, escaped
@@ -318,12 +317,9 @@ def _record(task: TaskEntry, size: int, document: dict[str, Any], rows: int) -> 
 
 
 def _document(schema: pa.Schema) -> dict[str, Any]:
-    """Read the provenance in a file's metadata; empty where it has none."""
-    try:
-        document = json.loads((schema.metadata or {})[KEY])
-    except (KeyError, ValueError):
-        return {}
-    return document if isinstance(document, dict) and type(document.get("rows")) is int else {}
+    """Read the provenance in a file's metadata; empty where it does not say how many rows there are."""
+    document = document_of(schema.metadata)
+    return document if type(document.get("rows")) is int else {}
 
 
 def _in_order(report: SyncReport, jobs: list[str]) -> SyncReport:

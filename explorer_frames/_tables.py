@@ -6,6 +6,7 @@ caller, and where a result came from is part of its commit.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -67,6 +68,7 @@ class Rows:
 
     def __init__(self, reader: pa.RecordBatchReader, expected: pa.Schema, where: str) -> None:
         self.raised: BaseException | None = None
+        self._stopped = False
         self._reader = reader
         self._where = where
         self._count = 0
@@ -80,6 +82,10 @@ class Rows:
         """Lend the rows, once; what the source raises is kept in `raised`."""
         return pa.RecordBatchReader.from_batches(self.schema.remove_metadata(), self._batches())
 
+    def stop(self) -> None:
+        """End the stream before its end."""
+        self._stopped = True
+
     def receipt(self, table: str, version: int) -> TableReceipt:
         """Say what was committed."""
         known = Provenance.of(as_written(document_of(self.schema.metadata), self._count, None))
@@ -89,6 +95,8 @@ class Rows:
         schema = self.schema.remove_metadata()
         try:
             for batch in self._reader:
+                if self._stopped:
+                    raise WriteError("writing was interrupted", where=self._where, hint="Nothing was committed.")
                 fitted = self._fitted(batch, schema)
                 self._count += batch.num_rows
                 yield fitted
@@ -127,6 +135,8 @@ class Driver:
         """Call `action` with the rows; what their source raised comes first, as it is."""
         try:
             self.attempt("write to", action, rows.stream())
+        except (KeyboardInterrupt, SystemExit):
+            raise
         except BaseException:
             if rows.raised is None:
                 raise
@@ -142,6 +152,17 @@ class Driver:
         if kind in {"CommitFailedError", "CommitFailedException"}:
             hint = "Another writer changed the table at the same moment, and nothing was committed: write again."
         return WriteError(what, where=self.where, hint=hint)
+
+
+def interruptible(rows: Rows, call: Callable[[], _T]) -> _T:
+    """Make a call into a package that hears no Ctrl-C itself: an interrupt ends the stream, and so the call."""
+    with ThreadPoolExecutor(1) as beside:
+        running = beside.submit(call)
+        try:
+            return running.result()
+        except BaseException:
+            rows.stop()
+            raise
 
 
 def package(name: str, extra: str) -> Any:

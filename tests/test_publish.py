@@ -4,13 +4,17 @@ proved in test_storage_contract.py.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
+from contextlib import nullcontext
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -18,12 +22,15 @@ import fsspec
 import numpy as np
 import pyarrow as pa
 import pytest
+from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from explorer_frames import _local, _spool, write_feather, write_parquet
-from explorer_frames._address import shown_url
+from explorer_frames import _local, _spool, _stores, write_feather, write_parquet
+from explorer_frames._address import Mask, shown_url
+from explorer_frames._drivers import is_missing
+from explorer_frames._lake_folder import Folder
 from explorer_frames._publish import Target
-from explorer_frames.errors import ConfigError, WriteError
+from explorer_frames.errors import ConfigError, TargetExistsError, WriteError
 
 pytest_plugins = ["storage"]
 
@@ -97,6 +104,81 @@ def test_the_owner_of_the_old_file_stays(disk):
     os.chown(disk / "a", 12345, 23456)
     publish(disk / "a", NEW)
     assert ((disk / "a").stat().st_uid, (disk / "a").stat().st_gid) == (12345, 23456)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may give files away")
+@pytest.mark.parametrize(
+    ("may", "before", "after"),
+    [("give to the group", 0o660, 0o660), ("nothing", 0o660, 0o600), ("nothing", 0o664, 0o644)],
+)
+def test_the_wrong_group_gets_no_right_that_not_everybody_has(disk, monkeypatch, may, before, after):
+    disk.mkdir()
+    (disk / "a").write_bytes(OLD)
+    (disk / "a").chmod(before)
+    os.chown(disk / "a", 12345, 23456)
+    real = os.chown
+
+    def chown(path, owner, group):
+        if owner != -1 or may == "nothing":
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        real(path, owner, group)
+
+    monkeypatch.setattr(os, "chown", chown)
+    publish(disk / "a", NEW)
+    group = 23456 if may == "give to the group" else os.getegid()
+    assert ((disk / "a").stat().st_gid, (disk / "a").stat().st_mode & 0o777) == (group, after)
+    assert (disk / "a").read_bytes() == NEW
+
+
+@pytest.mark.parametrize(("before", "refused"), [(0o666, True), (0o644, False)])
+def test_permissions_that_cannot_be_set_leave_nothing_behind(disk, monkeypatch, before, refused):
+    disk.mkdir()
+    (disk / "a").write_bytes(OLD)
+    (disk / "a").chmod(before)
+    handles = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0  # noqa: PTH110, PTH208
+
+    def chmod(*args, **kwargs):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "chmod", chmod)
+    umask = os.umask(0o022)
+    try:
+        with pytest.raises(WriteError) if refused else nullcontext():
+            publish(disk / "a", NEW)
+    finally:
+        os.umask(umask)
+    assert listed(disk) == ["a"]
+    assert (disk / "a").read_bytes() == (OLD if refused else NEW)
+    if handles:
+        assert len(os.listdir("/proc/self/fd")) == handles  # noqa: PTH208
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK])
+def test_without_hard_links_create_looks_and_renames(tmp_path, monkeypatch, number):
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)  # no such file system has these
+
+    def link(*args, **kwargs):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", link)
+    publish(tmp_path / "a", NEW, mode="create")
+    late = Target.resolve(tmp_path / "b", mode="create")
+    with late.spool() as path:
+        (tmp_path / "b").write_bytes(OLD)
+        with pytest.raises(TargetExistsError):
+            late.publish(path)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {"a": NEW, "b": OLD}
+
+
+def test_a_file_that_may_not_be_written_to_is_refused_before_any_work(tmp_path, monkeypatch):
+    (tmp_path / "a").write_bytes(OLD)
+    (tmp_path / "a").chmod(0o444)
+    access = os.access
+    # Root may write to it all the same.
+    monkeypatch.setattr(os, "access", lambda path, how: access(path, how) and str(path) != str(tmp_path / "a"))
+    with pytest.raises(WriteError, match="this file cannot be written to") as caught:
+        Target.resolve(tmp_path / "a")
+    assert "right to write" in caught.value.hint
 
 
 @pytest.mark.parametrize("mode", ["overwrite", "create"])
@@ -281,15 +363,18 @@ def test_a_large_object_goes_up_in_small_parts_and_create_holds(s3_store):
 
 
 class Stubborn(MemoryFileSystem):
-    """Refuses, or silently skips, to move onto an existing file; `broken` moves fail altogether."""
+    """Refuses, or silently skips, to move onto an existing file; `broken` moves fail, `stuck` ones do nothing."""
 
     cachable = False
     silent = False
     broken = 0
+    stuck: tuple[str, ...] = ()
     store: dict = {}  # noqa: RUF012 (as the base class has it)
     pseudo_dirs = [""]  # noqa: RUF012
 
     def mv(self, path1, path2, **kwargs):
+        if path1.endswith(type(self).stuck):
+            return
         if self.isfile(path2):
             if self.silent:
                 return
@@ -305,6 +390,7 @@ def stubborn(request, monkeypatch):
     monkeypatch.setattr(Stubborn, "store", {})
     monkeypatch.setattr(Stubborn, "silent", request.param == "skips")
     monkeypatch.setattr(Stubborn, "broken", 0)
+    monkeypatch.setattr(Stubborn, "stuck", ())
     fsspec.register_implementation("stubborn", Stubborn, clobber=True)
     return Stubborn(), "stubborn:///d/a.bin"
 
@@ -323,6 +409,106 @@ def test_the_old_file_comes_back_when_the_new_one_cannot_follow(stubborn):
     with pytest.raises(WriteError, match=r"OSError: .*I/O is broken"):
         publish(url, NEW)
     assert {name: file.getvalue() for name, file in fs.store.items()} == {url: OLD}
+
+
+@pytest.mark.parametrize(("stuck", "said"), [((".tmp",), "file into place"), ((".tmp", ".bin"), "old file aside")])
+def test_a_move_that_silently_does_nothing_is_noticed(stubborn, stuck, said):
+    fs, url = stubborn
+    publish(url, OLD)
+    Stubborn.stuck = stuck
+    with pytest.raises(WriteError, match=said):
+        publish(url, NEW)
+    assert {name: file.getvalue() for name, file in fs.store.items()} == {url: OLD}
+
+
+def test_another_writers_file_does_not_hide_that_ours_was_not_moved(stubborn, monkeypatch):
+    fs, url = stubborn
+    publish(url, OLD)
+    move = Stubborn.mv
+
+    def overtaken(self, path1, path2, **kwargs):
+        move(self, path1, path2, **kwargs)
+        if path2.endswith(".old"):
+            self.pipe_file(path1, b"t" * len(NEW))
+
+    monkeypatch.setattr(Stubborn, "mv", overtaken)
+    with pytest.raises(WriteError):
+        publish(url, NEW)
+    assert fs.cat_file(url) == b"t" * len(NEW)
+
+
+class Slow(AsyncFileSystem):
+    """Interrupts the main thread in the midst of a put, and takes its time to end that."""
+
+    cachable = False
+    protocol = "slow"
+
+    def __init__(self, number, **kwargs):
+        super().__init__(**kwargs)
+        self.number, self.files, self.ended = number, {"/d/a.bin": OLD}, threading.Event()
+
+    async def _put_file(self, lpath, rpath, **kwargs):
+        try:
+            if rpath.endswith(".tmp"):
+                self.files[rpath] = b"partial"
+            signal.pthread_kill(threading.main_thread().ident, self.number)
+            await asyncio.sleep(3)
+            self.files[rpath] = NEW
+        finally:
+            self.ended.set()
+
+    async def _rm_file(self, path, **kwargs):
+        del self.files[path]
+
+
+@pytest.mark.parametrize(("place", "scheme"), [(_stores.StoredObject, "gs"), (_stores.RemoteFile, "slow")])
+@pytest.mark.parametrize("number", ["SIGINT", "SIGALRM"])
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals its main thread")
+def test_an_interrupted_put_has_ended_and_does_not_replace_the_target_later(place, scheme, number, tmp_path):
+    class Alarm(Exception):  # noqa: N818
+        pass
+
+    def ring(*args):
+        raise Alarm
+
+    fs = Slow(getattr(signal, number))
+    (tmp_path / "spool").write_bytes(NEW)
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        with pytest.raises(KeyboardInterrupt if number == "SIGINT" else Alarm):
+            place(fs, "/d/a.bin", scheme).put(str(tmp_path / "spool"), create=False)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert fs.ended.is_set()
+    assert fs.files == {"/d/a.bin": OLD}
+
+
+def test_what_smb_says_of_files_that_are_not_there():
+    exceptions = pytest.importorskip("smbprotocol.exceptions")
+    told = {
+        number: is_missing(exceptions.SMBOSError(number, "x"))
+        for number in (0xC0000034, 0xC000003A, 0xC0000033, 0xC0000022)
+    }
+    assert list(told.values()) == [True, True, True, False]  # no name, no folder, no such name possible; denied
+
+
+def test_a_folder_tells_what_is_not_there_from_what_cannot_be_read(memory_store, monkeypatch):
+    exceptions = pytest.importorskip("smbprotocol.exceptions")
+    memory_store.put("a", OLD)
+    folder, real, status = Folder(memory_store.base), MemoryFileSystem.cat_file, 0xC0000034
+
+    def cat_file(self, path, *args, **kwargs):
+        if path.endswith("/a"):
+            return real(self, path, *args, **kwargs)
+        raise exceptions.SMBOSError(status, path)
+
+    monkeypatch.setattr(MemoryFileSystem, "cat_file", cat_file)
+    assert folder.read(["a", "b"]) == [OLD, None]
+    status = 0xC0000022
+    with pytest.raises(WriteError, match="cannot read") as caught:
+        folder.read(["a", "b"])
+    assert "read" in caught.value.hint
+    assert "write" not in caught.value.hint
 
 
 def test_a_short_object_is_noticed(memory_store, monkeypatch):
@@ -500,14 +686,24 @@ def test_no_secret_is_ever_shown(step):
         assert secret not in told.lower()
 
 
-def test_a_secret_too_short_to_mask_silences_the_driver(monkeypatch):
-    def fail(self, *args, **kwargs):
-        raise OSError("a b c")
+@pytest.mark.parametrize(
+    ("options", "said", "shown"),
+    [
+        ({"region": "us"}, "refused because of US, us-east", "refused because of ***, ***-east"),
+        ({"pin": "b"}, "a b c, abc, x_b=b", "a *** c, abc, x_***=***"),
+        ({"password": 12345678}, "login 12345678 refused", "login *** refused"),
+        ({"password": 42}, "42 or 420", "*** or 420"),
+        ({"anon": True, "token": None}, "True is not None", "True is not None"),
+        ({"pair": "a/"}, "a/b, ba/", "***b, ba/"),
+        ({"secret": "s3cr3t"}, "xs3cr3ty", "x***y"),
+    ],
+)
+def test_short_secrets_are_masked_as_words_and_long_ones_anywhere(options, said, shown):
+    assert Mask("memory://x", options)(OSError(said)) == f"OSError: {shown}"
 
-    monkeypatch.setattr(MemoryFileSystem, "info", fail)
-    with pytest.raises(WriteError) as caught:
-        Target.resolve("memory://x", storage_options={"skip_instance_cache": True, "pin": "b"})
-    assert caught.value.what == "cannot look up the target: OSError"
+
+def test_a_part_of_a_password_with_a_slash_in_it_is_secret_too():
+    assert Mask("ftp://user:hush/other@host/a", {})(ValueError("port 'hush'")) == "ValueError: port '***'"
 
 
 def test_a_refused_login_tells_no_key(s3_store, monkeypatch):

@@ -6,6 +6,7 @@ new folder below that URL, and remove it.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import itertools
 import os
@@ -75,8 +76,9 @@ def in_the_end(store, name, *contents):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_new_file_arrives_whole_under_its_exact_name(store, name, mode):
     if re.search(store.refused, name):
-        with pytest.raises((ConfigError, WriteError)):
+        with pytest.raises((ConfigError, WriteError)) as caught:
             Target.resolve(store.url(name), mode=mode, storage_options=store.options)
+        assert "spring up" not in str(caught.value)
         assert store.names() == []
         return
     publish(store, name, NEW, mode=mode)
@@ -249,14 +251,52 @@ def test_a_folder_is_no_target(store):
 # Faults
 
 
+def test_what_happens_after_it_was_published_is_no_failure_but_another_size_of_an_object_is_told(store, monkeypatch):
+    target = Target.resolve(store.url("a.bin"), storage_options=store.options)
+    put = target._place.put
+
+    def put_and_be_overtaken(*args, **kwargs):
+        put(*args, **kwargs)
+        store.put("a.bin", OLD)
+
+    with target.spool() as path:
+        Path(path).write_bytes(NEW)
+        monkeypatch.setattr(target._place, "put", put_and_be_overtaken)
+        if type(target._place) is _stores.StoredObject:
+            with pytest.raises(WriteError, match=f"{len(NEW)} bytes were published, and {len(OLD)} stand") as caught:
+                target.publish(path)
+            assert "Another writer" in caught.value.hint
+        else:
+            target.publish(path)
+    in_the_end(store, "a.bin", OLD)
+
+
+def test_a_look_that_fails_after_the_put_is_no_failure(store, monkeypatch):
+    target = Target.resolve(store.url("a.bin"), storage_options=store.options)
+    if type(target._place) is not _stores.StoredObject:
+        pytest.skip("nothing is looked at after the last step")
+    looks = []
+
+    def fail(path, **kwargs):
+        looks.append(path)
+        raise OSError(errno.EIO, "no")
+
+    with target.spool() as path, monkeypatch.context() as patched:
+        Path(path).write_bytes(NEW)
+        patched.setattr(target._place._fs, "info", fail)
+        target.publish(path)
+    assert looks
+    in_the_end(store, "a.bin", NEW)
+
+
 @pytest.mark.parametrize("raised", [OSError(errno.EIO, "no"), KeyboardInterrupt()], ids=["OSError", "interrupt"])
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("call", ["put_file", "info", "rm_file", "_move"])
+@pytest.mark.parametrize("call", ["_upload", "info", "rm_file", "_move"])
 def test_a_driver_that_fails_leaves_a_whole_file_and_nothing_else(store, monkeypatch, call, when, raised):
     """`after`: the store did it, and its answer was lost."""
     store.put("a.bin", OLD)
     target = Target.resolve(store.url("a.bin"), storage_options=store.options)
-    owner = target._place if call == "_move" else getattr(target._place, "_fs", None)
+    owner = target._place if call in {"_upload", "_move"} else getattr(target._place, "_fs", None)
     if not hasattr(owner, call):
         pytest.skip("this store is not published to by that call")
     real, calls = getattr(owner, call), []
@@ -342,6 +382,60 @@ def test_a_multipart_upload_that_fails_leaves_nothing(request, monkeypatch, lent
     store.count(fault_points=1)
     assert failing.calls >= number
     in_the_end(store, "a.bin", OLD)
+
+
+@pytest.mark.parametrize("lent", ["s3", pytest.param("radosgw", marks=pytest.mark.stores)])
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals its main thread")
+def test_a_multipart_upload_that_is_interrupted_leaves_nothing(request, monkeypatch, lent):
+    store = request.getfixturevalue(f"{lent}_store")
+    store.put("a.bin", OLD)
+    monkeypatch.setattr(_stores, "_S3_PART", 5 * 2**20)
+    target = Target.resolve(store.url("a.bin"), storage_options=store.options)
+    fs, new = target._place._fs, os.urandom(2**20) * 12
+    real, calls = fs._call_s3, []
+
+    async def call(method, *args, **kwargs):
+        calls.append(method)
+        if method == "upload_part":
+            if calls.count(method) == 1:
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            await asyncio.sleep(0.5)
+        return await real(method, *args, **kwargs)
+
+    with monkeypatch.context() as patched, target.spool() as path:
+        Path(path).write_bytes(new)
+        patched.setattr(fs, "_call_s3", call)
+        with pytest.raises(KeyboardInterrupt):
+            target.publish(path)
+    store.count(fault_points=1)
+    assert "upload_part" in calls
+    in_the_end(store, "a.bin", OLD, new)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals its main thread")
+def test_an_upload_that_is_interrupted_leaves_a_whole_file_and_goes_on_no_longer(store, monkeypatch):
+    store.put("a.bin", OLD)
+    target, new = Target.resolve(store.url("a.bin"), storage_options=store.options), os.urandom(2**20) * 12
+    fs = getattr(target._place, "_fs", None)
+    if not getattr(fs, "async_impl", False):
+        pytest.skip("its driver works in the thread that is interrupted")
+    real, ends = fs._put_file, []
+
+    async def put(*args, **kwargs):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        try:
+            await real(*args, **kwargs)
+        finally:
+            ends.append(args)
+
+    with monkeypatch.context() as patched, target.spool() as path:
+        Path(path).write_bytes(new)
+        patched.setattr(fs, "_put_file", put)
+        with pytest.raises(KeyboardInterrupt):
+            target.publish(path)
+        assert len(ends) == 1
+    store.count(fault_points=1)
+    in_the_end(store, "a.bin", OLD, new)
 
 
 # Killed processes

@@ -649,3 +649,45 @@ def test_memory_does_not_grow_with_the_rows(tmp_path):
     command = [sys.executable, "-c", MEMORY, "5000000", str(tmp_path)]
     added = float(subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout)
     assert added < 150  # measured: 32 MB at 2,000,000 rows, 55 MB at 10,000,000
+
+
+INTERRUPTED = """
+import os, signal, sys, threading
+import pyarrow as pa
+from explorer_frames import write_delta
+
+schema = pa.schema([("id", pa.string())])
+
+def rows():
+    for number in range(10_000):
+        if number == 20:
+            os.kill(os.getpid(), signal.SIGINT)
+        threading.Event().wait(0.002)
+        yield pa.record_batch([[str(number)]], schema=schema)
+
+try:
+    write_delta(pa.RecordBatchReader.from_batches(schema, rows()), sys.argv[1])
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_ends_a_write_and_commits_nothing(tmp_path):
+    command = [sys.executable, "-c", INTERRUPTED, str(tmp_path / "t")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "interrupted\n", done.stderr
+    assert not (tmp_path / "t" / "_delta_log").exists() or not list((tmp_path / "t" / "_delta_log").glob("*.json"))
+
+
+@pytest.mark.parametrize("url", ["s3://", "memory://", "s3:///", "gs://"])
+def test_a_url_without_a_place_is_refused(url, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError):
+        write_delta(OLD, url)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", ["x", [1], 5, True])
+def test_storage_options_are_a_mapping(options, tmp_path):
+    with pytest.raises(ConfigError, match="storage_options is a"):
+        write_delta(OLD, tmp_path / "t", storage_options=options)

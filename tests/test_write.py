@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from nasty import NASTY
 
-from explorer_frames import _draft, _formats, _write
+from explorer_frames import _draft, _formats, _write, export_sample_result
 from explorer_frames._data import to_reader
 from explorer_frames._write import planned, write_feather, write_parquet
 from explorer_frames.errors import (
@@ -586,3 +586,54 @@ def test_what_cannot_be_a_table_is_refused(local_store, data):
 def test_what_is_no_address_is_refused(url):
     with pytest.raises(ConfigError):
         write_parquet(pd.DataFrame({"a": [1]}), url)
+
+
+# What breaking it found
+
+
+def test_polars_categories_are_written(tmp_path, layout):
+    frame = pl.DataFrame({"a": ["x", "y"], "b": ["u", "v"]}, schema={"a": pl.Categorical, "b": pl.Enum(["u", "v"])})
+    WRITERS[layout](frame, tmp_path / "a")
+    assert READERS[layout](tmp_path / "a").to_pydict() == {"a": ["x", "y"], "b": ["u", "v"]}
+
+
+def test_categories_that_do_not_fit_one_dictionary_are_written_as_values(tmp_path, layout):
+    def part(first):
+        return pa.Table.from_pandas(pd.DataFrame({"c": pd.Categorical([f"v{first + i}" for i in range(100)])}))
+
+    WRITERS[layout](pa.concat_tables([part(0), part(100)]), tmp_path / "a")
+    assert READERS[layout](tmp_path / "a")["c"].to_pylist() == [f"v{i}" for i in range(200)]
+
+
+@pytest.mark.parametrize("data", [pa.table([[1], [2]], names=["a", "a"]), pd.DataFrame([[1, 2]], columns=[1, "1"])])
+def test_two_columns_of_one_name_are_refused(tmp_path, layout, data):
+    with pytest.raises(ConfigError, match=r"two columns are called|does not fit Arrow"):
+        WRITERS[layout](data, tmp_path / "a")
+    assert listed(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"compresion": "zstd"}, "no option 'compresion'"),
+        ({"format": 5}, "format '5'"),
+        ({"format": ""}, "format ''"),
+        ({"format": ["parquet"]}, "nothing is written for format"),
+        ({"explorer": "http://x"}, "explorer is a str"),
+        ({"allow_incomplete": "no"}, "allow_incomplete must be True or False"),
+    ],
+)
+def test_odd_options_of_an_export_are_refused(sandbox, explorer, tmp_path, options, said):
+    job, task = sandbox.add_result([["a"], ["0.5"]])
+    with pytest.raises((ConfigError, UnsupportedFormatError), match=said):
+        export_sample_result(job, task, tmp_path / "a.parquet", **{"explorer": explorer, **options})
+    assert listed(tmp_path) == []
+
+
+def test_a_working_directory_that_is_gone_is_said(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(ConfigError, match="working directory is gone"):
+        write_parquet(OLD, "a.parquet")
+    monkeypatch.chdir(tmp_path)
