@@ -159,7 +159,10 @@ def _hint(field: pa.Field, text: str | None) -> str:
     if text is None:
         return "Pass a pyarrow.Schema in which this column is nullable, if it may be missing."
     if not text:
-        return "The cell is empty: if that may be, pass a pyarrow.Schema in which this column is a string."
+        return (
+            "The cell is empty: if that may be, pass a pyarrow.Schema in which this column is a string; for vertex ids, "
+            "vid_type='string'."
+        )
     if pa.types.is_integer(field.type):
         return (
             f"It would not print back the same as an {field.type}. If these are vertex ids, pass vid_type='string'; "
