@@ -160,8 +160,8 @@ def _hint(field: pa.Field, text: str | None) -> str:
         return "Pass a pyarrow.Schema in which this column is nullable, if it may be missing."
     if not text:
         return (
-            "The cell is empty: if that may be, pass a pyarrow.Schema in which this column is a string; for vertex ids, "
-            "vid_type='string'."
+            "The cell is empty: if that may be, pass a pyarrow.Schema in which this column is a string, or, for vertex "
+            "ids, vid_type='string'."
         )
     if pa.types.is_integer(field.type):
         return (
