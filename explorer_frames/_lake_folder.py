@@ -88,7 +88,7 @@ class Folder:
             return self._fs.find(self._path, detail=True)  # type: ignore[no-any-return]
 
         found = self._attempt("list", listed)
-        if self._path and self._path in found and found[self._path]["type"] == "file":
+        if self._path and self._path in found and self._attempt("look up", lambda: self._fs.isfile(self._path)):
             raise ConfigError("this is a file", where=self.url, hint="Pass the URL of a folder, new or synced before.")
         return {name.removeprefix(f"{self._path}/"): int(entry["size"] or 0) for name, entry in found.items()}
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -110,11 +111,12 @@ def test_every_kind_of_data_gives_the_same_columns(tmp_path, layout, kind):
 
 
 def test_a_round_trip_on_each_store(store, layout):
-    receipt = WRITERS[layout](batches(5), store.url("a b#1.x"), storage_options=store.options)
-    assert load(store, "a b#1.x", layout).equals(batches(5).read_all())
-    assert store.names() == ["a b#1.x"]
+    name = "a b 1.x" if re.search(store.refused, "a b#1.x") else "a b#1.x"
+    receipt = WRITERS[layout](batches(5), store.url(name), storage_options=store.options)
+    assert load(store, name, layout).equals(batches(5).read_all())
+    assert store.names() == [name]
     assert receipt.rows == 5000
-    assert receipt.url == store.url("a b#1.x")
+    assert receipt.url == store.url(name)
     assert "canary" not in repr(receipt)
 
 
