@@ -47,6 +47,7 @@ class Draft:
         self.rows = 0
         self._path = path
         self._attempt: Callable[..., Any] = target.attempt
+        self._flush = target.flush
         self._layout = layout
         self._metadata = {key: value for key, value in (schema.metadata or {}).items() if key not in (KEY, SEAL)}
         # A Feather file begins with its schema: there, room is left for what is known at the end.
@@ -74,6 +75,7 @@ class Draft:
         self._content.update(group.cast(self._kept))
         if not self._room:  # where there is room, it is filled at the end
             self._seal.follow()
+        self._flush(self._path)
 
     def close(self, document: Mapping[str, Any]) -> pa.Schema:
         """Write what is known now, close and seal the file, and return the schema that it has to have."""

@@ -118,6 +118,10 @@ class LocalFile:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self._path)
         os.rename(path, self._path)  # noqa: PTH104
 
+    def flush(self, path: str) -> None:
+        """Have the disk take what is in the spool file by now."""
+        _sync(path, os.O_RDWR)
+
     def stored(self) -> None:
         """Nothing: the very file that was checked stands there."""
 

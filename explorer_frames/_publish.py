@@ -76,6 +76,9 @@ class Place(Protocol):
     def put(self, path: str, *, create: bool) -> None:
         """Put the closed spool file at the target, whole or not at all."""
 
+    def flush(self, path: str) -> None:
+        """Have the disk take what is in the spool file by now, where it has to be there before `put` returns."""
+
     def stored(self) -> int | None:
         """Return the target's size after a put; None where there is nothing to look at, or one may not look."""
 
@@ -188,6 +191,10 @@ class Target:
         finally:
             with suppress(OSError):
                 discard()
+
+    def flush(self, path: str) -> None:
+        """Begin early with what `publish` has to wait for: half of its time, where a disk is slow to take a file."""
+        self._place.flush(path)
 
     def publish(self, path: str) -> None:
         """Put the closed spool file in place.

@@ -101,6 +101,9 @@ class StoredObject:
         in_parts = os.path.getsize(path) >= 2 * options.get("chunksize", math.inf)  # noqa: PTH202
         _finish(self._fs.loop, self._fs._put_file(path, to, **options), stop, _PATIENCE if in_parts else 0)  # noqa: SLF001
 
+    def flush(self, path: str) -> None:
+        """Nothing: the spool file need not outlive a power cut."""
+
     def stored(self) -> int | None:
         """Return the target's size after a put; None where there is nothing to look at, or one may not look."""
         with suppress(Exception):  # the put has returned, which is the store's promise
