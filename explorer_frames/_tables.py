@@ -182,8 +182,6 @@ def document(schema: pa.Schema) -> dict[str, str]:
 
 def _compare(schema: pa.Schema, expected: pa.Schema, where: str) -> None:
     """Refuse rows whose columns are not the table's."""
-    if len(set(schema.names)) != len(schema.names):
-        raise ConfigError("two columns have the same name", where=where, hint="Rename one.")
     hint = "Cast, add or drop columns of the data; or change the table first, with its own package."
     for name in dict.fromkeys([*schema.names, *expected.names]):
         has = plain(schema.field(name).type) if name in schema.names else None

@@ -303,7 +303,7 @@ OTHERS = {
     "more": (NEW.append_column("x", [[1]]), "'x' is int64 in the data and missing in the table"),
     "less": (NEW.select(["id"]), "'score' is missing in the data and double in the table"),
     "another case": (NEW.rename_columns(["ID", "score"]), "'ID' is string in the data and missing"),
-    "twice": (pa.table([["a"], ["b"], [0.5]], names=["id", "id", "score"]), "two columns have the same name"),
+    "twice": (pa.table([["a"], ["b"], [0.5]], names=["id", "id", "score"]), "two columns are called 'id'"),
     "lists": (pa.table({"id": [["a"]], "score": [0.5]}), "'id' is list<"),
 }
 
