@@ -27,6 +27,7 @@ _T = TypeVar("_T")
 CHANGED = "Read it again when nothing is written there any more."
 _MISSING = "Full results lie where the workflow's author had them written, under a path made from job and task id."
 _UNENDED = "Get it again from where it was copied; if it is whole as it is, end its last line."
+_PASSED_OVER = (".", "_")  # what names begin with that are no parts
 _PIECE = 2**20  # bytes: smaller is slower to cut, larger is no faster
 _FETCH = 4 * 2**20  # bytes that a remote driver gets at once; S3's own 50 MiB would all be held
 _AHEAD = 4  # pieces: enough to go on while a row group is written
@@ -79,7 +80,8 @@ class Parts:
         store, local = self._store, self._store.is_local
         places = {os.path.realpath(part.path) if local else part.shown for part in self.files}
         folder = os.path.realpath(store.path) if local else store.shown.rstrip("/")
-        if target in places or target.rpartition("/")[0] == folder:
+        beside, _, name = target.rpartition("/")
+        if target in places or (beside == folder and not name.startswith(_PASSED_OVER)):
             raise ConfigError("the target is among the parts", where=target, hint="Pass a name in another folder.")
 
     def state(self) -> str:
@@ -119,7 +121,7 @@ class Parts:
         else:
             _check_finished([found], store.shown)
             return [found]
-        return self._checked([entry for entry in entries if not _last(entry).startswith((".", "_"))])
+        return self._checked([entry for entry in entries if not _last(entry).startswith(_PASSED_OVER)])
 
     def _checked(self, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
         folders = [entry for entry in entries if entry["type"] == "directory"]
