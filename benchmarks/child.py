@@ -1,7 +1,7 @@
 """One way in a fresh process: how long, how much CPU, how much memory, and a digest of the answer, as JSON.
 
-``python child.py <way> <server's url> <body's name> <folder>``; `run` does it from another process. What all ways
-import is imported before the clock starts, what one of them imports on the way is counted to it.
+``python child.py <way> <server's url> <body's name> <folder> [no-digest]``; `run` does it from another process. What
+all ways import is imported before the clock starts, what one of them imports on the way is counted to it.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def _environment() -> dict[str, str]:
 
 
 def main() -> None:
-    way, url, name, folder = sys.argv[1:]
+    way, url, name, folder, *quick = sys.argv[1:]
     call = _ways(url, name, folder)[way]
     before, cpu, start = _resident(), time.process_time(), time.perf_counter()
     answer = call()
     figures = {"seconds": time.perf_counter() - start, "cpu": time.process_time() - cpu, "mb": (_peak() - before) / _MB}
-    print(json.dumps({**figures, "digest": _digest(answer)}))
+    print(json.dumps({**figures, "digest": None if quick else _digest(answer)}))
 
 
 def _ways(url: str, name: str, folder: str) -> dict[str, Callable[[], Any]]:
@@ -69,7 +69,12 @@ def _ways(url: str, name: str, folder: str) -> dict[str, Callable[[], Any]]:
         "requests, json, pandas": lambda: ways.json_read(url, name),
         "requests, json, pandas, parquet": lambda: to_file(ways.json_export, url, ".parquet"),
         "requests, orjson, pandas": lambda: ways.orjson_read(url, name),
+        "requests, msgspec, pandas": lambda: ways.msgspec_read(url, name),
+        "requests, polars": lambda: ways.polars_read(url, name),
+        "requests, DuckDB": lambda: ways.duckdb_read(url, name),
+        "requests, pyarrow.json": lambda: ways.pyarrow_read(url, name),
         "requests, bytes only": lambda: ways.bare_read(url, name),
+        ways.STREAM: lambda: ways.stream_read(url, name),
     }
 
 
@@ -82,6 +87,7 @@ def _digest(answer: Any) -> str | None:
     if isinstance(answer, str):
         answer = (pd.read_parquet if answer.endswith(".parquet") else pd.read_feather)(answer)
     frame = answer if isinstance(answer, pd.DataFrame) else answer.to_pandas()
+    frame = frame.astype({name: "str" for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])})
     return f"{len(frame)} rows, {int(pd.util.hash_pandas_object(frame, index=False).sum()):x}"
 
 

@@ -6,36 +6,40 @@ Each is as short as a user would write it, and gets what it would not get by def
 from __future__ import annotations
 
 import json
+import tempfile
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+import msgspec
 import numpy as np
 import orjson
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.json as pj
-from bodies import COLUMNS
+from bodies import COLUMNS, SCHEMAS, numbers
 
-from explorer_frames._envelope import data_of
+from explorer_frames._decode.envelope import data_of
 from explorer_frames._frames import to_pandas
 from explorer_frames._provenance import Provenance
-from explorer_frames._results import Query, Result
+from explorer_frames._results.result import Query, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-_PIECE = 2**20
+PIECE = 2**20
+_ARROW = {float: pa.float64(), int: pa.int64()}
 
 
 def pieces(body: bytes) -> list[bytes]:
     """Cut a body as it comes from the wire."""
-    return [body[start : start + _PIECE] for start in range(0, len(body), _PIECE)]
+    return [body[start : start + PIECE] for start in range(0, len(body), PIECE)]
 
 
-def ours_to_arrow(parts: Iterable[bytes]) -> pa.Table:
-    query = Query.of(1, "pagerank_1", None, None, "string")
+def ours_to_arrow(parts: Iterable[bytes], kind: str = "two") -> pa.Table:
+    query = Query.of(1, "pagerank_1", None, SCHEMAS.get(kind), "string")
     now = datetime.now(UTC).isoformat()
     provenance = Provenance(
         server="http://localhost", job="1", task="pagerank_1", algorithm=None, limit=query.limit, read_at=now
@@ -44,13 +48,31 @@ def ours_to_arrow(parts: Iterable[bytes]) -> pa.Table:
     return pa.Table.from_batches(list(result), result.schema)
 
 
-def ours_to_pandas(parts: Iterable[bytes]) -> pd.DataFrame:
-    return to_pandas(ours_to_arrow(parts))
+def ours_to_pandas(parts: Iterable[bytes], kind: str = "two") -> pd.DataFrame:
+    return to_pandas(ours_to_arrow(parts, kind))
 
 
 def json_to_pandas(body: bytes, loads: Callable[[bytes], Any] = json.loads) -> pd.DataFrame:
-    items = loads(body)["data"]["items"]
-    return pd.DataFrame(items, columns=list(COLUMNS[: len(items[0])])).astype({"score": float})
+    return rows_to_pandas(loads(body)["data"]["items"])
+
+
+def rows_to_pandas(rows: list[list[str]]) -> pd.DataFrame:
+    width = len(rows[0])
+    return pd.DataFrame(rows, columns=list(COLUMNS[width])).astype(numbers(width))
+
+
+class _Data(msgspec.Struct):
+    items: list[list[str]]
+
+
+class _Envelope(msgspec.Struct):
+    code: int
+    data: _Data
+
+
+def msgspec_to_pandas(body: bytes) -> pd.DataFrame:
+    """Read with msgspec, told what the answer looks like."""
+    return rows_to_pandas(msgspec.json.decode(body, type=_Envelope).data.items)
 
 
 def orjson_to_pandas(body: bytes) -> pd.DataFrame:
@@ -62,8 +84,23 @@ def polars_to_polars(body: bytes) -> pl.DataFrame:
     schema = {"data": pl.Struct({"items": pl.List(pl.List(pl.String))})}
     rows = pl.read_json(body, schema=schema)["data"].struct.field("items").explode()
     width = rows.list.len().first()
-    frame = pl.DataFrame({name: rows.list.get(place) for place, name in enumerate(COLUMNS[:width])})
-    return frame.with_columns(pl.col("score").cast(pl.Float64))
+    frame = pl.DataFrame({name: rows.list.get(place) for place, name in enumerate(COLUMNS[width])})
+    return frame.with_columns(pl.col(name).cast(kind) for name, kind in numbers(width).items())
+
+
+def duckdb_to_arrow(body: bytes) -> pa.Table:
+    """Read with DuckDB, which reads files; told what the answer looks like, and that it is one large object."""
+    width = len(json.loads(body[body.index(b"[[") + 1 : body.index(b'"]') + 2]))  # of the first row
+    kinds = {str: "VARCHAR", float: "DOUBLE", int: "BIGINT"}
+    columns = (f"row[{at}]::{kinds[kind]} AS {name}" for at, (name, kind) in enumerate(COLUMNS[width].items(), 1))
+    with tempfile.NamedTemporaryFile(suffix=".json") as file, duckdb.connect() as connection:
+        file.write(body)
+        file.flush()
+        return connection.sql(
+            f"SELECT {', '.join(columns)} FROM (SELECT unnest(data.items) AS row FROM read_json('{file.name}', "
+            "format='unstructured', columns={'data': 'STRUCT(items VARCHAR[][])'}, "
+            f"maximum_object_size={len(body) + 1}))"
+        ).to_arrow_table()
 
 
 def pyarrow_to_arrow(body: bytes) -> pa.Table:
@@ -79,5 +116,5 @@ def pyarrow_to_arrow(body: bytes) -> pa.Table:
     width = len(rows[0])
     cells = rows.flatten()
     columns = [cells.take(np.arange(place, len(cells), width)) for place in range(width)]
-    columns[1] = columns[1].cast(pa.float64())
-    return pa.table(columns, names=list(COLUMNS[:width]))
+    named = dict(zip(COLUMNS[width], columns, strict=True))
+    return pa.table(named | {name: named[name].cast(_ARROW[kind]) for name, kind in numbers(width).items()})

@@ -20,6 +20,7 @@ WAYS = {
     "explorer_frames -> pandas": decoders.ours_to_pandas,
     "json -> pandas": decoders.json_to_pandas,
     "orjson -> pandas": decoders.orjson_to_pandas,
+    "msgspec -> pandas": decoders.msgspec_to_pandas,
     "polars -> polars": decoders.polars_to_polars,
     "pyarrow.json -> arrow": decoders.pyarrow_to_arrow,
 }
@@ -28,9 +29,9 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", bodies.KINDS)
 def test_decode(benchmark, body, check, kind, way):
-    decode, given = WAYS[way], body(kind)
+    decode, given = WAYS[way], (body(kind),)
     if way.startswith("explorer_frames"):
-        given = decoders.pieces(given)
-    check(decode(given), kind)
+        given = (decoders.pieces(*given), kind)
+    check(decode(*given), kind)
     benchmark.group = f"decode {kind}"
-    benchmark(decode, given)
+    benchmark(decode, *given)

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import orjson
-import pandas as pd
+import decoders
 import requests
-from bodies import COLUMNS
+from bodies import SCHEMAS
 from server import path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, TypeAlias
+    from typing import TypeAlias
 
+    import pandas as pd
+    import polars as pl
     import pyarrow as pa
 
     from explorer_frames import Explorer
@@ -29,8 +30,10 @@ READERS = (
     "explorer_frames, arrow",
     "requests, json, pandas",
     "requests, orjson, pandas",
-    "requests, bytes only",
+    BARE := "requests, bytes only",
 )
+PEERS = ("requests, msgspec, pandas", "requests, polars", "requests, DuckDB", "requests, pyarrow.json")
+STREAM = "the raw stream"
 
 
 # --- to a frame
@@ -38,20 +41,36 @@ READERS = (
 
 def ours_read(explorer: Explorer, name: str) -> pd.DataFrame:
     rows, _, kind = name.partition("/")
-    return explorer.read_sample_result(rows, kind, limit=None)
+    return explorer.read_sample_result(rows, kind, limit=None, schema=SCHEMAS.get(kind))
 
 
 def ours_read_arrow(explorer: Explorer, name: str) -> pa.Table:
     rows, _, kind = name.partition("/")
-    return explorer.read_sample_result_arrow(rows, kind, limit=None)
+    return explorer.read_sample_result_arrow(rows, kind, limit=None, schema=SCHEMAS.get(kind))
 
 
 def json_read(url: str, name: str, get: Get = requests.get) -> pd.DataFrame:
-    return _to_pandas(get(url + path(name)).json())
+    return decoders.rows_to_pandas(get(url + path(name)).json()["data"]["items"])
 
 
 def orjson_read(url: str, name: str, get: Get = requests.get) -> pd.DataFrame:
-    return _to_pandas(orjson.loads(get(url + path(name)).content))
+    return decoders.orjson_to_pandas(get(url + path(name)).content)
+
+
+def msgspec_read(url: str, name: str) -> pd.DataFrame:
+    return decoders.msgspec_to_pandas(requests.get(url + path(name)).content)
+
+
+def polars_read(url: str, name: str) -> pl.DataFrame:
+    return decoders.polars_to_polars(requests.get(url + path(name)).content)
+
+
+def duckdb_read(url: str, name: str) -> pa.Table:
+    return decoders.duckdb_to_arrow(requests.get(url + path(name)).content)
+
+
+def pyarrow_read(url: str, name: str) -> pa.Table:
+    return decoders.pyarrow_to_arrow(requests.get(url + path(name)).content)
 
 
 def bare_read(url: str, name: str, get: Get = requests.get) -> bytes:
@@ -59,9 +78,12 @@ def bare_read(url: str, name: str, get: Get = requests.get) -> bytes:
     return get(url + path(name)).content
 
 
-def _to_pandas(envelope: Any) -> pd.DataFrame:
-    items = envelope["data"]["items"]
-    return pd.DataFrame(items, columns=list(COLUMNS[: len(items[0])])).astype({"score": float})
+def stream_read(url: str, name: str, get: Get = requests.get) -> bytes:
+    """Only the bytes, and none of them kept: what the wire costs."""
+    raw = get(url + path(name), stream=True).raw
+    while raw.read(decoders.PIECE):
+        pass
+    return b""
 
 
 # --- to a file

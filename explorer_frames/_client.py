@@ -4,37 +4,43 @@ from __future__ import annotations
 
 import os
 import weakref
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from explorer_frames import _config
-from explorer_frames._api import Api
+from explorer_frames._caller import warn_caller
 from explorer_frames._frames import checked_backend, to_pandas
-from explorer_frames._jobs import Job, made_job_id
-from explorer_frames._listing import Order, job_filter, read_pages
-from explorer_frames._reading import export, open_stream, read_table
-from explorer_frames._results import Query, checked_limit
-from explorer_frames._sync import sync
-from explorer_frames._sync_wanted import Wanted
-from explorer_frames._tasks import Task
-from explorer_frames.errors import ConfigError, ExplorerFramesError, JobError, located
+from explorer_frames._http import config
+from explorer_frames._http.api import Api
+from explorer_frames._jobs import calls
+from explorer_frames._jobs.listing import listed
+from explorer_frames._jobs.task import Task
+from explorer_frames._private import private
+from explorer_frames._results.history import Runs, history
+from explorer_frames._results.reading import export, open_stream, read_table
+from explorer_frames._results.result import Query
+from explorer_frames._sync.sync import sync
+from explorer_frames._sync.wanted import Wanted
+from explorer_frames.errors import ConfigError, UnencryptedWarning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from contextlib import AbstractContextManager
+    from datetime import datetime
 
     import pandas as pd
     import pyarrow as pa
 
-    from explorer_frames._config import AuthEncoding, SecretSource
-    from explorer_frames._formats import Format
+    from explorer_frames._files.formats import Format
+    from explorer_frames._files.write import Receipt
     from explorer_frames._frames import DtypeBackend
+    from explorer_frames._http.config import AuthEncoding, SecretSource
+    from explorer_frames._jobs.job import Job
+    from explorer_frames._jobs.listing import Order
+    from explorer_frames._jobs.wait import Progress
     from explorer_frames._provenance import Run
-    from explorer_frames._sync_report import SyncReport
-    from explorer_frames._wait import Progress
-    from explorer_frames._write import Receipt
+    from explorer_frames._sync.report import SyncReport
     from explorer_frames.schemas import VidType
 
+_warned: set[str] = set()
 _explorers: weakref.WeakSet[Explorer] = weakref.WeakSet()
 
 
@@ -64,18 +70,27 @@ class Explorer:
         File with the certificates to trust in place of the system's.
     client_cert
         File with a client certificate and its key, or a pair of files.
+    trust_env
+        Whether the environment's proxies and certificates (``HTTPS_PROXY``, ``REQUESTS_CA_BUNDLE`` and the like) count.
+    max_bytes
+        The most bytes of one answer, decompressed; what is larger is refused. None for no bound.
 
     Raises
     ------
     ConfigError
         Something is missing or cannot work. Nothing is sent before the first call.
 
+    Warns
+    -----
+    UnencryptedWarning
+        Once a process and server: password and token go over the network by plain http.
+
     Notes
     -----
     Safe to share between threads; usable after a fork. It pickles when its secrets come from the environment or a
     function, and never carries a token or a password along.
 
-    Proxies of the environment are used; ``.netrc`` is not. Redirects are not followed.
+    ``.netrc`` is not read. Redirects are not followed.
 
     Examples
     --------
@@ -84,6 +99,7 @@ class Explorer:
     (77, 2)
     """
 
+    @private
     def __init__(
         self,
         url: str | None = None,
@@ -99,8 +115,10 @@ class Explorer:
         verify: bool = True,
         ca_bundle: str | os.PathLike[str] | None = None,
         client_cert: str | tuple[str, str] | None = None,
+        trust_env: bool = True,
+        max_bytes: int | None = None,
     ) -> None:
-        self._settings = _config.settings(
+        self._settings = config.settings(
             url,
             timeout=timeout,
             deadline=deadline,
@@ -108,8 +126,16 @@ class Explorer:
             verify=verify,
             ca_bundle=ca_bundle,
             client_cert=client_cert,
+            trust_env=trust_env,
+            max_bytes=max_bytes,
         )
-        self._credentials = _config.credentials(token, user, password, graphd, auth_encoding)
+        self._credentials = config.credentials(token, user, password, graphd, auth_encoding)
+        if self._settings.is_exposed and self._settings.url not in _warned:
+            warn_caller(
+                f"password and token go unencrypted to {self._settings.url}. Use https:// where the server has it.",
+                UnencryptedWarning,
+            )
+            _warned.add(self._settings.url)  # behind the warning, which a filter may make an error
         self._start()
 
     def _start(self) -> None:
@@ -184,6 +210,7 @@ class Explorer:
         """Stream a task's result in constant memory: see `explorer_frames.open_sample_result`."""
         return open_stream(self._api, Query.of(job_id, task_id, limit, schema, vid_type))
 
+    @private
     def export_sample_result(
         self,
         job_id: str | int,
@@ -220,10 +247,7 @@ class Explorer:
         >>> explorer.job(job_id).status
         'success'
         """
-        number = _config.checked_id("job_id", job_id)
-        with located(f"job {number}"):
-            data, trace_id = self._api.get("jobs", number)
-            return Job.of(data, number, trace_id, self)
+        return calls.look(self._api, job_id, self)
 
     def list_jobs(
         self,
@@ -273,16 +297,8 @@ class Explorer:
         >>> explorer.list_jobs(workflow_id, status="success", limit=1)["status"].tolist()
         ['success']
         """
-        of_workflow = () if workflow_id is None else ("workflows", _config.checked_id("workflow_id", workflow_id))
-        most = None if limit is None else checked_limit(limit)
-        wanted = job_filter(status, name, created_after, created_before, order)
-        until = self._api.deadline()
-
-        def page(number: dict[str, str]) -> dict[str, Any]:
-            return self._api.get(*of_workflow, "jobs", params={"filter": wanted, **number}, until=until)[0]
-
-        with located("list of jobs"):
-            return to_pandas(read_pages(page, most))
+        filters: Any = {"created_after": created_after, "created_before": created_before, "order": order}
+        return to_pandas(listed(self._api, workflow_id, limit, status=status, name=name, **filters))
 
     def run_workflow(self, workflow_id: str | int, input: Mapping[str, Mapping[str, Any]] | None = None) -> Job:  # noqa: A002
         """Run a workflow as a new job.
@@ -314,18 +330,7 @@ class Explorer:
         >>> explorer.run_workflow(workflow_id).wait(timeout=60).status
         'success'
         """
-        workflow = _config.checked_id("workflow_id", workflow_id)
-        body = {} if input is None else {"input": _config.checked_input(input)}
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        hint = f"Look at list_jobs({workflow!r}) for a job made at about {now} before you run it again."
-        with located(f"workflow {workflow}"):
-            data = self._api.post_once("workflows", workflow, "jobs", body=body, hint=hint)
-            number = made_job_id(data, hint)
-        try:
-            return self.job(number)
-        except ExplorerFramesError:
-            # It runs, whatever became of the look at it: its id must not be lost.
-            return Job.of({"status": 0, "workflowId": workflow}, number, None, self)
+        return calls.run(self._api, workflow_id, input, self)
 
     def cancel_job(self, job_id: str | int) -> None:
         """Ask the server to stop a job; it may take a while until its status says so.
@@ -334,13 +339,15 @@ class Explorer:
         -----
         Source: ``PUT api-open/v1/jobs/<job_id>/cancel``.
         """
-        number = _config.checked_id("job_id", job_id)
-        with located(f"job {number}"):
-            if self._api.put("jobs", number, "cancel").get("success") is False:
-                raise JobError("the server did not cancel the job", hint="See its state with Explorer.job.")
+        calls.cancel(self._api, job_id)
 
-    # --- a workflow's results, in a folder
+    # --- a workflow's results
 
+    def history(self, workflow_id: str | int, last: int | None = 30, **options: Any) -> pd.DataFrame:
+        """Read the results of a workflow's last runs as one long frame: see `explorer_frames.history`."""
+        return history(self, self._settings.url, Runs.of(workflow_id, last, **options))
+
+    @private
     def sync_workflow(
         self,
         workflow_id: str | int,

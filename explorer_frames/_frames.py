@@ -13,7 +13,7 @@ from explorer_frames._provenance import KEY, NAME
 from explorer_frames.errors import ColumnTypeError, ConfigError, escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 DtypeBackend: TypeAlias = Literal["numpy_nullable", "pyarrow"]
 
@@ -61,4 +61,13 @@ def to_pandas(table: pa.Table, dtype_backend: str | None = None) -> pd.DataFrame
     metadata = table.schema.metadata or {}
     if KEY in metadata:
         frame.attrs[NAME] = json.loads(metadata[KEY])
+    return frame
+
+
+def with_missing_integers(table: pa.Table, names: Collection[str]) -> pd.DataFrame:
+    """Convert a table to pandas' default dtypes, but integers of the columns `names` to nullable ones."""
+    frame: pd.DataFrame = table.to_pandas(use_threads=False)
+    for field, column in zip(table.schema, table.columns, strict=True):
+        if field.name in names and pa.types.is_integer(field.type):
+            frame[field.name] = _NULLABLE[field.type].__from_arrow__(column)
     return frame

@@ -6,7 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames._client import Explorer
-from explorer_frames._config import PREFIX
+from explorer_frames._http.config import PREFIX
+from explorer_frames._private import private
 from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from explorer_frames._formats import Format
+    from explorer_frames._files.formats import Format
+    from explorer_frames._files.write import Receipt
     from explorer_frames._frames import DtypeBackend
-    from explorer_frames._sync_report import SyncReport
-    from explorer_frames._wait import Progress
-    from explorer_frames._write import Receipt
+    from explorer_frames._jobs.wait import Progress
+    from explorer_frames._sync.report import SyncReport
     from explorer_frames.schemas import VidType
 
 _shared: tuple[dict[str, str], Explorer] | None = None
@@ -172,6 +173,7 @@ def open_sample_result(
     return _given(explorer).open_sample_result(job_id, task_id, limit, schema=schema, vid_type=vid_type)
 
 
+@private
 def export_sample_result(
     job_id: str | int,
     task_id: str,
@@ -224,6 +226,7 @@ def export_sample_result(
     )
 
 
+@private
 def sync_workflow(
     workflow_id: str | int,
     url: str | os.PathLike[str],
@@ -259,8 +262,8 @@ def sync_workflow(
     limit, vid_type, allow_incomplete
         As in `export_sample_result`, for each result. What has landed before is not read again, whatever they are.
     schema
-        As in `read_sample_result`, for each result; or a mapping of them by task name, where ``"auto"`` stands for
-        what it does not name.
+        As in `read_sample_result`, for each result; or a mapping of them by task name or id, where ``"auto"`` stands
+        for what it does not name.
     format
         ``"parquet"`` or ``"feather"``.
     storage_options
@@ -303,8 +306,8 @@ def sync_workflow(
     ``missing_columns="insert", extra_columns="ignore"`` and a `schema`; pyarrow takes those of the first file unless
     it gets a `schema`; or read one task at a time, from ``<url>/task=<name>``.
 
-    On stores that cannot refuse to overwrite (see ``explorer_frames._publish``), two processes that land the same
-    result at the same moment both write it, whole; the last one stays.
+    On stores that cannot refuse to overwrite (see ``explorer_frames._storage.publish``), two processes that land the
+    same result at the same moment both write it, whole; the last one stays.
 
     Sources: ``GET api-open/v1/workflows/<workflow_id>/jobs``, ``GET api-open/v1/jobs/<job_id>`` once for a job that
     has no manifest, and ``GET .../sample_result`` once for each result that is missing.
@@ -331,3 +334,62 @@ def sync_workflow(
         workers=workers,
         progress=progress,
     )
+
+
+def history(
+    workflow_id: str | int,
+    last: int | None = 30,
+    *,
+    task: str | None = None,
+    schema: str | pa.Schema | None = "auto",
+    vid_type: VidType = "string",
+    dtype_backend: DtypeBackend | None = None,
+    workers: int = 4,
+    explorer: Explorer | None = None,
+) -> pd.DataFrame:
+    """Read the results of a workflow's last successful jobs, whole, as one long frame, the oldest first.
+
+    Parameters
+    ----------
+    workflow_id
+    last
+        How many jobs at most, counted from the newest; None for all.
+    task
+        Name or id of the one task to read of each; None reads them all, and unites their columns.
+    schema, vid_type, dtype_backend, explorer
+        As in `read_sample_result`, for each result.
+    workers
+        Jobs to read at a time.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``job_id`` (str), ``run_end_time`` of the job (``datetime64[ms, UTC]``), ``task`` and ``task_id`` (str), then
+        the result's own columns, missing where a result has no such. Integers are nullable (``Int64``) without `task`.
+        It needs the memory that all these results need.
+
+    Raises
+    ------
+    ConfigError
+        An argument cannot work, or no job has a task of that name.
+    TransportError, ApiError, DecodeError
+        As in `read_sample_result`; one result that cannot be read is an error for all.
+
+    Warns
+    -----
+    HistoryGapWarning
+        Jobs were left out: they have no such task, or it did not end well.
+
+    Notes
+    -----
+    Sources: the list of jobs, then ``GET api-open/v1/jobs/<job_id>`` once and ``GET .../sample_result`` once a result
+    for each job, each time: `sync_workflow` keeps what it has read.
+
+    Examples
+    --------
+    >>> frame = history(workflow_id, last=2, task="PageRank")
+    >>> len(frame.pivot(index="id", columns="job_id", values="score"))
+    77
+    """
+    reading: dict[str, Any] = {"schema": schema, "vid_type": vid_type, "dtype_backend": dtype_backend}
+    return _given(explorer).history(workflow_id, last, task=task, workers=workers, **reading)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from explorer_frames import _html
 from explorer_frames._version import __version__
+from explorer_frames.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -138,18 +140,12 @@ class Provenance:
         return "\n".join(f"{name:{width}}  {value}" for name, value in known.items())
 
     def _repr_html_(self) -> str:
-        import html  # noqa: PLC0415 (its table of entities is not needed to import us)
-
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{name}</th><td style='text-align:left'>{html.escape(value)}</td></tr>"
-            for name, value in self._known().items()
-        )
-        return f"<table>{rows}</table>"
+        return _html.facts(self._known())
 
     def _known(self) -> dict[str, str]:
         """What a person wants to see: all that is known, and whether it is complete in any case."""
         shown = {name: value for name, value in self.to_dict().items() if value is not None or name == "complete"}
-        return {name: _printable(value) for name, value in shown.items()}
+        return {name: in_words(value) for name, value in shown.items()}
 
 
 def document_of(metadata: Mapping[bytes, bytes] | None) -> dict[str, Any]:
@@ -199,7 +195,7 @@ def _iso(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds")
 
 
-def _printable(value: object) -> str:
+def in_words(value: object) -> str:
+    """Write a value for a person."""
     words = {True: "yes", False: "no", None: "not known"}
-    text = words[value] if isinstance(value, bool | None) else str(value)
-    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+    return words[value] if isinstance(value, bool | None) else printable(value)

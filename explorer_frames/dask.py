@@ -16,19 +16,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import cloudpickle
-import dask
-import dask.dataframe as dd
 import pyarrow as pa
 
+try:
+    import cloudpickle
+    import dask
+    import dask.dataframe as dd
+except ModuleNotFoundError as missing:
+    _text = f"explorer_frames.dask needs the package {missing.name}: pip install 'explorer-frames[dask]'"
+    raise ModuleNotFoundError(_text, name=missing.name) from None
+
 from explorer_frames import schemas
-from explorer_frames._address import may_hold_secret, secret_options, shown_url
 from explorer_frames._frames import checked_backend, to_pandas
-from explorer_frames._full import Header, Request, choose, preview, read_batches
 from explorer_frames._functions import read_sample_result_arrow
-from explorer_frames._parts import Parts
-from explorer_frames._results import Query
-from explorer_frames._sources import Store
+from explorer_frames._outputs.full import Header, Request, choose, preview, read_batches
+from explorer_frames._outputs.parts import Parts
+from explorer_frames._private import private
+from explorer_frames._results.result import Query
+from explorer_frames._storage.address import may_hold_secret, secret_options, shown_url
+from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, ExplorerFramesError, escaped
 
 if TYPE_CHECKING:
@@ -38,7 +44,7 @@ if TYPE_CHECKING:
 
     from explorer_frames._client import Explorer
     from explorer_frames._frames import DtypeBackend
-    from explorer_frames._parts import Part
+    from explorer_frames._outputs.parts import Part
     from explorer_frames.schemas import VidType
 
 __all__ = ["read_output", "read_sample_results"]
@@ -52,6 +58,7 @@ _ELSEWHERE = (
 _revival = threading.Lock()
 
 
+@private
 def read_output(
     url: str | os.PathLike[str],
     *,

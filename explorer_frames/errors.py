@@ -25,11 +25,13 @@
     ├─ SyncError                            some results did not land, all others did: .report
     ├─ WriteError                           the target still holds what it held before
     │  ├─ UnsupportedFormatError(ValueError)
-    │  ├─ TargetExistsError(FileExistsError)
-    │  └─ IncompleteResultError
+    │  └─ TargetExistsError(FileExistsError)
+    ├─ IncompleteResultError                all rows are needed, and these may not be all
     └─ FileReadError                        a file could not be read, or is not what it should be
        └─ DamagedFileError                  it is not as it was written: not to be used
     TruncatedResultWarning(UserWarning)
+    UnencryptedWarning(UserWarning)
+    HistoryGapWarning(UserWarning)
 
 Every error says what happened, where, and what to do next; none carries a password, a token or a request, and all
 of them pickle, so that they cross process pools whole.
@@ -37,6 +39,7 @@ of them pickle, so that they cross process pools whole.
 
 from __future__ import annotations
 
+import copy
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -240,8 +243,8 @@ class TargetExistsError(WriteError, FileExistsError):
     """``mode="create"`` met an existing target."""
 
 
-class IncompleteResultError(WriteError):
-    """The result may have been cut off by ``limit`` and was not exported."""
+class IncompleteResultError(ExplorerFramesError):
+    """What was asked for needs all rows of a result, and these may not be all."""
 
 
 class FileReadError(ExplorerFramesError):
@@ -254,6 +257,14 @@ class DamagedFileError(FileReadError):
 
 class TruncatedResultWarning(UserWarning):
     """As many rows came as were asked for, so there may be more."""
+
+
+class UnencryptedWarning(UserWarning):
+    """Password and token go over a network by plain http."""
+
+
+class HistoryGapWarning(UserWarning):
+    """Jobs of a workflow are missing from its history: they have no such task, or it did not end well."""
 
 
 _BY_CODE: dict[int, type[ApiError]] = {
@@ -277,11 +288,11 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     404: NotFoundError,
 }
 _HINTS: dict[type[ApiError], str] = {
-    BadRequestError: "Check the ids and the limit that were passed.",
+    BadRequestError: "Check what was passed. A task has a result when it has ended well: Job.wait waits for that.",
     UnauthorizedError: "Check the token, or user, password, graphd and auth_encoding.",
     SessionExpiredError: "Pass a fresh token, or user, password and graphd so that a new login is possible.",
     ForbiddenError: "Ask for the right to read this job in Explorer.",
-    NotFoundError: "Check the job and task ids: the job's page in Explorer shows both.",
+    NotFoundError: "Check the ids: the pages of workflow and job in Explorer show them.",
     ServerError: "Try again later; with the trace id the vendor's support can find the call in the server's logs.",
     LicenseError: "Have the licence of Explorer and its DAG controller renewed; a retry will not help.",
 }
@@ -295,6 +306,20 @@ def escaped(text: object, limit: int = _SHOWN) -> str:
         said = f"<{type(text).__name__}>"
     shown = said[: limit + 1].encode("unicode_escape").decode("ascii")
     return shown if len(shown) <= limit else shown[: limit - 3] + "..."
+
+
+def printable(text: object) -> str:
+    r"""Foreign text whole and on one line, as it is but for what would steer a terminal.
+
+    Examples
+    --------
+    >>> printable("Myriel\x1b[2J\t[bold]")
+    'Myriel\\x1b[2J\\t[bold]'
+    """
+    said = str(text)
+    if said.isprintable():
+        return said
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in said)
 
 
 @contextmanager
@@ -322,13 +347,15 @@ class Enduring(Iterator[_T]):
 
     def __next__(self) -> _T:
         if self._error is not None:
-            raise self._error
+            raise copy.copy(self._error)
         try:
             return next(self._items)
         except StopIteration:
             raise
         except BaseException as error:
-            self._error = error
+            # A copy has no traceback. That holds its frames, one of them our consumer: an Arrow reader which holds us,
+            # in a circle that Python does not see and never collects, with a connection in it.
+            self._error = copy.copy(error)
             raise
 
 
@@ -354,7 +381,7 @@ def api_error(code: int | None, http_status: int, message: object, trace_id: str
     family = int(str(code)[:3]) if code is not None and code >= 100 else http_status  # noqa: PLR2004 (three digits)
     cls = _BY_CODE.get(code or 0) or _BY_STATUS.get(family, ServerError)
     said = escaped(message) if message else None
-    named = f"code {code}" if code is not None else f"HTTP status {http_status}"
+    named = f"code {escaped(code, 40)}" if code is not None else f"HTTP status {http_status}"
     what = f"the server said no: {named}" + (f", {said!r}" if said else "")
     where = f"trace {escaped(trace_id, 80)}" if trace_id else None
     return cls(

@@ -91,6 +91,13 @@ BOOK: tuple[Algorithm, ...] = (
     Algorithm("Tree_stat", ((("width", _INT), ("depth", _INT)), (("value", _INT),))),
     Algorithm("Node2Vec", ((("id", _VID), ("embedding", _DOUBLES)),)),
 )
+COMMUNITY = "community"
+# Columns that tell the rows of a result apart, for each shape: ids of vertices, or paths of them; no labels.
+KEYS = frozenset(
+    frozenset(name for name, kind in shape if kind in (_VID, _VIDS) and name != COMMUNITY)
+    for entry in BOOK
+    for shape in entry.shapes
+)
 
 
 def _normal(name: str) -> str:
@@ -193,7 +200,7 @@ def fits(schema: pa.Schema, width: int) -> bool:
 
 def takes_rest(schema: pa.Schema) -> bool:
     """Whether the last column takes all cells that are left."""
-    return len(schema) > 0 and pa.types.is_list(schema.types[-1])
+    return bool(pa.types.is_list(schema.types[-1]))
 
 
 def asked(schema: object, vid_type: str) -> tuple[pa.Schema | Algorithm | None, bool]:

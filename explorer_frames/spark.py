@@ -24,13 +24,13 @@ except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(_text, name=missing.name) from None
 
 from explorer_frames import schemas
-from explorer_frames._address import may_hold_secret
 from explorer_frames._client import Explorer
-from explorer_frames._config import PREFIX
-from explorer_frames._full import Header, Request, preview, read_batches
-from explorer_frames._parts import CHANGED, Parts
-from explorer_frames._results import Query
-from explorer_frames._sources import Store
+from explorer_frames._http.config import PREFIX
+from explorer_frames._outputs.full import Header, Request, preview, read_batches
+from explorer_frames._outputs.parts import CHANGED, Parts
+from explorer_frames._results.result import Query
+from explorer_frames._storage.address import may_hold_secret
+from explorer_frames._storage.sources import Store
 from explorer_frames.errors import (
     ConfigError,
     FileReadError,

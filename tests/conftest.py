@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,14 +12,34 @@ from hypothesis import HealthCheck, settings
 from explorer_frames import Explorer
 from explorer_frames.sandbox import Sandbox
 
-# `quick` for one's own machine; `.ci/run` runs `ci`.
+os.environ.setdefault("MPLBACKEND", "agg")  # no window opens, also where there is a screen
+
+# `quick` for one's own machine; `.ci/run` runs `ci`; `release` takes hours (tests/fuzz/README.md).
 settings.register_profile("quick", max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", max_examples=20_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("release", settings.get_profile("ci"), max_examples=1_000_000)
+# For mutants: the same examples each time, and few.
+settings.register_profile("mutants", settings.get_profile("quick"), max_examples=50, derandomize=True, database=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Name no test by bytes that are not text, such as gzip's: they hold the time, and workers must agree on names."""
+    return argname if isinstance(val, bytes) and not val.isascii() else None
+
+
 def pytest_terminal_summary(terminalreporter):
-    """Say what the storage contract tried and saw, store by store."""
+    """Say how much was tried: by the fault bench, for secrets and interrupts, and by the storage contract."""
+    counted = Counter()
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, value in report.user_properties if report.when == "call" else ():
+            if isinstance(value, int):
+                counted[name] += value
+            else:
+                terminalreporter.section(name)
+                terminalreporter.write_line(value)
+    for name, number in counted.items():
+        terminalreporter.write_line(f"{name}: {number:,}")
     if "storage" not in sys.modules:
         return
     from storage import COLUMNS, TALLY
@@ -47,3 +68,20 @@ def sandbox():
 def explorer(sandbox):
     with Explorer(sandbox.url, token=sandbox.token) as explorer:
         yield explorer
+
+
+@pytest.fixture
+def cli(capsys):
+    """Call the command line in this process; gives its exit code, stdout and stderr."""
+    from commandline import Ended
+
+    from explorer_frames.cli import main
+
+    def call(*arguments):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return Ended(ended.value.code or 0, out, err)
+
+    return call

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import fsspec
 
-from explorer_frames._publish import Target
+from explorer_frames._storage.publish import Target
 
 
 def write_for_ever(url, options, ready, turn):

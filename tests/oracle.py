@@ -1,9 +1,17 @@
-"""The slow and plain way to read an answer, to hold the fast one against: `json`, `decimal`, no numpy, no Arrow."""
+"""The slow and plain way to read an answer or a CSV part, to hold the fast one against.
+
+`json`, `csv`, `re` and `decimal`; no numpy, no Arrow, and nothing of ours. A kind is the name of a column's type, as
+Arrow has it; with ``?`` behind it the column may be null, as a double may in any case; with ``*`` before it, it takes
+all cells that are left in a row.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
+import struct
 from decimal import Decimal
 
 
@@ -17,20 +25,20 @@ class _Number(str):
 
 _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _NAMED = {"nan", "inf", "infinity"}
+_INTS = {"int8": (-(2**7), 2**7 - 1), "int64": (-(2**63), 2**63 - 1), "uint64": (0, 2**64 - 1)}
+# A cell in quotes has each of its own doubled; no other has one; no line is empty; a CR stands only before an LF.
+_CELL = r'(?:"(?:[^"]|"")*"|[^",\r\n]*)'
+_CSV = re.compile(rf"(?:(?!\r?\n|\r?\Z){_CELL}(?:,{_CELL})*(?:\r?\n|\r?\Z))*")
 
 
 def read(body: bytes, kinds: list[str]) -> list[list[object]]:
-    """Rows of values, or RefusedError; `kinds` are the columns' Arrow types, not nullable but for double."""
-    try:
-        envelope = json.loads(
-            body.decode("utf-8"),
-            parse_int=_Number,
-            parse_float=_Number,
-            parse_constant=_refuse,
-            object_pairs_hook=_unique,
-        )
-    except (ValueError, RecursionError) as error:
-        raise RefusedError from error
+    """Rows of values, or RefusedError."""
+    return [typed(row, kinds) for row in rows_of(body)]
+
+
+def rows_of(body: bytes) -> list[object]:
+    """Elements of an answer's items as they came, numbers as text; RefusedError where there is no such list."""
+    envelope = envelope_of(body)
     if (
         not isinstance(envelope, dict)
         or type(envelope.get("code")) is not _Number
@@ -40,11 +48,56 @@ def read(body: bytes, kinds: list[str]) -> list[list[object]]:
     data = envelope.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("items"), list):
         raise RefusedError
-    return [_row(row, kinds) for row in data["items"]]
+    return list(data["items"])
+
+
+def envelope_of(body: bytes) -> object:
+    """Any JSON, strictly; numbers as text."""
+    try:
+        return json.loads(
+            body.decode("utf-8"),
+            parse_int=_Number,
+            parse_float=_Number,
+            parse_constant=_refuse,
+            object_pairs_hook=_unique,
+        )
+    except (ValueError, RecursionError) as error:
+        raise RefusedError from error
+
+
+def rows_of_csv(text: bytes) -> list[list[str]]:
+    """Cells of a CSV part, or RefusedError."""
+    try:
+        decoded = text.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RefusedError from error
+    if not _CSV.fullmatch(decoded):
+        raise RefusedError
+    return list(csv.reader(io.StringIO(decoded, newline=""), strict=True))
+
+
+def shape_for(row: object, shapes: list[list[str]]) -> list[str] | None:
+    """The first of the shapes that has as many columns as the row has cells."""
+    fitting = (shape for shape in shapes if isinstance(row, list) and _fits(len(row), shape))
+    return next(fitting, None)
+
+
+def typed(row: object, kinds: list[str]) -> list[object]:
+    """The values of one row, or RefusedError."""
+    if not isinstance(row, list) or not _fits(len(row), kinds):
+        raise RefusedError
+    if not kinds[-1].startswith("*"):
+        return [_cell(cell, kind) for cell, kind in zip(row, kinds, strict=True)]
+    before = [_cell(cell, kind) for cell, kind in zip(row, kinds[:-1], strict=False)]
+    return [*before, [_cell(cell, kinds[-1].removeprefix("*")) for cell in row[len(before) :]]]
 
 
 def int_or_none(text: str) -> int | None:
-    return int(text) if re.fullmatch(r"-?[0-9]{1,99}", text) else None
+    return int(text) if re.fullmatch(r"-?[0-9]{1,4000}", text) else None
+
+
+def _fits(width: int, kinds: list[str]) -> bool:
+    return width >= len(kinds) - 1 if kinds[-1].startswith("*") else width == len(kinds)
 
 
 def _refuse(_: str) -> None:
@@ -57,38 +110,43 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return dict(pairs)
 
 
-def _row(row: object, kinds: list[str]) -> list[object]:
-    if not isinstance(row, list) or len(row) != len(kinds):
-        raise RefusedError
-    return [_cell(cell, kind) for cell, kind in zip(row, kinds, strict=True)]
-
-
 def _cell(cell: object, kind: str) -> object:
-    if cell is None and kind == "double":
+    if cell is None and (kind == "double" or kind.endswith("?")):
         return None
     if not isinstance(cell, str):
         raise RefusedError
-    text = str(cell)
+    text, kind = str(cell), kind.removesuffix("?")
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise RefusedError from error
-    return {"string": str, "double": _double, "int64": _int64}[kind](text)
+    if kind in _INTS:
+        return _int(text, *_INTS[kind])
+    return {"string": str, "double": _double, "float": _float}[kind](text)
 
 
 def _double(text: str) -> float:
     if text.lstrip("+-").lower() in _NAMED and re.fullmatch(r"[+-]?[A-Za-z]+", text):
         return float(text)
-    if not text.isascii() or not _FLOAT.fullmatch(text):
+    if not _FLOAT.fullmatch(text):
         raise RefusedError
-    value = float(Decimal(text)) if len(text) < 300 else float(text)
+    # Decimal holds the digits as they stand, and Python rounds them once; it only has no room for huge exponents.
+    value = float(Decimal(text)) if len(text) < 300 and not re.search(r"[eE][+-]?[0-9]{6}", text) else float(text)
     if value in (float("inf"), float("-inf")):
         raise RefusedError
     return value
 
 
-def _int64(text: str) -> int:
-    number = int(text) if re.fullmatch(r"-?[0-9]+", text, re.ASCII) and len(text) < 30 else None
-    if number is None or str(number) != text or not -(2**63) <= number < 2**63:
+def _float(text: str) -> float:
+    try:
+        [value] = struct.unpack("<f", struct.pack("<f", _double(text)))
+    except OverflowError as error:
+        raise RefusedError from error
+    return float(value)
+
+
+def _int(text: str, least: int, most: int) -> int:
+    number = int(text) if re.fullmatch(r"-?[0-9]{1,30}", text) else None
+    if number is None or str(number) != text or not least <= number <= most:
         raise RefusedError
     return number

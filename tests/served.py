@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rawserver import RawServer
+from faultbench.rawserver import RawServer
 
 from explorer_frames import Explorer
 

@@ -29,7 +29,7 @@ COLUMNS = ("fault points", "kills", "left", "spools", "reads", "absent", "partia
 class Store:
     """A folder in a store, as a test sees it.
 
-    `whole` and `exclusive` say what the table in `explorer_frames._publish` promises: that a reader never sees the
+    `whole` and `exclusive` say what the table in `explorer_frames._storage.publish` promises: that a reader never sees the
     target absent while it is replaced, and that one of two creators wins. `refused` is a pattern of names
     that cannot be written to there; `server` has the logins and addresses that must fail.
     """

@@ -1,89 +1,746 @@
-"""The command line, as a person calls it: in a process of its own."""
+"""The commands, called in this process: what they write, what they say, and how they end."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
+import ast
+import csv
+import io
+import json
+import re
+import typing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-import pandas as pd
+import pyarrow.parquet as pq
 import pytest
-import requests
 
-from explorer_frames import Explorer, __version__
+import explorer_frames
+from explorer_frames import Explorer, __version__, errors, schemas
+from explorer_frames._files.formats import Format
+from explorer_frames._jobs.status import WORDS
+from explorer_frames._storage.publish import Mode
+from explorer_frames.cli import _exit, _options, _show
+from explorer_frames.cli._app import COMMANDS
+from explorer_frames.sandbox import Graph, Sandbox
 
-COMMAND = [sys.executable, "-m", "explorer_frames"]
-
-
-def run(*arguments: str, cwd: object = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=100, cwd=cwd, check=False)
-
-
-def test_demo_reads_prints_and_writes(tmp_path):
-    done = run("demo", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    for said in ("success", "score: float64", "PageRank", "complete: True", "EXPLORER_FRAMES_GRAPHD"):
-        assert said in done.stdout
-    files = {path.name for path in (tmp_path / "explorer-frames-demo").iterdir()}
-    assert {"pagerank.parquet", "pagerank.feather", "louvain.parquet", "shortestpath.feather"} <= files
-    assert len(files) == 10
-    frame = pd.read_parquet(tmp_path / "explorer-frames-demo" / "pagerank.parquet")
-    assert frame["score"].sum() == pytest.approx(1, abs=1e-4)
-    assert run("demo", cwd=tmp_path).returncode == 0, "again over its own files"
+TASKS = {
+    "analytics_pagerank_1": ("PageRank", {}),
+    "analytics_louvain_1": ("Louvain", {}),
+    "analytics_sssp_1": ("SSSP", {"ROOT": "Valjean"}),
+    "analytics_path_1": ("ShortestPath", {"src": "Myriel", "dst": "Gavroche,Javert"}),
+}
+HARM = "Evil\x1b[2J [red]name[/]\ttab"
+ODD = [["a\x1b[31mX", "[bold]b[/]", 'Zoë, "q"\nline', "007", "\u202egnp"], ["0.5", "nan", "inf", "-inf", "1e-300"]]
 
 
-def test_demo_where_nothing_can_be_written(tmp_path):
-    (tmp_path / "explorer-frames-demo").write_text("a file")
-    done = run("demo", cwd=tmp_path)
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    assert "A part of the path is a file, not a folder" in done.stderr
+@pytest.fixture(scope="module")
+def ran(sandbox):
+    """A job that has run, with its workflow's id in `name`."""
+    workflow = sandbox.workflows.get("cli") or sandbox.add_workflow("cli", Graph.les_miserables(), TASKS)
+    with Explorer(sandbox.url, token=sandbox.token) as explorer:
+        return explorer.run_workflow(workflow).wait(progress=False)
 
 
-def test_sandbox_serves_until_ctrl_c():
-    process = subprocess.Popen(
-        [*COMMAND, "sandbox", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+@pytest.fixture(scope="module")
+def failing(sandbox):
+    """A workflow that has a task which fails."""
+    return sandbox.workflows.get("fails") or sandbox.add_workflow(
+        "fails", Graph.karate(), {"a_1": ("PageRank", {}), "fail_1": ("Fail", {})}
     )
+
+
+@pytest.fixture(autouse=True)
+def _environment(sandbox, monkeypatch):
+    for name, value in sandbox.environment.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def in_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def odd(sandbox):
+    return sandbox.add_result(ODD, name=HARM)
+
+
+# --- jobs
+
+
+def test_jobs_are_listed_newest_first_with_all_of_their_filters(cli, ran):
+    done = cli("jobs", "--workflow", ran.workflow_id, "--status", "success", "--since", "1h", "--limit", 1)
+    assert (done.code, done.err) == (0, "")
+    heading, row = done.rows
+    assert heading == ["id", "status", "name", "created", "took", "workflow", "workflow name"]
+    assert [row[0], row[1], row[5], row[6]] == [ran.id, "success", ran.workflow_id, "cli"]
+    assert datetime.fromisoformat(row[3]) == ran.create_time
+    assert cli("jobs", "--name", "no such name").rows == [heading]
+    later = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    assert cli("jobs", "--since", later).rows == [heading]
+
+
+def test_jobs_as_json_have_the_same_keys_whether_there_are_any(cli, ran):
+    done = cli("jobs", "--json", "--workflow", ran.workflow_id)
+    assert done.err == ""
+    assert done.json["jobs"][-1]["id"] == ran.id
+    assert list(done.json["jobs"][0]) == [
+        *("id", "name", "workflow_id", "workflow_name", "status", "create_time", "run_begin_time", "run_end_time")
+    ]
+    assert cli("jobs", "--json", "--name", "no such name").json == {"jobs": []}
+
+
+def test_a_job_that_has_not_ended_has_null_for_what_has_not_come(cli, sandbox):
+    (job,) = sandbox.add_jobs(1)
+    sandbox.set_status(job, 1)
     try:
-        environment = {}
-        for line in process.stdout:
-            if line.startswith("# Ctrl-C"):
-                break
-            if line.startswith("export "):
-                name, _, value = line.removeprefix("export ").strip().partition("=")
-                environment[name] = value
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in environment.items():
-                patch.setenv(name, value)
-            with Explorer() as explorer:
-                assert explorer.list_jobs().empty
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
-        assert (process.returncode, errors) == (0, "")
-        with pytest.raises(requests.ConnectionError):
-            requests.get(environment["EXPLORER_FRAMES_URL"], timeout=5)
+        listed = {one["id"]: one for one in cli("jobs", "--json").json["jobs"]}
+        assert listed[str(job)]["status"] == "running"
+        assert cli("show", job).code == 0
     finally:
-        process.kill()
-        process.wait()
+        sandbox.set_status(job, None)
 
 
-def test_a_port_that_is_taken_is_said_so(sandbox):
-    port = sandbox.url.rpartition(":")[2]
-    done = run("sandbox", "--port", port)
-    assert done.returncode == 1
-    assert f"Cannot listen on 127.0.0.1:{port}" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_show_has_the_job_and_its_tasks(cli, ran):
+    shown = cli("show", ran.id)
+    facts, _, tasks = shown.out.partition("\n\n")
+    assert f"job\t{ran.id}\n" in facts
+    assert [line.split("\t")[:3] for line in tasks.splitlines()] == [
+        ["task", "id", "status"],
+        *([task.name, task.id, "success"] for task in ran.tasks),
+    ]
+    document = cli("show", ran.id, "--json").json
+    assert document["tasks"][1] | {"seconds": 0} == {
+        "id": ran.tasks[1].id,
+        "name": "Louvain",
+        "status": "success",
+        "run_begin_time": ran.tasks[1].begin_time.isoformat(timespec="milliseconds"),
+        "run_end_time": ran.tasks[1].end_time.isoformat(timespec="milliseconds"),
+        "seconds": 0,
+    }
+    assert document["workflow_id"] == ran.workflow_id
 
 
-def test_version_and_help():
-    assert run("--version").stdout.strip() == __version__
-    assert "demo" in run("--help").stdout
+def test_run_gives_the_id_to_scripts_and_the_end_to_people(cli, ran):
+    started = cli("run", ran.workflow_id)
+    assert started.code == 0
+    assert started.err == ""
+    waited = cli("run", ran.workflow_id, "--wait", "--timeout", 60)
+    assert waited.code == 0
+    assert int(waited.out) > int(started.out)
+    assert f"Job {waited.out.strip()}: success" in waited.err
+    ended = cli("run", ran.workflow_id, "--wait", "--json")
+    assert (ended.json["status"], ended.err) == ("success", "")
 
 
-def test_without_its_packages_it_says_what_to_install(tmp_path):
-    (tmp_path / "typer.py").write_text("raise ModuleNotFoundError(\"No module named 'typer'\", name='typer')")
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    done = subprocess.run(COMMAND, capture_output=True, text=True, timeout=60, env=environment, check=False)
-    assert done.returncode == 1
-    assert done.stderr.strip() == "The command line needs more packages: pip install 'explorer-frames[demo]'"
+def test_run_passes_its_input_on_as_text_or_as_json(cli, ran, sandbox):
+    job = cli("run", ran.workflow_id, "--wait", "--input", "analytics_sssp_1.ROOT=Javert", "--json").json["id"]
+    distances = dict(cli("read", job, "SSSP", "--limit", "all").rows[1:])
+    assert distances["Javert"] in ("0", "0.0")
+    given = ["a.x=1", "a.y:=1", "a.z:=[true]", "b.k=v=w", "b.e="]
+    from explorer_frames.cli._jobs import read_input
+
+    assert read_input(given) == {"a": {"x": "1", "y": 1, "z": [True]}, "b": {"k": "v=w", "e": ""}}
+
+
+@pytest.mark.parametrize("text", ["ROOT=1", "a.ROOT", "=1", "a.=1", ".b=1", "a.b:=nope"])
+def test_an_input_that_is_none_is_refused_before_anything_is_sent(cli, ran, sandbox, text):
+    before = len(sandbox.requests)
+    done = cli("run", ran.workflow_id, "--input", text)
+    assert done.code == 2
+    assert done.is_short
+    assert len(sandbox.requests) == before
+
+
+def test_a_job_that_fails_ends_with_its_own_code(cli, failing):
+    done = cli("run", failing, "--wait")
+    assert done.code == 4
+    assert done.is_short
+    assert "Fail failed" in done.err
+    assert int(done.out) > 0, "the id is there, whatever becomes of the job"
+    described = cli("run", failing, "--wait", "--json")
+    assert described.code == 4
+    assert described.json["status"] == "failed"
+
+
+def test_a_job_that_takes_too_long_ends_so_too_and_can_be_cancelled(cli, monkeypatch):
+    with Sandbox(task_seconds=30) as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        done = cli(
+            "run", server.add_workflow("slow", Graph.karate(), {"a": ("PageRank", {})}), "--wait", "--timeout", 0.3
+        )
+        assert done.code == 4
+        assert "it has not ended within 0.3 s" in done.err
+        job = done.out.strip()
+        cancelled = cli("cancel", job, "--json")
+        assert cancelled.code == 0
+        assert cancelled.json["status"] in ("stopping", "interrupted")
+        assert cli("cancel", job).code == 0, "again"
+
+
+def test_what_only_goes_with_wait_says_so(cli, ran):
+    done = cli("run", ran.workflow_id, "--timeout", 3)
+    assert done.code == 2
+    assert "need --wait" in done.err
+
+
+# --- results
+
+
+def test_read_shows_the_first_rows_and_says_that_there_may_be_more(cli, ran):
+    done = cli("read", ran.id, "PageRank")
+    assert done.code == 3
+    assert [done.rows[0], len(done.rows)] == [["id", "score"], 11]
+    assert done.err.startswith("Warning: 10 rows came and 10 were asked for")
+    assert done.err.endswith("\n--limit all reads all.\n")
+    knowingly = cli("read", ran.id, "PageRank", "--allow-incomplete")
+    assert (knowingly.code, knowingly.err, knowingly.out) == (0, "", done.out)
+    whole = cli("read", ran.id, "PageRank", "--limit", "all")
+    assert (whole.code, whole.err, len(whole.rows)) == (0, "", 78)
+
+
+def test_a_task_goes_by_id_and_by_name_where_that_is_its_own(cli, ran, sandbox):
+    task = ran.tasks[0]
+    assert cli("read", ran.id, task.id).out == cli("read", ran.id, "PageRank").out
+    none = cli("read", ran.id, "PageRanc")
+    assert none.code == 2
+    assert none.is_short
+    assert f"'PageRank' ({task.id})" in none.err
+    job, first = sandbox.add_result([["a"], ["1"]], name="twin")
+    _, second = sandbox.add_result([["a"], ["1"]], name="twin", job_id=job)
+    both = cli("read", job, "twin")
+    assert both.code == 2
+    assert first in both.err
+    assert second in both.err
+
+
+def test_json_is_one_document_with_what_json_cannot_say_as_text(cli, odd):
+    done = cli("read", *odd, "--json")
+    assert (done.code, done.err) == (0, "")
+    assert done.json["rows"] == [
+        {"id": ODD[0][0], "score": 0.5},
+        {"id": ODD[0][1], "score": "NaN"},
+        {"id": ODD[0][2], "score": "Infinity"},
+        {"id": ODD[0][3], "score": "-Infinity"},
+        {"id": ODD[0][4], "score": 1e-300},
+    ]
+    assert done.json["columns"] == [{"name": "id", "type": "string"}, {"name": "score", "type": "double"}]
+    assert done.json["provenance"]["complete"] is True
+    assert done.json["provenance"]["task_name"] == HARM
+    assert "\x1b" not in done.out
+    assert "\u202e" not in done.out
+    assert "Zoë" in done.out, "letters are not escaped"
+
+
+def test_csv_gives_every_value_back(cli, odd, ran):
+    done = cli("read", *odd, "--csv")
+    assert (done.code, done.err) == (0, "")
+    assert list(csv.reader(io.StringIO(done.out, newline=""))) == [
+        ["id", "score"],
+        *map(list, zip(ODD[0], ["0.5", "nan", "inf", "-inf", "1e-300"], strict=True)),
+    ]
+    paths = list(csv.reader(io.StringIO(cli("read", ran.id, "ShortestPath", "--csv").out)))
+    assert paths[0] == ["path"]
+    assert json.loads(paths[1][0])[0] == "Myriel"
+
+
+@pytest.mark.parametrize("text", ["r\rs", "\r", "a\r\nb", 'q"\r', "\n", "a,\rb"])
+def test_csv_quotes_a_cell_with_any_line_end(cli, sandbox, text):
+    job, task = sandbox.add_result([[text, "x"], ["0.5", "1"]])
+    done = cli("read", job, task, "--csv", "--limit", "all")
+    assert list(csv.reader(io.StringIO(done.out, newline=""))) == [["id", "score"], [text, "0.5"], ["x", "1.0"]]
+    assert done.out.startswith("id,score\n")
+    assert done.out.endswith("\nx,1.0\n")
+
+
+@pytest.mark.parametrize("form", ["--json", "--csv"])
+def test_a_result_without_rows_has_its_columns(cli, sandbox, form):
+    job, task = sandbox.add_result([[], []])
+    done = cli("read", job, task, form)
+    assert done.code == 0
+    if form == "--json":
+        assert done.json["rows"] == []
+        assert [column["name"] for column in done.json["columns"]] == ["id", "score"]
+    else:
+        assert done.out == "id,score\n"
+
+
+def test_many_rows_come_whole(cli, sandbox):
+    rows = 25_000
+    job, task = sandbox.add_result([[f"v{number}" for number in range(rows)], ["0.5"] * rows])
+    assert cli("read", job, task, "--csv", "--limit", "all").out.splitlines()[-1] == f"v{rows - 1},0.5"
+    assert len(cli("read", job, task, "--json", "--limit", "all").json["rows"]) == rows
+
+
+def test_tabs_and_controls_stay_in_their_cell(cli, odd):
+    done = cli("read", *odd)
+    assert [len(row) for row in done.rows] == [2] * 6
+    assert done.rows[1][0] == r"a\x1b[31mX"
+    assert done.rows[2] == ["[bold]b[/]", "nan"]
+    assert done.rows[5][0] == "\u202egnp", "a mark of direction harms no tool"
+    shown = cli("show", odd[0])
+    assert r"Evil\x1b[2J [red]name[/]\ttab" in shown.out
+
+
+def test_ids_come_out_of_tab_separated_lines_as_they_are_and_what_is_escaped_can_be_undone(cli, sandbox):
+    exact = ["a\u00a0b", "全\u3000角", "می\u200cخواهم", "क्\u200dष", "👩\u200d🔬", "\u2028", "\u00ad"]
+    escaped = {
+        "a\\tb": r"a\\tb",
+        "a\tb": r"a\tb",
+        "a\nb\rc": r"a\nb\rc",
+        "\\": r"\\",
+        "\x00\x1f\x7f\x9f": r"\x00\x1f\x7f\x9f",
+    }
+    ids = [*exact, *escaped]
+    job, task = sandbox.add_result([ids, ["1"] * len(ids)])
+    lines = [line.split("\t")[0] for line in cli("read", job, task, "--limit", "all").out.split("\n")[1:-1]]
+    assert lines == [*exact, *escaped.values()]
+    undo = {"t": "\t", "n": "\n", "r": "\r", "\\": "\\"}
+    undone = [re.sub(r"\\(x(..)|.)", lambda m: chr(int(m[2], 16)) if m[2] else undo[m[1]], line) for line in lines]
+    assert undone == ids
+    assert "--csv and --json are exact" in " ".join(cli("read", "--help").out.split())
+
+
+def test_lines_for_a_pipe_are_made_of_one_batch_at_a_time(cli, sandbox, monkeypatch):
+    rows = 150_000
+    job, task = sandbox.add_result([["v"] * rows, ["0.5"] * rows])
+    from explorer_frames.cli import _results
+
+    asked, written = [], []
+    real = _results._rows
+    monkeypatch.setattr(_results, "_rows", lambda table: (asked.append(len(written)) or row for row in real(table)))
+    monkeypatch.setattr(_show, "write", written.append)
+    cli("read", job, task, "--limit", "all")
+    assert len(asked) == rows
+    assert asked[-1] >= rows - 1, "each is written before the next one is asked for"
+
+
+def test_schemas_and_types_of_ids(cli, ran, sandbox):
+    assert cli("read", ran.id, "Louvain", "--limit", 1).rows[0] == ["id", "community"]
+    assert cli("read", ran.id, "PageRank", "--limit", 1, "--schema", "sssp").rows[0] == ["id", "distance"]
+    assert cli("read", ran.id, "PageRank", "--limit", 1, "--schema", "none").rows[0] == ["id", "score"]
+    assert cli("read", ran.id, "PageRank", "--limit", 1, "--schema", "v:string,w:float").rows[0] == ["v", "w"]
+    job, task = sandbox.add_result([["1", "2"], ["3", "4"], ["5", "6"], ["7", "8"], ["9", "10"]])
+    refused = cli("read", job, task)
+    assert refused.code == 1
+    assert refused.is_short
+    offered = re.search(r"--schema '(\S+)' to see the rows", refused.err)[1]
+    assert cli("read", job, task, "--schema", offered).rows[1] == ['["1", "3", "5", "7", "9"]']
+    numbers = cli("read", job, task, "--schema", "a:int64,rest:list<int64>", "--json").json
+    assert numbers["rows"][0] == {"a": 1, "rest": [3, 5, 7, 9]}
+    ids = cli("read", ran.id, "PageRank", "--vid-type", "int64")
+    assert ids.code == 1
+    assert ids.is_short
+
+
+@pytest.mark.parametrize("schema", ["lovain", "id:", ":string", "id:nope", "id:string,", "id:list<list<string>>"])
+def test_schemas_that_there_are_not(cli, ran, schema):
+    done = cli("read", ran.id, "PageRank", "--schema", schema)
+    assert done.code == 2
+    assert done.is_short
+
+
+def test_json_and_csv_at_once_is_refused(cli, ran):
+    done = cli("read", ran.id, "PageRank", "--json", "--csv")
+    assert (done.code, done.out) == (2, "")
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "1.5", "many", "٣", "2147483648", "99999999999"])
+def test_limits_that_are_none(cli, ran, limit):
+    done = cli("read", ran.id, "PageRank", f"--limit={limit}")
+    assert done.code == 2
+    assert "'all'" in done.err
+
+
+# --- files
+
+
+def test_a_result_is_exported_inspected_and_verified(cli, ran, tmp_path):
+    path = tmp_path / "scores.parquet"
+    done = cli("export", ran.id, "PageRank", path, "--json")
+    assert (done.code, done.err) == (0, "")
+    assert (done.json["rows"], done.json["complete"]) == (77, True)
+    assert pq.read_metadata(path).num_rows == 77
+    facts = dict(cli("inspect", path).rows)
+    assert (facts["job"], facts["task_name"], facts["complete"]) == (ran.id, "PageRank", "yes")
+    assert cli("inspect", path, "--json").json["content_hash"] == done.json["content_hash"]
+    assert cli("verify", path).rows[0] == ["verified", "yes"]
+    assert cli("verify", path, "--json").json["verified"] is True
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    path.write_bytes(damaged)
+    found = cli("verify", path, "--json")
+    assert (found.code, found.out) == (6, "")
+    assert found.is_short
+    assert cli("verify", tmp_path / "none.parquet").code == 1
+
+
+def test_two_results_are_compared(cli, ran, tmp_path):
+    path = tmp_path / "louvain.parquet"
+    cli("export", ran.id, "Louvain", path)
+    done = cli("compare", path, ran.id, "--task", "Louvain")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(f"no change\na: job {ran.id}, Louvain")
+    found = cli("compare", ran.id, ran.id, "--task", "PageRank", "--json").json
+    assert (found["same"], found["common"], found["top_overlap"]) == (True, 77, 1.0)
+    for arguments, code, said in (
+        (("compare", ran.id, ran.id), 2, "--task"),
+        (("compare", path, path, "--task", "Louvain"), 2, "neither is a job"),
+        (("compare", path, ran.id, "--task", "PageRank"), 2, "--allow-unrelated compares them all the same"),
+        (("compare", path, tmp_path / "none.parquet"), 1, "no such file"),
+        (("compare", path, 4711), 1, "40404000"),
+    ):
+        done = cli(*arguments)
+        assert (done.code, done.out) == (code, "")
+        assert done.is_short
+        assert said in done.err
+
+
+def test_a_change_is_told_and_on_demand_by_the_exit_code(cli, sandbox):
+    job, _ = sandbox.add_result([["x", "y", "z"], ["0.5", "0.25", "0.25"]], name="A")
+    other, _ = sandbox.add_result([["x", "y", "w"], ["0.5", "0.75", "0.1"]], name="A")
+    done = cli("compare", job, other, "--task", "A")
+    assert (done.code, done.err) == (0, "")
+    lines = done.out.splitlines()
+    assert lines[0] == "1 appeared, 1 vanished, 1 changed"
+    assert lines[-2] == "score: 1 changed, by 0.5 at most, 0.25 on average"
+    assert cli("compare", job, other, "--task", "A", "--exit-code") == (_exit.CHANGED.number, done.out, "")
+    assert cli("compare", job, job, "--task", "A", "--exit-code").code == 0
+    assert cli("compare", job, other, "--task", "A", "--exit-code", "--json").json["same"] is False
+
+
+def test_a_part_is_compared_only_on_demand(cli, ran, tmp_path):
+    path = tmp_path / "part.parquet"
+    cli("export", ran.id, "PageRank", path, "--limit", 5, "--allow-incomplete")
+    done = cli("compare", path, ran.id, "--task", "PageRank")
+    assert (done.code, done.out) == (3, "")
+    assert done.is_short
+    assert cli("compare", path, ran.id, "--task", "PageRank", "--allow-incomplete", "--json").json["appeared"] == 72
+
+
+def test_export_refuses_a_part_unless_it_is_wanted(cli, ran, tmp_path):
+    path = tmp_path / "part.feather"
+    done = cli("export", ran.id, "PageRank", path, "--limit", 5)
+    assert done.code == 3
+    assert not path.exists()
+    assert "--allow-incomplete takes a part knowingly" in done.err
+    taken = cli("export", ran.id, "PageRank", path, "--limit", 5, "--allow-incomplete")
+    assert taken.code == 0
+    assert dict(taken.rows)["complete"] == "no"
+    kept = cli("export", ran.id, "PageRank", path, "--mode", "create")
+    assert kept.code == 1
+    assert "--mode overwrite" in kept.err
+    assert kept.is_short
+
+
+@pytest.mark.parametrize(
+    ("target", "code"),
+    [("there/is/a/file/x.parquet", 1), ("x.txt", 2), ("s3:/bucket/x.parquet", 2), ("nope://x/y.parquet", 2)],
+)
+def test_targets_that_cannot_be(cli, ran, in_folder, target, code):
+    (in_folder / "there").write_text("a file")
+    done = cli("export", ran.id, "PageRank", target)
+    assert done.code == code
+    assert done.is_short
+
+
+def test_sync_lands_what_is_missing_and_says_what_there_was(cli, ran, tmp_path):
+    first = cli("sync", ran.workflow_id, tmp_path / "lake", "--task", "PageRank", "--task", "SSSP", "--json")
+    assert first.code == 0
+    assert first.json["written"] == 2 * first.json["jobs"]
+    assert {one["state"] for one in first.json["results"]} == {"written"}
+    again = cli("sync", ran.workflow_id, tmp_path / "lake", "--task", "PageRank")
+    assert again.code == 0
+    assert again.rows[0] == ["task", "written", "skipped", "failed", "rows"]
+    assert again.rows[1][:2] == ["PageRank", "0"]
+    other = cli("sync", "999", tmp_path / "lake")
+    assert other.code == 2
+    assert other.is_short
+
+
+def test_a_sync_of_which_some_fails_has_its_own_code(cli, sandbox, tmp_path):
+    workflow = sandbox.add_workflow("half", Graph.les_miserables(), TASKS)
+    with Explorer(sandbox.url, token=sandbox.token) as explorer:
+        explorer.run_workflow(workflow).wait(progress=False)
+    done = cli("sync", workflow, tmp_path, "--vid-type", "int64", "--json")
+    assert done.code == 5
+    failed = [one for one in done.json["results"] if one["state"] == "failed"]
+    assert len(failed) == done.json["failed"] == 4
+    assert "4 results" in done.err
+    assert "run it again" in done.err
+    assert cli("sync", workflow, tmp_path, "--vid-type", "int64").rows[1][3] == "1"
+
+
+# --- options for stores
+
+
+def test_options_for_stores_come_from_three_places(tmp_path, monkeypatch):
+    monkeypatch.setenv("EXPLORER_FRAMES_STORAGE_OPTIONS", '{"a": 1, "b": 1, "c": 1}')
+    file = tmp_path / "options.json"
+    file.write_text('{"b": 2, "c": 2, "deep": {"x": "y"}}')
+    given = ["c=3", "anon=false", 'd:={"k": 1}', "e=a=b"]
+    assert _options.storage_options(given, file) == {
+        "a": 1,
+        "b": 2,
+        "c": "3",
+        "anon": False,
+        "deep": {"x": "y"},
+        "d": {"k": 1},
+        "e": "a=b",
+    }
+    monkeypatch.delenv("EXPLORER_FRAMES_STORAGE_OPTIONS")
+    assert _options.storage_options(None, None) is None
+
+
+@pytest.mark.parametrize("text", ["canary", "=canary", "key:=canary", 'key:={"a": canary'])
+def test_what_is_no_option_is_refused_without_its_value(cli, ran, text):
+    done = cli("inspect", "s3://bucket/x.parquet", "--storage-option", text)
+    assert done.code == 2
+    assert done.is_short
+    assert "canary" not in done.err.replace("'canary'", "" if text == "canary" else "'canary'")
+
+
+@pytest.mark.parametrize("content", [None, b"[1]", b"{", b"\xff\xfe", b'{"a": NaN'])
+def test_a_file_of_options_that_is_none(cli, tmp_path, content):
+    file = tmp_path / "options.json"
+    if content is not None:
+        file.write_bytes(content)
+    done = cli("inspect", "s3://bucket/x.parquet", "--storage-options-file", file)
+    assert done.code == 2
+    assert done.is_short
+
+
+def test_options_reach_the_driver(cli, ran):
+    # A driver that gets what it does not know says so: proof that it got it, and that its value stays hidden.
+    done = cli("export", ran.id, "PageRank", "s3://b/x.parquet", "--storage-option", "nope=canary")
+    assert done.code in (1, 2)
+    assert "canary" not in done.err
+    assert "'nope'" in done.err
+
+
+# --- who we are
+
+
+def test_nothing_set(cli, monkeypatch):
+    for name in ("URL", "USER", "PASSWORD", "GRAPHD"):
+        monkeypatch.delenv(f"EXPLORER_FRAMES_{name}")
+    done = cli("jobs")
+    assert done.code == 2
+    assert done.is_short
+    assert done.err == ("Error: no url of an Explorer\nPass --url http://host:7002, or set EXPLORER_FRAMES_URL.\n")
+    without = cli("jobs", "--url", "http://127.0.0.1:9")
+    assert without.code == 2
+    assert without.is_short
+    assert "EXPLORER_FRAMES_TOKEN" in without.err
+
+
+def test_a_wrong_password_and_a_wrong_graphd(cli, monkeypatch):
+    monkeypatch.setenv("EXPLORER_FRAMES_PASSWORD", "canary")
+    done = cli("jobs")
+    assert done.code == 1
+    assert done.is_short
+    assert "canary" not in done.err
+    assert "--auth-encoding colon" in done.err
+    monkeypatch.undo()
+
+
+def test_an_expired_token(cli, sandbox, monkeypatch):
+    token = sandbox.token
+    monkeypatch.setenv("EXPLORER_FRAMES_TOKEN", token)
+    assert cli("jobs").code == 0
+    sandbox.expire_tokens()
+    done = cli("jobs")
+    assert done.code == 1
+    assert done.is_short
+    assert token not in done.err
+
+
+def test_options_of_the_connection_may_stand_anywhere_and_come_before_the_environment(cli, sandbox, monkeypatch):
+    monkeypatch.setenv("EXPLORER_FRAMES_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("EXPLORER_FRAMES_USER", "nobody")
+    monkeypatch.setenv("EXPLORER_FRAMES_GRAPHD", "nowhere:1")
+    given = ["--url", sandbox.url, f"--user={sandbox.user}", "--graphd", sandbox.graphd, "--auth-encoding", "colon"]
+    for line in ([*given, "jobs", "--json"], ["jobs", "--json", *given], ["jobs", *given, "--json"]):
+        done = cli(*line)
+        assert (done.code, done.err) == (0, "")
+    assert cli("jobs", "--deadline", "0").code == 2
+
+
+def test_no_option_of_a_command_is_called_as_one_of_the_connection():
+    from typer.main import get_command
+
+    from explorer_frames.cli._app import _is_ours, app
+
+    group = get_command(app)
+    ours = {name for option in group.params if _is_ours(option) for name in option.opts}
+    assert ours == {"--url", "--user", "--graphd", "--auth-encoding", "--deadline", "--debug"}
+    for command in group.commands.values():
+        assert not ours & {name for option in command.params for name in option.opts}, command.name
+
+
+# --- errors
+
+
+def test_wrong_ids(cli, ran):
+    for line in (["show", "999999"], ["read", "999999", "x"], ["cancel", "999999"], ["run", "999999"]):
+        done = cli(*line)
+        assert (done.code, done.out) == (1, ""), line
+        assert done.is_short
+    odd = cli("show", "../../x")
+    assert odd.code == 2
+    assert odd.is_short
+
+
+def test_words_of_the_server_are_left_as_they_are(cli, sandbox):
+    said = "limit=None and storage_options"
+    job, task = sandbox.add_result([["a"], ["1"]], name=said)
+    assert "format=csv" in cli("read", job, "format=csv").err.partition("\n")[0]
+    warned = cli("read", job, task, "--limit", 1).err
+    assert warned.endswith("\n--limit all reads all.\n")
+    assert (
+        cli("doctor", "--job", job, "--task", "vid_type=int64", "--json").json["findings"][-1]["what"].count("=int64")
+    )
+
+
+def test_debug_shows_requests_and_where_an_error_comes_from(cli, sandbox):
+    done = cli("show", "999999", "--debug")
+    assert done.code == 1
+    assert "GET api-open/v1/jobs/999999 -> 200" in done.err
+    assert "Traceback" in done.err
+    assert sandbox.password not in done.err
+
+
+def test_what_nobody_thought_of_is_called_a_bug_and_tells_no_secret(cli, monkeypatch):
+    def broken(*_, **__):
+        raise ZeroDivisionError("canary")
+
+    monkeypatch.setattr(Explorer, "list_jobs", broken)
+    done = cli("jobs")
+    assert (done.code, done.err) == (
+        1,
+        "Error: this is a bug: ZeroDivisionError\nRun it again with --debug, and report what it says.\n",
+    )
+
+
+def test_usage_errors(cli):
+    for line in (["jobs", "--nope"], ["nope"], ["read", "1"], ["jobs", "--status", "odd"], ["jobs", "--since", "odd"]):
+        done = cli(*line)
+        assert (done.code, done.out) == (2, ""), line
+        assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("since", ["1y", "2026-13-01", "99999999w", ""])
+def test_times_that_are_none(cli, since):
+    assert cli("jobs", f"--since={since}").code == 2
+
+
+# --- what is written down once
+
+
+def test_the_help_has_every_code_and_every_command(cli):
+    done = cli("--help")
+    assert done.code == 0
+    for code in _exit.CODES:
+        assert re.search(rf"^ *{code.number}  {re.escape(code.meaning)}$", done.out, re.MULTILINE)
+    for functions in COMMANDS.values():
+        for function in functions:
+            assert re.search(rf"^  {function.__name__} +\S", done.out, re.MULTILINE)
+            helped = cli(function.__name__, "--help")
+            assert helped.code == 0
+            assert "..." not in helped.out
+
+
+def test_reading_commands_have_json(cli):
+    for name in ("jobs", "show", "run", "cancel", "read", "export", "sync", "inspect", "verify", "compare", "doctor"):
+        assert "--json" in cli(name, "--help").out
+
+
+def test_the_help_warns_of_secrets_on_the_command_line(cli):
+    for name in ("export", "sync", "inspect", "verify", "compare", "doctor"):
+        text = " ".join(cli(name, "--help").out.split())
+        assert "Other users of this machine can see the command line" in text
+    for functions in COMMANDS.values():
+        for function in functions:
+            assert "--password" not in cli(function.__name__, "--help").out
+
+
+def test_each_error_has_the_code_of_its_nearest_class():
+    assert _exit.code_of(errors.NotFoundError("x")) == 1
+    assert _exit.code_of(errors.UnsupportedFormatError("x")) == 2
+    assert _exit.code_of(errors.ConfigError("x")) == 2
+    assert _exit.code_of(errors.IncompleteResultError("x")) == 3
+    assert _exit.code_of(errors.JobError("x")) == 4
+    assert _exit.code_of(errors.SyncError("x")) == 5
+    assert _exit.code_of(errors.DamagedFileError("x")) == 6
+    assert _exit.code_of(errors.FileReadError("x")) == 1
+    assert _exit.code_of(KeyboardInterrupt()) == 130
+    assert len({code.number for code in _exit.CODES}) == len(_exit.CODES)
+
+
+# Said to who passes from Python what no command line can.
+ONLY_PYTHON = (
+    "limit=, or pass a larger max_bytes",
+    "datetime.now(UTC)",
+    "tasks=[",
+    "a pyarrow.Schema or None",
+    "a function that fetches it",
+    "a pyarrow Table, RecordBatch",
+)
+
+
+def _text(node):
+    """A text as it stands in the source, x for what is filled in."""
+    parts = {
+        ast.Constant: lambda: str(node.value),
+        ast.JoinedStr: lambda: "".join(map(_text, node.values)),
+        ast.IfExp: lambda: f"{_text(node.body)} {_text(node.orelse)}",
+        ast.BinOp: lambda: _text(node.left) + _text(node.right),
+    }
+    return parts.get(type(node), lambda: "x")()
+
+
+def _hints(node):
+    """What a statement or a call has for a hint: `hint=...`, `hint = ...`, `error.hint = ...`, `what, hint = ...`."""
+    yield from (keyword.value for keyword in getattr(node, "keywords", ()) if keyword.arg in ("hint", "todo"))
+    if not isinstance(node, ast.Assign):
+        return
+    for target in node.targets:
+        pairs = [(target, node.value)]
+        if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+            pairs = zip(target.elts, node.value.elts, strict=True)
+        for name, value in pairs:
+            if getattr(name, "id", getattr(name, "attr", "")) in ("hint", "todo"):
+                yield value
+
+
+def test_hints_of_the_library_are_said_in_options():
+    folder = Path(explorer_frames.__file__).parent
+    beyond = {"dask.py", "spark.py", "_tables", "_outputs", "_plot", "sandbox", "cli"}
+    paths = [path for path in folder.rglob("*.py") if path.relative_to(folder).parts[0] not in beyond]
+    hints = {
+        _exit.in_our_terms(_text(hint))
+        for path in paths
+        for node in ast.walk(ast.parse(path.read_text()))
+        for hint in _hints(node)
+    }
+    assert len(hints) > 120
+    python = re.compile(r"(?<![\w.])[a-z_]+=(?!\w*\.)|\bNone\b|\bTrue\b|pathlib|pyarrow|storage_options")
+    assert [hint for hint in hints if python.search(hint) and not any(said in hint for said in ONLY_PYTHON)] == []
+
+
+def test_words_that_are_repeated_for_speed_are_those_of_the_library():
+    assert typing.get_args(_options.FormatWord) == typing.get_args(Format)
+    assert typing.get_args(_options.VidWord) == typing.get_args(schemas.VidType)
+    assert typing.get_args(_options.ModeWord) == typing.get_args(Mode)
+    assert list(typing.get_args(_options.StatusWord)) == list(WORDS.values())
+
+
+def test_schemas_are_completed():
+    assert _options._schemas("lo") == ["Louvain"]
+    assert "auto" in _options._schemas("")
+
+
+def test_the_version(cli):
+    assert cli("--version") == (0, f"{__version__}\n", "")

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import requests
-from rawserver import answer, envelope
+from faultbench.rawserver import answer, envelope
 from served import served
 
 import explorer_frames
@@ -288,7 +288,7 @@ def test_more_rows_than_asked_for_are_refused_by_all_readers():
         for read in (explorer.read_sample_result, explorer.read_sample_result_arrow):
             with pytest.raises(EnvelopeError, match="more rows came than the 1"):
                 read(1, "a", 1)
-        with explorer.open_sample_result(1, "a", 1) as reader, pytest.raises(EnvelopeError, match="more rows"):
+        with pytest.raises(EnvelopeError, match="more rows"), explorer.open_sample_result(1, "a", 1) as reader:
             reader.read_all()
 
 

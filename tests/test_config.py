@@ -9,13 +9,14 @@ import sys
 
 import numpy as np
 import pytest
+from faultbench.rawserver import RawServer, answer, envelope
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from rawserver import RawServer, answer, envelope
 
 from explorer_frames import Explorer
-from explorer_frames._auth import Token
-from explorer_frames._config import Secret, checked_id
+from explorer_frames._arguments import checked_count, checked_id
+from explorer_frames._http.auth import Token
+from explorer_frames._http.config import Secret
 from explorer_frames.errors import ConfigError
 
 CANARY = "c4naryS3cret"
@@ -173,6 +174,8 @@ def test_what_is_no_url_of_an_explorer_is_refused(url):
         *[("timeout", bad) for bad in ((), (1,), (1, 2, 3), (1, None), (None, 1), (0, 1), (1, "2"), [1, 2])],
         *[("deadline", bad) for bad in (0, -0.1, True, "600", float("nan"), float("inf"), 1e300, 10**400, (1, 2))],
         *[("retries", bad) for bad in (-1, 1.0, True, None, "2")],
+        *[("max_bytes", bad) for bad in (0, -1, 1.5, True, "many")],
+        *[("trust_env", bad) for bad in (0, None, "no")],
         *[("verify", bad) for bad in ("ca.pem", 0, 1, None, "")],
         *[("ca_bundle", bad) for bad in ("", "/no/such.pem", "\0", 5, True)],
         *[("client_cert", bad) for bad in ("", "/no/such.pem", 5, (), (__file__,), (__file__, None), (__file__,) * 3)],
@@ -181,6 +184,13 @@ def test_what_is_no_url_of_an_explorer_is_refused(url):
 )
 def test_settings_that_cannot_work_are_refused_by_name(name, value):
     assert name in refused(**{name: value}) or "certificate" in refused(**{name: value})
+
+
+@pytest.mark.parametrize("bad", [0, -1, 1.0, True, "1", None, 11])
+def test_a_count_is_a_whole_number_of_any_library(bad):
+    assert [checked_count("n", good, most=10) for good in (1, np.int64(10))] == [1, 10]
+    with pytest.raises(ConfigError, match="n must be a whole number from 1: "):
+        checked_count("n", bad, most=10)
 
 
 def test_an_empty_ca_bundle_does_not_switch_verification_off():
@@ -203,6 +213,7 @@ def test_ca_bundle_and_verify_false_contradict_each_other():
         ({"ca_bundle": __file__}, {"verify": __file__}),
         ({"verify": False}, {"verify": False}),
         ({"client_cert": __file__}, {"client_cert": __file__}),
+        ({"max_bytes": 2**40, "trust_env": False}, {"max_bytes": 2**40, "trust_env": False}),
         ({"client_cert": (__file__, __file__)}, {"client_cert": (__file__, __file__)}),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explorer_frames._digest import ContentHash
+from explorer_frames._files.digest import ContentHash
 
 UTC = dt.UTC
 COLUMNS = {

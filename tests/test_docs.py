@@ -1,4 +1,4 @@
-"""What the documents show is run: every example of a docstring, every Python block of the README."""
+"""What the documents show is run: the examples of docstrings, the README, every page of the documentation."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import doctest
 import importlib
 import pkgutil
 import re
+import shlex
 from pathlib import Path
 
 import fsspec
 import pytest
+import typer
 
 import explorer_frames
 from explorer_frames import Explorer
@@ -48,7 +50,7 @@ def world(sandbox, monkeypatch):
 
 
 # Packages that the examples of a module need, and that the tests at large do without: those are in the lane `lake`.
-NEEDS = {"explorer_frames._delta": "deltalake", "explorer_frames._iceberg": "pyiceberg.catalog.sql"}
+NEEDS = {"explorer_frames._tables.delta": "deltalake", "explorer_frames._tables.iceberg": "pyiceberg.catalog.sql"}
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -91,3 +93,47 @@ def test_the_readme_names_its_two_commands():
     assert "pytest" in commands[1]
     for command in commands:
         assert command.startswith("python3 -m venv .venv && .venv/bin/pip install ")
+
+
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+FENCE = re.compile(r"^```(\S+)[^\n]*\n(.*?)^```$(?=(?:\n+^```text\n(.*?)^```$)?)", re.DOTALL | re.MULTILINE)
+# A server's and a store's address in the text, and what stands there for it in the tests.
+STORES = re.compile(r"(s3|gs|hdfs)://lake\b")
+
+
+def _runnable(code: str, server) -> str:
+    for shown, real in {"http://explorer:7002": server.url, "graphd:9669": server.graphd}.items():
+        code = code.replace(f'"{shown}"', f'"{real}"')
+    return STORES.sub("memory://lake", code)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT / "docs").with_suffix("")))
+def test_a_page_runs_from_top_to_bottom(path, world, monkeypatch, tmp_path, capsys):
+    """One namespace a page; what a block prints is what the text block right behind it shows."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    server = world["server"]
+    world |= {"ask_the_vault": lambda: server.password, "__name__": "page"}
+    checker = doctest.OutputChecker()
+    for kind, code, shown in FENCE.findall(path.read_text()):
+        assert kind in {"python", "text", "console", "toml", "ini"} or kind.startswith("{"), kind
+        if kind == "python":
+            exec(compile(_runnable(code, server), path.name, "exec"), world)
+            printed = capsys.readouterr().out
+            assert checker.check_output(shown, printed, doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE), printed
+        if kind == "console":
+            for line in code.splitlines():
+                if line.startswith("$ explorer-frames "):
+                    _parses(shlex.split(re.split(r" [|>]", line)[0].removeprefix("$ explorer-frames ")))
+    fsspec.filesystem("memory").store.clear()
+
+
+def _parses(arguments: list[str]) -> None:
+    """Have a command line read as far as it can be without doing what it says."""
+    from explorer_frames.cli._app import app
+
+    group = typer.main.get_command(app)
+    with group.make_context("explorer-frames", list(arguments), resilient_parsing=True) as context:
+        command = group.get_command(context, arguments[0])
+        assert command is not None, arguments
+        command.make_context(arguments[0], arguments[1:], parent=context)

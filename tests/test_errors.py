@@ -1,11 +1,21 @@
 from __future__ import annotations
 
+import ast
 import pickle
+from pathlib import Path
 
 import pytest
 
-from explorer_frames import errors
-from explorer_frames.errors import ApiError, DecodeError, Enduring, ExplorerFramesError, api_error, escaped
+from explorer_frames import Provenance, errors
+from explorer_frames.errors import (
+    ApiError,
+    DecodeError,
+    Enduring,
+    ExplorerFramesError,
+    api_error,
+    escaped,
+    printable,
+)
 
 CLASSES = [
     cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, ExplorerFramesError | Warning)
@@ -24,6 +34,17 @@ def test_every_error_pickles_whole(cls):
 def test_the_tree_in_the_docstring_names_every_class():
     for cls in CLASSES:
         assert cls.__name__ in errors.__doc__, cls
+
+
+PACKAGE = Path(errors.__file__).parent
+RAISED = {cls.__name__ for cls in CLASSES if issubclass(cls, ExplorerFramesError)} - {"ConfigError"}
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_every_error_but_those_of_arguments_is_made_with_what_to_do_next(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in RAISED:
+            assert any(keyword.arg in ("hint", None) for keyword in node.keywords), ast.unparse(node)
 
 
 def test_every_class_is_a_typed_error_and_says_when_in_its_docstring():
@@ -78,6 +99,12 @@ def test_foreign_text_is_short_and_printable():
     assert escaped("plain") == "plain"
 
 
+def test_one_bad_character_leaves_the_others_readable():
+    assert printable("雪 é\x1b[2J\n\ud800") == r"雪 é\x1b[2J\n\ud800"
+    assert printable(Path("a\tb")) == r"a\tb"
+    assert str(Provenance(task_name="雪\a", library=None)) == "task_name  雪\\x07\ncomplete   not known"
+
+
 def test_message_may_be_anything():
     for message in (None, 17, {"a": 1}, ["x"], "й" * 5000):
         assert len(str(api_error(40404000, 200, message, None))) < 600
@@ -98,5 +125,5 @@ def test_what_failed_never_seems_to_have_ended_well(raised):
     for _ in range(3):
         with pytest.raises(type(raised)) as caught:
             next(enduring)
-        assert caught.value is raised
+        assert str(caught.value) == str(raised)
     assert list(Enduring(iter([1, 2]))) == [1, 2]

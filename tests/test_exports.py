@@ -1,29 +1,59 @@
 from __future__ import annotations
 
+import ast
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 import explorer_frames
+from explorer_frames._extras import package
 from explorer_frames.errors import ConfigError
 
 
 def test_every_public_name_is_exported_sorted_and_documented():
-    public = sorted(name for name in vars(explorer_frames) if not name.startswith("_"))
-    modules = {name for name in public if type(getattr(explorer_frames, name)) is type(sys)}
-    expected = (set(public) - modules) | {"errors", "schemas", "__version__"}
-    assert set(explorer_frames.__all__) == expected
-    assert explorer_frames.__all__ == sorted(explorer_frames.__all__)
+    stub = ast.parse((Path(explorer_frames.__file__).parent / "__init__.pyi").read_text())
+    imported = [
+        alias.asname or alias.name for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    ]
+    (listed,) = [ast.literal_eval(node.value) for node in stub.body if isinstance(node, ast.Assign)]
+    assert explorer_frames.__all__ == listed == sorted(imported)
+    assert dir(explorer_frames) == explorer_frames.__all__
     for name in explorer_frames.__all__:
         assert getattr(explorer_frames, name).__doc__
 
 
+def test_import_waits_for_no_package_until_a_name_is_used():
+    heavy = "{'pandas', 'pyarrow', 'numpy', 'requests', 'fsspec'}"
+    code = (
+        f"import sys, explorer_frames; print({heavy} & set(sys.modules))\n"
+        f"explorer_frames.Explorer; print({heavy} <= set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["set()", "True"]
+
+
+def test_it_can_be_imported_from_an_archive(tmp_path):
+    # As Spark's `--py-files` does; the version is one of the names that need no package.
+    shutil.make_archive(str(tmp_path / "package"), "zip", Path(explorer_frames.__file__).parents[1], "explorer_frames")
+    code = (
+        "import explorer_frames; print(explorer_frames.__file__, explorer_frames.__version__, explorer_frames.Explorer)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "package.zip")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment, cwd=tmp_path
+    )
+    assert done.stdout.startswith(str(tmp_path / "package.zip"))
+
+
 def test_import_brings_in_nothing_of_the_extras():
     code = (
-        "import sys, explorer_frames\n"
-        "print(*(m for m in ('starlette','igraph','networkx','typer','rich','s3fs','tenacity','tqdm','deltalake','pyiceberg') if m in sys.modules))"
+        "import sys; from explorer_frames import *\n"
+        "print(*(m for m in ('starlette','igraph','networkx','typer','rich','s3fs','tenacity','tqdm','deltalake','pyiceberg','matplotlib') if m in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
@@ -37,15 +67,27 @@ def test_import_reads_no_environment():
 
 
 @pytest.mark.parametrize(
-    ("package", "extra", "call"),
+    ("name", "extra", "call"),
     [
         ("deltalake", "delta", lambda table: explorer_frames.write_delta(table, "never-made")),
         ("pyiceberg.table", "iceberg", lambda table: explorer_frames.append_iceberg(table, None)),
     ],
 )
-def test_a_package_that_is_missing_is_named_with_its_extra(monkeypatch, package, extra, call):
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ConfigError, match=f"{package.partition('.')[0]} is not installed") as caught:
+def test_a_package_that_is_missing_is_named_with_its_extra(monkeypatch, name, extra, call):
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ConfigError, match=f"{name.partition('.')[0]} is not installed") as caught:
         call(pa.table({"id": ["a"]}))
     assert caught.value.hint == f"pip install 'explorer-frames[{extra}]'"
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("content", ["import a_package_that_it_needs", "from pathlib import a_package_that_it_needs"])
+def test_a_package_that_is_broken_is_not_called_missing(monkeypatch, tmp_path, content):
+    (tmp_path / "deltalake.py").write_text(content)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "deltalake", raising=False)
+    with pytest.raises(
+        ConfigError, match=r"^deltalake is installed and cannot be imported: .*a_package_that"
+    ) as caught:
+        package("deltalake", "delta")
+    assert "pip install" not in str(caught.value)

@@ -12,11 +12,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from rawserver import answer, envelope
+from faultbench.rawserver import answer, envelope
 from served import served
 
 from explorer_frames import Explorer, Provenance, inspect, verify, write_feather, write_parquet
-from explorer_frames._seal import SEAL
+from explorer_frames._files.seal import SEAL
 from explorer_frames.errors import (
     ConfigError,
     DamagedFileError,
@@ -237,6 +237,18 @@ def test_a_cut_or_longer_file_is_found(layout, tmp_path):
             verify(path)
 
 
+@pytest.mark.parametrize("suffix", ["", "named"])
+def test_a_file_that_cannot_be_parsed_any_more_is_damaged(layout, suffix, tmp_path):
+    path = tmp_path / (f"a.{layout}" if suffix else "a")
+    WRITERS[layout](rows(3), path)
+    content = path.read_bytes()
+    others = [content[:-1], content[:-50], content[: len(content) // 2], content[:8]]
+    for other in [*others, *([b"", b"x", b"\0" + content[1:]] if suffix else [])]:
+        path.write_bytes(other)
+        with pytest.raises(DamagedFileError):
+            verify(path)
+
+
 def test_another_value_in_a_file_that_was_sealed_again_is_found(layout, tmp_path):
     """A writer that lies: what the content hash is for."""
     path = tmp_path / "a"
@@ -251,7 +263,7 @@ def test_another_value_in_a_file_that_was_sealed_again_is_found(layout, tmp_path
 
 
 def _seal_again(path):
-    from explorer_frames import _seal
+    from explorer_frames._files import seal as _seal
 
     with path.open("r+b") as file:
         places = _seal._places(file)
@@ -302,16 +314,16 @@ def test_metadata_that_looks_like_a_seal_is_refused_or_kept(layout, tmp_path):
 
 
 def test_a_file_that_is_replaced_while_it_is_verified_is_no_damage(tmp_path, monkeypatch):
-    from explorer_frames import _inspect
+    from explorer_frames._files import inspection
 
     write_parquet(rows(3), tmp_path / "a")
-    contents = _inspect._contents
+    contents = inspection._contents
 
     def overtaken(file):
         write_parquet(rows(1), tmp_path / "a")
         return contents(file)
 
-    monkeypatch.setattr(_inspect, "_contents", overtaken)
+    monkeypatch.setattr(inspection, "_contents", overtaken)
     assert verify(tmp_path / "a").rows == 3
     assert inspect(tmp_path / "a").rows == 1
 

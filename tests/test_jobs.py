@@ -13,12 +13,12 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pandas as pd
 import pytest
-from rawserver import RawServer, answer, envelope
+from faultbench.rawserver import RawServer, answer, envelope
 
 from explorer_frames import Explorer, Job, errors
-from explorer_frames._config import checked_input
-from explorer_frames._listing import PAGE_SIZE
-from explorer_frames._status import moment, status_word
+from explorer_frames._arguments import checked_input
+from explorer_frames._jobs.listing import PAGE_SIZE
+from explorer_frames._jobs.status import moment, status_word
 from explorer_frames.errors import (
     ConfigError,
     ConnectionFailedError,
@@ -277,6 +277,18 @@ def test_bad_input_fails_the_job_and_names_the_task():
         assert set(caught.value.errors) == {error.job.tasks[1].id}
 
 
+def test_of_many_tasks_the_failed_ones_are_named_and_the_rest_counted():
+    names = [*(f"T{number}" for number in range(79)), "PageRank"]
+    tasks = [{"id": f"t{number}", "name": name, "status": 2 + (number == 70)} for number, name in enumerate(names)]
+    job = Job.of({"status": 3, "tasks": tasks}, "1", None, None)
+    assert [task.status for task in job.tasks].count("failed") == 1
+    said = str(job.error("it has failed"))
+    assert "tasks: T70 failed, T0 success, " in said
+    assert "T18 success and 60 more" in said
+    with pytest.raises(ConfigError, match=r"no task 'PageRnak'\nDid you mean 'PageRank'\? Pass .* and 30 more\."):
+        job.task("PageRnak")
+
+
 @pytest.mark.parametrize("given", [[1], {"t": 5}, {"t": {"x": object()}}, {"t": {"x": float("nan")}}, "x"])
 def test_input_that_json_cannot_carry_is_refused_before_it_is_sent(given):
     with pytest.raises(ConfigError, match="not the input of a workflow"):
@@ -293,7 +305,7 @@ def test_a_job_that_outlasts_the_wait():
 
 
 def test_a_status_that_no_one_knows_ends_in_an_error(monkeypatch):
-    from explorer_frames import _wait
+    from explorer_frames._jobs import wait as _wait
 
     with Sandbox() as server, client(server) as explorer:
         [number] = server.add_jobs(1, status=1)
@@ -372,6 +384,13 @@ def test_all_results_come_in_the_jobs_order(sandbox):
         )
 
 
+def test_a_wrong_argument_is_said_once_not_by_each_task(sandbox, explorer):
+    job, _ = sandbox.add_result([["a", "b"], ["1", "2"]])
+    for wrong in ({"limit": 0}, {"schema": "nope"}, {"vid_type": "int"}, {"dtype_backend": "x"}):
+        with pytest.raises(ConfigError):
+            explorer.job(job).read(**wrong)
+
+
 def test_a_task_reads_and_exports_itself(sandbox, tmp_path):
     with client(sandbox) as explorer:
         job = explorer.run_workflow(sandbox.workflows["karate"]).wait(progress=False)
@@ -382,6 +401,23 @@ def test_a_task_reads_and_exports_itself(sandbox, tmp_path):
         assert receipt.rows == len(frame) == 34
         assert pd.read_parquet(tmp_path / "louvain.parquet").attrs == {} or receipt.complete
         assert receipt.complete
+
+
+def test_a_task_goes_by_its_id_or_by_a_name_of_its_own(sandbox, explorer):
+    job_id, first = sandbox.add_result([["a"], ["1"]], "twin")
+    _, second = sandbox.add_result([["a"], ["1"]], "twin", job_id=job_id)
+    _, third = sandbox.add_result([["a"], ["1"]], first, job_id=job_id)  # called as another one's id is
+    job = explorer.job(job_id)
+    assert [job.task(one).id for one in (first, second, third)] == [first, second, third]
+    with pytest.raises(ConfigError, match="has 2 tasks 'twin'") as several:
+        job.task("twin")
+    assert first in several.value.hint
+    assert third not in several.value.hint, "only those that were meant"
+    with pytest.raises(ConfigError, match="has no task 'Twin'") as none:
+        job.task("Twin")
+    assert third in none.value.hint
+    with pytest.raises(ConfigError, match="has no task 'None'"):
+        job.task(None)
 
 
 def test_a_job_that_is_not_there(explorer):

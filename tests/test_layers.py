@@ -1,8 +1,9 @@
-"""Imports point down: a module may import only from floors below its own."""
+"""Imports point down: a module may import only from its own folder and from floors below; no folder has a circle."""
 
 from __future__ import annotations
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,61 +13,38 @@ import explorer_frames
 PACKAGE = Path(explorer_frames.__file__).parent
 FLOORS = [
     {"_version"},
-    {"errors"},
-    {"schemas", "_json", "_config", "_provenance", "_sessions", "_address", "_spool", "_status", "_wait", "_parallel"},
-    {"_local", "_drivers"},
-    {"_stores"},
-    {"_rows", "_auth", "_transport", "_frames", "_sources", "_publish", "_formats", "_data", "_digest"},
-    {"_envelope", "_cells", "_parts", "_seal", "_manifest", "_sync_report", "_tables"},
-    {"_decode", "_csv", "_layout", "_draft", "_lake_folder"},
-    {"_write", "_inspect", "_delta", "_iceberg"},
-    {"_full", "_results", "_api"},
-    {"_output"},
-    {"_tasks"},
+    {"errors", "_html"},
+    {"schemas", "_arguments", "_caller", "_extras", "_private", "_provenance", "_threads"},
+    {"_decode", "_storage", "_frames"},
+    {"_http", "_files"},
+    {"_tables", "_outputs", "_plot"},
     {"_jobs"},
-    {"_listing", "_reading"},
-    {"_sync_wanted"},
+    {"_compare", "_results"},
     {"_sync"},
     {"_client"},
     {"_functions"},
-    {"dask"},
+    {"dask", "spark"},
+    {"_doctor"},
     {"__init__"},
-    {"_demo", "spark"},
+    {"pytest_plugin"},
     {"cli"},
     {"__main__"},
 ]
-PURE = {
-    "errors",
-    "schemas",
-    "_json",
-    "_rows",
-    "_envelope",
-    "_cells",
-    "_csv",
-    "_decode",
-}  # no I/O, no clock, no environment
+# No I/O, no clock, no environment.
+PURE = {"errors", "schemas", "_arguments", "_decode"}
 IMPURE = {"os", "socket", "time", "requests", "urllib3", "fsspec", "pathlib", "datetime", "random", "logging"}
+# Each layer knows only its own world.
 FORBIDDEN = {
-    "_transport": {"pyarrow", "pandas", "numpy"},
-    "_sessions": {"pyarrow", "pandas", "numpy"},
-    "_csv": {"fsspec", "pandas"},
-    "_decode": {"requests", "urllib3", "http"},
-    "_address": {"pyarrow", "pandas", "fsspec"},
-    "_parts": {"pandas", "requests", "urllib3"},
-    "_drivers": {"pyarrow", "pandas"},
-    "_sources": {"pyarrow", "pandas"},
-    "_local": {"pyarrow", "pandas", "fsspec"},
-    "_stores": {"pyarrow", "pandas"},
-    "_publish": {"pyarrow", "pandas"},
-    "_lake_folder": {"pyarrow", "pandas"},
-    "_manifest": {"pyarrow", "pandas", "fsspec"},
-    "_sync": {"requests", "urllib3", "fsspec"},
-    "_data": {"requests", "urllib3", "fsspec"},
-    "_formats": {"requests", "urllib3", "fsspec"},
-    "_write": {"requests", "urllib3"},
+    "_decode": {"requests", "urllib3", "http", "fsspec", "pandas"},
+    "_storage": {"pyarrow", "pandas", "requests", "urllib3"},
+    "_http": {"pyarrow", "pandas", "numpy", "fsspec"},
+    "_files": {"requests", "urllib3", "fsspec"},
+    "_plot": {"requests", "urllib3", "fsspec"},
     "_tables": {"requests", "urllib3", "fsspec"},
-    "_delta": {"requests", "urllib3", "fsspec"},
-    "_iceberg": {"requests", "urllib3", "fsspec"},
+    "_outputs": {"requests", "urllib3"},
+    "_results": {"requests", "urllib3", "fsspec"},
+    "_compare": {"requests", "urllib3", "fsspec"},
+    "_sync": {"requests", "urllib3", "fsspec"},
 }
 
 
@@ -76,48 +54,68 @@ def _imports(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            module = "explorer_frames." * (node.level > 0) + (node.module or "")
-            module = module.rstrip(".")
-            names |= {f"{module}.{alias.name}" for alias in node.names} if module == "explorer_frames" else {module}
+            assert node.level == 0, f"{path}: imports are absolute"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
-def _inner(path: Path) -> set[str]:
-    names = {name.split(".")[1] for name in _imports(path) if name.startswith("explorer_frames.")}
+def _ours(path: Path) -> set[tuple[str, ...]]:
+    """What a module imports of ours, each as (floor's name, module)."""
     known = {*set().union(*FLOORS), "sandbox"}
-    return {name if name in known else "__init__" for name in names}  # what is no module is the package's own name
+    found = {tuple(name.split(".")[1:3]) for name in _imports(path) if name.startswith("explorer_frames.")}
+    return {parts if parts[0] in known else ("__init__",) for parts in found}  # what is no module is a public name
 
 
-MODULES = sorted(PACKAGE.glob("*.py"))
+def _name(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if _name(path) != "sandbox")
+FOLDERS = sorted({path.parent for path in MODULES if path.parent != PACKAGE})
+SANDBOX = sorted((PACKAGE / "sandbox").glob("*.py"))
+
+
+def _id(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
 
 
 def test_every_module_has_its_floor():
-    assert {path.stem for path in MODULES} == set().union(*FLOORS)
+    assert {_name(path) for path in MODULES} == set().union(*FLOORS)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MODULES, ids=_id)
 def test_no_arrow_points_up(path):
-    floor = next(number for number, names in enumerate(FLOORS) if path.stem in names)
-    below = set().union(*FLOORS[:floor])
-    allowed = below | ({"sandbox"} if path.stem in {"cli", "_demo"} else set())
-    assert _inner(path) <= allowed
+    floor = next(number for number, names in enumerate(FLOORS) if _name(path) in names)
+    allowed = set().union(
+        *FLOORS[:floor], {_name(path)}, {"sandbox"} if _name(path) in {"cli", "pytest_plugin"} else set()
+    )
+    assert {parts[0] for parts in _ours(path)} <= allowed
 
 
-@pytest.mark.parametrize("name", sorted(PURE))
-def test_pure_modules_do_no_io(name):
-    assert not {imported.split(".")[0] for imported in _imports(PACKAGE / f"{name}.py")} & IMPURE
+@pytest.mark.parametrize("folder", FOLDERS, ids=_id)
+def test_no_folder_has_a_circle(folder):
+    arrows = {
+        path.stem: {parts[1] for parts in _ours(path) if parts[0] == folder.name and len(parts) > 1}
+        for path in folder.glob("*.py")
+    }
+    tuple(TopologicalSorter(arrows).static_order())  # raises for a circle
 
 
-@pytest.mark.parametrize(("name", "forbidden"), FORBIDDEN.items())
-def test_each_layer_knows_only_its_own_world(name, forbidden):
-    assert not {imported.split(".")[0] for imported in _imports(PACKAGE / f"{name}.py")} & forbidden
+@pytest.mark.parametrize("path", [path for path in MODULES if _name(path) in PURE], ids=_id)
+def test_pure_modules_do_no_io(path):
+    assert not {name.split(".")[0] for name in _imports(path)} & IMPURE
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "sandbox").glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [path for path in MODULES if _name(path) in FORBIDDEN], ids=_id)
+def test_each_layer_knows_only_its_own_world(path):
+    assert not {name.split(".")[0] for name in _imports(path)} & FORBIDDEN[_name(path)]
+
+
+@pytest.mark.parametrize("path", SANDBOX, ids=_id)
 def test_the_sandbox_shares_no_code_with_the_client(path):
-    assert {name for name in _inner(path) if name != "sandbox"} == set()
+    assert {parts[0] for parts in _ours(path)} <= {"sandbox"}
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MODULES + SANDBOX, ids=_id)
 def test_no_module_grows_beyond_reading(path):
     assert len(path.read_text().splitlines()) <= 400

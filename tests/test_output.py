@@ -16,11 +16,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from faultbench.rawserver import wait_until
 from hypothesis import given
 from hypothesis import strategies as st
 
 from explorer_frames import (
-    _csv,
     export_output,
     inspect,
     open_output,
@@ -29,6 +29,7 @@ from explorer_frames import (
     verify,
     write_parquet,
 )
+from explorer_frames._decode import csv_rows
 from explorer_frames.errors import (
     ColumnTypeError,
     ConfigError,
@@ -307,7 +308,7 @@ def test_generated_tables_come_back_however_they_are_cut(rows, data):
         pieces = [b"\xef\xbb\xbf", *pieces]
     schema = pa.schema([("a", pa.string()), ("b", pa.string())])
     found = [
-        row for block in _csv.read_blocks(pieces, 0, lambda _: False) for row in block.to_batch(schema).to_pylist()
+        row for block in csv_rows.read_blocks(pieces, 0, lambda _: False) for row in block.to_batch(schema).to_pylist()
     ]
     assert [(row["a"], row["b"]) for row in found] == rows
 
@@ -317,7 +318,7 @@ def test_any_text_is_read_as_pythons_strict_csv_does_or_refused(text, data):
     at = data.draw(st.integers(0, len(text)))
     pieces = [text[:at].encode(), text[at:].encode()]
     try:
-        blocks = list(_csv.read_blocks(pieces, 0, lambda _: False))
+        blocks = list(csv_rows.read_blocks(pieces, 0, lambda _: False))
         found = [row for block in blocks for row in block.to_batch(CELLS)["cells"].to_pylist()]
     except RowShapeError:
         found = None
@@ -564,7 +565,7 @@ def test_a_stream_that_is_left_stops_its_thread_and_closes_its_file(part):
     path = part("".join(f"a{number},{number}\n" for number in range(2_000_000)))
     with open_output(path, schema="pagerank") as reader:
         assert reader.read_next_batch().num_rows
-    assert not [thread for thread in threading.enumerate() if "explorer_frames" in thread.name]
+    wait_until(lambda: not [thread for thread in threading.enumerate() if "explorer_frames" in thread.name])
     assert not [name for name in open_files() if str(path) in name]
     with pytest.raises(FileReadError, match="ended before its end"):
         reader.read_all()

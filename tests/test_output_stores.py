@@ -14,8 +14,8 @@ import pytest
 from fsspec.config import conf
 
 from explorer_frames import export_output, read_output
-from explorer_frames._parts import Parts
-from explorer_frames._sources import Store
+from explorer_frames._outputs.parts import Parts
+from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, ExplorerFramesError, FileReadError
 
 pytest_plugins = ["storage"]

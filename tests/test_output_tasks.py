@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from explorer_frames import Explorer, read_output, read_output_arrow
-from explorer_frames._layout import output_url
+from explorer_frames._outputs.layout import output_url
 from explorer_frames.errors import ConfigError, FileReadError
 from explorer_frames.sandbox import Graph, Sandbox
 

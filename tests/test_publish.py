@@ -25,11 +25,14 @@ import pytest
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from explorer_frames import _local, _spool, _stores, write_feather, write_parquet
-from explorer_frames._address import Mask, shown_url
-from explorer_frames._drivers import is_missing
-from explorer_frames._lake_folder import Folder
-from explorer_frames._publish import Target
+from explorer_frames import write_feather, write_parquet
+from explorer_frames._storage import local as _local
+from explorer_frames._storage import spool as _spool
+from explorer_frames._storage import stores as _stores
+from explorer_frames._storage.address import Mask, shown_url
+from explorer_frames._storage.drivers import is_missing
+from explorer_frames._storage.folder import Folder
+from explorer_frames._storage.publish import Target
 from explorer_frames.errors import ConfigError, TargetExistsError, WriteError
 
 pytest_plugins = ["storage"]

@@ -14,8 +14,8 @@ import pyarrow.dataset
 import pytest
 from nasty import NASTY
 
+from explorer_frames._files.write import write_feather, write_parquet
 from explorer_frames._frames import to_pandas
-from explorer_frames._write import write_feather, write_parquet
 
 pytest_plugins = ["storage"]
 

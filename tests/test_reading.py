@@ -6,22 +6,32 @@ import json
 import math
 import random
 import struct
+from typing import TYPE_CHECKING, Any
 
 import oracle
 import pyarrow as pa
 import pytest
+from faultbench.bodies import BAD_FLOATS, GOOD_FLOATS, IDS, INVALID, PUBLISHED, wrap
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from explorer_frames import schemas
-from explorer_frames._cells import to_batch
-from explorer_frames._decode import split
-from explorer_frames._envelope import data_of, read_rows
+from explorer_frames._decode.cells import to_batch
+from explorer_frames._decode.envelope import data_of, read_rows
+from explorer_frames._decode.split import split
 from explorer_frames._provenance import Provenance
-from explorer_frames._results import Query, Result
-from explorer_frames.errors import ApiError, ColumnTypeError, DecodeError, EnvelopeError, RowShapeError
+from explorer_frames._results.result import Query, Result
+from explorer_frames.errors import (
+    ApiError,
+    ColumnTypeError,
+    DecodeError,
+    EnvelopeError,
+    ExplorerFramesError,
+    RowShapeError,
+)
 
-GOLDEN = b'{"code":0,"data":{"items":[["player110","0.150000"],["team219","0.452126"]]},"message":"Success"}'
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 
 def pieces(body: bytes, *sizes: int):
@@ -32,32 +42,76 @@ def pieces(body: bytes, *sizes: int):
         at, turn = at + size, turn + 1
 
 
-def read(
+def opened(
     body: bytes, *sizes: int, schema: object = None, vid_type: str = "string", limit: int | None = None
-) -> pa.Table:
+) -> Result:
     query = Query.of(1, "t", limit, schema, vid_type)
     provenance = Provenance(server="s", job="1", task="t", algorithm=None, limit=query.limit, read_at="now")
-    result = Result(
-        query, pieces(body, *(sizes or (2**20,))), lambda envelope: data_of(envelope, 200, None), provenance
-    )
+    given = pieces(body, *(sizes or (2**20,)))
+    return Result(query, given, lambda envelope: data_of(envelope, 200, None), provenance)
+
+
+def read(body: bytes, *sizes: int, **how: Any) -> pa.Table:
+    result = opened(body, *sizes, **how)
     return pa.Table.from_batches(list(result), result.schema)
-
-
-def wrap(items: str, before: str = "", after: str = "") -> bytes:
-    return f'{{"code":0,{before}"data":{{"items":{items}}},"message":"ok"{after}}}'.encode()
 
 
 def regular(body: bytes) -> bool:
     return all(rows.quotes is not None for rows in read_rows([body]))
 
 
+# --- decoding beside the receiving
+
+
+def batches(body: bytes, size: int, take: Callable[[Result], Iterable[pa.RecordBatch]]) -> tuple[list, str, Any]:
+    """What comes, up to an error, and what is known at the end."""
+    seen, result = [], None
+    try:
+        result = opened(body, size)
+        seen.extend(take(result))
+    except ExplorerFramesError as error:
+        return seen, repr(error), None
+    return seen, "", result.provenance
+
+
+MANY = [f'["a{number}","{number}"]' for number in range(50)]
+BAD_SCORE, BAD_ROW = '["a","x"]', '"a"'
+
+
+def many(*more: str) -> bytes:
+    return wrap(f"[{','.join([*MANY[:30], *more[:1], *MANY[30:], *more[1:]])}]")
+
+
+IN_PIECES = INVALID | {
+    "published": PUBLISHED,
+    "many": many(),
+    "a bad score": many(BAD_SCORE),
+    "a bad score, then a bad row": many(BAD_SCORE, BAD_ROW),
+    "a bad row, then a bad score": many(BAD_ROW, BAD_SCORE),
+    "an error behind the rows": many().replace(b'"code":0,', b"")[:-1] + b',"code":50004000}',
+}
+
+
+@pytest.mark.parametrize("size", [7, 40, 400])
+@pytest.mark.parametrize("name", IN_PIECES)
+def test_decoding_beside_the_receiving_changes_nothing(name, size):
+    assert batches(IN_PIECES[name], size, Result.overlapped) == batches(IN_PIECES[name], size, iter)
+
+
+def test_what_came_before_an_error_comes_before_it():
+    for body, error in ((many(BAD_SCORE, BAD_ROW), "ColumnTypeError"), (many(BAD_ROW, BAD_SCORE), "RowShapeError")):
+        seen, raised, _ = batches(body, 40, Result.overlapped)
+        assert sum(batch.num_rows for batch in seen) > 20
+        assert raised.startswith(error)
+
+
 # --- any valid envelope reads right
 
 
 def test_the_published_answer():
-    table = read(GOLDEN)
+    table = read(PUBLISHED)
     assert table.to_pydict() == {"id": ["player110", "team219"], "score": [0.15, 0.452126]}
-    assert regular(GOLDEN)
+    assert regular(PUBLISHED)
 
 
 @pytest.mark.parametrize(
@@ -82,36 +136,27 @@ def test_keys_in_any_order_decoys_white_space_escapes_numbers(body, size):
     assert read(body, size).to_pydict() == {"id": ["a"], "score": [1.0]}
 
 
-NASTY = [
-    "", "007", "NA", "null", "nan", "0", "a,b", 'a"b', "a\\b", "\\", '"', '],["', "a],[b", "]]}}", "[[", "a\nb", "\x00", "\x1f", "\x7f",
-    " lead", "trail ", "é", "名前", "😀", "\u2028", "\ufeff", "\ud7ff", "\ue000", "\uffff", "\U0010ffff", "x" * 100_000,
-    "9007199254740993", "=1+1", "../..", "%00", "\\u0041",
-]  # fmt: skip
-
-
 @pytest.mark.parametrize("ascii_only", [True, False])
 @pytest.mark.parametrize("indent", [None, 2])
 @pytest.mark.parametrize("size", [1000, 4096, 2**20])
 def test_ids_come_through_byte_for_byte(ascii_only, indent, size):
-    rows = [[text, "1"] for text in NASTY]
+    rows = [[text, "1"] for text in IDS]
     body = json.dumps({"code": 0, "data": {"items": rows}}, ensure_ascii=ascii_only, indent=indent).encode()
-    assert read(body, size)["id"].to_pylist() == NASTY
+    assert read(body, size)["id"].to_pylist() == IDS
 
 
-@pytest.mark.parametrize(
-    "text", [text for text in NASTY if "\\" not in text and '"' not in text and text.isprintable()]
-)
+@pytest.mark.parametrize("text", [text for text in IDS if "\\" not in text and '"' not in text and text.isprintable()])
 def test_what_needs_no_escape_takes_the_regular_way(text):
     body = json.dumps({"code": 0, "data": {"items": [[text, "1"]] * 3}}, ensure_ascii=False, separators=(",", ":"))
     assert regular(body.encode())
 
 
 def test_escapes_take_the_regular_way_too():
-    rows = [[text, "1"] for text in NASTY]
+    rows = [[text, "1"] for text in IDS]
     body = json.dumps({"code": 0, "data": {"items": rows}}, separators=(",", ":")).encode()
     assert b"\\" in body
     assert regular(body)
-    assert read(body)["id"].to_pylist() == NASTY
+    assert read(body)["id"].to_pylist() == IDS
     scores = wrap('[["a","\\u0031"],["b","2"],["c","\\u0078"]]')
     with pytest.raises(ColumnTypeError) as caught:
         read(scores)
@@ -121,6 +166,23 @@ def test_escapes_take_the_regular_way_too():
     assert caught.value.row == 2
     with pytest.raises(EnvelopeError, match="rows 1 to 2"):
         read(wrap('[["a","1"],["b\\x","2"],["\\t","3"]]'))
+
+
+@pytest.mark.parametrize(
+    "some", [["\x1f"], ["a\x1fb", "\n"], ["\n", "\x1f", "\\", '"'], ["\x1f\x1f", "plain"], ["", "\\\x1f"]]
+)
+def test_what_parts_the_cells_while_escapes_are_resolved_may_be_in_them(some):
+    rows = [[text, "1"] for text in some]
+    body = json.dumps({"code": 0, "data": {"items": rows}}, separators=(",", ":")).encode()
+    assert regular(body)
+    assert read(body)["id"].to_pylist() == some
+
+
+def test_half_of_a_surrogate_pair_is_not_made_whole_by_the_next_cell():
+    for some in (['["\\ud83d","1"]', '["\\ude00","2"]'], ['["\\ud83d","\\ude00"]']):
+        with pytest.raises(ColumnTypeError) as caught:
+            read(wrap(f"[{','.join(some)}]"))
+        assert caught.value.row == 0
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 4, 10])
@@ -148,107 +210,18 @@ def test_a_list_column_takes_the_rest_of_rows_of_any_length():
     assert caught.value.row == 1
 
 
-# --- any invalid one is refused
+def test_a_list_column_is_of_the_type_that_was_asked_for():
+    own = pa.schema([("id", pa.string()), ("path", pa.list_(pa.field("vertex", pa.int8(), nullable=False)))])
+    for items in ('[["a","1","2"],["b","3","4"]]', '[["a","1","2"],["b"]]'):
+        table = read(wrap(items), schema=own)
+        assert table.schema.types == own.types
+        for kind in (table.schema.field("path").type, table["path"].chunk(0).type):
+            assert (kind.value_field.name, kind.value_field.nullable) == ("vertex", False)
+    with pytest.raises(ColumnTypeError, match="row 1, column 'path': null is no int8"):
+        read(wrap('[["a","1"],["b",null]]'), schema=own)
 
-INVALID = {
-    "empty": b"",
-    "white space": b" \n",
-    "HTML": b"<!DOCTYPE html><html><body>Login</body></html>",
-    "cut": GOLDEN[:-1],
-    "junk behind": GOLDEN + b"x",
-    "two documents": GOLDEN + GOLDEN,
-    "BOM": b"\xef\xbb\xbf" + GOLDEN,
-    "UTF-16": GOLDEN.decode().encode("utf-16"),
-    "array": b"[" + GOLDEN + b"]",
-    "string": b'"ok"',
-    "number": b"0",
-    "null": b"null",
-    "code twice": GOLDEN.replace(b'"message"', b'"code":0,"message"'),
-    "data twice": wrap("[]", after=',"data":{"items":[["a","1"]]}'),
-    "items twice": b'{"code":0,"data":{"items":[["a","1"]],"items":[["a","1"]]}}',
-    "items twice, empty first": b'{"code":0,"data":{"items":[],"items":[["a","1"]]}}',
-    "nested key twice": wrap("[]", before='"x":{"a":1,"a":2},'),
-    "key twice by escape": GOLDEN.replace(b'"message"', b'"c\\u006fde":0,"message"'),
-    "NaN member": wrap("[]", before='"x":NaN,'),
-    "Infinity behind": wrap("[]", after=',"x":-Infinity'),
-    "NaN cell": wrap('[["a",NaN]]'),
-    "no code": b'{"data":{"items":[["a","1"]]}}',
-    "code text": GOLDEN.replace(b":0,", b':"0",'),
-    "code float": GOLDEN.replace(b":0,", b":0.0,"),
-    "code false": GOLDEN.replace(b":0,", b":false,"),
-    "code null": GOLDEN.replace(b":0,", b":null,"),
-    "code of 5000 digits": GOLDEN.replace(b":0,", b":" + b"1" * 5000 + b","),
-    "no data": b'{"code":0,"message":"Success"}',
-    "data null": b'{"code":0,"data":null}',
-    "data array": b'{"code":0,"data":[["a","1"]]}',
-    "no items": b'{"code":0,"data":{}}',
-    "items null": b'{"code":0,"data":{"items":null}}',
-    "items object": b'{"code":0,"data":{"items":{"a":"1"}}}',
-    "items text": b'{"code":0,"data":{"items":"[[]]"}}',
-    "row object": wrap('[{"id":"a","score":"1"}]'),
-    "row object later": wrap('[["a","1"],{"id":"b"},["c","2"]]'),
-    "row object with list": wrap('[["a","1"],{"id":["b","3"]},["c","2"]]'),
-    "row text": wrap('["a","1"]'),
-    "row number later": wrap('[["a","1"],5,["b","2"]]'),
-    "row null": wrap('[["a","1"],null]'),
-    "row true later": wrap('[["a","1"],true,["b","2"]]'),
-    "row nested": wrap('[[["a","1"]]]'),
-    "row empty": wrap("[[]]"),
-    "row empty later": wrap('[["a","1"],[]]'),
-    "cell list": wrap('[["a",["1"]]]'),
-    "cell list later": wrap('[["a","1"],["b",["2"]]]'),
-    "cell object": wrap('[["a",{"x":"1"}]]'),
-    "cell true": wrap('[["a",true]]'),
-    "id null": wrap('[[null,"1"]]'),
-    "id null later": wrap('[["a","1"],[null,"1"]]'),
-    "short row": wrap('[["a","1"],["b"]]'),
-    "long row": wrap('[["a","1"],["b","2","3"]]'),
-    "rows that balance": wrap('[["a","1"],["b"],["c","2","3"]]'),
-    "trailing comma": wrap('[["a","1"],]'),
-    "trailing comma in row": wrap('[["a","1",]]'),
-    "leading comma": wrap('[,["a","1"]]'),
-    "two commas": wrap('[["a","1"],,["b","2"]]'),
-    "no comma": wrap('[["a","1"]["b","2"]]'),
-    "no comma in row": wrap('[["a" "1"]]'),
-    "semicolon": wrap('[["a","1"];["b","2"]]'),
-    "semicolon in row": wrap('[["a";"1"],["b","2"]]'),
-    "letter for comma": wrap('[["a"x"1"],["b","2"]]'),
-    "letter behind row": wrap('[["a","1"]x["b","2"]]'),
-    "wrong bracket": wrap('[["a","1"},["b","2"]]'),
-    "single quotes": wrap("[['a','1']]"),
-    "comment": wrap('[["a","1"]/*x*/]'),
-    "raw newline in id": wrap('[["a\nb","1"]]'),
-    "raw NUL in id": wrap('[["a\x00b","1"]]'),
-    "raw tab in id, later": wrap('[["a","1"],["b\tc","1"]]'),
-    "bad escape": wrap('[["a\\x","1"]]'),
-    "short escape": wrap('[["a\\u12","1"]]'),
-    "lone surrogate": wrap('[["\\ud800","1"]]'),
-    "lone surrogate later": wrap('[["a","1"],["\\udc00x","1"]]'),
-    "surrogates swapped": wrap('[["\\udc00\\ud800","1"]]'),
-    "CESU surrogate bytes": wrap('[["X","1"]]').replace(b"X", b"\xed\xa0\x80"),
-    "invalid UTF-8": wrap('[["X","1"]]').replace(b"X", b"\xff"),
-    "overlong UTF-8": wrap('[["X","1"]]').replace(b"X", b"\xc0\xaf"),
-    "cut UTF-8": wrap('[["X","1"]]').replace(b"X", b"\xe4\xb8"),
-    "beyond Unicode": wrap('[["X","1"]]').replace(b"X", b"\xf5\x80\x80\x80"),
-    "invalid UTF-8 in score": wrap('[["a","X"]]').replace(b"X", b"\x80"),
-    "invalid UTF-8 in head": wrap("[]", before='"x":"X",').replace(b"X", b"\xff"),
-    "invalid UTF-8 in tail": wrap("[]", after=',"x":"X"').replace(b"X", b"\xff"),
-    "leading zero number": wrap('[["a",01]]'),
-    "plus number": wrap('[["a",+1]]'),
-    "hex number": wrap('[["a",0x1]]'),
-    "bare dot": wrap('[["a",1.]]'),
-    "bare word": wrap('[["a",nan]]'),
-    "deep": wrap("[" * 10_000 + "]" * 10_000),
-    "deep head": wrap("[]", before='"x":' + "[" * 100_000 + "]" * 100_000 + ","),
-    "deep tail": wrap("[]", after=',"x":' + '{"a":' * 100_000 + "1" + "}" * 100_000),
-    "deep in a row": wrap('[["a",' + '{"a":' * 100_000 + "1" + "}" * 100_000 + "]]"),
-    "a million empty lists": wrap("[" + ",".join(["[]"] * 1_000_000) + "]"),
-    "items never closed": b'{"code":0,"data":{"items":[["a","1"]',
-    "row never closed": b'{"code":0,"data":{"items":[["a","1"],["b"',
-    "string never closed": b'{"code":0,"data":{"items":[["a","1"],["b',
-    "closed too early": b'{"code":0,"data":{"items":[["a","1"]]}',
-    "closed too often": GOLDEN + b"}",
-}  # fmt: skip
+
+# --- any invalid one is refused
 
 
 @pytest.mark.parametrize("size", [1, 5, 2**20])
@@ -260,6 +233,7 @@ def test_invalid_answers_are_refused(name, size):
     with pytest.raises(DecodeError) as caught:
         read(body, size)
     assert caught.value.what
+    assert caught.value.hint
     assert len(str(caught.value)) < 700
     with pytest.raises(oracle.RefusedError):
         oracle.read(body, ["string", "double"])
@@ -278,8 +252,8 @@ def test_an_html_page_is_called_one():
 
 
 def test_every_cut_of_an_answer_is_refused():
-    pretty = json.dumps(json.loads(GOLDEN), indent=1).encode()
-    for body in (GOLDEN, pretty, GOLDEN.replace(b"p", b"\\u0070")):
+    pretty = json.dumps(json.loads(PUBLISHED), indent=1).encode()
+    for body in (PUBLISHED, pretty, PUBLISHED.replace(b"p", b"\\u0070")):
         for end in range(len(body)):
             for size in (1, 13, 1000):
                 with pytest.raises(DecodeError):
@@ -300,9 +274,9 @@ def test_an_error_code_wins_over_whatever_else_is_there():
 
 
 def test_more_rows_than_asked_for_are_refused():
-    assert read(GOLDEN, limit=2).num_rows == 2
+    assert read(PUBLISHED, limit=2).num_rows == 2
     with pytest.raises(EnvelopeError, match="more rows came than the 1"):
-        read(GOLDEN, limit=1)
+        read(PUBLISHED, limit=1)
 
 
 @pytest.mark.parametrize("where", ["before", "after"])
@@ -340,13 +314,6 @@ def test_mixed_answers_cost_no_more_than_their_size():
 
 
 # --- types
-
-GOOD_FLOATS = ["0", "-0", "1", "+1.5", "1.", ".5", "1e5", "1E-5", "1e+5", "00012", "0.150000", "1.477629166666667e-01",
-               "nan", "NaN", "-nan", "inf", "-Infinity", "INFINITY", "+inf", "9223372036854775807", "1e-400", "4.9e-324",
-               "1.7976931348623157e308", "0." + "0" * 400 + "1"]  # fmt: skip
-BAD_FLOATS = ["", " ", " 1", "1 ", "1_0", "1,5", "0x10", "0x1p3", "1e", "1e+", "--1", "+-1", ".", "e5", "1d5", "1f", "infi", "nan(1)", "nan()",
-              "snan", "1e400", "-1e400", "1e99999999999", "١", "１", "½", "1\x00", "player7", "None", "null", "true", "1.0.0", "∞", "−1",
-              "n", "i", "+", "-", "in", "infinit", "1/2"]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", GOOD_FLOATS)
@@ -453,7 +420,7 @@ def test_one_schema_for_no_row_one_row_and_many(entry, vid_type):
 # --- generated answers
 
 cells = st.one_of(
-    st.sampled_from(["0.150000", "1", "-1", "inf", "nan", "7", "1e400", "player110", *NASTY[:-6]]),
+    st.sampled_from(["0.150000", "1", "-1", "inf", "nan", "7", "1e400", "player110", *IDS[:40]]),
     st.text(max_size=12),
     st.floats().map(repr),
     st.integers(-(2**70), 2**70).map(str),
@@ -512,7 +479,7 @@ def _same(ours: object, expected: object) -> bool:
     kinds=st.lists(st.sampled_from(["string", "double", "int64"]), min_size=1, max_size=4),
     seed=st.integers(0, 99),
 )
-@example(body=GOLDEN, kinds=["string", "double"], seed=0)
+@example(body=PUBLISHED, kinds=["string", "double"], seed=0)
 def test_same_as_the_oracle_or_refused_by_both(body, kinds, seed):
     types = {"string": pa.string(), "double": pa.float64(), "int64": pa.int64()}
     own = pa.schema([pa.field(f"c{n}", types[kind], kind == "double") for n, kind in enumerate(kinds)])

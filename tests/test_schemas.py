@@ -139,6 +139,30 @@ def test_a_schema_that_no_result_can_have_is_refused_at_once(schema):
         schemas.checked(schema)
 
 
+def test_what_is_asked_for_and_whether_the_tasks_name_decides():
+    own = pa.schema([("a", pa.string())])
+    assert schemas.asked(None, "string") == (None, False)
+    assert schemas.asked("auto", "int64") == (None, True)
+    assert schemas.asked("louvain", "string") == (schemas.named("Louvain"), False)
+    assert schemas.asked(own, "string") == (own, False)
+
+
+@pytest.mark.parametrize("vid_type", ["string", "int64"])
+def test_a_guessed_algorithm_decides_only_where_it_fits(vid_type):
+    def names(guess, width):
+        return schemas.choose(schemas.named(guess), width, vid_type, hint=True).names
+
+    assert names("louvain", 2) == ["id", "community"]
+    assert names("louvain", 3) == ["id", "community", "modularity"]
+    assert names("degree", 2) == ["id", "degree"]
+    assert names("degree", None) == ["id", "both_degree", "out_degree", "in_degree"]
+    assert names("node2vec", 9) == ["id", "embedding"]
+    assert names("pagerank", 3) == ["id", "score", "community"]  # by the number of columns
+    assert str(schemas.choose(schemas.named("louvain"), 2, vid_type, hint=True).types[1]) == vid_type
+    with pytest.raises(RowShapeError, match="the result has 4 columns: without a schema"):
+        names("pagerank", 4)
+
+
 def test_own_schemas_of_the_right_width_are_taken():
     own = pa.schema([("vertex", pa.large_string()), ("rank", pa.float32())])
     assert schemas.choose(schemas.checked(own), 2) is own

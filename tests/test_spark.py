@@ -14,11 +14,12 @@ from unittest.mock import patch
 import pandas as pd
 import pyarrow as pa
 import pytest
+from examples import EXAMPLES
 
 import explorer_frames
 from explorer_frames import read_output, read_output_arrow, read_sample_result_arrow
 from explorer_frames._frames import to_pandas
-from explorer_frames._full import Request
+from explorer_frames._outputs.full import Request
 from explorer_frames.errors import ConfigError, DecodeError
 
 pytestmark = pytest.mark.spark
@@ -162,6 +163,24 @@ def test_columns_of_ones_own_are_sparks_schema(spark, sandbox):
     frame = load(spark, "explorer", "task string, a string, b string, c bigint", **both)
     assert [tuple(row) for row in frame.collect()] == [(task, "1", "3", 5), (task, "2", "4", 6), (other, "7", "8", 9)]
     assert "Begin the schema with task string" in failure(load(spark, "explorer", "a int, b array<float>", **both))
+
+
+def test_the_example_of_the_how_to_page(spark, jobs, tmp_path, capsys):
+    job = jobs["lesmis"]
+    task = next(task for task in job.tasks if task.name == "PageRank")
+    (tmp_path / "part-00000.csv").write_text("Valjean,0.07543\nNobody,0.5\n")
+    code = (EXAMPLES / "spark_outputs.py").read_text()
+    for shown, real in {
+        "hdfs://lake/outputs/107/a8f026f2": tmp_path,
+        '"107"': repr(job.id),
+        '"a8f026f2"': repr(task.id),
+    }.items():
+        assert shown in code
+        code = code.replace(shown, str(real))
+    exec(compile(code, "spark_outputs.py", "exec"), {})
+    shown = capsys.readouterr().out
+    assert "Nobody" in shown
+    assert "Valjean" not in shown
 
 
 def test_a_limit_is_of_each_task(spark, jobs):

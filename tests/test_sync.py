@@ -24,14 +24,14 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 import requests
+from faultbench.rawserver import RawServer, answer, envelope
 from fsspec.implementations.memory import MemoryFileSystem
-from rawserver import RawServer, answer, envelope
 from sync_child import sync_in_child
 
 from explorer_frames import Explorer, SyncReport, sync_workflow
-from explorer_frames._lake_folder import Folder
-from explorer_frames._manifest import DATASET, manifest_name, partition_value
-from explorer_frames._stores import StoredObject
+from explorer_frames._storage.folder import Folder
+from explorer_frames._storage.stores import StoredObject
+from explorer_frames._sync.manifest import DATASET, manifest_name, partition_value
 from explorer_frames.errors import (
     ColumnTypeError,
     ConfigError,
@@ -297,6 +297,8 @@ def test_schemas_by_task_name(tmp_path, world):
     report = world.sync(tmp_path, schema={"PageRank": own})
     columns = {part.task: pq.ParquetFile(part.url).schema_arrow.names for part in report.written}
     assert columns == {"PageRank": ["who", "rank"], "Louvain": ["id", "community"]}
+    with pytest.raises(ConfigError, match="no job has a task 'Pagerank'"):
+        world.sync(tmp_path, schema={"Pagerank": own})
 
 
 def test_300_jobs_in_one_call(tmp_path, world):
@@ -881,6 +883,7 @@ def test_the_report_reads_well(tmp_path, world):
     assert "1 failed" in repr(report)
     assert "<script>" not in report._repr_html_()
     assert "&lt;script&gt;" in report._repr_html_()
+    assert "<td style='text-align:left'>PageRank</td><td>2</td><td>0</td><td>0</td>" in report._repr_html_()
     frame = report.to_pandas()
     assert frame["state"].tolist() == ["written", "written", "failed"]
     assert frame["rows"].sum() == 2 * ROWS

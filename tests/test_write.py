@@ -18,9 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 from nasty import NASTY
 
-from explorer_frames import _draft, _formats, _write, export_sample_result
-from explorer_frames._data import to_reader
-from explorer_frames._write import planned, write_feather, write_parquet
+from explorer_frames import export_sample_result
+from explorer_frames._files import draft as _draft
+from explorer_frames._files import formats as _formats
+from explorer_frames._files import write as _write
+from explorer_frames._files.data import to_reader
+from explorer_frames._files.write import planned, write_feather, write_parquet
 from explorer_frames.errors import (
     ConfigError,
     DecodeError,
@@ -195,6 +198,17 @@ def test_schema_metadata_is_kept(tmp_path, layout):
 def test_foreign_metadata_says_nothing_about_completeness(tmp_path, layout, document):
     schema = SCHEMA.with_metadata({"explorer_frames": document.encode("latin-1")})
     assert WRITERS[layout](batches(1, schema=schema), tmp_path / "a").complete is None
+
+
+def test_a_receipt_reads_well(tmp_path):
+    table = pa.table({"<b>": ["a"] * 1000, "score": [0.5] * 1000})
+    receipt = write_parquet(table, tmp_path / "x.parquet")
+    told = f"parquet, 1,000 rows, {receipt.bytes:,} bytes, completeness not known"
+    assert repr(receipt) == f"<Receipt {tmp_path / 'x.parquet'}: {told}>"
+    shown = receipt._repr_html_()
+    assert "&lt;b&gt;: string, score: double" in shown
+    assert "<b>" not in shown
+    assert receipt.content_hash in shown
 
 
 @pytest.mark.parametrize("empty", [[], [0], [0, 0]])
@@ -388,7 +402,7 @@ def test_a_type_that_the_format_has_not_is_a_write_error(local_store):
 FULL_DISK = """
 import resource, sys
 import numpy as np, pyarrow as pa
-from explorer_frames import _write
+from explorer_frames._files import write as _write
 from explorer_frames.errors import WriteError
 
 table = pa.table({"x": np.random.default_rng(0).random(100_000)})
@@ -526,7 +540,7 @@ def test_an_unknown_format_names_the_known(url, layout):
 MEMORY = """
 import sys
 import numpy as np, pyarrow as pa, pyarrow.parquet
-from explorer_frames import _write
+from explorer_frames._files import write as _write
 
 def peak():
     return int(next(l for l in open("/proc/self/status") if l.startswith("VmHWM")).split()[1]) / 1024

@@ -6,7 +6,11 @@ It stands alone: it shares no code with the rest of the library, which never imp
 
 from __future__ import annotations
 
-from explorer_frames.sandbox._graphs import Graph
-from explorer_frames.sandbox._server import Sandbox
+try:
+    from explorer_frames.sandbox._graphs import Graph
+    from explorer_frames.sandbox._server import Sandbox
+except ModuleNotFoundError as missing:
+    _text = f"explorer_frames.sandbox needs the package {missing.name}: pip install 'explorer-frames[sandbox]'"
+    raise ModuleNotFoundError(_text, name=missing.name) from None
 
 __all__ = ["Graph", "Sandbox"]

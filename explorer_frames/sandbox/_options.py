@@ -34,3 +34,10 @@ class Options:
         for name in (field.name for field in fields(self) if field.name in _CHOICES):
             if getattr(self, name) not in _CHOICES[name]:
                 raise ValueError(f"{name} must be one of {_CHOICES[name]}, not {getattr(self, name)!r}")
+
+
+def check_numbers(**bounds: tuple[object, float]) -> None:
+    """Refuse what is no number, or less than it has to be at the least."""
+    for name, (value, least) in bounds.items():
+        if not isinstance(value, int | float) or isinstance(value, bool) or not value >= least:
+            raise ValueError(f"{name} must be a number from {least}: {value!r}")

@@ -15,7 +15,7 @@ from explorer_frames.sandbox._algorithms import everything
 from explorer_frames.sandbox._app import Api, RequestRecord
 from explorer_frames.sandbox._graphs import Graph
 from explorer_frames.sandbox._jobs import Jobs, Status, Tasks, Workflow
-from explorer_frames.sandbox._options import AuthEncoding, ErrorStatus, IdType, Options
+from explorer_frames.sandbox._options import AuthEncoding, ErrorStatus, IdType, Options, check_numbers
 from explorer_frames.sandbox._outputs import Outputs
 from explorer_frames.sandbox._results import Array, Columns
 from explorer_frames.sandbox._sessions import Sessions
@@ -120,6 +120,9 @@ class Sandbox:
         output_parts: int = 2,
         output_header: bool = False,
     ) -> None:
+        check_numbers(token_life=(token_life, 0), task_seconds=(task_seconds, 0), output_parts=(output_parts, 1))
+        if limit_cap is not None:
+            check_numbers(limit_cap=(limit_cap, 1))
         self._options = Options(
             user=user,
             password=password,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -40,6 +41,8 @@ keyring = {folder}/keyring
 rgw dynamic resharding = false
 """
 
+_TRIES, _PAUSE = 20, 0.3  # seconds; three at once were lost in a row on a busy machine
+
 
 @contextmanager
 def serve(folder: Path):
@@ -73,20 +76,22 @@ def serve(folder: Path):
 
 def _ask(*command: str) -> str:
     """Ask the monitor, again when the tool lost a race of its own: it may ask before it knows which cluster it is in."""
-    for _ in range(5):
+    for _ in range(_TRIES):
         with suppress(PermissionError):
             return run(*command)
+        time.sleep(_PAUSE)
     return run(*command)
 
 
 def _start_osd(stack: ExitStack, folder: Path, command: tuple[str, ...], ask: tuple[str, ...]) -> None:
     """Start the object store, again when it lost that same race."""
-    for last in (False, False, True):
+    for left in reversed(range(_TRIES)):
         try:
             stack.enter_context(process(folder, *command, ready=lambda: '"num_up_osds":1' in _ask(*ask)))
         except RuntimeError as error:
-            if last or "wrong fsid" not in str(error):
+            if not left or "wrong fsid" not in str(error):
                 raise
+            time.sleep(_PAUSE)
         else:
             return
 

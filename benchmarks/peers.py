@@ -1,0 +1,200 @@
+"""Ours beside every peer: the same bytes from the same loopback server, each sample in a fresh process, in turns.
+
+Writes `results.md` and two plots: time and memory against rows. The first round asserts that all answers are the same.
+Takes a quarter of an hour, on an idle machine; ``--quick`` takes a minute and is good for nothing but seeing it run.
+
+    python benchmarks/peers.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import platform
+import sys
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from statistics import linear_regression, median
+from typing import Any
+
+import bodies
+import child
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import server
+import steps
+from ways import BARE, PEERS, READERS, STREAM
+
+OURS, ARROW, USUAL, *_ = READERS
+WAYS = (*READERS[:4], *PEERS, BARE, STREAM)
+INEXACT = "requests, pyarrow.json"
+SIZES = (10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000)
+KINDS = (*(kind for kind in bodies.KINDS if kind != "pretty"), "two.gzip")
+LINEAR = 100_000  # rows from which on time is to grow with them
+_PACKAGES = ("numpy", "pandas", "pyarrow", "requests", "orjson", "msgspec", "polars", "duckdb")
+Samples = dict[str, list[dict[str, float]]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured: two columns by size, other kinds at one size; and how often."""
+
+    sizes: tuple[int, ...]
+    rows: int
+    samples: int
+    few: int  # samples of what takes minutes: the largest sizes, and other kinds
+
+    def measure(self, rows: int, kind: str) -> Samples:
+        """Take the samples of one body."""
+        few = kind != "two" or rows > 1_000_000
+        return measure(f"{rows}/{kind}", self.few if few else self.samples)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--samples", type=int, default=5)
+    parser.add_argument("--few", type=int, default=3, help="samples of 10,000,000 rows, and of other kinds")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--into", type=Path, default=Path(__file__).parent)
+    options = parser.parse_args()
+    plan = Plan(SIZES, 1_000_000, options.samples, options.few)
+    if options.quick:
+        plan = Plan(SIZES[:4], 10_000, 1, 1)
+    sizes = {rows: plan.measure(rows, "two") for rows in plan.sizes}
+    kinds = {"two": sizes[plan.rows], **{kind: plan.measure(plan.rows, kind) for kind in KINDS[1:]}}
+    options.into.mkdir(exist_ok=True, parents=True)
+    plot(sizes, "seconds", "seconds, median", options.into / "time.png")
+    plot(sizes, "mb", "MB over an idle process, median", options.into / "memory.png")
+    command = f"python benchmarks/peers.py {' '.join(sys.argv[1:])}".strip()
+    options.into.joinpath("results.md").write_text(report(sizes, kinds, plan, command, steps.measure(plan.rows, "two")))
+
+
+def measure(name: str, count: int) -> Samples:
+    """Take `count` samples of each way, in turns; of the first ones, compare the answers."""
+    print(name, flush=True)
+    rounds: list[dict[str, Any]] = []
+    with server.serving(name) as url, tempfile.TemporaryDirectory() as folder:
+        for number in range(count):
+            rounds.append({})
+            for way in WAYS:
+                rounds[-1][way] = child.run(way, url, name, folder, *(["no-digest"] if number else []))
+            digests = {way: rounds[0][way]["digest"] for way in WAYS}
+            if len(set(digests.values()) - {None}) > 1:
+                raise SystemExit(f"the answers differ: {digests}")
+    return {way: [samples[way] for samples in rounds] for way in WAYS}
+
+
+# --- what is written
+
+
+def report(
+    sizes: dict[int, Samples], kinds: dict[str, Samples], plan: Plan, command: str, profile: dict[str, float]
+) -> str:
+    """All results as Markdown."""
+    rows = f"{plan.rows:,}"
+    shown = tuple(rows for rows in sizes if rows >= LINEAR) or (max(sizes),)
+    points = [(math.log(rows), math.log(_median(sizes[rows][OURS], "seconds"))) for rows in shown]
+    growth = f"{linear_regression(*zip(*points, strict=True)).slope:.3f}" if len(points) > 1 else "not measured"
+    parts = {
+        "# Results": f"{datetime.now(UTC):%Y-%m-%d}, {_machine()}. Command: `{command}`. Medians of {plan.samples} "
+        f"({plan.few} of more than 1,000,000 rows, and of other kinds), each in a fresh process, in turns; least and "
+        "most in parentheses. What is unfair is said in [README.md](README.md).",
+        "## Time, two columns": f"{_table(sizes, 'seconds', _milliseconds, 'ms')}\n\n![Time against rows](time.png)\n\n"
+        f"From {shown[0]:,} rows on, our time grows with their number to the power of {growth}.",
+        "## CPU time, two columns": _table(sizes, "cpu", _milliseconds, "ms"),
+        "## Memory over an idle process, two columns": f"{_table(sizes, 'mb', _megabytes, 'MB')}\n\n"
+        "![Memory against rows](memory.png)",
+        f"## {rows} rows of other kinds": _table(kinds, "seconds", _milliseconds, "ms"),
+        "## Ratios of time": f"{_ratios(sizes, kinds)}\n\n`{INEXACT}` is no peer: it takes what is not JSON, and takes "
+        "the process down on deep nesting.",
+        f"## What stands between the raw stream and a table of {rows} rows": "Each step alone, in warm memory "
+        "(`python benchmarks/steps.py`). Offsets, cells and numbers are the other thread's.\n\n"
+        "| step | ms CPU |\n|---|---:|\n"
+        + "\n".join(f"| {step} | {milliseconds:.1f} |" for step, milliseconds in profile.items()),
+    }
+    return "\n\n".join(f"{head}\n\n{text}" for head, text in parts.items()) + "\n"
+
+
+def _table(columns: dict, key: str, shown, unit: str) -> str:
+    heads = [f"{head:,}" if isinstance(head, int) else head for head in columns]
+    lines = [f"| {unit} | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
+    lines += [f"| {way} | {' | '.join(shown(samples[way], key) for samples in columns.values())} |" for way in WAYS]
+    return "\n".join(lines)
+
+
+def _ratios(sizes: dict[int, Samples], kinds: dict[str, Samples]) -> str:
+    exact = [way for way in WAYS if way not in (OURS, ARROW, USUAL, BARE, STREAM, INEXACT)]
+    lines = [
+        f"| | of `{BARE}` | of {STREAM} | usual code: times ours | best exact peer | pyarrow.json |",
+        f"|---|{'---:|' * 5}",
+    ]
+    for head, samples in {**{f"{rows:,} rows": found for rows, found in sizes.items()}, **kinds}.items():
+        best = min(exact, key=lambda way: _median(samples[way], "seconds"))
+        figures = [
+            f"{_ratio(samples, OURS, BARE):.2f}",
+            f"{_ratio(samples, OURS, STREAM):.2f}",
+            f"{_ratio(samples, USUAL, OURS):.1f}",
+            f"{_ratio(samples, best, OURS):.1f} ({best.removeprefix('requests, ')})",
+            f"{_ratio(samples, INEXACT, OURS):.1f}",
+        ]
+        lines.append(f"| {head} | {' | '.join(figures)} |")
+    return "\n".join(lines)
+
+
+def _ratio(samples: Samples, way: str, other: str) -> float:
+    return _median(samples[way], "seconds") / _median(samples[other], "seconds")
+
+
+def _median(samples: list[dict[str, float]], key: str) -> float:
+    return median(sample[key] for sample in samples)
+
+
+def _milliseconds(samples: list[dict[str, float]], key: str) -> str:
+    values = [sample[key] * 1000 for sample in samples]
+    digits = 1 if median(values) < 100 else 0
+    return f"{median(values):,.{digits}f} ({min(values):,.{digits}f}-{max(values):,.{digits}f})"
+
+
+def _megabytes(samples: list[dict[str, float]], key: str) -> str:
+    return f"{_median(samples, key):,.0f}"
+
+
+def _machine() -> str:
+    versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    return f"{os.cpu_count()} cores of {_processor()}, CPython {platform.python_version()}, {versions}"
+
+
+def _processor() -> str:
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text().splitlines() if about.exists() else []
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+
+
+def plot(sizes: dict[int, Samples], key: str, label: str, path: Path) -> None:
+    """Draw medians against rows, both axes logarithmic; ours stand out, and the floor is grey."""
+    mpl.use("agg")
+    figure, ax = plt.subplots(figsize=(8, 5), layout="constrained")
+    for number, way in enumerate(WAYS):
+        ours, floor = way in (OURS, ARROW), way in (BARE, STREAM)
+        ax.plot(
+            list(sizes),
+            [_median(samples[way], key) for samples in sizes.values()],
+            label=way,
+            color="0.6" if floor else f"C{number}",
+            linestyle="--" if floor and way != BARE else "-",
+            linewidth=2.5 if ours else 1.2,
+            marker="o" if ours else None,
+        )
+    ax.set(xscale="log", yscale="log", xlabel="rows, two columns", ylabel=label)
+    ax.grid(alpha=0.3)
+    ax.legend(fontsize="small")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""What stands between the raw stream and a table: CPU time of each step, alone, over one answer in pieces.
+
+The steps of both threads together; memory is warm, so that the work shows, and not the kernel's handing out of pages:
+``python benchmarks/steps.py --rows 1000000``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import decoders
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import requests
+import server
+import ways
+
+from explorer_frames import schemas
+from explorer_frames._decode import rows as by_rows
+from explorer_frames._decode.cells import to_batch
+from explorer_frames._decode.envelope import read_rows
+from explorer_frames._decode.split import split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_SAMPLES = 15
+_WARM = 2**22 - 2**16  # doubles
+
+
+def measure(rows: int, kind: str) -> dict[str, float]:
+    """Milliseconds of CPU time by step, and of all of them as one."""
+    name = f"{rows}/{kind}"
+    np.ones(_WARM)  # from then on glibc keeps as much, and what is needed again and again comes without page faults
+    with server.serving(name) as url, requests.Session() as session:
+        body = ways.bare_read(url, name, session.get)
+        wire = _milliseconds(lambda: ways.stream_read(url, name, session.get))
+    pieces = decoders.pieces(body)
+    chunks = [chunk for chunk in read_rows(pieces) if chunk.quotes is not None]  # some single rows are not
+    texts = [np.frombuffer(chunk.data, np.uint8) for chunk in chunks]
+    closes = [
+        by_rows._closes_by_row(text, chunk.quotes[1::2])  # noqa: SLF001
+        for text, chunk in zip(texts, chunks, strict=True)
+    ]
+    cells = [split(chunk) for chunk in chunks]
+    schema = schemas.choose(None, cells[0].width, "string", hint=False)
+    columns = [[each.column(number) for number in range(len(schema))] for each in cells]
+    batches = [to_batch(each, schema) for each in cells]
+    numbers = [batch["score"] for batch in batches]
+    named = range(len(schema))
+    steps: dict[str, Callable[[], None]] = {
+        "find the quotes": _each(lambda text: np.flatnonzero(text == ord('"')), texts),
+        "prove the structure of the rows": _each(by_rows._count_regular, texts, closes),  # noqa: SLF001
+        "no control character, no backslash, ASCII": _each(
+            lambda text, chunk: (text.min(), b"\\" in chunk.data, text.view(np.int8).min()), texts, chunks
+        ),
+        "quotes to offsets": _each(lambda chunk: chunk.quotes.astype(np.int32), chunks),
+        "take the cells of each column": _each(lambda each: [each.column(number) for number in named], cells),
+        "text to numbers": _each(lambda texts: texts[1].cast(pa.float64()), columns),
+        "numbers are finite, or said not to be": _each(lambda column: pc.is_finite(column).false_count, numbers),
+        "copy batches to where no room is unused": _each(
+            lambda at: pa.Table.from_batches(batches[at : at + 4]).combine_chunks(), range(0, len(batches), 4)
+        ),
+    }
+    found = {"receive (the raw stream)": wire, **{name: _milliseconds(step) for name, step in steps.items()}}
+
+    def decode() -> None:
+        for chunk in read_rows(pieces):
+            to_batch(split(chunk), schema)
+
+    whole = wire + _milliseconds(decode)
+    joined = found["copy batches to where no room is unused"]
+    return {**found, "join pieces, the rest": whole + joined - sum(found.values()), "all": whole + joined}
+
+
+def _each(step: Callable[..., object], *given: Iterable[Any]) -> Callable[[], None]:
+    """Do a step on each piece, and keep nothing: or the memory for it would be measured."""
+
+    def call() -> None:
+        for some in zip(*given, strict=True):
+            step(*some)
+
+    return call
+
+
+def _milliseconds(step: Callable[[], object]) -> float:
+    samples = []
+    for _ in range(_SAMPLES):
+        begun = time.process_time()
+        step()
+        samples.append(time.process_time() - begun)
+    return median(samples) * 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--kind", default="two", help="two, three, digits, chinese or emoji: all rows regular")
+    options = parser.parse_args()
+    for name, milliseconds in measure(options.rows, options.kind).items():
+        print(f"{name:45}{milliseconds:8.1f} ms CPU")
+
+
+if __name__ == "__main__":
+    main()

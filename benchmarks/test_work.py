@@ -1,0 +1,66 @@
+"""Work that is counted, not timed: the same on any machine, however busy it is."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+
+import bodies
+import child
+import decoders
+import pytest
+import server
+
+ROWS = 100_000
+
+
+@pytest.mark.parametrize("kind", ["two", "three", "four", "escaped", "unicode", "chinese", "emoji"])
+def test_no_call_is_made_for_each_row(kind):
+    few, many = (_calls(rows, kind) for rows in (ROWS, 2 * ROWS))
+    per_mib = (many - few) / (len(bodies.body(2 * ROWS, kind)) - len(bodies.body(ROWS, kind))) * 2**20
+    assert per_mib <= 1_000  # some 300 are needed, for 20,000 to 36,000 rows
+
+
+def _calls(rows, kind):
+    pieces = decoders.pieces(bytes(bodies.body(rows, kind)))
+    calls = 0
+
+    def count(_frame, event, _argument):
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    threading.setprofile(count)
+    try:
+        decoders.ours_to_arrow(pieces, kind)
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+    return calls
+
+
+@pytest.mark.parametrize("kind", ["two", "three"])
+def test_a_table_has_no_unused_room_and_hardly_more_was_ever_needed(kind):
+    name = f"1000000/{kind}"
+    with server.serving(name) as url:
+        figures = child.run(url, name, script=__file__)
+    assert figures["allocated"] <= 1.01 * figures["table"]
+    assert figures["most"] <= 1.2 * figures["table"]  # of Arrow's memory; what Python and numpy need does not grow
+
+
+def _allocations(url, name):
+    import pyarrow as pa
+    import ways
+
+    from explorer_frames import Explorer
+
+    pool = pa.default_memory_pool()
+    with Explorer(url, token="benchmark", deadline=None) as explorer:
+        table = ways.ours_read_arrow(explorer, name)
+    figures = {"table": table.nbytes, "allocated": pool.bytes_allocated(), "most": pool.max_memory()}
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    _allocations(*sys.argv[1:])

@@ -1,0 +1,96 @@
+"""The same way from the wire to a table without any care: what all our safety costs, in CPU time.
+
+Quotes are taken for offsets, and cells for what they should be: no deadline, no check of the HTTP status, the envelope,
+the structure of rows, UTF-8, the grammar of numbers or the number of rows; no provenance. Both take turns in a process
+of their own: what ran in it before would change how memory is had, which is a third of both.
+
+    python benchmarks/unsafe.py --rows 1000000
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from functools import partial
+from statistics import median
+from typing import TYPE_CHECKING
+
+import child
+import decoders
+import numpy as np
+import pyarrow as pa
+import requests
+import server
+import ways
+from bodies import COLUMNS
+
+from explorer_frames import Explorer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SAMPLES = 15
+_CHILD = "--child"
+
+
+def read(url: str, name: str, get: ways.Get = requests.get) -> pa.Table:
+    """Read an answer that is known to be right."""
+    raw = get(url + server.path(name), stream=True).raw
+    batches, text, width = [], b"", 0
+    while piece := raw.read(decoders.PIECE):
+        if width:
+            text += piece
+        else:
+            text = piece[piece.index(b"[[") + 1 :]
+            width = text[: text.index(b"]")].count(b'"') // 2
+        end = text.rfind(b'"],[') + 2
+        batches.append(_batch(text[:end], width))
+        text = text[end + 1 :]
+    return pa.Table.from_batches([*batches, _batch(text[: text.index(b"]]") + 1], width)])
+
+
+def _batch(text: bytes, width: int) -> pa.RecordBatch:
+    offsets = np.flatnonzero(np.frombuffer(text, np.uint8) == ord('"')).astype(np.int32)
+    offsets[::2] += 1
+    strings = pa.StringArray.from_buffers(offsets.size - 1, pa.py_buffer(offsets), pa.py_buffer(text))
+    columns = [strings.take(pa.array(np.arange(2 * place, offsets.size, 2 * width))) for place in range(width)]
+    columns[1] = columns[1].cast(pa.float64())
+    return pa.RecordBatch.from_arrays(columns, names=list(COLUMNS[width]))
+
+
+def measure(rows: int, kind: str) -> dict[str, list[float]]:
+    """CPU seconds of each way, in turns, in a fresh process; the answers are the same."""
+    return child.run(_CHILD, f"{rows}/{kind}", script=__file__)
+
+
+def _measure(name: str) -> None:
+    with server.serving(name) as url, Explorer(url, token="benchmark") as explorer, requests.Session() as session:
+        calls = {"safe": partial(ways.ours_read_arrow, explorer, name), "unsafe": partial(read, url, name, session.get)}
+        if not calls["safe"]().replace_schema_metadata().cast(calls["unsafe"]().schema).equals(calls["unsafe"]()):
+            raise SystemExit("the answers differ")
+        rounds = [{way: _seconds(call) for way, call in calls.items()} for _ in range(_SAMPLES)]
+    print(json.dumps({way: [seconds[way] for seconds in rounds] for way in calls}))
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    begun = time.process_time()
+    call()
+    return time.process_time() - begun
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--kind", default="two")
+    options = parser.parse_args()
+    samples = measure(options.rows, options.kind)
+    for way, seconds in samples.items():
+        print(f"{way:8}{median(seconds) * 1000:8.1f} ms CPU ({min(seconds) * 1000:.1f}-{max(seconds) * 1000:.1f})")
+    ratios = [safe / unsafe for safe, unsafe in zip(samples["safe"], samples["unsafe"], strict=True)]
+    print(f"ratio   {median(ratios):8.3f}    pair by pair ({min(ratios):.3f}-{max(ratios):.3f})")
+
+
+if __name__ == "__main__":
+    _measure(sys.argv[2]) if sys.argv[1:2] == [_CHILD] else main()

@@ -1,0 +1,133 @@
+"""Sphinx's settings. Strictly, without a network: ``sphinx-build -W --keep-going -n -b html docs docs/_build/html``."""
+
+from __future__ import annotations
+
+import os
+
+import typer
+from docutils import nodes
+from docutils.parsers.rst import Directive
+
+import explorer_frames
+from explorer_frames import schemas
+
+project = "explorer_frames"
+author = "the explorer_frames maintainers"
+project_copyright = "the explorer_frames maintainers, Apache-2.0"
+version = release = explorer_frames.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "sphinx_copybutton"]
+exclude_patterns = ["_build", "examples"]
+
+# Markdown, and in docstrings single backticks: a link where it names one of ours, italics where it names an argument.
+default_role = "autolink"
+myst_enable_extensions = ["deflist"]
+myst_heading_anchors = 3
+copybutton_prompt_text = r"\$ |>>> "
+copybutton_prompt_is_regexp = True
+copybutton_exclude = ".linenos, .gp, .go"
+
+autodoc_mock_imports = ["pyspark"]
+autodoc_member_order = "bysource"
+python_maximum_signature_line_length = 80
+autosummary_generate = False
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+toc_object_entries_show_parents = "hide"
+
+# Names of other projects are no links, unless their inventories may be fetched.
+nitpick_ignore_regex = [
+    ("py:.*", r"(pd|pa|np|pandas|pyarrow|numpy|os|dd|dask|pyspark|pytest|datetime|collections)\b.*"),
+    ("py:obj", r"(cloudpickle|deltalake|igraph|math|pyiceberg)\b.*"),
+    ("py:obj", r"top|(Comparison|Provenance)\.\w+"),  # attributes, which their class lists
+    # What signatures name and docstrings describe: aliases of types, and records that only we make.
+    ("py:class", r"(AuthEncoding|DtypeBackend|ErrorStatus|Format|Header|IdType|Mode|Order|Progress|SecretSource)"),
+    ("py:class", r"(.*\.)?(VidType|Array|Axes|Kind|Shape|Run|Done|RequestRecord)"),
+    (
+        "py:class",
+        r"(Any|Self|Iterable|Mapping|Sequence|Iterator|Callable|PathLike|AbstractContextManager|timedelta|SparkSession)",
+    ),
+]
+if os.environ.get("DOCS_ONLINE"):
+    extensions.append("sphinx.ext.intersphinx")
+    intersphinx_mapping = {
+        "python": ("https://docs.python.org/3", None),
+        "pandas": ("https://pandas.pydata.org/docs", None),
+        "pyarrow": ("https://arrow.apache.org/docs", None),
+    }
+
+html_theme = "pydata_sphinx_theme"
+html_title = "explorer_frames"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "navbar_align": "left",
+    "header_links_before_dropdown": 5,
+    "show_nav_level": 2,
+    "show_prev_next": False,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "pygments_light_style": "tango",
+    "logo": {"text": "explorer_frames"},
+}
+html_sidebars = {"index": [], "tutorial": []}
+
+
+class Book(Directive):
+    """The table of documented algorithms, from `schemas.BOOK` itself."""
+
+    def run(self):
+        """Make the nodes."""
+        table = nodes.table(classes=["table"])
+        group = nodes.tgroup(cols=3)
+        table += group
+        group += [nodes.colspec(colwidth=width) for width in (25, 50, 25)]
+        head, body = nodes.thead(), nodes.tbody()
+        group += [head, body]
+        head += self._row(*(nodes.paragraph(text=title) for title in ("schema=", "columns", "also called")))
+        for entry in schemas.BOOK:
+            shapes = [_codes(f"{name}: {kind}" for name, kind in shape) for shape in entry.shapes]
+            body += self._row(_codes([entry.name]), shapes, _codes(entry.aliases))
+        return [table]
+
+    @staticmethod
+    def _row(*cells):
+        row = nodes.row()
+        row += [nodes.entry("", *(cell if isinstance(cell, list) else [cell])) for cell in cells]
+        return row
+
+
+class Commands(Directive):
+    """What `explorer-frames` and each of its commands say of themselves."""
+
+    def run(self):
+        """Make the nodes."""
+        from explorer_frames.cli._app import app  # noqa: PLC0415 (only its page needs typer)
+
+        app.rich_markup_mode = None  # plain text, no boxes
+        group = typer.main.get_command(app)
+        with group.make_context("explorer-frames", [], resilient_parsing=True, max_content_width=88) as context:
+            texts = {"explorer-frames": group.get_help(context)}
+            for name, command in group.commands.items():
+                with command.make_context(name, [], parent=context, resilient_parsing=True) as inner:
+                    texts[name] = command.get_help(inner)
+        return [self._section(name, text) for name, text in texts.items()]
+
+    @staticmethod
+    def _section(name, text):
+        section = nodes.section(ids=[f"command-{name}"])
+        section += [nodes.title(text=name), nodes.literal_block(text, text, language="text")]
+        return section
+
+
+def _codes(texts):
+    pieces = [piece for text in texts for piece in (nodes.Text(", "), nodes.literal(text=text))]
+    return nodes.paragraph("", "", *pieces[1:])
+
+
+def setup(app):
+    """Add what draws the book and the commands."""
+    app.add_directive("book-of-schemas", Book)
+    app.add_directive("commands", Commands)

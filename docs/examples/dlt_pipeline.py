@@ -1,0 +1,54 @@
+"""Load one task's results, of every job of a workflow, into DuckDB: each job once."""
+
+from collections.abc import Iterator
+
+import dlt
+import pyarrow as pa
+
+from explorer_frames import Explorer
+
+
+@dlt.resource(
+    write_disposition="append",
+    schema_contract={"columns": "freeze", "data_type": "freeze"},
+)
+def results(explorer: Explorer, workflow_id: int, task_name: str) -> Iterator[pa.Table]:
+    """Yield the rows as they come, with the id of their job.
+
+    What has been loaded is remembered with the data, in one transaction. An answer that
+    turns out bad at its end is an error here, and then nothing of this run is loaded.
+    """
+    loaded = dlt.current.resource_state().setdefault("jobs", [])
+    jobs = explorer.list_jobs(workflow_id, status="success", order="asc", limit=None)
+    for job_id in jobs.loc[~jobs["id"].isin(loaded), "id"]:
+        for task in explorer.job(job_id).tasks:
+            if task.name == task_name and task.status == "success":
+                with explorer.open_sample_result(
+                    job_id, task.id, limit=None, schema="auto"
+                ) as reader:
+                    for batch in reader:
+                        table = pa.Table.from_batches([batch])
+                        yield table.append_column(
+                            "job_id", pa.repeat(job_id, len(table))
+                        )
+        loaded.append(job_id)
+
+
+def load(workflow_id: int = 1002):
+    """Load PageRank and Louvain, into a table each."""
+    pipeline = dlt.pipeline(
+        "explorer",
+        destination=dlt.destinations.duckdb("graph.duckdb"),
+        dataset_name="explorer",
+    )
+    with Explorer() as explorer:
+        return pipeline.run(
+            [
+                results(explorer, workflow_id, "PageRank").with_name("page_rank"),
+                results(explorer, workflow_id, "Louvain").with_name("louvain"),
+            ]
+        )
+
+
+if __name__ == "__main__":
+    print(load())

@@ -1,0 +1,15 @@
+"""Results of Explorer as Spark DataFrames."""
+
+from pyspark.sql import SparkSession
+
+import explorer_frames.spark
+
+spark = SparkSession.builder.getOrCreate()
+explorer_frames.spark.register(spark)
+
+sample = spark.read.format("explorer")
+sample = sample.options(job="107", task="a8f026f2", schema="auto").load()
+output = spark.read.format("explorer_output").options(schema="PageRank")
+full = output.load("hdfs://lake/outputs/107/a8f026f2")
+
+full.join(sample, "id", "left_anti").show()  # what the sample does not have

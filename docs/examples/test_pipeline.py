@@ -1,0 +1,29 @@
+import pytest
+
+from explorer_frames import Explorer, read_sample_result
+from explorer_frames.errors import JobError
+
+
+def top(job_id, task_id):
+    """What is to be tested: the vertex of the highest score."""
+    frame = read_sample_result(job_id, task_id, limit=None)
+    return frame.loc[frame["score"].idxmax(), "id"]
+
+
+def test_rows_of_my_own(explorer_sandbox):
+    job_id, task_id = explorer_sandbox.add_result([["a", "b"], ["0.25", "0.75"]])
+    assert top(job_id, task_id) == "b"
+
+
+def test_a_real_algorithm(explorer_sandbox):
+    with Explorer() as explorer:
+        job = explorer.run_workflow(explorer_sandbox.workflows["lesmis"]).wait()
+    assert top(job.id, job.tasks[0].id) == "Valjean"
+
+
+@pytest.mark.explorer_sandbox(task_seconds=60)
+def test_it_does_not_wait_for_ever(explorer_sandbox):
+    with Explorer() as explorer, pytest.raises(JobError, match="not ended within"):
+        explorer.run_workflow(explorer_sandbox.workflows["karate"]).wait(
+            timeout=0.2, poll=0.1
+        )

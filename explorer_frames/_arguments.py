@@ -1,0 +1,77 @@
+"""Ids, counts and inputs, checked before they go into a path, a query or a body."""
+
+from __future__ import annotations
+
+import json
+import math
+import operator
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from explorer_frames.errors import ConfigError, escaped
+
+# The API has no way to ask for everything: the largest limit that any server can hold does.
+EVERYTHING = 2**31 - 1
+_SEGMENT = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)
+
+
+def checked_id(name: str, value: object) -> str:
+    """Check an id that goes into a path: it may not lead to any other resource.
+
+    Raises
+    ------
+    ConfigError
+        Anything but 1 to 128 letters, digits, ``_``, ``-`` and ``.``, and not ``.`` or ``..``.
+    """
+    text = value if isinstance(value, str) else _whole_number(value)
+    if not _SEGMENT.fullmatch(text) or text in (".", ".."):
+        raise ConfigError(
+            f"{name} is not an id: {escaped(value, 60)!r}",
+            hint="Ids are made of letters, digits, '_', '-' and '.': the job's page in Explorer shows them.",
+        )
+    return text
+
+
+def checked_count(name: str, value: object, *, most: float = math.inf, or_else: str = "") -> int:
+    """Check how many of something: a whole number of any library, from 1; `or_else` says what else is allowed.
+
+    Raises
+    ------
+    ConfigError
+    """
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = 0
+    if isinstance(value, bool) or not 1 <= number <= most:
+        hint = f"The largest that can be asked for is {most}." if most < math.inf else "Such as 1, or 1000."
+        raise ConfigError(f"{name} must be a whole number from 1{or_else}: {escaped(value, 60)!r}", hint=hint)
+    return number
+
+
+def checked_limit(limit: object, name: str = "limit") -> int:
+    """Check how many rows or jobs to ask for."""
+    return EVERYTHING if limit is None else checked_count(name, limit, most=EVERYTHING, or_else=", or None for all")
+
+
+def checked_input(given: object) -> dict[str, dict[str, Any]]:
+    """Check the input of a workflow: parameters by component, as JSON can carry them."""
+    try:
+        if isinstance(given, Mapping) and all(isinstance(item, Mapping) for item in given.values()):
+            text = json.dumps({str(key): dict(item) for key, item in given.items()}, allow_nan=False)
+            return json.loads(text)  # type: ignore[no-any-return]
+        why = "it is no mapping of mappings"
+    except (TypeError, ValueError, RecursionError) as error:
+        why = escaped(error)
+    raise ConfigError(
+        f"not the input of a workflow: {why}", hint='It looks like {"analytics_sssp_1": {"ROOT": "player100"}}.'
+    )
+
+
+def _whole_number(value: object) -> str:
+    """An integer of any library as text; empty for all else."""
+    try:
+        return "" if isinstance(value, bool) else str(operator.index(value))  # type: ignore[arg-type]
+    except (TypeError, ValueError):  # ValueError: thousands of digits
+        return ""

@@ -1,0 +1,208 @@
+"""Two tables -> the same columns of the same types, and what each column is: a key, a label, a number or else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from explorer_frames._compare.matching import Matched, firsts, keys, matched
+from explorer_frames.errors import ConfigError, escaped, located
+from explorer_frames.schemas import COMMUNITY, KEYS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from explorer_frames._compare.matching import Numbers
+
+_NAMES = frozenset().union(*KEYS)
+_OWN: tuple[tuple[str, ...], ...] = (("id",), ("id1", "id2"), ("root",), ("path",))  # keys with others beside them
+_UNORDERED = {"id1", "id2", "id3"}  # a triangle, whichever of its vertices is named first
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Two results of the same columns, and which rows of theirs belong together.
+
+    Attributes
+    ----------
+    a, b
+        Text as ``large_string``, whole numbers as ``int64``, others as ``float64``; no dictionaries, no metadata.
+    keys, measures, numbers
+        Names of columns, in order: what tells rows apart; what may have changed; and which of that are numbers.
+    label
+        Name of the column of communities, if there is one.
+    rows
+        Where each key stands.
+    """
+
+    a: pa.Table
+    b: pa.Table
+    keys: tuple[str, ...]
+    measures: tuple[str, ...]
+    numbers: tuple[str, ...]
+    label: str | None
+    rows: Matched
+
+    @classmethod
+    def of(cls, a: pa.Table, b: pa.Table) -> Alike:
+        """Make two tables alike, and match their rows.
+
+        Raises
+        ------
+        ConfigError
+            They have other columns or types, rows without an id, or two with the same.
+        """
+        a, b = _of_same_columns(a, b)
+        found = _key(a.column_names)
+        label = COMMUNITY if COMMUNITY in a.column_names else None
+        a, b = _of_same_types(a, b, {*found, COMMUNITY})
+        measures = tuple(name for name in a.column_names if name not in found and name != COMMUNITY)
+        numbers = tuple(name for name in measures if a.schema.field(name).type in (pa.int64(), pa.float64()))
+        for side, table in (("a", a), ("b", b)):
+            with located(side):
+                _check_ids(table, found, label)
+        numbers_a, numbers_b = _keys(a, b, found)
+        if len(found) == len(a.column_names):  # nothing but keys: a set of rows, in which equal ones are one
+            a, numbers_a = _distinct(a, numbers_a)
+            b, numbers_b = _distinct(b, numbers_b)
+        for side, table, ids in (("a", a, numbers_a), ("b", b, numbers_b)):
+            with located(side):
+                _refuse_twice(table, found, ids)
+        return cls(a, b, found, measures, numbers, label, matched(numbers_a, numbers_b))
+
+
+def _of_same_columns(a: pa.Table, b: pa.Table) -> tuple[pa.Table, pa.Table]:
+    if set(a.column_names) != set(b.column_names):
+        only = {"a": sorted({*a.column_names} - {*b.column_names}), "b": sorted({*b.column_names} - {*a.column_names})}
+        said = "; ".join(f"only {side} has {_listed(names)}" for side, names in only.items() if names)
+        hint = "Read both with the same schema=, or leave out the columns that only one has."
+        raise ConfigError(f"a and b have different columns: {said}", hint=hint)
+    return a, b.select(a.column_names)
+
+
+def _key(names: list[str]) -> tuple[str, ...]:
+    """Choose the columns that tell rows apart: those of a shape of the book, whole."""
+    known = tuple(name for name in names if name in _NAMES)
+    return known if {*known} in KEYS else next((own for own in _OWN if {*own} <= {*known}), ())
+
+
+def _of_same_types(a: pa.Table, b: pa.Table, ids: set[str]) -> tuple[pa.Table, pa.Table]:
+    kinds: dict[str, pa.DataType] = {}
+    for name in a.column_names:
+        first, second = (_kind(table, name) for table in (a, b))
+        if pa.types.is_null(first) and pa.types.is_null(second):
+            first = pa.large_string() if name in ids else pa.float64()
+        kinds[name] = second if pa.types.is_null(first) else first
+        if kinds[name] != second and not pa.types.is_null(second):
+            hint = "Read both with the same vid_type=" if name in ids else f"Make {escaped(name, 60)} of one type"
+            if name in ids and any(pa.types.is_floating(kind) for kind in (first, second)):  # what pandas makes of gaps
+                hint = f"Drop rows without {escaped(name, 60)}, and make it whole numbers or text"
+            raise ConfigError(
+                f"{escaped(name, 60)} is {a.schema.field(name).type} in a and {b.schema.field(name).type} in b",
+                hint=f"{hint}, and compare again.",
+            )
+        _check_type(name, kinds[name], is_id=name in ids)
+    return _cast(a, kinds, "a"), _cast(b, kinds, "b")
+
+
+def _kind(table: pa.Table, name: str) -> pa.DataType:
+    """Return a column's type; none for what pandas makes of a column without rows."""
+    kind = _plain(table.schema.field(name).type)
+    return pa.null() if pa.types.is_float64(kind) and not table.num_rows else kind
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """Return the type without what is a matter of storage."""
+    if pa.types.is_dictionary(kind):
+        return _plain(kind.value_type)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.large_list(_plain(kind.value_type))
+    if pa.types.is_string(kind):
+        return pa.large_string()
+    if pa.types.is_integer(kind):
+        return pa.int64()
+    return pa.float64() if pa.types.is_floating(kind) else kind
+
+
+def _check_type(name: str, kind: pa.DataType, *, is_id: bool) -> None:
+    """Refuse what cannot be compared."""
+    shown = f"{escaped(name, 60)} is {kind}"
+    inner = kind.value_type if pa.types.is_large_list(kind) and name != COMMUNITY else kind
+    if is_id and not (pa.types.is_int64(inner) or pa.types.is_large_string(inner)):
+        hint = "Ids and labels are text or whole numbers; pandas makes decimals of whole numbers where one is missing."
+        raise ConfigError(f"{shown}, and no id", hint=hint)
+    try:
+        if not is_id:
+            pc.equal(pa.array([], kind), pa.array([], kind))
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+        pass
+    else:
+        return
+    raise ConfigError(
+        f"{shown}, which cannot be compared value by value",
+        hint="Leave it out. Embeddings of two runs in particular have no axes in common.",
+    )
+
+
+def _cast(table: pa.Table, kinds: Mapping[str, pa.DataType], side: str) -> pa.Table:
+    columns = []
+    for name, kind in kinds.items():
+        column = table.column(name)
+        try:
+            column = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+            columns.append(column.cast(kind))
+        except pa.ArrowException as raised:
+            what = f"{escaped(name, 60)} does not fit {kind}: {escaped(raised)}"
+        else:
+            continue
+        raise ConfigError(what, where=side, hint="Whole numbers go up to 2**63 - 1.")
+    return pa.table(columns, names=list(kinds)).combine_chunks()  # rows are taken from one chunk much faster
+
+
+def _check_ids(table: pa.Table, found: tuple[str, ...], label: str | None) -> None:
+    for name in (*found, *([label] if label else [])):
+        column = table.column(name)
+        inner = pc.list_flatten(column) if pa.types.is_large_list(column.type) else column
+        missing = column.null_count or inner.null_count
+        if missing:
+            hint = "Leave these rows out." if name in found else "Give each a label, or leave these rows out."
+            raise ConfigError(f"{escaped(name, 60)} is missing in {missing} rows", hint=hint)
+
+
+def _keys(a: pa.Table, b: pa.Table, found: tuple[str, ...]) -> tuple[Numbers, Numbers]:
+    if found:
+        sides = ([table.column(name) for name in found] for table in (a, b))
+        return keys(*sides, ordered={*found} != _UNORDERED)
+    for side, table in (("a", a), ("b", b)):
+        if table.num_rows > 1:
+            raise ConfigError(
+                f"no column tells the {table.num_rows} rows apart: {_listed(table.column_names)}",
+                where=side,
+                hint="Call the column of vertex ids `id`, or those of pairs `id1` and `id2`.",
+            )
+    return np.zeros(a.num_rows, np.int64), np.zeros(b.num_rows, np.int64)
+
+
+def _distinct(table: pa.Table, numbers: Numbers) -> tuple[pa.Table, Numbers]:
+    places = firsts(numbers)
+    return (table, numbers) if len(places) == len(numbers) else (table.take(places), numbers[places])
+
+
+def _refuse_twice(table: pa.Table, found: tuple[str, ...], numbers: Numbers) -> None:
+    times = np.bincount(numbers)
+    if times.max(initial=0) > 1:
+        often = times[numbers]
+        place = int(np.argmax(often > 1))
+        key = ", ".join(f"{name} {escaped(table.column(name)[place].as_py(), 60)!r}" for name in found)
+        raise ConfigError(
+            f"{key} has {often[place]} rows, and {int((times > 1).sum())} ids in all have more than one",
+            hint="Rows are matched by their ids: keep one row of each. If these are several results, compare two.",
+        )
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(repr(escaped(name, 60)) for name in names[:20]) or "no columns"

@@ -1,0 +1,121 @@
+"""What a caller gives to be compared -> a table, and what is known of it."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pandas as pd
+import pyarrow as pa
+
+from explorer_frames._files.data import to_reader
+from explorer_frames._files.stored import is_sealed, open_batches
+from explorer_frames._jobs.job import Job, listed
+from explorer_frames._jobs.task import Task
+from explorer_frames._provenance import NAME, Provenance, document_of
+from explorer_frames._storage.address import checked
+from explorer_frames._storage.sources import Store
+from explorer_frames.errors import ConfigError, IncompleteResultError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Known: TypeAlias = dict[str, Any]
+Given: TypeAlias = tuple[pa.Table, Known]
+
+
+def source(
+    data: Any, *, task: str | None, vid_type: str, storage_options: Mapping[str, Any] | None
+) -> Callable[[], Given]:
+    """Return how to get what a caller gives; what is in memory is taken at once, and nothing else is read before.
+
+    Raises
+    ------
+    ConfigError
+        It is nothing that can be compared.
+    """
+    if isinstance(data, Job):
+        data = _component(data, task)
+    if isinstance(data, Task):
+        return partial(_of_task, data, vid_type)
+    if isinstance(data, str | os.PathLike):
+        checked(data, to_read=True)
+        return partial(_of_file, data, storage_options)
+    if not (isinstance(data, pd.DataFrame) or hasattr(data, "__arrow_c_stream__")):
+        raise ConfigError(
+            f"a {type(data).__name__} cannot be compared",
+            hint="Pass a DataFrame, an Arrow table or stream, a path or URL of a file, a Job or a Task.",
+        )
+    known = data.attrs.get(NAME) if isinstance(data, pd.DataFrame) else None
+    reader = to_reader(data)
+    if isinstance(data, pa.RecordBatchReader):
+        given = _of_stream(reader)
+    else:
+        given = _of_table(reader.read_all(), known if isinstance(known, dict) else None)
+    return lambda: given
+
+
+def refuse_incomplete(table: pa.Table, known: Known, side: str) -> None:
+    """Raise for what is not known to be all rows; what says nothing of itself is the caller's own.
+
+    Raises
+    ------
+    IncompleteResultError
+    """
+    was = Provenance.of(known)
+    whole = was.complete and was.rows == table.num_rows
+    own = was.complete is None and not (was.job or was.workflow or was.source)  # in a file of ours, perhaps
+    if whole or own:
+        return
+    hint = "Read it again with limit=None. allow_incomplete=True compares what there is."
+    if was.rows is not None and was.rows != table.num_rows:
+        what = f"{table.num_rows} rows are left of {was.rows}" if was.rows > table.num_rows else "rows were added"
+        hint = "Compare the whole results, and look at a part of what comes out. " + hint
+    elif was.status not in (None, "success"):
+        what = f"the task was {was.status} when it was read"
+    elif was.complete is False:
+        what = f"{was.rows} rows came and {was.limit} were asked for, so there may be more"
+    else:
+        what = "nothing says whether these are all rows"
+    raise IncompleteResultError(f"{what}: two results can only be compared whole", where=side, hint=hint)
+
+
+def _component(job: Job, wanted: str | None) -> Task:
+    if wanted is not None:
+        return job.task(wanted)
+    if len(job.tasks) == 1:
+        return job.tasks[0]
+    hint = "Pass task= with a name or an id, or one of job.tasks in place of the job. Its tasks are "
+    raise ConfigError(f"job {job.id} has {len(job.tasks)} tasks", hint=f"{hint}{listed(job.tasks)}.")
+
+
+def _of_task(task: Task, vid_type: Any) -> Given:
+    return _of_table(task.read_arrow(vid_type=vid_type))
+
+
+def _of_file(url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None) -> Given:
+    store = Store(url, storage_options)
+    with store.fetched() as file:
+        is_sealed(store, file)  # a file that somebody else wrote has no seal
+        table = store.attempt("read", store.shown, _table, file)
+    return _of_table(table)
+
+
+def _table(file: Any) -> pa.Table:
+    schema, batches = open_batches(file)
+    return pa.Table.from_batches(batches, schema)
+
+
+def _of_stream(reader: pa.RecordBatchReader) -> Given:
+    """Read a stream, which says of itself only how it began: at its end it is known whether these are all rows."""
+    table, known = _of_table(reader.read_all())
+    was = Provenance.of(known)
+    began = was.complete is None and was.rows is None and (was.job or was.source)
+    return table, was.ended(table.num_rows).to_dict() if began else known
+
+
+def _of_table(table: pa.Table, known: Known | None = None) -> Given:
+    known = document_of(table.schema.metadata) if known is None else known
+    unnamed = [name for name in table.column_names if name.startswith("__index_level_")]  # of filtered DataFrames
+    return table.drop_columns(unnamed).replace_schema_metadata(None), known

@@ -1,0 +1,175 @@
+"""Values of matched rows: which differ, by how much, and how that moves their ranks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from explorer_frames.errors import ConfigError, escaped
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from explorer_frames._compare.matching import Matched, Numbers
+
+_UPWARDS = {"distance"}  # what is near comes first
+_UNRANKED = {"modularity"}  # of the whole division, in every row
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far two numbers may be apart and count as the same: as `math.isclose` has it."""
+
+    rel: float
+    abs: float
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of a column, for the rows that both results have.
+
+    Attributes
+    ----------
+    differs
+        Whether, for each row.
+    delta
+        b less a for each row, null where either is missing; None for what is no number.
+    largest, mean
+        Of the deltas without their signs; 0 where there are none.
+    """
+
+    differs: NDArray[np.bool_]
+    delta: pa.Array | None = None
+    largest: float = float("nan")
+    mean: float = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The rows of a column of numbers, the best first.
+
+    Attributes
+    ----------
+    ranks
+        From 1; equal values have the same, and the next one follows by their number. What is missing comes last.
+    missing
+    """
+
+    ranks: Numbers
+    missing: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, name: str, column: pa.ChunkedArray) -> Ranking:
+        """Rank a column."""
+        values, missing = _values(column)
+        if name not in _UPWARDS:
+            # Bits inverted, integers are in the other order, too, and none is too large for it.
+            values = -values if values.dtype.kind == "f" else np.invert(values)
+        order = np.lexsort((values, missing)) if missing.any() else np.argsort(values)
+        values, last = values[order], missing[order]
+        begins = np.ones(len(order), bool)
+        begins[1:] = (values[1:] != values[:-1]) & ~(last[1:] & last[:-1]) | (last[1:] != last[:-1])
+        ranks = np.empty(len(order), np.int64)
+        ranks[order] = np.maximum.accumulate(np.where(begins, np.arange(1, len(order) + 1), 0))
+        return cls(ranks, missing)
+
+    def top(self, count: int) -> NDArray[np.bool_]:
+        """Tell which rows are among the first; all that share the last place are."""
+        return (self.ranks <= count) & ~self.missing
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """How two results rank the rows that both have.
+
+    Attributes
+    ----------
+    by
+        The column.
+    before, after
+        Ranks of each row.
+    top_overlap
+        Share of the top that both have in common: 1 if it is the same, whatever its order.
+    correlation
+        Spearman's rho of the rows that both have a value for; NaN where one of them has only one value.
+    """
+
+    by: str
+    before: Numbers
+    after: Numbers
+    top_overlap: float
+    correlation: float
+
+
+def ranked(numbers: tuple[str, ...]) -> str | None:
+    """Name the column that rows are ranked by: the first one for which that has a meaning."""
+    return next((name for name in numbers if name not in _UNRANKED), None)
+
+
+def number_change(name: str, a: pa.ChunkedArray, b: pa.ChunkedArray, tolerance: Tolerance) -> Change:
+    """Compare numbers of the same rows.
+
+    Raises
+    ------
+    ConfigError
+        Whole numbers are so far apart that no int64 says how far.
+    """
+    (before, lost), (after, gained) = _values(a), _values(b)
+    missing = lost | gained
+    same = (before == after) & ~missing | (lost & gained)
+    with np.errstate(over="ignore", invalid="ignore"):  # inf less inf, and what is beyond the largest double
+        delta = after - before
+        if delta.dtype.kind == "i" and (((before > after) != (delta < 0)) & ~missing).any():  # it went around
+            what = f"{escaped(name, 60)} differs by more than 2**63"
+            raise ConfigError(what, hint="Make it a column of float64 in both.")
+        delta[same] = 0
+        apart = np.abs(delta.astype(float))
+        if tolerance.rel or tolerance.abs:
+            sizes = np.maximum(np.abs(before.astype(float)), np.abs(after.astype(float)))
+            same |= (apart <= np.maximum(tolerance.rel * sizes, tolerance.abs)) & np.isfinite(sizes) & ~missing
+        apart = apart[~missing]
+        largest, mean = (float(apart.max()), float(apart.mean())) if len(apart) else (0.0, 0.0)
+    return Change(~same, pa.array(delta, mask=missing), largest, mean)
+
+
+def other_change(a: pa.ChunkedArray, b: pa.ChunkedArray) -> Change:
+    """Compare what is equal or not: text, times, truth."""
+    equal = pc.fill_null(pc.equal(a, b), False)  # noqa: FBT003
+    return Change(~pc.or_(equal, pc.and_(pc.is_null(a), pc.is_null(b))).to_numpy())
+
+
+def compare_ranks(name: str, a: pa.ChunkedArray, b: pa.ChunkedArray, rows: Matched, count: int) -> Ranks:
+    """Rank all rows of a and of b, of which `rows` says which belong together, and look at the first `count`."""
+    first, second = Ranking.of(name, a), Ranking.of(name, b)
+    tops = first.top(count), second.top(count)
+    larger = max(top.sum() for top in tops)
+    overlap = float((tops[0][rows.both_a] & tops[1][rows.both_b]).sum() / larger) if larger else 1.0
+    before, after = first.ranks[rows.both_a], second.ranks[rows.both_b]
+    known = ~(first.missing[rows.both_a] | second.missing[rows.both_b])
+    return Ranks(name, before, after, overlap, _spearman(before[known], after[known]))
+
+
+def _spearman(before: Numbers, after: Numbers) -> float:
+    first, second = _centred(before), _centred(after)
+    spread = float(np.sqrt((first @ first) * (second @ second)))
+    return float(first @ second) / spread if spread else float("nan")
+
+
+def _centred(ranks: Numbers) -> NDArray[np.float64]:
+    """Rank what was ranked among more once more, equal ones by their mean; less the mean of all."""
+    times = np.bincount(ranks)
+    means = np.cumsum(times) - (times - 1) / 2
+    return means[ranks] - (len(ranks) + 1) / 2
+
+
+def _values(column: pa.ChunkedArray) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return a column's numbers, and which of them are missing; NaN is."""
+    if pa.types.is_floating(column.type):
+        numbers = column.to_numpy()
+        return numbers, np.isnan(numbers)
+    missing = column.is_null().to_numpy()
+    return pc.fill_null(column, 0).to_numpy(), missing

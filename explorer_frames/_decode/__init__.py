@@ -1,0 +1,1 @@
+"""Bytes -> typed Arrow batches; no I/O, no clock, no environment."""

@@ -1,0 +1,176 @@
+"""Cells of whole rows + a schema -> pyarrow.RecordBatch: the types, and the errors where a cell has another.
+
+What takes rows apart, JSON or CSV, hands their cells over as `Cells`; from there on all results are typed alike.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from explorer_frames import schemas
+from explorer_frames.errors import ColumnTypeError, RowShapeError, escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+_NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE | re.ASCII)
+_FLOAT = re.compile(
+    rf"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|{_NOT_FINITE.pattern}", re.IGNORECASE | re.ASCII
+)
+
+
+class Cells(Protocol):
+    """The cells of some whole rows, not yet typed."""
+
+    @property
+    def first(self) -> int:
+        """Number of the first row in the result."""
+
+    @property
+    def width(self) -> int:
+        """Number of cells in the first row."""
+
+    def misfit(self, schema: pa.Schema) -> int | None:
+        """Index of the first row whose number of cells does not suit the schema."""
+
+    def column(self, number: int) -> pa.StringArray:
+        """All cells of one column."""
+
+    def rest(self, number: int) -> tuple[NDArray[np.int32], pa.StringArray]:
+        """All cells from a column on, row after row, and where each row's begin and end."""
+
+
+def to_batch(cells: Cells, schema: pa.Schema) -> pa.RecordBatch:
+    """Give the cells their types.
+
+    Raises
+    ------
+    RowShapeError
+        A row with more or fewer cells than the schema takes.
+    ColumnTypeError
+        A cell that does not fit its column; never a null or a rounded value in its place.
+    """
+    misfit = cells.misfit(schema)
+    if misfit is not None:
+        _refuse_shape(cells, misfit, schema)
+    arrays = []
+    for number, field in enumerate(schema):
+        if pa.types.is_list(field.type):
+            ends, values = cells.rest(number)
+            typed = _typed(values, field.type.value_field.with_name(field.name), row_by_end(cells.first, ends))
+            arrays.append(pa.ListArray.from_arrays(pa.array(ends), typed, type=field.type))
+        else:
+            arrays.append(_typed(cells.column(number), field, lambda index: cells.first + index))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _refuse_shape(cells: Cells, index: int, schema: pa.Schema) -> None:
+    row = cells.first + index
+    due = f"fewer than the {len(schema) - 1}" if schemas.takes_rest(schema) else f"not the {len(schema)}"
+    raise RowShapeError(
+        f"row {row} has {due} cells of the schema ({', '.join(schema.names)})",
+        row=row,
+        hint='The rows differ in length, or the schema is another algorithm\'s. pa.schema([("cells", '
+        "pa.list_(pa.string()))]) reads them as they came.",
+    )
+
+
+def row_by_end(first: int, ends: NDArray[np.int32]) -> Callable[[int], int]:
+    return lambda index: first + int(np.searchsorted(ends, index, side="right")) - 1
+
+
+def _typed(cells: pa.StringArray, field: pa.Field, row_of: Callable[[int], int]) -> pa.Array:
+    """Cast the cells of a column; `row_of` tells which row a cell is of."""
+    if cells.null_count and not field.nullable:
+        _refuse(cells, field, cells.is_null().index(True).as_py(), row_of)
+    if pa.types.is_floating(field.type):
+        return _floats(cells, field, row_of)
+    if pa.types.is_integer(field.type):
+        return _ints(cells, field, row_of)
+    return cells.cast(field.type)
+
+
+def _floats(cells: pa.StringArray, field: pa.Field, row_of: Callable[[int], int]) -> pa.Array:
+    """Cast by Arrow, which knows our grammar but for two things: it takes ``nan(1)``, and ``1e400`` for infinity."""
+    try:
+        values = cells.cast(pa.float64()).cast(field.type)
+    except pa.ArrowInvalid:
+        values = None
+    if values is None or not all(map(_NOT_FINITE.fullmatch, _not_finite(values, cells))):
+        _refuse(cells, field, _first(cells, lambda text: _fits_float(text, field.type)), row_of)
+    return values
+
+
+def _not_finite(values: pa.Array, cells: pa.StringArray) -> list[str]:
+    finite = pc.is_finite(values)
+    return cells.filter(pc.invert(finite)).to_pylist() if finite.false_count else []
+
+
+def _fits_float(text: str, target: pa.DataType) -> bool:
+    if not _FLOAT.fullmatch(text):
+        return False
+    value = pa.scalar(float(text)).cast(target).as_py()
+    return bool(np.isfinite(value)) or _NOT_FINITE.fullmatch(text) is not None
+
+
+def _ints(cells: pa.StringArray, field: pa.Field, row_of: Callable[[int], int]) -> pa.Array:
+    """Cast by Arrow, and print back: what does not come back the same (``007``, ``0x10``) was not that number."""
+    try:
+        values = cells.cast(field.type)
+    except pa.ArrowInvalid:
+        values = None
+    if values is None or pc.equal(values.cast(pa.string()), cells).false_count:
+        _refuse(cells, field, _first(cells, lambda text: _fits_int(text, field.type)), row_of)
+    return values
+
+
+def _fits_int(text: str, target: pa.DataType) -> bool:
+    try:
+        return bool(pa.scalar(text).cast(target).cast(pa.string()).as_py() == text)
+    except pa.ArrowInvalid:
+        return False
+
+
+def _first(cells: pa.StringArray, fits: Callable[[str], bool]) -> int:
+    """Index of the first cell that does not fit; there is one."""
+    return next(index for index, text in enumerate(cells.to_pylist()) if text is not None and not fits(text))
+
+
+def _refuse(cells: pa.StringArray, field: pa.Field, index: int, row_of: Callable[[int], int]) -> NoReturn:
+    row, text = row_of(index), cells[index].as_py()
+    shown = "null" if text is None else escaped(text, 80)
+    raise ColumnTypeError(
+        f"row {row}, column {field.name!r}: {shown if text is None else repr(shown)} is no {field.type}",
+        row=row,
+        column=field.name,
+        value=shown,
+        hint=_hint(field, text),
+    )
+
+
+def _hint(field: pa.Field, text: str | None) -> str:
+    if text is None:
+        return "Pass a pyarrow.Schema in which this column is nullable, if it may be missing."
+    if not text:
+        return (
+            "The cell is empty: if that may be, pass a pyarrow.Schema in which this column is a string, or, for vertex "
+            "ids, vid_type='string'."
+        )
+    if pa.types.is_integer(field.type):
+        return (
+            f"It would not print back the same as an {field.type}. If these are vertex ids, pass vid_type='string'; "
+            "else a pyarrow.Schema in which this column is a string."
+        )
+    if _FLOAT.fullmatch(text):  # and yet refused
+        return f"It is beyond {field.type}: pass a pyarrow.Schema in which this column is a string."
+    return (
+        "This looks like a label: pass schema='louvain' (or the algorithm's own name; schema='auto' takes it from the "
+        "task) or a pyarrow.Schema."
+    )

@@ -1,0 +1,298 @@
+"""Text of a CSV part -> blocks of whole rows, each taken apart into its cells.
+
+The grammar is RFC 4180's: a cell that begins with a quote ends with one, and a quote inside it is doubled; commas and
+line ends in it are text. No other cell has a quote. Lines end with LF or CRLF. What is not so is refused by its line.
+
+Where the quotes are regular, those before any place tell whether it is inside a cell; so the commas and line ends that
+are not, are the ends of the cells. They are the offsets of an Arrow string array over the block's own bytes: cells and
+separators in turn, without a copy. (pyarrow's own CSV reader is no faster at this, takes a bare CR for a line end and
+a quote left open for a closed one, knows no rows of different lengths, and cannot say which line was wrong.)
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from explorer_frames import schemas
+from explorer_frames._decode.cells import to_batch
+from explorer_frames.errors import ColumnTypeError, DecodeError, FileReadError, RowShapeError, escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+MAX_HELD = 16 * 2**20  # bytes of one row: beyond it, a quote was never closed
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_QUOTE, _COMMA, _NEWLINE, _RETURN = b'",\n\r'
+_QUOTING = 'A cell with a quote, a comma or a line end in it is written as "...", each quote inside it doubled.'
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some whole rows of one part: `explorer_frames._decode.cells.Cells`, and where they stand.
+
+    Attributes
+    ----------
+    first
+        Number of the first row in the result, from 0.
+    line
+        Of the part, from 1: where the first row begins.
+    data
+        The rows' text.
+    offsets
+        In `data`: begin and end of each cell in turn, without its quotes.
+    begins, widths
+        By row: the number of its first cell, and how many it has.
+    doubled
+        Whether there may be doubled quotes in cells.
+    """
+
+    first: int
+    line: int
+    data: bytes
+    offsets: NDArray[np.int32]
+    begins: NDArray[np.intp]
+    widths: NDArray[np.intp]
+    doubled: bool
+
+    @property
+    def width(self) -> int:
+        """Number of cells in the first row."""
+        return int(self.widths[0])
+
+    def misfit(self, schema: pa.Schema) -> int | None:
+        """Index of the first row whose number of cells does not suit the schema."""
+        bad = self.widths < len(schema) - 1 if schemas.takes_rest(schema) else self.widths != len(schema)
+        return int(bad.argmax()) if bad.any() else None
+
+    def column(self, number: int) -> pa.StringArray:
+        """All cells of one column."""
+        return self._take(self.begins + number)
+
+    def rest(self, number: int) -> tuple[NDArray[np.int32], pa.StringArray]:
+        """All cells from a column on, row after row, and where each row's begin and end."""
+        of_rest = np.ones(self.offsets.size // 2, np.bool_)
+        for before in range(number):
+            of_rest[self.begins + before] = False
+        ends = np.zeros(self.widths.size + 1, np.int32)
+        np.cumsum(self.widths - number, out=ends[1:])
+        return ends, self._take(np.flatnonzero(of_rest))
+
+    def first_row(self) -> list[str]:
+        """Cells of the first row."""
+        return self._take(np.arange(self.width)).to_pylist()  # type: ignore[no-any-return]
+
+    def without_first_row(self) -> Block | None:
+        """The rows behind the first one, where there are any; they keep its number."""
+        data = self.data[self._end_of_first_row() :]
+        return cut(data, self.first, self.line + self.lines - data.count(b"\n")) if data else None
+
+    @property
+    def rows(self) -> int:
+        """How many rows these are."""
+        return self.widths.size
+
+    @property
+    def lines(self) -> int:
+        """How many lines of the part these rows are."""
+        return self.data.count(b"\n")
+
+    def to_batch(self, schema: pa.Schema) -> pa.RecordBatch:
+        """Give the cells their types.
+
+        Raises
+        ------
+        RowShapeError, ColumnTypeError
+            As `explorer_frames._decode.cells.to_batch`, with the line.
+        """
+        with self.located():
+            return to_batch(self, schema)
+
+    @contextmanager
+    def located(self) -> Iterator[None]:
+        """Add to errors that pass through the line of their row."""
+        try:
+            yield
+        except (RowShapeError, ColumnTypeError) as error:
+            index = max(0, (error.row or 0) - self.first)
+            before = self.data.count(b"\n", 0, int(self.offsets[2 * self.begins[index]]))
+            error.where = f"line {self.line + before}"
+            raise
+
+    def _end_of_first_row(self) -> int:
+        return self.data.index(b"\n", int(self.offsets[2 * self.width - 1])) + 1
+
+    def _take(self, cells: NDArray[np.intp]) -> pa.StringArray:
+        buffers = (pa.py_buffer(self.offsets), pa.py_buffer(self.data))
+        strings = pa.StringArray.from_buffers(self.offsets.size - 1, *buffers)
+        taken = strings.take(pa.array(2 * cells))  # each cell has a separator behind it
+        return pc.replace_substring(taken, '""', '"') if self.doubled else taken
+
+
+def read_blocks(pieces: Iterable[bytes], first: int, is_header: Callable[[list[str]], bool]) -> Generator[Block]:
+    """Cut one part into blocks of whole rows, as its text arrives.
+
+    Parameters
+    ----------
+    pieces
+        The part's text, with or without a byte order mark.
+    first
+        Number of its first row in the result.
+    is_header
+        Called with the cells of the part's first line, which is left out if it says so.
+
+    Raises
+    ------
+    DecodeError
+        Invalid UTF-8, irregular quotes, an empty line or a row beyond all measure; its `where` is the line.
+    FileReadError
+        By `pieces`; its `where` becomes the line that was read last.
+    """
+    held, line, begun = b"", 1, False
+    try:
+        for piece in chain(_without_mark(pieces), [None]):
+            data = held + (piece if piece is not None else b"\n" * (held[-1:] not in {b"", b"\n"}))
+            block = cut(data, first, line, final=piece is None) if data else None
+            held = data[len(block.data) :] if block else data
+            if len(held) > MAX_HELD:
+                _refuse(f"is larger than {MAX_HELD // 2**20} MiB", held, 0, np.empty(0, np.intp), (first, line))
+            if block is None:
+                continue
+            line += block.lines
+            rows = block if begun or not is_header(block.first_row()) else block.without_first_row()
+            begun = True
+            if rows is not None:
+                first += rows.rows
+                yield rows
+    except FileReadError as error:  # by `pieces`
+        error.where = f"after line {line - 1}" if line > 1 else None
+        raise
+
+
+def cut(data: bytes, first: int, line: int, *, final: bool = True) -> Block | None:
+    """All whole rows at the start of `data`; None where not one is whole, which a `final` text cannot be."""
+    text = np.frombuffer(data, np.uint8)
+    stops = np.flatnonzero((text == _COMMA) | (text == _NEWLINE))
+    quotes = np.flatnonzero(text == _QUOTE) if b'"' in data else None
+    if quotes is not None:
+        stops = _outside(stops, quotes)
+        wrong = _irregular(text, quotes, final=final)
+        if wrong is not None:
+            _refuse("has a quote where none can be", data, wrong, stops, (first, line))
+    lasts = np.flatnonzero(text[stops] == _NEWLINE)
+    if not lasts.size:
+        return None
+    stops = stops[: lasts[-1] + 1]
+    data = data[: stops[-1] + 1]
+    if not data.isascii():
+        _check_utf8(data, line)
+    if b"\r" in data:
+        returns = _outside(np.flatnonzero(text[: len(data)] == _RETURN), quotes)
+        bare = returns[text[returns + 1] != _NEWLINE]
+        if bare.size:
+            _refuse("has a CR without an LF behind it", data, int(bare[0]), stops, (first, line))
+    return _block(data, stops, lasts, (first, line))
+
+
+def _block(data: bytes, stops: NDArray[np.intp], lasts: NDArray[np.intp], place: tuple[int, int]) -> Block:
+    """Give the rows' cells their begins and ends; `stops` are behind the cells, `lasts` the last cells of the rows."""
+    text = np.frombuffer(data, np.uint8)
+    offsets = np.zeros(2 * stops.size, np.int32)
+    starts, ends = offsets[::2], offsets[1::2]
+    starts[1:] = stops[:-1] + 1
+    ends[:] = stops
+    if b"\r" in data:
+        ends[lasts] -= (text[ends[lasts] - 1] == _RETURN) & (ends[lasts] > starts[lasts])
+    widths = np.diff(lasts, prepend=-1)
+    begins = lasts - widths + 1
+    if widths.min() == 1:
+        empty = np.flatnonzero((widths == 1) & (starts[begins] == ends[begins]))
+        if empty.size:
+            _refuse("is an empty line", data, int(starts[begins[empty[0]]]), stops, place)
+    if b'"' in data:
+        quoted = text[starts] == _QUOTE
+        starts += quoted
+        ends -= quoted
+    doubled = b'"' in data and b'""' in data  # to look for one byte is much faster than for two
+    return Block(*place, data, offsets, begins, widths, doubled)
+
+
+def _outside(places: NDArray[np.intp], quotes: NDArray[np.intp] | None) -> NDArray[np.intp]:
+    """Those places that are in no quotes."""
+    return places if quotes is None else places[np.searchsorted(quotes, places) % 2 == 0]
+
+
+def _irregular(text: NDArray[np.uint8], quotes: NDArray[np.intp], *, final: bool) -> int | None:
+    """Position of the first quote that neither opens a cell, nor closes one, nor is one of two in a cell.
+
+    Where it should close a cell, the position is that of the quote which opened it: there its own may be missing.
+    """
+    opens, closes = quotes[::2], quotes[1::2]
+    before = text[opens - 1]
+    if opens[0] == 0:
+        before[0] = _NEWLINE
+    behind = text[np.minimum(closes + 1, text.size - 1)]
+    if closes.size and closes[-1] == text.size - 1:
+        behind[-1] = _NEWLINE  # what is there has not come yet
+    fits = np.empty(quotes.size, np.bool_)
+    fits[::2] = begin_cells = (before == _COMMA) | (before == _NEWLINE)
+    fits[1::2] = (behind == _COMMA) | (behind == _NEWLINE) | (behind == _RETURN)
+    doubled = np.flatnonzero(opens[1:] - closes[: opens.size - 1] == 1)
+    fits[2 * doubled + 1] = fits[2 * doubled + 2] = True
+    if final and quotes.size % 2 and begin_cells.any():
+        fits[2 * np.flatnonzero(begin_cells)[-1]] = False  # the cell that has no end
+    if fits.all():
+        return None
+    wrong = int(fits.argmin())
+    if wrong % 2:
+        wrong = 2 * int(np.flatnonzero(begin_cells[: wrong // 2 + 1])[-1])
+    return int(quotes[wrong])
+
+
+def _without_mark(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same text without a byte order mark."""
+    head, pieces = b"", iter(pieces)
+    while len(head) < len(_BYTE_ORDER_MARK):
+        piece = next(pieces, None)
+        if piece is None:
+            break
+        head += piece
+    yield head.removeprefix(_BYTE_ORDER_MARK)
+    yield from pieces
+
+
+def _check_utf8(data: bytes, line: int) -> None:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        position = error.start
+    else:
+        return
+    number = line + data.count(b"\n", 0, position)
+    raise DecodeError(
+        f"it is not valid UTF-8: {escaped(data[position : position + 10].decode('latin-1'))!r}",
+        where=f"line {number}",
+        hint="Only CSV in UTF-8 is read, plain or compressed by gzip or zstd.",
+    )
+
+
+def _refuse(what: str, data: bytes, position: int, stops: NDArray[np.intp], place: tuple[int, int]) -> NoReturn:
+    """Raise for the row at `position`; `place` is the number and the line of the first row."""
+    first, line = place
+    row = first + sum(data[stop] == _NEWLINE for stop in stops[: np.searchsorted(stops, position)].tolist())
+    number = line + data.count(b"\n", 0, position)
+    shown = escaped(data[max(0, position - 20) : position + 20].decode("utf-8", "replace"), 80)
+    raise RowShapeError(
+        f"the row {what}: {shown!r}",  # its number beside the line would be one more to count by
+        row=row,
+        where=f"line {number}",
+        hint=_QUOTING,
+    )

@@ -1,0 +1,221 @@
+"""A stream of bytes -> head, row-aligned chunks, checked tail: the JSON around the rows.
+
+The answer is ``{"code":0,"data":{"items":[[...],[...]]},"message":"Success"}``, with its keys in any order, other
+members beside them, and white space wherever JSON allows it. The rows are all of its size, so they are never parsed
+as one document: this module finds where they begin, has what arrives cut into pieces of whole rows, and at the end
+parses the document that remains when the rows are taken out.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from explorer_frames._decode.rows import SPACE, Rows, cut
+from explorer_frames._decode.strict_json import no_constant, scanstring, strict_loads
+from explorer_frames.errors import EnvelopeError, RowShapeError, api_error, escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator
+
+# What may have to be held at once beside the rows: the head, the tail, one single row, an answer without rows.
+MAX_HELD = 16 * 2**20
+_OK = 200
+_SPACES = re.compile(r"[ \t\n\r]*")
+_CUT_OFF = "The answer was cut off on its way, by the server or by a proxy: try again."
+_NO_RESULT = "Check that the url is that of NebulaGraph Explorer, and that no proxy changes its answers."
+
+
+def read_rows(pieces: Iterable[bytes]) -> Generator[Rows, None, Any]:
+    """Cut an answer into its rows, while it arrives.
+
+    Parameters
+    ----------
+    pieces
+        The body in pieces of any size.
+
+    Yields
+    ------
+    Rows
+        In order, numbered without gaps. Nothing is known to be right before the iteration has ended: the tail of
+        the envelope comes last.
+
+    Returns
+    -------
+    dict
+        The envelope (the generator's return value), its ``items`` emptied of the rows. It is the caller's part to
+        check its ``code``. Without an array at ``data.items`` there are no rows, and the whole answer is returned.
+
+    Raises
+    ------
+    EnvelopeError
+        Not valid JSON, or more than 16 MiB beside the rows or in one row.
+    RowShapeError
+        An element of ``items`` that is not an array of plain cells.
+    """
+    buffer = _Buffer(iter(pieces))
+    head = _read_head(buffer)
+    if head is None:
+        return strict_loads(buffer.drain())
+    yield from _read_items(buffer)
+    # Every member of the envelope, and no row, is in this document: so the strict parser can judge it as a whole.
+    return strict_loads(head + b"[]" + buffer.drain())
+
+
+def data_of(envelope: object, http_status: int, trace_id: str | None) -> dict[str, Any]:
+    """Check that an envelope says yes, and get its ``data``.
+
+    Raises
+    ------
+    ApiError
+        By its code, or where it has none, by the HTTP status.
+    EnvelopeError
+        It says yes, but is not made as the API promises.
+    """
+    members = envelope if isinstance(envelope, dict) else {}
+    code = members.get("code")
+    code = code if type(code) is int else None
+    if code or http_status >= 400:  # noqa: PLR2004 (errors, by RFC 9110)
+        raise api_error(code or None, http_status, members.get("message"), trace_id)
+    data = members.get("data")
+    if http_status == _OK and code == 0 and isinstance(data, dict):
+        return data
+    wrong = f"HTTP status {http_status}" if http_status != _OK else "code" if code is None else "data"
+    raise EnvelopeError(
+        f"the answer is JSON, but not the API's envelope: its {wrong} is not as documented",
+        where=f"trace {escaped(trace_id, 80)}" if trace_id else None,
+        hint="Check that the url is that of NebulaGraph Explorer, and its version (3.1 to 3.8 are documented).",
+    )
+
+
+class _Buffer:
+    """What has arrived and is not yet used."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self.data = b""
+        self._pieces = pieces
+
+    def grow(self) -> bool:
+        """Add at least as much as is there (so that looking again costs no more than reading did)."""
+        parts, wanted = [self.data], max(1, len(self.data))
+        for piece in self._pieces:
+            parts.append(piece)
+            wanted -= len(piece)
+            if wanted <= 0:
+                break
+        before = len(self.data)
+        self.data = b"".join(parts)
+        return len(self.data) > before
+
+    def skip(self, size: int) -> None:
+        self.data = self.data[size:]
+
+    def next_char(self) -> bytes:
+        """Use up white space and the one character behind it; empty at the end."""
+        self.data = self.data.lstrip(SPACE)
+        while not self.data and self.grow():
+            self.data = self.data.lstrip(SPACE)
+        char, self.data = self.data[:1], self.data[1:]
+        return char
+
+    def drain(self) -> bytes:
+        while self.grow():
+            if len(self.data) > MAX_HELD:
+                raise EnvelopeError(
+                    f"more than {MAX_HELD // 2**20} MiB that are not rows of the result",
+                    hint=_NO_RESULT,
+                )
+        return self.data
+
+
+def _read_head(buffer: _Buffer) -> bytes | None:
+    """Use up all before the rows and their opening bracket, and return it; None where no rows are to come."""
+    while buffer.grow():
+        text, _ = _decoded(buffer.data)
+        first = _space(text, 0)
+        if text[first : first + 1] not in ("", "{"):
+            return None
+        at = _find_items(text)
+        if at is not None:
+            head = text[:at].encode()
+            buffer.skip(len(head) + 1)
+            return head
+        if len(buffer.data) > MAX_HELD:
+            return None
+    return None
+
+
+def _decoded(data: bytes) -> tuple[str, int]:
+    try:
+        return codecs.utf_8_decode(data)  # whose last character may be cut
+    except UnicodeDecodeError as error:
+        return codecs.utf_8_decode(data[: error.start])
+
+
+def _find_items(text: str) -> int | None:
+    """Where the array at ``data.items`` begins, if it can be seen and no error code stands before it."""
+    try:
+        at, before = _find(text, 0, "data")
+        if before.get("code", 0) != 0:
+            return None
+        at, _ = _find(text, at, "items")
+        return _expect(text, at, "[") - 1
+    except (ValueError, RecursionError):  # cut off, or wrong: `strict_loads` will say which
+        return None
+
+
+_value = json.JSONDecoder(parse_constant=no_constant).raw_decode
+
+
+def _find(text: str, at: int, wanted: str) -> tuple[int, dict[str, Any]]:
+    """Where the value of `wanted` begins in the object that begins at `at`, and the members before it."""
+    before: dict[str, Any] = {}
+    at = _expect(text, at, "{")
+    while True:
+        key, at = scanstring(text, _expect(text, at, '"'))
+        at = _expect(text, at, ":")
+        if key == wanted:
+            return at, before
+        before[key], at = _value(text, _space(text, at))
+        at = _expect(text, at, ",")
+
+
+def _space(text: str, at: int) -> int:
+    return _SPACES.match(text, at).end()  # type: ignore[union-attr]  # matches everywhere
+
+
+def _expect(text: str, at: int, char: str) -> int:
+    at = _space(text, at)
+    if text[at : at + 1] != char:
+        raise ValueError(char)
+    return at + 1
+
+
+def _read_items(buffer: _Buffer) -> Iterator[Rows]:
+    """Use up the rows and the bracket that closes their array."""
+    first = 0
+    char = buffer.next_char()
+    if char == b"]":
+        return
+    buffer.data = char + buffer.data
+    while True:
+        rows = cut(buffer.data, first)
+        if rows is None:
+            if len(buffer.data) > MAX_HELD:
+                what = f"row {first} is larger than {MAX_HELD // 2**20} MiB"
+                raise RowShapeError(what, row=first, hint=_NO_RESULT)
+            if not buffer.grow():
+                raise EnvelopeError("the answer ends in the middle of a row", where=f"row {first}", hint=_CUT_OFF)
+            continue
+        yield rows
+        buffer.skip(len(rows.data))
+        first += rows.count
+        char = buffer.next_char()
+        if char == b"]":
+            return
+        if char != b",":
+            found = repr(escaped(char.decode("latin-1"))) if char else "the end of the answer"
+            what = f"{found} stands where a comma or the end of the rows was due"
+            raise EnvelopeError(what, where=f"row {first}", hint=_NO_RESULT if char else _CUT_OFF)

@@ -1,0 +1,48 @@
+"""JSON as its standard has it, and nothing beside: what Python's own parser lets pass is refused here."""
+
+from __future__ import annotations
+
+import json.decoder
+from typing import Any, NoReturn
+
+from explorer_frames.errors import EnvelopeError, escaped
+
+scanstring = json.decoder.scanstring  # type: ignore[attr-defined]  # missing in typeshed; there since Python 2.6
+
+
+def strict_loads(body: bytes, **hooks: Any) -> Any:
+    """Parse `body` as JSON: UTF-8 only, no duplicate keys, no NaN or Infinity, nothing behind the end.
+
+    Raises
+    ------
+    EnvelopeError
+        With the position and at most 200 escaped characters of what stands there.
+    """
+    # Raised outside the except block: what is shown is what is said here, not a chain with the whole body in it.
+    try:
+        return json.loads(body.decode("utf-8"), parse_constant=no_constant, object_pairs_hook=_unique, **hooks)
+    except UnicodeDecodeError as error:
+        failure = f"not UTF-8 at byte {error.start}"
+    except json.JSONDecodeError as error:
+        failure = f"{error.msg} at character {error.pos}: {escaped(error.doc[error.pos : error.pos + 60])!r}"
+    except (RecursionError, ValueError) as error:  # nested too deep; an integer of too many digits; said below
+        failure = escaped(error)
+    raise EnvelopeError(f"the answer is not valid JSON: {failure}", hint=_not_json_hint(body))
+
+
+def _not_json_hint(body: bytes) -> str:
+    start = body[:64].lstrip()
+    if start.startswith(b"<"):
+        return "That is an HTML page: the url is not that of the Explorer API, or a proxy answered in its place."
+    return "Check that the url is that of NebulaGraph Explorer and that no proxy changes its answers."
+
+
+def no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("an object has the same key twice")
+    return members

@@ -1,0 +1,1 @@
+"""What stands between us and an Explorer or a store, found out: for the command `doctor`."""

@@ -1,0 +1,340 @@
+"""What can be found out about a server, and about who we are to it, without starting any job."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+import time
+import warnings
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+from requests.utils import get_environ_proxies
+
+from explorer_frames._client import Explorer
+from explorer_frames._doctor.finding import Finding, found, ok, problem
+from explorer_frames._http.api import Api
+from explorer_frames._http.config import Credentials
+from explorer_frames._http.transport import NO_TLS
+from explorer_frames.errors import (
+    BadRequestError,
+    ExplorerFramesError,
+    LicenseError,
+    TruncatedResultWarning,
+    UnauthorizedError,
+    UnencryptedWarning,
+    escaped,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from explorer_frames._http.config import Settings
+
+CHECKS = ("address", "connection", "encryption", "http", "clock", "login", "jobs", "licence", "limit")
+# One more try: a connection that was kept may be closed by the time it is used again.
+QUICK: dict[str, Any] = {"timeout": (5.0, 10.0), "deadline": 20.0, "retries": 1}
+_LOOKUP = 10.0  # seconds: a resolver has no limit that could be set
+_CONNECT = 5.0
+_SLACK = 1.0  # on top of a check's own time limits
+_CLOCK = 60.0  # seconds of difference that are worth a word
+_JOBS, _TRIED = 3, 4  # the newest jobs whose tasks are looked at, and results that are read, for one with several rows
+# Calls that a check makes at most, each within the deadline; one where it is not named.
+_CALLS = {"login": 2, "limit": 1 + _JOBS + _TRIED + 3}
+_ANY = pa.schema([("cells", pa.list_(pa.string()))])
+
+
+class Examination:
+    """The checks of one server, each built on the ones before it.
+
+    Parameters
+    ----------
+    settings
+        With short times: see `QUICK`.
+    credentials
+        None where the configuration lacks them.
+    arguments
+        What `Explorer` takes, for the checks that read.
+    task
+        Ids of job and task whose result may be read; None takes one of the newest successful job that has one.
+    most
+        The largest ``limit`` to try.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        credentials: Credentials | None,
+        arguments: Mapping[str, Any],
+        task: tuple[str, str] | None,
+        most: int,
+    ) -> None:
+        self._settings = settings
+        self._credentials = credentials
+        self._arguments = dict(arguments)
+        self._task = task
+        self._most = most
+        parts = urlsplit(settings.url)
+        self._scheme, self._host = parts.scheme, parts.hostname or ""
+        self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._addresses: list[Any] = []
+        self._greeting: tuple[Mapping[str, str], float] | None = None
+        self._answers: ExplorerFramesError | None = None  # why nothing of HTTP came
+        self._licence: LicenseError | None = None
+        self._by_other_encoding = False
+
+    def findings(self) -> Iterator[Finding]:
+        """Make the checks; behind a problem those that need what it denies are skipped."""
+        stuck = ""
+        for name in CHECKS:
+            check: Callable[[], Finding] = getattr(self, f"_check_{name}")
+            if stuck and not (name == "licence" and self._licence):
+                yield Finding(name, "skipped", f"needs what {stuck} denies")
+                continue
+            finding = found(name, self._patience(name), check)
+            yield finding
+            if finding.state == "problem" and name not in {"clock", "limit"} and not self._by_other_encoding:
+                stuck = name
+
+    def _patience(self, name: str) -> float:
+        """How long a check may take: what its own time limits add up to."""
+        if name == "address":
+            return _LOOKUP
+        if name == "connection":
+            return len(self._tried()) * _CONNECT + _SLACK
+        return _CALLS.get(name, 1) * (self._settings.deadline or 0) + _SLACK
+
+    # --- the way there
+
+    def _proxied(self) -> bool:
+        return bool(get_environ_proxies(self._settings.url, no_proxy=None))
+
+    def _check_address(self) -> Finding:
+        if self._proxied():
+            return Finding("address", "skipped", "a proxy of the environment looks it up")
+        try:
+            self._addresses = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            why = escaped(getattr(error, "strerror", None) or error, 80)
+            todo = "Check the spelling of the url, and that this machine's DNS knows the name."
+            return Finding("address", "problem", f"no address for {escaped(self._host, 80)}: {why}", todo)
+        shown = ", ".join(dict.fromkeys(str(address[4][0]) for address in self._addresses))
+        return ok("address", shown if self._host in shown else f"{self._host} is {shown}")
+
+    def _check_connection(self) -> Finding:
+        if self._proxied():
+            return Finding("connection", "skipped", "a proxy of the environment connects")
+        why = ""
+        for family, kind, protocol, _, address in self._tried():
+            try:
+                with socket.socket(family, kind, protocol) as sock:
+                    sock.settimeout(_CONNECT)
+                    sock.connect(address)
+            except OSError as error:  # also of a kind of address that this machine does not have
+                why = "no answer" if isinstance(error, TimeoutError) else str(error.strerror)
+            else:
+                return ok("connection", f"port {self._port} answers")
+        todo = "Check the port (Explorer's is 7002), that Explorer runs, and the firewalls on the way."
+        return Finding("connection", "problem", f"port {self._port}: {escaped(why, 80)}", todo)
+
+    def _tried(self) -> list[Any]:
+        """Take two addresses of each kind, IPv6 and IPv4, in the resolver's order."""
+        kinds = dict.fromkeys(address[0] for address in self._addresses)
+        return [one for kind in kinds for one in [one for one in self._addresses if one[0] == kind][:2]]
+
+    def _check_encryption(self) -> Finding:
+        self._greet()
+        if self._scheme == "http":
+            if not self._settings.is_exposed:
+                return ok("encryption", "none, and none needed: http on this machine")
+            todo = "Use https://, or a network that you trust: who is on the way can read the password and the token."
+            return Finding("encryption", "warning", "http, in clear text", todo)
+        if self._greeting is None:
+            if self._answers is not None and self._answers.what.startswith(NO_TLS):
+                return problem("encryption", self._answers)
+            return Finding("encryption", "skipped", "no answer came, so no certificate was seen to be good")
+        return ok("encryption", "https, with a certificate that is trusted")
+
+    def _check_http(self) -> Finding:
+        self._greet()
+        if self._answers is not None:
+            return problem("http", self._answers)
+        return ok("http", "the API of NebulaGraph Explorer answers")
+
+    def _greet(self) -> None:
+        """Ask without a token, once; what is learnt serves several checks."""
+        if self._greeting is not None or self._answers is not None:
+            return
+        api = self._api(None)
+        began = time.time()
+        try:
+            headers, said = api.greeting(api.deadline())
+        except ExplorerFramesError as error:
+            self._answers = error
+            return
+        finally:
+            api.close()
+        if isinstance(said, LicenseError):
+            self._licence = said
+        elif said is not None and said.code is None:
+            said.hint = "What answers is no Explorer: check the url, its port and its path, and the proxies on the way."
+            self._answers = said
+        self._greeting = headers, (began + time.time()) / 2
+
+    def _check_clock(self) -> Finding:
+        headers, ours = self._greeting or ({}, 0.0)
+        try:
+            theirs = parsedate_to_datetime(headers["Date"]).timestamp()
+        except (KeyError, ValueError):
+            return Finding("clock", "skipped", "the answer has no date")
+        apart = theirs - ours + 0.5  # it counts whole seconds
+        if abs(apart) <= _CLOCK:
+            return ok("clock", f"the server's is within {max(round(abs(apart)), 1)} s of ours")
+        side = "ahead of" if apart > 0 else "behind"
+        todo = "Set the clocks by NTP: --since, and the created_after of list_jobs, go by the server's."
+        return Finding("clock", "warning", f"the server's is {abs(apart):,.0f} s {side} ours", todo)
+
+    # --- who we are
+
+    def _api(self, encoding: str | None) -> Api:
+        credentials = self._credentials or Credentials()
+        if encoding is not None:
+            credentials = dataclasses.replace(credentials, auth_encoding=encoding)  # type: ignore[arg-type]
+        return Api(self._settings, credentials)
+
+    def _check_login(self) -> Finding:
+        if self._credentials is None:
+            return Finding("login", "problem", "nothing to log in with", "See what configuration says.")
+        if self._credentials.token is not None:
+            return self._check_token()
+        encoding = self._credentials.auth_encoding
+        other = "colon" if encoding == "json" else "json"
+        try:
+            return ok("login", self._logged_in(encoding))
+        except UnauthorizedError as error:
+            refused = error
+        except BadRequestError as error:
+            error.hint = "Check graphd: it is host:port of graphd as the Explorer server reaches it."
+            raise
+        except LicenseError as error:
+            self._licence = error
+            raise
+        try:
+            life = self._logged_in(other)
+        except ExplorerFramesError:
+            refused.hint = "Check user, password and graphd: both encodings were tried, json and colon."
+            raise refused from None
+        self._by_other_encoding, self._arguments["auth_encoding"] = True, other
+        version = "older than 3.3" if other == "colon" else "3.3 or later"
+        return Finding(
+            "login",
+            "problem",
+            f"{life}; the encoding {encoding} is refused",
+            f'Pass auth_encoding="{other}": Explorer is {version}.',
+        )
+
+    def _logged_in(self, encoding: str) -> str:
+        api = self._api(encoding)
+        try:
+            token = api.login(api.deadline())
+        finally:
+            api.close()
+        life = "the server does not say how long" if token.life is None else f"for {_duration(token.life)}"
+        return f"with the encoding {encoding}, {life}"
+
+    def _check_token(self) -> Finding:
+        try:
+            self._list(1)
+        except UnauthorizedError as error:
+            error.hint = "Get a fresh one; or set user, password and graphd instead, so that it is renewed by itself."
+            raise
+        return ok("login", "the token is valid; only a login says for how long, and it is not renewed")
+
+    # --- what we may do
+
+    @cached_property
+    def _explorer(self) -> Explorer:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UnencryptedWarning)  # said by a check of its own
+            return Explorer(**self._arguments)
+
+    def _list(self, limit: int, **filters: Any) -> list[dict[str, Any]]:
+        try:
+            jobs: list[dict[str, Any]] = self._explorer.list_jobs(limit=limit, **filters).to_dict("records")
+        except LicenseError as error:
+            self._licence = error
+            raise
+        return jobs
+
+    def _check_jobs(self) -> Finding:
+        jobs = self._list(20)
+        if not jobs:
+            return ok("jobs", "the list is empty")
+        newest = f"the newest is {escaped(jobs[0]['id'], 40)}, {jobs[0]['status']}"
+        return ok("jobs", f"{len(jobs)}{' or more' * (len(jobs) == 20)} are listed, {newest}")  # noqa: PLR2004
+
+    def _check_licence(self) -> Finding:
+        if self._licence is not None:
+            return problem("licence", self._licence)
+        return ok("licence", "no call was refused for it; whether jobs may be started was not tried")
+
+    def _check_limit(self) -> Finding:
+        task = self._task or self._some_task()
+        if task is None:
+            return Finding(
+                "limit", "skipped", "no successful job with rows is among the newest", "Pass --job and --task."
+            )
+        where = f"job {task[0]}, task {task[1]}"
+        counts = [(asked, self._rows(task, asked)) for asked in sorted({1, self._most})]
+        one, rows = counts[0][1], counts[-1][1]
+        if rows and not one:
+            return _odd(where, "a limit of 1 gives no row, and a larger one does")
+        if rows == self._most:
+            return ok("limit", f"{rows:,} rows came for a limit of as many, and no larger one was tried [{where}]")
+        more = self._most * 10
+        again = self._rows(task, more)
+        if again != rows:
+            return _odd(where, f"{rows:,} rows came for a limit of {self._most:,}, but {again:,} for {more:,}")
+        what = f"{rows:,} rows came for a limit of {self._most:,} and for {more:,}"
+        if _is_round(rows):
+            todo = "A round number may be the server's own limit: compare it with the graph's count of vertices."
+            return Finding("limit", "warning", f"{what} [{where}]", todo)
+        return ok("limit", f"{what}: all there are, unless the server cuts off just there [{where}]")
+
+    def _some_task(self) -> tuple[str, str] | None:
+        """Find a task with more than one row, so that a limit can be seen to work."""
+        few = None
+        jobs = (self._explorer.job(job["id"]) for job in self._list(_JOBS, status="success"))
+        done = ((job.id, task.id) for job in jobs for task in job.tasks if task.status == "success")
+        for ids in islice(done, _TRIED):
+            rows = self._rows(ids, 2)
+            if rows == 2:  # noqa: PLR2004
+                return ids
+            few = few or (ids if rows else None)
+        return few
+
+    def _rows(self, task: tuple[str, str], limit: int) -> int:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TruncatedResultWarning)
+            return int(self._explorer.read_sample_result_arrow(*task, limit, schema=_ANY).num_rows)
+
+
+def _odd(where: str, what: str) -> Finding:
+    todo = "This server does not keep to `limit`: what it gives cannot be told to be complete. Read the full outputs."
+    return Finding("limit", "problem", f"{what} [{where}]", todo)
+
+
+def _is_round(rows: int) -> bool:
+    """Whether it looks like a limit that somebody has set: 50, 1000, 2500."""
+    return rows >= 10 and (rows % 100 == 0 or not str(rows)[1:].strip("0"))  # noqa: PLR2004
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:g} {unit}" if seconds % size == 0 else f"{seconds / size:.1f} {unit}"
+    return f"{seconds:g} s"

@@ -1,0 +1,114 @@
+"""What can be found out about a place to write to: a small file is written there, read back and removed."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import fsspec
+
+from explorer_frames._doctor.finding import Finding, found, ok
+from explorer_frames._files.formats import format_of
+from explorer_frames._storage.address import OBJECT_STORES, Mask, local_path, shown_url
+from explorer_frames._storage.drivers import connect
+from explorer_frames._storage.publish import Target
+from explorer_frames._storage.sources import Store
+from explorer_frames.errors import ConfigError, ExplorerFramesError, UnsupportedFormatError, WriteError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+CHECKS = ("driver", "target")
+_PATIENCE = 60.0  # seconds: S3's driver tries again for a while
+_CONTENT = b"explorer-frames doctor was here, and should have removed this file.\n"
+
+
+def findings(url: str, options: Mapping[str, Any] | None) -> Iterator[Finding]:
+    """Check the driver, then the place."""
+    driver = found("driver", _PATIENCE, lambda: _driver(url, options))
+    yield driver
+    if driver.state == "problem":
+        yield Finding("target", "skipped", "needs what driver denies")
+    else:
+        name = f"explorer-frames-doctor-{uuid.uuid4().hex}.tmp"
+        yield found("target", _PATIENCE, lambda: _written(f"{_folder(url)}/{name}", options))
+
+
+def _folder(url: str) -> str:
+    """The folder that a URL names, or that of its file."""
+    base = url.rstrip("/") or "/"
+    with suppress(UnsupportedFormatError):
+        format_of(base)
+        head, slash, _ = base.rpartition("/")
+        return head if slash else "."
+    return base
+
+
+def _driver(url: str, options: Mapping[str, Any] | None) -> Finding:
+    if local_path(url) is not None:
+        return ok("driver", "local disk: none needed")
+    scheme = url.partition("://")[0]
+    with suppress(ImportError, ValueError):
+        module = fsspec.get_filesystem_class(scheme).__module__.partition(".")[0]
+        version = getattr(sys.modules[module], "__version__", "")
+        return ok("driver", f"{scheme}:// by {module} {version}".rstrip())
+    connect(scheme, url, options or {}, Mask(url, options or {}), WriteError)  # says what to install
+    raise ConfigError(f"no driver for {scheme}:// is installed", where=shown_url(url))
+
+
+def _written(url: str, options: Mapping[str, Any] | None) -> Finding:
+    with _no_new_folders(url, options):
+        target = Target.resolve(url, mode="create", storage_options=options)
+        with target.spool() as path:
+            target.attempt("write", Path(path).write_bytes, _CONTENT)
+            target.publish(path)
+        try:
+            store = Store(url, options)
+            with store.open() as file:
+                same = store.attempt("read", store.shown, file.read) == _CONTENT
+        finally:
+            left = _removed(target)
+    if not same:
+        return Finding("target", "problem", f"what was read back is not what was written [{target.url}]", left)
+    where = target.url.rpartition("/")[0]
+    if left is not None:
+        return Finding("target", "warning", f"written and read back, but not removed [{where}]", left)
+    return ok("target", f"written, read back and removed [{where}]")
+
+
+def _removed(target: Target) -> str | None:
+    try:
+        target.remove()
+    except ExplorerFramesError:
+        return f"Remove {target.url} by hand: there seems to be no right to delete, which results do not need."
+    return None
+
+
+@contextmanager
+def _no_new_folders(url: str, options: Mapping[str, Any] | None) -> Iterator[None]:
+    """Take away the folders that writing has made, as far as they are empty."""
+    scheme = url.partition("://")[0]
+    local = local_path(url)
+    if local is not None:
+        fs, path = fsspec.filesystem("file"), Path(local).as_posix()
+    else:
+        fs, path = connect(scheme, url, options or {}, Mask(url, options or {}), WriteError)
+    new = [] if local is None and scheme in OBJECT_STORES else list(_missing(fs, path))
+    try:
+        yield
+    finally:
+        for folder in new:
+            with suppress(Exception):
+                fs.rmdir(folder)
+
+
+def _missing(fs: Any, path: str) -> Iterator[str]:
+    """Folders above a file that are not there, the deepest first."""
+    folder = path.rpartition("/")[0]
+    with suppress(Exception):  # who may not look sees what `resolve` says
+        while folder.strip("/") and not fs.exists(folder):
+            yield folder
+            folder = folder.rpartition("/")[0]

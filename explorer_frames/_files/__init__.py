@@ -1,0 +1,1 @@
+"""Parquet and Feather files; no Explorer."""

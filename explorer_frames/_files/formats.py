@@ -1,0 +1,171 @@
+"""File formats: which there are, how one is laid out, written and read back to be checked."""
+
+from __future__ import annotations
+
+import base64
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Literal, TypeGuard
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.ipc
+
+from explorer_frames._storage.address import shown_url
+from explorer_frames.errors import ConfigError, UnsupportedFormatError, WriteError, escaped
+
+Format = Literal["parquet", "feather"]
+
+_SUFFIXES: dict[str, Format] = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".feather": "feather",
+    ".arrow": "feather",
+    ".ipc": "feather",
+}
+_CODECS: dict[str, tuple[str, ...]] = {
+    "parquet": ("zstd", "snappy", "gzip", "brotli", "lz4"),
+    "feather": ("zstd", "lz4"),
+}
+PARQUET, ARROW = b"PAR1", b"ARROW1"  # what their files begin and end with
+_SAMPLE = 10_000  # values that tell whether a column repeats itself
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the file is laid out; refuses what the format cannot do.
+
+    Attributes
+    ----------
+    format
+        ``"parquet"`` or ``"feather"``.
+    compression, level
+        The codec and its level; None is no codec, or the codec's default level.
+    rows
+        Rows per row group or record batch.
+    """
+
+    format: Format
+    compression: str | None
+    level: int | None
+    rows: int
+
+    def __post_init__(self) -> None:
+        if not _whole(self.rows) or self.rows < 1:
+            raise ConfigError(f"row_group_size is {escaped(self.rows)!r}", hint="Pass a whole number from 1.")
+        codecs = _CODECS[self.format]
+        if self.compression is not None and self.compression not in codecs:
+            hint = f"Pass one of {', '.join(codecs)}, or None."
+            raise ConfigError(f"{self.format} has no compression {escaped(self.compression)!r}", hint=hint)
+        if self.level is not None:
+            self._check_level()
+
+    def _check_level(self) -> None:
+        if self.compression is None or not pa.Codec.supports_compression_level(self.compression):
+            raise ConfigError(f"compression {self.compression} has no levels", hint="Leave compression_level out.")
+        least = pa.Codec.minimum_compression_level(self.compression)
+        most = pa.Codec.maximum_compression_level(self.compression)
+        if not _whole(self.level) or not least <= self.level <= most:
+            hint = f"{self.compression} takes {least} to {most}."
+            raise ConfigError(f"compression_level is {escaped(self.level)!r}", hint=hint)
+
+
+def format_of(url: str | os.PathLike[str], format: str | None = None) -> Format:  # noqa: A002
+    """Return the format that is named, or that the URL's suffix says; UnsupportedFormatError where there is none."""
+    shown = shown_url(url) if isinstance(url, str | os.PathLike) else ""  # which is refused with better words
+    suffix = os.path.splitext(shown)[1]  # noqa: PTH122 (a URL)
+    known: dict[str, Format] = _SUFFIXES if format is None else {"parquet": "parquet", "feather": "feather"}
+    word = suffix if format is None else format
+    found = known.get(word.lower()) if isinstance(word, str) else None
+    if found:
+        return found
+    what = f"format {escaped(format)!r}" if format is not None else f"suffix {escaped(suffix)!r}"
+    hint = f'Name the file {", ".join(_SUFFIXES)}, or pass format="parquet" or "feather".'
+    raise UnsupportedFormatError(f"nothing is written for {what}", where=shown, hint=hint)
+
+
+def by_magic(start: bytes) -> Format | None:
+    """Tell a file's format by its first bytes."""
+    if start.startswith(ARROW):
+        return "feather"
+    return "parquet" if start.startswith(PARQUET) else None
+
+
+def open_writer(file: pa.NativeFile, sample: pa.Table, options: Options) -> Any:
+    """Return a writer of tables with the schema of `sample`, whose values tell how to encode a column."""
+    if options.format == "feather":
+        codec = pa.Codec(options.compression, options.level) if options.compression else None
+        return pa.ipc.new_file(file, sample.schema, options=pa.ipc.IpcWriteOptions(compression=codec))
+    import pyarrow.parquet as pq  # noqa: PLC0415 (30 ms that an import of the package need not take)
+
+    return pq.ParquetWriter(
+        file,
+        sample.schema.remove_metadata(),
+        compression=options.compression or "none",
+        compression_level=options.level,
+        use_dictionary=_repeating(sample),
+        write_page_checksum=True,
+        store_schema=False,  # it goes into the footer at the end, when its metadata is known
+    )
+
+
+def footer(schema: pa.Schema) -> dict[str | bytes, bytes]:
+    """Return what pyarrow itself stores: the metadata for every reader, the schema for those that know Arrow."""
+    return {**(schema.metadata or {}), "ARROW:schema": base64.b64encode(schema.serialize())}
+
+
+def one_batch(table: pa.Table, options: Options) -> pa.Table:
+    """Join the chunks where the format would make a batch of each."""
+    return table.combine_chunks() if options.format == "feather" else table
+
+
+def _repeating(table: pa.Table) -> list[str]:
+    """Name the columns that a dictionary makes smaller; ids, all different, only get slower and larger by it."""
+    names = []
+    for name, column in zip(table.column_names, table.slice(0, _SAMPLE).columns, strict=True):
+        if pa.types.is_dictionary(column.type):
+            names.append(name)
+        elif not pa.types.is_nested(column.type):
+            with suppress(pa.ArrowNotImplementedError):
+                if pc.count_distinct(column).as_py() * 2 <= len(column):
+                    names.append(name)
+    return names
+
+
+def check_file(path: str, expected: pa.Schema, rows: int, options: Options, where: str) -> pa.Schema:
+    """Re-open the finished file, compare it with what went in, and return its schema."""
+    counted, stored = _read_back(path, options)
+    metadata = {key: value for key, value in (stored.metadata or {}).items() if key in (expected.metadata or {})}
+    stored = stored.with_metadata(metadata)  # without the seal
+    if counted == rows and stored.equals(expected, check_metadata=True):
+        return stored
+    what = f"{counted} of {rows} rows" if counted != rows else "another schema"
+    hint = "Write again; if this repeats, the local disk or memory is at fault."
+    raise WriteError(f"the finished file has {what}; it was not published", where=where, hint=hint)
+
+
+def _read_back(path: str, options: Options) -> tuple[int, pa.Schema]:
+    if options.format == "feather":
+        with pa.OSFile(path) as file:  # no memory map: its pages would count as ours
+            reader = pa.ipc.open_file(file)
+            return sum(reader.get_batch(i).num_rows for i in range(reader.num_record_batches)), reader.schema
+    import pyarrow.parquet as pq  # noqa: PLC0415 (see open_writer)
+
+    with pq.ParquetFile(path) as parquet:
+        return parquet.metadata.num_rows, parquet.schema_arrow
+
+
+def as_kept(schema: pa.Schema, options: Options) -> pa.Schema:
+    """Return the schema after a round trip: Parquet has no seconds, for one, and keeps them as milliseconds."""
+    if options.format == "feather":
+        return schema
+    import pyarrow.parquet as pq  # noqa: PLC0415 (see open_writer)
+
+    sink = pa.BufferOutputStream()
+    pq.write_table(schema.empty_table(), sink)
+    return pq.read_schema(pa.BufferReader(sink.getvalue()))
+
+
+def _whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,153 @@
+"""Files that can say where they came from, and be held to it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from explorer_frames._files.digest import ContentHash
+from explorer_frames._files.formats import ARROW, by_magic, format_of
+from explorer_frames._files.stored import damaged, is_sealed, open_batches, schema_of
+from explorer_frames._private import private
+from explorer_frames._provenance import Provenance, document_of
+from explorer_frames._storage.address import checked
+from explorer_frames._storage.sources import Store
+from explorer_frames.errors import FileReadError, UnsupportedFormatError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    import pyarrow as pa
+
+_START = len(ARROW)
+
+
+@private
+def inspect(url: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | None = None) -> Provenance:
+    """Read from a file where its rows came from; the rows themselves are not read.
+
+    Parameters
+    ----------
+    url
+        A Parquet or Feather file of ours: a local path or any fsspec URL.
+    storage_options
+        For the fsspec driver, as pandas takes them.
+
+    Returns
+    -------
+    Provenance
+        Server, workflow, job, task, algorithm, times, rows, whether they are complete, and more. It prints well.
+
+    Raises
+    ------
+    FileReadError
+        There is no such file, or it does not say where it came from.
+    ConfigError
+        It is no URL of a file, or its driver is not installed.
+
+    Examples
+    --------
+    >>> receipt = export_sample_result(job_id, task_id, "memory://results/pagerank.parquet")
+    >>> found = inspect("memory://results/pagerank.parquet")
+    >>> found.job == str(job_id), found.rows, found.complete
+    (True, 77, True)
+    """
+    checked(url, to_read=True)
+    store = Store(url, storage_options)
+    with store.open() as file:
+        schema = store.attempt("read", store.shown, schema_of, file)
+    return Provenance.of(_document(store, schema))
+
+
+@private
+def verify(url: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | None = None) -> Provenance:
+    """Read a whole file again, and hold it to what it says of itself.
+
+    Parameters
+    ----------
+    url, storage_options
+        As in `inspect`. What is not on local disk is fetched to a temporary file.
+
+    Returns
+    -------
+    Provenance
+        As in `inspect`: every byte of the file is the one that was written, its pages' checksums are right, and the
+        names, types and values of its rows hash to ``Provenance.content_hash``.
+
+    Raises
+    ------
+    DamagedFileError
+        Something in it was altered, it was cut off, or its seal is gone; the message says what was found first.
+    FileReadError
+        There is no such file, nothing in it to verify it by, or neither name nor start is of Parquet or Feather.
+    ConfigError
+        It is no URL of a file, or its driver is not installed.
+
+    Notes
+    -----
+    The seal, a SHA-256 over all bytes, is looked at before any of them is parsed, in both formats. A file that another
+    program has rewritten has none: Parquet readers still check the pages' checksums then; Feather has no checksums of
+    its own, so that its other readers cannot detect an altered value at all.
+
+    A seal is no signature: who can write the file can seal it again.
+
+    Examples
+    --------
+    >>> receipt = export_sample_result(job_id, task_id, "memory://results/pagerank.parquet")
+    >>> verify("memory://results/pagerank.parquet").content_hash == receipt.content_hash
+    True
+    """
+    checked(url, to_read=True)
+    store = Store(url, storage_options)
+    with store.fetched() as file:  # opened once: what is published meanwhile is another file
+        sealed = is_sealed(store, file)
+        document = _document(store, _schema(store, file, url))
+        if not sealed:
+            raise damaged(store, "its seal is gone: another program has rewritten it")
+        rows, content_hash = store.attempt("re-read", store.shown, _contents, file)
+    known = Provenance.of(document)
+    if rows != known.rows:
+        raise damaged(store, f"it has {rows} rows, and says {known.rows}")
+    if content_hash != known.content_hash:
+        raise damaged(store, "its values are not those that were written")
+    return known
+
+
+def _schema(store: Store, file: Any, url: str | os.PathLike[str]) -> pa.Schema:
+    """Read the schema of what was a Parquet or Feather file, by its name or its first bytes, if it is to be had."""
+    try:
+        return store.attempt("read", store.shown, schema_of, file)
+    except FileReadError as error:
+        failure = error
+    file.seek(0)
+    if by_magic(file.read(_START)) or _named_so(url):
+        raise damaged(store, "it is no whole Parquet or Feather file any more")
+    raise failure
+
+
+def _named_so(url: str | os.PathLike[str]) -> bool:
+    with suppress(UnsupportedFormatError):
+        return bool(format_of(url))
+    return False
+
+
+def _document(store: Store, schema: pa.Schema) -> dict[str, Any]:
+    document = document_of(schema.metadata)
+    if document:
+        return document
+    raise FileReadError(
+        "nothing in the file says where it came from",
+        where=store.shown,
+        hint="Only files that explorer_frames has written do.",
+    )
+
+
+def _contents(file: Any) -> tuple[int, str | None]:
+    """Read all rows, with all checks that the format has, and return their number and their hash."""
+    schema, batches = open_batches(file)
+    rows, content = 0, ContentHash(schema)
+    for batch in batches:
+        rows += batch.num_rows
+        content.update(batch)
+    return rows, content.result()

@@ -1,0 +1,152 @@
+"""The seal: a file's own SHA-256, kept in the file, so that one altered byte anywhere is found before it is parsed.
+
+The 64 hex digits stand in the metadata, under a key of their own: once in a Parquet file's footer, twice in a Feather
+file, which has its schema at its start and in its footer. The hash is taken with zeros in their place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from typing import TYPE_CHECKING, BinaryIO
+
+from explorer_frames._files.formats import ARROW, PARQUET, by_magic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SEAL = b"explorer_frames.seal"
+BLANK = b"0" * 64
+
+_LENGTH = 4  # bytes of the number that says how long a footer, or a message, is
+_DIGITS = {  # in the framing of their format
+    "parquet": re.compile(re.escape(SEAL) + rb"\x18\x40([0-9a-f]{64})"),
+    "feather": re.compile(rb"\x40\0\0\0([0-9a-f]{64})\0\0\0\0\x14\0\0\0" + re.escape(SEAL) + rb"\0"),
+}
+_PIECE = 2**20
+
+
+class Seal:
+    """Hashes a file behind its writer, and fills in the digits when it is finished.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+
+    Attributes
+    ----------
+    placeholder
+        What has to stand in the digits' place until then; drawn by lot, so that nothing else is taken for it.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.placeholder = secrets.token_hex(len(BLANK) // 2).encode()
+        self._path = path
+        self._total = hashlib.sha256()
+        self._done = 0
+
+    def follow(self) -> None:
+        """Hash what was written meanwhile; none of it may change any more."""
+        with open(self._path, "rb") as file:  # noqa: PTH123 (paths are plain strings here)
+            file.seek(self._done)
+            while piece := file.read(_PIECE):
+                self._total.update(piece)
+                self._done += len(piece)
+
+    def close(self) -> None:
+        """Hash the rest, and fill in the digits.
+
+        Raises
+        ------
+        ValueError
+            They would not be found again, or not only they.
+        """
+        with open(self._path, "r+b") as file:  # noqa: PTH123
+            places = _places(file)
+            due = 2 if by_magic(_read(file, 0, len(ARROW))) == "feather" else 1
+            if len(places) != due or any(_read(file, place, len(BLANK)) != self.placeholder for place in places):
+                raise ValueError("metadata of the data looks like the seal, or pyarrow writes metadata in a new way")
+            _fill(file, places, BLANK)
+            self.follow()
+            _fill(file, places, self._total.hexdigest().encode())
+
+
+def holds(file: BinaryIO) -> bool | None:
+    """Tell whether the file still is as it was sealed; None where it has no seal."""
+    places = _places(file)
+    if not places:
+        return None
+    digits = {_read(file, place, len(BLANK)) for place in places}
+    return digits == {_hash(file, places)}
+
+
+def replace(path: str, old: bytes, new: bytes) -> None:
+    """Put as many other bytes in the place of some, wherever they stand in the file's metadata."""
+    if len(old) != len(new):
+        raise ValueError(f"{len(new)} bytes do not fit into the place of {len(old)}")
+    with open(path, "r+b") as file:  # noqa: PTH123
+        for start, text in _metadata(file):
+            place = text.find(old)
+            if place >= 0:
+                file.seek(start + place)
+                file.write(new)
+
+
+def _places(file: BinaryIO) -> list[int]:
+    """Find where the digits stand, in order: the last match in each piece, in Parquet behind all statistics."""
+    layout = by_magic(_read(file, 0, len(ARROW)))
+    if layout is None:
+        return []
+    found = ((start, list(_DIGITS[layout].finditer(text))) for start, text in _metadata(file))
+    return [start + matches[-1].start(1) for start, matches in found if matches]
+
+
+def _fill(file: BinaryIO, places: list[int], digits: bytes) -> None:
+    for place in places:
+        file.seek(place)
+        file.write(digits)
+    file.flush()
+
+
+def _metadata(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield where each piece of metadata begins, and its bytes."""
+    size = file.seek(0, os.SEEK_END)
+    feather = by_magic(_read(file, 0, len(ARROW))) == "feather"
+    if feather:
+        start = 8 + 2 * _LENGTH  # magic, padded; a mark that goes on before the length
+        yield start, _read(file, start, _number(file, start - _LENGTH))
+    end = size - len(ARROW if feather else PARQUET) - _LENGTH
+    start = max(0, end - max(0, _number(file, end)))
+    yield start, _read(file, start, end - start)
+
+
+def _number(file: BinaryIO, place: int) -> int:
+    return int.from_bytes(_read(file, max(0, place), _LENGTH), "little", signed=True)
+
+
+def _read(file: BinaryIO, place: int, count: int) -> bytes:
+    file.seek(place)
+    return file.read(max(0, count))
+
+
+def _hash(file: BinaryIO, places: list[int]) -> bytes:
+    """Hash the file with zeros at those places."""
+    total = hashlib.sha256()
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    for place in places:
+        _feed(total, file, place - file.tell())
+        total.update(BLANK)
+        file.seek(len(BLANK), os.SEEK_CUR)
+    _feed(total, file, size - file.tell())
+    return total.hexdigest().encode()
+
+
+def _feed(total: hashlib._Hash, file: BinaryIO, count: int) -> None:
+    while count > 0:
+        piece = file.read(min(count, _PIECE))
+        total.update(piece)
+        count -= len(piece) or count

@@ -1,0 +1,279 @@
+"""Batches -> one Parquet or Feather file, in constant memory, published only when it is whole and checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pyarrow as pa
+
+from explorer_frames import _html
+from explorer_frames._files.data import to_reader
+from explorer_frames._files.draft import Draft
+from explorer_frames._files.formats import Format, Options, check_file, format_of
+from explorer_frames._private import private
+from explorer_frames._provenance import Provenance, document_of, in_words
+from explorer_frames._storage.publish import Mode, Target
+from explorer_frames.errors import ConfigError, escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+Finish: TypeAlias = "Callable[[], Mapping[str, Any]]"
+
+_OPTIONS = ("format", "mode", "compression", "compression_level", "row_group_size", "storage_options")
+_ROWS = 262_144  # per row group or batch: enough to compress well, few enough to hold many in memory
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Receipt:
+    """What was published.
+
+    Attributes
+    ----------
+    url : str
+        Without user, password and query; an absolute path on local disk.
+    format : str
+        ``"parquet"`` or ``"feather"``.
+    rows : int
+        Counted in the finished file.
+    bytes : int
+        Size of the file.
+    schema : pyarrow.Schema
+        As read back from the file, with its metadata.
+    complete : bool or None
+        Whether the result in it is known to be all there was; None where its metadata does not say.
+    content_hash : str or None
+        ``sha256:`` and 64 hex digits, over names, types and values: the same for the same rows in the same order,
+        whatever the format and its options. None for types that are not hashed, such as maps.
+    """
+
+    url: str
+    format: Format
+    rows: int
+    bytes: int
+    schema: pa.Schema
+    complete: bool | None
+    content_hash: str | None
+
+    def __repr__(self) -> str:
+        complete = {True: "complete", False: "incomplete", None: "completeness not known"}[self.complete]
+        return f"<Receipt {self.url}: {self.format}, {self.rows:,} rows, {self.bytes:,} bytes, {complete}>"
+
+    def _repr_html_(self) -> str:
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values["schema"] = ", ".join(f"{field.name}: {field.type}" for field in self.schema)
+        return _html.facts({name: in_words(value) for name, value in values.items()})
+
+
+@private
+def write_parquet(
+    data: Any,
+    url: str | os.PathLike[str],
+    *,
+    mode: Mode = "overwrite",
+    compression: str | None = "zstd",
+    compression_level: int | None = None,
+    row_group_size: int = _ROWS,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Receipt:
+    """Write one Parquet file, whole or not at all.
+
+    Every page carries a checksum and the file a seal over all its bytes (`verify` looks at both); columns whose values
+    repeat are dictionary-encoded. In the metadata stands what is known of the rows: see `inspect`.
+
+    Parameters
+    ----------
+    data
+        A pandas DataFrame, a `pyarrow` Table, RecordBatch or RecordBatchReader, or anything with
+        ``__arrow_c_stream__`` (polars, DuckDB). Readers are consumed as a stream, in constant memory, and are empty
+        afterwards: to write one again, make it again. Types are kept,
+        but strings of DataFrames and string views are written as ``string``. A DataFrame's RangeIndex is dropped,
+        any other index kept; its ``attrs["explorer_frames"]`` becomes schema metadata.
+    url
+        A local path or any fsspec URL of one file.
+    mode
+        ``"overwrite"`` replaces what is there in one step; ``"create"`` refuses if there is something.
+        How far each store keeps these promises: see the table in ``explorer_frames._storage.publish``.
+    compression
+        ``"zstd"``, ``"snappy"``, ``"gzip"``, ``"brotli"``, ``"lz4"`` or None.
+    compression_level
+        In the codec's own range; None is its default.
+    row_group_size
+        Rows per row group; only the last one may have fewer.
+    storage_options
+        For the fsspec driver, as pandas takes them.
+
+    Returns
+    -------
+    Receipt
+        Where it is, and what is in it.
+
+    Raises
+    ------
+    ConfigError
+        For arguments that cannot work, before any I/O.
+    TargetExistsError
+        If ``mode="create"`` and the target exists; before `data` is read, and again when publishing.
+    WriteError
+        If the file cannot be written, checked or published. What stood at the target is still there.
+    Exception
+        Whatever `data` raises while it is read, as it is; nothing is published then.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"id": ["player100", "player101"], "score": [0.5, 0.25]})
+    >>> receipt = write_parquet(frame, "memory://doc/scores.parquet")
+    >>> receipt.rows, receipt.complete
+    (2, None)
+    """
+    reader = to_reader(data)
+    plan = planned(
+        url,
+        format="parquet",
+        mode=mode,
+        compression=compression,
+        compression_level=compression_level,
+        row_group_size=row_group_size,
+        storage_options=storage_options,
+    )
+    return write(reader, plan)
+
+
+@private
+def write_feather(
+    data: Any,
+    url: str | os.PathLike[str],
+    *,
+    mode: Mode = "overwrite",
+    compression: str | None = "zstd",
+    compression_level: int | None = None,
+    row_group_size: int = _ROWS,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Receipt:
+    """Write one Feather (version 2, an Arrow IPC) file, whole or not at all.
+
+    Parameters
+    ----------
+    data, url, mode, storage_options
+        As for `write_parquet`; but the categories of a stream need one dictionary throughout, as those of a Table or a
+        DataFrame get here.
+    compression
+        ``"zstd"``, ``"lz4"`` or None.
+    compression_level
+        In the codec's own range; None is its default.
+    row_group_size
+        Rows per record batch; only the last one may have fewer.
+
+    Returns
+    -------
+    Receipt
+        Where it is, and what is in it.
+
+    Raises
+    ------
+    ConfigError, TargetExistsError, WriteError, Exception
+        As `write_parquet` does.
+
+    Examples
+    --------
+    >>> table = pa.table({"id": ["player100"], "score": [0.5]})
+    >>> write_feather(table, "memory://doc/scores.feather").schema.names
+    ['id', 'score']
+    """
+    reader = to_reader(data)
+    plan = planned(
+        url,
+        format="feather",
+        mode=mode,
+        compression=compression,
+        compression_level=compression_level,
+        row_group_size=row_group_size,
+        storage_options=storage_options,
+    )
+    return write(reader, plan)
+
+
+def planned(url: str | os.PathLike[str], **options: Any) -> tuple[Target, Options]:
+    """Find where and how to write; what cannot work is refused here, while there are no rows to lose.
+
+    The format is the one that is named, or that the URL's suffix says.
+    """
+    unknown = sorted({*options} - {*_OPTIONS})
+    if unknown:
+        hint = f"Known are {', '.join(_OPTIONS)}."
+        raise ConfigError(f"there is no option {escaped(unknown[0], 60)!r}", hint=hint)
+    return _plan(url, **options)
+
+
+def _plan(
+    url: str | os.PathLike[str],
+    *,
+    format: str | None = None,  # noqa: A002 (as pandas and pyarrow call it)
+    mode: Mode = "overwrite",
+    compression: str | None = "zstd",
+    compression_level: int | None = None,
+    row_group_size: int = _ROWS,
+    storage_options: Mapping[str, Any] | None = None,
+) -> tuple[Target, Options]:
+    options = Options(format_of(url, format), compression, compression_level, row_group_size)
+    return Target.resolve(url, mode=mode, storage_options=storage_options), options
+
+
+def write(reader: pa.RecordBatchReader, plan: tuple[Target, Options], finish: Finish | None = None) -> Receipt:
+    """Write what a reader gives, as it was planned.
+
+    Parameters
+    ----------
+    reader
+    plan
+        From `planned`.
+    finish
+        Called when all rows have been read, and before anything is published: it returns what only the end of a
+        stream can tell of where it came from, or raises to call the whole off.
+    """
+    target, layout = plan
+    with target.spool() as path:
+        rows, schema = _fill(path, target, reader, layout, finish)
+        stored = target.attempt("check", check_file, path, schema, rows, layout, target.url)
+        size = os.path.getsize(path)  # noqa: PTH202
+        known = Provenance.of(document_of(stored.metadata))
+        target.publish(path)
+    return Receipt(target.url, layout.format, rows, size, stored, known.complete, known.content_hash)
+
+
+def _fill(
+    path: str, target: Target, reader: pa.RecordBatchReader, layout: Options, finish: Finish | None
+) -> tuple[int, pa.Schema]:
+    """Write all rows into the spool file, and return their number and the final schema.
+
+    What the source raises passes through as it is; what the writer raises is a WriteError.
+    """
+    document = document_of(reader.schema.metadata)
+    draft = Draft(path, target, reader.schema, document, layout)
+    try:
+        for group in _groups(reader, layout.rows):
+            draft.append(group)
+        return draft.rows, draft.close(finish() if finish else document)
+    except BaseException:
+        draft.abandon()
+        raise
+
+
+def _groups(reader: pa.RecordBatchReader, rows: int) -> Iterator[pa.Table]:
+    """Cut and join batches of any size into tables of `rows` rows; the last one may have fewer."""
+    held: list[pa.RecordBatch] = []
+    missing = rows
+    for arrived in reader:
+        batch = arrived
+        while batch.num_rows >= missing:
+            yield pa.Table.from_batches([*held, batch.slice(0, missing)])
+            batch, held, missing = batch.slice(missing), [], rows
+        if batch.num_rows:
+            held.append(batch)
+            missing -= batch.num_rows
+    if held:
+        yield pa.Table.from_batches(held)

@@ -1,0 +1,1 @@
+"""HTTP: settings, sessions, tokens, requests and the API's calls; no Arrow."""

@@ -1,0 +1,209 @@
+"""Calls to the API as one who is logged in: token, replay, retries, envelope."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from explorer_frames._decode.envelope import MAX_HELD, data_of
+from explorer_frames._decode.strict_json import strict_loads
+from explorer_frames._http.auth import NOBODY, Auth, Token, by_login, by_token, token_from
+from explorer_frames._http.retries import Retries
+from explorer_frames._http.sessions import Deadline
+from explorer_frames._http.transport import Answer, Transport
+from explorer_frames._private import private
+from explorer_frames.errors import (
+    ApiError,
+    DecodeError,
+    EnvelopeError,
+    ServerError,
+    TransportError,
+    UnauthorizedError,
+    UnsafeToRetryError,
+    api_error,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from explorer_frames._http.config import Credentials, Settings
+
+_T = TypeVar("_T")
+
+
+class Api:
+    """The calls of one `Explorer`.
+
+    Parameters
+    ----------
+    settings, credentials
+        As checked by `_config`.
+    """
+
+    def __init__(self, settings: Settings, credentials: Credentials) -> None:
+        self.url = settings.url
+        self._settings = settings
+        self._credentials = credentials
+        self._transport = Transport(settings)
+        self._retries = Retries(settings.retries)
+        self._auth = Auth(credentials, self.login)
+
+    def after_fork(self) -> None:
+        """Share neither sockets nor locks with the parent process."""
+        self._transport.after_fork()
+        self._retries.after_fork()
+        self._auth.after_fork()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    @private
+    def reading(self, call: Callable[[Token, Deadline], _T], deadline: Deadline | None = None) -> _T:
+        """Make a call that only reads: again after a failure that may pass, until the deadline."""
+        until = deadline or self.deadline()
+        return self._retries.call(lambda: self._authorised(call, until), until)
+
+    def deadline(self) -> Deadline:
+        """Start the clock of one call."""
+        return Deadline(self._settings.deadline)
+
+    def get(
+        self, *segments: str, params: Mapping[str, str] | None = None, until: Deadline | None = None
+    ) -> tuple[dict[str, Any], str | None]:
+        """GET a small answer, and return its ``data`` and its trace id."""
+
+        def call(token: Token, deadline: Deadline) -> tuple[dict[str, Any], str | None]:
+            with self.answer(segments, params or {}, token, deadline) as answer:
+                return _data(answer), answer.trace_id
+
+        return self.reading(call, until)
+
+    def put(self, *segments: str) -> dict[str, Any]:
+        """PUT, which may be repeated like a GET, and return the answer's ``data``."""
+
+        def call(token: Token, deadline: Deadline) -> dict[str, Any]:
+            with self._transport.open("PUT", segments, auth=by_token(token), deadline=deadline) as answer:
+                return _data(answer)
+
+        return self.reading(call)
+
+    def post_once(self, *segments: str, body: object, hint: str) -> dict[str, Any]:
+        """POST what must not happen twice, and return the answer's ``data``.
+
+        It is sent again only where it surely was not accepted: no byte of it had gone out, or the server refused the
+        token.
+
+        Raises
+        ------
+        UnsafeToRetryError
+            Nobody knows whether it was accepted.
+        """
+
+        def call(token: Token, deadline: Deadline) -> dict[str, Any]:
+            # Over a connection of its own: one that the server had meanwhile closed would leave us in doubt.
+            alone = Transport(self._settings)
+            try:
+                with alone.open("POST", segments, auth=by_token(token), deadline=deadline, body=body) as answer:
+                    return _data(answer)
+            except (TransportError, DecodeError, ServerError) as error:
+                failure = error
+            finally:
+                alone.close()
+            if isinstance(failure, TransportError) and failure.unsent:
+                raise failure
+            raise UnsafeToRetryError(
+                f"no answer tells whether the call was accepted: {failure.what}",
+                where=failure.where,
+                hint=hint,
+                http_status=getattr(failure, "http_status", None),
+                code=getattr(failure, "code", None),
+            )
+
+        return self.reading(call)
+
+    @contextmanager
+    def answer(
+        self, segments: tuple[str, ...], params: Mapping[str, str], token: Token, deadline: Deadline
+    ) -> Iterator[Answer]:
+        """GET an answer whose body is still to be read; one with an error status raises here."""
+        with self._transport.open("GET", segments, auth=by_token(token), deadline=deadline, params=params) as answer:
+            if answer.status >= 400:  # noqa: PLR2004 (errors, by RFC 9110)
+                _data(answer)
+            yield answer
+
+    def _authorised(self, call: Callable[[Token, Deadline], _T], deadline: Deadline) -> _T:
+        """Call with a token; where the server refuses it, once more with a new one."""
+        token = self._auth.token(deadline)
+        try:
+            return call(token, deadline)
+        except UnauthorizedError as error:
+            refused = error
+        renewed = self._auth.renew(token, deadline)
+        if renewed.text == token.text:
+            raise refused
+        return call(renewed, deadline)
+
+    def greeting(self, deadline: Deadline) -> tuple[Mapping[str, str], ApiError | None]:
+        """Ask without a token; return the answer's headers, and what the server says to strangers.
+
+        Raises
+        ------
+        TransportError, DecodeError
+            What answers, if anything, is no Explorer.
+        """
+        with self._transport.open("GET", ("jobs",), auth=NOBODY, deadline=deadline) as answer:
+            try:
+                _data(answer)
+            except ApiError as error:
+                return answer.headers, error
+            return answer.headers, None
+
+    def login(self, deadline: Deadline) -> Token:
+        """Log in, once: trying a wrong password again would lock people out."""
+        graphd, password, user = self._credentials.graphd, self._credentials.password, self._credentials.user
+        assert graphd and password and user  # noqa: S101, PT018 (by `_config.credentials`)
+        auth = by_login(user, password.reveal(), self._credentials.auth_encoding)
+        body = {"address": graphd[0], "port": graphd[1]}
+        try:
+            with self._transport.open("POST", ("connect",), auth=auth, deadline=deadline, body=body) as answer:
+                _data(answer)
+                return token_from(answer.set_cookies())
+        except UnauthorizedError as error:
+            refused = error
+        other = "colon" if self._credentials.auth_encoding == "json" else "json"
+        refused.hint = (
+            f"Check user, password and graphd. If they are right, the server's version may want "
+            f"auth_encoding={other!r}: 'json' is for Explorer 3.3 and later, 'colon' for what is older."
+        )
+        raise refused
+
+
+def body_of(answer: Answer, most: int = MAX_HELD) -> bytes:
+    """Read an answer without rows, up to `most` bytes."""
+    parts, size = [], 0
+    for piece in answer.pieces():
+        parts.append(piece)
+        size += len(piece)
+        if size > most:
+            raise EnvelopeError(
+                f"the answer is larger than {most // 2**20} MiB, and should be small",
+                hint="Check that the url is that of NebulaGraph Explorer.",
+            )
+    return b"".join(parts)
+
+
+def _data(answer: Answer) -> dict[str, Any]:
+    """Read and judge an answer without rows."""
+    body = body_of(answer)
+    try:
+        envelope = strict_loads(body)
+    except DecodeError as error:
+        failure = error
+    else:
+        return data_of(envelope, answer.status, answer.trace_id)
+    if answer.status < 400:  # noqa: PLR2004
+        raise failure
+    # A proxy's page, say: its status is all there is to go by.
+    refusal = api_error(None, answer.status, None, answer.trace_id)
+    refusal.hint = failure.hint
+    raise refusal

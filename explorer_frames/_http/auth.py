@@ -1,0 +1,234 @@
+"""Token, login and renewal: one login for any number of waiting threads."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import re
+import threading
+import time
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass
+from os.path import commonprefix
+from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus
+
+from requests.auth import AuthBase
+
+from explorer_frames.errors import ConfigError, EnvelopeError, ExplorerFramesError, RequestTimeoutError, escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from requests import PreparedRequest
+
+    from explorer_frames._http.config import AuthEncoding, Credentials
+    from explorer_frames._http.sessions import Deadline
+
+COOKIE = "explorer_token"
+# Renew this much before the server would forget the token, so that a call under way does not outlive it.
+_EARLY = 60.0
+_OCTETS = r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+"  # what RFC 6265 lets a cookie carry
+_COOKIE_VALUE = re.compile(rf"(?:^|[;,]\s*){COOKIE}=\"?({_OCTETS})\"?\s*(?:[;,]|$)")
+_MAX_AGE = re.compile(r"max-age\s*=\s*\"?(\d{1,10})", re.IGNORECASE | re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Token:
+    """What a call is made with.
+
+    Attributes
+    ----------
+    text
+    ends
+        When it is due for renewal, on the monotonic clock; infinite where nobody said.
+    life
+        Seconds that the server gave it; None where it did not say.
+    """
+
+    text: str
+    ends: float = float("inf")
+    life: float | None = None
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(_OCTETS, self.text):
+            raise ConfigError(
+                "the token has characters in it that no cookie can carry",
+                hint="Pass only the value of the explorer_token cookie, without its name and attributes.",
+            )
+
+    def __repr__(self) -> str:
+        return "<Token ****>"
+
+
+class Identity(AuthBase):
+    """Who a request comes from: a header. Being an auth, it also keeps `requests` from looking into ``.netrc``."""
+
+    def __init__(self, headers: Mapping[str, str], *secrets: str) -> None:
+        self._headers = headers
+        self._secrets = secrets
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        request.headers.update(self._headers)
+        return request
+
+    def conceal(self, error: ExplorerFramesError) -> None:
+        """Take its secrets out of an error: some servers, and more proxies, say back what they were told."""
+        forms = {form for secret in self._secrets for form in _spellings(secret)}
+        for name, value in vars(error).items():
+            if isinstance(value, str) and name != "hint":  # our own words
+                setattr(error, name, _without(value, forms))
+        error.args = (error.what,)
+
+
+NOBODY = Identity({})
+
+
+def by_token(token: Token) -> Identity:
+    return Identity({"Cookie": f"{COOKIE}={token.text}"}, token.text)
+
+
+def by_login(user: str, password: str, encoding: AuthEncoding) -> Identity:
+    text = bearer(user, password, encoding)
+    return Identity({"Authorization": f"Bearer {text}"}, text, password)
+
+
+def _spellings(secret: str) -> set[str]:
+    """Ways in which an answer may say a secret, as our errors show them."""
+    as_json = (json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
+    quoted = (secret, *as_json, quote(secret), quote(secret, ""), quote_plus(secret))
+    shown = {escaped(text, len(text) * 10) for text in quoted}
+    return shown | {repr(text)[1:-1] for text in shown}
+
+
+def _without(text: str, secrets: set[str]) -> str:
+    """Take secrets out, whole or up to where one was cut off; but none that is too short to be told from a word."""
+    starts = [re.escape(secret[:8]) for secret in secrets if len(secret) > 3]  # noqa: PLR2004
+    pattern, place = re.compile("|".join(starts) or "(?!)", re.IGNORECASE), 0  # hosts are told in small letters
+    while found := pattern.search(text, place):
+        place = found.start()
+        rest = text[place:].lower()
+        length = max(len(commonprefix((rest, secret.lower()))) for secret in secrets)  # noqa: RUF071 (no paths)
+        text = f"{text[:place]}****{text[place + length :]}"
+        place += 4
+    return text
+
+
+def bearer(user: str, password: str, encoding: str) -> str:
+    """Encode a login as the server's version wants it: JSON from 3.3 on, ``user:password`` before."""
+    text = json.dumps([user, password], separators=(",", ":"), ensure_ascii=False)
+    return base64.b64encode((text if encoding == "json" else f"{user}:{password}").encode()).decode()
+
+
+def token_from(set_cookies: Sequence[str], clock: Callable[[], float] = time.monotonic) -> Token:
+    """Read the token out of a login's ``Set-Cookie`` headers, tolerantly (the published sample is not quite valid).
+
+    Of several, the last counts, as in a browser.
+
+    Raises
+    ------
+    EnvelopeError
+        There is no token in them.
+    """
+    for header in reversed(set_cookies):
+        value, age = _COOKIE_VALUE.search(header), _MAX_AGE.search(header)
+        if value:
+            life = float(age[1]) if age else None
+            due = float("inf") if life is None else max(life - _EARLY, life / 2)
+            return Token(value[1], clock() + due, life)
+    raise EnvelopeError(
+        "the login was accepted, but no explorer_token cookie came with the answer",
+        hint="Check that no proxy takes cookies out, and that the url is that of NebulaGraph Explorer.",
+    )
+
+
+class Auth:
+    """The token of one `Explorer`, and how it gets a new one.
+
+    Parameters
+    ----------
+    credentials
+    login
+        Logs in over the network; called by one thread at a time.
+    """
+
+    def __init__(self, credentials: Credentials, login: Callable[[Deadline], Token]) -> None:
+        self._credentials = credentials
+        self._login = login
+        self._token: Token | None = None
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Start with locks of one's own; a login that another process has under way will not end here."""
+        self._lock = threading.Lock()
+        self._flight: Future[Token] | None = None
+
+    def token(self, deadline: Deadline) -> Token:
+        """Get a token: the one at hand while it lives, else a new one."""
+        token = self._token
+        if token is None or token.ends <= time.monotonic():
+            return self.renew(token, deadline)
+        return token
+
+    def renew(self, refused: Token | None, deadline: Deadline) -> Token:
+        """Get another token than the one that was refused.
+
+        However many threads come with the same refused token, one logs in; the others wait and share what comes of
+        it, an error too, so that a wrong password is not tried once for each of them.
+
+        Raises
+        ------
+        RequestTimeoutError
+            The login that another thread has under way outlasts the deadline.
+        """
+        mine: Future[Token] = Future()
+        try:  # from before it can be seen: wherever Ctrl-C comes, nobody may wait for a login that has no end
+            with self._lock:
+                if self._token is not refused and self._token is not None:
+                    return self._token
+                flight = self._flight = self._flight or mine
+            if flight is not mine:
+                return self._joined(flight, refused, deadline)
+            token = self._fresh(deadline)
+            self._land(mine, token)
+            mine.set_result(token)
+        except BaseException as error:
+            self._land(mine, None)
+            if isinstance(error, Exception):
+                mine.set_exception(_twin(error))
+            elif not mine.done():  # Ctrl-C is for one thread only
+                mine.cancel()
+            raise
+        return token
+
+    def _joined(self, flight: Future[Token], refused: Token | None, deadline: Deadline) -> Token:
+        """Wait for the login of another thread."""
+        try:
+            error = flight.exception(min(deadline.remaining(), threading.TIMEOUT_MAX))
+        except CancelledError:
+            error = None
+        except TimeoutError:
+            error = RequestTimeoutError(
+                f"the total deadline of {deadline.seconds:g} s ended the wait for a login",
+                hint="Pass deadline= for more.",
+                final=True,
+            )
+        if error is not None:
+            raise _twin(error)
+        return self.renew(refused, deadline) if flight.cancelled() else flight.result()
+
+    def _fresh(self, deadline: Deadline) -> Token:
+        source = self._credentials.token
+        return Token(source.reveal()) if source is not None else self._login(deadline)
+
+    def _land(self, flight: Future[Token], token: Token | None) -> None:
+        with self._lock:
+            self._token = token or self._token
+            if self._flight is flight:
+                self._flight = None
+
+
+def _twin(error: BaseException) -> BaseException:
+    """One for each thread that raises it, since each adds to it where it happened."""
+    return copy.copy(error) if isinstance(error, ExplorerFramesError) else error

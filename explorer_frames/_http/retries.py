@@ -1,0 +1,128 @@
+"""When a failed call is tried again: how often, how soon, and how much of it one client may do in all."""
+
+from __future__ import annotations
+
+import random
+import threading
+from typing import TYPE_CHECKING, TypeVar
+
+from explorer_frames.errors import (
+    ApiError,
+    ConnectionFailedError,
+    RequestTimeoutError,
+    ServerError,
+    TransportError,
+    TruncatedBodyError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import tenacity
+
+    from explorer_frames._http.sessions import Deadline
+
+_T = TypeVar("_T")
+# Worth another try where no code says what it is.
+_TRANSIENT_STATUS = {429, 502, 503, 504}
+_LONGEST_RETRY_AFTER = 30.0
+# As botocore's standard mode: a hundred retries in a row, and then one for every five calls that succeed.
+_BUDGET, _COST = 500, 5
+
+
+class Retries:
+    """What one client may try again.
+
+    Parameters
+    ----------
+    most
+        How many more times one call is tried.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Begin anew: another thread of the parent may have held the lock."""
+        self._lock = threading.Lock()
+        self._left = _BUDGET
+
+    def call(self, attempt: Callable[[], _T], deadline: Deadline) -> _T:
+        """Call `attempt` until it succeeds, fails for good, or the tries, the deadline or the budget are used up.
+
+        Waits with full jitter, at least as long as the server's Retry-After; one that is longer than 30 s, or than
+        what is left of the deadline, ends the call at once.
+        """
+        try:
+            result = attempt()
+        except (TransportError, ApiError) as error:
+            if not is_transient(error):
+                raise
+            failed = [error]
+        else:
+            self._gain(1)
+            return result
+        return self._again(failed, attempt, deadline)
+
+    def _again(self, failed: list[TransportError | ApiError], attempt: Callable[[], _T], deadline: Deadline) -> _T:
+        import tenacity  # noqa: PLC0415 (30 ms that only a failure needs)
+
+        spent = False
+
+        def once_more() -> _T:
+            if failed:
+                raise failed.pop()  # not kept: it would hold this frame, which would hold it
+            return attempt()
+
+        def stop(state: tenacity.RetryCallState) -> bool:
+            nonlocal spent
+            most = min(_LONGEST_RETRY_AFTER, deadline.remaining())
+            if state.attempt_number > self._most or state.upcoming_sleep > most:
+                return True
+            spent = not self._take()
+            return spent
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(is_transient), wait=_wait, stop=stop, reraise=True
+        )
+        try:
+            result = retrying(once_more)
+        except (TransportError, ApiError) as error:
+            asked = getattr(error, "retry_after", None)
+            if asked and is_transient(error):
+                error.hint = f"The server asks to wait {asked:g} s before the next try."
+            elif spent:
+                error.hint = "Too many calls have failed to try this one again: see to the server first."
+            tries = retrying.statistics["attempt_number"]
+            if tries > 1:
+                told = f"{tries} attempts in {deadline.elapsed():.1f} s"
+                error.where = f"{error.where}, {told}" if error.where else told
+            raise
+        self._gain(_COST)
+        return result
+
+    def _take(self) -> bool:
+        """Pay for a retry, if there is enough left."""
+        with self._lock:
+            enough = self._left >= _COST
+            self._left -= _COST * enough
+            return enough
+
+    def _gain(self, amount: int) -> None:
+        with self._lock:
+            self._left = min(_BUDGET, self._left + amount)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same GET may succeed a moment later."""
+    if isinstance(error, ConnectionFailedError | RequestTimeoutError | TruncatedBodyError):
+        return not error.final
+    # By its code, as everywhere, and by its status where there is none.
+    return isinstance(error, ServerError) and (error.code is not None or error.http_status in _TRANSIENT_STATUS)
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    asked = getattr(error, "retry_after", None) or 0.0
+    return max(asked, random.uniform(0, min(0.5 * 2**state.attempt_number, 20)))  # noqa: S311 (no secret)

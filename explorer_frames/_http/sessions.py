@@ -1,0 +1,123 @@
+"""`requests` sessions whose every wait for the network ends by a deadline."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import time
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from explorer_frames._version import __version__
+
+if TYPE_CHECKING:
+    import socket
+
+    import urllib3
+
+
+class Deadline:
+    """The end of a call, all attempts and waits included, on the monotonic clock."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = float("inf") if seconds is None else seconds
+        self._started = time.monotonic()
+
+    def elapsed(self) -> float:
+        return time.monotonic() - self._started
+
+    def remaining(self) -> float:
+        return self.seconds - self.elapsed()
+
+    def within(self, timeout: float) -> float:
+        """As much of `timeout` as is left; sockets refuse 0, so at the end a thousandth of a second."""
+        return max(min(timeout, self.remaining()), 0.001)
+
+
+# What the sockets of the request that this context is sending have to keep to: total deadline, seconds for one read.
+limits: ContextVar[tuple[Deadline, float]] = ContextVar("limits")
+
+
+class _TimedReader(io.RawIOBase):
+    """A socket's bytes, each wait for them cut to what is left of the deadline.
+
+    The timeout of a socket is for one `recv`: a server that sends a byte now and then, in the headers too, would
+    hold a call for ever.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+        self._deadline, self._timeout = limits.get()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self._deadline.remaining() <= 0:
+            raise TimeoutError
+        self._sock.settimeout(self._deadline.within(self._timeout))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _TimedResponse(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp.close()
+        self.fp = io.BufferedReader(_TimedReader(sock), 65536)
+
+    def _read_status(self) -> tuple[str, int, str]:
+        # http.client passes over a 100 and takes any other 1xx for the answer, which the real one then follows: the
+        # next request over this connection would get it.
+        version, status, reason = super()._read_status()  # type: ignore[misc]  # missing in typeshed
+        return version, http.client.CONTINUE if 100 <= status < 200 else status, reason  # noqa: PLR2004
+
+
+class _TimedHTTPConnection(HTTPConnection):
+    response_class = _TimedResponse
+    debuglevel = 0  # what a debugged http.client prints has the token and the login in it
+
+
+class _TimedHTTPSConnection(HTTPSConnection):
+    response_class = _TimedResponse
+    debuglevel = 0
+
+
+class _TimedHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _TimedHTTPConnection
+
+
+class _TimedHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _TimedHTTPSConnection
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _TimedHTTPPool, "https": _TimedHTTPSPool}
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> urllib3.ProxyManager:
+        manager: urllib3.ProxyManager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = {"http": _TimedHTTPPool, "https": _TimedHTTPSPool}
+        return manager
+
+
+def new_session(*, trust_env: bool) -> requests.Session:
+    """Make a session; `trust_env` is whether proxies and certificates of the environment count."""
+    session = requests.Session()
+    session.trust_env = trust_env
+    session.headers.update(
+        {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": f"explorer_frames/{__version__}"}
+    )
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _Adapter(max_retries=0, pool_maxsize=32))
+    return session

@@ -1,0 +1,54 @@
+"""The API's calls about one job: look, run, cancel."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from explorer_frames._arguments import checked_id, checked_input
+from explorer_frames._jobs.job import Job, Server
+from explorer_frames.errors import ConfigError, ExplorerFramesError, JobError, UnsafeToRetryError, located
+
+if TYPE_CHECKING:
+    from explorer_frames._http.api import Api
+
+
+def look(api: Api, job_id: object, server: Server) -> Job:
+    """Get a job and its tasks; `server` is what they ask later on."""
+    number = checked_id("job_id", job_id)
+    with located(f"job {number}"):
+        data, trace_id = api.get("jobs", number)
+        return Job.of(data, number, trace_id, server)
+
+
+def run(api: Api, workflow_id: object, given: object, server: Server) -> Job:
+    """Run a workflow, once."""
+    workflow = checked_id("workflow_id", workflow_id)
+    body = {} if given is None else {"input": checked_input(given)}
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    hint = f"Look at list_jobs({workflow!r}) for a job made at about {now} before you run it again."
+    with located(f"workflow {workflow}"):
+        data = api.post_once("workflows", workflow, "jobs", body=body, hint=hint)
+        number = _made_id(data, hint)
+    try:
+        return look(api, number, server)
+    except ExplorerFramesError:
+        # It runs, whatever became of the look at it: its id must not be lost.
+        return Job.of({"status": 0, "workflowId": workflow}, number, None, server)
+
+
+def cancel(api: Api, job_id: object) -> None:
+    """Ask the server to stop a job."""
+    number = checked_id("job_id", job_id)
+    with located(f"job {number}"):
+        if api.put("jobs", number, "cancel").get("success") is False:
+            raise JobError("the server did not cancel the job", hint="See its state with Explorer.job.")
+
+
+def _made_id(data: dict[str, Any], hint: str) -> str:
+    """Read the id of a new job, which servers send as text or as a number."""
+    try:
+        return checked_id("id", data.get("id"))
+    except ConfigError:
+        pass  # what it is worth saying is said below
+    raise UnsafeToRetryError("the server accepted the job and did not say a usable id", hint=hint)

@@ -1,0 +1,210 @@
+"""Tasks: records of what the server said of a job's components, and how to read their results."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from explorer_frames._jobs.status import FINAL, moment, status_word, text
+from explorer_frames._outputs.output import export_task_output, read_task_output
+from explorer_frames._private import private
+from explorer_frames._provenance import Run
+from explorer_frames.errors import EnvelopeError, escaped
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+    from datetime import datetime, timedelta
+
+    import pandas as pd
+    import pyarrow as pa
+
+    from explorer_frames._files.write import Receipt
+    from explorer_frames.schemas import VidType
+
+
+class Reader(Protocol):
+    """What tasks need of an `Explorer`."""
+
+    @property
+    def read_sample_result(self) -> Callable[..., pd.DataFrame]: ...
+
+    @property
+    def read_sample_result_arrow(self) -> Callable[..., pa.Table]: ...
+
+    @property
+    def export_sample_result(self) -> Callable[..., Receipt]: ...
+
+
+class Timed:
+    """What jobs and tasks have in common."""
+
+    status: str
+    begin_time: datetime | None
+    end_time: datetime | None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the status will not change any more."""
+        return self.status in FINAL
+
+    @property
+    def duration(self) -> timedelta | None:
+        """Time from begin to end; None while there is no end."""
+        if self.begin_time is None or self.end_time is None:
+            return None
+        return self.end_time - self.begin_time
+
+    @property
+    def outcome(self) -> str:
+        """Status and duration, for a person."""
+        return self.status + (f" in {self.duration.total_seconds():.1f} s" if self.duration is not None else "")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Task(Timed):
+    """One component of a job, as it stood when the server was asked.
+
+    Attributes
+    ----------
+    id : str
+    name : str
+        The component's name, which begins as the algorithm's.
+    status : str
+        preparing, running, success, failed, interrupted, stopping or ``unknown(<code>)``.
+    begin_time, end_time : datetime.datetime or None
+        Aware, in UTC.
+    job_id : str
+    workflow_id : str or None
+    """
+
+    id: str
+    name: str
+    status: str
+    begin_time: datetime | None
+    end_time: datetime | None
+    job_id: str
+    workflow_id: str | None
+    _server: Reader = field(compare=False)
+
+    @property
+    def run(self) -> Run | None:
+        """What its results have to say of it; None while that may still change."""
+        if not self.is_final:
+            return None
+        return Run(
+            workflow=self.workflow_id,
+            task_name=self.name,
+            status=self.status,
+            begin=self.begin_time,
+            end=self.end_time,
+        )
+
+    def read(
+        self,
+        limit: int | None = None,
+        *,
+        schema: str | pa.Schema | None = "auto",
+        vid_type: VidType = "string",
+        **options: Any,
+    ) -> pd.DataFrame:
+        """Read its result: see `explorer_frames.read_sample_result`; here all rows are the default."""
+        return self._server.read_sample_result(
+            self.job_id, self.id, limit, schema=schema, vid_type=vid_type, task=self, **options
+        )
+
+    def read_arrow(
+        self,
+        limit: int | None = None,
+        *,
+        schema: str | pa.Schema | None = "auto",
+        vid_type: VidType = "string",
+    ) -> pa.Table:
+        """Read its result as an Arrow table: see `explorer_frames.read_sample_result_arrow`."""
+        return self._server.read_sample_result_arrow(
+            self.job_id, self.id, limit, schema=schema, vid_type=vid_type, task=self
+        )
+
+    @private
+    def export(
+        self,
+        url: str | os.PathLike[str],
+        limit: int | None = None,
+        *,
+        schema: str | pa.Schema | None = "auto",
+        vid_type: VidType = "string",
+        **options: Any,
+    ) -> Receipt:
+        """Write its result to a file: see `explorer_frames.export_sample_result`."""
+        return self._server.export_sample_result(
+            self.job_id, self.id, url, limit, schema=schema, vid_type=vid_type, task=self, **options
+        )
+
+    @private
+    def read_output(
+        self,
+        root_url: str | os.PathLike[str],
+        *,
+        path: str | None = None,
+        schema: str | pa.Schema | None = "auto",
+        **options: Any,
+    ) -> pd.DataFrame:
+        """Read its full result, found by the ids of job and task under a root: see `explorer_frames.read_output`.
+
+        Where it lies there is not published: `path` says it, such as ``"{job_id}/{task_id}"``. None takes the one of
+        that, ``{job_id}/tasks/{task_id}`` and ``{task_id}`` which is there, or else the one name with both ids in it;
+        FileReadError where none or more than one can be it.
+        """
+        return read_task_output(self, root_url, path=path, schema=schema, **options)
+
+    @private
+    def export_output(
+        self,
+        root_url: str | os.PathLike[str],
+        target: str | os.PathLike[str],
+        *,
+        path: str | None = None,
+        schema: str | pa.Schema | None = "auto",
+        **options: Any,
+    ) -> Receipt:
+        """Write its full result, found as by `read_output`, to a file: see `explorer_frames.export_output`."""
+        return export_task_output(self, root_url, target, path=path, schema=schema, **options)
+
+    def __repr__(self) -> str:
+        return f"<Task {escaped(self.name, 60)} {self.id}: {self.outcome}>"
+
+
+def run_of(data: dict[str, Any], task_id: str) -> Run:
+    """Read what a job's detail tells of one task; times that cannot be read are not known."""
+    workflow = text(data.get("workflowId"))
+    task = next((task for task in entries(data) if str(task.get("id")) == task_id), None)
+    if task is None:
+        return Run(workflow=workflow)
+    times: dict[str, datetime | None] = {}
+    for name, key in (("begin", "runBeginTime"), ("end", "runEndTime")):
+        with suppress(EnvelopeError):
+            times[name] = moment(task.get(key))
+    return Run(workflow=workflow, task_name=text(task.get("name")), status=status_word(task.get("status")), **times)
+
+
+def entries(data: dict[str, Any]) -> list[dict[str, Any]]:
+    """Get the tasks of a job's detail."""
+    tasks = data.get("tasks") or []
+    if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
+        raise EnvelopeError("the job's tasks are no list of objects", hint="Check the server's version.")
+    return tasks
+
+
+def task_of(data: dict[str, Any], job_id: str, workflow_id: str | None, server: Reader) -> Task:
+    """Read one of them."""
+    return Task(
+        id=str(data.get("id")),
+        name=text(data.get("name")) or "",
+        status=status_word(data.get("status")),
+        begin_time=moment(data.get("runBeginTime")),
+        end_time=moment(data.get("runEndTime")),
+        job_id=job_id,
+        workflow_id=workflow_id,
+        _server=server,
+    )

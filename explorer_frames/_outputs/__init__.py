@@ -1,0 +1,1 @@
+"""Full results: found, opened, decompressed, read; no Explorer."""

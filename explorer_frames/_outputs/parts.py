@@ -1,0 +1,235 @@
+"""The parts of a full result: found at any fsspec URL, opened, decompressed, and found unchanged at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from codecs import BOM_UTF8
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from fsspec.core import has_magic
+
+from explorer_frames._storage.sources import DAMAGED
+from explorer_frames.errors import ConfigError, FileReadError, escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from explorer_frames._storage.sources import Store
+
+CHANGED = "Read it again when nothing is written there any more."
+_MISSING = "Full results lie where the workflow's author had them written, under a path made from job and task id."
+_UNENDED = "Get it again from where it was copied; if it is whole as it is, end its last line."
+_PASSED_OVER = (".", "_")  # what names begin with that are no parts
+_PIECE = 2**20  # bytes: smaller is slower to cut, larger is no faster
+_FETCH = 4 * 2**20  # bytes that a remote driver gets at once; S3's own 50 MiB would all be held
+_CODECS = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
+_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}  # neither can be the start of UTF-8
+_NOT_CSV = {".bz2", ".deflate", ".lz4", ".lzo", ".snappy", ".xz", ".zip", ".avro", ".feather", ".orc", ".parquet"}
+# What tells one state of a file from another, as far as a store has it. Not all of its answer: some tell of reads too.
+_IDENTITY = (
+    *("name", "size", "type", "ETag", "etag", "generation", "mtime"),
+    *("LastModified", "last_modified", "modificationTime", "updated"),
+    *("modified", "modify", "Last-Modified", "created"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of the result.
+
+    Attributes
+    ----------
+    shown
+        Its URL without secrets.
+    path, size
+        As its store has them.
+    """
+
+    shown: str
+    path: str = field(repr=False)  # a signed URL is a secret
+    size: int | None
+
+
+class Parts:
+    """The parts of one result, as they stood when they were looked for.
+
+    Raises
+    ------
+    FileReadError
+        Nothing is there, or a folder that is unfinished or holds other folders.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._entries = self._look()
+        self.files = [
+            Part(store.shown_path(entry["name"]), entry["name"], entry.get("size")) for entry in self._entries
+        ]
+
+    def refuse_among(self, target: str) -> None:
+        """Raise when a file to write would replace a part, or be taken for one the next time."""
+        store, local = self._store, self._store.is_local
+        places = {os.path.realpath(part.path) if local else part.shown for part in self.files}
+        folder = os.path.realpath(store.path) if local else store.shown.rstrip("/")
+        beside, _, name = target.rpartition("/")
+        if target in places or (beside == folder and not name.startswith(_PASSED_OVER)):
+            raise ConfigError("the target is among the parts", where=target, hint="Pass a name in another folder.")
+
+    def state(self) -> str:
+        """Digest of what they are: another one once any of them changed, came or went."""
+        known = [_identity(entry) for entry in self._entries]
+        return hashlib.sha256(repr(known).encode("utf-8", "surrogatepass")).hexdigest()
+
+    def check_unchanged(self) -> None:
+        """Look again, and raise if anything is not as it was."""
+        known, now = ({entry["name"]: _identity(entry) for entry in found} for found in (self._entries, self._look()))
+        changed = sorted(name for name in {*known, *now} if known.get(name) != now.get(name))
+        if changed:
+            first = self._store.shown_path(changed[0])
+            what = f"{len(changed)} of {len({*known, *now})} parts changed, came or went while they were read"
+            raise FileReadError(f"{what}: the first is {first}", where=self._store.shown, hint=CHANGED)
+
+    def check_state(self, state: str) -> None:
+        """Raise unless they are as they were when `state` was taken, by whichever process."""
+        if self.state() != state:
+            what = "parts changed, came or went since they were listed"
+            raise FileReadError(what, where=self._store.shown, hint=CHANGED)
+
+    def _look(self) -> list[dict[str, Any]]:
+        store = self._store
+        found = store.info(store.path)
+        if found is None and has_magic(store.path):
+            entries = store.glob(store.path)
+            for folder in sorted({store.fs._parent(entry["name"]) for entry in entries}):  # noqa: SLF001 (fsspec's)
+                _check_finished(store.ls(folder), store.shown_path(folder))
+        elif found is None:
+            raise FileReadError("there is no such file or folder", where=store.shown, hint=_MISSING)
+        elif found["type"] == "directory":
+            entries = store.ls(store.path)
+            _check_finished(entries, store.shown)
+        elif found["type"] != "file":
+            raise FileReadError("this is a device, pipe or socket", where=store.shown, hint="Pass files of CSV.")
+        else:
+            _check_finished([found], store.shown)
+            return [found]
+        return self._checked([entry for entry in entries if not _last(entry).startswith(_PASSED_OVER)])
+
+    def _checked(self, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        folders = [entry for entry in entries if entry["type"] == "directory"]
+        if folders:
+            what = f"{len(folders)} folders are among the parts: the first is {escaped(_last(folders[0]), 100)!r}"
+            hint = "Pass the folder that holds the parts themselves, or a pattern that fits only files."
+            raise FileReadError(what, where=self._store.shown, hint=hint)
+        if not entries:
+            hint = "A result without rows has a part all the same: see in Explorer whether the task has ended."
+            raise FileReadError("there is no part in it", where=self._store.shown, hint=hint)
+        plain: dict[str, str] = {}
+        for name in map(_name, entries):
+            stem, suffix = os.path.splitext(name)  # noqa: PTH122 (a URL's path)
+            other = plain.setdefault(stem if suffix.lower() in _CODECS else name, name)
+            if other != name:
+                both = f"{escaped(_last_of(other), 100)!r} and {escaped(_last_of(name), 100)!r}"
+                hint = "Remove one of the two, or pass a pattern that fits only one."
+                raise FileReadError(f"{both} seem to be one part twice", where=self._store.shown, hint=hint)
+        return entries
+
+
+def pieces(store: Store, part: Part) -> Generator[bytes]:
+    """The part's text, decompressed, piece by piece.
+
+    Raises
+    ------
+    FileReadError
+        It cannot be read, or is damaged or cut off: of a plain part, that its last line has no line end.
+    """
+    raw, last = _Stream(store.attempt("open", None, store.fs.open, part.path, "rb", block_size=_FETCH)), b""
+    try:
+        codec = _codec(store, part, raw)
+        file = pa.CompressedInputStream(pa.PythonFile(raw, "r"), codec) if codec else raw
+        while piece := store.attempt("read", None, file.read, _PIECE):
+            yield piece
+            last = piece
+    finally:
+        with suppress(Exception):  # it was only read
+            raw.close()
+    if part.size not in {None, raw.count}:
+        raise FileReadError(f"{raw.count} bytes could be read, and it was found to have {part.size}", hint=CHANGED)
+    if codec and not raw.count:
+        raise FileReadError(f"it has no bytes, which no {codec} file has", hint=DAMAGED)
+    if not codec and not last.endswith(b"\n") and last not in {b"", BOM_UTF8}:
+        what = "it was cut off or is half written: its last line has no line end"
+        raise FileReadError(what, hint=_UNENDED)
+
+
+class _Stream:
+    """A file that is read once from its start, and may not be able to seek; as much as pyarrow needs of one.
+
+    Attributes
+    ----------
+    count
+        Bytes that were read.
+    """
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+        self._seen = b""
+        self.count = 0
+        self.closed = False
+
+    def peek(self, size: int) -> bytes:
+        """Look at the first bytes, before any is read."""
+        while len(self._seen) < size and (more := self._raw.read(size - len(self._seen))):
+            self._seen += more
+        return self._seen
+
+    def read(self, size: int) -> bytes:
+        """Some of the bytes that follow; none at the end."""
+        found: bytes = self._seen + self._raw.read(max(0, size - len(self._seen)))
+        self._seen = b""
+        self.count += len(found)
+        return found
+
+    def close(self) -> None:
+        """Close the file."""
+        self.closed = True
+        self._raw.close()
+
+
+def _codec(store: Store, part: Part, raw: _Stream) -> str | None:
+    suffix = os.path.splitext(part.path)[1].lower()  # noqa: PTH122 (a URL's path)
+    if suffix in _NOT_CSV:
+        raise FileReadError(f"{suffix} is not read", hint="Parts are plain CSV, .gz or .zst.")
+    if suffix in _CODECS:
+        return _CODECS[suffix]
+    start = store.attempt("read", None, raw.peek, 4)
+    return next((codec for magic, codec in _MAGIC.items() if start.startswith(magic)), None)
+
+
+def _name(entry: dict[str, Any]) -> str:
+    return str(entry["name"])
+
+
+def _last(entry: dict[str, Any]) -> str:
+    return _last_of(_name(entry))
+
+
+def _last_of(path: str) -> str:
+    return path.rstrip("/").rpartition("/")[2]
+
+
+def _check_finished(entries: list[dict[str, Any]], where: str) -> None:
+    for name in map(_last, entries):
+        if name == "_temporary":
+            hint = "Wait until the job has ended; when it has, it failed or was killed, and has to run again."
+            raise FileReadError("it is unfinished: _temporary is still in it", where=where, hint=hint)
+        if name.endswith("._COPYING_"):  # what `hdfs dfs -put` has not renamed yet
+            hint = "Wait until it was copied; if nothing copies any more, copy it again."
+            raise FileReadError(f"it is unfinished: {escaped(name, 100)} is still in it", where=where, hint=hint)
+
+
+def _identity(entry: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(str(entry.get(key)) for key in _IDENTITY)

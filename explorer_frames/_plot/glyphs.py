@@ -1,0 +1,110 @@
+"""Foreign text -> text that matplotlib can draw: fonts that have its characters, and nothing taken for TeX."""
+
+from __future__ import annotations
+
+import unicodedata
+from contextlib import suppress
+from functools import lru_cache
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from matplotlib import font_manager, rcParams
+from matplotlib.ft2font import FT2Font
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_MOST = 200  # letters looked at from either end
+_NORMAL = 400  # weight
+_NO_LETTERS = ("Last Resort", "Emoji")  # fonts of boxes, and of pictures that cannot be drawn
+
+
+def drawable(texts: Iterable[str], columns: int) -> tuple[list[str], dict[str, Any]]:
+    r"""Make texts fit for a picture, each on one line and no wider than so many columns.
+
+    Where the configured fonts lack characters, an installed one that has them is added; what no font has is spelt as
+    Python would, since matplotlib would warn and draw a box. Of a text that is too wide the middle is left out, since
+    ids differ most at their ends.
+
+    Returns
+    -------
+    tuple
+        The texts, and properties for the `matplotlib.text.Text` that shows them.
+
+    Examples
+    --------
+    >>> texts, _ = drawable(["https://example.org/people/valjean", "two\nlines"], 20)
+    >>> print(*texts)
+    https://e…le/valjean two\nlines
+    """
+    kept = [text[:_MOST] + text[_MOST:][-_MOST:] for text in texts]
+    families = list(rcParams["font.family"])
+    missing = frozenset("".join(kept)).difference(*map(_characters, families))
+    missing = frozenset(letter for letter in missing if letter.isprintable())
+    family = _family_with(missing, len(font_manager.fontManager.ttflist)) if missing else None
+    if family is not None:
+        families.append(family)
+        missing = missing.difference(_characters(family))
+    spelt = [[_spelt(letter, missing) for letter in text] for text in kept]
+    properties = {"fontfamily": families, "parse_math": False, "usetex": False}
+    return [_shortened(pieces, columns) for pieces in spelt], properties
+
+
+def _spelt(letter: str, missing: frozenset[str]) -> str:
+    if letter.isprintable() and letter not in missing:
+        return letter
+    return letter.encode("unicode_escape").decode("ascii")
+
+
+def _shortened(pieces: list[str], columns: int) -> str:
+    if sum(map(_width, pieces)) <= columns:
+        return "".join(pieces)
+    head = _beginning(pieces, (columns - 1) // 2)
+    tail = _beginning(pieces[::-1], columns // 2)[::-1]
+    return "".join([*head, "…", *tail])
+
+
+def _beginning(pieces: list[str], columns: int) -> list[str]:
+    widths = accumulate(map(_width, pieces))
+    return pieces[: sum(width <= columns for width in widths)]
+
+
+def _width(piece: str) -> int:
+    """Return how many columns it takes; ideographs take two."""
+    return sum(1 + (unicodedata.east_asian_width(letter) in "WF") for letter in piece)
+
+
+def _characters(family: str) -> frozenset[str]:
+    """Return what a family, or the first installed one of a generic name such as ``sans-serif``, can draw."""
+    try:
+        path = font_manager.findfont(font_manager.FontProperties(family=[family]), fallback_to_default=False)
+    except ValueError:
+        return frozenset()
+    return _charmap(str(path))
+
+
+@lru_cache(maxsize=32)
+def _family_with(missing: frozenset[str], installed: int) -> str | None:
+    """Find the installed family that has the most of these characters; upright and of normal weight before others."""
+    del installed  # how many there are: with more, the answer may be another
+    best, most = None, 0
+    for entry in sorted(font_manager.fontManager.ttflist, key=_plainness):
+        if any(word in entry.name for word in _NO_LETTERS):
+            continue
+        with suppress(OSError, RuntimeError):  # a font that cannot be opened
+            font = FT2Font(entry.fname)
+            has = sum(bool(font.get_char_index(ord(letter))) for letter in missing)
+            if has > most:
+                best, most = entry.name, has
+        if most == len(missing):
+            break
+    return best
+
+
+def _plainness(entry: font_manager.FontEntry) -> tuple[bool, bool, str]:
+    return entry.style != "normal", entry.weight not in {_NORMAL, "normal", "regular"}, entry.name
+
+
+@lru_cache(maxsize=32)
+def _charmap(path: str) -> frozenset[str]:
+    return frozenset(map(chr, FT2Font(path).get_charmap()))

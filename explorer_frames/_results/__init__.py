@@ -1,0 +1,1 @@
+"""One task's result over the API: asked for, decoded, converted."""

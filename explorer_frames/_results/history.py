@@ -1,0 +1,180 @@
+"""The results of a workflow's last runs -> one long frame."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pyarrow as pa
+
+from explorer_frames import schemas
+from explorer_frames._arguments import EVERYTHING, checked_count, checked_id, checked_limit
+from explorer_frames._caller import warn_caller
+from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
+from explorer_frames._provenance import NAME, Provenance, Run
+from explorer_frames._results.result import Query
+from explorer_frames._threads import in_parallel
+from explorer_frames.errors import ConfigError, HistoryGapWarning, escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+    from explorer_frames._jobs.job import Job
+    from explorer_frames._jobs.task import Task
+    from explorer_frames.schemas import VidType
+
+_RUN = pa.schema(
+    [
+        ("job_id", pa.string()),
+        ("run_end_time", pa.timestamp("ms", "UTC")),
+        ("task", pa.string()),
+        ("task_id", pa.string()),
+    ]
+)
+
+
+class Server(Protocol):
+    """What a history needs of an `Explorer`."""
+
+    def job(self, job_id: str | int) -> Job: ...
+
+    @property
+    def list_jobs(self) -> Callable[..., pd.DataFrame]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runs:
+    """Which results are wanted, and how: a caller's arguments, checked."""
+
+    workflow: str
+    last: int | None
+    task: str | None
+    schema: Any
+    vid_type: VidType
+    dtype_backend: str | None
+    workers: int
+
+    @classmethod
+    def of(
+        cls,
+        workflow_id: object,
+        last: object,
+        *,
+        task: str | None = None,
+        schema: str | pa.Schema | None = "auto",
+        vid_type: VidType = "string",
+        dtype_backend: str | None = None,
+        workers: int = 4,
+    ) -> Runs:
+        """Check a caller's arguments, before any I/O.
+
+        Raises
+        ------
+        ConfigError
+        """
+        if task is not None and not isinstance(task, str):
+            raise ConfigError(f"task must be a name or an id: {escaped(task, 60)!r}", hint="Leave it out for all.")
+        most = checked_limit(last, "last")
+        Query.of(0, "task", None, schema, vid_type)
+        taken = sorted({*schema.names} & {*_RUN.names}) if isinstance(schema, pa.Schema) else []
+        if taken:
+            raise ConfigError(f"a history has a column {taken[0]} of its own", hint="Call yours otherwise in schema=.")
+        return cls(
+            workflow=checked_id("workflow_id", workflow_id),
+            last=None if most == EVERYTHING else most,
+            task=task,
+            schema=schema,
+            vid_type=vid_type,
+            dtype_backend=checked_backend(dtype_backend),
+            workers=checked_count("workers", workers),
+        )
+
+    def takes(self, task: Task) -> bool:
+        """Whether results of this task are wanted."""
+        return self.task is None or self.task in (task.name, task.id)
+
+    @property
+    def empty(self) -> pa.Table:
+        """What comes where there is no result."""
+        if self.task is None:
+            return _RUN.empty_table()
+        query = Query.of(0, "task", None, self.schema, self.vid_type, run=Run(task_name=self.task))
+        own = schemas.choose(query.schema, None, self.vid_type, hint=query.auto)
+        return pa.schema([*_RUN, *(field.with_nullable(nullable=True) for field in own)]).empty_table()
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A job, and the results that were read of it."""
+
+    job: Job
+    tables: list[pa.Table]
+    gaps: list[str]
+
+    @property
+    def time(self) -> datetime:
+        return self.job.end_time or datetime.max.replace(tzinfo=UTC)
+
+
+def history(server: Server, url: str, runs: Runs) -> pd.DataFrame:
+    """Read all of them: see `explorer_frames.history`."""
+    now = datetime.now(UTC)
+    newest = server.list_jobs(runs.workflow, status="success", limit=runs.last)["id"].tolist()
+    with closing(in_parallel(runs.workers, partial(_read, server, runs), newest)) as reads:
+        done = {read.job.id: read for read in reads}
+    ordered = sorted((done[job] for job in reversed(newest)), key=lambda read: read.time)
+    gaps = _gaps(runs, ordered)
+    tables = [table for read in ordered for table in read.tables]
+    table = pa.concat_tables([_RUN.empty_table(), *(tables or [runs.empty])], promote_options="default")
+    frame = _frame(runs, table)
+    known = Provenance(server=url, workflow=runs.workflow, task_name=runs.task, rows=len(frame), read_at=now)
+    frame.attrs[NAME] = {**known.to_dict(), "complete": not gaps}
+    return frame
+
+
+def _read(server: Server, runs: Runs, job_id: str) -> _Read:
+    job = server.job(job_id)
+    tables, gaps = [], []
+    for task in filter(runs.takes, job.tasks):
+        if task.status == "success":
+            own = task.read_arrow(schema=runs.schema, vid_type=runs.vid_type)
+            tables.append(_of_run(own, job, task))
+        else:
+            gaps.append(f"{job.id} ({escaped(task.name, 60)} {task.status})")
+    return _Read(job, tables, gaps if tables or gaps else [f"{job.id} (no such task)"])
+
+
+def _of_run(own: pa.Table, job: Job, task: Task) -> pa.Table:
+    values = (job.id, job.end_time, task.name, task.id)
+    columns = [pa.repeat(pa.scalar(value, kind), own.num_rows) for value, kind in zip(values, _RUN.types, strict=True)]
+    fields = [field.with_nullable(nullable=True) for field in own.schema]
+    return pa.table([*columns, *own.columns], schema=pa.schema([*_RUN, *fields]))
+
+
+def _gaps(runs: Runs, reads: list[_Read]) -> list[str]:
+    """Tell of what is left out; refuse a name that no task of any job has: it is misspelt."""
+    tasks = [task for read in reads for task in read.job.tasks]
+    if reads and runs.task is not None and not any(map(runs.takes, tasks)):
+        names = ", ".join(repr(escaped(name, 60)) for name in sorted({task.name for task in tasks})[:50])
+        raise ConfigError(
+            f"no job has a task {escaped(runs.task, 60)!r}",
+            where=f"workflow {runs.workflow}",
+            hint=f"Its tasks are {names or 'none at all'}.",
+        )
+    gaps = [gap for read in reads for gap in read.gaps]
+    if gaps:
+        more = f" and {len(gaps) - 20} more" if len(gaps) > 20 else ""  # noqa: PLR2004
+        shown = f"{', '.join(gaps[:20])}{more}"
+        warn_caller(f"missing from the history of workflow {runs.workflow}: jobs {shown}", HistoryGapWarning)
+    return gaps
+
+
+def _frame(runs: Runs, table: pa.Table) -> pd.DataFrame:
+    if runs.task is None and runs.dtype_backend is None:
+        return with_missing_integers(table, table.column_names)
+    return to_pandas(table, runs.dtype_backend)

@@ -1,0 +1,1 @@
+"""A file at any URL: published, or read."""

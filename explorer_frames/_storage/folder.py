@@ -1,0 +1,149 @@
+"""A folder in any store: whole files appear in it, and none is ever taken away."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import fsspec
+
+from explorer_frames._storage.address import Mask, checked, local_path, shown_url
+from explorer_frames._storage.drivers import connect, is_missing
+from explorer_frames._storage.publish import Mode, Target
+from explorer_frames.errors import ConfigError, ExplorerFramesError, WriteError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+class Folder:
+    """A folder to publish files in; it need not be there yet.
+
+    Parameters
+    ----------
+    url
+        A local path or any fsspec URL, with or without a slash at its end; a bucket's root too.
+    storage_options
+        For the fsspec driver.
+
+    Attributes
+    ----------
+    url : str
+        Without user, password and query; an absolute path on local disk.
+
+    Raises
+    ------
+    ConfigError, WriteError
+        As `Target.resolve` has them for a file in that folder.
+    """
+
+    def __init__(self, url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> None:
+        text = os.fspath(url) if isinstance(url, str | os.PathLike) else ""
+        if not isinstance(text, str) or not text:
+            checked(text)  # says what is wrong
+        self.storage_options = storage_options
+        self._base = re.sub(r"(?<![:/])/+$", "", text)
+        name = f".{uuid.uuid4().hex}"  # that nobody has
+        beside = Path(text, name) if isinstance(url, os.PathLike) else f"{self._base}/{name}"
+        try:
+            self._probe = Target.resolve(beside, storage_options=storage_options)
+        except ExplorerFramesError as error:
+            error.where = shown_url(self._base)
+            raise
+        local = local_path(url)
+        self._local = None if local is None else Path(os.path.realpath(local))
+        if self._local is None:
+            options = storage_options or {}
+            scheme, mask = text.partition("://")[0], Mask(text, options)
+            self._fs, path = connect(scheme, f"{self._base}/{name}", options, mask, WriteError)
+        else:
+            self._fs, path = fsspec.filesystem("file"), f"{self._local.as_posix()}/{name}"  # as `find` has them
+        self._path = path.removesuffix(name).rstrip("/")
+        self.url = shown_url(self._base if self._local is None else self._local)
+
+    def shown(self, name: str) -> str:
+        """Return the URL of a file in it, without secrets."""
+        return f"{self.url}/{name}"
+
+    def target(self, name: str) -> str | os.PathLike[str]:
+        """Return what a writer is to be told, for that file to be written."""
+        return f"{self._base}/{name}" if self._local is None else self._local / name
+
+    def files(self) -> dict[str, int]:
+        """List all files in it, at any depth: sizes by names.
+
+        Raises
+        ------
+        ConfigError
+            It is a file.
+        WriteError
+            The store does not let itself be listed.
+        """
+
+        def listed() -> dict[str, dict[str, Any]]:
+            self._fs.invalidate_cache()
+            return self._fs.find(self._path, detail=True)  # type: ignore[no-any-return]
+
+        found = self._attempt("list", listed)
+        if self._path and self._path in found and self._attempt("look up", lambda: self._fs.isfile(self._path)):
+            raise ConfigError("this is a file", where=self.url, hint="Pass the URL of a folder, new or synced before.")
+        return {name.removeprefix(f"{self._path}/"): int(entry["size"] or 0) for name, entry in found.items()}
+
+    def read(self, names: list[str]) -> list[bytes | None]:
+        """Read small files, as many at a time as the driver does; None for one that is not there.
+
+        Raises
+        ------
+        WriteError
+        """
+
+        def contents() -> list[bytes | None]:
+            self._fs.invalidate_cache()
+            got = self._fs.cat_ranges([f"{self._path}/{name}" for name in names], None, None, on_error="return")
+            for content in got:
+                if isinstance(content, BaseException) and not is_missing(content):
+                    raise content
+            return [content if isinstance(content, bytes) else None for content in got]
+
+        return self._attempt("read", contents) if names else []
+
+    def look(self, name: str, look: Callable[[Any], Any]) -> tuple[int, Any]:
+        """Open a file to read parts of it; returns its size, and what `look` finds in it.
+
+        Raises
+        ------
+        WriteError
+            Also when it is not there.
+        """
+
+        def opened() -> tuple[int, Any]:
+            self._fs.invalidate_cache()
+            with self._fs.open(f"{self._path}/{name}", "rb") as file:
+                found = look(file)
+                return file.seek(0, os.SEEK_END), found
+
+        return self._attempt("read", opened, name)  # type: ignore[no-any-return]
+
+    def put(self, name: str, content: bytes, mode: Mode) -> None:
+        """Publish a small file, whole or not at all.
+
+        Raises
+        ------
+        TargetExistsError
+            With ``mode="create"``: it is there.
+        WriteError
+        """
+        target = Target.resolve(self.target(name), mode=mode, storage_options=self.storage_options)
+        with target.spool() as path:
+            target.attempt("write", Path(path).write_bytes, content)
+            target.publish(path)
+
+    def _attempt(self, doing: str, action: Callable[[], Any], name: str = "") -> Any:
+        try:
+            return self._probe.attempt(doing, action)
+        except ExplorerFramesError as error:
+            error.where = self.shown(name) if name else self.url
+            raise

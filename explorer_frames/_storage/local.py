@@ -1,0 +1,160 @@
+"""A file on local disk: written beside the target, flushed to disk, put in place by one link or rename.
+
+On Linux the spool file has no name (``O_TMPFILE``), so that nothing is left of a process that is killed; it gets one
+when it is whole. Elsewhere, and where a file system has no such files, it is a hidden file.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import suppress
+from functools import partial
+
+from explorer_frames._storage.spool import Spool, hidden_name, sweep
+from explorer_frames._threads import unreached
+
+_HANDLES = "/proc/self/fd/"
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+
+class LocalFile:
+    """The place of one file on local disk."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._folder, self._name = os.path.split(path)
+
+    def kind(self) -> str | None:
+        """Tell what stands at the target: "file", "directory", another word, or None."""
+        try:
+            mode = os.stat(self._path).st_mode  # noqa: PTH116 (paths are plain strings here)
+        except FileNotFoundError:
+            return None
+        # A rename would replace a device or a pipe by a file.
+        return "file" if stat.S_ISREG(mode) else "directory" if stat.S_ISDIR(mode) else "device, pipe or socket"
+
+    def probe(self) -> None:
+        """Raise when the file, or the nearest folder that is there, cannot be written to."""
+        folder = self._folder
+        while not os.path.lexists(folder) and folder != os.path.dirname(folder):  # noqa: PTH120
+            folder = os.path.dirname(folder)  # noqa: PTH120
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "this folder cannot be written to", folder)
+        if os.path.exists(self._path) and not os.access(self._path, os.W_OK):  # noqa: PTH110
+            raise PermissionError(errno.EACCES, "this file cannot be written to", self._path)
+
+    def new_spool(self) -> Spool:
+        """Make an empty file."""
+        os.makedirs(self._folder, exist_ok=True)  # noqa: PTH103
+        sweep(self._folder, self._name)
+        old = os.stat(self._path) if self.kind() else None  # noqa: PTH116
+        # With the umask, or as narrow as the old file from the first byte.
+        permissions = stat.S_IMODE(old.st_mode) & 0o777 if old else 0o666
+        spool = unreached(partial(self._nameless, permissions)) or Spool.named(self._hidden(), permissions)
+        if old:
+            _take_over(spool.path, old)
+        return spool
+
+    def _nameless(self, permissions: int) -> Spool | None:
+        try:
+            spool = _of_handle(os.open(self._folder, os.O_TMPFILE | os.O_RDWR, permissions))
+        except (OSError, AttributeError):
+            return None  # no Linux, or a file system that has none; a full or forbidden one refuses a name too
+        return spool if os.path.exists(spool.path) else None  # noqa: PTH110
+
+    def _hidden(self) -> str:
+        return os.path.join(self._folder, hidden_name(self._name))  # noqa: PTH118
+
+    def put(self, path: str, *, create: bool) -> None:
+        """Put the closed spool file at the target, whole or not at all."""
+        _sync(path, os.O_RDWR)
+        if create:
+            self._create(path)
+        elif path.startswith(_HANDLES):
+            hidden = self._hidden()
+            try:
+                _link(path, hidden)
+                os.replace(hidden, self._path)  # noqa: PTH105
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(hidden)  # noqa: PTH108
+                raise
+        else:
+            os.replace(path, self._path)  # noqa: PTH105
+        with suppress(OSError):  # it is published: without this step a power cut may bring the old file back, whole
+            _sync(self._folder, os.O_RDONLY)
+
+    def _create(self, path: str) -> None:
+        if os.name == "nt":
+            os.rename(path, self._path)  # noqa: PTH104 (it never replaces there)
+            return
+        try:
+            _link(path, self._path)  # unlike a rename, it never replaces
+        except OSError as raised:
+            if raised.errno not in _NO_LINKS or path.startswith(_HANDLES):
+                raise
+        else:
+            return
+        if os.path.lexists(self._path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self._path)
+        os.rename(path, self._path)  # noqa: PTH104
+
+    def flush(self, path: str) -> None:
+        """Have the disk take what is in the spool file by now."""
+        _sync(path, os.O_RDWR)
+
+    def remove(self) -> None:
+        """Take the file away."""
+        os.unlink(self._path)  # noqa: PTH108
+
+    def stored(self) -> None:
+        """Nothing: the very file that was checked stands there."""
+
+
+def _of_handle(handle: int) -> Spool:
+    return Spool(f"{_HANDLES}{handle}", partial(os.close, handle))
+
+
+def _take_over(path: str, old: os.stat_result) -> None:
+    """Give a file the owner, the group and the permissions of the one that it replaces, as far as one may."""
+    permissions = stat.S_IMODE(old.st_mode) & 0o777
+    with suppress(AttributeError):  # Windows has none
+        if not (_chown(path, old.st_uid, old.st_gid) or _chown(path, -1, old.st_gid)):
+            permissions &= ~0o070 | (permissions & 0o007) << 3  # to a wrong group no more than to everybody
+    if stat.S_IMODE(os.stat(path).st_mode) != permissions:  # noqa: PTH116 (some file systems refuse it even if it is)
+        os.chmod(path, permissions)  # noqa: PTH101
+
+
+def _chown(path: str, owner: int, group: int) -> bool:
+    with suppress(OSError):  # only root may give a file to another owner, and only members to a group
+        os.chown(path, owner, group)
+    return os.stat(path).st_gid == group  # noqa: PTH116
+
+
+def _link(path: str, name: str) -> None:
+    if not path.startswith(_HANDLES):
+        return os.link(path, name)
+    return unreached(partial(_linked, path, name))
+
+
+def _linked(path: str, name: str) -> None:
+    # Only linkat(), which Python calls when a folder is given, links the file that stands behind /proc.
+    folder = os.open(os.path.dirname(name), os.O_RDONLY)  # noqa: PTH120
+    try:
+        return os.link(path, os.path.basename(name), dst_dir_fd=folder)  # noqa: PTH119
+    finally:
+        os.close(folder)
+
+
+def _sync(path: str, flags: int) -> None:
+    unreached(partial(_synced, path, flags))
+
+
+def _synced(path: str, flags: int) -> None:
+    handle = os.open(path, flags)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

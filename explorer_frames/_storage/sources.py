@@ -1,0 +1,183 @@
+"""Places to read files from, at any fsspec URL."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import ExitStack, contextmanager, suppress
+from copy import copy
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+
+import fsspec
+from fsspec.config import apply_config
+
+from explorer_frames._private import private
+from explorer_frames._storage.address import Mask, local_path, shown_url
+from explorer_frames._storage.drivers import connect, is_missing, is_refusal
+from explorer_frames.errors import ConfigError, ExplorerFramesError, FileReadError, escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+_T = TypeVar("_T")
+
+DAMAGED = "It is damaged or was cut off: get it again from where it was copied, or make it again."
+
+
+class Store:
+    """A place to read files from, whose errors are typed and tell no secret.
+
+    Parameters
+    ----------
+    url
+        A local path or any fsspec URL.
+    storage_options
+        For the driver, as pandas takes them.
+
+    Raises
+    ------
+    ConfigError
+        It is no URL, or there is no driver for it.
+    FileReadError
+        The driver could not connect.
+    """
+
+    @private
+    def __init__(self, url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> None:
+        text = os.fspath(url) if isinstance(url, str | os.PathLike) else None
+        if not isinstance(text, str) or not text or "\0" in text:
+            raise ConfigError("what to read is no URL or path", hint="Pass a non-empty str or a pathlib.Path.")
+        options = storage_options or {}
+        local = local_path(url)
+        scheme = text.partition("://")[0] if local is None else "file"
+        self._mask = Mask(text, {"given": options, "configured": _configured(scheme)})
+        if local is None:
+            self.shown = shown_url(text)
+            self.fs, self.path = connect(scheme, text, options, self._mask, FileReadError)
+        else:
+            self.shown = shown_url(local)
+            self.fs, self.path = fsspec.filesystem("file"), local
+
+    def attempt(self, doing: str, where: str | None, action: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
+        """Call `action`; what it raises becomes a FileReadError without secrets or the driver's exception."""
+        try:
+            return action(*args, **kwargs)
+        except ExplorerFramesError:
+            raise
+        except Exception as raised:  # noqa: BLE001 (drivers raise what they like)
+            error = self._error(doing, where, raised)
+        raise error
+
+    def info(self, path: str) -> dict[str, Any] | None:
+        """What stands at a path; None for nothing."""
+
+        def look_up() -> dict[str, Any] | None:
+            self.fs.invalidate_cache()
+            try:
+                return dict(self.fs.info(path))
+            except Exception as raised:
+                if isinstance(raised, NotADirectoryError) or is_missing(raised):
+                    return None
+                raise
+
+        return self.attempt("look up", self.shown_path(path), look_up)
+
+    def ls(self, path: str) -> list[dict[str, Any]]:
+        """What is in a folder, by name."""
+
+        def look_in() -> list[dict[str, Any]]:
+            self.fs.invalidate_cache()
+            return [dict(entry) for entry in self.fs.ls(path, detail=True)]
+
+        entries = self.attempt("list", self.shown_path(path), look_in)
+        # Object stores may list the folder itself, as an empty object.
+        own = path.strip("/")
+        return sorted((entry for entry in entries if entry["name"].strip("/") != own), key=_name)
+
+    def glob(self, pattern: str) -> list[dict[str, Any]]:
+        """What a pattern fits, by name."""
+
+        def look_for() -> list[dict[str, Any]]:
+            self.fs.invalidate_cache()
+            return [dict(entry) for entry in self.fs.glob(pattern, detail=True).values()]
+
+        return sorted(self.attempt("list", self.shown, look_for), key=_name)
+
+    def at(self, path: str) -> Store:
+        """The same store, to read what stands at another path of it."""
+        other = copy(self)
+        other.path, other.shown = path, self.shown_path(path)
+        return other
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is the local disk."""
+        return "file" in _protocols(self.fs)
+
+    def shown_path(self, path: str) -> str:
+        """A path of this store, as errors show it."""
+        return shown_url(path if self.is_local else self.fs.unstrip_protocol(path))
+
+    @contextmanager
+    def open(self) -> Iterator[Any]:
+        """Open what the URL names, to read parts of it."""
+        self._refuse_streams()
+        self.fs.invalidate_cache()
+        with self.attempt("open", self.shown, self.fs.open, self.path, "rb") as file:
+            yield file
+
+    @contextmanager
+    def fetched(self) -> Iterator[BinaryIO]:
+        """Open what the URL names as a file on local disk: itself, or a copy, which is gone afterwards."""
+        self._refuse_streams()
+        with ExitStack() as stack:
+            path = self.path
+            if not self.is_local:
+                path = os.path.join(stack.enter_context(_folder()), "copy")  # noqa: PTH118 (paths are plain strings)
+                self.fs.invalidate_cache()
+                self.attempt("fetch", self.shown, self.fs.get_file, self.path, path)
+            file: Any = self.attempt("open", self.shown, open, path, "rb")
+            yield stack.enter_context(file)
+
+    def _refuse_streams(self) -> None:
+        """Raise for a pipe, a socket or a device, which to open may take for ever."""
+        if self.is_local and os.path.exists(self.path) and not os.path.isfile(self.path):  # noqa: PTH110, PTH113
+            kind = "folder" if os.path.isdir(self.path) else "device, pipe or socket"  # noqa: PTH112
+            raise FileReadError(f"this is a {kind}, and no file", where=self.shown, hint="Pass the URL of a file.")
+
+    def _error(self, doing: str, where: str | None, raised: Exception) -> FileReadError:
+        what = "there is no such file" if is_missing(raised) else f"cannot {doing} it"
+        return FileReadError(f"{what}: {self._mask(raised)}", where=where, hint=_hint(raised))
+
+
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="explorer_frames-")
+    except OSError as raised:
+        what = f"no temporary folder can be made: {escaped(raised)}"
+    raise FileReadError(what, hint="Point TMPDIR to a folder that is there and has room.")
+
+
+def _configured(scheme: str) -> dict[str, Any]:
+    """What fsspec's own configuration passes to the driver."""
+    with suppress(Exception):  # what is wrong comes up again where it connects
+        return dict(apply_config(fsspec.get_filesystem_class(scheme), {}))
+    return {}
+
+
+def _hint(raised: Exception) -> str:
+    if is_refusal(raised):
+        return "Ask for the right to read there, or pass other credentials in storage_options."
+    if is_missing(raised):
+        return "Check the URL, and whether it was moved."
+    if any(word in str(raised) for word in ("compressed", "decompress", "inflate")):  # Arrow's words
+        return DAMAGED
+    return "See to the cause that is named here, and read again."
+
+
+def _name(entry: dict[str, Any]) -> str:
+    return str(entry["name"])
+
+
+def _protocols(fs: Any) -> tuple[str, ...]:
+    return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)

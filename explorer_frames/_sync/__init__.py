@@ -1,0 +1,1 @@
+"""A workflow's results in a folder."""

@@ -1,0 +1,162 @@
+"""What a sync did: records of the results that it wrote, found there, or could not land."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from explorer_frames import _html
+from explorer_frames._jobs.wait import Done
+from explorer_frames.errors import ExplorerFramesError, SyncError, escaped
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class SyncedPart:
+    """A result that is in the folder.
+
+    Attributes
+    ----------
+    task, task_id, job_id : str
+    url : str
+        Of its file, without user, password and query.
+    rows, bytes : int
+    """
+
+    task: str
+    task_id: str
+    job_id: str
+    url: str
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class SyncFailure:
+    """A result that did not land; without a task, a job whose tasks or whose manifest could not be had.
+
+    Attributes
+    ----------
+    task, task_id : str or None
+    job_id : str
+    error : ExplorerFramesError
+    """
+
+    task: str | None
+    task_id: str | None
+    job_id: str
+    error: ExplorerFramesError
+
+    def __str__(self) -> str:
+        task = "" if self.task is None else f", {escaped(self.task, 40)}"
+        return f"job {self.job_id}{task}: {type(self.error).__name__}: {self.error.what}"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SyncReport:
+    """What one call of `sync_workflow` did.
+
+    Attributes
+    ----------
+    url : str
+        The folder, without user, password and query.
+    workflow : str
+        Its id.
+    jobs : int
+        Successful jobs that the server listed.
+    written, skipped : tuple of SyncedPart
+        Results that this call wrote, and that were there already: task, task_id, job_id, url, rows, bytes.
+    failed : tuple of SyncFailure
+        Results that did not land: task, task_id, job_id, error.
+    pending : int
+        Results still to come: 0 in a report that has been returned.
+
+    Examples
+    --------
+    >>> report = sync_workflow(workflow_id, "memory://doc/report")
+    >>> len(report.written) == report.jobs * 3, report.skipped, report.failed
+    (True, (), ())
+    >>> report.to_pandas().columns.tolist()
+    ['job_id', 'task', 'task_id', 'state', 'rows', 'bytes', 'url', 'error']
+    """
+
+    url: str
+    workflow: str
+    jobs: int
+    written: tuple[SyncedPart, ...] = ()
+    skipped: tuple[SyncedPart, ...] = ()
+    failed: tuple[SyncFailure, ...] = ()
+    pending: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows that this call wrote."""
+        return sum(part.rows for part in self.written)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the files that this call wrote."""
+        return sum(part.bytes for part in self.written)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row per result: job_id, task, task_id, state, rows, bytes, url, error.
+
+        `state` is written, skipped or failed; `rows` and `bytes` are nullable integers, missing where it failed, and
+        `error` is missing where it did not.
+        """
+        import pandas as pd  # noqa: PLC0415 (not needed to make a report)
+
+        parts = [(state, part) for state in ("written", "skipped") for part in getattr(self, state)]
+        columns = ["job_id", "task", "task_id", "state", "rows", "bytes", "url", "error"]
+        rows: list[tuple[Any, ...]]
+        rows = [(p.job_id, p.task, p.task_id, state, p.rows, p.bytes, p.url, None) for state, p in parts]
+        rows += [(f.job_id, f.task, f.task_id, "failed", None, None, None, str(f.error)) for f in self.failed]
+        kinds = {name: "Int64" if name in {"rows", "bytes"} else "string" for name in columns}
+        return pd.DataFrame(rows, columns=columns).astype(kinds)
+
+    def how_far(self) -> Done:
+        """For a progress bar."""
+        counts = {"written": len(self.written), "skipped": len(self.skipped), "failed": len(self.failed)}
+        done = sum(counts.values())
+        return Done(f"workflow {self.workflow}", done, done + self.pending, counts)
+
+    def checked(self) -> SyncReport:
+        """Return the report, if nothing failed.
+
+        Raises
+        ------
+        SyncError
+        """
+        if not self.failed:
+            return self
+        shown = "; ".join(map(str, self.failed[:5])) + ("; ..." if len(self.failed) > 5 else "")  # noqa: PLR2004
+        raise SyncError(
+            f"{len(self.failed)} results of workflow {self.workflow} did not land: {shown}; "
+            f"{len(self.written)} results were written, {len(self.skipped)} were there already",
+            where=self.url,
+            hint="See to the causes, all in this error's .report.failed, and call it again: only what is missing is "
+            "read and written.",
+            report=self,
+        )
+
+    def __repr__(self) -> str:
+        return f"<SyncReport workflow {self.workflow} in {self.url}: {self._summary}>"
+
+    @property
+    def _summary(self) -> str:
+        jobs = f"{self.jobs} job{'s' * (self.jobs != 1)}"
+        later = f", {self.pending} to come" if self.pending else ""
+        return (
+            f"{jobs}, {len(self.written)} results written ({self.rows:,} rows, {self.bytes:,} bytes), "
+            f"{len(self.skipped)} there already, {len(self.failed)} failed{later}"
+        )
+
+    def _repr_html_(self) -> str:
+        states = ("written", "skipped", "failed")
+        counts = Counter((one.task, state) for state in states for one in getattr(self, state))
+        tasks = sorted({task for task, _ in counts}, key=str)
+        rows = [("(job)" if task is None else task, *(counts[task, state] for state in states)) for task in tasks]
+        return _html.grid(f"Workflow {self.workflow} in {self.url}", self._summary, ("task", *states), rows)

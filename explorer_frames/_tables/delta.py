@@ -1,0 +1,202 @@
+"""Batches -> one commit to a Delta Lake table."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+import pyarrow as pa
+
+from explorer_frames._extras import package
+from explorer_frames._files.data import to_reader
+from explorer_frames._private import private
+from explorer_frames._storage.address import Mask, checked, local_path, shown_url
+from explorer_frames._tables.table import Driver, Rows, TableReceipt, document, interruptible, plain
+from explorer_frames.errors import ConfigError, TargetExistsError, WriteError, escaped
+
+TableMode = Literal["create", "append", "overwrite"]
+
+# Of what Arrow has, the types that come back from Delta Lake as they went in, and lists, maps and structs of them.
+_KEPT = {
+    *(pa.string(), pa.binary(), pa.bool_(), pa.float32(), pa.float64(), pa.date32()),
+    *(pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.timestamp("us"), pa.timestamp("us", "UTC")),
+}
+# deltalake 1.6 cannot read back, cannot list the history of, or panics at a table in a folder with these in its name.
+_REFUSED = re.compile(r"%[0-9A-Fa-f]{2}|[\\\[\]|^#?]")
+
+
+@private
+def write_delta(
+    data: Any,
+    url: str | os.PathLike[str],
+    *,
+    mode: TableMode = "create",
+    storage_options: Mapping[str, str] | None = None,
+) -> TableReceipt:
+    """Write rows to a Delta Lake table in one transaction.
+
+    Needs ``pip install 'explorer-frames[delta]'``.
+
+    Parameters
+    ----------
+    data
+        As for `write_parquet`; streams are read in constant memory. Categories are written as their values.
+    url
+        Folder of the table: a local path, or a URL that deltalake knows (``s3://``, ``gs://``, ``abfss://``).
+    mode
+        ``"create"`` refuses an existing table; ``"append"`` adds rows; ``"overwrite"`` replaces all rows, and earlier
+        versions stay readable. The last two create a table that is not there.
+    storage_options
+        deltalake's own names, with strings as values: ``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID`` and others; not those
+        of fsspec.
+
+    Returns
+    -------
+    TableReceipt
+        What was committed. Where a result came from is in the commit: ``DeltaTable(url).history()`` shows the JSON
+        document under ``explorer_frames``.
+
+    Raises
+    ------
+    ConfigError
+        For arguments that cannot work, and for columns that are not, by name and type, those of the table (the order
+        is free); nothing was written. deltalake itself would make the number 7 of the id ``"007"``.
+    TargetExistsError
+        If ``mode="create"`` and there is a table, also one that another writer made meanwhile.
+    WriteError
+        If the store or the table refuses, or another writer's commit stands against this one.
+    Exception
+        Whatever `data` raises while it is read, as it is; nothing is committed then.
+
+    Notes
+    -----
+    Of several writers that create one table at the same moment exactly one does; for the others it is a
+    TargetExistsError, or, when appending or overwriting, a WriteError. Appends to an existing table all succeed, one
+    after the other. Of two that overwrite at the same moment one gets a WriteError. This holds on local disk and on
+    stores with conditional puts.
+
+    Readers see a commit or none of it. A failure can leave data files that no version refers to:
+    ``DeltaTable(url).vacuum(full=True, dry_run=False)`` removes them when they are a week old.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> table = pa.table({"id": ["player100"], "score": [0.5]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     created = write_delta(table, f"{folder}/scores")
+    ...     appended = write_delta(table, f"{folder}/scores", mode="append")
+    >>> created.version, appended.version, appended.rows
+    (0, 1, 1)
+    """
+    if mode not in get_args(TableMode):
+        raise ConfigError(f"mode {escaped(mode)!r} is unknown", hint='Pass "create", "append" or "overwrite".')
+    store = _Store(package("deltalake", "delta"), _address(url), _options(storage_options or {}))
+    reader = to_reader(data)
+    table = store.find()
+    if table is None:
+        return store.create(reader, mode)
+    if mode == "create":
+        raise store.exists_error()
+    return store.change(table, reader, mode)
+
+
+class _Store:
+    """One place for a table, as deltalake sees it."""
+
+    def __init__(self, deltalake: Any, address: str, options: dict[str, str]) -> None:
+        self._deltalake = deltalake
+        self._address = address
+        self._options = options
+        self._driver = Driver(shown_url(address), Mask(address, options))
+
+    def find(self) -> Any:
+        """Return the table, or None where there is none."""
+        return self._driver.attempt("open", self._find)
+
+    def _find(self) -> Any:
+        try:  # rather than `is_deltatable`, which lets no other thread run until the store has answered
+            return self._deltalake.DeltaTable(self._address, storage_options=self._options)
+        except self._deltalake.exceptions.TableNotFoundError:
+            return None
+
+    def change(self, table: Any, reader: pa.RecordBatchReader, mode: TableMode) -> TableReceipt:
+        """Add to the table or replace its rows."""
+        expected = pa.schema(self._driver.attempt("open", table.schema).to_arrow())
+        rows = Rows(reader, expected, self._driver.where)
+        self._commit(rows, table, mode=mode)
+        return rows.receipt(self._driver.where, table.version())
+
+    def create(self, reader: pa.RecordBatchReader, mode: TableMode) -> TableReceipt:
+        """Make the table, unless another writer is faster."""
+        _check_types(reader.schema, self._driver.where)
+        rows = Rows(reader, reader.schema, self._driver.where)
+        # By default a writer that lost this race is let in as the table's second version, whatever its mode.
+        once = {"max_commit_retries": 0}
+        try:
+            self._commit(rows, self._address, once, mode="error", storage_options=self._options)
+        except WriteError as raised:
+            refusal = raised
+        else:
+            return rows.receipt(self._driver.where, 0)
+        if rows.raised or self.find() is None:
+            raise refusal
+        if mode == "create":
+            raise self.exists_error()
+        what = "another writer created the table at the same moment"
+        raise WriteError(what, where=self._driver.where, hint="Nothing was committed: write again.")
+
+    def exists_error(self) -> TargetExistsError:
+        hint = 'Pass mode="append" or mode="overwrite".'
+        return TargetExistsError("the table exists", where=self._driver.where, hint=hint)
+
+    def _commit(self, rows: Rows, table: Any, properties: Mapping[str, int] | None = None, **how: Any) -> None:
+        commit = self._deltalake.CommitProperties(custom_metadata=document(rows.schema), **(properties or {}))
+        write = self._deltalake.write_deltalake
+
+        def call(stream: pa.RecordBatchReader) -> None:
+            interruptible(rows, lambda: write(table, stream, commit_properties=commit, **how))
+
+        self._driver.commit(rows, call)
+
+
+def _options(options: object) -> dict[str, str]:
+    if not isinstance(options, Mapping):
+        raise ConfigError(f"storage_options is a {type(options).__name__}, not a mapping of names to values")
+    for name, value in options.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            hint = "deltalake takes strings only, and its own names: 'true', AWS_REGION."
+            raise ConfigError(f"storage_options[{escaped(name, 60)!r}] is a {type(value).__name__}", hint=hint)
+    return dict(options)
+
+
+def _address(url: str | os.PathLike[str]) -> str:
+    """Return the URL or absolute path of a table, when deltalake can work with it."""
+    text = checked(re.sub("(?<![:/])/+$", "", url) if isinstance(url, str) else url)
+    local = local_path(text if isinstance(url, str) else url)
+    if local is not None:
+        text = os.path.realpath(local)
+        if os.path.exists(text) and not os.path.isdir(text):  # noqa: PTH110, PTH112
+            raise ConfigError("the target is a file", where=shown_url(text), hint="Pass the folder of the table.")
+    elif text.startswith("memory://"):
+        raise ConfigError("deltalake forgets what is in memory://", hint="Pass a local path or a store's URL.")
+    refused = _REFUSED.search(text)
+    if refused:
+        hint = "Pass a folder with another name."
+        raise ConfigError(f"deltalake cannot keep a table below {refused[0]!r}", where=shown_url(text), hint=hint)
+    return text
+
+
+def _check_types(schema: pa.Schema, where: str) -> None:
+    for field in schema:
+        if not _kept(plain(field.type)):
+            what = f"column {escaped(field.name, 60)!r} is {field.type}, which Delta Lake does not keep"
+            hint = "Cast it: integers to int64, times to timestamp[us] or timestamp[us, UTC], dates to date32."
+            raise ConfigError(what, where=where, hint=hint)
+
+
+def _kept(kind: pa.DataType) -> bool:
+    if pa.types.is_nested(kind):
+        return all(_kept(kind.field(place).type) for place in range(kind.num_fields))
+    return kind in _KEPT or pa.types.is_decimal128(kind)

@@ -1,0 +1,195 @@
+"""What Delta Lake and Iceberg tables have in common: rows that fit the table on their way into a foreign package.
+
+Ours is what the packages leave open: types are compared before anything is written, what the source raises reaches the
+caller, and where a result came from is part of its commit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pyarrow as pa
+
+from explorer_frames._provenance import KEY, NAME, Provenance, as_written, document_of
+from explorer_frames._threads import beside
+from explorer_frames.errors import ConfigError, UnsafeToRetryError, WriteError, escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from explorer_frames._storage.address import Mask
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class TableReceipt:
+    """What was committed.
+
+    Attributes
+    ----------
+    table : str
+        URL of the Delta table, without user, password and query; name of the Iceberg table.
+    version : int
+        The Delta version or the Iceberg snapshot id of this very commit.
+    rows : int
+        How many it added.
+    schema : pyarrow.Schema
+        Of the rows as they were added, with its metadata.
+    complete : bool or None
+        Whether the result is known to be all there was; None where its metadata does not say.
+    """
+
+    table: str
+    version: int
+    rows: int
+    schema: pa.Schema = field(repr=False)
+    complete: bool | None
+
+
+class Rows:
+    """Rows on their way into a package that may swallow what their source raises.
+
+    Parameters
+    ----------
+    reader
+    expected
+        The table's columns.
+    where
+        How errors name the table.
+
+    Raises
+    ------
+    ConfigError
+        If the columns are others.
+    """
+
+    def __init__(self, reader: pa.RecordBatchReader, expected: pa.Schema, where: str) -> None:
+        self.raised: BaseException | None = None
+        self._stopped = False
+        self._reader = reader
+        self._where = where
+        self._count = 0
+        _compare(reader.schema, expected, where)
+        fields = [
+            pa.field(field.name, plain(field.type), expected.field(field.name).nullable) for field in reader.schema
+        ]
+        self.schema = pa.schema(fields, metadata=reader.schema.metadata)
+
+    def stream(self) -> pa.RecordBatchReader:
+        """Lend the rows, once; what the source raises is kept in `raised`."""
+        return pa.RecordBatchReader.from_batches(self.schema.remove_metadata(), self._batches())
+
+    def stop(self) -> None:
+        """End the stream before its end."""
+        self._stopped = True
+
+    def receipt(self, table: str, version: int) -> TableReceipt:
+        """Say what was committed."""
+        known = Provenance.of(as_written(document_of(self.schema.metadata), self._count, None))
+        return TableReceipt(table, version, self._count, self.schema, known.complete)
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        schema = self.schema.remove_metadata()
+        try:
+            for batch in self._reader:
+                if self._stopped:
+                    raise WriteError("writing was interrupted", where=self._where, hint="Nothing was committed.")
+                fitted = self._fitted(batch, schema)
+                self._count += batch.num_rows
+                yield fitted
+        except GeneratorExit:
+            raise
+        except BaseException as raised:
+            self.raised = raised
+            raise
+
+    def _fitted(self, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+        try:
+            return batch.cast(schema)
+        except ValueError as error:
+            what = f"a row does not fit the table: {escaped(error)}"
+        raise WriteError(what, where=self._where, hint="Nothing was committed: fill or leave out missing values.")
+
+
+class Driver:
+    """Calls to a package that raises what it likes, secrets and all."""
+
+    def __init__(self, where: str, mask: Mask) -> None:
+        self.where = where
+        self._mask = mask
+
+    def attempt(self, doing: str, action: Callable[..., _T], *args: Any) -> _T:
+        """Call `action`; what it raises becomes an error of ours."""
+        try:
+            return action(*args)
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as raised:  # noqa: BLE001 (a panic of Rust is no Exception)
+            error = self._error(doing, raised)
+        raise error
+
+    def commit(self, rows: Rows, action: Callable[[pa.RecordBatchReader], object]) -> None:
+        """Call `action` with the rows; what their source raised comes first, as it is."""
+        try:
+            self.attempt("write to", action, rows.stream())
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:
+            if rows.raised is None:
+                raise
+        if rows.raised is not None:
+            raise rows.raised
+
+    def _error(self, doing: str, raised: BaseException) -> WriteError | UnsafeToRetryError:
+        what, kind = f"cannot {doing} the table: {self._mask(raised)}", type(raised).__name__
+        if kind == "CommitStateUnknownException":
+            hint = "It may have been committed: look at the table's snapshots before you append again."
+            return UnsafeToRetryError(what, where=self.where, hint=hint)
+        hint = "See to the cause that is named here, and look at the table's history before you write again."
+        if kind in {"CommitFailedError", "CommitFailedException"}:
+            hint = "Another writer changed the table at the same moment, and nothing was committed: write again."
+        return WriteError(what, where=self.where, hint=hint)
+
+
+def interruptible(rows: Rows, call: Callable[[], _T]) -> _T:
+    """Make a call into a package that hears no Ctrl-C itself: an interrupt ends the stream, and so the call."""
+    with beside(call) as result:
+        try:
+            return result()
+        except BaseException:
+            rows.stop()
+            raise
+
+
+def document(schema: pa.Schema) -> dict[str, str]:
+    """Return where the rows came from, as commits keep it: the text that is in the schema's metadata."""
+    text = (schema.metadata or {}).get(KEY)
+    return {} if text is None else {NAME: text.decode(errors="replace")}
+
+
+def _compare(schema: pa.Schema, expected: pa.Schema, where: str) -> None:
+    """Refuse rows whose columns are not the table's."""
+    hint = "Cast, add or drop columns of the data; or change the table first, with its own package."
+    for name in dict.fromkeys([*schema.names, *expected.names]):
+        has = plain(schema.field(name).type) if name in schema.names else None
+        wants = plain(expected.field(name).type) if name in expected.names else None
+        if has != wants:
+            said = f"is {has or 'missing'} in the data and {wants or 'missing'} in the table"
+            raise ConfigError(f"column {escaped(name, 60)!r} {said}", where=where, hint=hint)
+
+
+def plain(kind: pa.DataType) -> pa.DataType:
+    """Return the type of the values, without the ways in which Arrow may lay them out in memory."""
+    if pa.types.is_dictionary(kind):
+        return plain(kind.value_type)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.list_(plain(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([(kind.field(place).name, plain(kind.field(place).type)) for place in range(kind.num_fields)])
+    if pa.types.is_map(kind):
+        return pa.map_(plain(kind.key_type), plain(kind.item_type))
+    if kind in {pa.large_string(), pa.string_view()}:
+        return pa.string()
+    return pa.binary() if kind in {pa.large_binary(), pa.binary_view()} else kind

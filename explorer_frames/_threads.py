@@ -1,0 +1,216 @@
+"""Calls in other threads: several at a time, one beside, or some ahead; and a Ctrl-C at any moment.
+
+Signals reach the main thread between any two steps of Python's own code: also between those by which `threading` and
+`concurrent.futures` take a lock and give it back, which then stays taken, and whoever waits for it waits for ever. So
+the threads here are started by a thread that no signal reaches, and are met at queues that are written in C.
+"""
+
+from __future__ import annotations
+
+import _thread
+import threading
+from contextlib import closing, contextmanager, suppress
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
+
+_A = TypeVar("_A")
+_R = TypeVar("_R")
+
+_AHEAD = 4  # items: enough to go on while a row group is written
+_BEHIND = 2  # items: one that is worked on, and one that waits
+_LOOK = 0.2  # seconds between looks: what an interrupt threw away is never told again
+_END: Any = object()
+
+
+def in_parallel(workers: int, action: Callable[[_A], _R], items: Iterable[_A]) -> Generator[_R, None, None]:
+    """Call `action` with each item; results come as they are ready.
+
+    What `action` raises comes out here. Then, as after an interrupt and when this is closed early, calls that have
+    not begun do not begin; those under way are waited for.
+    """
+    todo: SimpleQueue[_A] = SimpleQueue()
+    for item in items:
+        todo.put(item)
+    crew: _Crew[_R] = _Crew()
+    try:
+        for _ in range(min(workers, todo.qsize())):
+            crew.start(action(item) for item in crew.taken(todo))
+        yield from crew
+    finally:
+        crew.stopped = True
+        crew.wait()
+
+
+def ahead(items: Generator[_R]) -> Generator[_R]:
+    """The same items, a few of them made ahead by another thread, which closes `items`. Close it to end the thread."""
+    wanted: SimpleQueue[None] = SimpleQueue()
+    for _ in range(_AHEAD):
+        wanted.put(None)
+    crew: _Crew[_R] = _Crew()
+    try:
+        crew.start(crew.as_wanted(items, wanted))
+        for item in crew:
+            wanted.put(None)
+            yield item
+    finally:
+        crew.stopped = True
+        wanted.put(None)
+        crew.wait()
+
+
+def pipelined(action: Callable[[_A], _R], items: Iterator[_A]) -> Generator[_R]:
+    """`action` of each item, in order, by another thread, while this one makes the items after it.
+
+    What making an item raises comes out behind the results of those before it.
+    """
+    todo: SimpleQueue[_A] = SimpleQueue()
+    crew: _Crew[_R] = _Crew()
+    results = iter(crew)
+    failure: list[Exception] = []
+    try:
+        for number, item in enumerate(_until_failure(items, failure)):
+            todo.put(item)
+            if number == 0:
+                crew.start(action(item) for item in crew.given(todo))
+            if number >= _BEHIND:
+                yield next(results)
+        todo.put(_END)
+        yield from results
+        if failure:
+            raise failure.pop()
+    finally:
+        crew.stopped = True
+        todo.put(_END)
+        crew.wait()
+
+
+def _until_failure(items: Iterator[_A], failure: list[Exception]) -> Iterator[_A]:
+    try:
+        yield from items
+    except Exception as error:  # noqa: BLE001 (raised in its turn)
+        failure.append(error)
+
+
+@contextmanager
+def beside(call: Callable[[], _R]) -> Iterator[Callable[[], _R]]:
+    """Begin a call, and get a function that waits for its result; when this is left, the call is over."""
+    crew: _Crew[_R] = _Crew()
+    try:
+        crew.start(call() for _ in range(1))
+        results = iter(crew)
+        yield lambda: next(results)
+    finally:
+        crew.wait()
+
+
+def unreached(call: Callable[[], _R]) -> _R:
+    """Call where no signal reaches: between a call that opens and the line that keeps its handle, Ctrl-C loses it."""
+    if threading.current_thread() is not threading.main_thread():
+        return call()
+    with beside(call) as result:
+        return result()
+
+
+class _Raised(NamedTuple):
+    error: BaseException
+
+
+class _Crew(Generic[_R]):
+    """Threads that make items, and who waits for these.
+
+    Attributes
+    ----------
+    stopped
+        Set it, and no item is begun any more.
+    """
+
+    def __init__(self) -> None:
+        self.stopped = False
+        self._made: SimpleQueue[_R | _Raised] = SimpleQueue()
+        self._started: list[None] = []
+        self._ended: list[None] = []
+        self._own: set[int] = set()
+        self._reader = threading.current_thread()
+
+    def start(self, items: Iterable[_R]) -> None:
+        """Let one more thread make these."""
+        thread = threading.Thread(target=self._make, args=(items,), name="explorer_frames", daemon=False)
+        _thread.start_new_thread(self._begin, (thread,))
+        self._started.append(None)  # not before: what was not begun would be waited for
+
+    def taken(self, todo: SimpleQueue[_A]) -> Iterator[_A]:
+        """What is still to be done."""
+        with suppress(Empty):
+            while not self.stopped:
+                yield todo.get_nowait()
+
+    def given(self, todo: SimpleQueue[_A]) -> Iterator[_A]:
+        """What is given to do, up to its end."""
+        while (item := self._get(todo)) is not _END:
+            yield item
+
+    def as_wanted(self, items: Generator[_R], wanted: SimpleQueue[None]) -> Iterator[_R]:
+        """Items, each when it is wanted."""
+        with closing(items):
+            while self._get(wanted) is not _END and not self.stopped and (item := next(items, _END)) is not _END:
+                yield item
+
+    def __iter__(self) -> Iterator[_R]:
+        left = len(self._started)
+        while left:
+            made = self._next()
+            if made is _END:
+                left -= 1
+            elif isinstance(made, _Raised):
+                try:
+                    raise made.error
+                finally:
+                    del made  # this frame is in its traceback
+            else:
+                yield made
+
+    def wait(self) -> None:
+        """Wait until all have ended; but not for the thread that calls, which the garbage collector may have sent."""
+        while len(self._ended) < len(self._started) and threading.get_ident() not in self._own:
+            with suppress(Empty):
+                self._made.get(timeout=_LOOK)
+
+    def _get(self, queue: SimpleQueue[Any]) -> Any:
+        """Wait for what is next; nothing is, once this is to stop."""
+        while not self.stopped:
+            with suppress(Empty):
+                return queue.get(timeout=_LOOK)
+            if not any(thread.is_alive() and not thread.daemon for thread in (threading.main_thread(), self._reader)):
+                raise RuntimeError("the process is about to end")  # which waits for this thread
+        return _END
+
+    def _next(self) -> Any:
+        self._reader = threading.current_thread()
+        while True:  # Windows lets nobody interrupt one long wait
+            with suppress(Empty):
+                return self._made.get(timeout=_LOOK)
+
+    def _begin(self, thread: threading.Thread) -> None:
+        try:
+            thread.start()
+        except BaseException as error:  # noqa: BLE001 (no more threads can be had)
+            self._end(_Raised(error))
+
+    def _make(self, items: Iterable[_R]) -> None:
+        self._own.add(threading.get_ident())
+        raised = None
+        try:
+            for item in items:
+                self._made.put(item)
+        except BaseException as error:  # noqa: BLE001 (raised in the thread that waits)
+            raised = _Raised(error)
+        self._end(raised)
+
+    def _end(self, raised: _Raised | None) -> None:
+        if raised:
+            self._made.put(raised)
+        self._ended.append(None)
+        self._made.put(_END)

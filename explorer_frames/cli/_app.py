@@ -1,0 +1,150 @@
+"""The commands, and what is common to all of them.
+
+A new command is a function whose first parameter is `ctx`, and its name in `COMMANDS`; `ctx.obj` is the `Connection`.
+Errors of the library need no handling there: `guarded` makes them two lines and an exit code.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import os
+import sys
+from pathlib import Path
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from explorer_frames._version import __version__
+from explorer_frames.cli import _compare, _doctor, _files, _jobs, _results, _serve, _sync
+from explorer_frames.cli._connection import Connection
+from explorer_frames.cli._exit import CODES, FAILED, guarded, tell
+from explorer_frames.cli._out import OutputError, writing
+from explorer_frames.cli._say import error_line, hint_line
+from explorer_frames.cli._text import is_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
+    "Jobs": (_jobs.jobs, _jobs.show, _jobs.run, _jobs.cancel),
+    "Results": (_results.read, _results.export, _sync.sync, _compare.compare),
+    "Files": (_files.inspect, _files.verify),
+    "Help": (_doctor.doctor, _serve.demo, _serve.sandbox),
+}
+_BOXES = 60  # columns that typer's help needs to be legible
+_ELSEWHERE = "Options of every command, such as --url: explorer-frames --help"
+_EPILOG = "\b\nExit codes:\n" + "\n".join(f"{code.number:>4}  {code.meaning}" for code in CODES)
+
+
+class _Group(typer.core.TyperGroup):
+    """Takes the options of `_root` anywhere on the line: ``explorer-frames jobs --debug``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ours_by_name: dict[str, Any] = {
+            name: option for option in self.params if _is_ours(option) for name in option.opts
+        }
+        ours, theirs, rest = [], [], list(args)
+        while rest and rest[0] != "--":
+            word = rest.pop(0)
+            name, equals, _ = word.partition("=")
+            if name not in ours_by_name:
+                theirs.append(word)
+                continue
+            ours.append(word)
+            if not (ours_by_name[name].is_flag or equals) and rest:
+                ours.append(rest.pop(0))
+        return super().parse_args(ctx, [*ours, *theirs, *rest])
+
+
+def _is_ours(option: Any) -> bool:
+    return option.name in {"url", "user", "graphd", "auth_encoding", "deadline", "debug"}
+
+
+app = typer.Typer(
+    cls=_Group,
+    no_args_is_help=True,
+    epilog=_EPILOG,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _unwrapped(function: Callable[..., Any]) -> str:
+    """A docstring with a line for each paragraph: terminals are of any width."""
+    return "\n\n".join(" ".join(part.split()) for part in (inspect.getdoc(function) or "").split("\n\n"))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; errors go to stderr in two lines: what happened, and what to do."""
+    if sys.stdout is None:  # `>&-`: what a command has to say would be lost, and files opened later take its place
+        error_line("standard output is closed")
+        hint_line("Direct it to a file, or to /dev/null.")
+        sys.exit(FAILED.number)
+    if sys.stderr is None:  # `2>&-`
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (until the process ends)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # what a locale has no letters for
+    # Boxes are for who looks, and has room for them: the help may go to a pager, and usage errors into a log.
+    looks = is_terminal(sys.stdout) and is_terminal(sys.stderr) and get_terminal_size().columns >= _BOXES
+    app.rich_markup_mode = "rich" if looks else None
+    try:
+        with writing():  # the help, which is written before any command of ours is called
+            app(None if arguments is None else list(arguments), prog_name="explorer-frames")
+    except OutputError as error:
+        tell(error)
+        sys.exit(FAILED.number)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def _root(
+    ctx: typer.Context,
+    url: Annotated[str | None, typer.Option(metavar="URL", help="Of the Explorer: http://host:7002.")] = None,
+    user: Annotated[str | None, typer.Option(metavar="NAME", help="To log in as.")] = None,
+    graphd: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Of graphd, as the server reaches it.")
+    ] = None,
+    auth_encoding: Annotated[
+        Literal["json", "colon"] | None, typer.Option(help="Of the login: json from Explorer 3.3 on, colon before.")
+    ] = None,
+    deadline: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="For one whole call, retries included; by default 600.")
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Log each request; show where an error comes from.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Say the version, and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """NebulaGraph Explorer results as data frames and files.
+
+    Where Explorer is, and who asks, is in the environment: EXPLORER_FRAMES_URL, and EXPLORER_FRAMES_TOKEN or
+    EXPLORER_FRAMES_USER, EXPLORER_FRAMES_PASSWORD and EXPLORER_FRAMES_GRAPHD. There is no option for a password: one
+    that is not set is asked for in a terminal. The options here may stand anywhere on the line.
+    """
+    given = {"url": url, "user": user, "graphd": graphd, "auth_encoding": auth_encoding, "deadline": deadline}
+    ctx.obj = Connection({name: value for name, value in given.items() if value is not None}, debug=debug)
+    if debug:
+        _log_to_stderr(ctx)
+    del version
+
+
+def _log_to_stderr(ctx: typer.Context) -> None:
+    log, handler = logging.getLogger("explorer_frames"), logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+    log.addHandler(handler)
+    ctx.call_on_close(functools.partial(log.removeHandler, handler))
+    ctx.call_on_close(functools.partial(log.setLevel, log.level))
+    log.setLevel(logging.DEBUG)
+
+
+app.callback(help=_unwrapped(_root))(_root)
+for _panel, _functions in COMMANDS.items():
+    for _function in _functions:
+        app.command(rich_help_panel=_panel, help=_unwrapped(_function), epilog=_ELSEWHERE)(guarded(_function))

@@ -1,0 +1,74 @@
+"""What changed from one result to another."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+import typer
+
+from explorer_frames.cli._exit import CHANGED
+from explorer_frames.cli._options import (
+    JsonFlag,
+    PartFlag,
+    StorageFile,
+    StorageOption,
+    VidTypeOption,
+    storage_options,
+)
+from explorer_frames.cli._out import write
+from explorer_frames.cli._show import show_json
+
+_SIDE = "A job's id, or the path or URL of a Parquet or Feather file."
+
+
+def compare(
+    ctx: typer.Context,
+    a: Annotated[str, typer.Argument(metavar="A", help=_SIDE)],
+    b: Annotated[str, typer.Argument(metavar="B", help=_SIDE)],
+    task: Annotated[str | None, typer.Option(help="Name or id of the task to take of a job.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many of the first ranks to look at.")] = 10,
+    rel_tol: Annotated[float, typer.Option(help="Share by which two numbers may differ and be the same.")] = 0.0,
+    abs_tol: Annotated[float, typer.Option(help="How far two numbers may be apart and be the same.")] = 0.0,
+    vid_type: VidTypeOption = "string",
+    allow_incomplete: PartFlag = False,
+    allow_unrelated: Annotated[
+        bool, typer.Option("--allow-unrelated", help="Compare also different workflows or algorithms.")
+    ] = False,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help=f"End with {CHANGED.number} where something has changed.")
+    ] = False,
+    storage_option: StorageOption = None,
+    storage_options_file: StorageFile = None,
+    json: JsonFlag = False,
+) -> None:
+    """Tell what changed from one result to another.
+
+    Rows come and gone, scores, ranks, communities; a mere change of the communities' names is no change. What may not
+    be all rows is refused: exit code 3.
+    """
+    from explorer_frames import compare as find_changes
+
+    found = find_changes(
+        _result(ctx, a),
+        _result(ctx, b),
+        task=task,
+        top=top,
+        rel_tol=rel_tol,
+        abs_tol=abs_tol,
+        vid_type=vid_type,
+        allow_incomplete=allow_incomplete,
+        allow_unrelated=allow_unrelated,
+        storage_options=storage_options(storage_option, storage_options_file),
+    )
+    if json:
+        show_json(found.summary())
+    else:
+        write(f"{found}\n")
+    if exit_code and not found.same:
+        raise typer.Exit(CHANGED.number)
+
+
+def _result(ctx: typer.Context, text: str) -> Any:
+    """A job for what looks like an id of one: ids are numbers."""
+    return ctx.obj.explorer.job(text) if re.fullmatch("[0-9]+", text) else text

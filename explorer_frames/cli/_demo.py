@@ -1,0 +1,90 @@
+"""The demo: everything that this library does, against an Explorer of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+
+from explorer_frames import Explorer, export_sample_result, write_feather
+from explorer_frames.cli._out import writing
+from explorer_frames.sandbox import Graph, Sandbox
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from explorer_frames import Job, Task
+
+_TASKS = {
+    "analytics_pagerank_1": ("PageRank", {}),
+    "analytics_louvain_1": ("Louvain", {}),
+    "analytics_degree_1": ("DegreeCentrality", {}),
+    "analytics_sssp_1": ("SSSP", {"ROOT": "Valjean"}),
+    "analytics_path_1": ("ShortestPath", {"src": "Myriel", "dst": "Gavroche,Javert"}),
+}
+_NEXT = """\
+[bold]Next, with your own server[/]
+
+  export EXPLORER_FRAMES_URL=http://your-explorer:7002
+  export EXPLORER_FRAMES_USER=...  EXPLORER_FRAMES_PASSWORD=...
+  export EXPLORER_FRAMES_GRAPHD=your-graphd:9669
+
+  >>> from explorer_frames import read_sample_result
+  >>> read_sample_result(job_id, task_id, limit=1000)
+"""
+
+
+def run(folder: Path) -> None:
+    """Run a workflow, read all of its results, and write them to `folder`.
+
+    Parameters
+    ----------
+    folder
+        Made if it is not there; files of earlier demos are replaced.
+    """
+    console = Console(highlight=False, soft_wrap=True)
+    with Sandbox() as server:
+        workflow = server.add_workflow("demo", Graph.les_miserables(), _TASKS)
+        _say(console, f"[bold]An embedded Explorer[/] serves Les Misérables at {server.url}\n")
+        with Explorer(server.url, user=server.user, password=server.password, graphd=server.graphd) as explorer:
+            job = explorer.run_workflow(workflow).wait(timeout=60)
+            _say(console, f"[bold]Workflow {workflow} ran[/] as {escape(repr(job))}\n")
+            _show(console, job)
+            _write(console, explorer, job, folder)
+    _say(console, _NEXT)
+
+
+def _show(console: Console, job: Job) -> None:
+    results = job.read()
+    for task in job.tasks:
+        frame = results[task.id]
+        dtypes = ", ".join(f"{name}: {dtype}" for name, dtype in frame.dtypes.items())
+        _say(console, f"[bold]{escape(task.name)}[/], {len(frame)} rows, {escape(dtypes)}")
+        _say(console, escape(frame.head(3).to_string(index=False, max_colwidth=60)) + "\n")
+
+
+def _write(console: Console, explorer: Explorer, job: Job, folder: Path) -> None:
+    _say(console, "[bold]Written, and read back with pandas[/]")
+    for task in job.tasks:
+        name = task.name.lower()
+        receipt = export_sample_result(job.id, task.id, folder / f"{name}.parquet", schema="auto", explorer=explorer)
+        frame = task.read()
+        write_feather(frame, folder / f"{name}.feather")
+        _check(task, frame, folder / name)
+        _say(console, f"  {folder / name}.parquet, .feather   {receipt.rows} rows, complete: {receipt.complete}")
+    _say(console)
+
+
+def _check(task: Task, frame: pd.DataFrame, path: Path) -> None:
+    """Read both files as anybody would."""
+    for read, suffix in ((pd.read_parquet, ".parquet"), (pd.read_feather, ".feather")):
+        back = read(path.with_suffix(suffix))
+        if back.to_json() != frame.to_json() or list(back.columns) != list(frame.columns):
+            raise AssertionError(f"{path}{suffix} does not hold what task {task.name} returned")
+
+
+def _say(console: Console, text: str = "") -> None:
+    with writing():
+        console.print(text)

@@ -1,0 +1,63 @@
+"""The doctor: what stands between us and an Explorer, or a place to write to."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from explorer_frames.cli._exit import FAILED, in_our_terms
+from explorer_frames.cli._options import JsonFlag, StorageFile, StorageOption, storage_options
+from explorer_frames.cli._out import write
+from explorer_frames.cli._show import show_finding, show_json
+
+if TYPE_CHECKING:
+    from explorer_frames._doctor.finding import Finding
+
+
+def doctor(
+    ctx: typer.Context,
+    url: Annotated[str | None, typer.Argument(metavar="[URL]", help="A folder or file that is to be written.")] = None,
+    job: Annotated[str | None, typer.Option(help="With --task: whose rows may be read, to see if limit grows.")] = None,
+    task: Annotated[str | None, typer.Option(help="Id of a task of that job.")] = None,
+    limit: Annotated[int, typer.Option(min=2, max=10_000_000, help="The largest limit to try.")] = 10_000,
+    storage_option: StorageOption = None,
+    storage_options_file: StorageFile = None,
+    json: JsonFlag = False,
+) -> None:
+    """Find out what works, and what to do about the rest.
+
+    The server, the login, the licence, the limit of rows, and with a URL whether it can be written to: a small file is
+    written to its folder, read back, and removed. No job is started, and no secret shown.
+    """
+    if (job is None) != (task is None):
+        raise typer.BadParameter("--job and --task go together.")
+    from explorer_frames._doctor.examination import examine
+
+    findings: list[Finding] = []
+    for finding in examine(
+        ctx.obj.arguments(),
+        task=None if job is None or task is None else (job, task),
+        most=limit,
+        target=url,
+        storage_options=storage_options(storage_option, storage_options_file),
+    ):
+        findings.append(_in_our_terms(finding))
+        if not json:
+            last = findings[-1]
+            show_finding(last.state, last.name, last.what, last.todo)
+    states = Counter(finding.state for finding in findings)
+    if json:
+        listed = [dataclasses.asdict(finding) for finding in findings]
+        show_json({"problems": states["problem"], "warnings": states["warning"]}, {"findings": listed})
+    else:
+        counts = [f"{states[state]} {state}{'s' * (states[state] != 1)}" for state in ("problem", "warning")]
+        write(f"\n{', '.join(counts)}\n")
+    if states["problem"]:
+        raise typer.Exit(FAILED.number)
+
+
+def _in_our_terms(finding: Finding) -> Finding:
+    return finding if finding.todo is None else dataclasses.replace(finding, todo=in_our_terms(finding.todo))

@@ -1,0 +1,57 @@
+"""Files that were written: what they say of themselves, and whether that still holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from explorer_frames.cli._options import FileArgument, JsonFlag, StorageFile, StorageOption, storage_options
+from explorer_frames.cli._show import show_facts, show_json
+
+if TYPE_CHECKING:
+    from explorer_frames import Provenance
+
+
+def inspect(
+    ctx: typer.Context,  # noqa: ARG001 (all commands take it)
+    url: FileArgument,
+    storage_option: StorageOption = None,
+    storage_options_file: StorageFile = None,
+    json: JsonFlag = False,
+) -> None:
+    """Say where a file's rows came from."""
+    from explorer_frames import inspect as read_provenance
+
+    known = read_provenance(url, storage_options=storage_options(storage_option, storage_options_file))
+    if json:
+        show_json(known.to_dict())
+    else:
+        show_facts(_shown(known))
+
+
+def verify(
+    ctx: typer.Context,  # noqa: ARG001
+    url: FileArgument,
+    storage_option: StorageOption = None,
+    storage_options_file: StorageFile = None,
+    json: JsonFlag = False,
+) -> None:
+    """Hold a file to what it says of itself.
+
+    All of it is read, and any byte that was altered is found: exit code 6.
+    """
+    from explorer_frames import verify as read_and_check
+
+    known = read_and_check(url, storage_options=storage_options(storage_option, storage_options_file))
+    if json:
+        show_json({"verified": True, "provenance": known.to_dict()})
+    else:
+        show_facts({"verified": "yes", **_shown(known)})
+
+
+def _shown(known: Provenance) -> dict[str, object]:
+    """What a person wants to see: all that is known, and in any case whether it is complete."""
+    facts = {name: getattr(known, name) for name in known.to_dict()}
+    facts["complete"] = "not known" if known.complete is None else known.complete
+    return {name: value for name, value in facts.items() if value is not None}

@@ -1,0 +1,191 @@
+"""Options that several commands have, and how their values are read."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from explorer_frames._arguments import EVERYTHING
+from explorer_frames.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pyarrow as pa
+
+# The words of the library's own types, whose modules bring pyarrow along: a test compares them.
+FormatWord = Literal["parquet", "feather"]
+VidWord = Literal["string", "int64"]
+ModeWord = Literal["overwrite", "create"]
+StatusWord = Literal["preparing", "running", "success", "failed", "interrupted", "stopping"]
+
+STORAGE_VARIABLE = "EXPLORER_FRAMES_STORAGE_OPTIONS"
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_OWN_COLUMN = re.compile(r"([^:,<>]+):(list<(\w+)>|\w+)")
+
+
+def _schemas(incomplete: str) -> list[str]:
+    from explorer_frames.schemas import BOOK
+
+    names = ["auto", *(entry.name for entry in BOOK)]
+    return [name for name in names if name.lower().startswith(incomplete.lower())]
+
+
+def _limit(text: str | int) -> int | None:
+    if str(text) == "all":
+        return None
+    if not re.fullmatch("[1-9][0-9]{0,9}", str(text)) or int(text) > EVERYTHING:
+        raise typer.BadParameter(f"{text!r} is neither a number from 1 to {EVERYTHING} nor 'all'.")
+    return int(text)
+
+
+def _since(text: str | datetime) -> datetime:
+    """Read a time, or how long ago it was, as an aware datetime."""
+    if isinstance(text, datetime):
+        return text
+    ago = re.fullmatch(r"(\d+)([smhdw])", text)
+    try:
+        now = datetime.now().astimezone()
+        return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])}) if ago else datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError):
+        pass
+    raise typer.BadParameter(f"{text!r} is no time: write 3d, 12h, 30m, 2026-11-25 or 2026-11-25T08:30+01:00.")
+
+
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job.")]
+TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="Id of the task, or its name.")]
+WorkflowArgument = Annotated[str, typer.Argument(metavar="WORKFLOW", help="Id of the workflow.")]
+FileArgument = Annotated[str, typer.Argument(metavar="URL", help="A local path or any fsspec URL.")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout.")]
+LimitOption = Annotated[
+    Any, typer.Option("--limit", metavar="N|all", parser=_limit, help="Rows to ask for.", show_default=True)
+]
+SinceOption = Annotated[
+    Any,
+    typer.Option(
+        "--since", metavar="TIME", parser=_since, help="Only jobs made since then: 3d, 12h, 30m or 2026-11-25."
+    ),
+]
+SchemaOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="An algorithm's name; auto: by the task's name; none: by the number of columns; or columns of your own, "
+        "such as id:string,score:double.",
+        autocompletion=_schemas,
+    ),
+]
+VidTypeOption = Annotated[VidWord, typer.Option("--vid-type", help="Type of the graph space's vertex ids.")]
+PartFlag = Annotated[bool, typer.Option("--allow-incomplete", help="Take also what may not be all rows.")]
+StorageOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--storage-option",
+        metavar="KEY=VALUE",
+        help="For the store's driver; KEY:=JSON for a value that is no text. Other users of this machine can see the "
+        "command line: give secrets in a file, or in the environment.",
+    ),
+]
+StorageFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--storage-options-file",
+        metavar="FILE",
+        help=f"JSON object of options for the store's driver; {STORAGE_VARIABLE} may hold one, too.",
+    ),
+]
+
+
+def schema_of(text: str) -> str | pa.Schema | None:
+    """Read what stands for a schema: None for ``none``, a schema for columns that are spelt out, else a name.
+
+    Raises
+    ------
+    ConfigError
+        A column is of no type that there is.
+    """
+    if text == "none":
+        return None
+    if ":" not in text:
+        return text
+    import pyarrow as pa
+
+    columns = [_OWN_COLUMN.fullmatch(part) for part in text.split(",")]
+    try:
+        if all(columns):
+            return pa.schema([(found[1], _arrow_type(found[2], found[3])) for found in columns if found])
+    except ValueError:
+        pass  # no type of Arrow is called so
+    raise ConfigError(
+        f"these are no columns: {text}",
+        hint="Write id:string,score:double or cells:list<string>; types are string, int64, double and others of Arrow.",
+    )
+
+
+def _arrow_type(name: str, in_list: str | None) -> pa.DataType:
+    import pyarrow as pa
+
+    return pa.list_(pa.type_for_alias(in_list)) if in_list else pa.type_for_alias(name)
+
+
+def pairs(texts: Iterable[str] | None, what: str) -> dict[str, Any]:
+    """Read ``name=text`` and ``name:=JSON``.
+
+    Raises
+    ------
+    ConfigError
+        One is neither; its value, which may be a secret, is not shown.
+    """
+    read = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        is_json = name.endswith(":")
+        name = name.removesuffix(":")
+        hint = "Write NAME=TEXT, or NAME:=JSON for numbers, true, false and objects."
+        if not equals or not name:
+            raise ConfigError(f"{what} {name.partition(':')[0]!r} is not NAME=VALUE", hint=hint)
+        try:
+            read[name] = json.loads(value) if is_json else value
+        except (ValueError, RecursionError):
+            what = f"what stands behind := in {what} {name!r} is no JSON"
+        else:
+            continue
+        raise ConfigError(what, hint=hint)
+    return read
+
+
+def storage_options(texts: Iterable[str] | None, file: Path | None) -> dict[str, Any] | None:
+    """Put together what is known for a store's driver: the environment, then the file, then the command line."""
+    known = {**_object(os.environ.get(STORAGE_VARIABLE), STORAGE_VARIABLE), **_object(_read(file), str(file))}
+    given = pairs(texts, "storage option")
+    words = {"true": True, "false": False}  # which no driver takes as text
+    known |= {name: words.get(value, value) if isinstance(value, str) else value for name, value in given.items()}
+    return known or None
+
+
+def _read(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+    raise ConfigError(f"cannot read {file}: {why}", hint="--storage-options-file takes a file with a JSON object.")
+
+
+def _object(text: str | None, where: str) -> dict[str, Any]:
+    if not text:
+        return {}
+    try:
+        read = json.loads(text)
+    except (ValueError, RecursionError):
+        read = None
+    if not isinstance(read, dict):
+        raise ConfigError(f"{where} holds no JSON object", hint='It looks like {"key": "...", "secret": "..."}.')
+    return read

@@ -1,0 +1,158 @@
+"""Results of tasks: read to stdout, or exported to a file."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+import warnings
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from explorer_frames.cli._exit import INCOMPLETE, tell_warning
+from explorer_frames.cli._options import (
+    FileArgument,
+    FormatWord,
+    JobArgument,
+    JsonFlag,
+    LimitOption,
+    ModeWord,
+    PartFlag,
+    SchemaOption,
+    StorageFile,
+    StorageOption,
+    TaskArgument,
+    VidTypeOption,
+    schema_of,
+    storage_options,
+)
+from explorer_frames.cli._show import show_csv, show_facts, show_json, show_lines, show_table
+from explorer_frames.cli._text import Column, is_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+
+def read(
+    ctx: typer.Context,
+    job: JobArgument,
+    task: TaskArgument,
+    limit: LimitOption = "10",
+    schema: SchemaOption = "auto",
+    vid_type: VidTypeOption = "string",
+    allow_incomplete: PartFlag = False,
+    json: JsonFlag = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Write CSV to stdout, with a header.")] = False,
+) -> None:
+    r"""Read a task's result to stdout: a table, JSON or CSV.
+
+    A table that does not go to a terminal is tab-separated lines, where backslash, tab, line ends and control
+    characters stand as \\, \t, \n, \r and \xNN; --csv and --json are exact.
+
+    What may not be all rows is written, too, with a warning and exit code 3, or neither of them with
+    --allow-incomplete.
+    """
+    if json and csv:
+        raise typer.BadParameter("--json and --csv exclude each other.")
+    wanted = schema_of(schema)
+    found = ctx.obj.task(job, task)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        table = ctx.obj.explorer.read_sample_result_arrow(
+            job, found.id, limit, schema=wanted, vid_type=vid_type, task=found
+        )
+    _write(table, json=json, csv=csv)
+    if not allow_incomplete and not _provenance(table)["complete"]:
+        for one in caught:
+            tell_warning(one.message)
+        raise typer.Exit(INCOMPLETE.number)
+
+
+def export(
+    ctx: typer.Context,
+    job: JobArgument,
+    task: TaskArgument,
+    url: FileArgument,
+    limit: LimitOption = "all",
+    schema: SchemaOption = "auto",
+    vid_type: VidTypeOption = "string",
+    format: Annotated[  # noqa: A002 (as pandas and pyarrow call it)
+        FormatWord | None, typer.Option(help="Where the URL's suffix does not say.")
+    ] = None,
+    mode: Annotated[ModeWord, typer.Option(help="Whether a file that is there is replaced, or refused.")] = "overwrite",
+    compression: Annotated[
+        str, typer.Option(help="zstd, lz4 or none; for Parquet also snappy, gzip, brotli.")
+    ] = "zstd",
+    allow_incomplete: PartFlag = False,
+    storage_option: StorageOption = None,
+    storage_options_file: StorageFile = None,
+    json: JsonFlag = False,
+) -> None:
+    """Export a task's result to a Parquet or Feather file.
+
+    It is written whole or not at all: what stood there stays until then.
+    """
+    wanted = schema_of(schema)
+    options = storage_options(storage_option, storage_options_file)
+    found = ctx.obj.task(job, task)
+    receipt = ctx.obj.explorer.export_sample_result(
+        job,
+        found.id,
+        url,
+        limit,
+        schema=wanted,
+        vid_type=vid_type,
+        task=found,
+        allow_incomplete=allow_incomplete,
+        format=format,
+        mode=mode,
+        compression=None if compression == "none" else compression,
+        storage_options=options,
+    )
+    facts = {
+        "url": receipt.url,
+        "format": receipt.format,
+        "rows": receipt.rows,
+        "bytes": receipt.bytes,
+        "complete": receipt.complete,
+        "content_hash": receipt.content_hash,
+    }
+    if json:
+        show_json({**facts, "columns": _columns(receipt.schema)})
+    else:
+        show_facts(facts)
+
+
+def _write(table: pa.Table, *, json: bool, csv: bool) -> None:
+    names = table.column_names
+    if json:
+        document = {"provenance": _provenance(table), "columns": _columns(table.schema)}
+        show_json(document, {"rows": (dict(zip(names, row, strict=True)) for row in _rows(table))})
+    elif csv:
+        show_csv(names, _rows(table))
+    elif not is_terminal(sys.stdout):
+        show_lines(names, _rows(table))
+    else:
+        show_table(
+            [
+                Column(name, column.to_pylist(), numbers=str(column.type) in {"int64", "double", "float"})
+                for name, column in zip(names, table.columns, strict=True)
+            ]
+        )
+
+
+def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
+    """Rows as Python values, made of one batch at a time."""
+    for batch in table.to_batches(max_chunksize=65_536):
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def _columns(schema: pa.Schema) -> list[dict[str, str]]:
+    return [{"name": field.name, "type": str(field.type)} for field in schema]
+
+
+def _provenance(table: pa.Table) -> dict[str, Any]:
+    known: dict[str, Any] = jsonlib.loads(table.schema.metadata[b"explorer_frames"])
+    return known

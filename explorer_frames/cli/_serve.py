@@ -1,0 +1,61 @@
+"""The embedded Explorer: served to other programs, or shown in a demo."""
+
+from __future__ import annotations
+
+import shlex
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from explorer_frames.cli._out import flush, write
+from explorer_frames.errors import ExplorerFramesError
+
+if TYPE_CHECKING:
+    from explorer_frames.sandbox import Sandbox
+
+
+def demo(
+    ctx: typer.Context,  # noqa: ARG001 (all commands take it)
+    folder: Annotated[Path, typer.Option(help="Where to write the files.")] = Path("explorer-frames-demo"),
+) -> None:
+    """See it work, on an embedded Explorer.
+
+    A workflow is run, its results are read, and written to Parquet and Feather.
+    """
+    from explorer_frames.cli import _demo
+
+    _demo.run(folder)
+
+
+def sandbox(
+    ctx: typer.Context,  # noqa: ARG001
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 7002,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Serve an embedded Explorer until Ctrl-C."""
+    from explorer_frames.sandbox import Sandbox
+
+    try:
+        server = Sandbox(port=port, host=host).start()
+    except OSError as error:
+        why = error.strerror
+    else:
+        _serve(server)
+        return
+    raise ExplorerFramesError(f"cannot listen on {host}:{port}: {why}", hint="Pass another --port; 0 takes a free one.")
+
+
+def _serve(server: Sandbox) -> None:
+    try:
+        for name, value in server.environment.items():
+            write(f"export {name}={shlex.quote(value)}\n")
+        write(f"# workflows: {', '.join(f'{name} {number}' for name, number in server.workflows.items())}\n")
+        write("# Ctrl-C ends it\n")
+        flush()
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        write("\n")
+    finally:
+        server.stop()

@@ -1,0 +1,115 @@
+"""What goes to stdout: tables for people, tab-separated lines for tools, JSON and CSV for programs.
+
+JSON has neither NaN nor infinity: they stand as the strings "NaN", "Infinity" and "-Infinity", which `float` and other
+languages' parsers read back; null is a value that is missing. JSON and CSV are UTF-8, whatever the locale.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from explorer_frames.cli._out import flush, write, write_bytes, writing
+from explorer_frames.cli._say import note
+from explorer_frames.cli._text import for_tools, is_terminal, to_json
+from explorer_frames.errors import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from explorer_frames.cli._text import Column
+
+_ROWS = 10_000  # of CSV, written at a time
+
+
+def show_table(columns: Sequence[Column]) -> None:
+    """Show rows: a table that fits the terminal, or else tab-separated lines with nothing left out."""
+    if not is_terminal(sys.stdout):
+        show_lines([column.heading for column in columns], zip(*(column.values for column in columns), strict=True))
+        return
+    from explorer_frames.cli import _terminal
+
+    with writing():
+        left_out = _terminal.show_table(sys.stdout, columns)
+    if left_out:
+        note(f"The terminal is too narrow for: {left_out}. --json has all.")
+
+
+def show_lines(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write tab-separated lines, each row as it comes."""
+    _lines([names])
+    _lines(rows)
+
+
+def show_facts(facts: Mapping[str, Any]) -> None:
+    """Show names and their values, one pair a line."""
+    if not is_terminal(sys.stdout):
+        _lines(facts.items())
+        return
+    from explorer_frames.cli import _terminal
+
+    with writing():
+        _terminal.show_facts(sys.stdout, facts)
+
+
+def show_finding(state: str, name: str, what: str, todo: str | None) -> None:
+    """Show what the doctor found, at once."""
+    if is_terminal(sys.stdout):
+        from explorer_frames.cli import _terminal
+
+        with writing():
+            _terminal.show_finding(sys.stdout, state, name, what, todo)
+    else:
+        _lines([(state, name, what, todo)])
+        flush()
+
+
+def show_json(document: Mapping[str, Any], rows: Mapping[str, Iterable[Mapping[str, Any]]] | None = None) -> None:
+    """Write one JSON document; `rows`, if any, is a name and its many records, one a line, behind all the rest."""
+    text = to_json(document, indent=2)
+    if rows is None:
+        _write(f"{text}\n")
+        return
+    ((name, records),) = rows.items()
+    head = text.removesuffix("}").rstrip()
+    _write(f"{head}{',' * bool(document)}\n  {to_json(name)}: [")
+    between = "\n    "
+    for record in records:
+        _write(between + to_json(record))
+        between = ",\n    "
+    _write("\n  ]\n}\n" if between.startswith(",") else "]\n}\n")
+
+
+def show_csv(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write CSV as of RFC 4180, but with the line ends of Unix; a list is JSON text in its cell.
+
+    In a terminal, and only there, what would steer it is escaped.
+    """
+    shown = printable if is_terminal(sys.stdout) else str
+
+    def cell(value: Any) -> Any:
+        return to_json(value) if isinstance(value, list) else shown(value) if isinstance(value, str) else value
+
+    buffer = io.StringIO()
+    # With its own line ends, "\r\n": only so Python 3.11 quotes a cell that has one of both in it.
+    writer = csv.writer(SimpleNamespace(write=lambda line: buffer.write(line.removesuffix("\r\n") + "\n")))
+    writer.writerow(names)
+    for number, row in enumerate(rows, 1):
+        writer.writerow(map(cell, row))
+        if number % _ROWS == 0:
+            _write(buffer.getvalue())
+            buffer.seek(0)
+            buffer.truncate()
+    _write(buffer.getvalue())
+
+
+def _lines(rows: Iterable[Sequence[Any]]) -> None:
+    for row in rows:
+        write("\t".join(map(for_tools, row)) + "\n")
+
+
+def _write(text: str) -> None:
+    write_bytes(text.encode())

@@ -1,0 +1,118 @@
+"""A workflow's results, landed in a folder."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from explorer_frames.cli._exit import PARTLY
+from explorer_frames.cli._options import (
+    FormatWord,
+    JsonFlag,
+    LimitOption,
+    PartFlag,
+    SchemaOption,
+    SinceOption,
+    StorageFile,
+    StorageOption,
+    VidTypeOption,
+    WorkflowArgument,
+    schema_of,
+    storage_options,
+)
+from explorer_frames.cli._say import error_line, hint_line, note
+from explorer_frames.cli._show import show_json, show_table
+from explorer_frames.cli._text import Column
+from explorer_frames.errors import SyncError
+
+if TYPE_CHECKING:
+    from explorer_frames import SyncReport
+
+_STATES = ("written", "skipped", "failed")
+_SHOWN = 20  # failures that are spelt out
+
+
+def sync(
+    ctx: typer.Context,
+    workflow: WorkflowArgument,
+    url: Annotated[str, typer.Argument(metavar="URL", help="A folder: a local path or any fsspec URL.")],
+    task: Annotated[list[str] | None, typer.Option(help="Only this task, by name or id. May be repeated.")] = None,
+    since: SinceOption = None,
+    limit: LimitOption = "all",
+    schema: SchemaOption = "auto",
+    vid_type: VidTypeOption = "string",
+    format: Annotated[FormatWord, typer.Option(help="Of the files.")] = "parquet",  # noqa: A002
+    allow_incomplete: PartFlag = False,
+    workers: Annotated[int, typer.Option(min=1, help="Results to read and write at a time.")] = 4,
+    storage_option: StorageOption = None,
+    storage_options_file: StorageFile = None,
+    json: JsonFlag = False,
+) -> None:
+    """Land all results of a workflow in a folder, each once.
+
+    Those of all its successful jobs; what is there is neither read nor written again, so call it as often as you like.
+    """
+    try:
+        report = ctx.obj.explorer.sync_workflow(
+            workflow,
+            url,
+            tasks=task or None,
+            since=since,
+            limit=limit,
+            schema=schema_of(schema),
+            vid_type=vid_type,
+            format=format,
+            allow_incomplete=allow_incomplete,
+            storage_options=storage_options(storage_option, storage_options_file),
+            workers=workers,
+        )
+    except SyncError as error:
+        report = error.report
+    _show(report, json=json)
+    if report.failed:
+        _tell_failures(report)
+        raise typer.Exit(PARTLY.number)
+
+
+def _show(report: SyncReport, *, json: bool) -> None:
+    results = [
+        {name: getattr(part, name) for name in ("job_id", "task", "task_id", "url", "rows", "bytes")}
+        for part in (*report.written, *report.skipped)
+    ]
+    states = ["written"] * len(report.written) + ["skipped"] * len(report.skipped)
+    results = [{**one, "state": state, "error": None} for one, state in zip(results, states, strict=True)]
+    results += [
+        {"job_id": one.job_id, "task": one.task, "task_id": one.task_id, "url": None, "rows": None, "bytes": None}
+        | {"state": "failed", "error": str(one.error)}
+        for one in report.failed
+    ]
+    if json:
+        counts = {state: len(getattr(report, state)) for state in _STATES}
+        head = {"url": report.url, "workflow": report.workflow, "jobs": report.jobs, **counts}
+        show_json({**head, "rows_written": report.rows, "bytes_written": report.bytes}, {"results": results})
+        return
+    _show_by_task(results)
+    note(
+        f"{report.jobs} jobs; {report.rows:,} rows in {report.bytes:,} bytes were written to {report.url}; "
+        f"{len(report.skipped)} results were there already."
+    )
+
+
+def _show_by_task(results: list[dict[str, Any]]) -> None:
+    counts = Counter((one["task"], one["state"]) for one in results)
+    tasks = sorted({one["task"] for one in results}, key=str)
+    columns = [Column("task", ["(job)" if task is None else task for task in tasks])]
+    columns += [Column(state, [counts[task, state] for task in tasks], numbers=True) for state in _STATES]
+    rows = Counter({task: sum(one["rows"] or 0 for one in results if one["task"] == task) for task in tasks})
+    show_table([*columns, Column("rows", [rows[task] for task in tasks], numbers=True)])
+
+
+def _tell_failures(report: SyncReport) -> None:
+    error_line(f"{len(report.failed)} results of workflow {report.workflow} did not land [{report.url}]")
+    for failure in report.failed[:_SHOWN]:
+        hint_line(f"  {failure}")
+    if len(report.failed) > _SHOWN:
+        hint_line(f"  and {len(report.failed) - _SHOWN} more: --json has all")
+    hint_line("See to the causes and run it again: only what is missing is read and written.")

@@ -1,0 +1,108 @@
+"""What a terminal shows: tables that fit its width, and colours, unless NO_COLOR is set."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from explorer_frames.cli._text import in_words
+from explorer_frames.errors import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import TextIO
+
+    from explorer_frames.cli._text import Column
+
+_GAP = 2  # between two columns
+_BLOCK = 1_000  # rows between two headings: the first ones show at once, however many there are
+_NARROW = 12  # as many characters of a column have to be seen, or else it is left out
+_STYLES = {
+    **dict.fromkeys(("success", "ok", "yes"), "green"),
+    **dict.fromkeys(("failed", "problem", "no"), "red"),
+    **dict.fromkeys(("interrupted", "stopping", "warning", "not known"), "yellow"),
+    **dict.fromkeys(("preparing", "running"), "cyan"),
+    "skipped": "dim",
+}
+_STATE, _NAME = len("problem"), len("configuration")
+
+
+def console(stream: TextIO) -> Console:
+    """Make a console that marks up nothing but what we say."""
+    return Console(file=stream, highlight=False, markup=False, emoji=False)
+
+
+def show_line(stream: TextIO, word: str, text: str, style: str) -> None:
+    """Show a text, broken between its words: our own word in colour, the rest as it is."""
+    said = Text.assemble((word, style), " ", text) if word else Text(text, style)
+    console(stream).print(said, overflow="fold")
+
+
+def show_facts(stream: TextIO, facts: Mapping[str, Any]) -> None:
+    """Show names and their values."""
+    grid = Table.grid(padding=(0, _GAP, 0, 0))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in facts.items():
+        grid.add_row(name, _cell(value))
+    console(stream).print(grid)
+
+
+def show_table(stream: TextIO, columns: Sequence[Column]) -> str:
+    """Show as many columns as find room, from the left; return the headings of the others."""
+    out = console(stream)
+    fitting = len(columns)
+    for start in range(0, max(len(columns[0].values), 1), _BLOCK):
+        cells = [[_cell(value) for value in column.values[start : start + _BLOCK]] for column in columns]
+        fitting = fitting if start else _fitting(columns, cells, out.width)
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, _GAP - 1, 0, 0))
+        for column in columns[:fitting]:
+            table.add_column(column.heading, justify="right" if column.numbers else "left", overflow="fold")
+        for row in zip(*cells[:fitting], strict=True):
+            table.add_row(*row)
+        out.print(table)
+    return ", ".join(column.heading for column in columns[fitting:])
+
+
+def show_finding(stream: TextIO, state: str, name: str, what: str, todo: str | None) -> None:
+    """Show what the doctor found, and below it what to do."""
+    grid = Table.grid(padding=(0, _GAP, 0, 0))
+    grid.add_column(width=_STATE)
+    grid.add_column(width=_NAME)
+    grid.add_column(overflow="fold")
+    grid.add_row(_styled(state), Text(name, "bold"), Text(printable(what), "dim" if state == "skipped" else ""))
+    if todo:
+        grid.add_row("", "", Text(printable(todo), "italic"))
+    console(stream).print(grid)
+
+
+def _styled(word: str) -> Text:
+    return Text(word, _STYLES.get(word, ""))
+
+
+def _cell(value: Any) -> Text:
+    if isinstance(value, float):
+        return Text(f"{value:.6g}")
+    if isinstance(value, datetime):
+        return Text(f"{value.astimezone():%Y-%m-%d %H:%M:%S}")
+    if isinstance(value, timedelta):
+        short = value < timedelta(minutes=2)
+        return Text(f"{value.total_seconds():.1f} s" if short else str(value).partition(".")[0])
+    return _styled(printable(in_words(value)))
+
+
+def _fitting(columns: Sequence[Column], cells: Sequence[Sequence[Text]], width: int) -> int:
+    """How many columns find room; the first one always does."""
+    used = 0
+    for number, (column, texts) in enumerate(zip(columns, cells, strict=True)):
+        widest = max((cell_len(text.plain) for text in texts), default=0)
+        used += max(len(column.heading), min(widest, _NARROW)) + _GAP
+        if number and used - _GAP > width:
+            return number
+    return len(columns)

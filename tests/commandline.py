@@ -1,0 +1,119 @@
+"""The command line in a process of its own: with pipes, or in a terminal as a person has it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from typing import Any, NamedTuple
+
+COMMAND = [sys.executable, "-m", "explorer_frames"]
+# A new session has no terminal yet: without one, Ctrl-C is a letter like any other.
+_IN_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+)
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+
+
+class Ended(NamedTuple):
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out, parse_constant=lambda name: 1 / 0)  # NaN and the like are no JSON
+
+    @property
+    def rows(self) -> list[list[str]]:
+        return [line.split("\t") for line in self.out.splitlines()]
+
+    @property
+    def is_short(self) -> bool:
+        """Whether an error is said as it should be: what, and what to do, in the words of a command line."""
+        what, _, hint = self.err.rstrip("\n").partition("\n")
+        python = re.compile(r"(?<![\w./-])[a-z_]+=(?!\w*\.)['\"\w(\[]|None\b|True\b|Traceback")
+        return what.startswith("Error: ") and bool(hint) and "\n" not in hint and not python.search(self.err)
+
+
+def run(*arguments: object, env: dict[str, str] | None = None, **options: Any) -> Ended:
+    done = subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=100,
+        env={**os.environ, **(env or {})},
+        check=False,
+        **options,
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+class Terminal:
+    """A command in a terminal: what it shows, and keys for it."""
+
+    def __init__(self, *arguments: object, columns: int = 80, env: dict[str, str] | None = None) -> None:
+        self._ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+        environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "", **(env or {})}
+        environment = {name: value for name, value in environment.items() if value}
+
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _IN_TERMINAL, *COMMAND, *map(str, arguments)],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environment,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        self.raw = ""
+
+    def press(self, keys: str) -> None:
+        os.write(self._ours, keys.encode())
+
+    def see(self, text: str, seconds: float = 30) -> None:
+        """Wait until it shows a text."""
+        end = time.monotonic() + seconds
+        while text not in self.shown:
+            assert self._read(end), f"{text!r} did not show: {self.shown!r}"
+
+    def end(self, seconds: float = 60) -> int:
+        """Wait until it ends; return its exit code."""
+        limit = time.monotonic() + seconds
+        try:
+            while self._read(limit):
+                pass
+            return self._process.wait(max(limit - time.monotonic(), 1))
+        finally:
+            self._process.kill()
+            self._process.wait()
+            os.close(self._ours)
+
+    def _read(self, end: float) -> bool:
+        ready, _, _ = select.select([self._ours], [], [], max(end - time.monotonic(), 0))
+        try:
+            data = os.read(self._ours, 65536) if ready else b""
+        except OSError:  # the other end was closed
+            data = b""
+        self.raw += data.decode("utf-8", "replace")
+        return bool(data)
+
+    @property
+    def shown(self) -> str:
+        """What stands there, without colours."""
+        return without_colours(self.raw).replace("\r\n", "\n")
+
+
+def without_colours(text: str) -> str:
+    return _ESCAPES.sub("", text)

@@ -1,0 +1,81 @@
+"""``python -m faultbench mymodule:read``: see README.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+if not __package__:  # run as a folder
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from faultbench import bodies, wires
+from faultbench.client import load
+from faultbench.report import as_json, details, table
+from faultbench.runner import bench
+from faultbench.server import listen
+
+OURS = "faultbench.clients.ours"
+NAIVE = [
+    f"faultbench.clients.{name}"
+    for name in ("json_astype", "json_to_numeric", "json_coerce", "careful_orjson", "polars_read_json")
+]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="faultbench", description="What a client makes of broken, odd and hostile answers."
+    )
+    parser.add_argument(
+        "client",
+        nargs="*",
+        help=f"module or module:function, (url, token, limit) -> DataFrame; {OURS}, and the naive ones",
+    )
+    parser.add_argument(
+        "--cuts", type=int, default=0, metavar="STEP", help="also cut an answer at every STEP-th byte, in five framings"
+    )
+    parser.add_argument("--only", default="", metavar="REGEX", help="only faults whose 'group: name' matches")
+    parser.add_argument("--show", type=int, default=20, metavar="N", help="list up to N faults that broke a zero (20)")
+    parser.add_argument("--workers", type=int, default=16, help="how many calls at a time (16)")
+    parser.add_argument("--json", metavar="FILE", help="also write all of it there")
+    parser.add_argument("--list", action="store_true", help="only list the faults, with verdicts and reasons")
+    parser.add_argument("--serve", type=int, metavar="PORT", help="only serve the faults, each at a URL of its own")
+    options = parser.parse_args()
+    sys.path.insert(0, str(Path.cwd()))
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+    faults = named(options.cuts)
+    faults = [fault for fault in faults if re.search(options.only, f"{fault.group}: {fault.name}")]
+    if options.list:
+        for fault in faults:
+            ways = [verdict(rows) for rows in (fault.rows, *fault.also)]
+            print(
+                f"{fault.group}: {fault.name}\n    {', or '.join(ways)}{' because ' + fault.why if fault.why else ''}"
+            )
+        return
+    if options.serve is not None:
+        listen(faults, options.serve)
+        return
+    all_results = []
+    for client in map(load, options.client or [OURS, *NAIVE]):
+        results = bench(client, faults, workers=options.workers, crossing=bool(re.search(options.only, "crossing")))
+        all_results.append(results)
+        print(f"{client.name}:", *details(results, options.show), sep="\n", flush=True)
+    print(f"\n{len(faults)} faults\n{table(all_results, faults)}")
+    if options.json:
+        Path(options.json).write_text(json.dumps(as_json(all_results, faults), indent=1))
+
+
+def named(cuts: int = 0) -> list:
+    """All faults that have names, and the cuts if asked for."""
+    return [*bodies.faults(), *wires.faults(), *wires.submits(), *(wires.cuts(cuts) if cuts else ())]
+
+
+def verdict(rows) -> str:
+    return "an error" if rows is None else f"{len(rows)} rows"
+
+
+if __name__ == "__main__":
+    main()

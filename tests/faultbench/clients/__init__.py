@@ -1,0 +1,1 @@
+"""Clients to begin with: ours, and what one would write in its place."""

@@ -1,0 +1,121 @@
+"""Outcomes -> the seven zeros, as a table with denominators, and what they are made of."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from faultbench.attempt import Outcome
+    from faultbench.faults import Fault
+    from faultbench.runner import Results
+
+ZEROS = ("silent-wrong", "partial", "leak", "hang", "double-submit", "untyped", "crash/crossing")
+
+
+@dataclass(frozen=True)
+class Count:
+    """How often it happened, of how many times it could."""
+
+    bad: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.bad:,}/{self.of:,}" if self.of else "-"
+
+
+def zeros(results: Results) -> dict[str, Count]:
+    """The seven zeros of a client."""
+    outcomes = results.outcomes
+    reads, exports, runs = (_of(outcomes, mode) for mode in ("read", "export", "run"))
+    raised = [outcome for outcome in outcomes if outcome.raised]
+    crashes = sum(outcome.verdict == "crash" for outcome in outcomes)
+    return {
+        "silent-wrong": Count(sum(outcome.verdict == "wrong" for outcome in reads), len(reads)),
+        "partial": Count(sum(outcome.partial for outcome in exports), len(exports)),
+        "leak": Count(sum(bool(outcome.leaks) for outcome in outcomes), len(outcomes)),
+        "hang": Count(sum(outcome.verdict == "hang" for outcome in outcomes), len(outcomes)),
+        "double-submit": Count(sum(outcome.posts > 1 for outcome in runs), len(runs)),
+        "untyped": Count(sum(outcome.untyped for outcome in raised), len(raised)),
+        "crash/crossing": Count(crashes + results.crossed, len(outcomes) + results.crossings),
+    }
+
+
+def rest(results: Results, faults: Sequence[Fault]) -> dict[str, Count]:
+    """What keeps the zeros honest: right answers that were refused, and what counted as right for a reason only."""
+    must = {fault.name for fault in faults if fault.rows is not None and None not in fault.also}
+    reads = _of(results.outcomes, "read")
+    rights = [outcome for outcome in reads if outcome.fault in must]
+    return {
+        "refused": Count(sum(outcome.verdict == "refused" for outcome in rights), len(rights)),
+        "by right": Count(
+            sum(outcome.verdict == "by right" and outcome.group != "cuts" for outcome in reads), len(reads)
+        ),
+    }
+
+
+def _of(outcomes: Iterable[Outcome], mode: str) -> list[Outcome]:
+    return [outcome for outcome in outcomes if outcome.mode == mode]
+
+
+def table(all_results: Sequence[Results], faults: Sequence[Fault]) -> str:
+    """One line for each client."""
+    rows = [["client", *ZEROS, "refused", "by right", "s"]]
+    for results in all_results:
+        counts = zeros(results) | rest(results, faults)
+        rows.append([results.client, *map(str, counts.values()), f"{results.seconds:.0f}"])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in rows
+    )
+
+
+def faulty(outcome: Outcome) -> list[str]:
+    """Which of the zeros an outcome breaks."""
+    return [
+        *["silent-wrong"] * (outcome.verdict == "wrong" and outcome.mode == "read"),
+        *["partial"] * outcome.partial,
+        *[f"leak ({', '.join(sorted(set(outcome.leaks)))})"] * bool(outcome.leaks),
+        *["double-submit"] * (outcome.posts > 1),
+        *["untyped"] * outcome.untyped,
+        *[outcome.verdict] * (outcome.verdict in ("hang", "crash")),
+        *["refused"] * (outcome.verdict == "refused" and outcome.mode == "read"),
+    ]
+
+
+def details(results: Results, most: int) -> Iterator[str]:
+    """What broke a zero, fault by fault."""
+    yield from (f"  late, so made once more, alone: {name}" for name in results.repeated)
+    bad = [outcome for outcome in results.outcomes if faulty(outcome)]
+    for outcome in bad[:most]:
+        yield f"  {outcome.group}: {outcome.fault} [{outcome.mode}] -> {'; '.join(faulty(outcome))}: {ascii(outcome.said)[1:-1]}"
+    if len(bad) > most:
+        yield f"  ... and {len(bad) - most} more"
+
+
+def as_json(all_results: Sequence[Results], faults: Sequence[Fault]) -> dict[str, Any]:
+    """Everything, for other programs."""
+    return {
+        "table": table(all_results, faults),
+        "clients": {
+            results.client: {
+                **{name: [count.bad, count.of] for name, count in (zeros(results) | rest(results, faults)).items()},
+                "faulty": [
+                    {**asdict(outcome), "why": faulty(outcome)} for outcome in results.outcomes if faulty(outcome)
+                ],
+                "by right": {
+                    o.fault: o.said
+                    for o in results.outcomes
+                    if o.verdict == "by right" and o.mode == "read" and o.group != "cuts"
+                },
+                "repeated": results.repeated,
+                "seconds": results.seconds,
+            }
+            for results in all_results
+        },
+    }

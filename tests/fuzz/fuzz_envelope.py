@@ -1,0 +1,63 @@
+"""Target: an answer of the API, read three ways, against `json` and `decimal`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+import oracle
+import orjson
+import pyarrow as pa
+from differential import agree, pieces, taken_apart
+
+from explorer_frames._decode import rows as rows_module
+from explorer_frames._decode.envelope import data_of
+from explorer_frames._provenance import Provenance
+from explorer_frames._results.result import Query, Result
+from explorer_frames.errors import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from differential import Reading
+
+_PROVENANCE = Provenance(server="s", job="1", task="t", algorithm=None, limit=None, read_at="now")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_DEEP = 500  # orjson refuses nesting from 1024 on
+
+
+def check(data: bytes) -> None:
+    """Raise AssertionError where a reading differs from the oracle's, and what else no reading may raise."""
+    if (parts := taken_apart(data)) is None:
+        return
+    reading, body, cut = parts
+    rows = _expected(body)
+    refusals = [agree(rows, reading, lambda: _read([body], reading))]
+    refusals.append(agree(rows, reading, lambda: _read(pieces(body, cut), reading)))
+    with patch.object(rows_module, "_cut_regular", lambda data, first: None):  # the exact way, for any text
+        refusals.append(agree(rows, reading, lambda: _read([body], reading)))
+    for error in refusals:
+        if isinstance(error, ApiError):  # only where the answer is JSON and has that code
+            assert oracle.int_or_none(oracle.envelope_of(body)["code"]) == error.code != 0
+
+
+def _expected(body: bytes) -> list[object] | None:
+    """The oracle's rows, or None where it refuses; `orjson`, which is strict but for equal keys, has to see the same texts."""
+    try:
+        rows = oracle.rows_of(body)
+    except oracle.RefusedError:
+        return None
+    if not _SURROGATE.search(body) and body.count(b"[") + body.count(b"{") < _DEEP:
+        for row, theirs in zip(rows, orjson.loads(body)["data"]["items"], strict=True):
+            if isinstance(row, list):
+                assert all(a == b for a, b in zip(row, theirs, strict=True) if isinstance(b, str)), (
+                    f"{theirs} for {row}"
+                )
+    return rows
+
+
+def _read(text: Iterable[bytes], reading: Reading) -> pa.Table:
+    query = Query.of(1, "t", None, reading.schema, reading.vid_type)
+    result = Result(query, text, lambda envelope: data_of(envelope, 200, None), _PROVENANCE)
+    return pa.Table.from_batches(list(result), result.schema)

@@ -1,0 +1,45 @@
+"""The kept corpus once more: every file, and those written by hand with other schemas, too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import fuzz_csv
+import fuzz_envelope
+import pytest
+from differential import taken_apart
+
+CORPUS = Path(__file__).parent / "corpus"
+TARGETS = {"envelope": fuzz_envelope.check, "csv": fuzz_csv.check}
+FILES = [path.relative_to(CORPUS).as_posix() for path in sorted(CORPUS.glob("*/*"))]
+WRITTEN = [name for name in FILES if "/found-" not in name]
+OTHERS = [b"A", b"D", b"G", b"L"]  # pairs, int64 ids, lists, small types
+
+
+def replay(name: str, others: list[bytes]) -> None:
+    check, data = TARGETS[name.partition("/")[0]], (CORPUS / name).read_bytes()
+    assert taken_apart(data) is not None
+    for text in [data, *(letter + data[1:] for letter in others)]:
+        try:
+            check(text)
+        except Exception as error:
+            error.add_note(f"{name}: {text!r}")
+            raise
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_was_written_by_hand(name):
+    replay(name, OTHERS)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_fuzzing_found(target):
+    found = [name for name in FILES if name.startswith(f"{target}/found-")]
+    assert found
+    for name in found:
+        replay(name, [])
+
+
+def test_the_corpus_is_small():
+    assert {name.partition("/")[0] for name in FILES} == set(TARGETS)
+    assert sum((CORPUS / name).stat().st_size for name in FILES) < 200_000

@@ -1,0 +1,309 @@
+"""The command line as a person has it: in a terminal, in a pipe, interrupted; in a process of its own where it matters."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commandline import COMMAND, Ended, Terminal, run, without_colours
+
+from explorer_frames import Explorer
+from explorer_frames.cli import main
+from explorer_frames.sandbox import Graph, Sandbox
+
+HARM = "Evil\x1b[2J [red]name[/]"
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Sandbox() as server:
+        server.add_result([["a\x1b[31mX", "[bold]b[/]", "日本語"], ["0.123456789", "nan", "inf"]], name=HARM)
+        server.add_result([[f"vertex{number}" for number in range(200_000)], ["0.5"] * 200_000])
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _environment(server, monkeypatch):
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+
+class _Screen(io.TextIOWrapper):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def screen(monkeypatch):
+    """Call the command line in this process, with streams that say they are a terminal."""
+
+    def call(*arguments, columns=80, encoding="utf-8"):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        streams = [_Screen(io.BytesIO(), encoding=encoding) for _ in range(2)]
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", streams[0])
+            patch.setattr(sys, "stderr", streams[1])
+            with pytest.raises(SystemExit) as ended:
+                main(list(arguments))
+            for stream in streams:
+                stream.flush()
+        return Ended(ended.value.code or 0, *(stream.buffer.getvalue().decode() for stream in streams))
+
+    return call
+
+
+def test_tables_have_colour_and_fit_and_foreign_text_does_no_harm(screen, monkeypatch):
+    done = screen("show", "1")
+    assert (done.code, done.err) == (0, "")
+    assert "\x1b[32msuccess" in done.out
+    assert "\x1b[2J" not in done.out
+    assert r"Evil\x1b[2J [red]name[/]" in done.out
+    monkeypatch.setenv("NO_COLOR", "1")
+    lines = screen("read", "1", HARM).out.splitlines()
+    assert not any("\x1b[3" in line for line in lines), "NO_COLOR"
+    lines = [without_colours(line).rstrip() for line in lines]
+    assert lines[0].split() == ["id", "score"]
+    assert set(lines[1]) == {"─"}
+    assert lines[2].split() == [r"a\x1b[31mX", "0.123457"]
+    assert lines[3].split() == ["[bold]b[/]", "nan"]
+    wide = [len(line) + sum(char in "日本語" for char in line) for line in lines]
+    assert len(set(wide)) == 1, "letters that take two columns are counted so"
+
+
+def test_a_narrow_terminal_gets_what_matters_and_is_told_of_the_rest(screen):
+    done = screen("jobs", columns=40)
+    lines = without_colours(done.out).splitlines()
+    assert max(map(len, lines)) <= 40
+    assert lines[0].split()[:2] == ["id", "status"]
+    assert "too narrow for: took, workflow," in " ".join(without_colours(done.err).split())
+    assert screen("jobs", columns=140).err == ""
+    helped = screen("export", "--help", columns=40)
+    assert "…" not in helped.out
+    assert "╭" not in helped.out
+
+
+def test_ids_are_never_cut_in_a_terminal_either(screen, server):
+    with Explorer(server.url, token=server.token) as explorer:
+        task = explorer.job(1).tasks[0].id
+    shown = without_colours(screen("show", "1", columns=40).out)
+    assert "…" not in shown
+    pieces = re.findall(r"\b[0-9a-f]{2,}(?= *(?:success)?$)", shown, re.MULTILINE)
+    assert "".join(pieces).endswith(task)
+
+
+def test_the_help_is_legible(screen):
+    done = screen("--help", columns=100)
+    assert done.code == 0
+    assert "╭" in done.out
+    assert "  3  the rows may not be all there are" in without_colours(done.out)
+
+
+def test_errors_in_a_terminal_break_between_words(screen):
+    done = screen("read", "2", "PageRank", "--limit", "5", columns=60)
+    assert done.code == 3
+    assert "\x1b[1;33mWarning:\x1b[0m" in done.err
+    lines = without_colours(done.err).splitlines()
+    assert max(map(len, lines)) <= 60
+    assert " ".join(" ".join(lines).split()).startswith("Warning: 5 rows came and 5 were asked for: there may be more")
+
+
+def test_what_the_doctor_finds_is_shown_in_columns(screen):
+    done = screen("doctor", columns=70)
+    assert done.code == 0
+    lines = without_colours(done.out).splitlines()
+    assert max(map(len, lines)) <= 70
+    assert lines[0].startswith("ok       versions       explorer_frames ")
+    assert lines[-1] == "0 problems, 0 warnings"
+
+
+def test_a_terminal_without_unicode(screen):
+    done = screen("read", "1", HARM, encoding="ascii")
+    assert done.code == 0
+    assert done.out.isascii()
+    assert r"\u65e5" in done.out
+    assert "日本語,inf" in screen("read", "1", HARM, "--csv", encoding="ascii").out, "data is UTF-8 in any locale"
+    assert r"a\x1b[31mX,0.123456789" in screen("read", "1", HARM, "--csv").out, "in a terminal, CSV steers nothing"
+
+
+FULL = "Error: cannot write the output: No space left on device\n"
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]])
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["read", "1", HARM],
+        ["read", "1", HARM, "--limit", "2"],  # ends with a code of its own
+        ["read", "2", "PageRank", "--limit", "100000"],  # more than a buffer holds
+    ],
+)
+def test_a_full_disk(line, form, monkeypatch, capsys):
+    if not Path("/dev/full").exists():
+        pytest.skip("of Linux")
+    with Path("/dev/full").open("w") as full, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", full)
+        with pytest.raises(SystemExit) as ended:
+            main([*line, *form])
+    assert ended.value.code == 1
+    assert FULL in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="of Linux")
+@pytest.mark.parametrize("form", [[], ["--json"], ["--wait"]])
+def test_a_job_that_stdout_cannot_name_is_named_on_stderr(form, server, monkeypatch, capsys):
+    workflow = server.add_workflow("lost", Graph.karate(), {"a": ("PageRank", {})})
+    with Path("/dev/full").open("w") as full, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", full)
+        with pytest.raises(SystemExit) as ended:
+            main(["run", str(workflow), *form])
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    newest = Explorer(server.url, token=server.token).list_jobs(limit=1)["id"][0]
+    assert f"Job {newest} was started." in said
+    assert FULL in said
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="of Linux")
+@pytest.mark.parametrize(("line", "code"), [(["read", "1", HARM, "--limit", "2"], 3), (["read", "1", "nope"], 2)])
+def test_who_cannot_be_told_still_gets_the_exit_code(line, code):
+    command = [sys.executable, "-c", "from explorer_frames.cli import main; main()", *line]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, check=False)
+    assert done.returncode == code
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="of Linux")
+@pytest.mark.parametrize("words", [["--help"], ["jobs", "--help"], ["--version"]])
+def test_a_full_disk_under_the_help(words):
+    command = [sys.executable, "-c", "from explorer_frames.cli import main; main()", *words]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 2)
+    assert FULL in done.stderr
+
+
+def test_only_what_stdout_says_is_an_error_of_the_output(cli, monkeypatch):
+    def broken(*_, **__):
+        raise OSError(errno.EAFNOSUPPORT, "canary")
+
+    monkeypatch.setattr(Explorer, "list_jobs", broken)
+    done = cli("jobs")
+    assert done.code == 1
+    assert done.err.startswith("Error: this is a bug: OSError\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("explorer-frames re", "read"),
+        ("explorer-frames read 1 x --schema Lou", "Louvain"),
+        ("explorer-frames export 1 x y --format ", "feather"),
+    ],
+)
+def test_the_shell_completes(cli, monkeypatch, line, offered):
+    monkeypatch.setenv("_EXPLORER_FRAMES_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
+    assert offered in cli().out.splitlines()
+
+
+# --- in a process of its own
+
+
+def test_a_password_that_is_not_set_is_asked_for(server):
+    small = server.add_workflow("small", Graph.karate(), {"a": ("PageRank", {})})
+    terminal = Terminal("run", small, "--wait", env={"EXPLORER_FRAMES_PASSWORD": ""})
+    terminal.see("Password of root:")
+    terminal.press(f"{server.password}\n")
+    assert terminal.end() == 0
+    assert server.password not in terminal.shown
+    assert "task/s" in terminal.shown, "a progress bar"
+    assert ": success in " in terminal.shown
+    unasked = run("jobs", env={"EXPLORER_FRAMES_PASSWORD": ""}, stdin=subprocess.DEVNULL)
+    assert unasked.code == 2
+    assert unasked.is_short
+
+
+def test_a_password_that_is_not_given_is_no_bug_and_is_not_asked_for_in_vain():
+    terminal = Terminal("jobs", env={"EXPLORER_FRAMES_PASSWORD": ""})
+    terminal.see("Password of root:")
+    terminal.press("\x04")
+    assert terminal.end() == 2
+    assert "Error: no password was given" in terminal.shown
+    nowhere = Terminal("jobs", env={"EXPLORER_FRAMES_PASSWORD": "", "EXPLORER_FRAMES_URL": ""})
+    assert nowhere.end() == 2
+    assert "no url" in nowhere.shown
+    assert "Password of" not in nowhere.shown
+
+
+@pytest.mark.parametrize("cancels", [False, True])
+def test_ctrl_c_leaves_the_job_running_and_says_how_to_stop_it(cancels):
+    with Sandbox(task_seconds=60) as slow, Explorer(slow.url, token=slow.token) as explorer:
+        workflow = slow.add_workflow("slow", Graph.karate(), {"a": ("PageRank", {})})
+        options = ["--cancel-on-interrupt"] * cancels
+        terminal = Terminal("run", workflow, "--wait", *options, env=slow.environment)
+        terminal.see("job 1 running")
+        terminal.press("\x03")
+        assert terminal.end() == 130
+        said = " ".join(terminal.shown.split())
+        assert "Traceback" not in said
+        job = explorer.job(1)
+        if cancels:
+            assert "Job 1 was cancelled" in said
+            assert job.status in ("stopping", "interrupted")
+        else:
+            assert "Job 1 runs on" in said
+            assert "explorer-frames cancel 1" in said
+            assert job.status == "running"
+
+
+def test_a_reader_that_goes_is_no_error():
+    command = [*COMMAND, "read", "2", "PageRank", "--limit", "all", "--csv"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"id,score\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+def test_an_output_that_is_closed():
+    closed = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, "jobs"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert closed.returncode == 1
+    assert closed.stderr == "Error: standard output is closed\nDirect it to a file, or to /dev/null.\n"
+
+
+@pytest.mark.parametrize(("line", "code"), [(["jobs", "--debug"], 0), (["show", "999", "--debug"], 1), (["nope"], 2)])
+def test_an_error_output_that_is_closed(line, code):
+    closed = subprocess.run(
+        ["sh", "-c", 'exec "$@" 2>&-', "sh", *COMMAND, *line],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, "PYTHONUNBUFFERED": ""},
+    )
+    assert closed.returncode == code
+    assert closed.stdout.startswith("id\tstatus\t" if code == 0 else "")
+    assert "Traceback" not in closed.stdout
+
+
+def test_help_waits_neither_for_pandas_nor_for_arrow():
+    code = (
+        "import sys\nfrom explorer_frames.cli import main\n"
+        "try:\n    main(['jobs', '--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'pandas', 'pyarrow', 'requests', 'fsspec', 'igraph'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[]"

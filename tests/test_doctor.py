@@ -1,0 +1,492 @@
+"""The doctor, before servers and stores that have each thing that can be wrong."""
+
+from __future__ import annotations
+
+import errno
+import json
+import socket
+import ssl
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import fsspec
+import pytest
+import trustme
+from faultbench.rawserver import RawServer, answer, envelope
+
+from explorer_frames import Explorer
+from explorer_frames._doctor import finding, server, target
+from explorer_frames._doctor.examination import examine
+from explorer_frames.errors import ExplorerFramesError
+from explorer_frames.sandbox import Graph, Sandbox
+
+pytest_plugins = ["storage"]
+
+ORDER = ["versions", "configuration", *server.CHECKS]
+LOGIN = {"EXPLORER_FRAMES_TOKEN": "", "EXPLORER_FRAMES_USER": "root", "EXPLORER_FRAMES_GRAPHD": "g:9669"}
+CANARY = "c4naryPassw0rd"
+
+
+@pytest.fixture
+def diagnose(cli, monkeypatch):
+    """Call `doctor --json` with an environment; gives its exit code and its findings by name."""
+
+    def call(environment, *arguments):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        done = cli("doctor", "--json", *arguments)
+        assert done.err == ""
+        assert CANARY not in done.out
+        found = {}
+        for one in done.json["findings"]:
+            before = found.get(one["name"])
+            found[one["name"]] = one | {"todo": f"{before['what']} {before['todo']} {one['todo']}"} if before else one
+        states = [one["state"] for one in done.json["findings"]]
+        assert done.json["problems"] == states.count("problem")
+        assert done.json["warnings"] == states.count("warning")
+        assert done.code == (1 if "problem" in states else 0)
+        for one in found.values():
+            assert one["todo"] or one["state"] not in ("problem", "warning"), one
+        return {name: (one["state"], f"{one['what']}; {one['todo']}") for name, one in found.items()}
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def scored():
+    """A sandbox with a job that has rows."""
+    with Sandbox() as server:
+        workflow = server.add_workflow("w", Graph.les_miserables(), {"a": ("HyperANF", {}), "b": ("PageRank", {})})
+        with Explorer(server.url, token=server.token) as explorer:
+            explorer.run_workflow(workflow).wait(progress=False)
+        yield server
+
+
+def states(found):
+    return {name: state for name, (state, _) in found.items()}
+
+
+# --- all well
+
+
+def test_all_is_well(diagnose, scored):
+    jobs = len(scored.requests)
+    found = diagnose(scored.environment)
+    assert list(found) == ORDER
+    assert set(states(found).values()) == {"ok"}
+    assert "for 3 days" in found["login"][1]
+    assert "77 rows came for a limit of 10,000 and for 100,000" in found["limit"][1], "not the task with a single row"
+    assert not [one for one in scored.requests[jobs:] if one.method == "POST" and "workflows" in one.path]
+
+
+def test_a_given_task_and_a_given_limit(diagnose, scored):
+    job, task = scored.add_result([[str(number) for number in range(5_000)], ["1"] * 5_000])
+    found = diagnose(scored.environment, "--job", job, "--task", task, "--limit", 50)
+    assert found["limit"] == (
+        "ok",
+        f"50 rows came for a limit of as many, and no larger one was tried [job {job}, task {task}]; None",
+    )
+    assert diagnose(scored.environment, "--job", job, "--task", "nope")["limit"][0] == "problem"
+
+
+def test_without_any_job_the_limit_is_not_known(diagnose):
+    with Sandbox() as server:
+        found = diagnose(server.environment)
+    assert found["limit"][0] == "skipped"
+    assert found["jobs"] == ("ok", "the list is empty; None")
+
+
+# --- configuration
+
+
+def test_nothing_is_set(diagnose):
+    found = diagnose({})
+    assert found["configuration"][0] == "problem"
+    assert "Pass --url http://host:7002" in found["configuration"][1]
+    assert "Set EXPLORER_FRAMES_TOKEN" in found["configuration"][1], "each error has its own hint"
+    assert {found[name][0] for name in server.CHECKS} == {"skipped"}
+
+
+def test_without_credentials_the_way_there_is_still_looked_at(diagnose, scored):
+    found = diagnose({"EXPLORER_FRAMES_URL": scored.url, "EXPLORER_FRAMES_USER": "root"})
+    assert found["configuration"][0] == "problem"
+    assert "password and graphd is missing" in found["configuration"][1]
+    assert found["http"][0] == "ok"
+    assert found["login"][0] == "problem"
+    assert found["jobs"][0] == "skipped"
+
+
+def test_a_misspelt_variable_is_named_and_secrets_are_not_shown(diagnose, scored):
+    found = diagnose({**scored.environment, "EXPLORER_FRAMES_PASWORD": CANARY})
+    assert found["configuration"][0] == "warning"
+    assert "EXPLORER_FRAMES_PASWORD" in found["configuration"][1]
+
+
+# --- the way there
+
+
+def test_a_name_that_nobody_knows(diagnose, monkeypatch):
+    def unknown(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    found = diagnose(
+        LOGIN | {"EXPLORER_FRAMES_URL": "http://explorer.invalid:7002", "EXPLORER_FRAMES_PASSWORD": CANARY}
+    )
+    assert found["address"] == (
+        "problem",
+        (
+            "no address for explorer.invalid: Name or service not known; "
+            "Check the spelling of the url, and that this machine's DNS knows the name."
+        ),
+    )
+    assert found["connection"][0] == found["limit"][0] == "skipped"
+
+
+def test_a_port_where_nothing_listens(diagnose):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        found = diagnose(LOGIN | {"EXPLORER_FRAMES_URL": url, "EXPLORER_FRAMES_PASSWORD": CANARY})
+    assert found["address"][0] == "ok"
+    assert found["connection"][0] == "problem"
+    assert "Connection refused" in found["connection"][1]
+
+
+def test_where_there_is_no_ipv6_the_other_addresses_are_tried(diagnose, scored, monkeypatch):
+    def both(host, port, **_):
+        return [
+            *((socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 9, 0, 0)) for _ in range(5)),
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)),
+        ]
+
+    class Socket(socket.socket):
+        def __init__(self, family=socket.AF_INET, *arguments, **options):
+            if family == socket.AF_INET6:
+                raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+            super().__init__(family, *arguments, **options)
+
+    monkeypatch.setattr(server.socket, "getaddrinfo", both)
+    monkeypatch.setattr(server.socket, "socket", Socket)
+    monkeypatch.setattr(server, "CHECKS", ("address", "connection"))
+    assert diagnose(scored.environment)["connection"][0] == "ok"
+    monkeypatch.setattr(server.socket, "getaddrinfo", lambda *_, **__: both("", 0)[:5])
+    found = diagnose(scored.environment)
+    assert found["connection"][0] == "problem"
+    assert "Address family not supported" in found["connection"][1]
+
+
+def test_https_where_there_is_none(diagnose, scored):
+    found = diagnose({**scored.environment, "EXPLORER_FRAMES_URL": scored.url.replace("http:", "https:")})
+    assert found["connection"][0] == "ok"
+    assert found["encryption"][0] == "problem"
+    assert "no TLS connection" in found["encryption"][1]
+    assert found["http"][0] == "skipped"
+
+
+class _Greeting(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"code":40104000,"message":"no"}')
+
+    def log_message(self, *_):
+        pass
+
+
+def test_https_with_a_certificate_that_is_trusted_and_with_one_that_is_not(diagnose, tmp_path):
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    with ThreadingHTTPServer(("localhost", 0), _Greeting) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        environment = {"EXPLORER_FRAMES_URL": f"https://localhost:{server.server_port}", "EXPLORER_FRAMES_TOKEN": "t"}
+        try:
+            untrusted = diagnose(environment)
+            trusted = diagnose(environment | {"REQUESTS_CA_BUNDLE": str(tmp_path / "ca.pem")})
+        finally:
+            server.shutdown()
+            thread.join()
+    assert untrusted["encryption"][0] == "problem"
+    assert "set REQUESTS_CA_BUNDLE" in untrusted["encryption"][1]
+    assert trusted["encryption"][0] == trusted["http"][0] == "ok"
+
+
+def test_a_proxy_is_left_to_look_up_names(diagnose, scored, monkeypatch):
+    monkeypatch.setenv("http_proxy", scored.url)  # it serves no other host
+    monkeypatch.setenv("no_proxy", "")
+    found = diagnose({**scored.environment, "EXPLORER_FRAMES_URL": "http://explorer.invalid:7002"})
+    assert found["address"][0] == found["connection"][0] == "skipped"
+    assert found["encryption"][0] == "warning", "in clear text, beyond this machine"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{free.getsockname()[1]}")
+        found = diagnose({**scored.environment, "EXPLORER_FRAMES_URL": "https://explorer.invalid:7002"})
+    assert found["encryption"][0] == "skipped", "nobody has seen a certificate"
+    assert found["http"][0] == "problem"
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (answer(b"<html>hello</html>"), "not valid JSON"),
+        (answer(b"<html>no</html>", "404 Not Found"), "HTTP status 404"),
+        (answer(b"{}"), ""),
+        (answer(b"", "302 Found", "Location: http://elsewhere/\r\n"), "redirects"),
+        (b"nonsense\r\n\r\n", "no HTTP"),
+        (b"", "hung up"),
+    ],
+)
+def test_what_is_no_explorer(diagnose, said, why):
+    with RawServer(lambda *_: said) as raw:
+        found = diagnose(LOGIN | {"EXPLORER_FRAMES_URL": raw.url, "EXPLORER_FRAMES_PASSWORD": CANARY})
+        assert not [request for request in raw.requests if b"Bearer" in request], "it gets no password"
+    assert found["http"][0] == "problem"
+    assert why in found["http"][1]
+    assert found["login"][0] == "skipped"
+
+
+@pytest.mark.parametrize(("days", "side"), [(2, "ahead of"), (-2, "behind")])
+def test_a_clock_that_is_wrong(diagnose, days, side):
+    date = format_datetime(datetime.now(UTC) + timedelta(days=days), usegmt=True)
+    said = answer(b'{"code":40104000,"message":"no"}', headers=f"Date: {date}\r\n")
+    with RawServer(lambda *_: said) as raw:
+        found = diagnose({"EXPLORER_FRAMES_URL": raw.url, "EXPLORER_FRAMES_TOKEN": "t"})
+    assert found["clock"][0] == "warning"
+    assert side in found["clock"][1]
+
+
+# --- who we are
+
+
+def test_the_other_encoding_is_tried_once_and_told(diagnose):
+    with Sandbox(auth_encoding="colon") as server:
+        found = diagnose(server.environment)
+        assert [one.path for one in server.requests].count("/api-open/v1/connect") == 3, "and one for the rest"
+        assert found["login"][0] == "problem"
+        assert "--auth-encoding" in found["login"][1]
+        assert "older than 3.3" in found["login"][1]
+        assert found["jobs"][0] == "ok", "the rest is looked at with the one that works"
+        assert set(states(diagnose(server.environment, "--auth-encoding", "colon")).values()) <= {"ok", "skipped"}
+
+
+def test_a_wrong_password_is_tried_in_both_encodings_and_no_more(diagnose):
+    with Sandbox() as server:
+        found = diagnose({**server.environment, "EXPLORER_FRAMES_PASSWORD": CANARY})
+        assert [one.path for one in server.requests].count("/api-open/v1/connect") == 2
+    assert found["login"][0] == "problem"
+    assert "both encodings were tried" in found["login"][1]
+
+
+def test_a_wrong_graphd_is_told_apart_from_a_wrong_password(diagnose, scored):
+    found = diagnose({**scored.environment, "EXPLORER_FRAMES_GRAPHD": "elsewhere:9669"})
+    assert found["login"][0] == "problem"
+    assert "Check graphd" in found["login"][1]
+
+
+def test_a_token_that_is_good_and_one_that_has_ended(diagnose):
+    with Sandbox() as server:
+        environment = {"EXPLORER_FRAMES_URL": server.url, "EXPLORER_FRAMES_TOKEN": server.token}
+        assert diagnose(environment)["login"][0] == "ok"
+        server.expire_tokens()
+        found = diagnose(environment)
+    assert found["login"][0] == "problem"
+    assert "Get a fresh one" in found["login"][1]
+
+
+def test_a_licence_that_has_ended(diagnose):
+    def script(_, request):
+        if b"Cookie" not in request:
+            return answer(b'{"code":40104000,"message":"no"}')
+        return answer(b'{"code":50004003,"message":"ErrInternalLicense"}')
+
+    with RawServer(script) as raw:
+        found = diagnose({"EXPLORER_FRAMES_URL": raw.url, "EXPLORER_FRAMES_TOKEN": CANARY})
+    assert found["licence"][0] == "problem"
+    assert "renewed" in found["licence"][1]
+
+
+# --- limit
+
+
+def test_a_cap_at_a_round_number_is_a_warning(diagnose):
+    with Sandbox(limit_cap=50) as server:
+        server.add_result([[str(number) for number in range(200)], ["1"] * 200])
+        found = diagnose(server.environment)
+    assert found["limit"][0] == "warning"
+    assert "50 rows came for a limit of 10,000 and for 100,000" in found["limit"][1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "state"),
+    [
+        (lambda limit: min(limit // 2, 900), "problem"),  # more for a larger one, though less than asked for
+        (lambda limit: limit + 1, "problem"),  # does not keep to it
+        (lambda limit: min(limit, 777), "ok"),
+        (lambda limit: limit, "ok"),
+    ],
+)
+def test_a_server_with_a_mind_of_its_own(diagnose, rows, state):
+    def script(_, request):
+        if b"Cookie" not in request:
+            return answer(b'{"code":40104000,"message":"no"}')
+        if b"sample_result" in request:
+            limit = int(request.split(b"limit=")[1].split(b" ")[0])
+            return answer(envelope("[" + ",".join(['["a","1"]'] * rows(limit)) + "]"))
+        return answer(envelope("[]", "0").replace(b"items", b'total":0,"items'))
+
+    with RawServer(script) as raw:
+        environment = {"EXPLORER_FRAMES_URL": raw.url, "EXPLORER_FRAMES_TOKEN": "t"}
+        found = diagnose(environment, "--job", "1", "--task", "t", "--limit", "1000")
+    assert found["limit"][0] == state
+
+
+@pytest.mark.parametrize(
+    ("rows", "is_round"),
+    [(9, False), (10, True), (50, True), (77, False), (2_500, True), (10_000, True), (10_001, False)],
+)
+def test_round_numbers(rows, is_round):
+    assert server._is_round(rows) is is_round
+
+
+# --- a place to write to
+
+
+def test_a_folder_that_can_be_written_to_and_is_left_as_it_was(diagnose, scored, tmp_path):
+    (tmp_path / "kept").mkdir()
+    for url in (
+        tmp_path,
+        tmp_path / "kept",
+        tmp_path / "kept" / "x.parquet",
+        tmp_path / "new" / "deep",
+        f"{tmp_path}/",
+    ):
+        found = diagnose(scored.environment, url)
+        assert found["driver"][0] == found["target"][0] == "ok"
+    assert [path.name for path in tmp_path.rglob("*")] == ["kept"]
+    found = diagnose(scored.environment, "memory://doctor/new/deep")
+    assert (found["driver"][0], found["target"][0]) == ("ok", "ok")
+    assert not fsspec.filesystem("memory").exists("/doctor")
+
+
+def test_a_bucket(diagnose, scored, s3_bucket, s3_options, monkeypatch):
+    monkeypatch.setenv("EXPLORER_FRAMES_STORAGE_OPTIONS", json.dumps(s3_options))
+    found = diagnose(scored.environment, f"{s3_bucket}/doctor/here")
+    assert found["driver"][0] == found["target"][0] == "ok"
+    assert "s3fs" in found["driver"][1]
+    fs = fsspec.filesystem("s3", **s3_options)
+    fs.invalidate_cache()
+    assert not fs.exists(f"{s3_bucket}/doctor")
+    missing = diagnose(scored.environment, "s3://misspelt/here")
+    assert missing["target"][0] == "problem"
+    assert "Make the bucket" in missing["target"][1]
+
+
+def test_a_folder_that_cannot_be(diagnose, scored, tmp_path):
+    (tmp_path / "file").write_text("kept")
+    found = diagnose(scored.environment, tmp_path / "file" / "folder")
+    assert found["target"][0] == "problem"
+    assert "not a folder" in found["target"][1]
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_a_driver_that_is_not_installed_or_not_known(diagnose, scored, monkeypatch):
+    assert diagnose(scored.environment, "nope://x/y")["driver"][0] == "problem"
+
+    def missing(scheme):
+        raise ImportError(f"Install {scheme}fs")
+
+    monkeypatch.setattr(fsspec, "get_filesystem_class", missing)
+    found = diagnose(scored.environment, "s3://bucket/folder")
+    assert found["driver"][0] == "problem"
+    assert "pip install 'explorer-frames[s3]'" in found["driver"][1]
+    assert found["target"][0] == "skipped"
+
+
+def test_a_place_without_the_right_to_delete_is_a_warning(diagnose, scored, monkeypatch, tmp_path):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(target.Target, "remove", lambda self: self.attempt("remove", refuse))
+    found = diagnose(scored.environment, tmp_path)
+    assert found["target"][0] == "warning"
+    (left,) = tmp_path.iterdir()
+    assert left.name in found["target"][1]
+
+
+def test_options_for_the_store_are_not_shown(diagnose, scored):
+    found = diagnose(scored.environment, "s3://bucket/folder", "--storage-option", f"nope={CANARY}")
+    assert found["target"][0] == "problem"
+
+
+# --- it always ends
+
+
+def test_a_check_that_does_not_end_is_a_problem():
+    began = time.monotonic()
+    found = finding.found("slow", 0.1, lambda: time.sleep(5))
+    assert (found.state, found.what) == ("problem", "it was given up after 0.1 s")
+    assert time.monotonic() - began < 4
+
+
+def test_what_a_check_raises():
+    def refuses():
+        raise ExplorerFramesError("no", where="here", hint="do")
+
+    assert finding.found("x", 5, refuses) == finding.Finding("x", "problem", "no [here]", "do")
+
+    def breaks():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        finding.found("x", 5, breaks)
+
+
+def test_a_server_that_accepts_and_says_nothing_is_left_in_time(monkeypatch):
+    monkeypatch.setattr(server, "QUICK", {"timeout": (0.2, 0.2), "deadline": 0.5, "retries": 0})
+    monkeypatch.setenv("EXPLORER_FRAMES_TOKEN", "t")
+    with RawServer(lambda *_: [30.0]) as raw:
+        found = {one.name: one for one in examine({"url": raw.url})}
+        secure = {one.name: one for one in examine({"url": raw.url.replace("http:", "https:")})}
+    assert found["http"].state == "problem"
+    assert "no data within the timeout" in found["http"].what
+    assert secure["encryption"].state == "skipped", "no TLS handshake took place"
+    assert secure["http"].state == "problem"
+
+
+def test_a_deadline_takes_the_place_of_the_short_one(diagnose, monkeypatch):
+    monkeypatch.setenv("EXPLORER_FRAMES_TOKEN", "t")
+    with RawServer(lambda *_: [30.0]) as raw:
+        found = diagnose({"EXPLORER_FRAMES_URL": raw.url}, "--deadline", "0.3")
+        assert found["http"][0] == "problem"
+        assert "0.3 s" in found["http"][1]
+        bad = diagnose({"EXPLORER_FRAMES_URL": raw.url}, "--deadline", "-1")
+    assert bad["configuration"][0] == "problem"
+    assert "deadline must be" in bad["configuration"][1]
+
+
+def test_few_results_are_read_to_find_one_with_rows(diagnose):
+    with Sandbox() as many:
+        for _ in range(4):
+            job, _ = many.add_result([["a"], ["1"]])
+            for _ in range(4):
+                many.add_result([["a"], ["1"]], job_id=job)
+        assert diagnose(many.environment)["limit"][0] == "ok"
+        reads = [one for one in many.requests if "sample_result" in one.path]
+    assert len(reads) <= server._TRIED + 3
+
+
+def test_findings_come_as_they_are_known(scored, monkeypatch):
+    for name, value in scored.environment.items():
+        monkeypatch.setenv(name, value)
+    before = len(scored.requests)
+    findings = examine({})
+    assert [next(findings).name, next(findings).name] == ["versions", "configuration"]
+    assert len(scored.requests) == before
+    assert len(list(findings)) == len(server.CHECKS)

@@ -1,0 +1,250 @@
+"""What is told of an answer that is not read: every refusal in its exact words, and where it points."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from explorer_frames import schemas
+from explorer_frames._decode import envelope
+from explorer_frames._decode.cells import to_batch
+from explorer_frames._decode.envelope import data_of, read_rows
+from explorer_frames._decode.split import split
+from explorer_frames.errors import ColumnTypeError, ConfigError, EnvelopeError, ExplorerFramesError, RowShapeError
+
+PAIR = pa.schema([("id", pa.string()), ("score", pa.float64())])
+IDS = pa.schema([pa.field("id", pa.int64(), nullable=False), ("score", pa.float64())])
+REST = pa.schema([("id", pa.string()), ("embedding", pa.list_(pa.float32()))])
+NO_ROW = "\nEach element of `items` must be an array: this is no result of a graph algorithm."
+NO_SHAPE = (
+    "\nThe rows differ in length, or the schema is another algorithm's. "
+    'pa.schema([("cells", pa.list_(pa.string()))]) reads them as they came.'
+)
+NO_CELL = "\nThe answer is not a result as the API documents it: report it with the server's version."
+NO_JSON = "\nCheck that the url is that of NebulaGraph Explorer and that no proxy changes its answers."
+CUT_OFF = "\nThe answer was cut off on its way, by the server or by a proxy: try again."
+NO_RESULT = "\nCheck that the url is that of NebulaGraph Explorer, and that no proxy changes its answers."
+AS_IT_CAME = 'a pyarrow.Schema, such as pa.schema([("cells", pa.list_(pa.string()))]) to see the rows as they came.'
+EMPTY = (
+    "\nThe cell is empty: if that may be, pass a pyarrow.Schema in which this column is a string, or, for vertex ids, "
+    "vid_type='string'."
+)
+
+
+def read(body: bytes, schema: pa.Schema, size: int = 2**20) -> None:
+    read_pieces([body[at : at + size] for at in range(0, len(body), size)], schema)
+
+
+def read_pieces(pieces: list[bytes], schema: pa.Schema) -> None:
+    for rows in read_rows(pieces):
+        to_batch(split(rows), schema)
+
+
+def wrap(items: bytes) -> bytes:
+    return b'{"code":0,"data":{"items":[["a","1"],["b","2"],' + items + b'],"total":3},"message":"ok"}'
+
+
+def cut(items: bytes) -> bytes:
+    return wrap(items).partition(b'],"total"')[0]
+
+
+def wrap_ids(items: bytes) -> bytes:
+    return wrap(items).replace(b'"a"', b'"1"').replace(b'"b"', b'"2"')
+
+
+ROWS = [
+    (wrap(b'["c"]'), PAIR, "row 2 has not the 2 cells of the schema (id, score)" + NO_SHAPE),
+    (wrap(b'["c","3","4"]'), PAIR, "row 2 has not the 2 cells of the schema (id, score)" + NO_SHAPE),
+    (wrap(b'["c","3"],[]'), REST, "row 3 has fewer than the 1 cells of the schema (id, embedding)" + NO_SHAPE),
+    (wrap(b'["c",["3"]]'), PAIR, "row 2 has a list as a cell\nEvery cell of a result must be text or a number."),
+    (wrap(b'{"c":"3"}'), PAIR, "row 2 is not a list of cells: '{\"c\":\"3\"}],\"total\":3' stands there" + NO_ROW),
+    (wrap(b'\xff\xff"c","3"'), PAIR, "row 2 is not a list of cells: '\\\\xff\\\\xff\"c\",\"3\"],\"total\":3' stands there" + NO_ROW),
+    (wrap(b'7,["d","4"]'), PAIR, "row 2 is not a list of cells: '7'" + NO_ROW),
+    (wrap(b'{"c":3},["d","4"]'), PAIR, "row 2 is not a list of cells: \"{'c': '3'}\"" + NO_ROW),
+]  # fmt: skip
+CELLS = [
+    (wrap(b'["c",true]'), PAIR, "row 2 has a cell that is neither text nor a number: True" + NO_CELL, (2, None, "True")),
+    (wrap(b'["c","3"],["\\ud800","4"]'), PAIR, "row 3 has a cell that is neither text nor a number: \\ud800" + NO_CELL, (3, None, "\\ud800")),
+    (wrap(b'["c","3", {}]'), REST, "row 2 has a cell that is neither text nor a number: {}" + NO_CELL, (2, None, "{}")),
+    (wrap(b'["c",[0]]').replace(b"[0]", b'{"x":"' + b"y" * 100 + b'"}'), PAIR, "row 2 has a cell that is neither text nor a number: {'x': '" + "y" * 70 + "..." + NO_CELL, (2, None, "{'x': '" + "y" * 70 + "...")),
+    (wrap_ids(b'[null,"3"]'), IDS, "row 2, column 'id': null is no int64\nPass a pyarrow.Schema in which this column is nullable, if it may be missing.", (2, "id", "null")),
+    (wrap(b'["c",""]'), PAIR, "row 2, column 'score': '' is no double" + EMPTY, (2, "score", "")),
+    (wrap_ids(b'["","3"]'), IDS, "row 2, column 'id': '' is no int64" + EMPTY, (2, "id", "")),
+    (wrap(b'["c","x1"]'), PAIR, "row 2, column 'score': 'x1' is no double\nThis looks like a label: pass schema='louvain' (or the algorithm's own name; schema='auto' takes it from the task) or a pyarrow.Schema.", (2, "score", "x1")),
+    (wrap(b'["c","1e400"]'), PAIR, "row 2, column 'score': '1e400' is no double\nIt is beyond double: pass a pyarrow.Schema in which this column is a string.", (2, "score", "1e400")),
+    (wrap(b'["c","3","1e39"]'), REST, "row 2, column 'embedding': '1e39' is no float\nIt is beyond float: pass a pyarrow.Schema in which this column is a string.", (2, "embedding", "1e39")),
+    (wrap_ids(b'["007","3"]'), IDS, "row 2, column 'id': '007' is no int64\nIt would not print back the same as an int64. If these are vertex ids, pass vid_type='string'; else a pyarrow.Schema in which this column is a string.", (2, "id", "007")),
+    (wrap(b'["c","' + b"y" * 100 + b'"]'), PAIR, "row 2, column 'score': '" + "y" * 77 + "...' is no double\nThis looks like a label: pass schema='louvain' (or the algorithm's own name; schema='auto' takes it from the task) or a pyarrow.Schema.", (2, "score", "y" * 77 + "...")),
+]  # fmt: skip
+DOCUMENTS = [
+    (b"", "the answer is not valid JSON: Expecting value at character 0: ''" + NO_JSON),
+    (b" <HTML>", "the answer is not valid JSON: Expecting value at character 1: '<HTML>'\nThat is an HTML page: the url is not that of the Explorer API, or a proxy answered in its place."),
+    (b"\xff", "the answer is not valid JSON: not UTF-8 at byte 0" + NO_JSON),
+    (b"0" + b"x" * 90, "the answer is not valid JSON: Extra data at character 1: '" + "x" * 60 + "'" + NO_JSON),
+    (b'{"code":0,"code":0}', "the answer is not valid JSON: an object has the same key twice" + NO_JSON),
+    (b'{"code":-Infinity}', "the answer is not valid JSON: -Infinity is not JSON" + NO_JSON),
+    (wrap(b'["c\\x","3"]'), "the answer is not valid JSON: Invalid \\escape at character 3: '\\\\\\\\x\"]' [rows 2 to 2]" + NO_JSON),
+    (wrap(b'["\\t","3"],["\\x","4"]'), "the answer is not valid JSON: Invalid \\escape at character 7: '\\\\\\\\x\"]' [rows 2 to 3]" + NO_JSON),
+    (wrap(b'["c", 3 4]'), "the answer is not valid JSON: Expecting ',' delimiter at character 29: '4]]' [rows 0 to 2]" + NO_JSON),
+    (wrap('["é\xffabcdefghij","3"]'.encode("latin-1")), "row 2 is not valid UTF-8: '\\\\xe9\\\\xffabcdefgh'\nJSON is UTF-8 by definition; a proxy that changes the charset would do this."),
+    (cut(b'["c"'), "the answer ends in the middle of a row [row 2]" + CUT_OFF),
+    (cut(b'["c","3"],'), "the answer ends in the middle of a row [row 3]" + CUT_OFF),
+    (cut(b'["c","3"]'), "the end of the answer stands where a comma or the end of the rows was due [row 3]" + CUT_OFF),
+    (wrap(b'["c","3"]\xff["d","4"').replace(b"\xff[", b"\xff("), "'\\\\xff' stands where a comma or the end of the rows was due [row 3]" + NO_RESULT),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [2**20, 7])
+@pytest.mark.parametrize(("body", "schema", "said"), ROWS)
+def test_a_row_of_another_shape(body, schema, said, size):
+    with pytest.raises(RowShapeError) as caught:
+        read(body, schema, size)
+    assert str(caught.value) == said or size == 7  # what stands there may not have come yet
+    assert str(caught.value).partition(" ")[2].startswith(f"{caught.value.row} ")
+    assert said.startswith(f"row {caught.value.row} ")
+
+
+def test_a_row_of_another_shape_in_a_later_piece():
+    before, behind = wrap(b'["c","3"],7,["d","4"]').split(b'["c"')
+    with pytest.raises(RowShapeError) as caught:
+        read_pieces([before, b'["c"' + behind], PAIR)
+    assert (str(caught.value), caught.value.row) == (f"row 3 is not a list of cells: '7'{NO_ROW}", 3)
+
+
+@pytest.mark.parametrize(("body", "schema", "said", "at"), CELLS)
+def test_a_cell_of_another_type(body, schema, said, at):
+    with pytest.raises(ColumnTypeError) as caught:
+        read(body, schema)
+    assert str(caught.value) == said
+    assert (caught.value.row, caught.value.column, caught.value.value) == at
+
+
+@pytest.mark.parametrize(("body", "said"), DOCUMENTS)
+def test_what_is_no_document(body, said):
+    with pytest.raises(EnvelopeError) as caught:
+        read(body, PAIR)
+    assert str(caught.value) == said
+
+
+MORE = "more than 0 MiB that are not rows of the result" + NO_RESULT
+
+
+@pytest.mark.parametrize(("most", "said"), [(100, None), (99, MORE)])
+@pytest.mark.parametrize("rows", [b"", b'["a","1"]'])
+def test_what_is_no_row_is_held_up_to_a_limit(monkeypatch, most, said, rows):
+    tail = b'],"more":"' + b"x" * 88 + b'"}}'
+    document = b'{"code":0,"data":{"items":[' + rows + tail
+    monkeypatch.setattr(envelope, "MAX_HELD", most)
+    pieces = [
+        document[: -len(tail) + 1],
+        *(document[at : at + 1] for at in range(len(document) - len(tail) + 1, len(document))),
+    ]
+    assert len(tail) == 101
+    if said is None:
+        assert sum(chunk.count for chunk in read_rows(pieces)) == bool(rows)
+        return
+    with pytest.raises(EnvelopeError) as caught:
+        list(read_rows(pieces))
+    assert str(caught.value) == said
+
+
+def test_one_row_is_held_up_to_a_limit(monkeypatch):
+    document = wrap(b'["' + b"x" * 100 + b'","3"]')
+    at = document.index(b'["x')
+    whole = len(b'["' + b"x" * 100 + b'","3"')  # all but its bracket
+    pieces = [document[:at], document[at : at + whole], document[at + whole :]]
+    monkeypatch.setattr(envelope, "MAX_HELD", whole)
+    assert sum(chunk.count for chunk in read_rows(pieces)) == 3
+    monkeypatch.setattr(envelope, "MAX_HELD", whole - 1)
+    with pytest.raises(RowShapeError) as caught:
+        list(read_rows(pieces))
+    assert (str(caught.value), caught.value.row) == (f"row 2 is larger than 0 MiB{NO_RESULT}", 2)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"), [(b"[" * 100_000, "recursion"), (b'{"code":' + b"1" * 5000 + b"}", "5000 digits")]
+)
+def test_what_python_has_no_room_for(body, says):
+    with pytest.raises(EnvelopeError, match=f"(?i)the answer is not valid JSON: .*{says}"):
+        read(body, PAIR)
+
+
+@pytest.mark.parametrize("place", [1, 2, 3, 4])
+@pytest.mark.parametrize(("space", "read"), [(b" ", True), (b"\r\n\t", True), (b"\x0b", False), (b"\x0c", False)])
+def test_white_space_that_arrives_apart_is_jsons_own(space, read, place):
+    pieces = [b'{"code":0,"data":{"items":[', b'["a","1"]', b",", b'["b","2"]', b"]}}"]
+    pieces[place] = space + pieces[place]
+    if read:
+        assert sum(chunk.count for chunk in read_rows(pieces)) == 2
+    else:
+        with pytest.raises((EnvelopeError, RowShapeError)):
+            list(read_rows(pieces))
+
+
+NO_ENVELOPE = "\nCheck that the url is that of NebulaGraph Explorer, and its version (3.1 to 3.8 are documented)."
+ASK = "\nCheck the ids: the pages of workflow and job in Explorer show them."
+LATER = "\nTry again later; with the trace id the vendor's support can find the call in the server's logs."
+
+
+@pytest.mark.parametrize(
+    ("members", "status", "trace", "said"),
+    [
+        ({"code": 0, "data": {}}, 204, "t", "the answer is JSON, but not the API's envelope: its HTTP status 204 is not as documented [trace t]" + NO_ENVELOPE),
+        ({"code": 0, "data": {}}, 204, "t" * 90, f"the answer is JSON, but not the API's envelope: its HTTP status 204 is not as documented [trace {'t' * 77}...]" + NO_ENVELOPE),
+        ({"code": 0, "data": None}, 200, None, "the answer is JSON, but not the API's envelope: its data is not as documented" + NO_ENVELOPE),
+        ({"code": False, "data": {}}, 200, None, "the answer is JSON, but not the API's envelope: its code is not as documented" + NO_ENVELOPE),
+        ([], 399, None, "the answer is JSON, but not the API's envelope: its HTTP status 399 is not as documented" + NO_ENVELOPE),
+        ([], 200, None, "the answer is JSON, but not the API's envelope: its code is not as documented" + NO_ENVELOPE),
+        ({"code": 0, "message": "m", "data": {}}, 404, "t", "the server said no: HTTP status 404, 'm' [trace t]" + ASK),
+        ({"code": 0, "data": {}}, 400, None, "the server said no: HTTP status 400\nCheck what was passed. A task has a result when it has ended well: Job.wait waits for that."),
+        ({"message": "m"}, 500, "t", "the server said no: HTTP status 500, 'm' [trace t]" + LATER),
+        ({"code": 40404000, "message": "m"}, 200, "t", "the server said no: code 40404000, 'm' [trace t]" + ASK),
+        ({"code": 40404000, "message": "m"}, 500, "t", "the server said no: code 40404000, 'm' [trace t]" + ASK),
+    ],
+)  # fmt: skip
+def test_an_envelope_that_says_no_or_nothing(members, status, trace, said):
+    with pytest.raises(ExplorerFramesError) as caught:
+        data_of(members, status, trace)
+    assert str(caught.value) == said
+
+
+KNOWN = f"Known: {', '.join(entry.name for entry in schemas.BOOK)}; or pass a pyarrow.Schema."
+TAKEN = "\nUse string, large_string, an integer or a floating type; or, for the last column, a list of one."
+
+
+@pytest.mark.parametrize(
+    ("schema", "vid_type", "said"),
+    [
+        ("lovain", "string", f"no documented algorithm is called 'lovain'\nDid you mean 'Louvain'? {KNOWN}"),
+        ("é" * 70, "string", f"no documented algorithm is called '{(chr(92) * 2 + 'xe9') * 14}\\\\...'\n{KNOWN}"),
+        (5, "string", "schema cannot be a int\nPass an algorithm's name, 'auto', a pyarrow.Schema or None."),
+        (None, "x" * 61, f"vid_type must be 'string' or 'int64': '{'x' * 57}...'"),
+        (None, ["string"], "vid_type must be 'string' or 'int64': \"['string']\""),
+        (pa.schema([("a", pa.bool_())]), "string", "column 'a' cannot be a bool" + TAKEN),
+        (pa.schema([("a", pa.list_(pa.bool_()))]), "string", "column 'a' cannot be a list<item: bool>" + TAKEN),
+        (pa.schema([("a", pa.list_(pa.string())), ("b", pa.string())]), "string", "column 'a' cannot be a list<item: string>" + TAKEN),
+        (pa.schema([("a", pa.string()), ("a", pa.int8())]), "string", "a schema needs columns, each of its own name: ['a', 'a']"),
+        (pa.schema([]), "string", "a schema needs columns, each of its own name: []"),
+    ],
+)  # fmt: skip
+def test_a_schema_that_cannot_be_asked_for(schema, vid_type, said):
+    with pytest.raises(ConfigError) as caught:
+        schemas.asked(schema, vid_type)
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("schema", "width", "said"),
+    [
+        (None, 1, f"the result has 1 column: without a schema, 2 or 3 are expected\nPass schema= one of TriangleCount, HyperANF, Tree_stat, or {AS_IT_CAME}"),
+        (None, 4, f"the result has 4 columns: without a schema, 2 or 3 are expected\nPass schema= one of DegreeCentrality, DegreeWithTime, or {AS_IT_CAME}"),
+        (None, 5, f"the result has 5 columns: without a schema, 2 or 3 are expected\nNo documented algorithm has so many columns: pass {AS_IT_CAME}"),
+        (schemas.named("louvain"), 0, f"the result has 0 columns: Louvain has none of that width\nNo documented algorithm has so many columns: pass {AS_IT_CAME}"),
+        (PAIR, 4, f"the result has 4 columns and the schema 2: id, score\nPass schema= one of DegreeCentrality, DegreeWithTime, or {AS_IT_CAME}"),
+        (REST, 0, f"the result has 0 columns and the schema 2: id, embedding\nNo documented algorithm has so many columns: pass {AS_IT_CAME}"),
+    ],
+)  # fmt: skip
+def test_a_width_that_nothing_asked_for_has(schema, width, said):
+    with pytest.raises(RowShapeError) as caught:
+        schemas.choose(schema, width)
+    assert (str(caught.value), caught.value.row) == (said, 0)

@@ -1,0 +1,276 @@
+"""Calls in other threads end as they should: also when interrupted, unstarted, left open, or collected."""
+
+from __future__ import annotations
+
+import gc
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing, suppress
+
+import pytest
+from faultbench.rawserver import wait_until
+
+from explorer_frames._threads import ahead, beside, in_parallel, pipelined
+
+
+def numbers(count):
+    for number in range(count):
+        time.sleep(0)
+        yield number
+
+
+def call_in_parallel():
+    with closing(in_parallel(3, str, numbers(30))) as results:
+        return sorted(results, key=int) == [str(number) for number in range(30)]
+
+
+def call_ahead():
+    with closing(ahead(numbers(30))) as items:
+        return list(items) == list(range(30))
+
+
+def call_pipelined():
+    with closing(pipelined(str, numbers(30))) as results:
+        return list(results) == [str(number) for number in range(30)]
+
+
+def call_beside():
+    with beside(lambda: sum(numbers(100))) as result:
+        return result() == 4950
+
+
+def ours():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("explorer_frames")]
+
+
+def wait_until_none_is_left():
+    wait_until(lambda: not ours())
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="has no such timer")
+@pytest.mark.parametrize("call", [call_in_parallel, call_ahead, call_pipelined, call_beside])
+def test_interrupts_leave_no_thread_waiting(call):
+    begun = time.perf_counter()
+    assert call()
+    usual = time.perf_counter() - begun
+    hits = 0
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for _ in range(300):
+            try:
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, max(1e-6, usual * random.random()))
+                    assert call()
+                finally:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+            except KeyboardInterrupt:
+                hits += 1
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert hits > 50
+    wait_until_none_is_left()
+
+
+@pytest.mark.parametrize("call", [call_in_parallel, call_ahead, call_pipelined, call_beside])
+def test_a_thread_that_cannot_be_started_is_an_error(call, monkeypatch):
+    def start(_thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        call()
+
+
+def test_what_is_raised_comes_out_and_what_has_not_begun_does_not_begin():
+    begun = []
+
+    def action(number):
+        begun.append(number)
+        if number == 3:
+            raise LookupError(number)
+        time.sleep(0.01)
+
+    with pytest.raises(LookupError, match="3"), closing(in_parallel(2, action, range(100))) as results:
+        list(results)
+    assert len(begun) < 20
+    wait_until_none_is_left()
+
+
+def test_an_iteration_does_not_end_early_because_a_call_raises_stop_iteration():
+    with (
+        pytest.raises(RuntimeError, match="StopIteration"),
+        closing(in_parallel(2, next, [iter([1]), iter([])])) as some,
+    ):
+        list(some)
+
+
+def test_only_a_few_are_made_ahead():
+    made = []
+
+    def items():
+        for number in range(100):
+            made.append(number)
+            yield number
+
+    with closing(ahead(items())) as some:
+        assert next(some) == 0
+        time.sleep(0.1)
+        assert len(made) <= 6
+    wait_until_none_is_left()
+
+
+def test_the_source_is_closed_by_the_thread_that_reads_it():
+    seen = []
+
+    def items():
+        try:
+            yield from range(100)
+        finally:
+            seen.append(threading.get_ident())
+
+    with closing(ahead(items())) as some:
+        next(some)
+    wait_until_none_is_left()
+    assert len(seen) == 1
+    assert seen[0] != threading.get_ident()
+
+
+def test_a_thread_that_collects_its_own_reader_does_not_wait_for_itself():
+    collected = threading.Event()
+
+    def items():
+        yield 0
+        gc.collect()
+        collected.set()
+        yield from range(100)
+
+    def read_and_forget():
+        some = ahead(items())
+        circle = [some]
+        circle.append(circle)
+        next(some)
+
+    gc.disable()
+    try:
+        go = threading.Lock()
+        with go:
+            read_and_forget()
+        assert collected.wait(30)
+    finally:
+        gc.enable()
+    gc.collect()
+    wait_until_none_is_left()
+
+
+def test_results_come_in_order_and_the_error_of_the_source_behind_them():
+    def items():
+        yield from range(10)
+        raise LookupError("source")
+
+    seen = []
+    with pytest.raises(LookupError, match="source"), closing(pipelined(str, items())) as results:
+        seen.extend(results)
+    assert seen == [str(number) for number in range(10)]
+    wait_until_none_is_left()
+
+
+def test_an_error_of_the_action_comes_before_one_of_the_source_behind_it():
+    def items():
+        yield from range(4)
+        raise LookupError("source")
+
+    def action(number):
+        return number if number < 3 else 1 // 0
+
+    seen = []
+    with pytest.raises(ZeroDivisionError), closing(pipelined(action, items())) as results:
+        seen.extend(results)
+    assert seen == [0, 1, 2]
+    wait_until_none_is_left()
+
+
+def test_only_a_few_items_wait_to_be_worked_on():
+    taken = []
+
+    def items():
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    with closing(pipelined(str, items())) as results:
+        assert next(results) == "0"
+        time.sleep(0.1)
+        assert len(taken) == 3
+    wait_until_none_is_left()
+
+
+def test_the_source_is_read_by_who_reads_the_results_and_nothing_is_started_for_an_empty_one():
+    readers = []
+
+    def items(count):
+        readers.append(threading.get_ident())
+        yield from range(count)
+
+    for count in (0, 3):
+        assert list(pipelined(str, items(count))) == [str(number) for number in range(count)]
+        assert ours() == [] or count
+    assert set(readers) == {threading.get_ident()}
+    wait_until_none_is_left()
+
+
+LEFT_OPEN = {"ahead": "ahead(number for number in itertools.count())", "pipelined": "pipelined(int, itertools.count())"}
+
+
+@pytest.mark.parametrize("how", LEFT_OPEN)
+@pytest.mark.parametrize("daemon", [None, True, False])
+def test_a_process_ends_although_a_reader_was_left_open(how, daemon):
+    read = f"print(next(left := {LEFT_OPEN[how]}))"
+    script = f"""
+import itertools, threading
+from explorer_frames._threads import ahead, pipelined
+left = None
+def read():
+    global left
+    {read}
+"""
+    thread = f"thread = threading.Thread(target=read, daemon={daemon})\nthread.start()\nthread.join()"
+    script += "read()" if daemon is None else thread
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0\n", "")
+
+
+@pytest.mark.parametrize("how", ["ahead(numbers())", "pipelined(int, numbers())"])
+def test_who_reads_on_when_the_main_thread_has_ended_gets_all(how):
+    script = f"""
+import threading, time
+from explorer_frames._threads import ahead, pipelined
+def numbers():
+    for number in range(20):
+        time.sleep(0.03)
+        yield number
+def read():
+    print(sum({how}))
+threading.Thread(target=read).start()
+time.sleep(0.1)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "190\n", "")
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals no thread")
+def test_a_second_interrupt_ends_the_waiting():
+    release = threading.Event()
+    interrupt = (signal.pthread_kill, [threading.get_ident(), signal.SIGINT])
+    timers = [threading.Timer(seconds, *interrupt) for seconds in (0.1, 0.3)]
+    with suppress(KeyboardInterrupt), beside(release.wait):
+        for timer in timers:
+            timer.start()
+        time.sleep(10)
+        pytest.fail("was not interrupted")
+    assert ours()
+    release.set()
+    wait_until_none_is_left()

@@ -1,0 +1,184 @@
+"""What is told of a call that brought no answer: each kind in its exact words, over real sockets."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from contextlib import ExitStack
+
+import pytest
+import requests
+from faultbench.rawserver import answer, envelope
+from served import served
+
+from explorer_frames import Explorer
+from explorer_frames._http.sessions import Deadline
+from explorer_frames._http.transport import _translated
+from explorer_frames.errors import ConfigError, ExplorerFramesError
+
+BODY = envelope()
+CLOSE = "Connection: close\r\n"  # lest the next request goes out over a connection that is about to end
+PATH = "GET api-open/v1/jobs/1/tasks/a/sample_result"
+PLACE = f" [job 1, task a, {PATH}]\n"
+REACH = "Check the url, and that the server runs and can be reached from here."
+NO_HTTP = "Check the url: the server may want https://, or another port."
+NO_PROXY = "Check that no proxy changes the server's answers."
+FOLLOW = "If that is the right server, pass its address as url."
+LATER = "Try again later; with the trace id the vendor's support can find the call in the server's logs."
+REFUSED = b'{"code":50004000}'
+
+
+def moved(to: str) -> bytes:
+    return answer(b"", "302 Found", f"Location: {to}\r\n")
+
+
+SAID = [
+    (b"", "no connection: the server hung up before it answered" + PLACE + REACH),
+    (answer(BODY)[:-9], "the answer broke off: IncompleteRead" + PLACE + "Try again."),
+    (b"SSH-2.0-OpenSSH_9.6\r\n", "what answered is no HTTP: BadStatusLine" + PLACE + NO_HTTP),
+    (answer(BODY, headers="Content-Encoding: BR \r\n"), "the answer is encoded as 'br'; only gzip was offered" + PLACE + NO_PROXY),
+    (answer(BODY, headers=f"Content-Encoding: {'b' * 61}\r\n"), f"the answer is encoded as '{'b' * 57}...'; only gzip was offered" + PLACE + NO_PROXY),
+    (moved("http://u:p@h.example:8/x?y#z"), "the server redirects (HTTP 302) to http://h.example:8, which is not followed" + PLACE + FOLLOW),
+    (moved(f"https://{'h' * 130}/"), f"the server redirects (HTTP 302) to https://{'h' * 109}..., which is not followed" + PLACE + FOLLOW),
+    (moved("/x"), "the server redirects (HTTP 302) to another path, which is not followed" + PLACE + FOLLOW),
+    (moved("http://[::1"), "the server redirects (HTTP 302) to another path, which is not followed" + PLACE + FOLLOW),
+    (answer(b"", "302 Found"), "the server redirects (HTTP 302) to another path, which is not followed" + PLACE + FOLLOW),
+    (answer(BODY, headers="Content-Length: 1\r\n"), "the request failed: InvalidHeader" + PLACE + "Check the url."),
+    (answer(REFUSED, "503 No", "Retry-After: 31\r\nTraceparent: t\r\n"), "the server said no: code 50004000 [job 1, task a, trace t]\nThe server asks to wait 31 s before the next try."),
+    (answer(REFUSED, "503 No", "Retry-After: 0\r\n"), "the server said no: code 50004000 [job 1, task a]\n" + LATER),
+    (answer(REFUSED, "503 No", "Retry-After: 1e1\r\n"), "the server said no: code 50004000 [job 1, task a]\n" + LATER),
+]  # fmt: skip
+
+
+def told(script, **options) -> ExplorerFramesError:
+    with served(script, **options) as (_, explorer), pytest.raises(ExplorerFramesError) as caught:
+        explorer.read_sample_result(1, "a", None)
+    return caught.value
+
+
+def unplaced(error: ExplorerFramesError) -> str:
+    """Its words without the port of the server, where no answer has begun."""
+    return re.sub(r" of 127\.0\.0\.1:\d+", "", str(error))
+
+
+@pytest.mark.parametrize(("sent", "said"), SAID)
+def test_an_answer_that_cannot_be_used(sent, said):
+    assert unplaced(told(sent, retries=0)) == said
+
+
+def test_how_often_it_was_tried_is_told(monkeypatch):
+    monkeypatch.setattr("explorer_frames._http.retries.random.uniform", lambda *_: 0.0)
+    error = told(answer(REFUSED, headers=CLOSE), retries=2)
+    assert str(error) == f"the server said no: code 50004000 [job 1, task a, 3 attempts in 0.0 s]\n{LATER}"
+
+
+def test_an_answer_that_is_larger_than_allowed():
+    error = told(answer(BODY), max_bytes=len(BODY) - 1, retries=0)
+    what = f"the answer has more than the {len(BODY) - 1} bytes that max_bytes allows"
+    assert str(error) == f"{what}{PLACE}Ask for fewer rows with limit=, or pass a larger max_bytes."
+    with served(answer(BODY), max_bytes=len(BODY)) as (_, explorer):
+        assert len(explorer.read_sample_result(1, "a", None)) == 2
+
+
+def test_what_cannot_pass_ends_the_tries(monkeypatch):
+    monkeypatch.setattr("explorer_frames._http.retries.random.uniform", lambda *_: 0.0)
+    answers = [answer(REFUSED, headers=CLOSE), answer(b'{"code":40404000}', headers=CLOSE), answer(BODY)]
+    hint = "Check the ids: the pages of workflow and job in Explorer show them."
+    said = str(told(lambda number, _: answers[number], retries=2))
+    assert said == f"the server said no: code 40404000 [job 1, task a, 2 attempts in 0.0 s]\n{hint}"
+
+
+def test_the_longest_wait_is_waited(monkeypatch):
+    slept = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", slept.append)
+    answers = [answer(REFUSED, headers=f"Retry-After: 30\r\n{CLOSE}"), answer(BODY)]
+    with served(lambda number, _: answers[number], deadline=60) as (_, explorer):
+        assert len(explorer.read_sample_result(1, "a", None)) == 2
+    assert slept == [30]
+
+
+@pytest.mark.parametrize(
+    ("script", "options", "said"),
+    [
+        ([9.0], {"timeout": 0.05}, f"no data within the timeout{PLACE}Pass timeout= for more."),
+        ([answer(BODY)[:-9], 9.0], {"timeout": 0.05}, f"no data within the timeout{PLACE}Pass timeout= for more."),
+        ([9.0], {"timeout": 0.05, "deadline": 0.9}, f"no data within the timeout{PLACE}Pass timeout= for more."),
+        ([9.0], {"deadline": 0.2}, f"the total deadline of 0.2 s ended the call{PLACE}Pass deadline= for more."),
+        ([answer(BODY)[:-9], 9.0], {"deadline": 0.25}, f"the total deadline of 0.25 s ended the call{PLACE}Pass deadline= for more."),
+    ],
+)  # fmt: skip
+def test_a_limit_that_ended_the_call(script, options, said):
+    error = told(lambda *_: script, retries=0, **options)
+    assert (unplaced(error), error.final, error.unsent) == (said, "deadline" in said, False)
+
+
+def test_a_server_that_takes_no_connection():
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):  # more than wait to be accepted
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        explorer = stack.enter_context(Explorer(url, token="t", retries=0, timeout=0.1))
+        with pytest.raises(TimeoutError) as caught:
+            explorer.read_sample_result(1, "a", None)
+    assert unplaced(caught.value) == f"no connection within the timeout{PLACE}Pass timeout= for more."
+    assert caught.value.unsent
+
+
+def test_a_server_that_is_not_there():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with Explorer(f"http://127.0.0.1:{port}", token="t", retries=0) as explorer, pytest.raises(OSError) as caught:
+        explorer.read_sample_result(1, "a", None)
+    place = PLACE.replace(PATH, f"{PATH} of 127.0.0.1:{port}")
+    assert str(caught.value) == f"no connection: Connection refused{place}{REACH}"
+    assert caught.value.unsent
+
+
+def test_a_proxy_that_is_not_there(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{listener.getsockname()[1]}")
+    with Explorer("http://h.example", token="t", retries=0) as explorer, pytest.raises(OSError) as caught:
+        explorer.read_sample_result(1, "a", None)
+    hint = "Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY in the environment."
+    assert (
+        str(caught.value).replace(" of h.example", "") == f"the proxy was not reached: Connection refused{PLACE}{hint}"
+    )
+
+
+def test_a_path_that_would_change():
+    with Explorer("http://127.0.0.1:1/a/../b", token="t") as explorer, pytest.raises(ConfigError) as caught:
+        explorer.read_sample_result(1, "a", None)
+    hint = "Pass a url whose path has only letters, digits, '-', '_', '.', '/', and no '..'."
+    assert str(caught.value) == f"the path of the request changed on its way out{PLACE}{hint}"
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_tls_that_fails(begun):
+    error = _translated(ssl.SSLError(1, "wrong version"), Deadline(60), "GET x", begun=begun)
+    hint = "Pass ca_bundle= for a private CA. If the server has no TLS, its url begins with http://."
+    assert str(error) == f"no TLS connection: wrong version [GET x]\n{hint}"
+    assert error.final == (not begun)  # once begun, the next try may be luckier
+
+
+def test_an_error_of_the_system_that_nothing_wraps():
+    error = _translated(ConnectionResetError(104, "Connection reset by peer"), Deadline(60), "GET x")
+    assert str(error) == f"no connection: Connection reset by peer [GET x]\n{REACH}"
+
+
+def test_errors_that_hold_each_other_are_looked_at_once():
+    error = requests.ConnectionError()
+    error.args = (TimeoutError(), error)
+    assert (
+        str(_translated(error, Deadline(60), "GET x")) == "no data within the timeout [GET x]\nPass timeout= for more."
+    )
+
+
+def test_a_host_that_cannot_be():
+    with Explorer("http://a..b", token="t") as explorer, pytest.raises(ExplorerFramesError) as caught:
+        explorer.read_sample_result(1, "a", None)
+    place = PLACE.replace(PATH, f"{PATH} of a..b")
+    assert str(caught.value) == f"the request failed: LocationParseError{place}Check the url."
