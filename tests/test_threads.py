@@ -43,6 +43,12 @@ def call_beside():
         return result() == 4950
 
 
+def seconds_of(call):
+    begun = time.perf_counter()
+    assert call()
+    return time.perf_counter() - begun
+
+
 def ours():
     return [thread for thread in threading.enumerate() if thread.name.startswith("explorer_frames")]
 
@@ -54,9 +60,7 @@ def wait_until_none_is_left():
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="has no such timer")
 @pytest.mark.parametrize("call", [call_in_parallel, call_ahead, call_pipelined, call_beside])
 def test_interrupts_leave_no_thread_waiting(call):
-    begun = time.perf_counter()
-    assert call()
-    usual = time.perf_counter() - begun
+    usual = min(seconds_of(call) for _ in range(5))  # one by itself may be slow: then most timers come too late
     hits = 0
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
