@@ -56,8 +56,8 @@ def read(body: bytes, *sizes: int, **how: Any) -> pa.Table:
     return pa.Table.from_batches(list(result), result.schema)
 
 
-def regular(body: bytes) -> bool:
-    return all(rows.quotes is not None for rows in read_rows([body]))
+def regular(*parts: bytes) -> bool:
+    return all(rows.quotes is not None for rows in read_rows(parts))
 
 
 # --- decoding beside the receiving
@@ -149,6 +149,25 @@ def test_ids_come_through_byte_for_byte(ascii_only, indent, size):
 def test_what_needs_no_escape_takes_the_regular_way(text):
     body = json.dumps({"code": 0, "data": {"items": [[text, "1"]] * 3}}, ensure_ascii=False, separators=(",", ":"))
     assert regular(body.encode())
+
+
+@pytest.mark.parametrize("text", ["a", "", "\\\\", "漢"])
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_the_way_is_regular_wherever_the_answer_is_cut(text, width):
+    body = wrap(json.dumps([[text] * width] * 4, ensure_ascii=False, separators=(",", ":")))
+    assert all(regular(body[:at], body[at:]) for at in range(len(body)))
+
+
+@pytest.mark.parametrize("tail", ['["","",""]', '["","', '[""', '["a', '[""x', "[", "[[", '"],["', '""', '"]', ','])
+@pytest.mark.parametrize("width", [1, 2])
+def test_what_is_wrong_at_the_end_of_a_piece_is_refused(tail, width):
+    body = wrap(json.dumps([["1"] * width] * 3, separators=(",", ":"))[:-1] + "," + tail + "]")
+    own = pa.schema([pa.field(f"c{number}", pa.string()) for number in range(width)])
+    with pytest.raises(oracle.RefusedError):
+        oracle.read(body, ["string"] * width)
+    for at in range(1, len(body)):
+        with pytest.raises(DecodeError):
+            read(body, at, len(body), schema=own)
 
 
 def test_escapes_take_the_regular_way_too():

@@ -219,3 +219,4 @@ def _read_items(buffer: _Buffer) -> Iterator[Rows]:
             found = repr(escaped(char.decode("latin-1"))) if char else "the end of the answer"
             what = f"{found} stands where a comma or the end of the rows was due"
             raise EnvelopeError(what, where=f"row {first}", hint=_NO_RESULT if char else _CUT_OFF)
+        buffer.grow()  # no whole row is left

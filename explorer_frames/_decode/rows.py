@@ -88,7 +88,7 @@ def _cut_regular(data: bytes, first: int) -> Rows | None:
 
 def _closes_by_row(text: NDArray[np.uint8], closes: NDArray[np.intp]) -> _Positions:
     """Arrange the closing quotes by rows as long as the first one; no rows where it is not whole."""
-    closes = closes[: np.searchsorted(closes, text.size - len(_NEXT_ROW))]  # what is behind a close has to be there
+    closes = closes[: np.searchsorted(closes, text.size - 1)]  # behind a close there has to be something
     width = next(filter(None, (_width(text, some) for some in (closes[:_FEW], closes))), 0)
     count = closes.size // width if width else 0
     return closes[: count * width].reshape(count, width or 1)
@@ -104,10 +104,10 @@ def _count_regular(text: NDArray[np.uint8], closes: _Positions) -> int:
     """Count the rows at the start that are regular; 0 unless they are all of the rows in the piece."""
     # Copied, since they are gone through again for each character behind them.
     inner, last = np.ascontiguousarray(closes[:, :-1]), np.ascontiguousarray(closes[:, -1])
-    in_row, behind = _follows(text, inner, _NEXT_CELL), _follows(text, last, _NEXT_ROW)
+    in_row, behind = _follows(text, inner, _NEXT_CELL), _follows(text, last[:-1], _NEXT_ROW)
     # Behind the first row that nothing regular follows, only the end of the array may stand, or of the piece. (Were
     # regular rows taken as far as they go, an answer that mixes them with others would cost its square.)
-    count = len(last) if behind[:-1].all() else int(behind.argmin()) + 1
+    count = len(last) if behind.all() else int(behind.argmin()) + 1
     end = b"]" if count == len(last) else b"]]"
     ended = count and text[last[count - 1] + 1 :][: len(end)].tobytes() == end
     return count if ended and in_row[:count].all() else 0
@@ -115,9 +115,10 @@ def _count_regular(text: NDArray[np.uint8], closes: _Positions) -> int:
 
 def _follows(text: NDArray[np.uint8], places: NDArray[np.intp], what: bytes) -> NDArray[np.bool_]:
     """Whether these characters follow each place."""
-    follows = np.ones(places.shape, np.bool_)
-    for behind, char in enumerate(what, 1):
-        follows &= text[behind:][places] == char
+    follows: NDArray[np.bool_] = text[1:].take(places, mode="wrap") == what[0]
+    for behind, char in enumerate(what[1:], 2):
+        # Where this goes beyond the end, a quote stood where a bracket was due. ("wrap" takes less time than "raise".)
+        follows &= text[behind:].take(places, mode="wrap") == char
     return follows
 
 
