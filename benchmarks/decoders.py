@@ -29,7 +29,7 @@ from explorer_frames._results.result import Query, Result
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-PIECE = 2**20
+PIECE = 2**19
 _ARROW = {float: pa.float64(), int: pa.int64()}
 
 

@@ -21,12 +21,14 @@ import child
 import decoders
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import requests
 import server
 import ways
 from bodies import COLUMNS
 
 from explorer_frames import Explorer
+from explorer_frames._memory import POOL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,8 +57,9 @@ def _batch(text: bytes, width: int) -> pa.RecordBatch:
     offsets = np.flatnonzero(np.frombuffer(text, np.uint8) == ord('"')).astype(np.int32)
     offsets[::2] += 1
     strings = pa.StringArray.from_buffers(offsets.size - 1, pa.py_buffer(offsets), pa.py_buffer(text))
-    columns = [strings.take(pa.array(np.arange(2 * place, offsets.size, 2 * width))) for place in range(width)]
-    columns[1] = columns[1].cast(pa.float64())
+    places = [pa.array(np.arange(2 * place, offsets.size, 2 * width)) for place in range(width)]
+    columns = [pc.take(strings, each, memory_pool=POOL) for each in places]
+    columns[1] = columns[1].cast(pa.float64(), memory_pool=POOL)
     return pa.RecordBatch.from_arrays(columns, names=list(COLUMNS[width]))
 
 

@@ -7,7 +7,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Self
 
 from explorer_frames._caller import warn_caller
-from explorer_frames._frames import checked_backend, to_pandas
+from explorer_frames._frames import checked_backend, holds_large_strings, to_pandas
 from explorer_frames._http import config
 from explorer_frames._http.api import Api
 from explorer_frames._jobs import calls
@@ -181,8 +181,9 @@ class Explorer:
         `task`, where it is known already, saves ``schema="auto"`` the look at its job.
         """
         checked_backend(dtype_backend)
-        table = self.read_sample_result_arrow(job_id, task_id, limit, schema=schema, vid_type=vid_type, task=task)
-        return to_pandas(table, dtype_backend)
+        large = holds_large_strings(dtype_backend)
+        query = Query.of(job_id, task_id, limit, schema, vid_type, run=_run_of(task), large=large)
+        return to_pandas(read_table(self._api, query), dtype_backend)
 
     def read_sample_result_arrow(
         self,

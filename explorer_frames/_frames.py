@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from explorer_frames._memory import POOL
 from explorer_frames._provenance import KEY, NAME
 from explorer_frames.errors import ColumnTypeError, ConfigError, escaped
 
@@ -39,6 +40,11 @@ def checked_backend(dtype_backend: str | None) -> str | None:
     return dtype_backend
 
 
+def holds_large_strings(dtype_backend: str | None) -> bool:
+    """Whether pandas will hold text with offsets of 64 bits: whoever has others copies them all at the end."""
+    return dtype_backend != "pyarrow"
+
+
 def to_pandas(table: pa.Table, dtype_backend: str | None = None) -> pd.DataFrame:
     """Convert a table, its provenance into `attrs`.
 
@@ -57,7 +63,7 @@ def to_pandas(table: pa.Table, dtype_backend: str | None = None) -> pd.DataFrame
                 column=field.name,
                 hint=f"Pass dtype_backend={' or '.join(map(repr, exact))}.",
             )
-    frame: pd.DataFrame = table.to_pandas(types_mapper=_MAPPERS[dtype_backend], use_threads=False)
+    frame: pd.DataFrame = table.to_pandas(types_mapper=_MAPPERS[dtype_backend], use_threads=False, memory_pool=POOL)
     metadata = table.schema.metadata or {}
     if KEY in metadata:
         frame.attrs[NAME] = json.loads(metadata[KEY])

@@ -193,6 +193,12 @@ def _castable(kind: pa.DataType) -> bool:
     return kind in types or pa.types.is_integer(kind)
 
 
+def with_large_strings(schema: pa.Schema) -> pa.Schema:
+    """The same schema, with offsets of 64 bits for text."""
+    large = {pa.string(): pa.large_string()}
+    return pa.schema([field.with_type(large.get(field.type, field.type)) for field in schema], schema.metadata)
+
+
 def fits(schema: pa.Schema, width: int) -> bool:
     """Whether rows of `width` cells can fill the schema."""
     return width >= len(schema) - 1 if takes_rest(schema) else width == len(schema)

@@ -14,7 +14,7 @@ PACKAGE = Path(explorer_frames.__file__).parent
 FLOORS = [
     {"_version"},
     {"errors", "_html"},
-    {"schemas", "_arguments", "_caller", "_extras", "_private", "_provenance", "_threads"},
+    {"schemas", "_arguments", "_caller", "_extras", "_memory", "_private", "_provenance", "_threads"},
     {"_decode", "_storage", "_frames"},
     {"_http", "_files"},
     {"_tables", "_outputs", "_plot"},

@@ -158,7 +158,7 @@ def test_the_way_is_regular_wherever_the_answer_is_cut(text, width):
     assert all(regular(body[:at], body[at:]) for at in range(len(body)))
 
 
-@pytest.mark.parametrize("tail", ['["","",""]', '["","', '[""', '["a', '[""x', "[", "[[", '"],["', '""', '"]', ','])
+@pytest.mark.parametrize("tail", ['["","",""]', '["","', '[""', '["a', '[""x', "[", "[[", '"],["', '""', '"]', ","])
 @pytest.mark.parametrize("width", [1, 2])
 def test_what_is_wrong_at_the_end_of_a_piece_is_refused(tail, width):
     body = wrap(json.dumps([["1"] * width] * 3, separators=(",", ":"))[:-1] + "," + tail + "]")

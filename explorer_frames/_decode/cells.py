@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from explorer_frames import schemas
+from explorer_frames._memory import POOL
 from explorer_frames.errors import ColumnTypeError, RowShapeError, escaped
 
 if TYPE_CHECKING:
@@ -94,13 +95,13 @@ def _typed(cells: pa.StringArray, field: pa.Field, row_of: Callable[[int], int])
         return _floats(cells, field, row_of)
     if pa.types.is_integer(field.type):
         return _ints(cells, field, row_of)
-    return cells.cast(field.type)
+    return cells.cast(field.type, memory_pool=POOL)
 
 
 def _floats(cells: pa.StringArray, field: pa.Field, row_of: Callable[[int], int]) -> pa.Array:
     """Cast by Arrow, which knows our grammar but for two things: it takes ``nan(1)``, and ``1e400`` for infinity."""
     try:
-        values = cells.cast(pa.float64()).cast(field.type)
+        values = cells.cast(pa.float64(), memory_pool=POOL).cast(field.type, memory_pool=POOL)
     except pa.ArrowInvalid:
         values = None
     if values is None or not all(map(_NOT_FINITE.fullmatch, _not_finite(values, cells))):
@@ -123,7 +124,7 @@ def _fits_float(text: str, target: pa.DataType) -> bool:
 def _ints(cells: pa.StringArray, field: pa.Field, row_of: Callable[[int], int]) -> pa.Array:
     """Cast by Arrow, and print back: what does not come back the same (``007``, ``0x10``) was not that number."""
     try:
-        values = cells.cast(field.type)
+        values = cells.cast(field.type, memory_pool=POOL)
     except pa.ArrowInvalid:
         values = None
     if values is None or pc.equal(values.cast(pa.string()), cells).false_count:

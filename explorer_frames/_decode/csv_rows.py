@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 
 from explorer_frames import schemas
 from explorer_frames._decode.cells import to_batch
+from explorer_frames._memory import POOL
 from explorer_frames.errors import ColumnTypeError, DecodeError, FileReadError, RowShapeError, escaped
 
 if TYPE_CHECKING:
@@ -133,8 +134,8 @@ class Block:
     def _take(self, cells: NDArray[np.intp]) -> pa.StringArray:
         buffers = (pa.py_buffer(self.offsets), pa.py_buffer(self.data))
         strings = pa.StringArray.from_buffers(self.offsets.size - 1, *buffers)
-        taken = strings.take(pa.array(2 * cells))  # each cell has a separator behind it
-        return pc.replace_substring(taken, '""', '"') if self.doubled else taken
+        taken = pc.take(strings, pa.array(2 * cells), memory_pool=POOL)  # each cell has a separator behind it
+        return pc.replace_substring(taken, '""', '"', memory_pool=POOL) if self.doubled else taken
 
 
 def read_blocks(pieces: Iterable[bytes], first: int, is_header: Callable[[list[str]], bool]) -> Generator[Block]:

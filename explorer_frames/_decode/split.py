@@ -18,6 +18,7 @@ from explorer_frames import schemas
 from explorer_frames._decode.cells import row_by_end
 from explorer_frames._decode.rows import Rows, parse_rows
 from explorer_frames._decode.strict_json import scanstring, strict_loads
+from explorer_frames._memory import POOL
 from explorer_frames.errors import ColumnTypeError, EnvelopeError, escaped
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class _Regular:
         return ends, self._take(cells.ravel(), row_by_end(self.first, ends))
 
     def _take(self, indices: NDArray[np.intp], row_of: Callable[[int], int]) -> pa.StringArray:
-        cells = self.strings.take(pa.array(indices))
+        cells = pc.take(self.strings, pa.array(indices), memory_pool=POOL)
         return _unescaped(cells, row_of) if self.escaped else cells
 
 
@@ -106,11 +107,11 @@ def _unescaped(cells: pa.StringArray, row_of: Callable[[int], int]) -> pa.String
     places = np.flatnonzero(has_escape.to_numpy(zero_copy_only=False))
     if not places.size:
         return cells
-    raw = cells.filter(has_escape)
+    raw = pc.filter(cells, has_escape, memory_pool=POOL)
     texts = _unescaped_at_once(raw)
     if texts is None:
         texts = _unescaped_one_by_one(raw, lambda index: row_of(int(places[index])))
-    return texts if places.size == len(cells) else pc.replace_with_mask(cells, has_escape, texts)
+    return texts if places.size == len(cells) else pc.replace_with_mask(cells, has_escape, texts, memory_pool=POOL)
 
 
 def _unescaped_at_once(raw: pa.StringArray) -> pa.StringArray | None:
@@ -129,7 +130,7 @@ def _unescaped_at_once(raw: pa.StringArray) -> pa.StringArray | None:
     offsets = np.zeros(2 * len(raw), np.int32)
     offsets[1:-1:2], offsets[2::2], offsets[-1] = ends, ends + 1, len(data)
     parted = pa.StringArray.from_buffers(offsets.size - 1, pa.py_buffer(offsets), pa.py_buffer(data))
-    return parted.take(pa.array(np.arange(0, len(parted), 2)))
+    return pc.take(parted, pa.array(np.arange(0, len(parted), 2)), memory_pool=POOL)
 
 
 def _unescaped_one_by_one(raw: pa.StringArray, row_of: Callable[[int], int]) -> pa.StringArray:
@@ -165,6 +166,8 @@ def _is_text(cell: object) -> bool:
 
 
 def _check_utf8(rows: Rows, quotes: NDArray[np.intp]) -> None:
+    if _is_utf8(rows.data):
+        return
     try:
         rows.data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -177,3 +180,12 @@ def _check_utf8(rows: Rows, quotes: NDArray[np.intp]) -> None:
         f"row {row} is not valid UTF-8: {escaped(rows.data[position : position + 10].decode('latin-1'))!r}",
         hint="JSON is UTF-8 by definition; a proxy that changes the charset would do this.",
     )
+
+
+def _is_utf8(data: bytes) -> bool:
+    ends = np.array([0, len(data)], np.int32)
+    try:  # half the time of decoding, which tells where it is not
+        pa.StringArray.from_buffers(1, pa.py_buffer(ends), pa.py_buffer(data)).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True

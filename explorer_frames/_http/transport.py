@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from explorer_frames._http.config import Settings
 
 _LOG = logging.getLogger("explorer_frames")
-_PIECE = 2**20
+_PIECE = 2**19  # larger ones need pages that the kernel has to find first, smaller ones more calls for each row
 _ROOT = "api-open/v1"
 NO_TLS = "no TLS connection"
 _REDIRECTS = range(300, 400)
@@ -73,7 +73,7 @@ class Answer:
         return list(self._raw.headers.getlist("Set-Cookie"))
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the body, decompressed, in pieces of 1 MiB (the last one smaller).
+        """Yield the body, decompressed, in pieces of 512 KiB (the last one smaller).
 
         Raises
         ------

@@ -15,6 +15,7 @@ from explorer_frames._caller import warn_caller
 from explorer_frames._decode.envelope import data_of
 from explorer_frames._files.write import planned, write
 from explorer_frames._jobs.task import run_of
+from explorer_frames._memory import POOL
 from explorer_frames._provenance import Provenance
 from explorer_frames._results.result import Query, Result
 from explorer_frames.errors import (
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_JOINED = 4  # batches
+_JOINED = 8  # batches
 
 
 def read_table(api: Api, query: Query) -> pa.Table:
@@ -123,7 +124,7 @@ def _read(api: Api, query: Query, token: Token, deadline: Deadline) -> tuple[pa.
 def _joined(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
     """Copy a few batches into one at a time: what Arrow takes apart has up to half as much room behind it unused."""
     while some := list(islice(batches, _JOINED)):
-        yield pa.Table.from_batches(some, schema).combine_chunks()
+        yield pa.Table.from_batches(some, schema).combine_chunks(POOL)
 
 
 def _batches(query: Query, result: Result) -> Iterator[pa.RecordBatch]:

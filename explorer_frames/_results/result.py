@@ -37,6 +37,8 @@ class Query:
         Whether the task's name decides, where it can.
     run
         What the job's detail tells of the task, where it was looked at.
+    large
+        Whether columns of text are to be large_string.
     """
 
     job: str
@@ -46,6 +48,7 @@ class Query:
     vid_type: str
     auto: bool = False
     run: Run | None = None
+    large: bool = False
 
     @classmethod
     def of(
@@ -57,6 +60,7 @@ class Query:
         vid_type: str,
         *,
         run: Run | None = None,
+        large: bool = False,
     ) -> Query:
         """Check a caller's arguments, before any I/O.
 
@@ -66,7 +70,7 @@ class Query:
         """
         wanted, auto = schemas.asked(schema, vid_type)
         job, task = checked_id("job_id", job_id), checked_id("task_id", task_id)
-        query = cls(job, task, checked_limit(limit), wanted, vid_type, auto)
+        query = cls(job, task, checked_limit(limit), wanted, vid_type, auto, large=large)
         return query if run is None else query.of_run(run)
 
     def of_run(self, run: Run) -> Query:
@@ -120,6 +124,7 @@ class Result:
         cells = split(first) if first is not None else None
         width = cells.width if cells else None
         schema = schemas.choose(query.schema, width, query.vid_type, hint=query.auto)
+        schema = schemas.with_large_strings(schema) if query.large else schema
         self.schema = schema.with_metadata({**(schema.metadata or {}), **provenance.to_metadata()})
         self._first = iter([cells] if cells else [])  # not kept when it has been read
         self._rest = chunks
