@@ -4,29 +4,36 @@ A fresh process for each; resident memory, VmHWM of /proc/self/status where ther
 memory, our reads in that of the table and its frame.
 
     python benchmarks/memory.py --rows 1000000 10000000
+    python benchmarks/memory.py --rows 100000000 --ours
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 
-from side_by_side import OURS, USUAL, measure
+import child
+import server
+from side_by_side import OURS, USUAL
 
 EXPORTS = ("explorer_frames, parquet", "explorer_frames, feather")
-WAYS = (OURS, "explorer_frames, arrow", *EXPORTS, USUAL, f"{USUAL}, parquet", "requests, bytes only")
+OWN = (OURS, "explorer_frames, arrow", *EXPORTS)
+WAYS = (*OWN, USUAL, f"{USUAL}, parquet", "requests, bytes only")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000])
     parser.add_argument("--kind", default="two")
+    parser.add_argument("--ours", action="store_true", help="leave out the usual code, which needs ten times as much")
     options = parser.parse_args()
     for rows in options.rows:
+        name = f"{rows}/{options.kind}"
         print(f"\n{rows:,} rows ({options.kind}){'MB over idle':>30}{'seconds':>10}")
-        for way in WAYS:
-            # One at a time: it says what to wait for, and the memory of one hardly differs between two runs.
-            figures = measure(f"{rows}/{options.kind}", 1, (way,))[way][0]
-            print(f"{way:32}{figures['mb']:>18.0f}{figures['seconds']:>10.2f}", flush=True)
+        with server.serving(name) as url, tempfile.TemporaryDirectory() as folder:
+            for way in OWN if options.ours else WAYS:
+                figures = child.run(way, url, name, folder, "no-digest")
+                print(f"{way:32}{figures['mb']:>18.0f}{figures['seconds']:>10.2f}", flush=True)
 
 
 if __name__ == "__main__":

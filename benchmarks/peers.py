@@ -1,7 +1,7 @@
 """Ours beside every peer: the same bytes from the same loopback server, each sample in a fresh process, in turns.
 
 Writes `results.md` and two plots: time and memory against rows. The first round asserts that all answers are the same.
-Takes a quarter of an hour, on an idle machine; ``--quick`` takes a minute and is good for nothing but seeing it run.
+Takes a quarter of an hour, on an idle machine; ``--quick`` is good for nothing but seeing it run.
 
     python benchmarks/peers.py
 """
@@ -9,7 +9,6 @@ Takes a quarter of an hour, on an idle machine; ``--quick`` takes a minute and i
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import platform
 import sys
@@ -18,11 +17,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from statistics import linear_regression, median
+from statistics import median
 from typing import Any
 
 import bodies
 import child
+import growth
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import server
@@ -34,7 +34,6 @@ WAYS = (*READERS[:4], *PEERS, BARE, STREAM)
 INEXACT = "requests, pyarrow.json"
 SIZES = (10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 KINDS = (*(kind for kind in bodies.KINDS if kind != "pretty"), "two.gzip")
-LINEAR = 100_000  # rows from which on time is to grow with them
 _PACKAGES = ("numpy", "pandas", "pyarrow", "requests", "orjson", "msgspec", "polars", "duckdb")
 Samples = dict[str, list[dict[str, float]]]
 
@@ -47,6 +46,7 @@ class Plan:
     rows: int
     samples: int
     few: int  # samples of what takes minutes: the largest sizes, and other kinds
+    growth: tuple[int, ...] = growth.SIZES
 
     def measure(self, rows: int, kind: str) -> Samples:
         """Take the samples of one body."""
@@ -63,14 +63,15 @@ def main() -> None:
     options = parser.parse_args()
     plan = Plan(SIZES, 1_000_000, options.samples, options.few)
     if options.quick:
-        plan = Plan(SIZES[:4], 10_000, 1, 1)
+        plan = Plan(SIZES[:4], 10_000, 1, 1, (10_000, 100_000))
     sizes = {rows: plan.measure(rows, "two") for rows in plan.sizes}
     kinds = {"two": sizes[plan.rows], **{kind: plan.measure(plan.rows, kind) for kind in KINDS[1:]}}
     options.into.mkdir(exist_ok=True, parents=True)
     plot(sizes, "seconds", "seconds, median", options.into / "time.png")
     plot(sizes, "mb", "MB over an idle process, median", options.into / "memory.png")
     command = f"python benchmarks/peers.py {' '.join(sys.argv[1:])}".strip()
-    options.into.joinpath("results.md").write_text(report(sizes, kinds, plan, command, steps.measure(plan.rows, "two")))
+    profile, exponents = steps.measure(plan.rows, "two"), growth.measure(plan.growth)[OURS]
+    options.into.joinpath("results.md").write_text(report(sizes, kinds, plan, command, profile, exponents))
 
 
 def measure(name: str, count: int) -> Samples:
@@ -91,20 +92,24 @@ def measure(name: str, count: int) -> Samples:
 # --- what is written
 
 
-def report(
-    sizes: dict[int, Samples], kinds: dict[str, Samples], plan: Plan, command: str, profile: dict[str, float]
+def report(  # noqa: PLR0917 (all that was measured)
+    sizes: dict[int, Samples],
+    kinds: dict[str, Samples],
+    plan: Plan,
+    command: str,
+    profile: dict[str, float],
+    exponents: dict[str, float],
 ) -> str:
     """All results as Markdown."""
     rows = f"{plan.rows:,}"
-    shown = tuple(rows for rows in sizes if rows >= LINEAR) or (max(sizes),)
-    points = [(math.log(rows), math.log(_median(sizes[rows][OURS], "seconds"))) for rows in shown]
-    growth = f"{linear_regression(*zip(*points, strict=True)).slope:.3f}" if len(points) > 1 else "not measured"
     parts = {
         "# Results": f"{datetime.now(UTC):%Y-%m-%d}, {_machine()}. Command: `{command}`. Medians of {plan.samples} "
         f"({plan.few} of more than 1,000,000 rows, and of other kinds), each in a fresh process, in turns; least and "
         "most in parentheses. What is unfair is said in [README.md](README.md).",
         "## Time, two columns": f"{_table(sizes, 'seconds', _milliseconds, 'ms')}\n\n![Time against rows](time.png)\n\n"
-        f"From {shown[0]:,} rows on, our time grows with their number to the power of {growth}.",
+        f"From {plan.growth[0]:,} rows on, our CPU time grows with their number to the power of "
+        f"{exponents['cpu']:.2f}, our time to that of {exponents['seconds']:.2f}, in one process that has read as much "
+        "before (`python benchmarks/growth.py`).",
         "## CPU time, two columns": _table(sizes, "cpu", _milliseconds, "ms"),
         "## Memory over an idle process, two columns": f"{_table(sizes, 'mb', _megabytes, 'MB')}\n\n"
         "![Memory against rows](memory.png)",

@@ -1,6 +1,6 @@
 """Bytes in memory -> table or frame.
 
-Unfair to us: the others get the body in one piece, we get it in pieces of 1 MiB, as from the wire; only we check it
+Unfair to us: the others get the body in one piece, we get it in pieces of 512 KiB, as from the wire; only we check it
 (the whole envelope, rows of one length, no `nan(1)` for a score, no `1_000`, no duplicate keys).
 
 Unfair to the others: polars and pyarrow.json build the nested column first, since the rows are lists in one object,

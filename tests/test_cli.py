@@ -6,7 +6,10 @@ import ast
 import csv
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 import typing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -740,6 +743,16 @@ def test_words_that_are_repeated_for_speed_are_those_of_the_library():
 def test_schemas_are_completed():
     assert _options._schemas("lo") == ["Louvain"]
     assert "auto" in _options._schemas("")
+
+
+@pytest.mark.parametrize(("given", "pool"), [(None, "system"), ("mimalloc", "mimalloc")])
+def test_arrow_takes_little_memory_for_each_worker_unless_told_otherwise(given, pool):
+    script = "import sys; sys.argv[1:] = ['doctor', '--help']; import explorer_frames.cli as cli\n"
+    script += "try: cli.main()\nexcept SystemExit: import pyarrow; print(pyarrow.default_memory_pool().backend_name)"
+    known = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
+    env = known if given is None else {**known, "ARROW_DEFAULT_MEMORY_POOL": given}
+    done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == pool
 
 
 def test_the_version(cli):

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from explorer_frames._http.config import Settings
 
 _LOG = logging.getLogger("explorer_frames")
-_PIECE = 2**19  # larger ones need pages that the kernel has to find first, smaller ones more calls for each row
+PIECE = 2**18  # bytes: what is in work at a time takes some eight times as much
 _ROOT = "api-open/v1"
 NO_TLS = "no TLS connection"
 _REDIRECTS = range(300, 400)
@@ -72,8 +72,8 @@ class Answer:
     def set_cookies(self) -> list[str]:
         return list(self._raw.headers.getlist("Set-Cookie"))
 
-    def pieces(self) -> Iterator[bytes]:
-        """Yield the body, decompressed, in pieces of 512 KiB (the last one smaller).
+    def pieces(self, size: int = PIECE) -> Iterator[bytes]:
+        """Yield the body, decompressed, in pieces of `size` bytes (the last one smaller).
 
         Raises
         ------
@@ -87,18 +87,18 @@ class Answer:
                 where=self._where,
                 hint="Check that no proxy changes the server's answers.",
             )
-        size = 0
+        total = 0
         while True:
             try:
-                piece = self._raw.read(_PIECE, decode_content=encoding == "gzip")
+                piece = self._raw.read(size, decode_content=encoding == "gzip")
             except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
                 # ValueError: a chunk of negative size.
                 failure = _translated(error, self._deadline, self._where, begun=True)
             else:
                 if not piece:
                     return
-                size += len(piece)
-                if self._max_bytes is not None and size > self._max_bytes:
+                total += len(piece)
+                if self._max_bytes is not None and total > self._max_bytes:
                     raise TransportError(
                         f"the answer has more than the {self._max_bytes} bytes that max_bytes allows",
                         where=self._where,

@@ -1,0 +1,84 @@
+"""How time grows with rows: the exponent of a line through its logarithms, 1 where a row always costs the same.
+
+All sizes in one process, each called once before it is measured: what a process does only once is no cost of rows.
+Wall time of small results is above the line, since their few pieces leave two threads little to do at the same time.
+
+    python benchmarks/growth.py --rows 100000 316000 1000000 3160000 10000000
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from statistics import linear_regression, median
+from typing import TYPE_CHECKING
+
+import child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SIZES = (100_000, 316_000, 1_000_000, 3_160_000, 10_000_000)
+_ROWS = 30_000_000  # in all calls of one size, as far as there are to be no more than _MOST
+_LEAST, _MOST = 3, 25
+_CHILD = "--child"
+
+Growth = dict[str, dict[str, float]]
+
+
+def measure(sizes: tuple[int, ...] = SIZES) -> Growth:
+    """Exponents of seconds and of CPU seconds, by way, in a fresh process."""
+    return child.run(_CHILD, *map(str, sizes), script=__file__)
+
+
+def _measure(sizes: list[int]) -> Growth:
+    import requests
+    import server
+    import ways
+
+    from explorer_frames import Explorer
+
+    names = [f"{size}/two" for size in sizes]
+    with server.serving(*names) as url, Explorer(url, token="benchmark") as explorer, requests.Session() as session:
+        calls: dict[str, Callable[[str], object]] = {
+            "explorer_frames": lambda name: ways.ours_read(explorer, name),
+            ways.BARE: lambda name: ways.bare_read(url, name, session.get),
+        }
+        return {way: _exponents(call, dict(zip(sizes, names, strict=True))) for way, call in calls.items()}
+
+
+def _exponents(call: Callable[[str], object], names: dict[int, str]) -> dict[str, float]:
+    medians = {size: _medians(call, name, _calls(size)) for size, name in names.items()}
+    logs = [math.log(size) for size in medians]
+    return {
+        key: linear_regression(logs, [math.log(figures[key]) for figures in medians.values()]).slope
+        for key in ("seconds", "cpu")
+    }
+
+
+def _calls(size: int) -> int:
+    return max(_LEAST, min(_MOST, _ROWS // size))
+
+
+def _medians(call: Callable[[str], object], name: str, count: int) -> dict[str, float]:
+    samples = []
+    for _ in range(count + 1):
+        cpu, begun = time.process_time(), time.perf_counter()
+        call(name)
+        samples.append({"seconds": time.perf_counter() - begun, "cpu": time.process_time() - cpu})
+    return {key: median(sample[key] for sample in samples[1:]) for key in ("seconds", "cpu")}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, nargs="+", default=list(SIZES))
+    options = parser.parse_args()
+    for way, exponents in measure(tuple(options.rows)).items():
+        print(f"{way:24} time {exponents['seconds']:.3f}    CPU time {exponents['cpu']:.3f}")
+
+
+if __name__ == "__main__":
+    print(json.dumps(_measure(list(map(int, sys.argv[2:]))))) if sys.argv[1:2] == [_CHILD] else main()
