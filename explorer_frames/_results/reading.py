@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _LARGER = 2 * PIECE  # where memory is needed for all rows anyway: fewer calls for each; yet larger ones were slower
-_JOINED = 8  # batches
+_JOINED = 4  # batches
 
 
 def read_table(api: Api, query: Query) -> pa.Table:
