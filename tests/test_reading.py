@@ -16,8 +16,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from explorer_frames import schemas
+from explorer_frames._decode import envelope
 from explorer_frames._decode.cells import to_batch
 from explorer_frames._decode.envelope import data_of, read_rows
+from explorer_frames._decode.rows import cut
 from explorer_frames._decode.split import split
 from explorer_frames._provenance import Provenance
 from explorer_frames._results.result import Query, Result
@@ -168,6 +170,14 @@ def test_what_is_wrong_at_the_end_of_a_piece_is_refused(tail, width):
     for at in range(1, len(body)):
         with pytest.raises(DecodeError):
             read(body, at, len(body), schema=own)
+
+
+def test_what_is_left_of_a_piece_is_not_looked_through_again(monkeypatch):
+    looks = []
+    monkeypatch.setattr(envelope, "cut", lambda data, first: looks.append(data) or cut(data, first))
+    parts = list(pieces(wrap(json.dumps([["a", "1"]] * 1000, separators=(",", ":"))), 500))
+    assert sum(rows.count for rows in read_rows(parts)) == 1000
+    assert len(looks) <= len(parts) + 1
 
 
 def test_escapes_take_the_regular_way_too():
