@@ -24,6 +24,7 @@ from explorer_frames._decode import rows as by_rows
 from explorer_frames._decode.cells import to_batch
 from explorer_frames._decode.envelope import read_rows
 from explorer_frames._decode.split import split
+from explorer_frames._memory import POOL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -60,10 +61,10 @@ def measure(rows: int, kind: str) -> dict[str, float]:
         ),
         "quotes to offsets": _each(lambda chunk: chunk.quotes.astype(np.int32), chunks),
         "take the cells of each column": _each(lambda each: [each.column(number) for number in named], cells),
-        "text to numbers": _each(lambda texts: texts[1].cast(pa.float64()), columns),
+        "text to numbers": _each(lambda texts: texts[1].cast(pa.float64(), memory_pool=POOL), columns),
         "numbers are finite, or said not to be": _each(lambda column: pc.is_finite(column).false_count, numbers),
         "copy batches to where no room is unused": _each(
-            lambda at: pa.Table.from_batches(batches[at : at + 4]).combine_chunks(), range(0, len(batches), 4)
+            lambda at: pa.Table.from_batches(batches[at : at + 4]).combine_chunks(POOL), range(0, len(batches), 4)
         ),
     }
     found = {"receive (the raw stream)": wire, **{name: _milliseconds(step) for name, step in steps.items()}}

@@ -41,7 +41,7 @@ def checked_backend(dtype_backend: str | None) -> str | None:
 
 
 def holds_large_strings(dtype_backend: str | None) -> bool:
-    """Whether pandas will hold text with offsets of 64 bits: whoever has others copies them all at the end."""
+    """Whether pandas 3 holds text with offsets of 64 bits: given shorter ones, it would copy them all at the end."""
     return dtype_backend != "pyarrow"
 
 
@@ -72,7 +72,7 @@ def to_pandas(table: pa.Table, dtype_backend: str | None = None) -> pd.DataFrame
 
 def with_missing_integers(table: pa.Table, names: Collection[str]) -> pd.DataFrame:
     """Convert a table to pandas' default dtypes, but integers of the columns `names` to nullable ones."""
-    frame: pd.DataFrame = table.to_pandas(use_threads=False)
+    frame: pd.DataFrame = table.to_pandas(use_threads=False, memory_pool=POOL)
     for field, column in zip(table.schema, table.columns, strict=True):
         if field.name in names and pa.types.is_integer(field.type):
             frame[field.name] = _NULLABLE[field.type].__from_arrow__(column)

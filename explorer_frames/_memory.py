@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-# Arrow's own default asks the kernel for pages of 2 MB. Where these are at hand, a frame of 1,000,000 rows takes 50 ms,
-# and from here 57. Where they are not, as on many a virtual machine, it takes 120, and 10,000,000 rows 880 beside 490.
+# Arrow's own default asks the kernel for pages of 2 MB: a little faster where these are at hand, twice as slow where
+# they are not, as on many a virtual machine. Figures: benchmarks/README.md.
 POOL = pa.system_memory_pool()

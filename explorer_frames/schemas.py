@@ -194,7 +194,7 @@ def _castable(kind: pa.DataType) -> bool:
 
 
 def with_large_strings(schema: pa.Schema) -> pa.Schema:
-    """The same schema, with offsets of 64 bits for text."""
+    """The same schema, with offsets of 64 bits for columns of text; those in lists stay."""
     large = {pa.string(): pa.large_string()}
     return pa.schema([field.with_type(large.get(field.type, field.type)) for field in schema], schema.metadata)
 

@@ -172,6 +172,16 @@ def test_what_is_wrong_at_the_end_of_a_piece_is_refused(tail, width):
             read(body, at, len(body), schema=own)
 
 
+@pytest.mark.parametrize("filler", ["[1]", '["a"]', "[]"])
+def test_rows_of_other_lengths_do_not_make_what_is_held_grow(filler):
+    size, lengths = 2**14, [2**power for power in range(9, -1, -1)]
+    head = ",".join(json.dumps(["x"] * length, separators=(",", ":")) for length in lengths)
+    body = wrap(f"[{head},{','.join([filler] * 2**17)}]")
+    found = list(read_rows(pieces(body, size)))
+    assert sum(rows.count for rows in found) == len(lengths) + 2**17
+    assert max(len(rows.data) for rows in found) <= 2 * size
+
+
 def test_what_is_left_of_a_piece_is_not_looked_through_again(monkeypatch):
     looks = []
     monkeypatch.setattr(envelope, "cut", lambda data, first: looks.append(data) or cut(data, first))

@@ -146,9 +146,10 @@ def _first(cells: pa.StringArray, fits: Callable[[str], bool]) -> int:
 
 def _refuse(cells: pa.StringArray, field: pa.Field, index: int, row_of: Callable[[int], int]) -> NoReturn:
     row, text = row_of(index), cells[index].as_py()
+    kind = pa.string() if pa.types.is_large_string(field.type) else field.type  # how pandas holds it is no matter here
     shown = "null" if text is None else escaped(text, 80)
     raise ColumnTypeError(
-        f"row {row}, column {field.name!r}: {shown if text is None else repr(shown)} is no {field.type}",
+        f"row {row}, column {field.name!r}: {shown if text is None else repr(shown)} is no {kind}",
         row=row,
         column=field.name,
         value=shown,

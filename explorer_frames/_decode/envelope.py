@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # What may have to be held at once beside the rows: the head, the tail, one single row, an answer without rows.
 MAX_HELD = 16 * 2**20
+_HARDLY_A_ROW = 2**10  # bytes: that little is not looked through before more has come
 _OK = 200
 _SPACES = re.compile(r"[ \t\n\r]*")
 _CUT_OFF = "The answer was cut off on its way, by the server or by a proxy: try again."
@@ -219,4 +220,5 @@ def _read_items(buffer: _Buffer) -> Iterator[Rows]:
             found = repr(escaped(char.decode("latin-1"))) if char else "the end of the answer"
             what = f"{found} stands where a comma or the end of the rows was due"
             raise EnvelopeError(what, where=f"row {first}", hint=_NO_RESULT if char else _CUT_OFF)
-        buffer.grow()  # no whole row is left
+        if len(buffer.data) < _HARDLY_A_ROW:
+            buffer.grow()

@@ -67,7 +67,7 @@ def cut(data: bytes, first: int) -> Rows | None:
 
 
 def _cut_regular(data: bytes, first: int) -> Rows | None:
-    """Cut by the quotes alone; None unless all whole rows in `data` are regular.
+    """Cut by the quotes alone; None unless the rows in `data` are regular, but for the last few.
 
     Between two cells of a row stands ``","``, between two rows ``"],["``: so the few characters behind every other
     quote prove the structure of the whole piece at once.
@@ -101,7 +101,7 @@ def _width(text: NDArray[np.uint8], closes: NDArray[np.intp]) -> int:
 
 
 def _count_regular(text: NDArray[np.uint8], closes: _Positions) -> int:
-    """Count the rows at the start that are regular; 0 unless they are all of the rows in the piece."""
+    """Count the regular rows at the start; 0 if others follow that have as many strings as one of them, or more."""
     # Copied, since they are gone through again for each character behind them.
     inner, last = np.ascontiguousarray(closes[:, :-1]), np.ascontiguousarray(closes[:, -1])
     in_row, behind = _follows(text, inner, _NEXT_CELL), _follows(text, last[:-1], _NEXT_ROW)

@@ -146,7 +146,7 @@ def _unescaped_one_by_one(raw: pa.StringArray, row_of: Callable[[int], int]) -> 
 
 def _strings(cells: list[Any], row_of: Callable[[int], int]) -> pa.StringArray:
     try:
-        return pa.array(cells, pa.string())
+        return pa.array(cells, pa.string(), memory_pool=POOL)
     except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
         index = next(index for index, cell in enumerate(cells) if not _is_text(cell))
     row = row_of(index)

@@ -72,8 +72,8 @@ class Answer:
     def set_cookies(self) -> list[str]:
         return list(self._raw.headers.getlist("Set-Cookie"))
 
-    def pieces(self, size: int = PIECE) -> Iterator[bytes]:
-        """Yield the body, decompressed, in pieces of `size` bytes (the last one smaller).
+    def pieces(self, times: int = 1) -> Iterator[bytes]:
+        """Yield the body, decompressed, in pieces of 256 KiB or a multiple of that (the last one smaller).
 
         Raises
         ------
@@ -90,7 +90,7 @@ class Answer:
         total = 0
         while True:
             try:
-                piece = self._raw.read(size, decode_content=encoding == "gzip")
+                piece = self._raw.read(times * PIECE, decode_content=encoding == "gzip")
             except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
                 # ValueError: a chunk of negative size.
                 failure = _translated(error, self._deadline, self._where, begun=True)

@@ -14,7 +14,6 @@ from explorer_frames._arguments import EVERYTHING
 from explorer_frames._caller import warn_caller
 from explorer_frames._decode.envelope import data_of
 from explorer_frames._files.write import planned, write
-from explorer_frames._http.transport import PIECE
 from explorer_frames._jobs.task import run_of
 from explorer_frames._memory import POOL
 from explorer_frames._provenance import Provenance
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_LARGER = 2 * PIECE  # where memory is needed for all rows anyway: fewer calls for each; yet larger ones were slower
+_LARGER = 2  # times a piece: for what needs memory for all rows anyway, fewer calls for each; four times is slower
 _JOINED = 4  # batches
 
 
@@ -93,7 +92,7 @@ def _call(api: Api, query: Query, attempt: Callable[[Query, Token, Deadline], _T
         return api.reading(partial(attempt, query), deadline)
 
 
-def _open(api: Api, stack: ExitStack, query: Query, token: Token, deadline: Deadline, *, piece: int = PIECE) -> Result:
+def _open(api: Api, stack: ExitStack, query: Query, token: Token, deadline: Deadline, *, times: int = 1) -> Result:
     """Ask for a result and read its first rows; the answer stays open as long as `stack`."""
     with ExitStack() as opening:
         segments = ("jobs", query.job, "tasks", query.task, "sample_result")
@@ -109,14 +108,14 @@ def _open(api: Api, stack: ExitStack, query: Query, token: Token, deadline: Dead
         if query.run is not None:
             provenance = provenance.with_run(query.run)
         check = partial(data_of, http_status=answer.status, trace_id=answer.trace_id)
-        result = Result(query, answer.pieces(piece), check, provenance)
+        result = Result(query, answer.pieces(times), check, provenance)
         stack.enter_context(opening.pop_all())
         return result
 
 
 def _read(api: Api, query: Query, token: Token, deadline: Deadline) -> tuple[pa.Table, Provenance]:
     with ExitStack() as stack:
-        result = _open(api, stack, query, token, deadline, piece=_LARGER)
+        result = _open(api, stack, query, token, deadline, times=_LARGER)
         with closing(result.overlapped()) as batches:
             table = pa.concat_tables([*_joined(batches, result.schema)] or [result.schema.empty_table()])
     metadata = {**(table.schema.metadata or {}), **result.provenance.to_metadata()}
