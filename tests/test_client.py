@@ -8,6 +8,7 @@ import time
 import warnings
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 import requests
@@ -83,6 +84,23 @@ def test_compressed_and_indented_answers_read_the_same(options):
         table = explorer.read_sample_result_arrow(job, task, None)
         assert table["id"].to_pylist() == [f"n{n}" for n in range(count)]
         assert np.allclose(table["score"].to_numpy(), np.arange(count) / 7, atol=1e-6)
+
+
+@pytest.mark.parametrize("backend", [None, "numpy_nullable", "pyarrow"])
+def test_a_frame_is_what_arrow_makes_of_the_table_in_the_same_dtypes(explorer, result, backend):
+    mapper = {None: None, "numpy_nullable": {pa.string(): pd.StringDtype(), pa.float64(): pd.Float64Dtype()}.get}
+    expected = explorer.read_sample_result_arrow(*result).to_pandas(types_mapper=mapper.get(backend, pd.ArrowDtype))
+    frame = explorer.read_sample_result(*result, dtype_backend=backend)
+    pd.testing.assert_frame_equal(frame, expected, check_exact=True)
+    assert frame.dtypes.tolist() == expected.dtypes.tolist()
+
+
+def test_an_error_speaks_of_a_string_however_pandas_holds_it():
+    own = pa.schema([pa.field("id", pa.string(), nullable=False), ("score", pa.float64())])
+    with served(answer(envelope('[["a","1"],[null,"2"]]'))) as (_, explorer):
+        for read in (explorer.read_sample_result, explorer.read_sample_result_arrow):
+            with pytest.raises(ColumnTypeError, match="null is no string"):
+                read(1, "t", schema=own)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 3])

@@ -190,6 +190,24 @@ def test_what_is_left_of_a_piece_is_not_looked_through_again(monkeypatch):
     assert len(looks) <= len(parts) + 1
 
 
+@pytest.mark.parametrize("width", [1, 2, 3])
+@pytest.mark.parametrize(
+    "extra", ["x", "5", "5,", " ", '"', '","', "\\", "[", "]", "{", ",", ":", "null,", "\x1f", "\x00"]
+)
+def test_what_is_put_between_anywhere_is_read_or_refused_as_by_the_oracle(extra, width):
+    items = json.dumps([["a"] * width] * 3, separators=(",", ":"))
+    own = pa.schema([pa.field(f"c{number}", pa.string()) for number in range(width)])
+    for at in range(len(items) + 1):
+        body = wrap(items[:at] + extra + items[at:])
+        try:
+            expected = oracle.read(body, ["string"] * width)
+        except oracle.RefusedError:
+            with pytest.raises(DecodeError):
+                read(body, schema=own)
+        else:
+            assert [list(row.values()) for row in read(body, schema=own).to_pylist()] == expected
+
+
 def test_escapes_take_the_regular_way_too():
     rows = [[text, "1"] for text in IDS]
     body = json.dumps({"code": 0, "data": {"items": rows}}, separators=(",", ":")).encode()
