@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from functools import partial
 from itertools import pairwise
 
 import matplotlib as mpl
@@ -355,19 +356,25 @@ def test_long_titles_and_labels_of_a_small_axes_go_on_more_lines():
     assert all(left.x1 <= right.x0 for left, right in pairwise(boxes))
 
 
+def seconds_of(call):
+    tick = time.process_time()
+    call()
+    return time.process_time() - tick
+
+
+def drawn(table, kind):
+    plot_result(table, kind=kind).figure.canvas.draw()
+
+
 @pytest.mark.slow
 def test_a_million_rows_are_thinned_to_what_can_be_seen():
     scores = np.random.default_rng(0).pareto(1.5, MANY) + 1e-9
     table = pa.table({"id": np.arange(MANY), "score": scores})
-    tick = time.process_time()
-    np.sort(scores)
-    unit = time.process_time() - tick
+    unit = min(seconds_of(lambda: np.sort(scores)) for _ in range(5))
     for kind in ("rank", "distribution"):
-        tick = time.process_time()
-        ax = plot_result(table, kind=kind)
-        ax.figure.canvas.draw()
-        assert time.process_time() - tick < 40 * unit
-        ranks = curve(ax)[0]
+        least = min(seconds_of(partial(drawn, table, kind)) for _ in range(3))
+        assert least < 80 * unit  # some 25; a step of Python for each row would be more
+        ranks = curve(plot_result(table, kind=kind))[0]
         assert 1_000 < len(ranks) <= 2_000
     assert named(plot_result(table))[0].startswith(f"1. {scores.argmax()}  ")
 
