@@ -12,7 +12,7 @@ import argparse
 import json
 import math
 import sys
-import time
+from functools import partial
 from statistics import linear_regression, median
 from typing import TYPE_CHECKING
 
@@ -64,11 +64,7 @@ def _calls(size: int) -> int:
 
 
 def _medians(call: Callable[[str], object], name: str, count: int) -> dict[str, float]:
-    samples = []
-    for _ in range(count + 1):
-        cpu, begun = time.process_time(), time.perf_counter()
-        call(name)
-        samples.append({"seconds": time.perf_counter() - begun, "cpu": time.process_time() - cpu})
+    samples = [child.timed(partial(call, name))[0] for _ in range(count + 1)]
     return {key: median(sample[key] for sample in samples[1:]) for key in ("seconds", "cpu")}
 
 

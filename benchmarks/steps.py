@@ -11,6 +11,7 @@ import time
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+import child
 import decoders
 import numpy as np
 import pyarrow as pa
@@ -30,13 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _SAMPLES = 15
-_WARM = 2**22 - 2**16  # doubles
 
 
 def measure(rows: int, kind: str) -> dict[str, float]:
     """Milliseconds of CPU time by step, and of all of them as one."""
     name = f"{rows}/{kind}"
-    np.ones(_WARM)  # from then on glibc keeps as much, and what is needed again and again comes without page faults
+    child.warm()
     with server.serving(name) as url, requests.Session() as session:
         body = ways.bare_read(url, name, session.get)
         wire = _milliseconds(lambda: ways.stream_read(url, name, session.get))

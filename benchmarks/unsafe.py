@@ -12,10 +12,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from functools import partial
 from statistics import median
-from typing import TYPE_CHECKING
 
 import child
 import decoders
@@ -30,11 +28,7 @@ from bodies import COLUMNS
 from explorer_frames import Explorer
 from explorer_frames._memory import POOL
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 _SAMPLES = 15
-_WARM = 2**22 - 2**16  # doubles: from then on glibc keeps as much
 _CHILD = "--child"
 
 
@@ -75,19 +69,13 @@ def ratios(samples: dict[str, list[dict[str, float]]], key: str) -> list[float]:
 
 
 def _measure(name: str) -> None:
-    np.ones(_WARM)
+    child.warm()
     with server.serving(name) as url, Explorer(url, token="benchmark") as explorer, requests.Session() as session:
         calls = {"safe": partial(ways.ours_read_arrow, explorer, name), "unsafe": partial(read, url, name, session.get)}
         if not calls["safe"]().replace_schema_metadata().cast(calls["unsafe"]().schema).equals(calls["unsafe"]()):
             raise SystemExit("the answers differ")
-        rounds = [{way: _sample(call) for way, call in calls.items()} for _ in range(_SAMPLES)]
+        rounds = [{way: child.timed(call)[0] for way, call in calls.items()} for _ in range(_SAMPLES)]
     print(json.dumps({way: [samples[way] for samples in rounds] for way in calls}))
-
-
-def _sample(call: Callable[[], object]) -> dict[str, float]:
-    cpu, begun = time.process_time(), time.perf_counter()
-    call()
-    return {"seconds": time.perf_counter() - begun, "cpu": time.process_time() - cpu}
 
 
 def main() -> None:
