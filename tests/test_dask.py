@@ -504,6 +504,7 @@ def cluster(sandbox):
     environment = {
         **sandbox.environment,
         "VAULT": sandbox.token,
+        "STORE_LOGIN": "worker-s3cret",
         "PYTHONPATH": str(Path(explorer_frames.__file__).parents[1]),
     }
     settings = {"distributed.scheduler.allowed-failures": 1, "distributed.comm.timeouts.connect": "30s"}
@@ -537,11 +538,11 @@ def test_other_processes_read_the_same_with_secrets_of_their_own(cluster, world)
 
 def test_a_function_gives_each_process_its_options(cluster, s3_endpoint, monkeypatch):
     def options():
-        return {"key": "name", "secret": os.environ["VAULT"], "endpoint_url": s3_endpoint}
+        return {"key": os.environ["STORE_LOGIN"], "secret": os.environ["STORE_LOGIN"], "endpoint_url": s3_endpoint}
 
     with pytest.raises(ConfigError, match="raised KeyError"):  # it is another one's secret
         read_output("s3://dask-vault/out", schema="pagerank", storage_options=options)
-    monkeypatch.setenv("VAULT", CANARY)
+    monkeypatch.setenv("STORE_LOGIN", CANARY)
     fs = fsspec.filesystem("s3", **options())
     fs.makedirs("dask-vault", exist_ok=True)
     for number in range(2):

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
-# Each takes seconds: the first one is for the fast lane, the others are for the slow one.
-RUN_THEM = [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path != NOTEBOOKS[0])) for path in NOTEBOOKS]
+
+pytestmark = pytest.mark.slow  # needs the group `notebooks`
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -67,7 +67,7 @@ assert not [output.text for output in outputs if output.get("name") == "stderr"]
 """
 
 
-@pytest.mark.parametrize("path", RUN_THEM)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs(path, tmp_path):
     # In a process of its own: Jupyter's packages warn about each other and leave sockets behind.
     done = subprocess.run(

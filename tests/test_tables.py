@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import pickle
-import socket
 import subprocess
 import sys
 import threading
-import time
 import traceback
 import uuid
-from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -29,6 +26,7 @@ from explorer_frames.errors import ConfigError, TargetExistsError, TruncatedBody
 deltalake = pytest.importorskip("deltalake")
 sql = pytest.importorskip("pyiceberg.catalog.sql")
 
+pytest_plugins = ["storage"]
 pytestmark = pytest.mark.lake
 
 SCHEMA = pa.schema([("id", pa.string()), ("score", pa.float64())])
@@ -114,32 +112,6 @@ class IcebergPlace:
 
     def document(self):
         return self.table().current_snapshot().summary.additional_properties.get("explorer_frames")
-
-
-@pytest.fixture(scope="module")
-def s3_endpoint():
-    """Return the address of a mock S3 server in a process of its own: `DeltaTable.history` holds the GIL while it waits."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        for _ in range(300):
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                break
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-        server.terminate()
-
-
-@pytest.fixture(scope="module")
-def s3_options(s3_endpoint):
-    return {"key": "canary-key", "secret": "canary-s3cret", "endpoint_url": s3_endpoint}
-
-
-@pytest.fixture(scope="module")
-def s3_bucket(s3_options):
-    fsspec.filesystem("s3", **s3_options).mkdir("frames")
-    return "s3://frames"
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,9 +51,15 @@ def as_root() -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for sock in sockets:
+            sock.bind(("127.0.0.1", 0))
+        return [int(sock.getsockname()[1]) for sock in sockets]
 
 
 def listening(port: int) -> bool:
@@ -72,8 +78,8 @@ def run(*command: str, stdin: str | None = None) -> str:
 
 
 @contextmanager
-def process(folder: Path, *command: str, ready, seconds: float = 30):
-    """Run one server until the block ends: it must be `ready` in time, and is terminated, waited for, killed."""
+def process(folder: Path, *command: str, ready, seconds: float = 30, patience: float = 10):
+    """Run one server until the block ends, then terminate it, and kill it after `patience` seconds."""
     log = folder / f"{Path(command[0]).name}.log"
     with log.open("wb") as output:
         # In a session of its own: smbd ends its whole process group with itself.
@@ -91,7 +97,7 @@ def process(folder: Path, *command: str, ready, seconds: float = 30):
     finally:
         server.terminate()
         try:
-            server.wait(10)
+            server.wait(patience)
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait(10)
