@@ -91,3 +91,20 @@ def test_a_package_that_is_broken_is_not_called_missing(monkeypatch, tmp_path, c
     ) as caught:
         package("deltalake", "delta")
     assert "pip install" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("package", "module", "extra"),
+    [("cloudpickle", "dask", "dask"), ("pyspark", "spark", "spark"), ("igraph", "sandbox", "sandbox")],
+)
+def test_a_missing_package_is_named_with_its_extra_on_import(package, module, extra):
+    code = (
+        f"import sys; sys.modules[{package!r}] = None\n"
+        f"try: import explorer_frames.{module}\n"
+        "except ModuleNotFoundError as error: print(error, error.name, error.__suppress_context__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    message, name, suppressed = done.stdout.rsplit(maxsplit=2)
+    assert message.startswith(f"explorer_frames.{module} needs the package {package}")
+    assert f"explorer-frames[{extra}]" in message
+    assert (name.partition(".")[0], suppressed) == (package, "True")
