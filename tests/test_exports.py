@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,6 +26,15 @@ def test_every_public_name_is_exported_sorted_and_documented():
     assert dir(explorer_frames) == explorer_frames.__all__
     for name in explorer_frames.__all__:
         assert getattr(explorer_frames, name).__doc__
+
+
+def test_type_checkers_find_each_name_where_it_is_loaded_from():
+    stub = ast.parse((Path(explorer_frames.__file__).parent / "__init__.pyi").read_text())
+    for node in stub.body:
+        if isinstance(node, ast.ImportFrom):
+            module = import_module("." * node.level + (node.module or ""), explorer_frames.__name__)
+            for alias in node.names:
+                assert getattr(module, alias.name) is getattr(explorer_frames, alias.asname or alias.name)
 
 
 def test_import_waits_for_no_package_until_a_name_is_used():
