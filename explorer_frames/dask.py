@@ -18,15 +18,8 @@ from uuid import uuid4
 
 import pyarrow as pa
 
-try:
-    import cloudpickle
-    import dask
-    import dask.dataframe as dd
-except ModuleNotFoundError as missing:
-    _text = f"explorer_frames.dask needs the package {missing.name}: pip install 'explorer-frames[dask]'"
-    raise ModuleNotFoundError(_text, name=missing.name) from None
-
 from explorer_frames import schemas
+from explorer_frames._extras import require
 from explorer_frames._frames import checked_backend, to_pandas
 from explorer_frames._functions import read_sample_result_arrow
 from explorer_frames._outputs.full import Header, Request, choose, preview, read_batches
@@ -36,6 +29,11 @@ from explorer_frames._results.result import Query
 from explorer_frames._storage.address import may_hold_secret, secret_options, shown_url
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, ExplorerFramesError, escaped
+
+with require("explorer_frames.dask", extra="dask"):
+    import cloudpickle
+    import dask
+    import dask.dataframe as dd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -63,7 +63,7 @@ def _sandbox(node: pytest.Item) -> Sandbox:
     try:
         from explorer_frames.sandbox import Sandbox  # noqa: PLC0415 (only for tests that ask for it)
     except ModuleNotFoundError as error:
-        missing = error.name
+        missing = str(error)
     else:
         options: dict[str, Any] = {}
         for marker in node.iter_markers(MARKER):  # the closest comes first
@@ -74,9 +74,7 @@ def _sandbox(node: pytest.Item) -> Sandbox:
         except ValueError as error:
             why = str(error)
         pytest.fail(f"the marker {MARKER} is wrong: {why}", pytrace=False)
-    pytest.fail(
-        f"{MARKER} needs packages that are not here ({missing}): pip install 'explorer-frames[sandbox]'", pytrace=False
-    )
+    pytest.fail(missing, pytrace=False)
 
 
 def _check(sandbox: type[Sandbox], marker: pytest.Mark) -> None:

@@ -15,16 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 
-try:
-    from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
-    from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
-    from pyspark.sql.types import ArrayType, DoubleType, FloatType, IntegralType, StringType
-except ModuleNotFoundError as missing:
-    _text = f"explorer_frames.spark needs the package {missing.name}: pip install 'explorer-frames[spark]'"
-    raise ModuleNotFoundError(_text, name=missing.name) from None
-
 from explorer_frames import schemas
 from explorer_frames._client import Explorer
+from explorer_frames._extras import require
 from explorer_frames._http.config import PREFIX
 from explorer_frames._outputs.full import Header, Request, preview, read_batches
 from explorer_frames._outputs.parts import CHANGED, Parts
@@ -39,6 +32,11 @@ from explorer_frames.errors import (
     TruncatedResultWarning,
     escaped,
 )
+
+with require("explorer_frames.spark", extra="spark"):
+    from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
+    from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
+    from pyspark.sql.types import ArrayType, DoubleType, FloatType, IntegralType, StringType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping

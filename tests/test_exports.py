@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,6 +26,15 @@ def test_every_public_name_is_exported_sorted_and_documented():
     assert dir(explorer_frames) == explorer_frames.__all__
     for name in explorer_frames.__all__:
         assert getattr(explorer_frames, name).__doc__
+
+
+def test_type_checkers_find_each_name_where_it_is_loaded_from():
+    stub = ast.parse((Path(explorer_frames.__file__).parent / "__init__.pyi").read_text())
+    for node in stub.body:
+        if isinstance(node, ast.ImportFrom):
+            module = import_module("." * node.level + (node.module or ""), explorer_frames.__name__)
+            for alias in node.names:
+                assert getattr(module, alias.name) is getattr(explorer_frames, alias.asname or alias.name)
 
 
 def test_import_waits_for_no_package_until_a_name_is_used():
@@ -91,3 +101,22 @@ def test_a_package_that_is_broken_is_not_called_missing(monkeypatch, tmp_path, c
     ) as caught:
         package("deltalake", "delta")
     assert "pip install" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("module", "package"), [("dask", "cloudpickle"), ("spark", "pyspark.sql.datasource")])
+def test_a_module_whose_package_is_missing_names_the_extra(monkeypatch, module, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, f"explorer_frames.{module}", raising=False)
+    with pytest.raises(ModuleNotFoundError, match=f"^explorer_frames.{module} needs the package {package}: ") as caught:
+        import_module(f"explorer_frames.{module}")
+    assert f"explorer-frames[{module}]" in str(caught.value)
+    assert (caught.value.name, caught.value.__suppress_context__) == (package, True)
+
+
+def test_the_sandbox_names_its_extra_when_a_package_is_missing():
+    code = "import sys; sys.modules['igraph'] = None; import explorer_frames.sandbox"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "needs the package igraph: " in done.stderr
+    assert "explorer-frames[sandbox]" in done.stderr
+    assert done.stderr.count("Traceback") == 1

@@ -48,6 +48,16 @@ def test_pytest_finds_it_and_loads_nothing_for_it(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_a_missing_package_is_named_with_its_extra(project):
+    project.makepyfile("def test_it(explorer_sandbox):\n    pass\n")
+    code = (
+        f"import sys, pytest; sys.modules['igraph'] = None; sys.exit(pytest.main(['-p', {pytest_plugin.__name__!r}]))"
+    )
+    result = project.run(sys.executable, "-c", code)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*needs the package igraph: *explorer-frames?sandbox?*"])
+
+
 def test_a_sandbox_of_its_own_for_each_test(project):
     project.makepyfile("""
         import pytest, threading

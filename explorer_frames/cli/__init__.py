@@ -1,12 +1,30 @@
 """The command ``explorer-frames``."""
 
-import sys
+from __future__ import annotations
 
-try:
-    from explorer_frames.cli._app import main
-except ModuleNotFoundError as error:  # pragma: no cover (the tests have it)
-    if error.name not in {"typer", "rich"}:
-        raise
-    sys.exit("The command line needs more packages: pip install 'explorer-frames[demo]'")
+import sys
+from typing import TYPE_CHECKING
+
+from explorer_frames._extras import install_command
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments
+        Words of the command line; the arguments of the process by default.
+    """
+    try:
+        from explorer_frames.cli._app import main as run
+    except ModuleNotFoundError as error:
+        if error.name not in {"typer", "rich"}:
+            raise
+        sys.exit(f"The command line needs more packages: {install_command('demo')}")
+    run(arguments)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
+from explorer_frames._extras import install_command
 from explorer_frames.cli._out import OutputError, flush
 from explorer_frames.cli._say import error_line, hint_line
 from explorer_frames.errors import (
@@ -104,7 +105,7 @@ def _words(error: BaseException) -> tuple[str, str]:
     if isinstance(error, BrokenPipeError):
         return "", ""
     if isinstance(error, ModuleNotFoundError):
-        return f"this command needs the package {error.name}", "pip install 'explorer-frames[demo]'"
+        return f"this command needs the package {error.name}", install_command("demo")
     if isinstance(error, OutputError):
         return f"cannot write the output: {error}", "See that it leads somewhere, and that there is room."
     # Its words are shown only to who asks: they may hold anything.

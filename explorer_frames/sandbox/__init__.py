@@ -9,8 +9,8 @@ from __future__ import annotations
 try:
     from explorer_frames.sandbox._graphs import Graph
     from explorer_frames.sandbox._server import Sandbox
-except ModuleNotFoundError as missing:
-    _text = f"explorer_frames.sandbox needs the package {missing.name}: pip install 'explorer-frames[sandbox]'"
-    raise ModuleNotFoundError(_text, name=missing.name) from None
+except ModuleNotFoundError as _error:
+    _text = f"explorer_frames.sandbox needs the package {_error.name}: pip install 'explorer-frames[sandbox]'"
+    raise ModuleNotFoundError(_text, name=_error.name) from None
 
 __all__ = ["Graph", "Sandbox"]
