@@ -150,6 +150,18 @@ def test_start_page_and_version_menu_prefer_the_newest_final_release(site):
 
 
 @needs_git
+def test_a_rejected_push_of_the_docs_is_retried(site, tmp_path):
+    site("0.1.0", "release")
+    hook = tmp_path / "remote.git" / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\n[ -e rejected ] || { touch rejected; exit 1; }\n", newline="\n")
+    hook.chmod(0o755)
+    checkout = site("dev", "x")
+    assert (tmp_path / "remote.git" / "rejected").exists()
+    assert (checkout / "dev" / "index.html").read_text() == "x"
+
+
+@needs_git
 @pytest.mark.parametrize("version", ["../x", "main", "", "1.0/x"])
 def test_published_docs_refuse_other_folder_names(tmp_path, version):
     (tmp_path / "index.html").touch()
