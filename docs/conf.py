@@ -72,6 +72,16 @@ html_theme_options = {
     "pygments_light_style": "tango",
     "logo": {"text": "explorer_frames"},
 }
+# The site has a folder per version: see .ci/publish_docs.py.
+if docs_version := os.environ.get("DOCS_VERSION"):
+    html_theme_options |= {
+        "switcher": {
+            "json_url": "https://explorer-frames.github.io/explorer_frames/switcher.json",
+            "version_match": docs_version,
+        },
+        "check_switcher": False,  # the build needs no network
+        "navbar_start": ["navbar-logo", "version-switcher"],
+    }
 html_sidebars = {"index": [], "tutorial": []}
 
 

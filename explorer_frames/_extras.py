@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
-from importlib import import_module
+from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames.errors import ConfigError, escaped
@@ -12,9 +13,34 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def install_command(extra: str) -> str:
-    """Return the command that installs an extra."""
-    return f"pip install 'explorer-frames[{extra}]'"
+def install_hint(extra: str) -> str:
+    """Return how to install the packages of an extra, which works before this project is on a package index."""
+    packages = " ".join(f"'{package}'" for package in _requirements().get(extra, ()))
+    return f"install the extra '{extra}'" + (f": pip install {packages}" if packages else " of explorer-frames")
+
+
+def extra_of(module: str) -> str | None:
+    """Return the smallest extra that has a package, or None."""
+    candidates = [
+        (len(packages), extra)
+        for extra, packages in _requirements().items()
+        if any(re.match(rf"{re.escape(module)}\b", package, re.IGNORECASE) for package in packages)
+    ]
+    return min(candidates)[1] if candidates else None
+
+
+def _requirements() -> dict[str, list[str]]:
+    """Return the packages of each extra, from the metadata of the installed distribution."""
+    try:
+        lines = metadata.requires("explorer-frames") or []
+    except metadata.PackageNotFoundError:  # imported from an archive, as Spark's workers do
+        lines = []
+    packages: dict[str, list[str]] = {}
+    for line in lines:
+        requirement, _, marker = line.partition(";")
+        if found := re.search(r"extra == ['\"]([\w-]+)['\"]", marker):
+            packages.setdefault(found[1], []).append(requirement.strip())
+    return packages
 
 
 @contextmanager
@@ -29,7 +55,7 @@ def require(module: str, *, extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        text = f"{module} needs the package {error.name}: {install_command(extra)}"
+        text = f"{module} needs the package {error.name}; {install_hint(extra)}"
         raise ModuleNotFoundError(text, name=error.name) from None
 
 
@@ -46,7 +72,7 @@ def package(name: str, extra: str) -> Any:
         return import_module(name)
     except ImportError as error:
         if isinstance(error, ModuleNotFoundError) and error.name in (name, root):
-            what, hint = f"{root} is not installed", install_command(extra)
+            what, hint = f"{root} is not installed", install_hint(extra)
         else:
             what = f"{root} is installed and cannot be imported: {escaped(error)}"
             hint = f"Try `import {name}` by itself; installed anew, with what it needs, it may work."

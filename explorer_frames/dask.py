@@ -1,6 +1,6 @@
 """Results as Dask DataFrames: one partition per part of a full result, or per task.
 
-Needs the extra ``explorer-frames[dask]``. Frames of Dask have no ``attrs``: where rows came from is not in them.
+Needs the extra ``dask``. Frames of Dask have no ``attrs``: where rows came from is not in them.
 """
 
 from __future__ import annotations

@@ -74,11 +74,11 @@ def test_a_port_that_is_taken_is_said_so(cli, sandbox):
 @pytest.mark.parametrize(
     ("package", "command", "said"),
     [
-        ("typer", [], "The command line needs more packages: pip install 'explorer-frames[demo]'\n"),
+        ("typer", [], "the command line needs the package typer; install the extra 'cli': pip install '"),
         (
             "igraph",
             ["sandbox"],
-            "Error: this command needs the package igraph\npip install 'explorer-frames[demo]'\n",
+            "Error: this command needs the package igraph\ninstall the extra 'sandbox': pip install '",
         ),
     ],
 )
@@ -93,7 +93,8 @@ def test_without_its_packages_it_says_what_to_install(tmp_path, package, command
         env={**os.environ, "PYTHONPATH": path},
         check=False,
     )
-    assert (done.returncode, done.stderr) == (1, said)
+    assert done.returncode == 1
+    assert done.stderr.startswith(said)
 
 
 def test_the_module_is_the_command():

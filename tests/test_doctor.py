@@ -405,7 +405,7 @@ def test_a_driver_that_is_not_installed_or_not_known(diagnose, scored, monkeypat
     monkeypatch.setattr(fsspec, "get_filesystem_class", missing)
     found = diagnose(scored.environment, "s3://bucket/folder")
     assert found["driver"][0] == "problem"
-    assert "pip install 'explorer-frames[s3]'" in found["driver"][1]
+    assert "install the extra 's3': pip install 's3fs" in found["driver"][1]
     assert found["target"][0] == "skipped"
 
 

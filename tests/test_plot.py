@@ -428,7 +428,7 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ConfigError, match="matplotlib is not installed") as caught:
         plot_result(vertices(score=[1.0]))
-    assert caught.value.hint == "pip install 'explorer-frames[plot]'"
+    assert caught.value.hint.startswith("install the extra 'plot': pip install 'matplotlib")
 
 
 def test_a_picture_of_a_real_graph_with_a_power_law(sandbox, explorer):

@@ -35,7 +35,7 @@ PARTS = {
 
 def _missing() -> str | None:
     if importlib.util.find_spec("pyspark") is None:
-        return "no pyspark: pip install 'explorer-frames[test-spark]'"
+        return "no pyspark: install the extras sandbox and spark and the group pytest"
     java = Path(os.environ.get("JAVA_HOME", "/nowhere"), "bin", "java")
     return None if java.exists() or shutil.which("java") else "no Java on the PATH, and none in JAVA_HOME"
 

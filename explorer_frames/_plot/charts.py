@@ -23,10 +23,10 @@ Numbers: TypeAlias = "np.ndarray[Any, np.dtype[np.float64]]"
 Places: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 Look: TypeAlias = tuple[str, str, float, float]
 
-BLUE, VERMILLION = "#0072B2", "#D55E00"  # of Okabe and Ito's, which all eyes can tell apart
+BLUE, VERMILION = "#0072B2", "#D55E00"  # of Okabe and Ito's, which all eyes can tell apart
 # Colour, line, width and size of points; where one curve lies on the other, both are seen.
 _ALONE: Look = (BLUE, "-", 1.5, 3)
-_PAIR: tuple[Look, ...] = ((BLUE, "-", 3, 5), (VERMILLION, "--", 1.5, 2.5))
+_PAIR: tuple[Look, ...] = ((BLUE, "-", 3, 5), (VERMILION, "--", 1.5, 2.5))
 _LARGEST = 1e300  # matplotlib's own arithmetic overflows beyond
 _POINTS = 2_000  # more than a picture has columns
 _MARKED = 100  # curves of so few points show each

@@ -51,7 +51,7 @@ def plot_result(
 ) -> Axes:
     """Draw a result, in the way that suits its columns.
 
-    Needs ``pip install 'explorer-frames[plot]'``.
+    Needs the extra ``plot``.
 
     Parameters
     ----------

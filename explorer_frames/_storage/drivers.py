@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import fsspec
 from fsspec.core import url_to_fs
 
+from explorer_frames._extras import install_hint
 from explorer_frames._storage.address import AZURE, GCS, S3, Mask, shown_url
 from explorer_frames.errors import ConfigError, ExplorerFramesError, escaped
 
@@ -43,7 +44,7 @@ def connect(
     except (ImportError, ValueError, TypeError) as raised:
         extra = _EXTRAS.get(scheme)
         if isinstance(raised, ImportError) or (extra and "not known" in str(raised)):
-            hint = f"pip install 'explorer-frames[{extra}]'" if extra else escaped(raised)  # fsspec names the package
+            hint = install_hint(extra) if extra else escaped(raised)  # fsspec names the package
             error: ExplorerFramesError = ConfigError(f"no driver for {scheme}:// is installed", where=where, hint=hint)
         elif isinstance(raised.__cause__, OSError):  # smbprotocol's way to say that nothing listens there
             error = failure(f"cannot connect: {mask(raised)}", where=where, hint=_hint(scheme, raised))

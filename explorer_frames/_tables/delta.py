@@ -37,7 +37,7 @@ def write_delta(
 ) -> TableReceipt:
     """Write rows to a Delta Lake table in one transaction.
 
-    Needs ``pip install 'explorer-frames[delta]'``.
+    Needs the extra ``delta``.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from explorer_frames.errors import ConfigError
 def append_iceberg(data: Any, table: Any) -> TableReceipt:
     """Append rows to an Apache Iceberg table in one snapshot.
 
-    Needs ``pip install 'explorer-frames[iceberg]'``.
+    Needs the extra ``iceberg``.
 
     Parameters
     ----------

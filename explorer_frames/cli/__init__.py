@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from explorer_frames._extras import install_command
+from explorer_frames._extras import install_hint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,5 +26,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ModuleNotFoundError as error:
         if error.name not in {"typer", "rich"}:
             raise
-        sys.exit(f"The command line needs more packages: {install_command('demo')}")
+        sys.exit(f"the command line needs the package {error.name}; {install_hint('cli')}")
     run(arguments)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
-from explorer_frames._extras import install_command
+from explorer_frames._extras import extra_of, install_hint
 from explorer_frames.cli._out import OutputError, flush
 from explorer_frames.cli._say import error_line, hint_line
 from explorer_frames.errors import (
@@ -105,7 +105,8 @@ def _words(error: BaseException) -> tuple[str, str]:
     if isinstance(error, BrokenPipeError):
         return "", ""
     if isinstance(error, ModuleNotFoundError):
-        return f"this command needs the package {error.name}", install_command("demo")
+        extra = extra_of(error.name or "")
+        return f"this command needs the package {error.name}", install_hint(extra) if extra else ""
     if isinstance(error, OutputError):
         return f"cannot write the output: {error}", "See that it leads somewhere, and that there is room."
     # Its words are shown only to who asks: they may hold anything.
