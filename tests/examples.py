@@ -21,7 +21,7 @@ LAKE = "s3://lake/graph"
 
 def load(name: str, folder: Path, changes: dict[str, str]) -> Any:
     """Import a copy of an example with something in it changed, such as where the lake is."""
-    code = (EXAMPLES / name).read_text()
+    code = (EXAMPLES / name).read_text(encoding="utf-8")
     for old, new in changes.items():
         assert old in code, old
         code = code.replace(old, new)

@@ -13,6 +13,7 @@ from typing import Any
 
 import fsspec
 import pytest
+from platforms import WINDOWS
 from servers import Server, Unavailable
 
 # Read here, once: each test runs without these variables.
@@ -123,7 +124,7 @@ def s3_bucket(s3_options):
 
 @pytest.fixture
 def local_store(tmp_path):
-    return Store("local", str(tmp_path / "out"))
+    return Store("local", str(tmp_path / "out"), refused='[<>:"|?*]' if WINDOWS else "(?!)")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from explorer_frames.errors import ConfigError
 
 
 def test_every_public_name_is_exported_sorted_and_documented():
-    stub = ast.parse((Path(explorer_frames.__file__).parent / "__init__.pyi").read_text())
+    stub = ast.parse((Path(explorer_frames.__file__).parent / "__init__.pyi").read_text(encoding="utf-8"))
     imported = [
         alias.asname or alias.name for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names
     ]

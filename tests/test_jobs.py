@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pandas as pd
 import pytest
 from faultbench.rawserver import RawServer, answer, envelope
+from platforms import needs_fork
 
 from explorer_frames import Explorer, Job, errors
 from explorer_frames._arguments import checked_input
@@ -549,6 +550,7 @@ def _read_many(explorer: Explorer, tasks: list[tuple[str, str]], number: int) ->
     return wrong
 
 
+@needs_fork
 def test_eight_forked_processes_cross_no_answer():
     with Sandbox() as server, client(server) as explorer:
         tasks = [server.add_result([[f"task{index}"], ["1"]]) for index in range(16)]

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import requests
 import uvicorn
+from platforms import needs_fork
 
 from explorer_frames.sandbox import Graph, Sandbox, _server
 
@@ -728,7 +729,7 @@ def _ask_in_child(url, cookies):
     sys.exit(answer.json()["code"])
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="forks")
+@needs_fork
 def test_a_forked_child_is_a_client_like_any_other(server, client):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 on: forking a process with threads

@@ -483,7 +483,7 @@ exporting(
     "over what is there", errors.TargetExistsError, lambda _: "s3://secrets/there", mode="create", format="parquet"
 )
 exporting("what may not be all", errors.IncompleteResultError, lambda _: "s3://secrets/x.parquet", limit=2)
-exporting("to a folder of a file", errors.WriteError, lambda _: "/dev/null/x.parquet")
+exporting("to a folder of a file", errors.WriteError, lambda _: f"{__file__}/x.parquet")
 exporting("to a server that is down", errors.WriteError, lambda _: f"ftp:{AT_HOST}/x.parquet")
 
 
