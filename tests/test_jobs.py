@@ -77,6 +77,9 @@ def test_status_is_a_word(code, word):
     ("value", "expected"),
     [
         (1657590815000, datetime(2022, 7, 12, 1, 53, 35, tzinfo=UTC)),
+        (1657590815001, datetime(2022, 7, 12, 1, 53, 35, 1000, tzinfo=UTC)),
+        (-1000, datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)),  # before what Windows converts, and after it
+        (32535216000000, datetime(3001, 1, 1, tzinfo=UTC)),
         ("2022-07-12T10:33:35+08:00", datetime(2022, 7, 12, 2, 33, 35, tzinfo=UTC)),
         ("2022-07-12T02:33:35Z", datetime(2022, 7, 12, 2, 33, 35, tzinfo=UTC)),
         ("2022-07-12T10:33:35.123456789+08:00", datetime(2022, 7, 12, 2, 33, 35, 123456, tzinfo=UTC)),
@@ -91,7 +94,9 @@ def test_times_are_aware_and_in_utc(value, expected):
     assert expected is None or moment(value).tzinfo is UTC
 
 
-@pytest.mark.parametrize("value", ["2022-07-12T10:33:35", "yesterday", 10**30, float("inf"), [], {}])
+@pytest.mark.parametrize(
+    "value", ["2022-07-12T10:33:35", "yesterday", 10**30, -(10**15), float("inf"), float("nan"), [], {}]
+)
 def test_a_time_that_could_mean_several_is_none(value):
     with pytest.raises(EnvelopeError, match="not a time"):
         moment(value)

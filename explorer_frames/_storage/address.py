@@ -45,7 +45,7 @@ _SECRET_WORDS = {
     *("auth", "authorization", "accesssignature", "bearer", "cookie", "cookies"),
 }
 _WORD_BEGINS, _WORD_ENDS = r"(?<![^\W_])", r"(?![^\W_])"
-_WINDOWS = os.name == "nt"
+WINDOWS = os.name == "nt"
 _WINDOWS_INVALID = re.compile(r'[<>:"|?*\x00-\x1f]|[. ]$')  # the last two are cut off without an error
 _WINDOWS_DEVICE = re.compile(
     r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9\u00b9\u00b2\u00b3]) *(?:\..*)?", re.IGNORECASE
@@ -96,7 +96,7 @@ def local_path(url: str | os.PathLike[str]) -> str | None:
         scheme, separator, _ = text.partition("://")
         if separator and scheme not in LOCAL:
             return None
-        text = without_scheme(text, windows=_WINDOWS)
+        text = without_scheme(text, windows=WINDOWS)
     try:
         return os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111 (paths are plain strings here)
     except FileNotFoundError:
@@ -135,7 +135,7 @@ def check_local_name(url: str | os.PathLike[str]) -> None:
     """Raise for a local file to write whose name Windows does not keep."""
     text = os.fspath(url)
     name = invalid_on_windows(without_scheme(text, windows=True) if isinstance(url, str) else text)
-    if _WINDOWS and name is not None:
+    if WINDOWS and name is not None:
         hint = 'Pass a name without <>:"|?*, without a trailing period or blank, and not that of a device such as NUL.'
         what = f"{escaped(name, 80)!r} is not a valid file name on Windows"
         raise ConfigError(what, where=shown_url(url), hint=hint)

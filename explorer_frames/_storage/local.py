@@ -14,6 +14,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from explorer_frames._storage.address import WINDOWS
 from explorer_frames._storage.spool import Spool, hidden_name, sweep
 from explorer_frames._threads import unreached
 
@@ -96,7 +97,7 @@ class LocalFile:
             _sync(self._folder, os.O_RDONLY)
 
     def _create(self, path: str) -> None:
-        if os.name == "nt":
+        if WINDOWS:
             _wait_while_open(os.rename, path, self._path)  # it never replaces there
             return
         try:
