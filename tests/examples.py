@@ -26,7 +26,7 @@ def load(name: str, folder: Path, changes: dict[str, str]) -> Any:
         assert old in code, old
         code = code.replace(old, new)
     path = folder / name
-    path.write_text(code)
+    path.write_text(code, encoding="utf-8")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module  # where dlt looks for what it decorates

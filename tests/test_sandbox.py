@@ -3,6 +3,7 @@
 import ast
 import base64
 import doctest
+import errno
 import gc
 import itertools
 import json
@@ -688,8 +689,9 @@ def test_it_starts_again_and_remembers(make):
 def test_a_fixed_port_and_a_port_in_use():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(OSError, match="in use"):
+        with pytest.raises(OSError, match=str(port)) as caught:
             Sandbox(port).start()
+        assert caught.value.errno == errno.EADDRINUSE
     with Sandbox(port) as server:
         assert server.url == f"http://127.0.0.1:{port}"
 

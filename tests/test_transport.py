@@ -37,7 +37,7 @@ from faultbench.wires import (
     endless,
     reset,
 )
-from platforms import needs_fork
+from platforms import WINDOWS, needs_fork
 from served import served
 
 from explorer_frames import Explorer
@@ -218,10 +218,11 @@ def test_a_cut_answer_is_asked_for_again_whole(name):
         assert read(explorer) == list(WHOLE)
         assert len(server.requests) == 3
         cut_until = None
-        with pytest.raises(cls) as caught:
+        with pytest.raises((cls, ConnectionFailedError)) as caught:
             read(explorer)
         assert len(server.requests) == 6
-    assert type(caught.value) is cls
+    # A reset of Windows takes away what had come before it, perhaps all.
+    assert type(caught.value) is cls or (WINDOWS and name == "reset")
     assert "3 attempts" in caught.value.where
     checked(caught.value)
 
