@@ -13,13 +13,14 @@ import pytest
 
 from explorer_frames import read_output
 from explorer_frames._doctor.target import _folder
+from explorer_frames._http import transport as _transport
 from explorer_frames._storage import address as _address
 from explorer_frames._storage import local as _local
 from explorer_frames._storage.address import invalid_on_windows, without_scheme
 from explorer_frames._storage.local import LocalFile
 from explorer_frames._storage.publish import Target
 from explorer_frames.cli import _out
-from explorer_frames.errors import ConfigError, TargetExistsError, WriteError
+from explorer_frames.errors import ConfigError, RequestTimeoutError, TargetExistsError, WriteError
 
 OLD, NEW = b"old " * 1000, b"new " * 2000
 
@@ -261,6 +262,14 @@ def test_an_invalid_argument_is_an_error_of_the_output_elsewhere(monkeypatch):
     monkeypatch.setattr(sys, "stdout", Broken())
     with pytest.raises(_out.OutputError, match="invalid"):
         _out.write("a")
+
+
+@pytest.mark.parametrize(("tick", "seconds", "over"), [(0.5, 0.2, True), (0.5, 60, False), (0.0, 60, False)])
+def test_a_timeout_at_the_deadline_is_known_as_such_by_a_coarse_clock(monkeypatch, tick, seconds, over):
+    monkeypatch.setattr(_transport, "TICK", tick)
+    error = _transport._translated(TimeoutError(), _transport.Deadline(seconds), "GET x")
+    assert (type(error), error.final) == (RequestTimeoutError, over)
+    assert ("total deadline" in error.what) is over
 
 
 def test_the_doctor_writes_in_the_folder_of_a_file_named_by_a_path_of_this_system(tmp_path):
