@@ -122,7 +122,7 @@ def _peak() -> int:
 
 def _status(name: str) -> int | None:
     status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.exists() else []
+    lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(name)), None)
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import pty
 import re
 import select
 import struct
 import subprocess
 import sys
-import termios
 import time
 from typing import Any, NamedTuple
 
@@ -52,7 +49,7 @@ def run(*arguments: object, env: dict[str, str] | None = None, **options: Any) -
         capture_output=True,
         encoding="utf-8",
         timeout=100,
-        env={**os.environ, **(env or {})},
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", **(env or {})},  # a pipe of Windows has another encoding
         check=False,
         **options,
     )
@@ -63,6 +60,10 @@ class Terminal:
     """A command in a terminal: what it shows, and keys for it."""
 
     def __init__(self, *arguments: object, columns: int = 80, env: dict[str, str] | None = None) -> None:
+        import fcntl  # Windows has none of these
+        import pty
+        import termios
+
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "", **(env or {})}

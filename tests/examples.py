@@ -21,12 +21,12 @@ LAKE = "s3://lake/graph"
 
 def load(name: str, folder: Path, changes: dict[str, str]) -> Any:
     """Import a copy of an example with something in it changed, such as where the lake is."""
-    code = (EXAMPLES / name).read_text()
+    code = (EXAMPLES / name).read_text(encoding="utf-8")
     for old, new in changes.items():
         assert old in code, old
         code = code.replace(old, new)
     path = folder / name
-    path.write_text(code)
+    path.write_text(code, encoding="utf-8")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module  # where dlt looks for what it decorates

@@ -198,7 +198,7 @@ def open_files() -> set[str]:
 def connections(port: int) -> list[str]:
     """Our connections to a port of this machine."""
     ours = {target for _, target in handles()}
-    lines = [line.split() for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]]
+    lines = [line.split() for line in Path("/proc/self/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
     return [line[1] for line in lines if int(line[2].partition(":")[2], 16) == port and f"socket:[{line[9]}]" in ours]
 
 
@@ -272,7 +272,7 @@ def by_line(call: Callable[[], Any], rounds: int) -> Iterator[tuple[str, Callabl
 
 
 def main() -> None:
-    world = World(**json.loads(Path(sys.argv[1]).read_text()))
+    world = World(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     random.seed(world.seed)
     transport.PIECE = 2**15  # so that results this small come in pieces, and are decoded beside the receiving
     signal.signal(signal.SIGALRM, signal.default_int_handler)

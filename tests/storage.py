@@ -15,6 +15,7 @@ from typing import Any
 
 import fsspec
 import pytest
+from platforms import WINDOWS
 from servers import Server, Unavailable, seaweedfs
 
 # Read here, once: each test runs without these variables.
@@ -126,7 +127,7 @@ def s3_bucket(s3_server):
 
 @pytest.fixture
 def local_store(tmp_path):
-    return Store("local", str(tmp_path / "out"))
+    return Store("local", str(tmp_path / "out"), refused='[<>:"|?*]' if WINDOWS else "(?!)")
 
 
 @pytest.fixture

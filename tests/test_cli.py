@@ -725,7 +725,7 @@ def test_hints_of_the_library_are_said_in_options():
     hints = {
         _exit.in_our_terms(_text(hint))
         for path in paths
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         for hint in _hints(node)
     }
     assert len(hints) > 120

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import requests
 from commandline import COMMAND
+from platforms import needs_ctrl_c
 
 from explorer_frames import Explorer
 
@@ -38,6 +39,7 @@ def test_demo_where_nothing_can_be_written(cli, tmp_path):
     assert "A part of the path is a file, not a folder" in done.err
 
 
+@needs_ctrl_c
 def test_sandbox_serves_until_ctrl_c():
     command = [*COMMAND, "sandbox", "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -403,7 +403,7 @@ def test_a_pickled_explorer_carries_no_secret_and_works_in_a_new_process(sandbox
     )
     command = [sys.executable, "-W", "error", "-c", code, str(job), task, str(tmp_path)]
     done = subprocess.run(command, input=cargo, capture_output=True, check=False)
-    assert done.stdout.decode() == "['a']\n", done.stderr.decode()
+    assert done.stdout.decode().splitlines() == ["['a']"], done.stderr.decode()
     sys.modules.pop("vault", None)
 
 

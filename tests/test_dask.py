@@ -6,7 +6,6 @@ import csv
 import gzip
 import os
 import pickle
-import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ import s3fs
 from dask.dataframe.utils import assert_eq
 from distributed import Client, KilledWorker, LocalCluster
 from fsspec.config import conf
+from platforms import KILL
 
 import explorer_frames
 from explorer_frames import Explorer, export_output
@@ -572,7 +572,7 @@ def test_a_worker_that_dies_once_is_replaced_and_the_rows_are_the_same(cluster, 
             flag.touch(exist_ok=False)
         except FileExistsError:
             return frame
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), KILL)
         raise AssertionError
 
     frame = read_output(parts, schema="pagerank")
@@ -589,7 +589,7 @@ def test_a_task_that_kills_its_workers_is_an_error_and_nothing_is_published(clus
 
     def die(part):
         if "001" in part["id"].tolist():
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), KILL)
         return part
 
     deadly = frame.map_partitions(die, meta=frame._meta)

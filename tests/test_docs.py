@@ -70,7 +70,9 @@ def test_public_functions_have_an_example():
 
 
 def _blocks(kind: str) -> list[str]:
-    return re.findall(rf"^```{kind}\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    return re.findall(
+        rf"^```{kind}\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
 
 
 def test_the_readme_runs_as_it_stands(world, tmp_path, capsys, monkeypatch):
@@ -115,7 +117,7 @@ def test_a_page_runs_from_top_to_bottom(path, world, monkeypatch, tmp_path, caps
     server = world["server"]
     world |= {"ask_the_vault": lambda: server.password, "__name__": "page"}
     checker = doctest.OutputChecker()
-    for kind, code, shown in FENCE.findall(path.read_text()):
+    for kind, code, shown in FENCE.findall(path.read_text(encoding="utf-8")):
         assert kind in {"python", "text", "console", "toml", "ini"} or kind.startswith("{"), kind
         if kind == "python":
             exec(compile(_runnable(code, server), path.name, "exec"), world)

@@ -42,7 +42,7 @@ RAISED = {cls.__name__ for cls in CLASSES if issubclass(cls, ExplorerFramesError
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_every_error_but_those_of_arguments_is_made_with_what_to_do_next(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in RAISED:
             assert any(keyword.arg in ("hint", None) for keyword in node.keywords), ast.unparse(node)
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from platforms import needs_posix_signals, needs_proc_net
 
 from explorer_frames.sandbox import Sandbox
 
 pytest_plugins = ["storage"]
-pytestmark = pytest.mark.skipif(not Path("/proc/self/net/tcp").exists(), reason="looks into /proc")
+pytestmark = [needs_proc_net, needs_posix_signals]
 
 ROWS = {"time": 20_000, "line": 200}
 SLOW = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -55,7 +56,7 @@ def test_an_interrupt_leaves_nothing_behind(moments, rounds, s3_bucket, s3_optio
             "seed": rounds,
         }
         script = Path(__file__).with_name("interrupted.py")
-        (tmp_path / "work.json").write_text(json.dumps(work))
+        (tmp_path / "work.json").write_text(json.dumps(work), encoding="utf-8")
         done = subprocess.run(
             [sys.executable, script, tmp_path / "work.json"],
             capture_output=True,

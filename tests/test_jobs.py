@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pandas as pd
 import pytest
 from faultbench.rawserver import RawServer, answer, envelope
+from platforms import needs_fork
 
 from explorer_frames import Explorer, Job, errors
 from explorer_frames._arguments import checked_input
@@ -76,6 +77,9 @@ def test_status_is_a_word(code, word):
     ("value", "expected"),
     [
         (1657590815000, datetime(2022, 7, 12, 1, 53, 35, tzinfo=UTC)),
+        (1657590815001, datetime(2022, 7, 12, 1, 53, 35, 1000, tzinfo=UTC)),
+        (-1000, datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)),  # before what Windows converts, and after it
+        (32535216000000, datetime(3001, 1, 1, tzinfo=UTC)),
         ("2022-07-12T10:33:35+08:00", datetime(2022, 7, 12, 2, 33, 35, tzinfo=UTC)),
         ("2022-07-12T02:33:35Z", datetime(2022, 7, 12, 2, 33, 35, tzinfo=UTC)),
         ("2022-07-12T10:33:35.123456789+08:00", datetime(2022, 7, 12, 2, 33, 35, 123456, tzinfo=UTC)),
@@ -90,7 +94,9 @@ def test_times_are_aware_and_in_utc(value, expected):
     assert expected is None or moment(value).tzinfo is UTC
 
 
-@pytest.mark.parametrize("value", ["2022-07-12T10:33:35", "yesterday", 10**30, float("inf"), [], {}])
+@pytest.mark.parametrize(
+    "value", ["2022-07-12T10:33:35", "yesterday", 10**30, -(10**15), float("inf"), float("nan"), [], {}]
+)
 def test_a_time_that_could_mean_several_is_none(value):
     with pytest.raises(EnvelopeError, match="not a time"):
         moment(value)
@@ -549,6 +555,7 @@ def _read_many(explorer: Explorer, tasks: list[tuple[str, str]], number: int) ->
     return wrong
 
 
+@needs_fork
 def test_eight_forked_processes_cross_no_answer():
     with Sandbox() as server, client(server) as explorer:
         tasks = [server.add_result([[f"task{index}"], ["1"]]) for index in range(16)]

@@ -19,6 +19,7 @@ import pytest
 from faultbench.rawserver import wait_until
 from hypothesis import given
 from hypothesis import strategies as st
+from platforms import needs_fifo, needs_posix_names
 
 from explorer_frames import (
     export_output,
@@ -449,6 +450,7 @@ def test_parts_are_read_in_the_order_of_their_names(tmp_path):
     assert read_output(f"{tmp_path}/*0000[12]*", schema="pagerank")["id"].tolist() == expected[1:]
 
 
+@needs_posix_names
 def test_a_name_may_have_the_signs_of_a_pattern(part):
     path = part("a\n", "part[1]*.csv")
     assert ids(path) == ids(str(path)) == ["a"]
@@ -673,6 +675,7 @@ def test_a_target_among_the_parts_is_refused(tmp_path, name):
     assert export_output(tmp_path / "o.csv", tmp_path / "o.parquet", schema=None).rows == 1
 
 
+@needs_fifo
 @pytest.mark.parametrize("look", [inspect, verify, lambda path: read_output(path, schema=None)])
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path, look):
     os.mkfifo(tmp_path / "pipe")

@@ -6,14 +6,18 @@ import gzip
 import random
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
 import zstandard  # pyarrow's own zstd writes no checksum
+from platforms import needs_proc_status
 
 from explorer_frames import read_output_arrow
 from explorer_frames.errors import DecodeError, ExplorerFramesError, FileReadError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ROWS = [
     (f'player{number}"é,\n' if number % 9 == 0 else f"player{number}", f"0.{number * 7919 % 10**6:06}")
@@ -165,13 +169,13 @@ def run(code, *arguments):
     return subprocess.run(command, capture_output=True, text=True, timeout=280, check=True).stdout
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak from Linux's /proc")
+@needs_proc_status
 def test_memory_does_not_grow_with_the_rows(tmp_path):
     assert float(run(MEMORY, tmp_path, 3_000_000)) < 100
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak from Linux's /proc")
+@needs_proc_status
 def test_twenty_million_rows_add_less_than_100_mb(tmp_path):
     assert float(run(MEMORY, tmp_path, 20_000_000)) < 100
 

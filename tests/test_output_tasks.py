@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+from platforms import with_slashes
 
 from explorer_frames import Explorer, read_output, read_output_arrow
 from explorer_frames._outputs.layout import output_url
@@ -124,7 +125,7 @@ def test_a_result_is_found_under_its_root(tmp_path, there, path, found, form):
         (tmp_path / name).write_text("a,1\n")
     root = {"path": tmp_path, "text": str(tmp_path), "slash": f"{tmp_path}/", "url": f"file://{tmp_path}"}[form]
     url = output_url(root, JOB, TASK, path=path)
-    assert str(url).removeprefix("file://") == str(tmp_path / found)
+    assert with_slashes(url).removeprefix("file://") == with_slashes(tmp_path / found)
     assert read_output(url, schema="pagerank")["id"].tolist() == ["a"]
 
 

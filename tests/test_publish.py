@@ -24,6 +24,16 @@ import pyarrow as pa
 import pytest
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
+from platforms import (
+    WINDOWS,
+    needs_fifo,
+    needs_no_root,
+    needs_posix_names,
+    needs_posix_permissions,
+    needs_posix_signals,
+    needs_root,
+    needs_symlinks,
+)
 
 from explorer_frames import write_feather, write_parquet
 from explorer_frames._storage import local as _local
@@ -38,6 +48,9 @@ from explorer_frames.errors import ConfigError, TargetExistsError, WriteError
 pytest_plugins = ["storage"]
 
 OLD, NEW = b"old " * 1000, b"new " * 2000
+
+
+LINK = "rename" if WINDOWS else "link"  # which never replaces
 
 
 def listed(folder):
@@ -65,8 +78,8 @@ def disk(request, tmp_path, monkeypatch):
             raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
         return real_open(path, flags, *args, **kwargs)
 
-    if request.param == "nameless" and not hasattr(os, "O_TMPFILE"):
-        pytest.skip("no such files on this system")
+    if request.param in {"nameless", "refused O_TMPFILE", "no /proc"} and not hasattr(os, "O_TMPFILE"):
+        pytest.skip("only Linux has files without a name")
     if request.param == "no O_TMPFILE":
         monkeypatch.delattr(os, "O_TMPFILE", raising=False)
     if request.param == "refused O_TMPFILE":
@@ -78,14 +91,19 @@ def disk(request, tmp_path, monkeypatch):
 
 def test_addresses_of_local_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE" if WINDOWS else "HOME", str(tmp_path))
     given = ["a", f"{tmp_path}/a", f"file://{tmp_path}/a", f"local://{tmp_path}/a", f"file:{tmp_path}/a", "~/a"]
     for url in [*given, Path("a"), tmp_path / "a"]:
-        assert publish(url, NEW).url == f"{tmp_path}/a"
+        assert publish(url, NEW).url == str(tmp_path / "a")
     assert listed(tmp_path) == ["a"]
+
+
+@needs_posix_names
+def test_a_path_may_have_the_mark_of_chained_urls(tmp_path):
     assert publish(tmp_path / "a::b", NEW).url == f"{tmp_path}/a::b"
 
 
+@needs_posix_permissions
 def test_permissions_follow_the_umask_or_the_old_file(disk):
     disk.mkdir()
     old = os.umask(0o027)
@@ -100,7 +118,7 @@ def test_permissions_follow_the_umask_or_the_old_file(disk):
     assert (disk / "b").stat().st_mode & 0o777 == 0o604
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may give files away")
+@needs_root
 def test_the_owner_of_the_old_file_stays(disk):
     disk.mkdir()
     (disk / "a").write_bytes(OLD)
@@ -109,7 +127,7 @@ def test_the_owner_of_the_old_file_stays(disk):
     assert ((disk / "a").stat().st_uid, (disk / "a").stat().st_gid) == (12345, 23456)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may give files away")
+@needs_root
 @pytest.mark.parametrize(
     ("may", "before", "after"),
     [("give to the group", 0o660, 0o660), ("nothing", 0o660, 0o600), ("nothing", 0o664, 0o644)],
@@ -133,6 +151,7 @@ def test_the_wrong_group_gets_no_right_that_not_everybody_has(disk, monkeypatch,
     assert (disk / "a").read_bytes() == NEW
 
 
+@needs_posix_permissions
 @pytest.mark.parametrize(("before", "refused"), [(0o666, True), (0o644, False)])
 def test_permissions_that_cannot_be_set_leave_nothing_behind(disk, monkeypatch, before, refused):
     disk.mkdir()
@@ -156,6 +175,7 @@ def test_permissions_that_cannot_be_set_leave_nothing_behind(disk, monkeypatch, 
         assert len(os.listdir("/proc/self/fd")) == handles  # noqa: PTH208
 
 
+@pytest.mark.skipif(WINDOWS, reason="Windows renames, which never replaces there")
 @pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK])
 def test_without_hard_links_create_looks_and_renames(tmp_path, monkeypatch, number):
     monkeypatch.delattr(os, "O_TMPFILE", raising=False)  # no such file system has these
@@ -223,6 +243,7 @@ def test_the_longest_name_is_no_problem(tmp_path):
     assert listed(tmp_path) == [name]
 
 
+@needs_symlinks
 @pytest.mark.parametrize("dangling", [False, True])
 def test_a_symbolic_link_stays_and_its_file_is_replaced(tmp_path, dangling):
     (tmp_path / "data").mkdir()
@@ -256,11 +277,11 @@ def test_spools_of_remote_targets_are_swept_too(tmp_path, monkeypatch):
         os.utime(file, (1, 1))
     target = Target.resolve("memory://spools/a")
     with target.spool() as path:
-        assert Path(path).stat().st_mode & 0o777 == 0o600
+        assert WINDOWS or Path(path).stat().st_mode & 0o777 == 0o600
         assert listed(tmp_path) == sorted([Path(path).name, other.name])
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
+@needs_no_root
 def test_a_folder_that_may_not_be_written_to_is_refused_before_any_work(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(WriteError, match="cannot be written to") as caught:
@@ -273,6 +294,8 @@ def small_disk(tmp_path):
     """Lend a file system of 1 MiB, once writable and once read-only."""
     folder = tmp_path / "small"
     folder.mkdir()
+    if not Path("/proc/mounts").exists():
+        pytest.skip("mounts a tmpfs of Linux")
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder], capture_output=True, check=False
     )
@@ -314,6 +337,7 @@ def test_a_read_only_disk_is_refused_before_any_work(small_disk):
     assert (small_disk / "a").read_bytes() == OLD
 
 
+@needs_fifo
 def test_a_device_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ConfigError, match="device, pipe or socket"):
@@ -332,7 +356,7 @@ def test_a_file_where_a_folder_must_be(tmp_path):
 @pytest.mark.parametrize(
     ("number", "advice"), [(errno.ENOSPC, "full"), (errno.EACCES, "right"), (errno.EROFS, "right"), (errno.EIO, "lost")]
 )
-@pytest.mark.parametrize(("call", "mode"), [("fsync", "overwrite"), ("replace", "overwrite"), ("link", "create")])
+@pytest.mark.parametrize(("call", "mode"), [("fsync", "overwrite"), ("replace", "overwrite"), (LINK, "create")])
 def test_a_failing_system_call_keeps_the_old_file(disk, monkeypatch, call, mode, number, advice):  # noqa: PLR0917
     tmp_path = disk
     tmp_path.mkdir()
@@ -466,7 +490,7 @@ class Slow(AsyncFileSystem):
 
 @pytest.mark.parametrize(("place", "scheme"), [(_stores.StoredObject, "gs"), (_stores.RemoteFile, "slow")])
 @pytest.mark.parametrize("number", ["SIGINT", "SIGALRM"])
-@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals its main thread")
+@needs_posix_signals
 def test_an_interrupted_put_has_ended_and_does_not_replace_the_target_later(place, scheme, number, tmp_path):
     class Alarm(Exception):  # noqa: N818
         pass
@@ -728,6 +752,7 @@ def test_the_target_itself_tells_no_secret(s3_store):
     assert "canary" not in repr(target) + str(vars(target))
 
 
+@pytest.mark.skipif(WINDOWS, reason="Windows has no such names for streams")
 @pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
 def test_a_stream_of_the_process_is_no_target(name):
     with pytest.raises(ConfigError, match="a stream of this process"):

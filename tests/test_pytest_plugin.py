@@ -155,5 +155,5 @@ def test_without_its_packages_it_says_what_to_install(project, monkeypatch):
 
 def test_the_examples_of_the_how_to_page(project):
     for name in ("test_pipeline.py", "test_pipeline_of_a_module.py"):
-        project.makepyfile(**{name.removesuffix(".py"): (EXAMPLES / name).read_text()})
+        project.makepyfile(**{name.removesuffix(".py"): (EXAMPLES / name).read_text(encoding="utf-8")})
     project.runpytest_inprocess(plugins=[pytest_plugin]).assert_outcomes(passed=4)

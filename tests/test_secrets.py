@@ -39,6 +39,7 @@ from canaries import (
     told_by_error,
 )
 from faultbench.rawserver import RawServer, answer, envelope
+from platforms import needs_proc
 
 import explorer_frames
 from explorer_frames import Explorer, errors, read_output, write_feather, write_parquet
@@ -483,7 +484,7 @@ exporting(
     "over what is there", errors.TargetExistsError, lambda _: "s3://secrets/there", mode="create", format="parquet"
 )
 exporting("what may not be all", errors.IncompleteResultError, lambda _: "s3://secrets/x.parquet", limit=2)
-exporting("to a folder of a file", errors.WriteError, lambda _: "/dev/null/x.parquet")
+exporting("to a folder of a file", errors.WriteError, lambda _: f"{__file__}/x.parquet")
 exporting("to a server that is down", errors.WriteError, lambda _: f"ftp:{AT_HOST}/x.parquet")
 
 
@@ -665,7 +666,7 @@ LEAKS: dict[str, Callable[[Path], Any]] = {
 }
 
 
-@pytest.mark.parametrize("sink", LEAKS)
+@pytest.mark.parametrize("sink", [pytest.param(sink, marks=[needs_proc] * (sink == "process list")) for sink in LEAKS])
 def test_a_watch_sees_each_way_out(sink, tmp_path):
     child = None
     with Watch(tmp_path) as watch:

@@ -169,7 +169,7 @@ def test_the_example_of_the_how_to_page(spark, jobs, tmp_path, capsys):
     job = jobs["lesmis"]
     task = next(task for task in job.tasks if task.name == "PageRank")
     (tmp_path / "part-00000.csv").write_text("Valjean,0.07543\nNobody,0.5\n")
-    code = (EXAMPLES / "spark_outputs.py").read_text()
+    code = (EXAMPLES / "spark_outputs.py").read_text(encoding="utf-8")
     for shown, real in {
         "hdfs://lake/outputs/107/a8f026f2": tmp_path,
         '"107"': repr(job.id),

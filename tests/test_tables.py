@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from platforms import needs_proc_status
 
 from explorer_frames import append_iceberg, open_sample_result, read_sample_result, write_delta
 from explorer_frames.errors import ConfigError, TargetExistsError, TruncatedBodyError, WriteError
@@ -616,7 +617,7 @@ print(peak() - before)
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak from Linux's /proc")
+@needs_proc_status
 def test_memory_does_not_grow_with_the_rows(tmp_path):
     command = [sys.executable, "-c", MEMORY, "5000000", str(tmp_path)]
     added = float(subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout)

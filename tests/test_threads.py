@@ -13,6 +13,7 @@ from contextlib import closing, suppress
 
 import pytest
 from faultbench.rawserver import wait_until
+from platforms import needs_posix_signals
 
 from explorer_frames._threads import ahead, beside, in_parallel, pipelined
 
@@ -57,7 +58,7 @@ def wait_until_none_is_left():
     wait_until(lambda: not ours())
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="has no such timer")
+@needs_posix_signals
 @pytest.mark.parametrize("call", [call_in_parallel, call_ahead, call_pipelined, call_beside])
 def test_interrupts_leave_no_thread_waiting(call):
     usual = min(seconds_of(call) for _ in range(5))  # one by itself may be slow: then most timers come too late
@@ -265,7 +266,7 @@ time.sleep(0.1)
     assert (done.returncode, done.stdout, done.stderr) == (0, "190\n", "")
 
 
-@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals no thread")
+@needs_posix_signals
 def test_a_second_interrupt_ends_the_waiting():
     release = threading.Event()
     interrupt = (signal.pthread_kill, [threading.get_ident(), signal.SIGINT])

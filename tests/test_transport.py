@@ -37,6 +37,7 @@ from faultbench.wires import (
     endless,
     reset,
 )
+from platforms import WINDOWS, needs_fork
 from served import served
 
 from explorer_frames import Explorer
@@ -125,7 +126,7 @@ def test_a_refused_connection_is_tried_again_and_typed():
 def test_a_host_that_does_not_exist_is_typed():
     with (
         Explorer("http://nonexistent.invalid", token=TOKEN, retries=0) as explorer,
-        pytest.raises(ConnectionFailedError, match=r"(?i)name") as caught,
+        pytest.raises(ConnectionFailedError, match=r"(?i)name|getaddrinfo") as caught,
     ):
         read(explorer)
     assert caught.value.unsent
@@ -217,10 +218,11 @@ def test_a_cut_answer_is_asked_for_again_whole(name):
         assert read(explorer) == list(WHOLE)
         assert len(server.requests) == 3
         cut_until = None
-        with pytest.raises(cls) as caught:
+        with pytest.raises((cls, ConnectionFailedError)) as caught:
             read(explorer)
         assert len(server.requests) == 6
-    assert type(caught.value) is cls
+    # A reset of Windows takes away what had come before it, perhaps all.
+    assert type(caught.value) is cls or (WINDOWS and name == "reset")
     assert "3 attempts" in caught.value.where
     checked(caught.value)
 
@@ -732,6 +734,7 @@ def _read_in_child(explorer, number, outcomes):
     outcomes.put(all(read_own(explorer, f"c{number}-{turn}") for turn in range(20)))
 
 
+@needs_fork
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_forked_children_of_a_warm_explorer_use_connections_of_their_own_and_answers_never_cross():
     context = multiprocessing.get_context("fork")

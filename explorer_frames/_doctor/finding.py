@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -10,6 +11,8 @@ from explorer_frames.errors import ExplorerFramesError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_LOOK = 0.2  # seconds between looks
 
 State: TypeAlias = Literal["ok", "warning", "problem", "skipped"]
 
@@ -65,7 +68,9 @@ def found(name: str, seconds: float, check: Callable[[], Finding]) -> Finding:
 
     thread = threading.Thread(target=work, name=f"doctor-{name}", daemon=True)
     thread.start()
-    thread.join(seconds)
+    end = time.monotonic() + seconds
+    while thread.is_alive() and time.monotonic() < end:  # Ctrl-C does not end one long wait on Windows
+        thread.join(min(_LOOK, seconds))
     if not results:
         todo = "Try again; if it goes on, look at the load there, and at what is on the way."
         return Finding(name, "problem", f"it was given up after {seconds:g} s", todo)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import uuid
 from contextlib import contextmanager, suppress
@@ -42,6 +43,8 @@ def _folder(url: str) -> str:
     base = url.rstrip("/") or "/"
     with suppress(UnsupportedFormatError):
         format_of(base)
+        if local_path(url) is not None:
+            return os.path.dirname(base) or "."  # noqa: PTH120 (a URL may be one)
         head, slash, _ = base.rpartition("/")
         return head if slash else "."
     return base
@@ -73,7 +76,7 @@ def _written(url: str, options: Mapping[str, Any] | None) -> Finding:
             left = _removed(target)
     if not same:
         return Finding("target", "problem", f"what was read back is not what was written [{target.url}]", left)
-    where = target.url.rpartition("/")[0]
+    where = target.url.rpartition("/" if local_path(url) is None else os.sep)[0]
     if left is not None:
         return Finding("target", "warning", f"written and read back, but not removed [{where}]", left)
     return ok("target", f"written, read back and removed [{where}]")

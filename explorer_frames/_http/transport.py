@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import requests
 import urllib3
 
-from explorer_frames._http.sessions import Deadline, limits, new_session
+from explorer_frames._http.sessions import TICK, Deadline, limits, new_session
 from explorer_frames.errors import (
     ApiError,
     ConfigError,
@@ -258,7 +258,7 @@ def _classified(
 
 
 def _timed_out(causes: list[BaseException], deadline: Deadline, where: str) -> RequestTimeoutError:
-    if deadline.remaining() <= 0:
+    if deadline.remaining() <= TICK:
         what = f"the total deadline of {deadline.seconds:g} s ended the call"
         return RequestTimeoutError(what, where=where, hint="Pass deadline= for more.", final=True)
     what = "no connection" if any(isinstance(cause, requests.ConnectTimeout) for cause in causes) else "no data"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from explorer_frames.errors import EnvelopeError, escaped
 
 WORDS = {0: "preparing", 1: "running", 2: "success", 3: "failed", 4: "interrupted", 5: "stopping"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FINAL = frozenset({"success", "failed", "interrupted"})
 
 
@@ -28,12 +29,12 @@ def moment(value: object) -> datetime | None:
         return None
     try:
         if isinstance(value, int | float):
-            return datetime.fromtimestamp(value / 1000, UTC)
+            return _EPOCH + timedelta(milliseconds=value)  # Windows has no `fromtimestamp` before 1970 and after 3000
         read = datetime.fromisoformat(value) if isinstance(value, str) else None
         if read is not None and read.tzinfo is not None:
             # Year 1 is how a server in Go prints "not yet".
             return None if read.year == 1 else read.astimezone(UTC)
-    except (ValueError, OverflowError, OSError):
+    except (ValueError, OverflowError):
         pass  # said below, as for a time without an offset
     raise EnvelopeError(f"not a time: {escaped(value, 40)!r}", hint="Check the server's version.")
 

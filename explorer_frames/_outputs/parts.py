@@ -75,7 +75,7 @@ class Parts:
         store, local = self._store, self._store.is_local
         places = {os.path.realpath(part.path) if local else part.shown for part in self.files}
         folder = os.path.realpath(store.path) if local else store.shown.rstrip("/")
-        beside, _, name = target.rpartition("/")
+        beside, name = os.path.split(target) if local else target.rpartition("/")[::2]
         if target in places or (beside == folder and not name.startswith(_PASSED_OVER)):
             raise ConfigError("the target is among the parts", where=target, hint="Pass a name in another folder.")
 

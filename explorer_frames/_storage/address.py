@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ntpath
 import os
 import re
 from collections.abc import Mapping
@@ -44,6 +45,11 @@ _SECRET_WORDS = {
     *("auth", "authorization", "accesssignature", "bearer", "cookie", "cookies"),
 }
 _WORD_BEGINS, _WORD_ENDS = r"(?<![^\W_])", r"(?![^\W_])"
+WINDOWS = os.name == "nt"
+_WINDOWS_INVALID = re.compile(r'[<>:"|?*\x00-\x1f]|[. ]$')  # the last two are cut off without an error
+_WINDOWS_DEVICE = re.compile(
+    r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9\u00b9\u00b2\u00b3]) *(?:\..*)?", re.IGNORECASE
+)
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -90,12 +96,49 @@ def local_path(url: str | os.PathLike[str]) -> str | None:
         scheme, separator, _ = text.partition("://")
         if separator and scheme not in LOCAL:
             return None
-        text = re.sub("^(file|local):(//)?", "", text)
+        text = without_scheme(text, windows=WINDOWS)
     try:
         return os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111 (paths are plain strings here)
     except FileNotFoundError:
         pass
     raise ConfigError("the working directory is gone", where=shown_url(url), hint="Pass an absolute path.")
+
+
+def without_scheme(url: str, *, windows: bool) -> str:
+    """Return the path of a local URL; on Windows without the slash before a drive.
+
+    Examples
+    --------
+    >>> without_scheme("file:///C:/a.parquet", windows=True), without_scheme("file:///C:/a.parquet", windows=False)
+    ('C:/a.parquet', '/C:/a.parquet')
+    """
+    path = re.sub("^(file|local):(//)?", "", url)
+    return re.sub("^/(?=[A-Za-z]:)", "", path) if windows else path
+
+
+def invalid_on_windows(path: str) -> str | None:
+    r"""Return the first part of a path that cannot be the name of a file on Windows; None if there is none.
+
+    Windows does not always raise: it writes ``a.`` to ``a``, ``a:b`` to a stream of ``a``, and ``NUL`` nowhere.
+
+    Examples
+    --------
+    >>> invalid_on_windows("C:/lake/a:b.parquet"), invalid_on_windows(r"lake\nul.parquet")
+    ('a:b.parquet', 'nul.parquet')
+    """
+    parts = re.split(r"[/\\]", ntpath.splitdrive(path)[1])
+    names = (part for part in parts if part not in {"", ".", ".."})
+    return next((name for name in names if _WINDOWS_INVALID.search(name) or _WINDOWS_DEVICE.fullmatch(name)), None)
+
+
+def check_local_name(url: str | os.PathLike[str]) -> None:
+    """Raise for a local file to write whose name Windows does not keep."""
+    text = os.fspath(url)
+    name = invalid_on_windows(without_scheme(text, windows=True) if isinstance(url, str) else text)
+    if WINDOWS and name is not None:
+        hint = 'Pass a name without <>:"|?*, without a trailing period or blank, and not that of a device such as NUL.'
+        what = f"{escaped(name, 80)!r} is not a valid file name on Windows"
+        raise ConfigError(what, where=shown_url(url), hint=hint)
 
 
 def has_password(url: str) -> bool:

@@ -28,6 +28,7 @@ _EXTRAS |= {
     "dav": "webdav",
 }
 _NO_NAME = 0xC0000033  # STATUS_OBJECT_NAME_INVALID, which SMB servers say to "part-*"
+_INVALID_NAME = 123  # ERROR_INVALID_NAME, the same on a Windows disk
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _REFUSED = re.compile("credential|denied|forbidden|(?:un|not )authori[sz]ed|logon|authenticat", re.IGNORECASE)
 _SMB_LOGIN = threading.Lock()  # smbprotocol loses the login of one of two threads that connect at the same moment
@@ -93,7 +94,7 @@ def is_missing(raised: BaseException) -> bool:
 
 def is_bad_name(raised: BaseException) -> bool:
     """Tell whether a driver says that no file of its store can be called like that."""
-    return getattr(raised, "ntstatus", None) == _NO_NAME
+    return getattr(raised, "ntstatus", None) == _NO_NAME or getattr(raised, "winerror", None) == _INVALID_NAME
 
 
 def is_refusal(raised: Exception) -> bool:

@@ -66,7 +66,7 @@ class Folder:
 
     def shown(self, name: str) -> str:
         """Return the URL of a file in it, without secrets."""
-        return f"{self.url}/{name}"
+        return f"{self.url}/{name}" if self._local is None else shown_url(self._local / name)
 
     def target(self, name: str) -> str | os.PathLike[str]:
         """Return what a writer is to be told, for that file to be written."""

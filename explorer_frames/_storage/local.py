@@ -9,14 +9,22 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
+from explorer_frames._storage.address import WINDOWS
 from explorer_frames._storage.spool import Spool, hidden_name, sweep
 from explorer_frames._threads import unreached
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _HANDLES = "/proc/self/fd/"
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+_LOCKED = {5, 32}  # Windows: ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION
+_PATIENCE = 10.0  # seconds to wait for another program to close a file; on Windows an open file cannot be replaced
 
 
 class LocalFile:
@@ -40,6 +48,8 @@ class LocalFile:
         folder = self._folder
         while not os.path.lexists(folder) and folder != os.path.dirname(folder):  # noqa: PTH120
             folder = os.path.dirname(folder)  # noqa: PTH120
+        if os.path.lexists(folder) and not os.path.isdir(folder):  # noqa: PTH112 (Windows fails later, and otherwise)
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "this folder cannot be written to", folder)
         if os.path.exists(self._path) and not os.access(self._path, os.W_OK):  # noqa: PTH110
@@ -76,19 +86,19 @@ class LocalFile:
             hidden = self._hidden()
             try:
                 _link(path, hidden)
-                os.replace(hidden, self._path)  # noqa: PTH105
+                _wait_while_open(os.replace, hidden, self._path)
             except BaseException:
                 with suppress(OSError):
                     os.unlink(hidden)  # noqa: PTH108
                 raise
         else:
-            os.replace(path, self._path)  # noqa: PTH105
+            _wait_while_open(os.replace, path, self._path)
         with suppress(OSError):  # it is published: without this step a power cut may bring the old file back, whole
             _sync(self._folder, os.O_RDONLY)
 
     def _create(self, path: str) -> None:
-        if os.name == "nt":
-            os.rename(path, self._path)  # noqa: PTH104 (it never replaces there)
+        if WINDOWS:
+            _wait_while_open(os.rename, path, self._path)  # it never replaces there
             return
         try:
             _link(path, self._path)  # unlike a rename, it never replaces
@@ -107,7 +117,7 @@ class LocalFile:
 
     def remove(self) -> None:
         """Take the file away."""
-        os.unlink(self._path)  # noqa: PTH108
+        _wait_while_open(os.unlink, self._path)
 
     def stored(self) -> None:
         """Nothing: the very file that was checked stands there."""
@@ -146,6 +156,23 @@ def _linked(path: str, name: str) -> None:
         return os.link(path, os.path.basename(name), dst_dir_fd=folder)  # noqa: PTH119
     finally:
         os.close(folder)
+
+
+def is_open_elsewhere(raised: BaseException) -> bool:
+    """Whether Windows refuses a rename or removal because a file is open, or because of a missing right."""
+    return getattr(raised, "winerror", None) in _LOCKED
+
+
+def _wait_while_open(action: Callable[..., None], *paths: str) -> None:
+    """Rename or remove; on Windows, retry while readers or virus scanners have one of the files open."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return action(*paths)
+        except OSError as raised:
+            if not is_open_elsewhere(raised) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.02)
 
 
 def _sync(path: str, flags: int) -> None:

@@ -10,6 +10,8 @@ store               ``mode="overwrite"``                            ``mode="crea
 local disk          fsync, rename: atomic                           fsync, hard link: atomic, one winner;
                                                                     without hard links (exFAT, some FUSE)
                                                                     looked up, then renamed
+local, Windows      fsync, rename: atomic; waits up to 10 s for     rename, which never replaces: one
+(not measured)      readers who have the old file open              winner
 s3, gs, abfs        one put: atomic                                 one conditional put: one winner
 sftp (OpenSSH)      put beside, POSIX rename: atomic                SFTP rename, which never replaces:
                                                                     one winner
@@ -46,9 +48,9 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
 
-from explorer_frames._storage.address import OBJECT_STORES, Mask, checked, local_path, shown_url
+from explorer_frames._storage.address import OBJECT_STORES, Mask, check_local_name, checked, local_path, shown_url
 from explorer_frames._storage.drivers import connect, is_bad_name, is_missing, is_refusal
-from explorer_frames._storage.local import LocalFile
+from explorer_frames._storage.local import LocalFile, is_open_elsewhere
 from explorer_frames._storage.stores import RemoteFile, StoredObject
 from explorer_frames.errors import ConfigError, ExplorerFramesError, TargetExistsError, WriteError, escaped
 
@@ -156,6 +158,7 @@ class Target:
         mask = Mask(text, storage_options or {})
         local = local_path(url)
         if local is not None:
+            check_local_name(url)
             if local.startswith(("/dev/std", "/dev/fd/", "/proc/")):
                 hint = "Pass the name of a file: what a shell directs the output to would be replaced."
                 raise ConfigError("the target is a stream of this process", where=local, hint=hint)
@@ -247,11 +250,13 @@ class Target:
         return WriteError(f"cannot {doing} the target: {self._mask(raised)}", where=self.url, hint=_hint(doing, raised))
 
 
-def _hint(doing: str, raised: Exception) -> str:
+def _hint(doing: str, raised: Exception) -> str:  # noqa: PLR0911 (one for each cause)
     number = getattr(raised, "errno", None)
     if number in _FULL:
         return "The disk is full or a size limit was met: make room, or point TMPDIR elsewhere for remote targets."
     reads = doing in {"list", "read"}
+    if is_open_elsewhere(raised):
+        return "Close the file in other programs and retry, or ask for the right to write there."
     if is_refusal(raised):
         return (
             f"Ask for the right to {'read' if reads else 'write'} there, or pass other credentials in storage_options."

@@ -116,7 +116,8 @@ class Store:
 
     def shown_path(self, path: str) -> str:
         """A path of this store, as errors show it."""
-        return shown_url(path if self.is_local else self.fs.unstrip_protocol(path))
+        # On Windows fsspec returns local paths with slashes.
+        return shown_url(path.replace("/", os.sep) if self.is_local else self.fs.unstrip_protocol(path))
 
     @contextmanager
     def open(self) -> Iterator[Any]:

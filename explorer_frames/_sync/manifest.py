@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -38,14 +39,16 @@ class TaskEntry(NamedTuple):
 def partition_value(task_name: str) -> str:
     """Spell a task's name so that readers get it back, as a part of a path.
 
-    Only ASCII is percent-encoded: Hive and Spark read each ``%XX`` as one character, not as a byte of UTF-8.
+    Only ASCII is percent-encoded: Hive and Spark read each ``%XX`` as one character, not as a byte of UTF-8. A period
+    at the end is encoded, too: Windows leaves it out.
 
     Examples
     --------
     >>> partition_value("KCore TYPE=vertex")
     'KCore%20TYPE%3Dvertex'
     """
-    return "".join(char if ord(char) > 127 else quote(char, safe="") for char in task_name) or _NULL  # noqa: PLR2004
+    value = "".join(char if ord(char) > 127 else quote(char, safe="") for char in task_name)  # noqa: PLR2004
+    return re.sub("[.]$", "%2E", value) or _NULL
 
 
 def part_name(job: str, task: TaskEntry, format: str) -> str:  # noqa: A002

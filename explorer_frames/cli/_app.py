@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     if sys.stdout is None:  # `>&-`: what a command has to say would be lost, and files opened later take its place
         error_line("standard output is closed")
-        hint_line("Direct it to a file, or to /dev/null.")
+        hint_line(f"Direct it to a file, or to {os.devnull}.")
         sys.exit(FAILED.number)
     if sys.stderr is None:  # `2>&-`
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (until the process ends)

@@ -53,7 +53,7 @@ def _since(text: str | datetime) -> datetime:
     try:
         now = datetime.now().astimezone()
         return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])}) if ago else datetime.fromisoformat(text).astimezone()
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, OSError):  # the last of Windows, before 1970
         pass
     raise typer.BadParameter(f"{text!r} is no time: write 3d, 12h, 30m, 2026-11-25 or 2026-11-25T08:30+01:00.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import contextmanager, suppress
@@ -10,6 +11,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TextIO
+
+
+# Windows reports a reader that has gone as an invalid argument.
+_NO_READER = {errno.EPIPE, errno.EINVAL} if os.name == "nt" else {errno.EPIPE}
 
 
 class OutputError(Exception):
@@ -28,8 +33,8 @@ def writing() -> Iterator[None]:
         yield
     except OSError as error:
         silence(sys.stdout)
-        if isinstance(error, BrokenPipeError):
-            raise
+        if error.errno in _NO_READER:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
         raise OutputError(error.strerror or type(error).__name__) from error
 
 

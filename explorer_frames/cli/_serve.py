@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,7 +54,8 @@ def _serve(server: Sandbox) -> None:
         write(f"# workflows: {', '.join(f'{name} {number}' for name, number in server.workflows.items())}\n")
         write("# Ctrl-C ends it\n")
         flush()
-        threading.Event().wait()
+        while True:  # on Windows, Ctrl-C does not end the wait for an event or a lock
+            time.sleep(3600)
     except KeyboardInterrupt:
         write("\n")
     finally:
