@@ -257,6 +257,28 @@ def test_an_interim_answer_never_leaves_the_real_one_to_the_next_caller():
     assert server.connections == 1
 
 
+@pytest.mark.parametrize("status", ["100 Continue", "102 Processing", "103 Early Hints"])
+def test_more_interim_responses_than_http_client_allows_are_skipped(status):
+    interim = f"HTTP/1.1 {status}\r\nLink: </style.css>\r\n\r\n".encode()
+    with served(150 * interim + answer(BODY), retries=0) as (_, explorer):
+        assert read(explorer) == list(WHOLE)
+
+
+def test_more_trailers_than_http_client_allows_are_skipped():
+    trailers = b"".join(b"X-%d: y\r\n" % number for number in range(150))
+    assert CHUNKED.endswith(b"0\r\n\r\n")
+    with served(CHUNKED.removesuffix(b"\r\n") + trailers + b"\r\n", retries=0) as (_, explorer):
+        assert read(explorer) == list(WHOLE)
+
+
+def test_endless_trailers_end_at_the_deadline():
+    trailers = b"X: y\r\n" * 100
+    error, server = failure(lambda *_: endless(CHUNKED.removesuffix(b"\r\n"), trailers), deadline=0.4)
+    assert type(error) is RequestTimeoutError
+    assert "total deadline of 0.4 s" in error.what
+    assert len(server.requests) == 1
+
+
 # --- answers that are odd, and refused
 
 
