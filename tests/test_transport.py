@@ -43,6 +43,7 @@ from explorer_frames import Explorer
 from explorer_frames._http.sessions import Deadline
 from explorer_frames._http.transport import _translated
 from explorer_frames.errors import (
+    ApiError,
     BadRequestError,
     ColumnTypeError,
     ConfigError,
@@ -277,6 +278,25 @@ def test_endless_trailers_end_at_the_deadline():
     assert type(error) is RequestTimeoutError
     assert "total deadline of 0.4 s" in error.what
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("depth", [500, 900, 2_000, 9_000, 36_000, 60_000, 100_000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"code":0,"data":{"items":%b}}',
+        b'{"code":0,"data":{"items":[["a",%b]]}}',
+        b'{"code":%b}',
+        b'{"code":1,"message":%b}',
+    ],
+    ids=["items", "row", "code", "message"],
+)
+def test_nesting_of_any_depth_is_a_typed_error(body, depth):
+    # Where the limit is depends on the version of Python, and on whether a value is parsed, encoded or shown.
+    nested = b'{"a":' * depth + b"1" + b"}" * depth
+    with served(answer(body % nested), retries=0) as (_, explorer), pytest.raises(ExplorerFramesError) as caught:
+        read(explorer)
+    assert isinstance(caught.value, (ApiError, DecodeError))
 
 
 # --- answers that are odd, and refused
