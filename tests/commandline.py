@@ -15,6 +15,8 @@ import termios
 import time
 from typing import Any, NamedTuple
 
+import pytest
+
 COMMAND = [sys.executable, "-m", "explorer_frames"]
 # A new session has no terminal yet: without one, Ctrl-C is a letter like any other.
 _IN_TERMINAL = (
@@ -63,7 +65,10 @@ class Terminal:
     """A command in a terminal: what it shows, and keys for it."""
 
     def __init__(self, *arguments: object, columns: int = 80, env: dict[str, str] | None = None) -> None:
-        self._ours, theirs = pty.openpty()
+        try:
+            self._ours, theirs = pty.openpty()
+        except OSError as error:
+            pytest.skip(f"cannot open a pseudo-terminal (is /dev/pts mounted?): {error}")
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "", **(env or {})}
         environment = {name: value for name, value in environment.items() if value}
