@@ -302,7 +302,7 @@ def escaped(text: object, limit: int = _SHOWN) -> str:
     """Foreign text, safe to show: printable ASCII only and at most `limit` characters."""
     try:
         said = str(text)
-    except ValueError:  # an integer of more digits than Python prints
+    except (ValueError, RecursionError):  # an integer of more digits than Python prints; nested too deeply
         said = f"<{type(text).__name__}>"
     shown = said[: limit + 1].encode("unicode_escape").decode("ascii")
     return shown if len(shown) <= limit else shown[: limit - 3] + "..."

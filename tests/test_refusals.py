@@ -162,7 +162,7 @@ def test_one_row_is_held_up_to_a_limit(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("body", "says"), [(b"[" * 100_000, "recursion"), (b'{"code":' + b"1" * 5000 + b"}", "5000 digits")]
+    ("body", "says"), [(b"[" * 100_000, "nested too deeply"), (b'{"code":' + b"1" * 5000 + b"}", "5000 digits")]
 )
 def test_what_python_has_no_room_for(body, says):
     with pytest.raises(EnvelopeError, match=f"(?i)the answer is not valid JSON: .*{says}"):

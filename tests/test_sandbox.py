@@ -126,7 +126,7 @@ def test_an_encoding_can_be_the_only_one(make, encoding, accepted, refused):
 
 
 @pytest.mark.parametrize(
-    "credentials", ['["root","wrong"]', '["root"]', '["root", 1]', "root:wrong", "root", "", "{}", "\udcff"]
+    "credentials", ['["root","wrong"]', '["root"]', '["root", 1]', "root:wrong", "root", "", "{}", "\udcff", "1" * 5000]
 )
 def test_wrong_credentials(server, credentials):
     encoded = credentials.encode(errors="surrogateescape").decode("latin-1")
@@ -147,7 +147,9 @@ def test_wrong_graphd_address(server, body):
     assert log_in(server, body=body).json()["code"] == 40004001
 
 
-@pytest.mark.parametrize("data", [b"{", b"[]", b"\xff"])
+@pytest.mark.parametrize(
+    "data", [b"{", b"[]", b"\xff", b"[" * 100_000, b'{"port":' + b"1" * 5000 + b"}"], ids=lambda data: data[:10]
+)
 def test_broken_bodies(server, client, data):
     assert log_in(server, data=data).json()["code"] == 40004000
     assert client.code("POST", f"workflows/{server.workflows['karate']}/jobs", data=data) == 40004000
@@ -576,6 +578,7 @@ def test_jobs_of_a_workflow(many):
     [
         {"filter": "{"},
         {"filter": "[]"},
+        {"filter": "1" * 5000},
         {"filter": '{"unknown": 1}'},
         {"filter": '{"status": "2"}'},
         {"filter": '{"status": true}'},

@@ -44,6 +44,7 @@ from explorer_frames import Explorer
 from explorer_frames._http.sessions import Deadline
 from explorer_frames._http.transport import _translated
 from explorer_frames.errors import (
+    ApiError,
     BadRequestError,
     ColumnTypeError,
     ConfigError,
@@ -257,6 +258,47 @@ def test_an_interim_answer_never_leaves_the_real_one_to_the_next_caller():
     with served(script, keep_alive=True, retries=0) as (server, explorer):
         assert [read(explorer) for _ in range(3)] == [[("0", 1.0)], [("1", 1.0)], [("2", 1.0)]]
     assert server.connections == 1
+
+
+@pytest.mark.parametrize("status", ["100 Continue", "102 Processing", "103 Early Hints"])
+def test_more_interim_responses_than_http_client_allows_are_skipped(status):
+    interim = f"HTTP/1.1 {status}\r\nLink: </style.css>\r\n\r\n".encode()
+    with served(150 * interim + answer(BODY), retries=0) as (_, explorer):
+        assert read(explorer) == list(WHOLE)
+
+
+def test_more_trailers_than_http_client_allows_are_skipped():
+    trailers = b"".join(b"X-%d: y\r\n" % number for number in range(150))
+    assert CHUNKED.endswith(b"0\r\n\r\n")
+    with served(CHUNKED.removesuffix(b"\r\n") + trailers + b"\r\n", retries=0) as (_, explorer):
+        assert read(explorer) == list(WHOLE)
+
+
+def test_endless_trailers_end_at_the_deadline():
+    trailers = b"X: y\r\n" * 100
+    error, server = failure(lambda *_: endless(CHUNKED.removesuffix(b"\r\n"), trailers), deadline=0.4)
+    assert type(error) is RequestTimeoutError
+    assert "total deadline of 0.4 s" in error.what
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("depth", [500, 900, 2_000, 9_000, 36_000, 60_000, 100_000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"code":0,"data":{"items":%b}}',
+        b'{"code":0,"data":{"items":[["a",%b]]}}',
+        b'{"code":%b}',
+        b'{"code":1,"message":%b}',
+    ],
+    ids=["items", "row", "code", "message"],
+)
+def test_nesting_of_any_depth_is_a_typed_error(body, depth):
+    # Where the limit is depends on the version of Python, and on whether a value is parsed, encoded or shown.
+    nested = b'{"a":' * depth + b"1" + b"}" * depth
+    with served(answer(body % nested), retries=0) as (_, explorer), pytest.raises(ExplorerFramesError) as caught:
+        read(explorer)
+    assert isinstance(caught.value, (ApiError, DecodeError))
 
 
 # --- answers that are odd, and refused

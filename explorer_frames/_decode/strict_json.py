@@ -25,8 +25,10 @@ def strict_loads(body: bytes, **hooks: Any) -> Any:
         failure = f"not UTF-8 at byte {error.start}"
     except json.JSONDecodeError as error:
         failure = f"{error.msg} at character {error.pos}: {escaped(error.doc[error.pos : error.pos + 60])!r}"
-    except (RecursionError, ValueError) as error:  # nested too deep; an integer of too many digits; said below
+    except ValueError as error:  # an integer of too many digits, or an error of the hooks
         failure = escaped(error)
+    except RecursionError:  # its text differs between versions of Python
+        failure = "arrays or objects are nested too deeply"
     raise EnvelopeError(f"the answer is not valid JSON: {failure}", hint=_not_json_hint(body))
 
 

@@ -42,6 +42,8 @@ class Deadline:
         return max(min(timeout, self.remaining()), 0.001)
 
 
+_MAX_LINE = 65536  # bytes, as in http.client
+
 # What the sockets of the request that this context is sending have to keep to: total deadline, seconds for one read.
 limits: ContextVar[tuple[Deadline, float]] = ContextVar("limits")
 
@@ -78,11 +80,19 @@ class _TimedResponse(http.client.HTTPResponse):
         self.fp.close()
         self.fp = io.BufferedReader(_TimedReader(sock), 65536)
 
+    # http.client returns 1xx responses other than 100 as the final response, and newer versions reject more than 100
+    # interim responses or trailers. Any number of either is skipped here: the deadline limits them on every version.
     def _read_status(self) -> tuple[str, int, str]:
-        # http.client passes over a 100 and takes any other 1xx for the answer, which the real one then follows: the
-        # next request over this connection would get it.
-        version, status, reason = super()._read_status()  # type: ignore[misc]  # missing in typeshed
-        return version, http.client.CONTINUE if 100 <= status < 200 else status, reason  # noqa: PLR2004
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # missing in typeshed
+            if not 100 <= status < 200:  # noqa: PLR2004
+                return version, status, reason
+            self._read_and_discard_trailer()  # header lines and trailer lines have the same syntax
+
+    def _read_and_discard_trailer(self) -> None:
+        while (line := self.fp.readline(_MAX_LINE + 1)) not in (b"\r\n", b"\n", b""):
+            if len(line) > _MAX_LINE:
+                raise http.client.LineTooLong("header or trailer line")
 
 
 class _TimedHTTPConnection(HTTPConnection):

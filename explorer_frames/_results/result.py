@@ -167,6 +167,13 @@ class Result:
         data = check((yield from rows))
         if data.get("items") != []:
             raise EnvelopeError(
-                f"data.items is no list of rows: {escaped(json.dumps(data.get('items', 'missing')), 60)}",
+                f"data.items is no list of rows: {_as_json(data.get('items', 'missing'))}",
                 hint="Only an empty list is an empty result: see in Explorer whether the task has one.",
             )
+
+
+def _as_json(value: object) -> str:
+    try:
+        return escaped(json.dumps(value), 60)
+    except RecursionError:  # parsing and encoding have different limits of depth
+        return f"a {type(value).__name__} that is nested too deeply to show"

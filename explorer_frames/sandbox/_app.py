@@ -9,7 +9,6 @@ import json
 import math
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.applications import Starlette
@@ -209,7 +208,7 @@ async def _read_object(request: Request) -> dict[str, Any]:
     text = await request.body()
     try:
         value = json.loads(text or b"{}")
-    except (JSONDecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise Fault(ERR_BAD_REQUEST, "the body is not a JSON object")
@@ -240,7 +239,7 @@ def _read_positive(request: Request, name: str, default: int) -> int:
 def _read_filter(text: str) -> dict[str, Any]:
     try:
         wanted = json.loads(text or "{}")
-    except JSONDecodeError:
+    except (ValueError, RecursionError):
         wanted = None
     if not isinstance(wanted, dict):
         raise Fault(ERR_PARAM, "filter must be a JSON object")
@@ -270,7 +269,7 @@ def _decode_credentials(encoded: str, encoding: AuthEncoding) -> tuple[str, ...]
     if encoding != "colon":
         try:
             pair = json.loads(text)
-        except JSONDecodeError:
+        except (ValueError, RecursionError):
             pair = None
         if isinstance(pair, list):
             return tuple(pair)
