@@ -12,8 +12,6 @@ import sys
 import time
 from typing import Any, NamedTuple
 
-import pytest
-
 COMMAND = [sys.executable, "-m", "explorer_frames"]
 # A new session has no terminal yet: without one, Ctrl-C is a letter like any other.
 _IN_TERMINAL = (
