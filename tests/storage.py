@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import threading
 import uuid
 from collections import Counter, defaultdict
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,6 +105,15 @@ def s3_endpoint():
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
+    app, one_at_a_time = server._server.app, threading.Lock()
+
+    def serialized(environ, start_response):
+        # Moto looks for an object and then stores its own: two conditional puts at the same moment both succeed. S3,
+        # and the real servers of the other lane, make that one step.
+        with one_at_a_time if "HTTP_IF_NONE_MATCH" in environ else nullcontext():
+            return app(environ, start_response)
+
+    server._server.app = serialized
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()

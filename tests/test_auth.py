@@ -198,18 +198,20 @@ def test_a_token_is_renewed_before_its_life_ends_and_not_earlier(monkeypatch):
     assert logins == [0, 940, 1880]
 
 
-def test_the_sandbox_never_sees_an_expired_token_where_max_age_told_of_it():
-    with Sandbox(token_life=1) as server:
+def test_the_sandbox_never_sees_an_expired_token_where_max_age_told_of_it(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("explorer_frames._http.auth.time", clock)
+    monkeypatch.setattr(token_from, "__defaults__", (clock.monotonic,))
+    monkeypatch.setattr("explorer_frames.sandbox._sessions.time", clock)
+    with Sandbox(token_life=10 * HANG) as server:
         job, task = server.add_result([["a"], ["1"]])
         with Explorer(server.url, user=server.user, password=server.password, graphd=server.graphd) as explorer:
-            for _ in range(300):
+            for _ in range(31):  # three lives of a token and a bit of the fourth
                 explorer.read_sample_result(job, task)
-                if [request.method for request in server.requests].count("POST") == 3:
-                    break
-                threading.Event().wait(0.01)
+                clock.advance(HANG)
         methods = [request.method for request in server.requests]
-        assert methods.count("POST") == 3
-        assert methods.count("POST") + methods.count("GET") == len(methods)
+        assert methods.count("POST") == 4
+        assert methods.count("GET") == 31, "none was refused and replayed"
 
 
 @pytest.mark.parametrize("code", [40104000, 40104001])
