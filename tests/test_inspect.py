@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from faultbench.rawserver import answer, envelope
+from limits import PROCESS
 from served import served
 
 from explorer_frames import Explorer, Provenance, inspect, verify, write_feather, write_parquet
@@ -421,5 +422,5 @@ print(peak() - before)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from Linux's /proc")
 def test_to_verify_takes_no_more_memory_than_to_write(tmp_path, layout):
     command = [sys.executable, "-c", MEMORY, layout, str(tmp_path / "a")]
-    added = float(subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout)
+    added = float(subprocess.run(command, capture_output=True, text=True, timeout=PROCESS, check=True).stdout)
     assert added < 60

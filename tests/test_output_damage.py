@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import zstandard  # pyarrow's own zstd writes no checksum
+from limits import PROCESS
 
 from explorer_frames import read_output_arrow
 from explorer_frames.errors import DecodeError, ExplorerFramesError, FileReadError
@@ -162,7 +163,7 @@ print("left")
 
 def run(code, *arguments):
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=280, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=PROCESS, check=True).stdout
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak from Linux's /proc")

@@ -22,6 +22,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from limits import HANG, PROCESS
 
 from explorer_frames import append_iceberg, open_sample_result, read_sample_result, write_delta
 from explorer_frames.errors import ConfigError, TargetExistsError, TruncatedBodyError, WriteError
@@ -123,7 +124,7 @@ def s3_endpoint():
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        for _ in range(300):
+        for _ in range(1200):
             with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
                 break
             time.sleep(0.1)
@@ -508,7 +509,7 @@ def at_once(count, write):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=HANG)
     assert len(results) == count
     won = [one for one in results if not isinstance(one, Exception)]
     return won, [one for one in results if isinstance(one, Exception)]
@@ -647,7 +648,7 @@ print(peak() - before)
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak from Linux's /proc")
 def test_memory_does_not_grow_with_the_rows(tmp_path):
     command = [sys.executable, "-c", MEMORY, "5000000", str(tmp_path)]
-    added = float(subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout)
+    added = float(subprocess.run(command, capture_output=True, text=True, timeout=PROCESS, check=True).stdout)
     assert added < 150  # measured: 32 MB at 2,000,000 rows, 55 MB at 10,000,000
 
 
@@ -674,7 +675,7 @@ except KeyboardInterrupt:
 
 def test_ctrl_c_ends_a_write_and_commits_nothing(tmp_path):
     command = [sys.executable, "-c", INTERRUPTED, str(tmp_path / "t")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PROCESS, check=False)
     assert done.stdout == "interrupted\n", done.stderr
     assert not (tmp_path / "t" / "_delta_log").exists() or not list((tmp_path / "t" / "_delta_log").glob("*.json"))
 

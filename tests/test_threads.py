@@ -289,11 +289,15 @@ def test_a_second_interrupt_ends_the_waiting(monkeypatch):
         time.sleep(0.1)  # it works earlier, too; now it also meets the queue that is waited at
         signal.pthread_kill(main, signal.SIGINT)
 
+    def interrupted():
+        with beside(lambda: release.wait(9 * HANG)):
+            signal.raise_signal(signal.SIGINT)
+            pytest.fail("was not interrupted")
+
     second = threading.Thread(target=interrupt_again)
     second.start()
-    with pytest.raises(KeyboardInterrupt) as caught, beside(lambda: release.wait(9 * HANG)):
-        signal.raise_signal(signal.SIGINT)
-        pytest.fail("was not interrupted")
+    with pytest.raises(KeyboardInterrupt) as caught:
+        interrupted()
     second.join()
     assert isinstance(caught.value.__context__, KeyboardInterrupt), "the first one"
     assert ours()

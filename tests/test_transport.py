@@ -191,14 +191,13 @@ def test_the_deadline_also_ends_a_stream_that_is_being_read():
     rows = b",".join([b'["n","1"]'] * 50_000)
     head = b'HTTP/1.1 200 OK\r\n\r\n{"code":0,"data":{"items":[' + rows
     for deadline in GROWING:
-        received = 0
+        received = []
         with (
             served(lambda *_: endless(head, b"," + rows), deadline=deadline) as (server, explorer),
             pytest.raises(RequestTimeoutError, match="total deadline"),
             explorer.open_sample_result(1, "a", limit=None) as reader,
         ):
-            for batch in reader:
-                received += batch.num_rows
+            received.extend(batch.num_rows for batch in reader)
         if received:
             break
     assert received
