@@ -40,7 +40,7 @@ def measure(count: int) -> list[dict[str, float]]:
 
 
 def steps() -> dict[str, int]:
-    """Count the lines and calls that our import and the first use of names take, and the modules of others they load."""
+    """Count the lines and calls of our import and of the first use of names, and the other modules they load."""
     return child.run(_STEPS, script=__file__)
 
 
