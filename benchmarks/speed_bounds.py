@@ -1,13 +1,12 @@
-"""Bounds on speed, for an idle machine and by hand: not collected by `.ci/run`, since what else runs may break them.
+"""Check bounds on speed. Run by hand on an idle machine; `.ci/run` does not collect this file.
 
-Generous, so that only a change of kind breaks them. What CI counts in their place is in `test_work.py`.
+The bounds are wide, so only a large regression exceeds them. `test_work.py` counts work instead, for CI.
 
     pytest benchmarks/speed_bounds.py --benchmark-disable
 """
 
 from __future__ import annotations
 
-import statistics
 import time
 from statistics import median
 
@@ -54,12 +53,12 @@ def test_safety_costs_little():
 
 
 def test_cost_of_a_call(readers, check, capsys):
-    """CPU time of this process; rounds of all ways in turn. Goal: at most 1 ms more than only the bytes."""
+    """Compare the CPU time of ten-row reads, in alternating rounds. Goal: at most 1 ms more than reading the bytes."""
     small = readers("two", SMALL)
     for read in small.values():
         check(read(), "two", SMALL)
     rounds = [{way: _cpu_seconds(read) for way, read in small.items()} for _ in range(ROUNDS)]
-    cost = {way: statistics.median(spent[way] for spent in rounds) * 1000 for way in READERS}
+    cost = {way: median(spent[way] for spent in rounds) * 1000 for way in READERS}
     with capsys.disabled():
         print(f"\n{SMALL} rows, CPU ms per call: {', '.join(f'{way} {cost[way]:.2f}' for way in READERS)}")
         print(f"{OURS} over {BARE}: {cost[OURS] - cost[BARE]:.2f} ms (goal: at most 1 ms)")

@@ -1,4 +1,4 @@
-"""Bounds on memory in fresh processes: generous, so that only a change of kind breaks them. No clock decides here."""
+"""Check bounds on memory in fresh processes. They are wide, so only a large regression exceeds them."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 KEPT_THREADS = ("MainThread", "fsspecIO", "asyncio_")  # this one, and those that fsspec keeps for the whole process
 PACKAGE = str(Path(explorer_frames.__file__).parent)
-SHORTEST = 1e-5  # seconds to an interrupt
+SHORTEST = 1e-5  # seconds from the start of a call to its interrupt, at least
 MANY = 10_000  # rows that come in several pieces
 HANGS = 600  # seconds after which a call, or the look at what it left, has hung
 PATIENCE = HANG  # seconds for what is under way, such as one request, to end
@@ -219,7 +219,7 @@ def interrupt(call: Callable[[], Any], delay: float) -> tuple[bool, str]:
 
 
 def interrupt_in_time(call: Callable[[], Any], delay: float) -> tuple[bool, str]:
-    """The same, sooner and sooner where the call was over before: how long it takes varies."""
+    """Interrupt the call; halve the delay and try again while the call ends first."""
     outcome = interrupt(call, delay)
     while not any(outcome) and delay > SHORTEST:
         delay /= 2
@@ -280,7 +280,7 @@ def by_line(call: Callable[[], Any], rounds: int) -> Iterator[tuple[str, Callabl
 def main() -> None:
     world = World(**json.loads(Path(sys.argv[1]).read_text()))
     random.seed(world.seed)
-    stores._PATIENCE = HANG  # for a busy server to forget an upload
+    stores._PATIENCE = HANG  # time for a busy server to abort an upload
     transport.PIECE = 2**15  # so that results this small come in pieces, and are decoded beside the receiving
     signal.signal(signal.SIGALRM, signal.default_int_handler)
     warnings.simplefilter("error")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 
-# Seconds. No test may depend on how fast the machine is, so these only end what would never end.
+# Seconds, far more than a busy machine needs: tests must not depend on the speed of the machine.
 HANG = 120.0
 PROCESS = 600.0
-# Limits that are expected to run out, for one attempt after the other: the first ones may be too short for a busy
-# machine to get as far as the test needs.
+# Seconds, for tests of timeouts and deadlines: try each in turn, since the first may expire too early on a busy machine.
 GROWING = (0.4, 3.0, 20.0)
 
 

@@ -108,8 +108,8 @@ def s3_endpoint():
     app, one_at_a_time = server._server.app, threading.Lock()
 
     def serialized(environ, start_response):
-        # Moto looks for an object and then stores its own: two conditional puts at the same moment both succeed. S3,
-        # and the real servers of the other lane, make that one step.
+        # Moto checks the condition of a conditional put and stores the object in two steps, so two puts at the same
+        # time can both succeed. S3 and the servers of the `stores` lane do both atomically.
         with one_at_a_time if "HTTP_IF_NONE_MATCH" in environ else nullcontext():
             return app(environ, start_response)
 

@@ -206,7 +206,7 @@ def test_the_sandbox_never_sees_an_expired_token_where_max_age_told_of_it(monkey
     with Sandbox(token_life=10 * HANG) as server:
         job, task = server.add_result([["a"], ["1"]])
         with Explorer(server.url, user=server.user, password=server.password, graphd=server.graphd) as explorer:
-            for _ in range(31):  # three lives of a token and a bit of the fourth
+            for _ in range(31):  # three full token lives and the first read of a fourth
                 explorer.read_sample_result(job, task)
                 clock.advance(HANG)
         methods = [request.method for request in server.requests]
@@ -430,7 +430,7 @@ def test_waiting_for_the_login_of_another_thread_ends_at_ones_own_deadline():
 
 
 def test_a_login_and_the_call_after_it_share_one_deadline(monkeypatch):
-    for left in (0.5, 5.0):  # seconds for the call; more where a busy machine did not get as far as to send it
+    for left in (0.5, 5.0):  # seconds for the second request; 5 if the machine is too busy to send it in 0.5
         clock = Clock()
         monkeypatch.setattr("explorer_frames._http.sessions.time", clock)
 

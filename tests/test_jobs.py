@@ -455,7 +455,7 @@ def test_an_ambiguous_post_is_sent_once_and_says_how_to_look(fault):
         explorer = Explorer(server.url, token="t", timeout=timeout, retries=5)
         with pytest.raises(UnsafeToRetryError, match=r"list_jobs\('7'\)") as caught:
             explorer.run_workflow(7)
-        wait_until(lambda: posts(server))  # a busy server may see it after the timeout
+        wait_until(lambda: posts(server))  # a busy server may read it after the timeout
         assert posts(server) == 1
         assert "workflow 7" in str(caught.value)
 
@@ -543,7 +543,7 @@ def test_a_token_is_renewed_before_it_ends(one_token_per_user, monkeypatch):
         clock.advance(9 * HANG)
         explorer.list_jobs()
         assert connects(server) == 1
-        clock.advance(HANG)  # the server's own clock was not advanced: it would still take the token
+        clock.advance(HANG)  # only on the client: the server still accepts the token
         explorer.list_jobs()
         assert connects(server) == 2
         assert sum("/jobs?" in path for _, path, _ in server.requests) == 3, "no call was refused and replayed"
@@ -708,7 +708,7 @@ def test_a_hung_look_ends_a_wait_as_a_job_error():
         with RawServer(lambda number, request: wrapped({"status": 1}) if number == 0 else [9 * HANG]) as server:
             try:
                 job = Explorer(server.url, token="t", timeout=timeout, retries=0).job(1)
-            except RequestTimeoutError:  # a busy machine: the look that is to hang comes after this one
+            except RequestTimeoutError:  # the machine is too busy for this timeout
                 continue
             with pytest.raises(JobError, match=r"has not ended within 0\.3 s"):
                 job.wait(timeout=0.3, progress=False)

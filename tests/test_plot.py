@@ -356,7 +356,7 @@ def test_long_titles_and_labels_of_a_small_axes_go_on_more_lines():
 
 
 def steps_of(call):
-    """How many lines and calls of Python it takes, also those of C."""
+    """Count the Python lines and the Python and C calls that a call takes."""
     steps = 0
 
     def at(_frame, event, _argument):

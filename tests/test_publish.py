@@ -477,7 +477,7 @@ def test_an_interrupted_put_has_ended_and_does_not_replace_the_target_later(
     def ring(*args):
         raise Alarm
 
-    monkeypatch.setattr(_stores, "_PATIENCE", HANG)  # for the end of a put that is cancelled
+    monkeypatch.setattr(_stores, "_PATIENCE", HANG)  # time for a busy machine to cancel the put
     fs = Slow(getattr(signal, number))
     (tmp_path / "spool").write_bytes(NEW)
     before = signal.signal(signal.SIGALRM, ring)

@@ -396,7 +396,7 @@ def test_a_multipart_upload_that_is_interrupted_leaves_nothing(request, monkeypa
     store = request.getfixturevalue(f"{lent}_store")
     store.put("a.bin", OLD)
     monkeypatch.setattr(_stores, "_S3_PART", 5 * 2**20)
-    monkeypatch.setattr(_stores, "_PATIENCE", HANG)  # for a busy server to forget an upload
+    monkeypatch.setattr(_stores, "_PATIENCE", HANG)  # time for a busy server to abort the upload
     target = Target.resolve(store.url("a.bin"), storage_options=store.options)
     fs, new = target._place._fs, os.urandom(2**20) * 12
     real, calls = fs._call_s3, []
@@ -422,7 +422,7 @@ def test_a_multipart_upload_that_is_interrupted_leaves_nothing(request, monkeypa
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals its main thread")
 def test_an_upload_that_is_interrupted_leaves_a_whole_file_and_goes_on_no_longer(store, monkeypatch):
     store.put("a.bin", OLD)
-    monkeypatch.setattr(_stores, "_PATIENCE", HANG)  # for a busy server to end a put
+    monkeypatch.setattr(_stores, "_PATIENCE", HANG)  # time for a busy server to end the put
     target, new = Target.resolve(store.url("a.bin"), storage_options=store.options), os.urandom(2**20) * 12
     fs = getattr(target._place, "_fs", None)
     if not getattr(fs, "async_impl", False):

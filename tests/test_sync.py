@@ -711,7 +711,7 @@ def test_no_more_exports_at_a_time_than_workers(tmp_path, world, monkeypatch):
         try:
             if first:
                 together.wait(HANG)
-            time.sleep(0.01)  # for others to begin, if they could
+            time.sleep(0.01)  # time for a fourth export to start, if the limit were broken
             return real(self, *args, **kwargs)
         finally:
             with lock:
@@ -783,7 +783,7 @@ def test_three_processes_at_once_write_each_result_once(request, kind, world, pr
 
 
 def killed_at_random(tmp_path, world, processes, times, kinds):
-    """Kill syncs at random moments, at least so many, and until so many kinds of unfinished folders were seen."""
+    """Kill at least `times` syncs at random moments, until `kinds` different numbers of files were left."""
     world.add(4)
     world.sync(tmp_path / "whole")
     whole = meaning(tree(tmp_path / "whole"))
@@ -800,7 +800,7 @@ def killed_at_random(tmp_path, world, processes, times, kinds):
         child.kill()
         left = meaning(tree(folder))
         seen.add(len(left))
-        longest *= 0.95 if left == whole else 1.05 if not left else 1  # how busy the machine is may have changed
+        longest *= 0.95 if left == whole else 1.05 if not left else 1  # adapt to the load of the machine
         assert all(content == whole[name] for name, content in left.items())
         world.sync(folder)
         assert meaning(tree(folder)) == whole

@@ -51,8 +51,8 @@ def seconds_of(call):
     return time.perf_counter() - begun
 
 
-def while_waited_for(monkeypatch, do):
-    """Call `do` as soon as the calling thread begins to wait for its threads to end."""
+def call_before_waiting(monkeypatch, do):
+    """Call `do` just before a thread waits for its worker threads to end."""
     wait = _Crew.wait
     monkeypatch.setattr(_Crew, "wait", lambda crew: (do(), wait(crew)))
 
@@ -81,7 +81,7 @@ def test_interrupts_leave_no_thread_waiting(call):
                     signal.setitimer(signal.ITIMER_REAL, 0)
             except KeyboardInterrupt:
                 hits += 1
-                longest *= 1.1  # so that some timers come too early, and some too late, on any machine
+                longest *= 1.1  # adapt to the load: about half of the timers expire during the call
             else:
                 misses += 1
                 longest *= 0.9
@@ -103,7 +103,7 @@ def test_a_thread_that_cannot_be_started_is_an_error(call, monkeypatch):
 
 def test_what_is_raised_comes_out_and_what_has_not_begun_does_not_begin(monkeypatch):
     begun, raised = [], threading.Event()
-    while_waited_for(monkeypatch, raised.set)
+    call_before_waiting(monkeypatch, raised.set)
 
     def action(number):
         begun.append(number)
@@ -114,7 +114,7 @@ def test_what_is_raised_comes_out_and_what_has_not_begun_does_not_begin(monkeypa
 
     with pytest.raises(LookupError, match="3"), closing(in_parallel(2, action, range(100))) as results:
         list(results)
-    assert len(begun) <= 5  # 0 to 3, and what the other thread was at
+    assert len(begun) <= 5  # 0 to 3, and one in the other thread
     wait_until_none_is_left()
 
 
@@ -282,11 +282,11 @@ time.sleep(0.1)
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals no thread")
 def test_a_second_interrupt_ends_the_waiting(monkeypatch):
     release, waiting, main = threading.Event(), SimpleQueue(), threading.get_ident()
-    while_waited_for(monkeypatch, lambda: waiting.put(None))
+    call_before_waiting(monkeypatch, lambda: waiting.put(None))
 
     def interrupt_again():
         waiting.get(timeout=HANG)
-        time.sleep(0.1)  # it works earlier, too; now it also meets the queue that is waited at
+        time.sleep(0.1)  # also correct without this pause, which lets the wait begin
         signal.pthread_kill(main, signal.SIGINT)
 
     def interrupted():

@@ -84,7 +84,7 @@ def sleeps(monkeypatch):
 
 @pytest.fixture
 def sleeps_only(monkeypatch, sleeps):
-    """The same, where a deadline passes by these sleeps and by nothing else."""
+    """Record sleeps as `sleeps` does, with a clock for deadlines that only these sleeps advance."""
     clock = Clock(running=False)
     monkeypatch.setattr("explorer_frames._http.sessions.time", clock)
     monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: (sleeps.append(seconds), clock.advance(seconds)))
@@ -98,7 +98,7 @@ def read(explorer: Explorer) -> list[tuple[str, float]]:
 def failure(script, *, sent=0, **options) -> tuple[ExplorerFramesError, RawServer]:
     """The one error that a script leads to, which may show and hold neither the token nor anything of requests.
 
-    A server on a busy machine may see a request after the client has given it up: `sent` requests are waited for.
+    Wait for `sent` requests: a busy server may read a request after the client has timed out.
     """
     with served(script, token=TOKEN, **options) as (server, explorer):
         with pytest.raises(ExplorerFramesError) as caught:

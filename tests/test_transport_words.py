@@ -54,7 +54,7 @@ SAID = [
 
 @pytest.fixture
 def _stopped_clock(monkeypatch):
-    """No time passes for a deadline: what it was tried in is exact."""
+    """Stop the clock of deadlines, so that errors report exactly 0.0 s."""
     monkeypatch.setattr("explorer_frames._http.sessions.time", Clock(running=False))
 
 

@@ -445,7 +445,7 @@ def test_a_reader_sees_old_or_new_only(local_store):
     try:
         for number in range(12):
             write_parquet(tables[number % 2], local_store.url("a"))
-            if number >= 10:  # the last two may not be replaced before they were read once
+            if number >= 10:  # so that the reader reads each of the last two files
                 reads = len(seen) + 2
                 wait_until(lambda reads=reads: len(seen) >= reads or not reader.is_alive())
     finally:
