@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from faultbench.rawserver import answer, envelope
+from limits import PROCESS
 from platforms import needs_proc_status
 from served import served
 
@@ -422,5 +423,5 @@ print(peak() - before)
 @needs_proc_status
 def test_to_verify_takes_no_more_memory_than_to_write(tmp_path, layout):
     command = [sys.executable, "-c", MEMORY, layout, str(tmp_path / "a")]
-    added = float(subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout)
+    added = float(subprocess.run(command, capture_output=True, text=True, timeout=PROCESS, check=True).stdout)
     assert added < 60

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 import zstandard  # pyarrow's own zstd writes no checksum
+from limits import PROCESS
 from platforms import needs_proc_status
 
 from explorer_frames import read_output_arrow
@@ -166,7 +167,7 @@ print("left")
 
 def run(code, *arguments):
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=280, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=PROCESS, check=True).stdout
 
 
 @needs_proc_status

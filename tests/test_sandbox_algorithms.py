@@ -12,6 +12,7 @@ import networkx as nx
 import numpy as np
 import pytest
 import requests
+from limits import HANG
 
 from explorer_frames.sandbox import Graph, Sandbox, _algorithms
 from explorer_frames.sandbox._results import COMPACT, pieces
@@ -58,7 +59,7 @@ def results():
 def _run(session, server, workflow):
     def ask(method, path):
         url = f"{server.url}/api-open/v1/{path}"
-        answer = session.request(method, url, cookies={"explorer_token": server.token}, timeout=10)
+        answer = session.request(method, url, cookies={"explorer_token": server.token}, timeout=HANG)
         return answer.json()["data"]
 
     job = ask("POST", f"workflows/{workflow}/jobs")["id"]
