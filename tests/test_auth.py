@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
-from faultbench.rawserver import answer, envelope, wait_until
+from faults.rawserver import answer, envelope, wait_until
 from served import served
 
 from explorer_frames import Explorer

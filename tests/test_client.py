@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import requests
-from faultbench.rawserver import answer, envelope
+from faults.rawserver import answer, envelope
 from served import served
 
 import explorer_frames

@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from faultbench.rawserver import RawServer, answer, envelope
+from faults.rawserver import RawServer, answer, envelope
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 

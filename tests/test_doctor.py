@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import fsspec
 import pytest
 import trustme
-from faultbench.rawserver import RawServer, answer, envelope
+from faults.rawserver import RawServer, answer, envelope
 
 from explorer_frames import Explorer
 from explorer_frames._doctor import finding, server, target

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from faultbench.rawserver import answer, envelope
+from faults.rawserver import answer, envelope
 from served import served
 
 from explorer_frames import Explorer, Provenance, inspect, verify, write_feather, write_parquet

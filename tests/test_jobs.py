@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pandas as pd
 import pytest
-from faultbench.rawserver import RawServer, answer, envelope
+from faults.rawserver import RawServer, answer, envelope
 
 from explorer_frames import Explorer, Job, errors
 from explorer_frames._arguments import checked_input

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from faultbench.rawserver import wait_until
+from faults.rawserver import wait_until
 from hypothesis import given
 from hypothesis import strategies as st
 

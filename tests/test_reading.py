@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import oracle
 import pyarrow as pa
 import pytest
-from faultbench.bodies import BAD_FLOATS, GOOD_FLOATS, IDS, INVALID, PUBLISHED, wrap
+from faults.bodies import BAD_FLOATS, GOOD_FLOATS, IDS, INVALID, PUBLISHED, wrap
 from hypothesis import example, given
 from hypothesis import strategies as st
 

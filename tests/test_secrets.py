@@ -38,7 +38,7 @@ from canaries import (
     told_by,
     told_by_error,
 )
-from faultbench.rawserver import RawServer, answer, envelope
+from faults.rawserver import RawServer, answer, envelope
 
 import explorer_frames
 from explorer_frames import Explorer, errors, read_output, write_feather, write_parquet

@@ -24,7 +24,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 import requests
-from faultbench.rawserver import RawServer, answer, envelope
+from faults.rawserver import RawServer, answer, envelope
 from fsspec.implementations.memory import MemoryFileSystem
 from sync_child import sync_in_child
 

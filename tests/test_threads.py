@@ -12,7 +12,7 @@ import time
 from contextlib import closing, suppress
 
 import pytest
-from faultbench.rawserver import wait_until
+from faults.rawserver import wait_until
 
 from explorer_frames._threads import ahead, beside, in_parallel, pipelined
 

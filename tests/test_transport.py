@@ -19,10 +19,10 @@ import pytest
 import requests
 import trustme
 import urllib3
-from faultbench.bodies import CODES, STATUSES, coded
-from faultbench.faults import GOLDEN, GOOD
-from faultbench.rawserver import RawServer, answer, envelope, wait_until
-from faultbench.wires import (
+from faults.bodies import CODES, STATUSES, coded
+from faults.rawserver import RawServer, answer, envelope, wait_until
+from faults.records import GOLDEN, GOOD
+from faults.wires import (
     BODY,
     CHUNKED,
     CLOSE,

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 import requests
-from faultbench.rawserver import answer, envelope
+from faults.rawserver import answer, envelope
 from served import served
 
 from explorer_frames import Explorer
