@@ -69,4 +69,5 @@ def test_an_interrupt_leaves_nothing_behind(moments, rounds, s3_bucket, s3_optio
     assert {name: outcome["problems"] for name, outcome in outcomes.items() if outcome["problems"]} == {}
     hits = sum(outcome["interrupted"] for outcome in outcomes.values())
     request.node.user_properties.append(("interrupts", hits))
-    assert hits > 2 / 3 * len(outcomes) * (rounds if moments == "time" else 15)
+    share = 1 / 3 if rounds == 1 else 2 / 3  # of few tries, more may come too late by chance
+    assert hits > share * len(outcomes) * (rounds if moments == "time" else 15)
