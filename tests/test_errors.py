@@ -5,6 +5,7 @@ import pickle
 from pathlib import Path
 
 import pytest
+from cases import each
 
 from explorer_frames import Provenance, errors
 from explorer_frames.errors import (
@@ -59,7 +60,7 @@ def test_every_class_is_a_typed_error_and_says_when_in_its_docstring():
         assert issubclass(cls, ExplorerFramesError | UserWarning)
 
 
-@pytest.mark.parametrize(
+@each(
     ("code", "status", "cls"),
     [
         (40004000, 200, errors.BadRequestError),

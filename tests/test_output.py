@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from cases import each
 from faults.rawserver import wait_until
 from hypothesis import given
 from hypothesis import strategies as st
@@ -112,18 +113,18 @@ QUOTED = [
 ]
 
 
-@pytest.mark.parametrize("text", NASTY)
+@each("text", NASTY)
 def test_an_id_that_needs_no_quotes_stays_as_it_is(part, text):
     assert ids(part(f"x\n{text}\ny\n")) == ["x", text, "y"]
 
 
-@pytest.mark.parametrize("text", [*NASTY, *QUOTED])
+@each("text", [*NASTY, *QUOTED])
 def test_an_id_in_quotes_stays_as_it_is(part, text):
     quoted = text.replace('"', '""')
     assert ids(part(f'x\n"{quoted}"\ny\n'), header=False) == ["x", text, "y"]
 
 
-@pytest.mark.parametrize("text", [*NASTY, *QUOTED])
+@each("text", [*NASTY, *QUOTED])
 def test_what_pythons_csv_writes_is_read_back(part, text):
     for style in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL):
         file = io.StringIO(newline="")
@@ -140,7 +141,7 @@ def test_line_ends_and_byte_order_mark(part, end, mark):
     assert table.to_pydict() == {"id": ["a", "b", "c"], "score": [1.0, 2.0, 3.0]}
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "line", "says"),
     [
         ("a\n\nb\n", 2, "empty line"),

@@ -38,6 +38,7 @@ from canaries import (
     told_by,
     told_by_error,
 )
+from cases import each
 from faults.rawserver import RawServer, answer, envelope
 
 import explorer_frames
@@ -694,8 +695,8 @@ QUOTES = {
 }
 
 
-@pytest.mark.parametrize("name", CANARIES)
-@pytest.mark.parametrize("quoted", QUOTES)
+@each("name", CANARIES)
+@each("quoted", QUOTES)
 def test_a_canary_is_found_however_it_is_quoted(name, quoted):
     assert name in found(f"<{QUOTES[quoted](CANARIES[name].text)}>")
     assert name in found(QUOTES[quoted](CANARIES[name].text).encode())
