@@ -24,6 +24,7 @@ TOKEN = "c4naryT0ken"  # where it shows, a secret would
 OLD = b"old file"
 pytestmark = pytest.mark.filterwarnings("ignore::explorer_frames.errors.TruncatedResultWarning")  # 100 rows of 100
 APART = {"bomb", "disk"}  # for processes of their own
+ALIKE = {"body", "id", "score", "number", "status"}
 ENDLESS = {"hang", "drip", "endless", "submit"}  # only a deadline ends some of them
 BOUND = 60.0  # seconds: far more than any call needs on a busy machine, and less than none
 CALLERS = {Path(__file__), Path(judge.__file__).parent}
@@ -108,6 +109,8 @@ def test_a_read_gives_the_right_rows_or_a_typed_error(replay):
 
 def test_an_export_leaves_the_old_file_or_the_whole_new_one(replay, tmp_path):
     numbers = numbers_of(lambda fault: fault.group not in {*APART, "submit"} and fault.calls == 1)
+    # Reads try every body: to leave files alone, each third of those that only differ in it is enough.
+    numbers = [number for number in numbers if number % 3 == 0 or FAULTS[number].group not in ALIKE]
     path = {number: tmp_path / str(number) / "out.parquet" for number in numbers}
     for each in path.values():
         each.parent.mkdir()
@@ -126,8 +129,8 @@ def test_an_export_leaves_the_old_file_or_the_whole_new_one(replay, tmp_path):
     assert {name: files for name, files in left.items() if [file.name for file in files] != ["out.parquet"]} == {}
     kept = [number for number, trial in zip(numbers, trials, strict=True) if trial.error is not None]
     assert [FAULTS[number].name for number in kept if path[number].read_bytes() != OLD] == []
-    assert len(kept) >= 440
-    assert len(trials) - len(kept) >= 140
+    assert len(kept) >= 200
+    assert len(trials) - len(kept) >= 50
 
 
 def test_a_run_submits_once(replay):
