@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from faultbench.rawserver import RawServer
+from faults.rawserver import RawServer
 from limits import HANG
 
 from explorer_frames import Explorer

@@ -15,6 +15,7 @@ import fsspec
 import pytest
 import trustme
 from faultbench.rawserver import RawServer, answer, envelope
+from faults.rawserver import RawServer, answer, envelope
 from limits import HANG
 
 from explorer_frames import Explorer

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ROWS = [
     (f'player{number}"é,\n' if number % 9 == 0 else f"player{number}", f"0.{number * 7919 % 10**6:06}")
-    for number in range(120)
+    for number in range(60)
 ]
 TEXT = "".join(
     f'"{vid.replace(chr(34), chr(34) * 2)}",{score}\n' if "," in vid else f"{vid},{score}\n" for vid, score in ROWS
@@ -101,7 +101,7 @@ def test_every_cut_of_a_plain_part_within_a_line_is_found(tmp_path):
 def test_flipped_bits_are_never_silent(tmp_path, suffix):
     path, packed, seeded = tmp_path / f"part{suffix}", PACKED[suffix], random.Random(20_260_101)
     errors = 0
-    for _ in range(1500):
+    for _ in range(400):
         damaged = bytearray(packed)
         for _ in range(seeded.choice([1, 1, 2, 8])):
             bit = seeded.randrange(8 * len(damaged))
@@ -113,7 +113,7 @@ def test_flipped_bits_are_never_silent(tmp_path, suffix):
             errors += 1
         else:
             assert answer == WHOLE
-    assert errors > 1400
+    assert errors > 370
 
 
 def test_damage_in_a_later_part_says_how_far_reading_came(tmp_path):

@@ -12,6 +12,7 @@ import networkx as nx
 import numpy as np
 import pytest
 import requests
+from cases import each
 from limits import HANG
 
 from explorer_frames.sandbox import Graph, Sandbox, _algorithms
@@ -101,8 +102,8 @@ def groups(rows):
 # Shapes
 
 
-@pytest.mark.parametrize("name", SHAPES)
-@pytest.mark.parametrize(("workflow", "vid"), [("karate", INT), ("lesmis", NAME)])
+@each("name", SHAPES)
+@each(("workflow", "vid"), [("karate", INT), ("lesmis", NAME)])
 def test_documented_columns(results, workflow, vid, name):
     kinds, *sizes = SHAPES[name]
     rows = results[workflow][name]

@@ -38,7 +38,9 @@ from canaries import (
     told_by,
     told_by_error,
 )
+from cases import each
 from faultbench.rawserver import RawServer, answer, envelope
+from faults.rawserver import RawServer, answer, envelope
 from limits import HANG
 from platforms import needs_proc
 
@@ -696,8 +698,8 @@ QUOTES = {
 }
 
 
-@pytest.mark.parametrize("name", CANARIES)
-@pytest.mark.parametrize("quoted", QUOTES)
+@each("name", CANARIES)
+@each("quoted", QUOTES)
 def test_a_canary_is_found_however_it_is_quoted(name, quoted):
     assert name in found(f"<{QUOTES[quoted](CANARIES[name].text)}>")
     assert name in found(QUOTES[quoted](CANARIES[name].text).encode())

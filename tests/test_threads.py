@@ -14,6 +14,7 @@ from queue import SimpleQueue
 
 import pytest
 from faultbench.rawserver import wait_until
+from faults.rawserver import wait_until
 from limits import HANG, PROCESS
 from platforms import needs_posix_signals
 

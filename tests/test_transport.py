@@ -19,10 +19,11 @@ import pytest
 import requests
 import trustme
 import urllib3
-from faultbench.bodies import CODES, STATUSES, coded
-from faultbench.faults import GOLDEN, GOOD
-from faultbench.rawserver import RawServer, answer, envelope, wait_until
-from faultbench.wires import (
+from cases import each
+from faults.bodies import CODES, STATUSES, coded
+from faults.rawserver import RawServer, answer, envelope, wait_until
+from faults.records import GOLDEN, GOOD
+from faults.wires import (
     BODY,
     CHUNKED,
     CLOSE,
@@ -267,7 +268,7 @@ def test_gzip_cut_without_a_length_is_never_a_result_that_lacks_rows(keep):
 # --- answers that are odd, and right
 
 
-@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+@each("odd", ODD.values(), ids=ODD)
 def test_any_correct_framing_reads_right(odd):
     with served(odd, retries=0) as (_, explorer):
         assert read(explorer) == list(WHOLE)
@@ -367,7 +368,7 @@ REFUSED_AS = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@each("name", REFUSED)
 def test_what_is_no_correct_answer_is_refused(name):
     error, _ = failure(REFUSED[name], retries=0)
     assert type(error) is REFUSED_AS[name]
@@ -571,8 +572,8 @@ def test_a_retry_that_helps_costs_nothing(sleeps):
 # --- redirects, cookies, .netrc, proxies
 
 
-@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308, 399])
-@pytest.mark.parametrize("target", ["other port", "other host", "same server", "https"])
+@each("status", [300, 301, 302, 303, 304, 307, 308, 399])
+@each("target", ["other port", "other host", "same server", "https"])
 def test_no_redirect_is_followed_and_the_token_reaches_nobody_else(status, target):
     with RawServer(lambda *_: GOOD) as other:
         places = {
@@ -829,7 +830,7 @@ LAYERS = {
 }
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@each("name", LAYERS)
 def test_every_error_of_the_layers_below_becomes_a_transport_error(name):
     below = LAYERS[name].__new__(LAYERS[name])
     for begun in (False, True):
