@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from faultbench.rawserver import RawServer
 from faults.rawserver import RawServer
 from limits import HANG
 

@@ -14,7 +14,6 @@ from contextlib import suppress
 
 import pytest
 from cases import each
-from faultbench.rawserver import answer, envelope, wait_until
 from faults.rawserver import answer, envelope, wait_until
 from limits import HANG, Clock
 from served import served

@@ -12,7 +12,6 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import requests
-from faultbench.rawserver import answer, envelope
 from faults.rawserver import answer, envelope
 from limits import HANG
 from served import served

@@ -14,7 +14,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import fsspec
 import pytest
 import trustme
-from faultbench.rawserver import RawServer, answer, envelope
 from faults.rawserver import RawServer, answer, envelope
 from limits import HANG
 

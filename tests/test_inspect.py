@@ -12,7 +12,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from faultbench.rawserver import answer, envelope
 from faults.rawserver import answer, envelope
 from limits import PROCESS
 from platforms import needs_proc_status

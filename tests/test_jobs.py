@@ -13,8 +13,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pandas as pd
 import pytest
-from faultbench.rawserver import RawServer, answer, envelope, wait_until
-from faults.rawserver import RawServer, answer, envelope
+from faults.rawserver import RawServer, answer, envelope, wait_until
 from limits import GROWING, HANG, PROCESS, Clock
 from platforms import needs_fork
 

@@ -39,7 +39,6 @@ from canaries import (
     told_by_error,
 )
 from cases import each
-from faultbench.rawserver import RawServer, answer, envelope
 from faults.rawserver import RawServer, answer, envelope
 from limits import HANG
 from platforms import needs_proc

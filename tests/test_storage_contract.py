@@ -21,7 +21,7 @@ import traceback
 from pathlib import Path
 
 import pytest
-from faultbench.rawserver import wait_until
+from faults.rawserver import wait_until
 from limits import HANG, PROCESS
 from platforms import WINDOWS, needs_fork, needs_posix_signals
 

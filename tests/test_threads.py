@@ -13,7 +13,6 @@ from contextlib import closing
 from queue import SimpleQueue
 
 import pytest
-from faultbench.rawserver import wait_until
 from faults.rawserver import wait_until
 from limits import HANG, PROCESS
 from platforms import needs_posix_signals

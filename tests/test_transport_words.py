@@ -9,7 +9,6 @@ from contextlib import ExitStack
 
 import pytest
 import requests
-from faultbench.rawserver import answer, envelope
 from faults.rawserver import answer, envelope
 from limits import Clock
 from served import served

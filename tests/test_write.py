@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
-from faultbench.rawserver import wait_until
+from faults.rawserver import wait_until
 from limits import PROCESS
 from nasty import NASTY
 from platforms import WINDOWS, needs_proc_status, needs_resource, with_slashes
