@@ -10,13 +10,18 @@ import sys
 import threading
 import time
 from contextlib import closing
+from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
+from backward_jumps import unprotected
 from faults.rawserver import wait_until
 from limits import HANG, PROCESS
 from platforms import needs_posix_signals
 
+from explorer_frames import _threads
+from explorer_frames._outputs import parts
+from explorer_frames._storage import stores
 from explorer_frames._threads import _Crew, ahead, beside, in_parallel, pipelined
 
 
@@ -90,6 +95,23 @@ def test_interrupts_leave_no_thread_waiting(call):
     finally:
         signal.signal(signal.SIGALRM, before)
     wait_until_none_is_left()
+
+
+@pytest.mark.parametrize(
+    ("module", "functions"),
+    [
+        (_threads, {"in_parallel", "ahead", "pipelined", "beside"}),
+        (parts, {"pieces"}),
+        (stores, {"_finish"}),
+    ],
+)
+def test_no_interrupt_between_two_rounds_of_a_loop_skips_the_cleanup(module, functions):
+    source = Path(module.__file__).read_text(encoding="utf-8")
+    found = [
+        place for place in unprotected(compile(source, module.__file__, "exec")) if place.split(",")[0] in functions
+    ]
+    assert found == []
+    assert functions <= set(vars(module))
 
 
 @pytest.mark.parametrize("call", [call_in_parallel, call_ahead, call_pipelined, call_beside])
