@@ -521,8 +521,8 @@ def test_a_job_whose_first_look_fails_keeps_its_id():
 # --- many at once
 
 
-def test_64_threads_on_an_expired_token_log_in_once():
-    rounds = 5
+@pytest.mark.parametrize("rounds", [5, pytest.param(50, marks=pytest.mark.slow)])
+def test_64_threads_on_an_expired_token_log_in_once(rounds):
     with Sandbox() as server, client(server) as explorer:
         job, task = server.add_result([["a"], ["1"]])
         explorer.read_sample_result(job, task)
@@ -555,9 +555,9 @@ def test_a_token_is_renewed_before_it_ends(one_token_per_user, monkeypatch):
         assert sum("/jobs?" in path for _, path, _ in server.requests) == 3, "no call was refused and replayed"
 
 
-def _read_many(explorer: Explorer, tasks: list[tuple[str, str]], number: int) -> int:
+def _read_many(explorer: Explorer, tasks: list[tuple[str, str]], number: int, turns: int = 1) -> int:
     wrong = 0
-    for turn in range(30):
+    for turn in range(turns):
         index = (number * 31 + turn) % len(tasks)
         frame = explorer.read_sample_result(*tasks[index], limit=10)
         wrong += frame["id"].tolist() != [f"task{index}"]
@@ -565,7 +565,8 @@ def _read_many(explorer: Explorer, tasks: list[tuple[str, str]], number: int) ->
 
 
 @needs_fork
-def test_eight_forked_processes_cross_no_answer():
+@pytest.mark.parametrize("turns", [30, pytest.param(150, marks=pytest.mark.slow)])
+def test_eight_forked_processes_cross_no_answer(turns):
     with Sandbox() as server, client(server) as explorer:
         tasks = [server.add_result([[f"task{index}"], ["1"]]) for index in range(16)]
         assert _read_many(explorer, tasks[:1], 0) == 0  # a warm connection and a token to inherit
@@ -573,7 +574,7 @@ def test_eight_forked_processes_cross_no_answer():
         results = context.SimpleQueue()
 
         def work(number: int) -> None:
-            results.put(_read_many(explorer, tasks, number))
+            results.put(_read_many(explorer, tasks, number, turns))
 
         workers = [context.Process(target=work, args=(number,)) for number in range(8)]
         for worker in workers:

@@ -97,11 +97,12 @@ def test_every_cut_of_a_plain_part_within_a_line_is_found(tmp_path):
             assert not TEXT[:size].endswith(b"\n") or '"' in TEXT[:size].decode().splitlines()[-1]
 
 
+@pytest.mark.parametrize("tries", [400, pytest.param(1500, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
-def test_flipped_bits_are_never_silent(tmp_path, suffix):
+def test_flipped_bits_are_never_silent(tmp_path, suffix, tries):
     path, packed, seeded = tmp_path / f"part{suffix}", PACKED[suffix], random.Random(20_260_101)
     errors = 0
-    for _ in range(400):
+    for _ in range(tries):
         damaged = bytearray(packed)
         for _ in range(seeded.choice([1, 1, 2, 8])):
             bit = seeded.randrange(8 * len(damaged))
@@ -113,7 +114,7 @@ def test_flipped_bits_are_never_silent(tmp_path, suffix):
             errors += 1
         else:
             assert answer == WHOLE
-    assert errors > 370
+    assert errors > 0.92 * tries
 
 
 def test_damage_in_a_later_part_says_how_far_reading_came(tmp_path):

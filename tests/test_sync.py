@@ -303,8 +303,8 @@ def test_schemas_by_task_name(tmp_path, world):
         world.sync(tmp_path, schema={"Pagerank": own})
 
 
-def test_many_jobs_in_one_call(tmp_path, world):
-    jobs = 60
+@pytest.mark.parametrize("jobs", [60, pytest.param(300, marks=pytest.mark.slow)])
+def test_many_jobs_in_one_call(tmp_path, world, jobs):
     world.add(jobs, ["PageRank"])
     report = world.sync(tmp_path)
     assert (report.jobs, len(report.written), report.rows) == (jobs, jobs, jobs * ROWS)
