@@ -46,7 +46,7 @@ def write_index(site: Path) -> None:
     preferred = next(iter(final or releases), "dev")
     entries = [
         {"version": version, "name": f"{version} (stable)", "url": f"{SITE}/{version}/", "preferred": True}
-        if version == preferred
+        if version == preferred and version in final
         else {"version": version, "url": f"{SITE}/{version}/"}
         for version in [*(["dev"] if (site / "dev").is_dir() else []), *releases]
     ]

@@ -19,12 +19,13 @@ def install_hint(extra: str) -> str:
     return f"install the extra '{extra}'" + (f": pip install {packages}" if packages else " of explorer-frames")
 
 
-def extra_of(module: str) -> str | None:
-    """Return the smallest extra that has a package, or None."""
+def extra_of(module: str | None) -> str | None:
+    """Return the smallest extra for users that has a package, or None."""
+    pattern = re.compile(rf"{re.escape(module or '')}\b", re.IGNORECASE)
     candidates = [
         (len(packages), extra)
         for extra, packages in _requirements().items()
-        if any(re.match(rf"{re.escape(module)}\b", package, re.IGNORECASE) for package in packages)
+        if module and extra != "test" and any(map(pattern.match, packages))
     ]
     return min(candidates)[1] if candidates else None
 

@@ -25,15 +25,19 @@ def each(names: str | tuple[str, ...], values: Iterable[Any], ids: Any = None) -
     def decorate(test: Callable) -> Callable:
         @functools.wraps(test)
         def all_cases(**fixtures: Any) -> None:
-            failures = []
+            failures, skips = [], []
             for case, label in zip(cases, labels, strict=True):
                 try:
                     test(**fixtures, **dict(zip(names, case, strict=True)))
+                except pytest.skip.Exception as skip:
+                    skips.append(skip)
                 except (Exception, pytest.fail.Exception) as failure:  # noqa: BLE001 (all of them are raised below)
                     failure.add_note(f"case {label[:300]}")
                     failures.append(failure)
             if failures:
                 raise BaseExceptionGroup(f"{len(failures)} of {len(cases)} cases failed", failures)
+            if len(skips) == len(cases):
+                raise skips[0]
 
         kept = [one for name, one in inspect.signature(test).parameters.items() if name not in names]
         all_cases.__signature__ = inspect.Signature(kept)

@@ -81,12 +81,12 @@ needs_resource = pytest.mark.skipif(
 needs_fifo = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes in folders")
 needs_symlinks = pytest.mark.skipif(not _can_link(), reason="Windows needs a privilege to create symbolic links")
 needs_posix_permissions = pytest.mark.skipif(
-    not hasattr(os, "geteuid"), reason="Windows knows no permissions of user, group and others"
+    not hasattr(os, "geteuid"), reason="Windows has no permissions of user, group and others"
 )
 needs_posix_names = pytest.mark.skipif(
     WINDOWS, reason='Windows allows no control characters and none of <>:"|?* in names'
 )
 needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root may give files to another user")
 needs_no_root = pytest.mark.skipif(
-    not hasattr(os, "geteuid") or IS_ROOT, reason="root may write everywhere, and Windows knows no read-only folders"
+    not hasattr(os, "geteuid") or IS_ROOT, reason="root may write everywhere, and Windows has no read-only folders"
 )

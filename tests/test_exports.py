@@ -29,7 +29,7 @@ def test_every_public_name_is_exported_sorted_and_documented():
 
 
 def test_type_checkers_find_each_name_where_it_is_loaded_from():
-    stub = ast.parse((Path(explorer_frames.__file__).parent / "__init__.pyi").read_text())
+    stub = ast.parse((Path(explorer_frames.__file__).parent / "__init__.pyi").read_text(encoding="utf-8"))
     for node in stub.body:
         if isinstance(node, ast.ImportFrom):
             module = import_module("." * node.level + (node.module or ""), explorer_frames.__name__)

@@ -1,4 +1,4 @@
-"""The fault bench, run as a stranger does: zeros for ours, and each zero that it can see broken."""
+"""The fault bench, run from the command line: zeros for our client, and each zero that it can see broken."""
 
 from __future__ import annotations
 

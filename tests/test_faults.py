@@ -42,7 +42,8 @@ class Trial:
         self.frame = self.error = None
 
     def __call__(self, call):
-        deadline = 1.0 if self.fault.group in ENDLESS else BOUND
+        ends_by_deadline = self.fault.group in ENDLESS and self.fault.name != "submit: accepted"
+        deadline = 1.0 if ends_by_deadline else BOUND
         begun = time.monotonic()
         with Explorer(self.url, token=TOKEN, deadline=deadline) as explorer:
             for _ in range(self.fault.calls):  # the last one counts
@@ -155,7 +156,7 @@ def test_the_records_are_many_and_each_has_a_name_of_its_own():
     assert set(bodies.LAX) <= set(bodies.INVALID)
 
 
-def test_what_is_right_beside_the_record_needs_a_reason():
+def test_a_record_with_two_right_answers_gives_a_reason():
     with pytest.raises(AssertionError, match="reason"):
         Fault(name="x", group="body", wire=b"", also=(GOLDEN,))
     assert all(fault.why for fault in FAULTS if fault.also)

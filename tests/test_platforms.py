@@ -225,7 +225,7 @@ def test_names_that_windows_does_not_keep(path, name):
 
 
 @pytest.mark.parametrize("url", ["ab:c.parquet", "file:///C:/lake/NUL", Path("lake.", "a"), Path("a::b")])
-def test_such_a_name_is_refused_there_before_any_work(windows, monkeypatch, url):
+def test_a_name_that_is_invalid_on_windows_is_refused_before_any_work(windows, monkeypatch, url):
     monkeypatch.chdir(windows)
     with pytest.raises(ConfigError, match="is not a valid file name on Windows") as caught:
         Target.resolve(url)
@@ -234,7 +234,7 @@ def test_such_a_name_is_refused_there_before_any_work(windows, monkeypatch, url)
     Target.resolve("memory://platforms/a:b?.parquet")  # the name of an object
 
 
-def test_a_file_in_the_place_of_a_folder_is_told_although_nothing_is_found_below_it(tmp_path):
+def test_a_file_instead_of_a_folder_is_reported(tmp_path):
     (tmp_path / "a").write_bytes(OLD)
     with pytest.raises(NotADirectoryError):
         LocalFile(str(tmp_path / "a" / "b")).probe()
@@ -242,7 +242,7 @@ def test_a_file_in_the_place_of_a_folder_is_told_although_nothing_is_found_below
 
 
 @pytest.mark.parametrize("number", [errno.EPIPE, errno.EINVAL])
-def test_a_reader_that_has_gone_is_known_by_the_errors_of_windows(monkeypatch, number):
+def test_a_closed_pipe_is_recognized_by_the_errors_of_windows(monkeypatch, number):
     class Closed(io.StringIO):
         def write(self, text):
             raise OSError(number, "closed")

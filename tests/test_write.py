@@ -654,7 +654,7 @@ def test_odd_options_of_an_export_are_refused(sandbox, explorer, tmp_path, optio
     assert listed(tmp_path) == []
 
 
-@pytest.mark.skipif(WINDOWS, reason="Windows removes no working directory")
+@pytest.mark.skipif(WINDOWS, reason="Windows cannot remove a working directory")
 def test_a_working_directory_that_is_gone_is_said(tmp_path, monkeypatch):
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")

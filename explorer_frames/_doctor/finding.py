@@ -12,7 +12,7 @@ from explorer_frames.errors import ExplorerFramesError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_LOOK = 0.2  # seconds between looks
+_POLL_INTERVAL = 0.2  # seconds
 
 State: TypeAlias = Literal["ok", "warning", "problem", "skipped"]
 
@@ -70,7 +70,7 @@ def found(name: str, seconds: float, check: Callable[[], Finding]) -> Finding:
     thread.start()
     end = time.monotonic() + seconds
     while thread.is_alive() and time.monotonic() < end:  # Ctrl-C does not end one long wait on Windows
-        thread.join(min(_LOOK, seconds))
+        thread.join(min(_POLL_INTERVAL, seconds))
     if not results:
         todo = "Try again; if it goes on, look at the load there, and at what is on the way."
         return Finding(name, "problem", f"it was given up after {seconds:g} s", todo)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import urllib3
 
-# Seconds by which a socket's timeout may end before the clock shows it: 31 ms on Windows before Python 3.13, else none.
+# Seconds that a socket may time out before the clock shows it: 31 ms on Windows before Python 3.13.
 TICK = 2 * time.get_clock_info("monotonic").resolution
 
 

@@ -132,7 +132,7 @@ def invalid_on_windows(path: str) -> str | None:
 
 
 def check_local_name(url: str | os.PathLike[str]) -> None:
-    """Raise for a local file to write whose name Windows does not keep."""
+    """Raise ConfigError if the name of a local file is invalid on Windows."""
     text = os.fspath(url)
     name = invalid_on_windows(without_scheme(text, windows=True) if isinstance(url, str) else text)
     if WINDOWS and name is not None:

@@ -105,7 +105,7 @@ def _words(error: BaseException) -> tuple[str, str]:
     if isinstance(error, BrokenPipeError):
         return "", ""
     if isinstance(error, ModuleNotFoundError):
-        extra = extra_of(error.name or "")
+        extra = extra_of(error.name)
         return f"this command needs the package {error.name}", install_hint(extra) if extra else ""
     if isinstance(error, OutputError):
         return f"cannot write the output: {error}", "See that it leads somewhere, and that there is room."

@@ -153,13 +153,14 @@ def endless(head: bytes, piece: bytes, pause: float = 0.02) -> Iterator[bytes | 
         yield pause
 
 
+HANGS_FOR = 600.0  # seconds: a client without a limit of its own is still waiting when the judge looks
 HANGS = {
-    "accepted, then nothing": lambda: [9.0],
-    "in the status line": lambda: [b"HTTP/1.1 2", 9.0],
-    "in the headers": lambda: [b"HTTP/1.1 200 OK\r\nContent-", 9.0],
-    "before the body": lambda: [answer(BODY)[: -len(BODY)], 9.0],
-    "in the body": lambda: [answer(BODY)[:-1], 9.0],
-    "in a chunk": lambda: [CHUNKED_HEAD + b"40\r\n{", 9.0],
+    "accepted, then nothing": lambda: [HANGS_FOR],
+    "in the status line": lambda: [b"HTTP/1.1 2", HANGS_FOR],
+    "in the headers": lambda: [b"HTTP/1.1 200 OK\r\nContent-", HANGS_FOR],
+    "before the body": lambda: [answer(BODY)[: -len(BODY)], HANGS_FOR],
+    "in the body": lambda: [answer(BODY)[:-1], HANGS_FOR],
+    "in a chunk": lambda: [CHUNKED_HEAD + b"40\r\n{", HANGS_FOR],
 }
 DRIPS = {
     "headers": lambda: endless(b"HTTP/1.1 200 OK\r\nX: ", b"x"),
@@ -392,7 +393,7 @@ SUBMITS = {
     "cuts the body": lambda: answer(b'{"code":0,"da', length=100),
     "resets": lambda: reset(b""),
     "resets in the body": lambda: reset(MADE[:-5]),
-    "says nothing": lambda: [9.0],
+    "says nothing": lambda: [HANGS_FOR],
     "drips": lambda: drip(MADE, 0.1),
     "500": lambda: answer(b'{"code":50004000}', "500 X", CLOSE),
     "502": lambda: answer(b"<html>", "502 X", CLOSE),

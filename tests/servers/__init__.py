@@ -84,9 +84,10 @@ def process(folder: Path, *command: str, ready, seconds: float = HANG, patience:
     """Run one server until the block ends, then terminate it, and kill it after `patience` seconds."""
     log = folder / f"{Path(command[0]).name}.log"
     with log.open("wb") as output:
-        # In a session of its own: smbd ends its whole process group with itself.
+        # smbd ends its whole process group with itself.
+        alone = Path(command[0]).name == "smbd"
         server = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=alone
         )
     try:
         deadline = time.monotonic() + seconds
