@@ -325,7 +325,9 @@ def test_a_look_that_fails_does_not_end_a_wait():
     with RawServer(serve) as server:
         explorer = Explorer(server.url, token="t", retries=0)
         assert explorer.job(1).wait(progress=False, poll=0.01).status == "success"
-    with RawServer(lambda number, request: wrapped({"id": 1, "status": 1, "tasks": []}) if number == 0 else b"") as server:
+    with RawServer(
+        lambda number, request: wrapped({"id": 1, "status": 1, "tasks": []}) if number == 0 else b""
+    ) as server:
         with pytest.raises(ConnectionFailedError):
             Explorer(server.url, token="t", retries=0).job(1).wait(progress=False, poll=0.01)
         assert len(server.requests) in {1 + 5, 5}, "one look may meet the connection that the server has just closed"
@@ -625,7 +627,11 @@ def test_errors_of_jobs_pickle_even_with_a_secret_given_as_text(sandbox):
 
 def test_a_page_of_html_does_not_end_a_wait():
     def serve(number: int, request: bytes) -> bytes:
-        return answer(b"<html>") if number in {1, 2} else wrapped({"id": 1, "status": 1 if number == 0 else 2, "tasks": []})
+        return (
+            answer(b"<html>")
+            if number in {1, 2}
+            else wrapped({"id": 1, "status": 1 if number == 0 else 2, "tasks": []})
+        )
 
     with RawServer(serve) as server:
         assert Explorer(server.url, token="t").job(1).wait(progress=False, poll=0.01).status == "success"
@@ -692,7 +698,9 @@ def test_odd_names_and_times_are_typed_or_mended():
 
 
 def test_a_hung_look_ends_a_wait_as_a_job_error():
-    with RawServer(lambda number, request: wrapped({"id": 1, "status": 1, "tasks": []}) if number == 0 else [5.0]) as server:
+    with RawServer(
+        lambda number, request: wrapped({"id": 1, "status": 1, "tasks": []}) if number == 0 else [5.0]
+    ) as server:
         job = Explorer(server.url, token="t", timeout=0.4, retries=0).job(1)
         with pytest.raises(JobError, match=r"has not ended within 0\.3 s"):
             job.wait(timeout=0.3, progress=False)
