@@ -159,6 +159,27 @@ def test_an_envelope_without_an_error_code_is_never_posted_again(status, body):
     assert posts(server) == 1
 
 
+def test_an_error_after_a_post_contains_the_id_of_the_response():
+    for code in ("0", 0.0, None, 50004000):
+        with (
+            served(said({"id": 107}, 401, code), retries=0) as (server, explorer),
+            pytest.raises(UnsafeToRetryError, match="contains the id 107"),
+        ):
+            explorer.run_workflow(7)
+        assert posts(server) == 1
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
+def test_a_redirected_post_is_not_repeated(status):
+    moved = said({"id": 107}, status).replace(CLOSE.encode(), f"{CLOSE}Location: /login\r\n".encode())
+    with (
+        served(moved, retries=2) as (server, explorer),
+        pytest.raises(UnsafeToRetryError, match=r"list_jobs\('7'\)"),
+    ):
+        explorer.run_workflow(7)
+    assert len(server.requests) == 1
+
+
 def with_new_tokens(first: bytes, then: bytes):
     """A server that gives each login a token of its own, and answers the first run of a workflow and the others."""
     runs = []

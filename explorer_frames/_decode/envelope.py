@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 # What may have to be held at once beside the rows: the head, the tail, one single row, an answer without rows.
 MAX_HELD = 16 * 2**20
 _HARDLY_A_ROW = 2**10  # bytes: that little is not looked through before more has come
-# 204 and 205 have no content, and 206 has a part of it: whatever the body contains, it is not the whole answer.
-_WITHOUT_WHOLE_BODY = {204, 205, 206}
+# Interim answers, 204, 205 and redirects have no content, and 206 has a part of it: no body of these is a whole answer.
+_WITHOUT_WHOLE_BODY = {*range(200), 204, 205, 206, *range(300, 400)}
 _SPACES = re.compile(r"[ \t\n\r]*")
 _CUT_OFF = "The answer was cut off on its way, by the server or by a proxy: try again."
 _NO_RESULT = "Check that the url is that of NebulaGraph Explorer, and that no proxy changes its answers."

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from explorer_frames._arguments import checked_id
 from explorer_frames._decode.envelope import MAX_HELD, data_of
 from explorer_frames._decode.strict_json import strict_loads
 from explorer_frames._http.auth import NOBODY, Auth, Token, by_login, by_token, token_from
@@ -15,6 +16,7 @@ from explorer_frames._http.transport import Answer, Transport
 from explorer_frames._private import private
 from explorer_frames.errors import (
     ApiError,
+    ConfigError,
     DecodeError,
     EnvelopeError,
     ServerError,
@@ -115,9 +117,9 @@ class Api:
         def call(token: Token, deadline: Deadline) -> dict[str, Any]:
             # Over a connection of its own: one that the server had meanwhile closed would leave us in doubt.
             alone = Transport(self._settings)
-            received = b""
+            identity, received = by_token(token), b""
             try:
-                with alone.open("POST", segments, auth=by_token(token), deadline=deadline, body=body) as answer:
+                with alone.open("POST", segments, auth=identity, deadline=deadline, body=body) as answer:
                     received = body_of(answer)
                     return _judged(received, answer, any_status=True)
             except (TransportError, DecodeError, ApiError) as error:
@@ -126,13 +128,17 @@ class Api:
                 alone.close()
             if _surely_not_accepted(failure, received):
                 raise failure
-            raise UnsafeToRetryError(
-                f"no answer tells whether the call was accepted: {failure.what}",
+            made = _id_in(received)
+            unknown = UnsafeToRetryError(
+                f"no answer tells whether the call was accepted: {failure.what}"
+                + (f" (the response contains the id {made})" if made else ""),
                 where=failure.where,
                 hint=hint,
                 http_status=getattr(failure, "http_status", None),
                 code=getattr(failure, "code", None),
             )
+            identity.conceal(unknown)
+            raise unknown
 
         return self.reading(call)
 
@@ -228,6 +234,15 @@ def _judged(body: bytes, answer: Answer | ReadAnswer, *, any_status: bool = Fals
     refusal = api_error(None, answer.status, None, answer.trace_id)
     refusal.hint = failure.hint
     raise refusal
+
+
+def _id_in(received: bytes) -> str:
+    """Find ``data.id`` in an answer that is not a valid success; empty where there is none."""
+    try:
+        data = strict_loads(received)["data"]
+        return checked_id("id", data["id"])
+    except (DecodeError, ConfigError, LookupError, TypeError):
+        return ""
 
 
 def _surely_not_accepted(failure: TransportError | DecodeError | ApiError, received: bytes) -> bool:
