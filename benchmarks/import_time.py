@@ -21,7 +21,7 @@ from statistics import median
 
 import child
 
-_CHILD = "--child"
+_CHILD, _STEPS = "--child", "--steps"
 
 
 def main() -> None:
@@ -37,6 +37,34 @@ def measure(count: int) -> list[dict[str, float]]:
     """Take so many samples, after one that loads what is cached; bytecode is, as installers have it."""
     compileall.compile_dir(Path(find_spec("explorer_frames").origin).parent, quiet=1)
     return [child.run(_CHILD, script=__file__) for _ in range(count + 1)][1:]
+
+
+def steps() -> dict[str, int]:
+    """Count the lines and calls of our import and of the first use of names, and the other modules they load."""
+    return child.run(_STEPS, script=__file__)
+
+
+def _count_steps() -> None:
+    import fsspec  # noqa: F401
+    import pandas as pd  # noqa: F401
+    import pyarrow as pa  # noqa: F401
+    import requests  # noqa: F401
+
+    before, steps = set(sys.modules), 0
+
+    def count(_frame: object, event: str, _argument: object) -> object:
+        nonlocal steps
+        steps += event in ("call", "c_call", "line")
+        return count
+
+    sys.setprofile(count)
+    sys.settrace(count)
+    from explorer_frames import Explorer, read_output, write_parquet  # noqa: F401
+
+    sys.settrace(None)
+    sys.setprofile(None)
+    others = [name for name in set(sys.modules) - before if name.partition(".")[0] != "explorer_frames"]
+    print(json.dumps({"steps": steps, "others": len(others)}))
 
 
 def _import_both() -> None:
@@ -58,4 +86,4 @@ def _import_both() -> None:
 
 
 if __name__ == "__main__":
-    _import_both() if _CHILD in sys.argv else main()
+    _import_both() if _CHILD in sys.argv else _count_steps() if _STEPS in sys.argv else main()

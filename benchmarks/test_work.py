@@ -9,8 +9,11 @@ import threading
 import bodies
 import child
 import decoders
+import import_time
 import pytest
 import server
+from conftest import SMALL
+from side_by_side import OURS, USUAL
 
 ROWS = 100_000
 
@@ -24,6 +27,11 @@ def test_no_call_is_made_for_each_row(kind):
 
 def _calls(rows, kind):
     pieces = decoders.pieces(bytes(bodies.body(rows, kind)))
+    return _calls_of(lambda: decoders.ours_to_arrow(pieces, kind))
+
+
+def _calls_of(work):
+    """Count the calls of Python and C functions, in all threads."""
     calls = 0
 
     def count(_frame, event, _argument):
@@ -33,11 +41,25 @@ def _calls(rows, kind):
     sys.setprofile(count)
     threading.setprofile(count)
     try:
-        decoders.ours_to_arrow(pieces, kind)
+        work()
     finally:
         sys.setprofile(None)
         threading.setprofile(None)
     return calls
+
+
+def test_a_small_read_makes_no_more_calls_than_the_usual_code(readers, check):
+    ways = readers("two", SMALL)
+    for way in (OURS, USUAL):
+        check(ways[way](), "two", SMALL)  # also opens the connection
+    ours, usual = (_calls_of(ways[way]) for way in (OURS, USUAL))
+    assert ours <= 1.2 * usual  # measured: 4,161 and 5,615
+
+
+def test_an_import_runs_little_code_and_loads_nothing_else():
+    figures = import_time.steps()
+    assert figures["others"] <= 10  # modules beyond those of pandas, pyarrow, requests and fsspec; measured: 2
+    assert figures["steps"] <= 500_000  # lines and calls; measured: 160,851
 
 
 @pytest.mark.parametrize("kind", ["two", "three"])

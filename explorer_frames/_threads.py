@@ -10,6 +10,7 @@ from __future__ import annotations
 import _thread
 import threading
 from contextlib import closing, contextmanager, suppress
+from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
@@ -75,8 +76,9 @@ def pipelined(action: Callable[[_A], _R], items: Iterator[_A]) -> Generator[_R]:
             todo.put(item)
             if number == 0:
                 crew.start(action(item) for item in crew.given(todo))
-            if number >= _BEHIND:
-                yield next(results)
+            # Not `if ...: yield next(results)`: CPython 3.12 to 3.14 exclude a conditional jump back to the loop's head
+            # from the `try`, so an interrupt there would skip `finally`.
+            yield from islice(results, int(number >= _BEHIND))
         todo.put(_END)
         yield from results
         if failure:

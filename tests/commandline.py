@@ -12,6 +12,8 @@ import sys
 import time
 from typing import Any, NamedTuple
 
+from limits import HANG, PROCESS
+
 COMMAND = [sys.executable, "-m", "explorer_frames"]
 # A new session has no terminal yet: without one, Ctrl-C is a letter like any other.
 _IN_TERMINAL = (
@@ -48,7 +50,7 @@ def run(*arguments: object, env: dict[str, str] | None = None, **options: Any) -
         [*COMMAND, *map(str, arguments)],
         capture_output=True,
         encoding="utf-8",
-        timeout=100,
+        timeout=PROCESS,
         env={**os.environ, "PYTHONIOENCODING": "utf-8", **(env or {})},  # a pipe of Windows has another encoding
         check=False,
         **options,
@@ -83,13 +85,13 @@ class Terminal:
     def press(self, keys: str) -> None:
         os.write(self._ours, keys.encode())
 
-    def see(self, text: str, seconds: float = 30) -> None:
+    def see(self, text: str, seconds: float = HANG) -> None:
         """Wait until it shows a text."""
         end = time.monotonic() + seconds
         while text not in self.shown:
             assert self._read(end), f"{text!r} did not show: {self.shown!r}"
 
-    def end(self, seconds: float = 60) -> int:
+    def end(self, seconds: float = HANG) -> int:
         """Wait until it ends; return its exit code."""
         limit = time.monotonic() + seconds
         try:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from faultbench.rawserver import RawServer
+from faults.rawserver import RawServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -26,10 +26,12 @@ from typing import TYPE_CHECKING, Any
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
+from limits import HANG
 
 import explorer_frames
 from explorer_frames import Explorer, TruncatedResultWarning, open_output, read_output_arrow, verify, write_feather
 from explorer_frames._http import transport
+from explorer_frames._storage import stores
 from explorer_frames.errors import JobError
 
 if TYPE_CHECKING:
@@ -37,9 +39,10 @@ if TYPE_CHECKING:
 
 KEPT_THREADS = ("MainThread", "fsspecIO", "asyncio_")  # this one, and those that fsspec keeps for the whole process
 PACKAGE = str(Path(explorer_frames.__file__).parent)
+SHORTEST = 1e-5  # seconds from the start of a call to its interrupt, at least
 MANY = 10_000  # rows that come in several pieces
-HANGS = 120  # seconds after which a call, or the look at what it left, has hung
-PATIENCE = 5.0  # seconds for what is under way, such as one request, to end
+HANGS = 600  # seconds after which a call, or the look at what it left, has hung
+PATIENCE = HANG  # seconds for what is under way, such as one request, to end
 
 
 @dataclass
@@ -63,7 +66,7 @@ class World:
     memory: str = "memory://interrupted"
 
     def __post_init__(self):
-        self.explorer = Explorer(self.url, **self.login, timeout=20, deadline=60)
+        self.explorer = Explorer(self.url, **self.login, timeout=HANG, deadline=2 * HANG)
 
     def turn(self) -> str:
         """The tasks one after the other, so that an old result differs from a new one."""
@@ -91,7 +94,7 @@ class World:
 
     def log_in_and_read(self):
         self.explorer.close()
-        self.explorer = Explorer(self.url, **self.login, timeout=20, deadline=60)
+        self.explorer = Explorer(self.url, **self.login, timeout=HANG, deadline=2 * HANG)
         return self.read()
 
     def export_local(self):
@@ -216,21 +219,24 @@ def interrupt(call: Callable[[], Any], delay: float) -> tuple[bool, str]:
 
 
 def interrupt_in_time(call: Callable[[], Any], delay: float) -> tuple[bool, str]:
-    """The same, sooner where the call was over before: how long it takes varies."""
+    """Interrupt the call; halve the delay and try again while the call ends first."""
     outcome = interrupt(call, delay)
-    return outcome if any(outcome) else interrupt(call, delay / 2)
+    while not any(outcome) and delay > SHORTEST:
+        delay /= 2
+        outcome = interrupt(call, delay)
+    return outcome
 
 
 def by_time(call: Callable[[], Any], rounds: int) -> Iterator[tuple[str, Callable[[], tuple[bool, str]]]]:
     """Moments spread over the time that a call takes."""
-    interrupt(call, 30)  # loads what it needs
+    interrupt(call, HANGS)  # loads what it needs
     seconds = []
     for _ in range(3):
         begun = time.perf_counter()
-        interrupt(call, 30)
+        interrupt(call, HANGS)
         seconds.append(time.perf_counter() - begun)
     for number in range(rounds):
-        delay = max(1e-5, min(seconds) * (number + random.random()) / rounds)
+        delay = max(SHORTEST, min(seconds) * (number + random.random()) / rounds)
         yield f"after {delay * 1000:.2f} of {min(seconds) * 1000:.2f} ms", partial(interrupt_in_time, call, delay)
 
 
@@ -257,7 +263,7 @@ def trace(call: Callable[[], Any], at_line: Callable[[Any], None]) -> tuple[bool
 def by_line(call: Callable[[], Any], rounds: int) -> Iterator[tuple[str, Callable[[], tuple[bool, str]]]]:
     """Some of the lines of ours that a call comes to, or all of them."""
     seen: dict[tuple[str, int], None] = {}
-    interrupt(call, 30)
+    interrupt(call, HANGS)
     trace(call, seen.setdefault)
 
     def stop(wanted: tuple[str, int], line: tuple[str, int]) -> None:
@@ -274,6 +280,7 @@ def by_line(call: Callable[[], Any], rounds: int) -> Iterator[tuple[str, Callabl
 def main() -> None:
     world = World(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     random.seed(world.seed)
+    stores._PATIENCE = HANG  # time for a busy server to abort an upload
     transport.PIECE = 2**15  # so that results this small come in pieces, and are decoded beside the receiving
     signal.signal(signal.SIGALRM, signal.default_int_handler)
     warnings.simplefilter("error")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from faultbench.rawserver import RawServer
+from faults.rawserver import RawServer
+from limits import HANG
 
 from explorer_frames import Explorer
 
@@ -19,7 +20,7 @@ def served(
 ) -> Iterator[tuple[RawServer, Explorer]]:
     """Serve a script, or the same bytes always; limits that end a hanging test, and a token unless there is a login."""
     credentials = {} if {"user", "token"} & set(options) else {"token": "t"}
-    options = {"timeout": 10, "deadline": 30} | credentials | options
+    options = {"timeout": HANG, "deadline": 2 * HANG} | credentials | options
     with (
         RawServer((lambda *_: script) if isinstance(script, bytes) else script, keep_alive) as server,
         Explorer(server.url, **options) as explorer,

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 from examples import LAKE, TASKS, landed, load, unreliable
+from limits import PROCESS
 
 from explorer_frames.sandbox import Graph
 
@@ -31,7 +32,9 @@ def dags(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings.items():
             patch.setenv(name, value)
-        subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True, timeout=120)
+        subprocess.run(
+            [sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True, timeout=PROCESS
+        )
         yield home / "dags"
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from limits import HANG
 
 import explorer_frames
 from explorer_frames import Explorer, __version__, errors, schemas
@@ -129,7 +130,7 @@ def test_run_gives_the_id_to_scripts_and_the_end_to_people(cli, ran):
     started = cli("run", ran.workflow_id)
     assert started.code == 0
     assert started.err == ""
-    waited = cli("run", ran.workflow_id, "--wait", "--timeout", 60)
+    waited = cli("run", ran.workflow_id, "--wait", "--timeout", HANG)
     assert waited.code == 0
     assert int(waited.out) > int(started.out)
     assert f"Job {waited.out.strip()}: success" in waited.err
@@ -168,7 +169,7 @@ def test_a_job_that_fails_ends_with_its_own_code(cli, failing):
 
 
 def test_a_job_that_takes_too_long_ends_so_too_and_can_be_cancelled(cli, monkeypatch):
-    with Sandbox(task_seconds=30) as server:
+    with Sandbox(task_seconds=9 * HANG) as server:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         done = cli(

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import requests
 from commandline import COMMAND
+from limits import HANG, PROCESS
 from platforms import needs_ctrl_c
 
 from explorer_frames import Explorer
@@ -56,10 +57,10 @@ def test_sandbox_serves_until_ctrl_c():
             with Explorer() as explorer:
                 assert explorer.list_jobs().empty
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=HANG)
         assert (process.returncode, errors) == (0, "")
         with pytest.raises(requests.ConnectionError):
-            requests.get(environment["EXPLORER_FRAMES_URL"], timeout=5)
+            requests.get(environment["EXPLORER_FRAMES_URL"], timeout=HANG)
     finally:
         process.kill()
         process.wait()
@@ -91,7 +92,7 @@ def test_without_its_packages_it_says_what_to_install(tmp_path, package, command
         [*COMMAND, *command],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PROCESS,
         env={**os.environ, "PYTHONPATH": path},
         check=False,
     )
@@ -101,6 +102,6 @@ def test_without_its_packages_it_says_what_to_install(tmp_path, package, command
 
 def test_the_module_is_the_command():
     done = subprocess.run(
-        [sys.executable, "-m", "explorer_frames", "-h"], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-m", "explorer_frames", "-h"], capture_output=True, text=True, check=True, timeout=PROCESS
     )
     assert done.stdout.startswith("Usage: explorer-frames ")

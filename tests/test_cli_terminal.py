@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from commandline import COMMAND, Ended, Terminal, run, without_colours
+from limits import HANG, PROCESS
 from platforms import needs_dev_full, needs_pty, needs_shell
 
 from explorer_frames import Explorer
@@ -250,7 +251,7 @@ def test_a_password_that_is_not_given_is_no_bug_and_is_not_asked_for_in_vain():
 @needs_pty
 @pytest.mark.parametrize("cancels", [False, True])
 def test_ctrl_c_leaves_the_job_running_and_says_how_to_stop_it(cancels):
-    with Sandbox(task_seconds=60) as slow, Explorer(slow.url, token=slow.token) as explorer:
+    with Sandbox(task_seconds=9 * HANG) as slow, Explorer(slow.url, token=slow.token) as explorer:
         workflow = slow.add_workflow("slow", Graph.karate(), {"a": ("PageRank", {})})
         options = ["--cancel-on-interrupt"] * cancels
         terminal = Terminal("run", workflow, "--wait", *options, env=slow.environment)
@@ -281,7 +282,11 @@ def test_a_reader_that_goes_is_no_error():
 @needs_shell
 def test_an_output_that_is_closed():
     closed = subprocess.run(
-        ["sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, "jobs"], capture_output=True, text=True, check=False, timeout=60
+        ["sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, "jobs"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PROCESS,
     )
     assert closed.returncode == 1
     assert closed.stderr == f"Error: standard output is closed\nDirect it to a file, or to {os.devnull}.\n"
@@ -295,7 +300,7 @@ def test_an_error_output_that_is_closed(line, code):
         stdout=subprocess.PIPE,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PROCESS,
         env={**os.environ, "PYTHONUNBUFFERED": ""},
     )
     assert closed.returncode == code
@@ -310,5 +315,5 @@ def test_help_waits_neither_for_pandas_nor_for_arrow():
         "heavy = {'pandas', 'pyarrow', 'requests', 'fsspec', 'igraph'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PROCESS)
     assert done.stdout.splitlines()[-1] == "[]"

@@ -12,7 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import requests
-from faultbench.rawserver import answer, envelope
+from faults.rawserver import answer, envelope
+from limits import HANG
 from served import served
 
 import explorer_frames
@@ -143,10 +144,12 @@ def test_auto_types_every_task_of_a_real_job_by_its_name(workflow, vid_type):
     with Sandbox() as server, Explorer(server.url, token=server.token) as explorer, requests.Session() as session:
         base, cookies = f"{server.url}/api-open/v1", {"explorer_token": server.token}
         number = server.workflows[workflow]
-        job = session.post(f"{base}/workflows/{number}/jobs", json={}, cookies=cookies, timeout=10).json()["data"]["id"]
-        end = time.monotonic() + 60
+        job = session.post(f"{base}/workflows/{number}/jobs", json={}, cookies=cookies, timeout=HANG).json()["data"][
+            "id"
+        ]
+        end = time.monotonic() + HANG
         while True:
-            detail = session.get(f"{base}/jobs/{job}", cookies=cookies, timeout=10).json()["data"]
+            detail = session.get(f"{base}/jobs/{job}", cookies=cookies, timeout=HANG).json()["data"]
             if detail["status"] in (2, 3, 4):
                 break
             assert time.monotonic() < end

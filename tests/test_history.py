@@ -7,7 +7,7 @@ import re
 import pandas as pd
 import pyarrow as pa
 import pytest
-from faultbench.rawserver import answer
+from faults.rawserver import answer
 from served import served
 
 from explorer_frames import Explorer, history, write_parquet

@@ -19,12 +19,12 @@ pytest_plugins = ["storage"]
 pytestmark = [needs_proc_net, needs_posix_signals]
 
 ROWS = {"time": 20_000, "line": 200}
-SLOW = [pytest.mark.slow, pytest.mark.timeout(1800)]
+SLOW = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
 @pytest.mark.parametrize(
     ("moments", "rounds"),
-    [("time", 3), pytest.param("time", 20, marks=SLOW), pytest.param("line", 20, marks=SLOW)],
+    [("time", 1), pytest.param("time", 20, marks=SLOW), pytest.param("line", 20, marks=SLOW)],
 )
 def test_an_interrupt_leaves_nothing_behind(moments, rounds, s3_bucket, s3_options, request):
     tmp_path = request.getfixturevalue("tmp_path")
@@ -63,11 +63,11 @@ def test_an_interrupt_leaves_nothing_behind(moments, rounds, s3_bucket, s3_optio
             text=True,
             check=False,
             env={**os.environ, "TMPDIR": str(tmp_path)},
-            timeout=1800,
+            timeout=3600,
         )
     assert done.returncode == 0, done.stderr
     outcomes = json.loads(done.stdout)
     assert {name: outcome["problems"] for name, outcome in outcomes.items() if outcome["problems"]} == {}
     hits = sum(outcome["interrupted"] for outcome in outcomes.values())
     request.node.user_properties.append(("interrupts", hits))
-    assert hits > 2 / 3 * len(outcomes) * (rounds if moments == "time" else 15)
+    assert hits > (0.9 * rounds if moments == "time" else 2 / 3 * 15) * len(outcomes)

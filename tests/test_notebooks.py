@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from limits import PROCESS
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 
@@ -60,7 +61,7 @@ manager._kernel_spec = KernelSpec(
     argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], language="python"
 )
 notebook = nbformat.read(sys.argv[1], as_version=4)
-NotebookClient(notebook, km=manager, timeout=120).execute()
+NotebookClient(notebook, km=manager, timeout=600).execute()
 outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
 assert outputs
 assert not [output.text for output in outputs if output.get("name") == "stderr"]  # warnings, and what servers print
@@ -76,7 +77,7 @@ def test_a_notebook_runs(path, tmp_path):
         text=True,
         cwd=tmp_path,
         env={**os.environ, "MPLBACKEND": "agg"},
-        timeout=200,
+        timeout=PROCESS,
         check=False,
     )
     assert done.returncode == 0, done.stderr

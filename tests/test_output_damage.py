@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 import zstandard  # pyarrow's own zstd writes no checksum
+from limits import PROCESS
 from platforms import needs_proc_status
 
 from explorer_frames import read_output_arrow
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 ROWS = [
     (f'player{number}"é,\n' if number % 9 == 0 else f"player{number}", f"0.{number * 7919 % 10**6:06}")
-    for number in range(120)
+    for number in range(60)
 ]
 TEXT = "".join(
     f'"{vid.replace(chr(34), chr(34) * 2)}",{score}\n' if "," in vid else f"{vid},{score}\n" for vid, score in ROWS
@@ -96,11 +97,12 @@ def test_every_cut_of_a_plain_part_within_a_line_is_found(tmp_path):
             assert not TEXT[:size].endswith(b"\n") or '"' in TEXT[:size].decode().splitlines()[-1]
 
 
+@pytest.mark.parametrize("tries", [400, pytest.param(1500, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
-def test_flipped_bits_are_never_silent(tmp_path, suffix):
+def test_flipped_bits_are_never_silent(tmp_path, suffix, tries):
     path, packed, seeded = tmp_path / f"part{suffix}", PACKED[suffix], random.Random(20_260_101)
     errors = 0
-    for _ in range(1500):
+    for _ in range(tries):
         damaged = bytearray(packed)
         for _ in range(seeded.choice([1, 1, 2, 8])):
             bit = seeded.randrange(8 * len(damaged))
@@ -112,7 +114,7 @@ def test_flipped_bits_are_never_silent(tmp_path, suffix):
             errors += 1
         else:
             assert answer == WHOLE
-    assert errors > 1400
+    assert errors > 0.92 * tries
 
 
 def test_damage_in_a_later_part_says_how_far_reading_came(tmp_path):
@@ -166,7 +168,7 @@ print("left")
 
 def run(code, *arguments):
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=280, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=PROCESS, check=True).stdout
 
 
 @needs_proc_status

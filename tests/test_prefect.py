@@ -22,7 +22,7 @@ def flow(tmp_path_factory, sandbox):
         from prefect.blocks.system import Secret
         from prefect.testing.utilities import prefect_test_harness
 
-        with prefect_test_harness(server_startup_timeout=120):
+        with prefect_test_harness(server_startup_timeout=600):
             Secret(value=sandbox.password).save("explorer-password")
             changes = {'"retry_delay_seconds": 60': '"retry_delay_seconds": 0', "retry_delay_seconds=600": ""}
             yield load("prefect_flow.py", home, changes).explorer_to_lake

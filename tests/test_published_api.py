@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from cases import each
 from served import served
 
 from explorer_frames import errors, schemas
@@ -233,9 +234,9 @@ CODES = [
 ]
 
 
-@pytest.mark.parametrize("data", [{}, {"data": None}, {"data": {}}, {"data": {"items": [["a", "1"]]}}])
-@pytest.mark.parametrize(("code", "name", "cls"), CODES)
-@pytest.mark.parametrize("mapped", [False, True])
+@each("data", [{}, {"data": None}, {"data": {}}, {"data": {"items": [["a", "1"]]}}])
+@each(("code", "name", "cls"), CODES)
+@each("mapped", [False, True])
 def test_all_published_codes_with_and_without_data_under_either_status(code, name, cls, data, mapped):
     status = f"{code // 100_000 if mapped and code < 90_000_000 else 200} X"
     refusal = said({"code": code, "message": name, **data}, status)

@@ -12,6 +12,8 @@ import networkx as nx
 import numpy as np
 import pytest
 import requests
+from cases import each
+from limits import HANG
 
 from explorer_frames.sandbox import Graph, Sandbox, _algorithms
 from explorer_frames.sandbox._results import COMPACT, pieces
@@ -58,7 +60,7 @@ def results():
 def _run(session, server, workflow):
     def ask(method, path):
         url = f"{server.url}/api-open/v1/{path}"
-        answer = session.request(method, url, cookies={"explorer_token": server.token}, timeout=10)
+        answer = session.request(method, url, cookies={"explorer_token": server.token}, timeout=HANG)
         return answer.json()["data"]
 
     job = ask("POST", f"workflows/{workflow}/jobs")["id"]
@@ -100,8 +102,8 @@ def groups(rows):
 # Shapes
 
 
-@pytest.mark.parametrize("name", SHAPES)
-@pytest.mark.parametrize(("workflow", "vid"), [("karate", INT), ("lesmis", NAME)])
+@each("name", SHAPES)
+@each(("workflow", "vid"), [("karate", INT), ("lesmis", NAME)])
 def test_documented_columns(results, workflow, vid, name):
     kinds, *sizes = SHAPES[name]
     rows = results[workflow][name]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
+from cases import each
 
 from explorer_frames import schemas
 from explorer_frames.errors import ConfigError, RowShapeError
@@ -37,12 +38,12 @@ DOCUMENTED = {
 CASES = [(name, width, types) for name, shapes in DOCUMENTED.items() for width, types in shapes.items()]
 
 
-@pytest.mark.parametrize(("name", "width", "types"), CASES)
+@each(("name", "width", "types"), CASES)
 def test_documented_columns(name, width, types):
     assert [str(kind) for kind in schemas.choose(schemas.named(name), width).types] == types
 
 
-@pytest.mark.parametrize(("name", "width", "types"), CASES)
+@each(("name", "width", "types"), CASES)
 def test_vertex_ids_and_labels_follow_the_vid_type(name, width, types):
     expected = [kind.replace("string", "int64") for kind in types]
     assert [str(kind) for kind in schemas.choose(schemas.named(name), width, "int64").types] == expected

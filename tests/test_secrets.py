@@ -38,7 +38,9 @@ from canaries import (
     told_by,
     told_by_error,
 )
-from faultbench.rawserver import RawServer, answer, envelope
+from cases import each
+from faults.rawserver import RawServer, answer, envelope
+from limits import HANG
 from platforms import needs_proc
 
 import explorer_frames
@@ -102,7 +104,7 @@ class Stage:
 
         url = url or self.serve(accepting, EXPLORER).url
         return self.keep(
-            self.stack.enter_context(Explorer(url, **{"retries": 0, "timeout": 10, **self.login, **options}))
+            self.stack.enter_context(Explorer(url, **{"retries": 0, "timeout": HANG, **self.login, **options}))
         )
 
     def keep(self, thing: Any) -> Any:
@@ -261,7 +263,7 @@ def at_login(name: str, raises: type[BaseException], reply: Any) -> None:
     @path(f"logs in, {name}", raises)
     def _(stage: Stage) -> None:
         server = stage.serve(reply, EXPLORER)
-        read(stage.explorer(url=server.url, timeout=0.2))
+        read(stage.explorer(url=server.url, timeout=0.2 if reply is silent else HANG))
 
 
 def said_back(_number: int, request: bytes) -> bytes:
@@ -348,7 +350,7 @@ def by_proxy(name: str, raises: type[BaseException] | None, reply: Any, url: str
         port = stage.serve(reply, {"proxy userinfo", *allowed}).port if reply is not None else 9
         for scheme in ("HTTP", "HTTPS"):
             stage.monkeypatch.setenv(f"{scheme}_PROXY", f"http://ann:{PROXY_USERINFO}@127.0.0.1:{port}")
-        explorer = stage.explorer(url=url, timeout=1)
+        explorer = stage.explorer(url=url, timeout=0.2 if reply is silent else HANG)
         with warnings.catch_warnings(record=True):
             explorer.read_sample_result(1, "a")
 
@@ -698,8 +700,8 @@ QUOTES = {
 }
 
 
-@pytest.mark.parametrize("name", CANARIES)
-@pytest.mark.parametrize("quoted", QUOTES)
+@each("name", CANARIES)
+@each("quoted", QUOTES)
 def test_a_canary_is_found_however_it_is_quoted(name, quoted):
     assert name in found(f"<{QUOTES[quoted](CANARIES[name].text)}>")
     assert name in found(QUOTES[quoted](CANARIES[name].text).encode())
@@ -707,7 +709,7 @@ def test_a_canary_is_found_however_it_is_quoted(name, quoted):
 
 def careless(url: str) -> Any:
     """What most would write."""
-    response = requests.get(f"{url}/x", headers={"Cookie": f"explorer_token={TOKEN}"}, timeout=5)
+    response = requests.get(f"{url}/x", headers={"Cookie": f"explorer_token={TOKEN}"}, timeout=HANG)
     response.raise_for_status()
     return response.json()["data"]["items"]
 

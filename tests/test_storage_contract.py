@@ -21,6 +21,8 @@ import traceback
 from pathlib import Path
 
 import pytest
+from faults.rawserver import wait_until
+from limits import HANG, PROCESS
 from platforms import WINDOWS, needs_fork, needs_posix_signals
 
 from explorer_frames._storage import spool as _spool
@@ -224,8 +226,9 @@ class Reader(threading.Thread):
                 self.seen.add((content[:1], len(content), len(set(content))))
 
     def stop(self, allowed):
+        wait_until(lambda: self.reads or not self.is_alive())
         self.done.set()
-        self.join(60)
+        self.join(HANG)
         partial = len(self.seen - allowed)
         self.store.count(reads=self.reads, partial=partial, absent=self.absent)
         assert self.seen <= allowed
@@ -398,6 +401,7 @@ def test_a_multipart_upload_that_is_interrupted_leaves_nothing(request, monkeypa
     store = request.getfixturevalue(f"{lent}_store")
     store.put("a.bin", OLD)
     monkeypatch.setattr(_stores, "_S3_PART", 5 * 2**20)
+    monkeypatch.setattr(_stores, "_PATIENCE", HANG)  # time for a busy server to abort the upload
     target = Target.resolve(store.url("a.bin"), storage_options=store.options)
     fs, new = target._place._fs, os.urandom(2**20) * 12
     real, calls = fs._call_s3, []
@@ -423,6 +427,7 @@ def test_a_multipart_upload_that_is_interrupted_leaves_nothing(request, monkeypa
 @needs_posix_signals
 def test_an_upload_that_is_interrupted_leaves_a_whole_file_and_goes_on_no_longer(store, monkeypatch):
     store.put("a.bin", OLD)
+    monkeypatch.setattr(_stores, "_PATIENCE", HANG)  # time for a busy server to end the put
     target, new = Target.resolve(store.url("a.bin"), storage_options=store.options), os.urandom(2**20) * 12
     fs = getattr(target._place, "_fs", None)
     if not getattr(fs, "async_impl", False):
@@ -473,7 +478,7 @@ def test_a_killed_writer_leaves_a_whole_file(request, monkeypatch, spools, lent,
         env={**os.environ, "TMPDIR": str(spools), "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=PROCESS,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from faultbench.rawserver import answer
+from faults.rawserver import answer
 from served import served
 
 from explorer_frames._jobs.listing import PAGE_SIZE

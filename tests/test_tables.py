@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from limits import HANG, PROCESS
 from platforms import needs_proc_status
 
 from explorer_frames import append_iceberg, open_sample_result, read_sample_result, write_delta
@@ -481,7 +482,7 @@ def at_once(count, write):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=HANG)
     assert len(results) == count
     won = [one for one in results if not isinstance(one, Exception)]
     return won, [one for one in results if isinstance(one, Exception)]
@@ -620,7 +621,7 @@ print(peak() - before)
 @needs_proc_status
 def test_memory_does_not_grow_with_the_rows(tmp_path):
     command = [sys.executable, "-c", MEMORY, "5000000", str(tmp_path)]
-    added = float(subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout)
+    added = float(subprocess.run(command, capture_output=True, text=True, timeout=PROCESS, check=True).stdout)
     assert added < 150  # measured: 32 MB at 2,000,000 rows, 55 MB at 10,000,000
 
 
@@ -647,7 +648,7 @@ except KeyboardInterrupt:
 
 def test_ctrl_c_ends_a_write_and_commits_nothing(tmp_path):
     command = [sys.executable, "-c", INTERRUPTED, str(tmp_path / "t")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PROCESS, check=False)
     assert done.stdout == "interrupted\n", done.stderr
     assert not (tmp_path / "t" / "_delta_log").exists() or not list((tmp_path / "t" / "_delta_log").glob("*.json"))
 

@@ -9,7 +9,8 @@ from contextlib import ExitStack
 
 import pytest
 import requests
-from faultbench.rawserver import answer, envelope
+from faults.rawserver import answer, envelope
+from limits import Clock
 from served import served
 
 from explorer_frames import Explorer
@@ -51,6 +52,12 @@ SAID = [
 ]  # fmt: skip
 
 
+@pytest.fixture
+def _stopped_clock(monkeypatch):
+    """Stop the clock of deadlines, so that errors report exactly 0.0 s."""
+    monkeypatch.setattr("explorer_frames._http.sessions.time", Clock(running=False))
+
+
 def told(script, **options) -> ExplorerFramesError:
     with served(script, **options) as (_, explorer), pytest.raises(ExplorerFramesError) as caught:
         explorer.read_sample_result(1, "a", None)
@@ -67,6 +74,7 @@ def test_an_answer_that_cannot_be_used(sent, said):
     assert unplaced(told(sent, retries=0)) == said
 
 
+@pytest.mark.usefixtures("_stopped_clock")
 def test_how_often_it_was_tried_is_told(monkeypatch):
     monkeypatch.setattr("explorer_frames._http.retries.random.uniform", lambda *_: 0.0)
     error = told(answer(REFUSED, headers=CLOSE), retries=2)
@@ -81,6 +89,7 @@ def test_an_answer_that_is_larger_than_allowed():
         assert len(explorer.read_sample_result(1, "a", None)) == 2
 
 
+@pytest.mark.usefixtures("_stopped_clock")
 def test_what_cannot_pass_ends_the_tries(monkeypatch):
     monkeypatch.setattr("explorer_frames._http.retries.random.uniform", lambda *_: 0.0)
     answers = [answer(REFUSED, headers=CLOSE), answer(b'{"code":40404000}', headers=CLOSE), answer(BODY)]
@@ -93,7 +102,7 @@ def test_the_longest_wait_is_waited(monkeypatch):
     slept = []
     monkeypatch.setattr("tenacity.nap.time.sleep", slept.append)
     answers = [answer(REFUSED, headers=f"Retry-After: 30\r\n{CLOSE}"), answer(BODY)]
-    with served(lambda number, _: answers[number], deadline=60) as (_, explorer):
+    with served(lambda number, _: answers[number], deadline=600) as (_, explorer):
         assert len(explorer.read_sample_result(1, "a", None)) == 2
     assert slept == [30]
 
@@ -103,7 +112,7 @@ def test_the_longest_wait_is_waited(monkeypatch):
     [
         ([9.0], {"timeout": 0.05}, f"no data within the timeout{PLACE}Pass timeout= for more."),
         ([answer(BODY)[:-9], 9.0], {"timeout": 0.05}, f"no data within the timeout{PLACE}Pass timeout= for more."),
-        ([9.0], {"timeout": 0.05, "deadline": 0.9}, f"no data within the timeout{PLACE}Pass timeout= for more."),
+        ([9.0], {"timeout": 0.05, "deadline": 60}, f"no data within the timeout{PLACE}Pass timeout= for more."),
         ([9.0], {"deadline": 0.2}, f"the total deadline of 0.2 s ended the call{PLACE}Pass deadline= for more."),
         ([answer(BODY)[:-9], 9.0], {"deadline": 0.25}, f"the total deadline of 0.25 s ended the call{PLACE}Pass deadline= for more."),
     ],

@@ -150,7 +150,10 @@ def pieces(store: Store, part: Part) -> Generator[bytes]:
     try:
         codec = _codec(store, part, raw)
         file = pa.CompressedInputStream(pa.PythonFile(raw, "r"), codec) if codec else raw
-        while piece := store.attempt("read", None, file.read, _PIECE):
+        while True:
+            piece = store.attempt("read", None, file.read, _PIECE)
+            if not piece:
+                break
             yield piece
             last = piece
     finally:

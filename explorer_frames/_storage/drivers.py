@@ -92,6 +92,15 @@ def is_missing(raised: BaseException) -> bool:
     return missing or is_bad_name(raised)
 
 
+def is_failed_condition(raised: BaseException) -> bool:
+    """Return whether an object store refused a conditional put, because the object exists.
+
+    Only some servers return the condition, which s3fs needs to raise FileExistsError.
+    """
+    response = getattr(raised.__cause__, "response", None) or {}
+    return isinstance(raised, FileExistsError) or response.get("Error", {}).get("Code") == "PreconditionFailed"
+
+
 def is_bad_name(raised: BaseException) -> bool:
     """Tell whether a driver says that no file of its store can be called like that."""
     return getattr(raised, "ntstatus", None) == _NO_NAME or getattr(raised, "winerror", None) == _INVALID_NAME

@@ -49,7 +49,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
 
 from explorer_frames._storage.address import OBJECT_STORES, Mask, check_local_name, checked, local_path, shown_url
-from explorer_frames._storage.drivers import connect, is_bad_name, is_missing, is_refusal
+from explorer_frames._storage.drivers import connect, is_bad_name, is_failed_condition, is_missing, is_refusal
 from explorer_frames._storage.local import LocalFile, is_open_elsewhere
 from explorer_frames._storage.stores import RemoteFile, StoredObject
 from explorer_frames.errors import ConfigError, ExplorerFramesError, TargetExistsError, WriteError, escaped
@@ -234,10 +234,10 @@ class Target:
     def _place_or_say_taken(self, path: str) -> None:
         try:
             return self._place.put(path, create=self.mode == "create")
-        except Exception:
+        except Exception as raised:
             taken = False
             with suppress(Exception):
-                taken = self.mode == "create" and self._place.kind() is not None
+                taken = self.mode == "create" and (is_failed_condition(raised) or self._place.kind() is not None)
             if not taken:
                 raise
         raise self._exists_error()

@@ -243,9 +243,10 @@ def _finish(loop: Any, work: Coroutine[Any, Any, Any], stop: threading.Event | N
 
     try:
         future = asyncio.run_coroutine_threadsafe(run(), loop)
-        while not future.done():
+        while True:
+            if future.done():
+                return future.result()
             wait([future], 1)  # on Windows no signal ends a wait without a limit
-        return future.result()
     except BaseException:
         if stop:
             stop.set()

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from limits import HANG, PROCESS
+
 
 class Unavailable(Exception):  # noqa: N818 (a reason to skip)
     """The server cannot be started here; the text says what is missing."""
@@ -70,7 +72,7 @@ def listening(port: int) -> bool:
 
 def run(*command: str, stdin: str | None = None) -> str:
     """Run a set-up step to its end."""
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=PROCESS, check=False)
     if done.returncode:
         failed = PermissionError if "EPERM" in done.stderr else RuntimeError
         raise failed(f"{command[0]} failed: {done.stdout}{done.stderr}")
@@ -78,7 +80,7 @@ def run(*command: str, stdin: str | None = None) -> str:
 
 
 @contextmanager
-def process(folder: Path, *command: str, ready, seconds: float = 30, patience: float = 10):
+def process(folder: Path, *command: str, ready, seconds: float = HANG, patience: float = 10):
     """Run one server until the block ends, then terminate it, and kill it after `patience` seconds."""
     log = folder / f"{Path(command[0]).name}.log"
     with log.open("wb") as output:

@@ -67,7 +67,7 @@ def serve(folder: Path):
         rgw = ("-n", "client.rgw", f"--rgw-data={folder}/rgw")
         front = f"--rgw-frontends=beast endpoint=127.0.0.1:{port}"
         up = stack.enter_context  # it answers when its pools are made
-        up(process(folder, gateway, *options, *rgw, front, "-f", ready=lambda: listening(port), seconds=60))
+        up(process(folder, gateway, *options, *rgw, front, "-f", ready=lambda: listening(port)))
         for user in ("owner", "guest"):
             keys = (f"--access-key={user}-key", f"--secret-key={user}-s3cret")
             run(admin, *options, *rgw, "user", "create", f"--uid={user}", f"--display-name={user}", *keys)

@@ -74,7 +74,7 @@ def _running(weed: str, folder: Path, data: Path, config: Path):
         "-volume.max=0",
         "-volume.preStopSeconds=0",
     ]
-    with process(folder, *command, ready=lambda: _is_up(endpoint), seconds=120, patience=0):
+    with process(folder, *command, ready=lambda: _is_up(endpoint), patience=0):
         yield endpoint
 
 

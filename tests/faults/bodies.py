@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from faultbench.faults import GOLDEN, RAISES, Fault
-from faultbench.rawserver import answer, envelope
+from faults.rawserver import answer, envelope
+from faults.records import GOLDEN, RAISES, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

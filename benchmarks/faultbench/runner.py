@@ -11,27 +11,29 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import connection as connections
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from faultbench import DEADLINE
+from faults.server import Seen
+
 from faultbench.attempt import NAME, Call, Outcome, attempt, prepare, untouched
-from faultbench.server import Seen, Server
+from faultbench.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from multiprocessing.connection import Connection
 
+    from faults.records import Fault
+
     from faultbench.client import Client
-    from faultbench.faults import Fault
 
     Task: TypeAlias = tuple[int, str]
 
 TOKEN = "c4naryT0ken"  # a canary: where it shows, a secret would
 MEMORY = 2**30  # bytes that a process may take beyond what it has at first, as in a container
-GRACE = 1.0
 FEW, AGAIN = 5, "-again"
 THREADS, THREAD_CALLS = 32, 25
 FORKS, ROUNDS, FORK_CALLS = 8, 5, 5
@@ -53,8 +55,10 @@ class Results:
     seconds: float = 0.0
 
 
-def bench(client: Client, faults: Sequence[Fault], *, workers: int = 16, crossing: bool = True) -> Results:
-    """Put a client through all faults.
+def bench(
+    client: Client, faults: Sequence[Fault], *, workers: int = 16, crossing: bool = True, late: float = 2.0
+) -> Results:
+    """Put a client through all faults; a call that takes longer than `late` seconds hangs.
 
     Raises
     ------
@@ -67,12 +71,13 @@ def bench(client: Client, faults: Sequence[Fault], *, workers: int = 16, crossin
         light = [task for task in _tasks(client, faults) if faults[task[0]].group != "bomb"]
         heavy = [task for task in _tasks(client, faults) if faults[task[0]].group == "bomb"]
         for tasks, most in ((light, workers), (heavy, min(workers, 4))):
-            results.outcomes += _Pool(client, faults, server, Path(folder)).run(tasks, most)
-        _repeat_late(results, _Pool(client, faults, server, Path(folder), label=AGAIN))
+            results.outcomes += _Pool(client, faults, server, Path(folder), late).run(tasks, most)
+        _repeat_late(results, _Pool(client, faults, server, Path(folder), late, label=AGAIN))
         if crossing:
-            for probe, calls in ((_cross_threads, THREADS * THREAD_CALLS), (_cross_forks, FORKS * ROUNDS * FORK_CALLS)):
+            forks = partial(_cross_forks, late=late)
+            for probe, calls in ((_cross_threads, THREADS * THREAD_CALLS), (forks, FORKS * ROUNDS * FORK_CALLS)):
                 results.crossings += calls
-                results.crossed += calls - _probed(probe, client, server.echo)
+                results.crossed += calls - _probed(probe, client, server.echo, 30 * late)
         _complete(client, faults, results, server)
     results.seconds = time.monotonic() - begun
     return results
@@ -138,6 +143,7 @@ class _Pool:
     faults: Sequence[Fault]
     server: Server
     folder: Path
+    late: float
     label: str = ""
     hung: set[int] = field(default_factory=set)
 
@@ -189,7 +195,7 @@ class _Pool:
         fault, mode = self.faults[worker.task[0]], worker.task[1]
         elapsed = time.monotonic() - worker.since
         outcome = Outcome(fault.name, fault.group, mode, "hang", seconds=elapsed)
-        late = (DEADLINE + GRACE) * fault.calls
+        late = self.late * fault.calls
         try:
             if worker.connection.poll():
                 outcome = worker.connection.recv()
@@ -240,8 +246,8 @@ def _limit_memory() -> None:
 # --- crossed answers
 
 
-def _probed(probe: Callable[[Client, str], int], client: Client, url: str) -> int:
-    """Count the calls that got their own answer, within a minute."""
+def _probed(probe: Callable[[Client, str], int], client: Client, url: str, seconds: float) -> int:
+    """Count the calls that got their own answer in time."""
     ours, theirs = _context.Pipe()
 
     def work() -> None:
@@ -252,7 +258,7 @@ def _probed(probe: Callable[[Client, str], int], client: Client, url: str) -> in
     process.start()
     theirs.close()
     try:
-        return ours.recv() if ours.poll(60) else 0
+        return ours.recv() if ours.poll(seconds) else 0
     except EOFError:
         return 0
     finally:
@@ -275,12 +281,12 @@ def _cross_threads(client: Client, url: str) -> int:
         return sum(pool.map(lambda number: _own(client, url, number), range(2, THREADS * THREAD_CALLS + 2)))
 
 
-def _cross_forks(client: Client, url: str) -> int:
+def _cross_forks(client: Client, url: str, late: float) -> int:
     """Children of a process that has used the client: the first calls are those that may share a connection."""
-    return sum(_fork_round(client, url) for _ in range(ROUNDS))
+    return sum(_fork_round(client, url, late) for _ in range(ROUNDS))
 
 
-def _fork_round(client: Client, url: str) -> int:
+def _fork_round(client: Client, url: str, late: float) -> int:
     _own(client, url, 2)
     readers, start, children = [], _context.Barrier(FORKS), []
     for child in range(FORKS):
@@ -293,7 +299,7 @@ def _fork_round(client: Client, url: str) -> int:
         theirs.close()
         readers.append(ours)
         children.append(number)
-    end = time.monotonic() + 3
+    end = time.monotonic() + 1.5 * late
     own = sum(_received(reader, end - time.monotonic()) for reader in readers)
     for number in children:
         os.kill(number, signal.SIGKILL)

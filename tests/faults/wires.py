@@ -8,8 +8,8 @@ import zlib
 from functools import cache
 from typing import TYPE_CHECKING
 
-from faultbench.faults import GOLDEN, GOOD, RAISES, Exchange, Fault
-from faultbench.rawserver import End, answer, envelope
+from faults.rawserver import End, answer, envelope
+from faults.records import GOLDEN, GOOD, RAISES, Exchange, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""``python -m faultbench mymodule:read``: see README.md."""
+"""``python benchmarks/faultbench mymodule:read``: see README.md."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import sys
 from pathlib import Path
 
 if not __package__:  # run as a folder
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    here = Path(__file__).resolve()
+    sys.path[:1] = [str(here.parents[1]), str(here.parents[2] / "tests")]
 
-from faultbench import bodies, wires
+from faults import bodies, wires
+
+import faultbench
 from faultbench.client import load
 from faultbench.report import as_json, details, table
 from faultbench.runner import bench
@@ -40,10 +43,15 @@ def main() -> None:
     parser.add_argument("--only", default="", metavar="REGEX", help="only faults whose 'group: name' matches")
     parser.add_argument("--show", type=int, default=20, metavar="N", help="list up to N faults that broke a zero (20)")
     parser.add_argument("--workers", type=int, default=16, help="how many calls at a time (16)")
+    parser.add_argument(
+        "--deadline", type=float, default=faultbench.DEADLINE, metavar="SECONDS", help="what a call may take (1)"
+    )
+    parser.add_argument("--grace", type=float, default=1.0, metavar="SECONDS", help="what it may take beyond that (1)")
     parser.add_argument("--json", metavar="FILE", help="also write all of it there")
     parser.add_argument("--list", action="store_true", help="only list the faults, with verdicts and reasons")
     parser.add_argument("--serve", type=int, metavar="PORT", help="only serve the faults, each at a URL of its own")
     options = parser.parse_args()
+    faultbench.DEADLINE = options.deadline  # where clients take it from when they are imported
     sys.path.insert(0, str(Path.cwd()))
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
     faults = named(options.cuts)
@@ -60,7 +68,9 @@ def main() -> None:
         return
     all_results = []
     for client in map(load, options.client or [OURS, *NAIVE]):
-        results = bench(client, faults, workers=options.workers, crossing=bool(re.search(options.only, "crossing")))
+        late = options.deadline + options.grace
+        crossing = bool(re.search(options.only, "crossing"))
+        results = bench(client, faults, workers=options.workers, crossing=crossing, late=late)
         all_results.append(results)
         print(f"{client.name}:", *details(results, options.show), sep="\n", flush=True)
     print(f"\n{len(faults)} faults\n{table(all_results, faults)}")

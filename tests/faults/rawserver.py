@@ -127,7 +127,7 @@ def _read_request(reader: io.BufferedReader) -> bytes:
     return head + reader.read(length)
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen"

@@ -7,19 +7,20 @@ import signal
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
-
-from faultbench.judge import leaks, logs, told, verdict
+from faults.judge import leaks, logs, told, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from faults.records import Fault
 
     from faultbench.client import Client
-    from faultbench.faults import Fault
 
+HERE = Path(__file__).parent
 NAME, OLD = "out.parquet", b"what was there before"
 
 
@@ -63,6 +64,7 @@ class Call:
 
     @property
     def target(self) -> Path:
+        """The file that an export writes."""
         return self.folder / NAME
 
     def make(self) -> pd.DataFrame | None:
@@ -145,7 +147,7 @@ def _judge_error(outcome: Outcome, call: Call, error: BaseException) -> None:
     outcome.raised = True
     outcome.said = f"{type(error).__name__}: {error}"[:200]
     outcome.untyped = not told(error, call.client.errors, call.client.advice)
-    outcome.leaks += leaks(error, call.token, call.client.file)
+    outcome.leaks += leaks(error, call.token, {HERE, Path(call.client.file)})
 
 
 def _exported(outcome: Outcome, call: Call) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from faultbench.rawserver import End, answer, envelope
+from faults.rawserver import End, answer, envelope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

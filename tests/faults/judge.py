@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
-    from faultbench.faults import Fault, Rows
+    from faults.records import Fault, Rows
 
-HERE = Path(__file__).parent
 _repr = reprlib.Repr()
 _repr.maxlevel, _repr.maxdict, _repr.maxlist, _repr.maxtuple, _repr.maxstring, _repr.maxother = (
     6,
@@ -102,8 +101,8 @@ def logs() -> Iterator[list[str]]:
         root.setLevel(before)
 
 
-def leaks(error: BaseException, token: str, adapter: str) -> list[str]:
-    """Sinks in which an error, and all that it holds, shows the token."""
+def leaks(error: BaseException, token: str, callers: Collection[Path]) -> list[str]:
+    """Sinks in which an error, and all that it holds, shows the token; `callers` are files and folders that know it."""
     found = set()
     for each in _chain(error):
         sinks = {
@@ -113,7 +112,7 @@ def leaks(error: BaseException, token: str, adapter: str) -> list[str]:
             "pickle": lambda each=each: pickle.dumps(each).decode("latin-1"),
             "request": lambda each=each: _repr.repr(dict(getattr(getattr(each, "request", None), "headers", {}))),
             "traceback": lambda each=each: "".join(traceback.format_exception(each, chain=False)),
-            "locals": lambda each=each: _locals(each, adapter),
+            "locals": lambda each=each: _locals(each, callers),
         }
         found |= {name for name, sink in sinks.items() if token in _quietly(sink)}
     return sorted(found)
@@ -126,11 +125,11 @@ def _quietly(sink: Callable[[], str]) -> str:
         return ""
 
 
-def _locals(error: BaseException, adapter: str) -> str:
-    """What a traceback with locals would print; not of the adapter and the bench, which were given the token."""
+def _locals(error: BaseException, callers: Collection[Path]) -> str:
+    """What a traceback with locals would print; not of the callers, which were given the token."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     files = [Path(frame.f_code.co_filename) for frame in frames]
-    strange = [f for f, file in zip(frames, files, strict=True) if str(file) != adapter and HERE not in file.parents]
+    strange = [f for f, file in zip(frames, files, strict=True) if not {file, *file.parents} & set(callers)]
     return "".join(_repr.repr(value) for frame in strange for value in list(frame.f_locals.values()))
 
 

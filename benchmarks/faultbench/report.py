@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from faults.records import Fault
+
     from faultbench.attempt import Outcome
-    from faultbench.faults import Fault
     from faultbench.runner import Results
 
 ZEROS = ("silent-wrong", "partial", "leak", "hang", "double-submit", "untyped", "crash/crossing")
@@ -93,7 +94,8 @@ def details(results: Results, most: int) -> Iterator[str]:
     yield from (f"  late, so made once more, alone: {name}" for name in results.repeated)
     bad = [outcome for outcome in results.outcomes if faulty(outcome)]
     for outcome in bad[:most]:
-        yield f"  {outcome.group}: {outcome.fault} [{outcome.mode}] -> {'; '.join(faulty(outcome))}: {ascii(outcome.said)[1:-1]}"
+        why = "; ".join(faulty(outcome))
+        yield f"  {outcome.group}: {outcome.fault} [{outcome.mode}] -> {why}: {ascii(outcome.said)[1:-1]}"
     if len(bad) > most:
         yield f"  ... and {len(bad) - most} more"
 

@@ -1,4 +1,4 @@
-"""The server, in a process of its own: each fault below a path of its own, and what it saw of each run.
+"""The server of faults: each fault below a path of its own, and what it saw of each run.
 
 A run is ``/<number of the fault>/<label>``: below it, ``.../sample_result`` and POSTs get what the fault has for them;
 the job's detail is always a good one. A second server, the "other host", answers everything with rows, and remembers
@@ -9,22 +9,19 @@ from __future__ import annotations
 
 import re
 import threading
-from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from typing import TYPE_CHECKING, Self
 
-from faultbench import JOB, TASK, WORKFLOW
-from faultbench.faults import Exchange, Fault
-from faultbench.rawserver import RawServer, answer, envelope
-from faultbench.wires import CLOSE, EVIL, bombs
+from faults import JOB, TASK, WORKFLOW
+from faults.rawserver import RawServer, answer, envelope
+from faults.records import Exchange, Fault
+from faults.wires import CLOSE, EVIL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from multiprocessing.connection import Connection
 
-    from faultbench.rawserver import End
+    from faults.rawserver import End
 
 DETAIL = answer(
     f'{{"code":0,"data":{{"id":"{JOB}","name":"j","workflowId":"{WORKFLOW}","workflowName":"w","status":2,'
@@ -44,7 +41,7 @@ class Seen:
 
 
 @dataclass
-class Bench:
+class FaultServer:
     """The three servers; `token` is what must not come to the other one."""
 
     faults: Sequence[Fault]
@@ -113,50 +110,3 @@ def _echo(_: int, request: bytes) -> Iterator[bytes | float]:
     yield head + end
     yield 0.002
     yield body
-
-
-class Server:
-    """A `Bench` in a process of its own, so that a client which holds the interpreter does not slow it down."""
-
-    def __init__(self, faults: Sequence[Fault], token: str) -> None:
-        if any(fault.group == "bomb" for fault in faults):
-            bombs()  # takes a while: not in a client's time
-        context = get_context("fork")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(faults, token, theirs), daemon=True)
-
-    def __enter__(self) -> Self:
-        self._process.start()
-        self.faults, self.echo = self._connection.recv()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._process.kill()
-        self._process.join()
-
-    def seen(self) -> dict[str, Seen]:
-        """By run, what has been seen so far."""
-        self._connection.send(None)
-        return self._connection.recv()
-
-
-def _serve(faults: Sequence[Fault], token: str, connection: Connection) -> None:
-    with Bench(faults, token) as bench:
-        connection.send(bench.urls)
-        while True:
-            try:
-                connection.recv()
-            except EOFError:
-                return
-            connection.send(bench.seen_so_far())
-
-
-def listen(faults: Sequence[Fault], port: int) -> None:
-    """Serve in the foreground, and say where each fault is."""
-    with Bench(faults, "no token", port) as bench:
-        groups = Counter(fault.group for fault in faults)
-        print(f"{len(faults)} faults: {', '.join(f'{count} {group}' for group, count in groups.items())}")
-        for number, fault in enumerate(faults):
-            verdict = "must fail" if fault.rows is None else f"{len(fault.rows)} rows"
-            print(f"{bench.urls[0]}/{number}/x  {fault.group}: {fault.name} ({verdict})")
-        threading.Event().wait()

@@ -1,0 +1,42 @@
+"""Many small cases in one test: an item each would cost more than the case."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+def each(names: str | tuple[str, ...], values: Iterable[Any], ids: Any = None) -> Callable[[Callable], Callable]:
+    """Call a test with each case, as `pytest.mark.parametrize` does, but within one item; all failures are raised.
+
+    The cases share the test's fixtures.
+    """
+    names = tuple(name.strip() for name in names.split(",")) if isinstance(names, str) else names
+    cases = [value if len(names) > 1 else (value,) for value in values]
+    labels = [*map(repr, cases)] if ids is None or callable(ids) else [*map(str, ids)]
+    assert cases
+
+    def decorate(test: Callable) -> Callable:
+        @functools.wraps(test)
+        def all_cases(**fixtures: Any) -> None:
+            failures = []
+            for case, label in zip(cases, labels, strict=True):
+                try:
+                    test(**fixtures, **dict(zip(names, case, strict=True)))
+                except (Exception, pytest.fail.Exception) as failure:  # noqa: BLE001 (all of them are raised below)
+                    failure.add_note(f"case {label[:300]}")
+                    failures.append(failure)
+            if failures:
+                raise BaseExceptionGroup(f"{len(failures)} of {len(cases)} cases failed", failures)
+
+        kept = [one for name, one in inspect.signature(test).parameters.items() if name not in names]
+        all_cases.__signature__ = inspect.Signature(kept)
+        return all_cases
+
+    return decorate
