@@ -238,6 +238,8 @@ class Explorer:
         ------
         NotFoundError
             There is none of that id.
+        EnvelopeError
+            The server returned another job, or tasks that do not have the documented shape.
 
         Notes
         -----
@@ -287,7 +289,10 @@ class Explorer:
 
         Raises
         ------
-        ConfigError, TransportError, ApiError, EnvelopeError
+        ConfigError, TransportError, ApiError
+        EnvelopeError
+            A page does not have the documented shape, contradicts the pages before it, or has a job of another
+            workflow or status. Nothing is returned then.
 
         Notes
         -----

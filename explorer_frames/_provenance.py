@@ -182,7 +182,8 @@ def _value(name: str, value: object) -> Any:
     if name in _TIMES:
         try:
             moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-            return moment.astimezone(UTC) if moment is not None and moment.tzinfo else None
+            known = moment is not None and moment.tzinfo is not None and moment.year > 1  # year 1: a zero time
+            return moment.astimezone(UTC) if moment is not None and known else None
         except (ValueError, OverflowError):
             return None
     if name == "complete":

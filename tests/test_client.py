@@ -492,7 +492,7 @@ def test_an_answer_that_does_not_fit_is_located_and_not_asked_for_again(items, c
 def test_reading_with_auto_has_one_deadline_for_both_of_its_calls():
     def script(_number, request):
         yield 0.6
-        yield answer(envelope() if b"sample_result" in request else b'{"code":0,"data":{"tasks":[]}}')
+        yield answer(envelope() if b"sample_result" in request else b'{"code":0,"data":{"id":1,"tasks":[]}}')
 
     with served(script, keep_alive=True, retries=0, deadline=1) as (_, explorer):
         assert "deadline of 1 s" in outcome(explorer, schema="auto").what

@@ -300,6 +300,14 @@ def test_a_token_that_is_good_and_one_that_has_ended(diagnose):
     assert "Get a fresh one" in found["login"][1]
 
 
+@pytest.mark.parametrize("date", ["Mon, 01 Jan 0001 00:00:00 GMT", "0001-01-01T00:00:00Z", "", "yesterday"])
+def test_the_zero_time_is_not_a_date_to_compare_clocks_with(diagnose, date):
+    said = answer(b'{"code":40104000,"message":"no"}', headers=f"Date: {date}\r\n")
+    with RawServer(lambda *_: said) as raw:
+        found = diagnose({"EXPLORER_FRAMES_URL": raw.url, "EXPLORER_FRAMES_TOKEN": "t"})
+    assert found["clock"][0] == "skipped"
+
+
 def test_a_licence_that_has_ended(diagnose):
     def script(_, request):
         if b"Cookie" not in request:

@@ -175,11 +175,11 @@ def test_times_that_have_not_come_are_missing():
     def script(_turn, request):
         path = request.split()[1].decode()
         if "/workflows/" in path:
-            data = '{"items": [{"id": 5, "status": 2}], "total": 1}'
+            data = '{"items": [{"id": 5, "workflowId": "1", "status": 2}], "total": 1}'
         elif "sample_result" in path:
             data = '{"items": [["x", "0.5"]]}'
         else:
-            data = '{"status": 2, "tasks": [{"id": "t", "name": "PageRank", "status": 2}]}'
+            data = '{"id": 5, "status": 2, "tasks": [{"id": "t", "name": "PageRank", "status": 2}]}'
         return answer(b'{"code": 0, "data": %b, "message": "ok"}' % data.encode())
 
     with served(script) as (_, explorer):

@@ -108,7 +108,7 @@ def test_a_part_of_a_table_does_not_pass_for_all_of_it(sandbox, explorer, layout
 
 def test_what_a_running_task_gives_is_not_all(layout, tmp_path):
     """Whether a server gives anything then is not published: one that does."""
-    job = b'{"code":0,"data":{"tasks":[{"id":"t","status":1,"name":"WCC"}],"workflowId":7}}'
+    job = b'{"code":0,"data":{"id":1,"tasks":[{"id":"t","status":1,"name":"WCC"}],"workflowId":7}}'
 
     def script(number, request):
         return answer(envelope('[["a","0.5"]]') if b"sample_result" in request else job)

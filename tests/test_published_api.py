@@ -179,11 +179,12 @@ def test_the_job_detail_as_documented(number):
 
 @pytest.mark.parametrize(("workflow", "path"), [(None, "jobs"), (4216617528, "workflows/4216617528/jobs")])
 def test_lists_of_jobs_as_documented(workflow, path):
-    page = ok({"items": [DETAIL, {**DETAIL, "id": 29986}], "total": 2, "Page": 1, "PageSize": 10})
+    job = {**DETAIL, "workflowId": "4216617528"}
+    page = ok({"items": [job, {**job, "id": 29986}], "total": 2, "Page": 1, "PageSize": 10})
     with served(page) as (server, explorer):
         frame = explorer.list_jobs(workflow, status="success", created_after=datetime(2022, 7, 15, tzinfo=UTC))
     assert frame["id"].tolist() == ["29987", "29986"]
-    assert frame["workflow_id"].tolist() == ["3992429968"] * 2
+    assert frame["workflow_id"].tolist() == ["4216617528"] * 2
     assert frame["create_time"][0].to_pydatetime() == datetime(2022, 7, 15, 1, 20, 35, tzinfo=UTC)
     parts = urlsplit(lines(server.requests[0])[0].split()[1])
     assert parts.path == f"/api-open/v1/{path}"

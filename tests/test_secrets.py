@@ -604,7 +604,10 @@ def _(stage: Stage) -> None:
 def syncing(name: str, raises: type[BaseException] | None, row: bytes, folder: Callable[[Stage], str]) -> None:
     @path(f"syncs, {name}", raises, ["token"])
     def _(stage: Stage) -> None:
-        listing = {"code": 0, "data": {"items": [{"id": "1", "name": "it", "status": 2}], "total": 1}}
+        listing = {
+            "code": 0,
+            "data": {"items": [{"id": "1", "name": "it", "workflowId": "7", "status": 2}], "total": 1},
+        }
 
         def script(_number: int, request: bytes) -> bytes:
             if b"sample_result" in request:

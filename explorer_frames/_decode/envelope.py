@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 # What may have to be held at once beside the rows: the head, the tail, one single row, an answer without rows.
 MAX_HELD = 16 * 2**20
 _HARDLY_A_ROW = 2**10  # bytes: that little is not looked through before more has come
-_OK = 200
+# Interim answers, 204, 205 and redirects have no content, and 206 has a part of it: no body of these is a whole answer.
+_WITHOUT_WHOLE_BODY = {*range(200), 204, 205, 206, *range(300, 400)}
 _SPACES = re.compile(r"[ \t\n\r]*")
 _CUT_OFF = "The answer was cut off on its way, by the server or by a proxy: try again."
 _NO_RESULT = "Check that the url is that of NebulaGraph Explorer, and that no proxy changes its answers."
@@ -65,25 +66,34 @@ def read_rows(pieces: Iterable[bytes]) -> Generator[Rows, None, Any]:
     return strict_loads(head + b"[]" + buffer.drain())
 
 
-def data_of(envelope: object, http_status: int, trace_id: str | None) -> dict[str, Any]:
-    """Check that an envelope says yes, and get its ``data``.
+def data_of(envelope: object, http_status: int, trace_id: str | None, *, any_status: bool = False) -> dict[str, Any]:
+    """Check that an envelope reports success, and return its ``data``.
+
+    The envelope's code decides, since the API does not document the HTTP statuses. The status counts where there is
+    no code, where it says that the body is not whole, and where code 0 has no ``data``.
+
+    Parameters
+    ----------
+    any_status
+        Whether code 0 with ``data`` is success even if the status says that the body is not whole.
 
     Raises
     ------
     ApiError
-        By its code, or where it has none, by the HTTP status.
+        The code is not 0; or there is no valid success, and the HTTP status is an error.
     EnvelopeError
-        It says yes, but is not made as the API promises.
+        The answer does not have the documented shape.
     """
     members = envelope if isinstance(envelope, dict) else {}
     code = members.get("code")
     code = code if type(code) is int else None
+    data = members.get("data")
+    whole = any_status or http_status not in _WITHOUT_WHOLE_BODY
+    if code == 0 and isinstance(data, dict) and whole:
+        return data
     if code or http_status >= 400:  # noqa: PLR2004 (errors, by RFC 9110)
         raise api_error(code or None, http_status, members.get("message"), trace_id)
-    data = members.get("data")
-    if http_status == _OK and code == 0 and isinstance(data, dict):
-        return data
-    wrong = f"HTTP status {http_status}" if http_status != _OK else "code" if code is None else "data"
+    wrong = f"HTTP status {http_status}" if not whole else "code" if code is None else "data"
     raise EnvelopeError(
         f"the answer is JSON, but not the API's envelope: its {wrong} is not as documented",
         where=f"trace {escaped(trace_id, 80)}" if trace_id else None,

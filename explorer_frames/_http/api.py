@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from explorer_frames._arguments import checked_id
 from explorer_frames._decode.envelope import MAX_HELD, data_of
 from explorer_frames._decode.strict_json import strict_loads
 from explorer_frames._http.auth import NOBODY, Auth, Token, by_login, by_token, token_from
@@ -14,6 +16,7 @@ from explorer_frames._http.transport import Answer, Transport
 from explorer_frames._private import private
 from explorer_frames.errors import (
     ApiError,
+    ConfigError,
     DecodeError,
     EnvelopeError,
     ServerError,
@@ -29,6 +32,18 @@ if TYPE_CHECKING:
     from explorer_frames._http.config import Credentials, Settings
 
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAnswer:
+    """An answer whose body has been read."""
+
+    status: int
+    trace_id: str | None
+    body: bytes
+
+    def pieces(self, _: int = 1) -> Iterator[bytes]:
+        yield self.body
 
 
 class Api:
@@ -90,8 +105,8 @@ class Api:
     def post_once(self, *segments: str, body: object, hint: str) -> dict[str, Any]:
         """POST what must not happen twice, and return the answer's ``data``.
 
-        It is sent again only where it surely was not accepted: no byte of it had gone out, or the server refused the
-        token.
+        It is sent again only where it surely was not accepted: no byte of it was sent, or the server refused the
+        token. Code 0 with ``data`` is success under every HTTP status, 401 included.
 
         Raises
         ------
@@ -102,34 +117,43 @@ class Api:
         def call(token: Token, deadline: Deadline) -> dict[str, Any]:
             # Over a connection of its own: one that the server had meanwhile closed would leave us in doubt.
             alone = Transport(self._settings)
+            identity, received = by_token(token), b""
             try:
-                with alone.open("POST", segments, auth=by_token(token), deadline=deadline, body=body) as answer:
-                    return _data(answer)
-            except (TransportError, DecodeError, ServerError) as error:
+                with alone.open("POST", segments, auth=identity, deadline=deadline, body=body) as answer:
+                    received = body_of(answer)
+                    return _judged(received, answer, any_status=True)
+            except (TransportError, DecodeError, ApiError) as error:
                 failure = error
             finally:
                 alone.close()
-            if isinstance(failure, TransportError) and failure.unsent:
+            if _surely_not_accepted(failure, received):
                 raise failure
-            raise UnsafeToRetryError(
-                f"no answer tells whether the call was accepted: {failure.what}",
+            made = _id_in(received)
+            unknown = UnsafeToRetryError(
+                f"no answer tells whether the call was accepted: {failure.what}"
+                + (f" (the response contains the id {made})" if made else ""),
                 where=failure.where,
                 hint=hint,
                 http_status=getattr(failure, "http_status", None),
                 code=getattr(failure, "code", None),
             )
+            identity.conceal(unknown)
+            raise unknown
 
         return self.reading(call)
 
     @contextmanager
     def answer(
         self, segments: tuple[str, ...], params: Mapping[str, str], token: Token, deadline: Deadline
-    ) -> Iterator[Answer]:
-        """GET an answer whose body is still to be read; one with an error status raises here."""
+    ) -> Iterator[Answer | ReadAnswer]:
+        """GET an answer whose body is still to be read; under an error status it is read and judged here."""
         with self._transport.open("GET", segments, auth=by_token(token), deadline=deadline, params=params) as answer:
-            if answer.status >= 400:  # noqa: PLR2004 (errors, by RFC 9110)
-                _data(answer)
-            yield answer
+            if answer.status < 400:  # noqa: PLR2004 (errors, by RFC 9110)
+                yield answer
+                return
+            body = body_of(answer)
+            _judged(body, answer)
+            yield ReadAnswer(answer.status, answer.trace_id, body)
 
     def _authorised(self, call: Callable[[Token, Deadline], _T], deadline: Deadline) -> _T:
         """Call with a token; where the server refuses it, once more with a new one."""
@@ -178,7 +202,7 @@ class Api:
         raise refused
 
 
-def body_of(answer: Answer, most: int = MAX_HELD) -> bytes:
+def body_of(answer: Answer | ReadAnswer, most: int = MAX_HELD) -> bytes:
     """Read an answer without rows, up to `most` bytes."""
     parts, size = [], 0
     for piece in answer.pieces():
@@ -192,18 +216,40 @@ def body_of(answer: Answer, most: int = MAX_HELD) -> bytes:
     return b"".join(parts)
 
 
-def _data(answer: Answer) -> dict[str, Any]:
+def _data(answer: Answer | ReadAnswer) -> dict[str, Any]:
     """Read and judge an answer without rows."""
-    body = body_of(answer)
+    return _judged(body_of(answer), answer)
+
+
+def _judged(body: bytes, answer: Answer | ReadAnswer, *, any_status: bool = False) -> dict[str, Any]:
     try:
         envelope = strict_loads(body)
     except DecodeError as error:
         failure = error
     else:
-        return data_of(envelope, answer.status, answer.trace_id)
+        return data_of(envelope, answer.status, answer.trace_id, any_status=any_status)
     if answer.status < 400:  # noqa: PLR2004
         raise failure
     # A proxy's page, say: its status is all there is to go by.
     refusal = api_error(None, answer.status, None, answer.trace_id)
     refusal.hint = failure.hint
     raise refusal
+
+
+def _id_in(received: bytes) -> str:
+    """Find ``data.id`` in an answer that is not a valid success; empty where there is none."""
+    try:
+        data = strict_loads(received)["data"]
+        return checked_id("id", data["id"])
+    except (DecodeError, ConfigError, LookupError, TypeError):
+        return ""
+
+
+def _surely_not_accepted(failure: TransportError | DecodeError | ApiError, received: bytes) -> bool:
+    """Whether a POST that failed had no effect; `received` is the body of the answer."""
+    if isinstance(failure, TransportError):
+        return failure.unsent
+    if isinstance(failure, DecodeError | ServerError):
+        return False
+    # An error status around an envelope without an error code is a contradiction; a gateway's page has no envelope.
+    return failure.code is not None or not (b'"code"' in received or b'"data"' in received)

@@ -34,7 +34,7 @@ def run(api: Api, workflow_id: object, given: object, server: Server) -> Job:
         return look(api, number, server)
     except ExplorerFramesError:
         # It runs, whatever became of the look at it: its id must not be lost.
-        return Job.of({"status": 0, "workflowId": workflow}, number, None, server)
+        return Job.of({"id": number, "status": 0, "workflowId": workflow, "tasks": []}, number, None, server)
 
 
 def cancel(api: Api, job_id: object) -> None:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from explorer_frames import _html
 from explorer_frames._arguments import checked_count
-from explorer_frames._jobs.status import moment, status_word, text
+from explorer_frames._jobs.status import moment, same_id, status_word, text
 from explorer_frames._jobs.task import Reader, Task, Timed, entries, task_of
 from explorer_frames._jobs.wait import check_patience, wait_for_end
 from explorer_frames._threads import in_parallel
 from explorer_frames.errors import (
     BadRequestError,
     ConfigError,
+    EnvelopeError,
     ExplorerFramesError,
     JobError,
     escaped,
@@ -84,7 +85,7 @@ class Job(Timed):
         Raises
         ------
         EnvelopeError
-            It is not made as documented.
+            It is of another job, or does not have the documented shape.
         """
         return cls(
             id=job_id,
@@ -93,7 +94,7 @@ class Job(Timed):
             create_time=moment(data.get("createTime")),
             begin_time=moment(data.get("runBeginTime")),
             end_time=moment(data.get("runEndTime")),
-            tasks=tuple(task_of(task, job_id, text(data.get("workflowId")), server) for task in entries(data)),
+            tasks=tuple(task_of(task, job_id, text(data.get("workflowId")), server) for task in entries(data, job_id)),
             trace_id=trace_id,
             _server=server,
         )
@@ -124,6 +125,20 @@ class Job(Timed):
         meant = f"Did you mean {escaped(alike[0], 60)!r}? " if alike and not found else ""
         pass_one = f"Pass the {'id' if found else 'name or the id'} of one: {listed(found or self.tasks)}."
         raise ConfigError(f"job {self.id} has {count} {escaped(name, 60)!r}", hint=meant + pass_one)
+
+    def check_workflow(self, workflow_id: str) -> None:
+        """Refuse a job of another workflow than the one whose list it is from.
+
+        Raises
+        ------
+        EnvelopeError
+        """
+        if self.workflow_id is not None and not same_id(self.workflow_id, workflow_id):
+            raise EnvelopeError(
+                f"server returned workflow {escaped(self.workflow_id, 40)!r} for a job of workflow {workflow_id}",
+                where=f"job {self.id}",
+                hint="Check the server's version.",
+            )
 
     def refresh(self) -> Job:
         """Ask the server again."""

@@ -1,23 +1,24 @@
 """Lists of jobs: pages -> one frame.
 
-No job comes twice, and jobs that appear meanwhile push none out; one that is deleted meanwhile is an error. The API
-has nothing by which a deletion that an addition makes up for could be seen.
+No job is returned twice, and jobs that are added while pages are read push none out; a deletion in that time is an
+error. A deletion that an addition makes up for cannot be detected with this API.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import pyarrow as pa
 
 from explorer_frames._arguments import checked_id, checked_limit
-from explorer_frames._jobs.status import WORDS, moment, status_word, text
+from explorer_frames._jobs.status import WORDS, id_of, moment, same_id, status_word, text
 from explorer_frames.errors import ConfigError, EnvelopeError, escaped, located
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from explorer_frames._http.api import Api
 
@@ -52,7 +53,8 @@ def listed(
     order: Order,
 ) -> pa.Table:
     """List jobs: see `Explorer.list_jobs`."""
-    of_workflow = () if workflow_id is None else ("workflows", checked_id("workflow_id", workflow_id))
+    workflow = None if workflow_id is None else checked_id("workflow_id", workflow_id)
+    of_workflow = () if workflow is None else ("workflows", workflow)
     most = None if limit is None else checked_limit(limit)
     wanted = _filter(status, name, created_after, created_before, order)
     until = api.deadline()
@@ -61,7 +63,7 @@ def listed(
         return api.get(*of_workflow, "jobs", params={"filter": wanted, **number}, until=until)[0]
 
     with located("list of jobs"):
-        return _read_pages(page, most)
+        return _table(_Listing(workflow, json.loads(wanted).get("status")).read(page, most))
 
 
 def _filter(
@@ -109,75 +111,114 @@ def milliseconds(name: str, value: datetime | None) -> int | None:
     return round(value.timestamp() * 1000)
 
 
-def _read_pages(page: Page, limit: int | None) -> pa.Table:
-    """Read as many pages as it takes.
+@dataclass(slots=True)
+class _Listing:
+    """The pages of one list of jobs, checked as they are read.
 
-    Parameters
+    Attributes
     ----------
-    page
-        Gets one page's ``data``, by its query.
-    limit
-        The most jobs to return; None for all.
-
-    Raises
-    ------
-    EnvelopeError
-        A page is not made as documented, or the pages end before the total that they tell of.
+    workflow, status
+        That every job must have; None for any.
+    jobs
+        By id, in the server's order.
+    count
+        Items of all pages. Jobs that are added between two requests push others to the next page, which are then
+        counted twice.
+    first_total, total
+        The list's ``total`` on the first and on the last page.
     """
-    jobs: dict[str, dict[str, Any]] = {}
-    for items in _pages(page, limit):
-        before = len(jobs)
-        # Jobs that appear while paging push others to the next page: seen before, they are not taken twice.
-        jobs.update(zip(map(_id, items), items, strict=True))
-        if items and len(jobs) == before:
-            raise EnvelopeError("a page of the list has only jobs of the pages before", hint="Try again.")
-        if limit is not None and len(jobs) >= limit:
-            break
-    return _table(list(jobs.values())[:limit])
 
+    workflow: str | None
+    status: int | None
+    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    count: int = 0
+    first_total: int | None = None
+    total: int = 0
 
-def _id(item: dict[str, Any]) -> str:
-    number = item.get("id")
-    if type(number) is str and number:
-        return number
-    if isinstance(number, bool) or not isinstance(number, str | int) or number == "":
-        raise EnvelopeError(f"a job in the list has no id: {escaped(number, 40)}", hint="Check the server's version.")
-    return str(number)
+    def read(self, page: Page, limit: int | None) -> list[dict[str, Any]]:
+        """Read as many pages as needed.
 
+        Parameters
+        ----------
+        page
+            Gets one page's ``data``, by its query.
+        limit
+            The most jobs to return; None for all.
 
-def _pages(page: Page, limit: int | None) -> Iterator[list[dict[str, Any]]]:
-    size = PAGE_SIZE if limit is None else min(limit, PAGE_SIZE)
-    number, seen, most = 1, 0, 0
-    while True:
-        data = page({"pageSize": str(size), "page": str(number)})
-        items, total = data.get("items") or [], data.get("total")
+        Raises
+        ------
+        EnvelopeError
+            A page does not have the documented shape, contradicts the pages before it, or has jobs that were not
+            requested; or the pages end before their total.
+        """
+        size = PAGE_SIZE if limit is None else min(limit, PAGE_SIZE)
+        number = 1
+        while True:
+            data = page({"pageSize": str(size), "page": str(number)})
+            with located(f"page {number}"):
+                items = self._add(data)
+            if self.count >= self.total or (limit is not None and len(self.jobs) >= limit):
+                return list(self.jobs.values())[:limit]
+            told = data.get("PageSize")
+            if number == 1 and type(told) is int and len(items) <= told < size and told > 0:
+                size = told  # the server's own limit: pages are counted in it from here on
+            number += 1
+
+    def _add(self, data: dict[str, Any]) -> list[dict[str, Any]]:
+        """Check a page and add its jobs."""
+        items, total = data.get("items"), data.get("total")
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise EnvelopeError("the list's items are no list of objects", hint="Check the server's version.")
+        if type(total) is not int or total < 0:
             raise EnvelopeError(
-                "the list's items are no list of objects", where=f"page {number}", hint="Check the server's version."
+                f"the list's total is not a count of jobs: {escaped(total, 40)}", hint="Check the server's version."
             )
-        if isinstance(total, int):
-            if total < most:
-                # Those behind a deleted one moved up, past the end of the page before.
-                raise EnvelopeError(
-                    "jobs were deleted while they were listed", where=f"page {number}", hint="Try again."
-                )
-            most = total
-        told = data.get("PageSize", size)
-        if number == 1 and isinstance(told, int) and 0 < told < size:
-            size = told  # the server's own limit: pages are counted in it from here on
-        seen += len(items)
-        yield items
-        if isinstance(total, int) and seen >= total:
-            return
-        if not items:
-            if isinstance(total, int):
-                raise EnvelopeError(
-                    f"the pages ended after {seen} jobs of {total}",
-                    where=f"page {number}",
-                    hint="Jobs were deleted meanwhile, or the server counts its pages otherwise: try again.",
-                )
-            return
-        number += 1
+        if total < self.total:
+            # Those behind a deleted one moved up, past the end of the page before.
+            raise EnvelopeError("jobs were deleted while they were listed", hint="Try again.")
+        new = {id_of(item.get("id"), "a job in the list"): item for item in items}
+        if len(new) < len(items):
+            raise EnvelopeError("a job is in the page twice", hint="Check the server's version.")
+        for job, item in new.items():
+            self._check_requested(job, item)
+        self.total = total
+        self.first_total = total if self.first_total is None else self.first_total
+        if items and new.keys() <= self.jobs.keys():
+            raise EnvelopeError("a page of the list has only jobs of the pages before", hint="Try again.")
+        self.jobs.update(new)
+        self.count += len(items)
+        self._check_count(bool(items))
+        return items
+
+    def _check_requested(self, job: str, item: dict[str, Any]) -> None:
+        workflow, status = item.get("workflowId"), item.get("status")
+        wrong = ""
+        if self.workflow is not None and workflow != self.workflow and not same_id(workflow, self.workflow):
+            wrong = f"workflow {escaped(workflow, 40)!r} instead of workflow {self.workflow}"
+        elif self.status is not None and (type(status) is not int or status != self.status):
+            wrong = f"status {escaped(status, 40)} instead of status {self.status}"
+        if wrong:
+            raise EnvelopeError(
+                f"server returned job {escaped(job, 40)} of {wrong}", hint="Check the server's version."
+            )
+
+    def _check_count(self, more: bool) -> None:  # noqa: FBT001
+        """Hold what has been read against the total; `more` is whether the last page had any job."""
+        if len(self.jobs) > self.total:
+            raise EnvelopeError(
+                f"the list has {len(self.jobs)} jobs or more, but its total is {self.total}", hint="Try again."
+            )
+        added = self.total - (self.first_total or 0)
+        if self.count - len(self.jobs) > added:
+            raise EnvelopeError(
+                f"{self.count - len(self.jobs)} jobs are in two pages, but only {added} were added meanwhile",
+                hint="Try again. If it happens again, the server does not keep to the page number.",
+            )
+        if not more and self.count < self.total:
+            raise EnvelopeError(
+                f"the pages ended after {self.count} jobs of {self.total}",
+                hint="Jobs were deleted meanwhile, or the server counts its pages otherwise: try again.",
+            )
 
 
 def _table(jobs: list[dict[str, Any]]) -> pa.Table:

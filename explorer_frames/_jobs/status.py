@@ -1,13 +1,19 @@
-"""Status codes and times, as words and as aware datetimes."""
+"""Status codes, times and ids of jobs and tasks: as words, as aware datetimes, as text."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from explorer_frames.errors import EnvelopeError, escaped
 
 WORDS = {0: "preparing", 1: "running", 2: "success", 3: "failed", 4: "interrupted", 5: "stopping"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The zero value of Go's time.Time is 1 January of year 1: as text in local time or in UTC, in many layouts (west of
+# Greenwich, its local date is in year 0), or as seconds, milliseconds, microseconds or nanoseconds since 1970.
+_ZERO_TEXT = re.compile(r"000[01][-/].*|(0001|0000)\d{4}(T.*)?|(.* )?000[01]( .*)?", re.DOTALL)
+_ZERO_NUMBERS = {0, -62_135_596_800, -62_135_596_800_000, -62_135_596_800_000_000, -6_795_364_578_871_345_152}
+_YEAR_1 = range(-62_135_596_800_000 - 86_400_000, -62_104_060_800_000)  # a day more, for local times
 FINAL = frozenset({"success", "failed", "interrupted"})
 
 
@@ -18,25 +24,59 @@ def status_word(code: object) -> str:
 
 
 def moment(value: object) -> datetime | None:
-    """Read a time, epoch milliseconds or RFC 3339, as an aware datetime in UTC; None where it has not come.
+    """Read a time, epoch milliseconds or RFC 3339, as an aware datetime in UTC; None where it is missing.
+
+    Missing are None, 0, an empty text, and the zero time of a server in Go in any of its spellings.
 
     Raises
     ------
     EnvelopeError
-        Neither of both, or without an offset: a time that could mean several is none.
+        Not a time, or a time without an offset.
     """
-    if value in (None, "", 0):
+    if is_missing_time(value):
         return None
     try:
-        if isinstance(value, int | float):
+        if isinstance(value, int | float) and not isinstance(value, bool):
             return _EPOCH + timedelta(milliseconds=value)  # Windows has no `fromtimestamp` before 1970 and after 3000
         read = datetime.fromisoformat(value) if isinstance(value, str) else None
         if read is not None and read.tzinfo is not None:
-            # Year 1 is how a server in Go prints "not yet".
-            return None if read.year == 1 else read.astimezone(UTC)
+            return read.astimezone(UTC)
     except (ValueError, OverflowError):
-        pass  # said below, as for a time without an offset
+        pass  # raised below, as for a time without an offset
     raise EnvelopeError(f"not a time: {escaped(value, 40)!r}", hint="Check the server's version.")
+
+
+def is_missing_time(value: object) -> bool:
+    """Whether a time is missing: null, 0, empty, or Go's zero time."""
+    if isinstance(value, str):
+        said = value.strip()
+        return not said or said in map(str, _ZERO_NUMBERS) or _ZERO_TEXT.fullmatch(said) is not None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value in _ZERO_NUMBERS or _YEAR_1.start <= value < _YEAR_1.stop
+    return value is None
+
+
+def same_id(value: object, expected: str) -> bool:
+    """Whether an id that a server returned, as text or as a number, is the expected one."""
+    if type(value) is int:
+        value = text(value)
+    if not isinstance(value, str):
+        return False
+    numbers = value.isascii() and value.isdigit() and expected.isascii() and expected.isdigit()
+    return value == expected or (numbers and value.lstrip("0") == expected.lstrip("0"))
+
+
+def id_of(value: object, what: str) -> str:
+    """Read the id of a job or a task, which servers return as text or as a number.
+
+    Raises
+    ------
+    EnvelopeError
+        Missing, empty, or of another type.
+    """
+    if type(value) is int or (isinstance(value, str) and value):
+        return str(value)
+    raise EnvelopeError(f"{what} has no id: {escaped(value, 40)}", hint="Check the server's version.")
 
 
 def text(value: object) -> str | None:

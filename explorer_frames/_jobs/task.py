@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from explorer_frames._jobs.status import FINAL, moment, status_word, text
+from explorer_frames._jobs.status import FINAL, id_of, moment, same_id, status_word, text
 from explorer_frames._outputs.output import export_task_output, read_task_output
 from explorer_frames._private import private
 from explorer_frames._provenance import Run
@@ -175,10 +175,10 @@ class Task(Timed):
         return f"<Task {escaped(self.name, 60)} {self.id}: {self.outcome}>"
 
 
-def run_of(data: dict[str, Any], task_id: str) -> Run:
+def run_of(data: dict[str, Any], job_id: str, task_id: str) -> Run:
     """Read what a job's detail tells of one task; times that cannot be read are not known."""
     workflow = text(data.get("workflowId"))
-    task = next((task for task in entries(data) if str(task.get("id")) == task_id), None)
+    task = next((task for task in entries(data, job_id) if str(task["id"]) == task_id), None)
     if task is None:
         return Run(workflow=workflow)
     times: dict[str, datetime | None] = {}
@@ -188,18 +188,38 @@ def run_of(data: dict[str, Any], task_id: str) -> Run:
     return Run(workflow=workflow, task_name=text(task.get("name")), status=status_word(task.get("status")), **times)
 
 
-def entries(data: dict[str, Any]) -> list[dict[str, Any]]:
-    """Get the tasks of a job's detail."""
-    tasks = data.get("tasks") or []
+def entries(data: dict[str, Any], job_id: str) -> list[dict[str, Any]]:
+    """Get the tasks of a job's detail, each with an id of its own.
+
+    Raises
+    ------
+    EnvelopeError
+        The detail is of another job, or its tasks do not have the documented shape.
+    """
+    number = id_of(data.get("id"), "the job's detail")
+    if not same_id(number, job_id):
+        raise EnvelopeError(
+            f"server returned job {escaped(number, 40)!r} instead of job {job_id}",
+            hint="Check that no proxy or cache mixes up answers.",
+        )
+    tasks = data.get("tasks")
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise EnvelopeError("the job's tasks are no list of objects", hint="Check the server's version.")
+    seen: set[str] = set()
+    for task in tasks:
+        one = id_of(task.get("id"), "a task of the job")
+        if one in seen:
+            raise EnvelopeError(
+                f"two tasks of the job have the id {escaped(one, 40)!r}", hint="Check the server's version."
+            )
+        seen.add(one)
     return tasks
 
 
 def task_of(data: dict[str, Any], job_id: str, workflow_id: str | None, server: Reader) -> Task:
     """Read one of them."""
     return Task(
-        id=str(data.get("id")),
+        id=str(data["id"]),
         name=text(data.get("name")) or "",
         status=status_word(data.get("status")),
         begin_time=moment(data.get("runBeginTime")),

@@ -139,6 +139,7 @@ def history(server: Server, url: str, runs: Runs) -> pd.DataFrame:
 
 def _read(server: Server, runs: Runs, job_id: str) -> _Read:
     job = server.job(job_id)
+    job.check_workflow(runs.workflow)
     tables, gaps = [], []
     for task in filter(runs.takes, job.tasks):
         if task.status == "success":

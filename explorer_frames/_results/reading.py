@@ -88,7 +88,7 @@ def _call(api: Api, query: Query, attempt: Callable[[Query, Token, Deadline], _T
         deadline = api.deadline()
         if query.run is None and (query.auto or look):
             data, _ = api.get("jobs", query.job, until=deadline)
-            query = query.of_run(run_of(data, query.task))
+            query = query.of_run(run_of(data, query.job, query.task))
         return api.reading(partial(attempt, query), deadline)
 
 

@@ -165,7 +165,9 @@ class _Sync:
 
     def _ask(self, job: str) -> tuple[str, Manifest | ExplorerFramesError]:
         try:
-            tasks = self._server.job(job).tasks
+            detail = self._server.job(job)
+            detail.check_workflow(self._wanted.workflow)
+            tasks = detail.tasks
             self._tasks.update({(job, task.id): task for task in tasks})
             return job, Manifest(job, tuple(TaskEntry(task.id, task.name, task.status) for task in tasks))
         except ExplorerFramesError as error:

@@ -120,7 +120,9 @@ class Api:
         jobs = [job for job in jobs if _matches(job, wanted)]
         if wanted.get("orderByCreateTime") != "asc":
             jobs.reverse()
-        items = [job.describe() for job in jobs[(page - 1) * size : page * size]]
+        # A job keeps the status that the filter let through, although it may have ended since.
+        status = {"status": wanted["status"]} if "status" in wanted else {}
+        items = [{**job.describe(), **status} for job in jobs[(page - 1) * size : page * size]]
         return self._success({"items": items, "total": len(jobs), "Page": page, "PageSize": size})
 
     async def show_job(self, request: Request) -> Response:
