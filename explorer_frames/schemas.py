@@ -4,8 +4,8 @@ The API sends every cell as text and no types, so the types are decided here: by
 values. Source: the output tables of NebulaGraph Analytics' algorithm pages; ``VID`` there is the graph space's
 vertex id type, and so is a community's label, which is the id of one of its vertices.
 
-A last column of list type takes all the cells that are left in a row, however many: that is how paths (rows of
-different lengths) and embeddings (many columns) are typed, and a way to read any other result as it came::
+A last column of list type takes all the cells that are left in a row, however many. Paths and random walks, whose rows
+differ in length, are typed that way; so can any other result be read as it came::
 
     pa.schema([("cells", pa.list_(pa.string()))])
 """
@@ -24,7 +24,7 @@ VidType: TypeAlias = Literal["string", "int64"]
 Shape: TypeAlias = tuple[tuple[str, str], ...]
 
 _VID, _INT, _DOUBLE = "vid", "int", "double"
-_VIDS, _DOUBLES = "list of vid", "list of double"
+_VIDS = "list of vid"
 VID_TYPES: dict[str, pa.DataType] = {"string": pa.string(), "int64": pa.int64()}
 
 _PAIR: Shape = (("id", _VID), ("score", _DOUBLE))
@@ -89,7 +89,7 @@ BOOK: tuple[Algorithm, ...] = (
     Algorithm("ShortestPath", ((("path", _VIDS),),)),
     # One number for each statistic asked for; both, in this order, is the default.
     Algorithm("Tree_stat", ((("width", _INT), ("depth", _INT)), (("value", _INT),))),
-    Algorithm("Node2Vec", ((("id", _VID), ("embedding", _DOUBLES)),)),
+    Algorithm("Node2Vec", ((("path", _VIDS),),)),  # the vertices of one random walk
 )
 COMMUNITY = "community"
 # Columns that tell the rows of a result apart, for each shape: ids of vertices, or paths of them; no labels.

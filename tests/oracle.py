@@ -10,9 +10,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
-import struct
 from decimal import Decimal
+from fractions import Fraction
 
 
 class RefusedError(Exception):
@@ -130,6 +131,8 @@ def _double(text: str) -> float:
         return float(text)
     if not _FLOAT.fullmatch(text):
         raise RefusedError
+    if re.fullmatch(r"[+-]?[0-9]+", text) and abs(Decimal(text)) > 2**53:
+        raise RefusedError
     # Decimal holds the digits as they stand, and Python rounds them once; it only has no room for huge exponents.
     value = float(Decimal(text)) if len(text) < 300 and not re.search(r"[eE][+-]?[0-9]{6}", text) else float(text)
     if value in (float("inf"), float("-inf")):
@@ -138,11 +141,15 @@ def _double(text: str) -> float:
 
 
 def _float(text: str) -> float:
-    try:
-        [value] = struct.unpack("<f", struct.pack("<f", _double(text)))
-    except OverflowError as error:
-        raise RefusedError from error
-    return float(value)
+    value = _double(text)
+    if not value or not math.isfinite(value):
+        return value
+    # The exact fraction is rounded once, half to even, to a multiple of the distance between two floats.
+    step = Fraction(2) ** max(math.frexp(value)[1] - 24, -149)
+    rounded = round(Fraction(Decimal(text)) / step) * step
+    if abs(rounded) >= 2**128:
+        raise RefusedError
+    return math.copysign(float(rounded), value)
 
 
 def _int(text: str, least: int, most: int) -> int:

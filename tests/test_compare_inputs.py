@@ -308,7 +308,7 @@ REFUSED = {
     "missing id": ({"id": ["x", None], "score": [1.0, 2.0]}, {"id": ["x"], "score": [1.0]}, r"id is missing in 1 rows \[a\]\nLeave these rows out"),
     "missing label": ({"id": ["x"], "community": ["x"]}, {"id": ["x", "y"], "community": ["x", None]}, r"community is missing in 1 rows \[b\]\nGive each a label"),
     "decimal ids": ({"id": [1.0, 2.0], "score": [1.0] * 2}, {"id": [1.0, NAN], "score": [1.0] * 2}, "id is double, and no id\nIds and labels are text or whole numbers"),
-    "embeddings": ({"id": ["x"], "embedding": [[0.1, 0.2]]}, {"id": ["x"], "embedding": [[0.2, 0.1]]}, "embedding is .*list.*cannot be compared.*\nLeave it out. Embeddings"),
+    "embeddings": ({"id": ["x"], "embedding": [[0.1, 0.2]]}, {"id": ["x"], "embedding": [[0.2, 0.1]]}, "embedding is .*list.*cannot be compared.*\nLeave it out."),
     "gaps": ({"id": [1, 2], "score": [1.0] * 2}, {"id": [1.0, NAN], "score": [1.0] * 2}, r"id is int64 in a and double in b\nDrop rows without id, and make it"),
     "no ids": ({"vid": ["x", "y"], "score": [1.0] * 2}, {"vid": ["x"], "score": [1.0]}, "no column tells the 2 rows apart: 'vid', 'score'.*\nCall the column of vertex ids `id`"),
     "names": ({"id": ["x"], "rank": [1], "rank_b": [2]}, {"id": ["x"], "rank": [1], "rank_b": [2]}, "two columns of what has changed would be called 'rank_a'\nRename yours"),

@@ -168,14 +168,14 @@ def test_ids_stay_byte_for_byte_whatever_dask_does_with_text(tmp_path, backend, 
 @pytest.mark.parametrize("convert", [True, False])
 def test_lists_stay_lists_in_frames_and_parquet(tmp_path, backend, convert):
     write_parts(tmp_path / "in", [[["a", "0.5", "1"]], [["b", "2", "3"]]])
+    schema = pa.schema([("id", pa.string()), ("values", pa.list_(pa.float64()))])
     with dask.config.set({"dataframe.convert-string": convert}):
-        frame = read_output(tmp_path / "in", schema="node2vec", dtype_backend=backend)
-        assert [list(vector) for vector in true_to_meta(frame)["embedding"]] == [[0.5, 1.0], [2.0, 3.0]]
-        schema = pa.schema([("id", pa.string()), ("embedding", pa.list_(pa.float64()))])
+        frame = read_output(tmp_path / "in", schema=schema, dtype_backend=backend)
+        assert [list(vector) for vector in true_to_meta(frame)["values"]] == [[0.5, 1.0], [2.0, 3.0]]
         options = {} if backend == "pyarrow" else {"schema": schema, "write_index": False}
         frame.to_parquet(tmp_path / "out", **options)
     files = sorted((tmp_path / "out").glob("*.parquet"))
-    assert [row for file in files for row in pq.read_table(file)["embedding"].to_pylist()] == [[0.5, 1.0], [2.0, 3.0]]
+    assert [row for file in files for row in pq.read_table(file)["values"].to_pylist()] == [[0.5, 1.0], [2.0, 3.0]]
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ from explorer_frames.errors import (
 
 IDS = pa.schema([("id", pa.string())])
 CELLS = pa.schema([("cells", pa.list_(pa.string()))])
+VECTORS = pa.schema([("id", pa.string()), ("values", pa.list_(pa.float64()))])
 
 
 @pytest.fixture
@@ -201,7 +202,25 @@ def test_an_empty_cell_where_a_number_should_be_is_called_so(part, schema, text)
 
 @pytest.mark.parametrize(
     "score",
-    ["", " 1", "1 ", "1_000", "0x10", "1,5", "nan(1)", "1e400", "١", "NA", "null", "player7", "1.0f", "--1", "1e", "."],
+    [
+        "",
+        " 1",
+        "1 ",
+        "1_000",
+        "0x10",
+        "1,5",
+        "nan(1)",
+        "1e400",
+        "١",
+        "NA",
+        "null",
+        "player7",
+        "1.0f",
+        "--1",
+        "1e",
+        ".",
+        "9007199254740993",
+    ],
 )
 def test_what_is_no_score_is_refused_by_file_and_line(part, score):
     path = part(f'a,1\n"b\nb",2\nc,"{score}"\n')
@@ -229,7 +248,8 @@ def test_what_is_no_score_is_refused_by_file_and_line(part, score):
         "1.477629166666667e-01",
         "1e-400",
         "-0",
-        "9223372036854775807",
+        "9007199254740992",
+        "9223372036854775807.0",
     ],
 )
 def test_scores_are_those_of_the_sample(part, score):
@@ -248,8 +268,9 @@ def test_ids_that_would_not_print_back_are_no_numbers(part, text):
     ("schema", "text", "expected"),
     [
         ("ShortestPath", 'a\nb,c,"d,e"\n"f","g"\n', {"path": [["a"], ["b", "c", "d,e"], ["f", "g"]]}),
-        ("Node2Vec", "a,0.5,1\nb,2,-3\n", {"id": ["a", "b"], "embedding": [[0.5, 1.0], [2.0, -3.0]]}),
-        ("Node2Vec", 'a\n"b\n",2,-3\n', {"id": ["a", "b\n"], "embedding": [[], [2.0, -3.0]]}),
+        ("Node2Vec", "a,b,a\nb\n", {"path": [["a", "b", "a"], ["b"]]}),
+        (VECTORS, "a,0.5,1\nb,2,-3\n", {"id": ["a", "b"], "values": [[0.5, 1.0], [2.0, -3.0]]}),
+        (VECTORS, 'a\n"b\n",2,-3\n', {"id": ["a", "b\n"], "values": [[], [2.0, -3.0]]}),
         (CELLS, 'VID,VALUE\n"",\n', {"cells": [["VID", "VALUE"], ["", ""]]}),
         ("APSP", "a,b,1\n", {"id1": ["a"], "id2": ["b"], "distance": [1.0]}),
         ("HyperANF", "3.5\n", {"score": [3.5]}),
@@ -264,7 +285,7 @@ def test_results_of_every_shape(part, schema, text, expected):
 def test_a_bad_cell_of_a_list_is_named_by_its_line(part):
     path = part('"a\n",1\nb,2,x\nc\n')
     with pytest.raises(ColumnTypeError) as caught:
-        read_output(path, schema="node2vec")
+        read_output(path, schema=VECTORS)
     assert f"[{path}, line 3]" in str(caught.value)
 
 
@@ -471,7 +492,7 @@ def test_zstd_is_known_by_its_name_or_its_first_bytes(part, name):
 
 
 @pytest.mark.parametrize("parts", [[b""], [b"", b""], [gzip.compress(b"")], [b"", gzip.compress(b""), b"\xef\xbb\xbf"]])
-@pytest.mark.parametrize("schema", [None, "louvain", "node2vec", CELLS])
+@pytest.mark.parametrize("schema", [None, "louvain", "node2vec", VECTORS, CELLS])
 def test_a_result_without_rows_has_the_full_schema(tmp_path, parts, schema):
     for number, content in enumerate(parts):
         (tmp_path / f"part-{number}").write_bytes(content)

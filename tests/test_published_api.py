@@ -133,7 +133,7 @@ ROWS = {
     "hyperanf": ["2.375"],
     "shortestpath": ["player110", "player101", "player102", "player103"],
     "tree_stat": ["4", "3"],
-    "node2vec": ["player110", "0.1", "-0.2", "0.3"],
+    "node2vec": ["player110", "player101", "player110", "player103"],
 }
 
 

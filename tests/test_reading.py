@@ -270,13 +270,15 @@ def test_a_list_column_takes_the_rest_of_rows_of_any_length():
     body = wrap('[["a","b","c"],["d","e"],[]]')
     assert read(body, schema="shortestpath")["path"].to_pylist() == [["a", "b", "c"], ["d", "e"], []]
     assert read(wrap('[["a","b"],["d","e"]]'), schema="shortestpath")["path"].to_pylist() == [["a", "b"], ["d", "e"]]
-    embeddings = read(wrap('[["a","1","2.5"],["b","-1","0"]]'), schema="node2vec")
-    assert embeddings["embedding"].to_pylist() == [[1.0, 2.5], [-1.0, 0.0]]
+    assert read(wrap('[["a","b","a"],["b"]]'), schema="node2vec")["path"].to_pylist() == [["a", "b", "a"], ["b"]]
+    vectors = pa.schema([("id", pa.string()), ("values", pa.list_(pa.float64()))])
+    table = read(wrap('[["a","1","2.5"],["b","-1","0"]]'), schema=vectors)
+    assert table["values"].to_pylist() == [[1.0, 2.5], [-1.0, 0.0]]
     with pytest.raises(ColumnTypeError) as caught:
-        read(wrap('[["a","1","2.5"],["b","-1","x"]]'), schema="node2vec")
-    assert (caught.value.row, caught.value.column, caught.value.value) == (1, "embedding", "x")
+        read(wrap('[["a","1","2.5"],["b","-1","x"]]'), schema=vectors)
+    assert (caught.value.row, caught.value.column, caught.value.value) == (1, "values", "x")
     with pytest.raises(ColumnTypeError) as caught:
-        read(wrap('[["a","1"],["b","-1", "x"]]'), schema="node2vec")
+        read(wrap('[["a","1"],["b","-1", "x"]]'), schema=vectors)
     assert caught.value.row == 1
 
 

@@ -144,7 +144,7 @@ def _check_type(name: str, kind: pa.DataType, *, is_id: bool) -> None:
         return
     raise ConfigError(
         f"{shown}, which cannot be compared value by value",
-        hint="Leave it out. Embeddings of two runs in particular have no axes in common.",
+        hint="Leave it out.",
     )
 
 

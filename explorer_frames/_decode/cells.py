@@ -25,6 +25,7 @@ _NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE | re.ASCII)
 _FLOAT = re.compile(
     rf"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|{_NOT_FINITE.pattern}", re.IGNORECASE | re.ASCII
 )
+_LARGEST_EXACT = 2**53  # the largest integer up to which a double represents every integer
 
 
 class Cells(Protocol):
@@ -99,25 +100,40 @@ def _typed(cells: pa.StringArray, field: pa.Field, row_of: Callable[[int], int])
 
 
 def _floats(cells: pa.StringArray, field: pa.Field, row_of: Callable[[int], int]) -> pa.Array:
-    """Cast by Arrow, which knows our grammar but for two things: it takes ``nan(1)``, and ``1e400`` for infinity."""
+    """Cast with Arrow, which rounds once; refuse ``nan(1)``, overflow and large integers, which it accepts."""
     try:
-        values = cells.cast(pa.float64(), memory_pool=POOL).cast(field.type, memory_pool=POOL)
+        values = cells.cast(field.type, memory_pool=POOL)
     except pa.ArrowInvalid:
         values = None
-    if values is None or not all(map(_NOT_FINITE.fullmatch, _not_finite(values, cells))):
+    if values is None or not _are_valid(values, cells):
         _refuse(cells, field, _first(cells, lambda text: _fits_float(text, field.type)), row_of)
     return values
 
 
-def _not_finite(values: pa.Array, cells: pa.StringArray) -> list[str]:
+def _are_valid(values: pa.Array, cells: pa.StringArray) -> bool:
+    """Compare the text of infinite, NaN and large values with the grammar; other values need no second look."""
+    small = pc.less(pc.abs(values), float(_LARGEST_EXACT))
+    if not small.false_count:
+        return True
+    values, cells = values.filter(pc.invert(small)), cells.filter(pc.invert(small))
     finite = pc.is_finite(values)
-    return cells.filter(pc.invert(finite)).to_pylist() if finite.false_count else []
+    named = cells.filter(pc.invert(finite)).to_pylist()
+    return all(map(_NOT_FINITE.fullmatch, named)) and not any(map(_is_large_integer, cells.filter(finite).to_pylist()))
+
+
+def _is_large_integer(text: str) -> bool:
+    """Whether a number is written as an integer beyond 2**53, where floats no longer represent every integer."""
+    digits = text.lstrip("+-0")
+    return digits.isdecimal() and (len(digits), digits) > (len(str(_LARGEST_EXACT)), str(_LARGEST_EXACT))
 
 
 def _fits_float(text: str, target: pa.DataType) -> bool:
-    if not _FLOAT.fullmatch(text):
+    if not _FLOAT.fullmatch(text) or _is_large_integer(text):
         return False
-    value = pa.scalar(float(text)).cast(target).as_py()
+    try:
+        value = pa.scalar(text).cast(target).as_py()
+    except pa.ArrowInvalid:
+        return False
     return bool(np.isfinite(value)) or _NOT_FINITE.fullmatch(text) is not None
 
 
@@ -169,6 +185,12 @@ def _hint(field: pa.Field, text: str | None) -> str:
         return (
             f"It would not print back the same as an {field.type}. If these are vertex ids, pass vid_type='string'; "
             "else a pyarrow.Schema in which this column is a string."
+        )
+    if _FLOAT.fullmatch(text) and _is_large_integer(text):
+        exact = "pa.int64() or pa.string()" if _fits_int(text, pa.int64()) else "pa.string()"
+        return (
+            f"An integer beyond 2**53 is usually a vertex id, which {field.type} would round. Pass schema='auto', the "
+            f"algorithm's name, or a pyarrow.Schema in which this column is {exact}."
         )
     if _FLOAT.fullmatch(text):  # and yet refused
         return f"It is beyond {field.type}: pass a pyarrow.Schema in which this column is a string."

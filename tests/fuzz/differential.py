@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from explorer_frames.errors import ExplorerFramesError
 
 _CELLS = pa.schema([("cells", pa.list_(pa.string()))])
+
+
+def _vectors(vid: pa.DataType, number: pa.DataType) -> pa.Schema:
+    return pa.schema([pa.field("id", vid, nullable=False), pa.field("values", pa.list_(number))])
+
+
 _SMALL = pa.schema([("a", pa.int8()), ("b", pa.uint64()), ("c", pa.float32()), ("d", pa.large_string())])
 
 
@@ -41,10 +47,12 @@ READINGS = {
     "F": Reading("TriangleCount", "string", [["string"] * 3, ["string", "int64"], ["int64"]]),
     "G": Reading("ShortestPath", "string", [["*string?"]]),
     "H": Reading("ShortestPath", "int64", [["*int64?"]]),
-    "I": Reading("Node2Vec", "string", [["string", "*double"]]),
-    "J": Reading("Node2Vec", "int64", [["int64", "*double"]]),
+    "I": Reading(_vectors(pa.string(), pa.float64()), "string", [["string", "*double"]]),
+    "J": Reading(_vectors(pa.int64(), pa.float32()), "int64", [["int64", "*float?"]]),
     "K": Reading(_CELLS, "string", [["*string?"]]),
     "L": Reading(_SMALL, "string", [["int8?", "uint64?", "float?", "string?"]]),
+    "M": Reading("Node2Vec", "string", [["*string?"]]),
+    "N": Reading("Node2Vec", "int64", [["*int64?"]]),
 }
 _TYPES = {"string": {pa.string(), pa.large_string()}, "double": {pa.float64()}, "float": {pa.float32()}}
 CUTS = "0123456789abcdefghijklmnopqrstuvwxyz"

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import struct
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import fuzz_csv
@@ -44,11 +45,26 @@ def _int(chance: Random) -> str:
 
 
 def _number(chance: Random) -> str | None:
-    kind = chance.randint(0, 3)
-    if kind < 2:
-        return _int(chance) if kind else None
+    kind = chance.randint(0, 4)
+    if kind == 0:
+        return None
+    if kind == 1:  # integers beyond 2**53 are refused: most are small, or the rows would rarely be right
+        return str(chance.choice([1, -1]) * chance.randint(0, 2 ** chance.choice([7, 7, 24, 53, 53, 54])))
+    if kind == 4:
+        return _midpoint(chance)
     bits = chance.getrandbits(64).to_bytes(8, "little")
     return repr(chance.choice(_FLOATS) if kind == 2 else struct.unpack("<d", bits)[0])
+
+
+def _midpoint(chance: Random) -> str:
+    """Text of a number in the middle of two neighboring floats of 32 bits, or within 1e-80 of it."""
+    step = Fraction(2) ** max(-149, chance.randint(-160, 100))
+    middle = (2 * chance.randint(0, 2**24 - 1) + 1) * step / 2
+    digits = 10**250  # a power of two above -151 has fewer decimals
+    scaled = middle * digits + chance.choice([-1, 0, 1])
+    assert scaled.denominator == 1
+    text = str(scaled.numerator)
+    return f"{chance.choice(['', '-', '+'])}{text}e-250"
 
 
 def _odd(chance: Random) -> str | None:
