@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "_compare.comparison": ["Comparison"],
         "_files.inspection": ["inspect", "verify"],
         "_files.write": ["Receipt", "write_feather", "write_parquet"],
+        "_frames": ["provenance"],
         "_functions": [
             "export_sample_result",
             "history",

@@ -7,6 +7,7 @@ from ._compare.compare import compare
 from ._compare.comparison import Comparison
 from ._files.inspection import inspect, verify
 from ._files.write import Receipt, write_feather, write_parquet
+from ._frames import provenance
 from ._functions import (
     export_sample_result,
     history,
@@ -51,6 +52,7 @@ __all__ = [
     "open_output",
     "open_sample_result",
     "plot_result",
+    "provenance",
     "read_output",
     "read_output_arrow",
     "read_sample_result",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from explorer_frames._memory import POOL
-from explorer_frames._provenance import KEY, NAME
+from explorer_frames._private import private
+from explorer_frames._provenance import KEY, NAME, Provenance, as_written, document_of
 from explorer_frames.errors import ColumnTypeError, ConfigError, escaped
 
 if TYPE_CHECKING:
@@ -77,3 +78,50 @@ def with_missing_integers(table: pa.Table, names: Collection[str]) -> pd.DataFra
         if field.name in names and pa.types.is_integer(field.type):
             frame[field.name] = _NULLABLE[field.type].__from_arrow__(column)
     return frame
+
+
+@private
+def provenance(data: Any) -> Provenance | None:
+    """Return where the rows of a frame or table came from, and whether they are complete.
+
+    Parameters
+    ----------
+    data
+        A pandas DataFrame, a `pyarrow` Table, RecordBatch, RecordBatchReader or Schema. For a file, call `inspect`.
+
+    Returns
+    -------
+    Provenance or None
+        None where nothing is known, for example for a frame that this library did not read. ``complete`` is None for a
+        stream, whose rows are still to come, and where the number of rows is not the number that was read.
+
+    Raises
+    ------
+    ConfigError
+        `data` is of another type.
+
+    Examples
+    --------
+    >>> frame = read_sample_result(job_id, task_id, limit=100)
+    >>> provenance(frame).complete
+    True
+    >>> provenance(frame.head(3)).complete is None
+    True
+    """
+    if isinstance(data, pd.DataFrame):
+        known: object = data.attrs.get(NAME)
+        rows: int | None = len(data)
+    else:
+        schema = data if isinstance(data, pa.Schema) else getattr(data, "schema", None)
+        if not isinstance(schema, pa.Schema):
+            hint = (
+                "Pass a DataFrame or a pyarrow Table, RecordBatch, RecordBatchReader or Schema; inspect() reads files."
+            )
+            raise ConfigError(f"cannot read provenance from {type(data).__name__}", hint=hint)
+        known = document_of(schema.metadata)
+        rows = data.num_rows if isinstance(data, pa.Table | pa.RecordBatch) else None
+    if not isinstance(known, dict) or not known:
+        return None
+    if rows is not None and known.get("rows") != rows:
+        known = as_written(known, rows, None)
+    return Provenance.of(known)

@@ -109,7 +109,7 @@ def read_sample_result(
     >>> frame = read_sample_result(job_id, task_id, limit=100)
     >>> len(frame), list(frame.columns)
     (77, ['id', 'score'])
-    >>> frame.attrs["explorer_frames"]["complete"]
+    >>> provenance(frame).complete
     True
     """
     return _given(explorer).read_sample_result(
