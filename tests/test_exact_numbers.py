@@ -11,7 +11,7 @@ import numpy as np
 import oracle
 import pyarrow as pa
 import pytest
-from faultbench.rawserver import answer, envelope
+from faults.rawserver import answer, envelope
 from hypothesis import given
 from hypothesis import strategies as st
 from served import served
