@@ -503,8 +503,8 @@ def test_a_retry_after_that_is_too_long_ends_the_call_at_once_and_is_named(asked
     assert f"{float(asked):g} s" in error.hint
 
 
-@pytest.mark.parametrize("asked", ["", "soon", "-5", "1.5", "Wed, 21 Oct 2099 07:28:00 GMT", "\xb2"])
-def test_a_retry_after_that_is_no_number_of_seconds_counts_as_not_there(asked, sleeps):
+@pytest.mark.parametrize("asked", ["", "soon", "-5", "1.5", "\xb2"])
+def test_an_invalid_retry_after_counts_as_not_there(asked, sleeps):
     _, server = failure(refusal(None, 503, f"Retry-After: {asked}\r\n"))
     assert sleeps == [0, 0]
     assert len(server.requests) == 3

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from explorer_frames.errors import (
@@ -112,6 +115,25 @@ class Retries:
     def _gain(self, amount: int) -> None:
         with self._lock:
             self._left = min(_BUDGET, self._left + amount)
+
+
+def retry_after_seconds(header: str, now: float) -> float | None:
+    """Read a ``Retry-After`` header: seconds, or an HTTP date in any of its three formats; None where it is neither.
+
+    Parameters
+    ----------
+    now
+        Current time in seconds since the epoch. A date in the past means 0 seconds.
+    """
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    # HTTP dates are always in UTC; asctime has no time zone in it.
+    return float(max(0, math.ceil((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)))
 
 
 def is_transient(error: BaseException) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import logging
 import ssl
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -16,6 +17,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import requests
 import urllib3
 
+from explorer_frames._http.retries import retry_after_seconds
 from explorer_frames._http.sessions import TICK, Deadline, limits, new_session
 from explorer_frames.errors import (
     ApiError,
@@ -65,9 +67,8 @@ class Answer:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds that the server asks to wait; a date or nonsense counts as not asked."""
-        text = self.headers.get("Retry-After", "")
-        return float(text) if text.isascii() and text.isdigit() else None
+        """Seconds that the server asks to wait; None where the header is missing or invalid."""
+        return retry_after_seconds(self.headers.get("Retry-After", ""), time.time())
 
     def set_cookies(self) -> list[str]:
         return list(self._raw.headers.getlist("Set-Cookie"))
@@ -81,12 +82,15 @@ class Answer:
             It breaks off, a time limit ends it, or it is not what its headers say.
         """
         encoding = self.headers.get("Content-Encoding", "identity").strip().lower() or "identity"
+        if encoding == "x-gzip":  # the same, by RFC 9110
+            encoding = "gzip"
         if encoding not in ("identity", "gzip"):
             raise TransportError(
                 f"the answer is encoded as {escaped(encoding, 60)!r}; only gzip was offered",
                 where=self._where,
                 hint="Check that no proxy changes the server's answers.",
             )
+        self._raw.headers["Content-Encoding"] = encoding  # urllib3 ignores a name with blanks around it
         total = 0
         while True:
             try:
