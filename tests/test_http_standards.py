@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import threading
 from email.utils import formatdate
 
 import pytest
@@ -10,7 +11,7 @@ from faultbench.rawserver import answer, envelope
 from served import served
 
 from explorer_frames._http.retries import retry_after_seconds
-from explorer_frames.errors import ServerError
+from explorer_frames.errors import ExplorerFramesError, ServerError
 
 NOW = 784111777.0  # Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110
 GOOD = answer(envelope())
@@ -111,3 +112,110 @@ def test_any_spelling_of_gzip_is_decompressed(coding, times):
             assert explorer.read_sample_result(1, "a", 1000)["id"].tolist() == ["a", "b"]
             assert explorer.read_sample_result_arrow(1, "a", 1000).num_rows == 2
         assert server.connections == 1
+
+
+# --- connections that are not used again
+
+ROWS = {
+    number: answer(envelope(f'[["row{number}","{number}"]]'), headers="Content-Type: application/json\r\n")
+    for number in range(9)
+}
+EMPTY = {
+    "204": b"HTTP/1.1 204 No Content\r\n\r\n",
+    "204 with a length": b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n",
+    "205": b"HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n",
+    "304": b"HTTP/1.1 304 Not Modified\r\n\r\n",
+    "200": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    "200, chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "503": b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
+    "404": b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+    "404 as a page": answer(b"<html>", "404 Not Found"),
+    "200 as a page": answer(b"<html>"),
+    "200, blank": answer(b"  "),
+    "302": answer(b"", "302 Found", "Location: /x\r\n"),
+    "code missing": answer(b'{"data":{"items":[]}}'),
+    "204 that announces a body": b"HTTP/1.1 204 No Content\r\nContent-Length: 60\r\n\r\n",
+    "204, chunked": b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "304 that announces a body": b"HTTP/1.1 304 Not Modified\r\nContent-Length: 60\r\n\r\n",
+}
+
+
+def ids(explorer) -> list[str]:
+    return explorer.read_sample_result(1, "a", 1000)["id"].tolist()
+
+
+@pytest.mark.parametrize("empty", EMPTY.values(), ids=EMPTY)
+def test_a_connection_whose_response_was_refused_is_not_used_again(empty):
+    """What follows such a response late would be read as the response to the next request."""
+    late = threading.Event()
+
+    def script(number, _request):
+        if number == 0:
+            yield empty
+            late.wait(20)
+            yield ROWS[7]  # as if for the second call, whose own rows the third call would get
+        else:
+            yield ROWS[number]
+
+    with served(script, keep_alive=True, retries=0) as (server, explorer):
+        with pytest.raises(ExplorerFramesError):
+            ids(explorer)
+        late.set()
+        assert [ids(explorer) for _ in range(3)] == [["row1"], ["row2"], ["row3"]]
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize("junk", [b"\r\n", b"x", ROWS[7], ROWS[7] * 3, b"HTTP/1.1 200 OK\r\n", b"x" * 200_000])
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_connection_with_bytes_behind_the_response_is_not_used_again(junk, apart, chunked):
+    def whole(number):
+        if not chunked:
+            return ROWS[number]
+        body = envelope(f'[["row{number}","{number}"]]')
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        return head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+
+    with served(lambda number, _: [whole(number), 0.01, junk] if apart else whole(number) + junk, keep_alive=True) as (
+        server,
+        explorer,
+    ):
+        for number in range(3):
+            assert ids(explorer) == [f"row{number}"]
+            if apart:
+                threading.Event().wait(0.2)  # until the surplus has arrived
+        assert server.connections == 3
+
+
+def test_a_connection_whose_response_has_both_framings_is_not_used_again():
+    body = envelope()
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n"
+    both = head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    with served(both, keep_alive=True) as (server, explorer):
+        for _ in range(2):
+            assert ids(explorer) == ["a", "b"]
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize("code", [40404000, 40004001, 50004003])
+def test_a_connection_that_carried_a_complete_refusal_is_used_again(code):
+    refusal = answer(b'{"code":%d,"message":"no"}' % code)
+    with served(lambda number, _: ROWS[number] if number % 2 else refusal, keep_alive=True) as (server, explorer):
+        for number in (1, 3):
+            with pytest.raises(ExplorerFramesError):
+                ids(explorer)
+            assert ids(explorer) == [f"row{number}"]
+        assert server.connections == 1
+
+
+def test_a_stream_that_was_not_read_to_its_end_gives_no_bytes_to_the_next_call():
+    many = ",".join(f'["v{number}","1"]' for number in range(100_000))
+
+    with served(lambda number, _: ROWS[number] if number else answer(envelope(f"[{many}]")), keep_alive=True) as (
+        server,
+        explorer,
+    ):
+        with explorer.open_sample_result(1, "a", None) as reader:
+            reader.read_next_batch()
+        assert [ids(explorer) for _ in range(2)] == [["row1"], ["row2"]]
+        assert server.connections == 2

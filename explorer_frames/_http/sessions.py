@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import ssl
 import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -59,11 +60,14 @@ class _TimedReader(io.RawIOBase):
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
         self._deadline, self._timeout = limits.get()
+        self.ended = False  # whether the response is complete, so that nothing more is read
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        if self.ended:
+            return None
         if self._deadline.remaining() <= 0:
             raise TimeoutError
         self._sock.settimeout(self._deadline.within(self._timeout))
@@ -74,11 +78,32 @@ class _TimedReader(io.RawIOBase):
         super().close()
 
 
+class _Buffered(io.BufferedReader):
+    def __init__(self, sock: socket.socket) -> None:
+        self._reader = _TimedReader(sock)
+        super().__init__(self._reader, 65536)
+        self._sock = sock
+        self.has_surplus = False
+
+    def close(self) -> None:
+        if not self.closed:
+            self._reader.ended = True
+            pending = self._sock.pending() if isinstance(self._sock, ssl.SSLSocket) else 0
+            self.has_surplus = bool(pending or self.peek(1))
+        super().close()
+
+
 class _TimedResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp.close()
-        self.fp = io.BufferedReader(_TimedReader(sock), 65536)
+        self.fp = _Buffered(sock)
+        self._buffered = self.fp
+
+    @property
+    def has_surplus(self) -> bool:
+        """Whether bytes beyond the end of the response have arrived."""
+        return self._buffered.has_surplus
 
     # http.client returns 1xx responses other than 100 as the final response, and newer versions reject more than 100
     # interim responses or trailers. Any number of either is skipped here: the deadline limits them on every version.

@@ -113,6 +113,34 @@ class Answer:
             raise failure
 
 
+class _Hold:
+    """Keeps the connection of a response out of the pool until the response is known to be complete and valid.
+
+    By itself, urllib3 returns it as soon as the last byte of the body was read.
+    """
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+        self._release = raw.release_conn
+        self._is_read = False
+        raw.release_conn = self._ended
+
+    def _ended(self) -> None:
+        self._is_read = True
+
+    def release(self, *, reusable: bool) -> None:
+        """Return the connection to the pool, or close it.
+
+        It is closed where the response was not read to its end, was not what the API promises, or had more bytes
+        behind it than its headers announced: a late body would be taken for the response to the next request.
+        """
+        headers, response = self._raw.headers, self._raw._original_response  # noqa: SLF001 (has no public name)
+        doubtful = "Transfer-Encoding" in headers and "Content-Length" in headers  # RFC 9112, section 6.3
+        if not (reusable and self._is_read) or doubtful or response.has_surplus:
+            self._raw.close()
+        self._release()
+
+
 class Transport:
     """The connections of one `Explorer`; one `requests.Session` a process, shared by its threads."""
 
@@ -156,6 +184,7 @@ class Transport:
         url = f"{self._settings.url}/{path}"
         where = f"{method} {path}"
         response = self._send(requests.Request(method, url, params=params, json=body, auth=auth), deadline, where)
+        hold, reusable = _Hold(response.raw), False
         try:
             _LOG.debug("%s -> %d in %.3f s", where, response.status_code, deadline.elapsed())
             if response.status_code in _REDIRECTS:
@@ -165,13 +194,14 @@ class Transport:
                 yield answer
             except ApiError as error:
                 error.retry_after = answer.retry_after if error.retry_after is None else error.retry_after
+                reusable = error.code is not None  # a complete envelope
                 raise
+            reusable = True
         except ExplorerFramesError as error:
             auth.conceal(error)
             raise
         finally:
-            # What was read to its end is in the pool again by now; anything else must not be used again.
-            response.close()
+            hold.release(reusable=reusable)
 
     def _send(self, request: requests.Request, deadline: Deadline, where: str) -> requests.Response:
         session = self._session = self._session or new_session(trust_env=self._settings.trust_env)
