@@ -41,8 +41,8 @@ from platforms import WINDOWS, needs_fork
 from served import served
 
 from explorer_frames import Explorer
+from explorer_frames._http.failures import translated
 from explorer_frames._http.sessions import Deadline
-from explorer_frames._http.transport import _translated
 from explorer_frames.errors import (
     ApiError,
     BadRequestError,
@@ -809,7 +809,7 @@ LAYERS = {
 def test_every_error_of_the_layers_below_becomes_a_transport_error(name):
     below = LAYERS[name].__new__(LAYERS[name])
     for begun in (False, True):
-        error = _translated(below, Deadline(60), "GET x", begun=begun)
+        error = translated(below, Deadline(60), "GET x", begun=begun)
         assert isinstance(error, TransportError)
         assert (error.what, error.where, error.hint) == (error.what, "GET x", error.hint)
         assert error.hint
@@ -820,7 +820,7 @@ def test_every_error_of_the_layers_below_becomes_a_transport_error(name):
     "name", ["requests.exceptions.InvalidURL", "requests.exceptions.InvalidHeader", "requests.exceptions.MissingSchema"]
 )
 def test_an_error_that_cannot_pass_is_no_connection_error_though_requests_makes_it_an_oserror(name):
-    assert type(_translated(LAYERS[name](), Deadline(60), "GET x")) is TransportError
+    assert type(translated(LAYERS[name](), Deadline(60), "GET x")) is TransportError
 
 
 # --- TLS

@@ -19,7 +19,7 @@ from explorer_frames._client import Explorer
 from explorer_frames._doctor.finding import Finding, found, ok, problem
 from explorer_frames._http.api import Api
 from explorer_frames._http.config import Credentials
-from explorer_frames._http.transport import NO_TLS
+from explorer_frames._http.failures import NO_TLS
 from explorer_frames.errors import (
     BadRequestError,
     ExplorerFramesError,

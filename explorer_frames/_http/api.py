@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from explorer_frames._decode.envelope import MAX_HELD, data_of
 from explorer_frames._decode.strict_json import strict_loads
 from explorer_frames._http.auth import NOBODY, Auth, Token, by_login, by_token, token_from
+from explorer_frames._http.failures import PROXY_AUTHENTICATION
 from explorer_frames._http.retries import Retries
 from explorer_frames._http.sessions import Deadline
 from explorer_frames._http.transport import Answer, Transport
@@ -195,13 +196,14 @@ def body_of(answer: Answer, most: int = MAX_HELD) -> bytes:
 def _data(answer: Answer) -> dict[str, Any]:
     """Read and judge an answer without rows."""
     body = body_of(answer)
+    failure: DecodeError | ApiError
     try:
-        envelope = strict_loads(body)
-    except DecodeError as error:
+        return data_of(strict_loads(body), answer.status, answer.trace_id)
+    except (DecodeError, ApiError) as error:
         failure = error
-    else:
-        return data_of(envelope, answer.status, answer.trace_id)
-    if answer.status < 400:  # noqa: PLR2004
+    if answer.status == PROXY_AUTHENTICATION and getattr(failure, "code", None) is None:
+        raise answer.proxy_refusal()
+    if answer.status < 400 or isinstance(failure, ApiError):  # noqa: PLR2004
         raise failure
     # A proxy's page, say: its status is all there is to go by.
     refusal = api_error(None, answer.status, None, answer.trace_id)

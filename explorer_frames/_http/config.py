@@ -143,7 +143,7 @@ def settings(
         timeout=(float(waits[0]), float(waits[1])),
         deadline=deadline,
         retries=retries,
-        verify=_certificate(ca_bundle) if ca_bundle is not None else verify,
+        verify=_certificate("ca_bundle", ca_bundle) if ca_bundle is not None else verify,
         client_cert=_client_certificate(client_cert),
         trust_env=trust_env,
         max_bytes=None if max_bytes is None else checked_count("max_bytes", max_bytes, or_else=", or None"),
@@ -193,19 +193,21 @@ def _is_duration(value: object) -> bool:
     return number and 0 < value <= threading.TIMEOUT_MAX  # type: ignore[operator]  # the most that sockets take
 
 
-def _certificate(path: str | os.PathLike[str]) -> str:
+def _certificate(name: str, path: str | os.PathLike[str]) -> str:
     # An empty name is refused too: `requests` takes it for "do not verify".
     if not isinstance(path, str | os.PathLike) or not os.fspath(path) or not Path(path).exists():
-        raise ConfigError(f"no such certificate file: {escaped(path)!r}")
+        raise ConfigError(
+            f"{name}: certificate file {escaped(path)!r} does not exist", hint=f"Pass {name}= an existing PEM file."
+        )
     return os.fspath(path)
 
 
 def _client_certificate(files: str | tuple[str, str] | None) -> str | tuple[str, str] | None:
     if not isinstance(files, tuple):
-        return None if files is None else _certificate(files)
+        return None if files is None else _certificate("client_cert", files)
     if len(files) != 2:  # noqa: PLR2004
         raise ConfigError("client_cert must be a file with certificate and key, or a pair of files")
-    return _certificate(files[0]), _certificate(files[1])
+    return _certificate("client_cert", files[0]), _certificate("client_cert", files[1])
 
 
 def _checked_url(url: str) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 # Worth another try where no code says what it is.
-_TRANSIENT_STATUS = {429, 502, 503, 504}
+TRANSIENT_STATUS = {429, 502, 503, 504}
 _LONGEST_RETRY_AFTER = 30.0
 # As botocore's standard mode: a hundred retries in a row, and then one for every five calls that succeed.
 _BUDGET, _COST = 500, 5
@@ -141,7 +141,7 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, ConnectionFailedError | RequestTimeoutError | TruncatedBodyError):
         return not error.final
     # By its code, as everywhere, and by its status where there is none.
-    return isinstance(error, ServerError) and (error.code is not None or error.http_status in _TRANSIENT_STATUS)
+    return isinstance(error, ServerError) and (error.code is not None or error.http_status in TRANSIENT_STATUS)
 
 
 def _wait(state: tenacity.RetryCallState) -> float:

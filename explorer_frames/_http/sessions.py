@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import io
 import ssl
@@ -11,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from explorer_frames._version import __version__
 
@@ -120,32 +119,29 @@ class _TimedResponse(http.client.HTTPResponse):
                 raise http.client.LineTooLong("header or trailer line")
 
 
-class _TimedHTTPConnection(HTTPConnection):
-    response_class = _TimedResponse
-    debuglevel = 0  # what a debugged http.client prints has the token and the login in it
+def _use_timed_responses(manager: urllib3.PoolManager) -> None:
+    """Have the connections of a manager, of whatever kind, read with time limits."""
+    manager.pool_classes_by_scheme = {scheme: _timed(pool) for scheme, pool in manager.pool_classes_by_scheme.items()}
 
 
-class _TimedHTTPSConnection(HTTPSConnection):
-    response_class = _TimedResponse
-    debuglevel = 0
-
-
-class _TimedHTTPPool(HTTPConnectionPool):
-    ConnectionCls = _TimedHTTPConnection
-
-
-class _TimedHTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _TimedHTTPSConnection
+@functools.cache
+def _timed(pool: Any) -> Any:
+    # What a debugged http.client prints has the token and the login in it.
+    attributes = {"response_class": _TimedResponse, "debuglevel": 0}
+    connection = type(f"Timed{pool.ConnectionCls.__name__}", (pool.ConnectionCls,), attributes)
+    return type(f"Timed{pool.__name__}", (pool,), {"ConnectionCls": connection})
 
 
 class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _TimedHTTPPool, "https": _TimedHTTPSPool}
+        _use_timed_responses(self.poolmanager)
 
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> urllib3.ProxyManager:
-        manager: urllib3.ProxyManager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = {"http": _TimedHTTPPool, "https": _TimedHTTPSPool}
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> urllib3.ProxyManager:
+        known = proxy in self.proxy_manager
+        manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, **kwargs)
+        if not known:
+            _use_timed_responses(manager)
         return manager
 
 
