@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -9,7 +10,7 @@ from explorer_frames._decode.envelope import MAX_HELD, data_of
 from explorer_frames._decode.strict_json import strict_loads
 from explorer_frames._http.auth import NOBODY, Auth, Token, by_login, by_token, token_from
 from explorer_frames._http.failures import PROXY_AUTHENTICATION
-from explorer_frames._http.retries import Retries
+from explorer_frames._http.retries import Retries, renewal_pause
 from explorer_frames._http.sessions import Deadline
 from explorer_frames._http.transport import Answer, Transport
 from explorer_frames._private import private
@@ -48,6 +49,7 @@ class Api:
         self._transport = Transport(settings)
         self._retries = Retries(settings.retries)
         self._auth = Auth(credentials, self.login)
+        self._encodings = credentials.encodings
 
     def after_fork(self) -> None:
         """Share neither sockets nor locks with the parent process."""
@@ -133,16 +135,28 @@ class Api:
             yield answer
 
     def _authorised(self, call: Callable[[Token, Deadline], _T], deadline: Deadline) -> _T:
-        """Call with a token; where the server refuses it, once more with a new one."""
+        """Call with a token; where the server refuses it, again with a new one, a bounded number of times."""
         token = self._auth.token(deadline)
-        try:
-            return call(token, deadline)
-        except UnauthorizedError as error:
-            refused = error
-        renewed = self._auth.renew(token, deadline)
-        if renewed.text == token.text:
-            raise refused
-        return call(renewed, deadline)
+        renewals = 0
+        while True:
+            try:
+                return call(token, deadline)
+            except UnauthorizedError as error:
+                refused = error
+            pause = renewal_pause(renewals)
+            if renewals == self._auth.renewals or pause >= deadline.remaining():
+                break
+            time.sleep(pause)
+            renewed = self._auth.renew(token, deadline)
+            if renewed.text == token.text:
+                raise refused
+            token, renewals = renewed, renewals + 1
+        if self._credentials.token is None:
+            refused.hint = (
+                f"The server accepted {renewals} logins, and refused each new session. Another login of the same user "
+                "probably ended it: use another user for each process, or share one Explorer."
+            )
+        raise refused
 
     def greeting(self, deadline: Deadline) -> tuple[Mapping[str, str], ApiError | None]:
         """Ask without a token; return the answer's headers, and what the server says to strangers.
@@ -160,23 +174,44 @@ class Api:
             return answer.headers, None
 
     def login(self, deadline: Deadline) -> Token:
-        """Log in, once: trying a wrong password again would lock people out."""
-        graphd, password, user = self._credentials.graphd, self._credentials.password, self._credentials.user
-        assert graphd and password and user  # noqa: S101, PT018 (by `_config.credentials`)
-        auth = by_login(user, password.reveal(), self._credentials.auth_encoding)
-        body = {"address": graphd[0], "port": graphd[1]}
+        """Log in; with ``auth_encoding="auto"``, a second time in the other form where the first is refused.
+
+        Never more often: trying a wrong password again would lock people out.
+        """
         try:
-            with self._transport.open("POST", ("connect",), auth=auth, deadline=deadline, body=body) as answer:
-                _data(answer)
-                return token_from(answer.set_cookies())
+            return self._log_in(self._encodings[0], deadline)
         except UnauthorizedError as error:
             refused = error
-        other = "colon" if self._credentials.auth_encoding == "json" else "json"
-        refused.hint = (
-            f"Check user, password and graphd. If they are right, the server's version may want "
-            f"auth_encoding={other!r}: 'json' is for Explorer 3.3 and later, 'colon' for what is older."
-        )
+        if len(self._encodings) > 1:
+            self._encodings.reverse()  # which stays where this one works, or fails for another reason
+            try:
+                return self._log_in(self._encodings[0], deadline)
+            except UnauthorizedError:
+                self._encodings.reverse()
+        refused.hint = "Check user, password and graphd: " + self._hint()
         raise refused
+
+    @property
+    def auth_encoding(self) -> str:
+        """The form of the last login that was accepted."""
+        return self._encodings[0]
+
+    def _hint(self) -> str:
+        given = self._credentials.auth_encoding
+        if given == "auto":
+            return f"the login was refused as {' and as '.join(self._encodings)}."
+        other = "colon" if given == "json" else "json"
+        versions = "'colon' is for Explorer 3.1.0, 'json' for 3.2.0 and later"
+        return f"If they are right, pass auth_encoding={other!r}: {versions}."
+
+    def _log_in(self, encoding: str, deadline: Deadline) -> Token:
+        graphd, password, user = self._credentials.graphd, self._credentials.password, self._credentials.user
+        assert graphd and password and user  # noqa: S101, PT018 (by `_config.credentials`)
+        auth = by_login(user, password.reveal(), encoding)
+        body = {"address": graphd[0], "port": graphd[1]}
+        with self._transport.open("POST", ("connect",), auth=auth, deadline=deadline, body=body) as answer:
+            _data(answer)
+            return token_from(answer.set_cookies(), url=answer.url)
 
 
 def body_of(answer: Answer, most: int = MAX_HELD) -> bytes:

@@ -20,7 +20,7 @@ from explorer_frames.errors import ConfigError, escaped
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-AuthEncoding: TypeAlias = Literal["json", "colon"]
+AuthEncoding: TypeAlias = Literal["auto", "json", "colon"]
 SecretSource: TypeAlias = "str | Callable[[], str]"
 
 PREFIX = "EXPLORER_FRAMES_"
@@ -81,7 +81,14 @@ class Credentials:
     user: str | None = None
     password: Secret | None = None
     graphd: tuple[str, int] | None = None
-    auth_encoding: AuthEncoding = "json"
+    auth_encoding: AuthEncoding = "auto"
+
+    @property
+    def encodings(self) -> list[str]:
+        """The forms of the login to try, in this order."""
+        if self.auth_encoding != "auto":
+            return [self.auth_encoding]
+        return ["json"] if ":" in (self.user or "") else ["json", "colon"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,10 +165,15 @@ def credentials(
     auth_encoding: AuthEncoding,
 ) -> Credentials:
     """Decide between token and login: what was passed comes before what the environment has."""
-    if auth_encoding not in ("json", "colon"):
+    if auth_encoding == "auto":
+        name = f"{PREFIX}AUTH_ENCODING"
+        auth_encoding = os.environ.get(name) or "auto"  # type: ignore[assignment]  # checked below
+    else:
+        name = "auth_encoding"
+    if auth_encoding not in ("auto", "json", "colon"):
         raise ConfigError(
-            f"auth_encoding must be 'json' or 'colon': {escaped(auth_encoding, 60)!r}",
-            hint="'json' is for Explorer 3.3 and later, 'colon' for what is older.",
+            f"{name} must be 'auto', 'json' or 'colon': {escaped(auth_encoding, 60)!r}",
+            hint="'colon' is for Explorer 3.1.0, 'json' for 3.2.0 and later; 'auto' tries both.",
         )
     for name, source in (("token", token), ("password", password)):
         if not (source is None or isinstance(source, str) or callable(source)):

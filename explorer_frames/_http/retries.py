@@ -128,12 +128,26 @@ def retry_after_seconds(header: str, now: float) -> float | None:
     text = header.strip()
     if text.isascii() and text.isdigit():
         return float(text)
+    date = http_date(text)
+    return None if date is None else float(max(0, math.ceil(date - now)))
+
+
+def http_date(text: str) -> float | None:
+    """Read an HTTP date in any of its three formats, as seconds since the epoch; None where it is not one."""
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
     # HTTP dates are always in UTC; asctime has no time zone in it.
-    return float(max(0, math.ceil((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)))
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+
+
+def renewal_pause(renewals: int) -> float:
+    """Seconds to wait, with jitter, before a session is renewed again: none the first time.
+
+    Clients of one user, on a server that keeps one session for each, end each other's sessions until they spread out.
+    """
+    return random.uniform(0, min(0.05 * 2**renewals, 2.0)) if renewals else 0.0  # noqa: S311 (no secret)
 
 
 def is_transient(error: BaseException) -> bool:

@@ -64,6 +64,7 @@ class Answer:
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
         self.trace_id = response.headers.get("Traceparent")
+        self.url = str(response.request.url)
         self._raw: urllib3.HTTPResponse = response.raw
         self._deadline = deadline
         self._where = where
@@ -200,6 +201,7 @@ class Transport:
                 raise _redirected(response, where)
             proxy = self._proxy(url) if response.status_code == PROXY_AUTHENTICATION else None
             answer = Answer(response, deadline, where, self._settings.max_bytes, proxy)
+            auth.receive(answer.set_cookies())
             try:
                 yield answer
             except ApiError as error:
