@@ -239,7 +239,7 @@ def test_a_refusal_of_every_new_session_is_the_error(code, cls, monkeypatch):
     ):
         explorer.read_sample_result(1, "a")
     assert type(caught.value) is cls
-    assert [is_login(request) for request in server.requests] == [True, False] * 9
+    assert [is_login(request) for request in server.requests] == [True, False] * 11
 
 
 def test_what_the_replay_meets_is_what_the_caller_gets():

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 COOKIE = "explorer_token"
 # Logins of one call at most. Each fails only where another login of the same user comes between it and the call.
-_RENEWALS = 8
+_RENEWALS = 10
 # Renew this much before the server would forget the token, so that a call under way does not outlive it.
 _EARLY = 60.0
 _OCTETS = r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+"  # what RFC 6265 lets a cookie carry
@@ -261,7 +261,7 @@ def _checked(token: str) -> str:
     if _PASTED.fullmatch(token):
         raise ConfigError(
             "the token must be the value of the explorer_token cookie alone",
-            hint="Remove the cookie's name ('explorer_token='), 'Bearer', 'Cookie:', quotes and blanks around it.",
+            hint="Remove the name of the cookie, 'Bearer', 'Cookie:', and quotes or blanks around the value.",
         )
     return token
 

@@ -209,7 +209,7 @@ def _certificate(name: str, path: str | os.PathLike[str]) -> str:
     # An empty name is refused too: `requests` takes it for "do not verify".
     if not isinstance(path, str | os.PathLike) or not os.fspath(path) or not Path(path).exists():
         raise ConfigError(
-            f"{name}: certificate file {escaped(path)!r} does not exist", hint=f"Pass {name}= an existing PEM file."
+            f"{name}: certificate file {escaped(path)!r} does not exist", hint=f"{name} must be an existing PEM file."
         )
     return os.fspath(path)
 

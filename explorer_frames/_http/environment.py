@@ -98,7 +98,7 @@ def certificate_error(
             shown = " and ".join(repr(escaped(file)) for file in (cert, key) if file)
             return ConfigError(
                 f"client_cert: cannot load certificate and key from {shown}: {_reason(error)}",
-                hint="Pass client_cert= a readable PEM file with the certificate and its unencrypted key, or a pair.",
+                hint="client_cert must be a readable PEM file with the certificate and its unencrypted key, or a pair.",
             )
     return None
 

@@ -142,12 +142,14 @@ def http_date(text: str) -> float | None:
     return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
 
 
-def renewal_pause(renewals: int) -> float:
+def renewal_pause(renewals: int, took: float) -> float:
     """Seconds to wait, with jitter, before a session is renewed again: none the first time.
 
     Clients of one user, on a server that keeps one session for each, end each other's sessions until they spread out.
+    How far depends on how long the last login and the call after it took.
     """
-    return random.uniform(0, min(0.05 * 2**renewals, 2.0)) if renewals else 0.0  # noqa: S311 (no secret)
+    most = min(max(took, 0.05) * 2**renewals, 10.0)
+    return random.uniform(0, most) if renewals else 0.0  # noqa: S311 (no secret)
 
 
 def is_transient(error: BaseException) -> bool:
