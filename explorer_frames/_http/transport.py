@@ -1,4 +1,4 @@
-"""Path and parameters -> a stream of bytes: time limits, no redirects, no cookie jar. Knows no Arrow.
+"""Path and parameters -> a stream of bytes: time limits, no redirects. Knows no Arrow.
 
 Nothing of `requests` leaves this module: its errors hold the request and with it the token, so they are read here,
 and our own are raised outside the `except` block, without them as context.
