@@ -57,7 +57,9 @@ class Explorer:
         To log in with in place of a token; `password` may be a function that gets it, `graphd` is ``host:port`` of
         graphd as the server reaches it. Defaults: ``EXPLORER_FRAMES_USER``, ``_PASSWORD``, ``_GRAPHD``.
     auth_encoding
-        How the login is encoded: ``"json"`` from Explorer 3.3 on, ``"colon"`` for what is older.
+        How the login is encoded: ``"json"`` for Explorer 3.2.0 and later, ``"colon"`` for 3.1.0. ``"auto"`` takes
+        ``EXPLORER_FRAMES_AUTH_ENCODING`` where it is set; else it tries the JSON form, then the other one where the
+        server refuses that, and remembers which one worked.
     timeout
         Seconds to wait for a connection and for each next piece of an answer, or a pair of both.
     deadline
@@ -108,7 +110,7 @@ class Explorer:
         user: str | None = None,
         password: SecretSource | None = None,
         graphd: str | None = None,
-        auth_encoding: AuthEncoding = "json",
+        auth_encoding: AuthEncoding = "auto",
         timeout: float | tuple[float, float] = (10.0, 60.0),
         deadline: float | None = 600.0,
         retries: int = 2,

@@ -290,7 +290,8 @@ _BY_STATUS: dict[int, type[ApiError]] = {
 _HINTS: dict[type[ApiError], str] = {
     BadRequestError: "Check what was passed. A task has a result when it has ended well: Job.wait waits for that.",
     UnauthorizedError: "Check the token, or user, password, graphd and auth_encoding.",
-    SessionExpiredError: "Pass a fresh token, or user, password and graphd so that a new login is possible.",
+    SessionExpiredError: "The session has expired, or another login of the same user ended it. Pass a fresh token, or "
+    "user, password and graphd so that a new login is possible.",
     ForbiddenError: "Ask for the right to read this job in Explorer.",
     NotFoundError: "Check the ids: the pages of workflow and job in Explorer show them.",
     ServerError: "Try again later; with the trace id the vendor's support can find the call in the server's logs.",

@@ -230,7 +230,9 @@ def test_a_refused_token_is_renewed_once_and_the_call_replayed_once(code, status
 
 
 @pytest.mark.parametrize(("code", "cls"), [(40104000, UnauthorizedError), (40104001, SessionExpiredError)])
-def test_a_second_refusal_is_the_error(code, cls):
+def test_a_refusal_of_every_new_session_is_the_error(code, cls, monkeypatch):
+    monkeypatch.setattr("explorer_frames._http.retries.random.uniform", lambda *_: 0.0)
+
     def script(number, request):
         return granted(number) if is_login(request) else no(code)
 
@@ -240,7 +242,7 @@ def test_a_second_refusal_is_the_error(code, cls):
     ):
         explorer.read_sample_result(1, "a")
     assert type(caught.value) is cls
-    assert [is_login(request) for request in server.requests] == [True, False, True, False]
+    assert [is_login(request) for request in server.requests] == [True, False] * 11
 
 
 def test_what_the_replay_meets_is_what_the_caller_gets():
@@ -310,7 +312,7 @@ def test_a_refused_login_is_tried_once_and_names_the_other_encoding(encoding, ot
     "refusal", [no(40104000), no(40104000, "429 Too Many Requests"), no(40104001, "503 Service Unavailable")]
 )
 def test_a_refused_login_is_not_tried_again_whatever_the_status_so_that_nobody_is_locked_out(refusal):
-    with served(refusal, **LOGIN) as (server, explorer), pytest.raises(UnauthorizedError):
+    with served(refusal, **LOGIN, auth_encoding="json") as (server, explorer), pytest.raises(UnauthorizedError):
         explorer.read_sample_result(1, "a")
     assert len(server.requests) == 1
 
@@ -350,7 +352,7 @@ def test_a_wrong_password_is_tried_once_for_16_waiting_threads_and_each_error_is
         return no(40104000)
 
     with (
-        served(script, keep_alive=True, **LOGIN) as (server, explorer),
+        served(script, keep_alive=True, **LOGIN, auth_encoding="json") as (server, explorer),
         ThreadPoolExecutor(16) as pool,
     ):
         for round_ in (1, 2):

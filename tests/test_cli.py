@@ -546,7 +546,7 @@ def test_a_wrong_password_and_a_wrong_graphd(cli, monkeypatch):
     assert done.code == 1
     assert done.is_short
     assert "canary" not in done.err
-    assert "--auth-encoding colon" in done.err
+    assert "refused as json and as colon" in done.err
     monkeypatch.undo()
 
 

@@ -265,14 +265,16 @@ def test_a_clock_that_is_wrong(diagnose, days, side):
 # --- who we are
 
 
-def test_the_other_encoding_is_tried_once_and_told(diagnose):
+def test_the_encoding_that_works_is_shown(diagnose):
     with Sandbox(auth_encoding="colon") as server:
         found = diagnose(server.environment)
-        assert [one.path for one in server.requests].count("/api-open/v1/connect") == 3, "and one for the rest"
+        assert [one.path for one in server.requests].count("/api-open/v1/connect") == 4, "two for the rest"
+        assert found["login"][0] == found["jobs"][0] == "ok"
+        assert "with the encoding colon" in found["login"][1]
+        found = diagnose(server.environment, "--auth-encoding", "json")
         assert found["login"][0] == "problem"
-        assert "--auth-encoding" in found["login"][1]
-        assert "older than 3.3" in found["login"][1]
-        assert found["jobs"][0] == "ok", "the rest is looked at with the one that works"
+        assert "--auth-encoding colon" in found["login"][1]
+        assert "3.1.0" in found["login"][1]
         assert set(states(diagnose(server.environment, "--auth-encoding", "colon")).values()) <= {"ok", "skipped"}
 
 
@@ -281,7 +283,7 @@ def test_a_wrong_password_is_tried_in_both_encodings_and_no_more(diagnose):
         found = diagnose({**server.environment, "EXPLORER_FRAMES_PASSWORD": CANARY})
         assert [one.path for one in server.requests].count("/api-open/v1/connect") == 2
     assert found["login"][0] == "problem"
-    assert "both encodings were tried" in found["login"][1]
+    assert "refused as json and as colon" in found["login"][1]
 
 
 def test_a_wrong_graphd_is_told_apart_from_a_wrong_password(diagnose, scored):

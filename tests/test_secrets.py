@@ -368,7 +368,7 @@ PLAIN, SECURE = "http://explorer.invalid:7002", "https://explorer.invalid"
 by_proxy("which passes on", None, passed_on, PLAIN, EXPLORER)
 by_proxy("which is down", errors.ConnectionFailedError, None, PLAIN, set())
 by_proxy("which is down, TLS", errors.ConnectionFailedError, None, SECURE, set())
-by_proxy("which refuses", errors.ServerError, told_back, PLAIN, EXPLORER)
+by_proxy("which refuses", errors.ConnectionFailedError, told_back, PLAIN, EXPLORER)
 by_proxy("which refuses, TLS", errors.ConnectionFailedError, told_back, SECURE, set())
 by_proxy("which is silent", errors.RequestTimeoutError, silent, PLAIN, EXPLORER)
 by_proxy("which hangs up, TLS", errors.ConnectionFailedError, b"", SECURE, set())

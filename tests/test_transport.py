@@ -43,8 +43,8 @@ from platforms import WINDOWS, needs_fork
 from served import served
 
 from explorer_frames import Explorer
+from explorer_frames._http.failures import translated
 from explorer_frames._http.sessions import Deadline
-from explorer_frames._http.transport import _translated
 from explorer_frames.errors import (
     ApiError,
     BadRequestError,
@@ -533,8 +533,8 @@ def test_a_retry_after_that_is_too_long_ends_the_call_at_once_and_is_named(asked
     assert f"{float(asked):g} s" in error.hint
 
 
-@pytest.mark.parametrize("asked", ["", "soon", "-5", "1.5", "Wed, 21 Oct 2099 07:28:00 GMT", "\xb2"])
-def test_a_retry_after_that_is_no_number_of_seconds_counts_as_not_there(asked, sleeps):
+@pytest.mark.parametrize("asked", ["", "soon", "-5", "1.5", "\xb2"])
+def test_an_invalid_retry_after_counts_as_not_there(asked, sleeps):
     _, server = failure(refusal(None, 503, f"Retry-After: {asked}\r\n"))
     assert sleeps == [0, 0]
     assert len(server.requests) == 3
@@ -839,7 +839,7 @@ LAYERS = {
 def test_every_error_of_the_layers_below_becomes_a_transport_error(name):
     below = LAYERS[name].__new__(LAYERS[name])
     for begun in (False, True):
-        error = _translated(below, Deadline(60), "GET x", begun=begun)
+        error = translated(below, Deadline(60), "GET x", begun=begun)
         assert isinstance(error, TransportError)
         assert (error.what, error.where, error.hint) == (error.what, "GET x", error.hint)
         assert error.hint
@@ -850,7 +850,7 @@ def test_every_error_of_the_layers_below_becomes_a_transport_error(name):
     "name", ["requests.exceptions.InvalidURL", "requests.exceptions.InvalidHeader", "requests.exceptions.MissingSchema"]
 )
 def test_an_error_that_cannot_pass_is_no_connection_error_though_requests_makes_it_an_oserror(name):
-    assert type(_translated(LAYERS[name](), Deadline(60), "GET x")) is TransportError
+    assert type(translated(LAYERS[name](), Deadline(60), "GET x")) is TransportError
 
 
 # --- TLS

@@ -14,8 +14,8 @@ from limits import Clock
 from served import served
 
 from explorer_frames import Explorer
+from explorer_frames._http.failures import translated
 from explorer_frames._http.sessions import Deadline
-from explorer_frames._http.transport import _translated
 from explorer_frames.errors import ConfigError, ExplorerFramesError
 
 BODY = envelope()
@@ -152,9 +152,10 @@ def test_a_proxy_that_is_not_there(monkeypatch):
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{listener.getsockname()[1]}")
     with Explorer("http://h.example", token="t", retries=0) as explorer, pytest.raises(OSError) as caught:
         explorer.read_sample_result(1, "a", None)
-    hint = "Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY in the environment."
+    hint = "Check HTTP_PROXY, or add the server's host to NO_PROXY."
     assert (
-        str(caught.value).replace(" of h.example", "") == f"the proxy was not reached: Connection refused{PLACE}{hint}"
+        str(caught.value).replace(" of h.example", "")
+        == f"cannot connect to the proxy: Connection refused{PLACE}{hint}"
     )
 
 
@@ -167,14 +168,14 @@ def test_a_path_that_would_change():
 
 @pytest.mark.parametrize("begun", [False, True])
 def test_tls_that_fails(begun):
-    error = _translated(ssl.SSLError(1, "wrong version"), Deadline(60), "GET x", begun=begun)
+    error = translated(ssl.SSLError(1, "wrong version"), Deadline(60), "GET x", begun=begun)
     hint = "Pass ca_bundle= for a private CA. If the server has no TLS, its url begins with http://."
     assert str(error) == f"no TLS connection: wrong version [GET x]\n{hint}"
     assert error.final == (not begun)  # once begun, the next try may be luckier
 
 
 def test_an_error_of_the_system_that_nothing_wraps():
-    error = _translated(ConnectionResetError(104, "Connection reset by peer"), Deadline(60), "GET x")
+    error = translated(ConnectionResetError(104, "Connection reset by peer"), Deadline(60), "GET x")
     assert str(error) == f"no connection: Connection reset by peer [GET x]\n{REACH}"
 
 
@@ -182,7 +183,7 @@ def test_errors_that_hold_each_other_are_looked_at_once():
     error = requests.ConnectionError()
     error.args = (TimeoutError(), error)
     assert (
-        str(_translated(error, Deadline(60), "GET x")) == "no data within the timeout [GET x]\nPass timeout= for more."
+        str(translated(error, Deadline(60), "GET x")) == "no data within the timeout [GET x]\nPass timeout= for more."
     )
 
 

@@ -17,7 +17,10 @@ from explorer_frames.errors import ConfigError, escaped
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_VARIABLES = {f"{config.PREFIX}{name}" for name in ("URL", "TOKEN", "USER", "PASSWORD", "GRAPHD", "STORAGE_OPTIONS")}
+_VARIABLES = {
+    f"{config.PREFIX}{name}"
+    for name in ("URL", "TOKEN", "USER", "PASSWORD", "GRAPHD", "AUTH_ENCODING", "STORAGE_OPTIONS")
+}
 _PACKAGES = ("pandas", "pyarrow", "numpy", "requests", "urllib3", "fsspec")
 
 
@@ -68,7 +71,7 @@ def examine(
             given.get("user"),
             given.get("password"),
             given.get("graphd"),
-            given.get("auth_encoding", "json"),
+            given.get("auth_encoding", "auto"),
         )
     except ConfigError as error:
         errors.append(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import socket
 import time
 import warnings
@@ -19,7 +18,7 @@ from explorer_frames._client import Explorer
 from explorer_frames._doctor.finding import Finding, found, ok, problem
 from explorer_frames._http.api import Api
 from explorer_frames._http.config import Credentials
-from explorer_frames._http.transport import NO_TLS
+from explorer_frames._http.failures import NO_TLS
 from explorer_frames._jobs.status import is_missing_time
 from explorer_frames.errors import (
     BadRequestError,
@@ -86,7 +85,6 @@ class Examination:
         self._greeting: tuple[Mapping[str, str], float] | None = None
         self._answers: ExplorerFramesError | None = None  # why nothing of HTTP came
         self._licence: LicenseError | None = None
-        self._by_other_encoding = False
 
     def findings(self) -> Iterator[Finding]:
         """Make the checks; behind a problem those that need what it denies are skipped."""
@@ -98,7 +96,7 @@ class Examination:
                 continue
             finding = found(name, self._patience(name), check)
             yield finding
-            if finding.state == "problem" and name not in {"clock", "limit"} and not self._by_other_encoding:
+            if finding.state == "problem" and name not in {"clock", "limit"}:
                 stuck = name
 
     def _patience(self, name: str) -> float:
@@ -170,7 +168,7 @@ class Examination:
         """Ask without a token, once; what is learnt serves several checks."""
         if self._greeting is not None or self._answers is not None:
             return
-        api = self._api(None)
+        api = self._api()
         began = time.time()
         try:
             headers, said = api.greeting(api.deadline())
@@ -202,51 +200,31 @@ class Examination:
 
     # --- who we are
 
-    def _api(self, encoding: str | None) -> Api:
-        credentials = self._credentials or Credentials()
-        if encoding is not None:
-            credentials = dataclasses.replace(credentials, auth_encoding=encoding)  # type: ignore[arg-type]
-        return Api(self._settings, credentials)
+    def _api(self) -> Api:
+        return Api(self._settings, self._credentials or Credentials())
 
     def _check_login(self) -> Finding:
         if self._credentials is None:
             return Finding("login", "problem", "nothing to log in with", "See what configuration says.")
         if self._credentials.token is not None:
             return self._check_token()
-        encoding = self._credentials.auth_encoding
-        other = "colon" if encoding == "json" else "json"
         try:
-            return ok("login", self._logged_in(encoding))
-        except UnauthorizedError as error:
-            refused = error
+            return ok("login", self._logged_in())
         except BadRequestError as error:
             error.hint = "Check graphd: it is host:port of graphd as the Explorer server reaches it."
             raise
         except LicenseError as error:
             self._licence = error
             raise
-        try:
-            life = self._logged_in(other)
-        except ExplorerFramesError:
-            refused.hint = "Check user, password and graphd: both encodings were tried, json and colon."
-            raise refused from None
-        self._by_other_encoding, self._arguments["auth_encoding"] = True, other
-        version = "older than 3.3" if other == "colon" else "3.3 or later"
-        return Finding(
-            "login",
-            "problem",
-            f"{life}; the encoding {encoding} is refused",
-            f'Pass auth_encoding="{other}": Explorer is {version}.',
-        )
 
-    def _logged_in(self, encoding: str) -> str:
-        api = self._api(encoding)
+    def _logged_in(self) -> str:
+        api = self._api()
         try:
             token = api.login(api.deadline())
         finally:
             api.close()
         life = "the server does not say how long" if token.life is None else f"for {_duration(token.life)}"
-        return f"with the encoding {encoding}, {life}"
+        return f"with the encoding {api.auth_encoding}, {life}"
 
     def _check_token(self) -> Finding:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,7 +11,8 @@ from explorer_frames._arguments import checked_id
 from explorer_frames._decode.envelope import MAX_HELD, data_of
 from explorer_frames._decode.strict_json import strict_loads
 from explorer_frames._http.auth import NOBODY, Auth, Token, by_login, by_token, token_from
-from explorer_frames._http.retries import Retries
+from explorer_frames._http.failures import PROXY_AUTHENTICATION
+from explorer_frames._http.retries import Retries, renewal_pause
 from explorer_frames._http.sessions import Deadline
 from explorer_frames._http.transport import Answer, Transport
 from explorer_frames._private import private
@@ -62,6 +64,7 @@ class Api:
         self._transport = Transport(settings)
         self._retries = Retries(settings.retries)
         self._auth = Auth(credentials, self.login)
+        self._encodings = credentials.encodings
 
     def after_fork(self) -> None:
         """Share neither sockets nor locks with the parent process."""
@@ -156,16 +159,29 @@ class Api:
             yield ReadAnswer(answer.status, answer.trace_id, body)
 
     def _authorised(self, call: Callable[[Token, Deadline], _T], deadline: Deadline) -> _T:
-        """Call with a token; where the server refuses it, once more with a new one."""
+        """Call with a token; where the server refuses it, again with a new one, a bounded number of times."""
         token = self._auth.token(deadline)
-        try:
-            return call(token, deadline)
-        except UnauthorizedError as error:
-            refused = error
-        renewed = self._auth.renew(token, deadline)
-        if renewed.text == token.text:
-            raise refused
-        return call(renewed, deadline)
+        renewals, began = 0, deadline.elapsed()
+        while True:
+            try:
+                return call(token, deadline)
+            except UnauthorizedError as error:
+                refused = error
+            pause = renewal_pause(renewals, deadline.elapsed() - began)
+            if renewals == self._auth.renewals or pause >= deadline.remaining():
+                break
+            time.sleep(pause)
+            began = deadline.elapsed()
+            renewed = self._auth.renew(token, deadline)
+            if renewed.text == token.text:
+                raise refused
+            token, renewals = renewed, renewals + 1
+        if self._credentials.token is None:
+            refused.hint = (
+                f"The server accepted {renewals} logins, and refused each new session. Another login of the same user "
+                "probably ended it: use another user for each process, or share one Explorer."
+            )
+        raise refused
 
     def greeting(self, deadline: Deadline) -> tuple[Mapping[str, str], ApiError | None]:
         """Ask without a token; return the answer's headers, and what the server says to strangers.
@@ -183,23 +199,44 @@ class Api:
             return answer.headers, None
 
     def login(self, deadline: Deadline) -> Token:
-        """Log in, once: trying a wrong password again would lock people out."""
-        graphd, password, user = self._credentials.graphd, self._credentials.password, self._credentials.user
-        assert graphd and password and user  # noqa: S101, PT018 (by `_config.credentials`)
-        auth = by_login(user, password.reveal(), self._credentials.auth_encoding)
-        body = {"address": graphd[0], "port": graphd[1]}
+        """Log in; with ``auth_encoding="auto"``, a second time in the other form where the first is refused.
+
+        Never more often: trying a wrong password again would lock people out.
+        """
         try:
-            with self._transport.open("POST", ("connect",), auth=auth, deadline=deadline, body=body) as answer:
-                _data(answer)
-                return token_from(answer.set_cookies())
+            return self._log_in(self._encodings[0], deadline)
         except UnauthorizedError as error:
             refused = error
-        other = "colon" if self._credentials.auth_encoding == "json" else "json"
-        refused.hint = (
-            f"Check user, password and graphd. If they are right, the server's version may want "
-            f"auth_encoding={other!r}: 'json' is for Explorer 3.3 and later, 'colon' for what is older."
-        )
+        if len(self._encodings) > 1:
+            self._encodings.reverse()  # which stays where this one works, or fails for another reason
+            try:
+                return self._log_in(self._encodings[0], deadline)
+            except UnauthorizedError:
+                self._encodings.reverse()
+        refused.hint = "Check user, password and graphd: " + self._hint()
         raise refused
+
+    @property
+    def auth_encoding(self) -> str:
+        """The form of the last login that was accepted."""
+        return self._encodings[0]
+
+    def _hint(self) -> str:
+        given = self._credentials.auth_encoding
+        if given == "auto":
+            return f"the login was refused as {' and as '.join(self._encodings)}."
+        other = "colon" if given == "json" else "json"
+        versions = "'colon' is for Explorer 3.1.0, 'json' for 3.2.0 and later"
+        return f"If they are right, pass auth_encoding={other!r}: {versions}."
+
+    def _log_in(self, encoding: str, deadline: Deadline) -> Token:
+        graphd, password, user = self._credentials.graphd, self._credentials.password, self._credentials.user
+        assert graphd and password and user  # noqa: S101, PT018 (by `_config.credentials`)
+        auth = by_login(user, password.reveal(), encoding)
+        body = {"address": graphd[0], "port": graphd[1]}
+        with self._transport.open("POST", ("connect",), auth=auth, deadline=deadline, body=body) as answer:
+            _data(answer)
+            return token_from(answer.set_cookies(), url=answer.url)
 
 
 def body_of(answer: Answer | ReadAnswer, most: int = MAX_HELD) -> bytes:
@@ -216,19 +253,20 @@ def body_of(answer: Answer | ReadAnswer, most: int = MAX_HELD) -> bytes:
     return b"".join(parts)
 
 
-def _data(answer: Answer | ReadAnswer) -> dict[str, Any]:
+def _data(answer: Answer) -> dict[str, Any]:
     """Read and judge an answer without rows."""
     return _judged(body_of(answer), answer)
 
 
-def _judged(body: bytes, answer: Answer | ReadAnswer, *, any_status: bool = False) -> dict[str, Any]:
+def _judged(body: bytes, answer: Answer, *, any_status: bool = False) -> dict[str, Any]:
+    failure: DecodeError | ApiError
     try:
-        envelope = strict_loads(body)
-    except DecodeError as error:
+        return data_of(strict_loads(body), answer.status, answer.trace_id, any_status=any_status)
+    except (DecodeError, ApiError) as error:
         failure = error
-    else:
-        return data_of(envelope, answer.status, answer.trace_id, any_status=any_status)
-    if answer.status < 400:  # noqa: PLR2004
+    if answer.status == PROXY_AUTHENTICATION and getattr(failure, "code", None) is None:
+        raise answer.proxy_refusal()
+    if answer.status < 400 or isinstance(failure, ApiError):  # noqa: PLR2004
         raise failure
     # A proxy's page, say: its status is all there is to go by.
     refusal = api_error(None, answer.status, None, answer.trace_id)

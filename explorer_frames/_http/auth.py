@@ -9,13 +9,14 @@ import re
 import threading
 import time
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os.path import commonprefix
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 from requests.auth import AuthBase
 
+from explorer_frames._http.cookies import Cookies
 from explorer_frames.errors import ConfigError, EnvelopeError, ExplorerFramesError, RequestTimeoutError, escaped
 
 if TYPE_CHECKING:
@@ -23,14 +24,20 @@ if TYPE_CHECKING:
 
     from requests import PreparedRequest
 
-    from explorer_frames._http.config import AuthEncoding, Credentials
+    from explorer_frames._http.config import Credentials
     from explorer_frames._http.sessions import Deadline
 
 COOKIE = "explorer_token"
+# Logins of one call at most. Each fails only where another login of the same user comes between it and the call.
+_RENEWALS = 10
 # Renew this much before the server would forget the token, so that a call under way does not outlive it.
 _EARLY = 60.0
 _OCTETS = r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+"  # what RFC 6265 lets a cookie carry
 _COOKIE_VALUE = re.compile(rf"(?:^|[;,]\s*){COOKIE}=\"?({_OCTETS})\"?\s*(?:[;,]|$)")
+# What people paste besides the value: a header, the cookie's name, quotes.
+_PASTED = re.compile(
+    rf"(?:bearer|cookie|set-cookie|authorization)[\s:=].*|.*{COOKIE}\s*[=:].*|[\s'\"].*|.*[\s'\"]", re.IGNORECASE
+)
 _MAX_AGE = re.compile(r"max-age\s*=\s*\"?(\d{1,10})", re.IGNORECASE | re.ASCII)
 
 
@@ -45,11 +52,14 @@ class Token:
         When it is due for renewal, on the monotonic clock; infinite where nobody said.
     life
         Seconds that the server gave it; None where it did not say.
+    cookies
+        Further cookies of the login, such as a load balancer's; None for a token that was passed.
     """
 
     text: str
     ends: float = float("inf")
     life: float | None = None
+    cookies: Cookies | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(_OCTETS, self.text):
@@ -65,13 +75,22 @@ class Token:
 class Identity(AuthBase):
     """Who a request comes from: a header. Being an auth, it also keeps `requests` from looking into ``.netrc``."""
 
-    def __init__(self, headers: Mapping[str, str], *secrets: str) -> None:
+    def __init__(self, headers: Mapping[str, str], *secrets: str, cookies: Cookies | None = None) -> None:
         self._headers = headers
-        self._secrets = secrets
+        self._cookies = cookies
+        self._secrets = (*secrets, *(cookies.secrets() if cookies else ()))
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         request.headers.update(self._headers)
+        if self._cookies is not None:
+            request.headers["Cookie"] += self._cookies.header(request.url or "")
         return request
+
+    def receive(self, set_cookies: Sequence[str]) -> None:
+        """Take over cookies that a response renews."""
+        if self._cookies is not None:
+            self._cookies.renew(set_cookies)
+            self._secrets = (*self._secrets, *self._cookies.secrets())
 
     def conceal(self, error: ExplorerFramesError) -> None:
         """Take its secrets out of an error: some servers, and more proxies, say back what they were told."""
@@ -86,10 +105,10 @@ NOBODY = Identity({})
 
 
 def by_token(token: Token) -> Identity:
-    return Identity({"Cookie": f"{COOKIE}={token.text}"}, token.text)
+    return Identity({"Cookie": f"{COOKIE}={token.text}"}, token.text, cookies=token.cookies)
 
 
-def by_login(user: str, password: str, encoding: AuthEncoding) -> Identity:
+def by_login(user: str, password: str, encoding: str) -> Identity:
     text = bearer(user, password, encoding)
     return Identity({"Authorization": f"Bearer {text}"}, text, password)
 
@@ -116,15 +135,17 @@ def _without(text: str, secrets: set[str]) -> str:
 
 
 def bearer(user: str, password: str, encoding: str) -> str:
-    """Encode a login as the server's version wants it: JSON from 3.3 on, ``user:password`` before."""
+    """Encode a login: as JSON for Explorer 3.2.0 and later, as ``user:password`` for 3.1.0."""
     text = json.dumps([user, password], separators=(",", ":"), ensure_ascii=False)
     return base64.b64encode((text if encoding == "json" else f"{user}:{password}").encode()).decode()
 
 
-def token_from(set_cookies: Sequence[str], clock: Callable[[], float] = time.monotonic) -> Token:
+def token_from(
+    set_cookies: Sequence[str], clock: Callable[[], float] = time.monotonic, url: str | None = None
+) -> Token:
     """Read the token out of a login's ``Set-Cookie`` headers, tolerantly (the published sample is not quite valid).
 
-    Of several, the last counts, as in a browser.
+    Of several, the last counts, as in a browser. With the `url` of the login, its other cookies are kept as well.
 
     Raises
     ------
@@ -136,7 +157,8 @@ def token_from(set_cookies: Sequence[str], clock: Callable[[], float] = time.mon
         if value:
             life = float(age[1]) if age else None
             due = float("inf") if life is None else max(life - _EARLY, life / 2)
-            return Token(value[1], clock() + due, life)
+            cookies = None if url is None else Cookies(url, set_cookies, without=COOKIE)
+            return Token(value[1], clock() + due, life, cookies)
     raise EnvelopeError(
         "the login was accepted, but no explorer_token cookie came with the answer",
         hint="Check that no proxy takes cookies out, and that the url is that of NebulaGraph Explorer.",
@@ -220,13 +242,28 @@ class Auth:
 
     def _fresh(self, deadline: Deadline) -> Token:
         source = self._credentials.token
-        return Token(source.reveal()) if source is not None else self._login(deadline)
+        return self._login(deadline) if source is None else Token(_checked(source.reveal()))
+
+    @property
+    def renewals(self) -> int:
+        """How many times one call may renew the session before its refusal is the error."""
+        return _RENEWALS if self._credentials.token is None else 1
 
     def _land(self, flight: Future[Token], token: Token | None) -> None:
         with self._lock:
             self._token = token or self._token
             if self._flight is flight:
                 self._flight = None
+
+
+def _checked(token: str) -> str:
+    """Refuse what is not the bare value of the cookie, before it is sent."""
+    if _PASTED.fullmatch(token):
+        raise ConfigError(
+            "the token must be the value of the explorer_token cookie alone",
+            hint="Remove the name of the cookie, 'Bearer', 'Cookie:', and quotes or blanks around the value.",
+        )
+    return token
 
 
 def _twin(error: BaseException) -> BaseException:

@@ -20,7 +20,7 @@ from explorer_frames.errors import ConfigError, escaped
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-AuthEncoding: TypeAlias = Literal["json", "colon"]
+AuthEncoding: TypeAlias = Literal["auto", "json", "colon"]
 SecretSource: TypeAlias = "str | Callable[[], str]"
 
 PREFIX = "EXPLORER_FRAMES_"
@@ -81,7 +81,14 @@ class Credentials:
     user: str | None = None
     password: Secret | None = None
     graphd: tuple[str, int] | None = None
-    auth_encoding: AuthEncoding = "json"
+    auth_encoding: AuthEncoding = "auto"
+
+    @property
+    def encodings(self) -> list[str]:
+        """The forms of the login to try, in this order."""
+        if self.auth_encoding != "auto":
+            return [self.auth_encoding]
+        return ["json"] if ":" in (self.user or "") else ["json", "colon"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +150,7 @@ def settings(
         timeout=(float(waits[0]), float(waits[1])),
         deadline=deadline,
         retries=retries,
-        verify=_certificate(ca_bundle) if ca_bundle is not None else verify,
+        verify=_certificate("ca_bundle", ca_bundle) if ca_bundle is not None else verify,
         client_cert=_client_certificate(client_cert),
         trust_env=trust_env,
         max_bytes=None if max_bytes is None else checked_count("max_bytes", max_bytes, or_else=", or None"),
@@ -158,10 +165,15 @@ def credentials(
     auth_encoding: AuthEncoding,
 ) -> Credentials:
     """Decide between token and login: what was passed comes before what the environment has."""
-    if auth_encoding not in ("json", "colon"):
+    if auth_encoding == "auto":
+        name = f"{PREFIX}AUTH_ENCODING"
+        auth_encoding = os.environ.get(name) or "auto"  # type: ignore[assignment]  # checked below
+    else:
+        name = "auth_encoding"
+    if auth_encoding not in ("auto", "json", "colon"):
         raise ConfigError(
-            f"auth_encoding must be 'json' or 'colon': {escaped(auth_encoding, 60)!r}",
-            hint="'json' is for Explorer 3.3 and later, 'colon' for what is older.",
+            f"{name} must be 'auto', 'json' or 'colon': {escaped(auth_encoding, 60)!r}",
+            hint="'colon' is for Explorer 3.1.0, 'json' for 3.2.0 and later; 'auto' tries both.",
         )
     for name, source in (("token", token), ("password", password)):
         if not (source is None or isinstance(source, str) or callable(source)):
@@ -193,19 +205,21 @@ def _is_duration(value: object) -> bool:
     return number and 0 < value <= threading.TIMEOUT_MAX  # type: ignore[operator]  # the most that sockets take
 
 
-def _certificate(path: str | os.PathLike[str]) -> str:
+def _certificate(name: str, path: str | os.PathLike[str]) -> str:
     # An empty name is refused too: `requests` takes it for "do not verify".
     if not isinstance(path, str | os.PathLike) or not os.fspath(path) or not Path(path).exists():
-        raise ConfigError(f"no such certificate file: {escaped(path)!r}")
+        raise ConfigError(
+            f"{name}: certificate file {escaped(path)!r} does not exist", hint=f"{name} must be an existing PEM file."
+        )
     return os.fspath(path)
 
 
 def _client_certificate(files: str | tuple[str, str] | None) -> str | tuple[str, str] | None:
     if not isinstance(files, tuple):
-        return None if files is None else _certificate(files)
+        return None if files is None else _certificate("client_cert", files)
     if len(files) != 2:  # noqa: PLR2004
         raise ConfigError("client_cert must be a file with certificate and key, or a pair of files")
-    return _certificate(files[0]), _certificate(files[1])
+    return _certificate("client_cert", files[0]), _certificate("client_cert", files[1])
 
 
 def _checked_url(url: str) -> str:

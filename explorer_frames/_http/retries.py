@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from explorer_frames.errors import (
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 # Worth another try where no code says what it is.
-_TRANSIENT_STATUS = {429, 502, 503, 504}
+TRANSIENT_STATUS = {429, 502, 503, 504}
 _LONGEST_RETRY_AFTER = 30.0
 # As botocore's standard mode: a hundred retries in a row, and then one for every five calls that succeed.
 _BUDGET, _COST = 500, 5
@@ -114,12 +117,47 @@ class Retries:
             self._left = min(_BUDGET, self._left + amount)
 
 
+def retry_after_seconds(header: str, now: float) -> float | None:
+    """Read a ``Retry-After`` header: seconds, or an HTTP date in any of its three formats; None where it is neither.
+
+    Parameters
+    ----------
+    now
+        Current time in seconds since the epoch. A date in the past means 0 seconds.
+    """
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    date = http_date(text)
+    return None if date is None else float(max(0, math.ceil(date - now)))
+
+
+def http_date(text: str) -> float | None:
+    """Read an HTTP date in any of its three formats, as seconds since the epoch; None where it is not one."""
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    # HTTP dates are always in UTC; asctime has no time zone in it.
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+
+
+def renewal_pause(renewals: int, took: float) -> float:
+    """Seconds to wait, with jitter, before a session is renewed again: none the first time.
+
+    Clients of one user, on a server that keeps one session for each, end each other's sessions until they spread out.
+    How far depends on how long the last login and the call after it took.
+    """
+    most = min(max(took, 0.05) * 2**renewals, 10.0)
+    return random.uniform(0, most) if renewals else 0.0  # noqa: S311 (no secret)
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether the same GET may succeed a moment later."""
     if isinstance(error, ConnectionFailedError | RequestTimeoutError | TruncatedBodyError):
         return not error.final
     # By its code, as everywhere, and by its status where there is none.
-    return isinstance(error, ServerError) and (error.code is not None or error.http_status in _TRANSIENT_STATUS)
+    return isinstance(error, ServerError) and (error.code is not None or error.http_status in TRANSIENT_STATUS)
 
 
 def _wait(state: tenacity.RetryCallState) -> float:

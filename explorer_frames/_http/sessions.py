@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import io
+import ssl
 import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from explorer_frames._version import __version__
 
@@ -59,11 +59,14 @@ class _TimedReader(io.RawIOBase):
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
         self._deadline, self._timeout = limits.get()
+        self.ended = False  # whether the response is complete, so that nothing more is read
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        if self.ended:
+            return None
         if self._deadline.remaining() <= 0:
             raise TimeoutError
         self._sock.settimeout(self._deadline.within(self._timeout))
@@ -74,11 +77,32 @@ class _TimedReader(io.RawIOBase):
         super().close()
 
 
+class _Buffered(io.BufferedReader):
+    def __init__(self, sock: socket.socket) -> None:
+        self._reader = _TimedReader(sock)
+        super().__init__(self._reader, 65536)
+        self._sock = sock
+        self.has_surplus = False
+
+    def close(self) -> None:
+        if not self.closed:
+            self._reader.ended = True
+            pending = self._sock.pending() if isinstance(self._sock, ssl.SSLSocket) else 0
+            self.has_surplus = bool(pending or self.peek(1))
+        super().close()
+
+
 class _TimedResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp.close()
-        self.fp = io.BufferedReader(_TimedReader(sock), 65536)
+        self.fp = _Buffered(sock)
+        self._buffered = self.fp
+
+    @property
+    def has_surplus(self) -> bool:
+        """Whether bytes beyond the end of the response have arrived."""
+        return self._buffered.has_surplus
 
     # http.client returns 1xx responses other than 100 as the final response, and newer versions reject more than 100
     # interim responses or trailers. Any number of either is skipped here: the deadline limits them on every version.
@@ -95,32 +119,29 @@ class _TimedResponse(http.client.HTTPResponse):
                 raise http.client.LineTooLong("header or trailer line")
 
 
-class _TimedHTTPConnection(HTTPConnection):
-    response_class = _TimedResponse
-    debuglevel = 0  # what a debugged http.client prints has the token and the login in it
+def _use_timed_responses(manager: urllib3.PoolManager) -> None:
+    """Have the connections of a manager, of whatever kind, read with time limits."""
+    manager.pool_classes_by_scheme = {scheme: _timed(pool) for scheme, pool in manager.pool_classes_by_scheme.items()}
 
 
-class _TimedHTTPSConnection(HTTPSConnection):
-    response_class = _TimedResponse
-    debuglevel = 0
-
-
-class _TimedHTTPPool(HTTPConnectionPool):
-    ConnectionCls = _TimedHTTPConnection
-
-
-class _TimedHTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _TimedHTTPSConnection
+@functools.cache
+def _timed(pool: Any) -> Any:
+    # What a debugged http.client prints has the token and the login in it.
+    attributes = {"response_class": _TimedResponse, "debuglevel": 0}
+    connection = type(f"Timed{pool.ConnectionCls.__name__}", (pool.ConnectionCls,), attributes)
+    return type(f"Timed{pool.__name__}", (pool,), {"ConnectionCls": connection})
 
 
 class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _TimedHTTPPool, "https": _TimedHTTPSPool}
+        _use_timed_responses(self.poolmanager)
 
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> urllib3.ProxyManager:
-        manager: urllib3.ProxyManager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = {"http": _TimedHTTPPool, "https": _TimedHTTPSPool}
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> urllib3.ProxyManager:
+        known = proxy in self.proxy_manager
+        manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, **kwargs)
+        if not known:
+            _use_timed_responses(manager)
         return manager
 
 

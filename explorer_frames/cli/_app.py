@@ -114,7 +114,8 @@ def _root(
         str | None, typer.Option(metavar="HOST:PORT", help="Of graphd, as the server reaches it.")
     ] = None,
     auth_encoding: Annotated[
-        Literal["json", "colon"] | None, typer.Option(help="Of the login: json from Explorer 3.3 on, colon before.")
+        Literal["auto", "json", "colon"] | None,
+        typer.Option(help="Of the login: colon for Explorer 3.1.0, json for later ones; by default both are tried."),
     ] = None,
     deadline: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="For one whole call, retries included; by default 600.")

@@ -1,0 +1,166 @@
+"""Errors of requests, urllib3, http.client and sockets -> our own, without what they hold: URLs, passwords, tokens."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import ssl
+from typing import TYPE_CHECKING
+
+import requests
+import urllib3
+
+from explorer_frames._http.retries import TRANSIENT_STATUS
+from explorer_frames._http.sessions import TICK, Deadline
+from explorer_frames.errors import (
+    ConnectionFailedError,
+    RequestTimeoutError,
+    TransportError,
+    TruncatedBodyError,
+    escaped,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NO_TLS = "no TLS connection"
+PROXY_AUTHENTICATION = 407
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")  # as http.client words it
+
+
+def refused_by_proxy(status: int, proxy: str | None, where: str) -> ConnectionFailedError:
+    """Build the error for a proxy that does not forward the request; `proxy` names the setting it comes from."""
+    unauthorized = status == PROXY_AUTHENTICATION
+    name = proxy or "HTTP_PROXY or HTTPS_PROXY"
+    todo = f"Set {name} to http://user:password@host:port" if unauthorized else f"Check {name}"
+    what = f"the proxy requires credentials (HTTP {status})" if unauthorized else f"the proxy returned HTTP {status}"
+    return ConnectionFailedError(
+        what,
+        where=where,
+        hint=f"{todo}, or add the server's host to NO_PROXY.",
+        http_status=status,
+        final=status not in TRANSIENT_STATUS,
+        unsent=True,  # what a proxy refuses it does not forward
+    )
+
+
+def translated(
+    error: Exception, deadline: Deadline, where: str, *, begun: bool = False, proxy: str | None = None
+) -> TransportError:
+    """Turn an error of the layers below into ours, without what it holds: URLs with passwords, requests with tokens."""
+    causes = list(_chain(error))
+    failure = _by_proxy(error, causes, where, proxy) or _classified(error, causes, deadline, where, begun=begun)
+    failure.unsent = failure.unsent or any(isinstance(cause, _BEFORE_SENDING) for cause in causes)
+    return failure
+
+
+def _by_proxy(
+    error: Exception, causes: list[BaseException], where: str, proxy: str | None
+) -> ConnectionFailedError | None:
+    """Build the error of a proxy that was not reached or refuses to connect; None where it is not that."""
+    if proxy is None:
+        return None
+    tunnel = next((found for cause in causes if (found := _TUNNEL.search(str(cause)))), None)
+    if tunnel:
+        return refused_by_proxy(int(tunnel[1]), proxy, where)
+    if not isinstance(error, requests.exceptions.ProxyError) or _is_tls(causes) or _is_timeout(causes):
+        return None
+    return ConnectionFailedError(
+        f"cannot connect to the proxy: {_reason(causes)}",
+        where=where,
+        hint=f"Check {proxy}, or add the server's host to NO_PROXY.",
+        final=True,
+    )
+
+
+def _classified(
+    error: Exception, causes: list[BaseException], deadline: Deadline, where: str, *, begun: bool
+) -> TransportError:
+    said = _reason(causes)
+    if _is_tls(causes):
+        return ConnectionFailedError(
+            f"{NO_TLS}: {said}",
+            where=where,
+            hint="Pass ca_bundle= for a private CA. If the server has no TLS, its url begins with http://.",
+            final=not begun and not any(isinstance(cause, ssl.SSLEOFError) for cause in causes),
+        )
+    if _is_timeout(causes):
+        return _timed_out(causes, deadline, where)
+    if begun or any(isinstance(cause, _CUT_SHORT) for cause in causes):
+        return TruncatedBodyError(f"the answer broke off: {said}", where=where, hint="Try again.")
+    if any(_is_no_http(cause) for cause in causes):
+        what, hint = "what answered is no HTTP", "Check the url: the server may want https://, or another port."
+    elif any(isinstance(cause, _UNREACHED) or _is_of_the_system(cause) for cause in causes):
+        what, hint = "no connection", "Check the url, and that the server runs and can be reached from here."
+    else:
+        return TransportError(f"the request failed: {type(error).__name__}", where=where, hint="Check the url.")
+    return ConnectionFailedError(f"{what}: {said}", where=where, hint=hint)
+
+
+def _timed_out(causes: list[BaseException], deadline: Deadline, where: str) -> RequestTimeoutError:
+    if deadline.remaining() <= TICK:
+        what = f"the total deadline of {deadline.seconds:g} s ended the call"
+        return RequestTimeoutError(what, where=where, hint="Pass deadline= for more.", final=True)
+    what = "no connection" if any(isinstance(cause, requests.ConnectTimeout) for cause in causes) else "no data"
+    return RequestTimeoutError(f"{what} within the timeout", where=where, hint="Pass timeout= for more.")
+
+
+_BEFORE_SENDING = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    ssl.SSLCertVerificationError,
+)
+_UNREACHED = (requests.ConnectionError, urllib3.exceptions.NewConnectionError, urllib3.exceptions.ProtocolError)
+_TIMEOUTS = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
+_CUT_SHORT = (
+    http.client.IncompleteRead,
+    urllib3.exceptions.IncompleteRead,
+    urllib3.exceptions.DecodeError,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+)
+
+
+def _is_tls(causes: list[BaseException]) -> bool:
+    return any(isinstance(cause, ssl.SSLError | requests.exceptions.SSLError) for cause in causes)
+
+
+def _is_timeout(causes: list[BaseException]) -> bool:
+    # urllib3 derives the error of a refused connection from that of a timeout.
+    refused = any(isinstance(cause, urllib3.exceptions.NewConnectionError) for cause in causes)
+    return not refused and any(isinstance(cause, _TIMEOUTS) for cause in causes)
+
+
+def _is_no_http(cause: BaseException) -> bool:
+    return isinstance(cause, http.client.HTTPException) and not isinstance(cause, http.client.RemoteDisconnected)
+
+
+def _is_of_the_system(cause: BaseException) -> bool:
+    """Whether it is an OSError of the operating system: all of requests' own are OSErrors, too."""
+    return isinstance(cause, OSError) and not isinstance(cause, requests.RequestException)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that it holds of what caused it, wherever the libraries put it."""
+    todo, seen = [error], set()
+    while todo:
+        cause = todo.pop()
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        held = (cause.__cause__, cause.__context__, *cause.args)
+        todo.extend(item for item in held if isinstance(item, BaseException))
+
+
+def _reason(causes: list[BaseException]) -> str:
+    """What the operating system or TLS said, which is short and holds no URL."""
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return escaped(cause.verify_message)
+        if isinstance(cause, http.client.RemoteDisconnected):
+            return "the server hung up before it answered"
+    for cause in causes:
+        if isinstance(cause, OSError) and _is_of_the_system(cause) and cause.strerror:
+            return escaped(cause.strerror)
+    return type(causes[-1]).__name__
