@@ -14,7 +14,7 @@ from importlib.util import find_spec
 import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
-from faultbench.rawserver import RawServer, answer, envelope
+from faults.rawserver import RawServer, answer, envelope
 from served import served
 
 from explorer_frames import Explorer

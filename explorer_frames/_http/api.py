@@ -91,7 +91,8 @@ class Api:
         """GET a small answer, and return its ``data`` and its trace id."""
 
         def call(token: Token, deadline: Deadline) -> tuple[dict[str, Any], str | None]:
-            with self.answer(segments, params or {}, token, deadline) as answer:
+            auth, query = by_token(token), params or {}
+            with self._transport.open("GET", segments, auth=auth, deadline=deadline, params=query) as answer:
                 return _data(answer), answer.trace_id
 
         return self.reading(call, until)
