@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections import Counter
 
@@ -12,6 +13,8 @@ from hypothesis import HealthCheck, settings
 from explorer_frames import Explorer
 from explorer_frames.sandbox import Sandbox
 
+# A shell without job control starts its background jobs with SIGINT ignored, and so all their children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("MPLBACKEND", "agg")  # no window opens, also where there is a screen
 
 # `quick` for one's own machine; `.ci/run` runs `ci`; `release` takes hours (tests/fuzz/README.md).

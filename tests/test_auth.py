@@ -200,7 +200,7 @@ def test_a_token_is_renewed_before_its_life_ends_and_not_earlier(monkeypatch):
 def test_the_sandbox_never_sees_an_expired_token_where_max_age_told_of_it(monkeypatch):
     clock = Clock()
     monkeypatch.setattr("explorer_frames._http.auth.time", clock)
-    monkeypatch.setattr(token_from, "__defaults__", (clock.monotonic,))
+    monkeypatch.setattr(token_from, "__defaults__", (clock.monotonic, None))
     monkeypatch.setattr("explorer_frames.sandbox._sessions.time", clock)
     with Sandbox(token_life=10 * HANG) as server:
         job, task = server.add_result([["a"], ["1"]])
