@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cases import each
 from faults.rawserver import answer
 from served import served
 
@@ -117,9 +118,8 @@ def test_an_empty_body_is_not_an_envelope(status):
     assert posts(server) == 1
 
 
-@pytest.mark.parametrize("number", [107, "107"])
 @pytest.mark.parametrize("look", [200, 401, 500, None])
-@pytest.mark.parametrize("status", [*SUCCESSES, 205, 206])
+@each("status, number", [(status, number) for status in (*SUCCESSES, 205, 206) for number in (107, "107")])
 def test_a_started_job_keeps_its_id_and_is_posted_once(status, number, look):
     def script(turn, request):
         if b"/connect " in request:
@@ -128,7 +128,7 @@ def test_a_started_job_keeps_its_id_and_is_posted_once(status, number, look):
             return said({"id": number}, status)
         return said(detail(107), look) if look else b""
 
-    with served(script, **LOGIN, retries=2) as (server, explorer):
+    with served(script, **LOGIN, retries=0) as (server, explorer):
         assert explorer.run_workflow(7).id == "107"
     assert posts(server) == 1
 

@@ -41,6 +41,8 @@ PIECE = 2**18  # bytes: what is in work at a time takes some eight times as much
 _ROOT = "api-open/v1"
 _REDIRECTS = range(300, 400)
 
+_WITHOUT_BODY = {204, 304}  # by RFC 9110, whatever their headers announce
+
 
 class Answer:
     """One HTTP answer, its body still on the wire.
@@ -91,6 +93,8 @@ class Answer:
         TransportError
             It breaks off, a time limit ends it, or it is not what its headers say.
         """
+        if self.status in _WITHOUT_BODY:
+            return
         encoding = self.headers.get("Content-Encoding", "identity").strip().lower() or "identity"
         if encoding == "x-gzip":  # the same, by RFC 9110
             encoding = "gzip"
