@@ -95,7 +95,6 @@ def test_options_come_from_markers_the_closest_first(project):
     project.makepyfile("""
         import pytest
         from explorer_frames import read_sample_result
-        from explorer_frames.errors import SessionExpiredError
 
         pytestmark = pytest.mark.explorer_sandbox(limit_cap=2, user="ada")
         ROWS = [["a", "b", "c"], ["1", "2", "3"]]
@@ -113,35 +112,6 @@ def test_options_come_from_markers_the_closest_first(project):
         def test_of_two_options(explorer_sandbox):
             assert (explorer_sandbox.user, explorer_sandbox.password) == ("ada", "other")
             assert len(read_sample_result(*explorer_sandbox.add_result(ROWS))) == 2
-    """)
-    project.runpytest_inprocess(plugins=[pytest_plugin]).assert_outcomes(passed=3)
-    assert os.environ["EXPLORER_FRAMES_TOKEN"] == "of another server"
-
-
-def test_options_come_from_markers_the_closest_first(project):
-    project.makepyfile("""
-        import pytest
-        from explorer_frames import read_sample_result
-        from explorer_frames.errors import SessionExpiredError
-
-        pytestmark = pytest.mark.explorer_sandbox(limit_cap=2, user="ada")
-        ROWS = [["a", "b", "c"], ["1", "2", "3"]]
-
-        def test_of_the_module(explorer_sandbox):
-            assert explorer_sandbox.user == "ada"
-            assert len(read_sample_result(*explorer_sandbox.add_result(ROWS))) == 2
-
-        @pytest.mark.explorer_sandbox(limit_cap=1)
-        def test_of_its_own(explorer_sandbox):
-            assert explorer_sandbox.user == "ada"
-            assert len(read_sample_result(*explorer_sandbox.add_result(ROWS))) == 1
-
-        @pytest.mark.explorer_sandbox(token_life=0)
-        def test_a_token_that_ends(explorer_sandbox):
-            with pytest.raises(SessionExpiredError):
-                read_sample_result(*explorer_sandbox.add_result(ROWS))
-            logins = [record for record in explorer_sandbox.requests if record.path.endswith("connect")]
-            assert len(logins) > 2  # each new session ends at once
     """)
     project.runpytest_inprocess(plugins=[pytest_plugin]).assert_outcomes(passed=3)
 
