@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bodies import Body
 
 _NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
-_JOB = b'{"code":0,"data":{"tasks":[],"workflowId":"1"}}'  # of any job: an export looks at it first
+_JOB = b'{"code":0,"data":{"id":"%b","tasks":[],"workflowId":"1"}}'  # of any job: an export looks at it first
 _SMALL = 2**16
 
 
@@ -70,8 +70,9 @@ def _serve(connection: socket.socket, bodies: dict[bytes, Body]) -> None:
             target = request.split(b" ", 2)[1].partition(b"?")[0]
             found = bodies.get(target)
             if found is None and b"/tasks/" not in target:
-                head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(_JOB)}\r\n\r\n"
-                connection.sendall(head.encode() + _JOB)
+                detail = _JOB % target.rpartition(b"/")[2]
+                head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(detail)}\r\n\r\n"
+                connection.sendall(head.encode() + detail)
             elif found is None:
                 connection.sendall(_NOT_FOUND)
             else:
