@@ -6,6 +6,7 @@ It is called after a request has failed. No proxy URL is shown: it may hold a pa
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from importlib.util import find_spec
 from pathlib import Path
@@ -64,7 +65,8 @@ def proxy_error(url: str, proxies: Mapping[str, str]) -> ConfigError | None:
         parts = parse_url(proxy if "://" in proxy else f"http://{proxy}")
     except (HTTPError, ValueError):
         parts = parse_url("")
-    if not parts.host or parts.scheme not in ("http", "https", *_SOCKS):
+    # Older versions of urllib3 accept blanks in a host.
+    if not parts.host or re.search(r"\s", proxy) or parts.scheme not in ("http", "https", *_SOCKS):
         return ConfigError(f"{name} is not a valid proxy URL", hint=f"Set {name} to http://host:port, or unset it.")
     if parts.scheme in _SOCKS and find_spec("socks") is None:
         return ConfigError(
