@@ -33,7 +33,7 @@ BY_RIGHT = {*(f"length {name}" for name in wires.JUNK_LENGTHS), "gzip without it
 
 
 class Trial:
-    """One call under one fault: what it returned or raised, and what is wrong with that."""
+    """One call under one fault: its result or error, and its failures."""
 
     def __init__(self, server, number, mode):
         self.fault, self.mode, self.run = FAULTS[number], mode, f"{number}/{mode}"
@@ -76,7 +76,7 @@ class Trial:
 
 @pytest.fixture
 def replay():
-    """Call the client under each fault of some groups, many at once; give the trials and what is wrong with them."""
+    """Call the client under many faults in parallel; return the trials and their failures."""
     with FaultServer(FAULTS, TOKEN) as server, ThreadPoolExecutor(32) as pool, judge.logs() as lines:
 
         def trials(mode, call, numbers):

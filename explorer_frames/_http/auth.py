@@ -257,7 +257,7 @@ class Auth:
 
 
 def _checked(token: str) -> str:
-    """Refuse what is not the bare value of the cookie, before it is sent."""
+    """Raise ConfigError if the token is not the bare value of the cookie."""
     if _PASTED.fullmatch(token):
         raise ConfigError(
             "the token must be the value of the explorer_token cookie alone",

@@ -66,7 +66,7 @@ class Cookies:
                 self._by_name[cookie.name] = (cookie,)
 
     def header(self, url: str) -> str:
-        """Return what goes behind the token in the ``Cookie`` header of a request to `url`."""
+        """Return the cookies of a request to `url`, to append to the token in its ``Cookie`` header."""
         parts = urlsplit(url)
         kept = [cookie for group in tuple(self._by_name.values()) for cookie in group]
         sent = [cookie for cookie in kept if cookie.is_for(parts.scheme, parts.path)]

@@ -203,7 +203,7 @@ class _Listing:
             )
 
     def _check_count(self, more: bool) -> None:  # noqa: FBT001
-        """Hold what has been read against the total; `more` is whether the last page had any job."""
+        """Compare the jobs read so far with the total; `more` is whether the last page had any job."""
         if len(self.jobs) > self.total:
             raise EnvelopeError(
                 f"the list has {len(self.jobs)} jobs or more, but its total is {self.total}", hint="Try again."
