@@ -198,7 +198,7 @@ class Watch:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._commands = [_read(path).decode("latin-1") for path in Path("/proc").glob("[0-9]*/cmdline")]
+        self._commands = [_read(process / "cmdline").decode("latin-1") for process in _own_processes()]
         self._stack.close()
 
     def _unlink(self, path: Any, *, dir_fd: int | None = None, _unlink: Any = os.unlink) -> None:
@@ -224,6 +224,18 @@ class Watch:
             yield "temporary file", f"{path}\n".encode() + content
         for path in (path for folder in self._folders for path in folder.rglob("*") if path.is_file()):
             yield "file", f"{path}\n".encode() + _read(path)
+
+
+def _own_processes() -> list[Path]:
+    """Return the folders in /proc of this process and its descendants: other workers may run these tests at the same time."""
+    # The parent is the second field behind the name, which is in parentheses and may have blanks.
+    status = {
+        int(path.parent.name): _read(path).rpartition(b")")[2].split() for path in Path("/proc").glob("[0-9]*/stat")
+    }
+    own, parents = {os.getpid()}, {process: int(fields[1]) for process, fields in status.items() if fields}
+    while found := {process for process, parent in parents.items() if parent in own} - own:
+        own |= found
+    return [Path(f"/proc/{process}") for process in own]
 
 
 def _read(path: Path) -> bytes:

@@ -6,8 +6,11 @@ import base64
 import gzip
 import json
 import logging
+import os
 import pickle
 import re
+import shlex
+import signal
 import socket
 import ssl
 import subprocess
@@ -669,6 +672,21 @@ LEAKS: dict[str, Callable[[Path], Any]] = {
     "temporary file": lambda folder: ((folder / "x").write_text(TOKEN), (folder / "x").unlink()),
     "process list": lambda _: None,  # see the test
 }
+
+
+@needs_proc
+def test_a_watch_does_not_see_the_processes_of_others(tmp_path):
+    # Its parent has ended, so it is no descendant of ours: like the child of another worker.
+    child = [sys.executable, "-S", "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(600)", TOKEN]
+    with subprocess.Popen(["sh", "-c", f"{shlex.join(child)} &"], stdout=subprocess.PIPE) as shell:
+        orphan = int(shell.stdout.readline())  # by now it has its arguments
+        shell.wait()
+        try:
+            with Watch(tmp_path) as watch:
+                pass
+        finally:
+            os.kill(orphan, signal.SIGKILL)
+    assert ("process list", ["token"]) not in [(kind, found(text)) for kind, text in watch.told()]
 
 
 @pytest.mark.parametrize("sink", [pytest.param(sink, marks=[needs_proc] * (sink == "process list")) for sink in LEAKS])
