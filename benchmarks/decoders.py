@@ -24,6 +24,7 @@ from bodies import COLUMNS, SCHEMAS, numbers
 from explorer_frames._decode.envelope import data_of
 from explorer_frames._frames import to_pandas
 from explorer_frames._provenance import Provenance
+from explorer_frames._results.limits import RowLimits
 from explorer_frames._results.result import Query, Result
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def ours_to_arrow(parts: Iterable[bytes], kind: str = "two") -> pa.Table:
     provenance = Provenance(
         server="http://localhost", job="1", task="pagerank_1", algorithm=None, limit=query.limit, read_at=now
     )
-    result = Result(query, parts, partial(data_of, http_status=200, trace_id=None), provenance)
+    result = Result(query, parts, partial(data_of, http_status=200, trace_id=None), provenance, RowLimits(None))
     return pa.Table.from_batches(list(result), result.schema)
 
 

@@ -32,6 +32,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "_tables.iceberg": ["append_iceberg"],
         "_tables.table": ["TableReceipt"],
         "_version": ["__version__"],
-        "errors": ["ExplorerFramesError", "HistoryGapWarning", "TruncatedResultWarning", "UnencryptedWarning"],
+        "errors": [
+            "ExplorerFramesError",
+            "HistoryGapWarning",
+            "SchemaWarning",
+            "TruncatedResultWarning",
+            "UnencryptedWarning",
+        ],
     },
 )

@@ -26,7 +26,13 @@ from ._tables.delta import write_delta
 from ._tables.iceberg import append_iceberg
 from ._tables.table import TableReceipt
 from ._version import __version__
-from .errors import ExplorerFramesError, HistoryGapWarning, TruncatedResultWarning, UnencryptedWarning
+from .errors import (
+    ExplorerFramesError,
+    HistoryGapWarning,
+    SchemaWarning,
+    TruncatedResultWarning,
+    UnencryptedWarning,
+)
 
 __all__ = [
     "Comparison",
@@ -36,6 +42,7 @@ __all__ = [
     "Job",
     "Provenance",
     "Receipt",
+    "SchemaWarning",
     "SyncReport",
     "TableReceipt",
     "Task",

@@ -15,7 +15,7 @@ from explorer_frames._jobs.listing import listed
 from explorer_frames._jobs.task import Task
 from explorer_frames._private import private
 from explorer_frames._results.history import Runs, history
-from explorer_frames._results.reading import export, open_stream, read_table
+from explorer_frames._results.reading import ResultReader
 from explorer_frames._results.result import Query
 from explorer_frames._sync.sync import sync
 from explorer_frames._sync.wanted import Wanted
@@ -76,6 +76,10 @@ class Explorer:
         Whether the environment's proxies and certificates (``HTTPS_PROXY``, ``REQUESTS_CA_BUNDLE`` and the like) count.
     max_bytes
         The most bytes of one answer, decompressed; what is larger is refused. None for no bound.
+    row_cap
+        The most rows of one result that this server returns, if you know. Default: ``EXPLORER_FRAMES_ROW_CAP``. Without
+        it, a result with a round number of rows (such as 10,000) may be truncated by an unknown cap, and is not known
+        to be complete, unless a larger one has come from the server before.
 
     Raises
     ------
@@ -119,6 +123,7 @@ class Explorer:
         client_cert: str | tuple[str, str] | None = None,
         trust_env: bool = True,
         max_bytes: int | None = None,
+        row_cap: int | None = None,
     ) -> None:
         self._settings = config.settings(
             url,
@@ -130,6 +135,7 @@ class Explorer:
             client_cert=client_cert,
             trust_env=trust_env,
             max_bytes=max_bytes,
+            row_cap=row_cap,
         )
         self._credentials = config.credentials(token, user, password, graphd, auth_encoding)
         if self._settings.is_exposed and self._settings.url not in _warned:
@@ -142,7 +148,12 @@ class Explorer:
 
     def _start(self) -> None:
         self._api = Api(self._settings, self._credentials)
+        self._results = ResultReader(self._api, self._settings.row_cap)
         _explorers.add(self)
+
+    def _after_fork(self) -> None:
+        self._api.after_fork()
+        self._results.lookup.after_fork()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_settings": self._settings, "_credentials": self._credentials}
@@ -171,47 +182,47 @@ class Explorer:
         self,
         job_id: str | int,
         task_id: str,
-        limit: int | None = 10,
+        limit: int | None = None,
         *,
-        schema: str | pa.Schema | None = None,
+        schema: str | pa.Schema | None = "auto",
         vid_type: VidType = "string",
         dtype_backend: DtypeBackend | None = None,
         task: Task | None = None,
     ) -> pd.DataFrame:
         """Read a task's result as a typed DataFrame: see `explorer_frames.read_sample_result`.
 
-        `task`, where it is known already, saves ``schema="auto"`` the look at its job.
+        `task`, if it is known already, saves the request that looks up the task's name.
         """
         checked_backend(dtype_backend)
         large = holds_large_strings(dtype_backend)
         query = Query.of(job_id, task_id, limit, schema, vid_type, run=_run_of(task), large=large)
-        return to_pandas(read_table(self._api, query), dtype_backend)
+        return to_pandas(self._results.table(query), dtype_backend)
 
     def read_sample_result_arrow(
         self,
         job_id: str | int,
         task_id: str,
-        limit: int | None = 10,
+        limit: int | None = None,
         *,
-        schema: str | pa.Schema | None = None,
+        schema: str | pa.Schema | None = "auto",
         vid_type: VidType = "string",
         task: Task | None = None,
     ) -> pa.Table:
         """Read a task's result as a typed Arrow table: see `explorer_frames.read_sample_result_arrow`."""
         query = Query.of(job_id, task_id, limit, schema, vid_type, run=_run_of(task))
-        return read_table(self._api, query)
+        return self._results.table(query)
 
     def open_sample_result(
         self,
         job_id: str | int,
         task_id: str,
-        limit: int | None = 10,
+        limit: int | None = None,
         *,
-        schema: str | pa.Schema | None = None,
+        schema: str | pa.Schema | None = "auto",
         vid_type: VidType = "string",
     ) -> AbstractContextManager[pa.RecordBatchReader]:
         """Stream a task's result in constant memory: see `explorer_frames.open_sample_result`."""
-        return open_stream(self._api, Query.of(job_id, task_id, limit, schema, vid_type))
+        return self._results.stream(Query.of(job_id, task_id, limit, schema, vid_type))
 
     @private
     def export_sample_result(
@@ -221,7 +232,7 @@ class Explorer:
         url: str | os.PathLike[str],
         limit: int | None = None,
         *,
-        schema: str | pa.Schema | None = None,
+        schema: str | pa.Schema | None = "auto",
         vid_type: VidType = "string",
         allow_incomplete: bool = False,
         task: Task | None = None,
@@ -229,7 +240,7 @@ class Explorer:
     ) -> Receipt:
         """Write a task's result to a file at any fsspec URL: see `explorer_frames.export_sample_result`."""
         query = Query.of(job_id, task_id, limit, schema, vid_type, run=_run_of(task))
-        return export(self._api, query, url, allow_incomplete=allow_incomplete, options=options)
+        return self._results.export(query, url, allow_incomplete=allow_incomplete, options=options)
 
     # --- jobs
 
@@ -252,7 +263,9 @@ class Explorer:
         >>> explorer.job(job_id).status
         'success'
         """
-        return calls.look(self._api, job_id, self)
+        job = calls.look(self._api, job_id, self)
+        self._results.lookup.remember(job)
+        return job
 
     def list_jobs(
         self,
@@ -396,7 +409,7 @@ def _run_of(task: object) -> Run | None:
 
 def _after_fork() -> None:
     for explorer in _explorers:
-        explorer._api.after_fork()  # noqa: SLF001 (our own)
+        explorer._after_fork()  # noqa: SLF001 (our own)
 
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork

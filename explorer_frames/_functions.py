@@ -37,7 +37,8 @@ def _explorer() -> Explorer:
     return _shared[1]
 
 
-def _given(explorer: Explorer | None) -> Explorer:
+def explorer_or_default(explorer: Explorer | None) -> Explorer:
+    """Return the caller's `Explorer`, or that of the environment."""
     if explorer is None:
         return _explorer()
     if not isinstance(explorer, Explorer):
@@ -48,9 +49,9 @@ def _given(explorer: Explorer | None) -> Explorer:
 def read_sample_result(
     job_id: str | int,
     task_id: str,
-    limit: int | None = 10,
+    limit: int | None = None,
     *,
-    schema: str | pa.Schema | None = None,
+    schema: str | pa.Schema | None = "auto",
     vid_type: VidType = "string",
     dtype_backend: DtypeBackend | None = None,
     explorer: Explorer | None = None,
@@ -64,9 +65,11 @@ def read_sample_result(
     limit
         Rows to ask for; None for all.
     schema
-        Which columns to expect: None decides by their number (2: ``id, score``; 3: ``id, score, community``); an
-        algorithm's name takes them from the book of documented ones (`explorer_frames.schemas.BOOK`); ``"auto"``
-        looks up the task's name, and falls back to their number; a `pyarrow.Schema` is your own.
+        The columns of the result. ``"auto"`` looks up the task's name in the job's detail, once for a job that has
+        ended, and uses the columns of that algorithm (`explorer_frames.schemas.BOOK`). If no algorithm has that name,
+        or none of its results has this number of columns, the number of columns decides, as with None: 2 are
+        ``id, score``, 3 are ``id, score, community``, others are text columns ``column_1, column_2, ...``. You can
+        also pass the name of an algorithm, ``"query"`` to read every column as text, or a `pyarrow.Schema`.
     vid_type
         Type of the graph space's vertex ids: ``"string"`` keeps each one as it came; ``"int64"`` refuses what would
         not print back the same, such as ``007``.
@@ -79,9 +82,9 @@ def read_sample_result(
     Returns
     -------
     pandas.DataFrame
-        One row per row of the result, in its order. Columns: ``id`` (str or int64), ``score`` (float64), ``community``
-        (a vertex id, so typed as `id`), or those of `schema`; the same for 0, 1 and many rows.
-        ``attrs["explorer_frames"]`` says where they came from, and whether they are ``complete``.
+        One row per row of the result, in its order, with the columns of `schema`; the same for 0, 1 and many rows.
+        Vertex ids and the labels of communities are str or int64, scores and distances float64, counts int64.
+        ``attrs["explorer_frames"]`` is the record of `provenance`, with ``complete`` and ``schema_source``.
 
     Raises
     ------
@@ -98,10 +101,14 @@ def read_sample_result(
     -----
     TruncatedResultWarning
         As many rows came as were asked for: the API does not tell whether there are more.
+    SchemaWarning
+        `schema` is an algorithm that the task's name contradicts; the task's name could not be looked up; or its name
+        is not that of an algorithm and its cells do not fit the columns by number, so that all columns are text.
 
     Notes
     -----
-    Source: ``GET api-open/v1/jobs/<job_id>/tasks/<task_id>/sample_result?limit=N``. Its ``limit`` is the only
+    Sources: ``GET api-open/v1/jobs/<job_id>`` for the task's name, unless `schema` is None or a `pyarrow.Schema`, and
+    ``GET api-open/v1/jobs/<job_id>/tasks/<task_id>/sample_result?limit=N``. Its ``limit`` is the only
     parameter; it has no order, no offset and no total. Should a server cap `limit` silently, no client can tell.
 
     Examples
@@ -112,7 +119,7 @@ def read_sample_result(
     >>> provenance(frame).complete
     True
     """
-    return _given(explorer).read_sample_result(
+    return explorer_or_default(explorer).read_sample_result(
         job_id, task_id, limit, schema=schema, vid_type=vid_type, dtype_backend=dtype_backend
     )
 
@@ -120,9 +127,9 @@ def read_sample_result(
 def read_sample_result_arrow(
     job_id: str | int,
     task_id: str,
-    limit: int | None = 10,
+    limit: int | None = None,
     *,
-    schema: str | pa.Schema | None = None,
+    schema: str | pa.Schema | None = "auto",
     vid_type: VidType = "string",
     explorer: Explorer | None = None,
 ) -> pa.Table:
@@ -141,15 +148,17 @@ def read_sample_result_arrow(
     >>> read_sample_result_arrow(job_id, louvain_id, limit=100, schema="louvain").schema.types
     [DataType(string), DataType(string)]
     """
-    return _given(explorer).read_sample_result_arrow(job_id, task_id, limit, schema=schema, vid_type=vid_type)
+    return explorer_or_default(explorer).read_sample_result_arrow(
+        job_id, task_id, limit, schema=schema, vid_type=vid_type
+    )
 
 
 def open_sample_result(
     job_id: str | int,
     task_id: str,
-    limit: int | None = 10,
+    limit: int | None = None,
     *,
-    schema: str | pa.Schema | None = None,
+    schema: str | pa.Schema | None = "auto",
     vid_type: VidType = "string",
     explorer: Explorer | None = None,
 ) -> AbstractContextManager[pa.RecordBatchReader]:
@@ -170,7 +179,7 @@ def open_sample_result(
     ...     sum(batch.num_rows for batch in reader)
     77
     """
-    return _given(explorer).open_sample_result(job_id, task_id, limit, schema=schema, vid_type=vid_type)
+    return explorer_or_default(explorer).open_sample_result(job_id, task_id, limit, schema=schema, vid_type=vid_type)
 
 
 @private
@@ -180,7 +189,7 @@ def export_sample_result(
     url: str | os.PathLike[str],
     limit: int | None = None,
     *,
-    schema: str | pa.Schema | None = None,
+    schema: str | pa.Schema | None = "auto",
     vid_type: VidType = "string",
     allow_incomplete: bool = False,
     explorer: Explorer | None = None,
@@ -221,7 +230,7 @@ def export_sample_result(
     >>> receipt.rows, receipt.complete
     (77, True)
     """
-    return _given(explorer).export_sample_result(
+    return explorer_or_default(explorer).export_sample_result(
         job_id, task_id, url, limit, schema=schema, vid_type=vid_type, allow_incomplete=allow_incomplete, **options
     )
 
@@ -320,7 +329,7 @@ def sync_workflow(
     >>> sync_workflow(workflow_id, "memory://doc/lake", tasks=["PageRank"]).written
     ()
     """
-    return _given(explorer).sync_workflow(
+    return explorer_or_default(explorer).sync_workflow(
         workflow_id,
         url,
         tasks=tasks,
@@ -373,7 +382,10 @@ def history(
     ConfigError
         An argument cannot work, or no job has a task of that name.
     TransportError, ApiError, DecodeError
-        As in `read_sample_result`; one result that cannot be read is an error for all.
+        As in `read_sample_result`, for the list of jobs and the jobs.
+    JobError
+        Some results could not be read. ``error.results`` has the frames of the others, ``error.errors`` the errors,
+        both by job id and task id.
 
     Warns
     -----
@@ -392,4 +404,4 @@ def history(
     77
     """
     reading: dict[str, Any] = {"schema": schema, "vid_type": vid_type, "dtype_backend": dtype_backend}
-    return _given(explorer).history(workflow_id, last, task=task, workers=workers, **reading)
+    return explorer_or_default(explorer).history(workflow_id, last, task=task, workers=workers, **reading)

@@ -56,17 +56,20 @@ class Provenance:
     task_name : str
         Name of the task's component.
     algorithm : str
-        As asked for, or as the task's name tells with ``schema="auto"``.
+        Whose columns the result has: the `schema` argument, or the algorithm of the task's name.
+    schema_source : str
+        What decided on the columns: ``"argument"``, ``"task name"``, ``"column count"``, or ``"text fallback"``.
     status : str
         Of the task, when its job was looked at: ``"success"`` and so on.
     run_begin, run_end : datetime.datetime
         When the task ran; aware, in UTC.
     limit : int
-        Rows asked for; None for all.
+        Requested rows; None for all.
     rows : int
-        Rows that came, or that are in the file.
+        Number of rows, as read or in the file.
     complete : bool
-        Whether they are all that there were; None while they are still coming, and where a part was written.
+        Whether these are all rows of the result. None if unknown: while rows are still being read, for a part of a
+        frame, and if the number of rows is round (such as 10,000), so that it may be the server's cap.
     content_hash : str
         ``sha256:`` and 64 hex digits, over names, types and values; of files only.
     read_at : datetime.datetime
@@ -90,6 +93,7 @@ class Provenance:
     task: str | None = None
     task_name: str | None = None
     algorithm: str | None = None
+    schema_source: str | None = None
     status: str | None = None
     run_begin: datetime | None = None
     run_end: datetime | None = None
@@ -117,12 +121,10 @@ class Provenance:
             run_end=run.end,
         )
 
-    def ended(self, rows: int) -> Provenance:
-        """The same, at the end of the result.
-
-        Fewer rows than asked for are all there are; but what a task gives before it has ended well is not.
-        """
-        complete = (self.limit is None or rows < self.limit) and self.status in (None, "success")
+    def with_row_count(self, rows: int, *, complete: bool | None) -> Provenance:
+        """The same at the end of the result, which is never complete before its task has the status success."""
+        if self.status not in (None, "success"):
+            complete = False
         return dataclasses.replace(self, rows=rows, complete=complete)
 
     def to_dict(self) -> dict[str, Any]:

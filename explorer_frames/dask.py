@@ -18,17 +18,18 @@ from uuid import uuid4
 
 import pyarrow as pa
 
-from explorer_frames import schemas
 from explorer_frames._extras import require
-from explorer_frames._frames import checked_backend, to_pandas
-from explorer_frames._functions import read_sample_result_arrow
-from explorer_frames._outputs.full import Header, Request, choose, preview, read_batches
+from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
+from explorer_frames._functions import explorer_or_default, read_sample_result_arrow
+from explorer_frames._outputs.full import Header, Request, preview, read_batches
 from explorer_frames._outputs.parts import Parts
 from explorer_frames._private import private
+from explorer_frames._results.columns import fitted, sampled_schemas, united
 from explorer_frames._results.result import Query
 from explorer_frames._storage.address import may_hold_secret, secret_options, shown_url
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, ExplorerFramesError, escaped
+from explorer_frames.schemas import SchemaRequest
 
 with require("explorer_frames.dask", extra="dask"):
     import cloudpickle
@@ -122,8 +123,9 @@ def read_output(
     options = _without_secrets(url, storage_options)
     store = Store(url, _options(options))
     parts = Parts(store)
-    if len(request.candidates()) == 1 and not header:  # nothing needs to be read to know
-        columns, line = choose(request, Header(request), None), None
+    only = request.schema.only
+    if only is not None and not header:
+        columns, line = only, None
     else:
         columns, seen = preview(request, store, parts)
         line = seen.line
@@ -137,7 +139,7 @@ def read_sample_results(
     tasks: Iterable[tuple[str | int, str]],
     limit: int | None = None,
     *,
-    schema: str | pa.Schema | None = None,
+    schema: str | pa.Schema | None = "auto",
     vid_type: VidType = "string",
     dtype_backend: DtypeBackend | None = None,
     include_ids: bool = False,
@@ -152,9 +154,10 @@ def read_sample_results(
     limit
         Rows to ask for of each; None for all.
     schema
-        The columns of all tasks, decided now and without asking the server: a `pyarrow.Schema`; or an algorithm's
-        name, by its first form in the book (Louvain: ``id, community``); None is ``id, score``. A task with another
-        number of columns is an error; ``"auto"`` is none of these.
+        As in `explorer_frames.read_sample_result`. ``"auto"`` and None read the first row of each result now, to learn
+        its columns. If the results have different columns, the frame has all of them, missing where a result does not
+        have them, and integers are nullable. A `pyarrow.Schema` or an algorithm's name applies to all tasks without a
+        request; of an algorithm, its default columns (Louvain: ``id, community``).
     vid_type, dtype_backend
         As in `explorer_frames.read_sample_result`.
     include_ids
@@ -174,7 +177,8 @@ def read_sample_results(
     ConfigError
         An argument cannot work; or `explorer` has a secret given as text, which does not leave this process.
     TransportError, ApiError, DecodeError
-        When it is computed, as in `explorer_frames.read_sample_result`, with job and task.
+        As in `explorer_frames.read_sample_result`, with job and task: now, if rows are read for their columns, and
+        when the frame is computed.
 
     Warns
     -----
@@ -193,21 +197,24 @@ def read_sample_results(
     (['job_id', 'task_id', 'id', 'score'], 77)
     """
     checked_backend(dtype_backend)
-    wanted, auto = schemas.asked(schema, vid_type)
-    if auto:
-        hint = "Pass an algorithm's name, a pyarrow.Schema or None."
-        raise ConfigError("schema='auto' needs the tasks' names, which only the server knows", hint=hint)
-    columns = schemas.choose(wanted, None, vid_type)
-    taken = [name for name in _IDS if include_ids and name in columns.names]
-    if taken:
-        raise ConfigError(f"the schema has a column {taken[0]!r} of its own", hint="Leave out include_ids.")
-    queries = [Query.of(*_pair(task), limit, columns, vid_type) for task in tasks]
+    requested = SchemaRequest.of(schema, vid_type)
+    queries = [Query.of(*_pair(task), limit, schema, vid_type) for task in tasks]
     if not queries:
         raise ConfigError("there is no task to read", hint="Pass [(job_id, task_id), ...].")
     packed = None if explorer is None else _packed(explorer, "explorer")
-    read = _ReadTask(packed, limit, columns, dtype_backend, include_ids, uuid4().hex)
+    if requested.given is None:
+        own = sampled_schemas(explorer_or_default(explorer), queries)
+    else:
+        own = [requested.resolve(None).schema] * len(queries)
+    columns = united(own)
+    taken = [name for name in _IDS if include_ids and name in columns.names]
+    if taken:
+        raise ConfigError(f"the schema has a column {taken[0]!r} of its own", hint="Leave out include_ids.")
     made = _with_ids(columns.empty_table(), ("", "")).schema if include_ids else columns
-    return _from_map(read, [[query.job for query in queries], [query.task for query in queries]], made, dtype_backend)
+    mixed = any(schema != columns for schema in own)
+    read = _ReadTask(packed, limit, made, mixed, dtype_backend, include_ids, uuid4().hex)
+    ids = [[query.job for query in queries], [query.task for query in queries]]
+    return _from_map(read, [*ids, own], made, dtype_backend, mixed=mixed)
 
 
 class _Hidden:
@@ -246,16 +253,18 @@ class _ReadTask(_Hidden):
     explorer: bytes | None
     limit: int | None
     columns: pa.Schema
+    mixed: bool  # whether the columns are the union of those of several results
     dtype_backend: DtypeBackend | None
     include_ids: bool
     call: str  # a later call asks the server again, even where this one's answers are still kept
 
-    def __call__(self, job: str, task: str) -> pd.DataFrame:
+    def __call__(self, job: str, task: str, own: pa.Schema) -> pd.DataFrame:
         explorer = None if self.explorer is None else _revived(self.explorer)
-        table = read_sample_result_arrow(job, task, self.limit, schema=self.columns, explorer=explorer)
+        table = read_sample_result_arrow(job, task, self.limit, schema=own, explorer=explorer)
         if self.include_ids:
             table = _with_ids(table, (job, task))
-        return to_pandas(table.replace_schema_metadata(self.columns.metadata), self.dtype_backend)
+        table = fitted(table, self.columns) if self.mixed else table.replace_schema_metadata(self.columns.metadata)
+        return _to_pandas(table, self.dtype_backend, mixed=self.mixed)
 
 
 def _from_map(
@@ -263,12 +272,20 @@ def _from_map(
     arguments: list[list[Any]],
     columns: pa.Schema,
     dtype_backend: DtypeBackend | None,
+    *,
+    mixed: bool = False,
 ) -> dd.DataFrame:
-    meta = to_pandas(columns.empty_table(), dtype_backend)
+    meta = _to_pandas(columns.empty_table(), dtype_backend, mixed=mixed)
     # Types are ours: Dask would make text of every column of objects, of lists too.
     with dask.config.set({"dataframe.convert-string": False}):
         frame: dd.DataFrame = dd.from_map(read, *arguments, meta=meta, label="explorer_frames")  # type: ignore[no-untyped-call]
     return frame
+
+
+def _to_pandas(table: pa.Table, dtype_backend: DtypeBackend | None, *, mixed: bool) -> pd.DataFrame:
+    if mixed and dtype_backend is None:
+        return with_missing_integers(table, table.column_names)
+    return to_pandas(table, dtype_backend)
 
 
 def _with_ids(table: pa.Table, ids: tuple[str, str]) -> pa.Table:

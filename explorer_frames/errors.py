@@ -31,6 +31,7 @@
        └─ DamagedFileError                  it is not as it was written: not to be used
     TruncatedResultWarning(UserWarning)
     UnencryptedWarning(UserWarning)
+    SchemaWarning(UserWarning)
     HistoryGapWarning(UserWarning)
 
 Every error says what happened, where, and what to do next; none carries a password, a token or a request, and all
@@ -182,12 +183,13 @@ class JobError(ExplorerFramesError):
     job : Job or None
         As it stood at last.
     results, errors : dict
-        By task id, where several tasks were read: what could be, and why the rest could not.
+        Where several results were read: those that could be read, and the errors of the others. By task id; of a
+        history, by (job id, task id).
     """
 
     job: Any = None
-    results: dict[str, Any] = {}  # noqa: RUF012 (a default that is replaced, never changed)
-    errors: dict[str, ExplorerFramesError] = {}  # noqa: RUF012
+    results: dict[Any, Any] = {}  # noqa: RUF012 (a default that is replaced, never changed)
+    errors: dict[Any, ExplorerFramesError] = {}  # noqa: RUF012
 
     def __reduce__(self) -> Any:
         try:
@@ -229,6 +231,7 @@ class ColumnTypeError(DecodeError):
     row: int | None = None
     column: str | None = None
     value: str | None = None
+    may_be_text = False  # whether nothing but the number of columns decided on the type
 
 
 class WriteError(ExplorerFramesError):
@@ -261,6 +264,10 @@ class TruncatedResultWarning(UserWarning):
 
 class UnencryptedWarning(UserWarning):
     """Password and token go over a network by plain http."""
+
+
+class SchemaWarning(UserWarning):
+    """The columns of a result may not be those of its algorithm."""
 
 
 class HistoryGapWarning(UserWarning):

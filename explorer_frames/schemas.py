@@ -1,8 +1,13 @@
-"""What a result looks like: by its number of columns, and the book of documented algorithms.
+"""Schemas of results: the registry of documented algorithms, and the rule by the number of columns.
 
-The API sends every cell as text and no types, so the types are decided here: by a table, never by looking at
-values. Source: the output tables of NebulaGraph Analytics' algorithm pages; ``VID`` there is the graph space's
-vertex id type, and so is a community's label, which is the id of one of its vertices.
+The API returns every cell as text, without column names or types. This module assigns them from a registry, never from
+the values. Source: the output tables of NebulaGraph Analytics' algorithm pages; ``VID`` there is the graph space's
+vertex id type. A community's label is the id of one of its vertices, so it has the same type.
+
+``schema="auto"``, the default of every reader, finds the algorithm by the task's name. If the name is not that of a
+documented algorithm, or the algorithm has no result with this number of columns, the number of columns decides:
+2 columns are ``id, score`` and 3 are ``id, score, community``. Other numbers of columns, and the results of Query
+components, are text columns named ``column_1``, ``column_2`` and so on.
 
 A last column of list type takes all the cells that are left in a row, however many. Paths and random walks, whose rows
 differ in length, are typed that way; so can any other result be read as it came::
@@ -13,7 +18,7 @@ differ in length, are typed that way; so can any other result be read as it came
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import pyarrow as pa
@@ -23,7 +28,7 @@ from explorer_frames.errors import ConfigError, RowShapeError, escaped
 VidType: TypeAlias = Literal["string", "int64"]
 Shape: TypeAlias = tuple[tuple[str, str], ...]
 
-_VID, _INT, _DOUBLE = "vid", "int", "double"
+_VID, _INT, _DOUBLE, _TEXT = "vid", "int", "double", "text"
 _VIDS = "list of vid"
 VID_TYPES: dict[str, pa.DataType] = {"string": pa.string(), "int64": pa.int64()}
 
@@ -39,14 +44,15 @@ _DEGREES: tuple[Shape, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Algorithm:
-    """An entry of the book.
+    """A component of a workflow, and the columns of its results.
 
     Attributes
     ----------
     name
         As the vendor's documentation spells it.
     shapes
-        The columns it can have, as (name, kind) pairs, its default first; no two of the same width.
+        The columns it can have, as (name, kind) pairs, its default first; no two of the same width. Empty for Query,
+        which has any number of text columns.
     aliases
         Other names it goes by.
     """
@@ -90,8 +96,10 @@ BOOK: tuple[Algorithm, ...] = (
     # One number for each statistic asked for; both, in this order, is the default.
     Algorithm("Tree_stat", ((("width", _INT), ("depth", _INT)), (("value", _INT),))),
     Algorithm("Node2Vec", ((("path", _VIDS),),)),  # the vertices of one random walk
+    Algorithm("Query", (), ("GraphQuery", "nGQL")),  # named by RETURN in the graph, unnamed in the API's answer
 )
 COMMUNITY = "community"
+_QUERY = BOOK[-1]
 # Columns that tell the rows of a result apart, for each shape: ids of vertices, or paths of them; no labels.
 KEYS = frozenset(
     frozenset(name for name, kind in shape if kind in (_VID, _VIDS) and name != COMMUNITY)
@@ -157,15 +165,21 @@ def arrow_type(kind: str, vid_type: str) -> pa.DataType:
     """The Arrow type of a column of that kind."""
     if kind.startswith("list of "):
         return pa.list_(arrow_type(kind.removeprefix("list of "), vid_type))
-    return {_VID: VID_TYPES[vid_type], _INT: pa.int64(), _DOUBLE: pa.float64()}[kind]
+    return {_VID: VID_TYPES[vid_type], _INT: pa.int64(), _DOUBLE: pa.float64(), _TEXT: pa.string()}[kind]
+
+
+def text_columns(width: int | None) -> Shape:
+    """Return as many text columns; one for a result without rows, whose number of columns is unknown."""
+    return tuple((f"column_{number}", _TEXT) for number in range(1, (width or 1) + 1))
 
 
 def to_schema(shape: Shape, vid_type: str = "string") -> pa.Schema:
     """Make a shape an Arrow schema.
 
-    Only doubles may be null: an id, a label or a count that is missing is an error, a score that is missing is not.
+    Doubles and text of queries may be null. A missing id, label or count is an error.
     """
-    return pa.schema([pa.field(name, arrow_type(kind, vid_type), kind == _DOUBLE) for name, kind in shape])
+    nullable = (_DOUBLE, _TEXT)
+    return pa.schema([pa.field(name, arrow_type(kind, vid_type), kind in nullable) for name, kind in shape])
 
 
 def checked(schema: pa.Schema) -> pa.Schema:
@@ -209,85 +223,143 @@ def takes_rest(schema: pa.Schema) -> bool:
     return bool(pa.types.is_list(schema.types[-1]))
 
 
-def asked(schema: object, vid_type: str) -> tuple[pa.Schema | Algorithm | None, bool]:
-    """Check what a caller passed for `schema` and `vid_type`, before any I/O.
+@dataclass(frozen=True, slots=True)
+class ResolvedSchema:
+    """The schema of a result, and what decided on it.
 
-    Returns
-    -------
-    tuple
-        What `choose` takes for its `schema`, and whether the name of the task is to decide (``"auto"``).
-
-    Raises
-    ------
-    ConfigError
-    """
-    if not isinstance(vid_type, str) or vid_type not in VID_TYPES:
-        raise ConfigError(f"vid_type must be 'string' or 'int64': {escaped(vid_type, 60)!r}")
-    if isinstance(schema, pa.Schema):
-        return checked(schema), False
-    if isinstance(schema, str):
-        return (None, True) if schema == "auto" else (named(schema), False)
-    if schema is None:
-        return None, False
-    raise ConfigError(
-        f"schema cannot be a {type(schema).__name__}",
-        hint="Pass an algorithm's name, 'auto', a pyarrow.Schema or None.",
-    )
-
-
-def shapes_of(schema: Algorithm | None) -> tuple[Shape, ...]:
-    """The shapes that a result can have; None is for one that nothing else is known of."""
-    return tuple(_BY_WIDTH.values()) if schema is None else schema.shapes
-
-
-def choose(
-    schema: pa.Schema | Algorithm | None, width: int | None, vid_type: str = "string", *, hint: bool = False
-) -> pa.Schema:
-    """Decide on the schema of a result.
-
-    Parameters
+    Attributes
     ----------
-    schema
-        The caller's own, an entry of the book, or None for the rule by the number of columns.
-    width
-        Number of cells in the first row; None for a result without rows, which gets the default of its kind.
-    vid_type
-        Type of the space's vertex ids.
-    hint
-        Whether an entry of the book was only guessed: where no shape of it fits, the count decides as without it.
-
-    Raises
-    ------
-    RowShapeError
-        Nothing that was asked for has so many columns; the message names what has.
+    algorithm
+        Name of the algorithm whose columns these are; None for a caller's own schema and for the rule by count.
+    source
+        ``"argument"``, ``"task name"``, ``"column count"`` or ``"text fallback"``.
     """
-    if isinstance(schema, pa.Schema):
-        if width is None or fits(schema, width):
-            return schema
-        raise RowShapeError(
-            f"the result has {width} columns and the schema {len(schema)}: {', '.join(schema.names)}",
-            row=0,
-            hint=fitting(width),
+
+    schema: pa.Schema
+    algorithm: str | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaRequest:
+    """The arguments `schema` and `vid_type` of a reader, checked.
+
+    Attributes
+    ----------
+    given
+        A caller's own schema or algorithm; with `auto`, the algorithm of the task's name. None: by the number of
+        columns.
+    source
+        What decided on `given`.
+    auto
+        Whether the task's name decides, where it can.
+    """
+
+    given: pa.Schema | Algorithm | None
+    vid_type: str = "string"
+    auto: bool = False
+    source: str = "argument"
+
+    @classmethod
+    def of(cls, schema: object, vid_type: object) -> SchemaRequest:
+        """Check a caller's arguments, before any I/O.
+
+        Raises
+        ------
+        ConfigError
+        """
+        if not isinstance(vid_type, str) or vid_type not in VID_TYPES:
+            raise ConfigError(f"vid_type must be 'string' or 'int64', got {escaped(vid_type, 60)!r}")
+        if isinstance(schema, pa.Schema):
+            return cls(checked(schema), vid_type)
+        if isinstance(schema, str):
+            return cls(None, vid_type, auto=True) if schema == "auto" else cls(named(schema), vid_type)
+        if schema is None:
+            return cls(None, vid_type)
+        raise ConfigError(
+            f"schema must be a str, a pyarrow.Schema or None, got {type(schema).__name__}",
+            hint="Pass an algorithm's name, 'auto', a pyarrow.Schema or None.",
         )
-    if hint and isinstance(schema, Algorithm) and width is not None:
-        known = any(fits(to_schema(shape, vid_type), width) for shape in schema.shapes)
-        schema = schema if known else None
-    for shape in shapes_of(schema):
-        candidate = to_schema(shape, vid_type)
-        if width is None or fits(candidate, width):
-            return candidate
-    whose = "without a schema, 2 or 3 are expected" if schema is None else f"{schema.name} has none of that width"
-    raise RowShapeError(f"the result has {width} column{'s' * (width != 1)}: {whose}", row=0, hint=fitting(width or 0))
+
+    def for_task(self, name: str | None) -> SchemaRequest:
+        """The same for a task of this name, which decides if `auto` is set."""
+        return replace(self, given=find(name or ""), source="task name") if self.auto else self
+
+    def as_text(self) -> SchemaRequest:
+        """Request text columns instead."""
+        return replace(self, given=_QUERY, auto=False, source="text fallback")
+
+    @property
+    def needs_name(self) -> bool:
+        """Whether the task's name matters: to `resolve` or to `contradicts`."""
+        return self.auto or isinstance(self.given, Algorithm)
+
+    @property
+    def algorithm(self) -> str | None:
+        """Name of the requested algorithm."""
+        return self.given.name if isinstance(self.given, Algorithm) else None
+
+    def contradicts(self, task_name: str | None) -> bool:
+        """Whether a caller names one algorithm, and the task's name is that of another one.
+
+        A component can be named KCore and return subgraphs; and any result can be read as text, like that of a Query.
+        """
+        found = find(task_name or "")
+        if self.auto or self.algorithm in (None, _QUERY.name) or found is None:
+            return False
+        return not str(self.algorithm).startswith(found.name)
+
+    def candidates(self) -> list[pa.Schema]:
+        """All schemas that a result can have; without those of queries, which have any number of columns."""
+        if isinstance(self.given, pa.Schema):
+            return [self.given]
+        shapes = [*(self.given.shapes if self.given else ())]
+        if self.auto or self.given is None:
+            shapes += _BY_WIDTH.values()
+        return [to_schema(shape, self.vid_type) for shape in shapes]
+
+    @property
+    def only(self) -> pa.Schema | None:
+        """The schema, where it does not depend on the result's number of columns."""
+        first, *others = self.candidates() or [pa.schema([])]
+        return first if first.names and (not others or takes_rest(first)) else None
+
+    def resolve(self, width: int | None) -> ResolvedSchema:
+        """Decide on the schema of a result.
+
+        Parameters
+        ----------
+        width
+            Number of cells in the first row; None for a result without rows.
+
+        Raises
+        ------
+        RowShapeError
+            The requested schema does not have this number of columns.
+        """
+        given = self.given
+        if isinstance(given, pa.Schema):
+            if width is None or fits(given, width):
+                return ResolvedSchema(given, None, self.source)
+            raise _width_error(width, f"the schema has {len(given)} ({', '.join(given.names)})")
+        if given is not None:
+            for shape in given.shapes or [text_columns(width)]:
+                schema = to_schema(shape, self.vid_type)
+                if width is None or fits(schema, width):
+                    return ResolvedSchema(schema, given.name, self.source)
+            if given.shapes and not self.auto:
+                widths = " or ".join(sorted({str(len(shape)) for shape in given.shapes}))
+                raise _width_error(width or 0, f"{given.name} results have {widths}")
+        if width == 0:
+            raise RowShapeError("row 0 has no cells", row=0, hint="Check the task's result in Explorer.")
+        shape = _PAIR if width is None else _BY_WIDTH.get(width) or text_columns(width)
+        return ResolvedSchema(to_schema(shape, self.vid_type), None, "column count")
 
 
-def fitting(width: int) -> str:
-    """Say which schemas have so many columns."""
-    names = [
-        entry.name
-        for entry in BOOK
-        for shape in entry.shapes
-        if len(shape) == width and not shape[-1][1].startswith("list")
-    ]
-    offer = f"Pass schema= one of {', '.join(names)}" if names else "No documented algorithm has so many columns: pass"
-    own = ', or a pyarrow.Schema, such as pa.schema([("cells", pa.list_(pa.string()))]) to see the rows as they came.'
-    return (offer + own) if names else (offer + own.removeprefix(", or"))
+def _width_error(width: int, expected: str) -> RowShapeError:
+    return RowShapeError(
+        f"the result has {width} column{'s' * (width != 1)}, but {expected}",
+        row=0,
+        hint="Pass schema='auto' to use the task's name, schema='query' to read every column as text, or a "
+        'pyarrow.Schema. pa.schema([("cells", pa.list_(pa.string()))]) fits every result.',
+    )

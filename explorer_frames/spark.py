@@ -8,10 +8,9 @@ variables (such as ``AWS_*``) or from fsspec's configuration (``FSSPEC_S3='{"end
 
 from __future__ import annotations
 
-import warnings
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import pyarrow as pa
 
@@ -21,6 +20,7 @@ from explorer_frames._extras import require
 from explorer_frames._http.config import PREFIX
 from explorer_frames._outputs.full import Header, Request, preview, read_batches
 from explorer_frames._outputs.parts import CHANGED, Parts
+from explorer_frames._results.columns import sampled_schemas, united
 from explorer_frames._results.result import Query
 from explorer_frames._storage.address import may_hold_secret
 from explorer_frames._storage.sources import Store
@@ -29,9 +29,9 @@ from explorer_frames.errors import (
     FileReadError,
     JobError,
     NotFoundError,
-    TruncatedResultWarning,
     escaped,
 )
+from explorer_frames.schemas import SchemaRequest
 
 with require("explorer_frames.spark", extra="spark"):
     from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
@@ -65,8 +65,8 @@ def register(spark: SparkSession) -> None:
     Options of ``explorer``, for samples; one partition is made for each task:
 
     ``job``, ``task``
-        Ids. Several tasks are separated by commas and have the same columns: those of the first. Then a column ``task``
-        comes before the others.
+        Ids. Separate several tasks by commas. The first column is then ``task``; the others are all columns that any
+        of the results has, null where a result does not have them.
     ``limit``
         Rows of each task; all without it. Where as many came, Spark cannot tell whether there are more.
     ``url``
@@ -82,14 +82,15 @@ def register(spark: SparkSession) -> None:
     Options of both:
 
     ``schema``
-        An algorithm's name; without it, the number of columns decides. ``auto``, only of ``explorer``, looks at the
-        name of the (first) task. Columns of your own are those of Spark's ``.schema(...)``, in place of this option.
+        An algorithm's name. ``explorer`` also has ``auto``, the default, which uses each task's name; of
+        ``explorer_output``, the number of columns is the default. For columns of your own, use Spark's
+        ``.schema(...)`` in place of this option.
     ``vid_type``
         ``string`` or ``int64``.
 
-    ``load()`` checks the options, and reads one row at most: where the columns depend on it. Jobs and tasks and folders
-    are looked at when a query is planned; a task has to have ended well. With columns of your own, Spark makes nothing
-    of the options before that either.
+    ``load()`` checks the options. It reads the first row of each result, if the columns depend on it. When a query is
+    planned, jobs, tasks and folders are looked up; each task has to be in the state ``success``. With columns of your
+    own, the options are checked no earlier than that.
 
     Errors are those of `explorer_frames.read_sample_result` and `explorer_frames.read_output`. Spark hands their text
     on within its own exceptions, and discards the rows of a partition that failed: a write is not committed. Unlike
@@ -171,11 +172,11 @@ class SampleSource(_Source):
         limit, tasks = options.get("limit"), [task.strip() for task in self._required("task").split(",")]
         if len({*tasks}) < len(tasks):
             raise ConfigError("the option task names one task twice")
-        self._vid_type: Any = options.get("vid_type", "string")
         number = int(limit) if limit and limit.isdecimal() else limit
-        self._queries = [
-            Query.of(self._required("job"), task, number, options.get("schema"), self._vid_type) for task in tasks
-        ]
+        asked = (options.get("schema", "auto"), options.get("vid_type", "string"))
+        self._requested = SchemaRequest.of(*asked)
+        self._queries = [Query.of(self._required("job"), task, number, *asked) for task in tasks]
+        self._own: list[pa.Schema] = []  # of each task, as decided on at load()
 
     def reader(self, schema: StructType) -> SampleReader:
         """What reads the partitions, on the workers."""
@@ -183,19 +184,19 @@ class SampleSource(_Source):
         if len(self._queries) > 1 and (columns.names[0] != _TASK.name or columns.types[0] != _TASK.type):
             hint = "Begin the schema with task string: it says which task a row is of."
             raise ConfigError("several tasks need a first column task", hint=hint)
-        return SampleReader(self.options.get("url"), self._queries, columns, to_arrow_schema(schema))
+        several = len(self._queries) > 1
+        own = self._own or [pa.schema([*columns][several:])] * len(self._queries)
+        return SampleReader(self.options.get("url"), self._queries, own, to_arrow_schema(schema))
 
     def _decide(self) -> pa.Schema:
-        first = self._queries[0]
-        columns = _only_shape(first.schema, first.vid_type)
-        if columns is None:
-            with Explorer(self.options.get("url")) as explorer, warnings.catch_warnings():
-                warnings.simplefilter("ignore", TruncatedResultWarning)
-                asked = {"schema": self.options.get("schema"), "vid_type": self._vid_type}
-                columns = explorer.read_sample_result_arrow(first.job, first.task, 1, **asked).schema.remove_metadata()
-        if len(self._queries) == 1:
-            return columns
-        return schemas.checked(pa.schema([_TASK, *columns]))
+        only = self._requested.only
+        if only is not None:
+            self._own = [only] * len(self._queries)
+        else:
+            with Explorer(self.options.get("url")) as explorer:
+                self._own = sampled_schemas(explorer, self._queries)
+        columns = united(self._own)
+        return columns if len(self._queries) == 1 else schemas.checked(pa.schema([_TASK, *columns]))
 
 
 class SampleReader(DataSourceReader):
@@ -206,16 +207,16 @@ class SampleReader(DataSourceReader):
     url
     queries
         One for each task.
-    columns
-        To read, checked.
+    own
+        The schema of each task's result, checked.
     target
-        The same as Spark takes them.
+        All columns, as Spark takes them.
     """
 
-    def __init__(self, url: str | None, queries: list[Query], columns: pa.Schema, target: pa.Schema) -> None:
+    def __init__(self, url: str | None, queries: list[Query], own: list[pa.Schema], target: pa.Schema) -> None:
         self._url = url
         self._queries = queries
-        self._columns = columns
+        self._own = own
         self._target = target
 
     def partitions(self) -> list[InputPartition]:
@@ -242,16 +243,16 @@ class SampleReader(DataSourceReader):
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """Read one task."""
-        query, several = self._queries[partition.value], len(self._queries) > 1
-        columns = pa.schema([*self._columns][several:])
+        query, columns = self._queries[partition.value], self._own[partition.value]
+        several = len(self._queries) > 1
         # Without a deadline: what the rest of the query does between two batches would count.
         with (
             Explorer(self._url, deadline=None) as explorer,
             explorer.open_sample_result(query.job, query.task, query.limit, schema=columns) as reader,
         ):
             for batch in reader:
-                names = [pa.repeat(query.task, batch.num_rows)] * several
-                yield _fitted([*names, *batch.columns], self._target)
+                named = batch.add_column(0, _TASK, pa.repeat(query.task, batch.num_rows)) if several else batch
+                yield _fitted(named, self._target)
 
 
 class OutputSource(_Source):
@@ -280,11 +281,11 @@ class OutputSource(_Source):
 
     def reader(self, schema: StructType) -> OutputReader:
         """What reads the partitions, on the workers."""
-        return OutputReader(replace(self._request, schema=self._wanted(schema)), to_arrow_schema(schema))
+        return OutputReader(replace(self._request, schema=SchemaRequest(self._wanted(schema))), to_arrow_schema(schema))
 
     def _decide(self) -> pa.Schema:
         request = self._request
-        columns = _only_shape(request.schema, request.vid_type)
+        columns = request.schema.only
         if columns is None:
             store = Store(request.url)
             columns, _ = preview(request, store, Parts(store))
@@ -324,20 +325,18 @@ class OutputReader(DataSourceReader):
             what = f"it had {size} bytes when the query was planned, and has {part.size}"
             raise FileReadError(what, where=store.shown, hint=CHANGED)
         header = Header(self._request, line)
-        with closing(read_batches(store, part, header, self._request.schema)) as batches:
+        with closing(read_batches(store, part, header, self._request.schema.only)) as batches:
             for batch in batches:
-                yield _fitted(batch.columns, self._target)
+                yield _fitted(batch, self._target)
         parts.check_unchanged()
 
 
-def _only_shape(schema: pa.Schema | schemas.Algorithm | None, vid_type: str) -> pa.Schema | None:
-    """The columns of an algorithm whose results all have the same, which nothing needs to be read for."""
-    if isinstance(schema, schemas.Algorithm) and len(schema.shapes) == 1:
-        return schemas.to_schema(schema.shapes[0], vid_type)
-    return None
-
-
-def _fitted(columns: list[pa.Array], target: pa.Schema) -> pa.RecordBatch:
-    """The same values in the types that Spark compares with its own: they differ in names and nulls of list items."""
-    pairs = zip(columns, target.types, strict=True)
-    return pa.RecordBatch.from_arrays([column.cast(kind) for column, kind in pairs], schema=target)
+def _fitted(batch: pa.RecordBatch, target: pa.Schema) -> pa.RecordBatch:
+    """Return the batch with Spark's types and all its columns; they differ in names and nulls of list items."""
+    columns = [
+        batch.column(field.name).cast(field.type)
+        if field.name in batch.schema.names
+        else pa.nulls(len(batch), field.type)
+        for field in target
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=target)

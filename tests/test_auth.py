@@ -72,7 +72,7 @@ def test_any_password_reaches_a_server_whole(password, encoding):
         with Explorer(
             server.url, user="jürgen", password=password, graphd=server.graphd, auth_encoding=encoding, **ONCE
         ) as explorer:
-            assert explorer.read_sample_result(job, task)["id"].tolist() == ["a"]
+            assert explorer.read_sample_result(job, task, schema=None)["id"].tolist() == ["a"]
     text = base64.b64decode(bearer("jürgen", password, encoding)).decode()
     assert text == (
         json.dumps(["jürgen", password], separators=(",", ":"), ensure_ascii=False)
@@ -87,7 +87,7 @@ def test_a_login_is_the_published_request():
 
     login = {"user": "root", "password": "123", "graphd": "10.0.0.1:9669"}
     with served(script, keep_alive=True, **login) as (server, explorer):
-        explorer.read_sample_result(1, "a")
+        explorer.read_sample_result(1, "a", schema=None)
     head, body = server.requests[0].split(b"\r\n\r\n")
     assert head.startswith(b"POST /api-open/v1/connect HTTP/1.1\r\n")
     assert b"\r\nAuthorization: Bearer WyJyb290IiwiMTIzIl0=" in head
@@ -102,7 +102,7 @@ def test_a_login_is_the_published_request():
 def test_a_token_that_no_cookie_can_carry_is_refused_before_it_is_sent(text, source):
     with served(b"", token=source(text)) as (server, explorer):
         with pytest.raises(ConfigError) as caught:
-            explorer.read_sample_result(1, "a")
+            explorer.read_sample_result(1, "a", schema=None)
         assert server.connections == 0
     assert not text or text not in str(caught.value)
 
@@ -161,7 +161,7 @@ def test_a_login_without_a_cookie_is_one_typed_error_and_one_try():
         served(answer(b'{"code":0,"data":{"success":true}}'), **LOGIN) as (server, explorer),
         pytest.raises(EnvelopeError) as caught,
     ):
-        explorer.read_sample_result(1, "a")
+        explorer.read_sample_result(1, "a", schema=None)
     assert len(server.requests) == 1
     assert "proxy" in caught.value.hint
 
@@ -174,7 +174,7 @@ def test_a_token_in_the_body_of_a_login_or_in_other_answers_is_not_believed():
 
     with served(script, keep_alive=True, **LOGIN) as (server, explorer):
         for _ in range(2):
-            explorer.read_sample_result(1, "a")
+            explorer.read_sample_result(1, "a", schema=None)
     assert [cookie_of(request) for request in server.requests[1:]] == ["explorer_token=token0"] * 2
 
 
@@ -206,7 +206,7 @@ def test_the_sandbox_never_sees_an_expired_token_where_max_age_told_of_it(monkey
         job, task = server.add_result([["a"], ["1"]])
         with Explorer(server.url, user=server.user, password=server.password, graphd=server.graphd) as explorer:
             for _ in range(31):  # three full token lives and the first read of a fourth
-                explorer.read_sample_result(job, task)
+                explorer.read_sample_result(job, task, schema=None)
                 clock.advance(HANG)
         methods = [request.method for request in server.requests]
         assert methods.count("POST") == 4
@@ -222,10 +222,10 @@ def test_a_refused_token_is_renewed_once_and_the_call_replayed_once(code, status
         return answer(envelope()) if b"token2" in request else no(code, status)
 
     with served(script, keep_alive=True, **LOGIN) as (server, explorer):
-        assert len(explorer.read_sample_result(1, "a")) == 2
+        assert len(explorer.read_sample_result(1, "a", schema=None)) == 2
         kinds = ["login" if is_login(request) else cookie_of(request)[15:] for request in server.requests]
         assert kinds == ["login", "token0", "login", "token2"]
-        explorer.read_sample_result(1, "a")
+        explorer.read_sample_result(1, "a", schema=None)
         assert len(server.requests) == 5
 
 
@@ -240,7 +240,7 @@ def test_a_refusal_of_every_new_session_is_the_error(code, cls, monkeypatch):
         served(script, keep_alive=True, **LOGIN) as (server, explorer),
         pytest.raises(ExplorerFramesError) as caught,
     ):
-        explorer.read_sample_result(1, "a")
+        explorer.read_sample_result(1, "a", schema=None)
     assert type(caught.value) is cls
     assert [is_login(request) for request in server.requests] == [True, False] * 11
 
@@ -255,7 +255,7 @@ def test_what_the_replay_meets_is_what_the_caller_gets():
         served(script, keep_alive=True, **LOGIN) as (server, explorer),
         pytest.raises(NotFoundError),
     ):
-        explorer.read_sample_result(1, "a")
+        explorer.read_sample_result(1, "a", schema=None)
     assert len(server.requests) == 4
 
 
@@ -263,7 +263,7 @@ def test_what_the_replay_meets_is_what_the_caller_gets():
 @pytest.mark.parametrize("code", [40104000, 40104001])
 def test_a_refused_static_token_is_not_replayed(token, code):
     with served(no(code), token=token) as (server, explorer), pytest.raises(UnauthorizedError) as caught:
-        explorer.read_sample_result(1, "a")
+        explorer.read_sample_result(1, "a", schema=None)
     assert len(server.requests) == 1
     assert "token" in caught.value.hint
     assert "static" not in str(caught.value)
@@ -276,8 +276,8 @@ def test_a_callable_is_asked_for_a_new_token_when_the_old_one_is_refused():
         keep_alive=True,
         token=lambda: next(tokens),
     ) as (server, explorer):
-        explorer.read_sample_result(1, "a")
-        explorer.read_sample_result(1, "a")
+        explorer.read_sample_result(1, "a", schema=None)
+        explorer.read_sample_result(1, "a", schema=None)
     assert [cookie_of(request)[15:] for request in server.requests] == ["first", "second", "second"]
 
 
@@ -287,7 +287,10 @@ def test_a_stream_is_renewed_and_replayed_too():
             return granted(number)
         return answer(envelope()) if b"token2" in request else no(40104001)
 
-    with served(script, keep_alive=True, **LOGIN) as (_, explorer), explorer.open_sample_result(1, "a") as reader:
+    with (
+        served(script, keep_alive=True, **LOGIN) as (_, explorer),
+        explorer.open_sample_result(1, "a", schema=None) as reader,
+    ):
         assert reader.read_all().num_rows == 2
 
 
@@ -303,7 +306,7 @@ def test_a_refused_login_is_tried_once_and_names_the_other_encoding(encoding, ot
             Explorer(server.url, **options, auth_encoding=encoding) as explorer,
             pytest.raises(UnauthorizedError) as caught,
         ):
-            explorer.read_sample_result(1, "a")
+            explorer.read_sample_result(1, "a", schema=None)
         assert [request.path for request in server.requests] == ["/api-open/v1/connect"]
     assert f"auth_encoding='{other}'" in caught.value.hint
 
@@ -313,7 +316,7 @@ def test_a_refused_login_is_tried_once_and_names_the_other_encoding(encoding, ot
 )
 def test_a_refused_login_is_not_tried_again_whatever_the_status_so_that_nobody_is_locked_out(refusal):
     with served(refusal, **LOGIN, auth_encoding="json") as (server, explorer), pytest.raises(UnauthorizedError):
-        explorer.read_sample_result(1, "a")
+        explorer.read_sample_result(1, "a", schema=None)
     assert len(server.requests) == 1
 
 
@@ -336,7 +339,7 @@ def test_32_threads_whose_token_expires_log_in_once_a_round_and_none_fails(singl
 
             def read(_number):
                 barrier.wait()
-                return explorer.read_sample_result(job, task)["id"].tolist()
+                return explorer.read_sample_result(job, task, schema=None)["id"].tolist()
 
             for round_ in range(1, 4):
                 assert list(pool.map(read, range(32))) == [["a"]] * 32
@@ -447,7 +450,7 @@ def test_a_login_and_the_call_after_it_share_one_deadline(monkeypatch):
         ):
             begun = time.monotonic()
             with pytest.raises(RequestTimeoutError, match=f"deadline of {HANG + left:g} s"):
-                explorer.read_sample_result(1, "a")
+                explorer.read_sample_result(1, "a", schema=None)
             assert time.monotonic() - begun < HANG / 2
         if len(server.requests) == 2:
             break
@@ -462,8 +465,8 @@ def test_a_failed_login_leaves_the_explorer_usable():
 
     with served(script, keep_alive=True, **LOGIN) as (_, explorer):
         with pytest.raises(ExplorerFramesError):
-            explorer.read_sample_result(1, "a")
-        assert len(explorer.read_sample_result(1, "a")) == 2
+            explorer.read_sample_result(1, "a", schema=None)
+        assert len(explorer.read_sample_result(1, "a", schema=None)) == 2
 
 
 def test_what_a_callable_raises_is_named_without_its_words():
@@ -487,7 +490,7 @@ def test_a_server_error_at_login_is_tried_again_as_any_other(monkeypatch):
         return answer(envelope())
 
     with served(script, keep_alive=True, **LOGIN) as (server, explorer):
-        assert len(explorer.read_sample_result(1, "a")) == 2
+        assert len(explorer.read_sample_result(1, "a", schema=None)) == 2
     with served(no(50004001), keep_alive=True, **LOGIN) as (server, explorer), pytest.raises(ServerError):
-        explorer.read_sample_result(1, "a")
+        explorer.read_sample_result(1, "a", schema=None)
     assert len(server.requests) == 3

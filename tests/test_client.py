@@ -58,7 +58,13 @@ def test_a_frame_has_typed_columns_and_says_where_it_came_from(sandbox, explorer
         "server": sandbox.url,
         "job": str(job),
         "task": task,
-        "limit": 10,
+        "workflow": told["workflow"],
+        "task_name": "PageRank",
+        "algorithm": "PageRank",
+        "schema_source": "task name",
+        "status": "success",
+        "run_begin": told["run_begin"],
+        "run_end": told["run_end"],
         "rows": 3,
         "complete": True,
         "library": f"explorer_frames {explorer_frames.__version__}",
@@ -220,12 +226,13 @@ def test_auto_refuses_a_job_that_is_not_as_documented(tasks):
         assert type(outcome(explorer, schema="auto")) is EnvelopeError
 
 
-def test_only_auto_asks_for_the_job(sandbox, explorer, result):
+def test_a_final_job_is_looked_up_once_and_only_for_a_name(sandbox, explorer, result):
     before = len(sandbox.requests)
-    explorer.read_sample_result(*result)
-    explorer.read_sample_result(*result, schema="pagerank")
-    explorer.read_sample_result(*result, schema="auto")
-    assert ["sample_result" in request.path for request in sandbox.requests[before:]] == [True, True, False, True]
+    own = pa.schema([("a", pa.string()), ("b", pa.string())])
+    for schema in (None, own, "auto", "pagerank", "auto", "query"):
+        explorer.read_sample_result(*result, schema=schema)
+    is_read = ["sample_result" in request.path for request in sandbox.requests[before:]]
+    assert is_read == [True, True, False, True, True, True, True]
 
 
 # --- streams
@@ -245,7 +252,7 @@ def test_a_stream_is_read_no_faster_than_it_is_used():
         yield b']},"message":"Success"}'
 
     rows, ahead = 0, 0
-    with served(script) as (_, explorer), explorer.open_sample_result(1, "a", None) as reader:
+    with served(script) as (_, explorer), explorer.open_sample_result(1, "a", None, schema=None) as reader:
         for batch in reader:
             rows += batch.num_rows
             ahead = max(ahead, sent - rows * len(row) // piece)
@@ -273,7 +280,7 @@ def test_a_stream_ends_in_an_error_where_its_tail_is_bad(tail, cls):
     body = b'{"data":{"items":[' + rows + tail
     with (
         served(answer(body)) as (server, explorer),
-        explorer.open_sample_result(1, "a", None) as reader,
+        explorer.open_sample_result(1, "a", None, schema=None) as reader,
     ):
         assert reader.read_next_batch().num_rows
         for _ in range(2):  # asked again, it has not ended well either
@@ -290,7 +297,7 @@ def test_a_stream_that_breaks_off_ends_in_an_error_not_in_its_end():
     whole = answer(b'{"code":0,"data":{"items":[' + rows + b"]}}")
     with (
         served(whole[:-100]) as (_, explorer),
-        explorer.open_sample_result(1, "a", None) as reader,
+        explorer.open_sample_result(1, "a", None, schema=None) as reader,
         pytest.raises(TruncatedBodyError) as caught,
     ):
         reader.read_all()
@@ -299,7 +306,7 @@ def test_a_stream_that_breaks_off_ends_in_an_error_not_in_its_end():
 
 def test_a_stream_is_retried_while_nothing_of_it_was_handed_over():
     with served(lambda number, _: answer(envelope()) if number else b"") as (server, explorer):
-        with explorer.open_sample_result(1, "a") as reader:
+        with explorer.open_sample_result(1, "a", schema=None) as reader:
             assert reader.read_all().num_rows == 2
         assert len(server.requests) == 2
 
@@ -307,9 +314,12 @@ def test_a_stream_is_retried_while_nothing_of_it_was_handed_over():
 def test_more_rows_than_asked_for_are_refused_by_all_readers():
     with served(answer(envelope()), keep_alive=True, retries=0) as (_, explorer):
         for read in (explorer.read_sample_result, explorer.read_sample_result_arrow):
-            with pytest.raises(EnvelopeError, match="more rows came than the 1"):
-                read(1, "a", 1)
-        with pytest.raises(EnvelopeError, match="more rows"), explorer.open_sample_result(1, "a", 1) as reader:
+            with pytest.raises(EnvelopeError, match="more rows than limit=1"):
+                read(1, "a", 1, schema=None)
+        with (
+            pytest.raises(EnvelopeError, match="more rows"),
+            explorer.open_sample_result(1, "a", 1, schema=None) as reader,
+        ):
             reader.read_all()
 
 
@@ -337,12 +347,16 @@ def drained(opened) -> pa.Table:
 
 
 READERS = {
-    "method": lambda explorer, *args: explorer.read_sample_result(*args),
-    "method, Arrow": lambda explorer, *args: explorer.read_sample_result_arrow(*args),
-    "method, stream": lambda explorer, *args: drained(explorer.open_sample_result(*args)),
-    "function": lambda explorer, *args: explorer_frames.read_sample_result(*args, explorer=explorer),
-    "function, Arrow": lambda explorer, *args: explorer_frames.read_sample_result_arrow(*args, explorer=explorer),
-    "function, stream": lambda explorer, *args: drained(explorer_frames.open_sample_result(*args, explorer=explorer)),
+    "method": lambda explorer, *args: explorer.read_sample_result(*args, schema=None),
+    "method, Arrow": lambda explorer, *args: explorer.read_sample_result_arrow(*args, schema=None),
+    "method, stream": lambda explorer, *args: drained(explorer.open_sample_result(*args, schema=None)),
+    "function": lambda explorer, *args: explorer_frames.read_sample_result(*args, explorer=explorer, schema=None),
+    "function, Arrow": lambda explorer, *args: explorer_frames.read_sample_result_arrow(
+        *args, explorer=explorer, schema=None
+    ),
+    "function, stream": lambda explorer, *args: drained(
+        explorer_frames.open_sample_result(*args, explorer=explorer, schema=None)
+    ),
 }
 
 
@@ -364,9 +378,9 @@ def test_a_result_that_may_be_cut_off_says_so_in_its_attrs(explorer, result):
 
 
 def test_no_limit_asks_for_the_most_and_reads_all(sandbox, explorer):
-    job, task = sandbox.add_result([[f"n{n}" for n in range(5000)], ["1"] * 5000])
-    frame = explorer.read_sample_result(job, task, None)
-    assert len(frame) == 5000
+    job, task = sandbox.add_result([[f"n{n}" for n in range(5001)], ["1"] * 5001])
+    frame = explorer.read_sample_result(job, task)
+    assert len(frame) == 5001
     assert frame.attrs["explorer_frames"]["complete"] is True
     assert sandbox.requests[-1].path.endswith("limit=2147483647")
 
@@ -391,7 +405,7 @@ def test_functions_share_one_explorer_and_one_login(environment, sandbox, result
     explorer_frames.read_sample_result_arrow(*result)
     drained(explorer_frames.open_sample_result(*result))
     assert _functions._shared[1] is shared
-    assert [request.method for request in sandbox.requests[before:]] == ["POST", "GET", "GET", "GET"]
+    assert [request.method for request in sandbox.requests[before:]] == ["POST", "GET", "GET", "GET", "GET"]
 
 
 def test_functions_make_a_new_explorer_when_the_environment_changes(environment, sandbox, result):
@@ -451,7 +465,7 @@ def test_a_server_that_is_down_is_one_typed_error():
 def test_a_code_is_the_error_whatever_the_status_and_carries_what_support_needs(code, status):
     said = answer(b'{"code":%d,"message":"no \\u001b[31m"}' % code, status, "Traceparent: 00-abc-01\r\n")
     with served(said, retries=0) as (_, explorer):
-        error = outcome(explorer)
+        error = outcome(explorer, schema=None)
     assert isinstance(error, ApiError)
     assert (error.code, error.http_status, error.trace_id) == (code, int(status[:3]), "00-abc-01")
     assert error.server_message == r"no \x1b[31m"
@@ -475,14 +489,15 @@ def test_the_sandbox_knows_no_such_job_or_task(mapped):
         ('[["a","1"],["b"]]', RowShapeError, 1),
         ('[["a","player7"]]', ColumnTypeError, 0),
         ('[["a","1"],[null,"2"]]', ColumnTypeError, 1),
-        ('[["a"]]', RowShapeError, 0),
+        ('[["a"],["b","c"]]', RowShapeError, 1),
+        ("[[]]", RowShapeError, 0),
         ("null", EnvelopeError, None),
         ("{}", EnvelopeError, None),
     ],
 )
 def test_an_answer_that_does_not_fit_is_located_and_not_asked_for_again(items, cls, row):
     with served(answer(envelope(items))) as (server, explorer):
-        error = outcome(explorer)
+        error = outcome(explorer, schema=None)
     assert type(error) is cls
     assert isinstance(error, DecodeError)
     assert getattr(error, "row", None) == row

@@ -275,7 +275,7 @@ def test_any_text_as_task_id_is_refused_before_any_socket_or_is_that_very_segmen
 
     with RawServer(script) as server, Explorer(server.url, token="t", retries=0) as explorer:
         try:
-            explorer.read_sample_result(1, text)
+            explorer.read_sample_result(1, text, 10, schema=None)
         except ConfigError:
             assert server.connections == 0
         else:
@@ -296,7 +296,7 @@ def test_a_limit_that_is_no_number_of_rows_is_refused_before_any_socket(limit):
 )
 def test_the_limit_is_sent_as_it_is_and_none_is_the_largest(limit, sent):
     with RawServer(lambda _number, _request: answer(envelope())) as server, Explorer(server.url, token="t") as explorer:
-        explorer.read_sample_result(1, "a", limit)
+        explorer.read_sample_result(1, "a", limit, schema=None)
     assert b"limit=" + sent + b" HTTP" in server.requests[0]
 
 
@@ -351,7 +351,7 @@ def everything_in(thing, seen) -> str:
 @pytest.mark.parametrize("options", [{"token": CANARY}, {"token": lambda: CANARY}, LOGIN])
 def test_no_repr_of_an_explorer_or_of_anything_it_holds_shows_a_secret(options):
     with RawServer(_accepting) as server, Explorer(server.url, **options) as explorer:
-        explorer.read_sample_result(1, "a")
+        explorer.read_sample_result(1, "a", schema=None)
         shown = everything_in(explorer, set())
         assert "<Explorer http://127.0.0.1" in shown
         assert "<Token ****>" in shown

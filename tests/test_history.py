@@ -11,7 +11,7 @@ from faults.rawserver import answer
 from served import served
 
 from explorer_frames import Explorer, history, write_parquet
-from explorer_frames.errors import ColumnTypeError, ConfigError, DecodeError, HistoryGapWarning, NotFoundError
+from explorer_frames.errors import ColumnTypeError, ConfigError, HistoryGapWarning, JobError, NotFoundError
 from explorer_frames.sandbox import Sandbox
 
 RUN = ["job_id", "run_end_time", "task", "task_id"]
@@ -159,11 +159,17 @@ def test_integers_that_are_missing_ask_for_another_backend(world):
     assert frame["degree"].iloc[1] == 2
 
 
-def test_one_result_that_cannot_be_read_is_an_error_that_names_it(world):
-    world.add(PageRank=[("x", "0.5")])
+@pytest.mark.parametrize("task", ["PageRank", None])
+def test_a_result_that_cannot_be_read_does_not_lose_the_others(world, task):
+    good = world.add(PageRank=[("x", "0.5")])
     bad = world.add(PageRank=[("x", "many")])
-    with pytest.raises(DecodeError, match=rf"\[.*job {bad}, task"):
-        world.history(task="PageRank")
+    with pytest.raises(JobError, match=f"1 of 2 results .* job {bad}, task .*'many'") as caught:
+        world.history(task=task)
+    ((job, task_id), error), *others = caught.value.errors.items()
+    assert (job, type(error), others) == (str(bad), ColumnTypeError, [])
+    assert task_id in error.where
+    (key, frame), *others = caught.value.results.items()
+    assert (key[0], frame["score"].tolist(), others) == (str(good), [0.5], [])
 
 
 def test_a_workflow_that_is_not_there(world):

@@ -95,14 +95,14 @@ def sleeps(monkeypatch):
 def test_a_date_in_retry_after_is_waited_for(date, status, sleeps):
     busy = answer(b"", status, f"Retry-After: {date}\r\n")
     with served(lambda number, _: GOOD if number else busy) as (_, explorer):
-        assert len(explorer.read_sample_result(1, "a", 1000)) == 2
+        assert len(explorer.read_sample_result(1, "a", 1000, schema=None)) == 2
     assert sleeps == [7]
 
 
 def test_a_date_that_is_too_far_away_ends_the_call_at_once(sleeps):
     busy = answer(b"", "503 Busy", f"Retry-After: {formatdate(NOW + 3600, usegmt=True)}\r\n")
     with served(busy) as (server, explorer), pytest.raises(ServerError) as caught:
-        explorer.read_sample_result(1, "a")
+        explorer.read_sample_result(1, "a", schema=None)
     assert (len(server.requests), sleeps) == (1, [])
     assert "3600 s" in caught.value.hint
 
@@ -111,7 +111,7 @@ def test_a_date_that_is_too_far_away_ends_the_call_at_once(sleeps):
 def test_a_date_in_the_past_or_an_invalid_one_adds_no_wait(header, sleeps):
     busy = answer(b"", "503 Busy", f"Retry-After: {header}\r\n")
     with served(lambda number, _: GOOD if number else busy) as (_, explorer):
-        assert len(explorer.read_sample_result(1, "a", 1000)) == 2
+        assert len(explorer.read_sample_result(1, "a", 1000, schema=None)) == 2
     assert sleeps == [0]
 
 
@@ -125,8 +125,8 @@ def test_any_spelling_of_gzip_is_decompressed(coding, times):
     said = answer(body, headers=f"Content-Encoding:{coding}\r\n")
     with served(said, keep_alive=True) as (server, explorer):
         for _ in range(times):
-            assert explorer.read_sample_result(1, "a", 1000)["id"].tolist() == ["a", "b"]
-            assert explorer.read_sample_result_arrow(1, "a", 1000).num_rows == 2
+            assert explorer.read_sample_result(1, "a", 1000, schema=None)["id"].tolist() == ["a", "b"]
+            assert explorer.read_sample_result_arrow(1, "a", 1000, schema=None).num_rows == 2
         assert server.connections == 1
 
 
@@ -157,7 +157,7 @@ EMPTY = {
 
 
 def ids(explorer) -> list[str]:
-    return explorer.read_sample_result(1, "a", 1000)["id"].tolist()
+    return explorer.read_sample_result(1, "a", 1000, schema=None)["id"].tolist()
 
 
 @pytest.mark.parametrize("empty", EMPTY.values(), ids=EMPTY)
@@ -231,7 +231,7 @@ def test_a_stream_that_was_not_read_to_its_end_gives_no_bytes_to_the_next_call()
         server,
         explorer,
     ):
-        with explorer.open_sample_result(1, "a", None) as reader:
+        with explorer.open_sample_result(1, "a", None, schema=None) as reader:
             reader.read_next_batch()
         assert [ids(explorer) for _ in range(2)] == [["row1"], ["row2"]]
         assert server.connections == 2
@@ -247,7 +247,7 @@ def refused(url: str, **options) -> ExplorerFramesError:
             pytest.raises(ExplorerFramesError) as caught,
             Explorer(url, token=TOKEN, timeout=10, deadline=30, **options) as explorer,
         ):
-            explorer.read_sample_result(1, "a")
+            explorer.read_sample_result(1, "a", schema=None)
     assert "attempts" not in caught.value.where, "it is not retried"
     assert TOKEN not in str(caught.value)
     return caught.value
@@ -315,14 +315,14 @@ def test_a_proxy_that_requires_credentials_names_its_variable(scheme, body, monk
 def test_407_without_a_proxy_of_ours_names_both_variables():
     with served(answer(b"<html>", "407 Proxy Authentication Required")) as (server, explorer):
         with pytest.raises(ConnectionFailedError) as caught:
-            explorer.read_sample_result(1, "a")
+            explorer.read_sample_result(1, "a", schema=None)
         assert len(server.requests) == 1
     assert "HTTP_PROXY or HTTPS_PROXY" in caught.value.hint
 
 
 def test_the_code_of_an_envelope_comes_before_status_407():
     with served(answer(b'{"code":40404000,"message":"no"}', "407 X")) as (_, explorer), pytest.raises(NotFoundError):
-        explorer.read_sample_result(1, "a")
+        explorer.read_sample_result(1, "a", schema=None)
 
 
 @pytest.mark.parametrize(("status", "tries"), [(403, 1), (502, 3), (503, 3)])
@@ -334,7 +334,7 @@ def test_a_tunnel_that_a_proxy_refuses_is_retried_only_where_the_status_is_trans
             Explorer("https://explorer.invalid", token=TOKEN) as explorer,
             pytest.raises(ConnectionFailedError) as caught,
         ):
-            explorer.read_sample_result(1, "a")
+            explorer.read_sample_result(1, "a", schema=None)
         assert len(proxy.requests) == tries
     assert str(status) in caught.value.what
     assert "HTTPS_PROXY" in caught.value.hint
@@ -440,6 +440,6 @@ def test_without_the_environment_its_settings_are_not_blamed(tmp_path, monkeypat
         Explorer(f"https://localhost:{closed_port}", token=TOKEN, trust_env=False, retries=0) as explorer,
         pytest.raises(ConnectionFailedError) as caught,
     ):
-        explorer.read_sample_result(1, "a")
+        explorer.read_sample_result(1, "a", schema=None)
     assert "PROXY" not in str(caught.value)
     assert "BUNDLE" not in str(caught.value)

@@ -85,16 +85,16 @@ REFUSALS = [
 @pytest.mark.parametrize("refused", REFUSALS)
 def test_auto_tries_json_then_colon_once_and_remembers_which_one_worked(refused):
     with served(server_for("colon", refused), keep_alive=True, **LOGIN) as (server, explorer):
-        explorer.read_sample_result(1, "a")
+        explorer.read_sample_result(1, "a", schema=None)
         assert encodings_of(server.requests) == ["json", "colon"]
         explorer._api._auth._token = None  # as if it had ended
-        explorer.read_sample_result(1, "a")
+        explorer.read_sample_result(1, "a", schema=None)
         assert encodings_of(server.requests) == ["json", "colon", "colon"]
 
 
 def test_auto_on_a_server_that_takes_json_logs_in_once():
     with served(server_for("json", refusal(40104000)), keep_alive=True, **LOGIN) as (server, explorer):
-        explorer.read_sample_result(1, "a")
+        explorer.read_sample_result(1, "a", schema=None)
         assert encodings_of(server.requests) == ["json"]
 
 
@@ -107,7 +107,7 @@ def test_auto_follows_a_server_whose_version_changes():
     with served(script, keep_alive=True, **LOGIN) as (server, explorer):
         for version[0] in ("colon", "json", "json"):
             explorer._api._auth._token = None
-            explorer.read_sample_result(1, "a")
+            explorer.read_sample_result(1, "a", schema=None)
         assert encodings_of(server.requests) == ["json", "colon", "colon", "json", "json"]
 
 
@@ -116,7 +116,7 @@ def test_a_wrong_password_costs_two_logins_and_gives_one_error(refused):
     with served(lambda *_: refused, keep_alive=True, **LOGIN) as (server, explorer):
         for _ in range(2):
             with pytest.raises(UnauthorizedError) as caught:
-                explorer.read_sample_result(1, "a")
+                explorer.read_sample_result(1, "a", schema=None)
             assert "Check user, password and graphd" in caught.value.hint
             assert "json" in caught.value.hint
             assert "colon" in caught.value.hint
@@ -129,7 +129,7 @@ def test_a_wrong_password_costs_two_logins_and_gives_one_error(refused):
 def test_only_unauthorized_makes_auto_try_the_other_encoding(code):
     with served(lambda *_: refusal(code), keep_alive=True, **LOGIN) as (server, explorer):
         with pytest.raises(ApiError):
-            explorer.read_sample_result(1, "a")
+            explorer.read_sample_result(1, "a", schema=None)
         assert encodings_of(server.requests) == ["json"]
 
 
@@ -141,7 +141,7 @@ def test_a_failure_that_may_pass_does_not_repeat_the_refused_encoding():
         return [refusal(40104000), answer(b"busy", "503 X"), granted(2)][number]
 
     with served(script, **LOGIN) as (server, explorer):
-        explorer.read_sample_result(1, "a")
+        explorer.read_sample_result(1, "a", schema=None)
         assert encodings_of(server.requests) == ["json", "colon", "colon"]
 
 
@@ -152,7 +152,7 @@ def test_an_explicit_encoding_is_tried_alone_and_the_hint_names_the_versions(enc
     monkeypatch.setenv(ENVIRONMENT, encoding if how == "environment" else other)
     with served(server_for(other, refusal(40104000)), keep_alive=True, **LOGIN, **options) as (server, explorer):
         with pytest.raises(UnauthorizedError) as caught:
-            explorer.read_sample_result(1, "a")
+            explorer.read_sample_result(1, "a", schema=None)
         assert encodings_of(server.requests) == [encoding]
     assert f"auth_encoding={other!r}" in caught.value.hint
     assert "3.1.0" in caught.value.hint
@@ -170,7 +170,7 @@ def test_an_invalid_encoding_of_the_environment_is_named(monkeypatch):
 def test_a_user_with_a_colon_is_only_sent_as_json():
     with served(lambda *_: refusal(40104000), keep_alive=True, **LOGIN | {"user": "a:b"}) as (server, explorer):
         with pytest.raises(UnauthorizedError):
-            explorer.read_sample_result(1, "a")
+            explorer.read_sample_result(1, "a", schema=None)
         assert len(server.requests) == 1
 
 
@@ -215,7 +215,7 @@ def test_a_token_with_more_than_its_value_is_refused_before_it_is_sent(token, so
         monkeypatch.setenv("EXPLORER_FRAMES_TOKEN", token)
     with RawServer(lambda *_: answer(envelope())) as server, Explorer(server.url, **options) as explorer:
         with pytest.raises(ConfigError) as caught:
-            explorer.read_sample_result(1, "a")
+            explorer.read_sample_result(1, "a", schema=None)
         assert server.connections == 0
     assert "explorer_token" in caught.value.what
     assert "Remove" in caught.value.hint
@@ -225,7 +225,7 @@ def test_a_token_with_more_than_its_value_is_refused_before_it_is_sent(token, so
 @pytest.mark.parametrize("token", ["eyJ.a-b_c", "YWJj==", "bearerless", "cookie-1", "it's"])
 def test_a_bare_token_is_sent_as_it_is(token):
     with served(answer(envelope()), token=token) as (server, explorer):
-        explorer.read_sample_result(1, "a")
+        explorer.read_sample_result(1, "a", schema=None)
         assert cookie_of(server.requests[0]) == f"explorer_token={token}"
 
 
@@ -324,7 +324,7 @@ def test_cookies_of_the_login_go_with_every_later_call_and_follow_what_the_serve
         return answer(body, headers=f"Set-Cookie: SERVERID=s{number + 1}; path=/\r\n")
 
     with served(script, keep_alive=True, **LOGIN) as (server, explorer):
-        explorer.read_sample_result(1, "a")
+        explorer.read_sample_result(1, "a", schema=None)
         explorer._api.post_once("workflows", "1", "jobs", body={}, hint="")
         explorer._api.put("jobs", "7", "cancel")
     assert cookie_of(server.requests[0]) == ""
@@ -339,7 +339,7 @@ def test_a_token_that_was_passed_has_no_cookies():
         explorer,
     ):
         for _ in range(2):
-            explorer.read_sample_result(1, "a")
+            explorer.read_sample_result(1, "a", schema=None)
     assert [cookie_of(request) for request in server.requests] == ["explorer_token=t"] * 2
 
 
@@ -352,7 +352,7 @@ def test_a_redirect_takes_no_cookies_along():
             return answer(b"", "302 Found", f"Location: {other.url}/\r\n")
 
         with served(script, keep_alive=True, **LOGIN) as (_, explorer), pytest.raises(ExplorerFramesError):
-            explorer.read_sample_result(1, "a")
+            explorer.read_sample_result(1, "a", schema=None)
         assert other.connections == 0
 
 
@@ -363,7 +363,7 @@ def test_a_new_login_starts_without_the_cookies_of_the_old_session():
         return refusal(40104001) if number == 1 else answer(envelope())
 
     with served(script, keep_alive=True, **LOGIN) as (server, explorer):
-        explorer.read_sample_result(1, "a")
+        explorer.read_sample_result(1, "a", schema=None)
     assert [cookie_of(request) for request in server.requests] == [
         "",
         "explorer_token=token0; SERVERID=s0",
@@ -387,7 +387,7 @@ def test_cookies_of_the_login_are_secrets(caplog):
     with served(script, keep_alive=True, **LOGIN | {"password": str(PASSWORD).swapcase}) as (server, explorer):
         for _ in range(2):
             with pytest.raises(ExplorerFramesError) as caught:
-                explorer.read_sample_result(1, "a")
+                explorer.read_sample_result(1, "a", schema=None)
             error = caught.value
             shown = "".join(traceback.format_exception(error)) + repr(vars(error)) + repr(explorer) + caplog.text
             assert secret not in shown
@@ -425,7 +425,7 @@ class Balancer:
 def test_20_of_20_reads_succeed_behind_a_balancer_that_is_sticky_by_cookie():
     with served(Balancer(), keep_alive=True, **LOGIN) as (server, explorer):
         for _ in range(20):
-            assert len(explorer.read_sample_result(1, "a")) == 2
+            assert len(explorer.read_sample_result(1, "a", schema=None)) == 2
     assert sum(map(is_login, server.requests)) == 1
 
 
@@ -433,7 +433,7 @@ def test_a_session_moves_with_the_instance():
     balancer = Balancer()
     with served(balancer, keep_alive=True, **LOGIN) as (server, explorer):
         for _ in range(3):
-            explorer.read_sample_result(1, "a")
+            explorer.read_sample_result(1, "a", schema=None)
             for sessions in balancer.sessions:  # both instances restart
                 sessions.clear()
         assert sum(map(is_login, server.requests)) == 3
@@ -473,7 +473,7 @@ def test_160_of_160_reads_succeed_with_four_clients_on_a_server_of_one_session(c
 
         def read(_client):
             with Explorer(server.url, **LOGIN, deadline=300) as explorer:
-                return [len(explorer.read_sample_result(1, "a")) for _ in range(40)]
+                return [len(explorer.read_sample_result(1, "a", schema=None)) for _ in range(40)]
 
         assert list(pool.map(read, range(4))) == [[2] * 40] * 4
 
@@ -485,7 +485,7 @@ def test_four_clients_on_a_sandbox_of_one_session():
 
         def read(_client):
             with Explorer(server.url, **login) as explorer:
-                return [len(explorer.read_sample_result(job, task)) for _ in range(10)]
+                return [len(explorer.read_sample_result(job, task, schema=None)) for _ in range(10)]
 
         assert list(pool.map(read, range(4))) == [[1] * 10] * 4
 
@@ -510,7 +510,7 @@ def test_where_every_session_is_ended_the_error_names_another_login(code, cls):
         lambda number, request: granted(number) if is_login(request) else refusal(code), keep_alive=True, **LOGIN
     ) as (server, explorer):
         with pytest.raises(ExplorerFramesError) as caught:
-            explorer.read_sample_result(1, "a")
+            explorer.read_sample_result(1, "a", schema=None)
         logins = sum(map(is_login, server.requests))
     assert type(caught.value) is cls
     assert "another login of the same user" in caught.value.hint.lower()
@@ -523,7 +523,7 @@ def test_renewals_end_at_the_deadline(monkeypatch):
         lambda number, request: granted(number) if is_login(request) else refusal(40104001), keep_alive=True, **LOGIN
     ) as (server, explorer):
         with pytest.raises(SessionExpiredError):
-            explorer.read_sample_result(1, "a")
+            explorer.read_sample_result(1, "a", schema=None)
         assert len(server.requests) == 4
 
 
@@ -531,7 +531,7 @@ def test_a_function_that_gets_tokens_is_called_twice_at_most():
     tokens = iter("abcdefgh")
     with served(refusal(40104001), keep_alive=True, token=lambda: next(tokens)) as (server, explorer):
         with pytest.raises(SessionExpiredError):
-            explorer.read_sample_result(1, "a")
+            explorer.read_sample_result(1, "a", schema=None)
         assert len(server.requests) == 2
 
 
@@ -543,6 +543,6 @@ def test_a_server_error_between_renewals_is_retried_as_any_other():
         return {1: refusal(40104001), 3: refusal(50004000)}.get(number) or answer(envelope())
 
     with served(script, keep_alive=True, **LOGIN) as (_, explorer):
-        assert len(explorer.read_sample_result(1, "a")) == 2
+        assert len(explorer.read_sample_result(1, "a", schema=None)) == 2
     with served(refusal(50004000), keep_alive=True, **LOGIN) as (_, explorer), pytest.raises(ServerError):
-        explorer.read_sample_result(1, "a")
+        explorer.read_sample_result(1, "a", schema=None)

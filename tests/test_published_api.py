@@ -90,7 +90,7 @@ def test_connect_and_sample_result_as_documented(auth_encoding, encoded):
         server,
         explorer,
     ):
-        table = explorer.read_sample_result_arrow(29987, TASK, 5)
+        table = explorer.read_sample_result_arrow(29987, TASK, 5, schema=None)
     assert [list(row.values()) for row in table.to_pylist()] == PAIRS
     login, read = server.requests
     assert lines(login)[0] == "POST /api-open/v1/connect HTTP/1.1"
@@ -108,14 +108,16 @@ def test_connect_and_sample_result_as_documented(auth_encoding, encoded):
 @pytest.mark.parametrize("body", [SAMPLE, SAMPLE.replace("\n", "").replace(" ", ""), SAMPLE.replace("\n", "\r\n")])
 def test_the_published_result_reads_the_same_indented_and_not(body):
     with served(said(body), retries=0) as (_, explorer):
-        assert [list(row.values()) for row in explorer.read_sample_result_arrow(1, TASK).to_pylist()] == PAIRS
+        assert [
+            list(row.values()) for row in explorer.read_sample_result_arrow(1, TASK, schema=None).to_pylist()
+        ] == PAIRS
 
 
 @pytest.mark.parametrize("task", [TASK, "query_1", "analytics_sssp_1", "1"])
 @pytest.mark.parametrize("job", [29987, "29987"])
-def test_both_kinds_of_ids_go_into_the_path_and_ten_is_the_documented_limit(job, task):
+def test_both_kinds_of_ids_go_into_the_path(job, task):
     with served(said(SAMPLE)) as (server, explorer):
-        explorer.read_sample_result(job, task)
+        explorer.read_sample_result(job, task, 10, schema=None)
     assert lines(server.requests[0])[0].split()[1] == f"/api-open/v1/jobs/29987/tasks/{task}/sample_result?limit=10"
 
 
@@ -241,7 +243,7 @@ def test_all_published_codes_with_and_without_data_under_either_status(code, nam
     status = f"{code // 100_000 if mapped and code < 90_000_000 else 200} X"
     refusal = said({"code": code, "message": name, **data}, status)
     with served(refusal, retries=0) as (_, explorer), pytest.raises(errors.ApiError) as caught:
-        explorer.read_sample_result(1, TASK)
+        explorer.read_sample_result(1, TASK, schema=None)
     assert type(caught.value) is cls
     assert (caught.value.code, caught.value.server_message, caught.value.trace_id) == (code, name, "00-9b3c-01")
 

@@ -17,14 +17,13 @@ IDS = pa.schema([pa.field("id", pa.int64(), nullable=False), ("score", pa.float6
 REST = pa.schema([("id", pa.string()), ("embedding", pa.list_(pa.float32()))])
 NO_ROW = "\nEach element of `items` must be an array: this is no result of a graph algorithm."
 NO_SHAPE = (
-    "\nThe rows differ in length, or the schema is another algorithm's. "
-    'pa.schema([("cells", pa.list_(pa.string()))]) reads them as they came.'
+    "\nThe rows differ in length, or the schema is not that of this result. Pass schema='auto' to use the task's name. "
+    'pa.schema([("cells", pa.list_(pa.string()))]) fits every result.'
 )
 NO_CELL = "\nThe answer is not a result as the API documents it: report it with the server's version."
 NO_JSON = "\nCheck that the url is that of NebulaGraph Explorer and that no proxy changes its answers."
 CUT_OFF = "\nThe answer was cut off on its way, by the server or by a proxy: try again."
 NO_RESULT = "\nCheck that the url is that of NebulaGraph Explorer, and that no proxy changes its answers."
-AS_IT_CAME = 'a pyarrow.Schema, such as pa.schema([("cells", pa.list_(pa.string()))]) to see the rows as they came.'
 EMPTY = (
     "\nThe cell is empty: if that may be, pass a pyarrow.Schema in which this column is a string, or, for vertex ids, "
     "vid_type='string'."
@@ -70,11 +69,11 @@ CELLS = [
     (wrap_ids(b'[null,"3"]'), IDS, "row 2, column 'id': null is no int64\nPass a pyarrow.Schema in which this column is nullable, if it may be missing.", (2, "id", "null")),
     (wrap(b'["c",""]'), PAIR, "row 2, column 'score': '' is no double" + EMPTY, (2, "score", "")),
     (wrap_ids(b'["","3"]'), IDS, "row 2, column 'id': '' is no int64" + EMPTY, (2, "id", "")),
-    (wrap(b'["c","x1"]'), PAIR, "row 2, column 'score': 'x1' is no double\nThis looks like a label: pass schema='louvain' (or the algorithm's own name; schema='auto' takes it from the task) or a pyarrow.Schema.", (2, "score", "x1")),
+    (wrap(b'["c","x1"]'), PAIR, "row 2, column 'score': 'x1' is no double\nPass schema='auto' to use the task's name, schema='query' to read every column as text, or a pyarrow.Schema in which this column is a string.", (2, "score", "x1")),
     (wrap(b'["c","1e400"]'), PAIR, "row 2, column 'score': '1e400' is no double\nIt is beyond double: pass a pyarrow.Schema in which this column is a string.", (2, "score", "1e400")),
     (wrap(b'["c","3","1e39"]'), REST, "row 2, column 'embedding': '1e39' is no float\nIt is beyond float: pass a pyarrow.Schema in which this column is a string.", (2, "embedding", "1e39")),
     (wrap_ids(b'["007","3"]'), IDS, "row 2, column 'id': '007' is no int64\nIt would not print back the same as an int64. If these are vertex ids, pass vid_type='string'; else a pyarrow.Schema in which this column is a string.", (2, "id", "007")),
-    (wrap(b'["c","' + b"y" * 100 + b'"]'), PAIR, "row 2, column 'score': '" + "y" * 77 + "...' is no double\nThis looks like a label: pass schema='louvain' (or the algorithm's own name; schema='auto' takes it from the task) or a pyarrow.Schema.", (2, "score", "y" * 77 + "...")),
+    (wrap(b'["c","' + b"y" * 100 + b'"]'), PAIR, "row 2, column 'score': '" + "y" * 77 + "...' is no double\nPass schema='auto' to use the task's name, schema='query' to read every column as text, or a pyarrow.Schema in which this column is a string.", (2, "score", "y" * 77 + "...")),
 ]  # fmt: skip
 DOCUMENTS = [
     (b"", "the answer is not valid JSON: Expecting value at character 0: ''" + NO_JSON),
@@ -217,9 +216,9 @@ TAKEN = "\nUse string, large_string, an integer or a floating type; or, for the 
     [
         ("lovain", "string", f"no documented algorithm is called 'lovain'\nDid you mean 'Louvain'? {KNOWN}"),
         ("é" * 70, "string", f"no documented algorithm is called '{(chr(92) * 2 + 'xe9') * 14}\\\\...'\n{KNOWN}"),
-        (5, "string", "schema cannot be a int\nPass an algorithm's name, 'auto', a pyarrow.Schema or None."),
-        (None, "x" * 61, f"vid_type must be 'string' or 'int64': '{'x' * 57}...'"),
-        (None, ["string"], "vid_type must be 'string' or 'int64': \"['string']\""),
+        (5, "string", "schema must be a str, a pyarrow.Schema or None, got int\nPass an algorithm's name, 'auto', a pyarrow.Schema or None."),
+        (None, "x" * 61, f"vid_type must be 'string' or 'int64', got '{'x' * 57}...'"),
+        (None, ["string"], "vid_type must be 'string' or 'int64', got \"['string']\""),
         (pa.schema([("a", pa.bool_())]), "string", "column 'a' cannot be a bool" + TAKEN),
         (pa.schema([("a", pa.list_(pa.bool_()))]), "string", "column 'a' cannot be a list<item: bool>" + TAKEN),
         (pa.schema([("a", pa.list_(pa.string())), ("b", pa.string())]), "string", "column 'a' cannot be a list<item: string>" + TAKEN),
@@ -229,22 +228,5 @@ TAKEN = "\nUse string, large_string, an integer or a floating type; or, for the 
 )  # fmt: skip
 def test_a_schema_that_cannot_be_asked_for(schema, vid_type, said):
     with pytest.raises(ConfigError) as caught:
-        schemas.asked(schema, vid_type)
+        schemas.SchemaRequest.of(schema, vid_type)
     assert str(caught.value) == said
-
-
-@pytest.mark.parametrize(
-    ("schema", "width", "said"),
-    [
-        (None, 1, f"the result has 1 column: without a schema, 2 or 3 are expected\nPass schema= one of TriangleCount, HyperANF, Tree_stat, or {AS_IT_CAME}"),
-        (None, 4, f"the result has 4 columns: without a schema, 2 or 3 are expected\nPass schema= one of DegreeCentrality, DegreeWithTime, or {AS_IT_CAME}"),
-        (None, 5, f"the result has 5 columns: without a schema, 2 or 3 are expected\nNo documented algorithm has so many columns: pass {AS_IT_CAME}"),
-        (schemas.named("louvain"), 0, f"the result has 0 columns: Louvain has none of that width\nNo documented algorithm has so many columns: pass {AS_IT_CAME}"),
-        (PAIR, 4, f"the result has 4 columns and the schema 2: id, score\nPass schema= one of DegreeCentrality, DegreeWithTime, or {AS_IT_CAME}"),
-        (REST, 0, f"the result has 0 columns and the schema 2: id, embedding\nNo documented algorithm has so many columns: pass {AS_IT_CAME}"),
-    ],
-)  # fmt: skip
-def test_a_width_that_nothing_asked_for_has(schema, width, said):
-    with pytest.raises(RowShapeError) as caught:
-        schemas.choose(schema, width)
-    assert (str(caught.value), caught.value.row) == (said, 0)

@@ -6,6 +6,7 @@ from cases import each
 
 from explorer_frames import schemas
 from explorer_frames.errors import ConfigError, RowShapeError
+from explorer_frames.schemas import SchemaRequest
 
 VID, INT, DOUBLE = "string", "int64", "double"
 # The table of the published API, row by row: (name, {width: types}).
@@ -34,19 +35,27 @@ DOCUMENTED = {
     "ShortestPath": {1: ["list<item: string>"], 7: ["list<item: string>"]},
     "Tree_stat": {2: [INT, INT], 1: [INT]},
     "Node2Vec": {11: ["list<item: string>"], 1: ["list<item: string>"]},
+    "Query": {width: [VID] * width for width in (1, 2, 3, 9)},
 }
 CASES = [(name, width, types) for name, shapes in DOCUMENTED.items() for width, types in shapes.items()]
 
 
+def resolve(schema, width, vid_type="string", task_name=None):
+    return SchemaRequest.of(schema, vid_type).for_task(task_name).resolve(width)
+
+
 @each(("name", "width", "types"), CASES)
 def test_documented_columns(name, width, types):
-    assert [str(kind) for kind in schemas.choose(schemas.named(name), width).types] == types
+    assert [str(kind) for kind in resolve(name, width).schema.types] == types
+    assert resolve("auto", width, task_name=f"{name} 3") == schemas.ResolvedSchema(
+        resolve(name, width).schema, schemas.named(name).name, "task name"
+    )
 
 
-@each(("name", "width", "types"), CASES)
+@each(("name", "width", "types"), [case for case in CASES if case[0] != "Query"])
 def test_vertex_ids_and_labels_follow_the_vid_type(name, width, types):
     expected = [kind.replace("string", "int64") for kind in types]
-    assert [str(kind) for kind in schemas.choose(schemas.named(name), width, "int64").types] == expected
+    assert [str(kind) for kind in resolve(name, width, "int64").schema.types] == expected
 
 
 def test_the_book_is_what_is_documented():
@@ -65,27 +74,66 @@ def test_no_two_algorithms_share_a_name():
     assert len(set(names)) == len(names)
 
 
-def test_columns_without_a_schema_go_by_their_number():
-    assert str(schemas.choose(None, 2)) == "id: string not null\nscore: double"
-    assert str(schemas.choose(None, 3)) == "id: string not null\nscore: double\ncommunity: string not null"
-    assert schemas.choose(None, None) == schemas.choose(None, 2)
+@each("schema", ["auto", None])
+def test_the_number_of_columns_decides_without_a_known_task_name(schema):
+    def columns(width):
+        resolved = resolve(schema, width, task_name="my own name")
+        assert (resolved.algorithm, resolved.source) == (None, "column count")
+        return str(resolved.schema)
+
+    assert columns(2) == "id: string not null\nscore: double"
+    assert columns(3) == "id: string not null\nscore: double\ncommunity: string not null"
+    assert columns(None) == columns(2)
+    assert columns(1) == "column_1: string"
+    assert columns(4) == "column_1: string\ncolumn_2: string\ncolumn_3: string\ncolumn_4: string"
+    with pytest.raises(RowShapeError, match="row 0 has no cells"):
+        columns(0)
 
 
-@pytest.mark.parametrize(
-    ("width", "offered"),
-    [(1, "TriangleCount, HyperANF, Tree_stat"), (4, "DegreeCentrality"), (9, "pyarrow.Schema"), (0, "")],
-)
-def test_any_other_number_names_the_schemas_that_fit(width, offered):
-    with pytest.raises(RowShapeError) as caught:
-        schemas.choose(None, width)
-    assert f"has {width} column" in str(caught.value)
-    assert offered in caught.value.hint
+@each("vid_type", schemas.VID_TYPES)
+@each("width", [1, 2, 3, 4, 25])
+def test_query_columns_are_text(vid_type, width):
+    for resolved in (resolve("auto", width, vid_type, "Query_2"), resolve("query", width, vid_type, "PageRank")):
+        assert resolved.schema == pa.schema([(f"column_{n}", pa.string()) for n in range(1, width + 1)])
+        assert resolved.algorithm == "Query"
+    assert resolve("auto", None, vid_type, "Query").schema.names == ["column_1"]
+
+
+def test_a_named_algorithm_with_another_number_of_columns_is_refused():
+    with pytest.raises(RowShapeError, match="3 columns, but PageRank results have 2") as caught:
+        resolve("pagerank", 3)
     assert caught.value.row == 0
 
 
-def test_a_known_algorithm_with_a_strange_width_is_refused():
-    with pytest.raises(RowShapeError, match="PageRank has none of that width"):
-        schemas.choose(schemas.named("pagerank"), 3)
+@each("width", range(1, 6))
+def test_no_hint_names_an_algorithm_that_merely_fits_the_width(width):
+    own = pa.schema([(f"c{n}", pa.string()) for n in range(width + 1)])
+    with pytest.raises(RowShapeError) as caught:
+        resolve(own, width)
+    assert caught.value.hint.startswith("Pass schema='auto'")
+    assert not [entry.name for entry in schemas.BOOK if f"'{entry.name.lower()}'" in caught.value.hint.lower()][:-1]
+
+
+@pytest.mark.parametrize(
+    ("schema", "task_name", "expected"),
+    [
+        ("louvain", "APSP", True),
+        ("louvain", "PageRank_2", True),
+        ("pagerank", "Query", True),
+        ("kcore", "KCore subgraph", True),
+        ("kcoresubgraph", "KCore", False),  # the component's name does not tell its parameters
+        ("degree", "NStepDegree", False),
+        ("louvain", "Louvain 2", False),
+        ("louvain", "my own name", False),
+        ("louvain", None, False),
+        ("query", "PageRank", False),
+        ("auto", "PageRank", False),
+        (None, "PageRank", False),
+        (pa.schema([("a", pa.string())]), "PageRank", False),
+    ],
+)
+def test_a_named_algorithm_can_contradict_the_tasks_name(schema, task_name, expected):
+    assert SchemaRequest.of(schema, "string").for_task(task_name).contradicts(task_name) is expected
 
 
 @pytest.mark.parametrize("spelt", ["louvain", "LOUVAIN", " Lou-vain_", "tree stat", "TreeStat", "n_step_degree"])
@@ -140,18 +188,10 @@ def test_a_schema_that_no_result_can_have_is_refused_at_once(schema):
         schemas.checked(schema)
 
 
-def test_what_is_asked_for_and_whether_the_tasks_name_decides():
-    own = pa.schema([("a", pa.string())])
-    assert schemas.asked(None, "string") == (None, False)
-    assert schemas.asked("auto", "int64") == (None, True)
-    assert schemas.asked("louvain", "string") == (schemas.named("Louvain"), False)
-    assert schemas.asked(own, "string") == (own, False)
-
-
 @pytest.mark.parametrize("vid_type", ["string", "int64"])
 def test_a_guessed_algorithm_decides_only_where_it_fits(vid_type):
     def names(guess, width):
-        return schemas.choose(schemas.named(guess), width, vid_type, hint=True).names
+        return resolve("auto", width, vid_type, guess).schema.names
 
     assert names("louvain", 2) == ["id", "community"]
     assert names("louvain", 3) == ["id", "community", "modularity"]
@@ -159,13 +199,12 @@ def test_a_guessed_algorithm_decides_only_where_it_fits(vid_type):
     assert names("degree", None) == ["id", "both_degree", "out_degree", "in_degree"]
     assert names("node2vec", 9) == ["path"]
     assert names("pagerank", 3) == ["id", "score", "community"]  # by the number of columns
-    assert str(schemas.choose(schemas.named("louvain"), 2, vid_type, hint=True).types[1]) == vid_type
-    with pytest.raises(RowShapeError, match="the result has 4 columns: without a schema"):
-        names("pagerank", 4)
+    assert names("pagerank", 4) == ["column_1", "column_2", "column_3", "column_4"]
+    assert str(resolve("auto", 2, vid_type, "louvain").schema.types[1]) == vid_type
 
 
 def test_own_schemas_of_the_right_width_are_taken():
     own = pa.schema([("vertex", pa.large_string()), ("rank", pa.float32())])
-    assert schemas.choose(schemas.checked(own), 2) is own
-    with pytest.raises(RowShapeError, match="3 columns and the schema 2: vertex, rank"):
-        schemas.choose(own, 3)
+    assert resolve(own, 2) == schemas.ResolvedSchema(own, None, "argument")
+    with pytest.raises(RowShapeError, match=r"3 columns, but the schema has 2 \(vertex, rank\)"):
+        resolve(own, 3)

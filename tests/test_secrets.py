@@ -173,7 +173,7 @@ def path(
 
 
 def read(explorer: Explorer) -> Any:
-    return explorer.read_sample_result(1, "a", None)
+    return explorer.read_sample_result(1, "a", None, schema=None)
 
 
 def echoes(status: str, body: Callable[[str], str], headers: Callable[[str], str] = lambda _: "") -> Any:
@@ -355,7 +355,7 @@ def by_proxy(name: str, raises: type[BaseException] | None, reply: Any, url: str
             stage.monkeypatch.setenv(f"{scheme}_PROXY", f"http://ann:{PROXY_USERINFO}@127.0.0.1:{port}")
         explorer = stage.explorer(url=url, timeout=0.2 if reply is silent else HANG)
         with warnings.catch_warnings(record=True):
-            explorer.read_sample_result(1, "a")
+            explorer.read_sample_result(1, "a", schema=None)
 
 
 def passed_on(_number: int, request: bytes) -> bytes:

@@ -95,7 +95,7 @@ def sleeps_only(monkeypatch, sleeps):
 
 
 def read(explorer: Explorer) -> list[tuple[str, float]]:
-    return [tuple(row.values()) for row in explorer.read_sample_result_arrow(1, "a", None).to_pylist()]
+    return [tuple(row.values()) for row in explorer.read_sample_result_arrow(1, "a", None, schema=None).to_pylist()]
 
 
 def failure(script, *, sent=0, **options) -> tuple[ExplorerFramesError, RawServer]:
@@ -198,7 +198,7 @@ def test_the_deadline_also_ends_a_stream_that_is_being_read():
         with (
             served(lambda *_: endless(head, b"," + rows), deadline=deadline) as (server, explorer),
             pytest.raises(RequestTimeoutError, match="total deadline"),
-            explorer.open_sample_result(1, "a", limit=None) as reader,
+            explorer.open_sample_result(1, "a", limit=None, schema=None) as reader,
         ):
             received.extend(batch.num_rows for batch in reader)
         if received:
@@ -739,7 +739,7 @@ def test_a_connection_is_kept_and_used_again():
 def test_an_answer_left_in_the_middle_is_never_read_on_by_the_next_call():
     rows = str([[f"x{number}", "1"] for number in range(200_000)]).replace("'", '"')
     with served(lambda number, _: GOOD if number else answer(envelope(rows)), keep_alive=True) as (server, explorer):
-        with explorer.open_sample_result(1, "a", limit=None) as reader:
+        with explorer.open_sample_result(1, "a", limit=None, schema=None) as reader:
             reader.read_next_batch()
         assert read(explorer) == ROWS
         assert server.connections == 2
@@ -747,7 +747,7 @@ def test_an_answer_left_in_the_middle_is_never_read_on_by_the_next_call():
 
 def test_a_stream_that_failed_is_forgotten_with_its_connection():
     def consume(explorer):
-        with explorer.open_sample_result(1, "a") as reader:
+        with explorer.open_sample_result(1, "a", schema=None) as reader:
             reader.read_all()
 
     def held():
@@ -792,7 +792,7 @@ def own_name(_number, request):
 
 
 def read_own(explorer: Explorer, name: str) -> bool:
-    return explorer.read_sample_result(1, name)["id"].tolist() == [name]
+    return explorer.read_sample_result(1, name, schema=None)["id"].tolist() == [name]
 
 
 @pytest.mark.parametrize(("threads", "calls"), [(16, 400), pytest.param(32, 3200, marks=pytest.mark.slow)])

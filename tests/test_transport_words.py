@@ -60,7 +60,7 @@ def _stopped_clock(monkeypatch):
 
 def told(script, **options) -> ExplorerFramesError:
     with served(script, **options) as (_, explorer), pytest.raises(ExplorerFramesError) as caught:
-        explorer.read_sample_result(1, "a", None)
+        explorer.read_sample_result(1, "a", None, schema=None)
     return caught.value
 
 
@@ -86,7 +86,7 @@ def test_an_answer_that_is_larger_than_allowed():
     what = f"the answer has more than the {len(BODY) - 1} bytes that max_bytes allows"
     assert str(error) == f"{what}{PLACE}Ask for fewer rows with limit=, or pass a larger max_bytes."
     with served(answer(BODY), max_bytes=len(BODY)) as (_, explorer):
-        assert len(explorer.read_sample_result(1, "a", None)) == 2
+        assert len(explorer.read_sample_result(1, "a", None, schema=None)) == 2
 
 
 @pytest.mark.usefixtures("_stopped_clock")
@@ -103,7 +103,7 @@ def test_the_longest_wait_is_waited(monkeypatch):
     monkeypatch.setattr("tenacity.nap.time.sleep", slept.append)
     answers = [answer(REFUSED, headers=f"Retry-After: 30\r\n{CLOSE}"), answer(BODY)]
     with served(lambda number, _: answers[number], deadline=600) as (_, explorer):
-        assert len(explorer.read_sample_result(1, "a", None)) == 2
+        assert len(explorer.read_sample_result(1, "a", None, schema=None)) == 2
     assert slept == [30]
 
 
@@ -132,7 +132,7 @@ def test_a_server_that_takes_no_connection():
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         explorer = stack.enter_context(Explorer(url, token="t", retries=0, timeout=0.1))
         with pytest.raises(TimeoutError) as caught:
-            explorer.read_sample_result(1, "a", None)
+            explorer.read_sample_result(1, "a", None, schema=None)
     assert unplaced(caught.value) == f"no connection within the timeout{PLACE}Pass timeout= for more."
     assert caught.value.unsent
 
@@ -141,7 +141,7 @@ def test_a_server_that_is_not_there():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with Explorer(f"http://127.0.0.1:{port}", token="t", retries=0) as explorer, pytest.raises(OSError) as caught:
-        explorer.read_sample_result(1, "a", None)
+        explorer.read_sample_result(1, "a", None, schema=None)
     place = PLACE.replace(PATH, f"{PATH} of 127.0.0.1:{port}")
     assert str(caught.value) == f"no connection: Connection refused{place}{REACH}"
     assert caught.value.unsent
@@ -151,7 +151,7 @@ def test_a_proxy_that_is_not_there(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{listener.getsockname()[1]}")
     with Explorer("http://h.example", token="t", retries=0) as explorer, pytest.raises(OSError) as caught:
-        explorer.read_sample_result(1, "a", None)
+        explorer.read_sample_result(1, "a", None, schema=None)
     hint = "Check HTTP_PROXY, or add the server's host to NO_PROXY."
     assert (
         str(caught.value).replace(" of h.example", "")
@@ -161,7 +161,7 @@ def test_a_proxy_that_is_not_there(monkeypatch):
 
 def test_a_path_that_would_change():
     with Explorer("http://127.0.0.1:1/a/../b", token="t") as explorer, pytest.raises(ConfigError) as caught:
-        explorer.read_sample_result(1, "a", None)
+        explorer.read_sample_result(1, "a", None, schema=None)
     hint = "Pass a url whose path has only letters, digits, '-', '_', '.', '/', and no '..'."
     assert str(caught.value) == f"the path of the request changed on its way out{PLACE}{hint}"
 
@@ -189,6 +189,6 @@ def test_errors_that_hold_each_other_are_looked_at_once():
 
 def test_a_host_that_cannot_be():
     with Explorer("http://a..b", token="t") as explorer, pytest.raises(ExplorerFramesError) as caught:
-        explorer.read_sample_result(1, "a", None)
+        explorer.read_sample_result(1, "a", None, schema=None)
     place = PLACE.replace(PATH, f"{PATH} of a..b")
     assert str(caught.value) == f"the request failed: LocationParseError{place}Check the url."

@@ -149,7 +149,7 @@ def compare(
     tolerance = Tolerance(_share("rel_tol", rel_tol), _share("abs_tol", abs_tol))
     _check_task(task, a, b)
     top = checked_count("top", top)
-    schemas.asked(None, vid_type)
+    schemas.SchemaRequest.of(None, vid_type)
     for name, allowed in (("allow_incomplete", allow_incomplete), ("allow_unrelated", allow_unrelated)):
         if not isinstance(allowed, bool):
             raise ConfigError(f"{name} must be True or False: {escaped(allowed, 40)!r}")

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pandas as pd
 import pyarrow as pa
 
+from explorer_frames._arguments import EVERYTHING
 from explorer_frames._files.data import to_reader
 from explorer_frames._files.stored import is_sealed, open_batches
 from explorer_frames._jobs.job import Job, listed
 from explorer_frames._jobs.task import Task
 from explorer_frames._provenance import NAME, Provenance, document_of
+from explorer_frames._results.limits import RowLimits
 from explorer_frames._storage.address import checked
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, IncompleteResultError
@@ -111,8 +113,11 @@ def _of_stream(reader: pa.RecordBatchReader) -> Given:
     """Read a stream, which says of itself only how it began: at its end it is known whether these are all rows."""
     table, known = _of_table(reader.read_all())
     was = Provenance.of(known)
-    began = was.complete is None and was.rows is None and (was.job or was.source)
-    return table, was.ended(table.num_rows).to_dict() if began else known
+    rows = table.num_rows
+    if was.complete is not None or was.rows is not None or not (was.job or was.source):
+        return table, known
+    complete = True if was.source else RowLimits(None).is_complete(rows, was.limit or EVERYTHING)
+    return table, was.with_row_count(rows, complete=complete).to_dict()
 
 
 def _of_table(table: pa.Table, known: Known | None = None) -> Given:

@@ -79,8 +79,9 @@ def _refuse_shape(cells: Cells, index: int, schema: pa.Schema) -> None:
     raise RowShapeError(
         f"row {row} has {due} cells of the schema ({', '.join(schema.names)})",
         row=row,
-        hint='The rows differ in length, or the schema is another algorithm\'s. pa.schema([("cells", '
-        "pa.list_(pa.string()))]) reads them as they came.",
+        hint="The rows differ in length, or the schema is not that of this result. Pass schema='auto' to use the "
+        "task's name. "
+        'pa.schema([("cells", pa.list_(pa.string()))]) fits every result.',
     )
 
 
@@ -189,12 +190,12 @@ def _hint(field: pa.Field, text: str | None) -> str:
     if _FLOAT.fullmatch(text) and _is_large_integer(text):
         exact = "pa.int64() or pa.string()" if _fits_int(text, pa.int64()) else "pa.string()"
         return (
-            f"An integer beyond 2**53 is usually a vertex id, which {field.type} would round. Pass schema='auto', the "
-            f"algorithm's name, or a pyarrow.Schema in which this column is {exact}."
+            f"An integer beyond 2**53 is usually a vertex id, which {field.type} would round. Pass schema='auto' to "
+            f"use the task's name, or a pyarrow.Schema in which this column is {exact}."
         )
     if _FLOAT.fullmatch(text):  # and yet refused
         return f"It is beyond {field.type}: pass a pyarrow.Schema in which this column is a string."
     return (
-        "This looks like a label: pass schema='louvain' (or the algorithm's own name; schema='auto' takes it from the "
-        "task) or a pyarrow.Schema."
+        "Pass schema='auto' to use the task's name, schema='query' to read every column as text, or a pyarrow.Schema "
+        "in which this column is a string."
     )

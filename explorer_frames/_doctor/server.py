@@ -281,7 +281,10 @@ class Examination:
             return _odd(where, f"{rows:,} rows came for a limit of {self._most:,}, but {again:,} for {more:,}")
         what = f"{rows:,} rows came for a limit of {self._most:,} and for {more:,}"
         if _is_round(rows):
-            todo = "A round number may be the server's own limit: compare it with the graph's count of vertices."
+            todo = (
+                "The number is round, so it may be the server's cap. Compare it with the graph's number of vertices. "
+                "If it is the cap, set EXPLORER_FRAMES_ROW_CAP or pass row_cap= to Explorer; if not, a larger cap."
+            )
             return Finding("limit", "warning", f"{what} [{where}]", todo)
         return ok("limit", f"{what}: all there are, unless the server cuts off just there [{where}]")
 
@@ -304,7 +307,7 @@ class Examination:
 
 
 def _odd(where: str, what: str) -> Finding:
-    todo = "This server does not keep to `limit`: what it gives cannot be told to be complete. Read the full outputs."
+    todo = "This server ignores limit, so results cannot be verified as complete. Read the full outputs."
     return Finding("limit", "problem", f"{what} [{where}]", todo)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from explorer_frames._arguments import checked_count
+from explorer_frames._arguments import EVERYTHING, checked_count
 from explorer_frames.errors import ConfigError, escaped
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ class Settings:
     client_cert: str | tuple[str, str] | None = None
     trust_env: bool = True
     max_bytes: int | None = None
+    row_cap: int | None = None
 
     @property
     def is_exposed(self) -> bool:
@@ -127,6 +128,7 @@ def settings(
     client_cert: str | tuple[str, str] | None,
     trust_env: bool,
     max_bytes: int | None,
+    row_cap: int | None,
 ) -> Settings:
     """Check what was passed, and take the url from the environment where it was not."""
     waits = timeout if isinstance(timeout, tuple) else (timeout, timeout)
@@ -154,7 +156,16 @@ def settings(
         client_cert=_client_certificate(client_cert),
         trust_env=trust_env,
         max_bytes=None if max_bytes is None else checked_count("max_bytes", max_bytes, or_else=", or None"),
+        row_cap=_row_cap(row_cap),
     )
+
+
+def _row_cap(given: int | None) -> int | None:
+    name = PREFIX + "ROW_CAP"
+    text = os.environ.get(name, "")
+    if given is not None or not text:
+        return None if given is None else checked_count("row_cap", given, most=EVERYTHING, or_else=", or None")
+    return checked_count(name, int(text) if text.isdecimal() else text, most=EVERYTHING)
 
 
 def credentials(

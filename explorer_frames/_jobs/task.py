@@ -175,17 +175,25 @@ class Task(Timed):
         return f"<Task {escaped(self.name, 60)} {self.id}: {self.outcome}>"
 
 
-def run_of(data: dict[str, Any], job_id: str, task_id: str) -> Run:
-    """Read what a job's detail tells of one task; times that cannot be read are not known."""
+def runs_of(data: dict[str, Any], job_id: str) -> dict[str, Run]:
+    """Read what a job's detail has on each of its tasks; times that cannot be read are missing.
+
+    Raises
+    ------
+    EnvelopeError
+        As of `entries`.
+    """
     workflow = text(data.get("workflowId"))
-    task = next((task for task in entries(data, job_id) if str(task["id"]) == task_id), None)
-    if task is None:
-        return Run(workflow=workflow)
-    times: dict[str, datetime | None] = {}
-    for name, key in (("begin", "runBeginTime"), ("end", "runEndTime")):
-        with suppress(EnvelopeError):
-            times[name] = moment(task.get(key))
-    return Run(workflow=workflow, task_name=text(task.get("name")), status=status_word(task.get("status")), **times)
+    runs = {}
+    for task in entries(data, job_id):
+        times: dict[str, datetime | None] = {}
+        for name, key in (("begin", "runBeginTime"), ("end", "runEndTime")):
+            with suppress(EnvelopeError):
+                times[name] = moment(task.get(key))
+        runs[str(task["id"])] = Run(
+            workflow=workflow, task_name=text(task.get("name")), status=status_word(task.get("status")), **times
+        )
+    return runs
 
 
 def entries(data: dict[str, Any], job_id: str) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
@@ -87,7 +87,7 @@ class Header:
         self.width: int | None = None
         self.line = line
         self._header = request.header
-        shapes = request.candidates()
+        shapes = request.schema.candidates()
         # A path of one vertex may be called anything: where rows differ in length, no first line is a header for sure.
         varying = any(map(schemas.takes_rest, shapes))
         known = {*_DOCUMENTED, *(tuple(map(str.lower, shape.names)) for shape in shapes)}
@@ -117,18 +117,14 @@ class Request:
 
     Attributes
     ----------
-    schema
-        An entry of the book, a caller's own, or None for the rule by the number of columns.
-    auto
-        Whether `schema` was taken from the task's name, which is only a hint.
+    task
+        Id of the task, where one is known.
     """
 
     url: str | os.PathLike[str] = field(repr=False)
     storage_options: Mapping[str, Any] | None = field(repr=False)
-    schema: pa.Schema | schemas.Algorithm | None
-    vid_type: str
+    schema: schemas.SchemaRequest
     header: bool | None
-    auto: bool = False
     job: str | None = None
     task: str | None = None
     run: Run | None = None
@@ -150,23 +146,15 @@ class Request:
         ------
         ConfigError
         """
-        wanted, auto = schemas.asked(schema, vid_type)
-        if auto and task is None:
+        requested = schemas.SchemaRequest.of(schema, vid_type)
+        if requested.auto and task is None:
             hint = "Pass an algorithm's name, a pyarrow.Schema or None; or use Task.read_output."
             raise ConfigError("schema='auto' needs the task's name, which a file does not have", hint=hint)
         if not isinstance(header, bool | None):
             raise ConfigError(f"header must be True, False or None: {escaped(header, 60)!r}")
         if task is None:
-            return cls(url, storage_options, wanted, vid_type, header)
-        wanted = schemas.find(task.name) if auto else wanted
-        return cls(url, storage_options, wanted, vid_type, header, auto, task.job_id, task.id, task.run)
-
-    def candidates(self) -> list[pa.Schema]:
-        """All schemas that the result may have."""
-        if isinstance(self.schema, pa.Schema):
-            return [self.schema]
-        books = [self.schema, None] if self.auto else [self.schema]
-        return [schemas.to_schema(shape) for book in books for shape in schemas.shapes_of(book)]
+            return cls(url, storage_options, requested, header)
+        return cls(url, storage_options, requested.for_task(task.name), header, task.job_id, task.id, task.run)
 
     def provenance(self, source: str) -> Provenance:
         """What is known before the first row."""
@@ -174,7 +162,6 @@ class Request:
             source=source,
             job=self.job,
             task=self.task,
-            algorithm=self.schema.name if isinstance(self.schema, schemas.Algorithm) else None,
             read_at=datetime.now(UTC),
         )
         return known.with_run(self.run) if self.run else known
@@ -202,7 +189,9 @@ class Output:
         with ExitStack() as stack:
             stack.callback(self.close)
             first = next(self._blocks, None)
-            schema = choose(request, self._header, first)
+            resolved = choose(request, self._header, first)
+            self.provenance = replace(self.provenance, algorithm=resolved.algorithm, schema_source=resolved.source)
+            schema = resolved.schema
             self.schema = schema.with_metadata({**(schema.metadata or {}), **self.provenance.to_metadata()})
             stack.pop_all()
         self._rest = chain([first] if first else [], self._blocks)
@@ -220,7 +209,7 @@ class Output:
             yield batch
         if rows != self._read_rows:  # the thread was ended, or what it had read was thrown away
             raise FileReadError("reading was ended before its end", where=self._store.shown, hint=_LEFT)
-        self.provenance = self.provenance.ended(rows)
+        self.provenance = self.provenance.with_row_count(rows, complete=True)
 
     def _read(self) -> Generator[tuple[Part, Block]]:
         """Read all parts; in another thread."""
@@ -246,7 +235,7 @@ def read_batches(store: Store, part: Part, header: Header, columns: pa.Schema) -
             with located(part.shown):
                 if number == 0:  # its error says what fits
                     with block.located():
-                        schemas.choose(columns, block.width)
+                        schemas.SchemaRequest(columns).resolve(block.width)
                 batch = block.to_batch(columns)
             yield batch
 
@@ -258,17 +247,17 @@ def preview(request: Request, store: Store, parts: Parts) -> tuple[pa.Schema, He
         with closing(read_part(store, part, 0, header)) as blocks:
             first = next(blocks, None)
         if first is not None:
-            return choose(request, header, (part, first)), header
-    return choose(request, header, None), header
+            return choose(request, header, (part, first)).schema, header
+    return choose(request, header, None).schema, header
 
 
-def choose(request: Request, header: Header, first: tuple[Part, Block] | None) -> pa.Schema:
+def choose(request: Request, header: Header, first: tuple[Part, Block] | None) -> schemas.ResolvedSchema:
     """Decide on the schema by the first row, where there is one, or else by the header."""
     if first is None:
-        return schemas.choose(request.schema, header.width, request.vid_type, hint=request.auto)
+        return request.schema.resolve(header.width)
     part, block = first
     with located(part.shown), block.located():
-        return schemas.choose(request.schema, block.width, request.vid_type, hint=request.auto)
+        return request.schema.resolve(block.width)
 
 
 def read_table(request: Request) -> pa.Table:

@@ -10,14 +10,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
-from explorer_frames import schemas
 from explorer_frames._arguments import EVERYTHING, checked_count, checked_id, checked_limit
 from explorer_frames._caller import warn_caller
 from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
-from explorer_frames._provenance import NAME, Provenance, Run
-from explorer_frames._results.result import Query
+from explorer_frames._provenance import NAME, Provenance, document_of
 from explorer_frames._threads import in_parallel
-from explorer_frames.errors import ConfigError, HistoryGapWarning, escaped
+from explorer_frames.errors import (
+    ApiError,
+    ConfigError,
+    DecodeError,
+    ExplorerFramesError,
+    HistoryGapWarning,
+    JobError,
+    escaped,
+)
+from explorer_frames.schemas import SchemaRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +87,7 @@ class Runs:
         if task is not None and not isinstance(task, str):
             raise ConfigError(f"task must be a name or an id: {escaped(task, 60)!r}", hint="Leave it out for all.")
         most = checked_limit(last, "last")
-        Query.of(0, "task", None, schema, vid_type)
+        SchemaRequest.of(schema, vid_type)
         taken = sorted({*schema.names} & {*_RUN.names}) if isinstance(schema, pa.Schema) else []
         if taken:
             raise ConfigError(f"a history has a column {taken[0]} of its own", hint="Call yours otherwise in schema=.")
@@ -103,17 +110,17 @@ class Runs:
         """What comes where there is no result."""
         if self.task is None:
             return _RUN.empty_table()
-        query = Query.of(0, "task", None, self.schema, self.vid_type, run=Run(task_name=self.task))
-        own = schemas.choose(query.schema, None, self.vid_type, hint=query.auto)
+        own = SchemaRequest.of(self.schema, self.vid_type).for_task(self.task).resolve(None).schema
         return pa.schema([*_RUN, *(field.with_nullable(nullable=True) for field in own)]).empty_table()
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A job, and the results that were read of it."""
+    """A job, and by task id what was read of it."""
 
     job: Job
-    tables: list[pa.Table]
+    tables: dict[str, pa.Table]
+    errors: dict[str, ExplorerFramesError]
     gaps: list[str]
 
     @property
@@ -128,33 +135,57 @@ def history(server: Server, url: str, runs: Runs) -> pd.DataFrame:
     with closing(in_parallel(runs.workers, partial(_read, server, runs), newest)) as reads:
         done = {read.job.id: read for read in reads}
     ordered = sorted((done[job] for job in reversed(newest)), key=lambda read: read.time)
+    _check_errors(runs, ordered)
     gaps = _gaps(runs, ordered)
-    tables = [table for read in ordered for table in read.tables]
+    tables = [table for read in ordered for table in read.tables.values()]
     table = pa.concat_tables([_RUN.empty_table(), *(tables or [runs.empty])], promote_options="default")
     frame = _frame(runs, table)
     known = Provenance(server=url, workflow=runs.workflow, task_name=runs.task, rows=len(frame), read_at=now)
-    frame.attrs[NAME] = {**known.to_dict(), "complete": not gaps}
+    complete = all(document_of(table.schema.metadata).get("complete") for table in tables)
+    frame.attrs[NAME] = {**known.to_dict(), "complete": False if gaps else complete or None}
     return frame
 
 
 def _read(server: Server, runs: Runs, job_id: str) -> _Read:
     job = server.job(job_id)
     job.check_workflow(runs.workflow)
-    tables, gaps = [], []
+    read = _Read(job, {}, {}, [])
     for task in filter(runs.takes, job.tasks):
-        if task.status == "success":
+        if task.status != "success":
+            read.gaps.append(f"{job.id} ({escaped(task.name, 60)} {task.status})")
+            continue
+        try:
             own = task.read_arrow(schema=runs.schema, vid_type=runs.vid_type)
-            tables.append(_of_run(own, job, task))
+        except (DecodeError, ApiError) as error:
+            read.errors[task.id] = error
         else:
-            gaps.append(f"{job.id} ({escaped(task.name, 60)} {task.status})")
-    return _Read(job, tables, gaps if tables or gaps else [f"{job.id} (no such task)"])
+            read.tables[task.id] = _of_run(own, job, task)
+    if not (read.tables or read.errors or read.gaps):
+        read.gaps.append(f"{job.id} (no such task)")
+    return read
+
+
+def _check_errors(runs: Runs, reads: list[_Read]) -> None:
+    """Raise one error for all results that could not be read, with the others in it."""
+    errors = {(read.job.id, task): error for read in reads for task, error in read.errors.items()}
+    if not errors:
+        return
+    results = {(read.job.id, task): _frame(runs, table) for read in reads for task, table in read.tables.items()}
+    shown = "; ".join(f"job {job}, task {task}: {error.what}" for (job, task), error in errors.items())
+    raise JobError(
+        f"{len(errors)} of {len(errors) + len(results)} results could not be read: {shown[:600]}",
+        where=f"workflow {runs.workflow}",
+        hint="The other results are in this error's .results, the errors in its .errors, by job id and task id.",
+        results=results,
+        errors=errors,
+    )
 
 
 def _of_run(own: pa.Table, job: Job, task: Task) -> pa.Table:
     values = (job.id, job.end_time, task.name, task.id)
     columns = [pa.repeat(pa.scalar(value, kind), own.num_rows) for value, kind in zip(values, _RUN.types, strict=True)]
     fields = [field.with_nullable(nullable=True) for field in own.schema]
-    return pa.table([*columns, *own.columns], schema=pa.schema([*_RUN, *fields]))
+    return pa.table([*columns, *own.columns], schema=pa.schema([*_RUN, *fields], own.schema.metadata))
 
 
 def _gaps(runs: Runs, reads: list[_Read]) -> list[str]:

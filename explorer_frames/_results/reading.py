@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import pyarrow as pa
 
@@ -14,15 +15,22 @@ from explorer_frames._arguments import EVERYTHING
 from explorer_frames._caller import warn_caller
 from explorer_frames._decode.envelope import data_of
 from explorer_frames._files.write import planned, write
-from explorer_frames._jobs.task import run_of
 from explorer_frames._memory import POOL
 from explorer_frames._provenance import Provenance
+from explorer_frames._results.limits import RowLimits
+from explorer_frames._results.lookup import JobLookup
 from explorer_frames._results.result import Query, Result
 from explorer_frames.errors import (
+    ApiError,
+    BadRequestError,
+    ColumnTypeError,
     ConfigError,
     Enduring,
+    EnvelopeError,
     IncompleteResultError,
+    SchemaWarning,
     TruncatedResultWarning,
+    UnauthorizedError,
     escaped,
     located,
 )
@@ -37,89 +45,142 @@ if TYPE_CHECKING:
     from explorer_frames._http.sessions import Deadline
 
 _T = TypeVar("_T")
+_Attempt: TypeAlias = "Callable[[Query, Token, Deadline], _T]"
 
 _LARGER = 2  # times a piece: for what needs memory for all rows anyway, fewer calls for each; four times is slower
 _JOINED = 4  # batches
 
 
-def read_table(api: Api, query: Query) -> pa.Table:
-    """Read a result whole; warn if it may have been cut off."""
-    table, provenance = _call(api, query, partial(_read, api))
-    if not provenance.complete:
-        _warn(query, provenance)
-    return table
+class ResultReader:
+    """Reads and exports the results of one server.
 
+    Parameters
+    ----------
+    api
+    row_cap
+        The most rows that the server returns, if the caller knows.
+    """
 
-@contextmanager
-def open_stream(api: Api, query: Query) -> Iterator[pa.RecordBatchReader]:
-    """Read a result batch by batch."""
-    with ExitStack() as stack:
-        # Tried again only until the first row is there: the consumer may have used what came behind it.
-        result = _call(api, query, partial(_open, api, stack))
-        yield pa.RecordBatchReader.from_batches(result.schema, Enduring(_batches(query, result)))
+    def __init__(self, api: Api, row_cap: int | None) -> None:
+        self.lookup = JobLookup(api)
+        self._api = api
+        self._limits = RowLimits(row_cap)
 
+    def table(self, query: Query) -> pa.Table:
+        """Read a result whole; warn if it may be truncated."""
+        table, provenance = self._call(query, self._read)
+        if not provenance.complete:
+            _warn(query, provenance)
+        return table
 
-def export(
-    api: Api, query: Query, url: str | os.PathLike[str], *, allow_incomplete: bool, options: dict[str, Any]
-) -> Receipt:
-    """Write a result to a file. What passes is tried again whole, since nothing is published before its end."""
-    if not isinstance(allow_incomplete, bool):
-        raise ConfigError(f"allow_incomplete must be True or False: {escaped(allow_incomplete, 40)!r}")
-    plan = planned(url, **options)
-
-    def attempt(query: Query, token: Token, deadline: Deadline) -> Receipt:
+    @contextmanager
+    def stream(self, query: Query) -> Iterator[pa.RecordBatchReader]:
+        """Read a result batch by batch."""
         with ExitStack() as stack:
-            result = _open(api, stack, query, token, deadline)
+            # Retried only before the first batch: after it, the caller may have used rows.
+            result = self._call(query, partial(self._open, stack))
+            yield pa.RecordBatchReader.from_batches(result.schema, Enduring(_batches(query, result)))
 
-            def finish() -> dict[str, Any]:
-                if not (result.complete or allow_incomplete):
-                    raise _incomplete(result.provenance)
-                return result.provenance.to_dict()
+    def export(
+        self, query: Query, url: str | os.PathLike[str], *, allow_incomplete: bool, options: dict[str, Any]
+    ) -> Receipt:
+        """Write a result to a file. A retry starts again, since nothing is published before the end."""
+        if not isinstance(allow_incomplete, bool):
+            raise ConfigError(f"allow_incomplete must be True or False, got {escaped(allow_incomplete, 40)!r}")
+        plan = planned(url, **options)
 
-            reader = pa.RecordBatchReader.from_batches(result.schema, iter(result))
-            return write(reader, plan, finish)
+        def attempt(query: Query, token: Token, deadline: Deadline) -> Receipt:
+            with ExitStack() as stack:
+                result = self._open(stack, query, token, deadline)
 
-    return _call(api, query, attempt, look=True)
+                def finish() -> dict[str, Any]:
+                    if not (result.complete or allow_incomplete):
+                        raise _incomplete(result.provenance)
+                    return result.provenance.to_dict()
 
+                reader = pa.RecordBatchReader.from_batches(result.schema, iter(result))
+                return write(reader, plan, finish)
 
-def _call(api: Api, query: Query, attempt: Callable[[Query, Token, Deadline], _T], *, look: bool = False) -> _T:
-    """Make a call; `look` at the job first, as ``schema="auto"`` does in any case, unless it was looked at already."""
-    with located(query.where):
-        deadline = api.deadline()
-        if query.run is None and (query.auto or look):
-            data, _ = api.get("jobs", query.job, until=deadline)
-            query = query.of_run(run_of(data, query.job, query.task))
-        return api.reading(partial(attempt, query), deadline)
+        return self._call(query, attempt, needs_status=True)
 
-
-def _open(api: Api, stack: ExitStack, query: Query, token: Token, deadline: Deadline, *, times: int = 1) -> Result:
-    """Ask for a result and read its first rows; the answer stays open as long as `stack`."""
-    with ExitStack() as opening:
-        segments = ("jobs", query.job, "tasks", query.task, "sample_result")
-        answer = opening.enter_context(api.answer(segments, {"limit": str(query.limit)}, token, deadline))
-        provenance = Provenance(
-            server=api.url,
-            job=query.job,
-            task=query.task,
-            algorithm=query.algorithm,
-            limit=None if query.limit == EVERYTHING else query.limit,
-            read_at=datetime.now(UTC),
-        )
-        if query.run is not None:
-            provenance = provenance.with_run(query.run)
-        check = partial(data_of, http_status=answer.status, trace_id=answer.trace_id)
-        result = Result(query, answer.pieces(times), check, provenance)
-        stack.enter_context(opening.pop_all())
+    def _call(self, query: Query, attempt: _Attempt[_T], *, needs_status: bool = False) -> _T:
+        """Look up the task, then read; read again as text if the columns that the count decided on do not fit."""
+        unnamed: str | None = None
+        with located(query.where):
+            deadline = self._api.deadline()
+            if query.run is None and (needs_status or query.schema.needs_name):
+                try:
+                    query = query.with_task_run(self.lookup.run(query.job, query.task, deadline))
+                except (ApiError, EnvelopeError) as error:
+                    refused = isinstance(error, ApiError) and not isinstance(error, UnauthorizedError)
+                    if needs_status or not (refused or query.schema.algorithm):
+                        raise
+                    unnamed = f"cannot look up the task's name ({error.what}), so the number of columns decides"
+            _check_name(query)
+            try:
+                result = self._stepping_down(query, attempt, deadline)
+            except ColumnTypeError as error:
+                if not error.may_be_text:
+                    raise
+                unnamed = f"no documented algorithm has the task's name, and {error.what}, so all columns are text"
+                result = self._stepping_down(query.as_text(), attempt, deadline)
+        if unnamed is not None and query.schema.auto:
+            warn_caller(f"{unnamed} [{query.where}]. Pass schema= to name the columns.", SchemaWarning)
         return result
 
+    def _stepping_down(self, query: Query, attempt: _Attempt[_T], deadline: Deadline) -> _T:
+        """Read with the requested limit; step down from that for all rows while the server refuses it."""
+        refused: BadRequestError | None = None
+        for limit in self._limits.to_try(query.limit):
+            try:
+                result = self._api.reading(partial(attempt, replace(query, limit=limit)), deadline)
+            except BadRequestError as error:
+                refused = refused or error
+            else:
+                if query.limit is None:
+                    self._limits.accept(limit)
+                return result
+        assert refused is not None  # noqa: S101 (there is at least one limit)
+        raise refused
 
-def _read(api: Api, query: Query, token: Token, deadline: Deadline) -> tuple[pa.Table, Provenance]:
-    with ExitStack() as stack:
-        result = _open(api, stack, query, token, deadline, times=_LARGER)
-        with closing(result.overlapped()) as batches:
-            table = pa.concat_tables([*_joined(batches, result.schema)] or [result.schema.empty_table()])
-    metadata = {**(table.schema.metadata or {}), **result.provenance.to_metadata()}
-    return table.replace_schema_metadata(metadata), result.provenance
+    def _open(self, stack: ExitStack, query: Query, token: Token, deadline: Deadline, *, times: int = 1) -> Result:
+        """Request a result and read its first rows; the answer stays open as long as `stack`."""
+        assert query.limit is not None  # noqa: S101 (by `_stepping_down`)
+        with ExitStack() as opening:
+            segments = ("jobs", query.job, "tasks", query.task, "sample_result")
+            answer = opening.enter_context(self._api.answer(segments, {"limit": str(query.limit)}, token, deadline))
+            provenance = Provenance(
+                server=self._api.url,
+                job=query.job,
+                task=query.task,
+                limit=None if query.limit == EVERYTHING else query.limit,
+                read_at=datetime.now(UTC),
+            )
+            if query.run is not None:
+                provenance = provenance.with_run(query.run)
+            check = partial(data_of, http_status=answer.status, trace_id=answer.trace_id)
+            result = Result(query, answer.pieces(times), check, provenance, self._limits)
+            stack.enter_context(opening.pop_all())
+            return result
+
+    def _read(self, query: Query, token: Token, deadline: Deadline) -> tuple[pa.Table, Provenance]:
+        with ExitStack() as stack:
+            result = self._open(stack, query, token, deadline, times=_LARGER)
+            with closing(result.overlapped()) as batches:
+                table = pa.concat_tables([*_joined(batches, result.schema)] or [result.schema.empty_table()])
+        metadata = {**(table.schema.metadata or {}), **result.provenance.to_metadata()}
+        return table.replace_schema_metadata(metadata), result.provenance
+
+
+def _check_name(query: Query) -> None:
+    """Warn where the caller names another algorithm than the task's name."""
+    name = query.run.task_name if query.run else None
+    if query.schema.contradicts(name):
+        warn_caller(
+            f"the schema of {query.schema.algorithm} does not match the task's name {escaped(name, 60)!r} "
+            f"[{query.where}]. Pass schema='auto' to use the task's name.",
+            SchemaWarning,
+        )
 
 
 def _joined(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
@@ -143,12 +204,15 @@ def _warn(query: Query, provenance: Provenance) -> None:
 def _incomplete(provenance: Provenance) -> IncompleteResultError:
     what, hint = _why_incomplete(provenance)
     return IncompleteResultError(
-        f"{what}; nothing was written", hint=f"{hint} allow_incomplete=True exports a part knowingly."
+        f"{what}; nothing was written", hint=f"{hint} allow_incomplete=True exports the rows all the same."
     )
 
 
 def _why_incomplete(provenance: Provenance) -> tuple[str, str]:
     if provenance.status not in (None, "success"):
-        return f"the task is {provenance.status}, so its rows may not be all", "Wait for the job, and read again."
-    rows = f"{provenance.rows} rows came and {provenance.limit} were asked for"
-    return f"{rows}: there may be more, and which ones these are is not known", "limit=None reads all."
+        return f"the result may be incomplete: the task is {provenance.status}", "Wait for the job, and read again."
+    if provenance.complete is False:
+        what = f"the result may be truncated: the server returned exactly limit={provenance.limit} rows"
+        return what, "Pass limit=None to request every row."
+    what = f"the result may be truncated: {provenance.rows} rows may be the server's cap, since the number is round"
+    return what, "Pass row_cap= to Explorer if you know the most rows that the server returns."

@@ -9,44 +9,42 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames import schemas
-from explorer_frames._arguments import checked_id, checked_limit
+from explorer_frames._arguments import EVERYTHING, checked_id, checked_limit
 from explorer_frames._decode.cells import to_batch
 from explorer_frames._decode.envelope import read_rows
 from explorer_frames._decode.split import split
 from explorer_frames._threads import pipelined
-from explorer_frames.errors import EnvelopeError, escaped
+from explorer_frames.errors import ColumnTypeError, EnvelopeError, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
     import pyarrow as pa
 
+    from explorer_frames._decode.cells import Cells
     from explorer_frames._decode.rows import Rows
     from explorer_frames._provenance import Provenance, Run
+    from explorer_frames._results.limits import RowLimits
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked for, checked.
+    """The arguments of a reader, checked.
 
     Attributes
     ----------
-    schema
-        An entry of the book, a caller's own, or None for the rule by the number of columns.
-    auto
-        Whether the task's name decides, where it can.
+    limit
+        Rows to request; None for all.
     run
-        What the job's detail tells of the task, where it was looked at.
+        The task in the job's detail, if it was looked up.
     large
         Whether columns of text are to be large_string.
     """
 
     job: str
     task: str
-    limit: int
-    schema: pa.Schema | schemas.Algorithm | None
-    vid_type: str
-    auto: bool = False
+    limit: int | None
+    schema: schemas.SchemaRequest
     run: Run | None = None
     large: bool = False
 
@@ -68,25 +66,24 @@ class Query:
         ------
         ConfigError
         """
-        wanted, auto = schemas.asked(schema, vid_type)
+        requested = schemas.SchemaRequest.of(schema, vid_type)
+        rows = None if limit is None or checked_limit(limit) == EVERYTHING else checked_limit(limit)
         job, task = checked_id("job_id", job_id), checked_id("task_id", task_id)
-        query = cls(job, task, checked_limit(limit), wanted, vid_type, auto, large=large)
-        return query if run is None else query.of_run(run)
+        query = cls(job, task, rows, requested, large=large)
+        return query if run is None else query.with_task_run(run)
 
-    def of_run(self, run: Run) -> Query:
-        """The same, knowing what the job's detail tells."""
-        schema = schemas.find(run.task_name or "") if self.auto else self.schema
-        return replace(self, run=run, schema=schema)
+    def with_task_run(self, run: Run) -> Query:
+        """The same, with the task in the job's detail."""
+        return replace(self, run=run, schema=self.schema.for_task(run.task_name))
+
+    def as_text(self) -> Query:
+        """The same, with text columns."""
+        return replace(self, schema=self.schema.as_text())
 
     @property
     def where(self) -> str:
         """How errors name it."""
         return f"job {self.job}, task {self.task}"
-
-    @property
-    def algorithm(self) -> str | None:
-        """Name of the algorithm, where it is known."""
-        return self.schema.name if isinstance(self.schema, schemas.Algorithm) else None
 
 
 class Result:
@@ -101,6 +98,8 @@ class Result:
         Called with the envelope at the end, gets its ``data``; raises if it says no.
     provenance
         As known before the first row.
+    limits
+        Of the server.
 
     Attributes
     ----------
@@ -116,17 +115,20 @@ class Result:
         pieces: Iterable[bytes],
         check: Callable[[Any], dict[str, Any]],
         provenance: Provenance,
+        limits: RowLimits,
     ) -> None:
-        self.provenance = provenance
-        self._query = query
+        self._limit = query.limit or EVERYTHING
+        self._limits = limits
         chunks = self._within_limit(self._checked(read_rows(pieces), check))
         first = next(chunks, None)
         cells = split(first) if first is not None else None
         width = cells.width if cells else None
-        schema = schemas.choose(query.schema, width, query.vid_type, hint=query.auto)
-        schema = schemas.with_large_strings(schema) if query.large else schema
-        self.schema = schema.with_metadata({**(schema.metadata or {}), **provenance.to_metadata()})
-        self._first = iter([cells] if cells else [])  # not kept when it has been read
+        resolved = query.schema.resolve(width)
+        self._may_be_text = query.schema.auto and resolved.algorithm is None
+        self.provenance = replace(provenance, algorithm=resolved.algorithm, schema_source=resolved.source)
+        schema = schemas.with_large_strings(resolved.schema) if query.large else resolved.schema
+        self.schema = schema.with_metadata({**(schema.metadata or {}), **self.provenance.to_metadata()})
+        self._first = iter([self._typed(cells)] if cells else [])  # not kept when it has been read
         self._rest = chunks
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
@@ -138,14 +140,22 @@ class Result:
             yield from self._counted(rest)
 
     def _decoded(self, rows: Rows) -> pa.RecordBatch:
-        return to_batch(split(rows), self.schema)
+        return self._typed(split(rows))
+
+    def _typed(self, cells: Cells) -> pa.RecordBatch:
+        try:
+            return to_batch(cells, self.schema)
+        except ColumnTypeError as error:
+            error.may_be_text = self._may_be_text
+            raise
 
     def _counted(self, rest: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rows = 0
-        for batch in chain((to_batch(cells, self.schema) for cells in self._first), rest):
+        for batch in chain(self._first, rest):
             rows += batch.num_rows
             yield batch
-        self.provenance = self.provenance.ended(rows)
+        complete = self._limits.is_complete(rows, self._limit)
+        self.provenance = self.provenance.with_row_count(rows, complete=complete)
 
     @property
     def complete(self) -> bool:
@@ -154,12 +164,11 @@ class Result:
 
     def _within_limit(self, chunks: Iterator[Rows]) -> Iterator[Rows]:
         """Refuse rows that nobody asked for before they are taken apart, which would cost far more than counting."""
-        limit = self._query.limit
         for rows in chunks:
-            if rows.first + rows.count > limit:
+            if rows.first + rows.count > self._limit:
                 raise EnvelopeError(
-                    f"more rows came than the {limit} asked for",
-                    hint="The server does not keep to `limit`, so nobody can say which rows these are.",
+                    f"server returned more rows than limit={self._limit}",
+                    hint="This server ignores limit, so results cannot be verified as complete.",
                 )
             yield rows
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from explorer_frames._arguments import checked_count, checked_id
+from explorer_frames._arguments import checked_count, checked_id, checked_limit
 from explorer_frames._files.formats import Format, format_of
 from explorer_frames._jobs.listing import milliseconds
 from explorer_frames._jobs.wait import check_progress
-from explorer_frames._results.result import Query
 from explorer_frames.errors import ConfigError, escaped
+from explorer_frames.schemas import SchemaRequest
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -55,7 +55,8 @@ class Wanted:
         milliseconds("since", since)
         check_progress(progress)
         for one in schema.values() if isinstance(schema, Mapping) else (schema,):
-            Query.of(0, "task", reading["limit"], one, reading["vid_type"])
+            SchemaRequest.of(one, reading["vid_type"])
+        checked_limit(reading["limit"])
         return cls(
             workflow=checked_id("workflow_id", workflow_id),
             tasks=_checked_tasks(tasks),

@@ -37,9 +37,9 @@ def _schemas(incomplete: str) -> list[str]:
     return [name for name in names if name.lower().startswith(incomplete.lower())]
 
 
-def _limit(text: str | int) -> int | None:
+def _limit(text: str | int) -> int:
     if str(text) == "all":
-        return None
+        return EVERYTHING
     if not re.fullmatch("[1-9][0-9]{0,9}", str(text)) or int(text) > EVERYTHING:
         raise typer.BadParameter(f"{text!r} is neither a number from 1 to {EVERYTHING} nor 'all'.")
     return int(text)
@@ -65,6 +65,16 @@ FileArgument = Annotated[str, typer.Argument(metavar="URL", help="A local path o
 JsonFlag = Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout.")]
 LimitOption = Annotated[
     Any, typer.Option("--limit", metavar="N|all", parser=_limit, help="Rows to ask for.", show_default=True)
+]
+ReadLimitOption = Annotated[
+    Any,
+    typer.Option(
+        "--limit",
+        metavar="N|all",
+        parser=_limit,
+        help="Rows to request.",
+        show_default="20 for a table in a terminal, else all",
+    ),
 ]
 SinceOption = Annotated[
     Any,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from explorer_frames._arguments import EVERYTHING
 from explorer_frames.cli._exit import INCOMPLETE, tell_warning
 from explorer_frames.cli._options import (
     FileArgument,
@@ -18,6 +19,7 @@ from explorer_frames.cli._options import (
     LimitOption,
     ModeWord,
     PartFlag,
+    ReadLimitOption,
     SchemaOption,
     StorageFile,
     StorageOption,
@@ -26,8 +28,10 @@ from explorer_frames.cli._options import (
     schema_of,
     storage_options,
 )
+from explorer_frames.cli._say import hint_line
 from explorer_frames.cli._show import show_csv, show_facts, show_json, show_lines, show_table
 from explorer_frames.cli._text import Column, is_terminal
+from explorer_frames.errors import TruncatedResultWarning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,11 +39,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+_PREVIEW_ROWS = 20
+
+
 def read(
     ctx: typer.Context,
     job: JobArgument,
     task: TaskArgument,
-    limit: LimitOption = "10",
+    limit: ReadLimitOption = None,
     schema: SchemaOption = "auto",
     vid_type: VidTypeOption = "string",
     allow_incomplete: PartFlag = False,
@@ -51,22 +58,28 @@ def read(
     A table that does not go to a terminal is tab-separated lines, where backslash, tab, line ends and control
     characters stand as \\, \t, \n, \r and \xNN; --csv and --json are exact.
 
-    What may not be all rows is written, too, with a warning and exit code 3, or neither of them with
-    --allow-incomplete.
+    If the rows may be incomplete although --limit asks for more, they are written with a warning and exit code 3, or
+    without both with --allow-incomplete.
     """
     if json and csv:
         raise typer.BadParameter("--json and --csv exclude each other.")
     wanted = schema_of(schema)
     found = ctx.obj.task(job, task)
+    is_preview = limit is None and not (json or csv) and is_terminal(sys.stdout)
+    asked = _PREVIEW_ROWS if is_preview else limit or EVERYTHING
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         table = ctx.obj.explorer.read_sample_result_arrow(
-            job, found.id, limit, schema=wanted, vid_type=vid_type, task=found
+            job, found.id, asked, schema=wanted, vid_type=vid_type, task=found
         )
     _write(table, json=json, csv=csv)
-    if not allow_incomplete and not _provenance(table)["complete"]:
-        for one in caught:
+    is_cut = table.num_rows == asked
+    for one in caught:
+        if not (issubclass(one.category, TruncatedResultWarning) and (is_cut or allow_incomplete)):
             tell_warning(one.message)
+    if is_cut and is_preview:
+        hint_line(f"These are the first {asked} rows. --limit all shows every row.")
+    if not (is_cut or allow_incomplete or _provenance(table)["complete"]):
         raise typer.Exit(INCOMPLETE.number)
 
 

@@ -31,7 +31,10 @@ _SMALL = pa.schema([("a", pa.int8()), ("b", pa.uint64()), ("c", pa.float32()), (
 
 
 class Reading(NamedTuple):
-    """What is asked for, and the shapes that the documentation gives it (see `oracle` for kinds), its default first."""
+    """A schema, and the shapes that the documentation gives it (see `oracle` for kinds), its default first.
+
+    Without a schema, and of queries, rows of any other number of cells are text.
+    """
 
     schema: object
     vid_type: str
@@ -53,6 +56,7 @@ READINGS = {
     "L": Reading(_SMALL, "string", [["int8?", "uint64?", "float?", "string?"]]),
     "M": Reading("Node2Vec", "string", [["*string?"]]),
     "N": Reading("Node2Vec", "int64", [["*int64?"]]),
+    "O": Reading("Query", "int64", [["string?"]]),
 }
 _TYPES = {"string": {pa.string(), pa.large_string()}, "double": {pa.float64()}, "float": {pa.float32()}}
 CUTS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -79,7 +83,7 @@ def agree(rows: list[object] | None, reading: Reading, read: Callable[[], pa.Tab
     """Read, and hold it against the oracle's rows, which are None where it refuses the text; return our refusal."""
     from explorer_frames.errors import ApiError, DecodeError  # imported late: to be instrumented first
 
-    shape, expected = _expected(rows, reading.shapes)
+    shape, expected = _expected(rows, reading)
     table, refusal = None, None
     try:
         table = read()
@@ -100,10 +104,12 @@ def agree(rows: list[object] | None, reading: Reading, read: Callable[[], pa.Tab
     return None
 
 
-def _expected(rows: list[object] | None, shapes: list[list[str]]) -> tuple[list[str] | None, list[object] | None]:
+def _expected(rows: list[object] | None, reading: Reading) -> tuple[list[str] | None, list[object] | None]:
     if rows is None:
         return None, None
-    shape = oracle.shape_for(rows[0], shapes) if rows else shapes[0]
+    shape = oracle.shape_for(rows[0], reading.shapes) if rows else reading.shapes[0]
+    if shape is None and reading.schema in (None, "Query") and isinstance(rows[0], list) and rows[0]:
+        shape = ["string?"] * len(rows[0])
     if shape is None:
         return None, None
     try:

@@ -8,8 +8,8 @@ import oracle
 import pyarrow as pa
 from differential import agree, pieces, taken_apart
 
-from explorer_frames import schemas
 from explorer_frames._decode.csv_rows import read_blocks
+from explorer_frames.schemas import SchemaRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,11 +38,11 @@ def _expected(text: bytes) -> list[object] | None:
 
 
 def _read(text: Iterable[bytes], reading: Reading) -> pa.Table:
-    wanted, _ = schemas.asked(reading.schema, reading.vid_type)
+    requested = SchemaRequest.of(reading.schema, reading.vid_type)
     blocks = read_blocks(text, 0, lambda cells: cells == _HEADER)
     first = next(blocks, None)
     if first is None:
-        return schemas.choose(wanted, None, reading.vid_type).empty_table()
+        return requested.resolve(None).schema.empty_table()
     with first.located():
-        schema = schemas.choose(wanted, first.width, reading.vid_type)
+        schema = requested.resolve(first.width).schema
     return pa.Table.from_batches([first.to_batch(schema), *(block.to_batch(schema) for block in blocks)], schema)
