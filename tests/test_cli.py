@@ -193,16 +193,23 @@ def test_what_only_goes_with_wait_says_so(cli, ran):
 # --- results
 
 
-def test_read_shows_the_first_rows_and_says_that_there_may_be_more(cli, ran):
-    done = cli("read", ran.id, "PageRank")
-    assert done.code == 3
-    assert [done.rows[0], len(done.rows)] == [["id", "score"], 11]
-    assert done.err.startswith("Warning: 10 rows came and 10 were asked for")
-    assert done.err.endswith("\n--limit all reads all.\n")
-    knowingly = cli("read", ran.id, "PageRank", "--allow-incomplete")
-    assert (knowingly.code, knowingly.err, knowingly.out) == (0, "", done.out)
-    whole = cli("read", ran.id, "PageRank", "--limit", "all")
-    assert (whole.code, whole.err, len(whole.rows)) == (0, "", 78)
+def test_read_writes_all_rows_to_a_pipe_and_as_many_as_requested(cli, ran):
+    for line, count in (([], 77), (["--limit", "all"], 77), (["--limit", 10], 10), (["--limit", 77], 77)):
+        done = cli("read", ran.id, "PageRank", *line)
+        assert (done.code, done.err, done.rows[0], len(done.rows)) == (0, "", ["id", "score"], count + 1)
+
+
+def test_read_of_all_rows_exits_with_3_where_they_may_be_incomplete(cli, sandbox):
+    rows = [[f"v{number}" for number in range(1000)], ["0.5"] * 1000]
+    job, task = sandbox.add_result(rows)
+    done = cli("read", job, task)
+    assert (done.code, len(done.rows)) == (3, 1001)
+    assert done.err.startswith("Warning: the result may be truncated: 1000 rows may be the server's cap")
+    assert "Set EXPLORER_FRAMES_ROW_CAP" in done.err
+    known = cli("read", job, task, "--allow-incomplete")
+    assert (known.code, known.err, known.out) == (0, "", done.out)
+    part = cli("read", job, task, "--limit", 1000)
+    assert (part.code, part.err, part.out) == (0, "", done.out)
 
 
 def test_a_task_goes_by_id_and_by_name_where_that_is_its_own(cli, ran, sandbox):
@@ -327,10 +334,11 @@ def test_schemas_and_types_of_ids(cli, ran, sandbox):
     assert cli("read", ran.id, "PageRank", "--limit", 1, "--schema", "none").rows[0] == ["id", "score"]
     assert cli("read", ran.id, "PageRank", "--limit", 1, "--schema", "v:string,w:float").rows[0] == ["v", "w"]
     job, task = sandbox.add_result([["1", "2"], ["3", "4"], ["5", "6"], ["7", "8"], ["9", "10"]])
-    refused = cli("read", job, task)
+    assert cli("read", job, task).rows[0] == [f"column_{number}" for number in range(1, 6)]
+    refused = cli("read", job, task, "--schema", "pagerank")
     assert refused.code == 1
     assert refused.is_short
-    offered = re.search(r"--schema '(\S+)' to see the rows", refused.err)[1]
+    offered = re.search(r"--schema '(\S+)' fits every result", refused.err)[1]
     assert cli("read", job, task, "--schema", offered).rows[1] == ['["1", "3", "5", "7", "9"]']
     numbers = cli("read", job, task, "--schema", "a:int64,rest:list<int64>", "--json").json
     assert numbers["rows"][0] == {"a": 1, "rest": [3, 5, 7, 9]}
@@ -429,7 +437,7 @@ def test_export_refuses_a_part_unless_it_is_wanted(cli, ran, tmp_path):
     done = cli("export", ran.id, "PageRank", path, "--limit", 5)
     assert done.code == 3
     assert not path.exists()
-    assert "--allow-incomplete takes a part knowingly" in done.err
+    assert "--allow-incomplete exports the rows all the same" in done.err
     taken = cli("export", ran.id, "PageRank", path, "--limit", 5, "--allow-incomplete")
     assert taken.code == 0
     assert dict(taken.rows)["complete"] == "no"
@@ -601,8 +609,8 @@ def test_words_of_the_server_are_left_as_they_are(cli, sandbox):
     said = "limit=None and storage_options"
     job, task = sandbox.add_result([["a"], ["1"]], name=said)
     assert "format=csv" in cli("read", job, "format=csv").err.partition("\n")[0]
-    warned = cli("read", job, task, "--limit", 1).err
-    assert warned.endswith("\n--limit all reads all.\n")
+    refused = cli("export", job, task, "memory://words.parquet", "--limit", 1).err
+    assert "Pass --limit all to request every row." in refused
     assert (
         cli("doctor", "--job", job, "--task", "vid_type=int64", "--json").json["findings"][-1]["what"].count("=int64")
     )

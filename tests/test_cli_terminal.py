@@ -110,12 +110,22 @@ def test_the_help_is_legible(screen):
 
 
 def test_errors_in_a_terminal_break_between_words(screen):
-    done = screen("read", "2", "PageRank", "--limit", "5", columns=60)
+    done = screen("export", "2", "PageRank", "memory://a.parquet", "--limit", "5", columns=60)
     assert done.code == 3
-    assert "\x1b[1;33mWarning:\x1b[0m" in done.err
+    assert "\x1b[1;31mError:\x1b[0m" in done.err
     lines = without_colours(done.err).splitlines()
     assert max(map(len, lines)) <= 60
-    assert " ".join(" ".join(lines).split()).startswith("Warning: 5 rows came and 5 were asked for: there may be more")
+    assert " ".join(" ".join(lines).split()).startswith("Error: the result may be truncated: the server")
+
+
+def test_read_shows_20_rows_in_a_terminal_and_says_so(screen):
+    done = screen("read", "2", "PageRank")
+    assert (done.code, done.err) == (0, "These are the first 20 rows. --limit all shows every row.\n")
+    assert len(without_colours(done.out).splitlines()) == 22
+    for line in (["--limit", "all"], ["--limit", "77"], ["--limit", "5"], ["--csv"], ["--json"]):
+        done = screen("read", "2", "PageRank", *line)
+        assert (done.code, done.err) == (0, ""), line
+        assert ("vertex70" in done.out) == (line != ["--limit", "5"]) or "77" not in line
 
 
 def test_what_the_doctor_finds_is_shown_in_columns(screen):
@@ -174,7 +184,9 @@ def test_a_job_that_stdout_cannot_name_is_named_on_stderr(form, server, monkeypa
 
 
 @needs_dev_full
-@pytest.mark.parametrize(("line", "code"), [(["read", "1", HARM, "--limit", "2"], 3), (["read", "1", "nope"], 2)])
+@pytest.mark.parametrize(
+    ("line", "code"), [(["export", "1", HARM, "memory://a.parquet", "--limit", "2"], 3), (["read", "1", "nope"], 2)]
+)
 def test_who_cannot_be_told_still_gets_the_exit_code(line, code):
     command = [sys.executable, "-c", "from explorer_frames.cli import main; main()", *line]
     with Path("/dev/full").open("w", encoding="utf-8") as full:

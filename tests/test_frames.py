@@ -117,7 +117,8 @@ def test_rows_of_many_batches_stay_in_order(chunks, backend):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_attrs_hold_the_provenance_as_plain_values(backend):
-    provenance = Provenance(server="s", job="1", task="é", algorithm=None, limit=5, read_at="now").ended(3)
+    provenance = Provenance(server="s", job="1", task="é", algorithm=None, limit=5, read_at="now")
+    provenance = provenance.with_row_count(3, complete=True)
     schema = pa.schema([("x", pa.int64())]).with_metadata(provenance.to_metadata())
     frame = to_pandas(schema.empty_table(), backend)
     assert frame.attrs == {"explorer_frames": provenance.to_dict()}

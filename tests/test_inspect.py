@@ -73,17 +73,19 @@ def test_a_plain_export_looks_at_its_job_once(sandbox):
     workflow = sandbox.add_workflow("looked", Graph.les_miserables(), {"analytics_pagerank_1": ("PageRank", {})})
     with Explorer(sandbox.url, token=sandbox.token) as explorer:
         job = explorer.run_workflow(workflow).wait(progress=False)
+    with Explorer(sandbox.url, token=sandbox.token) as explorer:  # which has not seen the job
         before = len(sandbox.requests)
         explorer.export_sample_result(job.id, job.tasks[0].id, "memory://looked/a.parquet")
+        explorer.export_sample_result(job.id, job.tasks[0].id, "memory://looked/a.parquet")
         asked = [request.path.partition("?")[0].rsplit("/", 1)[1] for request in sandbox.requests[before:]]
-        assert asked == [job.id, "sample_result"]
+        assert asked == [job.id, "sample_result", "sample_result"]
         before = len(sandbox.requests)
         job.tasks[0].export("memory://looked/b.parquet")
         assert len(sandbox.requests) == before + 1
     one, other = (inspect(f"memory://looked/{name}.parquet") for name in "ab")
     assert one.content_hash == other.content_hash
     assert (one.workflow, one.status, one.run_end) == (other.workflow, "success", other.run_end)
-    assert (one.algorithm, other.algorithm) == (None, "PageRank")
+    assert (one.algorithm, other.algorithm) == ("PageRank", "PageRank")
 
 
 def test_a_frame_keeps_what_is_known_of_it(sandbox, explorer, layout, tmp_path):

@@ -293,8 +293,8 @@ def test_a_bad_cell_of_a_list_is_named_by_its_line(part):
     ("schema", "text"),
     [
         ("pagerank", "a,1,2\n"),
-        (None, "a\n"),
-        (None, "a,b,c,d\n"),
+        ("louvain", "a\n"),
+        ("louvain", "a,b,c,d\n"),
         (
             CELLS.append(pa.field("x", pa.list_(pa.string())))
             .remove(0)

@@ -94,18 +94,18 @@ def sleeps_only(monkeypatch, sleeps):
     return sleeps
 
 
-def read(explorer: Explorer) -> list[tuple[str, float]]:
-    return [tuple(row.values()) for row in explorer.read_sample_result_arrow(1, "a", None, schema=None).to_pylist()]
+def read(explorer: Explorer, limit: int | None = None) -> list[tuple[str, float]]:
+    return [tuple(row.values()) for row in explorer.read_sample_result_arrow(1, "a", limit, schema=None).to_pylist()]
 
 
-def failure(script, *, sent=0, **options) -> tuple[ExplorerFramesError, RawServer]:
+def failure(script, *, sent=0, limit=None, **options) -> tuple[ExplorerFramesError, RawServer]:
     """The one error that a script leads to, which may show and hold neither the token nor anything of requests.
 
     Wait for `sent` requests: a busy server may read a request after the client has timed out.
     """
     with served(script, token=TOKEN, **options) as (server, explorer):
         with pytest.raises(ExplorerFramesError) as caught:
-            read(explorer)
+            read(explorer, limit)
         checked(caught.value)
         wait_until(lambda: len(server.requests) >= sent)
         return caught.value, server
@@ -480,7 +480,7 @@ def refusal(code: int | None, status: int = 200, headers: str = "") -> bytes:
         *[(refusal(code, 429), 1) for code in (40004000, 40104001, 50004003)],
         *[(refusal(None, status), 1) for status in (400, 401, 403, 404, 405, 500, 501)],
         (answer(b"<html>", headers=CLOSE), 1),
-        (answer(envelope('[["a"]]'), headers=CLOSE), 1),
+        (answer(envelope('[["a"],["b","1"]]'), headers=CLOSE), 1),
         (answer(envelope('[["a","x"]]'), headers=CLOSE), 1),
         (answer(b"", "302 Found", "Location: /\r\n"), 1),
         (answer(BODY, headers="Content-Encoding: br\r\n"), 1),
@@ -488,7 +488,7 @@ def refusal(code: int | None, status: int = 200, headers: str = "") -> bytes:
     ],
 )
 def test_only_what_may_pass_is_tried_again(sent, tries):
-    error, server = failure(sent)
+    error, server = failure(sent, limit=10)
     assert len(server.requests) == tries
     assert ("3 attempts" in error.where) == (tries == 3)
 

@@ -62,6 +62,7 @@ def examine(
             client_cert=None,
             trust_env=True,
             max_bytes=None,
+            row_cap=None,
         )
     except ConfigError as error:
         errors.append(error)

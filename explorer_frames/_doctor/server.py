@@ -283,7 +283,7 @@ class Examination:
         if _is_round(rows):
             todo = (
                 "The number is round, so it may be the server's cap. Compare it with the graph's number of vertices. "
-                "If it is the cap, set EXPLORER_FRAMES_ROW_CAP or pass row_cap= to Explorer; if not, a larger cap."
+                "If it is the cap, set EXPLORER_FRAMES_ROW_CAP to it; if not, set it to a larger number."
             )
             return Finding("limit", "warning", f"{what} [{where}]", todo)
         return ok("limit", f"{what}: all there are, unless the server cuts off just there [{where}]")

@@ -130,18 +130,27 @@ class ResultReader:
 
     def _stepping_down(self, query: Query, attempt: _Attempt[_T], deadline: Deadline) -> _T:
         """Read with the requested limit; step down from that for all rows while the server refuses it."""
-        refused: BadRequestError | None = None
+        refused: list[BadRequestError] = []  # by this request: a login may be refused with the same code
+
+        def call(token: Token, deadline: Deadline) -> _T:
+            try:
+                return attempt(replace(query, limit=limit), token, deadline)
+            except BadRequestError as error:
+                if error.code is not None:
+                    refused.append(error)
+                raise
+
         for limit in self._limits.to_try(query.limit):
             try:
-                result = self._api.reading(partial(attempt, replace(query, limit=limit)), deadline)
+                result = self._api.reading(call, deadline)
             except BadRequestError as error:
-                refused = refused or error
+                if error not in refused:
+                    raise
             else:
                 if query.limit is None:
                     self._limits.accept(limit)
                 return result
-        assert refused is not None  # noqa: S101 (there is at least one limit)
-        raise refused
+        raise refused[0]
 
     def _open(self, stack: ExitStack, query: Query, token: Token, deadline: Deadline, *, times: int = 1) -> Result:
         """Request a result and read its first rows; the answer stays open as long as `stack`."""

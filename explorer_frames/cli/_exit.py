@@ -138,7 +138,7 @@ _TERMS: tuple[tuple[str, Any], ...] = (
     (r"or a pyarrow\.Schema, such as pa\.schema\(.*\) to see", "or --schema 'cells:list<string>' to see"),
     (r"(?:pass )?a pyarrow\.Schema, such as pa\.schema\(.*\) to see", "pass --schema 'cells:list<string>' to see"),
     (r"pa\.schema\(\[.*?\]\) fits", "--schema 'cells:list<string>' fits"),
-    (r"a pyarrow\.Schema\b", "columns of your own, such as --schema id:string,score:string,"),
+    (r"a pyarrow\.Schema\b(?! or None)", "columns of your own, such as --schema id:string,score:string,"),
     (r"Pass schema= to", "Pass --schema to"),
     (r"(?:Pass|and) row_cap= to Explorer", "Set EXPLORER_FRAMES_ROW_CAP"),
     (r"allow_incomplete=True", "--allow-incomplete"),

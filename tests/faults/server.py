@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DETAIL = answer(
     f'{{"code":0,"data":{{"id":"{JOB}","name":"j","workflowId":"{WORKFLOW}","workflowName":"w","status":2,'
-    f'"tasks":[{{"id":"{TASK}","name":"any","status":2}}]}},"message":"Success"}}'.encode(),
+    f'"tasks":[{{"id":"{TASK}","name":"PageRank","status":2}}]}},"message":"Success"}}'.encode(),
     headers=CLOSE,
 )
 _RUN = re.compile(rb"[A-Z]+ (?:http://[^/ ]+)?/([0-9]+)/([^/ ]+)(\S*)")

@@ -1,0 +1,285 @@
+"""The default schema: the task's name, then the number of columns, then text."""
+
+from __future__ import annotations
+
+import json
+import warnings
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from cases import each
+from faults.rawserver import answer, envelope
+from served import served
+
+from explorer_frames import Explorer, SchemaWarning, provenance
+from explorer_frames._results import lookup
+from explorer_frames.errors import (
+    ColumnTypeError,
+    ConnectionFailedError,
+    EnvelopeError,
+    RowShapeError,
+    TruncatedResultWarning,
+    UnauthorizedError,
+)
+
+# What a caller does with one task: each returns the columns of the result, as Arrow types by their names.
+READERS = {
+    "frame": lambda explorer, job, task, _, **how: columns(explorer.read_sample_result(job, task, **how)),
+    "table": lambda explorer, job, task, _, **how: types(explorer.read_sample_result_arrow(job, task, **how)),
+    "stream": lambda explorer, job, task, _, **how: types(streamed(explorer, job, task, **how)),
+    "export": lambda explorer, job, task, folder, **how: types(exported(explorer, job, task, folder, **how)),
+}
+
+
+def types(table):
+    return {field.name: str(field.type) for field in table.schema}
+
+
+def columns(frame):
+    kinds = {"str": "string", "float64": "double", "int64": "int64"}
+    return {name: kinds[str(dtype)] for name, dtype in frame.dtypes.items()}
+
+
+def streamed(explorer, job, task, **how):
+    with explorer.open_sample_result(job, task, **how) as reader:
+        return reader.read_all()
+
+
+def exported(explorer, job, task, folder, **how):
+    explorer.export_sample_result(job, task, folder / "a.parquet", **how)
+    return pq.read_table(folder / "a.parquet")
+
+
+def detail(name="PageRank", status=2, job=1, task="a"):
+    tasks = [{"id": task, "name": name, "status": status}]
+    return json.dumps({"code": 0, "data": {"id": job, "status": status, "workflowId": "7", "tasks": tasks}}).encode()
+
+
+def script(items, look, count=None):
+    """Answer a read with `items`, and a look at the job with `look`."""
+
+    def respond(_number, request):
+        if count is not None:
+            count.append("read" if b"sample_result" in request else "look")
+        return answer(envelope(items)) if b"sample_result" in request else look
+
+    return respond
+
+
+NAMED = [
+    ("Louvain", '[["1","2"],["2","2"]]', {"id": "string", "community": "string"}),
+    ("WCC_1", '[["1","2","0.5"]]', {"id": "string", "community": "string", "modularity": "double"}),
+    ("APSP", '[["1","2","3"]]', {"id1": "string", "id2": "string", "distance": "double"}),
+    ("Query", '[["1","2"]]', {"column_1": "string", "column_2": "string"}),
+    ("query_1", '[["9007199254740993",null,"true","2022-07-12"]]', {f"column_{n}": "string" for n in range(1, 5)}),
+    ("Query", "[]", {"column_1": "string"}),
+    ("PageRank", '[["1","2","3"]]', {"id": "string", "score": "double", "community": "string"}),
+    ("PageRank", '[["1","2","3","4"]]', {f"column_{n}": "string" for n in range(1, 5)}),
+    ("my own name", '[["1","2"]]', {"id": "string", "score": "double"}),
+    ("my own name", '[["1"]]', {"column_1": "string"}),
+    ("my own name", "[]", {"id": "string", "score": "double"}),
+    ("", '[["1","2","3"]]', {"id": "string", "score": "double", "community": "string"}),
+]
+
+
+@pytest.mark.parametrize("reader", READERS)
+@each(("name", "items", "expected"), NAMED)
+def test_the_tasks_name_decides_then_the_number_of_columns(reader, name, items, expected, tmp_path):
+    with served(script(items, answer(detail(name))), keep_alive=True) as (_, explorer):
+        assert READERS[reader](explorer, 1, "a", tmp_path) == expected
+
+
+# --- a guess that does not fit
+
+MISFITS = [  # by the number of columns these are id, score(, community), and a cell is no number
+    ("friends of friends", '[["1","2"],["player1","team2"]]', 2),
+    ("friends of friends", '[["1",""]]', 2),
+    ("friends of friends", '[["1","2022-07-12","x"]]', 3),
+    ("friends of friends", '[["1","9007199254740993"]]', 2),
+    ("friends of friends", '[[null,"1"]]', 2),
+    ("PageRank", '[["1","x","2"]]', 3),  # no result of PageRank has three columns
+]
+
+
+@pytest.mark.parametrize("reader", READERS)
+@each(("name", "items", "width"), MISFITS)
+def test_columns_that_do_not_fit_by_their_number_are_read_as_text(reader, name, items, width, tmp_path):
+    with served(script(items, answer(detail(name))), keep_alive=True) as (_, explorer):
+        with pytest.warns(SchemaWarning, match="so all columns are text") as caught:
+            found = READERS[reader](explorer, 1, "a", tmp_path)
+        assert found == {f"column_{number}": "string" for number in range(1, width + 1)}
+        assert len(caught) == 1
+        if reader == "frame":
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                frame = explorer.read_sample_result(1, "a")
+            assert frame.astype(object).where(frame.notna(), None).to_numpy().tolist() == json.loads(items)
+            known = provenance(frame)
+            assert (known.algorithm, known.schema_source) == ("Query", "text fallback")
+
+
+@pytest.mark.parametrize("reader", [name for name in READERS if name != "stream"])
+def test_it_does_not_matter_where_the_first_misfit_is(reader, tmp_path):
+    rows = [["v", "1"]] * 100_000 + [["v", "x"]]
+    with (
+        served(script(json.dumps(rows), answer(detail("friends"))), keep_alive=True) as (_, explorer),
+        pytest.warns(SchemaWarning, match="row 100000, column 'score': 'x'"),
+    ):
+        assert READERS[reader](explorer, 1, "a", tmp_path) == {"column_1": "string", "column_2": "string"}
+
+
+def test_a_stream_that_has_begun_with_numbers_ends_in_an_error():
+    rows = [["v", "1"]] * 100_000 + [["v", "x"]]
+    with served(script(json.dumps(rows), answer(detail("friends"))), keep_alive=True) as (_, explorer):
+        with (
+            pytest.raises(ColumnTypeError, match="row 100000") as caught,
+            explorer.open_sample_result(1, "a") as reader,
+        ):
+            reader.read_all()
+        assert "schema='query'" in caught.value.hint
+
+
+@each("name", ["PageRank", "SSSP 2"])
+def test_a_cell_that_does_not_fit_a_named_algorithm_is_an_error(name):
+    with (
+        served(script('[["1","x"]]', answer(detail(name))), keep_alive=True) as (_, explorer),
+        pytest.raises(ColumnTypeError, match="'x'"),
+    ):
+        explorer.read_sample_result(1, "a")
+
+
+def test_by_count_only_is_strict():
+    with (
+        served(script('[["1","x"]]', answer(detail("friends"))), keep_alive=True) as (_, explorer),
+        pytest.raises(ColumnTypeError),
+    ):
+        explorer.read_sample_result(1, "a", schema=None)
+
+
+# --- the lookup
+
+
+def test_a_final_job_is_looked_up_once():
+    count = []
+    with served(script("[]", answer(detail()), count), keep_alive=True) as (_, explorer):
+        for task in ("a", "b", "a"):
+            explorer.read_sample_result(1, task)
+    assert count == ["look", "read", "read", "read"]
+
+
+@each("status", [0, 1, 5, 9])
+def test_a_job_that_is_not_final_is_looked_up_again(status):
+    count = []
+    with served(script('[["a","1"]]', answer(detail(status=status)), count), keep_alive=True) as (_, explorer):
+        for _ in range(2):
+            with pytest.warns(TruncatedResultWarning, match="the task is"):
+                explorer.read_sample_result(1, "a")
+    assert count == ["look", "read"] * 2
+
+
+def test_the_number_of_remembered_jobs_is_bounded(monkeypatch):
+    monkeypatch.setattr(lookup, "_KEPT_JOBS", 2)
+    count = []
+
+    def respond(_number, request):
+        job = int(request.split(b"/jobs/")[1].split(b"/")[0].split(b" ")[0])
+        return script("[]", answer(detail(job=job)), count)(_number, request)
+
+    with served(respond, keep_alive=True) as (_, explorer):
+        for job in (1, 2, 1, 3, 1, 3, 2):
+            explorer.read_sample_result(job, "a")
+    assert count == ["look", "read"] * 2 + ["read"] + ["look", "read"] * 2 + ["read"] + ["look", "read"]
+
+
+def test_a_look_at_the_job_replaces_what_is_remembered():
+    names = iter(["PageRank", "Louvain"])
+
+    def respond(_number, request):
+        return answer(envelope('[["1","2"]]') if b"sample_result" in request else detail(next(names)))
+
+    with served(respond, keep_alive=True) as (_, explorer):
+        assert "score" in explorer.read_sample_result(1, "a")
+        assert explorer.job(1).tasks[0].name == "Louvain"
+        assert "community" in explorer.read_sample_result(1, "a")
+
+
+REFUSED = {
+    "not found": answer(b'{"code":40404000,"message":"m"}'),
+    "forbidden": answer(b"<html>no</html>", "403 Forbidden"),
+    "internal error": answer(b'{"code":50004000,"message":"m"}', "500 Internal Server Error"),
+}
+
+
+@pytest.mark.parametrize("refused", REFUSED)
+def test_a_name_that_cannot_be_looked_up_leaves_the_number_of_columns(refused):
+    with served(script('[["a","1"]]', REFUSED[refused]), keep_alive=True, retries=0) as (_, explorer):
+        with pytest.warns(SchemaWarning, match="cannot look up the task's name") as caught:
+            frame = explorer.read_sample_result(1, "a")
+        assert (len(caught), columns(frame)) == (1, {"id": "string", "score": "double"})
+        assert provenance(frame).schema_source == "column count"
+        for schema in ("pagerank", None):
+            assert columns(explorer.read_sample_result(1, "a", schema=schema)) == columns(frame)
+
+
+@pytest.mark.parametrize(
+    ("look", "error"),
+    [
+        (b"", ConnectionFailedError),
+        (answer(b'{"code":40104000,"message":"m"}'), UnauthorizedError),
+        (answer(detail(job=2)), EnvelopeError),
+        (answer(b'{"code":0,"data":{"id":1,"tasks":null}}'), EnvelopeError),
+    ],
+)
+def test_a_server_that_is_down_or_mixes_up_answers_is_an_error(look, error):
+    with (
+        served(script('[["a","1"]]', look), keep_alive=bool(look), retries=0) as (_, explorer),
+        pytest.raises(error),
+    ):
+        explorer.read_sample_result(1, "a")
+
+
+# --- contradictions
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_an_algorithm_that_contradicts_the_tasks_name_warns(reader, tmp_path):
+    with served(script('[["1","2","3"]]', answer(detail("APSP"))), keep_alive=True) as (_, explorer):
+        with pytest.warns(SchemaWarning, match="schema of Louvain does not match the task's name 'APSP'"):
+            found = READERS[reader](explorer, 1, "a", tmp_path, schema="louvain")
+        assert list(found) == ["id", "community", "modularity"]
+        READERS[reader](explorer, 1, "a", tmp_path, schema="apsp")  # without a warning
+        READERS[reader](explorer, 1, "a", tmp_path, schema="query")
+        READERS[reader](explorer, 1, "a", tmp_path, schema=None)
+
+
+def test_the_hint_for_another_width_names_no_algorithm():
+    with served(script('[["1","2","3"]]', answer(detail("APSP"))), keep_alive=True) as (_, explorer):
+        with pytest.warns(SchemaWarning), pytest.raises(RowShapeError) as caught:
+            explorer.read_sample_result(1, "a", schema="pagerank")
+        assert caught.value.hint.startswith("Pass schema='auto'")
+
+
+# --- the embedded Explorer's own workflows
+
+
+@pytest.mark.parametrize("workflow", ["karate", "lesmis"])
+def test_every_way_to_read_has_the_same_columns(sandbox, workflow, tmp_path):
+    with Explorer(sandbox.url, token=sandbox.token, row_cap=10**6) as explorer:
+        job = explorer.run_workflow(sandbox.workflows[workflow]).wait(progress=False)
+        frames = job.read()
+        report = explorer.sync_workflow(sandbox.workflows[workflow], tmp_path / "lake", progress=False)
+        synced = {part.task_id: pq.read_table(part.url, partitioning=None) for part in report.written}
+        assert len(frames) == len(synced) == len(job.tasks)
+        for task in job.tasks:
+            frame = explorer.read_sample_result(job.id, task.id)
+            table = explorer.read_sample_result_arrow(job.id, task.id)
+            pd.testing.assert_frame_equal(frames[task.id], frame)
+            pd.testing.assert_frame_equal(task.read(), frame)
+            assert table.schema.equals(synced[task.id].schema)
+            assert table.equals(synced[task.id])
+            assert streamed(explorer, job.id, task.id).equals(table)
+            assert exported(explorer, job.id, task.id, tmp_path).equals(table)
+            assert provenance(frame).schema_source == "task name"
+            assert pa.Table.from_pandas(frame, preserve_index=False).column_names == table.column_names
