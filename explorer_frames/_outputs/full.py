@@ -107,8 +107,8 @@ class Header:
 def _may_name(names: tuple[str, ...], shape: pa.Schema) -> bool:
     """Whether a line of these names can only be the header of a shape: of one column of text it may be a row."""
     kind = shape.types[0]
-    sure = len(names) > 1 or pa.types.is_integer(kind) or pa.types.is_floating(kind)
-    return sure and len(names) == len(shape)
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return (len(names) > 1 or not schemas.is_text(kind)) and len(names) == len(shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +213,10 @@ class Output:
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         rows = 0
+        dictionaries: dict[str, pa.Array] = {}
         for part, block in self._rest:
             with located(part.shown):
-                batch = block.to_batch(self.schema)
+                batch = block.to_batch(self.schema, dictionaries)
             rows += batch.num_rows
             yield batch
         if rows != self._read_rows:  # the thread was ended, or what it had read was thrown away
@@ -241,13 +242,14 @@ def read_part(store: Store, part: Part, first: int, header: Header) -> Generator
 
 def read_batches(store: Store, part: Part, header: Header, columns: pa.Schema) -> Generator[pa.RecordBatch]:
     """The rows of one part with their types, for who reads it alone: `row` of errors counts from its start."""
+    dictionaries: dict[str, pa.Array] = {}
     with closing(read_part(store, part, 0, header)) as blocks:
         for number, block in enumerate(blocks):
             with located(part.shown):
                 if number == 0:  # its error says what fits
                     with block.located():
                         schemas.choose(columns, block.width)
-                batch = block.to_batch(columns)
+                batch = block.to_batch(columns, dictionaries)
             yield batch
 
 

@@ -126,6 +126,7 @@ class Result:
         schema = schemas.choose(query.schema, width, query.vid_type, hint=query.auto)
         schema = schemas.with_large_strings(schema) if query.large else schema
         self.schema = schema.with_metadata({**(schema.metadata or {}), **provenance.to_metadata()})
+        self._dictionaries: dict[str, pa.Array] = {}
         self._first = iter([cells] if cells else [])  # not kept when it has been read
         self._rest = chunks
 
@@ -138,11 +139,11 @@ class Result:
             yield from self._counted(rest)
 
     def _decoded(self, rows: Rows) -> pa.RecordBatch:
-        return to_batch(split(rows), self.schema)
+        return to_batch(split(rows), self.schema, self._dictionaries)
 
     def _counted(self, rest: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rows = 0
-        for batch in chain((to_batch(cells, self.schema) for cells in self._first), rest):
+        for batch in chain((to_batch(cells, self.schema, self._dictionaries) for cells in self._first), rest):
             rows += batch.num_rows
             yield batch
         self.provenance = self.provenance.ended(rows)
