@@ -137,6 +137,7 @@ _TERMS: tuple[tuple[str, Any], ...] = (
     (r"; or pass a pyarrow\.Schema\.", "; or columns of your own, such as --schema id:string,score:double."),
     (r"or a pyarrow\.Schema, such as pa\.schema\(.*\) to see", "or --schema 'cells:list<string>' to see"),
     (r"(?:pass )?a pyarrow\.Schema, such as pa\.schema\(.*\) to see", "pass --schema 'cells:list<string>' to see"),
+    (r"\ba pyarrow\.Schema in which", "--schema with columns of your own, in which"),
     (r"pa\.schema\(\[.*?\]\) reads", "--schema 'cells:list<string>' reads"),
     (r"Pass schema= one of", "Pass --schema, one of"),
     (r"allow_incomplete=True \w+ (a part knowingly|what there is)", "--allow-incomplete takes a part knowingly"),
