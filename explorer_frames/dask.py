@@ -34,6 +34,7 @@ with require("explorer_frames.dask", extra="dask"):
     import cloudpickle
     import dask
     import dask.dataframe as dd
+    from dask.dataframe.utils import clear_known_categories
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -264,7 +265,8 @@ def _from_map(
     columns: pa.Schema,
     dtype_backend: DtypeBackend | None,
 ) -> dd.DataFrame:
-    meta = to_pandas(columns.empty_table(), dtype_backend)
+    # Each partition has its own categories.
+    meta = clear_known_categories(to_pandas(columns.empty_table(), dtype_backend))  # type: ignore[no-untyped-call]
     # Types are ours: Dask would make text of every column of objects, of lists too.
     with dask.config.set({"dataframe.convert-string": False}):
         frame: dd.DataFrame = dd.from_map(read, *arguments, meta=meta, label="explorer_frames")  # type: ignore[no-untyped-call]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import warnings
 from contextlib import closing
 from dataclasses import replace
+from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
@@ -36,7 +37,18 @@ from explorer_frames.errors import (
 with require("explorer_frames.spark", extra="spark"):
     from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
     from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
-    from pyspark.sql.types import ArrayType, DoubleType, FloatType, IntegralType, StringType
+    from pyspark.sql.types import (
+        ArrayType,
+        BooleanType,
+        DateType,
+        DecimalType,
+        DoubleType,
+        FloatType,
+        IntegralType,
+        StringType,
+        TimestampNTZType,
+        TimestampType,
+    )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
@@ -48,7 +60,8 @@ __all__ = ["OutputSource", "SampleSource", "register"]
 
 _SECRETS = {"token", "password", "user", "graphd"}
 _TASK = pa.field("task", pa.string(), nullable=False)
-_TYPES = (StringType, IntegralType, FloatType, DoubleType)
+_NUMBERS = (IntegralType, FloatType, DoubleType, DecimalType)
+_TYPES = (StringType, BooleanType, DateType, TimestampType, TimestampNTZType, *_NUMBERS)
 _TRUTH = {"true": True, "false": False}
 
 
@@ -151,9 +164,12 @@ class _Source(DataSource):
         for field in schema:  # Spark's own conversion fails at some other types without a word
             kind = field.dataType.elementType if isinstance(field.dataType, ArrayType) else field.dataType
             if not isinstance(kind, _TYPES):
-                hint = "Use string, an integer or a floating type; or, for the last column, an array of one."
+                hint = (
+                    "Use string, boolean, an integer or a floating type, decimal, date, timestamp or timestamp_ntz; "
+                    "or, for the last column, an array of one."
+                )
                 raise ConfigError(f"column {field.name!r} cannot be {field.dataType.simpleString()}", hint=hint)
-        return schemas.checked(to_arrow_schema(schema))
+        return schemas.checked(_to_arrow(schema))
 
 
 class SampleSource(_Source):
@@ -183,7 +199,7 @@ class SampleSource(_Source):
         if len(self._queries) > 1 and (columns.names[0] != _TASK.name or columns.types[0] != _TASK.type):
             hint = "Begin the schema with task string: it says which task a row is of."
             raise ConfigError("several tasks need a first column task", hint=hint)
-        return SampleReader(self.options.get("url"), self._queries, columns, to_arrow_schema(schema))
+        return SampleReader(self.options.get("url"), self._queries, columns, _to_arrow(schema))
 
     def _decide(self) -> pa.Schema:
         first = self._queries[0]
@@ -280,7 +296,7 @@ class OutputSource(_Source):
 
     def reader(self, schema: StructType) -> OutputReader:
         """What reads the partitions, on the workers."""
-        return OutputReader(replace(self._request, schema=self._wanted(schema)), to_arrow_schema(schema))
+        return OutputReader(replace(self._request, schema=self._wanted(schema)), _to_arrow(schema))
 
     def _decide(self) -> pa.Schema:
         request = self._request
@@ -335,6 +351,12 @@ def _only_shape(schema: pa.Schema | schemas.Algorithm | None, vid_type: str) -> 
     if isinstance(schema, schemas.Algorithm) and len(schema.shapes) == 1:
         return schemas.to_schema(schema.shapes[0], vid_type)
     return None
+
+
+def _to_arrow(schema: StructType) -> pa.Schema:
+    """Return the schema with which Spark compares batches; Spark 4.0 has no parameter for UTC, which is its default."""
+    zone: dict[str, Any] = {"timezone": "UTC"} if "timezone" in signature(to_arrow_schema).parameters else {}
+    return to_arrow_schema(schema, **zone)
 
 
 def _fitted(columns: list[pa.Array], target: pa.Schema) -> pa.RecordBatch:
