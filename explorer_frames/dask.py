@@ -103,9 +103,10 @@ def read_output(
     Notes
     -----
     ``to_parquet`` of the frame writes file by file, as Dask does: after an error, some may be there. One file, whole or
-    not at all, is what `explorer_frames.export_output` writes, in constant memory. Columns of lists
-    can be written so with ``dtype_backend="pyarrow"``; else ``to_parquet`` needs ``write_index=False`` and, as its
-    ``schema=``, that of all columns.
+    not at all, is what `explorer_frames.export_output` writes, in constant memory. Columns of lists,
+    dates and decimals can be written so with ``dtype_backend="pyarrow"``; else ``to_parquet`` needs
+    ``write_index=False`` and, as its ``schema=``, that of all columns. Each partition has its own categories, so those
+    of a dictionary column are not known beforehand.
 
     Examples
     --------

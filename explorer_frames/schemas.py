@@ -8,6 +8,8 @@ A last column of list type takes all the cells that are left in a row, however m
 differ in length, are typed that way; so can any other result be read as it came::
 
     pa.schema([("cells", pa.list_(pa.string()))])
+
+A caller's own schema may also have bools, dates, timestamps, decimals and dictionaries: see the reference of schemas.
 """
 
 from __future__ import annotations

@@ -96,7 +96,8 @@ def register(spark: SparkSession) -> None:
 
     ``schema``
         An algorithm's name; without it, the number of columns decides. ``auto``, only of ``explorer``, looks at the
-        name of the (first) task. Columns of your own are those of Spark's ``.schema(...)``, in place of this option.
+        name of the (first) task. Columns of your own are those of Spark's ``.schema(...)``, in place of this option:
+        strings, booleans, numbers, decimals, dates and timestamps, and for the last column an array of one of these.
     ``vid_type``
         ``string`` or ``int64``.
 

@@ -378,7 +378,7 @@ def test_types_that_text_cannot_have_are_refused():
 
 
 def test_time_zones_that_pandas_does_not_have_are_refused():
-    for zone in ("Nowhere/X", "utc", "+25:00", "America", "../UTC", "+8", "a\0b"):
+    for zone in ("Nowhere/X", "+25:00", "America", "../UTC", "+8", "a\0b"):
         for kind in (
             pa.timestamp("us", zone),
             pa.list_(pa.timestamp("s", zone)),

@@ -18,7 +18,7 @@ _DATE = f"{_YEAR}-[0-9]{{2}}-[0-9]{{2}}"
 _TIME = "[0-9]{2}:[0-9]{2}:[0-9]{2}"
 _OFFSET = "(?:Z|[+-][0-9]{2}:[0-9]{2})"
 _DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}  # of the fraction of a second
-_FIRST, _LAST = -62_135_596_800, 253_402_300_799  # seconds of the years 1 to 9999 in UTC
+_FIRST, _END = -62_135_596_800, 253_402_300_800  # seconds at which the years 1 and 10000 begin in UTC
 
 
 def parse(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
@@ -73,20 +73,25 @@ def _pattern(kind: pa.DataType) -> str:
 
 
 def _timestamps(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
-    """Parse whole seconds, which always fit, and add the fractions where both fit the type."""
-    zone = "UTC" if kind.tz else None
-    whole = pc.replace_substring_regex(cells, r"\.[0-9]+", "", memory_pool=POOL).cast(pa.timestamp("s", zone))
-    seconds = whole.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
-    if ((seconds < _FIRST) | (seconds > _LAST)).any():
+    if kind.unit == "ns":
+        return _nanoseconds(cells, kind)
+    values = cells.cast(kind, memory_pool=POOL)
+    ends = pc.min_max(values.cast(pa.int64())).as_py()
+    scale = 10 ** _DIGITS[kind.unit]
+    inside = ends["min"] is None or (_FIRST * scale <= ends["min"] and ends["max"] < _END * scale)
+    return values if inside else None
+
+
+def _nanoseconds(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
+    """Add fractions to whole seconds: Arrow's cast refuses the first second of the range."""
+    texts = pc.replace_substring_regex(cells, r"\.[0-9]+", "", memory_pool=POOL)
+    whole = texts.cast(pa.timestamp("s", "UTC" if kind.tz else None)).cast(pa.int64())
+    seconds = whole.fill_null(0).to_numpy(zero_copy_only=False)
+    digits = pc.replace_substring_regex(cells, r"^[^.]*\.?([0-9]*).*$", r"\1", memory_pool=POOL)
+    fractions = pc.utf8_rpad(digits, 9, "0").cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+    values = seconds * 10**9 + fractions
+    # Overflow wraps, and -2**63 is NaT.
+    if (values // 10**9 != seconds).any() or (values == np.iinfo(np.int64).min).any():
         return None
-    digits = _DIGITS[kind.unit]
-    values = seconds
-    if digits:
-        texts = pc.replace_substring_regex(cells, r"^[^.]*\.?([0-9]*).*$", r"\1", memory_pool=POOL)
-        fractions = pc.utf8_rpad(texts, digits, "0").cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
-        values = seconds * 10**digits + fractions
-        # Overflow wraps, and -2**63 is NaT.
-        if (values // 10**digits != seconds).any() or (values == np.iinfo(np.int64).min).any():
-            return None
     missing = cells.is_null().to_numpy(zero_copy_only=False) if cells.null_count else None
     return pa.array(values, pa.int64(), mask=missing).cast(kind)
