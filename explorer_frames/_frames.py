@@ -70,7 +70,7 @@ def to_pandas(table: pa.Table, dtype_backend: str | None = None) -> pd.DataFrame
             hint = f"Pass dtype_backend={' or '.join(map(repr, exact))}."
             raise ColumnTypeError(f"column {field.name!r} {lost}", column=field.name, hint=hint)
     if dtype_backend != "pyarrow":
-        table = _without_float_categories(table)
+        table = _with_plain_dictionaries(table)
     frame: pd.DataFrame = table.to_pandas(types_mapper=_MAPPERS[dtype_backend], use_threads=False, memory_pool=POOL)
     metadata = table.schema.metadata or {}
     if KEY in metadata:
@@ -78,17 +78,22 @@ def to_pandas(table: pa.Table, dtype_backend: str | None = None) -> pd.DataFrame
     return frame
 
 
-def _without_float_categories(table: pa.Table) -> pa.Table:
-    """Return the table with floats for dictionaries of floats: pandas' categories cannot have NaN, nor -0.0 and 0.0."""
+def _with_plain_dictionaries(table: pa.Table) -> pa.Table:
+    """Return the table without dictionaries that cannot become categories.
+
+    Categories cannot be NaN, nor both -0.0 and 0.0. PyArrow 18 converts no unsigned indices.
+    """
     for place, field in enumerate(table.schema):
-        if pa.types.is_dictionary(field.type) and pa.types.is_floating(field.type.value_type):
-            table = table.set_column(place, field.name, table.column(place).cast(field.type.value_type))
+        if pa.types.is_dictionary(field.type):
+            kind = field.type.value_type
+            kind = kind if pa.types.is_floating(kind) else pa.dictionary(pa.int64(), kind)
+            table = table.set_column(place, field.name, table.column(place).cast(kind))
     return table
 
 
 def with_missing_integers(table: pa.Table, names: Collection[str]) -> pd.DataFrame:
     """Convert a table to pandas' default dtypes, but integers and bools of the columns `names` to nullable ones."""
-    table = _without_float_categories(table)
+    table = _with_plain_dictionaries(table)
     frame: pd.DataFrame = table.to_pandas(use_threads=False, memory_pool=POOL)
     for field, column in zip(table.schema, table.columns, strict=True):
         if field.name in names and (pa.types.is_integer(field.type) or pa.types.is_boolean(field.type)):

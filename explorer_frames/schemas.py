@@ -186,8 +186,8 @@ def checked(schema: pa.Schema) -> pa.Schema:
             raise ConfigError(
                 f"column {field.name!r} cannot be a {field.type}",
                 hint="Use string, large_string, bool, an integer, float32, float64, date32, timestamp, decimal128 or "
-                "decimal256 with a scale from 0 to the precision, or an unordered dictionary of one of these; for the "
-                "last column, also a list of one.",
+                "decimal256 (0 <= scale <= precision); or an unordered dictionary of one of these; or, for the last "
+                "column, a list of one of these.",
             )
         if pa.types.is_timestamp(kind) and kind.tz is not None and not _is_zone(kind.tz):
             raise ConfigError(

@@ -458,7 +458,8 @@ def test_files_of_several_parts_read_back_equal(parts, tmp_path, suffix, rows):
     read = pq.read_table if suffix == "parquet" else pyarrow.feather.read_table
     table = read(target)
     assert table["x"].to_pylist() == ALL
-    assert table.schema.field("x").type == WORDS
+    kind = table.schema.field("x").type
+    assert kind == WORDS if suffix == "feather" else kind.value_type == pa.string()  # old pyarrow reads int32 indices
     assert (receipt.rows, receipt.complete) == (9, True)
     assert inspect(target).content_hash == receipt.content_hash
     verify(target)
