@@ -524,6 +524,17 @@ def test_more_values_than_indices_are_refused(tmp_path):
         (parts / "c.csv").unlink()
 
 
+def test_a_table_has_one_dictionary_per_column(parts):
+    table = read_output_arrow(parts, schema=columns(WORDS))
+    assert table["x"].num_chunks == 3
+    assert {tuple(chunk.dictionary.to_pylist()) for chunk in table["x"].chunks} == {
+        ("red", "blue", "", "green", "white")
+    }
+    assert len({chunk.dictionary.buffers()[2].address for chunk in table["x"].chunks}) == 1
+    assert table.schema.equals(columns(WORDS))
+    assert provenance(table).complete
+
+
 def test_a_batch_shares_the_dictionary_of_the_one_before_where_no_value_is_new(tmp_path):
     for number in range(3):
         (tmp_path / f"{number}.csv").write_text("a,red\nb,blue\n")

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from explorer_frames import schemas
 from explorer_frames._decode.csv_rows import Block, read_blocks
+from explorer_frames._decode.indexed import Indexed
 from explorer_frames._files.write import planned, write
 from explorer_frames._outputs.parts import Part, Parts, pieces
 from explorer_frames._provenance import Provenance
@@ -276,7 +277,8 @@ def choose(request: Request, header: Header, first: tuple[Part, Block] | None) -
 def read_table(request: Request) -> pa.Table:
     """Read a result whole."""
     with closing(Output(request, Store(request.url, request.storage_options))) as output:
-        table = pa.Table.from_batches(list(output), output.schema)
+        indexed = Indexed(output.schema)
+        table = indexed.restore(pa.Table.from_batches(map(indexed.take, output), indexed.schema))
     return table.replace_schema_metadata({**(table.schema.metadata or {}), **output.provenance.to_metadata()})
 
 

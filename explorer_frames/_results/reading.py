@@ -13,6 +13,7 @@ import pyarrow as pa
 from explorer_frames._arguments import EVERYTHING
 from explorer_frames._caller import warn_caller
 from explorer_frames._decode.envelope import data_of
+from explorer_frames._decode.indexed import Indexed
 from explorer_frames._files.write import planned, write
 from explorer_frames._jobs.task import run_of
 from explorer_frames._memory import POOL
@@ -117,7 +118,9 @@ def _read(api: Api, query: Query, token: Token, deadline: Deadline) -> tuple[pa.
     with ExitStack() as stack:
         result = _open(api, stack, query, token, deadline, times=_LARGER)
         with closing(result.overlapped()) as batches:
-            table = pa.concat_tables([*_joined(batches, result.schema)] or [result.schema.empty_table()])
+            indexed = Indexed(result.schema)
+            parts = [*_joined(map(indexed.take, batches), indexed.schema)]
+            table = indexed.restore(pa.concat_tables(parts or [indexed.schema.empty_table()]))
     metadata = {**(table.schema.metadata or {}), **result.provenance.to_metadata()}
     return table.replace_schema_metadata(metadata), result.provenance
 
