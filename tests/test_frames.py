@@ -135,6 +135,13 @@ def test_dictionaries_of_several_batches_become_one(backend):
     assert frame.groupby("kind", observed=True).size().to_dict() == {"a": 2, "b": 2, "c": 1}
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_dictionaries_may_have_more_values_together_than_their_indices_allow(backend):
+    kind = pa.dictionary(pa.int8(), pa.int64())
+    pieces = [pa.array(range(start, start + 100)).dictionary_encode().cast(kind) for start in (0, 100, 200)]
+    assert cells(to_pandas(pa.table({"x": pa.chunked_array(pieces)}), backend), "x") == [*range(300)]
+
+
 @pytest.mark.parametrize("backend", BACKENDS[1:])
 def test_integers_beyond_doubles_survive_beside_missing_ones(backend):
     assert cells(to_pandas(pa.table({"x": [BIG, None]}), backend), "x") == [BIG, None]
