@@ -64,12 +64,12 @@ READINGS = {
     "L": Reading(_SMALL, "string", [["int8?", "uint64?", "float?", "string?"]]),
     "M": Reading("Node2Vec", "string", [["*string?"]]),
     "N": Reading("Node2Vec", "int64", [["*int64?"]]),
-    "O": Reading(
+    "P": Reading(
         _OWN,
         "string",
         [["bool?", "date32[day]?", "timestamp[ms]?", "timestamp[us, tz=UTC]?", "decimal128(5, 2)?", "category?"]],
     ),
-    "P": Reading(_TIMES, "string", [["string?", "*timestamp[us, tz=UTC]?"]]),
+    "Q": Reading(_TIMES, "string", [["string?", "*timestamp[us, tz=UTC]?"]]),
 }
 _TYPES = {"string": {pa.string(), pa.large_string()}, "double": {pa.float64()}, "float": {pa.float32()}}
 _TYPES["category"] = {pa.dictionary(pa.int32(), pa.string())}
