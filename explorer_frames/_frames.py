@@ -26,6 +26,7 @@ _NULLABLE = {
     **{getattr(pa, name.lower())(): getattr(pd, f"{name}Dtype")() for name in ("UInt8", "UInt16", "UInt32", "UInt64")},
     pa.float32(): pd.Float32Dtype(),
     pa.float64(): pd.Float64Dtype(),
+    pa.bool_(): pd.BooleanDtype(),
 }
 _MAPPERS: dict[str | None, Callable[[pa.DataType], object] | None] = {
     None: None,
@@ -52,18 +53,24 @@ def to_pandas(table: pa.Table, dtype_backend: str | None = None) -> pd.DataFrame
     Raises
     ------
     ColumnTypeError
-        A missing integer, for which numpy has no value (pandas would make the column float).
+        A missing integer or bool, for which numpy has no value (pandas would change the type of the column), or a list
+        of timestamps with a zone, which numpy does not have.
     """
     for field, column in zip(table.schema, table.columns, strict=True):
         in_lists = pa.types.is_list(field.type)
         values = pc.list_flatten(column) if in_lists else column
         exact = ("pyarrow",) if in_lists else ("numpy_nullable", "pyarrow")
-        if dtype_backend not in exact and values.null_count and pa.types.is_integer(values.type):
-            raise ColumnTypeError(
-                f"column {field.name!r} has missing values, and numpy's integers have none",
-                column=field.name,
-                hint=f"Pass dtype_backend={' or '.join(map(repr, exact))}.",
-            )
+        whole = pa.types.is_integer(values.type)
+        lost = None
+        if values.null_count and (whole or (pa.types.is_boolean(values.type) and not in_lists)):
+            lost = f"has missing values, and numpy's {'integers' if whole else 'bools'} have none"
+        elif in_lists and pa.types.is_timestamp(values.type) and values.type.tz:
+            lost = "has lists of timestamps with a zone, and numpy's have none"
+        if lost and dtype_backend not in exact:
+            hint = f"Pass dtype_backend={' or '.join(map(repr, exact))}."
+            raise ColumnTypeError(f"column {field.name!r} {lost}", column=field.name, hint=hint)
+    if dtype_backend != "pyarrow":
+        table = _with_plain_dictionaries(table)
     frame: pd.DataFrame = table.to_pandas(types_mapper=_MAPPERS[dtype_backend], use_threads=False, memory_pool=POOL)
     metadata = table.schema.metadata or {}
     if KEY in metadata:
@@ -71,11 +78,25 @@ def to_pandas(table: pa.Table, dtype_backend: str | None = None) -> pd.DataFrame
     return frame
 
 
+def _with_plain_dictionaries(table: pa.Table) -> pa.Table:
+    """Return the table without dictionaries that cannot become categories.
+
+    Categories cannot be NaN, nor both -0.0 and 0.0. PyArrow 18 converts no unsigned indices.
+    """
+    for place, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            kind = field.type.value_type
+            kind = kind if pa.types.is_floating(kind) else pa.dictionary(pa.int64(), kind)
+            table = table.set_column(place, field.name, table.column(place).cast(kind))
+    return table
+
+
 def with_missing_integers(table: pa.Table, names: Collection[str]) -> pd.DataFrame:
-    """Convert a table to pandas' default dtypes, but integers of the columns `names` to nullable ones."""
+    """Convert a table to pandas' default dtypes, but integers and bools of the columns `names` to nullable ones."""
+    table = _with_plain_dictionaries(table)
     frame: pd.DataFrame = table.to_pandas(use_threads=False, memory_pool=POOL)
     for field, column in zip(table.schema, table.columns, strict=True):
-        if field.name in names and pa.types.is_integer(field.type):
+        if field.name in names and (pa.types.is_integer(field.type) or pa.types.is_boolean(field.type)):
             frame[field.name] = _NULLABLE[field.type].__from_arrow__(column)
     return frame
 

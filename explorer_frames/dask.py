@@ -35,6 +35,7 @@ with require("explorer_frames.dask", extra="dask"):
     import cloudpickle
     import dask
     import dask.dataframe as dd
+    from dask.dataframe.utils import clear_known_categories
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -103,9 +104,10 @@ def read_output(
     Notes
     -----
     ``to_parquet`` of the frame writes file by file, as Dask does: after an error, some may be there. One file, whole or
-    not at all, is what `explorer_frames.export_output` writes, in constant memory. Columns of lists
-    can be written so with ``dtype_backend="pyarrow"``; else ``to_parquet`` needs ``write_index=False`` and, as its
-    ``schema=``, that of all columns.
+    not at all, is what `explorer_frames.export_output` writes, in constant memory. Columns of lists,
+    dates and decimals can be written so with ``dtype_backend="pyarrow"``; else ``to_parquet`` needs
+    ``write_index=False`` and, as its ``schema=``, that of all columns. Each partition has its own categories, so those
+    of a dictionary column are not known beforehand.
 
     Examples
     --------
@@ -275,7 +277,8 @@ def _from_map(
     *,
     mixed: bool = False,
 ) -> dd.DataFrame:
-    meta = _to_pandas(columns.empty_table(), dtype_backend, mixed=mixed)
+    # Each partition has its own categories.
+    meta = clear_known_categories(_to_pandas(columns.empty_table(), dtype_backend, mixed=mixed))  # type: ignore[no-untyped-call]
     # Types are ours: Dask would make text of every column of objects, of lists too.
     with dask.config.set({"dataframe.convert-string": False}):
         frame: dd.DataFrame = dd.from_map(read, *arguments, meta=meta, label="explorer_frames")  # type: ignore[no-untyped-call]

@@ -13,6 +13,8 @@ A last column of list type takes all the cells that are left in a row, however m
 differ in length, are typed that way; so can any other result be read as it came::
 
     pa.schema([("cells", pa.list_(pa.string()))])
+
+A caller's own schema may also have bools, dates, timestamps, decimals and dictionaries: see the reference of schemas.
 """
 
 from __future__ import annotations
@@ -191,20 +193,51 @@ def checked(schema: pa.Schema) -> pa.Schema:
         No columns, two of one name, a type that text cannot be cast to exactly, a list that is not last.
     """
     for number, field in enumerate(schema):
-        last_list = pa.types.is_list(field.type) and number == len(schema) - 1
-        if not _castable(field.type.value_type if last_list else field.type):
+        kind = field.type
+        if _is_outer(kind, last=number == len(schema) - 1):
+            kind = kind.value_type
+        if not _castable(kind):
             raise ConfigError(
                 f"column {field.name!r} cannot be a {field.type}",
-                hint="Use string, large_string, an integer or a floating type; or, for the last column, a list of one.",
+                hint="Use string, large_string, bool, an integer, float32, float64, date32, timestamp, decimal128 or "
+                "decimal256 (0 <= scale <= precision); or an unordered dictionary of one of these; or, for the last "
+                "column, a list of one of these.",
+            )
+        if pa.types.is_timestamp(kind) and kind.tz is not None and not _is_zone(kind.tz):
+            raise ConfigError(
+                f"column {field.name!r} has an unknown time zone: {escaped(kind.tz, 60)!r}",
+                hint="Use a name such as 'UTC' or 'Asia/Shanghai', or an offset such as '+08:00'.",
             )
     if len(set(schema.names)) != len(schema.names) or not schema.names:
         raise ConfigError(f"a schema needs columns, each of its own name: {schema.names}")
     return schema
 
 
+def _is_outer(kind: pa.DataType, *, last: bool) -> bool:
+    """Whether the cells of a column have the type's value type."""
+    return bool(pa.types.is_list(kind) and last) or bool(pa.types.is_dictionary(kind) and not kind.ordered)
+
+
 def _castable(kind: pa.DataType) -> bool:
-    types = (pa.string(), pa.large_string(), pa.float32(), pa.float64())
-    return kind in types or pa.types.is_integer(kind)
+    if pa.types.is_decimal128(kind) or pa.types.is_decimal256(kind):
+        return bool(0 <= kind.scale <= kind.precision)
+    numbers = (pa.float32(), pa.float64())
+    others = (pa.bool_(), pa.date32())
+    return is_text(kind) or kind in (*numbers, *others) or pa.types.is_integer(kind) or pa.types.is_timestamp(kind)
+
+
+def _is_zone(name: str) -> bool:
+    """Whether Arrow, and so pandas, knows a time zone."""
+    try:
+        pa.lib.string_to_tzinfo(name)
+    except (ValueError, KeyError, OSError):
+        return False
+    return True
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column holds the text of its cells, unchanged."""
+    return kind in (pa.string(), pa.large_string())
 
 
 def with_large_strings(schema: pa.Schema) -> pa.Schema:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from inspect import signature
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 
@@ -36,7 +37,18 @@ from explorer_frames.schemas import SchemaRequest
 with require("explorer_frames.spark", extra="spark"):
     from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
     from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
-    from pyspark.sql.types import ArrayType, DoubleType, FloatType, IntegralType, StringType
+    from pyspark.sql.types import (
+        ArrayType,
+        BooleanType,
+        DateType,
+        DecimalType,
+        DoubleType,
+        FloatType,
+        IntegralType,
+        StringType,
+        TimestampNTZType,
+        TimestampType,
+    )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
@@ -48,7 +60,8 @@ __all__ = ["OutputSource", "SampleSource", "register"]
 
 _SECRETS = {"token", "password", "user", "graphd"}
 _TASK = pa.field("task", pa.string(), nullable=False)
-_TYPES = (StringType, IntegralType, FloatType, DoubleType)
+_NUMBERS = (IntegralType, FloatType, DoubleType, DecimalType)
+_TYPES = (StringType, BooleanType, DateType, TimestampType, TimestampNTZType, *_NUMBERS)
 _TRUTH = {"true": True, "false": False}
 
 
@@ -84,7 +97,8 @@ def register(spark: SparkSession) -> None:
     ``schema``
         An algorithm's name. ``explorer`` also has ``auto``, the default, which uses each task's name; of
         ``explorer_output``, the number of columns is the default. For columns of your own, use Spark's
-        ``.schema(...)`` in place of this option.
+        ``.schema(...)`` in place of this option: strings, booleans, numbers, decimals, dates and timestamps, and for
+        the last column an array of one of these.
     ``vid_type``
         ``string`` or ``int64``.
 
@@ -152,9 +166,12 @@ class _Source(DataSource):
         for field in schema:  # Spark's own conversion fails at some other types without a word
             kind = field.dataType.elementType if isinstance(field.dataType, ArrayType) else field.dataType
             if not isinstance(kind, _TYPES):
-                hint = "Use string, an integer or a floating type; or, for the last column, an array of one."
+                hint = (
+                    "Use string, boolean, an integer or a floating type, decimal, date, timestamp or timestamp_ntz; "
+                    "or, for the last column, an array of one."
+                )
                 raise ConfigError(f"column {field.name!r} cannot be {field.dataType.simpleString()}", hint=hint)
-        return schemas.checked(to_arrow_schema(schema))
+        return schemas.checked(_to_arrow(schema))
 
 
 class SampleSource(_Source):
@@ -186,7 +203,7 @@ class SampleSource(_Source):
             raise ConfigError("several tasks need a first column task", hint=hint)
         several = len(self._queries) > 1
         own = self._own or [pa.schema([*columns][several:])] * len(self._queries)
-        return SampleReader(self.options.get("url"), self._queries, own, to_arrow_schema(schema))
+        return SampleReader(self.options.get("url"), self._queries, own, _to_arrow(schema))
 
     def _decide(self) -> pa.Schema:
         only = self._requested.only
@@ -281,7 +298,7 @@ class OutputSource(_Source):
 
     def reader(self, schema: StructType) -> OutputReader:
         """What reads the partitions, on the workers."""
-        return OutputReader(replace(self._request, schema=SchemaRequest(self._wanted(schema))), to_arrow_schema(schema))
+        return OutputReader(replace(self._request, schema=SchemaRequest(self._wanted(schema))), _to_arrow(schema))
 
     def _decide(self) -> pa.Schema:
         request = self._request
@@ -329,6 +346,12 @@ class OutputReader(DataSourceReader):
             for batch in batches:
                 yield _fitted(batch, self._target)
         parts.check_unchanged()
+
+
+def _to_arrow(schema: StructType) -> pa.Schema:
+    """Return the schema with which Spark compares batches; Spark 4.0 has no parameter for UTC, which is its default."""
+    zone: dict[str, Any] = {"timezone": "UTC"} if "timezone" in signature(to_arrow_schema).parameters else {}
+    return to_arrow_schema(schema, **zone)
 
 
 def _fitted(batch: pa.RecordBatch, target: pa.Schema) -> pa.RecordBatch:

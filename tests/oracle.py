@@ -12,6 +12,7 @@ import io
 import json
 import math
 import re
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
 
@@ -26,6 +27,18 @@ class _Number(str):
 
 _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _NAMED = {"nan", "inf", "infinity"}
+# The types of a caller's own schema that have a reader of their own here.
+KINDS = {
+    "bool",
+    "date32[day]",
+    "timestamp[s]",
+    "timestamp[ms]",
+    "timestamp[us]",
+    "timestamp[us, tz=UTC]",
+    "decimal128(5, 2)",
+    "decimal256(76, 10)",
+}
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:(Z)|([+-])(\d\d):(\d\d))?", re.ASCII)
 _INTS = {"int8": (-(2**7), 2**7 - 1), "int64": (-(2**63), 2**63 - 1), "uint64": (0, 2**64 - 1)}
 # A cell in quotes has each of its own doubled; no other has one; no line is empty; a CR stands only before an LF.
 _CELL = r'(?:"(?:[^"]|"")*"|[^",\r\n]*)'
@@ -123,7 +136,12 @@ def _cell(cell: object, kind: str) -> object:
         raise RefusedError from error
     if kind in _INTS:
         return _int(text, *_INTS[kind])
-    return {"string": str, "double": _double, "float": _float}[kind](text)
+    if kind.startswith("decimal"):
+        return _decimal(text, *map(int, re.findall(r"\d+", kind)[1:]))
+    if kind.startswith("timestamp"):
+        return _timestamp(text, {"s": 0, "m": 3, "u": 6}[kind[10]], zoned="tz" in kind)
+    others = {"bool": _bool, "date32[day]": _date, "category": str}
+    return {"string": str, "double": _double, "float": _float, **others}[kind](text)
 
 
 def _double(text: str) -> float:
@@ -150,6 +168,50 @@ def _float(text: str) -> float:
     if abs(rounded) >= 2**128:
         raise RefusedError
     return math.copysign(float(rounded), value)
+
+
+def _bool(text: str) -> bool:
+    if not text.isascii() or text.lower() not in {"true", "false"}:
+        raise RefusedError
+    return text.lower() == "true"
+
+
+def _date(text: str) -> date:
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        raise RefusedError
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise RefusedError from error
+
+
+def _timestamp(text: str, digits: int, *, zoned: bool) -> datetime:
+    found = _TIME.fullmatch(text)
+    if not found or len(found[3] or "") > digits or zoned != bool(found[4] or found[5]):
+        raise RefusedError
+    try:
+        moment = datetime.fromisoformat(f"{_date(found[1])}T{found[2]}.{(found[3] or '').ljust(6, '0')}")
+        if found[2].startswith("24"):
+            raise RefusedError
+        if not zoned:
+            return moment
+        hours, minutes = (int(found[6]), int(found[7])) if found[5] else (0, 0)
+        if hours > 23 or minutes > 59:
+            raise RefusedError
+        offset = timedelta(hours=hours, minutes=minutes) * (-1 if found[5] == "-" else 1)
+        return moment.replace(tzinfo=timezone(offset)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise RefusedError from error
+
+
+def _decimal(text: str, precision: int, scale: int) -> Decimal:
+    found = re.fullmatch(r"-?(0|[1-9][0-9]*)(?:\.([0-9]+))?", text)
+    if not found:
+        raise RefusedError
+    whole, fraction = found[1].lstrip("0"), (found[2] or "").rstrip("0")
+    if len(whole) > precision - scale or len(fraction) > scale:
+        raise RefusedError
+    return Decimal(text)
 
 
 def _int(text: str, least: int, most: int) -> int:

@@ -12,10 +12,13 @@ import subprocess
 import sys
 import typing
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from cases import each
 from limits import HANG
 
 import explorer_frames
@@ -352,6 +355,134 @@ def test_schemas_that_there_are_not(cli, ran, schema):
     done = cli("read", ran.id, "PageRank", "--schema", schema)
     assert done.code == 2
     assert done.is_short
+
+
+@each(
+    "text",
+    [
+        *(
+            "a:timestamp",
+            "a:timestamp[]",
+            "a:timestamp[us",
+            "a:timestamp[h]",
+            "a:timestamp[us, a, b]",
+            "a:timestamp[us, b]",
+        ),
+        *("a:decimal128", "a:decimal128(0, 0)", "a:decimal128(39, 2)", "a:decimal128(5, 6)", "a:decimal128(5, -2)"),
+        *("a:dictionary<>", "a:dictionary<string", "a:dictionary<string, double>", "a:dictionary<string, int8, int8>"),
+        *("a:dictionary<list<string>>", "a:list<>", "a:list<string, string>", "a:list<string>,b:string", "a:binary"),
+        *("a:list<dictionary<string>>", "<a:string", "a string:", "a:string,,b:string", "a:string,a:string", "a:b:c"),
+    ],
+)
+def test_columns_that_there_are_not(text):
+    with pytest.raises(errors.ConfigError):
+        schemas.asked(_options.schema_of(text), "string")
+
+
+OWN_TYPES = [
+    *(pa.string(), pa.large_string(), pa.bool_(), pa.int8(), pa.uint64(), pa.float32(), pa.float64(), pa.date32()),
+    *(
+        pa.timestamp(unit, zone)
+        for unit in ("s", "ms", "us", "ns")
+        for zone in (None, "UTC", "Asia/Shanghai", "+08:00")
+    ),
+    *(pa.decimal128(10, 2), pa.decimal128(38, 0), pa.decimal256(76, 76)),
+]
+
+
+@each("kind", OWN_TYPES, ids=str)
+def test_columns_are_read_as_arrow_prints_them(kind):
+    encoded = [pa.dictionary(index, kind) for index in (pa.int8(), pa.uint64())]
+    for column in (kind, *encoded, pa.list_(kind)):
+        schema = pa.schema([("first", pa.string()), ("x", column)])
+        text = ",".join(f"{field.name}:{field.type}" for field in schema)
+        for spelled in (text, text.replace(", ", ","), text.replace(",", ", ")):
+            assert _options.schema_of(spelled) == schema
+
+
+@each(
+    ("text", "kind"),
+    [
+        ("timestamp[ms, UTC]", pa.timestamp("ms", "UTC")),
+        ("timestamp[us,+08:00]", pa.timestamp("us", "+08:00")),
+        ("decimal(10, 2)", pa.decimal128(10, 2)),
+        ("decimal128(10)", pa.decimal128(10, 0)),
+        ("dictionary<string>", pa.dictionary(pa.int32(), pa.string())),
+        ("dictionary<timestamp[ms, UTC], int8>", pa.dictionary(pa.int8(), pa.timestamp("ms", "UTC"))),
+        ("list<timestamp[ms, UTC]>", pa.list_(pa.timestamp("ms", "UTC"))),
+        ("boolean", pa.bool_()),
+        ("date", pa.date32()),
+    ],
+)
+def test_columns_have_short_names_too(text, kind):
+    assert _options.schema_of(f"id:string,x:{text}") == pa.schema([("id", pa.string()), ("x", kind)])
+
+
+def test_values_of_every_type_are_written(cli, sandbox):
+    columns = [
+        ["true", "False"],
+        ["2026-11-29", "0001-01-01"],
+        ["2026-11-29T10:00:00.000001", "2026-11-29 10:00:00"],
+        ["2026-11-29T10:00:00.000000001Z", "2026-11-29T10:00:00+08:00"],
+        ["0.0000000100", "-99999999999999999999.5"],
+        ["red", "red"],
+    ]
+    job, task = sandbox.add_result(columns)
+    schema = "flag:bool,day:date32,at:timestamp[us],zoned:timestamp[ns, UTC],price:decimal128(38, 10),kind:dictionary<string>"
+    read = ("read", job, task, "--schema", schema)
+    documents = cli(*read, "--json").json
+    assert documents["columns"][3] == {"name": "zoned", "type": "timestamp[ns, tz=UTC]"}
+    assert documents["rows"] == [
+        {
+            "flag": True,
+            "day": "2026-11-29",
+            "at": "2026-11-29T10:00:00.000001",
+            "zoned": "2026-11-29T10:00:00.000000001+00:00",
+            "price": "0.0000000100",
+            "kind": "red",
+        },
+        {
+            "flag": False,
+            "day": "0001-01-01",
+            "at": "2026-11-29T10:00:00.000",
+            "zoned": "2026-11-29T02:00:00.000+00:00",
+            "price": "-99999999999999999999.5000000000",
+            "kind": "red",
+        },
+    ]
+    first = [
+        "true",
+        "2026-11-29",
+        "2026-11-29T10:00:00.000001",
+        "2026-11-29T10:00:00.000000001+00:00",
+        "0.0000000100",
+        "red",
+    ]
+    assert cli(*read).rows[1] == first
+    lines = list(csv.reader(io.StringIO(cli(*read, "--csv").out)))
+    assert lines[1] == [text.replace("T", " ") for text in first]
+    assert lines[2][:2] == ["false", "0001-01-01"]
+
+
+def test_a_cell_of_another_type_is_refused_in_the_words_of_options(cli, sandbox):
+    job, task = sandbox.add_result([["a", "b"], ["true", "1"]])
+    done = cli("read", job, task, "--schema", "id:string,flag:bool")
+    assert done.code == 1
+    assert done.is_short
+    assert "row 1, column 'flag': '1' is no bool" in done.err
+    assert "--schema" in done.err
+    assert "pyarrow" not in done.err
+
+
+def test_exports_of_own_types(cli, sandbox, tmp_path):
+    job, task = sandbox.add_result([["1.50", "2"], ["red", "blue"]])
+    target = tmp_path / "own.parquet"
+    schema = "price:decimal128(10, 2),kind:dictionary<string, int8>"
+    done = cli("export", job, task, target, "--schema", schema, "--json")
+    types = [column["type"] for column in done.json["columns"]]
+    assert types[0] == "decimal128(10, 2)"
+    assert types[1].startswith("dictionary<values=string, indices=int")  # of 32 bits with old pyarrow
+    assert pq.read_table(target)["price"].to_pylist() == [Decimal("1.50"), Decimal(2)]
 
 
 def test_json_and_csv_at_once_is_refused(cli, ran):

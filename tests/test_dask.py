@@ -103,6 +103,50 @@ def true_to_meta(frame) -> pd.DataFrame:
 
 # --- the same as pandas
 
+OWN = pa.schema(
+    [
+        ("id", pa.string()),
+        ("flag", pa.bool_()),
+        ("day", pa.date32()),
+        ("at", pa.timestamp("ms")),
+        ("zoned", pa.timestamp("us", "Asia/Shanghai")),
+        ("price", pa.decimal128(10, 2)),
+        ("kind", pa.dictionary(pa.int8(), pa.string())),
+    ]
+)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_columns_of_own_types_are_those_of_pandas(world, tmp_path, backend, monkeypatch):
+    server, _, _ = world
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    folder, tasks, tables = tmp_path / "own", [], []
+    for number, kinds in enumerate((["red", "blue"], ["green", "red"], ["blue", "white"])):
+        rows = [
+            [
+                f"{kind}{number}",
+                "true",
+                "2026-11-29",
+                "2026-11-29 10:00:00.5",
+                "2026-11-29T10:00:00Z",
+                f"{number}.5",
+                kind,
+            ]
+            for kind in kinds
+        ]
+        tables.append(rows)
+        tasks.append(server.add_result(list(zip(*rows, strict=True))))
+    write_parts(folder, tables)
+    expected = explorer_frames.read_output(folder, schema=OWN, dtype_backend=backend)
+    samples = read_sample_results(tasks, schema=OWN, dtype_backend=backend)
+    for frame in (read_output(folder, schema=OWN, dtype_backend=backend), samples):
+        found = pandas_of(frame)
+        pd.testing.assert_frame_equal(found, expected)
+        assert found["kind"].tolist() == ["red", "blue", "green", "red", "blue", "white"]
+        counted = frame.groupby("kind", observed=True)["flag"].count().compute().to_dict()
+        assert counted == {"red": 2, "blue": 2, "green": 1, "white": 1}
+
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_sample_full_output_pandas_and_dask_are_equal_for_every_task(world, backend):

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import pandas as pd
 import pyarrow as pa
 import pytest
 
-from explorer_frames._frames import checked_backend, to_pandas
+from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
 from explorer_frames._provenance import Provenance
 from explorer_frames.errors import ColumnTypeError, ConfigError
 
 BACKENDS = [None, "numpy_nullable", "pyarrow"]
 BIG = 2**53 + 1  # no double is equal to it
+NOON = datetime(2026, 11, 29, 12)
 
 
 def plain(value: object) -> object:
@@ -23,7 +26,8 @@ def plain(value: object) -> object:
         value = value.tolist()
     if isinstance(value, list):
         return [plain(item) for item in value]
-    return None if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)) else value
+    missing = value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
+    return None if missing else value
 
 
 def cells(frame: pd.DataFrame, column: str) -> list[object]:
@@ -43,13 +47,31 @@ COLUMNS = {
     "paths": (pa.list_(pa.string()), [["a", "b"], [], ["c"]]),
     "embeddings": (pa.list_(pa.float64()), [[1.5, -2.0], []]),
     "paths of integers": (pa.list_(pa.int64()), [[BIG, 1], []]),
+    "bool": (pa.bool_(), [True, False]),
+    "dates": (pa.date32(), [date.min, date.max, None]),
+    **{f"timestamp[{unit}]": (pa.timestamp(unit), [NOON, None]) for unit in ("s", "ms", "us", "ns")},
+    **{
+        f"timestamp[{unit}, UTC]": (pa.timestamp(unit, "UTC"), [NOON.replace(tzinfo=UTC), None]) for unit in ("s", "ns")
+    },
+    "timestamps of any year": (pa.timestamp("us"), [datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999_999)]),
+    "decimal128": (pa.decimal128(38, 10), [Decimal("1.5"), Decimal("9" * 28 + ".0123456789"), None]),
+    "decimal256": (pa.decimal256(76, 0), [Decimal("9" * 76), None]),
+    "categories": (pa.dictionary(pa.int8(), pa.string()), ["a", "b", "a", None]),
+    "categories of integers": (pa.dictionary(pa.uint64(), pa.int64()), [BIG, -BIG, BIG]),
+    "categories of dates": (pa.dictionary(pa.int8(), pa.date32()), [date.min, date.max, date.min]),
+    "categories of floats": (pa.dictionary(pa.int8(), pa.float64()), [0.0, -0.0, None]),
+    "lists of bools": (pa.list_(pa.bool_()), [[True, None], []]),
+    "lists of dates": (pa.list_(pa.date32()), [[date.max], []]),
+    "lists of decimals": (pa.list_(pa.decimal128(38, 0)), [[Decimal("9" * 38)], []]),
 }
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_values_are_the_same_in_every_backend(backend):
     for name, (kind, values) in COLUMNS.items():
-        assert cells(to_pandas(pa.table({"x": pa.array(values, kind)}), backend), "x") == values, name
+        array = pa.array(values, kind.value_type if pa.types.is_dictionary(kind) else kind)
+        array = array.dictionary_encode().cast(kind) if pa.types.is_dictionary(kind) else array
+        assert cells(to_pandas(pa.table({"x": array}), backend), "x") == values, name
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -80,6 +102,44 @@ def test_missing_integers_are_refused_by_numpy_and_kept_exactly_by_the_others(ki
     assert "numpy_nullable" in caught.value.hint
     for backend in BACKENDS[1:]:
         assert cells(to_pandas(table, backend), "count") == values
+
+
+def test_missing_bools_are_refused_by_numpy_and_kept_by_the_others():
+    table = pa.table({"id": ["a", "b"], "flag": pa.array([True, None])})
+    with pytest.raises(ColumnTypeError, match="flag") as caught:
+        to_pandas(table)
+    assert (caught.value.column, "numpy_nullable" in caught.value.hint) == ("flag", True)
+    for backend in BACKENDS[1:]:
+        assert cells(to_pandas(table, backend), "flag") == [True, None]
+    assert with_missing_integers(table, ["flag"])["flag"].dtype == "boolean"
+
+
+def test_lists_of_timestamps_keep_their_zone_or_are_refused():
+    table = pa.table(
+        {"times": pa.array([[NOON.replace(tzinfo=UTC)], []], pa.list_(pa.timestamp("us", "Asia/Shanghai")))}
+    )
+    assert to_pandas(table, "pyarrow")["times"][0] == [NOON.replace(tzinfo=UTC)]
+    for backend in BACKENDS[:2]:
+        with pytest.raises(ColumnTypeError, match="times") as caught:
+            to_pandas(table, backend)
+        assert caught.value.hint == "Pass dtype_backend='pyarrow'."
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_dictionaries_of_several_batches_become_one(backend):
+    kind = pa.dictionary(pa.int8(), pa.string())
+    pieces = [pa.array(values, kind) for values in (["a", "b"], ["c", "a"], [None, "b"])]
+    table = pa.table({"kind": pa.chunked_array(pieces)})
+    frame = to_pandas(table, backend)
+    assert cells(frame, "kind") == ["a", "b", "c", "a", None, "b"]
+    assert frame.groupby("kind", observed=True).size().to_dict() == {"a": 2, "b": 2, "c": 1}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_dictionaries_may_have_more_values_together_than_their_indices_allow(backend):
+    kind = pa.dictionary(pa.int8(), pa.int64())
+    pieces = [pa.array(range(start, start + 100)).dictionary_encode().cast(kind) for start in (0, 100, 200)]
+    assert cells(to_pandas(pa.table({"x": pa.chunked_array(pieces)}), backend), "x") == [*range(300)]
 
 
 @pytest.mark.parametrize("backend", BACKENDS[1:])

@@ -208,7 +208,10 @@ def test_an_envelope_that_says_no_or_nothing(members, status, trace, said):
 
 
 KNOWN = f"Known: {', '.join(entry.name for entry in schemas.BOOK)}; or pass a pyarrow.Schema."
-TAKEN = "\nUse string, large_string, an integer or a floating type; or, for the last column, a list of one."
+TAKEN = (
+    "\nUse string, large_string, bool, an integer, float32, float64, date32, timestamp, decimal128 or decimal256 "
+    "(0 <= scale <= precision); or an unordered dictionary of one of these; or, for the last column, a list of one of these."
+)
 
 
 @pytest.mark.parametrize(
@@ -219,8 +222,9 @@ TAKEN = "\nUse string, large_string, an integer or a floating type; or, for the 
         (5, "string", "schema must be a str, a pyarrow.Schema or None, got int\nPass an algorithm's name, 'auto', a pyarrow.Schema or None."),
         (None, "x" * 61, f"vid_type must be 'string' or 'int64', got '{'x' * 57}...'"),
         (None, ["string"], "vid_type must be 'string' or 'int64', got \"['string']\""),
-        (pa.schema([("a", pa.bool_())]), "string", "column 'a' cannot be a bool" + TAKEN),
-        (pa.schema([("a", pa.list_(pa.bool_()))]), "string", "column 'a' cannot be a list<item: bool>" + TAKEN),
+        (pa.schema([("a", pa.binary())]), "string", "column 'a' cannot be a binary" + TAKEN),
+        (pa.schema([("a", pa.list_(pa.binary()))]), "string", "column 'a' cannot be a list<item: binary>" + TAKEN),
+        (pa.schema([("a", pa.timestamp("s", "Mars"))]), "string", "column 'a' has an unknown time zone: 'Mars'\nUse a name such as 'UTC' or 'Asia/Shanghai', or an offset such as '+08:00'."),
         (pa.schema([("a", pa.list_(pa.string())), ("b", pa.string())]), "string", "column 'a' cannot be a list<item: string>" + TAKEN),
         (pa.schema([("a", pa.string()), ("a", pa.int8())]), "string", "a schema needs columns, each of its own name: ['a', 'a']"),
         (pa.schema([]), "string", "a schema needs columns, each of its own name: []"),

@@ -8,6 +8,8 @@ import importlib.util
 import os
 import shutil
 import sys
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from unittest.mock import patch
 
@@ -163,6 +165,39 @@ def test_columns_of_ones_own_are_sparks_schema(spark, sandbox):
     frame = load(spark, "explorer", "task string, a string, b string, c bigint", **both)
     assert [tuple(row) for row in frame.collect()] == [(task, "1", "3", 5), (task, "2", "4", 6), (other, "7", "8", 9)]
     assert "Begin the schema with task string" in failure(load(spark, "explorer", "a int, b array<float>", **both))
+
+
+OWN = "flag boolean, day date, at timestamp_ntz, zoned timestamp, price decimal(10,2), times array<timestamp>"
+
+
+def test_columns_of_other_types(spark, sandbox, tmp_path):
+    rows = [
+        [
+            "true",
+            "2026-11-29",
+            "2026-11-29T10:00:00.000001",
+            "2026-11-29T10:00:00+08:00",
+            "1.5",
+            "2026-11-29T10:00:00Z",
+        ],
+        ["False", "0001-01-01", "2026-11-29 10:00:00", "1969-12-31T23:59:59Z", "-0.01", "2026-11-29T10:00:00Z"],
+    ]
+    job, task = sandbox.add_result(list(zip(*rows, strict=True)))
+    path = tmp_path / "part.csv"
+    path.write_text("".join(f"{','.join(row)}\n" for row in rows))
+    ten = datetime(2026, 11, 29, 10, tzinfo=UTC)
+    sample = load(spark, "explorer", OWN, job=job, task=task)
+    for frame in (sample, load(spark, "explorer_output", OWN, path=str(path))):
+        table = frame.toArrow()
+        assert table["flag"].to_pylist() == [True, False]
+        assert table["day"].to_pylist() == [date(2026, 11, 29), date.min]
+        assert table["at"].to_pylist() == [datetime(2026, 11, 29, 10, 0, 0, 1), datetime(2026, 11, 29, 10)]
+        assert table["zoned"].to_pylist() == [ten.replace(hour=2), datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)]
+        assert table["price"].to_pylist() == [Decimal("1.50"), Decimal("-0.01")]
+        assert table["times"].to_pylist() == [[ten], [ten]]
+    refused = failure(load(spark, "explorer", OWN.replace("boolean", "date"), job=job, task=task))
+    assert "row 0, column 'flag': 'true' is no date32" in refused
+    assert "cannot be binary" in failure(load(spark, "explorer", OWN.replace("boolean", "binary"), job=job, task=task))
 
 
 def test_the_example_of_the_how_to_page(spark, jobs, tmp_path, capsys):

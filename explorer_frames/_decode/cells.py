@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from explorer_frames import schemas
+from explorer_frames._decode.values import described, first_invalid, parse
 from explorer_frames._memory import POOL
 from explorer_frames.errors import ColumnTypeError, RowShapeError, escaped
 
@@ -49,8 +50,15 @@ class Cells(Protocol):
         """All cells from a column on, row after row, and where each row's begin and end."""
 
 
-def to_batch(cells: Cells, schema: pa.Schema) -> pa.RecordBatch:
+def to_batch(cells: Cells, schema: pa.Schema, dictionaries: dict[str, pa.Array] | None = None) -> pa.RecordBatch:
     """Give the cells their types.
+
+    Parameters
+    ----------
+    cells, schema
+    dictionaries
+        The dictionary of each dictionary column in the batches before this one. New values are appended to it, so that
+        indices of earlier batches stay valid.
 
     Raises
     ------
@@ -63,11 +71,14 @@ def to_batch(cells: Cells, schema: pa.Schema) -> pa.RecordBatch:
     if misfit is not None:
         _refuse_shape(cells, misfit, schema)
     arrays = []
+    dictionaries = {} if dictionaries is None else dictionaries
     for number, field in enumerate(schema):
         if pa.types.is_list(field.type):
             ends, values = cells.rest(number)
             typed = _typed(values, field.type.value_field.with_name(field.name), row_by_end(cells.first, ends))
             arrays.append(pa.ListArray.from_arrays(pa.array(ends), typed, type=field.type))
+        elif pa.types.is_dictionary(field.type):
+            arrays.append(_encoded(cells.column(number), field, cells.first, dictionaries))
         else:
             arrays.append(_typed(cells.column(number), field, lambda index: cells.first + index))
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
@@ -97,7 +108,40 @@ def _typed(cells: pa.StringArray, field: pa.Field, row_of: Callable[[int], int])
         return _floats(cells, field, row_of)
     if pa.types.is_integer(field.type):
         return _ints(cells, field, row_of)
-    return cells.cast(field.type, memory_pool=POOL)
+    if schemas.is_text(field.type):
+        return cells.cast(field.type, memory_pool=POOL)
+    values = parse(cells, field.type)
+    if values is None:
+        _refuse(cells, field, first_invalid(cells, field.type), row_of)
+    return values
+
+
+def _encoded(
+    cells: pa.StringArray, field: pa.Field, first: int, dictionaries: dict[str, pa.Array]
+) -> pa.DictionaryArray:
+    """Encode the cells of a dictionary column; `first` is the number of their first row."""
+    kind = field.type
+    found = _typed(cells, field.with_type(kind.value_type), lambda index: first + index).dictionary_encode()
+    known = dictionaries.get(field.name, found.dictionary[:0])
+    places = pc.index_in(found.dictionary, value_set=known)
+    if places.null_count:
+        known = pa.concat_arrays([known, found.dictionary.filter(places.is_null())])
+        places = pc.index_in(found.dictionary, value_set=known)
+    dictionaries[field.name] = known
+    indices = places.take(found.indices)
+    room = np.iinfo(kind.index_type.to_pandas_dtype()).max + 1
+    if len(known) > room:
+        row = first + pc.equal(indices, room).index(True).as_py()
+        value = escaped(cells[row - first].as_py(), 80)
+        raise ColumnTypeError(
+            f"row {row}, column {field.name!r}: {value!r} is value number {room + 1} of a dictionary, "
+            f"and indices of {kind.index_type} allow {room}",
+            row=row,
+            column=field.name,
+            value=value,
+            hint="Pass a pyarrow.Schema in which this dictionary has indices of int32, or no dictionary.",
+        )
+    return pa.DictionaryArray.from_arrays(indices.cast(kind.index_type), known)
 
 
 def _floats(cells: pa.StringArray, field: pa.Field, row_of: Callable[[int], int]) -> pa.Array:
@@ -182,6 +226,12 @@ def _hint(field: pa.Field, text: str | None) -> str:
             "The cell is empty: if that may be, pass a pyarrow.Schema in which this column is a string, or, for vertex "
             "ids, vid_type='string'."
         )
+    if not pa.types.is_integer(field.type) and not pa.types.is_floating(field.type):
+        return f"{described(field.type)} To read other text, pass a pyarrow.Schema in which this column is a string."
+    return _hint_for_number(field, text)
+
+
+def _hint_for_number(field: pa.Field, text: str) -> str:
     if pa.types.is_integer(field.type):
         return (
             f"It would not print back the same as an {field.type}. If these are vertex ids, pass vid_type='string'; "

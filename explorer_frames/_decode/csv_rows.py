@@ -106,8 +106,10 @@ class Block:
         """How many lines of the part these rows are."""
         return self.data.count(b"\n")
 
-    def to_batch(self, schema: pa.Schema) -> pa.RecordBatch:
+    def to_batch(self, schema: pa.Schema, dictionaries: dict[str, pa.Array] | None = None) -> pa.RecordBatch:
         """Give the cells their types.
+
+        Parameters are those of `explorer_frames._decode.cells.to_batch`.
 
         Raises
         ------
@@ -115,7 +117,7 @@ class Block:
             As `explorer_frames._decode.cells.to_batch`, with the line.
         """
         with self.located():
-            return to_batch(self, schema)
+            return to_batch(self, schema, dictionaries)
 
     @contextmanager
     def located(self) -> Iterator[None]:

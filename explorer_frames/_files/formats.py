@@ -96,7 +96,9 @@ def open_writer(file: pa.NativeFile, sample: pa.Table, options: Options) -> Any:
     """Return a writer of tables with the schema of `sample`, whose values tell how to encode a column."""
     if options.format == "feather":
         codec = pa.Codec(options.compression, options.level) if options.compression else None
-        return pa.ipc.new_file(file, sample.schema, options=pa.ipc.IpcWriteOptions(compression=codec))
+        # A file cannot replace the dictionary of a column, but it can extend it.
+        layout = pa.ipc.IpcWriteOptions(compression=codec, emit_dictionary_deltas=True)
+        return pa.ipc.new_file(file, sample.schema, options=layout)
     import pyarrow.parquet as pq  # noqa: PLC0415 (30 ms that an import of the package need not take)
 
     return pq.ParquetWriter(
@@ -157,14 +159,24 @@ def _read_back(path: str, options: Options) -> tuple[int, pa.Schema]:
 
 
 def as_kept(schema: pa.Schema, options: Options) -> pa.Schema:
-    """Return the schema after a round trip: Parquet has no seconds, for one, and keeps them as milliseconds."""
+    """Return the schema after a round trip.
+
+    Parquet has no seconds and keeps them as milliseconds; of dictionaries, it restores only those of text.
+    """
     if options.format == "feather":
         return schema
+    for place, field in enumerate(schema):
+        if pa.types.is_dictionary(field.type) and not _is_text(field.type.value_type):
+            schema = schema.set(place, field.with_type(field.type.value_type))
     import pyarrow.parquet as pq  # noqa: PLC0415 (see open_writer)
 
     sink = pa.BufferOutputStream()
     pq.write_table(schema.empty_table(), sink)
     return pq.read_schema(pa.BufferReader(sink.getvalue()))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return kind in {pa.string(), pa.large_string(), pa.binary(), pa.large_binary()}
 
 
 def _whole(value: object) -> TypeGuard[int]:

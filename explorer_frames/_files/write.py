@@ -159,8 +159,9 @@ def write_feather(
     Parameters
     ----------
     data, url, mode, storage_options
-        As for `write_parquet`; but the categories of a stream need one dictionary throughout, as those of a Table or a
-        DataFrame get here.
+        As for `write_parquet`; but in a stream, the dictionary of a column may only grow from batch to batch. Where it
+        grows behind the first `row_group_size` rows, the file has delta dictionaries, which Polars reads only with
+        ``use_pyarrow=True``. A Table or a DataFrame gets one dictionary per column here.
     compression
         ``"zstd"``, ``"lz4"`` or None.
     compression_level

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from explorer_frames import schemas
 from explorer_frames._decode.csv_rows import Block, read_blocks
+from explorer_frames._decode.indexed import Indexed
 from explorer_frames._files.write import planned, write
 from explorer_frames._outputs.parts import Part, Parts, pieces
 from explorer_frames._provenance import Provenance
@@ -107,8 +108,8 @@ class Header:
 def _may_name(names: tuple[str, ...], shape: pa.Schema) -> bool:
     """Whether a line of these names can only be the header of a shape: of one column of text it may be a row."""
     kind = shape.types[0]
-    sure = len(names) > 1 or pa.types.is_integer(kind) or pa.types.is_floating(kind)
-    return sure and len(names) == len(shape)
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return (len(names) > 1 or not schemas.is_text(kind)) and len(names) == len(shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +203,10 @@ class Output:
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         rows = 0
+        dictionaries: dict[str, pa.Array] = {}
         for part, block in self._rest:
             with located(part.shown):
-                batch = block.to_batch(self.schema)
+                batch = block.to_batch(self.schema, dictionaries)
             rows += batch.num_rows
             yield batch
         if rows != self._read_rows:  # the thread was ended, or what it had read was thrown away
@@ -230,13 +232,14 @@ def read_part(store: Store, part: Part, first: int, header: Header) -> Generator
 
 def read_batches(store: Store, part: Part, header: Header, columns: pa.Schema) -> Generator[pa.RecordBatch]:
     """The rows of one part with their types, for who reads it alone: `row` of errors counts from its start."""
+    dictionaries: dict[str, pa.Array] = {}
     with closing(read_part(store, part, 0, header)) as blocks:
         for number, block in enumerate(blocks):
             with located(part.shown):
                 if number == 0:  # its error says what fits
                     with block.located():
                         schemas.SchemaRequest(columns).resolve(block.width)
-                batch = block.to_batch(columns)
+                batch = block.to_batch(columns, dictionaries)
             yield batch
 
 
@@ -263,7 +266,8 @@ def choose(request: Request, header: Header, first: tuple[Part, Block] | None) -
 def read_table(request: Request) -> pa.Table:
     """Read a result whole."""
     with closing(Output(request, Store(request.url, request.storage_options))) as output:
-        table = pa.Table.from_batches(list(output), output.schema)
+        indexed = Indexed(output.schema)
+        table = indexed.restore(pa.Table.from_batches(map(indexed.take, output), indexed.schema))
     return table.replace_schema_metadata({**(table.schema.metadata or {}), **output.provenance.to_metadata()})
 
 

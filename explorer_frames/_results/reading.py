@@ -14,6 +14,7 @@ import pyarrow as pa
 from explorer_frames._arguments import EVERYTHING
 from explorer_frames._caller import warn_caller
 from explorer_frames._decode.envelope import data_of
+from explorer_frames._decode.indexed import Indexed
 from explorer_frames._files.write import planned, write
 from explorer_frames._memory import POOL
 from explorer_frames._provenance import Provenance
@@ -176,7 +177,9 @@ class ResultReader:
         with ExitStack() as stack:
             result = self._open(stack, query, token, deadline, times=_LARGER)
             with closing(result.overlapped()) as batches:
-                table = pa.concat_tables([*_joined(batches, result.schema)] or [result.schema.empty_table()])
+                indexed = Indexed(result.schema)
+                parts = [*_joined(map(indexed.take, batches), indexed.schema)]
+                table = indexed.restore(pa.concat_tables(parts or [indexed.schema.empty_table()]))
         metadata = {**(table.schema.metadata or {}), **result.provenance.to_metadata()}
         return table.replace_schema_metadata(metadata), result.provenance
 

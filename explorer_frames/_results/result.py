@@ -128,6 +128,7 @@ class Result:
         self.provenance = replace(provenance, algorithm=resolved.algorithm, schema_source=resolved.source)
         schema = schemas.with_large_strings(resolved.schema) if query.large else resolved.schema
         self.schema = schema.with_metadata({**(schema.metadata or {}), **self.provenance.to_metadata()})
+        self._dictionaries: dict[str, pa.Array] = {}
         self._first = iter([self._typed(cells)] if cells else [])  # not kept when it has been read
         self._rest = chunks
 
@@ -144,7 +145,7 @@ class Result:
 
     def _typed(self, cells: Cells) -> pa.RecordBatch:
         try:
-            return to_batch(cells, self.schema)
+            return to_batch(cells, self.schema, self._dictionaries)
         except ColumnTypeError as error:
             error.may_be_text = self._may_be_text
             raise

@@ -137,6 +137,7 @@ _TERMS: tuple[tuple[str, Any], ...] = (
     (r"; or pass a pyarrow\.Schema\.", "; or columns of your own, such as --schema id:string,score:double."),
     (r"or a pyarrow\.Schema, such as pa\.schema\(.*\) to see", "or --schema 'cells:list<string>' to see"),
     (r"(?:pass )?a pyarrow\.Schema, such as pa\.schema\(.*\) to see", "pass --schema 'cells:list<string>' to see"),
+    (r"\ba pyarrow\.Schema in which", "--schema with columns of your own, in which"),
     (r"pa\.schema\(\[.*?\]\) fits", "--schema 'cells:list<string>' fits"),
     (r"a pyarrow\.Schema\b(?! or None)", "columns of your own, such as --schema id:string,score:string,"),
     (r"Pass schema= to", "Pass --schema to"),

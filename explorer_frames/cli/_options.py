@@ -27,7 +27,9 @@ StatusWord = Literal["preparing", "running", "success", "failed", "interrupted",
 
 STORAGE_VARIABLE = "EXPLORER_FRAMES_STORAGE_OPTIONS"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_OWN_COLUMN = re.compile(r"([^:,<>]+):(list<(\w+)>|\w+)")
+_OUTER = re.compile(r"(list|dictionary)<(.*)>")
+_TIMESTAMP = re.compile(r"timestamp\[(s|ms|us|ns)(?:, *(?:tz=)?([^],]+))?\]")
+_DECIMAL = re.compile(r"(decimal128|decimal256|decimal)\(([0-9]{1,2})(?:, *([0-9]{1,2}))?\)")
 
 
 def _schemas(incomplete: str) -> list[str]:
@@ -87,7 +89,7 @@ SchemaOption = Annotated[
     typer.Option(
         metavar="NAME",
         help="An algorithm's name; auto: by the task's name; none: by the number of columns; or columns of your own, "
-        "such as id:string,score:double.",
+        "such as id:string,score:double or 'at:timestamp[ms, UTC],price:decimal128(10, 2),kind:dictionary<string>'.",
         autocompletion=_schemas,
     ),
 ]
@@ -126,22 +128,56 @@ def schema_of(text: str) -> str | pa.Schema | None:
         return text
     import pyarrow as pa
 
-    columns = [_OWN_COLUMN.fullmatch(part) for part in text.split(",")]
     try:
-        if all(columns):
-            return pa.schema([(found[1], _arrow_type(found[2], found[3])) for found in columns if found])
-    except ValueError:
-        pass  # no type of Arrow is called so
+        return pa.schema([_column(part) for part in _parts(text)])
+    except (ValueError, TypeError) as error:  # the last by an index that is no integer
+        why = str(error)
     raise ConfigError(
-        f"these are no columns: {text}",
-        hint="Write id:string,score:double or cells:list<string>; types are string, int64, double and others of Arrow.",
+        f"invalid columns {text!r}: {why}",
+        hint="Write NAME:TYPE,... such as id:string,score:double. Types are string, bool, int64, double, date32, "
+        "timestamp[us], timestamp[ms, UTC], decimal128(10, 2), dictionary<string> and list<string>.",
     )
 
 
-def _arrow_type(name: str, in_list: str | None) -> pa.DataType:
+def _parts(text: str) -> list[str]:
+    """Split at the commas outside brackets."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter in "<([") - (letter in ">)]")
+        if letter == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return [part.strip() for part in parts]
+
+
+def _column(text: str) -> tuple[str, pa.DataType]:
+    name, colon, kind = text.partition(":")
+    if not name or not colon or re.search("[<>]", name):
+        raise ValueError(f"{text!r} is not NAME:TYPE")
+    return name, _arrow_type(kind.strip())
+
+
+def _arrow_type(text: str) -> pa.DataType:
+    """Read a type as Arrow prints it, or shorter: ``timestamp[ms, UTC]``, ``dictionary<string>``, ``list<string>``."""
     import pyarrow as pa
 
-    return pa.list_(pa.type_for_alias(in_list)) if in_list else pa.type_for_alias(name)
+    if outer := _OUTER.fullmatch(text):
+        items = [re.sub(r"^(?:values=|item: *)", "", part) for part in _parts(outer[2])]
+        if outer[1] == "list" and len(items) == 1:
+            return pa.list_(_arrow_type(items[0]))
+        rest = [part.removeprefix("indices=") for part in items[1:] if part != "ordered=0"]
+        if outer[1] == "dictionary" and len(rest) <= 1:
+            return pa.dictionary(_arrow_type(*rest) if rest else pa.int32(), _arrow_type(items[0]))
+    if stamp := _TIMESTAMP.fullmatch(text):
+        return pa.timestamp(stamp[1], stamp[2])
+    if decimal := _DECIMAL.fullmatch(text):
+        make = pa.decimal256 if decimal[1] == "decimal256" else pa.decimal128
+        return make(int(decimal[2]), int(decimal[3] or 0))
+    try:
+        return pa.date32() if text == "date" else pa.type_for_alias(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a type") from None
 
 
 def pairs(texts: Iterable[str] | None, what: str) -> dict[str, Any]:

@@ -146,14 +146,26 @@ def _write(table: pa.Table, *, json: bool, csv: bool) -> None:
     elif csv:
         show_csv(names, _rows(table))
     elif not is_terminal(sys.stdout):
-        show_lines(names, _rows(table))
+        show_lines(names, _rows(_with_bools_as_text(table)))
     else:
+        table = _with_bools_as_text(table)
         show_table(
             [
                 Column(name, column.to_pylist(), numbers=str(column.type) in {"int64", "double", "float"})
                 for name, column in zip(names, table.columns, strict=True)
             ]
         )
+
+
+def _with_bools_as_text(table: pa.Table) -> pa.Table:
+    """Return the table with `true` and `false`, as cells have them; facts about a result are `yes` and `no`."""
+    import pyarrow as pa
+
+    for place, field in enumerate(table.schema):
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if pa.types.is_boolean(kind):
+            table = table.set_column(place, field.name, table.column(place).cast(kind).cast(pa.string()))
+    return table
 
 
 def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:

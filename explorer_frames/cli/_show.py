@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +92,9 @@ def show_csv(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     shown = printable if is_terminal(sys.stdout) else str
 
     def cell(value: Any) -> Any:
-        return to_json(value) if isinstance(value, list) else shown(value) if isinstance(value, str) else value
+        if isinstance(value, bool | Decimal | list):
+            return to_json(value).strip('"')
+        return shown(value) if isinstance(value, str) else value
 
     buffer = io.StringIO()
     # With its own line ends, "\r\n": only so Python 3.11 quotes a cell that has one of both in it.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def in_words(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, datetime | list):
+    if isinstance(value, datetime | Decimal | list):
         return to_json(value).strip('"')
     return str(seconds(value) if isinstance(value, timedelta) else value)
 
@@ -82,7 +83,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
     if isinstance(value, datetime):
-        return value.isoformat(timespec="milliseconds")
+        finer = value.microsecond % 1000 or getattr(value, "nanosecond", 0)  # of pandas
+        return value.isoformat() if finer else value.isoformat(timespec="milliseconds")
+    if isinstance(value, date | Decimal):
+        return str(value) if isinstance(value, date) else format(value, "f")
     if isinstance(value, dict):
         return {str(name): _plain(item) for name, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -28,6 +28,17 @@ def _vectors(vid: pa.DataType, number: pa.DataType) -> pa.Schema:
 
 
 _SMALL = pa.schema([("a", pa.int8()), ("b", pa.uint64()), ("c", pa.float32()), ("d", pa.large_string())])
+_OWN = pa.schema(
+    [
+        ("a", pa.bool_()),
+        ("b", pa.date32()),
+        ("c", pa.timestamp("ms")),
+        ("d", pa.timestamp("us", "UTC")),
+        ("e", pa.decimal128(5, 2)),
+        ("f", pa.dictionary(pa.int32(), pa.string())),
+    ]
+)
+_TIMES = pa.schema([("id", pa.string()), ("values", pa.list_(pa.timestamp("us", "UTC")))])
 
 
 class Reading(NamedTuple):
@@ -57,8 +68,15 @@ READINGS = {
     "M": Reading("Node2Vec", "string", [["*string?"]]),
     "N": Reading("Node2Vec", "int64", [["*int64?"]]),
     "O": Reading("Query", "int64", [["string?"]]),
+    "P": Reading(
+        _OWN,
+        "string",
+        [["bool?", "date32[day]?", "timestamp[ms]?", "timestamp[us, tz=UTC]?", "decimal128(5, 2)?", "category?"]],
+    ),
+    "Q": Reading(_TIMES, "string", [["string?", "*timestamp[us, tz=UTC]?"]]),
 }
 _TYPES = {"string": {pa.string(), pa.large_string()}, "double": {pa.float64()}, "float": {pa.float32()}}
+_TYPES["category"] = {pa.dictionary(pa.int32(), pa.string())}
 CUTS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 

@@ -12,7 +12,7 @@ from differential import taken_apart
 CORPUS = Path(__file__).parent / "corpus"
 TARGETS = {"envelope": fuzz_envelope.check, "csv": fuzz_csv.check}
 FILES = [path.relative_to(CORPUS).as_posix() for path in sorted(CORPUS.glob("*/*"))]
-OTHERS = [b"A", b"D", b"G", b"L"]  # pairs, int64 ids, lists, small types
+OTHERS = [b"A", b"D", b"G", b"L", b"P", b"Q"]  # pairs, int64 ids, lists, small types, other types
 
 
 def replay(name: str, others: list[bytes]) -> None:

@@ -25,7 +25,25 @@ CHANCES = st.randoms(use_true_random=os.environ.get("HYPOTHESIS_PROFILE") == "re
 
 _LETTERS = 'a,"\\[]\n\ré😀0'
 _FLOATS = [0.0, -0.0, 0.1, 1e23, 5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, float("inf"), float("nan")]
-_ODD = ["", None, " 1", "1_0", "0x10", "007", "-0", "+1", ".5", "1.", "nan(1)", "1e400", "1e39", "128", "2" * 20]
+_ODD = [
+    "",
+    None,
+    " 1",
+    "1_0",
+    "0x10",
+    "007",
+    "-0",
+    "+1",
+    ".5",
+    "1.",
+    "nan(1)",
+    "1e400",
+    "1e39",
+    "128",
+    "2" * 20,
+    "2026-02-30",
+    "TRUE ",
+]
 _CHANGES = [b"", b'"', b'""', b"\\", b"]", b"[", b",", b"\n", b"\r", b"x", b"\xff", b"\x00", b"}", b"\xc3\xa9"]
 
 
@@ -71,7 +89,39 @@ def _odd(chance: Random) -> str | None:
     return chance.choice([lambda chance: chance.choice(_ODD), _number, _text])(chance)
 
 
-_CELLS = {"string": _text, "double": _number, "float": _number}
+def _bool(chance: Random) -> str:
+    return chance.choice(["true", "false", "True", "FALSE"])
+
+
+def _date(chance: Random) -> str:
+    return f"{chance.choice([1, 1969, 2024, 2026, 9999]):04}-{chance.randint(1, 12):02}-{chance.randint(1, 29):02}"
+
+
+def _time(chance: Random) -> str:
+    fraction = f".{chance.randint(0, 999):03}"[: chance.randint(0, 4)].removesuffix(".")
+    return f"{_date(chance)}{chance.choice('T ')}{chance.randint(0, 23):02}:{chance.randint(0, 59):02}:59{fraction}"
+
+
+def _zoned(chance: Random) -> str:
+    return _time(chance) + chance.choice(["Z", "+00:00", "-23:59", "+08:00", "+08:00", ""])
+
+
+def _decimal(chance: Random) -> str:
+    text = format(chance.randint(-(10**6), 10**6) / 10 ** chance.randint(0, 4), f".{chance.randint(0, 4)}f")
+    return text + "0" * chance.randint(0, 2) * ("." in text)
+
+
+_CELLS = {
+    "string": _text,
+    "category": _text,
+    "double": _number,
+    "float": _number,
+    "bool": _bool,
+    "date32[day]": _date,
+    "timestamp[ms]": _time,
+    "timestamp[us, tz=UTC]": _zoned,
+    "decimal128(5, 2)": _decimal,
+}
 
 
 def _table(chance: Random) -> tuple[str, list[list[str | None]]]:
