@@ -59,13 +59,17 @@ def checked_input(given: object) -> dict[str, dict[str, Any]]:
     """Check the input of a workflow: parameters by component, as JSON can carry them."""
     try:
         if isinstance(given, Mapping) and all(isinstance(item, Mapping) for item in given.values()):
-            text = json.dumps({str(key): dict(item) for key, item in given.items()}, allow_nan=False)
-            return json.loads(text)  # type: ignore[no-any-return]
-        why = "it is no mapping of mappings"
+            names = [*given, *(name for item in given.values() for name in item)]
+            if all(isinstance(name, str) for name in names):  # JSON would turn others into text
+                text = json.dumps({name: dict(item) for name, item in given.items()}, allow_nan=False)
+                return json.loads(text)  # type: ignore[no-any-return]
+            why = "names of components and parameters must be strings"
+        else:
+            why = "it is no mapping of mappings"
     except (TypeError, ValueError, RecursionError) as error:
         why = escaped(error)
     raise ConfigError(
-        f"not the input of a workflow: {why}", hint='It looks like {"analytics_sssp_1": {"ROOT": "player100"}}.'
+        f"not the input of a workflow: {why}", hint='It looks like {"analytics_sssp_1": {"root": "player100"}}.'
     )
 
 

@@ -328,7 +328,7 @@ class Explorer:
         ----------
         workflow_id
         input
-            Parameters by component, such as ``{"analytics_sssp_1": {"ROOT": "player100"}}``.
+            Parameters by component, such as ``{"analytics_sssp_1": {"root": "player100"}}``.
 
         Returns
         -------

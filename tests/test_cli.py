@@ -33,7 +33,7 @@ from explorer_frames.sandbox import Graph, Sandbox
 TASKS = {
     "analytics_pagerank_1": ("PageRank", {}),
     "analytics_louvain_1": ("Louvain", {}),
-    "analytics_sssp_1": ("SSSP", {"ROOT": "Valjean"}),
+    "analytics_sssp_1": ("SSSP", {"root": "Valjean"}),
     "analytics_path_1": ("ShortestPath", {"src": "Myriel", "dst": "Gavroche,Javert"}),
 }
 HARM = "Evil\x1b[2J [red]name[/]\ttab"
@@ -142,7 +142,7 @@ def test_run_gives_the_id_to_scripts_and_the_end_to_people(cli, ran):
 
 
 def test_run_passes_its_input_on_as_text_or_as_json(cli, ran, sandbox):
-    job = cli("run", ran.workflow_id, "--wait", "--input", "analytics_sssp_1.ROOT=Javert", "--json").json["id"]
+    job = cli("run", ran.workflow_id, "--wait", "--input", "analytics_sssp_1.root=Javert", "--json").json["id"]
     distances = dict(cli("read", job, "SSSP", "--limit", "all").rows[1:])
     assert distances["Javert"] in ("0", "0.0")
     given = ["a.x=1", "a.y:=1", "a.z:=[true]", "b.k=v=w", "b.e="]

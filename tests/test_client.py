@@ -126,14 +126,14 @@ def test_dtypes_do_not_depend_on_the_rows(sandbox, explorer, rows, backend):
 
 def expected_columns(algorithm: str, parameters: dict) -> list[str]:
     """By the documents' output tables."""
-    kind = parameters.get("TYPE"), str(parameters.get("OPT", ""))
+    kind = parameters.get("type"), str(parameters.get("opt", ""))
     return {
         "KCore": ["id", "core"],
         "DegreeCentrality": ["id", "degree"] if kind[0] else ["id", "both_degree", "out_degree", "in_degree"],
         "LPA": ["id", "community"],
         "WCC": ["id", "community"],
         "InfoMap": ["id", "community"],
-        "Louvain": ["id", "community"] + ["modularity"] * ("IS_OUTPUT_MODULARITY" in parameters),
+        "Louvain": ["id", "community"] + ["modularity"] * ("is_output_modularity" in parameters),
         "SSSP": ["id", "distance"],
         "BFS": ["root", "visited"],
         "APSP": ["id1", "id2", "distance"],
@@ -165,7 +165,7 @@ def test_auto_types_every_task_of_a_real_job_by_its_name(workflow, vid_type):
         seen = set()
         for task in detail["tasks"]:
             ran = known[task["id"]]
-            if ran.parameters.get("TYPE") == "subgraph":
+            if ran.parameters.get("type") == "subgraph":
                 continue  # as wide as the vertex kind, so only a name of its own could tell
             table = explorer.read_sample_result_arrow(job, task["id"], None, schema="auto", vid_type=vid_type)
             if schemas.find(task["name"]) is None:  # renamed: by the number of columns

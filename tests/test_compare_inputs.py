@@ -148,7 +148,7 @@ def runs():
     """Two jobs of one workflow, and one of another on the same graph."""
     tasks = {
         "analytics_pagerank_1": ("PageRank", {}),
-        "analytics_louvain_1": ("Louvain", {"IS_OUTPUT_MODULARITY": "true"}),
+        "analytics_louvain_1": ("Louvain", {"is_output_modularity": "true"}),
     }
     with Sandbox() as server, Explorer(server.url, token=server.token) as explorer:
         workflow = server.add_workflow("compared", Graph.les_miserables(), tasks)

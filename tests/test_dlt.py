@@ -64,7 +64,7 @@ def test_a_column_that_is_new_is_refused(example, sandbox, explorer):
     workflow = sandbox.add_workflow("dlt columns", Graph.les_miserables(), TASKS)
     explorer.run_workflow(workflow).wait(progress=False)
     example.load(workflow)
-    more = {"analytics_louvain_1": {"IS_OUTPUT_MODULARITY": "true"}}
+    more = {"analytics_louvain_1": {"is_output_modularity": "true"}}
     job = explorer.run_workflow(workflow, more).wait(progress=False)
     with pytest.raises(PipelineStepFailed, match="modularity"):
         example.load(workflow)

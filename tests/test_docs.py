@@ -26,7 +26,7 @@ MODULES = [
 TASKS = {
     "analytics_pagerank_1": ("PageRank", {}),
     "analytics_louvain_1": ("Louvain", {}),
-    "analytics_sssp_1": ("SSSP", {"ROOT": "Valjean"}),
+    "analytics_sssp_1": ("SSSP", {"root": "Valjean"}),
 }
 
 

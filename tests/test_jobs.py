@@ -250,14 +250,14 @@ def test_a_workflow_runs_and_is_waited_for():
 def test_a_new_jobs_id_may_be_text_or_a_number(id_type):
     with Sandbox(id_type=id_type) as server, client(server) as explorer:
         workflow = server.add_workflow("w", PAIR, {"t": ("PageRank", {})})
-        job = explorer.run_workflow(workflow, {"t": {"ITERATIONS": 5}})
+        job = explorer.run_workflow(workflow, {"t": {"iterations": 5}})
         assert isinstance(job.id, str)
         assert job.wait(progress=False).status == "success"
 
 
 def test_bad_input_fails_the_job_and_names_the_task():
     with Sandbox() as server, client(server) as explorer:
-        tasks = {"good": ("PageRank", {}), "bad": ("SSSP", {"ROOT": "nobody"})}
+        tasks = {"good": ("PageRank", {}), "bad": ("SSSP", {"root": "nobody"})}
         workflow = server.add_workflow("w", PAIR, tasks)
         job = explorer.run_workflow(workflow)
         with pytest.raises(JobError, match="has failed") as caught:
@@ -287,7 +287,19 @@ def test_of_many_tasks_the_failed_ones_are_named_and_the_rest_counted():
         job.task("PageRnak")
 
 
-@pytest.mark.parametrize("given", [[1], {"t": 5}, {"t": {"x": object()}}, {"t": {"x": float("nan")}}, "x"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        [1],
+        {"t": 5},
+        {"t": {"x": object()}},
+        {"t": {"x": float("nan")}},
+        "x",
+        {1: {}},
+        {"t": {None: 1}},
+        {"t": {1: 1, "1": 2}},
+    ],
+)
 def test_input_that_json_cannot_carry_is_refused_before_it_is_sent(given):
     with pytest.raises(ConfigError, match="not the input of a workflow"):
         checked_input(given)

@@ -84,7 +84,7 @@ def test_nasty_ids_go_through_the_sandbox_unchanged(tmp_path):
 
 def test_a_failed_task_leaves_no_output_and_a_finished_one_a_success_file(tmp_path):
     with Sandbox(outputs_dir=tmp_path) as server, Explorer(server.url, token=server.token) as explorer:
-        workflow = server.add_workflow("mixed", Graph.karate(), {"a": ("Fail", {}), "b": ("BFS", {"ROOT": "1"})})
+        workflow = server.add_workflow("mixed", Graph.karate(), {"a": ("Fail", {}), "b": ("BFS", {"root": "1"})})
         job = explorer.run_workflow(workflow)
         while not job.is_final:
             job = job.refresh()

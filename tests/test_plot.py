@@ -247,11 +247,11 @@ def test_every_result_of_the_sandbox_has_a_picture_or_says_why_not(sandbox, expl
         plt.close("all")
     assert without == {
         "HyperANF",
-        "KCore subgraph KMIN=2",
+        "KCore subgraph kmin=2",
         "ShortestPath",
         "Tree_stat",
         "TriangleCount",
-        "TriangleCount OPT=1",
+        "TriangleCount opt=1",
     }
 
 
@@ -444,7 +444,7 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
 
 
 def test_a_picture_of_a_real_graph_with_a_power_law(sandbox, explorer):
-    workflow = sandbox.add_workflow("plot", Graph.power_law(2_000), {"degree": ("DegreeCentrality", {"STEP": 1})})
+    workflow = sandbox.add_workflow("plot", Graph.power_law(2_000), {"degree": ("DegreeCentrality", {"step": 1})})
     job = explorer.run_workflow(workflow).wait(progress=False)
     ax = plot_result(job.tasks[0].read(schema="DegreeCentrality"))
     values, counts = curve(ax)

@@ -155,6 +155,15 @@ def test_each_documented_shape_reads_with_its_algorithms_name(algorithm, row):
 # --- job detail
 
 
+# Either case of a published name, and names and values that are the user's own.
+GIVEN = {
+    "query_1": {"MyTag": "player", "名": "Ünïcödé \U0001f4a1", " blanks ": ""},
+    "analytics_sssp_1": {"ROOT": "player100", "is_Directed": True, "eps": 1e-07, "ids": [2**63, None]},
+    "analytics_bfs_1": {"ROOT": 1, "root": 2},  # whether these are one parameter is the server's matter
+    "Analytics_BFS_1": {},
+}
+
+
 @pytest.mark.parametrize("number", [29987, "29987"])
 def test_the_job_detail_names_the_tasks_for_auto(number):
     detail = ok({**DETAIL, "id": number, "tasks": TASKS})
@@ -203,14 +212,32 @@ def test_adding_a_job_as_documented_with_both_kinds_of_id(number):
         return ok({**DETAIL, "status": 0, "tasks": TASKS}) if turn else ok({"id": number})
 
     with served(script, token="eyJ") as (server, explorer):
-        job = explorer.run_workflow(4216617528, {"query_1": {"MyTag": "player"}})
+        job = explorer.run_workflow(4216617528, GIVEN)
     assert job.id == "29987"
     assert job.status == "preparing"
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
     assert lines(head)[0] == "POST /api-open/v1/workflows/4216617528/jobs HTTP/1.1"
     assert "Content-Type: application/json" in lines(head)
     assert "Cookie: explorer_token=eyJ" in lines(head)
-    assert json.loads(body) == {"input": {"query_1": {"MyTag": "player"}}}
+    assert json.loads(body) == {"input": GIVEN}
+
+
+def test_the_command_line_sends_names_as_they_were_typed(cli, monkeypatch):
+    monkeypatch.setenv("EXPLORER_FRAMES_TOKEN", "t")
+    typed = ["query_1.MyTag=player", "a.ROOT=1", "a.root:=2", "A.is_Directed:=true", "a.b.C=x", "query_1. blanks =名"]
+
+    def script(turn, _request):
+        return ok({**DETAIL, "status": 0, "tasks": TASKS}) if turn else ok({"id": 29987})
+
+    with served(script) as (server, _):
+        inputs = [word for text in typed for word in ("--input", text)]
+        done = cli("run", 4216617528, *inputs, "--url", server.url)
+    assert (done.code, done.out) == (0, "29987\n"), done.err
+    assert json.loads(server.requests[0].partition(b"\r\n\r\n")[2])["input"] == {
+        "query_1": {"MyTag": "player", " blanks ": "名"},
+        "a": {"ROOT": "1", "root": 2, "b.C": "x"},
+        "A": {"is_Directed": True},
+    }
 
 
 def test_cancelling_a_job_as_documented():

@@ -390,8 +390,8 @@ def test_the_new_id_is_a_string_or_a_number(make, id_type, kind):
 
 
 def test_input_goes_over_the_workflows_parameters(server, client):
-    workflow = server.add_workflow("bfs", TRIANGLE, {"bfs_1": ("BFS", {"ROOT": 1, "IS_DIRECTED": False})})
-    for inputs, root in [({}, "1"), ({"bfs_1": {"ROOT": 2}}, "2"), ({"bfs_1": {"ROOT": "3"}}, "3")]:
+    workflow = server.add_workflow("bfs", TRIANGLE, {"bfs_1": ("BFS", {"root": 1, "is_directed": False})})
+    for inputs, root in [({}, "1"), ({"bfs_1": {"root": 2}}, "2"), ({"bfs_1": {"root": "3"}}, "3")]:
         job = client.run(workflow, **inputs)
         task = client.wait(job)["tasks"][0]
         assert client.rows(job, task["id"]) == [[root, "3"]]
@@ -408,6 +408,44 @@ def test_malformed_input(server, client, body):
     assert client.code("POST", f"workflows/{server.workflows['karate']}/jobs", json=body) == 40004001
 
 
+SPELLINGS = [("root", "is_directed"), ("ROOT", "IS_DIRECTED"), ("Root", "Is_Directed"), ("root", "IS_DIRECTED")]
+
+
+@pytest.mark.parametrize("saved", SPELLINGS)
+@pytest.mark.parametrize("given", SPELLINGS)
+def test_parameter_names_match_in_any_case(server, client, saved, given):
+    directed = Graph.from_edges([(1, 2), (2, 3)], vid_type="int64")
+    parameters = dict(zip(saved, (1, True), strict=True))
+    workflow = server.add_workflow("bfs", directed, {"bfs_1": ("BFS", parameters)})
+    for values, row in [((), ["1", "3"]), ((3,), ["3", "1"]), ((3, "false"), ["3", "3"])]:
+        job = client.run(workflow, bfs_1=dict(zip(given, values, strict=False)))
+        assert client.rows(job, client.wait(job)["tasks"][0]["id"]) == [row]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "why"),
+    [
+        ({"bfs_1": {"root": 1, "ROOT": 1}}, "input of bfs_1: root and ROOT are the same parameter"),
+        ({"bfs_1": {"Root": 1, "is_directed": True, "rOOT": 2}}, "input of bfs_1: Root and rOOT are the same"),
+        ({"other_1": {}, "bfs_1": {"UNKNOWN": 1, "unknown": 1}}, "input of bfs_1: UNKNOWN and unknown are the same"),
+        ({"unknown_1": {"eps": 1, "Eps": 1}}, "input of unknown_1: eps and Eps are the same parameter"),
+    ],
+)
+def test_one_parameter_in_two_spellings_is_a_parameter_error_and_makes_no_job(make, inputs, why):
+    server, client = make()
+    workflow = server.add_workflow("bfs", TRIANGLE, {"bfs_1": ("BFS", {"root": 1})})
+    answer = client.call("POST", f"workflows/{workflow}/jobs", json={"input": inputs}).json()
+    assert answer["code"] == 40004001
+    assert why in answer["message"]
+    assert client.ask("GET", "jobs")["total"] == 0
+
+
+def test_a_saved_parameter_in_two_spellings_is_refused(server):
+    with pytest.raises(ValueError, match="root and ROOT are the same parameter; pass one of them"):
+        server.add_workflow("twice", TRIANGLE, {"bfs_1": ("BFS", {"root": 1, "ROOT": 2})})
+    assert "twice" not in server.workflows
+
+
 @pytest.mark.parametrize("workflow", ["1", "karate"])
 def test_unknown_workflows(client, workflow):
     assert client.code("POST", f"workflows/{workflow}/jobs") == 40404000
@@ -419,15 +457,18 @@ def test_unknown_workflows(client, workflow):
     [
         ("Fail", {}, "always fails"),
         ("Unknown", {}, "unknown algorithm"),
-        ("PageRank", {"ROOT": 1}, "unknown parameter ROOT"),
+        ("PageRank", {"root": 1}, "unknown parameter root"),
+        ("PageRank", {"Root": 1}, "unknown parameter Root; known: iterations, is_directed, eps, damping"),
         ("PageRank", {"DAMPING": "high"}, "DAMPING must be a number"),
-        ("PageRank", {"DAMPING": float("inf")}, "DAMPING must be a number"),
-        ("PageRank", {"ITERATIONS": 1.5}, "ITERATIONS must be a number"),
-        ("PageRank", {"IS_DIRECTED": "maybe"}, "IS_DIRECTED must be true or false"),
-        ("KCore", {"TYPE": "edge"}, "TYPE must be one of"),
-        ("TriangleCount", {"OPT": 4}, "OPT must be one of"),
-        ("SSSP", {"ROOT": 99}, "vertex '99' is not in the graph"),
-        ("SSSP", {"ROOT": True}, "ROOT must be text"),
+        ("KCore", {"Type": "edge"}, "Type must be one of"),
+        ("PageRank", {"damping": "high"}, "damping must be a number"),
+        ("PageRank", {"damping": float("inf")}, "damping must be a number"),
+        ("PageRank", {"iterations": 1.5}, "iterations must be a number"),
+        ("PageRank", {"is_directed": "maybe"}, "is_directed must be true or false"),
+        ("KCore", {"type": "edge"}, "type must be one of"),
+        ("TriangleCount", {"opt": 4}, "opt must be one of"),
+        ("SSSP", {"root": 99}, "vertex '99' is not in the graph"),
+        ("SSSP", {"root": True}, "root must be text"),
         ("SSSP", {}, "vertex '' is not in the graph"),
         ("Tree_stat", {"root": 1, "stat": "height"}, "stat may name width, depth"),
     ],
@@ -445,7 +486,7 @@ def test_a_failing_task_fails_its_job_and_no_other_task(server, client, algorith
 
 
 def test_input_for_an_unknown_task_fails_the_job(server, client):
-    job = client.run(server.workflows["karate"], unknown_1={"ROOT": 1})
+    job = client.run(server.workflows["karate"], unknown_1={"root": 1})
     detail = client.wait(job)
     assert detail["status"] == 3
     assert {task["status"] for task in detail["tasks"]} == {4}

@@ -28,14 +28,14 @@ SHAPES = {
     "ClusteringCoefficient": (["v", DOUBLE], 34, 77),
     "ClusteringCoefficient global": (["v", DOUBLE], 1, 1),
     "KCore": (["v", INT], 34, 77),
-    "KCore subgraph KMIN=2": (["v", "v"], 154, 472),
+    "KCore subgraph kmin=2": (["v", "v"], 154, 472),
     "DegreeCentrality": (["v", INT, INT, INT], 34, 77),
-    "DegreeCentrality STEP=1 out": (["v", INT], 34, 77),
-    "DegreeCentrality STEP=1 in": (["v", INT], 34, 77),
+    "DegreeCentrality step=1 out": (["v", INT], 34, 77),
+    "DegreeCentrality step=1 in": (["v", INT], 34, 77),
     "LPA": (["v", "v"], 34, 77),
     "WCC": (["v", "v"], 34, 77),
     "Louvain": (["v", "v"], 34, 77),
-    "Louvain IS_OUTPUT_MODULARITY=true": (["v", "v", DOUBLE], 34, 77),
+    "Louvain is_output_modularity=true": (["v", "v", DOUBLE], 34, 77),
     "InfoMap": (["v", "v"], 34, 77),
     "SSSP": (["v", DOUBLE], 34, 77),
     "BFS": (["v", INT], 1, 1),
@@ -43,8 +43,8 @@ SHAPES = {
     "ShortestPath": (["v", "v", "v"], 1, 1),
     "Jaccard": (["v", "v", DOUBLE], 33, 76),
     "TriangleCount": (["v", "v", "v"], 45, 467),
-    "TriangleCount OPT=1": ([INT], 1, 1),
-    "TriangleCount OPT=2": (["v", INT], 34, 77),
+    "TriangleCount opt=1": ([INT], 1, 1),
+    "TriangleCount opt=2": (["v", INT], 34, 77),
     "HyperANF": ([DOUBLE], 1, 1),
     "Tree_stat": ([INT, INT], 1, 1),
 }
@@ -152,7 +152,7 @@ def pagerank(graph):
         ("ClusteringCoefficient", nx.clustering),
         ("KCore", nx.core_number),
         ("DegreeCentrality", lambda g: dict(g.degree())),
-        ("TriangleCount OPT=2", nx.triangles),
+        ("TriangleCount opt=2", nx.triangles),
     ],
 )
 def test_scores_agree_with_networkx(results, name, oracle):
@@ -173,7 +173,7 @@ def test_distances_agree_with_networkx(karate, lesmis):
 
 
 def test_karate_numbers(karate):
-    assert karate["TriangleCount OPT=1"] == [["45"]]
+    assert karate["TriangleCount opt=1"] == [["45"]]
     assert floats(karate["ClusteringCoefficient global"]) == {"0": pytest.approx(0.255682)}
     assert karate["HyperANF"] == [["2.408200"]]
     assert karate["BFS"] == [["33", "34"]]
@@ -211,7 +211,7 @@ def test_modularity_is_that_of_the_communities(karate, lesmis):
         (karate, nx.karate_club_graph(), None),
         (lesmis, nx.les_miserables_graph(), "weight"),
     ]:
-        found = rows["Louvain IS_OUTPUT_MODULARITY=true"]
+        found = rows["Louvain is_output_modularity=true"]
         assert [row[:2] for row in found] == rows["Louvain"]
         names = {str(vid): vid for vid in shipped}
         communities = [{names[vid] for vid in group} for group in groups(found)]
@@ -227,45 +227,45 @@ SMALL = Graph.from_edges([("a", "b", 1), ("b", "c", 2), ("c", "a", 4), ("c", "d"
 
 
 def test_a_directed_graph_can_be_read_either_way():
-    assert compute("BFS", SMALL, ROOT="d") == [["d", "1"]]
-    assert compute("BFS", SMALL, ROOT="d", IS_DIRECTED="false") == [["d", "4"]]
-    directed, undirected = (floats(compute("PageRank", SMALL, IS_DIRECTED=way)) for way in (True, False))
+    assert compute("BFS", SMALL, root="d") == [["d", "1"]]
+    assert compute("BFS", SMALL, root="d", is_directed="false") == [["d", "4"]]
+    directed, undirected = (floats(compute("PageRank", SMALL, is_directed=way)) for way in (True, False))
     assert directed["f"] > directed["e"]
     assert undirected["f"] == undirected["e"]
 
 
 def test_weighted_distances_and_what_cannot_be_reached():
     rows = [["a", "0.000000"], ["b", "1.000000"], ["c", "3.000000"], ["d", "11.000000"], ["e", "inf"], ["f", "inf"]]
-    assert compute("SSSP", SMALL, ROOT="a") == rows
+    assert compute("SSSP", SMALL, root="a") == rows
     assert len(compute("APSP", SMALL)) == 30
     assert ["d", "a", "inf"] in compute("APSP", SMALL)
 
 
 def test_a_score_without_a_value_is_nan():
     assert compute("ClosenessCentrality", SMALL)[3] == ["d", "nan"]
-    assert compute("ClusteringCoefficient", Graph.from_edges([(1, 2)]), TYPE="global") == [["1", "nan"]]
+    assert compute("ClusteringCoefficient", Graph.from_edges([(1, 2)]), type="global") == [["1", "nan"]]
 
 
 def test_degrees_within_steps():
-    assert compute("DegreeCentrality", SMALL, STEP=1)[2] == ["c", "3", "2", "1"]
-    assert compute("NStepDegree", SMALL, STEP="2", TYPE="out")[0] == ["a", "2"]
-    assert compute("NStepDegree", SMALL, STEP=-1, TYPE="in")[3] == ["d", "3"]
+    assert compute("DegreeCentrality", SMALL, step=1)[2] == ["c", "3", "2", "1"]
+    assert compute("NStepDegree", SMALL, step="2", type="out")[0] == ["a", "2"]
+    assert compute("NStepDegree", SMALL, step=-1, type="in")[3] == ["d", "3"]
     assert compute("DegreeCentrality", SMALL)[0] == ["a", "3", "3", "2"]
-    assert compute("DegreeCentrality", SMALL, STEP=1, IS_DIRECTED=False)[2] == ["c", "3", "3", "3"]
+    assert compute("DegreeCentrality", SMALL, step=1, is_directed=False)[2] == ["c", "3", "3", "3"]
 
 
 def test_k_core_bounds():
-    assert compute("KCore", SMALL, KMIN=2) == [["a", "2"], ["b", "2"], ["c", "2"]]
-    assert compute("KCore", SMALL, KMAX=1) == [[vid, "1"] for vid in "abcdef"]
+    assert compute("KCore", SMALL, kmin=2) == [["a", "2"], ["b", "2"], ["c", "2"]]
+    assert compute("KCore", SMALL, kmax=1) == [[vid, "1"] for vid in "abcdef"]
     ends = [["a", "b"], ["a", "c"], ["b", "a"], ["b", "c"], ["c", "a"], ["c", "b"]]
-    assert compute("KCore", SMALL, TYPE="subgraph", KMIN=2) == ends
-    assert compute("KCore", SMALL, TYPE="subgraph", KMIN=3) == []
+    assert compute("KCore", SMALL, type="subgraph", kmin=2) == ends
+    assert compute("KCore", SMALL, type="subgraph", kmin=3) == []
 
 
 @pytest.mark.parametrize("name", ["WCC", "ConnectedComponent"])
 def test_components_and_their_modularity(name):
     assert compute(name, SMALL) == [[vid, "a"] for vid in "abcd"] + [["e", "e"], ["f", "e"]]
-    assert {row[2] for row in compute(name, SMALL, IS_OUTPUT_MODULARITY=True)} == {"0.499480"}
+    assert {row[2] for row in compute(name, SMALL, is_output_modularity=True)} == {"0.499480"}
 
 
 @pytest.mark.parametrize("name", ["LPA", "Louvain", "InfoMap"])
@@ -284,21 +284,21 @@ def test_paths_between_all_pairs_that_have_one():
 
 
 def test_jaccard_between_all_pairs():
-    assert compute("Jaccard", SMALL, IDS1="a,b", IDS2="b,d") == [
+    assert compute("Jaccard", SMALL, ids1="a,b", ids2="b,d") == [
         ["a", "b", "0.333333"],
         ["a", "d", "0.500000"],
         ["b", "d", "0.500000"],
     ]
-    assert [row[1] for row in compute("Jaccard", SMALL, IDS1="b")] == list("acdef")
-    assert compute("Jaccard", SMALL, IDS1="a", IDS2="a") == []
+    assert [row[1] for row in compute("Jaccard", SMALL, ids1="b")] == list("acdef")
+    assert compute("Jaccard", SMALL, ids1="a", ids2="a") == []
 
 
 def test_loops_and_parallel_edges():
     graph = Graph.from_edges([(1, 2), (2, 1), (2, 3), (3, 1), (3, 3)], vid_type="int64")
     assert compute("TriangleCount", graph) == [["1", "2", "3"]]
-    assert compute("TriangleCount", graph, OPT="2") == [["1", "1"], ["2", "1"], ["3", "1"]]
+    assert compute("TriangleCount", graph, opt="2") == [["1", "1"], ["2", "1"], ["3", "1"]]
     assert compute("ClusteringCoefficient", graph) == [["1", "1.000000"], ["2", "1.000000"], ["3", "1.000000"]]
-    assert compute("TriangleCount", SMALL, OPT=1) == [["1"]]
+    assert compute("TriangleCount", SMALL, opt=1) == [["1"]]
 
 
 def test_tree_statistics():
@@ -311,9 +311,10 @@ def test_average_distance():
     assert math.isclose(float(compute("HyperANF", SMALL)[0][0]), expected, abs_tol=1e-6)
 
 
-def test_every_published_parameter_is_accepted_as_text():
+@pytest.mark.parametrize("spelling", [str.lower, str.upper, str.title])
+def test_every_published_parameter_is_accepted_as_text_in_any_case(spelling):
     graph = Graph.karate()
-    needed = {"ROOT": "1", "root": "1", "src": "1", "dst": "1", "IDS1": "1"}
+    needed = {"root": "1", "src": "1", "dst": "1", "ids1": "1"}
     for name, algorithm in _algorithms.ALGORITHMS.items():
         if name != "Fail":
             texts = {
@@ -321,7 +322,9 @@ def test_every_published_parameter_is_accepted_as_text():
                 for key, default in algorithm.parameters.items()
             }
             required = {key: texts[key] for key in needed if key in texts}
-            assert compute(name, graph, **texts) == compute(name, graph, **required)
+            spelt = {spelling(key): text for key, text in texts.items()}
+            assert list(texts) == [key.lower() for key in texts]
+            assert compute(name, graph, **spelt) == compute(name, graph, **required)
 
 
 # Randomness

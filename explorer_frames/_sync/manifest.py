@@ -44,8 +44,8 @@ def partition_value(task_name: str) -> str:
 
     Examples
     --------
-    >>> partition_value("KCore TYPE=vertex")
-    'KCore%20TYPE%3Dvertex'
+    >>> partition_value("KCore type=vertex")
+    'KCore%20type%3Dvertex'
     """
     value = "".join(char if ord(char) > 127 else quote(char, safe="") for char in task_name)  # noqa: PLR2004
     return re.sub("[.]$", "%2E", value) or _NULL

@@ -21,7 +21,7 @@ _TASKS = {
     "analytics_pagerank_1": ("PageRank", {}),
     "analytics_louvain_1": ("Louvain", {}),
     "analytics_degree_1": ("DegreeCentrality", {}),
-    "analytics_sssp_1": ("SSSP", {"ROOT": "Valjean"}),
+    "analytics_sssp_1": ("SSSP", {"root": "Valjean"}),
     "analytics_path_1": ("ShortestPath", {"src": "Myriel", "dst": "Gavroche,Javert"}),
 }
 _NEXT = """\

@@ -69,7 +69,7 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="COMPONENT.PARAM=VALUE",
-            help="A parameter, such as analytics_sssp_1.ROOT=Valjean; PARAM:=JSON for what is no text.",
+            help="A parameter, such as analytics_sssp_1.root=Valjean; PARAM:=JSON for what is no text.",
         ),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end.")] = False,
@@ -127,7 +127,7 @@ def read_input(texts: list[str] | None) -> dict[str, dict[str, Any]] | None:
         component, dot, parameter = name.partition(".")
         if not dot or not component or not parameter:
             raise ConfigError(
-                f"input {name!r} names no component", hint="Write COMPONENT.PARAM=VALUE: analytics_sssp_1.ROOT=Valjean."
+                f"input {name!r} names no component", hint="Write COMPONENT.PARAM=VALUE: analytics_sssp_1.root=Valjean."
             )
         read.setdefault(component, {})[parameter] = value
     return read or None

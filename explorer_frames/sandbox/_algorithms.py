@@ -1,8 +1,8 @@
 """The algorithms a workflow can hold, computed by igraph: exactly, where the real ones may approximate.
 
-Parameters that only bound an approximation are accepted and change nothing: ``ITERATIONS``, ``EPS``,
-``BITS``, ``CHOSEN``, ``CONSTANT``, ``NUM_SAMPLES``, ``OUTER_ITERATION``, ``INNER_ITERATION``, InfoMap's. So
-does ``IS_DIRECTED`` where the graph is undirected; Louvain and LPA always treat it so.
+Parameters that only bound an approximation are accepted and change nothing: ``iterations``, ``eps``,
+``bits``, ``chosen``, ``constant``, ``num_samples``, ``outer_iteration``, ``inner_iteration``, InfoMap's. So
+does ``is_directed`` where the graph is undirected; Louvain and LPA always treat it so.
 
 Choices where the published documents are silent: PageRank sums to one; edge weights count in SSSP, APSP and
 the communities; a community's label is the first of its members in the graph's order; modularity is the whole
@@ -56,25 +56,25 @@ def everything(root: str, other: str) -> dict[str, tuple[str, dict[str, object]]
         ("BetweennessCentrality", {}),
         ("ClosenessCentrality", {}),
         ("ClusteringCoefficient", {}),
-        ("ClusteringCoefficient", {"TYPE": "global"}),
+        ("ClusteringCoefficient", {"type": "global"}),
         ("KCore", {}),
-        ("KCore", {"TYPE": "subgraph", "KMIN": 2}),
-        ("DegreeCentrality", {"STEP": 1}),  # the plain degree; the published default counts three steps
-        ("DegreeCentrality", {"STEP": 1, "TYPE": "out"}),
-        ("DegreeCentrality", {"STEP": 1, "TYPE": "in"}),
+        ("KCore", {"type": "subgraph", "kmin": 2}),
+        ("DegreeCentrality", {"step": 1}),  # the plain degree; the published default counts three steps
+        ("DegreeCentrality", {"step": 1, "type": "out"}),
+        ("DegreeCentrality", {"step": 1, "type": "in"}),
         ("LPA", {}),
         ("WCC", {}),
         ("Louvain", {}),
-        ("Louvain", {"IS_OUTPUT_MODULARITY": "true"}),
+        ("Louvain", {"is_output_modularity": "true"}),
         ("InfoMap", {}),
-        ("SSSP", {"ROOT": root}),
-        ("BFS", {"ROOT": root}),
+        ("SSSP", {"root": root}),
+        ("BFS", {"root": root}),
         ("APSP", {}),
         ("ShortestPath", {"src": root, "dst": other}),
-        ("Jaccard", {"IDS1": root}),
+        ("Jaccard", {"ids1": root}),
         ("TriangleCount", {}),
-        ("TriangleCount", {"OPT": 1}),
-        ("TriangleCount", {"OPT": 2}),
+        ("TriangleCount", {"opt": 1}),
+        ("TriangleCount", {"opt": 2}),
         ("HyperANF", {}),
         ("Tree_stat", {"root": root}),
     ]
@@ -95,25 +95,25 @@ def _one(value: float) -> Array:
 
 
 def _pagerank(graph: Graph, p: _Parameters) -> Result:
-    return _per_vertex(graph, graph.view(directed=p["IS_DIRECTED"]).pagerank(damping=p["DAMPING"]))
+    return _per_vertex(graph, graph.view(directed=p["is_directed"]).pagerank(damping=p["damping"]))
 
 
 def _betweenness(graph: Graph, p: _Parameters) -> Result:
-    return _per_vertex(graph, graph.view(directed=p["IS_DIRECTED"]).betweenness())
+    return _per_vertex(graph, graph.view(directed=p["is_directed"]).betweenness())
 
 
 def _closeness(graph: Graph, p: _Parameters) -> Result:
-    return _per_vertex(graph, graph.view(directed=p["IS_DIRECTED"]).closeness(mode="out"))
+    return _per_vertex(graph, graph.view(directed=p["is_directed"]).closeness(mode="out"))
 
 
 def _simple(graph: Graph, p: _Parameters) -> Any:
     # Clusters and triangles are those of the undirected graph, each edge once.
-    return graph.view(directed=False).copy().simplify(multiple=True, loops=p["REMOVED_SELF_EDGE"])
+    return graph.view(directed=False).copy().simplify(multiple=True, loops=p["removed_self_edge"])
 
 
 def _clustering(graph: Graph, p: _Parameters) -> Result:
     view = _simple(graph, p)
-    if p["TYPE"] == "global":
+    if p["type"] == "global":
         return Columns(graph.vids[:1], _one(view.transitivity_undirected()))
     return _per_vertex(graph, view.transitivity_local_undirected(mode="zero"))
 
@@ -121,9 +121,9 @@ def _clustering(graph: Graph, p: _Parameters) -> Result:
 def _k_core(graph: Graph, p: _Parameters) -> Result:
     view = graph.view(directed=False)
     cores = np.asarray(view.coreness())
-    inside = cores >= p["KMIN"]
-    if p["TYPE"] == "vertex":
-        return Columns(graph.vids[inside], np.minimum(cores[inside], p["KMAX"]))
+    inside = cores >= p["kmin"]
+    if p["type"] == "vertex":
+        return Columns(graph.vids[inside], np.minimum(cores[inside], p["kmax"]))
     edges = np.asarray(view.get_edgelist(), dtype=np.int64).reshape(-1, 2)
     edges = edges[inside[edges].all(axis=1)]
     both_ways = np.concatenate([edges, edges[:, ::-1]])
@@ -132,16 +132,16 @@ def _k_core(graph: Graph, p: _Parameters) -> Result:
 
 
 def _degree(graph: Graph, p: _Parameters) -> Result:
-    view = graph.view(directed=p["IS_DIRECTED"])
-    steps = view.vcount() if p["STEP"] < 0 else p["STEP"]
-    modes = {"both": ("all", "out", "in"), "out": ("out",), "in": ("in",)}[p["TYPE"]]
+    view = graph.view(directed=p["is_directed"])
+    steps = view.vcount() if p["step"] < 0 else p["step"]
+    modes = {"both": ("all", "out", "in"), "out": ("out",), "in": ("in",)}[p["type"]]
     return _per_vertex(graph, *(view.neighborhood_size(order=steps, mode=mode, mindist=1) for mode in modes))
 
 
 def _communities(graph: Graph, p: _Parameters, membership: object) -> Result:
     _, firsts, inverse = np.unique(np.asarray(membership), return_index=True, return_inverse=True)
     columns = [graph.vids[firsts[inverse]]]
-    if p.get("IS_OUTPUT_MODULARITY"):
+    if p.get("is_output_modularity"):
         modularity = graph.view(directed=False).modularity(inverse.tolist(), weights=graph.weights)
         columns.append(np.full(len(graph.vids), modularity))
     return _per_vertex(graph, *columns)
@@ -166,7 +166,7 @@ def _infomap(graph: Graph, p: _Parameters) -> Result:
 
 
 def _sssp(graph: Graph, p: _Parameters) -> Result:
-    root = graph.find(p["ROOT"])
+    root = graph.find(p["root"])
     distances = graph.view().distances([root], weights=graph.weights, mode="out")
     return _per_vertex(graph, np.asarray(distances[0], dtype=float))  # igraph counts steps in integers
 
@@ -179,8 +179,8 @@ def _levels(graph: Graph, root: str, *, directed: bool = True) -> Array:
 
 
 def _bfs(graph: Graph, p: _Parameters) -> Result:
-    levels = _levels(graph, p["ROOT"], directed=p["IS_DIRECTED"])
-    root = graph.find(p["ROOT"])
+    levels = _levels(graph, p["root"], directed=p["is_directed"])
+    root = graph.find(p["root"])
     return Columns(graph.vids[root : root + 1], _one(len(levels)))
 
 
@@ -207,8 +207,8 @@ def _shortest_path(graph: Graph, p: _Parameters) -> Result:
 
 def _jaccard(graph: Graph, p: _Parameters) -> Result:
     view = _simple(graph, p)
-    others = _find_all(graph, p["IDS2"]) if p["IDS2"] else range(view.vcount())
-    pairs = [(one, other) for one in _find_all(graph, p["IDS1"]) for other in others if one != other]
+    others = _find_all(graph, p["ids2"]) if p["ids2"] else range(view.vcount())
+    pairs = [(one, other) for one in _find_all(graph, p["ids1"]) for other in others if one != other]
     values = np.asarray(view.similarity_jaccard(pairs=pairs, loops=False), dtype=float)
     ends = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
     return Columns(graph.vids[ends[:, 0]], graph.vids[ends[:, 1]], values)
@@ -220,9 +220,9 @@ def _find_all(graph: Graph, vids: str) -> list[int]:
 
 def _triangles(graph: Graph, p: _Parameters) -> Result:
     triangles = np.asarray(_simple(graph, p).list_triangles(), dtype=np.int64).reshape(-1, 3)
-    if p["OPT"] == 1:
+    if p["opt"] == 1:
         return Columns(_one(len(triangles)))
-    if p["OPT"] == 2:  # noqa: PLR2004 - the published options are 1, 2 and 3
+    if p["opt"] == 2:  # noqa: PLR2004 - the published options are 1, 2 and 3
         return _per_vertex(graph, np.bincount(triangles.ravel(), minlength=len(graph.vids)))
     return Columns(*graph.vids[np.sort(triangles, axis=1).T])
 
@@ -246,22 +246,22 @@ def _fail(graph: Graph, p: _Parameters) -> Result:
     raise RuntimeError("a task of the algorithm Fail always fails")
 
 
-_DIRECTED: Mapping[str, Default] = {"ITERATIONS": 10, "IS_DIRECTED": True}
+_DIRECTED: Mapping[str, Default] = {"iterations": 10, "is_directed": True}
 _MODULARITY: Mapping[str, Default] = {
-    "IS_CALC_MODULARITY": False,
-    "IS_OUTPUT_MODULARITY": False,
-    "IS_STAT_COMMUNITY": False,
+    "is_calc_modularity": False,
+    "is_output_modularity": False,
+    "is_stat_community": False,
 }
-_DEGREE = Algorithm(_degree, {"IS_DIRECTED": True, "STEP": 3, "BITS": 6, "TYPE": OneOf("both", "out", "in")})
+_DEGREE = Algorithm(_degree, {"is_directed": True, "step": 3, "bits": 6, "type": OneOf("both", "out", "in")})
 _WCC = Algorithm(_components, _MODULARITY)
 
 # Names, parameters and defaults as published. "Fail" is the sandbox's own.
 ALGORITHMS: Mapping[str, Algorithm] = {
     "APSP": Algorithm(_apsp, {}),
-    "BFS": Algorithm(_bfs, {"IS_DIRECTED": True, "ROOT": ""}),
-    "BetweennessCentrality": Algorithm(_betweenness, {**_DIRECTED, "CHOSEN": -1, "CONSTANT": 2}),
-    "ClosenessCentrality": Algorithm(_closeness, {"IS_DIRECTED": True, "NUM_SAMPLES": 10}),
-    "ClusteringCoefficient": Algorithm(_clustering, {"TYPE": OneOf("local", "global"), "REMOVED_SELF_EDGE": True}),
+    "BFS": Algorithm(_bfs, {"is_directed": True, "root": ""}),
+    "BetweennessCentrality": Algorithm(_betweenness, {**_DIRECTED, "chosen": -1, "constant": 2}),
+    "ClosenessCentrality": Algorithm(_closeness, {"is_directed": True, "num_samples": 10}),
+    "ClusteringCoefficient": Algorithm(_clustering, {"type": OneOf("local", "global"), "removed_self_edge": True}),
     "ConnectedComponent": _WCC,
     "DegreeCentrality": _DEGREE,
     "Fail": Algorithm(_fail, {}),
@@ -277,15 +277,15 @@ ALGORITHMS: Mapping[str, Algorithm] = {
             "comm_info_num": 100,
         },
     ),
-    "Jaccard": Algorithm(_jaccard, {"IDS1": "", "IDS2": "", "REMOVED_SELF_EDGE": True}),
-    "KCore": Algorithm(_k_core, {"TYPE": OneOf("vertex", "subgraph"), "KMIN": 1, "KMAX": 1000000}),
+    "Jaccard": Algorithm(_jaccard, {"ids1": "", "ids2": "", "removed_self_edge": True}),
+    "KCore": Algorithm(_k_core, {"type": OneOf("vertex", "subgraph"), "kmin": 1, "kmax": 1000000}),
     "LPA": Algorithm(_label_propagation, {**_DIRECTED, **_MODULARITY}),
-    "Louvain": Algorithm(_louvain, {"OUTER_ITERATION": 20, "INNER_ITERATION": 10, "IS_DIRECTED": True, **_MODULARITY}),
+    "Louvain": Algorithm(_louvain, {"outer_iteration": 20, "inner_iteration": 10, "is_directed": True, **_MODULARITY}),
     "NStepDegree": _DEGREE,
-    "PageRank": Algorithm(_pagerank, {**_DIRECTED, "EPS": 0.0001, "DAMPING": 0.85}),
-    "SSSP": Algorithm(_sssp, {"ROOT": ""}),
+    "PageRank": Algorithm(_pagerank, {**_DIRECTED, "eps": 0.0001, "damping": 0.85}),
+    "SSSP": Algorithm(_sssp, {"root": ""}),
     "ShortestPath": Algorithm(_shortest_path, {"src": "", "dst": ""}),
     "Tree_stat": Algorithm(_tree_statistics, {"root": "", "stat": "width,depth"}),
-    "TriangleCount": Algorithm(_triangles, {"OPT": OneOf(3, 1, 2), "REMOVED_SELF_EDGE": True}),
+    "TriangleCount": Algorithm(_triangles, {"opt": OneOf(3, 1, 2), "removed_self_edge": True}),
     "WCC": _WCC,
 }

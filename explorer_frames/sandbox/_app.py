@@ -27,6 +27,7 @@ from explorer_frames.sandbox._faults import (
     ERR_UNAUTHORIZED,
     Fault,
 )
+from explorer_frames.sandbox._parameters import check_names
 from explorer_frames.sandbox._results import COMPACT, PRETTY, pieces
 
 if TYPE_CHECKING:
@@ -222,6 +223,11 @@ def _read_inputs(body: dict[str, Any]) -> Inputs:
     nested = isinstance(inputs, dict) and all(isinstance(values, dict) for values in inputs.values())
     if not nested or not set(body) <= {"input"}:
         raise Fault(ERR_PARAM, 'the body must be {"input": {"<task id>": {"<parameter>": value}}}')
+    for component, values in inputs.items():
+        try:
+            check_names(values)
+        except ValueError as error:
+            raise Fault(ERR_PARAM, f"input of {component}: {error}") from None
     return inputs
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from explorer_frames.sandbox import _algorithms
 from explorer_frames.sandbox._faults import ERR_BAD_REQUEST, ERR_NOT_FOUND, Fault
+from explorer_frames.sandbox._parameters import check_names, override
 
 if TYPE_CHECKING:
     from explorer_frames.sandbox._graphs import Graph
@@ -128,7 +129,9 @@ class Jobs:
         self._threads: list[threading.Thread] = []
 
     def add_workflow(self, name: str, graph: Graph, tasks: Tasks) -> Workflow:
-        """Save a workflow."""
+        """Save a workflow, or raise ValueError if a task has a parameter in two spellings."""
+        for _, parameters in tasks.values():
+            check_names(parameters)
         workflow = Workflow(next(self._workflow_ids), name, graph, tasks)
         self._workflows[workflow.id] = workflow
         return workflow
@@ -285,12 +288,14 @@ def _tasks(workflow: Workflow, inputs: Inputs) -> list[Task]:
     for component, (algorithm, parameters) in workflow.tasks.items():
         # A second task of an algorithm has to be told from the first: as a user would, by renaming it.
         known = any(task.algorithm == algorithm for task in tasks)
-        settings = " ".join(str(value) if key == "TYPE" else f"{key}={value}" for key, value in parameters.items())
+        settings = " ".join(
+            str(value) if key.lower() == "type" else f"{key}={value}" for key, value in parameters.items()
+        )
         tasks.append(
             Task(
                 algorithm=algorithm,
                 name=f"{algorithm} {settings}".strip() if known else algorithm,
-                parameters={**parameters, **inputs.get(component, {})},
+                parameters=override(parameters, inputs.get(component, {})),
             )
         )
     return tasks

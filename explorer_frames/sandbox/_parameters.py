@@ -1,4 +1,7 @@
-"""Parameters of an algorithm: declared by their defaults, read from JSON values or text."""
+"""Parameters of a component: declared by their defaults, read from JSON values or text.
+
+Names are declared in lower case, and matched without regard to case: the vendor's pages have both cases.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 class OneOf:
@@ -19,12 +22,32 @@ class OneOf:
 Default = bool | int | float | str | OneOf
 
 
+def check_names(names: Iterable[str]) -> None:
+    """Raise ValueError if two names differ only in case."""
+    spellings: dict[str, str] = {}
+    for name in names:
+        first = spellings.setdefault(name.lower(), name)
+        if first != name:
+            raise ValueError(f"{first} and {name} are the same parameter; pass one of them")
+
+
+def override(parameters: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
+    """Return the parameters with those of `given` in place of the ones with the same name in any case."""
+    overridden = {name.lower() for name in given}
+    return {**{name: value for name, value in parameters.items() if name.lower() not in overridden}, **given}
+
+
 def read_parameters(declared: Mapping[str, Default], given: Mapping[str, object]) -> dict[str, Any]:
     """Return a value for every declared parameter: the given one in the default's type, or the default."""
-    unknown = sorted(set(given) - set(declared))
+    unknown = sorted(name for name in given if name.lower() not in declared)
     if unknown:
         raise ValueError(f"unknown parameter {', '.join(unknown)}; known: {', '.join(declared) or 'none'}")
-    return {name: _read(name, default, given.get(name)) for name, default in declared.items()}
+    spellings = {name.lower(): name for name in given}
+    values = {}
+    for name, default in declared.items():
+        spelling = spellings.get(name, name)
+        values[name] = _read(spelling, default, given.get(spelling))
+    return values
 
 
 def _read(name: str, default: Default, value: object) -> Any:

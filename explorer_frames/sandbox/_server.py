@@ -80,7 +80,8 @@ class Sandbox:
     -----
     What the documents leave open is answered so: times that have not come are 0 in jobs and null in tasks; a
     filter's ``name`` is a part of the job's; unknown filter keys, parameters and inputs are refused; a job with an
-    input for an unknown task fails before its tasks begin; one failed task does not stop the others; to cancel a
+    input for an unknown task fails before its tasks begin; parameter names match in any case, and one parameter in two
+    spellings is a parameter error; one failed task does not stop the others; to cancel a
     job that is over is an error.
 
     Examples
@@ -218,7 +219,7 @@ class Sandbox:
         graph
             What its tasks are computed on.
         tasks
-            Algorithm and parameters by task id, such as ``{"analytics_sssp_1": ("SSSP", {"ROOT": 1})}``. By
+            Algorithm and parameters by task id, such as ``{"analytics_sssp_1": ("SSSP", {"root": 1})}``. By
             default all the algorithms, from the graph's first vertex and to its last; some of them are not for
             large graphs. The algorithm ``Fail`` always fails.
         """
