@@ -170,7 +170,10 @@ def test_auto_types_every_task_of_a_real_job_by_its_name(workflow, vid_type):
             table = explorer.read_sample_result_arrow(job, task["id"], None, schema="auto", vid_type=vid_type)
             if schemas.find(task["name"]) is None:  # renamed: by the number of columns
                 continue
-            assert table.column_names == expected_columns(ran.algorithm, dict(ran.parameters)), task["name"]
+            expected = expected_columns(ran.algorithm, dict(ran.parameters))
+            if ran.algorithm == "Query":
+                expected = [f"column_{number + 1}" for number in range(7 + (workflow == "lesmis"))]
+            assert table.column_names == expected, task["name"]
             assert table.num_rows
             told = json.loads(table.schema.metadata[b"explorer_frames"])
             assert told["algorithm"] == schemas.find(task["name"]).name

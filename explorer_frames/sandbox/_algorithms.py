@@ -1,8 +1,9 @@
-"""The algorithms a workflow can hold, computed by igraph: exactly, where the real ones may approximate.
+"""The algorithms a workflow can have, computed by igraph: exactly, where the real ones may approximate.
 
-Parameters that only bound an approximation are accepted and change nothing: ``iterations``, ``eps``,
-``bits``, ``chosen``, ``constant``, ``num_samples``, ``outer_iteration``, ``inner_iteration``, InfoMap's. So
-does ``is_directed`` where the graph is undirected; Louvain and LPA always treat it so.
+Parameter names are lower case and match in any case: ``root`` and ``ROOT`` are the same. Parameters that only bound an
+approximation are accepted and change nothing: ``iterations``, ``eps``, ``bits``, ``chosen``, ``constant``,
+``num_samples``, ``outer_iteration``, ``inner_iteration``, InfoMap's. So does ``is_directed`` where the graph is
+undirected; Louvain and LPA always treat it so.
 
 Choices where the published documents are silent: PageRank sums to one; edge weights count in SSSP, APSP and
 the communities; a community's label is the first of its members in the graph's order; modularity is the whole
@@ -23,8 +24,10 @@ import numpy as np
 
 from explorer_frames.sandbox._graphs import Graph, seeded
 from explorer_frames.sandbox._parameters import Default, OneOf, read_parameters
+from explorer_frames.sandbox._query import run_query
 from explorer_frames.sandbox._results import Array, Columns, Ragged, Result
 
+QUERY = "Query"
 _SEED = 20220712
 
 _Parameters = Mapping[str, Any]
@@ -50,7 +53,7 @@ def run(name: str, graph: Graph, given: Mapping[str, object]) -> Result:
 
 
 def everything(root: str, other: str) -> dict[str, tuple[str, dict[str, object]]]:
-    """Return tasks for all algorithms in all their shapes; some need a vertex, `root`, or two."""
+    """Return a Query and tasks for all algorithms in all their shapes; some need a vertex, `root`, or two."""
     entries: list[tuple[str, dict[str, object]]] = [
         ("PageRank", {}),
         ("BetweennessCentrality", {}),
@@ -79,7 +82,7 @@ def everything(root: str, other: str) -> dict[str, tuple[str, dict[str, object]]
         ("Tree_stat", {"root": root}),
     ]
     numbers: dict[str, int] = {}
-    tasks = {}
+    tasks: dict[str, tuple[str, dict[str, object]]] = {"query_1": (QUERY, {})}
     for algorithm, parameters in entries:
         numbers[algorithm] = numbers.get(algorithm, 0) + 1
         tasks[f"analytics_{algorithm.lower()}_{numbers[algorithm]}"] = (algorithm, parameters)
@@ -114,7 +117,7 @@ def _simple(graph: Graph, p: _Parameters) -> Any:
 def _clustering(graph: Graph, p: _Parameters) -> Result:
     view = _simple(graph, p)
     if p["type"] == "global":
-        return Columns(graph.vids[:1], _one(view.transitivity_undirected()))
+        return Columns(graph.vids[:1], _one(view.transitivity_undirected())[: len(graph.vids)])
     return _per_vertex(graph, view.transitivity_local_undirected(mode="zero"))
 
 
@@ -186,8 +189,9 @@ def _bfs(graph: Graph, p: _Parameters) -> Result:
 
 def _apsp(graph: Graph, p: _Parameters) -> Result:
     del p
-    distances = np.asarray(graph.view().distances(weights=graph.weights, mode="out"), dtype=float)
-    first, second = np.nonzero(~np.eye(len(distances), dtype=bool))
+    count = graph.vertex_count
+    distances = np.asarray(graph.view().distances(weights=graph.weights, mode="out"), dtype=float).reshape(count, count)
+    first, second = np.nonzero(~np.eye(count, dtype=bool))
     return Columns(graph.vids[first], graph.vids[second], distances[first, second])
 
 
@@ -255,7 +259,7 @@ _MODULARITY: Mapping[str, Default] = {
 _DEGREE = Algorithm(_degree, {"is_directed": True, "step": 3, "bits": 6, "type": OneOf("both", "out", "in")})
 _WCC = Algorithm(_components, _MODULARITY)
 
-# Names, parameters and defaults as published. "Fail" is the sandbox's own.
+# Names, parameters and defaults as published. Those of Query, and "Fail", are the sandbox's own.
 ALGORITHMS: Mapping[str, Algorithm] = {
     "APSP": Algorithm(_apsp, {}),
     "BFS": Algorithm(_bfs, {"is_directed": True, "root": ""}),
@@ -283,6 +287,7 @@ ALGORITHMS: Mapping[str, Algorithm] = {
     "Louvain": Algorithm(_louvain, {"outer_iteration": 20, "inner_iteration": 10, "is_directed": True, **_MODULARITY}),
     "NStepDegree": _DEGREE,
     "PageRank": Algorithm(_pagerank, {**_DIRECTED, "eps": 0.0001, "damping": 0.85}),
+    QUERY: Algorithm(run_query, {"limit": -1, "columns": ""}),
     "SSSP": Algorithm(_sssp, {"root": ""}),
     "ShortestPath": Algorithm(_shortest_path, {"src": "", "dst": ""}),
     "Tree_stat": Algorithm(_tree_statistics, {"root": "", "stat": "width,depth"}),

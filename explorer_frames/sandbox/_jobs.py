@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from explorer_frames.sandbox import _algorithms
 from explorer_frames.sandbox._faults import ERR_BAD_REQUEST, ERR_NOT_FOUND, Fault
 from explorer_frames.sandbox._parameters import check_names, override
+from explorer_frames.sandbox._query import EdgeRows
 
 if TYPE_CHECKING:
     from explorer_frames.sandbox._graphs import Graph
@@ -244,26 +245,29 @@ class Jobs:
 
     def _run(self, job: Job) -> None:
         self._begin(job, job)
-        if job.error is None:
-            for task in job.tasks:
-                if self._begin(job, task):
-                    self._compute(job, task)
+        graph = None if job.error else job.workflow.graph
+        for task in job.tasks:
+            if graph is not None and self._begin(job, task):
+                graph = self._compute(job, task, graph)
         failed = job.error or any(task.error for task in job.tasks)
         for task in job.tasks:
             if task.begin is None:
                 task.status = Status.INTERRUPTED
         self._finish(job, job, Status.FAILED if failed else Status.SUCCESS)
 
-    def _compute(self, job: Job, task: Task) -> None:
+    def _compute(self, job: Job, task: Task, graph: Graph) -> Graph | None:
+        """Run a task; return the graph for the tasks after it, which is None after a Query that failed."""
         started = time.monotonic()
+        query = task.algorithm == _algorithms.QUERY
         try:
-            result = _algorithms.run(task.algorithm, job.workflow.graph, task.parameters)
+            result = _algorithms.run(task.algorithm, job.workflow.graph if query else graph, task.parameters)
             self._write_output(job, task, result)
             task.result = result
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the task's failure and not the server's
             task.error = f"{type(error).__name__}: {error}"
         job.stopped.wait(self._task_seconds - (time.monotonic() - started))
         self._finish(job, task, Status.FAILED if task.error else Status.SUCCESS)
+        return task.result.to_graph() if isinstance(task.result, EdgeRows) else None if query else graph
 
     def _write_output(self, job: Job, task: Task, result: Result) -> None:
         if self._outputs is not None:

@@ -33,8 +33,9 @@ _REMEMBERED = 10_000
 class Sandbox:
     """An embedded NebulaGraph Explorer: the published workflow API over results that igraph computes.
 
-    Two workflows are ready to run, with all the algorithms: ``karate`` (Zachary's karate club, integer ids)
-    and ``lesmis`` (Les Miserables, string ids, weighted). Nothing is computed before a job asks for it.
+    Two workflows are ready to run: ``karate`` (Zachary's karate club, integer ids) and ``lesmis`` (Les Miserables,
+    string ids, weighted). Each starts with a Query component, whose rows are the graph for all the algorithms after
+    it. Nothing is computed before a job asks for it.
 
     Parameters
     ----------
@@ -80,9 +81,9 @@ class Sandbox:
     -----
     What the documents leave open is answered so: times that have not come are 0 in jobs and null in tasks; a
     filter's ``name`` is a part of the job's; unknown filter keys, parameters and inputs are refused; a job with an
-    input for an unknown task fails before its tasks begin; parameter names match in any case, and one parameter in two
-    spellings is a parameter error; one failed task does not stop the others; to cancel a
-    job that is over is an error.
+    input for an unknown task fails before its tasks begin; one failed task does not stop the others, but tasks after a
+    failed Query are interrupted; to cancel a job that is over is an error. Parameter names match in any case; a
+    parameter in two spellings at once is a parameter error (40004001).
 
     Examples
     --------
@@ -217,11 +218,17 @@ class Sandbox:
         name
             Its name, and its key in `workflows`.
         graph
-            What its tasks are computed on.
+            The saved graph: what Query components read. Algorithms with no Query before them run on all of it.
         tasks
-            Algorithm and parameters by task id, such as ``{"analytics_sssp_1": ("SSSP", {"root": 1})}``. By
-            default all the algorithms, from the graph's first vertex and to its last; some of them are not for
-            large graphs. The algorithm ``Fail`` always fails.
+            Component and parameters by task id, such as
+            ``{"query_1": ("Query", {"limit": 100}), "analytics_sssp_1": ("SSSP", {"root": 1})}``. Each Query is the
+            input of the tasks after it. By default a Query and all the algorithms, from the graph's first vertex and
+            to its last; some of them are not for large graphs. The algorithm ``Fail`` always fails.
+
+        Raises
+        ------
+        ValueError
+            A task has the same parameter in two spellings.
         """
         if tasks is None:
             tasks = everything(str(graph.vids[0]), str(graph.vids[-1]))

@@ -1,0 +1,110 @@
+"""The Query component: the edges of the saved graph, with properties. Its rows are the input of the tasks after it.
+
+There is no nGQL here. ``limit`` is the number of rows (-1 for all), and ``columns`` is a comma-separated list of the
+columns to return, by default all of these, in this order:
+
+======== ======= ==================================================================================
+column   type    value
+======== ======= ==================================================================================
+src, dst vid     the ids of an edge's two vertices
+serial   integer property of the edge: its number in the graph, from 2^53 + 1
+share    double  property of the source vertex: 1 / its number of edges
+active   boolean property of the edge: false for every third one
+since    date    property of the edge: one day after that of the edge before it
+note     text    property of the edge: with quotes, commas, blanks, other alphabets, or empty
+weight   double  property of the edge, in weighted graphs only
+======== ======= ==================================================================================
+
+The algorithms after a Query run on the graph of its rows: the columns ``src`` and ``dst`` are required for that, and
+without ``weight`` the graph is not weighted. The order of the vertices is that of the saved graph.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import igraph
+import numpy as np
+
+from explorer_frames.sandbox._graphs import Graph
+from explorer_frames.sandbox._results import Columns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from explorer_frames.sandbox._results import Array
+
+_FIRST_SERIAL = 2**53 + 1  # not a double: readers that convert through float return another number
+_FIRST_DAY, _DAYS = np.datetime64("2022-07-12"), 1000
+_NOTES = (
+    "plain",
+    'says "hello", then leaves',
+    "Füße, 雪 and 💡",
+    "",
+    "  it's between blanks  ",
+    "007",
+    "null",
+)
+
+
+class EdgeRows(Columns):
+    """The result of a Query.
+
+    Parameters
+    ----------
+    columns
+        The returned columns.
+    build
+        Returns the topology and the vertex ids of the graph of the rows, as `Graph` takes them.
+    """
+
+    def __init__(self, columns: Iterable[Array], build: Callable[[], tuple[Any, Array]]) -> None:
+        super().__init__(*columns)
+        self._build = build
+
+    def to_graph(self) -> Graph:
+        """Return the graph of the rows; a new one each time, so that no job keeps it in memory."""
+        return Graph(self._build)
+
+
+def run_query(graph: Graph, p: Mapping[str, Any]) -> EdgeRows:
+    """Return edges of the graph; the same parameters return the same rows."""
+    rows = graph.edge_count if p["limit"] < 0 else min(p["limit"], graph.edge_count)
+    ends = np.asarray(graph.topology.get_edgelist()[:rows], dtype=np.int64).reshape(-1, 2)
+    weights = graph.topology.es["weight"][:rows] if graph.weights else None
+    columns = _columns(graph, ends, weights)
+    names = [name.strip() for name in (p["columns"] or ",".join(columns)).split(",")]
+    unknown = [name for name in names if name not in columns]
+    if unknown:
+        raise ValueError(f"unknown column {', '.join(map(repr, unknown))}; known: {', '.join(columns)}")
+
+    def build() -> tuple[Any, Array]:
+        if not {"src", "dst"} <= set(names):
+            raise ValueError(f"the Query returned {', '.join(names)}; an algorithm needs the columns src and dst")
+        vertices, edges = np.unique(ends, return_inverse=True)
+        directed = graph.topology.is_directed()
+        topology = igraph.Graph(len(vertices), edges.reshape(-1, 2).tolist(), directed=directed)
+        if "weight" in names:
+            topology.es["weight"] = weights
+        return topology, graph.vids[vertices]
+
+    return EdgeRows((columns[name] for name in names), build)
+
+
+def _columns(graph: Graph, ends: Array, weights: list[float] | None) -> dict[str, Array]:
+    numbers, sources = np.arange(len(ends), dtype=np.int64), ends[:, 0]
+    share = [repr(1 / max(degree, 1)) for degree in graph.topology.degree()]
+    columns = {
+        "src": graph.vids[sources],
+        "dst": graph.vids[ends[:, 1]],
+        "serial": _FIRST_SERIAL + numbers,
+        "share": _texts(share)[sources],
+        "active": np.where(numbers % 3 == 2, "false", "true").astype(object),  # noqa: PLR2004 (every third)
+        "since": np.datetime_as_string(_FIRST_DAY + numbers % _DAYS).astype(object),
+        "note": _texts(_NOTES)[numbers % len(_NOTES)],
+    }
+    return columns if weights is None else {**columns, "weight": _texts(map(repr, weights))}
+
+
+def _texts(values: Iterable[str]) -> Array:
+    return np.array([*values], dtype=object)
