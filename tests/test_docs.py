@@ -24,6 +24,7 @@ MODULES = [
     if not module.name.endswith(("__main__", ".spark"))  # its examples run in test_spark.py
 ]
 TASKS = {
+    "query_1": ("Query", {}),
     "analytics_pagerank_1": ("PageRank", {}),
     "analytics_louvain_1": ("Louvain", {}),
     "analytics_sssp_1": ("SSSP", {"root": "Valjean"}),
@@ -44,8 +45,8 @@ def world(sandbox, monkeypatch):
             "explorer": explorer,
             "workflow_id": workflow,
             "job_id": job.id,
-            "task_id": job.tasks[0].id,
-            "louvain_id": job.tasks[1].id,
+            "task_id": job.task("PageRank").id,
+            "louvain_id": job.task("Louvain").id,
         }
 
 

@@ -67,7 +67,7 @@ def test_cells_are_those_of_the_sample_byte_for_byte(world, vid_type):
 
 def test_a_task_is_exported_from_its_full_result(world, tmp_path):
     folder, _, _, jobs = world
-    task = jobs[1].tasks[0]
+    task = jobs[1].task("PageRank")
     receipt = task.export_output(folder, tmp_path / "a.parquet", path="{job_id}/{task_id}/part-*", mode="create")
     assert (receipt.rows, receipt.complete) == (77, True)
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "a.parquet"), task.read())

@@ -248,6 +248,7 @@ def test_every_result_of_the_sandbox_has_a_picture_or_says_why_not(sandbox, expl
     assert without == {
         "HyperANF",
         "KCore subgraph kmin=2",
+        "Query",
         "ShortestPath",
         "Tree_stat",
         "TriangleCount",

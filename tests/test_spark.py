@@ -422,7 +422,7 @@ def test_columns_that_no_result_can_have_are_refused(spark, folder):
 def test_the_examples_run(spark, jobs):
     from explorer_frames import spark as module
 
-    task = jobs["lesmis"].tasks[0]
+    task = jobs["lesmis"].task("PageRank")
     results = doctest.testmod(module, extraglobs={"spark": spark, "job_id": task.job_id, "task_id": task.id})
     assert results.attempted == 3
     assert results.failed == 0

@@ -77,7 +77,7 @@ class SyncReport:
     Examples
     --------
     >>> report = sync_workflow(workflow_id, "memory://doc/report")
-    >>> len(report.written) == report.jobs * 3, report.skipped, report.failed
+    >>> len(report.written) == report.jobs * 4, report.skipped, report.failed
     (True, (), ())
     >>> report.to_pandas().columns.tolist()
     ['job_id', 'task', 'task_id', 'state', 'rows', 'bytes', 'url', 'error']
