@@ -3,7 +3,8 @@
 Parameter names are lower case and match in any case: ``root`` and ``ROOT`` are the same. Parameters that only bound an
 approximation are accepted and change nothing: ``iterations``, ``eps``, ``bits``, ``chosen``, ``constant``,
 ``num_samples``, ``outer_iteration``, ``inner_iteration``, InfoMap's. So does ``is_directed`` where the graph is
-undirected; Louvain and LPA always treat it so.
+undirected; Louvain and LPA always treat it so. ``removed_duplication_edge`` is accepted as well: triangles and
+clustering coefficients always count parallel edges as one.
 
 Choices where the published documents are silent: PageRank sums to one; edge weights count in SSSP, APSP and
 the communities; a community's label is the first of its members in the graph's order; modularity is the whole
@@ -256,6 +257,7 @@ _MODULARITY: Mapping[str, Default] = {
     "is_output_modularity": False,
     "is_stat_community": False,
 }
+_SIMPLE: Mapping[str, Default] = {"removed_self_edge": True, "removed_duplication_edge": True}
 _DEGREE = Algorithm(_degree, {"is_directed": True, "step": 3, "bits": 6, "type": OneOf("both", "out", "in")})
 _WCC = Algorithm(_components, _MODULARITY)
 
@@ -265,7 +267,7 @@ ALGORITHMS: Mapping[str, Algorithm] = {
     "BFS": Algorithm(_bfs, {"is_directed": True, "root": ""}),
     "BetweennessCentrality": Algorithm(_betweenness, {**_DIRECTED, "chosen": -1, "constant": 2}),
     "ClosenessCentrality": Algorithm(_closeness, {"is_directed": True, "num_samples": 10}),
-    "ClusteringCoefficient": Algorithm(_clustering, {"type": OneOf("local", "global"), "removed_self_edge": True}),
+    "ClusteringCoefficient": Algorithm(_clustering, {"type": OneOf("local", "global"), **_SIMPLE}),
     "ConnectedComponent": _WCC,
     "DegreeCentrality": _DEGREE,
     "Fail": Algorithm(_fail, {}),
@@ -291,6 +293,6 @@ ALGORITHMS: Mapping[str, Algorithm] = {
     "SSSP": Algorithm(_sssp, {"root": ""}),
     "ShortestPath": Algorithm(_shortest_path, {"src": "", "dst": ""}),
     "Tree_stat": Algorithm(_tree_statistics, {"root": "", "stat": "width,depth"}),
-    "TriangleCount": Algorithm(_triangles, {"opt": OneOf(3, 1, 2), "removed_self_edge": True}),
+    "TriangleCount": Algorithm(_triangles, {"opt": OneOf(3, 1, 2), **_SIMPLE}),
     "WCC": _WCC,
 }
