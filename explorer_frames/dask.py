@@ -156,7 +156,7 @@ def read_sample_results(
     limit
         Rows to ask for of each; None for all.
     schema
-        As in `explorer_frames.read_sample_result`. ``"auto"`` and None read the first row of each result now, to learn
+        As in `explorer_frames.read_sample_result`. ``"auto"`` and None read the first rows of each result now, to learn
         its columns. If the results have different columns, the frame has all of them, missing where a result does not
         have them, and integers are nullable. A `pyarrow.Schema` or an algorithm's name applies to all tasks without a
         request; of an algorithm, its default columns (Louvain: ``id, community``).

@@ -102,7 +102,7 @@ def register(spark: SparkSession) -> None:
     ``vid_type``
         ``string`` or ``int64``.
 
-    ``load()`` checks the options. It reads the first row of each result, if the columns depend on it. When a query is
+    ``load()`` checks the options. It reads the first rows of each result, if the columns depend on it. When a query is
     planned, jobs, tasks and folders are looked up; each task has to be in the state ``success``. With columns of your
     own, the options are checked no earlier than that.
 

@@ -26,7 +26,7 @@ from fsspec.config import conf
 from platforms import KILL
 
 import explorer_frames
-from explorer_frames import Explorer, export_output
+from explorer_frames import Explorer, SchemaWarning, export_output
 from explorer_frames.dask import read_output, read_sample_results
 from explorer_frames.errors import (
     ApiError,
@@ -398,6 +398,37 @@ def test_the_columns_are_those_of_the_schema_whatever_the_tasks_are(sandbox):
             read_sample_results([two], schema="pagerank").compute()
         with pytest.warns(TruncatedResultWarning):
             assert len(read_sample_results([two], 1, schema="louvain").compute()) == 1
+
+
+@pytest.mark.parametrize("backend", [None, "numpy_nullable", "pyarrow"])
+def test_tasks_of_different_columns_have_all_of_them(sandbox, backend):
+    pagerank = sandbox.add_result([["a", "b"], ["0.5", "0.25"]])
+    query = sandbox.add_result([["x"], ["1"], ["true"]], "Query")
+    renamed = sandbox.add_result([["x"], ["y"]], "friends of friends")
+    cores = sandbox.add_result([["a"], ["2"]], "KCore")
+    with EnvironmentSource(sandbox), pytest.warns(SchemaWarning, match="all columns are text"):
+        whole = read_sample_results([pagerank, query, renamed, cores], dtype_backend=backend, include_ids=True)
+    with EnvironmentSource(sandbox):
+        frame = true_to_meta(whole)
+    names = ["id", "score", "column_1", "column_2", "column_3", "core"]
+    assert frame.columns.tolist() == ["job_id", "task_id", *names]
+    assert frame["task_id"].tolist() == [pagerank[1], pagerank[1], query[1], renamed[1], cores[1]]
+    rows = frame[names].astype(object).where(frame[names].notna(), None).to_numpy().tolist()
+    assert rows == [
+        ["a", 0.5, None, None, None, None],
+        ["b", 0.25, None, None, None, None],
+        [None, None, "x", "1", "true", None],
+        [None, None, "x", "y", None, None],
+        ["a", None, None, None, None, 2],
+    ]
+
+
+def test_columns_of_one_name_and_different_types_are_refused(sandbox, monkeypatch):
+    both = [sandbox.add_result([["a"], ["1"]], name) for name in ("KCore", "PageRank")]
+    schemas = iter([pa.schema([("id", pa.string()), ("x", kind)]) for kind in (pa.int64(), pa.string())])
+    monkeypatch.setattr("explorer_frames.dask.sampled_schemas", lambda *_: list(schemas))
+    with EnvironmentSource(sandbox), pytest.raises(ConfigError, match=r"id: string, x: int64 / id: string, x: string"):
+        read_sample_results(both)
 
 
 def test_a_second_call_asks_the_server_again(sandbox):

@@ -227,16 +227,38 @@ def test_a_limit_is_of_each_task(spark, jobs):
 def test_loading_asks_for_no_more_than_the_columns_need(spark, sandbox, jobs):
     for algorithm, options, requests in (
         ("PageRank", {"schema": "pagerank"}, 0),
-        ("PageRank", {}, 1),
+        ("PageRank", {}, 2),
         ("PageRank", {"schema": "auto"}, 2),
-        ("Louvain", {"schema": "louvain"}, 1),
+        ("Louvain", {"schema": "louvain"}, 2),
     ):
         task = next(task for task in jobs["karate"].tasks if task.name == algorithm)
         before = len(sandbox.requests)
         load(spark, "explorer", job=task.job_id, task=task.id, **options)
         asked = [record.path for record in sandbox.requests[before:] if "connect" not in record.path]
         assert len(asked) == requests
-        assert all("limit=1" in path for path in asked if "sample_result" in path)
+        assert all("limit=100" in path for path in asked if "sample_result" in path)
+
+
+def test_the_default_schema_is_that_of_the_tasks_name(spark, jobs):
+    job = jobs["karate"]
+    for task in job.tasks:
+        frame = load(spark, "explorer", job=job.id, task=task.id)
+        assert frame.columns == list(task.read().columns), task.name
+
+
+def test_tasks_of_different_columns_have_all_of_them(spark, sandbox):
+    job, pagerank = sandbox.add_result([["a", "b"], ["0.5", "0.25"]])
+    _, query = sandbox.add_result([["x"], ["1"], ["true"]], "Query", job_id=job)
+    _, cores = sandbox.add_result([["a"], ["2"]], "KCore", job_id=job)
+    frame = load(spark, "explorer", job=job, task=f"{pagerank},{query},{cores}")
+    names = ["id", "score", "column_1", "column_2", "column_3", "core"]
+    assert frame.columns == ["task", *names]
+    assert {(row["task"], *(row[name] for name in names)) for row in frame.collect()} == {
+        (pagerank, "a", 0.5, None, None, None, None),
+        (pagerank, "b", 0.25, None, None, None, None),
+        (query, None, None, "x", "1", "true", None),
+        (cores, "a", None, None, None, None, 2),
+    }
 
 
 def test_a_task_that_does_not_exist_is_named_with_those_that_do(spark, jobs):

@@ -17,17 +17,18 @@ if TYPE_CHECKING:
     from explorer_frames._results.result import Query
 
 _WORKERS = 4
+_ROWS = 100  # of each result: cells that are not numbers make all columns text, and are most likely among them
 
 
 class Reader(Protocol):
-    """The part of an `Explorer` that reads the first row of a result."""
+    """The part of an `Explorer` that reads the first rows of a result."""
 
     @property
     def read_sample_result_arrow(self) -> Callable[..., pa.Table]: ...
 
 
 def sampled_schemas(reader: Reader, queries: Sequence[Query]) -> list[pa.Schema]:
-    """Read the first row of each result for its schema.
+    """Read the first rows of each result for its schema.
 
     Raises
     ------
@@ -38,7 +39,7 @@ def sampled_schemas(reader: Reader, queries: Sequence[Query]) -> list[pa.Schema]
     def sample(query: Query) -> tuple[tuple[str, str], pa.Schema]:
         schema = query.schema.algorithm or ("auto" if query.schema.auto else None)
         asked = {"schema": schema, "vid_type": query.schema.vid_type}
-        table = reader.read_sample_result_arrow(query.job, query.task, 1, **asked)
+        table = reader.read_sample_result_arrow(query.job, query.task, _ROWS, **asked)
         return (query.job, query.task), table.schema.remove_metadata()
 
     with warnings.catch_warnings(), closing(in_parallel(_WORKERS, sample, queries)) as found:
