@@ -27,8 +27,9 @@ class _Number(str):
 _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _NAMED = {"nan", "inf", "infinity"}
 _INTS = {"int8": (-(2**7), 2**7 - 1), "int64": (-(2**63), 2**63 - 1), "uint64": (0, 2**64 - 1)}
-# A cell in quotes has each of its own doubled; no other has one; no line is empty; a CR stands only before an LF.
-_CELL = r'(?:"(?:[^"]|"")*"|[^",\r\n]*)'
+# A cell in quotes has each of its own doubled. Others have neither quotes nor NUL bytes, which are holes in sparse files.
+# No line is empty. A CR stands only before an LF.
+_CELL = r'(?:"(?:[^"]|"")*"|[^",\r\n\0]*)'
 _CSV = re.compile(rf"(?:(?!\r?\n|\r?\Z){_CELL}(?:,{_CELL})*(?:\r?\n|\r?\Z))*")
 
 
