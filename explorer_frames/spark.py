@@ -19,7 +19,7 @@ from explorer_frames import schemas
 from explorer_frames._client import Explorer
 from explorer_frames._extras import require
 from explorer_frames._http.config import PREFIX
-from explorer_frames._outputs.full import Header, Request, preview, read_batches
+from explorer_frames._outputs.full import Header, Request, in_part, preview, read_batches
 from explorer_frames._outputs.parts import CHANGED, Parts
 from explorer_frames._results.result import Query
 from explorer_frames._storage.address import may_hold_secret
@@ -78,6 +78,8 @@ def register(spark: SparkSession) -> None:
         As `explorer_frames.read_output` takes it, and as ``load(path)``. Workers need to reach it too.
     ``header``
         ``true`` or ``false``; as in `explorer_frames.read_output` without it.
+    ``quoting``
+        ``minimal`` (default) or ``none``, as in `explorer_frames.read_output`.
 
     Options of both:
 
@@ -257,7 +259,7 @@ class SampleReader(DataSourceReader):
 class OutputSource(_Source):
     """Format ``explorer_output``: see `register`."""
 
-    _options = ("path", "schema", "vid_type", "header")
+    _options = ("path", "schema", "vid_type", "header", "quoting")
 
     @classmethod
     def name(cls) -> str:
@@ -272,8 +274,9 @@ class OutputSource(_Source):
             raise ConfigError("the path has a password or a query in it, and plans are shown", hint=hint)
         self._request = Request.of(
             path,
-            schema=options.get("schema"),
+            schema=options.get("schema", "auto"),
             vid_type=options.get("vid_type", "string"),
+            quoting=options.get("quoting", "minimal"),
             header=_TRUTH.get(header.lower(), header) if header is not None else None,
             storage_options=None,
         )
@@ -284,8 +287,9 @@ class OutputSource(_Source):
 
     def _decide(self) -> pa.Schema:
         request = self._request
-        columns = _only_shape(request.schema, request.vid_type)
-        if columns is None:
+        of_core = isinstance(request.schema, schemas.Algorithm) and request.schema.name.startswith("KCore")
+        columns = None if of_core or request.auto else _only_shape(request.schema, request.vid_type)
+        if columns is None:  # KCore's folders decide, or the first row
             store = Store(request.url)
             columns, _ = preview(request, store, Parts(store))
         return columns
@@ -312,19 +316,20 @@ class OutputReader(DataSourceReader):
         parts = Parts(store)
         # A header comes again in every part: which line it is, the first part tells.
         line = preview(self._request, store, parts)[1].line if self._request.header else None
-        return [InputPartition((part.path, part.size, line)) for part in parts.files]
+        return [InputPartition((part.path, part.size, part.k, line)) for part in parts.files]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """Read one part."""
-        path, size, line = partition.value
+        path, size, k, line = partition.value
         store = Store(self._request.url).at(path)
         parts = Parts(store)
-        part = parts.files[0]
+        part = replace(parts.files[0], k=k)
         if part.size != size:
             what = f"it had {size} bytes when the query was planned, and has {part.size}"
             raise FileReadError(what, where=store.shown, hint=CHANGED)
-        header = Header(self._request, line)
-        with closing(read_batches(store, part, header, self._request.schema)) as batches:
+        request = self._request
+        header = Header(replace(request, schema=in_part(part, request.schema)), line)
+        with closing(read_batches(store, part, header, request.schema, request.quoting)) as batches:
             for batch in batches:
                 yield _fitted(batch.columns, self._target)
         parts.check_unchanged()
