@@ -58,7 +58,8 @@ class Provenance:
     algorithm : str
         Whose columns the result has: the `schema` argument, or the algorithm of the task's name.
     schema_source : str
-        What decided on the columns: ``"argument"``, ``"task name"``, ``"column count"``, or ``"text fallback"``.
+        What decided on the columns: ``"argument"``, ``"task name"``, ``"component"`` (of a full result),
+        ``"column count"``, or ``"text fallback"``.
     status : str
         Of the task, when its job was looked at: ``"success"`` and so on.
     run_begin, run_end : datetime.datetime

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from explorer_frames._client import Explorer
+    from explorer_frames._decode.csv_rows import Quoting
     from explorer_frames._frames import DtypeBackend
     from explorer_frames._outputs.parts import Part
     from explorer_frames.schemas import VidType
@@ -62,9 +63,10 @@ _revival = threading.Lock()
 def read_output(
     url: str | os.PathLike[str],
     *,
-    schema: str | pa.Schema | None,
+    schema: str | pa.Schema | None = "auto",
     vid_type: VidType = "string",
     header: bool | None = None,
+    quoting: Quoting = "minimal",
     dtype_backend: DtypeBackend | None = None,
     storage_options: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None,
 ) -> dd.DataFrame:
@@ -72,7 +74,7 @@ def read_output(
 
     Parameters
     ----------
-    url, vid_type, header, dtype_backend
+    url, vid_type, header, quoting, dtype_backend
         As in `explorer_frames.read_output`.
     schema
         As in `explorer_frames.read_output`. Parts are only listed now, and read when the frame is computed; but where
@@ -121,13 +123,14 @@ def read_output(
     (2, 1.5)
     """
     checked_backend(dtype_backend)
-    request = Request.of(url, schema=schema, vid_type=vid_type, header=header, storage_options=None)
+    request = Request.of(url, schema=schema, vid_type=vid_type, header=header, quoting=quoting, storage_options=None)
     options = _without_secrets(url, storage_options)
     store = Store(url, _options(options))
     parts = Parts(store)
+    request = request.for_parts(parts)
     only = request.schema.only
     if only is not None and not header:
-        columns, line = only, None
+        columns, line = only.append(request.k) if request.k else only, None
     else:
         columns, seen = preview(request, store, parts)
         line = seen.line
@@ -242,7 +245,7 @@ class _ReadPart(_Hidden):
 
     def __call__(self, part: Part) -> pd.DataFrame:
         store = Store(self.request.url, _options(self.options))
-        batches = read_batches(store, part, Header(self.request, self.first_line), self.columns)
+        batches = read_batches(store, part, Header(self.request, self.first_line), self.columns, self.request.quoting)
         table = pa.Table.from_batches(list(batches), self.columns)
         Parts(store).check_state(self.state)
         return to_pandas(table, self.dtype_backend)

@@ -19,7 +19,7 @@ from explorer_frames import schemas
 from explorer_frames._client import Explorer
 from explorer_frames._extras import require
 from explorer_frames._http.config import PREFIX
-from explorer_frames._outputs.full import Header, Request, preview, read_batches
+from explorer_frames._outputs.full import Header, Request, in_part, preview, read_batches
 from explorer_frames._outputs.parts import CHANGED, Parts
 from explorer_frames._results.columns import sampled_schemas, united
 from explorer_frames._results.result import Query
@@ -91,12 +91,14 @@ def register(spark: SparkSession) -> None:
         As `explorer_frames.read_output` takes it, and as ``load(path)``. Workers need to reach it too.
     ``header``
         ``true`` or ``false``; as in `explorer_frames.read_output` without it.
+    ``quoting``
+        ``minimal`` (default) or ``none``, as in `explorer_frames.read_output`.
 
     Options of both:
 
     ``schema``
-        An algorithm's name. ``explorer`` also has ``auto``, the default, which uses each task's name; of
-        ``explorer_output``, the number of columns is the default. For columns of your own, use Spark's
+        An algorithm's name, or ``auto``, the default: ``explorer`` uses each task's name, ``explorer_output`` the
+        folder of a component in the path, such as ``analytics_pagerank_1``. For columns of your own, use Spark's
         ``.schema(...)`` in place of this option: strings, booleans, numbers, decimals, dates and timestamps, and for
         the last column an array of one of these.
     ``vid_type``
@@ -275,7 +277,7 @@ class SampleReader(DataSourceReader):
 class OutputSource(_Source):
     """Format ``explorer_output``: see `register`."""
 
-    _options = ("path", "schema", "vid_type", "header")
+    _options = ("path", "schema", "vid_type", "header", "quoting")
 
     @classmethod
     def name(cls) -> str:
@@ -290,8 +292,9 @@ class OutputSource(_Source):
             raise ConfigError("the path has a password or a query in it, and plans are shown", hint=hint)
         self._request = Request.of(
             path,
-            schema=options.get("schema"),
+            schema=options.get("schema", "auto"),
             vid_type=options.get("vid_type", "string"),
+            quoting=options.get("quoting", "minimal"),
             header=_TRUTH.get(header.lower(), header) if header is not None else None,
             storage_options=None,
         )
@@ -302,8 +305,9 @@ class OutputSource(_Source):
 
     def _decide(self) -> pa.Schema:
         request = self._request
-        columns = request.schema.only
-        if columns is None:
+        of_core = (request.schema.algorithm or "").startswith("KCore")
+        columns = None if of_core or request.schema.auto else request.schema.only
+        if columns is None:  # KCore's folders decide, or the first row
             store = Store(request.url)
             columns, _ = preview(request, store, Parts(store))
         return columns
@@ -330,19 +334,21 @@ class OutputReader(DataSourceReader):
         parts = Parts(store)
         # A header comes again in every part: which line it is, the first part tells.
         line = preview(self._request, store, parts)[1].line if self._request.header else None
-        return [InputPartition((part.path, part.size, line)) for part in parts.files]
+        return [InputPartition((part.path, part.size, part.k, line)) for part in parts.files]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """Read one part."""
-        path, size, line = partition.value
+        path, size, k, line = partition.value
         store = Store(self._request.url).at(path)
         parts = Parts(store)
-        part = parts.files[0]
+        part = replace(parts.files[0], k=k)
         if part.size != size:
             what = f"it had {size} bytes when the query was planned, and has {part.size}"
             raise FileReadError(what, where=store.shown, hint=CHANGED)
-        header = Header(self._request, line)
-        with closing(read_batches(store, part, header, self._request.schema.only)) as batches:
+        request = self._request
+        columns = request.schema.only
+        header = Header(replace(request, schema=SchemaRequest(in_part(part, columns))), line)
+        with closing(read_batches(store, part, header, columns, request.quoting)) as batches:
             for batch in batches:
                 yield _fitted(batch, self._target)
         parts.check_unchanged()

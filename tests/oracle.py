@@ -40,8 +40,9 @@ KINDS = {
 }
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:(Z)|([+-])(\d\d):(\d\d))?", re.ASCII)
 _INTS = {"int8": (-(2**7), 2**7 - 1), "int64": (-(2**63), 2**63 - 1), "uint64": (0, 2**64 - 1)}
-# A cell in quotes has each of its own doubled; no other has one; no line is empty; a CR stands only before an LF.
-_CELL = r'(?:"(?:[^"]|"")*"|[^",\r\n]*)'
+# A cell in quotes has each of its own doubled. Others have neither quotes nor NUL bytes, which are holes in sparse files.
+# No line is empty. A CR stands only before an LF.
+_CELL = r'(?:"(?:[^"]|"")*"|[^",\r\n\0]*)'
 _CSV = re.compile(rf"(?:(?!\r?\n|\r?\Z){_CELL}(?:,{_CELL})*(?:\r?\n|\r?\Z))*")
 
 

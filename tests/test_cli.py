@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import functools
 import io
 import json
 import os
@@ -796,17 +797,119 @@ def test_the_help_has_every_code_and_every_command(cli):
 
 
 def test_reading_commands_have_json(cli):
-    for name in ("jobs", "show", "run", "cancel", "read", "export", "sync", "inspect", "verify", "compare", "doctor"):
+    for name in (
+        "jobs",
+        "show",
+        "run",
+        "cancel",
+        "read",
+        "export",
+        "output",
+        "sync",
+        "inspect",
+        "verify",
+        "compare",
+        "doctor",
+    ):
         assert "--json" in cli(name, "--help").out
 
 
 def test_the_help_warns_of_secrets_on_the_command_line(cli):
-    for name in ("export", "sync", "inspect", "verify", "compare", "doctor"):
+    for name in ("export", "output", "sync", "inspect", "verify", "compare", "doctor"):
         text = " ".join(cli(name, "--help").out.split())
         assert "Other users of this machine can see the command line" in text
     for functions in COMMANDS.values():
         for function in functions:
             assert "--password" not in cli(function.__name__, "--help").out
+
+
+# --- full results
+
+
+@pytest.fixture
+def full(tmp_path):
+    """A folder as the engine writes it, with an id that has quotes."""
+    folder = tmp_path / "analytics-data" / "107" / "tasks" / "analytics_sssp_1"
+    folder.mkdir(parents=True)
+    (folder / "0000_0000.csv").write_text('a"b,1\nNew York,inf\n')
+    (folder / "0000_0001.csv").write_text("")
+    return folder
+
+
+def test_a_full_result_is_written_to_stdout(cli, full):
+    done = cli("output", full, "--quoting", "none")
+    assert (done.code, done.err) == (0, "")
+    assert done.rows == [["id", "distance"], ['a"b', "1.0"], ["New York", "inf"]]
+    assert cli("output", full, "--quoting", "none", "--csv").out == 'id,distance\n"a""b",1.0\nNew York,inf\n'
+    document = cli("output", full, "--quoting", "none", "--json").json
+    assert [row["id"] for row in document["rows"]] == ['a"b', "New York"]
+    assert document["provenance"]["complete"] is True
+
+
+def test_a_full_result_is_exported_to_a_file(cli, full, tmp_path):
+    target = tmp_path / "full.parquet"
+    done = cli("output", full, target, "--quoting", "none", "--json")
+    assert (done.code, done.json["rows"], done.json["complete"]) == (0, 2, True)
+    assert pq.read_table(target).column_names == ["id", "distance"]
+    assert cli("output", full, target, "--quoting", "none", "--mode", "create").code == 1
+    assert "rows\t2" in cli("output", full, tmp_path / "x", "--quoting", "none", "--format", "feather").out
+
+
+def test_options_of_a_full_result_reach_the_reader(cli, tmp_path):
+    path = tmp_path / "0.csv"
+    path.write_text("who,what\n1,2\n")
+    read = functools.partial(cli, "output", path)
+    assert read("--schema", "louvain", "--vid-type", "int64", "--header", "yes").rows == [
+        ["id", "community"],
+        ["1", "2"],
+    ]
+    assert len(read("--schema", "a:string,b:string", "--header", "no").rows) == 3
+    assert len(read("--schema", "louvain").rows) == 3
+
+
+def test_a_full_result_is_found_by_job_task_and_component(cli, tmp_path):
+    with Sandbox(outputs_dir=tmp_path, output_style="engine") as server, Explorer(server.url, token=server.token) as e:
+        job = e.run_workflow(server.add_workflow("one", Graph.karate(), {"analytics_wcc_1": ("WCC", {})}))
+        job = job.wait(progress=False)
+        options = ("--url", server.url, "--job", job.id, "--task", "WCC")
+        for where in ((), ("--path", "{job_id}/tasks/{component}")):
+            done = cli("output", tmp_path, *options, "--component", "analytics_wcc_1", *where)
+            assert (done.code, done.rows[0], len(done.rows)) == (0, ["id", "community"], 35)
+        exported = cli("output", tmp_path, tmp_path / "x.parquet", *options, "--component", "analytics_wcc_1", "--json")
+        assert exported.json["rows"] == 34
+        failed = cli("output", tmp_path, *options)
+        assert failed.code == 1
+        assert failed.is_short
+        assert "tasks/analytics_wcc_1" in failed.err
+        assert "--component analytics_pagerank_1" in failed.err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--job", "1"),
+        ("--task", "a"),
+        ("--component", "analytics_sssp_1"),
+        ("--path", "{task_id}"),
+        ("--csv", "--json"),
+        ("x.parquet", "--csv"),
+        ("--quoting", "all"),
+        ("--header", "maybe"),
+    ],
+)
+def test_options_of_a_full_result_that_exclude_each_other_are_refused(cli, full, options):
+    assert cli("output", full, *options).code == 2
+
+
+def test_errors_of_a_full_result_name_file_line_and_option(cli, full, tmp_path):
+    failed = cli("output", full)
+    assert failed.code == 1
+    assert failed.is_short
+    assert f"[{full / '0000_0000.csv'}, line 1]" in failed.err
+    assert "--quoting none" in failed.err
+    assert failed.out == ""
+    assert cli("output", tmp_path / "nowhere").is_short
+    assert cli("output", full.parent).is_short
 
 
 def test_each_error_has_the_code_of_its_nearest_class():
@@ -860,7 +963,7 @@ def _hints(node):
 
 def test_hints_of_the_library_are_said_in_options():
     folder = Path(explorer_frames.__file__).parent
-    beyond = {"dask.py", "spark.py", "_tables", "_outputs", "_plot", "sandbox", "cli"}
+    beyond = {"dask.py", "spark.py", "_tables", "_plot", "sandbox", "cli"}
     paths = [path for path in folder.rglob("*.py") if path.relative_to(folder).parts[0] not in beyond]
     hints = {
         _exit.in_our_terms(_text(hint))

@@ -187,7 +187,7 @@ class EnvironmentSource:
             del os.environ[name]
 
 
-NASTY = ["007", "NA", "", "null", "nan", '"', ",", "a\nb", "\r\n", " x ", "é", "\x00", "\ufeffx", "𝔸", "1e5", "None"]
+NASTY = ["007", "NA", "", "null", "nan", '"', ",", "a\nb", "\r\n", " x ", "é", "\ufeffx", "𝔸", "1e5", "None"]
 
 
 @pytest.mark.parametrize("convert", [True, False, None])
@@ -336,7 +336,8 @@ def test_a_new_state_of_the_parts_has_new_names_in_the_graph(parts):
 
 
 @pytest.mark.parametrize(
-    "options", [{"schema": "auto"}, {"schema": "no such"}, {"vid_type": "int"}, {"dtype_backend": "x"}, {"header": 1}]
+    "options",
+    [{"schema": "no such"}, {"vid_type": "int"}, {"dtype_backend": "x"}, {"header": 1}, {"quoting": "all"}],
 )
 def test_arguments_are_checked_before_a_graph_is_made(tmp_path, options):
     with pytest.raises(ConfigError):

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from cases import each
 from faults.rawserver import wait_until
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from platforms import needs_fifo, needs_posix_names
 
@@ -82,7 +82,6 @@ NASTY = [
     "\t",
     "é",
     "𝔸",
-    "\x00",
     "\x1f",
     "\u2028",
     "=1+1",
@@ -94,6 +93,7 @@ NASTY = [
 ]
 QUOTED = [
     "",
+    "\x00",
     '"',
     '""',
     '"""',
@@ -128,7 +128,8 @@ def test_an_id_in_quotes_stays_as_it_is(part, text):
 
 @each("text", [*NASTY, *QUOTED])
 def test_what_pythons_csv_writes_is_read_back(part, text):
-    for style in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL):
+    # Python leaves a NUL without quotes, which is refused: see test_output_engine.py.
+    for style in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)["\0" in text :]:
         file = io.StringIO(newline="")
         csv.writer(file, quoting=style).writerows([["y", "0.25"], [text, "0.5"]])
         table = read_output_arrow(part(file.getvalue()), schema="pagerank", header=False)
@@ -323,6 +324,7 @@ def test_generated_tables_come_back_however_they_are_cut(rows, data):
     quoting, end = data.draw(
         st.sampled_from([(csv.QUOTE_MINIMAL, "\r\n"), (csv.QUOTE_ALL, "\r\n"), (csv.QUOTE_ALL, "\n")])
     )
+    assume(quoting == csv.QUOTE_ALL or not any("\0" in cell for row in rows for cell in row))
     csv.writer(file, quoting=quoting, lineterminator=end).writerows(rows)
     text = file.getvalue().encode()
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=4)))
@@ -547,13 +549,14 @@ def test_what_is_no_address_is_refused(url):
 @pytest.mark.parametrize(
     "options",
     [
-        {"schema": "auto"},
         {"schema": "no such"},
         {"schema": 5},
         {"vid_type": "int"},
         {"dtype_backend": "x"},
         {"header": "yes"},
         {"header": 1},
+        {"quoting": "all"},
+        {"quoting": None},
     ],
 )
 def test_arguments_are_checked_before_anything_is_read(tmp_path, options):

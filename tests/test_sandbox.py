@@ -781,7 +781,7 @@ def test_a_server_that_cannot_start_says_so(monkeypatch):
         Sandbox().start()
 
 
-@pytest.mark.parametrize("option", ["auth_encoding", "id_type", "http_status_of_errors"])
+@pytest.mark.parametrize("option", ["auth_encoding", "id_type", "http_status_of_errors", "output_style"])
 def test_options_are_checked(option):
     with pytest.raises(ValueError, match=f"{option} must be one of"):
         Sandbox(**{option: "other"})

@@ -392,6 +392,45 @@ def test_a_killed_worker_publishes_nothing(spark, folder, tmp_path):
     assert output(spark, folder).count() == 5  # the session lives on
 
 
+# --- files as the engine writes them
+
+
+def test_files_of_the_engine_are_read_without_quoting(spark, tmp_path):
+    folder = tmp_path / "analytics_sssp_1"
+    folder.mkdir()
+    (folder / "0000_0000.csv").write_text('"a,1\nNew "York",inf\n')
+    (folder / "0000_0001.csv").write_text("")
+    frame = load(spark, "explorer_output", path=str(folder), quoting="none")
+    assert frame.columns == ["id", "distance"]
+    assert sorted(row["id"] for row in frame.collect()) == ['"a', 'New "York"']
+    assert "quote where none can be" in failure(lambda: load(spark, "explorer_output", path=str(folder)))
+
+
+@pytest.mark.parametrize("header", [None, "true"])
+def test_folders_of_cores_have_a_column_k(spark, tmp_path, header):
+    for k in (2, 10):
+        folder = tmp_path / "analytics_kcore_1" / f"{k}_core"
+        folder.mkdir(parents=True)
+        (folder / "0000_0000.csv").write_text("VID,VALUE\na,b\n")
+    path = str(tmp_path / "analytics_kcore_1")
+    options = {"header": header} if header else {}
+    for schema in ({}, {"schema": "kcore"}, {"schema": "kcoresubgraph"}):
+        frame = load(spark, "explorer_output", path=path, **schema, **options)
+        assert frame.columns == ["id", "neighbor", "k"]
+        assert sorted(map(tuple, frame.collect())) == [("a", "b", 2), ("a", "b", 10)]
+    frame = load(spark, "explorer_output", "u string, v string, k int", path=path, header="true")
+    assert sorted(map(tuple, frame.collect())) == [("a", "b", 2), ("a", "b", 10)]
+    frame = load(spark, "explorer_output", path=f"{path}/10_core", schema="kcore", **options)
+    assert list(map(tuple, frame.collect())) == [("a", "b")]
+
+
+def test_walks_are_separated_by_blanks(spark, tmp_path):
+    (tmp_path / "0000_0000.csv").write_text("a b a\n")
+    (tmp_path / "0000_0001.csv").write_text("b\nb c\n")
+    frame = load(spark, "explorer_output", path=str(tmp_path), schema="node2vec")
+    assert sorted(row["path"] for row in frame.collect()) == [["a", "b", "a"], ["b"], ["b", "c"]]
+
+
 # --- options
 
 
@@ -413,7 +452,7 @@ def test_a_killed_worker_publishes_nothing(spark, folder, tmp_path):
         ("Sample", {"job": "1", "task": "a", "vid_type": "int"}, "vid_type must be 'string' or 'int64': 'int'"),
         ("Output", {"schema": "bfs"}, "format 'explorer_output' needs the option path"),
         ("Output", {"path": "x", "header": "maybe"}, "header must be True, False or None: 'maybe'"),
-        ("Output", {"path": "x", "schema": "auto"}, "schema='auto' needs the task's name"),
+        ("Output", {"path": "x", "quoting": "all"}, "quoting must be 'minimal' or 'none', got 'all'"),
         ("Output", {"path": "sftp://ann:s3cret@host/x"}, "the path has a password or a query in it"),
         ("Output", {"path": "https://host/x.csv?sig=s3cret"}, "the path has a password or a query in it"),
         ("Output", {"path": "x", "storage_options.key": "s3cret"}, "has no option storage_options.key"),
@@ -431,7 +470,7 @@ def test_a_bad_option_is_refused_and_no_value_of_a_secret_shown(spark, kind, opt
 def test_load_itself_refuses_a_bad_option(spark):
     said = failure(lambda: load(spark, "explorer_output", path="x", heder=True))
     assert "explorer_frames.errors.ConfigError: format 'explorer_output' has no option heder" in said
-    assert "Known options: path, schema, vid_type, header." in said
+    assert "Known options: path, schema, vid_type, header, quoting." in said
 
 
 def test_columns_that_no_result_can_have_are_refused(spark, folder):

@@ -42,7 +42,7 @@ def functions(schema: pa.Schema) -> None:
     assert_type(read_sample_result_arrow("1", "task", schema="pagerank"), pa.Table)
     with open_sample_result("1", "task") as reader:
         assert_type(reader, pa.RecordBatchReader)
-    assert_type(read_output("file:///out", schema=None), pd.DataFrame)
+    assert_type(read_output("file:///out", quoting="none"), pd.DataFrame)
     assert_type(read_output_arrow("file:///out", schema=None), pa.Table)
     with open_output("file:///out", schema=None) as reader:
         assert_type(reader, pa.RecordBatchReader)
@@ -78,7 +78,7 @@ def fields(error: errors.ApiError | errors.ColumnTypeError) -> None:
 def mistakes(explorer: Explorer, frame: pd.DataFrame) -> None:
     read_sample_result("1", "task", limits=5)  # type: ignore[call-arg]
     read_sample_result("1", "task", vid_type="int")  # type: ignore[arg-type]
-    read_output("file:///out")  # type: ignore[call-arg]
+    read_output("file:///out", quoting="all")  # type: ignore[arg-type]
     sync_workflow("1", "folder", mod="overwrite")  # type: ignore[call-arg]
     write_parquet(frame, "result.parquet", compresion="zstd")  # type: ignore[call-arg]
     Explorer("http://explorer:7002", tokn="secret")  # type: ignore[call-arg]

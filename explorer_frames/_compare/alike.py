@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from explorer_frames._compare.matching import Numbers
 
-_NAMES = frozenset().union(*KEYS)
+_KEYS = {*KEYS, frozenset({"id", "neighbor", "k"})}  # k of KCore's subgraphs, in full results
+_NAMES = frozenset().union(*_KEYS)
 _OWN: tuple[tuple[str, ...], ...] = (("id",), ("id1", "id2"), ("root",), ("path",))  # keys with others beside them
 _UNORDERED = {"id1", "id2", "id3"}  # a triangle, whichever of its vertices is named first
 
@@ -87,7 +88,7 @@ def _of_same_columns(a: pa.Table, b: pa.Table) -> tuple[pa.Table, pa.Table]:
 def _key(names: list[str]) -> tuple[str, ...]:
     """Choose the columns that tell rows apart: those of a shape of the book, whole."""
     known = tuple(name for name in names if name in _NAMES)
-    return known if {*known} in KEYS else next((own for own in _OWN if {*own} <= {*known}), ())
+    return known if {*known} in _KEYS else next((own for own in _OWN if {*own} <= {*known}), ())
 
 
 def _of_same_types(a: pa.Table, b: pa.Table, ids: set[str]) -> tuple[pa.Table, pa.Table]:

@@ -2,6 +2,7 @@
 
 The grammar is RFC 4180's: a cell that begins with a quote ends with one, and a quote inside it is doubled; commas and
 line ends in it are text. No other cell has a quote. Lines end with LF or CRLF. What is not so is refused by its line.
+With ``quoting="none"``, quotes are text, and each comma and line end separates cells.
 
 Where the quotes are regular, those before any place tell whether it is inside a cell; so the commas and line ends that
 are not, are the ends of the cells. They are the offsets of an Arrow string array over the block's own bytes: cells and
@@ -14,7 +15,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -30,10 +31,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+Quoting: TypeAlias = Literal["minimal", "none"]
+
 MAX_HELD = 16 * 2**20  # bytes of one row: beyond it, a quote was never closed
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _QUOTE, _COMMA, _NEWLINE, _RETURN = b'",\n\r'
-_QUOTING = 'A cell with a quote, a comma or a line end in it is written as "...", each quote inside it doubled.'
+_QUOTING = (
+    'A cell with a quote, a comma or a line end in it is written as "...", each quote inside it doubled. For files '
+    'that were written without quoting, pass quoting="none".'
+)
+_HOLE = "A hole in a sparse file reads as NUL bytes. Copy the file again from its source, or run the job again."
+_SEPARATORS = 'Pass schema=pa.schema([("cells", pa.list_(pa.string()))]) to read the cells between commas as they are.'
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,8 @@ class Block:
         By row: the number of its first cell, and how many it has.
     doubled
         Whether there may be doubled quotes in cells.
+    quoting
+        How the text was cut.
     """
 
     first: int
@@ -63,6 +73,7 @@ class Block:
     begins: NDArray[np.intp]
     widths: NDArray[np.intp]
     doubled: bool
+    quoting: Quoting
 
     @property
     def width(self) -> int:
@@ -94,7 +105,8 @@ class Block:
     def without_first_row(self) -> Block | None:
         """The rows behind the first one, where there are any; they keep its number."""
         data = self.data[self._end_of_first_row() :]
-        return cut(data, self.first, self.line + self.lines - data.count(b"\n")) if data else None
+        line = self.line + self.lines - data.count(b"\n")
+        return cut(data, self.first, line, quoting=self.quoting) if data else None
 
     @property
     def rows(self) -> int:
@@ -119,6 +131,23 @@ class Block:
         with self.located():
             return to_batch(self, schema, dictionaries)
 
+    def separated_by(self) -> tuple[int | None, int | None]:
+        """Index of the first row whose vertices are separated by blanks, and of the first one with commas or quotes.
+
+        A row of one vertex has neither.
+        """
+        single = self.widths == 1
+        begins = self.offsets[2 * self.begins]
+        text = np.frombuffer(self.data, np.uint8)
+        # No cell begins behind a quote that is not its own.
+        quoted = (begins > 0) & (text[begins - 1] == _QUOTE) & (self.quoting == "minimal")
+        regular = ~single | quoted
+        blanks = np.zeros_like(single)
+        if b" " in self.data or b"\t" in self.data:
+            found = pc.match_substring_regex(self.column(0), "[ \t]", memory_pool=POOL)
+            blanks = found.to_numpy(zero_copy_only=False) & ~regular
+        return _first_true(blanks), _first_true(regular)
+
     @contextmanager
     def located(self) -> Iterator[None]:
         """Add to errors that pass through the line of their row."""
@@ -140,7 +169,75 @@ class Block:
         return pc.replace_substring(taken, '""', '"', memory_pool=POOL) if self.doubled else taken
 
 
-def read_blocks(pieces: Iterable[bytes], first: int, is_header: Callable[[list[str]], bool]) -> Generator[Block]:
+class Walks:
+    """Rows of vertices that are separated by blanks: `explorer_frames._decode.cells.Cells` with one column of lists.
+
+    Parameters
+    ----------
+    block
+        Rows of one cell each.
+    """
+
+    def __init__(self, block: Block) -> None:
+        self.first = block.first
+        self.width = 1
+        self._cells = block.column(0)
+
+    def misfit(self, schema: pa.Schema) -> int | None:  # noqa: ARG002 (of the protocol)
+        """No row: each has at least one vertex."""
+        return None
+
+    def column(self, number: int) -> pa.StringArray:
+        """All cells of one column."""
+        raise NotImplementedError(number)
+
+    def rest(self, number: int) -> tuple[NDArray[np.int32], pa.StringArray]:  # noqa: ARG002
+        """All vertices, row after row, and where each row's begin and end."""
+        trimmed = pc.utf8_trim(self._cells, " \t", memory_pool=POOL)
+        empty = pc.index(pc.equal(trimmed, ""), True).as_py()
+        if empty >= 0:
+            raise RowShapeError(f"row {self.first + empty} has only blanks", row=self.first + empty, hint=_SEPARATORS)
+        lists = pc.split_pattern_regex(trimmed, "[ \t]+", memory_pool=POOL)
+        return lists.offsets.to_numpy(), lists.values
+
+
+class Paths:
+    """Gives rows of paths their types: their vertices are separated by commas or, in all rows, by blanks."""
+
+    def __init__(self) -> None:
+        self._blanks = self._regular = False
+
+    def to_batch(self, block: Block, schema: pa.Schema) -> pa.RecordBatch:
+        """Give the cells their types.
+
+        Raises
+        ------
+        RowShapeError
+            Some rows have blanks as separators, and others have commas.
+        ColumnTypeError
+            A vertex is not of the type of the schema.
+        """
+        blanks, regular = block.separated_by()
+        self._blanks |= blanks is not None
+        self._regular |= regular is not None
+        with block.located():
+            if self._blanks and self._regular:
+                row = block.first + max(blanks or 0, regular or 0)
+                raise RowShapeError(
+                    f"row {row}: vertices are separated by blanks in some rows, and by commas in others",
+                    row=row,
+                    hint=_SEPARATORS,
+                )
+            return to_batch(Walks(block) if self._blanks else block, schema)
+
+
+def _first_true(flags: NDArray[np.bool_]) -> int | None:
+    return int(flags.argmax()) if flags.any() else None
+
+
+def read_blocks(
+    pieces: Iterable[bytes], first: int, is_header: Callable[[list[str]], bool], quoting: Quoting = "minimal"
+) -> Generator[Block]:
     """Cut one part into blocks of whole rows, as its text arrives.
 
     Parameters
@@ -151,11 +248,13 @@ def read_blocks(pieces: Iterable[bytes], first: int, is_header: Callable[[list[s
         Number of its first row in the result.
     is_header
         Called with the cells of the part's first line, which is left out if it says so.
+    quoting
+        ``"minimal"`` for cells in quotes where they need them, ``"none"`` where quotes are text.
 
     Raises
     ------
     DecodeError
-        Invalid UTF-8, irregular quotes, an empty line or a row beyond all measure; its `where` is the line.
+        Invalid UTF-8, a NUL byte, irregular quotes, an empty line or a row beyond all measure; its `where` is the line.
     FileReadError
         By `pieces`; its `where` becomes the line that was read last.
     """
@@ -163,7 +262,7 @@ def read_blocks(pieces: Iterable[bytes], first: int, is_header: Callable[[list[s
     try:
         for piece in chain(_without_mark(pieces), [None]):
             data = held + (piece if piece is not None else b"\n" * (held[-1:] not in {b"", b"\n"}))
-            block = cut(data, first, line, final=piece is None) if data else None
+            block = cut(data, first, line, final=piece is None, quoting=quoting) if data else None
             held = data[len(block.data) :] if block else data
             if len(held) > MAX_HELD:
                 _refuse(f"is larger than {MAX_HELD // 2**20} MiB", held, 0, np.empty(0, np.intp), (first, line))
@@ -180,11 +279,13 @@ def read_blocks(pieces: Iterable[bytes], first: int, is_header: Callable[[list[s
         raise
 
 
-def cut(data: bytes, first: int, line: int, *, final: bool = True) -> Block | None:
+def cut(data: bytes, first: int, line: int, *, final: bool = True, quoting: Quoting = "minimal") -> Block | None:
     """All whole rows at the start of `data`; None where not one is whole, which a `final` text cannot be."""
     text = np.frombuffer(data, np.uint8)
     stops = np.flatnonzero((text == _COMMA) | (text == _NEWLINE))
-    quotes = np.flatnonzero(text == _QUOTE) if b'"' in data else None
+    quotes = np.flatnonzero(text == _QUOTE) if quoting == "minimal" and b'"' in data else None
+    if b"\0" in data:
+        _check_nuls(data, quotes, line)
     if quotes is not None:
         stops = _outside(stops, quotes)
         wrong = _irregular(text, quotes, final=final)
@@ -202,10 +303,12 @@ def cut(data: bytes, first: int, line: int, *, final: bool = True) -> Block | No
         bare = returns[text[returns + 1] != _NEWLINE]
         if bare.size:
             _refuse("has a CR without an LF behind it", data, int(bare[0]), stops, (first, line))
-    return _block(data, stops, lasts, (first, line))
+    return _block(data, stops, lasts, (first, line), quoting)
 
 
-def _block(data: bytes, stops: NDArray[np.intp], lasts: NDArray[np.intp], place: tuple[int, int]) -> Block:
+def _block(
+    data: bytes, stops: NDArray[np.intp], lasts: NDArray[np.intp], place: tuple[int, int], quoting: Quoting
+) -> Block:
     """Give the rows' cells their begins and ends; `stops` are behind the cells, `lasts` the last cells of the rows."""
     text = np.frombuffer(data, np.uint8)
     offsets = np.zeros(2 * stops.size, np.int32)
@@ -220,12 +323,13 @@ def _block(data: bytes, stops: NDArray[np.intp], lasts: NDArray[np.intp], place:
         empty = np.flatnonzero((widths == 1) & (starts[begins] == ends[begins]))
         if empty.size:
             _refuse("is an empty line", data, int(starts[begins[empty[0]]]), stops, place)
-    if b'"' in data:
+    has_quotes = quoting == "minimal" and b'"' in data
+    if has_quotes:
         quoted = text[starts] == _QUOTE
         starts += quoted
         ends -= quoted
-    doubled = b'"' in data and b'""' in data  # to look for one byte is much faster than for two
-    return Block(*place, data, offsets, begins, widths, doubled)
+    doubled = has_quotes and b'""' in data  # to look for one byte is much faster than for two
+    return Block(*place, data, offsets, begins, widths, doubled, quoting)
 
 
 def _outside(places: NDArray[np.intp], quotes: NDArray[np.intp] | None) -> NDArray[np.intp]:
@@ -270,6 +374,17 @@ def _without_mark(pieces: Iterable[bytes]) -> Iterator[bytes]:
         head += piece
     yield head.removeprefix(_BYTE_ORDER_MARK)
     yield from pieces
+
+
+def _check_nuls(data: bytes, quotes: NDArray[np.intp] | None, line: int) -> None:
+    nuls = _outside(np.flatnonzero(np.frombuffer(data, np.uint8) == 0), quotes)
+    if not nuls.size:
+        return
+    position = int(nuls[0])
+    _check_utf8(data[:position], line)  # UTF-16, for one
+    number = line + data.count(b"\n", 0, position)
+    before = escaped(data[max(0, position - 20) : position].decode("utf-8", "replace"), 80)
+    raise DecodeError(f"the file has a NUL byte after {before!r}", where=f"line {number}", hint=_HOLE)
 
 
 def _check_utf8(data: bytes, line: int) -> None:

@@ -146,17 +146,42 @@ class Task(Timed):
         self,
         root_url: str | os.PathLike[str],
         *,
+        component: str | None = None,
         path: str | None = None,
         schema: str | pa.Schema | None = "auto",
         **options: Any,
     ) -> pd.DataFrame:
-        """Read its full result, found by the ids of job and task under a root: see `explorer_frames.read_output`.
+        """Read its full result from a folder below a root into a DataFrame.
 
-        Where it lies there is not published: `path` says it, such as ``"{job_id}/{task_id}"``. None takes the one of
-        that, ``{job_id}/tasks/{task_id}`` and ``{task_id}`` which is there, or else the one name with both ids in it;
-        FileReadError where none or more than one can be it.
+        Parameters
+        ----------
+        root_url
+            Folder with the full results of all jobs: a path on local disk or NFS, or any fsspec URL.
+        component
+            Id of the task's component in the workflow, such as ``"analytics_sssp_1"``. Explorer names the folder of the
+            result by it, and the API does not return it.
+        path
+            Folder of the result below `root_url`, where ``{job_id}``, ``{task_id}`` and ``{component}`` are replaced.
+            The default is ``"{job_id}/tasks/{component}"`` or ``"{job_id}/{component}"``, whichever exists. Without
+            `component`, it is ``"{job_id}/{task_id}"``, ``"{job_id}/tasks/{task_id}"`` or ``"{task_id}"``, or a name
+            with both ids.
+        schema
+            As in `explorer_frames.read_output`; ``"auto"`` uses the task's name and the component.
+        **options
+            Other options of `explorer_frames.read_output`.
+
+        Raises
+        ------
+        ConfigError
+            An argument is invalid, or `component` is another algorithm than the task.
+        JobError
+            The task is not in the state success.
+        FileReadError
+            No folder was found, or more than one; or as in `explorer_frames.read_output`.
+        DecodeError
+            As in `explorer_frames.read_output`.
         """
-        return read_task_output(self, root_url, path=path, schema=schema, **options)
+        return read_task_output(self, root_url, path=path, component=component, schema=schema, **options)
 
     @private
     def export_output(
@@ -164,12 +189,13 @@ class Task(Timed):
         root_url: str | os.PathLike[str],
         target: str | os.PathLike[str],
         *,
+        component: str | None = None,
         path: str | None = None,
         schema: str | pa.Schema | None = "auto",
         **options: Any,
     ) -> Receipt:
         """Write its full result, found as by `read_output`, to a file: see `explorer_frames.export_output`."""
-        return export_task_output(self, root_url, target, path=path, schema=schema, **options)
+        return export_task_output(self, root_url, target, path=path, component=component, schema=schema, **options)
 
     def __repr__(self) -> str:
         return f"<Task {escaped(self.name, 60)} {self.id}: {self.outcome}>"

@@ -2,53 +2,62 @@
 
 from __future__ import annotations
 
+import os
+import re
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args
 
 import pyarrow as pa
 
 from explorer_frames import schemas
-from explorer_frames._decode.csv_rows import Block, read_blocks
+from explorer_frames._caller import warn_caller
+from explorer_frames._decode.csv_rows import Block, Paths, Quoting, read_blocks
 from explorer_frames._decode.indexed import Indexed
 from explorer_frames._files.write import planned, write
 from explorer_frames._outputs.parts import Part, Parts, pieces
 from explorer_frames._provenance import Provenance
 from explorer_frames._storage.sources import Store
 from explorer_frames._threads import ahead
-from explorer_frames.errors import ConfigError, Enduring, FileReadError, escaped, located
+from explorer_frames.errors import (
+    ColumnTypeError,
+    ConfigError,
+    Enduring,
+    FileReadError,
+    SchemaWarning,
+    escaped,
+    located,
+)
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     from explorer_frames._files.write import Receipt
     from explorer_frames._provenance import Run
 
+_T = TypeVar("_T")
 _LEFT = "Read it within the `with` block of open_output, from its beginning."
 
-# The columns' names in the vendor's documentation: the only ones by which a first line is known to be none of data.
-_DOCUMENTED = frozenset(
-    tuple(names.split(","))
-    for names in (
-        "vid,value",
-        "vid,label",
-        "vid,label,modularity",
-        "vid,distance",
-        "vid,count",
-        "vid,both_degree,out_degree,in_degree",
-        "vid,out_degree",
-        "vid,in_degree",
-        "root,visited",
-        "vid1,vid2,distance",
-        "vid1,vid2,value",
-        "vid1,vid2,vid3",
-        "count",
-        "value",
-    )
-)
+# Names of the columns in the vendor's documentation and product, beside our own. Letters and digits are compared.
+_SYNONYMS = {
+    "id": {"vid"},
+    "id1": {"vid1", "vid"},
+    "id2": {"vid2", "vid"},
+    "id3": {"vid3", "vid"},
+    "root": {"vid", "id"},
+    "community": {"label", "value"},
+    "neighbor": {"value", "neighbour"},
+    "score": {"value"},
+    "core": {"value"},
+    "distance": {"value"},
+    "visited": {"count", "value"},
+    "degree": {"out_degree", "in_degree", "value"},
+}
+_IDS = ("id", "id1", "root")
+_K = "k"  # the column with the k of KCore's folders
+_COMPONENT = re.compile(r"(?:analytics_\w+|query)_[0-9]+")
 
 
 class Named(Protocol):
@@ -90,26 +99,56 @@ class Header:
         self._header = request.header
         shapes = request.schema.candidates()
         # A path of one vertex may be called anything: where rows differ in length, no first line is a header for sure.
-        varying = any(map(schemas.takes_rest, shapes))
-        known = {*_DOCUMENTED, *(tuple(map(str.lower, shape.names)) for shape in shapes)}
-        self._known = set() if varying else {names for names in known if any(_may_name(names, s) for s in shapes)}
+        self._shapes = [] if any(map(schemas.takes_rest, shapes)) else shapes
 
     def __call__(self, cells: list[str]) -> bool:
         if self._header:
             self.line = self.line or cells
             found = cells == self.line
         else:
-            found = self._header is None and tuple(map(str.lower, cells)) in self._known
+            names = [_letters(cell) for cell in cells]
+            found = self._header is None and any(_may_name(names, shape) for shape in self._shapes)
         if found:
             self.width = len(cells)
         return found
 
 
-def _may_name(names: tuple[str, ...], shape: pa.Schema) -> bool:
+def _may_name(names: list[str], shape: pa.Schema) -> bool:
     """Whether a line of these names can only be the header of a shape: of one column of text it may be a row."""
-    kind = shape.types[0]
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return (len(names) > 1 or not schemas.is_text(kind)) and len(names) == len(shape)
+    kinds = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in shape.types]
+    numbers = [not schemas.is_text(kind) for kind in kinds]
+    if len(names) != len(shape) or (len(names) == 1 and not numbers[0]):
+        return False
+    columns = zip(names, shape.names, numbers, strict=True)
+    # Where a column has numbers, any documented name is certainly none of its values.
+    return all(
+        name in ({_letters(column), *_DOCUMENTED} if number else _names_of_text(column, first=not i))
+        for i, (name, column, number) in enumerate(columns)
+    )
+
+
+def _names_of_text(column: str, *, first: bool) -> set[str]:
+    """What a header may call a column of text."""
+    own = {_letters(column)}
+    if column in _SYNONYMS:
+        return own | {_letters(name) for name in _SYNONYMS[column]}
+    return own | (_OF_IDS if first else _DOCUMENTED)
+
+
+def _letters(name: str) -> str:
+    """Reduce a name to its letters and digits."""
+    return re.sub(r"[\W_]+", "", name).lower()
+
+
+def _all_names() -> Iterator[str]:
+    for entry in schemas.BOOK:
+        for shape in entry.shapes:
+            for name, _ in shape:
+                yield from (name, *_SYNONYMS.get(name, ()))
+
+
+_DOCUMENTED = frozenset(map(_letters, _all_names()))
+_OF_IDS = frozenset(_letters(name) for column in _IDS for name in (column, *_SYNONYMS[column]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +159,16 @@ class Request:
     ----------
     task
         Id of the task, where one is known.
+    k
+        The column with the k of KCore's folders, which is none of the parts' own.
     """
 
     url: str | os.PathLike[str] = field(repr=False)
     storage_options: Mapping[str, Any] | None = field(repr=False)
     schema: schemas.SchemaRequest
     header: bool | None
+    quoting: Quoting = "minimal"
+    k: pa.Field | None = None
     job: str | None = None
     task: str | None = None
     run: Run | None = None
@@ -138,8 +181,10 @@ class Request:
         schema: object,
         vid_type: str,
         header: object,
+        quoting: object = "minimal",
         storage_options: Mapping[str, Any] | None,
         task: Named | None = None,
+        component: str | None = None,
     ) -> Request:
         """Check a caller's arguments, before any I/O.
 
@@ -148,14 +193,30 @@ class Request:
         ConfigError
         """
         requested = schemas.SchemaRequest.of(schema, vid_type)
-        if requested.auto and task is None:
-            hint = "Pass an algorithm's name, a pyarrow.Schema or None; or use Task.read_output."
-            raise ConfigError("schema='auto' needs the task's name, which a file does not have", hint=hint)
+        if requested.auto:
+            name, source = _named(task, component) if task else (_component_in(url), "component")
+            requested = replace(requested.for_task(name), source=source)
         if not isinstance(header, bool | None):
             raise ConfigError(f"header must be True, False or None: {escaped(header, 60)!r}")
-        if task is None:
-            return cls(url, storage_options, requested, header)
-        return cls(url, storage_options, requested.for_task(task.name), header, task.job_id, task.id, task.run)
+        if quoting not in get_args(Quoting):
+            raise ConfigError(f"quoting must be 'minimal' or 'none', got {escaped(quoting, 60)!r}")
+        request = cls(url, storage_options, requested, header, quoting)  # type: ignore[arg-type]
+        return replace(request, job=task.job_id, task=task.id, run=task.run) if task else request
+
+    def for_parts(self, parts: Parts) -> Request:
+        """Adjust the schema to KCore's folders: they contain subgraphs, and their names contain k."""
+        schema, by_k = self.schema.given, any(part.k is not None for part in parts.files)
+        if isinstance(schema, pa.Schema):
+            own = by_k and len(schema) > 1 and schema.names[-1] == _K and schema.types[-1] in (pa.int32(), pa.int64())
+            return replace(self, schema=self.schema_of(schema.remove(len(schema) - 1)), k=schema[-1]) if own else self
+        k = pa.field(_K, pa.int64(), nullable=False) if by_k else None
+        if parts.of_subgraphs and (schema.name == "KCore" if schema else self.schema.auto):
+            return replace(self, schema=self.schema_of(schemas.named("KCoreSubgraph")), k=k)
+        return replace(self, k=k)
+
+    def schema_of(self, given: pa.Schema | schemas.Algorithm) -> schemas.SchemaRequest:
+        """The same request for another schema."""
+        return replace(self.schema, given=given, auto=False)
 
     def provenance(self, source: str) -> Provenance:
         """What is known before the first row."""
@@ -166,6 +227,25 @@ class Request:
             read_at=datetime.now(UTC),
         )
         return known.with_run(self.run) if self.run else known
+
+
+def _named(task: Named, component: str | None) -> tuple[str, str]:
+    """Return the name that contains a task's algorithm, the task's or the component's, and which one it is."""
+    by_name, by_component = schemas.find(task.name), schemas.find(component or "")
+    if by_name and by_component and not by_name.name.startswith(by_component.name):
+        raise ConfigError(
+            f"component {escaped(component, 60)!r} is {by_component.name}, but task {escaped(task.name, 60)!r} is "
+            f"{by_name.name}",
+            hint="Pass the component of this task. If the task was renamed, pass the algorithm's name as schema.",
+        )
+    return (component or "", "component") if by_component and not by_name else (task.name, "task name")
+
+
+def _component_in(url: str | os.PathLike[str]) -> str | None:
+    """Find the folder of a component, such as ``analytics_pagerank_1``, in a URL."""
+    text = os.fspath(url) if isinstance(url, str | os.PathLike) else ""
+    names = re.split(r"[\\/]", text) if isinstance(text, str) else []
+    return next((name for name in reversed(names) if _COMPONENT.fullmatch(name)), None)
 
 
 class Output:
@@ -181,9 +261,11 @@ class Output:
     """
 
     def __init__(self, request: Request, store: Store) -> None:
-        self.provenance = request.provenance(store.shown)
         self._store = store
         self.parts = Parts(store)
+        request = request.for_parts(self.parts)
+        self.provenance = request.provenance(store.shown)
+        self._quoting = request.quoting
         self._header = Header(request)
         self._read_rows: int | None = None  # in all, when the parts are at their end
         self._blocks = ahead(self._read())
@@ -194,8 +276,9 @@ class Output:
             self.provenance = replace(self.provenance, algorithm=resolved.algorithm, schema_source=resolved.source)
             schema = resolved.schema
             self.schema = schema.with_metadata({**(schema.metadata or {}), **self.provenance.to_metadata()})
+            self._typed = _Typed(self.schema, may_be_text=request.schema.auto and resolved.algorithm is None)
+            self._first = [self._typed.to_batch(*first)] if first else []
             stack.pop_all()
-        self._rest = chain([first] if first else [], self._blocks)
 
     def close(self) -> None:
         """End the thread that reads, and close its file."""
@@ -203,10 +286,7 @@ class Output:
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         rows = 0
-        dictionaries: dict[str, pa.Array] = {}
-        for part, block in self._rest:
-            with located(part.shown):
-                batch = block.to_batch(self.schema, dictionaries)
+        for batch in chain(self._first, (self._typed.to_batch(*item) for item in self._blocks)):
             rows += batch.num_rows
             yield batch
         if rows != self._read_rows:  # the thread was ended, or what it had read was thrown away
@@ -217,37 +297,72 @@ class Output:
         """Read all parts; in another thread."""
         rows = 0
         for part in self.parts.files:
-            for block in read_part(self._store, part, rows, self._header):
+            for block in read_part(self._store, part, rows, self._header, self._quoting):
                 rows += block.rows
                 yield part, block
         self.parts.check_unchanged()
         self._read_rows = rows
 
 
-def read_part(store: Store, part: Part, first: int, header: Header) -> Generator[Block]:
+class _Typed:
+    """Gives the blocks of a result their types."""
+
+    def __init__(self, columns: pa.Schema, *, may_be_text: bool = False) -> None:
+        self._columns = columns
+        self._may_be_text = may_be_text
+        self._dictionaries: dict[str, pa.Array] = {}
+        self._paths = Paths() if columns.names == ["path"] and schemas.takes_rest(columns) else None
+
+    def to_batch(self, part: Part, block: Block) -> pa.RecordBatch:
+        try:
+            return self._to_batch(part, block)
+        except ColumnTypeError as error:
+            error.may_be_text = self._may_be_text
+            raise
+
+    def _to_batch(self, part: Part, block: Block) -> pa.RecordBatch:
+        with located(part.shown):
+            if self._paths:
+                return self._paths.to_batch(block, self._columns)
+            columns = in_part(part, self._columns)
+            batch = block.to_batch(columns, self._dictionaries)
+        if len(columns) == len(self._columns):
+            return batch
+        k = pa.repeat(pa.scalar(part.k, self._columns.types[-1]), batch.num_rows)
+        return pa.RecordBatch.from_arrays([*batch.columns, k], schema=self._columns)
+
+
+def in_part(part: Part, columns: pa.Schema) -> pa.Schema:
+    """The columns that a part itself has: all but the k of KCore's folders."""
+    return columns.remove(len(columns) - 1) if part.k is not None and columns.names[-1] == _K else columns
+
+
+def read_part(store: Store, part: Part, first: int, header: Header, quoting: Quoting) -> Generator[Block]:
     """The blocks of one part; `first` is the number of its first row."""
     with located(part.shown), closing(pieces(store, part)) as text:
-        yield from read_blocks(text, first, header)
+        yield from read_blocks(text, first, header, quoting)
 
 
-def read_batches(store: Store, part: Part, header: Header, columns: pa.Schema) -> Generator[pa.RecordBatch]:
+def read_batches(
+    store: Store, part: Part, header: Header, columns: pa.Schema, quoting: Quoting
+) -> Generator[pa.RecordBatch]:
     """The rows of one part with their types, for who reads it alone: `row` of errors counts from its start."""
-    dictionaries: dict[str, pa.Array] = {}
-    with closing(read_part(store, part, 0, header)) as blocks:
+    typed = _Typed(columns)
+    with closing(read_part(store, part, 0, header, quoting)) as blocks:
         for number, block in enumerate(blocks):
             with located(part.shown):
                 if number == 0:  # its error says what fits
                     with block.located():
-                        schemas.SchemaRequest(columns).resolve(block.width)
-                batch = block.to_batch(columns, dictionaries)
-            yield batch
+                        schemas.SchemaRequest(in_part(part, columns)).resolve(block.width)
+            yield typed.to_batch(part, block)
 
 
 def preview(request: Request, store: Store, parts: Parts) -> tuple[pa.Schema, Header]:
     """Read up to the first row, and no further: what the columns are, and whether a header was seen."""
+    request = request.for_parts(parts)
     header = Header(request)
     for part in parts.files:
-        with closing(read_part(store, part, 0, header)) as blocks:
+        with closing(read_part(store, part, 0, header, request.quoting)) as blocks:
             first = next(blocks, None)
         if first is not None:
             return choose(request, header, (part, first)).schema, header
@@ -257,31 +372,38 @@ def preview(request: Request, store: Store, parts: Parts) -> tuple[pa.Schema, He
 def choose(request: Request, header: Header, first: tuple[Part, Block] | None) -> schemas.ResolvedSchema:
     """Decide on the schema by the first row, where there is one, or else by the header."""
     if first is None:
-        return request.schema.resolve(header.width)
-    part, block = first
-    with located(part.shown), block.located():
-        return request.schema.resolve(block.width)
+        resolved = request.schema.resolve(header.width)
+    else:
+        part, block = first
+        with located(part.shown), block.located():
+            resolved = request.schema.resolve(block.width)
+    return replace(resolved, schema=resolved.schema.append(request.k)) if request.k else resolved
 
 
 def read_table(request: Request) -> pa.Table:
     """Read a result whole."""
-    with closing(Output(request, Store(request.url, request.storage_options))) as output:
+
+    def attempt(output: Output) -> pa.Table:
         indexed = Indexed(output.schema)
         table = indexed.restore(pa.Table.from_batches(map(indexed.take, output), indexed.schema))
-    return table.replace_schema_metadata({**(table.schema.metadata or {}), **output.provenance.to_metadata()})
+        return table.replace_schema_metadata({**(table.schema.metadata or {}), **output.provenance.to_metadata()})
+
+    return _call(request, attempt)
 
 
 @contextmanager
 def open_reader(request: Request) -> Iterator[pa.RecordBatchReader]:
     """Read a result batch by batch."""
-    with closing(Output(request, Store(request.url, request.storage_options))) as output:
+    with ExitStack() as stack:
+        output = _call(request, lambda output: output, stack)
         yield pa.RecordBatchReader.from_batches(output.schema, Enduring(iter(output)))
 
 
 def export(request: Request, target: str | os.PathLike[str], options: dict[str, Any]) -> Receipt:
     """Write a result to a file."""
     plan = planned(target, **options)
-    with closing(Output(request, Store(request.url, request.storage_options))) as output:
+
+    def attempt(output: Output) -> Receipt:
         output.parts.refuse_among(plan[0].url)
         reader = pa.RecordBatchReader.from_batches(output.schema, iter(output))
 
@@ -289,3 +411,34 @@ def export(request: Request, target: str | os.PathLike[str], options: dict[str, 
             return output.provenance.to_dict()  # another one than now
 
         return write(reader, plan, finish)
+
+    return _call(request, attempt)
+
+
+def _call(request: Request, attempt: Callable[[Output], _T], stack: ExitStack | None = None) -> _T:
+    """Open a result for `attempt`; open it again as text if the columns that the count decided on do not fit.
+
+    The result stays open as long as `stack`, or else until the attempt ends.
+    """
+
+    def call(request: Request) -> _T:
+        with ExitStack() as own:
+            output = own.enter_context(closing(Output(request, Store(request.url, request.storage_options))))
+            result = attempt(output)
+            if stack is not None:
+                stack.enter_context(own.pop_all())
+            return result
+
+    try:
+        return call(request)
+    except ColumnTypeError as error:
+        if not error.may_be_text:
+            raise
+        refused = error
+    result = call(replace(request, schema=request.schema.as_text()))
+    warn_caller(
+        f"no documented algorithm has the name of the task or component, and {refused.what}, so all columns are text "
+        f"[{refused.where}]. Pass schema= to name the columns.",
+        SchemaWarning,
+    )
+    return result

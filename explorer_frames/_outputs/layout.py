@@ -14,7 +14,9 @@ from explorer_frames.errors import ConfigError, FileReadError, escaped
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_PATHS = ("{job_id}/{task_id}", "{job_id}/tasks/{task_id}", "{task_id}")
+_BY_TASK = ("{job_id}/{task_id}", "{job_id}/tasks/{task_id}", "{task_id}")
+_BY_COMPONENT = ("{job_id}/tasks/{component}", "{job_id}/{component}")
+_FIELD = re.compile(r"\{(\w*)\}")
 _SHOWN = 20  # names in a message
 _OF_IDS = "[0-9A-Za-z-]"
 
@@ -25,6 +27,7 @@ def output_url(
     task_id: str,
     *,
     path: str | None = None,
+    component: str | None = None,
     storage_options: Mapping[str, Any] | None = None,
 ) -> str | os.PathLike[str]:
     """Return the URL of a task's full result.
@@ -34,42 +37,66 @@ def output_url(
     root_url
         Folder under which the results of all tasks lie.
     path
-        Where it lies below, such as ``"{job_id}/{task_id}"``; it may be a pattern. None looks for
-        ``{job_id}/{task_id}``, ``{job_id}/tasks/{task_id}`` and ``{task_id}``; where there is none of them, for one
-        name in `root_url` that has both ids in it, or in ``{job_id}`` that has the task's.
+        Where it is below the root, such as ``"{job_id}/tasks/{component}"``; it may be a pattern. None looks for
+        ``{job_id}/tasks/{component}`` and ``{job_id}/{component}``; without `component`, for ``{job_id}/{task_id}``,
+        ``{job_id}/tasks/{task_id}`` and ``{task_id}``, or else for one name with both ids in `root_url`, or one with
+        the task's id in ``{job_id}`` or ``{job_id}/tasks``.
+    component
+        Id of the task's component in the workflow, such as ``"analytics_sssp_1"``, which the API does not return.
 
     Raises
     ------
     ConfigError
-        An id or `path` cannot be part of a URL.
+        An id or `path` cannot be part of a URL, or `component` is missing or not used.
     FileReadError
-        None is there, or more than one: the message says what was looked for, and what is there.
+        There is no such folder or file, or more than one: the message contains what was looked for, and what exists.
     """
-    job, task = checked_id("job_id", job_id), checked_id("task_id", task_id)
+    ids = {"job_id": checked_id("job_id", job_id), "task_id": checked_id("task_id", task_id)}
+    if component is not None:
+        ids["component"] = checked_id("component", component)
     if path is not None:
-        return _join(root_url, _filled(path, job, task))
+        return _join(root_url, _filled(_checked(path, ids), ids))
+    job, task = ids["job_id"], ids["task_id"]
     store = Store(root_url, storage_options)
-    usual = [_filled(template, job, task) for template in _PATHS]
+    usual = [_filled(template, ids) for template in (_BY_TASK if component is None else _BY_COMPONENT)]
     found = [below for below in usual if store.info(_below(store, below)) is not None]
     names: list[str] = []
     if not found:
-        names = [below for folder in ("", job) for below in _names(store, folder)]
-        found = [below for below in names if _is_of(below, job, task)]
+        names = [below for folder in ("", job, f"{job}/tasks") for below in _names(store, folder)]
+        found = [below for below in names if _is_of(below, job, task)] if component is None else []
     if len(found) == 1:
         return _join(root_url, found[0])
     which = f"{len(found)} places may have it: {_list(found)}" if found else f"there are: {_list(names) or 'no names'}"
+    if component is None:
+        others = ", and names with both ids"
+        hint = f"Pass the component, such as component='analytics_pagerank_1', or path='{_BY_TASK[0]}'."
+    else:
+        others, hint = "", f"Check the component, or pass the path, such as path='{_BY_COMPONENT[0]}'."
     raise FileReadError(
-        f"the result of job {job}, task {task} was not found: {which}",
+        f"the result of job {job}, {f'task {task}' if component is None else component} was not found: {which}",
         where=store.shown,
-        hint=f"Looked for {', '.join(usual)}, and names with both ids. Pass path=, such as '{_PATHS[0]}'.",
+        hint=f"Looked for {', '.join(usual)}{others}. {hint}",
     )
 
 
-def _filled(template: str, job: str, task: str) -> str:
-    if not isinstance(template, str) or "{task_id}" not in template:
-        hint = "It looks like '{job_id}/{task_id}': without the task's id, all tasks would have the same result."
-        raise ConfigError(f"path is {escaped(template, 60)!r}", hint=hint)
-    return template.replace("{job_id}", job).replace("{task_id}", task).lstrip("/")
+def _checked(path: str, ids: dict[str, str]) -> str:
+    """Check that a path has the fields that tell tasks apart, and no others."""
+    names = _FIELD.findall(path) if isinstance(path, str) else []
+    hint = "Pass path='{job_id}/{task_id}', or path='{job_id}/tasks/{component}' and the component."
+    if "task_id" not in names and "component" not in names:
+        raise ConfigError(f"path must contain {{task_id}} or {{component}}, got {escaped(path, 60)!r}", hint=hint)
+    if "component" in names and "component" not in ids:
+        raise ConfigError("path contains {component}, and no component was passed", hint=hint)
+    if "component" in ids and "component" not in names:
+        raise ConfigError(f"path does not contain {{component}}, got {escaped(path, 60)!r}", hint=hint)
+    unknown = [name for name in names if name not in ids]
+    if unknown:
+        raise ConfigError(f"path contains the unknown field {{{escaped(unknown[0], 60)}}}", hint=hint)
+    return path
+
+
+def _filled(template: str, ids: dict[str, str]) -> str:
+    return _FIELD.sub(lambda found: ids[found[1]], template).lstrip("/")
 
 
 def _join(root_url: str | os.PathLike[str], below: str) -> str | os.PathLike[str]:

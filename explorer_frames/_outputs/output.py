@@ -1,4 +1,4 @@
-"""The full result of a task, as public functions: CSV parts in a store -> frame, table, stream or file."""
+"""Public functions that read or export the full result of a task from its CSV files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from explorer_frames._frames import checked_backend, to_pandas
 from explorer_frames._outputs.full import Named, Request, export, open_reader, read_table
 from explorer_frames._outputs.layout import output_url
 from explorer_frames._private import private
+from explorer_frames.errors import JobError
 
 if TYPE_CHECKING:
     import os
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from explorer_frames._decode.csv_rows import Quoting
     from explorer_frames._files.write import Receipt
     from explorer_frames._frames import DtypeBackend
     from explorer_frames.schemas import VidType
@@ -27,79 +29,91 @@ if TYPE_CHECKING:
 def read_output(
     url: str | os.PathLike[str],
     *,
-    schema: str | pa.Schema | None,
+    schema: str | pa.Schema | None = "auto",
     vid_type: VidType = "string",
     dtype_backend: DtypeBackend | None = None,
     header: bool | None = None,
+    quoting: Quoting = "minimal",
     storage_options: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
-    r"""Read the full result of one task, from where the workflow had it written, as a typed DataFrame.
+    r"""Read the full result of a task from its files into a DataFrame.
 
     Parameters
     ----------
     url
-        One CSV file, a folder of parts, or a pattern (``*``, ``?``, ``[...]``): a local path or any fsspec URL, such as
-        ``hdfs://`` (by Hadoop's native client), ``webhdfs://``, ``s3://`` or ``sftp://``. Parts are plain, gzip
-        (``.gz``) or zstd (``.zst``), and read in the order of their names. Names that begin with ``.`` or ``_`` are
-        passed over.
+        A folder of CSV files, one file, or a pattern (``*``, ``?``, ``[...]``): a path on local disk or NFS, or any
+        fsspec URL, such as ``hdfs://`` (by Hadoop's native client), ``webhdfs://``, ``s3://`` or ``sftp://``. Files are
+        plain, gzip (``.gz``) or zstd (``.zst``), and read in the order of their names. Names that begin with ``.`` or
+        ``_`` are skipped. Of KCore with ``TYPE=subgraph``, the folders ``<k>_core`` in `url` are read as one result
+        with a last column ``k``; pass one of these folders for one k without that column.
     schema
-        Which columns to expect: an algorithm's name takes them from the book of documented ones
-        (`explorer_frames.schemas.BOOK`); a `pyarrow.Schema` is your own; None decides by their number (2:
-        ``id, score``; 3: ``id, score, community``).
+        Columns to expect. ``"auto"``, the default, looks for the folder of a component in `url`, such as
+        ``analytics_pagerank_1``, and uses the columns of that algorithm; without such a folder, the number of columns
+        decides. An algorithm's name uses its documented columns (`explorer_frames.schemas.BOOK`); a `pyarrow.Schema` is
+        your own; None decides by the number of columns only.
     vid_type
-        Type of the graph space's vertex ids: ``"string"`` keeps each one as it stands; ``"int64"`` refuses what would
-        not print back the same, such as ``007``.
+        Type of the graph space's vertex ids: ``"string"`` keeps each id unchanged; ``"int64"`` raises for ids that
+        would not print back the same, such as ``007``.
     dtype_backend
         As in pandas: None, ``"numpy_nullable"`` or ``"pyarrow"``.
     header
-        Whether the first line is one of names: True leaves it out, and again in every part that begins with the same
-        line; False reads it as a row. None leaves out the first line of a part where, whatever its case, it is the
-        documented names (such as ``VID,VALUE``) or those of the schema, as many as there may be columns. Never where
-        rows may differ in length, nor for one column of text: an id may be called ``count``.
+        Whether the first line contains column names. True skips it, and the same line at the start of other files.
+        False reads it as a row. None, the default, skips the first line of a file if it contains the documented names
+        or those of the schema, in any case and punctuation (``VID,VALUE``, ``vid, value``, ``id,score``). With None, a
+        first line is never skipped if rows differ in length, or for one column of text.
+    quoting
+        ``"minimal"``, the default, reads quoted cells as in RFC 4180. ``"none"`` reads quotes as part of the cell, for
+        files that were written without quoting, as by NebulaGraph Analytics.
     storage_options
-        For the fsspec driver, as pandas takes them; not used on local disk.
+        Options for the fsspec driver, as in pandas; not used for local paths.
 
     Returns
     -------
     pandas.DataFrame
-        One row per row of the result. Columns and dtypes as `read_sample_result` has them: the same for 0, 1 and
-        many rows, and the same values as in the sample. ``attrs["explorer_frames"]`` says where they came from.
+        One row per row of the result, with the same columns, dtypes and values as `read_sample_result` for 0, 1 and
+        many rows. ``attrs["explorer_frames"]`` contains the provenance.
 
     Raises
     ------
     ConfigError
-        An argument cannot work, or there is no driver for the URL.
+        An argument is invalid, or there is no driver for the URL.
     FileReadError
-        Nothing is there; it may not be read; a folder is unfinished (``_temporary``, ``*._COPYING_``), without parts,
-        or has one both plain and compressed; a compressed part is damaged or cut off; the last line of a plain part has
-        no line end, so that it may be cut off; or a part came, went or changed meanwhile.
+        `url` does not exist or is not readable; a folder is unfinished (``_temporary``, ``*._COPYING_``), has no files,
+        or has one both plain and compressed; a compressed file is damaged or truncated; a plain file has no line end
+        after its last line; or a file was added, removed or changed while reading.
     DecodeError
-        A line is no CSV (as in RFC 4180) in UTF-8, or is blank; or a cell does not fit its column: RowShapeError,
-        ColumnTypeError. The message names the part and the line.
+        A line is not valid CSV in UTF-8, is blank, or has a NUL byte outside quotes, as a hole in a sparse file; or a
+        cell does not fit its column: RowShapeError, ColumnTypeError. The message contains the file and the line.
 
     Notes
     -----
-    Source: the vendor's documents say that full results go to HDFS "as CSV, under a path made from job and task id",
-    and not more: whether there is a header, how cells are quoted, and how parts are called is left open there.
+    NebulaGraph Analytics writes full results to NFS by default since Explorer 3.5.0, and to HDFS if configured. The
+    format of the files is not documented.
 
     Types are the schema's, never guessed: ``007``, ``NA``, ``null`` and empty cells are text in a column of ids.
 
-    What cannot be seen: a plain part that was cut off just behind a line end; a compressed part that was cut off just
-    between two of its members; a part that was never written; and a flipped bit in a plain part, or in a zstd part that
-    was written without its checksum.
+    The vertices in a column ``path`` (ShortestPath, Node2Vec) are separated by commas, or by blanks in all rows. Ids
+    may contain blanks where commas separate them.
+
+    These errors cannot be detected: a plain file that was truncated after a line end; a compressed file that was
+    truncated between two of its members; a file that was never written; and a flipped bit in a plain file, or in a zstd
+    file without a checksum.
 
     Examples
     --------
     >>> import fsspec
-    >>> with fsspec.open("memory://outputs/52/8c171f/part-00000.csv", "w") as file:
+    >>> folder = "memory://analytics-data/52/tasks/analytics_pagerank_1"
+    >>> with fsspec.open(f"{folder}/0000_0000.csv", "w") as file:
     ...     _ = file.write("player110,0.150000\nplayer121,0.262148\n")
-    >>> read_output("memory://outputs/52/8c171f", schema="pagerank")
+    >>> read_output(folder)
               id     score
     0  player110  0.150000
     1  player121  0.262148
     """
     checked_backend(dtype_backend)
-    table = read_output_arrow(url, schema=schema, vid_type=vid_type, header=header, storage_options=storage_options)
+    table = read_output_arrow(
+        url, schema=schema, vid_type=vid_type, header=header, quoting=quoting, storage_options=storage_options
+    )
     return to_pandas(table, dtype_backend)
 
 
@@ -107,19 +121,20 @@ def read_output(
 def read_output_arrow(
     url: str | os.PathLike[str],
     *,
-    schema: str | pa.Schema | None,
+    schema: str | pa.Schema | None = "auto",
     vid_type: VidType = "string",
     header: bool | None = None,
+    quoting: Quoting = "minimal",
     storage_options: Mapping[str, Any] | None = None,
 ) -> pa.Table:
-    r"""Read the full result of one task as a typed Arrow table.
+    r"""Read the full result of a task from its files into an Arrow table.
 
     Parameters and errors are those of `read_output`.
 
     Returns
     -------
     pyarrow.Table
-        What `read_output` has in ``attrs`` is one JSON document in the schema's metadata, under ``explorer_frames``.
+        The schema's metadata contains the provenance as a JSON document, with the key ``explorer_frames``.
 
     Examples
     --------
@@ -129,7 +144,9 @@ def read_output_arrow(
     >>> read_output_arrow("memory://outputs/52/louvain.csv", schema="louvain").to_pylist()
     [{'id': '007', 'community': 'NA'}]
     """
-    request = Request.of(url, schema=schema, vid_type=vid_type, header=header, storage_options=storage_options)
+    request = Request.of(
+        url, schema=schema, vid_type=vid_type, header=header, quoting=quoting, storage_options=storage_options
+    )
     return read_table(request)
 
 
@@ -137,20 +154,20 @@ def read_output_arrow(
 def open_output(
     url: str | os.PathLike[str],
     *,
-    schema: str | pa.Schema | None,
+    schema: str | pa.Schema | None = "auto",
     vid_type: VidType = "string",
     header: bool | None = None,
+    quoting: Quoting = "minimal",
     storage_options: Mapping[str, Any] | None = None,
 ) -> AbstractContextManager[pa.RecordBatchReader]:
-    r"""Stream the full result of one task in constant memory, however large.
+    r"""Stream the full result of a task as record batches, in constant memory.
 
     Parameters and errors are those of `read_output`.
 
     Returns
     -------
     context manager of a pyarrow.RecordBatchReader
-        Only when the reader has ended without an error was the result whole: an error in place of the end means that
-        the batches before it are not to be used.
+        The result is complete only if the reader ends without an error. After an error, discard the batches.
 
     Examples
     --------
@@ -161,7 +178,9 @@ def open_output(
     ...     sum(batch.num_rows for batch in reader)
     5
     """
-    request = Request.of(url, schema=schema, vid_type=vid_type, header=header, storage_options=storage_options)
+    request = Request.of(
+        url, schema=schema, vid_type=vid_type, header=header, quoting=quoting, storage_options=storage_options
+    )
     return open_reader(request)
 
 
@@ -170,27 +189,28 @@ def export_output(
     url: str | os.PathLike[str],
     target: str | os.PathLike[str],
     *,
-    schema: str | pa.Schema | None,
+    schema: str | pa.Schema | None = "auto",
     vid_type: VidType = "string",
     header: bool | None = None,
+    quoting: Quoting = "minimal",
     storage_options: Mapping[str, Any] | None = None,
     target_storage_options: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Receipt:
-    r"""Write the full result of one task to a Parquet or Feather file, in constant memory, whole or not at all.
+    r"""Write the full result of a task to a Parquet or Feather file, in constant memory.
 
     Parameters
     ----------
-    url, schema, vid_type, header, storage_options
-        What to read: as in `read_output`.
+    url, schema, vid_type, header, quoting, storage_options
+        As in `read_output`.
     target
-        Where to write: a local path or any fsspec URL. Its suffix decides the format: ``.parquet``, ``.pq``, or
-        ``.feather``, ``.arrow``, ``.ipc``.
+        Local path or fsspec URL of the file to write, which is replaced atomically. Its extension decides the format:
+        ``.parquet``, ``.pq``, or ``.feather``, ``.arrow``, ``.ipc``.
     target_storage_options
-        For the fsspec driver of `target`.
+        Options for the fsspec driver of `target`.
     **options
-        ``format`` (where the suffix does not say), and those of `write_parquet` or `write_feather`: ``mode``,
-        ``compression`` and others.
+        ``format``, for other extensions, and the options of `write_parquet` or `write_feather`, such as ``mode`` and
+        ``compression``.
 
     Returns
     -------
@@ -200,9 +220,9 @@ def export_output(
     Raises
     ------
     ConfigError, FileReadError, DecodeError
-        As in `read_output`; nothing was written.
+        As in `read_output`; the target is unchanged.
     WriteError
-        As in `write_parquet`; what stood at the target is still there.
+        As in `write_parquet`; the target is unchanged.
 
     Examples
     --------
@@ -213,7 +233,9 @@ def export_output(
     >>> receipt.rows, receipt.complete, receipt.schema.names
     (1, True, ['root', 'visited'])
     """
-    request = Request.of(url, schema=schema, vid_type=vid_type, header=header, storage_options=storage_options)
+    request = Request.of(
+        url, schema=schema, vid_type=vid_type, header=header, quoting=quoting, storage_options=storage_options
+    )
     return export(request, target, {**options, "storage_options": target_storage_options})
 
 
@@ -222,12 +244,21 @@ def read_task_output(
     root_url: str | os.PathLike[str],
     *,
     path: str | None,
+    component: str | None,
     dtype_backend: DtypeBackend | None = None,
     **options: Any,
 ) -> pd.DataFrame:
     """Find and read the full result of a task: see `explorer_frames.Task.read_output`."""
     checked_backend(dtype_backend)
-    return to_pandas(read_table(_task_request(task, root_url, path, **options)), dtype_backend)
+    table = read_task_output_arrow(task, root_url, path=path, component=component, **options)
+    return to_pandas(table, dtype_backend)
+
+
+def read_task_output_arrow(
+    task: Named, root_url: str | os.PathLike[str], *, path: str | None, component: str | None, **options: Any
+) -> pa.Table:
+    """Find and read the full result of a task into an Arrow table: see `explorer_frames.Task.read_output`."""
+    return read_table(_task_request(task, root_url, path, component, **options))
 
 
 def export_task_output(
@@ -236,16 +267,26 @@ def export_task_output(
     target: str | os.PathLike[str],
     *,
     path: str | None,
+    component: str | None,
     schema: str | pa.Schema | None,
     vid_type: VidType = "string",
     header: bool | None = None,
+    quoting: Quoting = "minimal",
     storage_options: Mapping[str, Any] | None = None,
     target_storage_options: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Receipt:
     """Find and write the full result of a task: see `explorer_frames.Task.export_output`."""
     request = _task_request(
-        task, root_url, path, schema=schema, vid_type=vid_type, header=header, storage_options=storage_options
+        task,
+        root_url,
+        path,
+        component,
+        schema=schema,
+        vid_type=vid_type,
+        header=header,
+        quoting=quoting,
+        storage_options=storage_options,
     )
     return export(request, target, {**options, "storage_options": target_storage_options})
 
@@ -254,14 +295,30 @@ def _task_request(
     task: Named,
     root_url: str | os.PathLike[str],
     path: str | None,
+    component: str | None,
     *,
     schema: str | pa.Schema | None,
     vid_type: VidType = "string",
     header: bool | None = None,
+    quoting: Quoting = "minimal",
     storage_options: Mapping[str, Any] | None = None,
 ) -> Request:
-    request = Request.of(  # refuses before anything is looked for
-        root_url, schema=schema, vid_type=vid_type, header=header, storage_options=storage_options, task=task
+    request = Request.of(  # raises before any I/O
+        root_url,
+        schema=schema,
+        vid_type=vid_type,
+        header=header,
+        quoting=quoting,
+        storage_options=storage_options,
+        task=task,
+        component=component,
     )
-    url = output_url(root_url, task.job_id, task.id, path=path, storage_options=storage_options)
+    status = task.run.status if task.run else "not final"
+    if status != "success":  # nothing in a folder on NFS shows whether it is finished
+        raise JobError(
+            f"task {task.id} is {status}, so its files may be incomplete",
+            hint="Wait for the job, and get the task from the job again. To read incomplete files, pass their folder "
+            "to read_output or export_output.",
+        )
+    url = output_url(root_url, task.job_id, task.id, path=path, component=component, storage_options=storage_options)
     return replace(request, url=url)

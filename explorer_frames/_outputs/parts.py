@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from codecs import BOM_UTF8
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 CHANGED = "Read it again when nothing is written there any more."
 _MISSING = "Full results lie where the workflow's author had them written, under a path made from job and task id."
 _UNENDED = "Get it again from where it was copied; if it is whole as it is, end its last line."
+_CORE = re.compile("([0-9]{1,9})_core")  # of KCore with TYPE=subgraph: a folder for each k
 _PASSED_OVER = (".", "_")  # what names begin with that are no parts
 _PIECE = 2**20  # bytes: smaller is slower to cut, larger is no faster
 _FETCH = 4 * 2**20  # bytes that a remote driver gets at once; S3's own 50 MiB would all be held
@@ -47,15 +49,25 @@ class Part:
         Its URL without secrets.
     path, size
         As its store has them.
+    k
+        Of its folder ``<k>_core``, where the result has several of them.
     """
 
     shown: str
     path: str = field(repr=False)  # a signed URL is a secret
     size: int | None
+    k: int | None = None
 
 
 class Parts:
     """The parts of one result, as they stood when they were looked for.
+
+    Attributes
+    ----------
+    files
+        In the order of their names; of KCore's folders, by k first.
+    of_subgraphs
+        Whether they are in KCore's folders ``<k>_core``.
 
     Raises
     ------
@@ -66,17 +78,24 @@ class Parts:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._entries = self._look()
+        cores = [_core_of(_folder(entry["name"])) for entry in self._entries]
+        self.of_subgraphs = None not in cores
+        by_k = self.of_subgraphs and _core_of(store.path) is None and _core_of(_folder(store.path)) is None
         self.files = [
-            Part(store.shown_path(entry["name"]), entry["name"], entry.get("size")) for entry in self._entries
+            Part(store.shown_path(entry["name"]), entry["name"], entry.get("size"), k if by_k else None)
+            for entry, k in zip(self._entries, cores, strict=True)
         ]
 
     def refuse_among(self, target: str) -> None:
         """Raise when a file to write would replace a part, or be taken for one the next time."""
         store, local = self._store, self._store.is_local
         places = {os.path.realpath(part.path) if local else part.shown for part in self.files}
-        folder = os.path.realpath(store.path) if local else store.shown.rstrip("/")
+        folders = {os.path.realpath(store.path) if local else store.shown.rstrip("/")}
+        if self.of_subgraphs:
+            names = {_last_of(_folder(part.path)) for part in self.files}
+            folders |= {*map(_folder, places), *(f"{store.shown.rstrip('/')}/{name}" for name in names)}
         beside, name = os.path.split(target) if local else target.rpartition("/")[::2]
-        if target in places or (beside == folder and not name.startswith(_PASSED_OVER)):
+        if target in places or (beside in folders and not name.startswith(_PASSED_OVER)):
             raise ConfigError("the target is among the parts", where=target, hint="Pass a name in another folder.")
 
     def state(self) -> str:
@@ -116,17 +135,31 @@ class Parts:
         else:
             _check_finished([found], store.shown)
             return [found]
-        return self._checked([entry for entry in entries if not _last(entry).startswith(_PASSED_OVER)])
+        entries = self._checked(self._in_cores(_without_passed_over(entries)))
+        return sorted(entries, key=lambda entry: _core_of(_folder(entry["name"])) or 0)
 
-    def _checked(self, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _in_cores(self, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """In place of KCore's folders, where there are no other entries, what is in them."""
+        by_k = sorted((k, entry["name"]) for entry in entries if (k := _core_of(entry["name"])) is not None)
+        if not entries or len(by_k) < len(entries) or any(entry["type"] != "directory" for entry in entries):
+            return entries
+        found = []
+        for _, folder in by_k:
+            inside = self._store.ls(folder)
+            _check_finished(inside, self._store.shown_path(folder))
+            found += self._checked(_without_passed_over(inside), self._store.shown_path(folder))
+        return found
+
+    def _checked(self, entries: list[dict[str, Any]], where: str | None = None) -> list[dict[str, Any]]:
+        where = where or self._store.shown
         folders = [entry for entry in entries if entry["type"] == "directory"]
         if folders:
             what = f"{len(folders)} folders are among the parts: the first is {escaped(_last(folders[0]), 100)!r}"
             hint = "Pass the folder that holds the parts themselves, or a pattern that fits only files."
-            raise FileReadError(what, where=self._store.shown, hint=hint)
+            raise FileReadError(what, where=where, hint=hint)
         if not entries:
             hint = "A result without rows has a part all the same: see in Explorer whether the task has ended."
-            raise FileReadError("there is no part in it", where=self._store.shown, hint=hint)
+            raise FileReadError("there is no part in it", where=where, hint=hint)
         plain: dict[str, str] = {}
         for name in map(_name, entries):
             stem, suffix = os.path.splitext(name)  # noqa: PTH122 (a URL's path)
@@ -134,7 +167,7 @@ class Parts:
             if other != name:
                 both = f"{escaped(_last_of(other), 100)!r} and {escaped(_last_of(name), 100)!r}"
                 hint = "Remove one of the two, or pass a pattern that fits only one."
-                raise FileReadError(f"{both} seem to be one part twice", where=self._store.shown, hint=hint)
+                raise FileReadError(f"{both} seem to be one part twice", where=where, hint=hint)
         return entries
 
 
@@ -210,6 +243,20 @@ def _codec(store: Store, part: Part, raw: _Stream) -> str | None:
         return _CODECS[suffix]
     start = store.attempt("read", None, raw.peek, 4)
     return next((codec for magic, codec in _MAGIC.items() if start.startswith(magic)), None)
+
+
+def _without_passed_over(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [entry for entry in entries if not _last(entry).startswith(_PASSED_OVER)]
+
+
+def _core_of(path: str) -> int | None:
+    """The k of a folder ``<k>_core``."""
+    found = _CORE.fullmatch(os.path.basename(path.rstrip("/")))  # noqa: PTH119 (a URL's path)
+    return int(found[1]) if found else None
+
+
+def _folder(path: str) -> str:
+    return os.path.dirname(path.rstrip("/"))  # noqa: PTH120 (a URL's path)
 
 
 def _name(entry: dict[str, Any]) -> str:

@@ -152,6 +152,7 @@ _TERMS: tuple[tuple[str, Any], ...] = (
     (r"Read both with the same schema=", "Export both with the same --schema"),
     (r"with the same vid_type\b=?", "with the same --vid-type"),
     (r"limit=None", "--limit all"),
+    (r"path='(\S+)'", r"--path '\1'"),
     (r'format="parquet" or "feather"', "--format parquet or --format feather"),
     (r"Job\.wait waits for that", "`explorer-frames show JOB` says whether it has"),
     (r"See its state with Explorer\.job\.", "See its state with: explorer-frames show JOB"),
@@ -159,7 +160,7 @@ _TERMS: tuple[tuple[str, Any], ...] = (
     (r"in (?:its )?storage_options", "by --storage-option"),
     (r"\bstorage_options\b", "--storage-option"),
     (
-        r"""\b(mode|schema|vid_type|format|limit|auth_encoding)=["']?(\w+)["']?""",
+        r"""\b(mode|schema|vid_type|format|limit|auth_encoding|component|quoting)=["']?(\w+)["']?""",
         lambda found: f"--{found[1].replace('_', '-')} {found[2]}",
     ),
     (r"\bauth_encoding\b", "--auth-encoding"),

@@ -26,7 +26,7 @@ import numpy as np
 from explorer_frames.sandbox._graphs import Graph, seeded
 from explorer_frames.sandbox._parameters import Default, OneOf, read_parameters
 from explorer_frames.sandbox._query import run_query
-from explorer_frames.sandbox._results import Array, Columns, Ragged, Result
+from explorer_frames.sandbox._results import Array, Columns, Ragged, Result, Subgraphs
 
 QUERY = "Query"
 _SEED = 20220712
@@ -129,10 +129,16 @@ def _k_core(graph: Graph, p: _Parameters) -> Result:
     if p["type"] == "vertex":
         return Columns(graph.vids[inside], np.minimum(cores[inside], p["kmax"]))
     edges = np.asarray(view.get_edgelist(), dtype=np.int64).reshape(-1, 2)
-    edges = edges[inside[edges].all(axis=1)]
     both_ways = np.concatenate([edges, edges[:, ::-1]])
     both_ways = both_ways[np.lexsort(both_ways.T[::-1])]
-    return Columns(graph.vids[both_ways[:, 0]], graph.vids[both_ways[:, 1]])
+
+    def subgraph(k: int) -> tuple[Array, Array]:
+        inside = both_ways[(cores >= k)[both_ways].all(axis=1)]
+        return graph.vids[inside[:, 0]], graph.vids[inside[:, 1]]
+
+    last = max(p["kmin"], min(p["kmax"], int(cores.max(initial=0))))
+    by_k = {k: Columns(*subgraph(k)) for k in range(p["kmin"], last + 1)}
+    return Subgraphs(*subgraph(p["kmin"]), by_k=by_k)
 
 
 def _degree(graph: Graph, p: _Parameters) -> Result:

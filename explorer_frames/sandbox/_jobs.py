@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 import time
 import uuid
@@ -74,6 +75,7 @@ class Task(_Run):
     """One component of one job."""
 
     algorithm: str = ""
+    component: str = ""  # its id in the workflow, which no answer contains
     parameters: Mapping[str, object] = field(default_factory=dict)
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     result: Result | None = None
@@ -182,7 +184,16 @@ class Jobs:
     def add_result(self, job: Job, name: str, result: Result) -> Task:
         """Add a finished task to a job."""
         now = _now()
-        task = Task(name=name, status=Status.SUCCESS, begin=now, end=now, algorithm=name, result=result)
+        component = f"analytics_{re.sub('[^a-z0-9]', '', name.lower())}_{len(job.tasks) + 1}"
+        task = Task(
+            name=name,
+            status=Status.SUCCESS,
+            begin=now,
+            end=now,
+            algorithm=name,
+            component=component,
+            result=result,
+        )
         self._write_output(job, task, result)
         with self._lock:
             job.tasks.append(task)
@@ -271,7 +282,7 @@ class Jobs:
 
     def _write_output(self, job: Job, task: Task, result: Result) -> None:
         if self._outputs is not None:
-            self._outputs.write(job.id, task.id, task.algorithm, result)
+            self._outputs.write(job.id, task.id, task.component, task.algorithm, result)
 
     def _begin(self, job: Job, run: _Run) -> bool:
         with self._lock:
@@ -298,6 +309,7 @@ def _tasks(workflow: Workflow, inputs: Inputs) -> list[Task]:
         tasks.append(
             Task(
                 algorithm=algorithm,
+                component=component,
                 name=f"{algorithm} {settings}".strip() if known else algorithm,
                 parameters=override(parameters, inputs.get(component, {})),
             )

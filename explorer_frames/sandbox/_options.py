@@ -8,11 +8,13 @@ from typing import Final, Literal
 AuthEncoding = Literal["json", "colon", "both"]
 IdType = Literal["string", "number"]
 ErrorStatus = Literal["200", "mapped"]
+OutputStyle = Literal["csv", "engine"]
 
 _CHOICES: Final = {
     "auth_encoding": ("json", "colon", "both"),
     "id_type": ("string", "number"),
     "http_status_of_errors": ("200", "mapped"),
+    "output_style": ("csv", "engine"),
 }
 
 
@@ -29,6 +31,7 @@ class Options:
     http_status_of_errors: ErrorStatus
     pretty: bool
     gzip: bool
+    output_style: OutputStyle
 
     def __post_init__(self) -> None:
         for name in (field.name for field in fields(self) if field.name in _CHOICES):

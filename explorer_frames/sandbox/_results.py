@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 # Rows per piece: a few hundred kilobytes of text, and a few milliseconds between two requests' turns.
 _PIECE = 8192
@@ -55,7 +55,7 @@ class Result(Protocol):
     def text(self, start: int, stop: int, style: Style) -> str:
         """Return rows `start` to `stop`, each followed by a comma."""
 
-    def cells(self, start: int, stop: int) -> Iterable[Sequence[str]]:
+    def cells(self, start: int, stop: int, double: str = "%.6f") -> Iterable[Sequence[str]]:
         """Return the text of the cells of rows `start` to `stop`."""
 
 
@@ -90,9 +90,17 @@ class Columns:
         cells = [prepare(cells) for (_, prepare), cells in zip(self._formats, slices, strict=True)]
         return template % tuple(chain.from_iterable(zip(*cells, strict=True)))
 
-    def cells(self, start: int, stop: int) -> Iterable[Sequence[str]]:
-        columns = ([_plain(column) % cell for cell in column[start:stop].tolist()] for column in self._columns)
+    def cells(self, start: int, stop: int, double: str = "%.6f") -> Iterable[Sequence[str]]:
+        columns = ([_plain(column, double) % cell for cell in column[start:stop].tolist()] for column in self._columns)
         return zip(*columns, strict=True)
+
+
+class Subgraphs(Columns):
+    """The edges of one k-core, and those of each k in `by_k`."""
+
+    def __init__(self, *columns: Array, by_k: Mapping[int, Columns]) -> None:
+        super().__init__(*columns)
+        self.by_k = by_k
 
 
 class Ragged:
@@ -107,7 +115,8 @@ class Ragged:
     def text(self, start: int, stop: int, style: Style) -> str:
         return "".join(style.row(quote(str(cell)) for cell in row) for row in self._rows[start:stop])
 
-    def cells(self, start: int, stop: int) -> Iterable[Sequence[str]]:
+    def cells(self, start: int, stop: int, double: str = "%.6f") -> Iterable[Sequence[str]]:
+        del double
         return [[*map(str, row)] for row in self._rows[start:stop]]
 
 
@@ -139,5 +148,5 @@ def _cell_format(column: Array) -> tuple[str, Callable[[list[Any]], list[Any]]]:
     return f'"{_plain(column)}"', lambda cells: cells
 
 
-def _plain(column: Array) -> str:
-    return {"O": "%s", "f": "%.6f"}.get(column.dtype.kind, "%d")
+def _plain(column: Array, double: str = "%.6f") -> str:
+    return {"O": "%s", "f": double}.get(column.dtype.kind, "%d")

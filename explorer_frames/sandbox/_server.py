@@ -15,7 +15,7 @@ from explorer_frames.sandbox._algorithms import everything
 from explorer_frames.sandbox._app import Api, RequestRecord
 from explorer_frames.sandbox._graphs import Graph
 from explorer_frames.sandbox._jobs import Jobs, Status, Tasks, Workflow
-from explorer_frames.sandbox._options import AuthEncoding, ErrorStatus, IdType, Options, check_numbers
+from explorer_frames.sandbox._options import AuthEncoding, ErrorStatus, IdType, Options, OutputStyle, check_numbers
 from explorer_frames.sandbox._outputs import Outputs
 from explorer_frames.sandbox._results import Array, Columns
 from explorer_frames.sandbox._sessions import Sessions
@@ -71,6 +71,11 @@ class Sandbox:
         How many parts each is divided into.
     output_header
         Whether each part begins with the documented names of the columns, where there are any.
+    output_style
+        ``"csv"`` for the files above, in RFC 4180. ``"engine"`` for files as NebulaGraph Analytics probably writes
+        them, in ``<job id>/tasks/<component>/0000_0000.csv.gz`` and so on: without quoting, doubles with six
+        significant digits, paths separated by blanks, plain files for InfoMap and degrees, a prefix ``part_`` for WCC,
+        and folders ``<k>_core`` for KCore with ``TYPE=subgraph``.
 
     Attributes
     ----------
@@ -121,6 +126,7 @@ class Sandbox:
         outputs_dir: str | PathLike[str] | None = None,
         output_parts: int = 2,
         output_header: bool = False,
+        output_style: OutputStyle = "csv",
     ) -> None:
         check_numbers(token_life=(token_life, 0), task_seconds=(task_seconds, 0), output_parts=(output_parts, 1))
         if limit_cap is not None:
@@ -135,6 +141,7 @@ class Sandbox:
             http_status_of_errors=http_status_of_errors,
             pretty=pretty,
             gzip=gzip,
+            output_style=output_style,
         )
         self._address = (host, port)
         self._url: str | None = None
@@ -142,7 +149,9 @@ class Sandbox:
         self._token = ""
         self._requests: deque[RequestRecord] = deque(maxlen=_REMEMBERED)
         self._sessions = Sessions(token_life, single=one_token_per_user)
-        outputs = None if outputs_dir is None else Outputs(Path(outputs_dir), output_parts, output_header)
+        outputs = None
+        if outputs_dir is not None:
+            outputs = Outputs(Path(outputs_dir), output_parts, output_header, output_style)
         self._jobs = Jobs(task_seconds, outputs)
         self._added: Workflow | None = None
         self.user = user

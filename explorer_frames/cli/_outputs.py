@@ -1,0 +1,123 @@
+"""Full results: read from their files to stdout, or exported to one file."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any, Literal
+
+import typer
+
+from explorer_frames.cli._options import (
+    FormatWord,
+    JsonFlag,
+    ModeWord,
+    SchemaOption,
+    StorageFile,
+    StorageOption,
+    VidTypeOption,
+    schema_of,
+    storage_options,
+)
+from explorer_frames.cli._results import _write
+from explorer_frames.cli._say import note
+from explorer_frames.cli._show import show_facts, show_json
+from explorer_frames.cli._text import is_terminal
+
+QuotingWord = Literal["minimal", "none"]
+HeaderWord = Literal["auto", "yes", "no"]
+_HEADER = {"auto": None, "yes": True, "no": False}
+_PREVIEW_ROWS = 20
+
+
+def output(
+    ctx: typer.Context,
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Folder, file or pattern of CSV files: a local path or any fsspec URL. With --job, the folder of all "
+            "full results.",
+        ),
+    ],
+    target: Annotated[
+        str | None, typer.Argument(metavar="TARGET", help="Parquet or Feather file to write; by default stdout.")
+    ] = None,
+    job: Annotated[str | None, typer.Option(metavar="JOB", help="Id of the job, to find its folder in SOURCE.")] = None,
+    task: Annotated[str | None, typer.Option(metavar="TASK", help="Id or name of the task, with --job.")] = None,
+    component: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Id of the task's component, such as analytics_sssp_1, with --job."),
+    ] = None,
+    path: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="Path of the folder in SOURCE, such as '{job_id}/tasks/{component}'."),
+    ] = None,
+    schema: SchemaOption = "auto",
+    vid_type: VidTypeOption = "string",
+    header: Annotated[HeaderWord, typer.Option(help="Whether the first line contains column names.")] = "auto",
+    quoting: Annotated[
+        QuotingWord, typer.Option(help="none: quotes are part of the cells, as NebulaGraph Analytics writes them.")
+    ] = "minimal",
+    format: Annotated[  # noqa: A002 (as pandas and pyarrow call it)
+        FormatWord | None, typer.Option(help="Format of TARGET, if its extension does not decide.")
+    ] = None,
+    mode: Annotated[ModeWord, typer.Option(help="Whether an existing TARGET is replaced or refused.")] = "overwrite",
+    compression: Annotated[
+        str, typer.Option(help="zstd, lz4 or none; for Parquet also snappy, gzip, brotli.")
+    ] = "zstd",
+    storage_option: StorageOption = None,
+    storage_options_file: StorageFile = None,
+    json: JsonFlag = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Write CSV to stdout, with a header.")] = False,
+) -> None:
+    """Read or export a full result from its CSV files.
+
+    Full results are on NFS by default: explorer-frames output /mnt/analytics-data/107/tasks/analytics_pagerank_1.
+    In a terminal, the first 20 rows are shown. Nothing is written before all files are read without an error.
+
+    With --job and --task, the job is looked up in Explorer, and SOURCE is the folder of all full results. Storage
+    options apply to SOURCE and TARGET.
+    """
+    if csv and (json or target):
+        raise typer.BadParameter("--csv excludes --json and TARGET.")
+    if (job is None) != (task is None) or (job is None and (component or path)):
+        raise typer.BadParameter("--job and --task are used together; --component and --path need both.")
+    options: dict[str, Any] = {
+        "schema": schema_of(schema),
+        "vid_type": vid_type,
+        "header": _HEADER[header],
+        "quoting": quoting,
+        "storage_options": storage_options(storage_option, storage_options_file),
+    }
+    found = None if job is None or task is None else ctx.obj.task(job, task)
+    where: dict[str, Any] = {"component": component, "path": path} if found else {}
+    if target is not None:
+        from explorer_frames import export_output
+
+        receipt = (found.export_output if found else export_output)(
+            source,
+            target,
+            **where,
+            **options,
+            target_storage_options=options["storage_options"],
+            format=format,
+            mode=mode,
+            compression=None if compression == "none" else compression,
+        )
+        facts = {
+            "url": receipt.url,
+            "format": receipt.format,
+            "rows": receipt.rows,
+            "bytes": receipt.bytes,
+            "complete": receipt.complete,
+            "content_hash": receipt.content_hash,
+        }
+        (show_json if json else show_facts)(facts)
+        return
+    from explorer_frames._outputs.output import read_output_arrow, read_task_output_arrow
+
+    table = read_task_output_arrow(found, source, **where, **options) if found else read_output_arrow(source, **options)
+    is_preview = not (json or csv) and is_terminal(sys.stdout) and table.num_rows > _PREVIEW_ROWS
+    _write(table.slice(0, _PREVIEW_ROWS) if is_preview else table, json=json, csv=csv)
+    if is_preview:
+        note(f"These are the first {_PREVIEW_ROWS} of {table.num_rows} rows. --csv and --json write all.")
