@@ -13,7 +13,15 @@ from cases import each
 from faults.rawserver import answer, envelope
 from served import served
 
-from explorer_frames import Explorer, SchemaWarning, provenance
+from explorer_frames import (
+    Explorer,
+    SchemaWarning,
+    export_output,
+    open_output,
+    provenance,
+    read_output,
+    read_output_arrow,
+)
 from explorer_frames._results import lookup
 from explorer_frames.errors import (
     ColumnTypeError,
@@ -283,3 +291,37 @@ def test_every_way_to_read_has_the_same_columns(sandbox, workflow, tmp_path):
             assert exported(explorer, job.id, task.id, tmp_path).equals(table)
             assert provenance(frame).schema_source == "task name"
             assert pa.Table.from_pandas(frame, preserve_index=False).column_names == table.column_names
+
+
+# --- full results
+
+
+def opened_output(path):
+    with open_output(path) as reader:
+        return reader.read_all()
+
+
+FULL = {
+    "frame": lambda path, _: columns(read_output(path)),
+    "table": lambda path, _: types(read_output_arrow(path)),
+    "stream": lambda path, _: types(opened_output(path)),
+    "export": lambda path, folder: types(pq.read_table(export_output(path, folder / "a.parquet").url)),
+}
+
+
+@pytest.mark.parametrize("reader", FULL)
+def test_full_results_whose_columns_do_not_fit_by_their_number_are_read_as_text(reader, tmp_path):
+    path = tmp_path / "part-0.csv"
+    path.write_text("a,1\nb,team2\n")
+    with pytest.warns(SchemaWarning, match=r"line 2.* so all columns are text|so all columns are text .*line 2"):
+        assert FULL[reader](path, tmp_path) == {"column_1": "string", "column_2": "string"}
+    path.write_text("a,1\n")
+    assert FULL[reader](path, tmp_path) == {"id": "string", "score": "double"}
+
+
+@pytest.mark.parametrize("reader", [name for name in FULL if name != "stream"])
+def test_it_does_not_matter_in_which_block_of_a_full_result_the_misfit_is(reader, tmp_path):
+    path = tmp_path / "part-0.csv"
+    path.write_text("a,1\n" * 2**19 + "b,team2\n")
+    with pytest.warns(SchemaWarning, match="all columns are text"):
+        assert FULL[reader](path, tmp_path) == {"column_1": "string", "column_2": "string"}

@@ -622,12 +622,12 @@ def test_an_error_comes_in_place_of_the_end_of_a_stream(part):
 
 
 def test_an_error_of_a_stream_comes_again(part):
-    path = part("a,1\n" * 100_000 + "a,x\n" + "a,1\n" * 100_000)
+    path = part("a,1\n" * 2**20 + "a,x\n" + "a,1\n" * 100_000)  # behind the first block
     with open_output(path, schema="pagerank") as reader:
         for _ in range(3):
-            with pytest.raises(ColumnTypeError, match="line 100001") as caught:
+            with pytest.raises(ColumnTypeError, match="line 1048577") as caught:
                 reader.read_all()
-            assert caught.value.where == f"{path}, line 100001"
+            assert caught.value.where == f"{path}, line 1048577"
 
 
 def test_no_file_stays_open_while_an_error_lives(part):

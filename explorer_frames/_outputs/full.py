@@ -277,7 +277,7 @@ class Output:
             schema = resolved.schema
             self.schema = schema.with_metadata({**(schema.metadata or {}), **self.provenance.to_metadata()})
             self._typed = _Typed(self.schema, may_be_text=request.schema.auto and resolved.algorithm is None)
-            self._first = [self._typed.to_batch(*first)] if first else []
+            self._first = iter([self._typed.to_batch(*first)] if first else [])  # not kept when it has been read
             stack.pop_all()
 
     def close(self) -> None:

@@ -79,14 +79,15 @@ class Outputs:
             self._write_as_engine(folder / "tasks" / component, algorithm, result)
 
     def _write_as_engine(self, folder: Path, algorithm: str, result: Result) -> None:
-        """Write one file for each thread, in place and without any quoting."""
+        """Write one file for each thread, in place; without quoting, but for a Query, which no engine runs."""
         folder.mkdir(parents=True)
         plain, prefix = algorithm in _PLAIN, _PREFIXES.get(algorithm, "")
         separator = " " if isinstance(result, Ragged) else ","
+        line = _line if algorithm == "Query" else lambda row: f"{separator.join(row)}\n"
         for number, (start, stop) in enumerate(self._bounds(result)):
             path = folder / f"{prefix}0000_{number:04}.csv{'' if plain else '.gz'}"
             rows = (*self._names(algorithm, result), *result.cells(start, stop, "%.6g"))
-            text = "".join(f"{separator.join(row)}\n" for row in rows).encode()
+            text = "".join(map(line, rows)).encode()
             path.write_bytes(text if plain else gzip.compress(text))
 
     def _write_csv(self, folder: Path, algorithm: str, result: Result) -> None:
