@@ -377,7 +377,7 @@ def test_schemas_that_there_are_not(cli, ran, schema):
 )
 def test_columns_that_there_are_not(text):
     with pytest.raises(errors.ConfigError):
-        schemas.asked(_options.schema_of(text), "string")
+        schemas.SchemaRequest.of(_options.schema_of(text), "string")
 
 
 OWN_TYPES = [

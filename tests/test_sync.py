@@ -549,7 +549,7 @@ def test_what_fails_is_named_and_the_others_land(store, world):
     world.asked()
     with pytest.raises(SyncError):
         world.sync(store.url("lake"), **storage(store))
-    assert world.asked() == {"list": 1, "job": 0, "result": 1}
+    assert world.asked() == {"list": 1, "job": 1, "result": 1}
     schema = {"PageRank": pa.schema([("id", pa.string()), ("score", pa.string())])}
     assert len(world.sync(store.url("lake"), schema=schema, **storage(store)).written) == 1
     after = tree(store.url("lake"), store.options)
