@@ -102,6 +102,7 @@ BOOK: tuple[Algorithm, ...] = (
 )
 COMMUNITY = "community"
 _QUERY = BOOK[-1]
+_FALLBACK = "text fallback"
 # Columns that tell the rows of a result apart, for each shape: ids of vertices, or paths of them; no labels.
 KEYS = frozenset(
     frozenset(name for name, kind in shape if kind in (_VID, _VIDS) and name != COMMUNITY)
@@ -320,7 +321,12 @@ class SchemaRequest:
 
     def as_text(self) -> SchemaRequest:
         """Request text columns instead."""
-        return replace(self, given=_QUERY, auto=False, source="text fallback")
+        return replace(self, given=_QUERY, auto=False, source=_FALLBACK)
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether text columns are read since others do not fit, and not since the result is that of a Query."""
+        return self.source == _FALLBACK
 
     @property
     def needs_name(self) -> bool:
@@ -379,7 +385,7 @@ class SchemaRequest:
             for shape in given.shapes or [text_columns(width)]:
                 schema = to_schema(shape, self.vid_type)
                 if width is None or fits(schema, width):
-                    return ResolvedSchema(schema, given.name, self.source)
+                    return ResolvedSchema(schema, None if self.is_fallback else given.name, self.source)
             if given.shapes and not self.auto:
                 widths = " or ".join(sorted({str(len(shape)) for shape in given.shapes}))
                 raise _width_error(width or 0, f"{given.name} results have {widths}")

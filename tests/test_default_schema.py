@@ -125,7 +125,7 @@ def test_columns_that_do_not_fit_by_their_number_are_read_as_text(reader, name, 
                 frame = explorer.read_sample_result(1, "a")
             assert frame.astype(object).where(frame.notna(), None).to_numpy().tolist() == json.loads(items)
             known = provenance(frame)
-            assert (known.algorithm, known.schema_source) == ("Query", "text fallback")
+            assert (known.algorithm, known.schema_source) == (None, "text fallback")
 
 
 @pytest.mark.parametrize("reader", [name for name in READERS if name != "stream"])
