@@ -153,7 +153,7 @@ class Explorer:
 
     def _after_fork(self) -> None:
         self._api.after_fork()
-        self._results.lookup.after_fork()
+        self._results.after_fork()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_settings": self._settings, "_credentials": self._credentials}
@@ -220,9 +220,10 @@ class Explorer:
         *,
         schema: str | pa.Schema | None = "auto",
         vid_type: VidType = "string",
+        task: Task | None = None,
     ) -> AbstractContextManager[pa.RecordBatchReader]:
         """Stream a task's result in constant memory: see `explorer_frames.open_sample_result`."""
-        return self._results.stream(Query.of(job_id, task_id, limit, schema, vid_type))
+        return self._results.stream(Query.of(job_id, task_id, limit, schema, vid_type, run=_run_of(task)))
 
     @private
     def export_sample_result(

@@ -24,12 +24,11 @@ from explorer_frames._functions import explorer_or_default, read_sample_result_a
 from explorer_frames._outputs.full import Header, Request, preview, read_batches
 from explorer_frames._outputs.parts import Parts
 from explorer_frames._private import private
-from explorer_frames._results.columns import fitted, sampled_schemas, united
+from explorer_frames._results.columns import fitted, task_schemas, united
 from explorer_frames._results.result import Query
 from explorer_frames._storage.address import may_hold_secret, secret_options, shown_url
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, ExplorerFramesError, escaped
-from explorer_frames.schemas import SchemaRequest
 
 with require("explorer_frames.dask", extra="dask"):
     import cloudpickle
@@ -161,8 +160,8 @@ def read_sample_results(
     schema
         As in `explorer_frames.read_sample_result`. ``"auto"`` and None read the first rows of each result now, to learn
         its columns. If the results have different columns, the frame has all of them, missing where a result does not
-        have them, and integers are nullable. A `pyarrow.Schema` or an algorithm's name applies to all tasks without a
-        request; of an algorithm, its default columns (Louvain: ``id, community``).
+        have them, and integers are nullable. A `pyarrow.Schema`, or an algorithm whose results all have the same
+        columns, applies to all tasks without a request.
     vid_type, dtype_backend
         As in `explorer_frames.read_sample_result`.
     include_ids
@@ -202,15 +201,15 @@ def read_sample_results(
     (['job_id', 'task_id', 'id', 'score'], 77)
     """
     checked_backend(dtype_backend)
-    requested = SchemaRequest.of(schema, vid_type)
     queries = [Query.of(*_pair(task), limit, schema, vid_type) for task in tasks]
     if not queries:
         raise ConfigError("there is no task to read", hint="Pass [(job_id, task_id), ...].")
     packed = None if explorer is None else _packed(explorer, "explorer")
-    if requested.given is None:
-        own = sampled_schemas(explorer_or_default(explorer), queries)
-    else:
-        own = [requested.resolve(None).schema] * len(queries)
+
+    def read_rows(query: Query) -> pa.Table:
+        return explorer_or_default(explorer)._results.table(query)  # noqa: SLF001
+
+    own = task_schemas(queries, read_rows)
     columns = united(own)
     taken = [name for name in _IDS if include_ids and name in columns.names]
     if taken:

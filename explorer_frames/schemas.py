@@ -102,7 +102,7 @@ BOOK: tuple[Algorithm, ...] = (
 )
 COMMUNITY = "community"
 _QUERY = BOOK[-1]
-_FALLBACK = "text fallback"
+_TEXT_COLUMNS = Algorithm("text", ())  # of a result that is not known to be that of a Query
 # Columns that tell the rows of a result apart, for each shape: ids of vertices, or paths of them; no labels.
 KEYS = frozenset(
     frozenset(name for name, kind in shape if kind in (_VID, _VIDS) and name != COMMUNITY)
@@ -266,12 +266,15 @@ class ResolvedSchema:
     algorithm
         Name of the algorithm whose columns these are; None for a caller's own schema and for the rule by count.
     source
-        ``"argument"``, ``"task name"``, ``"column count"`` or ``"text fallback"``.
+        ``"argument"``, ``"task name"``, ``"component"``, ``"column count"`` or ``"text fallback"``.
+    may_be_text
+        Whether to read all columns as text if a cell does not fit, since only their number decided on them.
     """
 
     schema: pa.Schema
     algorithm: str | None
     source: str
+    may_be_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,12 +324,7 @@ class SchemaRequest:
 
     def as_text(self) -> SchemaRequest:
         """Request text columns instead."""
-        return replace(self, given=_QUERY, auto=False, source=_FALLBACK)
-
-    @property
-    def is_fallback(self) -> bool:
-        """Whether text columns are read since others do not fit, and not since the result is that of a Query."""
-        return self.source == _FALLBACK
+        return replace(self, given=_TEXT_COLUMNS, auto=False, source="text fallback")
 
     @property
     def needs_name(self) -> bool:
@@ -385,14 +383,14 @@ class SchemaRequest:
             for shape in given.shapes or [text_columns(width)]:
                 schema = to_schema(shape, self.vid_type)
                 if width is None or fits(schema, width):
-                    return ResolvedSchema(schema, None if self.is_fallback else given.name, self.source)
+                    return ResolvedSchema(schema, None if given is _TEXT_COLUMNS else given.name, self.source)
             if given.shapes and not self.auto:
                 widths = " or ".join(sorted({str(len(shape)) for shape in given.shapes}))
                 raise _width_error(width or 0, f"{given.name} results have {widths}")
         if width == 0:
             raise RowShapeError("row 0 has no cells", row=0, hint="Check the task's result in Explorer.")
         shape = _PAIR if width is None else _BY_WIDTH.get(width) or text_columns(width)
-        return ResolvedSchema(to_schema(shape, self.vid_type), None, "column count")
+        return ResolvedSchema(to_schema(shape, self.vid_type), None, "column count", may_be_text=self.auto)
 
 
 def _width_error(width: int, expected: str) -> RowShapeError:

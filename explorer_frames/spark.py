@@ -21,7 +21,7 @@ from explorer_frames._extras import require
 from explorer_frames._http.config import PREFIX
 from explorer_frames._outputs.full import Header, Request, in_part, preview, read_batches
 from explorer_frames._outputs.parts import CHANGED, Parts
-from explorer_frames._results.columns import sampled_schemas, united
+from explorer_frames._results.columns import task_schemas, united
 from explorer_frames._results.result import Query
 from explorer_frames._storage.address import may_hold_secret
 from explorer_frames._storage.sources import Store
@@ -193,7 +193,6 @@ class SampleSource(_Source):
             raise ConfigError("the option task names one task twice")
         number = int(limit) if limit and limit.isdecimal() else limit
         asked = (options.get("schema", "auto"), options.get("vid_type", "string"))
-        self._requested = SchemaRequest.of(*asked)
         self._queries = [Query.of(self._required("job"), task, number, *asked) for task in tasks]
         self._own: list[pa.Schema] = []  # of each task, as decided on at load()
 
@@ -208,12 +207,11 @@ class SampleSource(_Source):
         return SampleReader(self.options.get("url"), self._queries, own, _to_arrow(schema))
 
     def _decide(self) -> pa.Schema:
-        only = self._requested.only
-        if only is not None:
-            self._own = [only] * len(self._queries)
+        if self._queries[0].schema.only is not None:
+            self._own = task_schemas(self._queries, lambda _: None)
         else:
             with Explorer(self.options.get("url")) as explorer:
-                self._own = sampled_schemas(explorer, self._queries)
+                self._own = task_schemas(self._queries, explorer._results.table)  # noqa: SLF001
         columns = united(self._own)
         return columns if len(self._queries) == 1 else schemas.checked(pa.schema([_TASK, *columns]))
 

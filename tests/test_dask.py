@@ -386,17 +386,18 @@ def test_many_tasks_are_one_frame_that_says_which_row_is_whose(world, backend):
 
 
 def test_the_columns_are_those_of_the_schema_whatever_the_tasks_are(sandbox):
-    two = sandbox.add_result([["a", "c"], ["b", "d"]])
-    three = sandbox.add_result([["a"], ["b"], ["0.5"]])
-    none = sandbox.add_result([[], []])
+    two = sandbox.add_result([["a", "c"], ["b", "d"]], "Louvain")
+    three = sandbox.add_result([["a"], ["b"], ["0.5"]], "Louvain")
+    none = sandbox.add_result([[], []], "Louvain")
+    own = pa.schema([("id", pa.string()), ("community", pa.string())])
     with EnvironmentSource(sandbox):
         frame = read_sample_results([two, none], schema="louvain")
         assert true_to_meta(frame)["community"].tolist() == ["b", "d"]
         with pytest.raises(RowShapeError, match="3 columns") as caught:
-            read_sample_results([two, three], schema="louvain").compute()
+            read_sample_results([two, three], schema=own).compute()
         assert f"job {three[0]}, task {three[1]}" in str(caught.value)
         with pytest.raises(ColumnTypeError):
-            read_sample_results([two], schema="pagerank").compute()
+            read_sample_results([two], schema=None).compute()
         with pytest.warns(TruncatedResultWarning):
             assert len(read_sample_results([two], 1, schema="louvain").compute()) == 1
 
@@ -407,7 +408,7 @@ def test_tasks_of_different_columns_have_all_of_them(sandbox, backend):
     query = sandbox.add_result([["x"], ["1"], ["true"]], "Query")
     renamed = sandbox.add_result([["x"], ["y"]], "friends of friends")
     cores = sandbox.add_result([["a"], ["2"]], "KCore")
-    with EnvironmentSource(sandbox), pytest.warns(SchemaWarning, match="all columns are text"):
+    with EnvironmentSource(sandbox), pytest.warns(SchemaWarning, match="all columns are read as text"):
         whole = read_sample_results([pagerank, query, renamed, cores], dtype_backend=backend, include_ids=True)
     with EnvironmentSource(sandbox):
         frame = true_to_meta(whole)
@@ -424,12 +425,18 @@ def test_tasks_of_different_columns_have_all_of_them(sandbox, backend):
     ]
 
 
-def test_columns_of_one_name_and_different_types_are_refused(sandbox, monkeypatch):
-    both = [sandbox.add_result([["a"], ["1"]], name) for name in ("KCore", "PageRank")]
-    schemas = iter([pa.schema([("id", pa.string()), ("x", kind)]) for kind in (pa.int64(), pa.string())])
-    monkeypatch.setattr("explorer_frames.dask.sampled_schemas", lambda *_: list(schemas))
-    with EnvironmentSource(sandbox), pytest.raises(ConfigError, match=r"id: string, x: int64 / id: string, x: string"):
-        read_sample_results(both)
+def test_a_named_algorithm_has_the_columns_of_each_result(sandbox):
+    three = sandbox.add_result([["a"], ["b"], ["0.5"]], "Louvain")
+    with EnvironmentSource(sandbox):
+        frame = true_to_meta(read_sample_results([three], schema="louvain"))
+    assert frame.columns.tolist() == ["id", "community", "modularity"]
+
+
+def test_an_output_whose_columns_do_not_fit_by_their_number_is_text(parts):
+    (parts / "part-1.csv").write_text("VID,VALUE\na,team\n")
+    with pytest.warns(SchemaWarning, match="all columns are read as text"):
+        frame = read_output(parts / "part-1.csv")
+    assert true_to_meta(frame).to_dict("list") == {"column_1": ["a"], "column_2": ["team"]}
 
 
 def test_a_second_call_asks_the_server_again(sandbox):

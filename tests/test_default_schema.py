@@ -27,6 +27,7 @@ from explorer_frames.errors import (
     ColumnTypeError,
     ConnectionFailedError,
     EnvelopeError,
+    IncompleteResultError,
     RowShapeError,
     TruncatedResultWarning,
     UnauthorizedError,
@@ -116,7 +117,7 @@ MISFITS = [  # by the number of columns these are id, score(, community), and a 
 @each(("name", "items", "width"), MISFITS)
 def test_columns_that_do_not_fit_by_their_number_are_read_as_text(reader, name, items, width, tmp_path):
     with served(script(items, answer(detail(name))), keep_alive=True) as (_, explorer):
-        with pytest.warns(SchemaWarning, match="so all columns are text") as caught:
+        with pytest.warns(SchemaWarning, match="all columns are read as text") as caught:
             found = READERS[reader](explorer, 1, "a", tmp_path)
         assert found == {f"column_{number}": "string" for number in range(1, width + 1)}
         assert len(caught) == 1
@@ -249,6 +250,23 @@ def test_a_server_that_is_down_or_mixes_up_answers_is_an_error(look, error):
         explorer.read_sample_result(1, "a")
 
 
+def test_a_job_that_was_looked_at_with_unfinished_tasks_is_looked_up_again(tmp_path):
+    tasks = '[{"id": "a", "name": "PageRank", "status": 2}, {"id": "b", "name": "Louvain", "status": 0}]'
+    look = answer(b'{"code":0,"data":{"id":1,"status":3,"tasks":%b}}' % tasks.encode())
+    with served(script('[["1","2"]]', look), keep_alive=True) as (_, explorer):
+        assert explorer.job(1).status == "failed"
+        with pytest.warns(TruncatedResultWarning, match="the task is preparing"):
+            frame = explorer.read_sample_result(1, "b")
+        assert (list(frame), provenance(frame).complete) == (["id", "community"], False)
+        with pytest.raises(IncompleteResultError):
+            explorer.export_sample_result(1, "b", tmp_path / "a.parquet")
+
+
+def test_a_named_algorithm_does_not_need_the_lookup():
+    with served(script('[["a","1"]]', b""), keep_alive=False, retries=0) as (_, explorer):
+        assert columns(explorer.read_sample_result(1, "a", schema="pagerank")) == {"id": "string", "score": "double"}
+
+
 # --- contradictions
 
 
@@ -314,7 +332,7 @@ FULL = {
 def test_full_results_whose_columns_do_not_fit_by_their_number_are_read_as_text(reader, tmp_path):
     path = tmp_path / "part-0.csv"
     path.write_text("a,1\nb,team2\n")
-    with pytest.warns(SchemaWarning, match=r"line 2.* so all columns are text|so all columns are text .*line 2"):
+    with pytest.warns(SchemaWarning, match=r"line 2"):
         assert FULL[reader](path, tmp_path) == {"column_1": "string", "column_2": "string"}
     path.write_text("a,1\n")
     assert FULL[reader](path, tmp_path) == {"id": "string", "score": "double"}
@@ -324,5 +342,16 @@ def test_full_results_whose_columns_do_not_fit_by_their_number_are_read_as_text(
 def test_it_does_not_matter_in_which_block_of_a_full_result_the_misfit_is(reader, tmp_path):
     path = tmp_path / "part-0.csv"
     path.write_text("a,1\n" * 2**19 + "b,team2\n")
-    with pytest.warns(SchemaWarning, match="all columns are text"):
+    with pytest.warns(SchemaWarning, match="all columns are read as text"):
         assert FULL[reader](path, tmp_path) == {"column_1": "string", "column_2": "string"}
+
+
+@pytest.mark.parametrize("reader", FULL)
+def test_a_header_is_no_row_of_text(reader, tmp_path):
+    path = tmp_path / "part-0.csv"
+    path.write_text("VID,VALUE\na,team\n")
+    with pytest.warns(SchemaWarning):
+        assert FULL[reader](path, tmp_path) == {"column_1": "string", "column_2": "string"}
+    if reader == "table":
+        with pytest.warns(SchemaWarning):
+            assert read_output_arrow(path).to_pylist() == [{"column_1": "a", "column_2": "team"}]

@@ -11,7 +11,14 @@ from faults.rawserver import answer
 from served import served
 
 from explorer_frames import Explorer, history, write_parquet
-from explorer_frames.errors import ColumnTypeError, ConfigError, HistoryGapWarning, JobError, NotFoundError
+from explorer_frames.errors import (
+    ColumnTypeError,
+    ConfigError,
+    HistoryGapWarning,
+    JobError,
+    NotFoundError,
+    TruncatedBodyError,
+)
 from explorer_frames.sandbox import Sandbox
 
 RUN = ["job_id", "run_end_time", "task", "task_id"]
@@ -170,6 +177,27 @@ def test_a_result_that_cannot_be_read_does_not_lose_the_others(world, task):
     assert task_id in error.where
     (key, frame), *others = caught.value.results.items()
     assert (key[0], frame["score"].tolist(), others) == (str(good), [0.5], [])
+
+
+def test_a_result_whose_answer_breaks_off_does_not_lose_the_others():
+    def script(_turn, request):
+        path = request.split()[1].decode()
+        if "/workflows/" in path:
+            items = '[{"id": 5, "workflowId": "1", "status": 2}, {"id": 4, "workflowId": "1", "status": 2}]'
+            data = f'{{"items": {items}, "total": 2}}'
+        elif "sample_result" in path:
+            data = '{"items": [["x", "0.5"]]}'
+        else:
+            job = path.rsplit("/", 1)[1]
+            data = f'{{"id": {job}, "status": 2, "tasks": [{{"id": "t", "name": "PageRank", "status": 2}}]}}'
+        whole = answer(b'{"code": 0, "data": %b, "message": "ok"}' % data.encode())
+        return whole[:-3] if "/5/tasks" in path else whole
+
+    with served(script, retries=0) as (_, explorer):
+        with pytest.raises(JobError) as caught:
+            explorer.history(1)
+        assert [type(error) for error in caught.value.errors.values()] == [TruncatedBodyError]
+        assert [*caught.value.results] == [("4", "t")]
 
 
 def test_a_workflow_that_is_not_there(world):

@@ -14,7 +14,7 @@ FLOORS = [
     {"_version"},
     {"errors", "_html"},
     {"schemas", "_arguments", "_caller", "_extras", "_memory", "_private", "_provenance", "_threads"},
-    {"_decode", "_storage", "_frames"},
+    {"_decode", "_storage", "_frames", "_fallback"},
     {"_http", "_files"},
     {"_tables", "_outputs", "_plot"},
     {"_jobs"},

@@ -142,6 +142,8 @@ def refusing(most, rows=3, code=40004001, status="200 OK"):
     row = ",".join(f'["v{number}","0.5"]' for number in range(rows))
 
     def script(_number, request):
+        if b"sample_result" not in request:
+            return answer(b'{"code":0,"data":{"id":1,"status":2,"tasks":[]}}')
         limit = int(parse_qs(urlsplit(request.split(b" ")[1].decode()).query)["limit"][0])
         limits.append(limit)
         refused = b'{"code":%d,"message":"ErrParam: limit"}' % code
@@ -171,6 +173,9 @@ def test_completeness_follows_the_limit_that_was_sent():
         with pytest.warns(TruncatedResultWarning, match="exactly limit=10000 rows"):
             frame = explorer.read_sample_result(1, "a", schema=None)
         assert provenance(frame).complete is False
+        with pytest.raises(IncompleteResultError) as caught:
+            explorer.export_sample_result(1, "a", "memory://stepped.parquet", schema=None)
+        assert "If it was not passed" in caught.value.hint
 
 
 def test_a_limit_of_the_caller_is_sent_once():
@@ -190,8 +195,9 @@ def test_a_request_that_is_refused_with_every_limit_raises_the_first_error():
         assert len(limits) == 8  # nothing was learned from refusals alone
 
 
-def test_another_error_is_not_a_refused_limit():
-    with refusing(0, code=40404000) as (explorer, limits):
-        with pytest.raises(NotFoundError):
+@pytest.mark.parametrize(("code", "error"), [(40404000, NotFoundError), (40004000, BadRequestError)])
+def test_another_error_is_not_a_refused_limit(code, error):
+    with refusing(0, code=code) as (explorer, limits):
+        with pytest.raises(error):
             explorer.read_sample_result(1, "a", schema=None)
         assert limits == [EVERYTHING]

@@ -218,11 +218,12 @@ class Paths:
             A vertex is not of the type of the schema.
         """
         blanks, regular = block.separated_by()
+        before = [regular] * self._blanks + [blanks] * self._regular  # the first row of the kind that is new
         self._blanks |= blanks is not None
         self._regular |= regular is not None
         with block.located():
             if self._blanks and self._regular:
-                row = block.first + max(blanks or 0, regular or 0)
+                row = block.first + ((before[0] if before else max(blanks or 0, regular or 0)) or 0)
                 raise RowShapeError(
                     f"row {row}: vertices are separated by blanks in some rows, and by commas in others",
                     row=row,

@@ -14,12 +14,14 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 from requests.utils import get_environ_proxies
 
+from explorer_frames._arguments import EVERYTHING
 from explorer_frames._client import Explorer
 from explorer_frames._doctor.finding import Finding, found, ok, problem
 from explorer_frames._http.api import Api
 from explorer_frames._http.config import Credentials
 from explorer_frames._http.failures import NO_TLS
 from explorer_frames._jobs.status import is_missing_time
+from explorer_frames._results.limits import is_round
 from explorer_frames.errors import (
     BadRequestError,
     ExplorerFramesError,
@@ -240,7 +242,7 @@ class Examination:
     def _explorer(self) -> Explorer:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UnencryptedWarning)  # said by a check of its own
-            return Explorer(**self._arguments)
+            return Explorer(**self._arguments, row_cap=EVERYTHING)  # whatever the environment has
 
     def _list(self, limit: int, **filters: Any) -> list[dict[str, Any]]:
         try:
@@ -280,7 +282,7 @@ class Examination:
         if again != rows:
             return _odd(where, f"{rows:,} rows came for a limit of {self._most:,}, but {again:,} for {more:,}")
         what = f"{rows:,} rows came for a limit of {self._most:,} and for {more:,}"
-        if _is_round(rows):
+        if is_round(rows):
             todo = (
                 "The number is round, so it may be the server's cap. Compare it with the graph's number of vertices. "
                 "If it is the cap, set EXPLORER_FRAMES_ROW_CAP to it; if not, set it to a larger number."
@@ -309,11 +311,6 @@ class Examination:
 def _odd(where: str, what: str) -> Finding:
     todo = "This server ignores limit, so results cannot be verified as complete. Read the full outputs."
     return Finding("limit", "problem", f"{what} [{where}]", todo)
-
-
-def _is_round(rows: int) -> bool:
-    """Whether it looks like a limit that somebody has set: 50, 1000, 2500."""
-    return rows >= 10 and (rows % 100 == 0 or not str(rows)[1:].strip("0"))  # noqa: PLR2004
 
 
 def _duration(seconds: float) -> str:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args
 import pyarrow as pa
 
 from explorer_frames import schemas
-from explorer_frames._caller import warn_caller
 from explorer_frames._decode.csv_rows import Block, Paths, Quoting, read_blocks
 from explorer_frames._decode.indexed import Indexed
+from explorer_frames._fallback import read_or_as_text
 from explorer_frames._files.write import planned, write
 from explorer_frames._outputs.parts import Part, Parts, pieces
 from explorer_frames._provenance import Provenance
@@ -26,7 +26,6 @@ from explorer_frames.errors import (
     ConfigError,
     Enduring,
     FileReadError,
-    SchemaWarning,
     escaped,
     located,
 )
@@ -207,7 +206,7 @@ class Request:
         """Adjust the schema to KCore's folders: they contain subgraphs, and their names contain k."""
         schema, by_k = self.schema.given, any(part.k is not None for part in parts.files)
         if isinstance(schema, pa.Schema):
-            own = by_k and len(schema) > 1 and schema.names[-1] == _K and schema.types[-1] in (pa.int32(), pa.int64())
+            own = by_k and len(schema) > 1 and _is_k(schema[-1])
             return replace(self, schema=self.schema_of(schema.remove(len(schema) - 1)), k=schema[-1]) if own else self
         k = pa.field(_K, pa.int64(), nullable=False) if by_k else None
         if parts.of_subgraphs and (schema.name == "KCore" if schema else self.schema.auto):
@@ -251,6 +250,13 @@ def _component_in(url: str | os.PathLike[str]) -> str | None:
 class Output:
     """The batches of one result, as they are read.
 
+    Parameters
+    ----------
+    request
+    store
+    named
+        The request whose columns a header may name, where the result is read as text.
+
     Attributes
     ----------
     schema
@@ -260,13 +266,13 @@ class Output:
     parts
     """
 
-    def __init__(self, request: Request, store: Store) -> None:
+    def __init__(self, request: Request, store: Store, named: Request | None = None) -> None:
         self._store = store
         self.parts = Parts(store)
         request = request.for_parts(self.parts)
         self.provenance = request.provenance(store.shown)
         self._quoting = request.quoting
-        self._header = Header(request)
+        self._header = Header(named.for_parts(self.parts) if named else request)
         self._read_rows: int | None = None  # in all, when the parts are at their end
         self._blocks = ahead(self._read())
         with ExitStack() as stack:
@@ -276,7 +282,7 @@ class Output:
             self.provenance = replace(self.provenance, algorithm=resolved.algorithm, schema_source=resolved.source)
             schema = resolved.schema
             self.schema = schema.with_metadata({**(schema.metadata or {}), **self.provenance.to_metadata()})
-            self._typed = _Typed(self.schema, may_be_text=request.schema.auto and resolved.algorithm is None)
+            self._typed = _Typed(self.schema, may_be_text=resolved.may_be_text)
             self._first = iter([self._typed.to_batch(*first)] if first else [])  # not kept when it has been read
             stack.pop_all()
 
@@ -334,7 +340,11 @@ class _Typed:
 
 def in_part(part: Part, columns: pa.Schema) -> pa.Schema:
     """The columns that a part itself has: all but the k of KCore's folders."""
-    return columns.remove(len(columns) - 1) if part.k is not None and columns.names[-1] == _K else columns
+    return columns.remove(len(columns) - 1) if part.k is not None and _is_k(columns[-1]) else columns
+
+
+def _is_k(field: pa.Field) -> bool:
+    return field.name == _K and field.type in (pa.int32(), pa.int64())
 
 
 def read_part(store: Store, part: Part, first: int, header: Header, quoting: Quoting) -> Generator[Block]:
@@ -358,14 +368,20 @@ def read_batches(
 
 
 def preview(request: Request, store: Store, parts: Parts) -> tuple[pa.Schema, Header]:
-    """Read up to the first row, and no further: what the columns are, and whether a header was seen."""
+    """Read the first rows, and no further: what the columns are, and whether a header was seen."""
     request = request.for_parts(parts)
     header = Header(request)
     for part in parts.files:
         with closing(read_part(store, part, 0, header, request.quoting)) as blocks:
             first = next(blocks, None)
         if first is not None:
-            return choose(request, header, (part, first)).schema, header
+
+            def read(schema: schemas.SchemaRequest, part: Part = part, first: Block = first) -> pa.Schema:
+                resolved = choose(replace(request, schema=schema), header, (part, first))
+                _Typed(resolved.schema, may_be_text=resolved.may_be_text).to_batch(part, first)
+                return resolved.schema
+
+            return read_or_as_text(request.schema, read, store.shown), header
     return choose(request, header, None).schema, header
 
 
@@ -416,29 +432,15 @@ def export(request: Request, target: str | os.PathLike[str], options: dict[str, 
 
 
 def _call(request: Request, attempt: Callable[[Output], _T], stack: ExitStack | None = None) -> _T:
-    """Open a result for `attempt`; open it again as text if the columns that the count decided on do not fit.
+    """Open a result for `attempt`; it stays open as long as `stack`, or else until the attempt ends."""
 
-    The result stays open as long as `stack`, or else until the attempt ends.
-    """
-
-    def call(request: Request) -> _T:
+    def read(schema: schemas.SchemaRequest) -> _T:
         with ExitStack() as own:
-            output = own.enter_context(closing(Output(request, Store(request.url, request.storage_options))))
+            store = Store(request.url, request.storage_options)
+            output = own.enter_context(closing(Output(replace(request, schema=schema), store, request)))
             result = attempt(output)
             if stack is not None:
                 stack.enter_context(own.pop_all())
             return result
 
-    try:
-        return call(request)
-    except ColumnTypeError as error:
-        if not error.may_be_text:
-            raise
-        refused = error
-    result = call(replace(request, schema=request.schema.as_text()))
-    warn_caller(
-        f"no documented algorithm has the name of the task or component, and {refused.what}, so all columns are text "
-        f"[{refused.where}]. Pass schema= to name the columns.",
-        SchemaWarning,
-    )
-    return result
+    return read_or_as_text(request.schema, read, "full result")

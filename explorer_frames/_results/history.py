@@ -16,9 +16,7 @@ from explorer_frames._frames import checked_backend, to_pandas, with_missing_int
 from explorer_frames._provenance import NAME, Provenance, document_of
 from explorer_frames._threads import in_parallel
 from explorer_frames.errors import (
-    ApiError,
     ConfigError,
-    DecodeError,
     ExplorerFramesError,
     HistoryGapWarning,
     JobError,
@@ -141,8 +139,9 @@ def history(server: Server, url: str, runs: Runs) -> pd.DataFrame:
     table = pa.concat_tables([_RUN.empty_table(), *(tables or [runs.empty])], promote_options="default")
     frame = _frame(runs, table)
     known = Provenance(server=url, workflow=runs.workflow, task_name=runs.task, rows=len(frame), read_at=now)
-    complete = all(document_of(table.schema.metadata).get("complete") for table in tables)
-    frame.attrs[NAME] = {**known.to_dict(), "complete": False if gaps else complete or None}
+    states = [document_of(table.schema.metadata).get("complete") for table in tables]
+    complete = False if gaps or False in states else None if None in states else True
+    frame.attrs[NAME] = {**known.to_dict(), "complete": complete}
     return frame
 
 
@@ -156,7 +155,9 @@ def _read(server: Server, runs: Runs, job_id: str) -> _Read:
             continue
         try:
             own = task.read_arrow(schema=runs.schema, vid_type=runs.vid_type)
-        except (DecodeError, ApiError) as error:
+        except ConfigError:  # no task can be read so
+            raise
+        except ExplorerFramesError as error:
             read.errors[task.id] = error
         else:
             read.tables[task.id] = _of_run(own, job, task)

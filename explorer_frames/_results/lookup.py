@@ -52,7 +52,8 @@ class JobLookup:
 
     def remember(self, job: Job) -> None:
         """Keep the tasks of a job that was looked at; forget what was kept of it before."""
-        self._keep(job.id, job.status, {task.id: task.run for task in job.tasks if task.run is not None})
+        runs = {task.id: task.run for task in job.tasks if task.run is not None}
+        self._keep(job.id, job.status if len(runs) == len(job.tasks) else "", runs)
 
     def _keep(self, job_id: str, status: str, runs: dict[str, Run]) -> None:
         with self._lock:

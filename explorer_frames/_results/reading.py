@@ -15,6 +15,7 @@ from explorer_frames._arguments import EVERYTHING
 from explorer_frames._caller import warn_caller
 from explorer_frames._decode.envelope import data_of
 from explorer_frames._decode.indexed import Indexed
+from explorer_frames._fallback import read_or_as_text
 from explorer_frames._files.write import planned, write
 from explorer_frames._memory import POOL
 from explorer_frames._provenance import Provenance
@@ -24,12 +25,12 @@ from explorer_frames._results.result import Query, Result
 from explorer_frames.errors import (
     ApiError,
     BadRequestError,
-    ColumnTypeError,
     ConfigError,
     Enduring,
     EnvelopeError,
     IncompleteResultError,
     SchemaWarning,
+    TransportError,
     TruncatedResultWarning,
     UnauthorizedError,
     escaped,
@@ -44,10 +45,12 @@ if TYPE_CHECKING:
     from explorer_frames._http.api import Api
     from explorer_frames._http.auth import Token
     from explorer_frames._http.sessions import Deadline
+    from explorer_frames.schemas import SchemaRequest
 
 _T = TypeVar("_T")
 _Attempt: TypeAlias = "Callable[[Query, Token, Deadline], _T]"
 
+_PARAMETER_ERROR = 40004001
 _LARGER = 2  # times a piece: for what needs memory for all rows anyway, fewer calls for each; four times is slower
 _JOINED = 4  # batches
 
@@ -66,6 +69,10 @@ class ResultReader:
         self.lookup = JobLookup(api)
         self._api = api
         self._limits = RowLimits(row_cap)
+
+    def after_fork(self) -> None:
+        """Share no lock with the parent process."""
+        self.lookup.after_fork()
 
     def table(self, query: Query) -> pa.Table:
         """Read a result whole; warn if it may be truncated."""
@@ -105,28 +112,32 @@ class ResultReader:
         return self._call(query, attempt, needs_status=True)
 
     def _call(self, query: Query, attempt: _Attempt[_T], *, needs_status: bool = False) -> _T:
-        """Look up the task, then read; read again as text if the columns that the count decided on do not fit."""
-        unnamed: str | None = None
+        """Look up the task, then read."""
+        unnamed: ApiError | None = None
         with located(query.where):
             deadline = self._api.deadline()
             if query.run is None and (needs_status or query.schema.needs_name):
                 try:
                     query = query.with_task_run(self.lookup.run(query.job, query.task, deadline))
-                except (ApiError, EnvelopeError) as error:
-                    refused = isinstance(error, ApiError) and not isinstance(error, UnauthorizedError)
-                    if needs_status or not (refused or query.schema.algorithm):
+                except (ApiError, EnvelopeError, TransportError) as error:
+                    if needs_status or isinstance(error, UnauthorizedError):
                         raise
-                    unnamed = f"cannot look up the task's name ({error.what}), so the number of columns decides"
+                    if query.schema.auto:  # else the name would only be compared with the algorithm
+                        if not isinstance(error, ApiError):
+                            raise
+                        unnamed = error
             _check_name(query)
-            try:
-                result = self._stepping_down(query, attempt, deadline)
-            except ColumnTypeError as error:
-                if not error.may_be_text:
-                    raise
-                unnamed = f"no documented algorithm has the task's name, and {error.what}, so all columns are text"
-                result = self._stepping_down(query.as_text(), attempt, deadline)
-        if unnamed is not None and query.schema.auto:
-            warn_caller(f"{unnamed} [{query.where}]. Pass schema= to name the columns.", SchemaWarning)
+
+            def read(schema: SchemaRequest) -> _T:
+                return self._stepping_down(replace(query, schema=schema), attempt, deadline)
+
+            result = read_or_as_text(query.schema, read, query.where)
+        if unnamed is not None:
+            warn_caller(
+                f"cannot look up the task's name ({unnamed.what}), so the number of columns decides on the schema "
+                f"[{query.where}]. Pass schema= to name the columns.",
+                SchemaWarning,
+            )
         return result
 
     def _stepping_down(self, query: Query, attempt: _Attempt[_T], deadline: Deadline) -> _T:
@@ -137,7 +148,7 @@ class ResultReader:
             try:
                 return attempt(replace(query, limit=limit), token, deadline)
             except BadRequestError as error:
-                if error.code is not None:
+                if error.code == _PARAMETER_ERROR:
                     refused.append(error)
                 raise
 
@@ -225,6 +236,6 @@ def _why_incomplete(provenance: Provenance) -> tuple[str, str]:
         return f"the result may be incomplete: the task is {provenance.status}", "Wait for the job, and read again."
     if provenance.complete is False:
         what = f"the result may be truncated: the server returned exactly limit={provenance.limit} rows"
-        return what, "Pass limit=None to request every row."
+        return what, "Pass limit=None to request every row. If it was not passed, the server does not return more."
     what = f"the result may be truncated: {provenance.rows} rows may be the server's cap, since the number is round"
     return what, "Pass row_cap= to Explorer if you know the most rows that the server returns."

@@ -76,10 +76,6 @@ class Query:
         """The same, with the task in the job's detail."""
         return replace(self, run=run, schema=self.schema.for_task(run.task_name))
 
-    def as_text(self) -> Query:
-        """The same, with text columns."""
-        return replace(self, schema=self.schema.as_text())
-
     @property
     def where(self) -> str:
         """How errors name it."""
@@ -124,7 +120,7 @@ class Result:
         cells = split(first) if first is not None else None
         width = cells.width if cells else None
         resolved = query.schema.resolve(width)
-        self._may_be_text = query.schema.auto and resolved.algorithm is None
+        self._may_be_text = resolved.may_be_text
         self.provenance = replace(provenance, algorithm=resolved.algorithm, schema_source=resolved.source)
         schema = schemas.with_large_strings(resolved.schema) if query.large else resolved.schema
         self.schema = schema.with_metadata({**(schema.metadata or {}), **self.provenance.to_metadata()})
