@@ -77,9 +77,10 @@ class Explorer:
     max_bytes
         The most bytes of one answer, decompressed; what is larger is refused. None for no bound.
     row_cap
-        The most rows of one result that this server returns, if you know. Default: ``EXPLORER_FRAMES_ROW_CAP``. Without
-        it, a result with a round number of rows (such as 10,000) may be truncated by an unknown cap, and is not known
-        to be complete, unless a larger one has come from the server before.
+        The most rows of one result that this server returns, if you know. Default: ``EXPLORER_FRAMES_ROW_CAP``. Results
+        with fewer rows are then complete. Without it, a round number of rows (a power of 2 or 10, or 5 times a power of
+        10, from 1,000) may be the server's cap. Such a result is not known to be complete, unless this `Explorer` has
+        read a larger one before.
 
     Raises
     ------
@@ -101,7 +102,7 @@ class Explorer:
     Examples
     --------
     >>> with Explorer(server.url, token=server.token) as explorer:
-    ...     explorer.read_sample_result(job_id, task_id, limit=1000).shape
+    ...     explorer.read_sample_result(job_id, task_id).shape
     (77, 2)
     """
 
@@ -191,7 +192,7 @@ class Explorer:
     ) -> pd.DataFrame:
         """Read a task's result as a typed DataFrame: see `explorer_frames.read_sample_result`.
 
-        `task`, if it is known already, saves the request that looks up the task's name.
+        Pass `task`, if you have it, to save the request for the task's name.
         """
         checked_backend(dtype_backend)
         large = holds_large_strings(dtype_backend)

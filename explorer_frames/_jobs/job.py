@@ -215,7 +215,7 @@ class Job(Timed):
         Parameters
         ----------
         limit, schema, vid_type, **options
-            As in `explorer_frames.read_sample_result`, for each task; here all rows are the default.
+            As in `explorer_frames.read_sample_result`, for each task.
 
         Returns
         -------
