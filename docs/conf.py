@@ -99,6 +99,7 @@ class Book(Directive):
         head += self._row(*(nodes.paragraph(text=title) for title in ("schema=", "columns", "also called")))
         for entry in schemas.BOOK:
             shapes = [_codes(f"{name}: {kind}" for name, kind in shape) for shape in entry.shapes]
+            shapes = shapes or [nodes.paragraph(text="any number of text columns: column_1, column_2, ...")]
             body += self._row(_codes([entry.name]), shapes, _codes(entry.aliases))
         return [table]
 
