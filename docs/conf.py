@@ -42,7 +42,7 @@ nitpick_ignore_regex = [
     ("py:obj", r"top|(Comparison|Provenance)\.\w+"),  # attributes, which their class lists
     # What signatures name and docstrings describe: aliases of types, and records that only we make.
     ("py:class", r"(AuthEncoding|DtypeBackend|ErrorStatus|Format|Header|IdType|Mode|Order|Progress|SecretSource)"),
-    ("py:class", r"(.*\.)?(VidType|Array|Axes|Kind|Shape|Run|Done|RequestRecord)"),
+    ("py:class", r"(.*\.)?(VidType|Array|Axes|Kind|OutputStyle|Quoting|Shape|Run|Done|RequestRecord)"),
     (
         "py:class",
         r"(Any|Self|Iterable|Mapping|Sequence|Iterator|Callable|PathLike|AbstractContextManager|timedelta|SparkSession)",
@@ -99,6 +99,7 @@ class Book(Directive):
         head += self._row(*(nodes.paragraph(text=title) for title in ("schema=", "columns", "also called")))
         for entry in schemas.BOOK:
             shapes = [_codes(f"{name}: {kind}" for name, kind in shape) for shape in entry.shapes]
+            shapes = shapes or [nodes.paragraph(text="any number of text columns: column_1, column_2, ...")]
             body += self._row(_codes([entry.name]), shapes, _codes(entry.aliases))
         return [table]
 

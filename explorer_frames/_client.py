@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from explorer_frames._jobs.job import Job
     from explorer_frames._jobs.listing import Order
     from explorer_frames._jobs.wait import Progress
-    from explorer_frames._provenance import Run
     from explorer_frames._sync.report import SyncReport
     from explorer_frames.schemas import VidType
 
@@ -77,9 +76,10 @@ class Explorer:
     max_bytes
         The most bytes of one answer, decompressed; what is larger is refused. None for no bound.
     row_cap
-        The most rows of one result that this server returns, if you know. Default: ``EXPLORER_FRAMES_ROW_CAP``. Without
-        it, a result with a round number of rows (such as 10,000) may be truncated by an unknown cap, and is not known
-        to be complete, unless a larger one has come from the server before.
+        The most rows of one result that this server returns, if you know. Default: ``EXPLORER_FRAMES_ROW_CAP``. Results
+        with fewer rows are then complete. Without it, a round number of rows (a power of 2 or 10, or 5 times a power of
+        10, from 1,000) may be the server's cap. Such a result is not known to be complete, unless this `Explorer` has
+        read a larger one before.
 
     Raises
     ------
@@ -101,7 +101,7 @@ class Explorer:
     Examples
     --------
     >>> with Explorer(server.url, token=server.token) as explorer:
-    ...     explorer.read_sample_result(job_id, task_id, limit=1000).shape
+    ...     explorer.read_sample_result(job_id, task_id).shape
     (77, 2)
     """
 
@@ -191,11 +191,11 @@ class Explorer:
     ) -> pd.DataFrame:
         """Read a task's result as a typed DataFrame: see `explorer_frames.read_sample_result`.
 
-        `task`, if it is known already, saves the request that looks up the task's name.
+        Pass `task`, if you have it, to save the request for the task's name.
         """
         checked_backend(dtype_backend)
         large = holds_large_strings(dtype_backend)
-        query = Query.of(job_id, task_id, limit, schema, vid_type, run=_run_of(task), large=large)
+        query = Query.of(job_id, task_id, limit, schema, vid_type, **_known(task), large=large)
         return to_pandas(self._results.table(query), dtype_backend)
 
     def read_sample_result_arrow(
@@ -209,7 +209,7 @@ class Explorer:
         task: Task | None = None,
     ) -> pa.Table:
         """Read a task's result as a typed Arrow table: see `explorer_frames.read_sample_result_arrow`."""
-        query = Query.of(job_id, task_id, limit, schema, vid_type, run=_run_of(task))
+        query = Query.of(job_id, task_id, limit, schema, vid_type, **_known(task))
         return self._results.table(query)
 
     def open_sample_result(
@@ -223,7 +223,7 @@ class Explorer:
         task: Task | None = None,
     ) -> AbstractContextManager[pa.RecordBatchReader]:
         """Stream a task's result in constant memory: see `explorer_frames.open_sample_result`."""
-        return self._results.stream(Query.of(job_id, task_id, limit, schema, vid_type, run=_run_of(task)))
+        return self._results.stream(Query.of(job_id, task_id, limit, schema, vid_type, **_known(task)))
 
     @private
     def export_sample_result(
@@ -240,7 +240,7 @@ class Explorer:
         **options: Any,
     ) -> Receipt:
         """Write a task's result to a file at any fsspec URL: see `explorer_frames.export_sample_result`."""
-        query = Query.of(job_id, task_id, limit, schema, vid_type, run=_run_of(task))
+        query = Query.of(job_id, task_id, limit, schema, vid_type, **_known(task))
         return self._results.export(query, url, allow_incomplete=allow_incomplete, options=options)
 
     # --- jobs
@@ -402,10 +402,13 @@ class Explorer:
         return sync(self, self._settings.url, wanted, url, storage_options)
 
 
-def _run_of(task: object) -> Run | None:
-    if task is not None and not isinstance(task, Task):
-        raise ConfigError(f"task is a {type(task).__name__}", hint="Leave it out: the ids are enough.")
-    return None if task is None else task.run
+def _known(task: object) -> dict[str, Any]:
+    """Return what a query takes from a task that the caller has looked up."""
+    if task is None:
+        return {}
+    if not isinstance(task, Task):
+        raise ConfigError(f"task must be a Task or None, got {type(task).__name__}", hint="The ids are enough.")
+    return {"run": task.run, "unfinished": task.run is None}
 
 
 def _after_fork() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from explorer_frames._caller import warn_caller
-from explorer_frames.errors import ColumnTypeError, SchemaWarning
+from explorer_frames.errors import ColumnTypeError, RowShapeError, SchemaWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,20 +13,28 @@ if TYPE_CHECKING:
     from explorer_frames.schemas import SchemaRequest
 
 _T = TypeVar("_T")
+AS_TEXT = "Pass schema='query' to read every column as text, or a pyarrow.Schema."
 
 
 def read_or_as_text(schema: SchemaRequest, read: Callable[[SchemaRequest], _T], where: str) -> _T:
-    """Read with a schema; if a cell does not fit and no algorithm is known, read as text and warn."""
-    try:
-        return read(schema)
-    except ColumnTypeError as error:
-        if not error.may_be_text:
-            raise
-        refused = error
-    result = read(schema.as_text())
-    warn_caller(
-        f"the columns that their number decides on do not fit: {refused.what}; all columns are read as text "
-        f"[{refused.where or where}]. Pass schema= to name the columns.",
-        SchemaWarning,
-    )
+    """Read with a schema; if a row does not fit and no algorithm is known, read as text and warn.
+
+    Rows that differ in length are read as one column of lists.
+    """
+    refused: ColumnTypeError | RowShapeError | None = None
+    for attempt in (schema, schema.as_text(), schema.as_lists()):
+        try:
+            result = read(attempt)
+        except (ColumnTypeError, RowShapeError) as error:
+            if not error.may_be_text:
+                raise
+            refused = refused or error
+        else:
+            break
+    if refused is not None:
+        warn_caller(
+            f"the columns that their number decides on do not fit: {refused.what}; all columns are read as text "
+            f"[{refused.where or where}]. Pass schema= to name the columns.",
+            SchemaWarning,
+        )
     return result

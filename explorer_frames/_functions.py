@@ -63,13 +63,15 @@ def read_sample_result(
     job_id, task_id
         As the job's page in Explorer shows them.
     limit
-        Rows to ask for; None for all.
+        Number of rows to request. Default: None, for all rows. If the server refuses so large a limit, 1,000,000,
+        100,000 and 10,000 are requested, in this order.
     schema
-        The columns of the result. ``"auto"`` looks up the task's name in the job's detail, once for a job that has
-        ended, and uses the columns of that algorithm (`explorer_frames.schemas.BOOK`). If no algorithm has that name,
-        or none of its results has this number of columns, the number of columns decides, as with None: 2 are
-        ``id, score``, 3 are ``id, score, community``, others are text columns ``column_1, column_2, ...``. You can
-        also pass the name of an algorithm, ``"query"`` to read every column as text, or a `pyarrow.Schema`.
+        Columns of the result. Default: ``"auto"``, which looks up the task's name in the job's detail, once for a job
+        that has ended, and uses the columns of that algorithm (`explorer_frames.schemas.BOOK`). If no algorithm has
+        that name, or none of its results has this number of columns, the number of columns decides: 2 are
+        ``id, score``, 3 are ``id, score, community``, others are text columns ``column_1, column_2, ...``. If a cell
+        does not fit these columns, all columns are text. Pass the name of an algorithm or a `pyarrow.Schema` for other
+        columns, ``"query"`` to read every column as text, or None to use only the number of columns, strictly.
     vid_type
         Type of the graph space's vertex ids: ``"string"`` keeps each one as it came; ``"int64"`` refuses what would
         not print back the same, such as ``007``.
@@ -77,7 +79,7 @@ def read_sample_result(
         As in pandas: None, ``"numpy_nullable"`` or ``"pyarrow"``. The values are the same in all three; what pandas
         makes of a NaN is not (``isna()`` is False for it with ``"pyarrow"``).
     explorer
-        Where to read; by default what ``EXPLORER_FRAMES_URL`` and its companions say.
+        Server to read from. Default: the server in the environment (``EXPLORER_FRAMES_URL`` and so on).
 
     Returns
     -------
@@ -100,20 +102,21 @@ def read_sample_result(
     Warns
     -----
     TruncatedResultWarning
-        As many rows came as were asked for: the API does not tell whether there are more.
+        The server returned exactly `limit` rows, or a round number of rows that may be its cap (see `Explorer`,
+        `row_cap`); or the task's status is not success.
     SchemaWarning
-        `schema` is an algorithm that the task's name contradicts; the task's name could not be looked up; or its name
-        is not that of an algorithm and its cells do not fit the columns by number, so that all columns are text.
+        `schema` is an algorithm that the task's name contradicts; the task's name could not be looked up; or a cell
+        does not fit the columns by number, so that all columns are text.
 
     Notes
     -----
     Sources: ``GET api-open/v1/jobs/<job_id>`` for the task's name, unless `schema` is None or a `pyarrow.Schema`, and
-    ``GET api-open/v1/jobs/<job_id>/tasks/<task_id>/sample_result?limit=N``. Its ``limit`` is the only
-    parameter; it has no order, no offset and no total. Should a server cap `limit` silently, no client can tell.
+    ``GET api-open/v1/jobs/<job_id>/tasks/<task_id>/sample_result?limit=N``. ``limit`` is its only parameter. It has
+    no order, no offset and no total.
 
     Examples
     --------
-    >>> frame = read_sample_result(job_id, task_id, limit=100)
+    >>> frame = read_sample_result(job_id, task_id)
     >>> len(frame), list(frame.columns)
     (77, ['id', 'score'])
     >>> provenance(frame).complete
@@ -140,13 +143,14 @@ def read_sample_result_arrow(
     Returns
     -------
     pyarrow.Table
-        Columns ``id: string``, ``score: double``, ``community: string``, or those of `schema`. What
-        `read_sample_result` has in ``attrs`` is one JSON document in the schema's metadata, under ``explorer_frames``.
+        The columns of `schema`, such as ``id: string, score: double``. The record of `provenance` is one JSON
+        document in the schema's metadata, under ``explorer_frames``.
 
     Examples
     --------
-    >>> read_sample_result_arrow(job_id, louvain_id, limit=100, schema="louvain").schema.types
-    [DataType(string), DataType(string)]
+    >>> table = read_sample_result_arrow(job_id, louvain_id)
+    >>> {field.name: str(field.type) for field in table.schema}
+    {'id': 'string', 'community': 'string'}
     """
     return explorer_or_default(explorer).read_sample_result_arrow(
         job_id, task_id, limit, schema=schema, vid_type=vid_type
@@ -164,18 +168,19 @@ def open_sample_result(
 ) -> AbstractContextManager[pa.RecordBatchReader]:
     """Stream the result of one task in constant memory, however large.
 
-    Parameters, errors and warnings are those of `read_sample_result`; the deadline includes the time that you spend
-    between two batches.
+    Parameters, errors and warnings are those of `read_sample_result`. The deadline includes the time between two
+    batches. With ``schema="auto"``, a cell that does not fit the columns by number makes all columns text only if it
+    is in the first batch; later ones raise ColumnTypeError.
 
     Returns
     -------
     context manager of a pyarrow.RecordBatchReader
-        Batches come as the answer arrives. Only when the reader has ended without an error was the answer whole and
-        successful: an error in place of the end means that the batches before it are not to be used.
+        Batches as the response arrives. The response was complete and valid only if the reader ended without an error.
+        After an error, discard the batches before it.
 
     Examples
     --------
-    >>> with open_sample_result(job_id, task_id, limit=None) as reader:
+    >>> with open_sample_result(job_id, task_id) as reader:
     ...     sum(batch.num_rows for batch in reader)
     77
     """
@@ -200,12 +205,12 @@ def export_sample_result(
     Parameters
     ----------
     job_id, task_id, limit, schema, vid_type, explorer
-        As in `read_sample_result`; here all rows are the default.
+        As in `read_sample_result`.
     url
         A local path or any fsspec URL. Its suffix decides the format: ``.parquet``, ``.pq``, or ``.feather``,
         ``.arrow``, ``.ipc``.
     allow_incomplete
-        Whether to write also what may have been cut off by `limit`.
+        Whether to write a result that may be truncated. Default: False.
     **options
         ``format`` (where the suffix does not say), and those of `write_parquet` or `write_feather`: ``mode``,
         ``compression``, ``storage_options`` and others.
@@ -218,7 +223,8 @@ def export_sample_result(
     Raises
     ------
     IncompleteResultError
-        As many rows came as were asked for; nothing was written.
+        The result may be truncated, under the conditions of TruncatedResultWarning in `read_sample_result`. Nothing
+        was written.
     ConfigError, TransportError, ApiError, DecodeError
         As in `read_sample_result`; nothing was written.
     WriteError
@@ -271,8 +277,8 @@ def sync_workflow(
     limit, vid_type, allow_incomplete
         As in `export_sample_result`, for each result. What has landed before is not read again, whatever they are.
     schema
-        As in `read_sample_result`, for each result; or a mapping of them by task name or id, where ``"auto"`` stands
-        for what it does not name.
+        As in `read_sample_result`, for each result; or a mapping of them by task name or id. Tasks that are not in the
+        mapping have ``"auto"``.
     format
         ``"parquet"`` or ``"feather"``.
     storage_options

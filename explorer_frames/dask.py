@@ -156,20 +156,21 @@ def read_sample_results(
     tasks
         Pairs of job id and task id, as of ``[(job.id, task.id) for task in job.tasks]``. One or more.
     limit
-        Rows to ask for of each; None for all.
+        Number of rows to request of each result. Default: None, for all rows.
     schema
-        As in `explorer_frames.read_sample_result`. ``"auto"`` and None read the first rows of each result now, to learn
-        its columns. If the results have different columns, the frame has all of them, missing where a result does not
-        have them, and integers are nullable. A `pyarrow.Schema`, or an algorithm whose results all have the same
-        columns, applies to all tasks without a request.
+        As in `explorer_frames.read_sample_result`. ``"auto"``, the default, and None read the first 100 rows of each
+        result now, which decide its columns. A later cell that does not fit raises ColumnTypeError when the frame is
+        computed. If the results have different columns, the frame has the union of them. Columns that a result does
+        not have are missing in its partition, and integers are nullable. A `pyarrow.Schema`, or an algorithm whose
+        results all have the same columns, applies to all tasks without a request.
     vid_type, dtype_backend
         As in `explorer_frames.read_sample_result`.
     include_ids
         Whether to begin with columns ``job_id`` and ``task_id``, of text.
     explorer
-        Where to read; by default what ``EXPLORER_FRAMES_URL`` and its companions say to each worker. It travels to the
-        workers without a secret: they take it from their own environment or by calling its function, which travels as
-        `cloudpickle` has it (from a module by name; from a notebook with its code and all that it closes over).
+        Server to read from. Default: the server in each worker's environment (``EXPLORER_FRAMES_URL`` and so on). It is
+        sent to the workers without its secrets. They read those from their own environment, or call the function that
+        you passed, which `cloudpickle` sends (from a module by name; from a notebook with its code and its closure).
 
     Returns
     -------
@@ -179,7 +180,8 @@ def read_sample_results(
     Raises
     ------
     ConfigError
-        An argument cannot work; or `explorer` has a secret given as text, which does not leave this process.
+        An argument is invalid; two results have columns of one name and different types; or `explorer` has a secret
+        that was passed as text, which is not sent to other processes.
     TransportError, ApiError, DecodeError
         As in `explorer_frames.read_sample_result`, with job and task: now, if rows are read for their columns, and
         when the frame is computed.
@@ -187,7 +189,7 @@ def read_sample_results(
     Warns
     -----
     TruncatedResultWarning
-        With a `limit`: where the task runs, so that for another process only its own log has it.
+        As in `explorer_frames.read_sample_result`, in the process that reads the partition.
 
     Notes
     -----
@@ -196,9 +198,9 @@ def read_sample_results(
     Examples
     --------
     >>> from explorer_frames.dask import read_sample_results
-    >>> frame = read_sample_results([(job_id, task_id)], schema="pagerank", include_ids=True)
+    >>> frame = read_sample_results([(job_id, task_id), (job_id, louvain_id)], include_ids=True)
     >>> list(frame.columns), len(frame)
-    (['job_id', 'task_id', 'id', 'score'], 77)
+    (['job_id', 'task_id', 'id', 'score', 'community'], 154)
     """
     checked_backend(dtype_backend)
     queries = [Query.of(*_pair(task), limit, schema, vid_type) for task in tasks]

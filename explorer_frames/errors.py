@@ -223,6 +223,7 @@ class RowShapeError(DecodeError):
     """A row that is not a list of the right number of cells."""
 
     row: int | None = None
+    may_be_text = False  # as of ColumnTypeError
 
 
 class ColumnTypeError(DecodeError):
@@ -247,7 +248,7 @@ class TargetExistsError(WriteError, FileExistsError):
 
 
 class IncompleteResultError(ExplorerFramesError):
-    """What was asked for needs all rows of a result, and these may not be all."""
+    """The operation needs all rows of a result, and the result may be truncated."""
 
 
 class FileReadError(ExplorerFramesError):
@@ -259,7 +260,11 @@ class DamagedFileError(FileReadError):
 
 
 class TruncatedResultWarning(UserWarning):
-    """As many rows came as were asked for, so there may be more."""
+    """The result may be truncated.
+
+    The server returned exactly `limit` rows, or a round number of rows that may be its cap, or the task's status is
+    not success.
+    """
 
 
 class UnencryptedWarning(UserWarning):
@@ -267,7 +272,11 @@ class UnencryptedWarning(UserWarning):
 
 
 class SchemaWarning(UserWarning):
-    """The columns of a result may not be those of its algorithm."""
+    """The columns of a result may not be those of its algorithm.
+
+    The caller passed an algorithm that the task's name contradicts; the task's name could not be looked up; or a cell
+    does not fit the columns by number, so that all columns are text.
+    """
 
 
 class HistoryGapWarning(UserWarning):

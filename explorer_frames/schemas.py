@@ -102,6 +102,7 @@ BOOK: tuple[Algorithm, ...] = (
 )
 COMMUNITY = "community"
 _QUERY = BOOK[-1]
+_CELLS = pa.schema([("cells", pa.list_(pa.string()))])
 _TEXT_COLUMNS = Algorithm("text", ())  # of a result that is not known to be that of a Query
 # Columns that tell the rows of a result apart, for each shape: ids of vertices, or paths of them; no labels.
 KEYS = frozenset(
@@ -131,9 +132,9 @@ def find(name: str) -> Algorithm | None:
     >>> schemas.find("KCore subgraph 2").name, schemas.find("all but BFS")
     ('KCoreSubgraph', None)
     """
-    words = re.findall(r"[^\W_]+", name)
+    words = [word.lower() for word in re.findall(r"[A-Za-z]+|[0-9]+|[^\W_A-Za-z0-9]+", name)]
     words = words[1:] if words[:1] == ["analytics"] else words  # as components are called in inputs
-    begins = ("".join(words[:count]).lower() for count in range(len(words), 0, -1))
+    begins = ("".join(words[:count]) for count in range(len(words), 0, -1))
     return next((_BY_NAME[begin] for begin in begins if begin in _BY_NAME), None)
 
 
@@ -326,6 +327,10 @@ class SchemaRequest:
         """Request text columns instead."""
         return replace(self, given=_TEXT_COLUMNS, auto=False, source="text fallback")
 
+    def as_lists(self) -> SchemaRequest:
+        """Request one column with the cells of each row as a list of text instead."""
+        return replace(self.as_text(), given=_CELLS)
+
     @property
     def needs_name(self) -> bool:
         """Whether the task's name matters: to `resolve` or to `contradicts`."""
@@ -383,7 +388,9 @@ class SchemaRequest:
             for shape in given.shapes or [text_columns(width)]:
                 schema = to_schema(shape, self.vid_type)
                 if width is None or fits(schema, width):
-                    return ResolvedSchema(schema, None if given is _TEXT_COLUMNS else given.name, self.source)
+                    if given is _TEXT_COLUMNS:
+                        return ResolvedSchema(schema, None, self.source, may_be_text=True)
+                    return ResolvedSchema(schema, given.name, self.source)
             if given.shapes and not self.auto:
                 widths = " or ".join(sorted({str(len(shape)) for shape in given.shapes}))
                 raise _width_error(width or 0, f"{given.name} results have {widths}")

@@ -78,10 +78,11 @@ def register(spark: SparkSession) -> None:
     Options of ``explorer``, for samples; one partition is made for each task:
 
     ``job``, ``task``
-        Ids. Separate several tasks by commas. The first column is then ``task``; the others are all columns that any
-        of the results has, null where a result does not have them.
+        Ids. Separate several tasks by commas. The first column is then ``task``, followed by the union of the columns
+        of the results, null where a result does not have them.
     ``limit``
-        Rows of each task; all without it. Where as many came, Spark cannot tell whether there are more.
+        Number of rows to request of each task. Default: all rows. If a result may be truncated, only the worker's log
+        has the TruncatedResultWarning.
     ``url``
         Of the Explorer. Default: ``EXPLORER_FRAMES_URL``.
 
@@ -97,10 +98,10 @@ def register(spark: SparkSession) -> None:
     Options of both:
 
     ``schema``
-        An algorithm's name, or ``auto``, the default: ``explorer`` uses each task's name, ``explorer_output`` the
-        folder of a component in the path, such as ``analytics_pagerank_1``. For columns of your own, use Spark's
-        ``.schema(...)`` in place of this option: strings, booleans, numbers, decimals, dates and timestamps, and for
-        the last column an array of one of these.
+        An algorithm's name, ``query`` for text columns, or ``auto``, the default: ``explorer`` uses each task's name,
+        ``explorer_output`` the folder of a component in the path, such as ``analytics_pagerank_1``. For your own
+        columns, use Spark's ``.schema(...)`` in place of this option: strings, booleans, numbers, decimals, dates and
+        timestamps, and for the last column an array of one of these.
     ``vid_type``
         ``string`` or ``int64``.
 

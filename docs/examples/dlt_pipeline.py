@@ -23,9 +23,7 @@ def results(explorer: Explorer, workflow_id: int, task_name: str) -> Iterator[pa
     for job_id in jobs.loc[~jobs["id"].isin(loaded), "id"]:
         for task in explorer.job(job_id).tasks:
             if task.name == task_name and task.status == "success":
-                with explorer.open_sample_result(
-                    job_id, task.id, limit=None, schema="auto"
-                ) as reader:
+                with explorer.open_sample_result(job_id, task.id) as reader:
                     for batch in reader:
                         table = pa.Table.from_batches([batch])
                         yield table.append_column(

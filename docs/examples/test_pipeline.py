@@ -6,7 +6,7 @@ from explorer_frames.errors import JobError
 
 def top(job_id, task_id):
     """What is to be tested: the vertex of the highest score."""
-    frame = read_sample_result(job_id, task_id, limit=None)
+    frame = read_sample_result(job_id, task_id)
     return frame.loc[frame["score"].idxmax(), "id"]
 
 

@@ -66,7 +66,7 @@ class Comparison:
 
     Examples
     --------
-    >>> before = read_sample_result(job_id, task_id, limit=None)
+    >>> before = read_sample_result(job_id, task_id)
     >>> found = compare(before, before.iloc[1:].reset_index(drop=True), allow_incomplete=True)
     >>> found.same, found.vanished["id"].tolist(), len(found.changed)
     (False, ['Napoleon'], 0)
@@ -113,7 +113,7 @@ class Comparison:
 
         Examples
         --------
-        >>> frame = read_sample_result(job_id, louvain_id, limit=None, schema="louvain")
+        >>> frame = read_sample_result(job_id, louvain_id)
         >>> compare(frame, frame).summary()["moved"]
         0
         """

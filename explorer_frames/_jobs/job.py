@@ -215,7 +215,7 @@ class Job(Timed):
         Parameters
         ----------
         limit, schema, vid_type, **options
-            As in `explorer_frames.read_sample_result`, for each task; here all rows are the default.
+            As in `explorer_frames.read_sample_result`, for each task.
 
         Returns
         -------
@@ -251,7 +251,9 @@ class Job(Timed):
         if errors:
             raise JobError(
                 f"{len(errors)} of {len(self.tasks)} results could not be read: "
-                + "; ".join(f"{task.name}: {errors[task.id].what}" for task in self.tasks if task.id in errors)[:600],
+                + "; ".join(
+                    f"{escaped(task.name, 60)}: {errors[task.id].what}" for task in self.tasks if task.id in errors
+                )[:600],
                 where=f"job {self.id}",
                 hint="The others are in this error's .results, the reasons in its .errors.",
                 results=results,

@@ -109,7 +109,7 @@ class Task(Timed):
         vid_type: VidType = "string",
         **options: Any,
     ) -> pd.DataFrame:
-        """Read its result: see `explorer_frames.read_sample_result`; here all rows are the default."""
+        """Read its result as a DataFrame: see `explorer_frames.read_sample_result`."""
         return self._server.read_sample_result(
             self.job_id, self.id, limit, schema=schema, vid_type=vid_type, task=self, **options
         )

@@ -15,7 +15,7 @@ import pyarrow as pa
 from explorer_frames import schemas
 from explorer_frames._decode.csv_rows import Block, Paths, Quoting, read_blocks
 from explorer_frames._decode.indexed import Indexed
-from explorer_frames._fallback import read_or_as_text
+from explorer_frames._fallback import AS_TEXT, read_or_as_text
 from explorer_frames._files.write import planned, write
 from explorer_frames._outputs.parts import Part, Parts, pieces
 from explorer_frames._provenance import Provenance
@@ -26,6 +26,7 @@ from explorer_frames.errors import (
     ConfigError,
     Enduring,
     FileReadError,
+    RowShapeError,
     escaped,
     located,
 )
@@ -322,8 +323,10 @@ class _Typed:
     def to_batch(self, part: Part, block: Block) -> pa.RecordBatch:
         try:
             return self._to_batch(part, block)
-        except ColumnTypeError as error:
+        except (ColumnTypeError, RowShapeError) as error:
             error.may_be_text = self._may_be_text
+            if self._may_be_text:
+                error.hint = AS_TEXT
             raise
 
     def _to_batch(self, part: Part, block: Block) -> pa.RecordBatch:

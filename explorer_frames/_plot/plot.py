@@ -93,7 +93,7 @@ def plot_result(
 
     Examples
     --------
-    >>> ax = plot_result(read_sample_result(job_id, task_id, limit=100, schema="auto"))
+    >>> ax = plot_result(read_sample_result(job_id, task_id))
     >>> print(ax.get_title(loc="left").splitlines()[0], "-", ax.get_ylabel())
     PageRank - score
     """

@@ -131,9 +131,11 @@ def history(server: Server, url: str, runs: Runs) -> pd.DataFrame:
     now = datetime.now(UTC)
     newest = server.list_jobs(runs.workflow, status="success", limit=runs.last)["id"].tolist()
     with closing(in_parallel(runs.workers, partial(_read, server, runs), newest)) as reads:
-        done = {read.job.id: read for read in reads}
-    ordered = sorted((done[job] for job in reversed(newest)), key=lambda read: read.time)
-    _check_errors(runs, ordered)
+        done = dict(reads)
+    lost = {job: read for job, read in done.items() if isinstance(read, ExplorerFramesError)}
+    found = [read for job in reversed(newest) if isinstance(read := done[job], _Read)]
+    ordered = sorted(found, key=lambda read: read.time)
+    _check_errors(runs, ordered, lost)
     gaps = _gaps(runs, ordered)
     tables = [table for read in ordered for table in read.tables.values()]
     table = pa.concat_tables([_RUN.empty_table(), *(tables or [runs.empty])], promote_options="default")
@@ -145,9 +147,12 @@ def history(server: Server, url: str, runs: Runs) -> pd.DataFrame:
     return frame
 
 
-def _read(server: Server, runs: Runs, job_id: str) -> _Read:
-    job = server.job(job_id)
-    job.check_workflow(runs.workflow)
+def _read(server: Server, runs: Runs, job_id: str) -> tuple[str, _Read | ExplorerFramesError]:
+    try:
+        job = server.job(job_id)
+        job.check_workflow(runs.workflow)
+    except ExplorerFramesError as error:
+        return job_id, error
     read = _Read(job, {}, {}, [])
     for task in filter(runs.takes, job.tasks):
         if task.status != "success":
@@ -163,16 +168,18 @@ def _read(server: Server, runs: Runs, job_id: str) -> _Read:
             read.tables[task.id] = _of_run(own, job, task)
     if not (read.tables or read.errors or read.gaps):
         read.gaps.append(f"{job.id} (no such task)")
-    return read
+    return job_id, read
 
 
-def _check_errors(runs: Runs, reads: list[_Read]) -> None:
-    """Raise one error for all results that could not be read, with the others in it."""
-    errors = {(read.job.id, task): error for read in reads for task, error in read.errors.items()}
+def _check_errors(runs: Runs, reads: list[_Read], lost: dict[str, ExplorerFramesError]) -> None:
+    """Raise one error for all jobs and results that could not be read, with the other results in it."""
+    errors: dict[tuple[str, str | None], ExplorerFramesError] = {(job, None): error for job, error in lost.items()}
+    errors |= {(read.job.id, task): error for read in reads for task, error in read.errors.items()}
     if not errors:
         return
     results = {(read.job.id, task): _frame(runs, table) for read in reads for task, table in read.tables.items()}
-    shown = "; ".join(f"job {job}, task {task}: {error.what}" for (job, task), error in errors.items())
+    places = [f"job {job}" + f", task {task}" * (task is not None) for job, task in errors]
+    shown = "; ".join(f"{place}: {error.what}" for place, error in zip(places, errors.values(), strict=True))
     raise JobError(
         f"{len(errors)} of {len(errors) + len(results)} results could not be read: {shown[:600]}",
         where=f"workflow {runs.workflow}",

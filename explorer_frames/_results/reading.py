@@ -116,6 +116,7 @@ class ResultReader:
         unnamed: ApiError | None = None
         with located(query.where):
             deadline = self._api.deadline()
+            needs_status |= query.unfinished
             if query.run is None and (needs_status or query.schema.needs_name):
                 try:
                     query = query.with_task_run(self.lookup.run(query.job, query.task, deadline))
@@ -162,6 +163,7 @@ class ResultReader:
                 if query.limit is None:
                     self._limits.accept(limit)
                 return result
+        refused[0].hint = f"The server may refuse limit={limit:d}: pass a smaller limit, or row_cap= to Explorer."
         raise refused[0]
 
     def _open(self, stack: ExitStack, query: Query, token: Token, deadline: Deadline, *, times: int = 1) -> Result:

@@ -13,8 +13,9 @@ from explorer_frames._arguments import EVERYTHING, checked_id, checked_limit
 from explorer_frames._decode.cells import to_batch
 from explorer_frames._decode.envelope import read_rows
 from explorer_frames._decode.split import split
+from explorer_frames._fallback import AS_TEXT
 from explorer_frames._threads import pipelined
-from explorer_frames.errors import ColumnTypeError, EnvelopeError, escaped
+from explorer_frames.errors import ColumnTypeError, EnvelopeError, RowShapeError, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -37,6 +38,8 @@ class Query:
         Rows to request; None for all.
     run
         The task in the job's detail, if it was looked up.
+    unfinished
+        Whether the task had not ended when the caller looked at it.
     large
         Whether columns of text are to be large_string.
     """
@@ -46,6 +49,7 @@ class Query:
     limit: int | None
     schema: schemas.SchemaRequest
     run: Run | None = None
+    unfinished: bool = False
     large: bool = False
 
     @classmethod
@@ -58,6 +62,7 @@ class Query:
         vid_type: str,
         *,
         run: Run | None = None,
+        unfinished: bool = False,
         large: bool = False,
     ) -> Query:
         """Check a caller's arguments, before any I/O.
@@ -69,7 +74,7 @@ class Query:
         requested = schemas.SchemaRequest.of(schema, vid_type)
         rows = None if limit is None or checked_limit(limit) == EVERYTHING else checked_limit(limit)
         job, task = checked_id("job_id", job_id), checked_id("task_id", task_id)
-        query = cls(job, task, rows, requested, large=large)
+        query = cls(job, task, rows, requested, unfinished=unfinished, large=large)
         return query if run is None else query.with_task_run(run)
 
     def with_task_run(self, run: Run) -> Query:
@@ -142,8 +147,10 @@ class Result:
     def _typed(self, cells: Cells) -> pa.RecordBatch:
         try:
             return to_batch(cells, self.schema, self._dictionaries)
-        except ColumnTypeError as error:
+        except (ColumnTypeError, RowShapeError) as error:
             error.may_be_text = self._may_be_text
+            if self._may_be_text:
+                error.hint = AS_TEXT
             raise
 
     def _counted(self, rest: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -32,7 +32,7 @@ _NEXT = """\
   export EXPLORER_FRAMES_GRAPHD=your-graphd:9669
 
   >>> from explorer_frames import read_sample_result
-  >>> read_sample_result(job_id, task_id, limit=1000)
+  >>> read_sample_result(job_id, task_id)
 """
 
 
@@ -69,7 +69,7 @@ def _write(console: Console, explorer: Explorer, job: Job, folder: Path) -> None
     _say(console, "[bold]Written, and read back with pandas[/]")
     for task in job.tasks:
         name = task.name.lower()
-        receipt = export_sample_result(job.id, task.id, folder / f"{name}.parquet", schema="auto", explorer=explorer)
+        receipt = export_sample_result(job.id, task.id, folder / f"{name}.parquet", explorer=explorer)
         frame = task.read()
         write_feather(frame, folder / f"{name}.feather")
         _check(task, frame, folder / name)

@@ -66,7 +66,7 @@ WorkflowArgument = Annotated[str, typer.Argument(metavar="WORKFLOW", help="Id of
 FileArgument = Annotated[str, typer.Argument(metavar="URL", help="A local path or any fsspec URL.")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout.")]
 LimitOption = Annotated[
-    Any, typer.Option("--limit", metavar="N|all", parser=_limit, help="Rows to ask for.", show_default=True)
+    Any, typer.Option("--limit", metavar="N|all", parser=_limit, help="Rows to request.", show_default=True)
 ]
 ReadLimitOption = Annotated[
     Any,
@@ -88,13 +88,14 @@ SchemaOption = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="An algorithm's name; auto: by the task's name; none: by the number of columns; or columns of your own, "
-        "such as id:string,score:double or 'at:timestamp[ms, UTC],price:decimal128(10, 2),kind:dictionary<string>'.",
+        help="An algorithm's name; auto: by the task's name, then by the number of columns; query: text columns; none: "
+        "by the number of columns; or columns of your own, such as id:string,score:double or "
+        "'at:timestamp[ms, UTC],price:decimal128(10, 2),kind:dictionary<string>'.",
         autocompletion=_schemas,
     ),
 ]
 VidTypeOption = Annotated[VidWord, typer.Option("--vid-type", help="Type of the graph space's vertex ids.")]
-PartFlag = Annotated[bool, typer.Option("--allow-incomplete", help="Take also what may not be all rows.")]
+PartFlag = Annotated[bool, typer.Option("--allow-incomplete", help="Accept a result that may be incomplete.")]
 StorageOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -66,19 +66,19 @@ def read(
     wanted = schema_of(schema)
     found = ctx.obj.task(job, task)
     is_preview = limit is None and not (json or csv) and is_terminal(sys.stdout)
-    asked = _PREVIEW_ROWS if is_preview else limit or EVERYTHING
+    asked = _PREVIEW_ROWS + 1 if is_preview else limit or EVERYTHING
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         table = ctx.obj.explorer.read_sample_result_arrow(
             job, found.id, asked, schema=wanted, vid_type=vid_type, task=found
         )
-    _write(table, json=json, csv=csv)
+    _write(table.slice(0, _PREVIEW_ROWS) if is_preview else table, json=json, csv=csv)
     is_cut = table.num_rows == asked and _provenance(table)["status"] in (None, "success")
     for one in caught:
         if not (issubclass(one.category, TruncatedResultWarning) and (is_cut or allow_incomplete)):
             tell_warning(one.message)
     if is_cut and is_preview:
-        hint_line(f"These are the first {asked} rows. --limit all shows every row.")
+        hint_line(f"These are the first {_PREVIEW_ROWS} rows. --limit all shows every row.")
     if not (is_cut or allow_incomplete or _provenance(table)["complete"]):
         raise typer.Exit(INCOMPLETE.number)
 

@@ -55,7 +55,7 @@ class Sandbox:
     task_seconds
         The least time that a task takes.
     limit_cap
-        The most rows that are served, whatever limit is asked for, and without a word.
+        The most rows of a result that are returned, whatever the limit; the response does not report it.
     id_type
         Whether a new job's id is answered as ``"string"`` or as ``"number"``.
     http_status_of_errors
