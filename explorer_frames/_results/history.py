@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from explorer_frames._arguments import EVERYTHING, checked_count, checked_id, checked_limit
 from explorer_frames._caller import warn_caller
+from explorer_frames._files.digest import with_content_hash
 from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
-from explorer_frames._provenance import NAME, Provenance, document_of
+from explorer_frames._provenance import Provenance, document_of
 from explorer_frames._threads import in_parallel
 from explorer_frames.errors import (
     ApiError,
@@ -139,11 +140,10 @@ def history(server: Server, url: str, runs: Runs) -> pd.DataFrame:
     gaps = _gaps(runs, ordered)
     tables = [table for read in ordered for table in read.tables.values()]
     table = pa.concat_tables([_RUN.empty_table(), *(tables or [runs.empty])], promote_options="default")
-    frame = _frame(runs, table)
-    known = Provenance(server=url, workflow=runs.workflow, task_name=runs.task, rows=len(frame), read_at=now)
+    known = Provenance(server=url, workflow=runs.workflow, task_name=runs.task, read_at=now)
     complete = all(document_of(table.schema.metadata).get("complete") for table in tables)
-    frame.attrs[NAME] = {**known.to_dict(), "complete": False if gaps else complete or None}
-    return frame
+    known = known.with_row_count(len(table), complete=False if gaps else complete or None)
+    return _frame(runs, with_content_hash(table, known.to_dict()))
 
 
 def _read(server: Server, runs: Runs, job_id: str) -> _Read:
@@ -170,7 +170,11 @@ def _check_errors(runs: Runs, reads: list[_Read]) -> None:
     errors = {(read.job.id, task): error for read in reads for task, error in read.errors.items()}
     if not errors:
         return
-    results = {(read.job.id, task): _frame(runs, table) for read in reads for task, table in read.tables.items()}
+    results = {
+        (read.job.id, task): _frame(runs, with_content_hash(table, document_of(table.schema.metadata)))
+        for read in reads
+        for task, table in read.tables.items()
+    }
     shown = "; ".join(f"job {job}, task {task}: {error.what}" for (job, task), error in errors.items())
     raise JobError(
         f"{len(errors)} of {len(errors) + len(results)} results could not be read: {shown[:600]}",
