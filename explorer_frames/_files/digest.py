@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from explorer_frames._memory import POOL
 from explorer_frames._provenance import KEY, as_written, encoded
 
 if TYPE_CHECKING:
@@ -138,14 +139,14 @@ class _Stream:
             array = array.storage
         array = array.cast(_plain(array.type), safe=False)
         if pa.types.is_floating(array.type):
-            nan = pc.is_nan(array)
+            nan = pc.is_nan(array, memory_pool=POOL)
             if nan.true_count:
                 self._update_places(self._nans, nan.fill_null(False))  # noqa: FBT003 (a value)
                 array = pc.if_else(nan, pa.scalar(None, array.type), array)
         if array.null_count:
             self._update_places(self._nulls, array.is_null())
         self._rows += len(array)
-        array = array.drop_null()
+        array = array.drop_null() if array.null_count else array
         if len(array):
             self._type = array.type
             self._update_values(array)
