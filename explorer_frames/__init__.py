@@ -11,9 +11,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "_client": ["Explorer"],
         "_compare.compare": ["compare"],
         "_compare.comparison": ["Comparison"],
-        "_files.inspection": ["inspect", "verify"],
+        "_files.inspection": ["inspect", "provenance", "verify"],
         "_files.write": ["Receipt", "write_feather", "write_parquet"],
-        "_frames": ["provenance"],
         "_functions": [
             "export_sample_result",
             "history",

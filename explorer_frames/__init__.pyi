@@ -5,9 +5,8 @@ from . import schemas as schemas
 from ._client import Explorer
 from ._compare.compare import compare
 from ._compare.comparison import Comparison
-from ._files.inspection import inspect, verify
+from ._files.inspection import inspect, provenance, verify
 from ._files.write import Receipt, write_feather, write_parquet
-from ._frames import provenance
 from ._functions import (
     export_sample_result,
     history,

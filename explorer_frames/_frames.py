@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from explorer_frames._memory import POOL
-from explorer_frames._private import private
-from explorer_frames._provenance import KEY, NAME, Provenance, as_written, document_of
+from explorer_frames._provenance import KEY, NAME
 from explorer_frames.errors import ColumnTypeError, ConfigError, escaped
 
 if TYPE_CHECKING:
@@ -72,21 +71,37 @@ def to_pandas(table: pa.Table, dtype_backend: str | None = None) -> pd.DataFrame
     if dtype_backend != "pyarrow":
         table = _with_plain_dictionaries(table)
     frame: pd.DataFrame = table.to_pandas(types_mapper=_MAPPERS[dtype_backend], use_threads=False, memory_pool=POOL)
-    metadata = table.schema.metadata or {}
-    if KEY in metadata:
-        frame.attrs[NAME] = json.loads(metadata[KEY])
+    _describe(frame, table, dtype_backend)
     return frame
+
+
+def _describe(frame: pd.DataFrame, table: pa.Table, dtype_backend: str | None) -> None:
+    """Copy the provenance of a table into `attrs`; the content hash ignores NaN if pandas made it null."""
+    metadata = table.schema.metadata or {}
+    if KEY not in metadata:
+        return
+    known = frame.attrs[NAME] = json.loads(metadata[KEY])
+    content_hash, nan, _ = (known.get("content_hash") or "").partition(".")
+    if nan and (dtype_backend is None or (dtype_backend == "numpy_nullable" and _nan_is_null())):
+        known["content_hash"] = content_hash
+
+
+def _nan_is_null() -> bool:
+    """Whether nullable floats of this version of pandas turn NaN into null."""
+    return bool(pd.Float64Dtype().__from_arrow__(pa.array([float("nan")])).isna()[0])
 
 
 def _with_plain_dictionaries(table: pa.Table) -> pa.Table:
     """Return the table without dictionaries that cannot become categories.
 
-    Categories cannot be NaN, nor both -0.0 and 0.0. PyArrow 18 converts no unsigned indices.
+    Categories cannot be NaN, nor both -0.0 and 0.0, and pyarrow drops their time zone when they become a table again.
+    PyArrow 18 converts no unsigned indices.
     """
     for place, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type):
             kind = field.type.value_type
-            kind = kind if pa.types.is_floating(kind) else pa.dictionary(pa.int64(), kind)
+            zoned = pa.types.is_timestamp(kind) and kind.tz
+            kind = kind if pa.types.is_floating(kind) or zoned else pa.dictionary(pa.int64(), kind)
             table = table.set_column(place, field.name, table.column(place).cast(kind))
     return table
 
@@ -98,51 +113,5 @@ def with_missing_integers(table: pa.Table, names: Collection[str]) -> pd.DataFra
     for field, column in zip(table.schema, table.columns, strict=True):
         if field.name in names and (pa.types.is_integer(field.type) or pa.types.is_boolean(field.type)):
             frame[field.name] = _NULLABLE[field.type].__from_arrow__(column)
+    _describe(frame, table, None)
     return frame
-
-
-@private
-def provenance(data: Any) -> Provenance | None:
-    """Return where the rows of a frame or table came from, and whether they are complete.
-
-    Parameters
-    ----------
-    data
-        A pandas DataFrame, a `pyarrow` Table, RecordBatch, RecordBatchReader or Schema. For a file, call `inspect`.
-
-    Returns
-    -------
-    Provenance or None
-        None where nothing is known, for example for a frame that this library did not read. ``complete`` is None for a
-        stream, whose rows are still to come, and where the number of rows is not the number that was read.
-
-    Raises
-    ------
-    ConfigError
-        `data` is of another type.
-
-    Examples
-    --------
-    >>> frame = read_sample_result(job_id, task_id, limit=100)
-    >>> provenance(frame).complete
-    True
-    >>> provenance(frame.head(3)).complete is None
-    True
-    """
-    if isinstance(data, pd.DataFrame):
-        known: object = data.attrs.get(NAME)
-        rows: int | None = len(data)
-    else:
-        schema = data if isinstance(data, pa.Schema) else getattr(data, "schema", None)
-        if not isinstance(schema, pa.Schema):
-            hint = (
-                "Pass a DataFrame or a pyarrow Table, RecordBatch, RecordBatchReader or Schema; inspect() reads files."
-            )
-            raise ConfigError(f"cannot read provenance from {type(data).__name__}", hint=hint)
-        known = document_of(schema.metadata)
-        rows = data.num_rows if isinstance(data, pa.Table | pa.RecordBatch) else None
-    if not isinstance(known, dict) or not known:
-        return None
-    if rows is not None and known.get("rows") != rows:
-        known = as_written(known, rows, None)
-    return Provenance.of(known)

@@ -70,9 +70,13 @@ class Provenance:
         Number of rows, as read or in the file.
     complete : bool
         Whether these are all rows of the result. None if unknown: while rows are still being read, for a part of a
-        frame, and if the number of rows is round (such as 10,000), so that it may be the server's cap.
+        frame, if values were changed after reading, and if the number of rows is round (such as 10,000), so that it
+        may be the server's cap.
+    derived : bool
+        Whether values, rows, or the names or order of columns were changed after reading. The other attributes still
+        describe the result that was read. None if unknown, such as for a stream.
     content_hash : str
-        ``sha256:`` and 64 hex digits, over names, types and values; of files only.
+        ``sha256:`` and 64 hex digits, over names, types and values. A dot and 16 more follow if there are NaN values.
     read_at : datetime.datetime
         When they were asked for; aware, in UTC.
     library : str
@@ -101,6 +105,7 @@ class Provenance:
     limit: int | None = None
     rows: int | None = None
     complete: bool | None = None
+    derived: bool | None = None
     content_hash: str | None = None
     read_at: datetime | None = None
     library: str | None = LIBRARY
@@ -126,7 +131,7 @@ class Provenance:
         """The same at the end of the result, which is never complete before its task has the status success."""
         if self.status not in (None, "success"):
             complete = False
-        return dataclasses.replace(self, rows=rows, complete=complete)
+        return dataclasses.replace(self, rows=rows, complete=complete, derived=False)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for `frame.attrs`; times as ISO 8601."""
@@ -148,6 +153,8 @@ class Provenance:
     def _known(self) -> dict[str, str]:
         """What a person wants to see: all that is known, and whether it is complete in any case."""
         shown = {name: value for name, value in self.to_dict().items() if value is not None or name == "complete"}
+        if not self.derived:
+            shown.pop("derived", None)
         return {name: in_words(value) for name, value in shown.items()}
 
 
@@ -163,17 +170,12 @@ def document_of(metadata: Mapping[bytes, bytes] | None) -> dict[str, Any]:
 def as_written(document: Mapping[str, Any], rows: int, content_hash: str | None) -> dict[str, Any]:
     """The document of a file that holds `rows` rows.
 
-    Metadata and attrs outlive `head`, `filter` and `concat`: where there are fewer or more rows than were read,
-    nothing is known any more of whether they are complete.
+    Metadata and attrs outlive `head`, `assign` and `concat`. Rows that are not those that were read are derived from
+    them, and whether they are complete is unknown.
     """
-    same = document.get("rows") in (None, rows)
-    return {
-        "library": LIBRARY,
-        **document,
-        "rows": rows,
-        "complete": document.get("complete") if same else None,
-        "content_hash": content_hash,
-    }
+    same = document.get("rows") in (None, rows) and document.get("content_hash") in (None, content_hash)
+    known = {"complete": document.get("complete")} if same else {"complete": None, "derived": True}
+    return {"library": LIBRARY, **document, "rows": rows, **known, "content_hash": content_hash}
 
 
 def encoded(document: Mapping[str, Any]) -> bytes:
@@ -189,7 +191,7 @@ def _value(name: str, value: object) -> Any:
             return moment.astimezone(UTC) if moment is not None and known else None
         except (ValueError, OverflowError):
             return None
-    if name == "complete":
+    if name in ("complete", "derived"):
         return value if isinstance(value, bool) else None
     wanted = int if name in _NUMBERS else str
     return value if isinstance(value, wanted) and not isinstance(value, bool) else None

@@ -54,6 +54,7 @@ def test_a_frame_has_typed_columns_and_says_where_it_came_from(sandbox, explorer
     assert str(frame["score"].dtype) == "float64"
     told = frame.attrs["explorer_frames"]
     assert told.pop("read_at").endswith("+00:00")
+    assert told.pop("content_hash").startswith("sha256:")
     assert {name: value for name, value in told.items() if value is not None} == {
         "server": sandbox.url,
         "job": str(job),
@@ -67,6 +68,7 @@ def test_a_frame_has_typed_columns_and_says_where_it_came_from(sandbox, explorer
         "run_end": told["run_end"],
         "rows": 3,
         "complete": True,
+        "derived": False,
         "library": f"explorer_frames {explorer_frames.__version__}",
     }
 

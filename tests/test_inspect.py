@@ -91,8 +91,8 @@ def test_a_plain_export_looks_at_its_job_once(sandbox):
 def test_a_frame_keeps_what_is_known_of_it(sandbox, explorer, layout, tmp_path):
     job, task = sandbox.add_result([["a", "b"], ["0.5", "0.25"]])
     frame = explorer.read_sample_result(job, task, limit=10)
-    assert frame.attrs["explorer_frames"]["content_hash"] is None  # known of files only
     receipt = WRITERS[layout](frame, tmp_path / "a")
+    assert frame.attrs["explorer_frames"]["content_hash"] == receipt.content_hash
     told = inspect(tmp_path / "a")
     assert (told.job, told.rows, told.limit, told.complete) == (str(job), 2, 10, True)
     assert told.content_hash == receipt.content_hash

@@ -198,6 +198,29 @@ def test_what_was_cut_off_says_so(local_place):
     assert json.loads(local_place.document()) == {"complete": False}
 
 
+def test_changed_rows_are_committed_as_derived(place, world):
+    frame = read_sample_result(*world)
+    table = pa.Table.from_pandas(frame, schema=SCHEMA).replace_schema_metadata(
+        {"explorer_frames": json.dumps(frame.attrs["explorer_frames"])}
+    )
+    place.make(table)
+    assert json.loads(place.document()) == frame.attrs["explorer_frames"]
+    for changed in (
+        frame.assign(score=0.0),
+        frame.head(3),
+        table.slice(1),
+        table.set_column(1, "score", table["score"].take(list(range(76, -1, -1)))),
+        table.slice(1).to_batches()[0],
+    ):
+        assert place.append(changed).complete is None
+        found = json.loads(place.document())
+        assert (found["derived"], found["complete"], found["job"]) == (True, None, str(world[0]))
+        assert found["rows"] == len(changed)
+    assert place.append(table.to_reader()).complete is None  # its rows come after the record is written
+    found = json.loads(place.document())
+    assert (found["derived"], found["complete"], found["job"]) == (None, None, str(world[0]))
+
+
 def test_results_go_straight_into_tables(local_place, world):
     frame = read_sample_result(*world, limit=1000)
     local_place.make(pa.Table.from_pandas(frame, schema=SCHEMA))

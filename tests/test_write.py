@@ -593,7 +593,7 @@ def test_a_part_of_a_result_does_not_pass_for_all_of_it(local_store):
     assert write_parquet(frame, local_store.url("a")).complete is True
     part = write_parquet(frame.head(1), local_store.url("a"))
     assert part.complete is None
-    assert known(part.schema) == {"complete": None, "job": "1"}
+    assert known(part.schema) == {"complete": None, "derived": True, "job": "1"}
     assert part.schema.metadata[b"explorer_frames"].count(b'"rows": 1,') == 1
 
 

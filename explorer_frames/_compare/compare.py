@@ -16,6 +16,7 @@ from explorer_frames._compare.communities import compare_labels
 from explorer_frames._compare.comparison import Comparison
 from explorer_frames._compare.given import refuse_incomplete, source
 from explorer_frames._compare.scores import Change, Ranks, Tolerance, compare_ranks, number_change, other_change, ranked
+from explorer_frames._files.digest import current
 from explorer_frames._frames import with_missing_integers
 from explorer_frames._jobs.job import Job
 from explorer_frames._provenance import Provenance
@@ -165,7 +166,7 @@ def compare(
             results.append(read())
         if not allow_incomplete:
             refuse_incomplete(*results[-1], side)
-    (table_a, known_a), (table_b, known_b) = results
+    (table_a, known_a), (table_b, known_b) = ((table, known and current(known, table)) for table, known in results)
     if not allow_unrelated:
         _refuse_others(Provenance.of(known_a), Provenance.of(known_b))
     return Comparison(

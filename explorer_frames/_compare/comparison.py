@@ -185,4 +185,4 @@ def _origin(known: Provenance | None) -> str:
     ended = known.run_end and known.run_end.isoformat(timespec="seconds")
     name = known.task_name or known.algorithm
     parts = [f"job {known.job}" if known.job else known.source, name, ended and f"ended {ended}"]
-    return ", ".join(printable(part) for part in parts if part)
+    return "derived from " * bool(known.derived) + ", ".join(printable(part) for part in parts if part)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
-from explorer_frames._provenance import KEY, NAME, as_written, encoded
+from explorer_frames._files.digest import current
+from explorer_frames._provenance import KEY, NAME, document_of, encoded
 from explorer_frames.errors import ConfigError, escaped
 
 if TYPE_CHECKING:
@@ -50,6 +51,26 @@ def to_reader(data: Any) -> pa.RecordBatchReader:
     return reader if schema == reader.schema else pa.RecordBatchReader.from_batches(schema, _cast(reader, schema))
 
 
+def to_committed(data: Any) -> pa.RecordBatchReader:
+    """Read the same with a record that holds before the rows are read, as commits to tables need it.
+
+    A stream cannot be compared with its record before the commit, so whether it is complete is unknown.
+    """
+    reader = to_reader(data)
+    document = document_of(reader.schema.metadata)
+    if not isinstance(data, pd.DataFrame | pa.Table | pa.RecordBatch):
+        if document.get("content_hash") is None:
+            return reader
+        known: dict[str, Any] = {**document, "complete": None, "derived": None}
+        schema = reader.schema.with_metadata({**reader.schema.metadata, KEY: encoded(known)})
+        return pa.RecordBatchReader.from_batches(schema, _cast(reader, schema))
+    table = reader.read_all()
+    known = current(document, table)
+    if known.get("derived"):
+        table = table.replace_schema_metadata({**table.schema.metadata, KEY: encoded(known)})
+    return table.to_reader()
+
+
 def _cast(reader: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     for batch in reader:
         yield batch.cast(schema)
@@ -61,7 +82,7 @@ def _from_pandas(frame: pd.DataFrame) -> pa.Table:
     index = False if isinstance(frame.index, pd.RangeIndex) else None
     try:
         known = frame.attrs.get(NAME)
-        document = encoded(as_written(known, len(frame), None)) if isinstance(known, dict) else None
+        document = encoded(known) if isinstance(known, dict) else None
         table = pa.Table.from_pandas(frame, preserve_index=index)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         hint = "Give every column one type and a name of its own, and keep attrs JSON-able."

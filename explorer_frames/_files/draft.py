@@ -52,7 +52,7 @@ class Draft:
         self._layout = layout
         self._metadata = {key: value for key, value in (schema.metadata or {}).items() if key not in (KEY, SEAL)}
         # A Feather file begins with its schema: there, room is left for what is known at the end.
-        longest = encoded(as_written(document, 2**63, f"sha256:{'0' * 64}"))
+        longest = encoded(as_written(document, 2**63, f"sha256:{'0' * 81}"))
         room = uuid.uuid4().hex.encode().ljust(len(longest) + _SLACK)
         self._room = room if layout.format == "feather" else b""
         self._kept = self._attempt("write", as_kept, schema, layout)

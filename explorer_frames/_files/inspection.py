@@ -5,20 +5,22 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from explorer_frames._files.digest import ContentHash
+import pandas as pd
+import pyarrow as pa
+
+from explorer_frames._files.data import to_reader
+from explorer_frames._files.digest import ContentHash, current
 from explorer_frames._files.formats import ARROW, by_magic, format_of
 from explorer_frames._files.stored import damaged, is_sealed, open_batches, schema_of
 from explorer_frames._private import private
-from explorer_frames._provenance import Provenance, document_of
+from explorer_frames._provenance import NAME, Provenance, as_written, document_of
 from explorer_frames._storage.address import checked
 from explorer_frames._storage.sources import Store
-from explorer_frames.errors import FileReadError, UnsupportedFormatError
+from explorer_frames.errors import ConfigError, FileReadError, UnsupportedFormatError
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
-
-    import pyarrow as pa
 
 _START = len(ARROW)
 
@@ -58,6 +60,60 @@ def inspect(url: str | os.PathLike[str], *, storage_options: Mapping[str, Any] |
     with store.open() as file:
         schema = store.attempt("read", store.shown, schema_of, file)
     return Provenance.of(_document(store, schema))
+
+
+@private
+def provenance(data: Any) -> Provenance | None:
+    """Return where the rows of a frame or table came from, and whether they are complete.
+
+    Parameters
+    ----------
+    data
+        A pandas DataFrame, a `pyarrow` Table, RecordBatch, RecordBatchReader or Schema. For a file, call `inspect`.
+
+    Returns
+    -------
+    Provenance or None
+        None where nothing is known, for example for a frame that this library did not read. ``complete`` is None for a
+        stream, whose rows are still to come. If values, rows, or the names or order of columns were changed after
+        reading, ``derived`` is True and ``complete`` is None. To find out, all rows are hashed.
+
+    Raises
+    ------
+    ConfigError
+        `data` is of another type.
+
+    Examples
+    --------
+    >>> frame = read_sample_result(job_id, task_id, limit=100)
+    >>> provenance(frame).complete
+    True
+    >>> changed = provenance(frame.assign(score=0.0))
+    >>> changed.derived, changed.complete, changed.job == str(job_id)
+    (True, None, True)
+    """
+    if isinstance(data, pd.DataFrame):
+        known: object = data.attrs.get(NAME)
+    else:
+        schema = data if isinstance(data, pa.Schema) else getattr(data, "schema", None)
+        if not isinstance(schema, pa.Schema):
+            hint = (
+                "Pass a DataFrame or a pyarrow Table, RecordBatch, RecordBatchReader or Schema; inspect() reads files."
+            )
+            raise ConfigError(f"cannot read provenance from {type(data).__name__}", hint=hint)
+        known = document_of(schema.metadata)
+    if not isinstance(known, dict) or not known:
+        return None
+    if isinstance(data, pd.DataFrame | pa.Table | pa.RecordBatch):
+        known = _current(known, data)
+    return Provenance.of(known)
+
+
+def _current(known: dict[str, Any], data: Any) -> dict[str, Any]:
+    if known.get("rows") == len(data) and known.get("content_hash") is not None:
+        with suppress(ConfigError):  # a column that does not fit Arrow is not one that was read
+            return current(known, to_reader(data).read_all())
+    return as_written(known, len(data), None)
 
 
 @private

@@ -16,11 +16,12 @@ from explorer_frames import schemas
 from explorer_frames._decode.csv_rows import Block, Paths, Quoting, read_blocks
 from explorer_frames._decode.indexed import Indexed
 from explorer_frames._fallback import AS_TEXT, read_or_as_text
+from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.write import planned, write
 from explorer_frames._outputs.parts import Part, Parts, pieces
 from explorer_frames._provenance import Provenance
 from explorer_frames._storage.sources import Store
-from explorer_frames._threads import ahead
+from explorer_frames._threads import ahead, pipelined
 from explorer_frames.errors import (
     ColumnTypeError,
     ConfigError,
@@ -403,9 +404,11 @@ def read_table(request: Request) -> pa.Table:
     """Read a result whole."""
 
     def attempt(output: Output) -> pa.Table:
-        indexed = Indexed(output.schema)
-        table = indexed.restore(pa.Table.from_batches(map(indexed.take, output), indexed.schema))
-        return table.replace_schema_metadata({**(table.schema.metadata or {}), **output.provenance.to_metadata()})
+        indexed, content = Indexed(output.schema), ContentHash(output.schema)
+        with closing(pipelined(content.passed, iter(output))) as batches:
+            table = indexed.restore(pa.Table.from_batches(map(indexed.take, batches), indexed.schema))
+        known = replace(output.provenance, content_hash=content.result())
+        return table.replace_schema_metadata({**(table.schema.metadata or {}), **known.to_metadata()})
 
     return _call(request, attempt)
 

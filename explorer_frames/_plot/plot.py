@@ -12,7 +12,8 @@ from explorer_frames import schemas
 from explorer_frames._arguments import checked_count
 from explorer_frames._extras import package
 from explorer_frames._files.data import to_reader
-from explorer_frames._provenance import Provenance, as_written, document_of
+from explorer_frames._files.digest import current
+from explorer_frames._provenance import Provenance, document_of
 from explorer_frames.errors import ConfigError, escaped
 
 if TYPE_CHECKING:
@@ -221,7 +222,7 @@ def _entitle(ax: Axes, table: pa.Table) -> None:
     document = document_of(table.schema.metadata)
     if not document:
         return
-    known = Provenance.of(as_written(document, len(table), None))
+    known = Provenance.of(current(document, table))
     name = known.task_name or known.algorithm or (f"task {known.task}" if known.task else "")
     if known.algorithm and known.algorithm.lower() not in name.lower():
         name = f"{name}: {known.algorithm}"

@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from explorer_frames._arguments import EVERYTHING, checked_count, checked_id, checked_limit
 from explorer_frames._caller import warn_caller
+from explorer_frames._files.digest import with_content_hash
 from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
-from explorer_frames._provenance import NAME, Provenance, document_of
+from explorer_frames._provenance import Provenance, document_of
 from explorer_frames._threads import in_parallel
 from explorer_frames.errors import (
     ConfigError,
@@ -139,12 +140,11 @@ def history(server: Server, url: str, runs: Runs) -> pd.DataFrame:
     gaps = _gaps(runs, ordered)
     tables = [table for read in ordered for table in read.tables.values()]
     table = pa.concat_tables([_RUN.empty_table(), *(tables or [runs.empty])], promote_options="default")
-    frame = _frame(runs, table)
-    known = Provenance(server=url, workflow=runs.workflow, task_name=runs.task, rows=len(frame), read_at=now)
     states = [document_of(table.schema.metadata).get("complete") for table in tables]
     complete = False if gaps or False in states else None if None in states else True
-    frame.attrs[NAME] = {**known.to_dict(), "complete": complete}
-    return frame
+    known = Provenance(server=url, workflow=runs.workflow, task_name=runs.task, read_at=now)
+    known = known.with_row_count(len(table), complete=complete)
+    return _frame(runs, with_content_hash(table, known.to_dict()))
 
 
 def _read(server: Server, runs: Runs, job_id: str) -> tuple[str, _Read | ExplorerFramesError]:
@@ -177,7 +177,11 @@ def _check_errors(runs: Runs, reads: list[_Read], lost: dict[str, ExplorerFrames
     errors |= {(read.job.id, task): error for read in reads for task, error in read.errors.items()}
     if not errors:
         return
-    results = {(read.job.id, task): _frame(runs, table) for read in reads for task, table in read.tables.items()}
+    results = {
+        (read.job.id, task): _frame(runs, with_content_hash(table, document_of(table.schema.metadata)))
+        for read in reads
+        for task, table in read.tables.items()
+    }
     places = [f"job {job}" + f", task {task}" * (task is not None) for job, task in errors]
     shown = "; ".join(f"{place}: {error.what}" for place, error in zip(places, errors.values(), strict=True))
     raise JobError(

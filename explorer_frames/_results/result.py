@@ -14,6 +14,7 @@ from explorer_frames._decode.cells import to_batch
 from explorer_frames._decode.envelope import read_rows
 from explorer_frames._decode.split import split
 from explorer_frames._fallback import AS_TEXT
+from explorer_frames._files.digest import ContentHash
 from explorer_frames._threads import pipelined
 from explorer_frames.errors import ColumnTypeError, EnvelopeError, RowShapeError, escaped
 
@@ -134,12 +135,18 @@ class Result:
         self._rest = chunks
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        return self._counted(map(self._decoded, self._rest))
+        return self._counted(chain(self._first, map(self._decoded, self._rest)))
 
     def overlapped(self) -> Generator[pa.RecordBatch]:
-        """The same, taken apart by another thread while this one receives: less time for more memory. Close it."""
-        with closing(pipelined(self._decoded, self._rest)) as rest:
-            yield from self._counted(rest)
+        """The same, taken apart and hashed by another thread while this one receives. Close it.
+
+        It takes less time and more memory.
+        """
+        content = ContentHash(self.schema)
+        first = iter([*map(content.passed, self._first)])
+        with closing(pipelined(lambda rows: content.passed(self._decoded(rows)), self._rest)) as rest:
+            yield from self._counted(chain(first, rest))
+        self.provenance = replace(self.provenance, content_hash=content.result())
 
     def _decoded(self, rows: Rows) -> pa.RecordBatch:
         return self._typed(split(rows))
@@ -153,9 +160,9 @@ class Result:
                 error.hint = AS_TEXT
             raise
 
-    def _counted(self, rest: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def _counted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rows = 0
-        for batch in chain(self._first, rest):
+        for batch in batches:
             rows += batch.num_rows
             yield batch
         complete = self._limits.is_complete(rows, self._limit)

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import pyarrow as pa
 
 from explorer_frames._extras import package
-from explorer_frames._files.data import to_reader
+from explorer_frames._files.data import to_committed
 from explorer_frames._private import private
 from explorer_frames._storage.address import Mask, checked, local_path, shown_url
 from explorer_frames._tables.table import Driver, Rows, TableReceipt, document, interruptible, plain
@@ -93,7 +93,7 @@ def write_delta(
     if mode not in get_args(TableMode):
         raise ConfigError(f"mode {escaped(mode)!r} is unknown", hint='Pass "create", "append" or "overwrite".')
     store = _Store(package("deltalake", "delta"), _address(url), _options(storage_options or {}))
-    reader = to_reader(data)
+    reader = to_committed(data)
     table = store.find()
     if table is None:
         return store.create(reader, mode)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from explorer_frames._extras import package
-from explorer_frames._files.data import to_reader
+from explorer_frames._files.data import to_committed
 from explorer_frames._storage.address import Mask
 from explorer_frames._tables.table import Driver, Rows, TableReceipt, document
 from explorer_frames.errors import ConfigError
@@ -69,7 +69,7 @@ def append_iceberg(data: Any, table: Any) -> TableReceipt:
     if not isinstance(table, iceberg.Table):
         hint = 'Pass a table that you loaded: catalog.load_table("namespace.name").'
         raise ConfigError(f"table is {type(table).__name__}, not a pyiceberg Table", hint=hint)
-    reader = to_reader(data)
+    reader = to_committed(data)
     secrets = {**table.io.properties, **table.catalog.properties}
     driver = Driver(".".join(table.name()), Mask(table.location(), secrets))
     driver.attempt("open", table.refresh)

@@ -87,7 +87,8 @@ class Rows:
 
     def receipt(self, table: str, version: int) -> TableReceipt:
         """Say what was committed."""
-        known = Provenance.of(as_written(document_of(self.schema.metadata), self._count, None))
+        document = document_of(self.schema.metadata)
+        known = Provenance.of(as_written(document, self._count, document.get("content_hash")))
         return TableReceipt(table, version, self._count, self.schema, known.complete)
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
