@@ -168,6 +168,21 @@ def test_by_count_only_is_strict():
         explorer.read_sample_result(1, "a", schema=None)
 
 
+RAGGED = [["a", "b"], ["a", "b", "c"], ["a"]]
+
+
+@pytest.mark.parametrize("reader", [name for name in READERS if name != "frame"])
+@each("rows", [RAGGED, [["a"], *RAGGED], [["a", "b", "c", "d"], *RAGGED], [["a", "1"], *RAGGED]])
+def test_rows_of_different_lengths_are_read_as_lists(reader, rows, tmp_path):
+    with served(script(json.dumps(rows), answer(detail("my walk"))), keep_alive=True) as (_, explorer):
+        with pytest.warns(SchemaWarning, match="do not fit: row") as caught:
+            found = READERS[reader](explorer, 1, "a", tmp_path)
+        assert ([*found], len(caught)) == (["cells"], 1)
+        assert found["cells"].startswith("list<")
+        with pytest.warns(SchemaWarning):
+            assert explorer.read_sample_result_arrow(1, "a")["cells"].to_pylist() == rows
+
+
 # --- the lookup
 
 
@@ -260,6 +275,15 @@ def test_a_job_that_was_looked_at_with_unfinished_tasks_is_looked_up_again(tmp_p
         assert (list(frame), provenance(frame).complete) == (["id", "community"], False)
         with pytest.raises(IncompleteResultError):
             explorer.export_sample_result(1, "b", tmp_path / "a.parquet")
+
+
+def test_an_unfinished_task_is_never_complete_whatever_the_schema():
+    with served(script('[["1","2"]]', answer(detail(status=1))), keep_alive=True) as (_, explorer):
+        job = explorer.job(1)
+        for schema in ("auto", "pagerank", None, pa.schema([("a", pa.string()), ("b", pa.string())])):
+            with pytest.warns(TruncatedResultWarning, match="the task is running"):
+                frame = job.tasks[0].read(schema=schema)
+            assert provenance(frame).complete is False
 
 
 def test_a_named_algorithm_does_not_need_the_lookup():

@@ -518,6 +518,8 @@ def test_a_result_without_rows_has_the_full_schema(tmp_path, parts, schema):
         (["part-0", "sub/part-1"], "folders are among"),
         (["part-0.csv", "part-0.csv.gz"], "'part-0.csv' and 'part-0.csv.gz' seem to be one part twice"),
         (["part-0.gz", "part-0.ZST"], "'part-0.ZST' and 'part-0.gz' seem to be one part twice"),
+        (["part-0.csv", "part-1.csv.tmp"], "unfinished: part-1.csv.tmp"),
+        (["part-0.csv", "part-1.csv~"], "unfinished: part-1.csv~"),
         (["part-0.csv", "part-1.csv._COPYING_"], "unfinished: part-1.csv._COPYING_"),
         (["part-0.csv", "_SUCCESS._COPYING_"], "unfinished: _SUCCESS._COPYING_"),
         (["part-0.bz2"], ".bz2 is not read"),
