@@ -269,7 +269,7 @@ class ResolvedSchema:
     source
         ``"argument"``, ``"task name"``, ``"component"``, ``"column count"`` or ``"text fallback"``.
     may_be_text
-        Whether to read all columns as text if a cell does not fit, since only their number decided on them.
+        Whether to read all columns as text if a cell does not fit: no algorithm has the task's name.
     """
 
     schema: pa.Schema
@@ -397,7 +397,8 @@ class SchemaRequest:
         if width == 0:
             raise RowShapeError("row 0 has no cells", row=0, hint="Check the task's result in Explorer.")
         shape = _PAIR if width is None else _BY_WIDTH.get(width) or text_columns(width)
-        return ResolvedSchema(to_schema(shape, self.vid_type), None, "column count", may_be_text=self.auto)
+        is_guess = self.auto and given is None
+        return ResolvedSchema(to_schema(shape, self.vid_type), None, "column count", may_be_text=is_guess)
 
 
 def _width_error(width: int, expected: str) -> RowShapeError:

@@ -175,7 +175,7 @@ def test_completeness_follows_the_limit_that_was_sent():
         assert provenance(frame).complete is False
         with pytest.raises(IncompleteResultError) as caught:
             explorer.export_sample_result(1, "a", "memory://stepped.parquet", schema=None)
-        assert "If it was not passed" in caught.value.hint
+        assert "does not accept a larger limit" in caught.value.hint
 
 
 def test_a_limit_of_the_caller_is_sent_once():

@@ -276,7 +276,7 @@ def _check_finished(entries: list[dict[str, Any]], where: str) -> None:
         if name == "_temporary":
             hint = "Wait until the job has ended; when it has, it failed or was killed, and has to run again."
             raise FileReadError("it is unfinished: _temporary is still in it", where=where, hint=hint)
-        if name.endswith(("._COPYING_", ".tmp", ".part", ".partial", "~")):  # as of `hdfs dfs -put`, or of an editor
+        if name.endswith(("._COPYING_", ".tmp", ".partial", "~")):  # as of `hdfs dfs -put`, or of an editor
             hint = "Wait until it was copied; if nothing copies any more, copy it again."
             raise FileReadError(f"it is unfinished: {escaped(name, 100)} is still in it", where=where, hint=hint)
 

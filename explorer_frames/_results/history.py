@@ -17,10 +17,12 @@ from explorer_frames._frames import checked_backend, to_pandas, with_missing_int
 from explorer_frames._provenance import Provenance, document_of
 from explorer_frames._threads import in_parallel
 from explorer_frames.errors import (
+    ApiError,
     ConfigError,
     ExplorerFramesError,
     HistoryGapWarning,
     JobError,
+    TransportError,
     escaped,
 )
 from explorer_frames.schemas import SchemaRequest
@@ -151,7 +153,7 @@ def _read(server: Server, runs: Runs, job_id: str) -> tuple[str, _Read | Explore
     try:
         job = server.job(job_id)
         job.check_workflow(runs.workflow)
-    except ExplorerFramesError as error:
+    except (TransportError, ApiError) as error:
         return job_id, error
     read = _Read(job, {}, {}, [])
     for task in filter(runs.takes, job.tasks):

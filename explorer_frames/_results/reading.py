@@ -95,7 +95,7 @@ class ResultReader:
         """Write a result to a file. A retry starts again, since nothing is published before the end."""
         if not isinstance(allow_incomplete, bool):
             raise ConfigError(f"allow_incomplete must be True or False, got {escaped(allow_incomplete, 40)!r}")
-        plan = planned(url, **options)
+        plan, all_rows = planned(url, **options), query.limit is None
 
         def attempt(query: Query, token: Token, deadline: Deadline) -> Receipt:
             with ExitStack() as stack:
@@ -103,7 +103,7 @@ class ResultReader:
 
                 def finish() -> dict[str, Any]:
                     if not (result.complete or allow_incomplete):
-                        raise _incomplete(result.provenance)
+                        raise _incomplete(result.provenance, all_rows=all_rows)
                     return result.provenance.to_dict()
 
                 reader = pa.RecordBatchReader.from_batches(result.schema, iter(result))
@@ -163,7 +163,7 @@ class ResultReader:
                 if query.limit is None:
                     self._limits.accept(limit)
                 return result
-        refused[0].hint = f"The server may refuse limit={limit:d}: pass a smaller limit, or row_cap= to Explorer."
+        refused[0].hint = "The server may refuse so large a limit: pass a smaller one."
         raise refused[0]
 
     def _open(self, stack: ExitStack, query: Query, token: Token, deadline: Deadline, *, times: int = 1) -> Result:
@@ -222,22 +222,24 @@ def _batches(query: Query, result: Result) -> Iterator[pa.RecordBatch]:
 
 
 def _warn(query: Query, provenance: Provenance) -> None:
-    what, hint = _why_incomplete(provenance)
+    what, hint = _why_incomplete(provenance, all_rows=query.limit is None)
     warn_caller(f"{what} [{query.where}]. {hint}", TruncatedResultWarning)
 
 
-def _incomplete(provenance: Provenance) -> IncompleteResultError:
-    what, hint = _why_incomplete(provenance)
+def _incomplete(provenance: Provenance, *, all_rows: bool) -> IncompleteResultError:
+    what, hint = _why_incomplete(provenance, all_rows=all_rows)
     return IncompleteResultError(
         f"{what}; nothing was written", hint=f"{hint} allow_incomplete=True exports the rows all the same."
     )
 
 
-def _why_incomplete(provenance: Provenance) -> tuple[str, str]:
+def _why_incomplete(provenance: Provenance, *, all_rows: bool) -> tuple[str, str]:
     if provenance.status not in (None, "success"):
         return f"the result may be incomplete: the task is {provenance.status}", "Wait for the job, and read again."
     if provenance.complete is False:
         what = f"the result may be truncated: the server returned exactly limit={provenance.limit} rows"
-        return what, "Pass limit=None to request every row. If it was not passed, the server does not return more."
+        if all_rows:
+            return what, "The server does not accept a larger limit: read the full result with Task.read_output."
+        return what, "Pass limit=None to request every row."
     what = f"the result may be truncated: {provenance.rows} rows may be the server's cap, since the number is round"
     return what, "Pass row_cap= to Explorer if you know the most rows that the server returns."
