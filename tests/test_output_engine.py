@@ -157,7 +157,7 @@ def test_an_error_lists_the_components_that_there_are(tmp_path):
         (None, "{job_id}/tasks/{component}"),
         ("analytics_sssp_1", "{job_id}/{task_id}"),
         ("analytics_sssp_1", "{job_id}/tasks/analytics_sssp_1"),
-        ("analytics_sssp_1", "{job_id}/{componant}/{component}"),
+        ("analytics_sssp_1", "{job_id}/{componentt}/{component}"),
         (None, "{job}/{task_id}"),
         (None, "{}/{task_id}"),
         ("", None),
