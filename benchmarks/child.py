@@ -74,7 +74,7 @@ def _ways(url: str, name: str, folder: str) -> dict[str, Callable[[], Any]]:
         return target
 
     def explorer() -> Explorer:
-        return Explorer(url, token="benchmark", deadline=None)
+        return Explorer(url, token="benchmark", deadline=None, row_cap=10**9)
 
     return {
         "explorer_frames": lambda: ways.ours_read(explorer(), name),

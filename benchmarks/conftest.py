@@ -76,7 +76,7 @@ def url(rows):
 
 @pytest.fixture(scope="session")
 def explorer(url):
-    with Explorer(url, token="benchmark") as explorer:
+    with Explorer(url, token="benchmark", row_cap=10**9) as explorer:
         yield explorer
 
 

@@ -42,7 +42,11 @@ def _measure(sizes: list[int]) -> Growth:
     from explorer_frames import Explorer
 
     names = [f"{size}/two" for size in sizes]
-    with server.serving(*names) as url, Explorer(url, token="benchmark") as explorer, requests.Session() as session:
+    with (
+        server.serving(*names) as url,
+        Explorer(url, token="benchmark", row_cap=10**9) as explorer,
+        requests.Session() as session,
+    ):
         calls: dict[str, Callable[[str], object]] = {
             "explorer_frames": lambda name: ways.ours_read(explorer, name),
             ways.BARE: lambda name: ways.bare_read(url, name, session.get),

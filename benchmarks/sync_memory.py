@@ -52,7 +52,7 @@ def _sync(url: str, token: str, workflow: str, folder: str, workers: str) -> Non
 
     from explorer_frames import Explorer
 
-    explorer = Explorer(url, token=token, deadline=None)
+    explorer = Explorer(url, token=token, deadline=None, row_cap=10**9)
     before, start = child._resident(), time.perf_counter()  # noqa: SLF001 (of our own)
     report = explorer.sync_workflow(workflow, folder, workers=int(workers), progress=False)
     figures = {"seconds": time.perf_counter() - start, "mb": (child._peak() - before) / 1e6}  # noqa: SLF001

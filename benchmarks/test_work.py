@@ -92,7 +92,7 @@ def _allocations(way, url, name):
     from explorer_frames import Explorer
     from explorer_frames._memory import POOL
 
-    with Explorer(url, token="benchmark", deadline=None) as explorer:
+    with Explorer(url, token="benchmark", deadline=None, row_cap=10**9) as explorer:
         read = getattr(ways, way)(explorer, name)
     columns = read.columns if isinstance(read, pa.Table) else [pa.chunked_array(read[name]) for name in read]
     figures = {

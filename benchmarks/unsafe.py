@@ -70,7 +70,11 @@ def ratios(samples: dict[str, list[dict[str, float]]], key: str) -> list[float]:
 
 def _measure(name: str) -> None:
     child.warm()
-    with server.serving(name) as url, Explorer(url, token="benchmark") as explorer, requests.Session() as session:
+    with (
+        server.serving(name) as url,
+        Explorer(url, token="benchmark", row_cap=10**9) as explorer,
+        requests.Session() as session,
+    ):
         calls = {"safe": partial(ways.ours_read_arrow, explorer, name), "unsafe": partial(read, url, name, session.get)}
         if not calls["safe"]().replace_schema_metadata().cast(calls["unsafe"]().schema).equals(calls["unsafe"]()):
             raise SystemExit("the answers differ")

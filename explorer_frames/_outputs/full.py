@@ -169,7 +169,7 @@ class Request:
     schema: schemas.SchemaRequest
     header: bool | None
     quoting: Quoting = "minimal"
-    k: pa.Field | None = None
+    k: pa.Field[Any] | None = None
     job: str | None = None
     task: str | None = None
     run: Run | None = None
@@ -347,7 +347,7 @@ def in_part(part: Part, columns: pa.Schema) -> pa.Schema:
     return columns.remove(len(columns) - 1) if part.k is not None and _is_k(columns[-1]) else columns
 
 
-def _is_k(field: pa.Field) -> bool:
+def _is_k(field: pa.Field[Any]) -> bool:
     return field.name == _K and field.type in (pa.int32(), pa.int64())
 
 

@@ -79,9 +79,9 @@ class Parts:
         self._store = store
         self._entries = self._look()
         cores = [_core_of(_folder(entry["name"])) for entry in self._entries]
-        self.of_subgraphs = None not in cores
+        self.of_subgraphs: bool = None not in cores
         by_k = self.of_subgraphs and _core_of(store.path) is None and _core_of(_folder(store.path)) is None
-        self.files = [
+        self.files: list[Part] = [
             Part(store.shown_path(entry["name"]), entry["name"], entry.get("size"), k if by_k else None)
             for entry, k in zip(self._entries, cores, strict=True)
         ]

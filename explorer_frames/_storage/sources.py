@@ -51,6 +51,9 @@ class Store:
         local = local_path(url)
         scheme = text.partition("://")[0] if local is None else "file"
         self._mask = Mask(text, {"given": options, "configured": _configured(scheme)})
+        self.shown: str
+        self.fs: Any
+        self.path: str
         if local is None:
             self.shown = shown_url(text)
             self.fs, self.path = connect(scheme, text, options, self._mask, FileReadError)
