@@ -119,6 +119,8 @@ def test_rows_of_every_type_stay_complete_through_pandas_and_files(tmp_path, kin
     given = [table]
     # pandas 2 cannot read the name of such a dtype in a file's metadata.
     skipped = {"pyarrow"} if pa.types.is_dictionary(kind) and pd.__version__ < "3" else set()
+    if pa.types.is_list(kind) and "nan" in str(rest) and pd.__version__ < "3":
+        skipped = {*BACKENDS}  # its files do not keep NaN and null in lists apart
     for backend in {*BACKENDS} - skipped:
         with served(lambda *_: answer(envelope(rows))) as (_, explorer), suppress(ColumnTypeError):
             given.append(explorer.read_sample_result(1, "1", limit=None, schema=schema, dtype_backend=backend))
