@@ -65,7 +65,7 @@ def checked_input(given: object) -> dict[str, dict[str, Any]]:
                 return json.loads(text)  # type: ignore[no-any-return]
             why = "names of components and parameters must be strings"
         else:
-            why = "it is no mapping of mappings"
+            why = "it is not a mapping of mappings"
     except (TypeError, ValueError, RecursionError) as error:
         why = escaped(error)
     raise ConfigError(

@@ -159,7 +159,7 @@ class Parts:
             raise FileReadError(what, where=where, hint=hint)
         if not entries:
             hint = "A result without rows has a part all the same: see in Explorer whether the task has ended."
-            raise FileReadError("there is no part in it", where=where, hint=hint)
+            raise FileReadError("no parts found", where=where, hint=hint)
         plain: dict[str, str] = {}
         for name in map(_name, entries):
             stem, suffix = os.path.splitext(name)  # noqa: PTH122 (a URL's path)

@@ -69,7 +69,7 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="COMPONENT.PARAM=VALUE",
-            help="A parameter, such as analytics_sssp_1.root=Valjean; PARAM:=JSON for what is no text.",
+            help="A parameter, such as analytics_sssp_1.root=Valjean; PARAM:=JSON for other values than text.",
         ),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end.")] = False,

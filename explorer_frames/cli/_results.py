@@ -29,7 +29,7 @@ from explorer_frames.cli._options import (
     storage_options,
 )
 from explorer_frames.cli._say import hint_line
-from explorer_frames.cli._show import show_csv, show_facts, show_json, show_lines, show_table
+from explorer_frames.cli._show import receipt_facts, show_csv, show_facts, show_json, show_lines, show_table
 from explorer_frames.cli._text import Column, is_terminal
 from explorer_frames.errors import TruncatedResultWarning
 
@@ -124,14 +124,7 @@ def export(
         compression=None if compression == "none" else compression,
         storage_options=options,
     )
-    facts = {
-        "url": receipt.url,
-        "format": receipt.format,
-        "rows": receipt.rows,
-        "bytes": receipt.bytes,
-        "complete": receipt.complete,
-        "content_hash": receipt.content_hash,
-    }
+    facts = receipt_facts(receipt)
     if json:
         show_json({**facts, "columns": _columns(receipt.schema)})
     else:

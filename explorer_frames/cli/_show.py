@@ -21,6 +21,7 @@ from explorer_frames.errors import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from explorer_frames._files.write import Receipt
     from explorer_frames.cli._text import Column
 
 _ROWS = 10_000  # of CSV, written at a time
@@ -54,6 +55,12 @@ def show_facts(facts: Mapping[str, Any]) -> None:
 
     with writing():
         _terminal.show_facts(sys.stdout, facts)
+
+
+def receipt_facts(receipt: Receipt) -> dict[str, Any]:
+    """Return what is shown of a written file."""
+    names = ("url", "format", "rows", "bytes", "complete", "content_hash")
+    return {name: getattr(receipt, name) for name in names}
 
 
 def show_finding(state: str, name: str, what: str, todo: str | None) -> None:
