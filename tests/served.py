@@ -15,14 +15,12 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def served(
-    script: Callable[[int, bytes], Any] | bytes, *, keep_alive: bool = False, **options: Any
-) -> Iterator[tuple[RawServer, Explorer]]:
+def served(script: Callable[[int, bytes], Any] | bytes, **options: Any) -> Iterator[tuple[RawServer, Explorer]]:
     """Serve a script, or the same bytes always; limits that end a hanging test, and a token unless there is a login."""
     credentials = {} if {"user", "token"} & set(options) else {"token": "t"}
     options = {"timeout": HANG, "deadline": 2 * HANG} | credentials | options
     with (
-        RawServer((lambda *_: script) if isinstance(script, bytes) else script, keep_alive) as server,
+        RawServer((lambda *_: script) if isinstance(script, bytes) else script) as server,
         Explorer(server.url, **options) as explorer,
     ):
         yield server, explorer

@@ -86,7 +86,7 @@ def test_a_login_is_the_published_request():
         return granted(number) if is_login(request) else answer(envelope())
 
     login = {"user": "root", "password": "123", "graphd": "10.0.0.1:9669"}
-    with served(script, keep_alive=True, **login) as (server, explorer):
+    with served(script, **login) as (server, explorer):
         explorer.read_sample_result(1, "a", schema=None)
     head, body = server.requests[0].split(b"\r\n\r\n")
     assert head.startswith(b"POST /api-open/v1/connect HTTP/1.1\r\n")
@@ -172,7 +172,7 @@ def test_a_token_in_the_body_of_a_login_or_in_other_answers_is_not_believed():
             return granted(0)
         return answer(envelope(), headers="Set-Cookie: explorer_token=evil; Path=/\r\n")
 
-    with served(script, keep_alive=True, **LOGIN) as (server, explorer):
+    with served(script, **LOGIN) as (server, explorer):
         for _ in range(2):
             explorer.read_sample_result(1, "a", schema=None)
     assert [cookie_of(request) for request in server.requests[1:]] == ["explorer_token=token0"] * 2
@@ -221,7 +221,7 @@ def test_a_refused_token_is_renewed_once_and_the_call_replayed_once(code, status
             return granted(number)
         return answer(envelope()) if b"token2" in request else no(code, status)
 
-    with served(script, keep_alive=True, **LOGIN) as (server, explorer):
+    with served(script, **LOGIN) as (server, explorer):
         assert len(explorer.read_sample_result(1, "a", schema=None)) == 2
         kinds = ["login" if is_login(request) else cookie_of(request)[15:] for request in server.requests]
         assert kinds == ["login", "token0", "login", "token2"]
@@ -237,7 +237,7 @@ def test_a_refusal_of_every_new_session_is_the_error(code, cls, monkeypatch):
         return granted(number) if is_login(request) else no(code)
 
     with (
-        served(script, keep_alive=True, **LOGIN) as (server, explorer),
+        served(script, **LOGIN) as (server, explorer),
         pytest.raises(ExplorerFramesError) as caught,
     ):
         explorer.read_sample_result(1, "a", schema=None)
@@ -252,7 +252,7 @@ def test_what_the_replay_meets_is_what_the_caller_gets():
         return no(40104001) if number == 1 else no(40404000)
 
     with (
-        served(script, keep_alive=True, **LOGIN) as (server, explorer),
+        served(script, **LOGIN) as (server, explorer),
         pytest.raises(NotFoundError),
     ):
         explorer.read_sample_result(1, "a", schema=None)
@@ -273,7 +273,6 @@ def test_a_callable_is_asked_for_a_new_token_when_the_old_one_is_refused():
     tokens = iter(["first", "second"])
     with served(
         lambda number, _request: answer(envelope()) if number else no(40104001),
-        keep_alive=True,
         token=lambda: next(tokens),
     ) as (server, explorer):
         explorer.read_sample_result(1, "a", schema=None)
@@ -288,7 +287,7 @@ def test_a_stream_is_renewed_and_replayed_too():
         return answer(envelope()) if b"token2" in request else no(40104001)
 
     with (
-        served(script, keep_alive=True, **LOGIN) as (_, explorer),
+        served(script, **LOGIN) as (_, explorer),
         explorer.open_sample_result(1, "a", schema=None) as reader,
     ):
         assert reader.read_all().num_rows == 2
@@ -355,7 +354,7 @@ def test_a_wrong_password_is_tried_once_for_16_waiting_threads_and_each_error_is
         return no(40104000)
 
     with (
-        served(script, keep_alive=True, **LOGIN, auth_encoding="json") as (server, explorer),
+        served(script, **LOGIN, auth_encoding="json") as (server, explorer),
         ThreadPoolExecutor(16) as pool,
     ):
         for round_ in (1, 2):
@@ -444,7 +443,7 @@ def test_a_login_and_the_call_after_it_share_one_deadline(monkeypatch):
             clock.advance(HANG)
             return granted(0)
 
-        with served(script, keep_alive=True, **LOGIN, retries=0, timeout=9 * HANG, deadline=HANG + left) as (
+        with served(script, **LOGIN, retries=0, timeout=9 * HANG, deadline=HANG + left) as (
             server,
             explorer,
         ):
@@ -463,7 +462,7 @@ def test_a_failed_login_leaves_the_explorer_usable():
             return no(50004003) if number == 0 else granted(number)
         return answer(envelope())
 
-    with served(script, keep_alive=True, **LOGIN) as (_, explorer):
+    with served(script, **LOGIN) as (_, explorer):
         with pytest.raises(ExplorerFramesError):
             explorer.read_sample_result(1, "a", schema=None)
         assert len(explorer.read_sample_result(1, "a", schema=None)) == 2
@@ -489,8 +488,8 @@ def test_a_server_error_at_login_is_tried_again_as_any_other(monkeypatch):
             return answers[number] if number < 2 else granted(number)
         return answer(envelope())
 
-    with served(script, keep_alive=True, **LOGIN) as (server, explorer):
+    with served(script, **LOGIN) as (server, explorer):
         assert len(explorer.read_sample_result(1, "a", schema=None)) == 2
-    with served(no(50004001), keep_alive=True, **LOGIN) as (server, explorer), pytest.raises(ServerError):
+    with served(no(50004001), **LOGIN) as (server, explorer), pytest.raises(ServerError):
         explorer.read_sample_result(1, "a", schema=None)
     assert len(server.requests) == 3

@@ -221,13 +221,13 @@ def detail_then_rows(tasks: str):
 
 @pytest.mark.parametrize("tasks", ["[]", '[{"id":"other","name":"BFS"}]'])
 def test_auto_reads_a_task_that_its_job_does_not_name_by_its_columns(tasks):
-    with served(detail_then_rows(tasks), keep_alive=True) as (_, explorer):
+    with served(detail_then_rows(tasks)) as (_, explorer):
         assert explorer.read_sample_result(1, "a", schema="auto").columns.tolist() == ["id", "score"]
 
 
 @pytest.mark.parametrize("tasks", ['"x"', '{"a":1}', "[5]"])
 def test_auto_refuses_a_job_that_is_not_as_documented(tasks):
-    with served(detail_then_rows(tasks), keep_alive=True) as (_, explorer):
+    with served(detail_then_rows(tasks)) as (_, explorer):
         assert type(outcome(explorer, schema="auto")) is EnvelopeError
 
 
@@ -317,7 +317,7 @@ def test_a_stream_is_retried_while_nothing_of_it_was_handed_over():
 
 
 def test_more_rows_than_asked_for_are_refused_by_all_readers():
-    with served(answer(envelope()), keep_alive=True, retries=0) as (_, explorer):
+    with served(answer(envelope()), retries=0) as (_, explorer):
         for read in (explorer.read_sample_result, explorer.read_sample_result_arrow):
             with pytest.raises(EnvelopeError, match="more rows than limit=1"):
                 read(1, "a", 1, schema=None)
@@ -514,7 +514,7 @@ def test_reading_with_auto_has_one_deadline_for_both_of_its_calls():
         yield 0.6
         yield answer(envelope() if b"sample_result" in request else b'{"code":0,"data":{"id":1,"tasks":[]}}')
 
-    with served(script, keep_alive=True, retries=0, deadline=1) as (_, explorer):
+    with served(script, retries=0, deadline=1) as (_, explorer):
         assert "deadline of 1 s" in outcome(explorer, schema="auto").what
 
 

@@ -97,7 +97,7 @@ NAMED = [
 @pytest.mark.parametrize("reader", READERS)
 @each(("name", "items", "expected"), NAMED)
 def test_the_tasks_name_decides_then_the_number_of_columns(reader, name, items, expected, tmp_path):
-    with served(script(items, answer(detail(name))), keep_alive=True) as (_, explorer):
+    with served(script(items, answer(detail(name)))) as (_, explorer):
         assert READERS[reader](explorer, 1, "a", tmp_path) == expected
 
 
@@ -116,7 +116,7 @@ MISFITS = [  # by the number of columns these are id, score(, community), and a 
 @pytest.mark.parametrize("reader", READERS)
 @each(("name", "items", "width"), MISFITS)
 def test_columns_that_do_not_fit_by_their_number_are_read_as_text(reader, name, items, width, tmp_path):
-    with served(script(items, answer(detail(name))), keep_alive=True) as (_, explorer):
+    with served(script(items, answer(detail(name)))) as (_, explorer):
         with pytest.warns(SchemaWarning, match="all columns are read as text") as caught:
             found = READERS[reader](explorer, 1, "a", tmp_path)
         assert found == {f"column_{number}": "string" for number in range(1, width + 1)}
@@ -134,7 +134,7 @@ def test_columns_that_do_not_fit_by_their_number_are_read_as_text(reader, name, 
 def test_it_does_not_matter_where_the_first_misfit_is(reader, tmp_path):
     rows = [["v", "1"]] * _ROWS + [["v", "x"]]
     with (
-        served(script(json.dumps(rows), answer(detail("friends"))), keep_alive=True) as (_, explorer),
+        served(script(json.dumps(rows), answer(detail("friends")))) as (_, explorer),
         pytest.warns(SchemaWarning, match=f"row {_ROWS}, column 'score': 'x'"),
     ):
         assert READERS[reader](explorer, 1, "a", tmp_path) == {"column_1": "string", "column_2": "string"}
@@ -142,7 +142,7 @@ def test_it_does_not_matter_where_the_first_misfit_is(reader, tmp_path):
 
 def test_a_stream_that_has_begun_with_numbers_ends_in_an_error():
     rows = [["v", "1"]] * _ROWS + [["v", "x"]]
-    with served(script(json.dumps(rows), answer(detail("friends"))), keep_alive=True) as (_, explorer):
+    with served(script(json.dumps(rows), answer(detail("friends")))) as (_, explorer):
         with (
             pytest.raises(ColumnTypeError, match=f"row {_ROWS}") as caught,
             explorer.open_sample_result(1, "a") as reader,
@@ -154,7 +154,7 @@ def test_a_stream_that_has_begun_with_numbers_ends_in_an_error():
 @each(("name", "items"), [("PageRank", '[["1","x"]]'), ("SSSP 2", '[["1","x"]]'), ("PageRank", '[["1","x","2"]]')])
 def test_a_cell_that_does_not_fit_a_named_algorithm_is_an_error(name, items):
     with (
-        served(script(items, answer(detail(name))), keep_alive=True) as (_, explorer),
+        served(script(items, answer(detail(name)))) as (_, explorer),
         pytest.raises(ColumnTypeError, match="'x'"),
     ):
         explorer.read_sample_result(1, "a")
@@ -162,7 +162,7 @@ def test_a_cell_that_does_not_fit_a_named_algorithm_is_an_error(name, items):
 
 def test_by_count_only_is_strict():
     with (
-        served(script('[["1","x"]]', answer(detail("friends"))), keep_alive=True) as (_, explorer),
+        served(script('[["1","x"]]', answer(detail("friends")))) as (_, explorer),
         pytest.raises(ColumnTypeError),
     ):
         explorer.read_sample_result(1, "a", schema=None)
@@ -174,7 +174,7 @@ RAGGED = [["a", "b"], ["a", "b", "c"], ["a"]]
 @pytest.mark.parametrize("reader", [name for name in READERS if name != "frame"])
 @each("rows", [RAGGED, [["a"], *RAGGED], [["a", "b", "c", "d"], *RAGGED], [["a", "1"], *RAGGED]])
 def test_rows_of_different_lengths_are_read_as_lists(reader, rows, tmp_path):
-    with served(script(json.dumps(rows), answer(detail("my walk"))), keep_alive=True) as (_, explorer):
+    with served(script(json.dumps(rows), answer(detail("my walk")))) as (_, explorer):
         with pytest.warns(SchemaWarning, match="do not fit: row") as caught:
             found = READERS[reader](explorer, 1, "a", tmp_path)
         assert ([*found], len(caught)) == (["cells"], 1)
@@ -188,7 +188,7 @@ def test_rows_of_different_lengths_are_read_as_lists(reader, rows, tmp_path):
 
 def test_a_final_job_is_looked_up_once():
     count = []
-    with served(script("[]", answer(detail()), count), keep_alive=True) as (_, explorer):
+    with served(script("[]", answer(detail()), count)) as (_, explorer):
         for task in ("a", "b", "a"):
             explorer.read_sample_result(1, task)
     assert count == ["look", "read", "read", "read"]
@@ -197,7 +197,7 @@ def test_a_final_job_is_looked_up_once():
 @each("status", [0, 1, 5, 9])
 def test_a_job_that_is_not_final_is_looked_up_again(status):
     count = []
-    with served(script('[["a","1"]]', answer(detail(status=status)), count), keep_alive=True) as (_, explorer):
+    with served(script('[["a","1"]]', answer(detail(status=status)), count)) as (_, explorer):
         for _ in range(2):
             with pytest.warns(TruncatedResultWarning, match="the task is"):
                 explorer.read_sample_result(1, "a")
@@ -212,7 +212,7 @@ def test_the_number_of_remembered_jobs_is_bounded(monkeypatch):
         job = int(request.split(b"/jobs/")[1].split(b"/")[0].split(b" ")[0])
         return script("[]", answer(detail(job=job)), count)(_number, request)
 
-    with served(respond, keep_alive=True) as (_, explorer):
+    with served(respond) as (_, explorer):
         for job in (1, 2, 1, 3, 1, 3, 2):
             explorer.read_sample_result(job, "a")
     assert count == ["look", "read"] * 2 + ["read"] + ["look", "read"] * 2 + ["read"] + ["look", "read"]
@@ -224,7 +224,7 @@ def test_a_look_at_the_job_replaces_what_is_remembered():
     def respond(_number, request):
         return answer(envelope('[["1","2"]]') if b"sample_result" in request else detail(next(names)))
 
-    with served(respond, keep_alive=True) as (_, explorer):
+    with served(respond) as (_, explorer):
         assert "score" in explorer.read_sample_result(1, "a")
         assert explorer.job(1).tasks[0].name == "Louvain"
         assert "community" in explorer.read_sample_result(1, "a")
@@ -239,7 +239,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("refused", REFUSED)
 def test_a_name_that_cannot_be_looked_up_leaves_the_number_of_columns(refused):
-    with served(script('[["a","1"]]', REFUSED[refused]), keep_alive=True, retries=0) as (_, explorer):
+    with served(script('[["a","1"]]', REFUSED[refused]), retries=0) as (_, explorer):
         with pytest.warns(SchemaWarning, match="cannot look up the task's name") as caught:
             frame = explorer.read_sample_result(1, "a")
         assert (len(caught), columns(frame)) == (1, {"id": "string", "score": "double"})
@@ -259,7 +259,7 @@ def test_a_name_that_cannot_be_looked_up_leaves_the_number_of_columns(refused):
 )
 def test_a_server_that_is_down_or_mixes_up_answers_is_an_error(look, error):
     with (
-        served(script('[["a","1"]]', look), keep_alive=bool(look), retries=0) as (_, explorer),
+        served(script('[["a","1"]]', look), retries=0) as (_, explorer),
         pytest.raises(error),
     ):
         explorer.read_sample_result(1, "a")
@@ -268,7 +268,7 @@ def test_a_server_that_is_down_or_mixes_up_answers_is_an_error(look, error):
 def test_a_job_that_was_looked_at_with_unfinished_tasks_is_looked_up_again(tmp_path):
     tasks = '[{"id": "a", "name": "PageRank", "status": 2}, {"id": "b", "name": "Louvain", "status": 0}]'
     look = answer(b'{"code":0,"data":{"id":1,"status":3,"tasks":%b}}' % tasks.encode())
-    with served(script('[["1","2"]]', look), keep_alive=True) as (_, explorer):
+    with served(script('[["1","2"]]', look)) as (_, explorer):
         assert explorer.job(1).status == "failed"
         with pytest.warns(TruncatedResultWarning, match="the task is preparing"):
             frame = explorer.read_sample_result(1, "b")
@@ -278,7 +278,7 @@ def test_a_job_that_was_looked_at_with_unfinished_tasks_is_looked_up_again(tmp_p
 
 
 def test_an_unfinished_task_is_never_complete_whatever_the_schema():
-    with served(script('[["1","2"]]', answer(detail(status=1))), keep_alive=True) as (_, explorer):
+    with served(script('[["1","2"]]', answer(detail(status=1)))) as (_, explorer):
         job = explorer.job(1)
         for schema in ("auto", "pagerank", None, pa.schema([("a", pa.string()), ("b", pa.string())])):
             with pytest.warns(TruncatedResultWarning, match="the task is running"):
@@ -287,7 +287,7 @@ def test_an_unfinished_task_is_never_complete_whatever_the_schema():
 
 
 def test_a_named_algorithm_does_not_need_the_lookup():
-    with served(script('[["a","1"]]', b""), keep_alive=False, retries=0) as (_, explorer):
+    with served(script('[["a","1"]]', b""), retries=0) as (_, explorer):
         assert columns(explorer.read_sample_result(1, "a", schema="pagerank")) == {"id": "string", "score": "double"}
 
 
@@ -296,7 +296,7 @@ def test_a_named_algorithm_does_not_need_the_lookup():
 
 @pytest.mark.parametrize("reader", READERS)
 def test_an_algorithm_that_contradicts_the_tasks_name_warns(reader, tmp_path):
-    with served(script('[["1","2","3"]]', answer(detail("APSP"))), keep_alive=True) as (_, explorer):
+    with served(script('[["1","2","3"]]', answer(detail("APSP")))) as (_, explorer):
         with pytest.warns(SchemaWarning, match="schema of Louvain does not match the task's name 'APSP'"):
             found = READERS[reader](explorer, 1, "a", tmp_path, schema="louvain")
         assert list(found) == ["id", "community", "modularity"]
@@ -306,7 +306,7 @@ def test_an_algorithm_that_contradicts_the_tasks_name_warns(reader, tmp_path):
 
 
 def test_the_hint_for_another_width_names_no_algorithm():
-    with served(script('[["1","2","3"]]', answer(detail("APSP"))), keep_alive=True) as (_, explorer):
+    with served(script('[["1","2","3"]]', answer(detail("APSP")))) as (_, explorer):
         with pytest.warns(SchemaWarning), pytest.raises(RowShapeError) as caught:
             explorer.read_sample_result(1, "a", schema="pagerank")
         assert caught.value.hint.startswith("Pass schema='auto'")

@@ -7,7 +7,7 @@ import re
 import pandas as pd
 import pyarrow as pa
 import pytest
-from faults.rawserver import End, answer
+from faults.rawserver import answer
 from served import served
 
 from explorer_frames import Explorer, history, write_parquet
@@ -191,7 +191,7 @@ def test_a_result_whose_answer_breaks_off_does_not_lose_the_others():
             job = path.rsplit("/", 1)[1]
             data = f'{{"id": {job}, "status": 2, "tasks": [{{"id": "t", "name": "PageRank", "status": 2}}]}}'
         whole = answer(b'{"code": 0, "data": %b, "message": "ok"}' % data.encode())
-        return whole[:-3] if broken in path else [whole, End.KEEP]
+        return whole[:-3] if broken in path else whole
 
     with served(script, retries=0) as (_, explorer):
         for broken, key in (("/5/tasks", ("5", "t")), ("/jobs/5", ("5", None))):  # noqa: B007 (by `script`)

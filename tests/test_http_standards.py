@@ -123,7 +123,7 @@ def test_a_date_in_the_past_or_an_invalid_one_adds_no_wait(header, sleeps):
 def test_any_spelling_of_gzip_is_decompressed(coding, times):
     body = gzip.compress(envelope())
     said = answer(body, headers=f"Content-Encoding:{coding}\r\n")
-    with served(said, keep_alive=True) as (server, explorer):
+    with served(said) as (server, explorer):
         for _ in range(times):
             assert explorer.read_sample_result(1, "a", 1000, schema=None)["id"].tolist() == ["a", "b"]
             assert explorer.read_sample_result_arrow(1, "a", 1000, schema=None).num_rows == 2
@@ -173,7 +173,7 @@ def test_a_connection_whose_response_was_refused_is_not_used_again(empty):
         else:
             yield ROWS[number]
 
-    with served(script, keep_alive=True, retries=0) as (server, explorer):
+    with served(script, retries=0) as (server, explorer):
         with pytest.raises(ExplorerFramesError):
             ids(explorer)
         late.set()
@@ -192,7 +192,7 @@ def test_a_connection_with_bytes_behind_the_response_is_not_used_again(junk, apa
         head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         return head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
 
-    with served(lambda number, _: [whole(number), 0.01, junk] if apart else whole(number) + junk, keep_alive=True) as (
+    with served(lambda number, _: [whole(number), 0.01, junk] if apart else whole(number) + junk) as (
         server,
         explorer,
     ):
@@ -207,7 +207,7 @@ def test_a_connection_whose_response_has_both_framings_is_not_used_again():
     body = envelope()
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n"
     both = head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
-    with served(both, keep_alive=True) as (server, explorer):
+    with served(both) as (server, explorer):
         for _ in range(2):
             assert ids(explorer) == ["a", "b"]
         assert server.connections == 2
@@ -216,7 +216,7 @@ def test_a_connection_whose_response_has_both_framings_is_not_used_again():
 @pytest.mark.parametrize("code", [40404000, 40004001, 50004003])
 def test_a_connection_that_carried_a_complete_refusal_is_used_again(code):
     refusal = answer(b'{"code":%d,"message":"no"}' % code)
-    with served(lambda number, _: ROWS[number] if number % 2 else refusal, keep_alive=True) as (server, explorer):
+    with served(lambda number, _: ROWS[number] if number % 2 else refusal) as (server, explorer):
         for number in (1, 3):
             with pytest.raises(ExplorerFramesError):
                 ids(explorer)
@@ -227,7 +227,7 @@ def test_a_connection_that_carried_a_complete_refusal_is_used_again(code):
 def test_a_stream_that_was_not_read_to_its_end_gives_no_bytes_to_the_next_call():
     many = ",".join(f'["v{number}","1"]' for number in range(100_000))
 
-    with served(lambda number, _: ROWS[number] if number else answer(envelope(f"[{many}]")), keep_alive=True) as (
+    with served(lambda number, _: ROWS[number] if number else answer(envelope(f"[{many}]"))) as (
         server,
         explorer,
     ):

@@ -84,7 +84,7 @@ REFUSALS = [
 
 @pytest.mark.parametrize("refused", REFUSALS)
 def test_auto_tries_json_then_colon_once_and_remembers_which_one_worked(refused):
-    with served(server_for("colon", refused), keep_alive=True, **LOGIN) as (server, explorer):
+    with served(server_for("colon", refused), **LOGIN) as (server, explorer):
         explorer.read_sample_result(1, "a", schema=None)
         assert encodings_of(server.requests) == ["json", "colon"]
         explorer._api._auth._token = None  # as if it had ended
@@ -93,7 +93,7 @@ def test_auto_tries_json_then_colon_once_and_remembers_which_one_worked(refused)
 
 
 def test_auto_on_a_server_that_takes_json_logs_in_once():
-    with served(server_for("json", refusal(40104000)), keep_alive=True, **LOGIN) as (server, explorer):
+    with served(server_for("json", refusal(40104000)), **LOGIN) as (server, explorer):
         explorer.read_sample_result(1, "a", schema=None)
         assert encodings_of(server.requests) == ["json"]
 
@@ -104,7 +104,7 @@ def test_auto_follows_a_server_whose_version_changes():
     def script(number, request):
         return server_for(version[0], refusal(40104000))(number, request)
 
-    with served(script, keep_alive=True, **LOGIN) as (server, explorer):
+    with served(script, **LOGIN) as (server, explorer):
         for version[0] in ("colon", "json", "json"):
             explorer._api._auth._token = None
             explorer.read_sample_result(1, "a", schema=None)
@@ -113,7 +113,7 @@ def test_auto_follows_a_server_whose_version_changes():
 
 @pytest.mark.parametrize("refused", REFUSALS)
 def test_a_wrong_password_costs_two_logins_and_gives_one_error(refused):
-    with served(lambda *_: refused, keep_alive=True, **LOGIN) as (server, explorer):
+    with served(lambda *_: refused, **LOGIN) as (server, explorer):
         for _ in range(2):
             with pytest.raises(UnauthorizedError) as caught:
                 explorer.read_sample_result(1, "a", schema=None)
@@ -127,7 +127,7 @@ def test_a_wrong_password_costs_two_logins_and_gives_one_error(refused):
 
 @pytest.mark.parametrize("code", [40004001, 40304000, 50004003, 40404000])
 def test_only_unauthorized_makes_auto_try_the_other_encoding(code):
-    with served(lambda *_: refusal(code), keep_alive=True, **LOGIN) as (server, explorer):
+    with served(lambda *_: refusal(code), **LOGIN) as (server, explorer):
         with pytest.raises(ApiError):
             explorer.read_sample_result(1, "a", schema=None)
         assert encodings_of(server.requests) == ["json"]
@@ -150,7 +150,7 @@ def test_a_failure_that_may_pass_does_not_repeat_the_refused_encoding():
 def test_an_explicit_encoding_is_tried_alone_and_the_hint_names_the_versions(encoding, other, how, monkeypatch):
     options = {"auth_encoding": encoding} if how == "argument" else {}
     monkeypatch.setenv(ENVIRONMENT, encoding if how == "environment" else other)
-    with served(server_for(other, refusal(40104000)), keep_alive=True, **LOGIN, **options) as (server, explorer):
+    with served(server_for(other, refusal(40104000)), **LOGIN, **options) as (server, explorer):
         with pytest.raises(UnauthorizedError) as caught:
             explorer.read_sample_result(1, "a", schema=None)
         assert encodings_of(server.requests) == [encoding]
@@ -168,7 +168,7 @@ def test_an_invalid_encoding_of_the_environment_is_named(monkeypatch):
 
 
 def test_a_user_with_a_colon_is_only_sent_as_json():
-    with served(lambda *_: refusal(40104000), keep_alive=True, **LOGIN | {"user": "a:b"}) as (server, explorer):
+    with served(lambda *_: refusal(40104000), **LOGIN | {"user": "a:b"}) as (server, explorer):
         with pytest.raises(UnauthorizedError):
             explorer.read_sample_result(1, "a", schema=None)
         assert len(server.requests) == 1
@@ -323,7 +323,7 @@ def test_cookies_of_the_login_go_with_every_later_call_and_follow_what_the_serve
             body = envelope()
         return answer(body, headers=f"Set-Cookie: SERVERID=s{number + 1}; path=/\r\n")
 
-    with served(script, keep_alive=True, **LOGIN) as (server, explorer):
+    with served(script, **LOGIN) as (server, explorer):
         explorer.read_sample_result(1, "a", schema=None)
         explorer._api.post_once("workflows", "1", "jobs", body={}, hint="")
         explorer._api.put("jobs", "7", "cancel")
@@ -334,7 +334,7 @@ def test_cookies_of_the_login_go_with_every_later_call_and_follow_what_the_serve
 
 
 def test_a_token_that_was_passed_has_no_cookies():
-    with served(answer(envelope(), headers="Set-Cookie: SERVERID=s1; path=/\r\n"), keep_alive=True, token="t") as (
+    with served(answer(envelope(), headers="Set-Cookie: SERVERID=s1; path=/\r\n"), token="t") as (
         server,
         explorer,
     ):
@@ -351,7 +351,7 @@ def test_a_redirect_takes_no_cookies_along():
                 return granted(number, "SERVERID=s1; path=/")
             return answer(b"", "302 Found", f"Location: {other.url}/\r\n")
 
-        with served(script, keep_alive=True, **LOGIN) as (_, explorer), pytest.raises(ExplorerFramesError):
+        with served(script, **LOGIN) as (_, explorer), pytest.raises(ExplorerFramesError):
             explorer.read_sample_result(1, "a", schema=None)
         assert other.connections == 0
 
@@ -362,7 +362,7 @@ def test_a_new_login_starts_without_the_cookies_of_the_old_session():
             return granted(number, f"SERVERID=s{number}; path=/")
         return refusal(40104001) if number == 1 else answer(envelope())
 
-    with served(script, keep_alive=True, **LOGIN) as (server, explorer):
+    with served(script, **LOGIN) as (server, explorer):
         explorer.read_sample_result(1, "a", schema=None)
     assert [cookie_of(request) for request in server.requests] == [
         "",
@@ -384,7 +384,7 @@ def test_cookies_of_the_login_are_secrets(caplog):
         )
 
     caplog.set_level("DEBUG")
-    with served(script, keep_alive=True, **LOGIN | {"password": str(PASSWORD).swapcase}) as (server, explorer):
+    with served(script, **LOGIN | {"password": str(PASSWORD).swapcase}) as (server, explorer):
         for _ in range(2):
             with pytest.raises(ExplorerFramesError) as caught:
                 explorer.read_sample_result(1, "a", schema=None)
@@ -423,7 +423,7 @@ class Balancer:
 
 
 def test_20_of_20_reads_succeed_behind_a_balancer_that_is_sticky_by_cookie():
-    with served(Balancer(), keep_alive=True, **LOGIN) as (server, explorer):
+    with served(Balancer(), **LOGIN) as (server, explorer):
         for _ in range(20):
             assert len(explorer.read_sample_result(1, "a", schema=None)) == 2
     assert sum(map(is_login, server.requests)) == 1
@@ -431,7 +431,7 @@ def test_20_of_20_reads_succeed_behind_a_balancer_that_is_sticky_by_cookie():
 
 def test_a_session_moves_with_the_instance():
     balancer = Balancer()
-    with served(balancer, keep_alive=True, **LOGIN) as (server, explorer):
+    with served(balancer, **LOGIN) as (server, explorer):
         for _ in range(3):
             explorer.read_sample_result(1, "a", schema=None)
             for sessions in balancer.sessions:  # both instances restart
@@ -469,7 +469,7 @@ class OneSession:
 @pytest.mark.parametrize("code", [40104000, 40104001])
 @pytest.mark.parametrize("pause", [0.0, 0.01])
 def test_160_of_160_reads_succeed_with_four_clients_on_a_server_of_one_session(code, pause):
-    with RawServer(OneSession(code, pause), keep_alive=True) as server, ThreadPoolExecutor(4) as pool:
+    with RawServer(OneSession(code, pause)) as server, ThreadPoolExecutor(4) as pool:
 
         def read(_client):
             with Explorer(server.url, **LOGIN, deadline=300) as explorer:
@@ -492,7 +492,7 @@ def test_four_clients_on_a_sandbox_of_one_session():
 
 def test_each_job_is_started_once_on_a_server_of_one_session():
     script = OneSession(40104001, 0.0)
-    with RawServer(script, keep_alive=True) as server, ThreadPoolExecutor(4) as pool:
+    with RawServer(script) as server, ThreadPoolExecutor(4) as pool:
 
         def start(_client):
             with Explorer(server.url, **LOGIN, deadline=300) as explorer:
@@ -506,9 +506,10 @@ def test_each_job_is_started_once_on_a_server_of_one_session():
 @pytest.mark.parametrize(("code", "cls"), [(40104000, UnauthorizedError), (40104001, SessionExpiredError)])
 @pytest.mark.usefixtures("_no_pause")
 def test_where_every_session_is_ended_the_error_names_another_login(code, cls):
-    with served(
-        lambda number, request: granted(number) if is_login(request) else refusal(code), keep_alive=True, **LOGIN
-    ) as (server, explorer):
+    with served(lambda number, request: granted(number) if is_login(request) else refusal(code), **LOGIN) as (
+        server,
+        explorer,
+    ):
         with pytest.raises(ExplorerFramesError) as caught:
             explorer.read_sample_result(1, "a", schema=None)
         logins = sum(map(is_login, server.requests))
@@ -519,9 +520,10 @@ def test_where_every_session_is_ended_the_error_names_another_login(code, cls):
 
 def test_renewals_end_at_the_deadline(monkeypatch):
     monkeypatch.setattr("explorer_frames._http.retries.random.uniform", lambda _low, _high: 1e9)
-    with served(
-        lambda number, request: granted(number) if is_login(request) else refusal(40104001), keep_alive=True, **LOGIN
-    ) as (server, explorer):
+    with served(lambda number, request: granted(number) if is_login(request) else refusal(40104001), **LOGIN) as (
+        server,
+        explorer,
+    ):
         with pytest.raises(SessionExpiredError):
             explorer.read_sample_result(1, "a", schema=None)
         assert len(server.requests) == 4
@@ -529,7 +531,7 @@ def test_renewals_end_at_the_deadline(monkeypatch):
 
 def test_a_function_that_gets_tokens_is_called_twice_at_most():
     tokens = iter("abcdefgh")
-    with served(refusal(40104001), keep_alive=True, token=lambda: next(tokens)) as (server, explorer):
+    with served(refusal(40104001), token=lambda: next(tokens)) as (server, explorer):
         with pytest.raises(SessionExpiredError):
             explorer.read_sample_result(1, "a", schema=None)
         assert len(server.requests) == 2
@@ -542,7 +544,7 @@ def test_a_server_error_between_renewals_is_retried_as_any_other():
             return granted(number)
         return {1: refusal(40104001), 3: refusal(50004000)}.get(number) or answer(envelope())
 
-    with served(script, keep_alive=True, **LOGIN) as (_, explorer):
+    with served(script, **LOGIN) as (_, explorer):
         assert len(explorer.read_sample_result(1, "a", schema=None)) == 2
-    with served(refusal(50004000), keep_alive=True, **LOGIN) as (_, explorer), pytest.raises(ServerError):
+    with served(refusal(50004000), **LOGIN) as (_, explorer), pytest.raises(ServerError):
         explorer.read_sample_result(1, "a", schema=None)

@@ -149,7 +149,7 @@ def refusing(most, rows=3, code=40004001, status="200 OK"):
         refused = b'{"code":%d,"message":"ErrParam: limit"}' % code
         return answer(refused, status) if limit > most else answer(envelope(f"[{row}]"))
 
-    with RawServer(script, keep_alive=True) as server, Explorer(server.url, token="t", retries=0) as explorer:
+    with RawServer(script) as server, Explorer(server.url, token="t", retries=0) as explorer:
         yield explorer, limits
 
 

@@ -280,7 +280,7 @@ def test_an_interim_answer_never_leaves_the_real_one_to_the_next_caller():
         yield 0.05
         yield answer(envelope(f'[["{number}","1"]]'))
 
-    with served(script, keep_alive=True, retries=0) as (server, explorer):
+    with served(script, retries=0) as (server, explorer):
         assert [read(explorer) for _ in range(3)] == [[("0", 1.0)], [("1", 1.0)], [("2", 1.0)]]
     assert server.connections == 1
 
@@ -549,7 +549,7 @@ def test_no_sleep_goes_past_the_deadline(monkeypatch, sleeps_only):
 
 def test_a_server_that_only_fails_is_not_asked_three_times_for_ever(sleeps):
     calls, broken = 300, [True]
-    with served(lambda *_: refusal(50004000) if broken else GOOD, keep_alive=True) as (server, explorer):
+    with served(lambda *_: refusal(50004000) if broken else GOOD) as (server, explorer):
         for _ in range(calls):
             with pytest.raises(ServerError) as caught:
                 read(explorer)
@@ -568,7 +568,7 @@ def test_a_server_that_only_fails_is_not_asked_three_times_for_ever(sleeps):
 
 
 def test_a_retry_that_helps_costs_nothing(sleeps):
-    with served(lambda number, _: GOOD if number % 2 else refusal(50004000), keep_alive=True) as (server, explorer):
+    with served(lambda number, _: GOOD if number % 2 else refusal(50004000)) as (server, explorer):
         for _ in range(150):
             assert read(explorer) == ROWS
         assert len(server.requests) == 300
@@ -637,7 +637,7 @@ def header(request: bytes, name: str) -> list[str]:
 
 def test_each_request_has_one_cookie_and_gzip_only_whatever_the_server_sets():
     cookies = "Set-Cookie: explorer_token=evil; Path=/\r\nSet-Cookie: sid=1; Path=/\r\n"
-    with served(answer(envelope(), headers=cookies), keep_alive=True, token=TOKEN) as (server, explorer):
+    with served(answer(envelope(), headers=cookies), token=TOKEN) as (server, explorer):
         for _ in range(3):
             read(explorer)
     for request in server.requests:
@@ -656,7 +656,7 @@ def test_netrc_is_not_read(tmp_path, monkeypatch):
     def script(number, _request):
         return answer(envelope(), headers="Set-Cookie: explorer_token=x\r\n")
 
-    with served(script, keep_alive=True, user="root", password="123", graphd="h:1") as (server, explorer):
+    with served(script, user="root", password="123", graphd="h:1") as (server, explorer):
         read(explorer)
     assert header(server.requests[0], "Authorization") == ["Bearer WyJyb290IiwiMTIzIl0="]
     assert header(server.requests[1], "Authorization") == []
@@ -724,7 +724,7 @@ def test_plain_http_that_a_filter_refuses_is_refused_each_time(monkeypatch):
 
 def test_a_connection_is_kept_and_used_again():
     no_such_job = answer(b'{"code":40404000}', "404 Not Found")
-    with served(lambda number, _: [GOOD, no_such_job, CHUNKED, GOOD][number], keep_alive=True) as (
+    with served(lambda number, _: [GOOD, no_such_job, CHUNKED, GOOD][number]) as (
         server,
         explorer,
     ):
@@ -738,7 +738,7 @@ def test_a_connection_is_kept_and_used_again():
 
 def test_an_answer_left_in_the_middle_is_never_read_on_by_the_next_call():
     rows = str([[f"x{number}", "1"] for number in range(200_000)]).replace("'", '"')
-    with served(lambda number, _: GOOD if number else answer(envelope(rows)), keep_alive=True) as (server, explorer):
+    with served(lambda number, _: GOOD if number else answer(envelope(rows))) as (server, explorer):
         with explorer.open_sample_result(1, "a", limit=None, schema=None) as reader:
             reader.read_next_batch()
         assert read(explorer) == ROWS
@@ -764,7 +764,7 @@ def test_a_stream_that_failed_is_forgotten_with_its_connection():
 
 def test_bytes_behind_an_answer_are_never_read_as_the_next_one():
     evil = answer(envelope('[["evil","1"]]'))
-    with served(lambda number, _: answer(envelope(), headers="") + evil * (number == 0), keep_alive=True) as (
+    with served(lambda number, _: answer(envelope(), headers="") + evil * (number == 0)) as (
         _,
         explorer,
     ):
@@ -779,7 +779,7 @@ def test_a_server_that_closes_idle_connections_is_survived():
 
 
 def test_an_explorer_reads_on_after_close():
-    with served(GOOD, keep_alive=True) as (server, explorer):
+    with served(GOOD) as (server, explorer):
         read(explorer)
         explorer.close()
         explorer.close()
@@ -797,7 +797,7 @@ def read_own(explorer: Explorer, name: str) -> bool:
 
 @pytest.mark.parametrize(("threads", "calls"), [(16, 400), pytest.param(32, 3200, marks=pytest.mark.slow)])
 def test_threads_get_their_own_answers(threads, calls):
-    with served(own_name, keep_alive=True) as (server, explorer), ThreadPoolExecutor(threads) as pool:
+    with served(own_name) as (server, explorer), ThreadPoolExecutor(threads) as pool:
         assert all(pool.map(lambda number: read_own(explorer, f"t{number}"), range(calls)))
         assert server.connections <= threads
 
@@ -810,7 +810,7 @@ def _read_in_child(explorer, number, outcomes):
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_forked_children_of_a_warm_explorer_use_connections_of_their_own_and_answers_never_cross():
     context = multiprocessing.get_context("fork")
-    with served(own_name, keep_alive=True) as (server, explorer):
+    with served(own_name) as (server, explorer):
         assert read_own(explorer, "warm")
         outcomes = context.Queue()
         children = [context.Process(target=_read_in_child, args=(explorer, number, outcomes)) for number in range(3)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 import socket
 import struct
 import threading
@@ -20,7 +21,7 @@ _TLS = b"\x16\x03"
 
 
 class End(enum.Enum):
-    """What becomes of the connection behind an answer, where it is not what the server does in general."""
+    """What becomes of the connection behind an answer, where it is not what real servers do."""
 
     RESET = enum.auto()
     KEEP = enum.auto()
@@ -38,13 +39,13 @@ def answer(body: bytes = b"", status: str = "200 OK", headers: str = "", *, leng
 
 @dataclass
 class RawServer:
-    """Calls `script` for each request, with its number and its bytes; sends what comes (a float is a pause), hangs up.
+    """Call `script` for each request, with its number and its bytes, and send what it returns (a float is a pause).
 
-    With `keep_alive` the connection stays open for the next request.
+    As with a real server, the connection stays open after a whole answer, unless its head says `Connection: close`.
+    Closing it without a word would race with the next request, which then fails with a reset.
     """
 
     script: Callable[[int, bytes], bytes | Iterable[bytes | float | End]]
-    keep_alive: bool = False
     port: int = 0
     requests: list[bytes] = field(default_factory=list)
     connections: int = 0
@@ -96,9 +97,9 @@ class RawServer:
                 with self._lock:
                     self.requests.append(request)
                     number = len(self.requests) - 1
-                sent = self.script(number, request)
-                end = End.KEEP if self.keep_alive else None
-                for part in [sent] if isinstance(sent, bytes) else sent:
+                told = self.script(number, request)
+                end, sent = None, bytearray()
+                for part in [told] if isinstance(told, bytes) else told:
                     if isinstance(part, End):
                         end = part
                     elif isinstance(part, float):
@@ -106,10 +107,18 @@ class RawServer:
                             return
                     else:
                         connection.sendall(part)
+                        sent += part
                 if end is End.RESET:
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                if end is not End.KEEP:
+                if end is not End.KEEP and (end is End.RESET or not _is_whole(sent)):
                     return
+
+
+def _is_whole(sent: bytearray) -> bool:
+    """Whether a client can read another answer after this one."""
+    head, _, body = sent.partition(b"\r\n\r\n")
+    lengths = re.findall(rb"\ncontent-length: *([0-9]+)(?:\r|$)", head.lower())
+    return lengths == [b"%d" % len(body)] and b"connection: close" not in head.lower()
 
 
 def _read_request(reader: io.BufferedReader) -> bytes:

@@ -53,7 +53,7 @@ class FaultServer:
         self._lock = threading.Lock()
         with ExitStack() as stack:
             self._other = stack.enter_context(RawServer(self._catch))
-            self._echo = stack.enter_context(RawServer(_echo, keep_alive=True))
+            self._echo = stack.enter_context(RawServer(_echo))
             self._main = stack.enter_context(RawServer(self._serve, port=self.port))
             self._stack = stack.pop_all()
         return self
