@@ -26,7 +26,8 @@ HARM = "Evil\x1b[2J [red]name[/]"
 def server():
     with Sandbox() as server:
         server.add_result([["a\x1b[31mX", "[bold]b[/]", "日本語"], ["0.123456789", "nan", "inf"]], name=HARM)
-        server.add_result([[f"vertex{number}" for number in range(200_000)], ["0.5"] * 200_000])
+        for rows in (2_000, 200_000):  # more than a screen, more than a pipe holds
+            server.add_result([[f"vertex{number}" for number in range(rows)], ["0.5"] * rows])
         yield server
 
 
@@ -283,7 +284,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_stop_it(cancels):
 
 
 def test_a_reader_that_goes_is_no_error():
-    command = [*COMMAND, "read", "2", "PageRank", "--limit", "all", "--csv"]
+    command = [*COMMAND, "read", "3", "PageRank", "--limit", "all", "--csv"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"id,score\n"
         process.stdout.close()

@@ -21,7 +21,7 @@ import trustme
 import urllib3
 from cases import each
 from faults.bodies import CODES, STATUSES, coded
-from faults.rawserver import RawServer, answer, envelope, wait_until
+from faults.rawserver import End, RawServer, answer, envelope, wait_until
 from faults.records import GOLDEN, GOOD
 from faults.wires import (
     BODY,
@@ -772,7 +772,7 @@ def test_bytes_behind_an_answer_are_never_read_as_the_next_one():
 
 
 def test_a_server_that_closes_idle_connections_is_survived():
-    with served(GOOD, retries=5) as (server, explorer):  # hangs up after each answer, without saying so
+    with served(lambda *_: [GOOD, End.CLOSE], retries=5) as (server, explorer):
         for _ in range(5):
             assert read(explorer) == ROWS
         assert len(server.requests) == server.connections == 5

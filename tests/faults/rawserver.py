@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 _TLS = b"\x16\x03"
+_INTERIM = re.compile(rb"^(?:HTTP/1\.1 1\d\d .*?\r\n\r\n)+", re.DOTALL)
 
 
 class End(enum.Enum):
@@ -25,6 +26,7 @@ class End(enum.Enum):
 
     RESET = enum.auto()
     KEEP = enum.auto()
+    CLOSE = enum.auto()
 
 
 def envelope(items: str = '[["a","1.5"],["b","2.5"]]', code: str = "0") -> bytes:
@@ -110,15 +112,19 @@ class RawServer:
                         sent += part
                 if end is End.RESET:
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                if end is not End.KEEP and (end is End.RESET or not _is_whole(sent)):
+                if end is not End.KEEP and (end or not _is_whole(bytes(sent))):
                     return
 
 
-def _is_whole(sent: bytearray) -> bool:
+def _is_whole(sent: bytes) -> bool:
     """Whether a client can read another answer after this one."""
-    head, _, body = sent.partition(b"\r\n\r\n")
-    lengths = re.findall(rb"\ncontent-length: *([0-9]+)(?:\r|$)", head.lower())
-    return lengths == [b"%d" % len(body)] and b"connection: close" not in head.lower()
+    head, _, body = _INTERIM.sub(b"", sent).partition(b"\r\n\r\n")
+    head = head.lower()
+    if b"connection: close" in head:
+        return False
+    if b"transfer-encoding: chunked" in head:
+        return body.endswith(b"0\r\n\r\n")
+    return re.findall(rb"\ncontent-length: *([0-9]+)(?:\r|$)", head) == [b"%d" % len(body)]
 
 
 def _read_request(reader: io.BufferedReader) -> bytes:

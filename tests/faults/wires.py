@@ -341,7 +341,7 @@ def _kept() -> Iterator[Fault]:
     yield Fault(
         name="closed between calls",
         group="kept",
-        wire=lambda x: GOOD if x.number else [GOOD, End.KEEP],
+        wire=lambda x: GOOD if x.number else [GOOD, End.CLOSE],
         rows=GOLDEN,
         calls=2,
     )
