@@ -5,7 +5,6 @@ What takes rows apart, JSON or CSV, hands their cells over as `Cells`; from ther
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import numpy as np
@@ -13,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from explorer_frames import schemas
-from explorer_frames._decode.values import described, first_invalid, parse
+from explorer_frames._decode.values import described, first_invalid, is_large_integer, is_number, parse
 from explorer_frames._memory import POOL
 from explorer_frames.errors import ColumnTypeError, RowShapeError, escaped
 
@@ -21,12 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
-
-_NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE | re.ASCII)
-_FLOAT = re.compile(
-    rf"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|{_NOT_FINITE.pattern}", re.IGNORECASE | re.ASCII
-)
-_LARGEST_EXACT = 2**53  # the largest integer up to which a double represents every integer
 
 
 class Cells(Protocol):
@@ -104,10 +97,6 @@ def _typed(cells: pa.StringArray, field: pa.Field, row_of: Callable[[int], int])
     """Cast the cells of a column; `row_of` tells which row a cell is of."""
     if cells.null_count and not field.nullable:
         _refuse(cells, field, cells.is_null().index(True).as_py(), row_of)
-    if pa.types.is_floating(field.type):
-        return _floats(cells, field, row_of)
-    if pa.types.is_integer(field.type):
-        return _ints(cells, field, row_of)
     if schemas.is_text(field.type):
         return cells.cast(field.type, memory_pool=POOL)
     values = parse(cells, field.type)
@@ -144,67 +133,6 @@ def _encoded(
     return pa.DictionaryArray.from_arrays(indices.cast(kind.index_type), known)
 
 
-def _floats(cells: pa.StringArray, field: pa.Field, row_of: Callable[[int], int]) -> pa.Array:
-    """Cast with Arrow, which rounds once; refuse ``nan(1)``, overflow and large integers, which it accepts."""
-    try:
-        values = cells.cast(field.type, memory_pool=POOL)
-    except pa.ArrowInvalid:
-        values = None
-    if values is None or not _are_valid(values, cells):
-        _refuse(cells, field, _first(cells, lambda text: _fits_float(text, field.type)), row_of)
-    return values
-
-
-def _are_valid(values: pa.Array, cells: pa.StringArray) -> bool:
-    """Compare the text of infinite, NaN and large values with the grammar; other values need no second look."""
-    small = pc.less(pc.abs(values), float(_LARGEST_EXACT))
-    if not small.false_count:
-        return True
-    values, cells = values.filter(pc.invert(small)), cells.filter(pc.invert(small))
-    finite = pc.is_finite(values)
-    named = cells.filter(pc.invert(finite)).to_pylist()
-    return all(map(_NOT_FINITE.fullmatch, named)) and not any(map(_is_large_integer, cells.filter(finite).to_pylist()))
-
-
-def _is_large_integer(text: str) -> bool:
-    """Whether a number is written as an integer beyond 2**53, where floats no longer represent every integer."""
-    digits = text.lstrip("+-0")
-    return digits.isdecimal() and (len(digits), digits) > (len(str(_LARGEST_EXACT)), str(_LARGEST_EXACT))
-
-
-def _fits_float(text: str, target: pa.DataType) -> bool:
-    if not _FLOAT.fullmatch(text) or _is_large_integer(text):
-        return False
-    try:
-        value = pa.scalar(text).cast(target).as_py()
-    except pa.ArrowInvalid:
-        return False
-    return bool(np.isfinite(value)) or _NOT_FINITE.fullmatch(text) is not None
-
-
-def _ints(cells: pa.StringArray, field: pa.Field, row_of: Callable[[int], int]) -> pa.Array:
-    """Cast by Arrow, and print back: what does not come back the same (``007``, ``0x10``) was not that number."""
-    try:
-        values = cells.cast(field.type, memory_pool=POOL)
-    except pa.ArrowInvalid:
-        values = None
-    if values is None or pc.equal(values.cast(pa.string()), cells).false_count:
-        _refuse(cells, field, _first(cells, lambda text: _fits_int(text, field.type)), row_of)
-    return values
-
-
-def _fits_int(text: str, target: pa.DataType) -> bool:
-    try:
-        return bool(pa.scalar(text).cast(target).cast(pa.string()).as_py() == text)
-    except pa.ArrowInvalid:
-        return False
-
-
-def _first(cells: pa.StringArray, fits: Callable[[str], bool]) -> int:
-    """Index of the first cell that does not fit; there is one."""
-    return next(index for index, text in enumerate(cells.to_pylist()) if text is not None and not fits(text))
-
-
 def _refuse(cells: pa.StringArray, field: pa.Field, index: int, row_of: Callable[[int], int]) -> NoReturn:
     row, text = row_of(index), cells[index].as_py()
     kind = pa.string() if pa.types.is_large_string(field.type) else field.type  # how pandas holds it is no matter here
@@ -237,13 +165,13 @@ def _hint_for_number(field: pa.Field, text: str) -> str:
             f"It would not print back the same as an {field.type}. If these are vertex ids, pass vid_type='string'; "
             "else a pyarrow.Schema in which this column is a string."
         )
-    if _FLOAT.fullmatch(text) and _is_large_integer(text):
-        exact = "pa.int64() or pa.string()" if _fits_int(text, pa.int64()) else "pa.string()"
+    if is_large_integer(text):
+        exact = "pa.string()" if parse(pa.array([text]), pa.int64()) is None else "pa.int64() or pa.string()"
         return (
             f"An integer beyond 2**53 is usually a vertex id, which {field.type} would round. Pass schema='auto' to "
             f"use the task's name, or a pyarrow.Schema in which this column is {exact}."
         )
-    if _FLOAT.fullmatch(text):  # and yet refused
+    if is_number(text):  # and yet refused
         return f"It is beyond {field.type}: pass a pyarrow.Schema in which this column is a string."
     return (
         "Pass schema='auto' to use the task's name, schema='query' to read every column as text, or a pyarrow.Schema "
