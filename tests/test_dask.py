@@ -148,7 +148,7 @@ def test_columns_of_own_types_are_those_of_pandas(world, tmp_path, backend, monk
         assert counted == {"red": 2, "blue": 2, "green": 1, "white": 1}
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", [None, *(pytest.param(name, marks=pytest.mark.slow) for name in BACKENDS[1:])])
 def test_sample_full_output_pandas_and_dask_are_equal_for_every_task(world, backend):
     server, folder, tasks = world
     # Both graphs run the same algorithms: the types of pandas are tried on one of them.

@@ -422,6 +422,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 @needs_proc_status
 def test_to_verify_takes_no_more_memory_than_to_write(tmp_path, layout):
     command = [sys.executable, "-c", MEMORY, layout, str(tmp_path / "a")]

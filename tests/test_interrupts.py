@@ -24,7 +24,7 @@ SLOW = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 @pytest.mark.parametrize(
     ("moments", "rounds"),
-    [("time", 1), pytest.param("time", 20, marks=SLOW), pytest.param("line", 20, marks=SLOW)],
+    [pytest.param("time", 20, marks=SLOW), pytest.param("line", 20, marks=SLOW)],
 )
 def test_an_interrupt_leaves_nothing_behind(moments, rounds, s3_bucket, s3_options, request):
     tmp_path = request.getfixturevalue("tmp_path")

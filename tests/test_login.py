@@ -466,8 +466,7 @@ class OneSession:
         return [self.pause, sent]
 
 
-@pytest.mark.parametrize("code", [40104000, 40104001])
-@pytest.mark.parametrize("pause", [0.0, 0.01])
+@pytest.mark.parametrize(("code", "pause"), [(40104000, 0.0), (40104001, 0.01)])
 def test_160_of_160_reads_succeed_with_four_clients_on_a_server_of_one_session(code, pause):
     with RawServer(OneSession(code, pause)) as server, ThreadPoolExecutor(4) as pool:
 

@@ -171,11 +171,6 @@ def run(code, *arguments):
     return subprocess.run(command, capture_output=True, text=True, timeout=PROCESS, check=True).stdout
 
 
-@needs_proc_status
-def test_memory_does_not_grow_with_the_rows(tmp_path):
-    assert float(run(MEMORY, tmp_path, 3_000_000)) < 100
-
-
 @pytest.mark.slow
 @needs_proc_status
 def test_twenty_million_rows_add_less_than_100_mb(tmp_path):

@@ -156,18 +156,20 @@ def stage(tmp_path, monkeypatch, bucket):
 # --- the paths
 
 PATHS: dict[str, tuple[type[BaseException] | None, Callable[[Stage], Any]]] = {}
-CASES: list[tuple[str, str]] = []
+CASES: list[Any] = []
 
 
 def path(
     name: str, raises: type[BaseException] | None, logins: Iterable[str] = LOGINS
 ) -> Callable[[Callable[[Stage], Any]], None]:
-    """Add what ends in one way, with each kind of login that it may depend on."""
+    """Add what ends in one way, with each kind of login that it may depend on: one of them in the fast lane, in turn."""
 
     def add(action: Callable[[Stage], Any]) -> None:
         assert name not in PATHS
+        known = [*logins]
+        fast = known[len(PATHS) % len(known)]
         PATHS[name] = raises, action
-        CASES.extend((name, login) for login in logins)
+        CASES.extend(pytest.param(name, login, marks=[] if login == fast else pytest.mark.slow) for login in known)
 
     return add
 

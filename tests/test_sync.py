@@ -590,7 +590,10 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize(
+    "fault",
+    [pytest.param(sent, id=name, marks=[pytest.mark.slow] * (name != "cut off")) for name, sent in FAULTS.items()],
+)
 def test_a_fault_of_the_server_at_any_request_leaves_the_rest_and_heals(memory_store, world, fault):
     world.add(2)
     with through(world.server, fault) as proxy, Explorer(proxy.url, token="t", retries=0) as explorer:

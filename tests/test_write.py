@@ -276,7 +276,7 @@ def test_every_parquet_reader_finds_the_metadata(tmp_path):
 
 
 @pytest.mark.parametrize(("rows", "sizes"), [(70, [70, 70, 60]), (200, [200]), (201, [200]), (1, [1] * 200)])
-@pytest.mark.parametrize("arriving", [1, 7, 100, 200])
+@pytest.mark.parametrize("arriving", [7, 200])
 def test_groups_have_the_size_that_was_asked_for(tmp_path, rows, sizes, arriving):
     table = batches(2, rows=100).read_all().combine_chunks()
     write_parquet(table.to_reader(max_chunksize=arriving), tmp_path / "a", row_group_size=rows)
@@ -574,11 +574,6 @@ print(peak() - before)
 def memory_added(layout, rows, url):
     command = [sys.executable, "-c", MEMORY, layout, str(rows), url]
     return float(subprocess.run(command, capture_output=True, text=True, timeout=PROCESS, check=True).stdout)
-
-
-@needs_proc_status
-def test_memory_does_not_grow_with_the_rows(tmp_path, layout):
-    assert memory_added(layout, 1_500_000, str(tmp_path / "a")) < 100
 
 
 @pytest.mark.slow
