@@ -666,6 +666,7 @@ def test_a_worker_that_dies_once_is_replaced_and_the_rows_are_the_same(cluster, 
     pd.testing.assert_frame_equal(found, explorer_frames.read_output(parts, schema="pagerank"))
 
 
+@pytest.mark.slow
 def test_a_task_that_kills_its_workers_is_an_error_and_nothing_is_published(cluster, parts, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster.cluster.scheduler, "allowed_failures", 0)  # else it takes four workers
     target = tmp_path / "all.parquet"

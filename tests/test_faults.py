@@ -99,13 +99,15 @@ def numbers_of(wanted):
     return sorted(numbers, key=lambda number: FAULTS[number].group not in ENDLESS)
 
 
-def test_a_read_gives_the_right_rows_or_a_typed_error(replay):
+@pytest.mark.parametrize("part", [3, pytest.param(1, marks=pytest.mark.slow)], ids=["each third", "all"])
+def test_a_read_gives_the_right_rows_or_a_typed_error(replay, part):
     numbers = numbers_of(lambda fault: fault.group not in {*APART, "submit"})
+    numbers = [number for number in numbers if number % part == 0 or FAULTS[number].group not in ALIKE]
     trials, wrong = replay("read", lambda _, explorer, limit: explorer.read_sample_result(JOB, TASK, limit), numbers)
     assert wrong == {}
-    assert len(trials) >= 630
-    assert sum(trial.error is not None for trial in trials) >= 430
-    assert sum(trial.error is None for trial in trials) >= 140
+    assert len(trials) >= 630 // part
+    assert sum(trial.error is not None for trial in trials) >= 430 // part
+    assert sum(trial.error is None for trial in trials) >= 140 // part
 
 
 def test_an_export_leaves_the_old_file_or_the_whole_new_one(replay, tmp_path):

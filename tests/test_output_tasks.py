@@ -30,7 +30,7 @@ def world(request, tmp_path_factory):
         yield folder, header, parts, jobs
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", [None, *(pytest.param(name, marks=pytest.mark.slow) for name in BACKENDS[1:])])
 def test_a_full_result_equals_its_sample(world, backend):
     folder, header, _, jobs = world
     seen = 0
