@@ -81,7 +81,7 @@ def _no_backoff(monkeypatch):
 def sleeps(monkeypatch):
     """Every sleep before another try, in place of sleeping."""
     slept = []
-    monkeypatch.setattr("tenacity.nap.time.sleep", slept.append)
+    monkeypatch.setattr("explorer_frames._http.retries.time.sleep", slept.append)
     return slept
 
 
@@ -90,7 +90,9 @@ def sleeps_only(monkeypatch, sleeps):
     """Record sleeps as `sleeps` does, with a clock for deadlines that only these sleeps advance."""
     clock = Clock(running=False)
     monkeypatch.setattr("explorer_frames._http.sessions.time", clock)
-    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: (sleeps.append(seconds), clock.advance(seconds)))
+    monkeypatch.setattr(
+        "explorer_frames._http.retries.time.sleep", lambda seconds: (sleeps.append(seconds), clock.advance(seconds))
+    )
     return sleeps
 
 

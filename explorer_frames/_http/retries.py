@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import threading
+import time
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
@@ -20,8 +21,6 @@ from explorer_frames.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import tenacity
 
     from explorer_frames._http.sessions import Deadline
 
@@ -54,56 +53,39 @@ class Retries:
     def call(self, attempt: Callable[[], _T], deadline: Deadline) -> _T:
         """Call `attempt` until it succeeds, fails for good, or the tries, the deadline or the budget are used up.
 
-        Waits with full jitter, at least as long as the server's Retry-After; one that is longer than 30 s, or than
-        what is left of the deadline, ends the call at once.
+        Between two tries it waits with exponential backoff and full jitter, at least as long as the server's
+        Retry-After. If that is longer than 30 s, or than the rest of the deadline, the call ends at once.
         """
-        try:
-            result = attempt()
-        except (TransportError, ApiError) as error:
-            if not is_transient(error):
-                raise
-            failed = [error]
-        else:
-            self._gain(1)
-            return result
-        return self._again(failed, attempt, deadline)
+        tries = 1
+        while True:
+            try:
+                result = attempt()
+            except (TransportError, ApiError) as error:
+                pause = self._pause(error, tries, deadline)
+                if pause is None:
+                    raise
+            else:
+                self._gain(1 if tries == 1 else _COST)
+                return result
+            time.sleep(pause)  # behind the handler, so that no failure is kept meanwhile
+            tries += 1
 
-    def _again(self, failed: list[TransportError | ApiError], attempt: Callable[[], _T], deadline: Deadline) -> _T:
-        import tenacity  # noqa: PLC0415 (30 ms that only a failure needs)
-
-        spent = False
-
-        def once_more() -> _T:
-            if failed:
-                raise failed.pop()  # not kept: it would hold this frame, which would hold it
-            return attempt()
-
-        def stop(state: tenacity.RetryCallState) -> bool:
-            nonlocal spent
-            most = min(_LONGEST_RETRY_AFTER, deadline.remaining())
-            if state.attempt_number > self._most or state.upcoming_sleep > most:
-                return True
-            spent = not self._take()
-            return spent
-
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(is_transient), wait=_wait, stop=stop, reraise=True
-        )
-        try:
-            result = retrying(once_more)
-        except (TransportError, ApiError) as error:
-            asked = getattr(error, "retry_after", None)
-            if asked and is_transient(error):
-                error.hint = f"The server asks to wait {asked:g} s before the next try."
-            elif spent:
-                error.hint = "Too many calls have failed to try this one again: see to the server first."
-            tries = retrying.statistics["attempt_number"]
-            if tries > 1:
-                told = f"{tries} attempts in {deadline.elapsed():.1f} s"
-                error.where = f"{error.where}, {told}" if error.where else told
-            raise
-        self._gain(_COST)
-        return result
+    def _pause(self, error: TransportError | ApiError, tries: int, deadline: Deadline) -> float | None:
+        """Return the seconds until the next try, or None if there is none; the error then says why."""
+        transient = is_transient(error)
+        asked = getattr(error, "retry_after", None) or 0.0
+        pause = max(asked, random.uniform(0, min(0.5 * 2**tries, 20)))  # noqa: S311 (no secret)
+        may_wait = transient and tries <= self._most and pause <= min(_LONGEST_RETRY_AFTER, deadline.remaining())
+        if may_wait and self._take():
+            return pause
+        if transient and asked:
+            error.hint = f"The server asks to wait {asked:g} s before the next try."
+        elif may_wait:
+            error.hint = "Too many calls have failed to try this one again: see to the server first."
+        if tries > 1:
+            told = f"{tries} attempts in {deadline.elapsed():.1f} s"
+            error.where = f"{error.where}, {told}" if error.where else told
+        return None
 
     def _take(self) -> bool:
         """Pay for a retry, if there is enough left."""
@@ -158,9 +140,3 @@ def is_transient(error: BaseException) -> bool:
         return not error.final
     # By its code, as everywhere, and by its status where there is none.
     return isinstance(error, ServerError) and (error.code is not None or error.http_status in TRANSIENT_STATUS)
-
-
-def _wait(state: tenacity.RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    asked = getattr(error, "retry_after", None) or 0.0
-    return max(asked, random.uniform(0, min(0.5 * 2**state.attempt_number, 20)))  # noqa: S311 (no secret)
