@@ -108,16 +108,33 @@ def beside(call: Callable[[], _R]) -> Iterator[Callable[[], _R]]:
         crew.wait()
 
 
-def unreached(call: Callable[[], _R]) -> _R:
-    """Call where no signal reaches: between a call that opens and the line that keeps its handle, Ctrl-C loses it."""
-    if threading.current_thread() is not threading.main_thread():
-        return call()
-    with beside(call) as result:
-        return result()
-
-
 class _Raised(NamedTuple):
     error: BaseException
+
+
+def shielded_from_signals(call: Callable[[], _R]) -> _R:
+    """Make a short call in a thread that receives no signals, such as one that opens a file descriptor.
+
+    In the main thread, Ctrl-C between `os.open` and the assignment of its result would leak the descriptor.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return call()
+    outcomes: SimpleQueue[_R | _Raised] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            outcomes.put(call())
+        except BaseException as error:  # noqa: BLE001 (raised in the thread that waits)
+            outcomes.put(_Raised(error))
+
+    _thread.start_new_thread(run, ())
+    while True:
+        with suppress(Empty):
+            outcome = outcomes.get(timeout=_LOOK)
+            break
+    if isinstance(outcome, _Raised):
+        raise outcome.error
+    return outcome
 
 
 class _Crew(Generic[_R]):

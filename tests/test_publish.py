@@ -20,6 +20,7 @@ from urllib.parse import quote, quote_plus
 
 import fsspec
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from fsspec.asyn import AsyncFileSystem
@@ -263,30 +264,41 @@ def test_a_symbolic_link_stays_and_its_file_is_replaced(tmp_path, dangling):
     assert (tmp_path / "data" / "a").read_bytes() == NEW
 
 
-def test_only_what_killed_processes_left_is_swept(tmp_path):
+def test_stale_temporary_files_of_a_folder_are_removed_and_no_others(tmp_path):
     long_ago = 1_700_000_000
-    names = [f".{name}.{long_ago}.{'0' * 32}.tmp" for name in ("a", "b", "a.b")]
-    stale, others = tmp_path / names[0], [tmp_path / name for name in names[1:]]
-    written_to = tmp_path / f".a.{long_ago}.{'1' * 32}.tmp"
-    fresh = tmp_path / _spool.hidden_name("a")
-    for file in (stale, *others, written_to, fresh):
-        file.write_bytes(OLD)
-    for file in (stale, *others, fresh):
-        os.utime(file, (1, 1))
-    publish(tmp_path / "a", NEW)
-    assert listed(tmp_path) == sorted(["a", fresh.name, written_to.name, *(file.name for file in others)])
+    stale = [f".{name}.{long_ago}.{'0' * 32}.{end}" for name in ("a", "a.b") for end in ("tmp", "old")]
+    others = [f".a.{long_ago}.{'0' * 31}.tmp", f"a.{long_ago}.{'0' * 32}.tmp", "other.tmp", ".hidden"]
+    modified, fresh = f".a.{long_ago}.{'1' * 32}.tmp", _spool.hidden_name("a")
+    for name in (*stale, *others, modified, fresh):
+        (tmp_path / name).write_bytes(OLD)
+        os.utime(tmp_path / name, None if name == modified else (1, 1))
+    folder = Folder(tmp_path)
+    folder.remove_stale(folder.files())
+    assert listed(tmp_path) == sorted([*others, modified, fresh])
 
 
-def test_spools_of_remote_targets_are_swept_too(tmp_path, monkeypatch):
+def test_stale_temporary_files_of_remote_targets_are_removed_from_tmpdir(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     stale, other = tmp_path / f".explorer_frames.1700000000.{'0' * 32}.tmp", tmp_path / "other.tmp"
     for file in (stale, other):
         file.write_bytes(OLD)
         os.utime(file, (1, 1))
-    target = Target.resolve("memory://spools/a")
-    with target.spool() as path:
+    with Target.resolve("memory://spools/a").spool() as path:
         assert WINDOWS or Path(path).stat().st_mode & 0o777 == 0o600
+        Folder("memory://spools").remove_stale([])
         assert listed(tmp_path) == sorted([Path(path).name, other.name])
+
+
+def test_a_write_lists_no_folder_and_starts_no_thread(tmp_path, monkeypatch):
+    def refuse(*_args):
+        raise AssertionError("not needed")
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(os, "listdir", refuse)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    frame = pd.DataFrame({"id": ["a"], "score": [1.0]})
+    assert write_parquet(frame, tmp_path / "a").rows == 1
+    assert write_feather(frame, tmp_path / "a", mode="overwrite").rows == 1
 
 
 @needs_no_root

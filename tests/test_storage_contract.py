@@ -27,6 +27,8 @@ from platforms import WINDOWS, needs_fork, needs_posix_signals
 
 from explorer_frames._storage import spool as _spool
 from explorer_frames._storage import stores as _stores
+from explorer_frames._storage.address import local_path
+from explorer_frames._storage.folder import Folder
 from explorer_frames._storage.publish import Target
 from explorer_frames.errors import ConfigError, TargetExistsError, WriteError
 
@@ -330,23 +332,26 @@ def test_a_driver_that_fails_leaves_a_whole_file_and_nothing_else(store, monkeyp
     if call == "rm_file":  # what cannot be removed waits for the next write; see below
         assert store.read("a.bin") in {OLD, NEW}
         monkeypatch.setattr(_spool, "STALE", -1)
-        publish(store, "a.bin", OLD)
-        in_the_end(store, "a.bin", OLD)
+        sweep(store)
+        in_the_end(store, "a.bin", OLD, NEW)
     else:
         content = in_the_end(store, "a.bin", OLD, NEW)
         assert failed or content == NEW
 
 
-def test_what_killed_writers_left_is_swept_by_the_next_write_when_it_is_old(store):
-    target = Target.resolve(store.url("a.bin"), storage_options=store.options)
-    if not isinstance(target._place, _stores.RemoteFile):
-        pytest.skip("nothing is put beside such a target, or only locally")
-    stale, other = (f".{name}.1700000000.{'0' * 32}.tmp" for name in ("a.bin", "b.bin"))
-    fresh = _spool.hidden_name("a.bin")
-    for name in (stale, other, fresh):
+def sweep(store):
+    folder = Folder(store.base, store.options)
+    folder.remove_stale(folder.files())
+
+
+def test_stale_temporary_files_are_removed_from_a_folder(store):
+    stale, fresh = f".a.bin.1700000000.{'0' * 32}.tmp", _spool.hidden_name("a.bin")
+    for name in (stale, fresh, "a.bin"):
         store.put(name, OLD)
-    publish(store, "a.bin", NEW)
-    assert store.names() == sorted(["a.bin", other, fresh])
+    if local := local_path(store.url(stale)):
+        os.utime(local, (1, 1))
+    sweep(store)
+    assert store.names() == sorted(["a.bin", fresh])
 
 
 class _Parts:
@@ -489,8 +494,9 @@ def test_a_killed_writer_leaves_a_whole_file(request, monkeypatch, spools, lent,
     store.count(kills=kills, left=left, spools=len(list(spools.iterdir())))
     for spool in spools.iterdir():
         os.utime(spool, (1, 1))
-    monkeypatch.setattr(_spool, "STALE", -1)
     publish(store, "a.bin", NEW)
+    monkeypatch.setattr(_spool, "STALE", -1)
+    sweep(store)
     in_the_end(store, "a.bin", NEW)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from explorer_frames._storage.publish import Target
 
+_PARALLEL = 10_000  # rows from which hashing and compressing at the same time is worth a thread
 _SLACK = 64  # bytes by which a document may grow until its end is known, beside its numbers and its hash
 
 
@@ -64,17 +65,27 @@ class Draft:
 
     def append(self, group: pa.Table) -> None:
         """Write one row group or batch."""
-        with beside(partial(self._hash, group)) as hashed:  # while it is compressed: hashing is a third of the work
-            table = group.replace_schema_metadata(self._schema.metadata)
-            self._writer = self._writer or self._attempt("write", open_writer, self._file, table, self._layout)
-            self._attempt("write", self._writer.write_table, one_batch(table, self._layout), self._layout.rows)
-            self._attempt("hash the rows of", hashed)
+        if group.num_rows < _PARALLEL:
+            self._write(group)
+            self._attempt("hash the rows of", self._hash, group)
+        else:
+            with beside(partial(self._hash_and_flush, group)) as hashed:  # hashing is a third of the work
+                self._write(group)
+                self._attempt("hash the rows of", hashed)
         self.rows += group.num_rows
+
+    def _write(self, group: pa.Table) -> None:
+        table = group.replace_schema_metadata(self._schema.metadata)
+        self._writer = self._writer or self._attempt("write", open_writer, self._file, table, self._layout)
+        self._attempt("write", self._writer.write_table, one_batch(table, self._layout), self._layout.rows)
 
     def _hash(self, group: pa.Table) -> None:
         self._content.update(group.cast(self._kept))
         if not self._room:  # where there is room, it is filled at the end
             self._seal.follow()
+
+    def _hash_and_flush(self, group: pa.Table) -> None:
+        self._hash(group)
         self._flush(self._path)
 
     def close(self, document: Mapping[str, Any]) -> pa.Schema:

@@ -1,9 +1,10 @@
-"""A folder in any store: whole files appear in it, and none is ever taken away."""
+"""A folder in any store: whole files are published in it, and none but stale temporary files are removed."""
 
 from __future__ import annotations
 
 import os
 import re
+import tempfile
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,11 @@ import fsspec
 from explorer_frames._storage.address import Mask, checked, local_path, shown_url
 from explorer_frames._storage.drivers import connect, is_missing
 from explorer_frames._storage.publish import Mode, Target
+from explorer_frames._storage.spool import SPOOL, remove_stale
 from explorer_frames.errors import ConfigError, ExplorerFramesError, WriteError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 
 class Folder:
@@ -91,6 +93,13 @@ class Folder:
         if self._path and self._path in found and self._attempt("look up", lambda: self._fs.isfile(self._path)):
             raise ConfigError("this is a file", where=self.url, hint="Pass the URL of a folder, new or synced before.")
         return {name.removeprefix(f"{self._path}/"): int(entry["size"] or 0) for name, entry in found.items()}
+
+    def remove_stale(self, names: Iterable[str]) -> None:
+        """Remove the temporary files among these that killed writers left, and those in TMPDIR for remote stores."""
+        remove_stale(self._fs, [f"{self._path}/{name}" for name in names])
+        if self._local is None:
+            local = fsspec.filesystem("file")
+            remove_stale(local, local.glob(f"{Path(tempfile.gettempdir()).as_posix()}/.{SPOOL}.*.tmp"))
 
     def read(self, names: list[str]) -> list[bytes | None]:
         """Read small files, as many at a time as the driver does; None for one that is not there.

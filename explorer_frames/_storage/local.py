@@ -10,13 +10,14 @@ import errno
 import os
 import stat
 import time
+import weakref
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from explorer_frames._storage.address import WINDOWS
-from explorer_frames._storage.spool import Spool, hidden_name, sweep
-from explorer_frames._threads import unreached
+from explorer_frames._storage.spool import Spool, hidden_name
+from explorer_frames._threads import shielded_from_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,7 @@ class LocalFile:
     def __init__(self, path: str) -> None:
         self._path = path
         self._folder, self._name = os.path.split(path)
+        self._opened: _Handle | None = None  # of the folder
 
     def kind(self) -> str | None:
         """Tell what stands at the target: "file", "directory", another word, or None."""
@@ -58,28 +60,30 @@ class LocalFile:
     def new_spool(self) -> Spool:
         """Make an empty file."""
         os.makedirs(self._folder, exist_ok=True)  # noqa: PTH103
-        sweep(self._folder, self._name)
         old = os.stat(self._path) if self.kind() else None  # noqa: PTH116
         # With the umask, or as narrow as the old file from the first byte.
         permissions = stat.S_IMODE(old.st_mode) & 0o777 if old else 0o666
-        spool = unreached(partial(self._nameless, permissions)) or Spool.named(self._hidden(), permissions)
+        self._opened, spool = shielded_from_signals(partial(self._open, permissions))
+        spool = spool or Spool.named(self._hidden(), permissions)
         if old:
             _take_over(spool.path, old)
         return spool
 
-    def _nameless(self, permissions: int) -> Spool | None:
-        try:
+    def _open(self, permissions: int) -> tuple[_Handle | None, Spool | None]:
+        """Open the folder, to sync it later, and a nameless file in it; None where the system has no such thing."""
+        folder = spool = None
+        with suppress(OSError):
+            folder = _Handle(os.open(self._folder, os.O_RDONLY))
+        with suppress(OSError, AttributeError):  # a full or read-only file system refuses a named file too
             spool = _of_handle(os.open(self._folder, os.O_TMPFILE | os.O_RDWR, permissions))
-        except (OSError, AttributeError):
-            return None  # no Linux, or a file system that has none; a full or forbidden one refuses a name too
-        return spool if os.path.exists(spool.path) else None  # noqa: PTH110
+        return folder, spool if spool and os.path.exists(spool.path) else None  # noqa: PTH110
 
     def _hidden(self) -> str:
         return os.path.join(self._folder, hidden_name(self._name))  # noqa: PTH118
 
     def put(self, path: str, *, create: bool) -> None:
         """Put the closed spool file at the target, whole or not at all."""
-        _sync(path, os.O_RDWR)
+        self.flush(path)
         if create:
             self._create(path)
         elif path.startswith(_HANDLES):
@@ -93,8 +97,10 @@ class LocalFile:
                 raise
         else:
             _wait_while_open(os.replace, path, self._path)
-        with suppress(OSError):  # it is published: without this step a power cut may bring the old file back, whole
-            _sync(self._folder, os.O_RDONLY)
+        if self._opened:
+            with suppress(OSError):  # it is published: without this step a power cut may bring the old file back, whole
+                os.fsync(self._opened.number)
+            self._opened.close()
 
     def _create(self, path: str) -> None:
         if WINDOWS:
@@ -113,7 +119,11 @@ class LocalFile:
 
     def flush(self, path: str) -> None:
         """Have the disk take what is in the spool file by now."""
-        _sync(path, os.O_RDWR)
+        if path.startswith(_HANDLES):
+            os.fsync(int(path.removeprefix(_HANDLES)))
+        else:
+            with open(path, "r+b", buffering=0) as file:  # noqa: PTH123 (paths are plain strings here)
+                os.fsync(file.fileno())
 
     def remove(self) -> None:
         """Take the file away."""
@@ -121,6 +131,14 @@ class LocalFile:
 
     def stored(self) -> None:
         """Nothing: the very file that was checked stands there."""
+
+
+class _Handle:
+    """A file descriptor, closed on request or with its last holder."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.close = weakref.finalize(self, os.close, number)
 
 
 def _of_handle(handle: int) -> Spool:
@@ -144,18 +162,12 @@ def _chown(path: str, owner: int, group: int) -> bool:
 
 
 def _link(path: str, name: str) -> None:
-    if not path.startswith(_HANDLES):
-        return os.link(path, name)
-    return unreached(partial(_linked, path, name))
-
-
-def _linked(path: str, name: str) -> None:
-    # Only linkat(), which Python calls when a folder is given, links the file that stands behind /proc.
-    folder = os.open(os.path.dirname(name), os.O_RDONLY)  # noqa: PTH120
-    try:
-        return os.link(path, os.path.basename(name), dst_dir_fd=folder)  # noqa: PTH119
-    finally:
-        os.close(folder)
+    if path.startswith(_HANDLES):
+        # Python calls linkat(), which alone follows the link under /proc, if a descriptor is given. As the path is
+        # absolute, the descriptor is not used.
+        os.link(path, name, src_dir_fd=0)
+    else:
+        os.link(path, name)
 
 
 def is_open_elsewhere(raised: BaseException) -> bool:
@@ -173,15 +185,3 @@ def _wait_while_open(action: Callable[..., None], *paths: str) -> None:
             if not is_open_elsewhere(raised) or time.monotonic() > deadline:
                 raise
         time.sleep(0.02)
-
-
-def _sync(path: str, flags: int) -> None:
-    unreached(partial(_synced, path, flags))
-
-
-def _synced(path: str, flags: int) -> None:
-    handle = os.open(path, flags)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

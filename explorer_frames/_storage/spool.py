@@ -1,4 +1,4 @@
-"""Temporary files: what they are called, and when one of them belongs to nobody any more."""
+"""Temporary files: their names, and the removal of those that killed processes left."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import uuid
 import weakref
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Self
-
-from explorer_frames._threads import unreached
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 STALE = 24 * 3600  # seconds after which a temporary file belongs to a killed process
+SPOOL = "explorer_frames"  # names the temporary files of remote targets
 
 
 class Spool:
@@ -39,8 +38,8 @@ class Spool:
     def named(cls, path: str, permissions: int) -> Self:
         """Make an empty file of a name that nobody has."""
         spool = cls(path, partial(_unlink, path))  # before there is one
-        unreached(partial(_make, path, permissions))
-        return spool
+        with open(path, "xb", opener=partial(os.open, mode=permissions)):
+            return spool
 
     def discard(self) -> None:
         self._discard()
@@ -51,36 +50,33 @@ def hidden_name(name: str, ending: str = "tmp") -> str:
     return f"{_prefix(name)}{int(time.time())}.{uuid.uuid4().hex}.{ending}"
 
 
-def is_stale(found: str, name: str) -> bool:
-    """Tell whether `found` was made for `name` so long ago that its writer must be dead.
+def is_stale(name: str) -> bool:
+    """Return whether a name is that of a temporary file whose writer must be dead.
 
     Parameters
     ----------
-    found, name
-        Names without their folder.
+    name
+        Without its folder.
 
     Examples
     --------
-    >>> is_stale(".a.bin.1700000000.00112233445566778899aabbccddeeff.tmp", "a.bin")
+    >>> is_stale(".a.bin.1700000000.00112233445566778899aabbccddeeff.tmp")
     True
-    >>> is_stale(hidden_name("a.bin"), "a.bin")
+    >>> is_stale(hidden_name("a.bin"))
     False
     """
-    ours = re.fullmatch(re.escape(_prefix(name)) + "([0-9]+)[.][0-9a-f]{32}[.](?:tmp|old)", found)
+    ours = re.fullmatch(r"\..+\.([0-9]+)\.[0-9a-f]{32}\.(?:tmp|old)", name, re.DOTALL)
     return ours is not None and time.time() - int(ours[1]) > STALE
 
 
-def sweep(folder: str, name: str) -> None:
-    """Remove what killed processes left of `name` in a local folder: stale, and not written to for as long."""
-    with suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            with suppress(OSError):  # in a shared folder it may be another user's
-                if is_stale(entry.name, name) and time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE:
-                    os.unlink(entry.path)  # noqa: PTH108 (paths are plain strings here)
-
-
-def _make(path: str, permissions: int) -> None:
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, permissions))
+def remove_stale(fs: Any, paths: Iterable[str]) -> None:
+    """Remove the stale temporary files among these, unless they have been modified since."""
+    for path in paths:
+        if is_stale(path.rpartition("/")[2]):
+            with suppress(Exception):  # in a shared folder it may be another user's
+                modified = fs.info(path).get("mtime")
+                if not isinstance(modified, int | float) or time.time() - modified > STALE:
+                    fs.rm_file(path)
 
 
 def _unlink(path: str) -> None:

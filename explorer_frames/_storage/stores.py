@@ -18,12 +18,11 @@ from fsspec.spec import AbstractFileSystem
 
 from explorer_frames._storage.address import GCS, OBJECT_STORES, S3
 from explorer_frames._storage.drivers import is_missing
-from explorer_frames._storage.spool import Spool, hidden_name, is_stale, sweep
+from explorer_frames._storage.spool import SPOOL, Spool, hidden_name
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
-_SPOOL = "explorer_frames"
 _S3_PART = 8 * 2**20  # s3fs holds 10 parts in memory, or a whole file below two parts; its own default is 50 MiB
 _S3_PARTS = 10_000  # S3 takes no more
 _S3_LOGIN = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
@@ -77,9 +76,8 @@ class StoredObject:
     def new_spool(self) -> Spool:
         """Make an empty local file."""
         folder = tempfile.gettempdir()
-        sweep(folder, _SPOOL)
         # Not a nameless one: drivers copy the link under /proc itself (asyncssh does).
-        return Spool.named(os.path.join(folder, hidden_name(_SPOOL)), 0o600)  # noqa: PTH118 (paths are plain strings)
+        return Spool.named(os.path.join(folder, hidden_name(SPOOL)), 0o600)  # noqa: PTH118 (paths are plain strings)
 
     def put(self, path: str, *, create: bool) -> None:
         """Put the closed spool file at the target, whole or not at all."""
@@ -146,7 +144,6 @@ class RemoteFile(StoredObject):
             if create and self.kind():
                 raise FileExistsError(errno.EEXIST, "the target exists")
             self._move_in(beside, create=create)
-        self._sweep()
 
     def stored(self) -> None:
         """Nothing: its size was checked before it was moved in."""
@@ -197,16 +194,6 @@ class RemoteFile(StoredObject):
                 self._move(self._fs, aside, self._path, replace=False)
             raise
         self._fs.rm_file(aside)
-
-    def _sweep(self) -> None:
-        """Remove what killed processes left of this very target, now that it stands there whole."""
-        with suppress(Exception):
-            self._fs.invalidate_cache()
-            for path in self._fs.ls(self._folder, detail=False):
-                name = path.rpartition("/")[2]
-                if is_stale(name, self._name):
-                    with suppress(Exception):
-                        self._fs.rm_file(self._head + name)
 
 
 class _Stopping(Callback):  # type: ignore[misc]  # fsspec has no types
