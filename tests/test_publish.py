@@ -39,12 +39,14 @@ from platforms import (
 
 from explorer_frames import write_feather, write_parquet
 from explorer_frames._storage import local as _local
+from explorer_frames._storage import loop as _loop
 from explorer_frames._storage import spool as _spool
 from explorer_frames._storage import stores as _stores
 from explorer_frames._storage.address import Mask, shown_url
-from explorer_frames._storage.drivers import is_missing
+from explorer_frames._storage.failures import is_missing
 from explorer_frames._storage.folder import Folder
 from explorer_frames._storage.publish import Target
+from explorer_frames._storage.schemes import scheme_of
 from explorer_frames.errors import ConfigError, TargetExistsError, WriteError
 
 pytest_plugins = ["storage"]
@@ -508,7 +510,7 @@ class Slow(AsyncFileSystem):
         del self.files[path]
 
 
-@pytest.mark.parametrize(("place", "scheme"), [(_stores.StoredObject, "gs"), (_stores.RemoteFile, "slow")])
+@pytest.mark.parametrize(("place", "scheme"), [(_stores.StoredObject, "gs://"), (_stores.RemoteFile, "slow://")])
 @pytest.mark.parametrize("number", ["SIGINT", "SIGALRM"])
 @needs_posix_signals
 def test_an_interrupted_put_has_ended_and_does_not_replace_the_target_later(
@@ -520,13 +522,13 @@ def test_an_interrupted_put_has_ended_and_does_not_replace_the_target_later(
     def ring(*args):
         raise Alarm
 
-    monkeypatch.setattr(_stores, "_PATIENCE", HANG)  # time for a busy machine to cancel the put
+    monkeypatch.setattr(_loop, "_CANCEL", HANG)  # time for a busy machine to cancel the put
     fs = Slow(getattr(signal, number))
     (tmp_path / "spool").write_bytes(NEW)
     before = signal.signal(signal.SIGALRM, ring)
     try:
         with pytest.raises(KeyboardInterrupt if number == "SIGINT" else Alarm):
-            place(fs, "/d/a.bin", scheme).put(str(tmp_path / "spool"), create=False)
+            place(fs, "/d/a.bin", scheme_of(scheme)).put(str(tmp_path / "spool"), create=False)
     finally:
         signal.signal(signal.SIGALRM, before)
     assert fs.ended.is_set()

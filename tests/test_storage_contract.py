@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,11 +26,13 @@ from faults.rawserver import wait_until
 from limits import HANG, PROCESS
 from platforms import WINDOWS, needs_fork, needs_posix_signals
 
+from explorer_frames._storage import schemes as _schemes
 from explorer_frames._storage import spool as _spool
 from explorer_frames._storage import stores as _stores
 from explorer_frames._storage.address import local_path
 from explorer_frames._storage.folder import Folder
 from explorer_frames._storage.publish import Target
+from explorer_frames._storage.schemes import scheme_of
 from explorer_frames.errors import ConfigError, TargetExistsError, WriteError
 
 pytest_plugins = ["storage"]
@@ -354,6 +357,10 @@ def test_stale_temporary_files_are_removed_from_a_folder(store):
     assert store.names() == sorted(["a.bin", fresh])
 
 
+def set_part_size(monkeypatch, mebibytes):
+    monkeypatch.setitem(_schemes._SCHEMES, "s3", replace(scheme_of("s3://"), part_size=mebibytes * 2**20))
+
+
 class _Parts:
     """Fails one call that a multipart upload is made of."""
 
@@ -386,7 +393,7 @@ class _Parts:
 def test_a_multipart_upload_that_fails_leaves_nothing(request, monkeypatch, lent, megabytes, part, method, number):  # noqa: PLR0917
     store = request.getfixturevalue(f"{lent}_store")
     store.put("a.bin", OLD)
-    monkeypatch.setattr(_stores, "_S3_PART", part * 2**20)
+    set_part_size(monkeypatch, part)
     target = Target.resolve(store.url("a.bin"), storage_options=store.options)
     fs = target._place._fs
     failing = _Parts(fs._call_s3, method, number)
@@ -405,7 +412,7 @@ def test_a_multipart_upload_that_fails_leaves_nothing(request, monkeypatch, lent
 def test_a_multipart_upload_that_is_interrupted_leaves_nothing(request, monkeypatch, lent):
     store = request.getfixturevalue(f"{lent}_store")
     store.put("a.bin", OLD)
-    monkeypatch.setattr(_stores, "_S3_PART", 5 * 2**20)
+    set_part_size(monkeypatch, 5)
     monkeypatch.setattr(_stores, "_PATIENCE", HANG)  # time for a busy server to abort the upload
     target = Target.resolve(store.url("a.bin"), storage_options=store.options)
     fs, new = target._place._fs, os.urandom(2**20) * 12

@@ -21,7 +21,7 @@ from platforms import needs_posix_signals
 
 from explorer_frames import _threads
 from explorer_frames._outputs import parts
-from explorer_frames._storage import stores
+from explorer_frames._storage import loop
 from explorer_frames._threads import _Crew, ahead, beside, in_parallel, pipelined
 
 
@@ -102,7 +102,7 @@ def test_interrupts_leave_no_thread_waiting(call):
     [
         (_threads, {"in_parallel", "ahead", "pipelined", "beside"}),
         (parts, {"pieces"}),
-        (stores, {"_finish"}),
+        (loop, {"finish"}),
     ],
 )
 def test_no_interrupt_between_two_rounds_of_a_loop_skips_the_cleanup(module, functions):

@@ -13,9 +13,10 @@ import fsspec
 
 from explorer_frames._doctor.finding import Finding, found, ok
 from explorer_frames._files.formats import format_of
-from explorer_frames._storage.address import OBJECT_STORES, Mask, local_path, shown_url
+from explorer_frames._storage.address import Mask, local_path, shown_url
 from explorer_frames._storage.drivers import connect
 from explorer_frames._storage.publish import Target
+from explorer_frames._storage.schemes import scheme_of
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, ExplorerFramesError, UnsupportedFormatError, WriteError
 
@@ -99,7 +100,7 @@ def _no_new_folders(url: str, options: Mapping[str, Any] | None) -> Iterator[Non
         fs, path = fsspec.filesystem("file"), Path(local).as_posix()
     else:
         fs, path = connect(scheme, url, options or {}, Mask(url, options or {}), WriteError)
-    new = [] if local is None and scheme in OBJECT_STORES else list(_missing(fs, path))
+    new = [] if local is None and scheme_of(url).is_object_store else list(_missing(fs, path))
     try:
         yield
     finally:

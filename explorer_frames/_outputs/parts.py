@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from fsspec.core import has_magic
 
-from explorer_frames._storage.sources import DAMAGED
+from explorer_frames._storage.failures import DAMAGED
 from explorer_frames.errors import ConfigError, FileReadError, escaped
 
 if TYPE_CHECKING:

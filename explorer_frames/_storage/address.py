@@ -10,17 +10,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, unquote
 
+from explorer_frames._storage.schemes import scheme_of
 from explorer_frames.errors import ConfigError, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LOCAL = {"file", "local"}
-AZURE = {"abfs", "abfss", "az", "adl"}
-S3 = {"s3", "s3a"}
-GCS = {"gs", "gcs"}
-OBJECT_STORES = {*S3, *GCS, *AZURE}
-_READ_ONLY = {"http", "https", "data", "git", "github", "reference", "libarchive", "tar", "zip"}
 _WRAPPERS = {
     "simplecache",
     "filecache",
@@ -77,7 +73,7 @@ def shown_url(url: str | os.PathLike[str]) -> str:
         return text if text.isprintable() else escaped(text, len(text) * 10)
 
     def kept(userinfo: re.Match[str]) -> str:
-        return userinfo[0] if scheme in AZURE and ":" not in userinfo[0] else ""
+        return userinfo[0] if scheme_of(text).userinfo_is_container and ":" not in userinfo[0] else ""
 
     shown = _QUERY.sub("", _HTTP_QUERY.sub(r"\1", _USERINFO.sub(kept, text)))
     return shown if shown.isprintable() else escaped(shown, len(shown) * 10)
@@ -190,9 +186,9 @@ def checked(url: str | os.PathLike[str], *, to_read: bool = False) -> str:
     if isinstance(url, str) and ("::" in text or (separator and scheme in _WRAPPERS)):
         hint = "Pass the plain URL of the store; a local file with :: in its name as a pathlib.Path."
         raise ConfigError("chained URLs are not supported", where=where, hint=hint)
-    if text.endswith(("/", os.sep)) or (scheme in OBJECT_STORES and "/" not in rest):
+    if text.endswith(("/", os.sep)) or (separator and scheme_of(text).is_object_store and "/" not in rest):
         raise ConfigError("the target names a directory", where=where, hint="Add the name of a file.")
-    if separator and scheme in _READ_ONLY and not to_read:
+    if separator and not scheme_of(text).is_writable and not to_read:
         raise ConfigError(f"{scheme}:// can only be read", where=where, hint="Pass a local path or a store's URL.")
     if separator and scheme not in {*LOCAL, "memory"} and "?" in rest and not to_read:
         raise ConfigError("a URL to write to has no query", where=where, hint="Pass settings in storage_options.")

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import fsspec
 
 from explorer_frames._storage.address import Mask, checked, local_path, shown_url
-from explorer_frames._storage.drivers import connect, is_missing
+from explorer_frames._storage.drivers import connect
+from explorer_frames._storage.failures import Guard, is_missing
 from explorer_frames._storage.publish import Mode, Target
 from explorer_frames._storage.spool import SPOOL, remove_stale
 from explorer_frames.errors import ConfigError, ExplorerFramesError, WriteError
@@ -51,15 +52,17 @@ class Folder:
         name = f".{uuid.uuid4().hex}"  # that nobody has
         beside = Path(text, name) if isinstance(url, os.PathLike) else f"{self._base}/{name}"
         try:
-            self._probe = Target.resolve(beside, storage_options=storage_options)
+            Target.resolve(beside, storage_options=storage_options)
         except ExplorerFramesError as error:
             error.where = shown_url(self._base)
             raise
         local = local_path(url)
         self._local = None if local is None else Path(os.path.realpath(local))
+        options = storage_options or {}
+        mask = Mask(text, options)
+        self._guard = Guard(WriteError, "the target", mask)
         if self._local is None:
-            options = storage_options or {}
-            scheme, mask = text.partition("://")[0], Mask(text, options)
+            scheme = text.partition("://")[0]
             self._fs, path = connect(scheme, f"{self._base}/{name}", options, mask, WriteError)
         else:
             self._fs, path = fsspec.filesystem("file"), f"{self._local.as_posix()}/{name}"  # as `find` has them
@@ -151,8 +154,4 @@ class Folder:
             target.publish(path)
 
     def _attempt(self, doing: str, action: Callable[[], Any], name: str = "") -> Any:
-        try:
-            return self._probe.attempt(doing, action)
-        except ExplorerFramesError as error:
-            error.where = self.shown(name) if name else self.url
-            raise
+        return self._guard.call(doing, self.shown(name) if name else self.url, action)

@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from explorer_frames._storage.address import WINDOWS
+from explorer_frames._storage.failures import is_open_elsewhere
 from explorer_frames._storage.spool import Spool, hidden_name
 from explorer_frames._threads import shielded_from_signals
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 _HANDLES = "/proc/self/fd/"
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
-_LOCKED = {5, 32}  # Windows: ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION
 _PATIENCE = 10.0  # seconds to wait for another program to close a file; on Windows an open file cannot be replaced
 
 
@@ -168,11 +168,6 @@ def _link(path: str, name: str) -> None:
         os.link(path, name, src_dir_fd=0)
     else:
         os.link(path, name)
-
-
-def is_open_elsewhere(raised: BaseException) -> bool:
-    """Whether Windows refuses a rename or removal because a file is open, or because of a missing right."""
-    return getattr(raised, "winerror", None) in _LOCKED
 
 
 def _wait_while_open(action: Callable[..., None], *paths: str) -> None:

@@ -43,16 +43,17 @@ be asked for the right to write; there that error comes with the put.
 
 from __future__ import annotations
 
-import errno
 import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
 
-from explorer_frames._storage.address import OBJECT_STORES, Mask, check_local_name, checked, local_path, shown_url
-from explorer_frames._storage.drivers import connect, is_bad_name, is_failed_condition, is_missing, is_refusal
-from explorer_frames._storage.local import LocalFile, is_open_elsewhere
+from explorer_frames._storage.address import Mask, check_local_name, checked, local_path, shown_url
+from explorer_frames._storage.drivers import connect
+from explorer_frames._storage.failures import Guard, is_failed_condition
+from explorer_frames._storage.local import LocalFile
+from explorer_frames._storage.schemes import scheme_of
 from explorer_frames._storage.stores import RemoteFile, StoredObject
-from explorer_frames.errors import ConfigError, ExplorerFramesError, TargetExistsError, WriteError, escaped
+from explorer_frames.errors import ConfigError, TargetExistsError, WriteError, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -61,8 +62,6 @@ if TYPE_CHECKING:
 
 Mode = Literal["overwrite", "create"]
 _T = TypeVar("_T")
-
-_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 
 class Place(Protocol):
@@ -104,7 +103,7 @@ class Target:
     def __init__(self, url: str, mode: Mode, mask: Mask, place: Place) -> None:
         self.url = url
         self.mode = mode
-        self._mask = mask
+        self._guard = Guard(WriteError, "the target", mask)
         self._place = place
 
     def __repr__(self) -> str:
@@ -167,7 +166,8 @@ class Target:
         else:
             scheme = text.partition("://")[0]
             fs, path = connect(scheme, text, storage_options or {}, mask, WriteError)
-            place = (StoredObject if scheme in OBJECT_STORES else RemoteFile)(fs, path, scheme)
+            traits = scheme_of(text)
+            place = (StoredObject if traits.is_object_store else RemoteFile)(fs, path, traits)
             target = Target(shown_url(text), mode, mask, place)
         found = target.attempt("look up", target._place.kind)
         if found not in {None, "file"}:
@@ -178,14 +178,8 @@ class Target:
         return target
 
     def attempt(self, doing: str, action: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
-        """Call `action`; what it raises becomes a WriteError without secrets or the driver's exception."""
-        try:
-            return action(*args, **kwargs)
-        except ExplorerFramesError:
-            raise
-        except Exception as raised:  # noqa: BLE001 (drivers raise what they like)
-            error = self._error(doing, raised)
-        raise error
+        """Call `action`; what it raises becomes a WriteError, as `Guard` makes it."""
+        return self._guard.call(doing, self.url, action, *args, **kwargs)
 
     @contextmanager
     def spool(self) -> Iterator[str]:
@@ -245,27 +239,3 @@ class Target:
     def _exists_error(self) -> TargetExistsError:
         hint = 'Pass another name, or mode="overwrite" to replace it.'
         return TargetExistsError("the target exists", where=self.url, hint=hint)
-
-    def _error(self, doing: str, raised: Exception) -> WriteError:
-        return WriteError(f"cannot {doing} the target: {self._mask(raised)}", where=self.url, hint=_hint(doing, raised))
-
-
-def _hint(doing: str, raised: Exception) -> str:  # noqa: PLR0911 (one for each cause)
-    number = getattr(raised, "errno", None)
-    if number in _FULL:
-        return "The disk is full or a size limit was met: make room, or point TMPDIR elsewhere for remote targets."
-    reads = doing in {"list", "read"}
-    if is_open_elsewhere(raised):
-        return "Close the file in other programs and retry, or ask for the right to write there."
-    if is_refusal(raised):
-        return (
-            f"Ask for the right to {'read' if reads else 'write'} there, or pass other credentials in storage_options."
-        )
-    if isinstance(raised, NotADirectoryError | FileExistsError):
-        return "A part of the path is a file, not a folder."
-    if is_bad_name(raised):
-        return "Pass another name: this store has none like that."
-    if is_missing(raised) and doing in {"reach", "publish"}:
-        return "Make the bucket, container, share or folder first: a misspelt one must not spring up here."
-    said = "See to the cause that is named here and read again."
-    return said if reads else "Nothing was lost: see to the cause that is named here and write again."

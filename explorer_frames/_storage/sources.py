@@ -13,15 +13,14 @@ from fsspec.config import apply_config
 
 from explorer_frames._private import private
 from explorer_frames._storage.address import Mask, local_path, shown_url
-from explorer_frames._storage.drivers import connect, is_missing, is_refusal
-from explorer_frames.errors import ConfigError, ExplorerFramesError, FileReadError, escaped
+from explorer_frames._storage.drivers import connect
+from explorer_frames._storage.failures import Guard, is_missing
+from explorer_frames.errors import ConfigError, FileReadError, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _T = TypeVar("_T")
-
-DAMAGED = "It is damaged or was cut off: get it again from where it was copied, or make it again."
 
 
 class Store:
@@ -50,26 +49,21 @@ class Store:
         options = storage_options or {}
         local = local_path(url)
         scheme = text.partition("://")[0] if local is None else "file"
-        self._mask = Mask(text, {"given": options, "configured": _configured(scheme)})
+        mask = Mask(text, {"given": options, "configured": _configured(scheme)})
+        self._guard = Guard(FileReadError, "it", mask)
         self.shown: str
         self.fs: Any
         self.path: str
         if local is None:
             self.shown = shown_url(text)
-            self.fs, self.path = connect(scheme, text, options, self._mask, FileReadError)
+            self.fs, self.path = connect(scheme, text, options, mask, FileReadError)
         else:
             self.shown = shown_url(local)
             self.fs, self.path = fsspec.filesystem("file"), local
 
     def attempt(self, doing: str, where: str | None, action: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
-        """Call `action`; what it raises becomes a FileReadError without secrets or the driver's exception."""
-        try:
-            return action(*args, **kwargs)
-        except ExplorerFramesError:
-            raise
-        except Exception as raised:  # noqa: BLE001 (drivers raise what they like)
-            error = self._error(doing, where, raised)
-        raise error
+        """Call `action`; what it raises becomes a FileReadError, as `Guard` makes it."""
+        return self._guard.call(doing, where, action, *args, **kwargs)
 
     def info(self, path: str) -> dict[str, Any] | None:
         """What stands at a path; None for nothing."""
@@ -149,10 +143,6 @@ class Store:
             kind = "folder" if os.path.isdir(self.path) else "device, pipe or socket"  # noqa: PTH112
             raise FileReadError(f"this is a {kind}, and no file", where=self.shown, hint="Pass the URL of a file.")
 
-    def _error(self, doing: str, where: str | None, raised: Exception) -> FileReadError:
-        what = "there is no such file" if is_missing(raised) else f"cannot {doing} it"
-        return FileReadError(f"{what}: {self._mask(raised)}", where=where, hint=_hint(raised))
-
 
 def _folder() -> tempfile.TemporaryDirectory[str]:
     try:
@@ -167,16 +157,6 @@ def _configured(scheme: str) -> dict[str, Any]:
     with suppress(Exception):  # what is wrong comes up again where it connects
         return dict(apply_config(fsspec.get_filesystem_class(scheme), {}))
     return {}
-
-
-def _hint(raised: Exception) -> str:
-    if is_refusal(raised):
-        return "Ask for the right to read there, or pass other credentials in storage_options."
-    if is_missing(raised):
-        return "Check the URL, and whether it was moved."
-    if any(word in str(raised) for word in ("compressed", "decompress", "inflate")):  # Arrow's words
-        return DAMAGED
-    return "See to the cause that is named here, and read again."
 
 
 def _name(entry: dict[str, Any]) -> str:

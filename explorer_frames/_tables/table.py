@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pyarrow as pa
 
 from explorer_frames._provenance import KEY, NAME, Provenance, as_written, document_of
+from explorer_frames._storage.failures import Guard
 from explorer_frames._threads import beside
 from explorer_frames.errors import ConfigError, UnsafeToRetryError, WriteError, escaped
 
@@ -114,22 +115,16 @@ class Rows:
         raise WriteError(what, where=self._where, hint="Nothing was committed: fill or leave out missing values.")
 
 
-class Driver:
-    """Calls to a package that raises what it likes, secrets and all."""
+class Driver(Guard):
+    """Calls to a package for tables."""
 
     def __init__(self, where: str, mask: Mask) -> None:
+        super().__init__(WriteError, "the table", mask)
         self.where = where
-        self._mask = mask
 
     def attempt(self, doing: str, action: Callable[..., _T], *args: Any) -> _T:
         """Call `action`; what it raises becomes an error of ours."""
-        try:
-            return action(*args)
-        except (KeyboardInterrupt, SystemExit, GeneratorExit):
-            raise
-        except BaseException as raised:  # noqa: BLE001 (a panic of Rust is no Exception)
-            error = self._error(doing, raised)
-        raise error
+        return self.call(doing, self.where, action, *args)
 
     def commit(self, rows: Rows, action: Callable[[pa.RecordBatchReader], object]) -> None:
         """Call `action` with the rows; what their source raised comes first, as it is."""
@@ -143,15 +138,16 @@ class Driver:
         if rows.raised is not None:
             raise rows.raised
 
-    def _error(self, doing: str, raised: BaseException) -> WriteError | UnsafeToRetryError:
+    def error(self, doing: str, where: str | None, raised: BaseException) -> WriteError | UnsafeToRetryError:
+        """Make the error for what the package raised."""
         what, kind = f"cannot {doing} the table: {self._mask(raised)}", type(raised).__name__
         if kind == "CommitStateUnknownException":
             hint = "It may have been committed: look at the table's snapshots before you append again."
-            return UnsafeToRetryError(what, where=self.where, hint=hint)
+            return UnsafeToRetryError(what, where=where, hint=hint)
         hint = "See to the cause that is named here, and look at the table's history before you write again."
         if kind in {"CommitFailedError", "CommitFailedException"}:
             hint = "Another writer changed the table at the same moment, and nothing was committed: write again."
-        return WriteError(what, where=self.where, hint=hint)
+        return WriteError(what, where=where, hint=hint)
 
 
 def interruptible(rows: Rows, call: Callable[[], _T]) -> _T:

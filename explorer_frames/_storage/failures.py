@@ -1,0 +1,134 @@
+"""What drivers raise, as errors of ours: typed, with a hint, and free of secrets."""
+
+from __future__ import annotations
+
+import errno
+import re
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from explorer_frames.errors import ExplorerFramesError, FileReadError, WriteError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_T = TypeVar("_T")
+
+DAMAGED = "It is damaged or was cut off: get it again from where it was copied, or make it again."
+_NO_NAME = 0xC0000033  # STATUS_OBJECT_NAME_INVALID, which SMB servers say to "part-*"
+_INVALID_NAME = 123  # ERROR_INVALID_NAME, the same on a Windows disk
+_LOCKED = {5, 32}  # Windows: ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION
+_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_REFUSED = re.compile("credential|denied|forbidden|(?:un|not )authori[sz]ed|logon|authenticat", re.IGNORECASE)
+_DAMAGED = re.compile("compressed|decompress|inflate")  # Arrow's words
+
+
+class Guard:
+    """Calls into a driver: whatever it raises becomes a typed error without secrets and without the driver's exception.
+
+    Parameters
+    ----------
+    failure
+        The class of the errors.
+    noun
+        What the calls are about, as messages name it.
+    mask
+        Returns the text of an exception without secrets.
+    """
+
+    def __init__(
+        self, failure: type[WriteError | FileReadError], noun: str, mask: Callable[[BaseException], str]
+    ) -> None:
+        self._failure = failure
+        self._noun = noun
+        self._mask = mask
+
+    def call(self, doing: str, where: str | None, action: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
+        """Call `action`.
+
+        Parameters
+        ----------
+        doing
+            A verb for messages, such as "list".
+        where
+            The URL that errors name, without secrets.
+        """
+        try:
+            return action(*args, **kwargs)
+        except (ExplorerFramesError, KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as raised:  # noqa: BLE001 (drivers raise anything, and a panic of Rust is no Exception)
+            error = self.error(doing, where, raised)
+        raise error
+
+    def error(self, doing: str, where: str | None, raised: BaseException) -> ExplorerFramesError:
+        """Make the error for what a driver raised."""
+        reads = issubclass(self._failure, FileReadError)
+        what = f"cannot {doing} {self._noun}".rstrip()
+        if reads and is_missing(raised):
+            what = "there is no such file"
+        hint = hint_for(raised, doing, reads=reads or doing in {"list", "read"})
+        return self._failure(f"{what}: {self._mask(raised)}", where=where, hint=hint)
+
+
+def hint_for(raised: BaseException, doing: str, *, reads: bool) -> str:
+    """Find what to do about an exception of a driver."""
+    if getattr(raised, "errno", None) in _FULL:
+        return "The disk is full or a size limit was met: make room, or point TMPDIR elsewhere for remote targets."
+    if is_open_elsewhere(raised):
+        return "Close the file in other programs and retry, or ask for the right to write there."
+    if is_refusal(raised):
+        right = "use it" if doing == "connect" else "read there" if reads else "write there"
+        return f"Ask for the right to {right}, or pass other credentials in storage_options."
+    if doing == "connect":
+        return "Check the host and the port, and that it can be reached from here."
+    return _hint_to_read(raised) if reads else _hint_to_write(raised, doing)
+
+
+def _hint_to_read(raised: BaseException) -> str:
+    if is_missing(raised):
+        return "Check the URL, and whether it was moved."
+    return DAMAGED if _DAMAGED.search(str(raised)) else "See to the cause that is named here and read again."
+
+
+def _hint_to_write(raised: BaseException, doing: str) -> str:
+    if isinstance(raised, NotADirectoryError | FileExistsError):
+        return "A part of the path is a file, not a folder."
+    if is_bad_name(raised):
+        return "Pass another name: this store has none like that."
+    if is_missing(raised) and doing in {"reach", "publish"}:
+        return "Make the bucket, container, share or folder first: a misspelt one must not spring up here."
+    return "Nothing was lost: see to the cause that is named here and write again."
+
+
+def is_missing(raised: BaseException) -> bool:
+    """Tell whether a driver says that nothing stands there."""
+    # smbprotocol has an OSError of its own, which is no FileNotFoundError.
+    missing = isinstance(raised, FileNotFoundError) or getattr(raised, "errno", None) == errno.ENOENT
+    return missing or is_bad_name(raised)
+
+
+def is_failed_condition(raised: BaseException) -> bool:
+    """Return whether an object store refused a conditional put, because the object exists.
+
+    Only some servers return the condition, which s3fs needs to raise FileExistsError.
+    """
+    response = getattr(raised.__cause__, "response", None) or {}
+    return isinstance(raised, FileExistsError) or response.get("Error", {}).get("Code") == "PreconditionFailed"
+
+
+def is_bad_name(raised: BaseException) -> bool:
+    """Tell whether a driver says that no file of its store can be called like that."""
+    return getattr(raised, "ntstatus", None) == _NO_NAME or getattr(raised, "winerror", None) == _INVALID_NAME
+
+
+def is_refusal(raised: BaseException) -> bool:
+    """Tell whether a driver says that we may not do something, or are not who we say."""
+    said = f"{type(raised).__name__}: {raised}"  # the drivers of SMB, WebDAV and Azure have no errno for it
+    denied = isinstance(raised, PermissionError) or getattr(raised, "errno", None) in _DENIED
+    return denied or _REFUSED.search(said) is not None
+
+
+def is_open_elsewhere(raised: BaseException) -> bool:
+    """Whether Windows refuses a rename or removal because a file is open, or because of a missing right."""
+    return getattr(raised, "winerror", None) in _LOCKED

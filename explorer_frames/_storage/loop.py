@@ -1,0 +1,47 @@
+"""Coroutines of drivers, run in the driver's event loop from other threads."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import wait
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Coroutine
+
+_CANCEL = 10  # seconds to wait for a cancelled coroutine to end
+
+
+def finish(loop: Any, work: Coroutine[Any, Any, Any], stop: threading.Event | None = None, patience: float = 0) -> Any:
+    """Run a driver's coroutine in its loop, and leave nothing running when the wait is interrupted.
+
+    fsspec's own `sync` would leave an upload running, to replace the target long after Ctrl-C. `stop` is then set, and
+    the coroutine cancelled after `patience` seconds.
+    """
+    tasks: list[Any] = []
+
+    async def run() -> Any:
+        tasks.append(asyncio.current_task())
+        return await work
+
+    async def end() -> None:  # the loop begins it after `run`
+        if tasks:
+            await asyncio.wait(tasks, timeout=patience)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    try:
+        future = asyncio.run_coroutine_threadsafe(run(), loop)
+        while True:
+            if future.done():
+                return future.result()
+            wait([future], 1)  # on Windows no signal ends a wait without a limit
+    except BaseException:
+        if stop:
+            stop.set()
+        with suppress(Exception):
+            asyncio.run_coroutine_threadsafe(end(), loop).result(_CANCEL + patience)
+        raise
