@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from explorer_frames._storage.address import Mask, checked, local_path, shown_ur
 from explorer_frames._storage.drivers import connect
 from explorer_frames._storage.failures import Guard, is_missing
 from explorer_frames._storage.publish import Mode, Target
-from explorer_frames._storage.spool import SPOOL, remove_stale
+from explorer_frames._storage.spool import remove_stale, remove_stale_spools
 from explorer_frames.errors import ConfigError, ExplorerFramesError, WriteError
 
 if TYPE_CHECKING:
@@ -101,8 +100,7 @@ class Folder:
         """Remove the temporary files among these that killed writers left, and those in TMPDIR for remote stores."""
         remove_stale(self._fs, [f"{self._path}/{name}" for name in names])
         if self._local is None:
-            local = fsspec.filesystem("file")
-            remove_stale(local, local.glob(f"{Path(tempfile.gettempdir()).as_posix()}/.{SPOOL}.*.tmp"))
+            remove_stale_spools()
 
     def read(self, names: list[str]) -> list[bytes | None]:
         """Read small files, as many at a time as the driver does; None for one that is not there.

@@ -24,9 +24,9 @@ others              put beside, the driver's own move: as atomic    looked up, t
 ==================  ==============================================  ====================================
 
 A process that is killed leaves nothing on local disk where files need no name (Linux), and otherwise a hidden file
-beside the target, or one in TMPDIR for other stores: the next write removes it when it is a day old. On S3 it may
-leave an unfinished multipart upload, which no listing shows and which is paid for: give the bucket a lifecycle rule
-with AbortIncompleteMultipartUpload.
+beside the target, or one in TMPDIR for other stores. A sync of that folder, or `explorer-frames doctor` for it, removes
+the file when it is a day old. On S3 it may leave an unfinished multipart upload, which no listing shows and which is
+paid for: give the bucket a lifecycle rule with AbortIncompleteMultipartUpload.
 
 A writer that is interrupted, as by Ctrl-C, ends its upload before the error passes on: for up to 10 s it waits for
 the part of a multipart upload that is under way, so that the upload is given up whole, and then cancels it.

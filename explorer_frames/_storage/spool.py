@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 import time
 import uuid
 import weakref
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+
+import fsspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -77,6 +81,12 @@ def remove_stale(fs: Any, paths: Iterable[str]) -> None:
                 modified = fs.info(path).get("mtime")
                 if not isinstance(modified, int | float) or time.time() - modified > STALE:
                     fs.rm_file(path)
+
+
+def remove_stale_spools() -> None:
+    """Remove the stale temporary files of remote targets."""
+    local = fsspec.filesystem("file")
+    remove_stale(local, local.glob(f"{Path(tempfile.gettempdir()).as_posix()}/.{SPOOL}.*.tmp"))
 
 
 def _unlink(path: str) -> None:
