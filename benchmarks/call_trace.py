@@ -1,0 +1,86 @@
+"""Count the calls of the package that a read, an export and a sync make: ``python benchmarks/call_trace.py``.
+
+Each call has run before, so that imports and caches do not count. Generators count once each time they are resumed.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import threading
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import explorer_frames
+from explorer_frames import Explorer
+from explorer_frames.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+PACKAGE = Path(explorer_frames.__file__).parent
+ROWS = [["a", "b"], ["0.25", "0.75"]]
+
+
+class Trace(NamedTuple):
+    """What one call needed.
+
+    Attributes
+    ----------
+    calls, functions, modules
+        Calls of functions of the package, and how many functions and modules these are.
+    switches
+        How often a call is to a function of another module than the call before it.
+    """
+
+    calls: int
+    functions: int
+    modules: int
+    switches: int
+
+
+def traced(call: Callable[[], object]) -> Trace:
+    """Trace one call in all its threads."""
+    seen: list[tuple[str, str]] = []
+
+    def note(frame: FrameType, event: str, _argument: object) -> None:
+        path = frame.f_code.co_filename
+        if event == "call" and path.startswith(str(PACKAGE)) and "/sandbox/" not in path:
+            seen.append((path, frame.f_code.co_qualname))
+
+    threading.setprofile(note)
+    sys.setprofile(note)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)  # type: ignore[arg-type]  # typeshed does not know that None ends it
+    modules = [path for path, _ in seen]
+    switches = sum(before != after for before, after in pairwise(modules))
+    return Trace(len(seen), len(set(seen)), len(set(modules)), switches)
+
+
+def traces() -> dict[str, Trace]:
+    """Trace a read, an export to disk and a sync of one task, each of two rows."""
+    with Sandbox() as server, Explorer(server.url, token=server.token) as explorer, tempfile.TemporaryDirectory() as t:
+        job, task = server.add_result(ROWS, name="PageRank")
+        workflow = server.workflows["results"]
+        numbers = iter(range(100))
+        calls: dict[str, Callable[[], object]] = {
+            "read_sample_result": lambda: explorer.read_sample_result(job, task),
+            "export_sample_result": lambda: explorer.export_sample_result(job, task, f"{t}/a.parquet"),
+            "sync_workflow": lambda: explorer.sync_workflow(workflow, f"{t}/{next(numbers)}", progress=False),
+        }
+        found = {}
+        for name, call in calls.items():
+            call()
+            found[name] = traced(call)
+        return found
+
+
+if __name__ == "__main__":
+    print(f"{'call':<22}{'calls':>8}{'functions':>11}{'modules':>9}{'switches':>10}")
+    for name, trace in traces().items():
+        print(f"{name:<22}{trace.calls:>8}{trace.functions:>11}{trace.modules:>9}{trace.switches:>10}")
