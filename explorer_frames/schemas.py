@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import pyarrow as pa
@@ -120,6 +121,7 @@ def _normal(name: str) -> str:
 _BY_NAME: dict[str, Algorithm] = {_normal(name): entry for entry in BOOK for name in (entry.name, *entry.aliases)}
 
 
+@lru_cache(maxsize=256)
 def find(name: str) -> Algorithm | None:
     """Find the algorithm that a task's name speaks of: the longest words it begins with that name one.
 

@@ -21,7 +21,7 @@ from explorer_frames._memory import POOL
 from explorer_frames._provenance import KEY, as_written, encoded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
 _EMPTY = hashlib.sha256().digest()
@@ -76,8 +76,7 @@ class ContentHash:
         fields = list(zip(self._schema.names, (column.kind for column in self._columns), strict=True))
         total = hashlib.sha256(repr((fields, self._rows)).encode())
         for column in self._columns:
-            for digest in column.digests():
-                total.update(digest)
+            total.update(b"".join(column.digests()))
         nans = [digest for column in self._columns for digest in column.nans()]
         suffix = "" if {*nans} <= {_EMPTY} else f".{hashlib.sha256(b''.join(nans)).hexdigest()[:16]}"
         return f"sha256:{total.hexdigest()}{suffix}"
@@ -121,16 +120,14 @@ class _Stream:
         named = names if pa.types.is_struct(self._type) else ""  # the items of a list: up to the file format
         return f"{type(self._type).__name__}{named}<{', '.join(stream.kind for stream in self._nested)}>"
 
-    def digests(self) -> Iterator[bytes]:
-        yield from (self._nulls.digest(), self._lengths.digest(), self._values.digest())
-        for stream in self._nested:
-            yield from stream.digests()
+    def digests(self) -> list[bytes]:
+        """Return the hashes of nulls, lengths and values, then those of nested streams."""
+        own = [self._nulls.digest(), self._lengths.digest(), self._values.digest()]
+        return own + [digest for stream in self._nested for digest in stream.digests()]
 
-    def nans(self) -> Iterator[bytes]:
-        """Hashes of the places of NaN."""
-        yield self._nans.digest()
-        for stream in self._nested:
-            yield from stream.nans()
+    def nans(self) -> list[bytes]:
+        """Return the hashes of the places of NaN."""
+        return [self._nans.digest()] + [digest for stream in self._nested for digest in stream.nans()]
 
     def update(self, array: pa.Array) -> None:
         if pa.types.is_dictionary(array.type):
