@@ -300,7 +300,7 @@ class Explorer:
         Returns
         -------
         pandas.DataFrame
-            Columns id, name, workflow_id, workflow_name, status (str); create_time, run_begin_time, run_end_time
+            Columns id, name, workflow_id, workflow_name, status (str); create_time, begin_time, end_time
             (``datetime64[ms, UTC]``, missing where it has not come). The same columns and dtypes without any job.
 
         Raises

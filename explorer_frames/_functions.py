@@ -379,7 +379,7 @@ def history(
     Returns
     -------
     pandas.DataFrame
-        ``job_id`` (str), ``run_end_time`` of the job (``datetime64[ms, UTC]``), ``task`` and ``task_id`` (str), then
+        ``job_id`` (str), ``end_time`` of the job (``datetime64[ms, UTC]``), ``task`` and ``task_id`` (str), then
         the result's own columns, missing where a result has no such. Integers are nullable (``Int64``) without `task`.
         It needs the memory that all these results need.
 

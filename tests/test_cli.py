@@ -94,7 +94,7 @@ def test_jobs_as_json_have_the_same_keys_whether_there_are_any(cli, ran):
     assert done.err == ""
     assert done.json["jobs"][-1]["id"] == ran.id
     assert list(done.json["jobs"][0]) == [
-        *("id", "name", "workflow_id", "workflow_name", "status", "create_time", "run_begin_time", "run_end_time")
+        *("id", "name", "workflow_id", "workflow_name", "status", "create_time", "begin_time", "end_time")
     ]
     assert cli("jobs", "--json", "--name", "no such name").json == {"jobs": []}
 
@@ -123,8 +123,8 @@ def test_show_has_the_job_and_its_tasks(cli, ran):
         "id": ran.tasks[1].id,
         "name": "Louvain",
         "status": "success",
-        "run_begin_time": ran.tasks[1].begin_time.isoformat(timespec="milliseconds"),
-        "run_end_time": ran.tasks[1].end_time.isoformat(timespec="milliseconds"),
+        "begin_time": ran.tasks[1].begin_time.isoformat(timespec="milliseconds"),
+        "end_time": ran.tasks[1].end_time.isoformat(timespec="milliseconds"),
         "seconds": 0,
     }
     assert document["workflow_id"] == ran.workflow_id

@@ -21,7 +21,7 @@ from explorer_frames.errors import (
 )
 from explorer_frames.sandbox import Sandbox
 
-RUN = ["job_id", "run_end_time", "task", "task_id"]
+RUN = ["job_id", "end_time", "task", "task_id"]
 
 
 class World:
@@ -70,8 +70,8 @@ def test_the_last_runs_come_oldest_first_as_one_frame(world):
     assert frame["score"].tolist() == [0.1, 0.5, 0.2, 0.5, 0.3, 0.5]
     assert set(frame["task"]) == {"PageRank"}
     assert frame["task_id"].nunique() == 3
-    assert str(frame["run_end_time"].dtype) == "datetime64[ms, UTC]"
-    assert frame["run_end_time"].is_monotonic_increasing
+    assert str(frame["end_time"].dtype) == "datetime64[ms, UTC]"
+    assert frame["end_time"].is_monotonic_increasing
     assert world.read() == {"list": 1, "job": 3, "result": 3}
     known = frame.attrs["explorer_frames"]
     assert (known["workflow"], known["task_name"], known["rows"]) == (str(world.workflow), "PageRank", 6)
@@ -220,7 +220,7 @@ def test_times_that_have_not_come_are_missing():
     with served(script) as (_, explorer):
         frame = explorer.history(1)
     assert frame["job_id"].tolist() == ["5"]
-    assert frame["run_end_time"].isna().all()
+    assert frame["end_time"].isna().all()
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def test_an_empty_list_has_the_columns_and_dtypes_of_a_full_one():
         assert list(empty.columns) == list(full.columns)
         assert (empty.dtypes == full.dtypes).all()
         assert len(full) == 3
-        for column in ("create_time", "run_begin_time", "run_end_time"):
+        for column in ("create_time", "begin_time", "end_time"):
             assert str(full[column].dtype) == "datetime64[ms, UTC]"
 
 

@@ -496,7 +496,7 @@ def test_the_zero_time_is_missing_wherever_times_are_read(zero, tmp_path):
     with served(script) as (_, explorer):
         listed = explorer.list_jobs(7)
         assert listed["create_time"].tolist()[1] == datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
-        for name in ("create_time", "run_begin_time", "run_end_time"):
+        for name in ("create_time", "begin_time", "end_time"):
             assert listed[name].isna()[0]
             assert str(listed[name].dtype) == "datetime64[ms, UTC]"
         job = explorer.job(5)

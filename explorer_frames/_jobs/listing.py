@@ -35,8 +35,8 @@ SCHEMA = pa.schema(
         ("workflow_name", pa.string()),
         pa.field("status", pa.string(), nullable=False),
         ("create_time", _TIME),
-        ("run_begin_time", _TIME),
-        ("run_end_time", _TIME),
+        ("begin_time", _TIME),
+        ("end_time", _TIME),
     ]
 )
 

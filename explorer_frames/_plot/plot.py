@@ -129,7 +129,7 @@ def _check_axes(ax: object) -> None:
 def _check_one_run(table: pa.Table) -> None:
     """Refuse a history, whose runs would lie in one picture as if they were one."""
     of_run = ["job_id", "task_id"]
-    if {*of_run, "run_end_time"} <= {*table.column_names}:
+    if {*of_run, "end_time"} <= {*table.column_names}:
         runs = len(table.group_by(of_run).aggregate([]))
         if runs > 1:
             hint = 'Draw one of them, such as frame[frame["job_id"] == frame["job_id"].iloc[-1]].'

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _RUN = pa.schema(
     [
         ("job_id", pa.string()),
-        ("run_end_time", pa.timestamp("ms", "UTC")),
+        ("end_time", pa.timestamp("ms", "UTC")),
         ("task", pa.string()),
         ("task_id", pa.string()),
     ]

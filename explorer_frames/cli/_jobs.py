@@ -42,7 +42,7 @@ def jobs(
             Column("status", [job["status"] for job in listed]),
             Column("name", [job["name"] for job in listed]),
             Column("created", [job["create_time"] for job in listed]),
-            Column("took", [_between(job["run_begin_time"], job["run_end_time"]) for job in listed]),
+            Column("took", [_between(job["begin_time"], job["end_time"]) for job in listed]),
             Column("workflow", [job["workflow_id"] for job in listed]),
             Column("workflow name", [job["workflow_name"] for job in listed]),
         ]
@@ -142,16 +142,16 @@ def described(job: Job) -> dict[str, Any]:
         "workflow_name": job.workflow_name,
         "status": job.status,
         "create_time": job.create_time,
-        "run_begin_time": job.begin_time,
-        "run_end_time": job.end_time,
+        "begin_time": job.begin_time,
+        "end_time": job.end_time,
         "seconds": seconds(job.duration),
         "tasks": [
             {
                 "id": task.id,
                 "name": task.name,
                 "status": task.status,
-                "run_begin_time": task.begin_time,
-                "run_end_time": task.end_time,
+                "begin_time": task.begin_time,
+                "end_time": task.end_time,
                 "seconds": seconds(task.duration),
             }
             for task in job.tasks
