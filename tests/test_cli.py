@@ -126,6 +126,8 @@ def test_show_has_the_job_and_its_tasks(cli, ran):
         "begin_time": ran.tasks[1].begin_time.isoformat(timespec="milliseconds"),
         "end_time": ran.tasks[1].end_time.isoformat(timespec="milliseconds"),
         "seconds": 0,
+        "job_id": ran.id,
+        "workflow_id": ran.workflow_id,
     }
     assert document["workflow_id"] == ran.workflow_id
 

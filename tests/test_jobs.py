@@ -731,3 +731,16 @@ def test_a_hung_look_ends_a_wait_as_a_job_error():
                 job.wait(timeout=0.3, progress=False)
             return
     pytest.fail("the first look was never answered")
+
+
+def test_records_become_plain_values(explorer, sandbox, tmp_path):
+    job_id, task_id = sandbox.add_result([["a"], ["1"]], name="PageRank")
+    job = explorer.job(job_id)
+    known = json.loads(json.dumps(job.to_dict()))
+    [task] = known.pop("tasks")
+    assert (known["id"], known["status"], task["id"], task["name"]) == (job.id, "success", str(task_id), "PageRank")
+    assert datetime.fromisoformat(known["end_time"]) == job.end_time
+    assert known["seconds"] == job.duration.total_seconds()
+    receipt = json.loads(json.dumps(job.tasks[0].export(tmp_path / "a.parquet").to_dict()))
+    assert receipt["columns"] == [{"name": "id", "type": "string"}, {"name": "score", "type": "double"}]
+    assert (receipt["rows"], receipt["complete"]) == (1, True)

@@ -465,9 +465,7 @@ def test_scores_that_are_lists_have_no_picture():
 
 
 def test_a_history_is_drawn_one_run_at_a_time():
-    frame = pd.DataFrame(
-        {"job_id": ["1", "2"], "end_time": pd.to_datetime(["2026-01-01"] * 2), "task_id": ["t"] * 2}
-    )
+    frame = pd.DataFrame({"job_id": ["1", "2"], "end_time": pd.to_datetime(["2026-01-01"] * 2), "task_id": ["t"] * 2})
     frame = frame.assign(id=["a", "a"], score=[1.0, 2.0])
     with pytest.raises(ConfigError, match="the results of 2 runs"):
         plot_result(frame)

@@ -62,10 +62,15 @@ class Receipt:
         complete = {True: "complete", False: "incomplete", None: "completeness not known"}[self.complete]
         return f"<Receipt {self.url}: {self.format}, {self.rows:,} rows, {self.bytes:,} bytes, {complete}>"
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attributes as plain values, ready for JSON; the schema as ``columns``: name and type of each."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "schema"}
+        return {**values, "columns": [{"name": field.name, "type": str(field.type)} for field in self.schema]}
+
     def _repr_html_(self) -> str:
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        values["schema"] = ", ".join(f"{field.name}: {field.type}" for field in self.schema)
-        return _html.facts({name: in_words(value) for name, value in values.items()})
+        known = self.to_dict()
+        known["columns"] = ", ".join(f"{field.name}: {field.type}" for field in self.schema)
+        return _html.facts({name: in_words(value) for name, value in known.items()})
 
 
 @private

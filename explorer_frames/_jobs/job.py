@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from explorer_frames import _html
 from explorer_frames._arguments import checked_count
 from explorer_frames._jobs.status import moment, same_id, status_word, text
-from explorer_frames._jobs.task import Reader, Task, Timed, entries, task_of
+from explorer_frames._jobs.task import Reader, Task, Timed, as_plain, entries, task_of
 from explorer_frames._jobs.wait import check_patience, wait_for_end
 from explorer_frames._threads import in_parallel
 from explorer_frames.errors import (
@@ -98,6 +98,11 @@ class Job(Timed):
             trace_id=trace_id,
             _server=server,
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attributes, ``seconds`` and the tasks as plain values, ready for JSON; times as ISO 8601."""
+        names = ("id", "name", "workflow_id", "workflow_name", "status", "create_time", "begin_time", "end_time")
+        return {**as_plain(self, *names), "tasks": [task.to_dict() for task in self.tasks]}
 
     def task(self, name: str) -> Task:
         """Find a task by its id, or by its name where no other task has it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from explorer_frames._jobs.status import FINAL, id_of, moment, same_id, status_word, text
@@ -15,7 +16,7 @@ from explorer_frames.errors import EnvelopeError, escaped
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
     import pandas as pd
     import pyarrow as pa
@@ -62,6 +63,17 @@ class Timed:
         return self.status + (f" in {self.duration.total_seconds():.1f} s" if self.duration is not None else "")
 
 
+def as_plain(record: Timed, *names: str) -> dict[str, Any]:
+    """Return these attributes and the duration in seconds as plain values."""
+    known = {name: getattr(record, name) for name in names}
+    seconds = None if record.duration is None else record.duration.total_seconds()
+    plain = {
+        name: value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else value
+        for name, value in known.items()
+    }
+    return {**plain, "seconds": seconds}
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Task(Timed):
     """One component of a job, as it stood when the server was asked.
@@ -87,6 +99,10 @@ class Task(Timed):
     job_id: str
     workflow_id: str | None
     _server: Reader = field(compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attributes and ``seconds`` as plain values, ready for JSON; times as ISO 8601."""
+        return as_plain(self, "id", "name", "status", "begin_time", "end_time", "job_id", "workflow_id")
 
     @property
     def run(self) -> Run | None:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+STATES = ("written", "skipped", "failed")
+_COLUMNS = ("job_id", "task", "task_id", "state", "rows", "bytes", "url", "error")
+
+
 @dataclass(frozen=True, slots=True)
 class SyncedPart:
     """A result that is in the folder.
@@ -109,13 +113,21 @@ class SyncReport:
         """
         import pandas as pd  # noqa: PLC0415 (not needed to make a report)
 
+        kinds = {name: "Int64" if name in {"rows", "bytes"} else "string" for name in _COLUMNS}
+        return pd.DataFrame(self._results(), columns=list(_COLUMNS)).astype(kinds)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return counts as plain values, ready for JSON, and ``results``: a dict for each row of `to_pandas`."""
+        counts = {state: len(getattr(self, state)) for state in STATES}
+        head = {"url": self.url, "workflow": self.workflow, "jobs": self.jobs, **counts}
+        results = [dict(zip(_COLUMNS, row, strict=True)) for row in self._results()]
+        return {**head, "rows_written": self.rows, "bytes_written": self.bytes, "results": results}
+
+    def _results(self) -> list[tuple[Any, ...]]:
         parts = [(state, part) for state in ("written", "skipped") for part in getattr(self, state)]
-        columns = ["job_id", "task", "task_id", "state", "rows", "bytes", "url", "error"]
         rows: list[tuple[Any, ...]]
         rows = [(p.job_id, p.task, p.task_id, state, p.rows, p.bytes, p.url, None) for state, p in parts]
-        rows += [(f.job_id, f.task, f.task_id, "failed", None, None, None, str(f.error)) for f in self.failed]
-        kinds = {name: "Int64" if name in {"rows", "bytes"} else "string" for name in columns}
-        return pd.DataFrame(rows, columns=columns).astype(kinds)
+        return rows + [(f.job_id, f.task, f.task_id, "failed", None, None, None, str(f.error)) for f in self.failed]
 
     def how_far(self) -> Done:
         """For a progress bar."""
@@ -155,8 +167,7 @@ class SyncReport:
         )
 
     def _repr_html_(self) -> str:
-        states = ("written", "skipped", "failed")
-        counts = Counter((one.task, state) for state in states for one in getattr(self, state))
+        counts = Counter((one.task, state) for state in STATES for one in getattr(self, state))
         tasks = sorted({task for task, _ in counts}, key=str)
-        rows = [("(job)" if task is None else task, *(counts[task, state] for state in states)) for task in tasks]
-        return _html.grid(f"Workflow {self.workflow} in {self.url}", self._summary, ("task", *states), rows)
+        rows = [("(job)" if task is None else task, *(counts[task, state] for state in STATES)) for task in tasks]
+        return _html.grid(f"Workflow {self.workflow} in {self.url}", self._summary, ("task", *STATES), rows)

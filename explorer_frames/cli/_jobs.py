@@ -12,7 +12,7 @@ from explorer_frames.cli._options import pairs as read_pairs
 from explorer_frames.cli._out import OutputError, flush, write
 from explorer_frames.cli._say import note
 from explorer_frames.cli._show import show_facts, show_json, show_table
-from explorer_frames.cli._text import Column, seconds
+from explorer_frames.cli._text import Column
 from explorer_frames.errors import ConfigError, ExplorerFramesError, JobError
 
 if TYPE_CHECKING:
@@ -95,11 +95,11 @@ def run(
     except JobError as error:
         if json:
             with _told(job):
-                show_json(described(error.job))
+                show_json(error.job.to_dict())
         raise
     if json:
         with _told(job):
-            show_json(described(job))
+            show_json(job.to_dict())
             flush()
     elif wait:
         note(f"Job {job.id}: {job.outcome}. Its tasks: explorer-frames show {job.id}")
@@ -133,35 +133,9 @@ def read_input(texts: list[str] | None) -> dict[str, dict[str, Any]] | None:
     return read or None
 
 
-def described(job: Job) -> dict[str, Any]:
-    """A job and its tasks as JSON has them."""
-    return {
-        "id": job.id,
-        "name": job.name,
-        "workflow_id": job.workflow_id,
-        "workflow_name": job.workflow_name,
-        "status": job.status,
-        "create_time": job.create_time,
-        "begin_time": job.begin_time,
-        "end_time": job.end_time,
-        "seconds": seconds(job.duration),
-        "tasks": [
-            {
-                "id": task.id,
-                "name": task.name,
-                "status": task.status,
-                "begin_time": task.begin_time,
-                "end_time": task.end_time,
-                "seconds": seconds(task.duration),
-            }
-            for task in job.tasks
-        ],
-    }
-
-
 def _show(job: Job, *, json: bool) -> None:
     if json:
-        show_json(described(job))
+        show_json(job.to_dict())
         return
     facts = {
         "job": job.id,

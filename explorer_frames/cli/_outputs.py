@@ -20,7 +20,7 @@ from explorer_frames.cli._options import (
 )
 from explorer_frames.cli._results import _write
 from explorer_frames.cli._say import note
-from explorer_frames.cli._show import receipt_facts, show_facts, show_json
+from explorer_frames.cli._show import show_receipt
 from explorer_frames.cli._text import is_terminal
 
 QuotingWord = Literal["minimal", "none"]
@@ -104,8 +104,7 @@ def output(
             mode=mode,
             compression=None if compression == "none" else compression,
         )
-        facts = receipt_facts(receipt)
-        (show_json if json else show_facts)(facts)
+        show_receipt(receipt, json=json)
         return
     from explorer_frames._outputs.output import read_output_arrow, read_task_output_arrow
 

@@ -29,7 +29,7 @@ from explorer_frames.cli._options import (
     storage_options,
 )
 from explorer_frames.cli._say import hint_line
-from explorer_frames.cli._show import receipt_facts, show_csv, show_facts, show_json, show_lines, show_table
+from explorer_frames.cli._show import show_csv, show_json, show_lines, show_receipt, show_table
 from explorer_frames.cli._text import Column, is_terminal
 from explorer_frames.errors import TruncatedResultWarning
 
@@ -124,11 +124,7 @@ def export(
         compression=None if compression == "none" else compression,
         storage_options=options,
     )
-    facts = receipt_facts(receipt)
-    if json:
-        show_json({**facts, "columns": _columns(receipt.schema)})
-    else:
-        show_facts(facts)
+    show_receipt(receipt, json=json)
 
 
 def _write(table: pa.Table, *, json: bool, csv: bool) -> None:

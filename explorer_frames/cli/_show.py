@@ -57,10 +57,13 @@ def show_facts(facts: Mapping[str, Any]) -> None:
         _terminal.show_facts(sys.stdout, facts)
 
 
-def receipt_facts(receipt: Receipt) -> dict[str, Any]:
-    """Return what is shown of a written file."""
-    names = ("url", "format", "rows", "bytes", "complete", "content_hash")
-    return {name: getattr(receipt, name) for name in names}
+def show_receipt(receipt: Receipt, *, json: bool) -> None:
+    """Show what is known of a written file."""
+    known = receipt.to_dict()
+    if json:
+        show_json(known)
+    else:
+        show_facts({name: value for name, value in known.items() if name != "columns"})
 
 
 def show_finding(state: str, name: str, what: str, todo: str | None) -> None:

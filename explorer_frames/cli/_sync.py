@@ -30,7 +30,6 @@ from explorer_frames.errors import SyncError
 if TYPE_CHECKING:
     from explorer_frames import SyncReport
 
-_STATES = ("written", "skipped", "failed")
 _SHOWN = 20  # failures that are spelt out
 
 
@@ -77,21 +76,10 @@ def sync(
 
 
 def _show(report: SyncReport, *, json: bool) -> None:
-    results = [
-        {name: getattr(part, name) for name in ("job_id", "task", "task_id", "url", "rows", "bytes")}
-        for part in (*report.written, *report.skipped)
-    ]
-    states = ["written"] * len(report.written) + ["skipped"] * len(report.skipped)
-    results = [{**one, "state": state, "error": None} for one, state in zip(results, states, strict=True)]
-    results += [
-        {"job_id": one.job_id, "task": one.task, "task_id": one.task_id, "url": None, "rows": None, "bytes": None}
-        | {"state": "failed", "error": str(one.error)}
-        for one in report.failed
-    ]
+    known = report.to_dict()
+    results = known.pop("results")
     if json:
-        counts = {state: len(getattr(report, state)) for state in _STATES}
-        head = {"url": report.url, "workflow": report.workflow, "jobs": report.jobs, **counts}
-        show_json({**head, "rows_written": report.rows, "bytes_written": report.bytes}, {"results": results})
+        show_json(known, {"results": results})
         return
     _show_by_task(results)
     note(
@@ -101,10 +89,12 @@ def _show(report: SyncReport, *, json: bool) -> None:
 
 
 def _show_by_task(results: list[dict[str, Any]]) -> None:
+    from explorer_frames._sync.report import STATES
+
     counts = Counter((one["task"], one["state"]) for one in results)
     tasks = sorted({one["task"] for one in results}, key=str)
     columns = [Column("task", ["(job)" if task is None else task for task in tasks])]
-    columns += [Column(state, [counts[task, state] for task in tasks], numbers=True) for state in _STATES]
+    columns += [Column(state, [counts[task, state] for task in tasks], numbers=True) for state in STATES]
     rows = Counter({task: sum(one["rows"] or 0 for one in results if one["task"] == task) for task in tasks})
     show_table([*columns, Column("rows", [rows[task] for task in tasks], numbers=True)])
 

@@ -59,12 +59,7 @@ def in_words(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, datetime | Decimal | list):
         return to_json(value).strip('"')
-    return str(seconds(value) if isinstance(value, timedelta) else value)
-
-
-def seconds(duration: timedelta | None) -> float | None:
-    """Seconds of a duration, where there is one."""
-    return None if duration is None else duration.total_seconds()
+    return str(value.total_seconds() if isinstance(value, timedelta) else value)
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
