@@ -127,7 +127,10 @@ def shielded_from_signals(call: Callable[[], _R]) -> _R:
         except BaseException as error:  # noqa: BLE001 (raised in the thread that waits)
             outcomes.put(_Raised(error))
 
-    _thread.start_new_thread(run, ())
+    try:
+        _thread.start_new_thread(run, ())
+    except RuntimeError:  # no thread can be started, as at the end of the process
+        return call()
     while True:
         with suppress(Empty):
             outcome = outcomes.get(timeout=_LOOK)

@@ -4,6 +4,7 @@ proved in test_storage_contract.py.
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import errno
 import os
@@ -289,6 +290,14 @@ def test_stale_temporary_files_of_remote_targets_are_removed_from_tmpdir(tmp_pat
         assert WINDOWS or Path(path).stat().st_mode & 0o777 == 0o600
         Folder("memory://spools").remove_stale([])
         assert listed(tmp_path) == sorted([Path(path).name, other.name])
+
+
+def test_a_small_write_needs_no_thread(tmp_path, monkeypatch):
+    def refuse(*_args):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
+    assert write_parquet(pd.DataFrame({"id": ["a"], "score": [1.0]}), tmp_path / "a").rows == 1
 
 
 def test_a_write_lists_no_folder_and_starts_no_thread(tmp_path, monkeypatch):
