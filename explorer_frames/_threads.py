@@ -136,7 +136,10 @@ def shielded_from_signals(call: Callable[[], _R]) -> _R:
             outcome = outcomes.get(timeout=_LOOK)
             break
     if isinstance(outcome, _Raised):
-        raise outcome.error
+        try:
+            raise outcome.error
+        finally:
+            del outcome  # this frame is in its traceback
     return outcome
 
 
