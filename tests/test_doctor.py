@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import socket
 import ssl
 import threading
-import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -377,15 +375,6 @@ def test_a_folder_that_can_be_written_to_and_is_left_as_it_was(diagnose, scored,
     found = diagnose(scored.environment, "memory://doctor/new/deep")
     assert (found["driver"][0], found["target"][0]) == ("ok", "ok")
     assert not fsspec.filesystem("memory").exists("/doctor")
-
-
-def test_the_doctor_removes_stale_temporary_files(diagnose, scored, tmp_path):
-    stale, fresh = (tmp_path / f".a.{seconds}.{'0' * 32}.tmp" for seconds in (1_700_000_000, int(time.time())))
-    for file in (stale, fresh):
-        file.write_bytes(b"x")
-        os.utime(file, (1, 1))
-    assert diagnose(scored.environment, tmp_path)["target"][0] == "ok"
-    assert [*tmp_path.iterdir()] == [fresh]
 
 
 def test_a_bucket(diagnose, scored, s3_bucket, s3_options, monkeypatch):

@@ -269,9 +269,12 @@ def test_a_symbolic_link_stays_and_its_file_is_replaced(tmp_path, dangling):
 
 def test_stale_temporary_files_of_a_folder_are_removed_and_no_others(tmp_path):
     long_ago = 1_700_000_000
-    stale = [f".{name}.{long_ago}.{'0' * 32}.{end}" for name in ("a", "a.b") for end in ("tmp", "old")]
-    others = [f".a.{long_ago}.{'0' * 31}.tmp", f"a.{long_ago}.{'0' * 32}.tmp", "other.tmp", ".hidden"]
-    modified, fresh = f".a.{long_ago}.{'1' * 32}.tmp", _spool.hidden_name("a")
+    uuid4 = "00112233445546778899aabbccddeeff"
+    stale = [f".{name}.{long_ago}.{uuid4}.tmp" for name in ("a", "a.b")]
+    others = ["other.tmp", ".hidden", f"a.{long_ago}.{uuid4}.tmp", f".a.7.{uuid4}.tmp", f".a.{long_ago}.{'0' * 32}.tmp"]
+    others += [f".gone.{long_ago}.{uuid4}.old"]  # it may be the only copy
+    stale += [f".other.tmp.{long_ago}.{uuid4}.old"]
+    modified, fresh = f".a.{long_ago}.{uuid4[::-1].replace('6', '4')}.tmp", _spool.hidden_name("a")
     for name in (*stale, *others, modified, fresh):
         (tmp_path / name).write_bytes(OLD)
         os.utime(tmp_path / name, None if name == modified else (1, 1))
@@ -282,7 +285,7 @@ def test_stale_temporary_files_of_a_folder_are_removed_and_no_others(tmp_path):
 
 def test_stale_temporary_files_of_remote_targets_are_removed_from_tmpdir(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    stale, other = tmp_path / f".explorer_frames.1700000000.{'0' * 32}.tmp", tmp_path / "other.tmp"
+    stale, other = tmp_path / ".explorer_frames.1700000000.00112233445546778899aabbccddeeff.tmp", tmp_path / "other.tmp"
     for file in (stale, other):
         file.write_bytes(OLD)
         os.utime(file, (1, 1))
@@ -385,7 +388,7 @@ def test_a_file_where_a_folder_must_be(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("number", "advice"), [(errno.ENOSPC, "full"), (errno.EACCES, "right"), (errno.EROFS, "right"), (errno.EIO, "lost")]
+    ("number", "advice"), [(errno.ENOSPC, "full"), (errno.EACCES, "right"), (errno.EROFS, "right"), (errno.EIO, "unchanged")]
 )
 @pytest.mark.parametrize(("call", "mode"), [("fsync", "overwrite"), ("replace", "overwrite"), (LINK, "create")])
 def test_a_failing_system_call_keeps_the_old_file(disk, monkeypatch, call, mode, number, advice):  # noqa: PLR0917

@@ -29,7 +29,6 @@ from platforms import WINDOWS, needs_fork, needs_posix_signals
 from explorer_frames._storage import schemes as _schemes
 from explorer_frames._storage import spool as _spool
 from explorer_frames._storage import stores as _stores
-from explorer_frames._storage.address import local_path
 from explorer_frames._storage.folder import Folder
 from explorer_frames._storage.publish import Target
 from explorer_frames._storage.schemes import scheme_of
@@ -87,7 +86,7 @@ def test_a_new_file_arrives_whole_under_its_exact_name(store, name, mode):
     if re.search(store.refused, name):
         with pytest.raises((ConfigError, WriteError)) as caught:
             Target.resolve(store.url(name), mode=mode, storage_options=store.options)
-        assert "spring up" not in str(caught.value)
+        assert "created implicitly" not in str(caught.value)
         assert store.names() == []
         return
     publish(store, name, NEW, mode=mode)
@@ -334,7 +333,7 @@ def test_a_driver_that_fails_leaves_a_whole_file_and_nothing_else(store, monkeyp
     store.count(fault_points=bool(calls))
     if call == "rm_file":  # what cannot be removed waits for the next write; see below
         assert store.read("a.bin") in {OLD, NEW}
-        monkeypatch.setattr(_spool, "STALE", -1)
+        monkeypatch.setattr(_spool, "STALE", -1e6)
         sweep(store)
         in_the_end(store, "a.bin", OLD, NEW)
     else:
@@ -347,14 +346,18 @@ def sweep(store):
     folder.remove_stale(folder.files())
 
 
-def test_stale_temporary_files_are_removed_from_a_folder(store):
-    stale, fresh = f".a.bin.1700000000.{'0' * 32}.tmp", _spool.hidden_name("a.bin")
-    for name in (stale, fresh, "a.bin"):
+def test_stale_temporary_files_are_removed_from_a_folder(store, monkeypatch):
+    if scheme_of(store.base).is_object_store:
+        pytest.skip("nothing is put beside such a target")
+    stale = [_spool.hidden_name("a.bin"), _spool.hidden_name("a.bin", "old")]
+    only_copy = _spool.hidden_name("b.bin", "old")
+    for name in (*stale, only_copy, "a.bin"):
         store.put(name, OLD)
-    if local := local_path(store.url(stale)):
-        os.utime(local, (1, 1))
     sweep(store)
-    assert store.names() == sorted(["a.bin", fresh])
+    assert store.names() == sorted([*stale, only_copy, "a.bin"])
+    monkeypatch.setattr(_spool, "STALE", -1e6)  # clocks differ
+    sweep(store)
+    assert store.names() == sorted([only_copy, "a.bin"])
 
 
 def set_part_size(monkeypatch, mebibytes):
@@ -502,7 +505,7 @@ def test_a_killed_writer_leaves_a_whole_file(request, monkeypatch, spools, lent,
     for spool in spools.iterdir():
         os.utime(spool, (1, 1))
     publish(store, "a.bin", NEW)
-    monkeypatch.setattr(_spool, "STALE", -1)
+    monkeypatch.setattr(_spool, "STALE", -1e6)
     sweep(store)
     in_the_end(store, "a.bin", NEW)
 

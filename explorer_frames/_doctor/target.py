@@ -18,7 +18,6 @@ from explorer_frames._storage.drivers import connect
 from explorer_frames._storage.publish import Target
 from explorer_frames._storage.schemes import scheme_of
 from explorer_frames._storage.sources import Store
-from explorer_frames._storage.spool import remove_stale, remove_stale_spools
 from explorer_frames.errors import ConfigError, ExplorerFramesError, UnsupportedFormatError, WriteError
 
 if TYPE_CHECKING:
@@ -76,9 +75,6 @@ def _written(url: str, options: Mapping[str, Any] | None) -> Finding:
                 same = store.attempt("read", store.shown, file.read) == _CONTENT
         finally:
             left = _removed(target)
-        with suppress(ExplorerFramesError):
-            remove_stale(store.fs, [entry["name"] for entry in store.ls(store.path.rpartition("/")[0])])
-            remove_stale_spools()
     if not same:
         return Finding("target", "problem", f"what was read back is not what was written [{target.url}]", left)
     where = target.url.rpartition("/" if local_path(url) is None else os.sep)[0]

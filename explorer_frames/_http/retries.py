@@ -71,7 +71,7 @@ class Retries:
             tries += 1
 
     def _pause(self, error: TransportError | ApiError, tries: int, deadline: Deadline) -> float | None:
-        """Return the seconds until the next try, or None if there is none; the error then says why."""
+        """Return the seconds until the next try, or None if there is none; then put the reason into the error."""
         transient = is_transient(error)
         asked = getattr(error, "retry_after", None) or 0.0
         pause = max(asked, random.uniform(0, min(0.5 * 2**tries, 20)))  # noqa: S311 (no secret)
@@ -81,7 +81,7 @@ class Retries:
         if transient and asked:
             error.hint = f"The server asks to wait {asked:g} s before the next try."
         elif may_wait:
-            error.hint = "Too many calls have failed to try this one again: see to the server first."
+            error.hint = "Too many calls have failed, so this one was not retried. Check the server first."
         if tries > 1:
             told = f"{tries} attempts in {deadline.elapsed():.1f} s"
             error.where = f"{error.where}, {told}" if error.where else told

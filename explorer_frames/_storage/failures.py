@@ -55,9 +55,11 @@ class Guard:
         """
         try:
             return action(*args, **kwargs)
-        except (ExplorerFramesError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        except ExplorerFramesError:
             raise
-        except BaseException as raised:  # noqa: BLE001 (drivers raise anything, and a panic of Rust is no Exception)
+        except BaseException as raised:
+            if not isinstance(raised, Exception) and type(raised).__name__ != "PanicException":  # of Rust
+                raise
             error = self.error(doing, where, raised)
         raise error
 
@@ -73,13 +75,18 @@ class Guard:
 
 def hint_for(raised: BaseException, doing: str, *, reads: bool) -> str:
     """Find what to do about an exception of a driver."""
+    verb = "read" if reads else "write"
     if getattr(raised, "errno", None) in _FULL:
         return "The disk is full or a size limit was met: make room, or point TMPDIR elsewhere for remote targets."
     if is_open_elsewhere(raised):
-        return "Close the file in other programs and retry, or ask for the right to write there."
+        return (
+            f"Close the file in other programs and retry, or ask for the right to {'read' if reads else 'write'} there."
+        )
     if is_refusal(raised):
-        right = "use it" if doing == "connect" else "read there" if reads else "write there"
+        right = "use it" if doing == "connect" else f"{verb} there"
         return f"Ask for the right to {right}, or pass other credentials in storage_options."
+    if isinstance(raised, NotADirectoryError):
+        return "A part of the path is a file, not a folder."
     if doing == "connect":
         return "Check the host and the port, and that it can be reached from here."
     return _hint_to_read(raised) if reads else _hint_to_write(raised, doing)
@@ -92,13 +99,13 @@ def _hint_to_read(raised: BaseException) -> str:
 
 
 def _hint_to_write(raised: BaseException, doing: str) -> str:
-    if isinstance(raised, NotADirectoryError | FileExistsError):
+    if isinstance(raised, FileExistsError):
         return "A part of the path is a file, not a folder."
     if is_bad_name(raised):
         return "Pass another name: this store has none like that."
     if is_missing(raised) and doing in {"reach", "publish"}:
-        return "Make the bucket, container, share or folder first: a misspelt one must not spring up here."
-    return "Nothing was lost: see to the cause that is named here and write again."
+        return "Make the bucket, container, share or folder first: it is never created implicitly."
+    return "The existing file is unchanged. Fix the error above and retry."
 
 
 def is_missing(raised: BaseException) -> bool:

@@ -14,6 +14,7 @@ from explorer_frames._storage.address import Mask, checked, local_path, shown_ur
 from explorer_frames._storage.drivers import connect
 from explorer_frames._storage.failures import Guard, is_missing
 from explorer_frames._storage.publish import Mode, Target
+from explorer_frames._storage.schemes import scheme_of
 from explorer_frames._storage.spool import remove_stale, remove_stale_spools
 from explorer_frames.errors import ConfigError, ExplorerFramesError, WriteError
 
@@ -98,7 +99,8 @@ class Folder:
 
     def remove_stale(self, names: Iterable[str]) -> None:
         """Remove the temporary files among these that killed writers left, and those in TMPDIR for remote stores."""
-        remove_stale(self._fs, [f"{self._path}/{name}" for name in names])
+        if not scheme_of(self._base).is_object_store:  # there, an object is complete or absent
+            remove_stale(self._fs, [f"{self._path}/{name}" for name in names])
         if self._local is None:
             remove_stale_spools()
 

@@ -34,7 +34,7 @@ class LocalFile:
     def __init__(self, path: str) -> None:
         self._path = path
         self._folder, self._name = os.path.split(path)
-        self._opened: _Handle | None = None  # of the folder
+        self._spool: Callable[[], Spool | None] = lambda: None
 
     def kind(self) -> str | None:
         """Tell what stands at the target: "file", "directory", another word, or None."""
@@ -63,20 +63,22 @@ class LocalFile:
         old = os.stat(self._path) if self.kind() else None  # noqa: PTH116
         # With the umask, or as narrow as the old file from the first byte.
         permissions = stat.S_IMODE(old.st_mode) & 0o777 if old else 0o666
-        self._opened, spool = shielded_from_signals(partial(self._open, permissions))
-        spool = spool or Spool.named(self._hidden(), permissions)
+        spool = shielded_from_signals(partial(self._make_spool, permissions))
+        self._spool = weakref.ref(spool)
         if old:
             _take_over(spool.path, old)
         return spool
 
-    def _open(self, permissions: int) -> tuple[_Handle | None, Spool | None]:
-        """Open the folder, to sync it later, and a nameless file in it; None where the system has no such thing."""
-        folder = spool = None
-        with suppress(OSError):
-            folder = _Handle(os.open(self._folder, os.O_RDONLY))
+    def _make_spool(self, permissions: int) -> Spool:
+        """Make a nameless file where the system has such files, and open the folder, to sync it later."""
+        spool = None
         with suppress(OSError, AttributeError):  # a full or read-only file system refuses a named file too
             spool = _of_handle(os.open(self._folder, os.O_TMPFILE | os.O_RDWR, permissions))
-        return folder, spool if spool and os.path.exists(spool.path) else None  # noqa: PTH110
+        if spool is None or not os.path.exists(spool.path):  # noqa: PTH110
+            spool = Spool.named(self._hidden(), permissions)
+        with suppress(OSError):  # Windows opens no folders
+            spool.keep_folder(os.open(self._folder, os.O_RDONLY))
+        return spool
 
     def _hidden(self) -> str:
         return os.path.join(self._folder, hidden_name(self._name))  # noqa: PTH118
@@ -97,10 +99,10 @@ class LocalFile:
                 raise
         else:
             _wait_while_open(os.replace, path, self._path)
-        if self._opened:
+        spool = self._spool()
+        if spool and spool.folder is not None:
             with suppress(OSError):  # it is published: without this step a power cut may bring the old file back, whole
-                os.fsync(self._opened.number)
-            self._opened.close()
+                os.fsync(spool.folder)
 
     def _create(self, path: str) -> None:
         if WINDOWS:
@@ -131,14 +133,6 @@ class LocalFile:
 
     def stored(self) -> None:
         """Nothing: the very file that was checked stands there."""
-
-
-class _Handle:
-    """A file descriptor, closed on request or with its last holder."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.close = weakref.finalize(self, os.close, number)
 
 
 def _of_handle(handle: int) -> Spool:

@@ -24,8 +24,8 @@ others              put beside, the driver's own move: as atomic    looked up, t
 ==================  ==============================================  ====================================
 
 A process that is killed leaves nothing on local disk where files need no name (Linux), and otherwise a hidden file
-beside the target, or one in TMPDIR for other stores. A sync of that folder, or `explorer-frames doctor` for it, removes
-the file when it is a day old. On S3 it may leave an unfinished multipart upload, which no listing shows and which is
+beside the target, or one in TMPDIR for other stores. A sync into that folder removes the file
+when it is a day old. On S3 it may leave an unfinished multipart upload, which no listing shows and which is
 paid for: give the bucket a lifecycle rule with AbortIncompleteMultipartUpload.
 
 A writer that is interrupted, as by Ctrl-C, ends its upload before the error passes on: for up to 10 s it waits for
@@ -222,7 +222,7 @@ class Target:
             raise WriteError(what, where=self.url, hint=hint)
 
     def remove(self) -> None:
-        """Take away what was published as a trial: nothing else is ever deleted."""
+        """Take away what was published as a trial: no other result is ever deleted."""
         self.attempt("remove", self._place.remove)
 
     def _place_or_say_taken(self, path: str) -> None:

@@ -8,7 +8,7 @@ import tempfile
 import time
 import uuid
 import weakref
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 STALE = 24 * 3600  # seconds after which a temporary file belongs to a killed process
+# As `hidden_name` makes them: a time of this century, and the digits of a uuid4.
+_TEMPORARY = re.compile(r"\..+\.(1[0-9]{9})\.[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}\.(?:tmp|old)", re.DOTALL)
+_SUFFIX = len(".1700000000.") + 32 + len(".tmp")
 SPOOL = "explorer_frames"  # names the temporary files of remote targets
 
 
@@ -31,12 +34,19 @@ class Spool:
         Of the file.
     discard
         What throws it away.
+
+    Attributes
+    ----------
+    folder
+        A descriptor of its folder, which is closed with it; None where there is none.
     """
 
     def __init__(self, path: str, discard: Callable[[], None]) -> None:
         self.path = path
-        self._discard = weakref.finalize(self, discard)
-        self._discard.atexit = False
+        self.folder: int | None = None
+        self._discard = ExitStack()
+        self._discard.callback(discard)
+        weakref.finalize(self, self._discard.close).atexit = False
 
     @classmethod
     def named(cls, path: str, permissions: int) -> Self:
@@ -45,8 +55,14 @@ class Spool:
         with open(path, "xb", opener=partial(os.open, mode=permissions)):
             return spool
 
+    def keep_folder(self, descriptor: int) -> None:
+        """Own a descriptor of the folder."""
+        self.folder = descriptor
+        self._discard.callback(os.close, descriptor)
+
     def discard(self) -> None:
-        self._discard()
+        self.folder = None
+        self._discard.close()
 
 
 def hidden_name(name: str, ending: str = "tmp") -> str:
@@ -55,7 +71,7 @@ def hidden_name(name: str, ending: str = "tmp") -> str:
 
 
 def is_stale(name: str) -> bool:
-    """Return whether a name is that of a temporary file whose writer must be dead.
+    """Return whether a name is that of a temporary file of this package whose writer must be dead.
 
     Parameters
     ----------
@@ -64,29 +80,36 @@ def is_stale(name: str) -> bool:
 
     Examples
     --------
-    >>> is_stale(".a.bin.1700000000.00112233445566778899aabbccddeeff.tmp")
+    >>> is_stale(".a.bin.1700000000.00112233445546778899aabbccddeeff.tmp")
     True
     >>> is_stale(hidden_name("a.bin"))
     False
     """
-    ours = re.fullmatch(r"\..+\.([0-9]+)\.[0-9a-f]{32}\.(?:tmp|old)", name, re.DOTALL)
+    ours = _TEMPORARY.fullmatch(name)
     return ours is not None and time.time() - int(ours[1]) > STALE
 
 
 def remove_stale(fs: Any, paths: Iterable[str]) -> None:
-    """Remove the stale temporary files among these, unless they have been modified since."""
+    """Remove the stale temporary files among these, unless they were modified since.
+
+    A file with the ending ``.old`` stays if its target is missing: it may be the only copy.
+    """
     for path in paths:
-        if is_stale(path.rpartition("/")[2]):
+        folder, slash, name = path.rpartition("/")
+        if is_stale(name):
             with suppress(Exception):  # in a shared folder it may be another user's
-                modified = fs.info(path).get("mtime")
-                if not isinstance(modified, int | float) or time.time() - modified > STALE:
+                if name.endswith(".old") and not fs.exists(folder + slash + name[1:-_SUFFIX]):
+                    continue
+                if time.time() - fs.modified(path).timestamp() > STALE:
                     fs.rm_file(path)
 
 
 def remove_stale_spools() -> None:
     """Remove the stale temporary files of remote targets."""
-    local = fsspec.filesystem("file")
-    remove_stale(local, local.glob(f"{Path(tempfile.gettempdir()).as_posix()}/.{SPOOL}.*.tmp"))
+    folder = Path(tempfile.gettempdir())
+    with suppress(OSError):
+        names = [path.as_posix() for path in folder.iterdir() if path.name.startswith(_prefix(SPOOL))]
+        remove_stale(fsspec.filesystem("file"), names)
 
 
 def _unlink(path: str) -> None:

@@ -109,8 +109,8 @@ class _Sync:
     def run(self) -> SyncReport:
         # Listed before it is asked whose it is: what is seen was put there under that name.
         self._files = self._folder.files()
-        self._folder.remove_stale(self._files)
         owned = self._check_owner()
+        self._folder.remove_stale(self._files)
         listed = self._server.list_jobs(
             self._wanted.workflow, status="success", created_after=self._wanted.since, order="asc", limit=None
         )
