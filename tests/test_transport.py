@@ -556,7 +556,7 @@ def test_a_server_that_only_fails_is_not_asked_three_times_for_ever(sleeps):
             with pytest.raises(ServerError) as caught:
                 read(explorer)
         assert len(server.requests) == calls + 100  # a hundred retries, and no more
-        assert "see to the server first" in caught.value.hint
+        assert "Check the server" in caught.value.hint
         assert "attempts" not in (caught.value.where or "")
         broken.clear()
         for _ in range(10):  # two retries are earned
