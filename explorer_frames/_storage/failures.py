@@ -1,4 +1,4 @@
-"""What drivers raise, as errors of ours: typed, with a hint, and free of secrets."""
+"""Exceptions of storage drivers, converted to typed errors with a hint and without secrets."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _hint_to_write(raised: BaseException, doing: str) -> str:
 
 
 def is_missing(raised: BaseException) -> bool:
-    """Tell whether a driver says that nothing stands there."""
+    """Return whether a driver reports a missing file or folder."""
     # smbprotocol has an OSError of its own, which is no FileNotFoundError.
     missing = isinstance(raised, FileNotFoundError) or getattr(raised, "errno", None) == errno.ENOENT
     return missing or is_bad_name(raised)
@@ -125,12 +125,12 @@ def is_failed_condition(raised: BaseException) -> bool:
 
 
 def is_bad_name(raised: BaseException) -> bool:
-    """Tell whether a driver says that no file of its store can be called like that."""
+    """Return whether a driver reports an invalid file name."""
     return getattr(raised, "ntstatus", None) == _NO_NAME or getattr(raised, "winerror", None) == _INVALID_NAME
 
 
 def is_refusal(raised: BaseException) -> bool:
-    """Tell whether a driver says that we may not do something, or are not who we say."""
+    """Return whether a driver reports a missing permission or invalid credentials."""
     said = f"{type(raised).__name__}: {raised}"  # the drivers of SMB, WebDAV and Azure have no errno for it
     denied = isinstance(raised, PermissionError) or getattr(raised, "errno", None) in _DENIED
     return denied or _REFUSED.search(said) is not None

@@ -88,7 +88,7 @@ def _nothing_to_ask(fs: Any, path: str) -> None:
 
 @dataclass(frozen=True)
 class Scheme:
-    """What is special about the stores of a URL scheme.
+    """Traits of the stores of a URL scheme.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ class Scheme:
     is_writable
         Whether it can be written to.
     userinfo_is_container
-        Whether the part before ``@`` is no user, but the container.
+        Whether the part before ``@`` is the container, not a user.
     ask
         Called with the file system and the path of a file: raises if the bucket is missing or the login invalid.
     move, driver

@@ -58,7 +58,7 @@ def show_facts(facts: Mapping[str, Any]) -> None:
 
 
 def show_receipt(receipt: Receipt, *, json: bool) -> None:
-    """Show what is known of a written file."""
+    """Show the receipt of a written file."""
     known = receipt.to_dict()
     if json:
         show_json(known)
