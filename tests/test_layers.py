@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -30,12 +29,16 @@ FLOORS = [
     {"cli"},
     {"__main__"},
 ]
+# The sandbox shares no code with the client.
+ALSO = {"cli": {"sandbox"}, "pytest_plugin": {"sandbox"}}
 # No I/O, no clock, no environment.
-PURE = {"errors", "schemas", "_arguments", "_decode"}
-IMPURE = {"os", "socket", "time", "requests", "urllib3", "fsspec", "pathlib", "datetime", "random", "logging"}
-# Each layer knows only its own world.
+PURE = {"os", "socket", "time", "requests", "urllib3", "fsspec", "pathlib", "datetime", "random", "logging"}
+# Packages that a module or folder must not import.
 FORBIDDEN = {
-    "_decode": {"requests", "urllib3", "http", "fsspec", "pandas"},
+    "errors": PURE,
+    "schemas": PURE,
+    "_arguments": PURE,
+    "_decode": {*PURE, "http", "pandas"},
     "_storage": {"pyarrow", "pandas", "requests", "urllib3"},
     "_http": {"pyarrow", "pandas", "numpy", "fsspec"},
     "_files": {"requests", "urllib3", "fsspec"},
@@ -48,87 +51,53 @@ FORBIDDEN = {
 }
 
 
-@cache
-def _imports(path: Path) -> set[str]:
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are absolute"
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+class _Imports(ast.NodeVisitor):
+    """The names that a module imports at runtime."""
+
+    def __init__(self, path: Path) -> None:
+        self.names: set[str] = set()
+        self.visit(ast.parse(path.read_text(encoding="utf-8")))
+
+    def visit_Import(self, node: ast.Import) -> None:
+        self.names |= {alias.name for alias in node.names}
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        assert node.level == 0, "imports are absolute"
+        self.names |= {f"{node.module}.{alias.name}" for alias in node.names}
+
+    def visit_If(self, node: ast.If) -> None:
+        if ast.unparse(node.test) == "TYPE_CHECKING":
+            for child in node.orelse:
+                self.visit(child)
+        else:
+            self.generic_visit(node)
 
 
-def _ours(path: Path) -> set[tuple[str, ...]]:
-    """What a module imports of ours, each as (floor's name, module)."""
-    known = {*set().union(*FLOORS), "sandbox"}
-    found = {tuple(name.split(".")[1:3]) for name in _imports(path) if name.startswith("explorer_frames.")}
-    return {parts if parts[0] in known else ("__init__",) for parts in found}  # what is no module is a public name
-
-
-def _name(path: Path) -> str:
+def _floor(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if _name(path) != "sandbox")
-FOLDERS = sorted({path.parent for path in MODULES if path.parent != PACKAGE})
-SANDBOX = sorted((PACKAGE / "sandbox").glob("*.py"))
-
-
-def _id(path: Path) -> str:
-    return str(path.relative_to(PACKAGE))
-
-
-def _packages(path: Path) -> set[str]:
-    return {name.split(".")[0] for name in _imports(path)}
-
-
-def _offenders(wrong: dict[str, set[str]]) -> dict[str, set[str]]:
-    """Leave out the modules that import nothing wrong: a failure lists the others."""
-    return {name: imports for name, imports in wrong.items() if imports}
-
-
-def test_every_module_has_its_floor():
-    assert {_name(path) for path in MODULES} == set().union(*FLOORS)
-
-
-def test_no_import_points_up():
-    wrong = {}
-    for path in MODULES:
-        floor = next(number for number, names in enumerate(FLOORS) if _name(path) in names)
-        embeds = {"sandbox"} if _name(path) in {"cli", "pytest_plugin"} else set()
-        allowed = set().union(*FLOORS[:floor], {_name(path)}, embeds)
-        wrong[_id(path)] = {parts[0] for parts in _ours(path)} - allowed
-    assert _offenders(wrong) == {}
-
-
-def test_no_folder_has_a_circular_import():
-    circles = {}
-    for folder in FOLDERS:
-        arrows = {
-            path.stem: {parts[1] for parts in _ours(path) if parts[0] == folder.name and len(parts) > 1}
-            for path in folder.glob("*.py")
-        }
+def test_imports_point_down():
+    floors = {name: number for number, names in enumerate(FLOORS) for name in names}
+    imports = {path: _Imports(path).names for path in sorted(PACKAGE.rglob("*.py"))}
+    assert {_floor(path) for path in imports} == {*floors, "sandbox"}, "each module and folder has one floor"
+    assert floors.keys() >= {*FORBIDDEN, *ALSO}
+    errors = []
+    circles: dict[Path, dict[str, set[str]]] = {}
+    for path, names in imports.items():
+        own = _floor(path)
+        ours = [name.split(".")[1:3] for name in names if name.startswith("explorer_frames.")]
+        # A name that is not a module is a public name.
+        used = {parts[0] if parts[0] in {*floors, "sandbox"} else "__init__" for parts in ours}
+        below = {name for name, number in floors.items() if own in floors and number < floors[own]}
+        errors += [f"{path} imports {name}" for name in used - {own} - below - ALSO.get(own, set())]
+        packages = {name.split(".")[0] for name in names}
+        errors += [f"{path} imports {name}" for name in packages & FORBIDDEN.get(own, set())]
+        siblings = {parts[1] for parts in ours if parts[0] == path.parent.name and len(parts) > 1}
+        circles.setdefault(path.parent, {})[path.stem] = siblings
+    for folder in circles.keys() - {PACKAGE}:
         try:
-            TopologicalSorter(arrows).prepare()
+            TopologicalSorter(circles[folder]).prepare()
         except CycleError as error:
-            circles[_id(folder)] = error.args[1]
-    assert circles == {}
-
-
-def test_pure_modules_do_no_io():
-    wrong = {_id(path): _packages(path) & IMPURE for path in MODULES if _name(path) in PURE}
-    assert set(map(_name, MODULES)) >= PURE
-    assert _offenders(wrong) == {}
-
-
-def test_each_layer_imports_only_its_own_packages():
-    wrong = {_id(path): _packages(path) & FORBIDDEN[_name(path)] for path in MODULES if _name(path) in FORBIDDEN}
-    assert set(map(_name, MODULES)) >= set(FORBIDDEN)
-    assert _offenders(wrong) == {}
-
-
-def test_the_sandbox_shares_no_code_with_the_client():
-    assert SANDBOX
-    assert _offenders({_id(path): {parts[0] for parts in _ours(path)} - {"sandbox"} for path in SANDBOX}) == {}
+            errors.append(f"{folder} has a circular import: {error.args[1]}")
+    assert errors == []

@@ -6,22 +6,23 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames._arguments import checked_id, checked_input
-from explorer_frames._jobs.job import Job, Server
+from explorer_frames._jobs.job import Job
 from explorer_frames.errors import ConfigError, ExplorerFramesError, JobError, UnsafeToRetryError, located
 
 if TYPE_CHECKING:
+    from explorer_frames._client import Explorer
     from explorer_frames._http.api import Api
 
 
-def look(api: Api, job_id: object, server: Server) -> Job:
-    """Get a job and its tasks; `server` is what they ask later on."""
+def look(api: Api, job_id: object, explorer: Explorer) -> Job:
+    """Get a job and its tasks; `explorer` is used for later calls."""
     number = checked_id("job_id", job_id)
     with located(f"job {number}"):
         data, trace_id = api.get("jobs", number)
-        return Job.of(data, number, trace_id, server)
+        return Job.of(data, number, trace_id, explorer)
 
 
-def run(api: Api, workflow_id: object, given: object, server: Server) -> Job:
+def run(api: Api, workflow_id: object, given: object, explorer: Explorer) -> Job:
     """Run a workflow, once."""
     workflow = checked_id("workflow_id", workflow_id)
     body = {} if given is None else {"input": checked_input(given)}
@@ -31,10 +32,10 @@ def run(api: Api, workflow_id: object, given: object, server: Server) -> Job:
         data = api.post_once("workflows", workflow, "jobs", body=body, hint=hint)
         number = _made_id(data, hint)
     try:
-        return look(api, number, server)
+        return look(api, number, explorer)
     except ExplorerFramesError:
         # It runs, whatever became of the look at it: its id must not be lost.
-        return Job.of({"id": number, "status": 0, "workflowId": workflow, "tasks": []}, number, None, server)
+        return Job.of({"id": number, "status": 0, "workflowId": workflow, "tasks": []}, number, None, explorer)
 
 
 def cancel(api: Api, job_id: object) -> None:

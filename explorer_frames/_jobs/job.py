@@ -6,12 +6,12 @@ from collections import Counter
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from explorer_frames import _html
 from explorer_frames._arguments import checked_count
 from explorer_frames._jobs.status import moment, same_id, status_word, text
-from explorer_frames._jobs.task import Reader, Task, Timed, as_plain, entries, task_of
+from explorer_frames._jobs.task import Task, Timed, as_plain, entries, task_of
 from explorer_frames._jobs.wait import check_patience, wait_for_end
 from explorer_frames._threads import in_parallel
 from explorer_frames.errors import (
@@ -30,16 +30,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from explorer_frames._client import Explorer
     from explorer_frames._jobs.wait import Progress
     from explorer_frames.schemas import VidType
-
-
-class Server(Reader, Protocol):
-    """What jobs need of an `Explorer`."""
-
-    def job(self, job_id: str | int) -> Job: ...
-
-    def cancel_job(self, job_id: str | int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -76,10 +69,10 @@ class Job(Timed):
     end_time: datetime | None
     tasks: tuple[Task, ...]
     trace_id: str | None = field(compare=False)
-    _server: Server = field(compare=False)
+    _explorer: Explorer = field(compare=False)
 
     @classmethod
-    def of(cls, data: dict[str, Any], job_id: str, trace_id: str | None, server: Server) -> Job:
+    def of(cls, data: dict[str, Any], job_id: str, trace_id: str | None, explorer: Explorer) -> Job:
         """Read a job's detail.
 
         Raises
@@ -94,9 +87,11 @@ class Job(Timed):
             create_time=moment(data.get("createTime")),
             begin_time=moment(data.get("runBeginTime")),
             end_time=moment(data.get("runEndTime")),
-            tasks=tuple(task_of(task, job_id, text(data.get("workflowId")), server) for task in entries(data, job_id)),
+            tasks=tuple(
+                task_of(task, job_id, text(data.get("workflowId")), explorer) for task in entries(data, job_id)
+            ),
             trace_id=trace_id,
-            _server=server,
+            _explorer=explorer,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -147,13 +142,13 @@ class Job(Timed):
 
     def refresh(self) -> Job:
         """Ask the server again."""
-        return self._server.job(self.id)
+        return self._explorer.job(self.id)
 
     def cancel(self) -> Job:
         """Ask the server to stop it; it may take a while until its status says so. One that has ended stays so."""
         refused: ExplorerFramesError | None = None
         try:
-            self._server.cancel_job(self.id)
+            self._explorer.cancel_job(self.id)
         except (BadRequestError, JobError) as error:
             refused = error
         job = self.refresh()
@@ -200,7 +195,7 @@ class Job(Timed):
         except KeyboardInterrupt:
             if cancel_on_interrupt:
                 with suppress(ExplorerFramesError):  # the interrupt is what the caller has to see
-                    self._server.cancel_job(self.id)
+                    self._explorer.cancel_job(self.id)
             raise
         if ended.status != "success":
             raise ended.error("it has failed" if ended.status == "failed" else "it was interrupted")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from explorer_frames._jobs.status import FINAL, id_of, moment, same_id, status_word, text
 from explorer_frames._outputs.output import export_task_output, read_task_output
@@ -21,21 +21,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from explorer_frames._client import Explorer
     from explorer_frames._files.write import Receipt
     from explorer_frames.schemas import VidType
-
-
-class Reader(Protocol):
-    """What tasks need of an `Explorer`."""
-
-    @property
-    def read_sample_result(self) -> Callable[..., pd.DataFrame]: ...
-
-    @property
-    def read_sample_result_arrow(self) -> Callable[..., pa.Table]: ...
-
-    @property
-    def export_sample_result(self) -> Callable[..., Receipt]: ...
 
 
 class Timed:
@@ -98,7 +86,7 @@ class Task(Timed):
     end_time: datetime | None
     job_id: str
     workflow_id: str | None
-    _server: Reader = field(compare=False)
+    _explorer: Explorer = field(compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes and ``seconds`` as plain values, ready for JSON; times as ISO 8601."""
@@ -126,7 +114,7 @@ class Task(Timed):
         **options: Any,
     ) -> pd.DataFrame:
         """Read its result as a DataFrame: see `explorer_frames.read_sample_result`."""
-        return self._server.read_sample_result(
+        return self._explorer.read_sample_result(
             self.job_id, self.id, limit, schema=schema, vid_type=vid_type, task=self, **options
         )
 
@@ -138,7 +126,7 @@ class Task(Timed):
         vid_type: VidType = "string",
     ) -> pa.Table:
         """Read its result as an Arrow table: see `explorer_frames.read_sample_result_arrow`."""
-        return self._server.read_sample_result_arrow(
+        return self._explorer.read_sample_result_arrow(
             self.job_id, self.id, limit, schema=schema, vid_type=vid_type, task=self
         )
 
@@ -153,7 +141,7 @@ class Task(Timed):
         **options: Any,
     ) -> Receipt:
         """Write its result to a file: see `explorer_frames.export_sample_result`."""
-        return self._server.export_sample_result(
+        return self._explorer.export_sample_result(
             self.job_id, self.id, url, limit, schema=schema, vid_type=vid_type, task=self, **options
         )
 
@@ -266,7 +254,7 @@ def entries(data: dict[str, Any], job_id: str) -> list[dict[str, Any]]:
     return tasks
 
 
-def task_of(data: dict[str, Any], job_id: str, workflow_id: str | None, server: Reader) -> Task:
+def task_of(data: dict[str, Any], job_id: str, workflow_id: str | None, explorer: Explorer) -> Task:
     """Read one of them."""
     return Task(
         id=str(data["id"]),
@@ -276,5 +264,5 @@ def task_of(data: dict[str, Any], job_id: str, workflow_id: str | None, server: 
         end_time=moment(data.get("runEndTime")),
         job_id=job_id,
         workflow_id=workflow_id,
-        _server=server,
+        _explorer=explorer,
     )

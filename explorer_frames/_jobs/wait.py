@@ -6,14 +6,14 @@ import time
 import warnings
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from explorer_frames.errors import ConfigError, EnvelopeError, ServerError, TransportError, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from explorer_frames.errors import JobError
+    from explorer_frames._jobs.job import Job
 
 _FIRST_LOOK = 0.1  # seconds; each pause is half as long again as the one before
 # How long a status that is not documented may last, and how many looks in a row may fail, before a wait gives up.
@@ -21,21 +21,6 @@ _PATIENCE = 60.0
 _MISSES = 5
 
 
-class Waitable(Protocol):
-    """What a wait needs of a job."""
-
-    @property
-    def status(self) -> str: ...
-
-    @property
-    def is_final(self) -> bool: ...
-
-    def refresh(self) -> Self: ...
-
-    def error(self, why: str) -> JobError: ...
-
-
-_J = TypeVar("_J", bound=Waitable)
 Progress: TypeAlias = "bool | Callable[[Any], object] | None"
 
 
@@ -54,7 +39,7 @@ def check_progress(progress: object) -> None:
         raise ConfigError(f"progress must be True, False, None or a function: {escaped(progress, 60)}")
 
 
-def wait_for_end(job: _J, timeout: float | None, poll: float, progress: Progress) -> _J:
+def wait_for_end(job: Job, timeout: float | None, poll: float, progress: Progress) -> Job:
     """Look at a job until it has ended, well or not."""
     watch = _Watch(job, timeout)
     pause = min(_FIRST_LOOK, poll)
@@ -68,10 +53,10 @@ def wait_for_end(job: _J, timeout: float | None, poll: float, progress: Progress
             pause = min(pause * 1.5, poll)
 
 
-class _Watch(Generic[_J]):
+class _Watch:
     """The looks at a job that is waited for, and when to give up."""
 
-    def __init__(self, job: _J, timeout: float | None) -> None:
+    def __init__(self, job: Job, timeout: float | None) -> None:
         self.job = job
         self._started = self._known = time.monotonic()
         self._timeout = float("inf") if timeout is None else timeout
@@ -113,7 +98,7 @@ class Done(NamedTuple):
     states: Mapping[str, int]
 
 
-def _tasks_done(job: Any) -> Done:
+def _tasks_done(job: Job) -> Done:
     states = Counter(task.status for task in job.tasks)
     done = sum(task.is_final for task in job.tasks)
     return Done(f"job {job.id} {job.status}", done, len(job.tasks), states)

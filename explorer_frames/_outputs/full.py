@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import pyarrow as pa
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
 
     from explorer_frames._files.write import Receipt
+    from explorer_frames._jobs.task import Task
     from explorer_frames._provenance import Run
 
 _T = TypeVar("_T")
@@ -59,22 +60,6 @@ _SYNONYMS = {
 _IDS = ("id", "id1", "root")
 _K = "k"  # the column with the k of KCore's folders
 _COMPONENT = re.compile(r"(?:analytics_\w+|query)_[0-9]+")
-
-
-class Named(Protocol):
-    """What tells of a task, as `explorer_frames.Task` does."""
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def job_id(self) -> str: ...
-
-    @property
-    def run(self) -> Run | None: ...
 
 
 class Header:
@@ -184,7 +169,7 @@ class Request:
         header: object,
         quoting: object = "minimal",
         storage_options: Mapping[str, Any] | None,
-        task: Named | None = None,
+        task: Task | None = None,
         component: str | None = None,
     ) -> Request:
         """Check a caller's arguments, before any I/O.
@@ -230,7 +215,7 @@ class Request:
         return known.with_run(self.run) if self.run else known
 
 
-def _named(task: Named, component: str | None) -> tuple[str, str]:
+def _named(task: Task, component: str | None) -> tuple[str, str]:
     """Return the name that contains a task's algorithm, the task's or the component's, and which one it is."""
     by_name, by_component = schemas.find(task.name), schemas.find(component or "")
     if by_name and by_component and not by_name.name.startswith(by_component.name):

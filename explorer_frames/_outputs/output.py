@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames._frames import checked_backend, to_pandas
-from explorer_frames._outputs.full import Named, Request, export, open_reader, read_table
+from explorer_frames._outputs.full import Request, export, open_reader, read_table
 from explorer_frames._outputs.layout import output_url
 from explorer_frames._private import private
 from explorer_frames.errors import JobError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from explorer_frames._decode.csv_rows import Quoting
     from explorer_frames._files.write import Receipt
     from explorer_frames._frames import DtypeBackend
+    from explorer_frames._jobs.task import Task
     from explorer_frames.schemas import VidType
 
 
@@ -240,7 +241,7 @@ def export_output(
 
 
 def read_task_output(
-    task: Named,
+    task: Task,
     root_url: str | os.PathLike[str],
     *,
     path: str | None,
@@ -255,14 +256,14 @@ def read_task_output(
 
 
 def read_task_output_arrow(
-    task: Named, root_url: str | os.PathLike[str], *, path: str | None, component: str | None, **options: Any
+    task: Task, root_url: str | os.PathLike[str], *, path: str | None, component: str | None, **options: Any
 ) -> pa.Table:
     """Find and read the full result of a task into an Arrow table: see `explorer_frames.Task.read_output`."""
     return read_table(_task_request(task, root_url, path, component, **options))
 
 
 def export_task_output(
-    task: Named,
+    task: Task,
     root_url: str | os.PathLike[str],
     target: str | os.PathLike[str],
     *,
@@ -292,7 +293,7 @@ def export_task_output(
 
 
 def _task_request(
-    task: Named,
+    task: Task,
     root_url: str | os.PathLike[str],
     path: str | None,
     component: str | None,

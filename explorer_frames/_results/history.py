@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -28,10 +28,9 @@ from explorer_frames.errors import (
 from explorer_frames.schemas import SchemaRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import pandas as pd
 
+    from explorer_frames._client import Explorer
     from explorer_frames._jobs.job import Job
     from explorer_frames._jobs.task import Task
     from explorer_frames.schemas import VidType
@@ -44,15 +43,6 @@ _RUN = pa.schema(
         ("task_id", pa.string()),
     ]
 )
-
-
-class Server(Protocol):
-    """What a history needs of an `Explorer`."""
-
-    def job(self, job_id: str | int) -> Job: ...
-
-    @property
-    def list_jobs(self) -> Callable[..., pd.DataFrame]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,11 +119,11 @@ class _Read:
         return self.job.end_time or datetime.max.replace(tzinfo=UTC)
 
 
-def history(server: Server, url: str, runs: Runs) -> pd.DataFrame:
+def history(explorer: Explorer, url: str, runs: Runs) -> pd.DataFrame:
     """Read all of them: see `explorer_frames.history`."""
     now = datetime.now(UTC)
-    newest = server.list_jobs(runs.workflow, status="success", limit=runs.last)["id"].tolist()
-    with closing(in_parallel(runs.workers, partial(_read, server, runs), newest)) as reads:
+    newest = explorer.list_jobs(runs.workflow, status="success", limit=runs.last)["id"].tolist()
+    with closing(in_parallel(runs.workers, partial(_read, explorer, runs), newest)) as reads:
         done = dict(reads)
     lost = {job: read for job, read in done.items() if isinstance(read, ExplorerFramesError)}
     found = [read for job in reversed(newest) if isinstance(read := done[job], _Read)]
@@ -149,9 +139,9 @@ def history(server: Server, url: str, runs: Runs) -> pd.DataFrame:
     return _frame(runs, with_content_hash(table, known.to_dict()))
 
 
-def _read(server: Server, runs: Runs, job_id: str) -> tuple[str, _Read | ExplorerFramesError]:
+def _read(explorer: Explorer, runs: Runs, job_id: str) -> tuple[str, _Read | ExplorerFramesError]:
     try:
-        job = server.job(job_id)
+        job = explorer.job(job_id)
         job.check_workflow(runs.workflow)
     except (TransportError, ApiError) as error:
         return job_id, error

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.ipc
@@ -25,30 +25,15 @@ from explorer_frames.errors import ConfigError, ExplorerFramesError, TargetExist
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    import pandas as pd
-
-    from explorer_frames._files.write import Receipt
-    from explorer_frames._jobs.job import Job
+    from explorer_frames._client import Explorer
     from explorer_frames._jobs.task import Task
     from explorer_frames._sync.wanted import Wanted
 
 
-class Server(Protocol):
-    """What a sync needs of an `Explorer`."""
-
-    def job(self, job_id: str | int) -> Job: ...
-
-    @property
-    def list_jobs(self) -> Callable[..., pd.DataFrame]: ...
-
-    @property
-    def export_sample_result(self) -> Callable[..., Receipt]: ...
-
-
 def sync(
-    server: Server,
+    explorer: Explorer,
     server_url: str,
     wanted: Wanted,
     url: str | os.PathLike[str],
@@ -57,7 +42,7 @@ def sync(
     """Land what is missing: see `explorer_frames.sync_workflow`."""
     folder = Folder(url, storage_options)
     dataset = Dataset(server_url, wanted.workflow, wanted.format, wanted.reading["vid_type"])
-    return _Sync(server, folder, dataset, wanted).run()
+    return _Sync(explorer, folder, dataset, wanted).run()
 
 
 class _Unit(NamedTuple):
@@ -98,8 +83,8 @@ class _Work:
 class _Sync:
     """One call: looks, then plans, then lands."""
 
-    def __init__(self, server: Server, folder: Folder, dataset: Dataset, wanted: Wanted) -> None:
-        self._server = server
+    def __init__(self, explorer: Explorer, folder: Folder, dataset: Dataset, wanted: Wanted) -> None:
+        self._explorer = explorer
         self._folder = folder
         self._dataset = dataset
         self._wanted = wanted
@@ -111,7 +96,7 @@ class _Sync:
         self._files = self._folder.files()
         owned = self._check_owner()
         self._folder.remove_stale(self._files)
-        listed = self._server.list_jobs(
+        listed = self._explorer.list_jobs(
             self._wanted.workflow, status="success", created_after=self._wanted.since, order="asc", limit=None
         )
         jobs = listed["id"].tolist()
@@ -166,7 +151,7 @@ class _Sync:
 
     def _ask(self, job: str) -> tuple[str, Manifest | ExplorerFramesError]:
         try:
-            detail = self._server.job(job)
+            detail = self._explorer.job(job)
             detail.check_workflow(self._wanted.workflow)
             tasks = detail.tasks
             self._tasks.update({(job, task.id): task for task in tasks})
@@ -260,7 +245,7 @@ class _Sync:
         if name in self._files:
             return "skipped", self._found(work, task, name)
         try:
-            receipt = self._server.export_sample_result(
+            receipt = self._explorer.export_sample_result(
                 work.job,
                 task.id,
                 self._folder.target(name),
