@@ -55,6 +55,13 @@ def checked_limit(limit: object, name: str = "limit") -> int:
     return EVERYTHING if limit is None else checked_count(name, limit, most=EVERYTHING, or_else=", or None for all")
 
 
+def checked_flag(name: str, value: object) -> bool:
+    """Check an argument that is True or False."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name} must be True or False, got {escaped(value, 40)!r}")
+    return value
+
+
 def checked_input(given: object) -> dict[str, dict[str, Any]]:
     """Check the input of a workflow: parameters by component, as JSON can carry them."""
     try:

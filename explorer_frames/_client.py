@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from explorer_frames._arguments import checked_flag
 from explorer_frames._caller import warn_caller
+from explorer_frames._files.write import planned
 from explorer_frames._frames import checked_backend, holds_large_strings, to_pandas
 from explorer_frames._http import config
 from explorer_frames._http.api import Api
 from explorer_frames._jobs import calls
 from explorer_frames._jobs.listing import listed
-from explorer_frames._jobs.task import Task
 from explorer_frames._private import private
-from explorer_frames._results.history import Runs, history
+from explorer_frames._results.history import HistoryRequest, history
 from explorer_frames._results.reading import ResultReader
 from explorer_frames._results.result import Query
+from explorer_frames._sync.options import SyncOptions
 from explorer_frames._sync.sync import sync
-from explorer_frames._sync.wanted import Wanted
-from explorer_frames.errors import ConfigError, UnencryptedWarning
+from explorer_frames.errors import UnencryptedWarning
+from explorer_frames.schemas import SchemaRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,11 +32,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from explorer_frames._files.formats import Format
-    from explorer_frames._files.write import Receipt
+    from explorer_frames._files.write import Receipt, WriteOptions
     from explorer_frames._frames import DtypeBackend
     from explorer_frames._http.config import AuthEncoding, SecretSource
     from explorer_frames._jobs.job import Job
     from explorer_frames._jobs.listing import Order
+    from explorer_frames._jobs.task import Task
     from explorer_frames._jobs.wait import Progress
     from explorer_frames._sync.report import SyncReport
     from explorer_frames.schemas import VidType
@@ -194,8 +197,9 @@ class Explorer:
         Pass `task`, if you have it, to save the request for the task's name.
         """
         checked_backend(dtype_backend)
+        requested = SchemaRequest.of(schema, vid_type)
         large = holds_large_strings(dtype_backend)
-        query = Query.of(job_id, task_id, limit, schema, vid_type, **_known(task), large=large)
+        query = Query.of(job_id, task_id, limit, requested, task=task, large=large)
         return to_pandas(self._results.table(query), dtype_backend)
 
     def read_sample_result_arrow(
@@ -209,7 +213,7 @@ class Explorer:
         task: Task | None = None,
     ) -> pa.Table:
         """Read a task's result as a typed Arrow table: see `explorer_frames.read_sample_result_arrow`."""
-        query = Query.of(job_id, task_id, limit, schema, vid_type, **_known(task))
+        query = Query.of(job_id, task_id, limit, SchemaRequest.of(schema, vid_type), task=task)
         return self._results.table(query)
 
     def open_sample_result(
@@ -223,7 +227,8 @@ class Explorer:
         task: Task | None = None,
     ) -> AbstractContextManager[pa.RecordBatchReader]:
         """Stream a task's result in constant memory: see `explorer_frames.open_sample_result`."""
-        return self._results.stream(Query.of(job_id, task_id, limit, schema, vid_type, **_known(task)))
+        query = Query.of(job_id, task_id, limit, SchemaRequest.of(schema, vid_type), task=task)
+        return self._results.stream(query)
 
     @private
     def export_sample_result(
@@ -237,11 +242,12 @@ class Explorer:
         vid_type: VidType = "string",
         allow_incomplete: bool = False,
         task: Task | None = None,
-        **options: Any,
+        **options: Unpack[WriteOptions],
     ) -> Receipt:
         """Write a task's result to a file at any fsspec URL: see `explorer_frames.export_sample_result`."""
-        query = Query.of(job_id, task_id, limit, schema, vid_type, **_known(task))
-        return self._results.export(query, url, allow_incomplete=allow_incomplete, options=options)
+        query = Query.of(job_id, task_id, limit, SchemaRequest.of(schema, vid_type), task=task)
+        checked_flag("allow_incomplete", allow_incomplete)
+        return self._results.export(query, planned(url, **options), allow_incomplete=allow_incomplete)
 
     # --- jobs
 
@@ -319,8 +325,17 @@ class Explorer:
         >>> explorer.list_jobs(workflow_id, status="success", limit=1)["status"].tolist()
         ['success']
         """
-        filters: Any = {"created_after": created_after, "created_before": created_before, "order": order}
-        return to_pandas(listed(self._api, workflow_id, limit, status=status, name=name, **filters))
+        jobs = listed(
+            self._api,
+            workflow_id,
+            limit,
+            status=status,
+            name=name,
+            created_after=created_after,
+            created_before=created_before,
+            order=order,
+        )
+        return to_pandas(jobs)
 
     def run_workflow(self, workflow_id: str | int, input: Mapping[str, Mapping[str, Any]] | None = None) -> Job:  # noqa: A002
         """Run a workflow as a new job.
@@ -365,9 +380,28 @@ class Explorer:
 
     # --- a workflow's results
 
-    def history(self, workflow_id: str | int, last: int | None = 30, **options: Any) -> pd.DataFrame:
+    def history(
+        self,
+        workflow_id: str | int,
+        last: int | None = 30,
+        *,
+        task: str | None = None,
+        schema: str | pa.Schema | None = "auto",
+        vid_type: VidType = "string",
+        dtype_backend: DtypeBackend | None = None,
+        workers: int = 4,
+    ) -> pd.DataFrame:
         """Read the results of a workflow's last runs as one long frame: see `explorer_frames.history`."""
-        return history(self, self._settings.url, Runs.of(workflow_id, last, **options))
+        request = HistoryRequest.of(
+            workflow_id,
+            last,
+            task=task,
+            schema=schema,
+            vid_type=vid_type,
+            dtype_backend=dtype_backend,
+            workers=workers,
+        )
+        return history(self, self._results, request)
 
     @private
     def sync_workflow(
@@ -387,28 +421,19 @@ class Explorer:
         progress: Progress = None,
     ) -> SyncReport:
         """Land all results of a workflow's jobs in a folder, each once: see `explorer_frames.sync_workflow`."""
-        wanted = Wanted.of(
+        options = SyncOptions.of(
             workflow_id,
             tasks=tasks,
             since=since,
+            limit=limit,
             schema=schema,
+            vid_type=vid_type,
             format=format,
+            allow_incomplete=allow_incomplete,
             workers=workers,
             progress=progress,
-            limit=limit,
-            vid_type=vid_type,
-            allow_incomplete=allow_incomplete,
         )
-        return sync(self, self._settings.url, wanted, url, storage_options)
-
-
-def _known(task: object) -> dict[str, Any]:
-    """Return what a query takes from a task that the caller has looked up."""
-    if task is None:
-        return {}
-    if not isinstance(task, Task):
-        raise ConfigError(f"task must be a Task or None, got {type(task).__name__}", hint="The ids are enough.")
-    return {"run": task.run, "unfinished": task.run is None}
+        return sync(self, self._results, options, url, storage_options)
 
 
 def _after_fork() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from explorer_frames._client import Explorer
 from explorer_frames._http.config import PREFIX
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from explorer_frames._files.formats import Format
-    from explorer_frames._files.write import Receipt
+    from explorer_frames._files.write import Receipt, WriteOptions
     from explorer_frames._frames import DtypeBackend
     from explorer_frames._jobs.wait import Progress
     from explorer_frames._sync.report import SyncReport
@@ -198,7 +198,7 @@ def export_sample_result(
     vid_type: VidType = "string",
     allow_incomplete: bool = False,
     explorer: Explorer | None = None,
-    **options: Any,
+    **options: Unpack[WriteOptions],
 ) -> Receipt:
     """Write the result of one task to a file, in constant memory, whole or not at all.
 
@@ -409,5 +409,12 @@ def history(
     >>> len(frame.pivot(index="id", columns="job_id", values="score"))
     77
     """
-    reading: dict[str, Any] = {"schema": schema, "vid_type": vid_type, "dtype_backend": dtype_backend}
-    return explorer_or_default(explorer).history(workflow_id, last, task=task, workers=workers, **reading)
+    return explorer_or_default(explorer).history(
+        workflow_id,
+        last,
+        task=task,
+        schema=schema,
+        vid_type=vid_type,
+        dtype_backend=dtype_backend,
+        workers=workers,
+    )

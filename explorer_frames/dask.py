@@ -29,6 +29,7 @@ from explorer_frames._results.result import Query
 from explorer_frames._storage.address import may_hold_secret, secret_options, shown_url
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, ExplorerFramesError, escaped
+from explorer_frames.schemas import SchemaRequest
 
 with require("explorer_frames.dask", extra="dask"):
     import cloudpickle
@@ -203,7 +204,8 @@ def read_sample_results(
     (['job_id', 'task_id', 'id', 'score', 'community'], 154)
     """
     checked_backend(dtype_backend)
-    queries = [Query.of(*_pair(task), limit, schema, vid_type) for task in tasks]
+    requested = SchemaRequest.of(schema, vid_type)
+    queries = [Query.of(*_pair(task), limit, requested) for task in tasks]
     if not queries:
         raise ConfigError("there is no task to read", hint="Pass [(job_id, task_id), ...].")
     packed = None if explorer is None else _packed(explorer, "explorer")

@@ -188,6 +188,13 @@ def to_schema(shape: Shape, vid_type: str = "string") -> pa.Schema:
     return pa.schema([pa.field(name, arrow_type(kind, vid_type), kind in nullable) for name, kind in shape])
 
 
+def checked_vid_type(vid_type: object) -> str:
+    """Check the type of a graph space's vertex ids."""
+    if not isinstance(vid_type, str) or vid_type not in VID_TYPES:
+        raise ConfigError(f"vid_type must be 'string' or 'int64', got {escaped(vid_type, 60)!r}")
+    return vid_type
+
+
 def checked(schema: pa.Schema) -> pa.Schema:
     """Refuse a caller's schema that no result could be read with, before anything is asked for.
 
@@ -308,8 +315,7 @@ class SchemaRequest:
         ------
         ConfigError
         """
-        if not isinstance(vid_type, str) or vid_type not in VID_TYPES:
-            raise ConfigError(f"vid_type must be 'string' or 'int64', got {escaped(vid_type, 60)!r}")
+        vid_type = checked_vid_type(vid_type)
         if isinstance(schema, pa.Schema):
             return cls(checked(schema), vid_type)
         if isinstance(schema, str):

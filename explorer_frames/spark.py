@@ -193,8 +193,8 @@ class SampleSource(_Source):
         if len({*tasks}) < len(tasks):
             raise ConfigError("the option task names one task twice")
         number = int(limit) if limit and limit.isdecimal() else limit
-        asked = (options.get("schema", "auto"), options.get("vid_type", "string"))
-        self._queries = [Query.of(self._required("job"), task, number, *asked) for task in tasks]
+        requested = SchemaRequest.of(options.get("schema", "auto"), options.get("vid_type", "string"))
+        self._queries = [Query.of(self._required("job"), task, number, requested) for task in tasks]
         self._own: list[pa.Schema] = []  # of each task, as decided on at load()
 
     def reader(self, schema: StructType) -> SampleReader:

@@ -609,7 +609,7 @@ def test_other_processes_read_the_same_with_secrets_of_their_own(cluster, world)
     frame = read_sample_results([(task.job_id, task.id) for task in some], schema="pagerank")
     expected = pd.concat([task.read() for task in some], ignore_index=True)
     pd.testing.assert_frame_equal(pandas_of(frame, scheduler=cluster), expected)
-    server = some[0]._server
+    server = some[0]._explorer
     sourced = Explorer(server._settings.url, token=lambda: os.environ["VAULT"])
     frame = read_sample_results([(some[0].job_id, some[0].id)], schema="pagerank", explorer=sourced)
     pd.testing.assert_frame_equal(pandas_of(frame, scheduler=cluster), some[0].read())

@@ -56,7 +56,7 @@ def test_a_full_result_equals_its_sample(world, backend):
 def test_cells_are_those_of_the_sample_byte_for_byte(world, vid_type):
     folder, _, parts, jobs = world
     for task in jobs[0].tasks:
-        sample = task._server.read_sample_result_arrow(
+        sample = task._explorer.read_sample_result_arrow(
             task.job_id, task.id, None, schema="auto", vid_type=vid_type, task=task
         )
         schema = sample.schema.remove_metadata()

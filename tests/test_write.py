@@ -21,7 +21,7 @@ from limits import PROCESS
 from nasty import NASTY
 from platforms import WINDOWS, needs_proc_status, needs_resource, with_slashes
 
-from explorer_frames import export_sample_result
+from explorer_frames import export_output, export_sample_result
 from explorer_frames._files import draft as _draft
 from explorer_frames._files import formats as _formats
 from explorer_frames._files import write as _write
@@ -634,7 +634,6 @@ def test_two_columns_of_one_name_are_refused(tmp_path, layout, data):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"compresion": "zstd"}, "no option 'compresion'"),
         ({"format": 5}, "format '5'"),
         ({"format": ""}, "format ''"),
         ({"format": ["parquet"]}, "nothing is written for format"),
@@ -647,6 +646,28 @@ def test_odd_options_of_an_export_are_refused(sandbox, explorer, tmp_path, optio
     with pytest.raises((ConfigError, UnsupportedFormatError), match=said):
         export_sample_result(job, task, tmp_path / "a.parquet", **{"explorer": explorer, **options})
     assert listed(tmp_path) == []
+
+
+def test_an_option_that_does_not_exist_is_a_type_error(sandbox, explorer, tmp_path):
+    job, task = sandbox.add_result([["a"], ["0.5"]])
+    (tmp_path / "a.csv").write_text("a,0.5\n")
+    found = explorer.job(job).task(task)
+    target = tmp_path / "a.parquet"
+    calls = [
+        lambda: export_sample_result(job, task, target, compresion="zstd", explorer=explorer),
+        lambda: explorer.export_sample_result(job, task, target, compresion="zstd"),
+        lambda: found.export(target, compresion="zstd"),
+        lambda: found.export_output(tmp_path, target, path="{task_id}", compresion="zstd"),
+        lambda: export_output(tmp_path / "a.csv", target, compresion="zstd"),
+        lambda: found.read(compresion="zstd"),
+        lambda: found.read_output(tmp_path, compresion="zstd"),
+        lambda: explorer.job(job).read(compresion="zstd"),
+        lambda: explorer.history(1, compresion="zstd"),
+    ]
+    for call in calls:
+        with pytest.raises(TypeError, match=r"unexpected keyword argument 'compresion'"):
+            call()
+    assert listed(tmp_path) == ["a.csv"]
 
 
 @pytest.mark.skipif(WINDOWS, reason="Windows cannot remove a working directory")

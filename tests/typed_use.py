@@ -21,6 +21,7 @@ from explorer_frames import (
     Task,
     compare,
     errors,
+    export_output,
     export_sample_result,
     history,
     inspect,
@@ -83,3 +84,11 @@ def mistakes(explorer: Explorer, frame: pd.DataFrame) -> None:
     write_parquet(frame, "result.parquet", compresion="zstd")  # type: ignore[call-arg]
     Explorer("http://explorer:7002", tokn="secret")  # type: ignore[call-arg]
     explorer.job("1").wait(timout=5)  # type: ignore[call-arg]
+    export_sample_result("1", "task", "result.parquet", compresion="zstd")  # type: ignore[call-arg]
+    export_output("file:///out", "result.parquet", compresion="zstd")  # type: ignore[call-arg]
+    explorer.export_sample_result("1", "task", "result.parquet", mode="append")  # type: ignore[arg-type]
+    explorer.history(1, lats=5)  # type: ignore[call-arg]
+    task = explorer.job("1").task("PageRank")
+    task.read(dtype_bakend="pyarrow")  # type: ignore[call-arg]
+    task.export("result.parquet", compresion="zstd")  # type: ignore[call-arg]
+    task.read_output("file:///out", heder=True)  # type: ignore[call-arg]

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from explorer_frames import schemas
-from explorer_frames._arguments import checked_count
+from explorer_frames._arguments import checked_count, checked_flag
 from explorer_frames._compare.alike import Alike
 from explorer_frames._compare.communities import compare_labels
 from explorer_frames._compare.comparison import Comparison
@@ -150,10 +150,9 @@ def compare(
     tolerance = Tolerance(_share("rel_tol", rel_tol), _share("abs_tol", abs_tol))
     _check_task(task, a, b)
     top = checked_count("top", top)
-    schemas.SchemaRequest.of(None, vid_type)
-    for name, allowed in (("allow_incomplete", allow_incomplete), ("allow_unrelated", allow_unrelated)):
-        if not isinstance(allowed, bool):
-            raise ConfigError(f"{name} must be True or False: {escaped(allowed, 40)!r}")
+    schemas.checked_vid_type(vid_type)
+    checked_flag("allow_incomplete", allow_incomplete)
+    checked_flag("allow_unrelated", allow_unrelated)
     if a is b and isinstance(a, pa.RecordBatchReader):
         raise ConfigError("a and b are one stream, which can be read once", hint="Read it with read_all() before.")
     given = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 import pyarrow as pa
 
@@ -16,15 +16,29 @@ from explorer_frames._files.formats import Format, Options, check_file, format_o
 from explorer_frames._private import private
 from explorer_frames._provenance import Provenance, document_of, in_words
 from explorer_frames._storage.publish import Mode, Target
-from explorer_frames.errors import ConfigError, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 Finish: TypeAlias = "Callable[[], Mapping[str, Any]]"
 
-_OPTIONS = ("format", "mode", "compression", "compression_level", "row_group_size", "storage_options")
 _ROWS = 262_144  # per row group or batch: enough to compress well, few enough to hold many in memory
+
+
+class LayoutOptions(TypedDict, total=False):
+    """Options of a file to write, with the defaults of `write_parquet`; the URL's suffix decides the format."""
+
+    format: Format | None
+    mode: Mode
+    compression: str | None
+    compression_level: int | None
+    row_group_size: int
+
+
+class WriteOptions(LayoutOptions, total=False):
+    """Options of a file to write, and of the store that it is written to."""
+
+    storage_options: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -203,19 +217,7 @@ def write_feather(
     return write(reader, plan)
 
 
-def planned(url: str | os.PathLike[str], **options: Any) -> tuple[Target, Options]:
-    """Find where and how to write; what cannot work is refused here, while there are no rows to lose.
-
-    The format is the one that is named, or that the URL's suffix says.
-    """
-    unknown = sorted({*options} - {*_OPTIONS})
-    if unknown:
-        hint = f"Known are {', '.join(_OPTIONS)}."
-        raise ConfigError(f"there is no option {escaped(unknown[0], 60)!r}", hint=hint)
-    return _plan(url, **options)
-
-
-def _plan(
+def planned(
     url: str | os.PathLike[str],
     *,
     format: str | None = None,  # noqa: A002 (as pandas and pyarrow call it)
@@ -225,6 +227,7 @@ def _plan(
     row_group_size: int = _ROWS,
     storage_options: Mapping[str, Any] | None = None,
 ) -> tuple[Target, Options]:
+    """Check where and how to write, before any row is read."""
     options = Options(format_of(url, format), compression, compression_level, row_group_size)
     return Target.resolve(url, mode=mode, storage_options=storage_options), options
 

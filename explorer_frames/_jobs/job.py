@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from explorer_frames._client import Explorer
+    from explorer_frames._frames import DtypeBackend
     from explorer_frames._jobs.wait import Progress
     from explorer_frames.schemas import VidType
 
@@ -207,14 +208,14 @@ class Job(Timed):
         *,
         schema: str | pa.Schema | None = "auto",
         vid_type: VidType = "string",
+        dtype_backend: DtypeBackend | None = None,
         workers: int = 4,
-        **options: Any,
     ) -> dict[str, pd.DataFrame]:
         """Read the results of all its tasks, `workers` at a time.
 
         Parameters
         ----------
-        limit, schema, vid_type, **options
+        limit, schema, vid_type, dtype_backend
             As in `explorer_frames.read_sample_result`, for each task.
 
         Returns
@@ -232,7 +233,7 @@ class Job(Timed):
 
         def read(task: Task) -> tuple[str, pd.DataFrame | ExplorerFramesError]:
             try:
-                return task.id, task.read(limit, schema=schema, vid_type=vid_type, **options)
+                return task.id, task.read(limit, schema=schema, vid_type=vid_type, dtype_backend=dtype_backend)
             except ConfigError:  # no task can be read so
                 raise
             except ExplorerFramesError as error:

@@ -5,24 +5,29 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
+from explorer_frames._files.write import planned
+from explorer_frames._frames import checked_backend, to_pandas
 from explorer_frames._jobs.status import FINAL, id_of, moment, same_id, status_word, text
-from explorer_frames._outputs.output import export_task_output, read_task_output
+from explorer_frames._outputs.full import export, read_table
+from explorer_frames._outputs.output import task_request
 from explorer_frames._private import private
 from explorer_frames._provenance import Run
 from explorer_frames.errors import EnvelopeError, escaped
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import timedelta
 
     import pandas as pd
     import pyarrow as pa
 
     from explorer_frames._client import Explorer
-    from explorer_frames._files.write import Receipt
+    from explorer_frames._decode.csv_rows import Quoting
+    from explorer_frames._files.write import LayoutOptions, Receipt, WriteOptions
+    from explorer_frames._frames import DtypeBackend
     from explorer_frames.schemas import VidType
 
 
@@ -111,11 +116,11 @@ class Task(Timed):
         *,
         schema: str | pa.Schema | None = "auto",
         vid_type: VidType = "string",
-        **options: Any,
+        dtype_backend: DtypeBackend | None = None,
     ) -> pd.DataFrame:
         """Read its result as a DataFrame: see `explorer_frames.read_sample_result`."""
         return self._explorer.read_sample_result(
-            self.job_id, self.id, limit, schema=schema, vid_type=vid_type, task=self, **options
+            self.job_id, self.id, limit, schema=schema, vid_type=vid_type, dtype_backend=dtype_backend, task=self
         )
 
     def read_arrow(
@@ -138,11 +143,20 @@ class Task(Timed):
         *,
         schema: str | pa.Schema | None = "auto",
         vid_type: VidType = "string",
-        **options: Any,
+        allow_incomplete: bool = False,
+        **options: Unpack[WriteOptions],
     ) -> Receipt:
         """Write its result to a file: see `explorer_frames.export_sample_result`."""
         return self._explorer.export_sample_result(
-            self.job_id, self.id, url, limit, schema=schema, vid_type=vid_type, task=self, **options
+            self.job_id,
+            self.id,
+            url,
+            limit,
+            schema=schema,
+            vid_type=vid_type,
+            allow_incomplete=allow_incomplete,
+            task=self,
+            **options,
         )
 
     @private
@@ -153,7 +167,11 @@ class Task(Timed):
         component: str | None = None,
         path: str | None = None,
         schema: str | pa.Schema | None = "auto",
-        **options: Any,
+        vid_type: VidType = "string",
+        dtype_backend: DtypeBackend | None = None,
+        header: bool | None = None,
+        quoting: Quoting = "minimal",
+        storage_options: Mapping[str, Any] | None = None,
     ) -> pd.DataFrame:
         """Read its full result from a folder below a root into a DataFrame.
 
@@ -171,8 +189,8 @@ class Task(Timed):
             with both ids.
         schema
             As in `explorer_frames.read_output`; ``"auto"`` uses the task's name and the component.
-        **options
-            Other options of `explorer_frames.read_output`.
+        vid_type, dtype_backend, header, quoting, storage_options
+            As in `explorer_frames.read_output`.
 
         Raises
         ------
@@ -185,7 +203,19 @@ class Task(Timed):
         DecodeError
             As in `explorer_frames.read_output`.
         """
-        return read_task_output(self, root_url, path=path, component=component, schema=schema, **options)
+        checked_backend(dtype_backend)
+        request = task_request(
+            self,
+            root_url,
+            component=component,
+            path=path,
+            schema=schema,
+            vid_type=vid_type,
+            header=header,
+            quoting=quoting,
+            storage_options=storage_options,
+        )
+        return to_pandas(read_table(request), dtype_backend)
 
     @private
     def export_output(
@@ -196,10 +226,26 @@ class Task(Timed):
         component: str | None = None,
         path: str | None = None,
         schema: str | pa.Schema | None = "auto",
-        **options: Any,
+        vid_type: VidType = "string",
+        header: bool | None = None,
+        quoting: Quoting = "minimal",
+        storage_options: Mapping[str, Any] | None = None,
+        target_storage_options: Mapping[str, Any] | None = None,
+        **options: Unpack[LayoutOptions],
     ) -> Receipt:
         """Write its full result, found as by `read_output`, to a file: see `explorer_frames.export_output`."""
-        return export_task_output(self, root_url, target, path=path, component=component, schema=schema, **options)
+        request = task_request(
+            self,
+            root_url,
+            component=component,
+            path=path,
+            schema=schema,
+            vid_type=vid_type,
+            header=header,
+            quoting=quoting,
+            storage_options=storage_options,
+        )
+        return export(request, planned(target, storage_options=target_storage_options, **options))
 
     def __repr__(self) -> str:
         return f"<Task {escaped(self.name, 60)} {self.id}: {self.outcome}>"

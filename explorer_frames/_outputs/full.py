@@ -17,7 +17,7 @@ from explorer_frames._decode.csv_rows import Block, Paths, Quoting, read_blocks
 from explorer_frames._decode.indexed import Indexed
 from explorer_frames._fallback import AS_TEXT, read_or_as_text
 from explorer_frames._files.digest import ContentHash
-from explorer_frames._files.write import planned, write
+from explorer_frames._files.write import write
 from explorer_frames._outputs.parts import Part, Parts, pieces
 from explorer_frames._provenance import Provenance
 from explorer_frames._storage.sources import Store
@@ -35,9 +35,11 @@ from explorer_frames.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
 
+    from explorer_frames._files.formats import Options
     from explorer_frames._files.write import Receipt
     from explorer_frames._jobs.task import Task
     from explorer_frames._provenance import Run
+    from explorer_frames._storage.publish import Target
 
 _T = TypeVar("_T")
 _LEFT = "Read it within the `with` block of open_output, from its beginning."
@@ -406,9 +408,8 @@ def open_reader(request: Request) -> Iterator[pa.RecordBatchReader]:
         yield pa.RecordBatchReader.from_batches(output.schema, Enduring(iter(output)))
 
 
-def export(request: Request, target: str | os.PathLike[str], options: dict[str, Any]) -> Receipt:
+def export(request: Request, plan: tuple[Target, Options]) -> Receipt:
     """Write a result to a file."""
-    plan = planned(target, **options)
 
     def attempt(output: Output) -> Receipt:
         output.parts.refuse_among(plan[0].url)

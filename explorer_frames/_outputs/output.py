@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
+from explorer_frames._files.write import planned
 from explorer_frames._frames import checked_backend, to_pandas
 from explorer_frames._outputs.full import Request, export, open_reader, read_table
 from explorer_frames._outputs.layout import output_url
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from explorer_frames._decode.csv_rows import Quoting
-    from explorer_frames._files.write import Receipt
+    from explorer_frames._files.write import LayoutOptions, Receipt
     from explorer_frames._frames import DtypeBackend
     from explorer_frames._jobs.task import Task
     from explorer_frames.schemas import VidType
@@ -196,7 +197,7 @@ def export_output(
     quoting: Quoting = "minimal",
     storage_options: Mapping[str, Any] | None = None,
     target_storage_options: Mapping[str, Any] | None = None,
-    **options: Any,
+    **options: Unpack[LayoutOptions],
 ) -> Receipt:
     r"""Write the full result of a task to a Parquet or Feather file, in constant memory.
 
@@ -222,6 +223,8 @@ def export_output(
     ------
     ConfigError, FileReadError, DecodeError
         As in `read_output`; the target is unchanged.
+    TypeError
+        An option does not exist.
     WriteError
         As in `write_parquet`; the target is unchanged.
 
@@ -237,74 +240,23 @@ def export_output(
     request = Request.of(
         url, schema=schema, vid_type=vid_type, header=header, quoting=quoting, storage_options=storage_options
     )
-    return export(request, target, {**options, "storage_options": target_storage_options})
+    return export(request, planned(target, storage_options=target_storage_options, **options))
 
 
-def read_task_output(
+def task_request(
     task: Task,
     root_url: str | os.PathLike[str],
     *,
-    path: str | None,
     component: str | None,
-    dtype_backend: DtypeBackend | None = None,
-    **options: Any,
-) -> pd.DataFrame:
-    """Find and read the full result of a task: see `explorer_frames.Task.read_output`."""
-    checked_backend(dtype_backend)
-    table = read_task_output_arrow(task, root_url, path=path, component=component, **options)
-    return to_pandas(table, dtype_backend)
-
-
-def read_task_output_arrow(
-    task: Task, root_url: str | os.PathLike[str], *, path: str | None, component: str | None, **options: Any
-) -> pa.Table:
-    """Find and read the full result of a task into an Arrow table: see `explorer_frames.Task.read_output`."""
-    return read_table(_task_request(task, root_url, path, component, **options))
-
-
-def export_task_output(
-    task: Task,
-    root_url: str | os.PathLike[str],
-    target: str | os.PathLike[str],
-    *,
     path: str | None,
-    component: str | None,
-    schema: str | pa.Schema | None,
-    vid_type: VidType = "string",
-    header: bool | None = None,
-    quoting: Quoting = "minimal",
-    storage_options: Mapping[str, Any] | None = None,
-    target_storage_options: Mapping[str, Any] | None = None,
-    **options: Any,
-) -> Receipt:
-    """Find and write the full result of a task: see `explorer_frames.Task.export_output`."""
-    request = _task_request(
-        task,
-        root_url,
-        path,
-        component,
-        schema=schema,
-        vid_type=vid_type,
-        header=header,
-        quoting=quoting,
-        storage_options=storage_options,
-    )
-    return export(request, target, {**options, "storage_options": target_storage_options})
-
-
-def _task_request(
-    task: Task,
-    root_url: str | os.PathLike[str],
-    path: str | None,
-    component: str | None,
-    *,
-    schema: str | pa.Schema | None,
+    schema: str | pa.Schema | None = "auto",
     vid_type: VidType = "string",
     header: bool | None = None,
     quoting: Quoting = "minimal",
     storage_options: Mapping[str, Any] | None = None,
 ) -> Request:
-    request = Request.of(  # raises before any I/O
+    """Find the full result of a task: see `explorer_frames.Task.read_output`."""
+    request = Request.of(
         root_url,
         schema=schema,
         vid_type=vid_type,

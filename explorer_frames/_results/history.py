@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -15,6 +15,7 @@ from explorer_frames._caller import warn_caller
 from explorer_frames._files.digest import with_content_hash
 from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
 from explorer_frames._provenance import Provenance, document_of
+from explorer_frames._results.result import Query
 from explorer_frames._threads import in_parallel
 from explorer_frames.errors import (
     ApiError,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from explorer_frames._client import Explorer
     from explorer_frames._jobs.job import Job
     from explorer_frames._jobs.task import Task
-    from explorer_frames.schemas import VidType
+    from explorer_frames._results.reading import ResultReader
 
 _RUN = pa.schema(
     [
@@ -46,14 +47,13 @@ _RUN = pa.schema(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Runs:
-    """Which results are wanted, and how: a caller's arguments, checked."""
+class HistoryRequest:
+    """The arguments of `history`, checked."""
 
     workflow: str
     last: int | None
     task: str | None
-    schema: Any
-    vid_type: VidType
+    schema: SchemaRequest
     dtype_backend: str | None
     workers: int
 
@@ -63,12 +63,12 @@ class Runs:
         workflow_id: object,
         last: object,
         *,
-        task: str | None = None,
-        schema: str | pa.Schema | None = "auto",
-        vid_type: VidType = "string",
-        dtype_backend: str | None = None,
-        workers: int = 4,
-    ) -> Runs:
+        task: object,
+        schema: object,
+        vid_type: str,
+        dtype_backend: str | None,
+        workers: object,
+    ) -> HistoryRequest:
         """Check a caller's arguments, before any I/O.
 
         Raises
@@ -78,7 +78,7 @@ class Runs:
         if task is not None and not isinstance(task, str):
             raise ConfigError(f"task must be a name or an id: {escaped(task, 60)!r}", hint="Leave it out for all.")
         most = checked_limit(last, "last")
-        SchemaRequest.of(schema, vid_type)
+        requested = SchemaRequest.of(schema, vid_type)
         taken = sorted({*schema.names} & {*_RUN.names}) if isinstance(schema, pa.Schema) else []
         if taken:
             raise ConfigError(f"a history has a column {taken[0]} of its own", hint="Call yours otherwise in schema=.")
@@ -86,8 +86,7 @@ class Runs:
             workflow=checked_id("workflow_id", workflow_id),
             last=None if most == EVERYTHING else most,
             task=task,
-            schema=schema,
-            vid_type=vid_type,
+            schema=requested,
             dtype_backend=checked_backend(dtype_backend),
             workers=checked_count("workers", workers),
         )
@@ -101,7 +100,7 @@ class Runs:
         """What comes where there is no result."""
         if self.task is None:
             return _RUN.empty_table()
-        own = SchemaRequest.of(self.schema, self.vid_type).for_task(self.task).resolve(None).schema
+        own = self.schema.for_task(self.task).resolve(None).schema
         return pa.schema([*_RUN, *(field.with_nullable(nullable=True) for field in own)]).empty_table()
 
 
@@ -119,39 +118,41 @@ class _Read:
         return self.job.end_time or datetime.max.replace(tzinfo=UTC)
 
 
-def history(explorer: Explorer, url: str, runs: Runs) -> pd.DataFrame:
-    """Read all of them: see `explorer_frames.history`."""
+def history(explorer: Explorer, results: ResultReader, request: HistoryRequest) -> pd.DataFrame:
+    """Read the requested results: see `explorer_frames.Explorer.history`."""
     now = datetime.now(UTC)
-    newest = explorer.list_jobs(runs.workflow, status="success", limit=runs.last)["id"].tolist()
-    with closing(in_parallel(runs.workers, partial(_read, explorer, runs), newest)) as reads:
+    newest = explorer.list_jobs(request.workflow, status="success", limit=request.last)["id"].tolist()
+    with closing(in_parallel(request.workers, partial(_read, explorer, results, request), newest)) as reads:
         done = dict(reads)
     lost = {job: read for job, read in done.items() if isinstance(read, ExplorerFramesError)}
     found = [read for job in reversed(newest) if isinstance(read := done[job], _Read)]
     ordered = sorted(found, key=lambda read: read.time)
-    _check_errors(runs, ordered, lost)
-    gaps = _gaps(runs, ordered)
+    _check_errors(request, ordered, lost)
+    gaps = _gaps(request, ordered)
     tables = [table for read in ordered for table in read.tables.values()]
-    table = pa.concat_tables([_RUN.empty_table(), *(tables or [runs.empty])], promote_options="default")
+    table = pa.concat_tables([_RUN.empty_table(), *(tables or [request.empty])], promote_options="default")
     states = [document_of(table.schema.metadata).get("complete") for table in tables]
     complete = False if gaps or False in states else None if None in states else True
-    known = Provenance(server=url, workflow=runs.workflow, task_name=runs.task, read_at=now)
+    known = Provenance(server=results.url, workflow=request.workflow, task_name=request.task, read_at=now)
     known = known.with_row_count(len(table), complete=complete)
-    return _frame(runs, with_content_hash(table, known.to_dict()))
+    return _frame(request, with_content_hash(table, known.to_dict()))
 
 
-def _read(explorer: Explorer, runs: Runs, job_id: str) -> tuple[str, _Read | ExplorerFramesError]:
+def _read(
+    explorer: Explorer, results: ResultReader, request: HistoryRequest, job_id: str
+) -> tuple[str, _Read | ExplorerFramesError]:
     try:
         job = explorer.job(job_id)
-        job.check_workflow(runs.workflow)
+        job.check_workflow(request.workflow)
     except (TransportError, ApiError) as error:
         return job_id, error
     read = _Read(job, {}, {}, [])
-    for task in filter(runs.takes, job.tasks):
+    for task in filter(request.takes, job.tasks):
         if task.status != "success":
             read.gaps.append(f"{job.id} ({escaped(task.name, 60)} {task.status})")
             continue
         try:
-            own = task.read_arrow(schema=runs.schema, vid_type=runs.vid_type)
+            own = results.table(Query.of(job.id, task.id, None, request.schema, task=task))
         except ConfigError:  # no task can be read so
             raise
         except ExplorerFramesError as error:
@@ -163,14 +164,14 @@ def _read(explorer: Explorer, runs: Runs, job_id: str) -> tuple[str, _Read | Exp
     return job_id, read
 
 
-def _check_errors(runs: Runs, reads: list[_Read], lost: dict[str, ExplorerFramesError]) -> None:
+def _check_errors(request: HistoryRequest, reads: list[_Read], lost: dict[str, ExplorerFramesError]) -> None:
     """Raise one error for all jobs and results that could not be read, with the other results in it."""
     errors: dict[tuple[str, str | None], ExplorerFramesError] = {(job, None): error for job, error in lost.items()}
     errors |= {(read.job.id, task): error for read in reads for task, error in read.errors.items()}
     if not errors:
         return
     results = {
-        (read.job.id, task): _frame(runs, with_content_hash(table, document_of(table.schema.metadata)))
+        (read.job.id, task): _frame(request, with_content_hash(table, document_of(table.schema.metadata)))
         for read in reads
         for task, table in read.tables.items()
     }
@@ -178,7 +179,7 @@ def _check_errors(runs: Runs, reads: list[_Read], lost: dict[str, ExplorerFrames
     shown = "; ".join(f"{place}: {error.what}" for place, error in zip(places, errors.values(), strict=True))
     raise JobError(
         f"{len(errors)} of {len(errors) + len(results)} results could not be read: {shown[:600]}",
-        where=f"workflow {runs.workflow}",
+        where=f"workflow {request.workflow}",
         hint="The other results are in this error's .results, the errors in its .errors, by job id and task id.",
         results=results,
         errors=errors,
@@ -192,25 +193,25 @@ def _of_run(own: pa.Table, job: Job, task: Task) -> pa.Table:
     return pa.table([*columns, *own.columns], schema=pa.schema([*_RUN, *fields], own.schema.metadata))
 
 
-def _gaps(runs: Runs, reads: list[_Read]) -> list[str]:
+def _gaps(request: HistoryRequest, reads: list[_Read]) -> list[str]:
     """Tell of what is left out; refuse a name that no task of any job has: it is misspelt."""
     tasks = [task for read in reads for task in read.job.tasks]
-    if reads and runs.task is not None and not any(map(runs.takes, tasks)):
+    if reads and request.task is not None and not any(map(request.takes, tasks)):
         names = ", ".join(repr(escaped(name, 60)) for name in sorted({task.name for task in tasks})[:50])
         raise ConfigError(
-            f"no job has a task {escaped(runs.task, 60)!r}",
-            where=f"workflow {runs.workflow}",
+            f"no job has a task {escaped(request.task, 60)!r}",
+            where=f"workflow {request.workflow}",
             hint=f"Its tasks are {names or 'none at all'}.",
         )
     gaps = [gap for read in reads for gap in read.gaps]
     if gaps:
         more = f" and {len(gaps) - 20} more" if len(gaps) > 20 else ""  # noqa: PLR2004
         shown = f"{', '.join(gaps[:20])}{more}"
-        warn_caller(f"missing from the history of workflow {runs.workflow}: jobs {shown}", HistoryGapWarning)
+        warn_caller(f"missing from the history of workflow {request.workflow}: jobs {shown}", HistoryGapWarning)
     return gaps
 
 
-def _frame(runs: Runs, table: pa.Table) -> pd.DataFrame:
-    if runs.task is None and runs.dtype_backend is None:
+def _frame(request: HistoryRequest, table: pa.Table) -> pd.DataFrame:
+    if request.task is None and request.dtype_backend is None:
         return with_missing_integers(table, table.column_names)
-    return to_pandas(table, runs.dtype_backend)
+    return to_pandas(table, request.dtype_backend)

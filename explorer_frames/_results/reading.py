@@ -16,7 +16,7 @@ from explorer_frames._caller import warn_caller
 from explorer_frames._decode.envelope import data_of
 from explorer_frames._decode.indexed import Indexed
 from explorer_frames._fallback import read_or_as_text
-from explorer_frames._files.write import planned, write
+from explorer_frames._files.write import write
 from explorer_frames._memory import POOL
 from explorer_frames._provenance import Provenance
 from explorer_frames._results.limits import RowLimits
@@ -25,7 +25,6 @@ from explorer_frames._results.result import Query, Result
 from explorer_frames.errors import (
     ApiError,
     BadRequestError,
-    ConfigError,
     Enduring,
     EnvelopeError,
     IncompleteResultError,
@@ -38,13 +37,14 @@ from explorer_frames.errors import (
 )
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator
 
+    from explorer_frames._files.formats import Options
     from explorer_frames._files.write import Receipt
     from explorer_frames._http.api import Api
     from explorer_frames._http.auth import Token
     from explorer_frames._http.sessions import Deadline
+    from explorer_frames._storage.publish import Target
     from explorer_frames.schemas import SchemaRequest
 
 _T = TypeVar("_T")
@@ -63,10 +63,17 @@ class ResultReader:
     api
     row_cap
         The most rows that the server returns, if the caller knows.
+
+    Attributes
+    ----------
+    url
+        Of the server.
+    lookup
     """
 
     def __init__(self, api: Api, row_cap: int | None) -> None:
         self.lookup = JobLookup(api)
+        self.url = api.url
         self._api = api
         self._limits = RowLimits(row_cap)
 
@@ -89,13 +96,9 @@ class ResultReader:
             result = self._call(query, partial(self._open, stack))
             yield pa.RecordBatchReader.from_batches(result.schema, Enduring(_batches(query, result)))
 
-    def export(
-        self, query: Query, url: str | os.PathLike[str], *, allow_incomplete: bool, options: dict[str, Any]
-    ) -> Receipt:
+    def export(self, query: Query, plan: tuple[Target, Options], *, allow_incomplete: bool) -> Receipt:
         """Write a result to a file. A retry starts again, since nothing is published before the end."""
-        if not isinstance(allow_incomplete, bool):
-            raise ConfigError(f"allow_incomplete must be True or False, got {escaped(allow_incomplete, 40)!r}")
-        plan, all_rows = planned(url, **options), query.limit is None
+        all_rows = query.limit is None
 
         def attempt(query: Query, token: Token, deadline: Deadline) -> Receipt:
             with ExitStack() as stack:

@@ -15,8 +15,9 @@ from explorer_frames._decode.envelope import read_rows
 from explorer_frames._decode.split import split
 from explorer_frames._fallback import AS_TEXT
 from explorer_frames._files.digest import ContentHash
+from explorer_frames._jobs.task import Task
 from explorer_frames._threads import pipelined
-from explorer_frames.errors import ColumnTypeError, EnvelopeError, RowShapeError, escaped
+from explorer_frames.errors import ColumnTypeError, ConfigError, EnvelopeError, RowShapeError, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from explorer_frames._decode.rows import Rows
     from explorer_frames._provenance import Provenance, Run
     from explorer_frames._results.limits import RowLimits
+    from explorer_frames.schemas import SchemaRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Query:
     job: str
     task: str
     limit: int | None
-    schema: schemas.SchemaRequest
+    schema: SchemaRequest
     run: Run | None = None
     unfinished: bool = False
     large: bool = False
@@ -59,24 +61,33 @@ class Query:
         job_id: object,
         task_id: object,
         limit: object,
-        schema: object,
-        vid_type: str,
+        schema: SchemaRequest,
         *,
-        run: Run | None = None,
-        unfinished: bool = False,
+        task: object = None,
         large: bool = False,
     ) -> Query:
         """Check a caller's arguments, before any I/O.
+
+        Parameters
+        ----------
+        job_id, task_id, limit
+        schema
+            Already checked.
+        task
+            The task, if the caller has it: its name is not looked up then.
+        large
 
         Raises
         ------
         ConfigError
         """
-        requested = schemas.SchemaRequest.of(schema, vid_type)
+        if task is not None and not isinstance(task, Task):
+            raise ConfigError(f"task must be a Task or None, got {type(task).__name__}", hint="The ids are enough.")
         rows = None if limit is None or checked_limit(limit) == EVERYTHING else checked_limit(limit)
-        job, task = checked_id("job_id", job_id), checked_id("task_id", task_id)
-        query = cls(job, task, rows, requested, unfinished=unfinished, large=large)
-        return query if run is None else query.with_task_run(run)
+        query = cls(checked_id("job_id", job_id), checked_id("task_id", task_id), rows, schema, large=large)
+        if task is None:
+            return query
+        return replace(query, unfinished=True) if task.run is None else query.with_task_run(task.run)
 
     def with_task_run(self, run: Run) -> Query:
         """The same, with the task in the job's detail."""

@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pyarrow as pa
 import pyarrow.ipc
 
+from explorer_frames._files.write import planned
 from explorer_frames._jobs.wait import progress_bar
+from explorer_frames._private import private
 from explorer_frames._provenance import document_of
+from explorer_frames._results.result import Query
 from explorer_frames._storage.folder import Folder
 from explorer_frames._sync.manifest import DATASET, Dataset, Manifest, TaskEntry, manifest_name, part_name
 from explorer_frames._sync.report import SyncedPart, SyncFailure, SyncReport
@@ -28,21 +31,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from explorer_frames._client import Explorer
+    from explorer_frames._files.write import Receipt
     from explorer_frames._jobs.task import Task
-    from explorer_frames._sync.wanted import Wanted
+    from explorer_frames._results.reading import ResultReader
+    from explorer_frames._sync.options import SyncOptions
 
 
 def sync(
     explorer: Explorer,
-    server_url: str,
-    wanted: Wanted,
+    results: ResultReader,
+    options: SyncOptions,
     url: str | os.PathLike[str],
     storage_options: Mapping[str, Any] | None,
 ) -> SyncReport:
-    """Land what is missing: see `explorer_frames.sync_workflow`."""
+    """Land what is missing: see `explorer_frames.Explorer.sync_workflow`."""
     folder = Folder(url, storage_options)
-    dataset = Dataset(server_url, wanted.workflow, wanted.format, wanted.reading["vid_type"])
-    return _Sync(explorer, folder, dataset, wanted).run()
+    dataset = Dataset(results.url, options.workflow, options.format, options.schema.vid_type)
+    return _Sync(explorer, results, folder, dataset, options).run()
 
 
 class _Unit(NamedTuple):
@@ -83,11 +88,14 @@ class _Work:
 class _Sync:
     """One call: looks, then plans, then lands."""
 
-    def __init__(self, explorer: Explorer, folder: Folder, dataset: Dataset, wanted: Wanted) -> None:
+    def __init__(
+        self, explorer: Explorer, results: ResultReader, folder: Folder, dataset: Dataset, options: SyncOptions
+    ) -> None:
         self._explorer = explorer
+        self._results = results
         self._folder = folder
         self._dataset = dataset
-        self._wanted = wanted
+        self._options = options
         self._files: dict[str, int] = {}
         self._tasks: dict[tuple[str, str], Task] = {}  # those of jobs that were looked at
 
@@ -97,10 +105,10 @@ class _Sync:
         owned = self._check_owner()
         self._folder.remove_stale(self._files)
         listed = self._explorer.list_jobs(
-            self._wanted.workflow, status="success", created_after=self._wanted.since, order="asc", limit=None
+            self._options.workflow, status="success", created_after=self._options.since, order="asc", limit=None
         )
         jobs = listed["id"].tolist()
-        report = SyncReport(self._folder.url, self._wanted.workflow, len(jobs))
+        report = SyncReport(self._folder.url, self._options.workflow, len(jobs))
         works, failures = self._plan(jobs)
         self._check_names(works, failures)
         there, units = self._divide(works)
@@ -140,7 +148,7 @@ class _Sync:
         works = {job: self._work(job, known, known) for job, known in manifests.items() if known and known.is_final}
         failures = []
         unknown = [job for job in jobs if job not in works]
-        with closing(in_parallel(self._wanted.workers, self._ask, unknown)) as answers:
+        with closing(in_parallel(self._options.workers, self._ask, unknown)) as answers:
             for job, found in answers:
                 if isinstance(found, ExplorerFramesError):
                     failures.append(SyncFailure(None, None, job, found))
@@ -152,7 +160,7 @@ class _Sync:
     def _ask(self, job: str) -> tuple[str, Manifest | ExplorerFramesError]:
         try:
             detail = self._explorer.job(job)
-            detail.check_workflow(self._wanted.workflow)
+            detail.check_workflow(self._options.workflow)
             tasks = detail.tasks
             self._tasks.update({(job, task.id): task for task in tasks})
             return job, Manifest(job, tuple(TaskEntry(task.id, task.name, task.status) for task in tasks))
@@ -162,18 +170,18 @@ class _Sync:
     def _work(self, job: str, before: Manifest | None, known: Manifest) -> _Work:
         parts = before.parts if before else {}
         kept = {name: part for name, part in parts.items() if self._files.get(name) == part["bytes"]}
-        wanted = [task for task in known.tasks if self._wanted.takes(task)]
+        wanted = [task for task in known.tasks if self._options.takes(task)]
         return _Work(job, before, False, wanted, Manifest(job, known.tasks, kept))  # noqa: FBT003
 
     def _check_names(self, works: list[_Work], failures: list[SyncFailure]) -> None:
         """Refuse a name that no task of any job has: it is misspelt."""
         tasks = {task for work in works for task in work.now.tasks}
-        missing = self._wanted.names - {task.name for task in tasks} - {task.id for task in tasks}
+        missing = self._options.names - {task.name for task in tasks} - {task.id for task in tasks}
         if missing and works and not failures:
             names = ", ".join(repr(escaped(name, 60)) for name in sorted({task.name for task in tasks})[:50])
             raise ConfigError(
                 f"no job has a task {', '.join(repr(escaped(name, 60)) for name in sorted(missing))}",
-                where=f"workflow {self._wanted.workflow}",
+                where=f"workflow {self._options.workflow}",
                 hint=f"Its tasks are {names or 'none at all'}.",
             )
 
@@ -195,7 +203,7 @@ class _Sync:
         return there, units
 
     def _name(self, work: _Work, task: TaskEntry) -> str:
-        return part_name(work.job, task, self._wanted.format)
+        return part_name(work.job, task, self._options.format)
 
     def _part(self, work: _Work, task: TaskEntry, part: dict[str, Any]) -> SyncedPart:
         url = self._folder.shown(self._name(work, task))
@@ -207,8 +215,8 @@ class _Sync:
         if not units:
             return report
         with (
-            progress_bar(self._wanted.progress, "result", SyncReport.how_far) as show,
-            closing(in_parallel(self._wanted.workers, self._land, units)) as outcomes,
+            progress_bar(self._options.progress, "result", SyncReport.how_far) as show,
+            closing(in_parallel(self._options.workers, self._land, units)) as outcomes,
         ):
             show(report)
             for outcome in outcomes:
@@ -245,17 +253,7 @@ class _Sync:
         if name in self._files:
             return "skipped", self._found(work, task, name)
         try:
-            receipt = self._explorer.export_sample_result(
-                work.job,
-                task.id,
-                self._folder.target(name),
-                schema=self._wanted.schema_of(task),
-                task=self._tasks.get((work.job, task.id)),
-                mode="create",
-                format=self._wanted.format,
-                storage_options=self._folder.storage_options,
-                **self._wanted.reading,
-            )
+            receipt = self._export(work.job, task, name)
             return "written", _record(task, receipt.bytes, _document(receipt.schema), receipt.rows)
         except WriteError as error:
             refused = error
@@ -265,6 +263,15 @@ class _Sync:
         except WriteError as unfit:
             found = unfit
         raise found if isinstance(refused, TargetExistsError) else refused
+
+    @private
+    def _export(self, job_id: str, task: TaskEntry, name: str) -> Receipt:
+        options = self._options
+        looked_up = self._tasks.get((job_id, task.id))
+        query = Query.of(job_id, task.id, options.limit, options.schema_of(task), task=looked_up)
+        target = self._folder.target(name)
+        plan = planned(target, format=options.format, mode="create", storage_options=self._folder.storage_options)
+        return self._results.export(query, plan, allow_incomplete=options.allow_incomplete)
 
     def _found(self, work: _Work, task: TaskEntry, name: str) -> dict[str, Any]:
         """Read what a file that is there says of itself."""
@@ -278,7 +285,7 @@ class _Sync:
         return _record(task, size, document, document["rows"])
 
     def _stored_document(self, file: Any) -> dict[str, Any]:
-        if self._wanted.format == "parquet":
+        if self._options.format == "parquet":
             import pyarrow.parquet as pq  # noqa: PLC0415 (30 ms that an import of the package need not take)
 
             return _document(pq.read_schema(file))

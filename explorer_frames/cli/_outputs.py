@@ -106,9 +106,13 @@ def output(
         )
         show_receipt(receipt, json=json)
         return
-    from explorer_frames._outputs.output import read_output_arrow, read_task_output_arrow
+    from explorer_frames._outputs.full import read_table
+    from explorer_frames._outputs.output import read_output_arrow, task_request
 
-    table = read_task_output_arrow(found, source, **where, **options) if found else read_output_arrow(source, **options)
+    if found:
+        table = read_table(task_request(found, source, **where, **options))
+    else:
+        table = read_output_arrow(source, **options)
     is_preview = not (json or csv) and is_terminal(sys.stdout) and table.num_rows > _PREVIEW_ROWS
     _write(table.slice(0, _PREVIEW_ROWS) if is_preview else table, json=json, csv=csv)
     if is_preview:

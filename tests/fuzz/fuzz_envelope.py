@@ -17,6 +17,7 @@ from explorer_frames._provenance import Provenance
 from explorer_frames._results.limits import RowLimits
 from explorer_frames._results.result import Query, Result
 from explorer_frames.errors import ApiError
+from explorer_frames.schemas import SchemaRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,6 +60,6 @@ def _expected(body: bytes) -> list[object] | None:
 
 
 def _read(text: Iterable[bytes], reading: Reading) -> pa.Table:
-    query = Query.of(1, "t", None, reading.schema, reading.vid_type)
+    query = Query.of(1, "t", None, SchemaRequest.of(reading.schema, reading.vid_type))
     result = Result(query, text, lambda envelope: data_of(envelope, 200, None), _PROVENANCE, RowLimits(None))
     return pa.Table.from_batches(list(result), result.schema)

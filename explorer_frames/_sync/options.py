@@ -1,12 +1,12 @@
-"""What a caller of a sync wants, checked before any I/O."""
+"""The options of a sync, checked before any I/O."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from explorer_frames._arguments import checked_count, checked_id, checked_limit
+from explorer_frames._arguments import checked_count, checked_flag, checked_id, checked_limit
 from explorer_frames._files.formats import Format, format_of
 from explorer_frames._jobs.listing import milliseconds
 from explorer_frames._jobs.wait import check_progress
@@ -21,17 +21,29 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What is to be synced, and how: a caller's arguments, checked."""
+class SyncOptions:
+    """The arguments of `sync_workflow`, checked.
+
+    Attributes
+    ----------
+    tasks
+        Names and ids of the requested tasks; None for all.
+    schema
+        For tasks that are not in `schemas`.
+    schemas
+        By task name or id.
+    """
 
     workflow: str
     tasks: frozenset[str] | None
     since: datetime | None
-    schema: Any
+    limit: int | None
+    schema: SchemaRequest
+    schemas: Mapping[str, SchemaRequest]
     format: Format
+    allow_incomplete: bool
     workers: int
     progress: Progress
-    reading: dict[str, Any]  # limit, vid_type, allow_incomplete: as an export takes them
 
     @classmethod
     def of(
@@ -40,12 +52,14 @@ class Wanted:
         *,
         tasks: object,
         since: datetime | None,
+        limit: int | None,
         schema: object,
+        vid_type: str,
         format: str,  # noqa: A002
+        allow_incomplete: object,
         workers: object,
-        progress: Any,
-        **reading: Any,
-    ) -> Wanted:
+        progress: Progress,
+    ) -> SyncOptions:
         """Check a caller's arguments, before any I/O.
 
         Raises
@@ -54,36 +68,34 @@ class Wanted:
         """
         milliseconds("since", since)
         check_progress(progress)
-        for one in schema.values() if isinstance(schema, Mapping) else (schema,):
-            SchemaRequest.of(one, reading["vid_type"])
-        checked_limit(reading["limit"])
+        by_task = schema if isinstance(schema, Mapping) else {}
+        default = "auto" if isinstance(schema, Mapping) else schema
+        checked_limit(limit)
         return cls(
             workflow=checked_id("workflow_id", workflow_id),
             tasks=_checked_tasks(tasks),
             since=since,
-            schema=schema,
+            limit=limit,
+            schema=SchemaRequest.of(default, vid_type),
+            schemas={name: SchemaRequest.of(one, vid_type) for name, one in by_task.items()},
             format=format_of("", str(format) or "none"),
+            allow_incomplete=checked_flag("allow_incomplete", allow_incomplete),
             workers=checked_count("workers", workers),
             progress=progress,
-            reading=reading,
         )
 
     @property
     def names(self) -> frozenset[str]:
-        """All the names and ids of tasks that the caller has used."""
-        return (self.tasks or frozenset()) | (
-            frozenset(self.schema) if isinstance(self.schema, Mapping) else frozenset()
-        )
+        """All names and ids of tasks in the arguments."""
+        return (self.tasks or frozenset()) | self.schemas.keys()
 
     def takes(self, task: TaskEntry) -> bool:
         """Whether the result of this task is to be in the folder."""
         return task.status == "success" and (self.tasks is None or not self.tasks.isdisjoint((task.name, task.id)))
 
-    def schema_of(self, task: TaskEntry) -> Any:
-        """Return the schema to read it with."""
-        if not isinstance(self.schema, Mapping):
-            return self.schema
-        return self.schema.get(task.id, self.schema.get(task.name, "auto"))
+    def schema_of(self, task: TaskEntry) -> SchemaRequest:
+        """Return the schema to read a task's result with."""
+        return self.schemas.get(task.id) or self.schemas.get(task.name) or self.schema
 
 
 def _checked_tasks(tasks: object) -> frozenset[str] | None:
