@@ -55,6 +55,7 @@ NEEDS = {"explorer_frames._tables.delta": "deltalake", "explorer_frames._tables.
 
 
 def examples_of(name, world):
+    fsspec.filesystem("memory").store.clear()  # Methods and functions share examples.
     return doctest.testmod(importlib.import_module(name), extraglobs=world, optionflags=doctest.NORMALIZE_WHITESPACE)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import os
 import shutil
 import subprocess
@@ -12,6 +13,8 @@ import pyarrow as pa
 import pytest
 
 import explorer_frames
+from explorer_frames import _functions
+from explorer_frames._client import Explorer
 from explorer_frames._extras import package
 from explorer_frames.errors import ConfigError
 
@@ -121,3 +124,17 @@ def test_the_sandbox_names_its_extra_when_a_package_is_missing():
     assert "needs the package igraph; " in done.stderr
     assert "install the extra 'sandbox'" in done.stderr
     assert done.stderr.count("Traceback") == 1
+
+
+def test_functions_have_the_signatures_and_docstrings_of_the_methods():
+    names = [name for name in explorer_frames.__all__ if hasattr(Explorer, name)]
+    assert len(names) == 6
+    for name in names:
+        function, method = getattr(_functions, name), getattr(Explorer, name)
+        own, its = (inspect.signature(one) for one in (function, method))
+        shared = {key: value for key, value in own.parameters.items() if key != "explorer"}
+        assert shared == {key: value for key, value in its.parameters.items() if key != "self"}
+        assert own.return_annotation == its.return_annotation
+        text, added = inspect.getdoc(function), _functions._EXPLORER
+        assert text.count(added) == 1
+        assert text.replace(f"\n{added}", "", 1) == inspect.getdoc(method)

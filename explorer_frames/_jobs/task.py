@@ -18,7 +18,7 @@ from explorer_frames.errors import EnvelopeError, escaped
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from datetime import timedelta
 
     import pandas as pd
