@@ -31,6 +31,7 @@ from platforms import needs_forkserver, with_slashes
 from sync_child import sync_in_child
 
 from explorer_frames import Explorer, SyncReport, sync_workflow
+from explorer_frames._results.reading import ResultReader
 from explorer_frames._storage.folder import Folder
 from explorer_frames._storage.stores import StoredObject
 from explorer_frames._sync.manifest import DATASET, manifest_name, partition_value
@@ -705,7 +706,7 @@ def test_an_interrupt_passes_on_and_nothing_more_is_begun(tmp_path, world):
 
 def test_no_more_exports_at_a_time_than_workers(tmp_path, world, monkeypatch):
     world.add(12, ["PageRank"])
-    real, lock, now, most = Explorer.export_sample_result, threading.Lock(), [0], [0]
+    real, lock, now, most = ResultReader.export, threading.Lock(), [0], [0]
     together, begun = threading.Barrier(3), []
 
     def counted(self, *args, **kwargs):
@@ -723,7 +724,7 @@ def test_no_more_exports_at_a_time_than_workers(tmp_path, world, monkeypatch):
             with lock:
                 now[0] -= 1
 
-    monkeypatch.setattr(Explorer, "export_sample_result", counted)
+    monkeypatch.setattr(ResultReader, "export", counted)
     world.sync(tmp_path, workers=3)
     assert most[0] == 3
 
