@@ -35,6 +35,7 @@ from explorer_frames._results.reading import ResultReader
 from explorer_frames._storage.folder import Folder
 from explorer_frames._storage.stores import StoredObject
 from explorer_frames._sync.manifest import DATASET, manifest_name, partition_value
+from explorer_frames._sync.sync import _Sync
 from explorer_frames.errors import (
     ColumnTypeError,
     ConfigError,
@@ -850,13 +851,13 @@ def test_a_manifest_that_another_process_published_first_is_kept_or_added_to(tmp
 
 def test_a_result_that_another_process_landed_meanwhile_is_there_already(store, world, monkeypatch):
     world.add(1, ["PageRank"])
-    real, calls = Explorer.export_sample_result, []
+    real, calls = _Sync._export, []
 
     def another_first(self, *args, **kwargs):
         calls.append(real(self, *args, **kwargs))
         return real(self, *args, **kwargs)
 
-    monkeypatch.setattr(Explorer, "export_sample_result", another_first)
+    monkeypatch.setattr(_Sync, "_export", another_first)
     report = world.sync(store.url("lake"), **storage(store))
     assert (report.written, [part.bytes for part in report.skipped]) == ((), [calls[0].bytes])
 
