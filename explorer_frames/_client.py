@@ -622,8 +622,8 @@ class Explorer:
         """Land the results of all successful jobs of a workflow in a folder, each once.
 
         Call it as often as you like, also from several processes at once, and again after any failure: what is there is
-        neither read again nor written, and no result is ever deleted. When all is there, a call costs one request for the
-        list of jobs (one per 1,000 jobs), a listing of the folder, and a look at the manifests.
+        neither read again nor written, and no result is ever deleted. When all is there, a call costs one request for
+        the list of jobs (one per 1,000 jobs), a listing of the folder, and a look at the manifests.
 
         Parameters
         ----------
