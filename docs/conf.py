@@ -42,7 +42,10 @@ nitpick_ignore_regex = [
     ("py:obj", r"top|(Comparison|Provenance)\.\w+"),  # attributes, which their class lists
     # What signatures name and docstrings describe: aliases of types, and records that only we make.
     ("py:class", r"(AuthEncoding|DtypeBackend|ErrorStatus|Format|Header|IdType|Mode|Order|Progress|SecretSource)"),
-    ("py:class", r"(.*\.)?(VidType|Array|Axes|Kind|OutputStyle|Quoting|Shape|Run|Done|RequestRecord)"),
+    (
+        "py:class",
+        r"(.*\.)?(VidType|Array|Axes|Kind|OutputStyle|Quoting|Shape|Run|Done|RequestRecord|(Write|Layout)Options)",
+    ),
     (
         "py:class",
         r"(Any|Self|Iterable|Mapping|Sequence|Iterator|Callable|PathLike|AbstractContextManager|timedelta|SparkSession)",

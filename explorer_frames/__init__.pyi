@@ -5,7 +5,7 @@ from . import schemas as schemas
 from ._client import Explorer
 from ._compare.compare import compare
 from ._compare.comparison import Comparison
-from ._files.inspection import inspect, provenance, verify
+from ._files.inspection import provenance, read_provenance, verify_file
 from ._files.write import Receipt, write_feather, write_parquet
 from ._functions import (
     export_sample_result,
@@ -54,18 +54,18 @@ __all__ = [
     "export_output",
     "export_sample_result",
     "history",
-    "inspect",
     "open_output",
     "open_sample_result",
     "plot_result",
     "provenance",
     "read_output",
     "read_output_arrow",
+    "read_provenance",
     "read_sample_result",
     "read_sample_result_arrow",
     "schemas",
     "sync_workflow",
-    "verify",
+    "verify_file",
     "write_delta",
     "write_feather",
     "write_parquet",

@@ -6,8 +6,10 @@ import json
 import math
 import operator
 import re
+import threading
 from collections.abc import Mapping
-from typing import Any
+from numbers import Real
+from typing import Any, TypeGuard
 
 from explorer_frames.errors import ConfigError, escaped
 
@@ -48,6 +50,12 @@ def checked_count(name: str, value: object, *, most: float = math.inf, or_else: 
         hint = f"The largest that can be asked for is {most}." if most < math.inf else "Such as 1, or 1000."
         raise ConfigError(f"{name} must be a whole number from 1{or_else}: {escaped(value, 60)!r}", hint=hint)
     return number
+
+
+def is_duration(value: object) -> TypeGuard[float]:
+    """Whether a value of any library is a number of seconds above 0 that sockets accept."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    return number and 0 < value <= threading.TIMEOUT_MAX  # type: ignore[operator]  # a number
 
 
 def checked_limit(limit: object, name: str = "limit") -> int:

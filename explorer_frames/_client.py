@@ -13,6 +13,7 @@ from explorer_frames._frames import checked_backend, holds_large_strings, to_pan
 from explorer_frames._http import config
 from explorer_frames._http.api import Api
 from explorer_frames._jobs import calls
+from explorer_frames._jobs.job import result_ids
 from explorer_frames._jobs.listing import listed
 from explorer_frames._private import private
 from explorer_frames._results.history import HistoryRequest, history
@@ -21,7 +22,7 @@ from explorer_frames._results.result import Query
 from explorer_frames._sync.options import SyncOptions
 from explorer_frames._sync.sync import sync
 from explorer_frames.errors import UnencryptedWarning
-from explorer_frames.schemas import SchemaRequest
+from explorer_frames.schemas import SchemaRequest, checked_vid_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from explorer_frames._jobs.job import Job
     from explorer_frames._jobs.listing import Order
     from explorer_frames._jobs.task import Task
-    from explorer_frames._jobs.wait import Progress
+    from explorer_frames._progress import Progress
     from explorer_frames._sync.report import SyncReport
     from explorer_frames.schemas import VidType
 
@@ -63,7 +64,8 @@ class Explorer:
         ``EXPLORER_FRAMES_AUTH_ENCODING`` where it is set; else it tries the JSON form, then the other one where the
         server refuses that, and remembers which one worked.
     timeout
-        Seconds to wait for a connection and for each next piece of an answer, or a pair of both.
+        Seconds to wait for a connection and for each next piece of a response, or a pair of both. None has no limit but
+        `deadline`.
     deadline
         Seconds for one whole call, retries included; None for no end.
     retries
@@ -83,6 +85,8 @@ class Explorer:
         with fewer rows are then complete. Without it, a round number of rows (a power of 2 or 10, or 5 times a power of
         10, from 1,000) may be the server's cap. Such a result is not known to be complete, unless this `Explorer` has
         read a larger one before.
+    vid_type
+        Default of `vid_type` in all calls: ``"string"`` or ``"int64"``, the type of the graph space's vertex ids.
 
     Raises
     ------
@@ -118,7 +122,7 @@ class Explorer:
         password: SecretSource | None = None,
         graphd: str | None = None,
         auth_encoding: AuthEncoding = "auto",
-        timeout: float | tuple[float, float] = (10.0, 60.0),
+        timeout: float | tuple[float | None, float | None] | None = (10.0, 60.0),
         deadline: float | None = 600.0,
         retries: int = 2,
         verify: bool = True,
@@ -127,7 +131,9 @@ class Explorer:
         trust_env: bool = True,
         max_bytes: int | None = None,
         row_cap: int | None = None,
+        vid_type: VidType = "string",
     ) -> None:
+        self._vid_type = checked_vid_type(vid_type)
         self._settings = config.settings(
             url,
             timeout=timeout,
@@ -159,7 +165,7 @@ class Explorer:
         self._results.after_fork()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_settings": self._settings, "_credentials": self._credentials}
+        return {"_settings": self._settings, "_credentials": self._credentials, "_vid_type": self._vid_type}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -179,25 +185,45 @@ class Explorer:
         """Close the connections. A later call opens new ones."""
         self._api.close()
 
+    def _query(
+        self,
+        job_id: object,
+        task_id: object,
+        limit: object,
+        schema: object,
+        vid_type: VidType | None,
+        *,
+        large: bool = False,
+    ) -> Query:
+        """Check the arguments of a reader."""
+        job, task, known = result_ids(job_id, task_id)
+        requested = SchemaRequest.of(schema, self._vid_type_or(vid_type))
+        return Query.of(job, task, limit, requested, task=known, large=large)
+
+    def _vid_type_or(self, given: VidType | None) -> VidType:
+        """Return a call's `vid_type`, or the default."""
+        return self._vid_type if given is None else given
+
     # --- reading one task's result
 
     def read_sample_result(
         self,
-        job_id: str | int,
-        task_id: str,
+        job_id: str | int | Job | Task,
+        task_id: str | Task | None = None,
         limit: int | None = None,
         *,
         schema: str | pa.Schema | None = "auto",
-        vid_type: VidType = "string",
+        vid_type: VidType | None = None,
         dtype_backend: DtypeBackend | None = None,
-        task: Task | None = None,
     ) -> pd.DataFrame:
         """Read the result of one task as a typed DataFrame.
 
         Parameters
         ----------
         job_id, task_id
-            As the job's page in Explorer shows them.
+            As the job's page in Explorer shows them. `job_id` may be a `Job`; `task_id` is then the id or the name of a
+            task, or a `Task`. A `Task` as the only argument stands for both. A `Job` or a `Task` saves the request for
+            the task's name.
         limit
             Number of rows to request. Default: None, for all rows. If the server refuses so large a limit, 1,000,000,
             100,000 and 10,000 are requested, in this order.
@@ -210,12 +236,10 @@ class Explorer:
             columns, ``"query"`` to read every column as text, or None to use only the number of columns, strictly.
         vid_type
             Type of the graph space's vertex ids: ``"string"`` keeps each one as it came; ``"int64"`` refuses what would
-            not print back the same, such as ``007``.
+            not print back the same, such as ``007``. Default: that of the `Explorer`.
         dtype_backend
             As in pandas: None, ``"numpy_nullable"`` or ``"pyarrow"``. The values are the same in all three; what pandas
             makes of a NaN is not (``isna()`` is False for it with ``"pyarrow"``).
-        task
-            The task, if the caller has it. It saves the request for the task's name.
 
         Returns
         -------
@@ -259,20 +283,17 @@ class Explorer:
         True
         """
         checked_backend(dtype_backend)
-        requested = SchemaRequest.of(schema, vid_type)
-        large = holds_large_strings(dtype_backend)
-        query = Query.of(job_id, task_id, limit, requested, task=task, large=large)
+        query = self._query(job_id, task_id, limit, schema, vid_type, large=holds_large_strings(dtype_backend))
         return to_pandas(self._results.table(query), dtype_backend)
 
     def read_sample_result_arrow(
         self,
-        job_id: str | int,
-        task_id: str,
+        job_id: str | int | Job | Task,
+        task_id: str | Task | None = None,
         limit: int | None = None,
         *,
         schema: str | pa.Schema | None = "auto",
-        vid_type: VidType = "string",
-        task: Task | None = None,
+        vid_type: VidType | None = None,
     ) -> pa.Table:
         """Read the result of one task as a typed Arrow table.
 
@@ -280,7 +301,7 @@ class Explorer:
 
         Parameters
         ----------
-        job_id, task_id, limit, schema, vid_type, task
+        job_id, task_id, limit, schema, vid_type
             As in `read_sample_result`.
 
         Returns
@@ -299,18 +320,17 @@ class Explorer:
         >>> {field.name: str(field.type) for field in table.schema}
         {'id': 'string', 'community': 'string'}
         """
-        query = Query.of(job_id, task_id, limit, SchemaRequest.of(schema, vid_type), task=task)
+        query = self._query(job_id, task_id, limit, schema, vid_type)
         return self._results.table(query)
 
     def open_sample_result(
         self,
-        job_id: str | int,
-        task_id: str,
+        job_id: str | int | Job | Task,
+        task_id: str | Task | None = None,
         limit: int | None = None,
         *,
         schema: str | pa.Schema | None = "auto",
-        vid_type: VidType = "string",
-        task: Task | None = None,
+        vid_type: VidType | None = None,
     ) -> AbstractContextManager[pa.RecordBatchReader]:
         """Stream the result of one task in constant memory, however large.
 
@@ -320,7 +340,7 @@ class Explorer:
 
         Parameters
         ----------
-        job_id, task_id, limit, schema, vid_type, task
+        job_id, task_id, limit, schema, vid_type
             As in `read_sample_result`.
 
         Returns
@@ -339,30 +359,29 @@ class Explorer:
         ...     sum(batch.num_rows for batch in reader)
         77
         """
-        query = Query.of(job_id, task_id, limit, SchemaRequest.of(schema, vid_type), task=task)
+        query = self._query(job_id, task_id, limit, schema, vid_type)
         return self._results.stream(query)
 
     @private
     def export_sample_result(
         self,
-        job_id: str | int,
-        task_id: str,
-        url: str | os.PathLike[str],
+        job_id: str | int | Job | Task,
+        task_id: str | Task,
+        path: str | os.PathLike[str],
         limit: int | None = None,
         *,
         schema: str | pa.Schema | None = "auto",
-        vid_type: VidType = "string",
+        vid_type: VidType | None = None,
         allow_incomplete: bool = False,
-        task: Task | None = None,
         **options: Unpack[WriteOptions],
     ) -> Receipt:
         """Write the result of one task to a file, in constant memory, whole or not at all.
 
         Parameters
         ----------
-        job_id, task_id, limit, schema, vid_type, task
+        job_id, task_id, limit, schema, vid_type
             As in `read_sample_result`.
-        url
+        path
             A local path or any fsspec URL. Its suffix decides the format: ``.parquet``, ``.pq``, or ``.feather``,
             ``.arrow``, ``.ipc``.
         allow_incomplete
@@ -374,7 +393,7 @@ class Explorer:
         Returns
         -------
         Receipt
-            url, format, rows, bytes, schema, complete.
+            path, format, rows, bytes, schema, complete.
 
         Raises
         ------
@@ -398,13 +417,13 @@ class Explorer:
         >>> receipt.rows, receipt.complete
         (77, True)
         """
-        query = Query.of(job_id, task_id, limit, SchemaRequest.of(schema, vid_type), task=task)
+        query = self._query(job_id, task_id, limit, schema, vid_type)
         checked_flag("allow_incomplete", allow_incomplete)
-        return self._results.export(query, planned(url, **options), allow_incomplete=allow_incomplete)
+        return self._results.export(query, planned(path, **options), allow_incomplete=allow_incomplete)
 
     # --- jobs
 
-    def job(self, job_id: str | int) -> Job:
+    def job(self, job_id: str | int | Job) -> Job:
         """Look at one job and its tasks.
 
         Raises
@@ -433,8 +452,8 @@ class Explorer:
         *,
         status: str | int | None = None,
         name: str | None = None,
-        created_after: datetime | None = None,
-        created_before: datetime | None = None,
+        created_after: str | datetime | None = None,
+        created_before: str | datetime | None = None,
         order: Order = "desc",
         limit: int | None = 100,
     ) -> pd.DataFrame:
@@ -449,7 +468,8 @@ class Explorer:
         name
             Only jobs of this name, as the server understands it.
         created_after, created_before
-            Only jobs made in between; aware datetimes, compared by the server's clock.
+            Only jobs created between these times: datetimes, or strings as `pandas.Timestamp` takes them. Times without
+            an offset are in UTC. The server's clock decides.
         order
             ``"desc"`` has the newest first, ``"asc"`` the oldest.
         limit
@@ -459,7 +479,7 @@ class Explorer:
         Returns
         -------
         pandas.DataFrame
-            Columns id, name, workflow_id, workflow_name, status (str); create_time, begin_time, end_time
+            Columns job_id, name, workflow_id, workflow_name, status (str); create_time, begin_time, end_time
             (``datetime64[ms, UTC]``, missing where it has not come). The same columns and dtypes without any job.
 
         Raises
@@ -522,7 +542,7 @@ class Explorer:
         """
         return calls.run(self._api, workflow_id, input, self)
 
-    def cancel_job(self, job_id: str | int) -> None:
+    def cancel_job(self, job_id: str | int | Job) -> None:
         """Ask the server to stop a job; it may take a while until its status says so.
 
         Notes
@@ -540,7 +560,7 @@ class Explorer:
         *,
         task: str | None = None,
         schema: str | pa.Schema | None = "auto",
-        vid_type: VidType = "string",
+        vid_type: VidType | None = None,
         dtype_backend: DtypeBackend | None = None,
         workers: int = 4,
     ) -> pd.DataFrame:
@@ -596,7 +616,7 @@ class Explorer:
             last,
             task=task,
             schema=schema,
-            vid_type=vid_type,
+            vid_type=self._vid_type_or(vid_type),
             dtype_backend=dtype_backend,
             workers=workers,
         )
@@ -606,13 +626,13 @@ class Explorer:
     def sync_workflow(
         self,
         workflow_id: str | int,
-        url: str | os.PathLike[str],
+        path: str | os.PathLike[str],
         *,
         tasks: Iterable[str] | None = None,
-        since: datetime | None = None,
+        since: str | datetime | None = None,
         limit: int | None = None,
         schema: str | pa.Schema | Mapping[str, str | pa.Schema | None] | None = "auto",
-        vid_type: VidType = "string",
+        vid_type: VidType | None = None,
         format: Format = "parquet",  # noqa: A002 (as pandas and pyarrow call it)
         allow_incomplete: bool = False,
         storage_options: Mapping[str, Any] | None = None,
@@ -628,13 +648,13 @@ class Explorer:
         Parameters
         ----------
         workflow_id
-        url
+        path
             A folder: a local path or any fsspec URL. It belongs to one workflow of one server, in one `format` and one
             `vid_type`, from the first result on.
         tasks
             Names or ids of the tasks to take; None takes all that ended well.
         since
-            Only jobs made at this time or later; an aware datetime, compared by the server's clock.
+            Only jobs created at this time or later, as of `created_after` in `list_jobs`.
         limit, vid_type, allow_incomplete
             As in `export_sample_result`, for each result. What has landed before is not read again, whatever they are.
         schema
@@ -672,13 +692,13 @@ class Explorer:
         its tasks, and rows, bytes and provenance of its results. It is written when all results of the job that were
         wanted are there. These read the folder as one table, `task` and `job_id` as columns::
 
-            pyarrow.dataset.dataset(url, partitioning="hive")
-            duckdb.sql(f"FROM read_parquet('{url}/**/*.parquet', hive_partitioning=true, union_by_name=true)")
-            polars.scan_parquet(f"{url}/**/*.parquet", hive_partitioning=True)  # the pattern passes over the manifests
+            pyarrow.dataset.dataset(path, partitioning="hive")
+            duckdb.sql(f"FROM read_parquet('{path}/**/*.parquet', hive_partitioning=true, union_by_name=true)")
+            polars.scan_parquet(f"{path}/**/*.parquet", hive_partitioning=True)  # the pattern passes over the manifests
 
         Tasks of different algorithms have different columns. DuckDB unites them by name; Polars does with
         ``missing_columns="insert", extra_columns="ignore"`` and a `schema`; pyarrow takes those of the first file
-        unless it gets a `schema`; or read one task at a time, from ``<url>/task=<name>``.
+        unless it gets a `schema`; or read one task at a time, from ``<path>/task=<name>``.
 
         On stores that cannot refuse to overwrite (see ``explorer_frames._storage.publish``), two processes that land
         the same result at the same moment both write it, whole; the last one stays.
@@ -700,13 +720,13 @@ class Explorer:
             since=since,
             limit=limit,
             schema=schema,
-            vid_type=vid_type,
+            vid_type=self._vid_type_or(vid_type),
             format=format,
             allow_incomplete=allow_incomplete,
             workers=workers,
             progress=progress,
         )
-        return sync(self, self._results, options, url, storage_options)
+        return sync(self, self._results, options, path, storage_options)
 
 
 def _after_fork() -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from explorer_frames._client import Explorer
 from explorer_frames._http.config import PREFIX
+from explorer_frames._jobs.job import Job
+from explorer_frames._jobs.task import Task
 from explorer_frames._private import private
 from explorer_frames.errors import ConfigError
 
@@ -22,14 +24,14 @@ if TYPE_CHECKING:
     from explorer_frames._files.formats import Format
     from explorer_frames._files.write import Receipt, WriteOptions
     from explorer_frames._frames import DtypeBackend
-    from explorer_frames._jobs.task import Task
-    from explorer_frames._jobs.wait import Progress
+    from explorer_frames._progress import Progress
     from explorer_frames._sync.report import SyncReport
     from explorer_frames.schemas import VidType
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 _EXPLORER = """explorer
-    Server to read from. Default: the server in the environment (``EXPLORER_FRAMES_URL`` and so on)."""
+    Server to read from. Default: that of the `Job` or `Task`, or the one in the environment (``EXPLORER_FRAMES_URL``
+    and so on)."""
 
 _shared: tuple[dict[str, str], Explorer] | None = None
 
@@ -43,10 +45,11 @@ def _explorer() -> Explorer:
     return _shared[1]
 
 
-def explorer_or_default(explorer: Explorer | None) -> Explorer:
-    """Return the caller's `Explorer`, or that of the environment."""
+def explorer_or_default(explorer: Explorer | None, job_id: object = None, task_id: object = None) -> Explorer:
+    """Return the caller's `Explorer`, or that of a `Job` or `Task`, or that of the environment."""
     if explorer is None:
-        return _explorer()
+        known = (given for given in (task_id, job_id) if isinstance(given, Job | Task))
+        return next((given._explorer for given in known), None) or _explorer()  # noqa: SLF001 (our own)
     if not isinstance(explorer, Explorer):
         raise ConfigError(f"explorer is a {type(explorer).__name__}", hint="Pass Explorer(url, ...), or leave it out.")
     return explorer
@@ -65,80 +68,75 @@ def _documented_as(method: Callable[..., Any]) -> Callable[[_F], _F]:
 
 @_documented_as(Explorer.read_sample_result)
 def read_sample_result(
-    job_id: str | int,
-    task_id: str,
+    job_id: str | int | Job | Task,
+    task_id: str | Task | None = None,
     limit: int | None = None,
     *,
     schema: str | pa.Schema | None = "auto",
-    vid_type: VidType = "string",
+    vid_type: VidType | None = None,
     dtype_backend: DtypeBackend | None = None,
-    task: Task | None = None,
     explorer: Explorer | None = None,
 ) -> pd.DataFrame:
     """See `Explorer.read_sample_result`."""
-    return explorer_or_default(explorer).read_sample_result(
-        job_id, task_id, limit, schema=schema, vid_type=vid_type, task=task, dtype_backend=dtype_backend
+    return explorer_or_default(explorer, job_id, task_id).read_sample_result(
+        job_id, task_id, limit, schema=schema, vid_type=vid_type, dtype_backend=dtype_backend
     )
 
 
 @_documented_as(Explorer.read_sample_result_arrow)
 def read_sample_result_arrow(
-    job_id: str | int,
-    task_id: str,
+    job_id: str | int | Job | Task,
+    task_id: str | Task | None = None,
     limit: int | None = None,
     *,
     schema: str | pa.Schema | None = "auto",
-    vid_type: VidType = "string",
-    task: Task | None = None,
+    vid_type: VidType | None = None,
     explorer: Explorer | None = None,
 ) -> pa.Table:
     """See `Explorer.read_sample_result_arrow`."""
-    return explorer_or_default(explorer).read_sample_result_arrow(
-        job_id, task_id, limit, schema=schema, vid_type=vid_type, task=task
+    return explorer_or_default(explorer, job_id, task_id).read_sample_result_arrow(
+        job_id, task_id, limit, schema=schema, vid_type=vid_type
     )
 
 
 @_documented_as(Explorer.open_sample_result)
 def open_sample_result(
-    job_id: str | int,
-    task_id: str,
+    job_id: str | int | Job | Task,
+    task_id: str | Task | None = None,
     limit: int | None = None,
     *,
     schema: str | pa.Schema | None = "auto",
-    vid_type: VidType = "string",
-    task: Task | None = None,
+    vid_type: VidType | None = None,
     explorer: Explorer | None = None,
 ) -> AbstractContextManager[pa.RecordBatchReader]:
     """See `Explorer.open_sample_result`."""
-    return explorer_or_default(explorer).open_sample_result(
-        job_id, task_id, limit, schema=schema, vid_type=vid_type, task=task
+    return explorer_or_default(explorer, job_id, task_id).open_sample_result(
+        job_id, task_id, limit, schema=schema, vid_type=vid_type
     )
 
 
 @_documented_as(Explorer.export_sample_result)
 @private
 def export_sample_result(
-    job_id: str | int,
-    task_id: str,
-    url: str | os.PathLike[str],
+    job_id: str | int | Job | Task,
+    task_id: str | Task,
+    path: str | os.PathLike[str],
     limit: int | None = None,
     *,
     schema: str | pa.Schema | None = "auto",
-    vid_type: VidType = "string",
+    vid_type: VidType | None = None,
     allow_incomplete: bool = False,
-    task: Task | None = None,
     explorer: Explorer | None = None,
     **options: Unpack[WriteOptions],
 ) -> Receipt:
     """See `Explorer.export_sample_result`."""
-    return explorer_or_default(explorer).export_sample_result(
+    return explorer_or_default(explorer, job_id, task_id).export_sample_result(
         job_id,
         task_id,
-        url,
+        path,
         limit,
         schema=schema,
         vid_type=vid_type,
-        task=task,
         allow_incomplete=allow_incomplete,
         **options,
     )
@@ -148,13 +146,13 @@ def export_sample_result(
 @private
 def sync_workflow(
     workflow_id: str | int,
-    url: str | os.PathLike[str],
+    path: str | os.PathLike[str],
     *,
     tasks: Iterable[str] | None = None,
-    since: datetime | None = None,
+    since: str | datetime | None = None,
     limit: int | None = None,
     schema: str | pa.Schema | Mapping[str, str | pa.Schema | None] | None = "auto",
-    vid_type: VidType = "string",
+    vid_type: VidType | None = None,
     format: Format = "parquet",  # noqa: A002 (as pandas and pyarrow call it)
     allow_incomplete: bool = False,
     storage_options: Mapping[str, Any] | None = None,
@@ -165,7 +163,7 @@ def sync_workflow(
     """See `Explorer.sync_workflow`."""
     return explorer_or_default(explorer).sync_workflow(
         workflow_id,
-        url,
+        path,
         tasks=tasks,
         since=since,
         limit=limit,
@@ -186,7 +184,7 @@ def history(
     *,
     task: str | None = None,
     schema: str | pa.Schema | None = "auto",
-    vid_type: VidType = "string",
+    vid_type: VidType | None = None,
     dtype_backend: DtypeBackend | None = None,
     workers: int = 4,
     explorer: Explorer | None = None,

@@ -15,10 +15,12 @@ from explorer_frames.errors import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from explorer_frames._jobs.task import Task
+
 NAME = "explorer_frames"
 KEY = NAME.encode()
 LIBRARY = f"{NAME} {__version__}"
-_TIMES = ("run_begin", "run_end", "read_at")
+_TIMES = ("begin_time", "end_time", "read_at")
 _NUMBERS = ("limit", "rows")
 
 
@@ -28,17 +30,28 @@ class Run:
 
     Attributes
     ----------
-    workflow, task_name, status
+    workflow_id, task_name, status
         None where the server does not say.
-    begin, end
+    begin_time, end_time
         Aware, in UTC.
     """
 
-    workflow: str | None = None
+    workflow_id: str | None = None
     task_name: str | None = None
     status: str | None = None
-    begin: datetime | None = None
-    end: datetime | None = None
+    begin_time: datetime | None = None
+    end_time: datetime | None = None
+
+
+def run_of(task: Task) -> Run:
+    """Return what a task that has ended adds to the provenance of its results."""
+    return Run(
+        workflow_id=task.workflow_id,
+        task_name=task.name,
+        status=task.status,
+        begin_time=task.begin_time,
+        end_time=task.end_time,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +64,7 @@ class Provenance:
         URL of the Explorer, never with credentials.
     source : str
         URL of the full result's files, never with credentials, where it was read from them.
-    workflow, job, task : str
+    workflow_id, job_id, task_id : str
         Their ids.
     task_name : str
         Name of the task's component.
@@ -62,7 +75,7 @@ class Provenance:
         ``"column count"``, or ``"text fallback"``.
     status : str
         Of the task, when its job was looked at: ``"success"`` and so on.
-    run_begin, run_end : datetime.datetime
+    begin_time, end_time : datetime.datetime
         When the task ran; aware, in UTC.
     limit : int
         Requested rows; None for all.
@@ -86,22 +99,22 @@ class Provenance:
     --------
     >>> frame = read_sample_result(job_id, task_id, limit=100, schema="auto")
     >>> receipt = write_parquet(frame, "memory://doc/inspected.parquet")
-    >>> found = inspect("memory://doc/inspected.parquet")
+    >>> found = read_provenance("memory://doc/inspected.parquet")
     >>> found.algorithm, found.status, found.rows, found.complete
     ('PageRank', 'success', 77, True)
     """
 
     server: str | None = None
     source: str | None = None
-    workflow: str | None = None
-    job: str | None = None
-    task: str | None = None
+    workflow_id: str | None = None
+    job_id: str | None = None
+    task_id: str | None = None
     task_name: str | None = None
     algorithm: str | None = None
     schema_source: str | None = None
     status: str | None = None
-    run_begin: datetime | None = None
-    run_end: datetime | None = None
+    begin_time: datetime | None = None
+    end_time: datetime | None = None
     limit: int | None = None
     rows: int | None = None
     complete: bool | None = None
@@ -120,11 +133,11 @@ class Provenance:
         """The same, with what the job's detail tells."""
         return dataclasses.replace(
             self,
-            workflow=run.workflow,
+            workflow_id=run.workflow_id,
             task_name=run.task_name,
             status=run.status,
-            run_begin=run.begin,
-            run_end=run.end,
+            begin_time=run.begin_time,
+            end_time=run.end_time,
         )
 
     def with_row_count(self, rows: int, *, complete: bool | None) -> Provenance:

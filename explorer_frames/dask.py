@@ -21,6 +21,7 @@ import pyarrow as pa
 from explorer_frames._extras import require
 from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
 from explorer_frames._functions import explorer_or_default, read_sample_result_arrow
+from explorer_frames._jobs.task import Task
 from explorer_frames._outputs.full import Header, Request, preview, read_batches
 from explorer_frames._outputs.parts import Parts
 from explorer_frames._private import private
@@ -61,20 +62,20 @@ _revival = threading.Lock()
 
 @private
 def read_output(
-    url: str | os.PathLike[str],
+    path: str | os.PathLike[str],
     *,
     schema: str | pa.Schema | None = "auto",
     vid_type: VidType = "string",
+    dtype_backend: DtypeBackend | None = None,
     header: bool | None = None,
     quoting: Quoting = "minimal",
-    dtype_backend: DtypeBackend | None = None,
     storage_options: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None,
 ) -> dd.DataFrame:
     r"""Read the full result of one task as a Dask DataFrame, one partition per part.
 
     Parameters
     ----------
-    url, vid_type, header, quoting, dtype_backend
+    path, vid_type, dtype_backend, header, quoting
         As in `explorer_frames.read_output`.
     schema
         As in `explorer_frames.read_output`. Parts are only listed now, and read when the frame is computed; but where
@@ -96,7 +97,7 @@ def read_output(
     Raises
     ------
     ConfigError
-        As in `explorer_frames.read_output`; or there is a password in `url` or a query of HTTP, which may be a
+        As in `explorer_frames.read_output`; or there is a password in `path` or a query of HTTP, which may be a
         signature; or an option of a mapping speaks of a secret by its name, such as ``secret`` or ``sas_token``.
     FileReadError, DecodeError
         Now, if there is nothing to read; else, when it is computed, as in `explorer_frames.read_output`: with part and
@@ -123,9 +124,9 @@ def read_output(
     (2, 1.5)
     """
     checked_backend(dtype_backend)
-    request = Request.of(url, schema=schema, vid_type=vid_type, header=header, quoting=quoting, storage_options=None)
-    options = _without_secrets(url, storage_options)
-    store = Store(url, _options(options))
+    request = Request.of(path, schema=schema, vid_type=vid_type, header=header, quoting=quoting, storage_options=None)
+    options = _without_secrets(path, storage_options)
+    store = Store(path, _options(options))
     parts = Parts(store)
     request = request.for_parts(parts)
     only = request.schema.only
@@ -135,17 +136,17 @@ def read_output(
         columns, seen = preview(request, store, parts)
         line = seen.line
     if store.is_local:  # a worker may have another working directory
-        request = replace(request, url=Path(store.path))
+        request = replace(request, path=Path(store.path))
     read = _ReadPart(request, columns, line, dtype_backend, parts.state(), options)
     return _from_map(read, [parts.files], columns, dtype_backend)
 
 
 def read_sample_results(
-    tasks: Iterable[tuple[str | int, str]],
+    tasks: Iterable[Task | tuple[str | int, str]],
     limit: int | None = None,
     *,
     schema: str | pa.Schema | None = "auto",
-    vid_type: VidType = "string",
+    vid_type: VidType | None = None,
     dtype_backend: DtypeBackend | None = None,
     include_ids: bool = False,
     explorer: Explorer | None = None,
@@ -155,7 +156,7 @@ def read_sample_results(
     Parameters
     ----------
     tasks
-        Pairs of job id and task id, as of ``[(job.id, task.id) for task in job.tasks]``. One or more.
+        Tasks, such as those of a `Job`, or pairs of job id and task id. One or more.
     limit
         Number of rows to request of each result. Default: None, for all rows.
     schema
@@ -204,10 +205,12 @@ def read_sample_results(
     (['job_id', 'task_id', 'id', 'score', 'community'], 154)
     """
     checked_backend(dtype_backend)
+    if vid_type is None:
+        vid_type = "string" if explorer is None else explorer._vid_type_or(None)  # noqa: SLF001 (our own)
     requested = SchemaRequest.of(schema, vid_type)
     queries = [Query.of(*_pair(task), limit, requested) for task in tasks]
     if not queries:
-        raise ConfigError("there is no task to read", hint="Pass [(job_id, task_id), ...].")
+        raise ConfigError("there is no task to read", hint="Pass a Job, its tasks, or [(job_id, task_id), ...].")
     packed = None if explorer is None else _packed(explorer, "explorer")
 
     def read_rows(query: Query) -> pa.Table:
@@ -247,7 +250,7 @@ class _ReadPart(_Hidden):
     options: Mapping[str, Any] | bytes | None
 
     def __call__(self, part: Part) -> pd.DataFrame:
-        store = Store(self.request.url, _options(self.options))
+        store = Store(self.request.path, _options(self.options))
         batches = read_batches(store, part, Header(self.request, self.first_line), self.columns, self.request.quoting)
         table = pa.Table.from_batches(list(batches), self.columns)
         Parts(store).check_state(self.state)
@@ -304,18 +307,20 @@ def _with_ids(table: pa.Table, ids: tuple[str, str]) -> pa.Table:
 
 
 def _pair(task: object) -> tuple[Any, Any]:
+    if isinstance(task, Task):
+        return task.job_id, task.task_id
     if not isinstance(task, tuple | list) or len(task) != 2:  # noqa: PLR2004 (a pair)
-        raise ConfigError(f"tasks are pairs of job id and task id, not {type(task).__name__}")
+        raise ConfigError(f"tasks must be Tasks or pairs of job id and task id, got {type(task).__name__}")
     return task[0], task[1]
 
 
 def _without_secrets(
-    url: str | os.PathLike[str], storage_options: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None
+    path: str | os.PathLike[str], storage_options: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None
 ) -> Mapping[str, Any] | bytes | None:
     """What may stand in a graph of a caller's options: a function is pickled, and called where it is needed."""
-    if isinstance(url, str) and may_hold_secret(url):
+    if isinstance(path, str) and may_hold_secret(path):
         what = "the URL has a password or a query in it, and graphs are shown"
-        raise ConfigError(what, where=shown_url(url), hint=_ELSEWHERE)
+        raise ConfigError(what, where=shown_url(path), hint=_ELSEWHERE)
     if callable(storage_options):
         return _packed(storage_options, "function for storage_options")
     if storage_options is not None and not isinstance(storage_options, Mapping):

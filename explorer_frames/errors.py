@@ -9,11 +9,11 @@
     │  ├─ RequestTimeoutError(TimeoutError)
     │  └─ TruncatedBodyError                the answer broke off
     ├─ ApiError                             the server said no: .code .http_status .server_message .trace_id
-    │  ├─ BadRequestError(ValueError)
-    │  ├─ UnauthorizedError(PermissionError)
+    │  ├─ BadRequestError
+    │  ├─ UnauthorizedError
     │  │  └─ SessionExpiredError            logging in again may help
-    │  ├─ ForbiddenError(PermissionError)
-    │  ├─ NotFoundError(LookupError)
+    │  ├─ ForbiddenError
+    │  ├─ NotFoundError
     │  ├─ ServerError
     │  └─ LicenseError                      never worth a retry
     ├─ UnsafeToRetryError                   it may have been accepted: look before it is sent again
@@ -23,11 +23,11 @@
     │  └─ ColumnTypeError                   .row .column .value
     ├─ JobError                             failed, interrupted, or not ended in time: .job .results .errors
     ├─ SyncError                            some results did not land, all others did: .report
-    ├─ WriteError                           the target still holds what it held before
+    ├─ WriteError(OSError)                  the target still holds what it held before
     │  ├─ UnsupportedFormatError(ValueError)
     │  └─ TargetExistsError(FileExistsError)
     ├─ IncompleteResultError                all rows are needed, and these may not be all
-    └─ FileReadError                        a file could not be read, or is not what it should be
+    └─ FileReadError(OSError)               a file could not be read, or is not what it should be
        └─ DamagedFileError                  it is not as it was written: not to be used
     TruncatedResultWarning(UserWarning)
     UnencryptedWarning(UserWarning)
@@ -137,11 +137,11 @@ class ApiError(ExplorerFramesError):
     retry_after: float | None = None
 
 
-class BadRequestError(ApiError, ValueError):
+class BadRequestError(ApiError):
     """The server rejects what was asked for (4000x)."""
 
 
-class UnauthorizedError(ApiError, PermissionError):
+class UnauthorizedError(ApiError):
     """The server does not accept who we are (4010x)."""
 
 
@@ -149,11 +149,11 @@ class SessionExpiredError(UnauthorizedError):
     """The login session ended; a new login may help (40104001)."""
 
 
-class ForbiddenError(ApiError, PermissionError):
+class ForbiddenError(ApiError):
     """The server knows us and denies it (4030x)."""
 
 
-class NotFoundError(ApiError, LookupError):
+class NotFoundError(ApiError):
     """The server has no such job, task or workflow (4040x)."""
 
 
@@ -235,7 +235,7 @@ class ColumnTypeError(DecodeError):
     may_be_text = False  # whether nothing but the number of columns decided on the type
 
 
-class WriteError(ExplorerFramesError):
+class WriteError(ExplorerFramesError, OSError):
     """The file was not published; what stood at the target is still there."""
 
 
@@ -251,7 +251,7 @@ class IncompleteResultError(ExplorerFramesError):
     """The operation needs all rows of a result, and the result may be truncated."""
 
 
-class FileReadError(ExplorerFramesError):
+class FileReadError(ExplorerFramesError, OSError):
     """A file could not be read, or is not what it should be."""
 
 

@@ -188,11 +188,11 @@ def to_schema(shape: Shape, vid_type: str = "string") -> pa.Schema:
     return pa.schema([pa.field(name, arrow_type(kind, vid_type), kind in nullable) for name, kind in shape])
 
 
-def checked_vid_type(vid_type: object) -> str:
+def checked_vid_type(vid_type: object) -> VidType:
     """Check the type of a graph space's vertex ids."""
     if not isinstance(vid_type, str) or vid_type not in VID_TYPES:
         raise ConfigError(f"vid_type must be 'string' or 'int64', got {escaped(vid_type, 60)!r}")
-    return vid_type
+    return vid_type  # type: ignore[return-value]  # one of them
 
 
 def checked(schema: pa.Schema) -> pa.Schema:

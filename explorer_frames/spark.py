@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 __all__ = ["OutputSource", "SampleSource", "register"]
 
 _SECRETS = {"token", "password", "user", "graphd"}
-_TASK = pa.field("task", pa.string(), nullable=False)
+_TASK = pa.field("task_id", pa.string(), nullable=False)
 _NUMBERS = (IntegralType, FloatType, DoubleType, DecimalType)
 _TYPES = (StringType, BooleanType, DateType, TimestampType, TimestampNTZType, *_NUMBERS)
 _TRUTH = {"true": True, "false": False}
@@ -77,9 +77,9 @@ def register(spark: SparkSession) -> None:
     -----
     Options of ``explorer``, for samples; one partition is made for each task:
 
-    ``job``, ``task``
-        Ids. Separate several tasks by commas. The first column is then ``task``, followed by the union of the columns
-        of the results, null where a result does not have them.
+    ``job_id``, ``task_id``
+        Ids. Separate several tasks by commas. The first column is then ``task_id``, followed by the union of the
+        columns of the results, null where a result does not have them.
     ``limit``
         Number of rows to request of each task. Default: all rows. If a result may be truncated, only the worker's log
         has the TruncatedResultWarning.
@@ -117,7 +117,7 @@ def register(spark: SparkSession) -> None:
     Examples
     --------
     >>> register(spark)
-    >>> frame = spark.read.format("explorer").option("job", job_id).option("task", task_id).load()
+    >>> frame = spark.read.format("explorer").option("job_id", job_id).option("task_id", task_id).load()
     >>> frame.columns, frame.count()
     (['id', 'score'], 77)
     """
@@ -180,7 +180,7 @@ class _Source(DataSource):
 class SampleSource(_Source):
     """Format ``explorer``: see `register`."""
 
-    _options = ("job", "task", "limit", "schema", "vid_type", "url")
+    _options = ("job_id", "task_id", "limit", "schema", "vid_type", "url")
 
     @classmethod
     def name(cls) -> str:
@@ -189,12 +189,12 @@ class SampleSource(_Source):
 
     def __init__(self, options: MutableMapping[str, str]) -> None:
         super().__init__(options)
-        limit, tasks = options.get("limit"), [task.strip() for task in self._required("task").split(",")]
+        limit, tasks = options.get("limit"), [task.strip() for task in self._required("task_id").split(",")]
         if len({*tasks}) < len(tasks):
             raise ConfigError("the option task names one task twice")
         number = int(limit) if limit and limit.isdecimal() else limit
         requested = SchemaRequest.of(options.get("schema", "auto"), options.get("vid_type", "string"))
-        self._queries = [Query.of(self._required("job"), task, number, requested) for task in tasks]
+        self._queries = [Query.of(self._required("job_id"), task, number, requested) for task in tasks]
         self._own: list[pa.Schema] = []  # of each task, as decided on at load()
 
     def reader(self, schema: StructType) -> SampleReader:
@@ -249,7 +249,7 @@ class SampleReader(DataSourceReader):
         """
         number = self._queries[0].job
         with Explorer(self._url) as explorer:
-            states = {task.id: task.status for task in explorer.job(number).tasks}
+            states = {task.task_id: task.status for task in explorer.job(number).tasks}
         for query in self._queries:
             if query.task not in states:
                 hint = f"Its tasks: {escaped(', '.join(states), 400)}."
@@ -307,7 +307,7 @@ class OutputSource(_Source):
         of_core = (request.schema.algorithm or "").startswith("KCore")
         columns = None if of_core or request.schema.auto else request.schema.only
         if columns is None:  # KCore's folders decide, or the first row
-            store = Store(request.url)
+            store = Store(request.path)
             columns, _ = preview(request, store, Parts(store))
         return columns
 
@@ -329,7 +329,7 @@ class OutputReader(DataSourceReader):
 
     def partitions(self) -> list[InputPartition]:
         """Look at the folder, and make a partition of each part."""
-        store = Store(self._request.url)
+        store = Store(self._request.path)
         parts = Parts(store)
         # A header comes again in every part: which line it is, the first part tells.
         line = preview(self._request, store, parts)[1].line if self._request.header else None
@@ -338,7 +338,7 @@ class OutputReader(DataSourceReader):
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """Read one part."""
         path, size, k, line = partition.value
-        store = Store(self._request.url).at(path)
+        store = Store(self._request.path).at(path)
         parts = Parts(store)
         part = replace(parts.files[0], k=k)
         if part.size != size:

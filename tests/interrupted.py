@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 from limits import HANG
 
 import explorer_frames
-from explorer_frames import Explorer, TruncatedResultWarning, open_output, read_output_arrow, verify, write_feather
+from explorer_frames import Explorer, TruncatedResultWarning, open_output, read_output_arrow, verify_file, write_feather
 from explorer_frames._http import transport
 from explorer_frames._storage import stores
 from explorer_frames.errors import JobError
@@ -165,7 +165,7 @@ class World:
         for name in fs.find(path):
             if name.endswith((".parquet", ".feather")):
                 url = name if base == self.folder else fs.unstrip_protocol(name)
-                verify(url, storage_options=self.options if base == self.s3 else {})
+                verify_file(url, storage_options=self.options if base == self.s3 else {})
                 if name.endswith("export.parquet"):
                     with fs.open(name) as file:
                         rows = pq.read_table(file)["id"].to_pylist()

@@ -11,4 +11,4 @@ def sync_in_child(url, token, workflow, folder, options, connection):  # noqa: P
         connection.send("begun")
         connection.recv()
         report = explorer.sync_workflow(workflow, folder, storage_options=options, progress=False, workers=2)
-        connection.send({kind: sorted(part.url for part in getattr(report, kind)) for kind in ("written", "skipped")})
+        connection.send({kind: sorted(part.path for part in getattr(report, kind)) for kind in ("written", "skipped")})

@@ -61,7 +61,7 @@ def test_the_dag(dags, tmp_path, sandbox, monkeypatch, explorer):
         return bool(lost) and lost[0] in line and lost.pop(0)
 
     def jobs():
-        return explorer.list_jobs(workflow, order="asc")["id"].tolist()
+        return explorer.list_jobs(workflow, order="asc")["job_id"].tolist()
 
     def files():
         return {path: path.stat().st_mtime_ns for path in lake.rglob("*.parquet")}

@@ -78,11 +78,11 @@ def odd(sandbox):
 
 
 def test_jobs_are_listed_newest_first_with_all_of_their_filters(cli, ran):
-    done = cli("jobs", "--workflow", ran.workflow_id, "--status", "success", "--since", "1h", "--limit", 1)
+    done = cli("jobs", "--workflow-id", ran.workflow_id, "--status", "success", "--since", "1h", "--limit", 1)
     assert (done.code, done.err) == (0, "")
     heading, row = done.rows
-    assert heading == ["id", "status", "name", "created", "took", "workflow", "workflow name"]
-    assert [row[0], row[1], row[5], row[6]] == [ran.id, "success", ran.workflow_id, "cli"]
+    assert heading == ["job_id", "status", "name", "create_time", "duration", "workflow_id", "workflow_name"]
+    assert [row[0], row[1], row[5], row[6]] == [ran.job_id, "success", ran.workflow_id, "cli"]
     assert datetime.fromisoformat(row[3]) == ran.create_time
     assert cli("jobs", "--name", "no such name").rows == [heading]
     later = (datetime.now(UTC) + timedelta(days=1)).isoformat()
@@ -90,11 +90,11 @@ def test_jobs_are_listed_newest_first_with_all_of_their_filters(cli, ran):
 
 
 def test_jobs_as_json_have_the_same_keys_whether_there_are_any(cli, ran):
-    done = cli("jobs", "--json", "--workflow", ran.workflow_id)
+    done = cli("jobs", "--json", "--workflow-id", ran.workflow_id)
     assert done.err == ""
-    assert done.json["jobs"][-1]["id"] == ran.id
+    assert done.json["jobs"][-1]["job_id"] == ran.job_id
     assert list(done.json["jobs"][0]) == [
-        *("id", "name", "workflow_id", "workflow_name", "status", "create_time", "begin_time", "end_time")
+        *("job_id", "name", "workflow_id", "workflow_name", "status", "create_time", "begin_time", "end_time")
     ]
     assert cli("jobs", "--json", "--name", "no such name").json == {"jobs": []}
 
@@ -103,7 +103,7 @@ def test_a_job_that_has_not_ended_has_null_for_what_has_not_come(cli, sandbox):
     (job,) = sandbox.add_jobs(1)
     sandbox.set_status(job, 1)
     try:
-        listed = {one["id"]: one for one in cli("jobs", "--json").json["jobs"]}
+        listed = {one["job_id"]: one for one in cli("jobs", "--json").json["jobs"]}
         assert listed[str(job)]["status"] == "running"
         assert cli("show", job).code == 0
     finally:
@@ -111,22 +111,22 @@ def test_a_job_that_has_not_ended_has_null_for_what_has_not_come(cli, sandbox):
 
 
 def test_show_has_the_job_and_its_tasks(cli, ran):
-    shown = cli("show", ran.id)
+    shown = cli("show", ran.job_id)
     facts, _, tasks = shown.out.partition("\n\n")
-    assert f"job\t{ran.id}\n" in facts
+    assert f"job_id\t{ran.job_id}\n" in facts
     assert [line.split("\t")[:3] for line in tasks.splitlines()] == [
-        ["task", "id", "status"],
-        *([task.name, task.id, "success"] for task in ran.tasks),
+        ["task", "task_id", "status"],
+        *([task.name, task.task_id, "success"] for task in ran.tasks),
     ]
-    document = cli("show", ran.id, "--json").json
+    document = cli("show", ran.job_id, "--json").json
     assert document["tasks"][1] | {"seconds": 0} == {
-        "id": ran.tasks[1].id,
+        "task_id": ran.tasks[1].task_id,
         "name": "Louvain",
         "status": "success",
         "begin_time": ran.tasks[1].begin_time.isoformat(timespec="milliseconds"),
         "end_time": ran.tasks[1].end_time.isoformat(timespec="milliseconds"),
         "seconds": 0,
-        "job_id": ran.id,
+        "job_id": ran.job_id,
         "workflow_id": ran.workflow_id,
     }
     assert document["workflow_id"] == ran.workflow_id
@@ -145,7 +145,7 @@ def test_run_gives_the_id_to_scripts_and_the_end_to_people(cli, ran):
 
 
 def test_run_passes_its_input_on_as_text_or_as_json(cli, ran, sandbox):
-    job = cli("run", ran.workflow_id, "--wait", "--input", "analytics_sssp_1.root=Javert", "--json").json["id"]
+    job = cli("run", ran.workflow_id, "--wait", "--input", "analytics_sssp_1.root=Javert", "--json").json["job_id"]
     distances = dict(cli("read", job, "SSSP", "--limit", "all").rows[1:])
     assert distances["Javert"] in ("0", "0.0")
     given = ["a.x=1", "a.y:=1", "a.z:=[true]", "b.k=v=w", "b.e="]
@@ -201,7 +201,7 @@ def test_what_only_goes_with_wait_says_so(cli, ran):
 
 def test_read_writes_all_rows_to_a_pipe_and_as_many_as_requested(cli, ran):
     for line, count in (([], 77), (["--limit", "all"], 77), (["--limit", 10], 10), (["--limit", 77], 77)):
-        done = cli("read", ran.id, "PageRank", *line)
+        done = cli("read", ran.job_id, "PageRank", *line)
         assert (done.code, done.err, done.rows[0], len(done.rows)) == (0, "", ["id", "score"], count + 1)
 
 
@@ -220,11 +220,11 @@ def test_read_of_all_rows_exits_with_3_where_they_may_be_incomplete(cli, sandbox
 
 def test_a_task_goes_by_id_and_by_name_where_that_is_its_own(cli, ran, sandbox):
     task = ran.tasks[0]
-    assert cli("read", ran.id, task.id).out == cli("read", ran.id, "PageRank").out
-    none = cli("read", ran.id, "PageRanc")
+    assert cli("read", ran.job_id, task.task_id).out == cli("read", ran.job_id, "PageRank").out
+    none = cli("read", ran.job_id, "PageRanc")
     assert none.code == 2
     assert none.is_short
-    assert f"'PageRank' ({task.id})" in none.err
+    assert f"'PageRank' ({task.task_id})" in none.err
     job, first = sandbox.add_result([["a"], ["1"]], name="twin")
     _, second = sandbox.add_result([["a"], ["1"]], name="twin", job_id=job)
     both = cli("read", job, "twin")
@@ -258,7 +258,7 @@ def test_csv_gives_every_value_back(cli, odd, ran):
         ["id", "score"],
         *map(list, zip(ODD[0], ["0.5", "nan", "inf", "-inf", "1e-300"], strict=True)),
     ]
-    paths = list(csv.reader(io.StringIO(cli("read", ran.id, "ShortestPath", "--csv").out)))
+    paths = list(csv.reader(io.StringIO(cli("read", ran.job_id, "ShortestPath", "--csv").out)))
     assert paths[0] == ["path"]
     assert json.loads(paths[1][0])[0] == "Myriel"
 
@@ -335,10 +335,10 @@ def test_lines_for_a_pipe_are_made_of_one_batch_at_a_time(cli, sandbox, monkeypa
 
 
 def test_schemas_and_types_of_ids(cli, ran, sandbox):
-    assert cli("read", ran.id, "Louvain", "--limit", 1).rows[0] == ["id", "community"]
-    assert cli("read", ran.id, "PageRank", "--limit", 1, "--schema", "sssp").rows[0] == ["id", "distance"]
-    assert cli("read", ran.id, "PageRank", "--limit", 1, "--schema", "none").rows[0] == ["id", "score"]
-    assert cli("read", ran.id, "PageRank", "--limit", 1, "--schema", "v:string,w:float").rows[0] == ["v", "w"]
+    assert cli("read", ran.job_id, "Louvain", "--limit", 1).rows[0] == ["id", "community"]
+    assert cli("read", ran.job_id, "PageRank", "--limit", 1, "--schema", "sssp").rows[0] == ["id", "distance"]
+    assert cli("read", ran.job_id, "PageRank", "--limit", 1, "--schema", "none").rows[0] == ["id", "score"]
+    assert cli("read", ran.job_id, "PageRank", "--limit", 1, "--schema", "v:string,w:float").rows[0] == ["v", "w"]
     job, task = sandbox.add_result([["1", "2"], ["3", "4"], ["5", "6"], ["7", "8"], ["9", "10"]])
     assert cli("read", job, task).rows[0] == [f"column_{number}" for number in range(1, 6)]
     refused = cli("read", job, task, "--schema", "pagerank")
@@ -348,14 +348,14 @@ def test_schemas_and_types_of_ids(cli, ran, sandbox):
     assert cli("read", job, task, "--schema", offered).rows[1] == ['["1", "3", "5", "7", "9"]']
     numbers = cli("read", job, task, "--schema", "a:int64,rest:list<int64>", "--json").json
     assert numbers["rows"][0] == {"a": 1, "rest": [3, 5, 7, 9]}
-    ids = cli("read", ran.id, "PageRank", "--vid-type", "int64")
+    ids = cli("read", ran.job_id, "PageRank", "--vid-type", "int64")
     assert ids.code == 1
     assert ids.is_short
 
 
 @pytest.mark.parametrize("schema", ["lovain", "id:", ":string", "id:nope", "id:string,", "id:list<list<string>>"])
 def test_schemas_that_there_are_not(cli, ran, schema):
-    done = cli("read", ran.id, "PageRank", "--schema", schema)
+    done = cli("read", ran.job_id, "PageRank", "--schema", schema)
     assert done.code == 2
     assert done.is_short
 
@@ -489,13 +489,13 @@ def test_exports_of_own_types(cli, sandbox, tmp_path):
 
 
 def test_json_and_csv_at_once_is_refused(cli, ran):
-    done = cli("read", ran.id, "PageRank", "--json", "--csv")
+    done = cli("read", ran.job_id, "PageRank", "--json", "--csv")
     assert (done.code, done.out) == (2, "")
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "1.5", "many", "٣", "2147483648", "99999999999"])
 def test_limits_that_are_none(cli, ran, limit):
-    done = cli("read", ran.id, "PageRank", f"--limit={limit}")
+    done = cli("read", ran.job_id, "PageRank", f"--limit={limit}")
     assert done.code == 2
     assert "'all'" in done.err
 
@@ -505,12 +505,12 @@ def test_limits_that_are_none(cli, ran, limit):
 
 def test_a_result_is_exported_inspected_and_verified(cli, ran, tmp_path):
     path = tmp_path / "scores.parquet"
-    done = cli("export", ran.id, "PageRank", path, "--json")
+    done = cli("export", ran.job_id, "PageRank", path, "--json")
     assert (done.code, done.err) == (0, "")
     assert (done.json["rows"], done.json["complete"]) == (77, True)
     assert pq.read_metadata(path).num_rows == 77
     facts = dict(cli("inspect", path).rows)
-    assert (facts["job"], facts["task_name"], facts["complete"]) == (ran.id, "PageRank", "yes")
+    assert (facts["job_id"], facts["task_name"], facts["complete"]) == (ran.job_id, "PageRank", "yes")
     assert cli("inspect", path, "--json").json["content_hash"] == done.json["content_hash"]
     assert cli("verify", path).rows[0] == ["verified", "yes"]
     assert cli("verify", path, "--json").json["verified"] is True
@@ -525,16 +525,16 @@ def test_a_result_is_exported_inspected_and_verified(cli, ran, tmp_path):
 
 def test_two_results_are_compared(cli, ran, tmp_path):
     path = tmp_path / "louvain.parquet"
-    cli("export", ran.id, "Louvain", path)
-    done = cli("compare", path, ran.id, "--task", "Louvain")
+    cli("export", ran.job_id, "Louvain", path)
+    done = cli("compare", path, ran.job_id, "--task", "Louvain")
     assert (done.code, done.err) == (0, "")
-    assert done.out.startswith(f"no change\na: job {ran.id}, Louvain")
-    found = cli("compare", ran.id, ran.id, "--task", "PageRank", "--json").json
+    assert done.out.startswith(f"no change\na: job {ran.job_id}, Louvain")
+    found = cli("compare", ran.job_id, ran.job_id, "--task", "PageRank", "--json").json
     assert (found["same"], found["common"], found["top_overlap"]) == (True, 77, 1.0)
     for arguments, code, said in (
-        (("compare", ran.id, ran.id), 2, "--task"),
+        (("compare", ran.job_id, ran.job_id), 2, "--task"),
         (("compare", path, path, "--task", "Louvain"), 2, "neither is a job"),
-        (("compare", path, ran.id, "--task", "PageRank"), 2, "--allow-unrelated compares them all the same"),
+        (("compare", path, ran.job_id, "--task", "PageRank"), 2, "--allow-unrelated compares them all the same"),
         (("compare", path, tmp_path / "none.parquet"), 1, "no such file"),
         (("compare", path, 4711), 1, "40404000"),
     ):
@@ -559,23 +559,23 @@ def test_a_change_is_told_and_on_demand_by_the_exit_code(cli, sandbox):
 
 def test_a_part_is_compared_only_on_demand(cli, ran, tmp_path):
     path = tmp_path / "part.parquet"
-    cli("export", ran.id, "PageRank", path, "--limit", 5, "--allow-incomplete")
-    done = cli("compare", path, ran.id, "--task", "PageRank")
+    cli("export", ran.job_id, "PageRank", path, "--limit", 5, "--allow-incomplete")
+    done = cli("compare", path, ran.job_id, "--task", "PageRank")
     assert (done.code, done.out) == (3, "")
     assert done.is_short
-    assert cli("compare", path, ran.id, "--task", "PageRank", "--allow-incomplete", "--json").json["appeared"] == 72
+    assert cli("compare", path, ran.job_id, "--task", "PageRank", "--allow-incomplete", "--json").json["appeared"] == 72
 
 
 def test_export_refuses_a_part_unless_it_is_wanted(cli, ran, tmp_path):
     path = tmp_path / "part.feather"
-    done = cli("export", ran.id, "PageRank", path, "--limit", 5)
+    done = cli("export", ran.job_id, "PageRank", path, "--limit", 5)
     assert done.code == 3
     assert not path.exists()
     assert "--allow-incomplete exports the rows all the same" in done.err
-    taken = cli("export", ran.id, "PageRank", path, "--limit", 5, "--allow-incomplete")
+    taken = cli("export", ran.job_id, "PageRank", path, "--limit", 5, "--allow-incomplete")
     assert taken.code == 0
     assert dict(taken.rows)["complete"] == "no"
-    kept = cli("export", ran.id, "PageRank", path, "--mode", "create")
+    kept = cli("export", ran.job_id, "PageRank", path, "--mode", "create")
     assert kept.code == 1
     assert "--mode overwrite" in kept.err
     assert kept.is_short
@@ -587,7 +587,7 @@ def test_export_refuses_a_part_unless_it_is_wanted(cli, ran, tmp_path):
 )
 def test_targets_that_cannot_be(cli, ran, in_folder, target, code):
     (in_folder / "there").write_text("a file")
-    done = cli("export", ran.id, "PageRank", target)
+    done = cli("export", ran.job_id, "PageRank", target)
     assert done.code == code
     assert done.is_short
 
@@ -660,7 +660,7 @@ def test_a_file_of_options_that_is_none(cli, tmp_path, content):
 
 def test_options_reach_the_driver(cli, ran):
     # A driver that gets what it does not know says so: proof that it got it, and that its value stays hidden.
-    done = cli("export", ran.id, "PageRank", "s3://b/x.parquet", "--storage-option", "nope=canary")
+    done = cli("export", ran.job_id, "PageRank", "s3://b/x.parquet", "--storage-option", "nope=canary")
     assert done.code in (1, 2)
     assert "canary" not in done.err
     assert "'nope'" in done.err
@@ -746,7 +746,9 @@ def test_words_of_the_server_are_left_as_they_are(cli, sandbox):
     refused = cli("export", job, task, "memory://words.parquet", "--limit", 1).err
     assert "Pass --limit all to request every row." in refused
     assert (
-        cli("doctor", "--job", job, "--task", "vid_type=int64", "--json").json["findings"][-1]["what"].count("=int64")
+        cli("doctor", "--job-id", job, "--task-id", "vid_type=int64", "--json")
+        .json["findings"][-1]["what"]
+        .count("=int64")
     )
 
 
@@ -873,8 +875,8 @@ def test_a_full_result_is_found_by_job_task_and_component(cli, tmp_path):
     with Sandbox(outputs_dir=tmp_path, output_style="engine") as server, Explorer(server.url, token=server.token) as e:
         job = e.run_workflow(server.add_workflow("one", Graph.karate(), {"analytics_wcc_1": ("WCC", {})}))
         job = job.wait(progress=False)
-        options = ("--url", server.url, "--job", job.id, "--task", "WCC")
-        for where in ((), ("--path", "{job_id}/tasks/{component}")):
+        options = ("--url", server.url, "--job-id", job.job_id, "--task", "WCC")
+        for where in ((), ("--folder", "{job_id}/tasks/{component}")):
             done = cli("output", tmp_path, *options, "--component", "analytics_wcc_1", *where)
             assert (done.code, done.rows[0], len(done.rows)) == (0, ["id", "community"], 35)
         exported = cli("output", tmp_path, tmp_path / "x.parquet", *options, "--component", "analytics_wcc_1", "--json")
@@ -889,10 +891,10 @@ def test_a_full_result_is_found_by_job_task_and_component(cli, tmp_path):
 @pytest.mark.parametrize(
     "options",
     [
-        ("--job", "1"),
+        ("--job-id", "1"),
         ("--task", "a"),
         ("--component", "analytics_sssp_1"),
-        ("--path", "{task_id}"),
+        ("--folder", "{task_id}"),
         ("--csv", "--json"),
         ("x.parquet", "--csv"),
         ("--quoting", "all"),

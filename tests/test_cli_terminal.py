@@ -96,7 +96,7 @@ def test_a_narrow_terminal_gets_what_matters_and_is_told_of_the_rest(screen):
 
 def test_ids_are_never_cut_in_a_terminal_either(screen, server):
     with Explorer(server.url, token=server.token) as explorer:
-        task = explorer.job(1).tasks[0].id
+        task = explorer.job(1).tasks[0].task_id
     shown = without_colours(screen("show", "1", columns=40).out)
     assert "…" not in shown
     pieces = re.findall(r"\b[0-9a-f]{2,}(?= *(?:success)?$)", shown, re.MULTILINE)
@@ -179,7 +179,7 @@ def test_a_job_that_stdout_cannot_name_is_named_on_stderr(form, server, monkeypa
             main(["run", str(workflow), *form])
     assert ended.value.code == 1
     said = capsys.readouterr().err
-    newest = Explorer(server.url, token=server.token).list_jobs(limit=1)["id"][0]
+    newest = Explorer(server.url, token=server.token).list_jobs(limit=1)["job_id"][0]
     assert f"Job {newest} was started." in said
     assert FULL in said
 

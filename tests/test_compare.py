@@ -123,7 +123,7 @@ def test_a_number_that_is_lost_has_changed_and_missing_whole_numbers_stay_whole(
     found = compare(a, b)
     assert rows(found.changed) == [("x", 2**53 + 1, 2**53 + 2, 1, 1, 1, 0), ("z", 5, None, None, 2, 2, 0)]
     assert [str(found.changed[name].dtype) for name in ("count_b", "count_delta")] == ["Int64", "Int64"]
-    assert found.summary()["count_max_abs_delta"] == 1
+    assert found.to_dict()["count_max_abs_delta"] == 1
 
 
 def test_whole_numbers_that_are_too_far_apart_are_refused():
@@ -148,7 +148,7 @@ def test_the_nearest_comes_first_where_distances_are_ranked_and_modularity_ranks
     assert found.top_overlap == 0
     louvain = pa.table({"id": ["x"], "community": ["x"], "modularity": [0.4]})
     assert compare(louvain, louvain).ranked_by is None
-    assert "top_overlap" not in compare(louvain, louvain).summary()
+    assert "top_overlap" not in compare(louvain, louvain).to_dict()
 
 
 def test_all_that_share_the_last_place_are_in_the_top():
@@ -175,7 +175,7 @@ def test_text_and_truth_are_equal_or_not():
     b = pa.table({"id": ["z", "y", "x"], "name": ["Cy", None, None], "seen": [True, None, True]})
     found = compare(a, b)
     assert rows(found.changed) == [("x", "Ann", None, True, True), ("z", "Cy", "Cy", False, True)]
-    assert found.summary() == {
+    assert found.to_dict() == {
         "same": False, "rows_a": 3, "rows_b": 3, "common": 3, "appeared": 0, "vanished": 0, "changed": 2,
         "name_changed": 1, "seen_changed": 1,
     }  # fmt: skip
@@ -231,7 +231,7 @@ def test_other_columns_beside_an_id_are_values_whatever_they_are_called():
     a = pd.DataFrame({"id": ["x", "y"], "path": ["/a", "/b"], "score": [1.0, 2.0]})
     found = compare(a, a.assign(path=["/a", "/c"]))
     assert rows(found.changed[["id", "path_a", "path_b"]]) == [("y", "/b", "/c")]
-    assert found.summary()["appeared"] == found.summary()["vanished"] == 0
+    assert found.to_dict()["appeared"] == found.to_dict()["vanished"] == 0
     for name in ("root", "id1", "id3"):
         other = a.rename(columns={"path": name})
         assert compare(other, other.assign(**{name: ["/a", "/c"]})).changed["id"].tolist() == ["y"]
@@ -295,7 +295,7 @@ def test_neither_names_nor_the_order_of_rows_are_a_change(given, random):
     first, second = (
         compare(*(table(side, "community", kind, pa.int64()) for side in sides)) for sides in ((a, b), shuffled)
     )
-    assert first.summary() == second.summary()
+    assert first.to_dict() == second.to_dict()
     assert sorted(rows(first.moved), key=str) == sorted(rows(second.moved), key=str)
     for name in ("labels", "merges", "splits", "born", "gone"):
         pd.testing.assert_frame_equal(getattr(first, name), getattr(second, name))
@@ -435,14 +435,14 @@ def test_results_of_three_columns_have_scores_and_communities():
     ]
     assert found.changed["id"].tolist() == ["x"]
     assert found.moved["id"].tolist() == ["y"]
-    assert found.summary().keys() >= {"score_changed", "top_overlap", "moved", "adjusted_rand"}
+    assert found.to_dict().keys() >= {"score_changed", "top_overlap", "moved", "adjusted_rand"}
     assert not found.same
 
 
 def test_what_has_no_pair_of_vertices_in_common_agrees_on_nothing():
     apart = compare(labelled(A=3), labelled(A=3).assign(id=[7, 8, 9]))
     assert math.isnan(apart.adjusted_rand)
-    assert math.isnan(apart.summary()["adjusted_rand"])
+    assert math.isnan(apart.to_dict()["adjusted_rand"])
     assert "adjusted Rand index undefined" in str(apart)
     assert compare(labelled(), labelled()).adjusted_rand == 1
 
@@ -467,8 +467,8 @@ def test_a_comparison_reads_well_and_a_program_can_rely_on_it():
     assert repr(compare(a, a)) == "<Comparison: no change>"
     renamed = compare(a, a.assign(community=list("yyww")))
     assert repr(renamed) == "<Comparison: no change; 2 of 2 communities under another name>"
-    assert json.loads(json.dumps(found.summary())) == found.summary()
-    assert {type(value) for value in found.summary().values()} == {bool, int, float}
+    assert json.loads(json.dumps(found.to_dict())) == found.to_dict()
+    assert {type(value) for value in found.to_dict().values()} == {bool, int, float}
     with pytest.raises(FrozenInstanceError):
         found.rows_a = 5
     for twin in (pickle.loads(pickle.dumps(found)), copy.deepcopy(found)):

@@ -161,9 +161,14 @@ def test_two_runs_of_one_workflow(runs):
     _, first, second, _ = runs
     found = compare(first, second, task="Louvain")
     assert found.same
-    assert (found.a.job, found.b.job, found.a.task_name, found.rows_a) == (first.id, second.id, "Louvain", 77)
-    assert f"a: job {first.id}, Louvain, ended " in str(found)
-    by_id = compare(first, second.tasks[0], task=first.tasks[0].id)
+    assert (found.a.job_id, found.b.job_id, found.a.task_name, found.rows_a) == (
+        first.job_id,
+        second.job_id,
+        "Louvain",
+        77,
+    )
+    assert f"a: job {first.job_id}, Louvain, ended " in str(found)
+    by_id = compare(first, second.tasks[0], task=first.tasks[0].task_id)
     assert by_id.same
     assert by_id.top_overlap == 1
     assert by_id.a.task_name == "PageRank"
@@ -204,10 +209,11 @@ def test_a_job_of_one_task_needs_no_name(sandbox, explorer):
 def test_which_task_is_a_question_that_names_them_all(runs, sandbox, explorer):
     _, first, second, _ = runs
     with pytest.raises(
-        ConfigError, match=rf"job {first.id} has 2 tasks \[a\]\nPass task=.*'PageRank' \(.*'Louvain' \("
+        ConfigError,
+        match=rf"job {first.job_id} has 2 tasks \[a\]\nPass task=.*'PageRank' \(.*'Louvain' \(",
     ):
         compare(first, second)
-    with pytest.raises(ConfigError, match=rf"job {first.id} has no task 'WCC'.*\n.*'PageRank'"):
+    with pytest.raises(ConfigError, match=rf"job {first.job_id} has no task 'WCC'.*\n.*'PageRank'"):
         compare(first, second, task="WCC")
     with pytest.raises(ConfigError, match=r"neither is a job\nLeave it out"):
         compare(A, first.tasks[0], task="PageRank")
@@ -229,7 +235,7 @@ def test_what_may_not_be_all_rows_is_refused(runs, tmp_path):
     with pytest.raises(IncompleteResultError, match=r"50 rows came and 50 were asked for.*\[b\]\n.*limit=None"):
         compare(whole, cut)
     assert len(compare(whole, cut, allow_incomplete=True).vanished) == 27
-    table = explorer.read_sample_result_arrow(first.id, pagerank.id, None, schema="auto")
+    table = explorer.read_sample_result_arrow(first.job_id, pagerank.task_id, None, schema="auto")
     assert pagerank.read_arrow().equals(table)
     for part in (whole.head(50), table.slice(0, 50)):
         with pytest.raises(IncompleteResultError, match=r"50 rows are left of 77.*\[a\]\nCompare the whole results"):
@@ -241,7 +247,7 @@ def test_what_may_not_be_all_rows_is_refused(runs, tmp_path):
     for name, said in (("cut", "50 rows came and 50"), ("head", "nothing says whether")):
         with pytest.raises(IncompleteResultError, match=said):
             compare(whole, tmp_path / f"{name}.parquet")
-    with explorer.open_sample_result(first.id, pagerank.id, None, schema="auto") as reader:
+    with explorer.open_sample_result(first.job_id, pagerank.task_id, None, schema="auto") as reader:
         part = reader.read_all().slice(0, 50)
     with pytest.raises(IncompleteResultError, match="nothing says"):
         compare(part, whole)
@@ -256,12 +262,12 @@ def test_a_stream_that_is_read_to_its_end_is_known_to_be_whole(runs):
     pagerank = first.tasks[0]
     whole = pagerank.read()
     for limit in (None, 78):
-        with explorer.open_sample_result(first.id, pagerank.id, limit, schema="auto") as reader:
+        with explorer.open_sample_result(first.job_id, pagerank.task_id, limit, schema="auto") as reader:
             found = compare(reader, whole)
         assert found.same
         assert (found.a.rows, found.a.complete) == (77, True)
     with (
-        explorer.open_sample_result(first.id, pagerank.id, 77, schema="auto") as reader,
+        explorer.open_sample_result(first.job_id, pagerank.task_id, 77, schema="auto") as reader,
         pytest.warns(TruncatedResultWarning),
         pytest.raises(IncompleteResultError, match=r"77 rows came and 77 were asked for.*\[a\]\n.*limit=None"),
     ):
@@ -278,27 +284,29 @@ def test_what_a_task_gave_before_it_ended_is_refused(runs):
 
 def test_results_of_other_workflows_or_algorithms_are_refused_unless_insisted(runs, tmp_path):
     _, first, _, other = runs
-    workflows = rf"different workflows: '{first.workflow_id}' and '{other.workflow_id}'\nallow_unrelated=True compares"
+    workflows = rf"workflows of the two results differ: '{first.workflow_id}' and '{other.workflow_id}'\nallow_unrelated=True compares"
     for job in (first, other):
-        job.tasks[0].export(tmp_path / f"{job.id}.parquet")
-    files = [tmp_path / f"{job.id}.parquet" for job in (first, other)]
+        job.tasks[0].export(tmp_path / f"{job.job_id}.parquet")
+    files = [tmp_path / f"{job.job_id}.parquet" for job in (first, other)]
     for given in ((first.tasks[0], other.tasks[0]), files, (first.tasks[0].read(), files[1])):
         with pytest.raises(ConfigError, match=workflows):
             compare(*given)
         assert compare(*given, allow_unrelated=True).same
-    with pytest.raises(ConfigError, match=r"different algorithms: 'PageRank' and 'Louvain'\nallow_unrelated=True"):
+    with pytest.raises(
+        ConfigError, match=r"algorithms of the two results differ: 'PageRank' and 'Louvain'\nallow_unrelated=True"
+    ):
         compare(first.tasks[0], first.tasks[1])
 
 
 def of_workflow(server, workflow):
-    document = json.dumps({"server": server, "workflow": workflow, "rows": 4, "complete": True})
+    document = json.dumps({"server": server, "workflow_id": workflow, "rows": 4, "complete": True})
     return A.replace_schema_metadata({"explorer_frames": document})
 
 
 def test_a_workflows_id_is_one_of_its_server_only():
     staging, production = "https://staging:7002", "https://production:7002"
     assert compare(of_workflow(staging, "1"), of_workflow(production, "2")).same
-    with pytest.raises(ConfigError, match="different workflows: '1' and '2'"):
+    with pytest.raises(ConfigError, match="workflows of the two results differ: '1' and '2'"):
         compare(of_workflow(staging, "1"), of_workflow(staging, "2"))
 
 

@@ -65,9 +65,11 @@ def world(sandbox, tmp_path_factory):
         jobs = [explorer.run_workflow(sandbox.workflows[name]).wait(progress=False, poll=0.1) for name in names]
         tasks = [task for job in jobs for task in job.tasks]
         for task in tasks:
-            cells = explorer.read_sample_result_arrow(task.job_id, task.id, None, schema=CELLS)["cells"].to_pylist()
+            cells = explorer.read_sample_result_arrow(task.job_id, task.task_id, None, schema=CELLS)[
+                "cells"
+            ].to_pylist()
             ends = [len(cells) * number // 3 for number in range(4)]
-            write_parts(folder / task.id, [cells[a:b] for a, b in pairwise(ends)])
+            write_parts(folder / task.task_id, [cells[a:b] for a, b in pairwise(ends)])
         yield sandbox, folder, tasks
 
 
@@ -158,15 +160,15 @@ def test_sample_full_output_pandas_and_dask_are_equal_for_every_task(world, back
         seen = 0
         for task in tasks:
             sample = task.read(dtype_backend=backend)
-            schema = explorer.read_sample_result_arrow(task.job_id, task.id, None, schema="auto").schema
+            schema = explorer.read_sample_result_arrow(task.job_id, task.task_id, None, schema="auto").schema
             schema = schema.remove_metadata()
             options = {"schema": schema, "dtype_backend": backend}
-            full = read_output(folder / task.id, **options)
+            full = read_output(folder / task.task_id, **options)
             assert full.npartitions == 3
             pd.testing.assert_frame_equal(true_to_meta(full), sample)
-            pd.testing.assert_frame_equal(explorer_frames.read_output(folder / task.id, **options), sample)
+            pd.testing.assert_frame_equal(explorer_frames.read_output(folder / task.task_id, **options), sample)
             with source:
-                read = read_sample_results([(task.job_id, task.id)], **options)
+                read = read_sample_results([(task.job_id, task.task_id)], **options)
                 pd.testing.assert_frame_equal(true_to_meta(read), sample)
             seen += len(sample)
     assert len(tasks) >= (30 if backend is None else 15)
@@ -374,7 +376,7 @@ def test_what_is_not_there_is_a_typed_error_at_once(tmp_path):
 def test_many_tasks_are_one_frame_that_says_which_row_is_whose(world, backend):
     server, _, tasks = world
     ranks = [task for task in tasks if task.name == "PageRank"]
-    pairs = [(task.job_id, task.id) for task in ranks]
+    pairs = [(task.job_id, task.task_id) for task in ranks]
     with EnvironmentSource(server):
         frame = read_sample_results(pairs, schema="pagerank", include_ids=True, dtype_backend=backend)
         assert list(frame.columns) == ["job_id", "task_id", "id", "score"]
@@ -606,16 +608,16 @@ def cluster(sandbox):
 def test_other_processes_read_the_same_with_secrets_of_their_own(cluster, world):
     _, folder, tasks = world
     some = [task for task in tasks if task.name == "PageRank"]
-    frame = read_sample_results([(task.job_id, task.id) for task in some], schema="pagerank")
+    frame = read_sample_results([(task.job_id, task.task_id) for task in some], schema="pagerank")
     expected = pd.concat([task.read() for task in some], ignore_index=True)
     pd.testing.assert_frame_equal(pandas_of(frame, scheduler=cluster), expected)
     server = some[0]._explorer
     sourced = Explorer(server._settings.url, token=lambda: os.environ["VAULT"])
-    frame = read_sample_results([(some[0].job_id, some[0].id)], schema="pagerank", explorer=sourced)
+    frame = read_sample_results([(some[0].job_id, some[0].task_id)], schema="pagerank", explorer=sourced)
     pd.testing.assert_frame_equal(pandas_of(frame, scheduler=cluster), some[0].read())
     for task in some:
-        frame = read_output(folder / task.id, schema="pagerank")
-        eager = explorer_frames.read_output(folder / task.id, schema="pagerank")
+        frame = read_output(folder / task.task_id, schema="pagerank")
+        eager = explorer_frames.read_output(folder / task.task_id, schema="pagerank")
         pd.testing.assert_frame_equal(pandas_of(frame, scheduler=cluster), eager)
         totals = frame.groupby("id")["score"].sum().compute(scheduler=cluster)
         pd.testing.assert_series_equal(totals.sort_index(), eager.groupby("id")["score"].sum().sort_index())
@@ -645,7 +647,6 @@ def test_errors_cross_processes_typed(cluster, parts, sandbox):
     with pytest.raises(NotFoundError) as caught:
         read_sample_results([("999999", "nope")], schema="pagerank").compute(scheduler=cluster)
     assert (caught.value.code, caught.value.where.split(", trace")[0]) == (40404000, "job 999999, task nope")
-    assert isinstance(caught.value, LookupError)
 
 
 @pytest.mark.slow

@@ -321,17 +321,17 @@ def test_every_way_to_read_has_the_same_columns(workflow, tmp_path):
         job = explorer.run_workflow(sandbox.workflows[workflow]).wait(progress=False)
         frames = job.read()
         report = explorer.sync_workflow(sandbox.workflows[workflow], tmp_path / "lake", progress=False)
-        synced = {part.task_id: pq.read_table(part.url, partitioning=None) for part in report.written}
+        synced = {part.task_id: pq.read_table(part.path, partitioning=None) for part in report.written}
         assert len(frames) == len(synced) == len(job.tasks)
         for task in job.tasks:
-            frame = explorer.read_sample_result(job.id, task.id)
-            table = explorer.read_sample_result_arrow(job.id, task.id)
-            pd.testing.assert_frame_equal(frames[task.id], frame)
+            frame = explorer.read_sample_result(job.job_id, task.task_id)
+            table = explorer.read_sample_result_arrow(job.job_id, task.task_id)
+            pd.testing.assert_frame_equal(frames[task.name], frame)
             pd.testing.assert_frame_equal(task.read(), frame)
-            assert table.schema.equals(synced[task.id].schema)
-            assert table.equals(synced[task.id])
-            assert streamed(explorer, job.id, task.id).equals(table)
-            assert exported(explorer, job.id, task.id, tmp_path).equals(table)
+            assert table.schema.equals(synced[task.task_id].schema)
+            assert table.equals(synced[task.task_id])
+            assert streamed(explorer, job.job_id, task.task_id).equals(table)
+            assert exported(explorer, job.job_id, task.task_id, tmp_path).equals(table)
             assert provenance(frame).schema_source == "task name"
             assert pa.Table.from_pandas(frame, preserve_index=False).column_names == table.column_names
 
@@ -348,7 +348,7 @@ FULL = {
     "frame": lambda path, _: columns(read_output(path)),
     "table": lambda path, _: types(read_output_arrow(path)),
     "stream": lambda path, _: types(opened_output(path)),
-    "export": lambda path, folder: types(pq.read_table(export_output(path, folder / "a.parquet").url)),
+    "export": lambda path, folder: types(pq.read_table(export_output(path, folder / "a.parquet").path)),
 }
 
 

@@ -21,11 +21,11 @@ from explorer_frames import (
     Explorer,
     compare,
     history,
-    inspect,
     provenance,
     read_output,
     read_output_arrow,
-    verify,
+    read_provenance,
+    verify_file,
     write_feather,
     write_parquet,
 )
@@ -130,7 +130,7 @@ def test_rows_of_every_type_stay_complete_through_pandas_and_files(tmp_path, kin
         for name, (write, read) in WRITERS.items():
             receipt = write(data, tmp_path / name)
             assert receipt.complete
-            found = verify(tmp_path / name)
+            found = verify_file(tmp_path / name)
             assert (found.derived, found.complete, found.content_hash) == (False, True, known.content_hash)
             stored = provenance(read(tmp_path / name))
             assert (stored.derived, stored.complete) == (False, True)
@@ -149,14 +149,14 @@ def test_copies_are_not_derived(explorer, result, backend, copied, tmp_path):
 def test_a_changed_frame_is_derived(explorer, result, backend, change, tmp_path):
     changed = change(explorer.read_sample_result(*result, 100, dtype_backend=backend))
     known = provenance(changed)
-    assert (known.derived, known.complete, known.job, known.rows) == (True, None, str(result[0]), len(changed))
+    assert (known.derived, known.complete, known.job_id, known.rows) == (True, None, str(result[0]), len(changed))
     for layout, (write, read) in WRITERS.items():
         assert write(changed, tmp_path / layout).complete is None
-        found = inspect(tmp_path / layout)
-        assert (found.derived, found.complete, found.job) == (True, None, str(result[0]))
+        found = read_provenance(tmp_path / layout)
+        assert (found.derived, found.complete, found.job_id) == (True, None, str(result[0]))
         again = write(read(tmp_path / layout), tmp_path / layout)  # once derived, always derived
         assert again.complete is None
-        assert inspect(tmp_path / layout).derived
+        assert read_provenance(tmp_path / layout).derived
 
 
 def test_a_frame_that_does_not_fit_arrow_is_derived(explorer, result):
@@ -204,10 +204,10 @@ def test_the_layout_of_a_table_plays_no_part(explorer, result, tmp_path):
 def test_a_changed_table_is_derived(explorer, result, change, tmp_path):
     changed = change(explorer.read_sample_result_arrow(*result, 100))
     known = provenance(changed)
-    assert (known.derived, known.complete, known.job) == (True, None, str(result[0]))
+    assert (known.derived, known.complete, known.job_id) == (True, None, str(result[0]))
     for data in (changed, changed.to_reader()):
         assert write_parquet(data, tmp_path / "a.parquet").complete is None
-        assert inspect(tmp_path / "a.parquet").derived
+        assert read_provenance(tmp_path / "a.parquet").derived
 
 
 def test_a_null_that_becomes_nan_is_a_change():
@@ -224,7 +224,7 @@ def test_the_content_hash_is_that_of_the_file(explorer, result, tmp_path):
     table = explorer.read_sample_result_arrow(*result, 100)
     exported = explorer.export_sample_result(*result, tmp_path / "a.parquet")
     assert provenance(table).content_hash == exported.content_hash
-    found = inspect(tmp_path / "a.parquet")
+    found = read_provenance(tmp_path / "a.parquet")
     assert (found.complete, found.derived) == (True, False)
     changed = _set(pq.read_table(tmp_path / "a.parquet"), 1, [0.0] * 5)
     assert provenance(changed).derived
@@ -244,7 +244,7 @@ def test_a_stream_is_not_known_to_be_derived(explorer, result, tmp_path):
     with explorer.open_sample_result(*result, 100) as reader:
         assert provenance(reader).derived is None
         write_parquet(reader, tmp_path / "a.parquet")
-    found = inspect(tmp_path / "a.parquet")
+    found = read_provenance(tmp_path / "a.parquet")
     assert (found.derived, found.complete) == (None, None)
 
 
@@ -275,14 +275,14 @@ def test_histories(backend, task):
     assert (known.rows, known.derived, known.complete) == (4, False, True)
     assert known.to_dict() == frame.attrs["explorer_frames"]
     changed = provenance(frame.assign(score=1.0))
-    assert (changed.derived, changed.complete, changed.workflow) == (True, None, known.workflow)
+    assert (changed.derived, changed.complete, changed.workflow_id) == (True, None, known.workflow_id)
 
 
 def test_comparisons_show_which_side_is_derived(explorer, result):
     frame = explorer.read_sample_result(*result, 100)
     found = compare(frame, frame.assign(score=0.0))
     assert (found.a.derived, found.a.complete) == (False, True)
-    assert (found.b.derived, found.b.complete, found.b.job) == (True, None, str(result[0]))
+    assert (found.b.derived, found.b.complete, found.b.job_id) == (True, None, str(result[0]))
     lines = str(found).splitlines()
     assert f"a: job {result[0]}, PageRank" in lines[1]
     assert f"b: derived from job {result[0]}, PageRank" in lines[2]
@@ -290,7 +290,7 @@ def test_comparisons_show_which_side_is_derived(explorer, result):
 
 def test_a_record_without_a_hash_is_taken_as_it_is(tmp_path):
     table = pa.table({"id": ["a"]}).replace_schema_metadata(
-        {"explorer_frames": '{"job": "1", "rows": 1, "complete": true}'}
+        {"explorer_frames": '{"job_id": "1", "rows": 1, "complete": true}'}
     )
     known = provenance(table)
     assert (known.derived, known.complete) == (None, True)

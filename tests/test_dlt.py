@@ -40,8 +40,8 @@ def test_each_job_is_loaded_once(example, sandbox, explorer):
     example.load(workflow)
     for table in ("page_rank", "louvain"):
         assert rows(f"SELECT job_id, count(*) FROM explorer.{table} GROUP BY 1 ORDER BY 1") == [
-            (first.id, 77),
-            (second.id, 77),
+            (first.job_id, 77),
+            (second.job_id, 77),
         ]
 
 
@@ -68,4 +68,4 @@ def test_a_column_that_is_new_is_refused(example, sandbox, explorer):
     job = explorer.run_workflow(workflow, more).wait(progress=False)
     with pytest.raises(PipelineStepFailed, match="modularity"):
         example.load(workflow)
-    assert rows(f"SELECT count(*) FROM explorer.louvain WHERE job_id = '{job.id}'") == [(0,)]
+    assert rows(f"SELECT count(*) FROM explorer.louvain WHERE job_id = '{job.job_id}'") == [(0,)]

@@ -44,9 +44,9 @@ def world(sandbox, monkeypatch):
             "server": sandbox,
             "explorer": explorer,
             "workflow_id": workflow,
-            "job_id": job.id,
-            "task_id": job.task("PageRank").id,
-            "louvain_id": job.task("Louvain").id,
+            "job_id": job.job_id,
+            "task_id": job.task("PageRank").task_id,
+            "louvain_id": job.task("Louvain").task_id,
         }
 
 

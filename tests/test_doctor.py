@@ -84,12 +84,12 @@ def test_all_is_well(diagnose, scored):
 
 def test_a_given_task_and_a_given_limit(diagnose, scored):
     job, task = scored.add_result([[str(number) for number in range(5_000)], ["1"] * 5_000])
-    found = diagnose(scored.environment, "--job", job, "--task", task, "--limit", 50)
+    found = diagnose(scored.environment, "--job-id", job, "--task-id", task, "--limit", 50)
     assert found["limit"] == (
         "ok",
         f"50 rows came for a limit of as many, and no larger one was tried [job {job}, task {task}]; None",
     )
-    assert diagnose(scored.environment, "--job", job, "--task", "nope")["limit"][0] == "problem"
+    assert diagnose(scored.environment, "--job-id", job, "--task-id", "nope")["limit"][0] == "problem"
 
 
 def test_without_any_job_the_limit_is_not_known(diagnose):
@@ -353,7 +353,7 @@ def test_a_server_with_a_mind_of_its_own(diagnose, rows, state):
 
     with RawServer(script) as raw:
         environment = {"EXPLORER_FRAMES_URL": raw.url, "EXPLORER_FRAMES_TOKEN": "t"}
-        found = diagnose(environment, "--job", "1", "--task", "t", "--limit", "1000")
+        found = diagnose(environment, "--job-id", "1", "--task-id", "t", "--limit", "1000")
     assert found["limit"][0] == state
 
 

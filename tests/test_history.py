@@ -74,7 +74,7 @@ def test_the_last_runs_come_oldest_first_as_one_frame(world):
     assert frame["end_time"].is_monotonic_increasing
     assert world.read() == {"list": 1, "job": 3, "result": 3}
     known = frame.attrs["explorer_frames"]
-    assert (known["workflow"], known["task_name"], known["rows"]) == (str(world.workflow), "PageRank", 6)
+    assert (known["workflow_id"], known["task_name"], known["rows"]) == (str(world.workflow), "PageRank", 6)
     assert known["complete"] is True
     assert world.history(None, task="PageRank")["job_id"].nunique() == 4
     assert write_parquet(frame, "memory://history/a.parquet").complete
@@ -120,7 +120,7 @@ def test_jobs_without_the_task_are_left_out_and_said(world):
     world.add(PageRank=[("x", "0.5")])
     failed = world.add(Louvain=[("x", "x")], PageRank=[("x", "0.25")])
     with Explorer(world.server.url, token=world.server.token) as explorer:
-        task = explorer.job(failed).tasks[1].id
+        task = explorer.job(failed).tasks[1].task_id
     world.server.set_status(failed, 3, task)
     said = rf"missing from the history of workflow {world.workflow}: jobs {world.jobs[0]} \(no such task\), {world.jobs[2]} \(PageRank failed\)"
     with pytest.warns(HistoryGapWarning, match=said) as caught:

@@ -17,7 +17,7 @@ from limits import PROCESS
 from platforms import needs_proc_status
 from served import served
 
-from explorer_frames import Explorer, Provenance, inspect, verify, write_feather, write_parquet
+from explorer_frames import Explorer, Provenance, read_provenance, verify_file, write_feather, write_parquet
 from explorer_frames._files.seal import SEAL
 from explorer_frames.errors import (
     ConfigError,
@@ -56,13 +56,18 @@ def test_an_export_says_where_it_came_from(sandbox, store, layout):
         job = explorer.run_workflow(workflow).wait(progress=False)
         url = store.url(NAMES[layout])
         receipt = job.tasks[0].export(url, storage_options=store.options)
-    told = inspect(url, storage_options=store.options)
-    assert told == verify(url, storage_options=store.options)
-    assert (told.server, told.workflow, told.job, told.task) == (sandbox.url, str(workflow), job.id, job.tasks[0].id)
+    told = read_provenance(url, storage_options=store.options)
+    assert told == verify_file(url, storage_options=store.options)
+    assert (told.server, told.workflow_id, told.job_id, told.task_id) == (
+        sandbox.url,
+        str(workflow),
+        job.job_id,
+        job.tasks[0].task_id,
+    )
     assert (told.task_name, told.algorithm, told.status) == ("Louvain", "Louvain", "success")
     assert (told.limit, told.rows, told.complete) == (None, 77, True)
-    assert (told.run_begin, told.run_end) == (job.tasks[0].begin_time, job.tasks[0].end_time)
-    assert before <= told.run_begin <= told.run_end
+    assert (told.begin_time, told.end_time) == (job.tasks[0].begin_time, job.tasks[0].end_time)
+    assert before <= told.begin_time <= told.end_time
     assert before <= told.read_at <= dt.datetime.now(dt.UTC)
     assert told.content_hash == receipt.content_hash
     assert told.library.startswith("explorer_frames ")
@@ -75,16 +80,16 @@ def test_a_plain_export_looks_at_its_job_once(sandbox):
         job = explorer.run_workflow(workflow).wait(progress=False)
     with Explorer(sandbox.url, token=sandbox.token) as explorer:  # which has not seen the job
         before = len(sandbox.requests)
-        explorer.export_sample_result(job.id, job.tasks[0].id, "memory://looked/a.parquet")
-        explorer.export_sample_result(job.id, job.tasks[0].id, "memory://looked/a.parquet")
+        explorer.export_sample_result(job.job_id, job.tasks[0].task_id, "memory://looked/a.parquet")
+        explorer.export_sample_result(job.job_id, job.tasks[0].task_id, "memory://looked/a.parquet")
         asked = [request.path.partition("?")[0].rsplit("/", 1)[1] for request in sandbox.requests[before:]]
-        assert asked == [job.id, "sample_result", "sample_result"]
+        assert asked == [job.job_id, "sample_result", "sample_result"]
         before = len(sandbox.requests)
         job.tasks[0].export("memory://looked/b.parquet")
         assert len(sandbox.requests) == before + 1
-    one, other = (inspect(f"memory://looked/{name}.parquet") for name in "ab")
+    one, other = (read_provenance(f"memory://looked/{name}.parquet") for name in "ab")
     assert one.content_hash == other.content_hash
-    assert (one.workflow, one.status, one.run_end) == (other.workflow, "success", other.run_end)
+    assert (one.workflow_id, one.status, one.end_time) == (other.workflow_id, "success", other.end_time)
     assert (one.algorithm, other.algorithm) == ("PageRank", "PageRank")
 
 
@@ -93,12 +98,12 @@ def test_a_frame_keeps_what_is_known_of_it(sandbox, explorer, layout, tmp_path):
     frame = explorer.read_sample_result(job, task, limit=10)
     receipt = WRITERS[layout](frame, tmp_path / "a")
     assert frame.attrs["explorer_frames"]["content_hash"] == receipt.content_hash
-    told = inspect(tmp_path / "a")
-    assert (told.job, told.rows, told.limit, told.complete) == (str(job), 2, 10, True)
+    told = read_provenance(tmp_path / "a")
+    assert (told.job_id, told.rows, told.limit, told.complete) == (str(job), 2, 10, True)
     assert told.content_hash == receipt.content_hash
     WRITERS[layout](frame.head(1), tmp_path / "a")
-    told = inspect(tmp_path / "a")
-    assert (told.job, told.rows, told.complete) == (str(job), 1, None)
+    told = read_provenance(tmp_path / "a")
+    assert (told.job_id, told.rows, told.complete) == (str(job), 1, None)
 
 
 def test_a_part_of_a_table_does_not_pass_for_all_of_it(sandbox, explorer, layout, tmp_path):
@@ -121,8 +126,8 @@ def test_what_a_running_task_gives_is_not_all(layout, tmp_path):
         assert "Wait for the job" in caught.value.hint
         assert list(tmp_path.iterdir()) == []
         receipt = explorer.export_sample_result(1, "t", tmp_path / NAMES[layout], allow_incomplete=True)
-        told = inspect(tmp_path / NAMES[layout])
-        assert (receipt.complete, told.complete, told.status, told.workflow) == (False, False, "running", "7")
+        told = read_provenance(tmp_path / NAMES[layout])
+        assert (receipt.complete, told.complete, told.status, told.workflow_id) == (False, False, "running", "7")
         with pytest.warns(TruncatedResultWarning, match="the task is running"):
             frame = explorer.read_sample_result(1, "t", schema="auto")
         assert frame.attrs["explorer_frames"]["complete"] is False
@@ -145,13 +150,13 @@ def test_both_formats_and_all_layouts_have_one_content_hash(tmp_path):
 def test_types_that_a_format_keeps_otherwise_verify(layout, tmp_path, kind):
     table = pa.table({"x": pa.array([None, None], pa.int64()).cast(pa.int64())}).append_column("y", pa.nulls(2, kind))
     WRITERS[layout](table, tmp_path / "a")
-    assert verify(tmp_path / "a").rows == 2
+    assert verify_file(tmp_path / "a").rows == 2
 
 
 def test_a_type_that_is_not_hashed_still_has_its_seal(layout, tmp_path):
     table = pa.table({"x": pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64()))})
     assert WRITERS[layout](table, tmp_path / "a").content_hash is None
-    assert verify(tmp_path / "a").rows == 1
+    assert verify_file(tmp_path / "a").rows == 1
 
 
 def test_rewriting_in_another_format_leaves_no_old_seal(tmp_path):
@@ -161,14 +166,16 @@ def test_rewriting_in_another_format_leaves_no_old_seal(tmp_path):
     receipt = write_parquet(table, tmp_path / "a.parquet")
     assert SEAL not in receipt.schema.metadata
     assert SEAL not in pq.read_schema(tmp_path / "a.parquet").metadata
-    assert verify(tmp_path / "a.parquet").content_hash == verify(tmp_path / "a.feather").content_hash
+    assert verify_file(tmp_path / "a.parquet").content_hash == verify_file(tmp_path / "a.feather").content_hash
 
 
 def test_it_prints_well():
-    told = Provenance.of({"server": "http://h", "job": "1", "task_name": "<b>\x1b[31m", "rows": 5, "complete": False})
+    told = Provenance.of(
+        {"server": "http://h", "job_id": "1", "task_name": "<b>\x1b[31m", "rows": 5, "complete": False}
+    )
     assert str(told).splitlines() == [
         "server     http://h",
-        "job        1",
+        "job_id     1",
         r"task_name  <b>\x1b[31m",
         "rows       5",
         "complete   no",
@@ -184,9 +191,9 @@ def test_it_prints_well():
         {"read_at": "0001-01-01T00:00:00+10:00"},
         {"rows": True},
         {"complete": "yes"},
-        {"job": 7},
+        {"job_id": 7},
         {"read_at": "soon"},
-        {"run_end": "2026-01-01"},
+        {"end_time": "2026-01-01"},
         {"more": 1},
     ],
 )
@@ -212,7 +219,7 @@ def test_any_altered_byte_is_found(layout, tmp_path, codec, flips):
         damaged[place] ^= bit
         path.write_bytes(damaged)
         try:
-            verify(path)
+            verify_file(path)
         except FileReadError:
             continue
         missed.append((place, bit))
@@ -228,7 +235,7 @@ def test_each_byte_of_the_metadata_counts(layout, tmp_path):
         damaged[place] ^= 0xFF
         path.write_bytes(damaged)
         with pytest.raises(FileReadError):
-            verify(path)
+            verify_file(path)
 
 
 def test_a_cut_or_longer_file_is_found(layout, tmp_path):
@@ -238,7 +245,7 @@ def test_a_cut_or_longer_file_is_found(layout, tmp_path):
     for other in [*(content[:count] for count in range(0, len(content), 7)), content + b"\0", content + content]:
         path.write_bytes(other)
         with pytest.raises(FileReadError):
-            verify(path)
+            verify_file(path)
 
 
 @pytest.mark.parametrize("suffix", ["", "named"])
@@ -250,7 +257,7 @@ def test_a_file_that_cannot_be_parsed_any_more_is_damaged(layout, suffix, tmp_pa
     for other in [*others, *([b"", b"x", b"\0" + content[1:]] if suffix else [])]:
         path.write_bytes(other)
         with pytest.raises(DamagedFileError):
-            verify(path)
+            verify_file(path)
 
 
 def test_another_value_in_a_file_that_was_sealed_again_is_found(layout, tmp_path):
@@ -263,7 +270,7 @@ def test_another_value_in_a_file_that_was_sealed_again_is_found(layout, tmp_path
     path.write_bytes(content)
     _seal_again(path)
     with pytest.raises(FileReadError, match="CRC" if layout == "parquet" else "values are not those"):
-        verify(path)
+        verify_file(path)
 
 
 def _seal_again(path):
@@ -287,8 +294,8 @@ def test_a_file_that_another_program_rewrote_is_told(layout, tmp_path):
             writer.write_table(table)
         said = "not those that were sealed"
     with pytest.raises(DamagedFileError, match=said):
-        verify(path)
-    assert inspect(path).rows == 3000  # what it says of itself is still there
+        verify_file(path)
+    assert read_provenance(path).rows == 3000  # what it says of itself is still there
 
 
 def test_a_value_that_looks_like_a_seal_is_none(layout, tmp_path):
@@ -298,7 +305,7 @@ def test_a_value_that_looks_like_a_seal_is_none(layout, tmp_path):
     table = pa.table({"id": ids}).replace_schema_metadata({"about": "explorer_frames.seal", "zero": digits})
     path = tmp_path / "a"
     WRITERS[layout](table, path)
-    assert verify(path).rows == 2
+    assert verify_file(path).rows == 2
     assert WRITERS[layout](table, path).schema.metadata[b"zero"] == digits.encode()
 
 
@@ -309,7 +316,7 @@ def test_metadata_that_looks_like_a_seal_is_refused_or_kept(layout, tmp_path):
     table = pa.table({"id": ["a"]}).replace_schema_metadata({"about": value, "explorer_frames.seal": digits})
     if layout == "parquet":
         WRITERS[layout](table, tmp_path / "a")
-        assert verify(tmp_path / "a").rows == 1
+        assert verify_file(tmp_path / "a").rows == 1
         assert pq.read_schema(tmp_path / "a").metadata[b"about"] == value.encode()
     else:
         with pytest.raises(WriteError, match="looks like the seal"):
@@ -328,21 +335,21 @@ def test_a_file_that_is_replaced_while_it_is_verified_is_no_damage(tmp_path, mon
         return contents(file)
 
     monkeypatch.setattr(inspection, "_contents", overtaken)
-    assert verify(tmp_path / "a").rows == 3
-    assert inspect(tmp_path / "a").rows == 1
+    assert verify_file(tmp_path / "a").rows == 3
+    assert read_provenance(tmp_path / "a").rows == 1
 
 
 def test_where_no_copy_can_be_made_it_is_said(memory_store, monkeypatch, tmp_path):
     write_parquet(rows(3), memory_store.url("a.parquet"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
     with pytest.raises(FileReadError, match="no temporary folder"):
-        verify(memory_store.url("a.parquet"))
+        verify_file(memory_store.url("a.parquet"))
 
 
 # What cannot be read
 
 
-@pytest.mark.parametrize("look", [inspect, verify])
+@pytest.mark.parametrize("look", [read_provenance, verify_file])
 def test_files_that_are_not_ours(look, tmp_path):
     (tmp_path / "text").write_text("id,score\n")
     (tmp_path / "empty").write_bytes(b"")
@@ -364,14 +371,14 @@ def test_files_that_are_not_ours(look, tmp_path):
         assert caught.value.__context__ is None
 
 
-@pytest.mark.parametrize("look", [inspect, verify])
+@pytest.mark.parametrize("look", [read_provenance, verify_file])
 def test_files_that_are_not_there(look, store):
     with pytest.raises(FileReadError, match="no such file") as caught:
         look(store.url("missing.parquet"), storage_options=store.options)
     assert "canary" not in str(caught.value) + repr(vars(caught.value))
 
 
-@pytest.mark.parametrize("look", [inspect, verify])
+@pytest.mark.parametrize("look", [read_provenance, verify_file])
 @pytest.mark.parametrize("url", ["", 5, "memory://folder/", "s3://bucket", "simplecache::memory://a", "nope://a/b"])
 def test_what_is_no_url_of_a_file(look, url):
     with pytest.raises(ConfigError):
@@ -396,7 +403,7 @@ def test_a_file_can_be_looked_at_over_http(sandbox, tmp_path, monkeypatch):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/a.parquet"
-        assert verify(url) == inspect(tmp_path / "a.parquet")
+        assert verify_file(url) == read_provenance(tmp_path / "a.parquet")
         server.shutdown()
 
 

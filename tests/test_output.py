@@ -24,11 +24,11 @@ from platforms import needs_fifo, needs_posix_names
 
 from explorer_frames import (
     export_output,
-    inspect,
     open_output,
     read_output,
     read_output_arrow,
-    verify,
+    read_provenance,
+    verify_file,
     write_parquet,
 )
 from explorer_frames._decode import csv_rows
@@ -576,7 +576,7 @@ def test_a_frame_says_where_it_came_from_and_that_it_is_all(part, backend):
     known = frame.attrs["explorer_frames"]
     assert known["source"] == str(path)
     assert (known["rows"], known["complete"], known["algorithm"], known["limit"]) == (2, True, "PageRank", None)
-    assert (known["server"], known["job"], known["task"]) == (None, None, None)
+    assert (known["server"], known["job_id"], known["task_id"]) == (None, None, None)
     assert frame["id"].tolist() == ["a", "b"]
 
 
@@ -703,14 +703,14 @@ def test_a_target_among_the_parts_is_refused(tmp_path, name):
 
 
 @needs_fifo
-@pytest.mark.parametrize("look", [inspect, verify, lambda path: read_output(path, schema=None)])
+@pytest.mark.parametrize("look", [read_provenance, verify_file, lambda path: read_output(path, schema=None)])
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path, look):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(FileReadError, match="device, pipe or socket"):
         look(tmp_path / "pipe")
 
 
-@pytest.mark.parametrize("look", [inspect, verify, lambda url: read_output(url, schema=None)])
+@pytest.mark.parametrize("look", [read_provenance, verify_file, lambda url: read_output(url, schema=None)])
 def test_a_signed_url_tells_no_signature(look):
     pytest.importorskip("aiohttp", reason="fsspec's driver for http:// needs it")
     with pytest.raises(FileReadError) as caught:

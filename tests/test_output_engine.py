@@ -79,7 +79,7 @@ def test_the_folder_of_a_component_decides_on_the_columns(world):
     root, jobs = world
     for job in jobs.values():
         for task, component in zip(job.tasks, COMPONENTS, strict=True):
-            folder = root / job.id / "tasks" / component
+            folder = root / job.job_id / "tasks" / component
             frame = task.read_output(root, component=component)
             pd.testing.assert_frame_equal(read_output(folder), frame)
             lazy = explorer_frames.dask.read_output(folder)
@@ -133,7 +133,7 @@ def test_files_of_a_task_without_success_are_not_read(tmp_path, status):
 def test_a_component_is_found_under_its_root(tmp_path, there, path, found):
     write(tmp_path / path_name(there), {f"{there}/0.csv": "a,1\n", "12/tasks/analytics_sssp_12/0.csv": "b,1\n"})
     root = tmp_path / path_name(there)
-    url = output_url(root, "12", "8c17", path=path, component="analytics_sssp_1")
+    url = output_url(root, "12", "8c17", folder=path, component="analytics_sssp_1")
     assert url == root / (found or there)
     assert read_output(url)["distance"].tolist() == [1.0]
 
@@ -169,7 +169,7 @@ def test_an_error_lists_the_components_that_there_are(tmp_path):
 )
 def test_a_component_and_a_path_that_do_not_go_together_are_refused(tmp_path, component, path):
     with pytest.raises(ConfigError):
-        output_url(tmp_path, "12", "8c17", path=path, component=component)
+        output_url(tmp_path, "12", "8c17", folder=path, component=component)
 
 
 @each(

@@ -7,6 +7,7 @@ import pytest
 from platforms import with_slashes
 
 from explorer_frames import Explorer, read_output, read_output_arrow
+from explorer_frames._jobs.status import FINAL
 from explorer_frames._outputs.layout import output_url
 from explorer_frames.errors import ConfigError, FileReadError
 from explorer_frames.sandbox import Graph, Sandbox
@@ -41,13 +42,13 @@ def test_a_full_result_equals_its_sample(world, backend):
             assert len(full) == len(sample)
         pd.testing.assert_frame_equal(full, sample)
         known = full.attrs["explorer_frames"]
-        assert (known["job"], known["task"], known["complete"], known["rows"]) == (
+        assert (known["job_id"], known["task_id"], known["complete"], known["rows"]) == (
             task.job_id,
-            task.id,
+            task.task_id,
             True,
             len(full),
         )
-        assert known["source"].endswith(task.id)
+        assert known["source"].endswith(task.task_id)
         seen += len(full)
     assert seen > 5000
 
@@ -56,19 +57,17 @@ def test_a_full_result_equals_its_sample(world, backend):
 def test_cells_are_those_of_the_sample_byte_for_byte(world, vid_type):
     folder, _, parts, jobs = world
     for task in jobs[0].tasks:
-        sample = task._explorer.read_sample_result_arrow(
-            task.job_id, task.id, None, schema="auto", vid_type=vid_type, task=task
-        )
+        sample = task._explorer.read_sample_result_arrow(task, schema="auto", vid_type=vid_type)
         schema = sample.schema.remove_metadata()
-        full = read_output_arrow(folder / task.job_id / task.id, schema=schema, vid_type=vid_type)
+        full = read_output_arrow(folder / task.job_id / task.task_id, schema=schema, vid_type=vid_type)
         assert full.equals(sample)
-        assert len(list((folder / task.job_id / task.id).glob("part-*.csv.gz"))) == parts
+        assert len(list((folder / task.job_id / task.task_id).glob("part-*.csv.gz"))) == parts
 
 
 def test_a_task_is_exported_from_its_full_result(world, tmp_path):
     folder, _, _, jobs = world
     task = jobs[1].task("PageRank")
-    receipt = task.export_output(folder, tmp_path / "a.parquet", path="{job_id}/{task_id}/part-*", mode="create")
+    receipt = task.export_output(folder, tmp_path / "a.parquet", folder="{job_id}/{task_id}/part-*", mode="create")
     assert (receipt.rows, receipt.complete) == (77, True)
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "a.parquet"), task.read())
 
@@ -86,11 +85,11 @@ def test_a_failed_task_leaves_no_output_and_a_finished_one_a_success_file(tmp_pa
     with Sandbox(outputs_dir=tmp_path) as server, Explorer(server.url, token=server.token) as explorer:
         workflow = server.add_workflow("mixed", Graph.karate(), {"a": ("Fail", {}), "b": ("BFS", {"root": "1"})})
         job = explorer.run_workflow(workflow)
-        while not job.is_final:
+        while job.status not in FINAL:
             job = job.refresh()
-        folder = tmp_path / job.id
-        assert [path.name for path in folder.iterdir()] == [job.tasks[1].id]
-        names = sorted(path.name for path in (folder / job.tasks[1].id).iterdir())
+        folder = tmp_path / job.job_id
+        assert [path.name for path in folder.iterdir()] == [job.tasks[1].task_id]
+        names = sorted(path.name for path in (folder / job.tasks[1].task_id).iterdir())
         assert names == ["_SUCCESS", "part-00000.csv.gz", "part-00001.csv.gz"]
 
 
@@ -124,7 +123,7 @@ def test_a_result_is_found_under_its_root(tmp_path, there, path, found, form):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("a,1\n")
     root = {"path": tmp_path, "text": str(tmp_path), "slash": f"{tmp_path}/", "url": f"file://{tmp_path}"}[form]
-    url = output_url(root, JOB, TASK, path=path)
+    url = output_url(root, JOB, TASK, folder=path)
     assert with_slashes(url).removeprefix("file://") == with_slashes(tmp_path / found)
     assert read_output(url, schema="pagerank")["id"].tolist() == ["a"]
 
@@ -190,7 +189,7 @@ def test_an_id_is_found_only_as_a_whole_and_the_jobs_before_the_tasks(tmp_path, 
 )
 def test_ids_and_paths_cannot_lead_elsewhere(tmp_path, job, task, path):
     with pytest.raises(ConfigError):
-        output_url(tmp_path, job, task, path=path)
+        output_url(tmp_path, job, task, folder=path)
 
 
 def test_arguments_are_checked_before_anything_is_looked_for(world):

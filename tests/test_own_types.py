@@ -22,13 +22,13 @@ from served import served
 
 from explorer_frames import (
     export_output,
-    inspect,
     open_output,
     provenance,
     read_output,
     read_output_arrow,
+    read_provenance,
     schemas,
-    verify,
+    verify_file,
     write_feather,
     write_parquet,
 )
@@ -461,8 +461,8 @@ def test_files_of_several_parts_read_back_equal(parts, tmp_path, suffix, rows):
     kind = table.schema.field("x").type
     assert kind == WORDS if suffix == "feather" else kind.value_type == pa.string()  # old pyarrow reads int32 indices
     assert (receipt.rows, receipt.complete) == (9, True)
-    assert inspect(target).content_hash == receipt.content_hash
-    verify(target)
+    assert read_provenance(target).content_hash == receipt.content_hash
+    verify_file(target)
 
 
 @each(("kind", "texts"), KINDS, NAMES)

@@ -35,7 +35,13 @@ def _no_trace_is_left(caplog):
 
 def known(table, **facts):
     """The table with facts of where it came from."""
-    facts = {"workflow": "1003", "job": "107", "task_name": "PageRank", "rows": len(table), "complete": True} | facts
+    facts = {
+        "workflow_id": "1003",
+        "job_id": "107",
+        "task_name": "PageRank",
+        "rows": len(table),
+        "complete": True,
+    } | facts
     return table.replace_schema_metadata({"explorer_frames": json.dumps(facts)})
 
 
@@ -234,7 +240,7 @@ def test_every_result_of_the_sandbox_has_a_picture_or_says_why_not(sandbox, expl
     job = explorer.run_workflow(sandbox.workflows["lesmis"]).wait(progress=False)
     without = set()
     for task in job.tasks:
-        table = read_sample_result_arrow(job.id, task.id, None, schema="auto", explorer=explorer)
+        table = read_sample_result_arrow(job.job_id, task.task_id, None, schema="auto", explorer=explorer)
         try:
             ax = plot_result(table)
         except ConfigError:

@@ -44,7 +44,7 @@ def test_the_flow(flow, lost, tmp_path, sandbox, explorer):
     lost += [b"/sample_result"] * 6  # of both tasks, and of each all the tries of a call
     assert flow(workflow, str(tmp_path)) == {"written": 2, "there before": 0}
     assert not lost
-    [first] = explorer.list_jobs(workflow)["id"]
+    [first] = explorer.list_jobs(workflow)["job_id"]
     assert landed(tmp_path) == [f"Louvain/{first}", f"PageRank/{first}"]
     assert flow(workflow, str(tmp_path)) == {"written": 2, "there before": 2}, "another run is another job"
 

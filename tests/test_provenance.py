@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 import explorer_frames
-from explorer_frames import Provenance, inspect, provenance, write_parquet
+from explorer_frames import Provenance, provenance, read_provenance, write_parquet
 from explorer_frames.errors import ConfigError
 
 
@@ -23,17 +23,23 @@ def test_provenance_of_a_frame_is_its_record(explorer, result, backend):
     known = provenance(frame)
     assert isinstance(known, Provenance)
     assert known.to_dict() == frame.attrs["explorer_frames"]
-    assert (known.job, known.task, known.rows, known.limit, known.complete) == (str(result[0]), result[1], 5, 100, True)
+    assert (known.job_id, known.task_id, known.rows, known.limit, known.complete) == (
+        str(result[0]),
+        result[1],
+        5,
+        100,
+        True,
+    )
 
 
 def test_provenance_of_tables_batches_and_schemas(explorer, result):
     table = explorer.read_sample_result_arrow(*result, 100)
     for data in (table, table.to_batches()[0], table.schema, table.to_reader()):
         known = provenance(data)
-        assert (known.job, known.rows, known.complete) == (str(result[0]), 5, True)
+        assert (known.job_id, known.rows, known.complete) == (str(result[0]), 5, True)
     with explorer.open_sample_result(*result, 100) as reader:
         known = provenance(reader)
-        assert (known.job, known.rows, known.complete) == (str(result[0]), None, None)
+        assert (known.job_id, known.rows, known.complete) == (str(result[0]), None, None)
         reader.read_all()
 
 
@@ -42,7 +48,7 @@ def test_complete_is_unknown_for_another_number_of_rows(explorer, result):
     table = explorer.read_sample_result_arrow(*result, 100)
     for data in (frame.head(2), table.slice(1), pd.concat([frame, frame]), table.slice(0, 0)):
         known = provenance(data)
-        assert (known.rows, known.complete, known.job) == (len(data), None, str(result[0]))
+        assert (known.rows, known.complete, known.job_id) == (len(data), None, str(result[0]))
 
 
 @pytest.mark.filterwarnings("ignore::explorer_frames.TruncatedResultWarning")
@@ -68,7 +74,7 @@ def test_tables_without_a_record_give_none(document):
 def test_a_written_file_has_the_record_of_its_frame(explorer, result, tmp_path):
     frame = explorer.read_sample_result(*result, 100)
     write_parquet(frame, tmp_path / "a.parquet")
-    found = inspect(tmp_path / "a.parquet").to_dict()
+    found = read_provenance(tmp_path / "a.parquet").to_dict()
     assert found == provenance(frame).to_dict()
 
 
@@ -76,7 +82,7 @@ def test_a_written_file_has_the_record_of_its_frame(explorer, result, tmp_path):
 def test_other_data_is_an_error(data):
     with pytest.raises(ConfigError, match="cannot read provenance from") as caught:
         provenance(data)
-    assert "inspect" in caught.value.hint
+    assert "read_provenance" in caught.value.hint
 
 
 def test_it_is_public():

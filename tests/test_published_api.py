@@ -177,10 +177,10 @@ def test_the_job_detail_names_the_tasks_for_auto(number):
 def test_the_job_detail_as_documented(number):
     with served(ok({**DETAIL, "id": number, "tasks": TASKS})) as (_, explorer):
         job = explorer.job(29987)
-    assert (job.id, job.status, job.workflow_id) == ("29987", "success", "3992429968")
+    assert (job.job_id, job.status, job.workflow_id) == ("29987", "success", "3992429968")
     assert job.begin_time == datetime(2022, 7, 15, 1, 20, 36, tzinfo=UTC)
     (task,) = job.tasks
-    assert (task.id, task.name, task.status) == (TASK, "BFS", "success")
+    assert (task.task_id, task.name, task.status) == (TASK, "BFS", "success")
     assert task.begin_time == datetime(2022, 7, 12, 2, 33, 35, tzinfo=UTC)
     assert task.duration.total_seconds() == 2
 
@@ -213,7 +213,7 @@ def test_adding_a_job_as_documented_with_both_kinds_of_id(number):
 
     with served(script, token="eyJ") as (server, explorer):
         job = explorer.run_workflow(4216617528, GIVEN)
-    assert job.id == "29987"
+    assert job.job_id == "29987"
     assert job.status == "preparing"
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
     assert lines(head)[0] == "POST /api-open/v1/workflows/4216617528/jobs HTTP/1.1"

@@ -6,7 +6,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from explorer_frames import history, read_sample_result_arrow, verify
+from explorer_frames import history, read_sample_result_arrow, verify_file
+from explorer_frames._jobs.status import FINAL
 from explorer_frames.sandbox import Graph
 
 ALGORITHMS = {
@@ -26,7 +27,7 @@ def run(sandbox, explorer):
         tasks = {"query_1": ("Query", {"columns": columns}), **algorithms}
         workflow = sandbox.add_workflow(f"tutorial {graph} {columns}", source, tasks)
         job = explorer.run_workflow(workflow, {"query_1": {"limit": -1}}).wait(progress=False)
-        rows = sandbox._jobs.task(int(job.id), job.tasks[0].id).result
+        rows = sandbox._jobs.task(int(job.job_id), job.tasks[0].task_id).result
         return workflow, job, [list(row) for row in rows.cells(0, len(rows))]
 
     return start
@@ -45,12 +46,12 @@ def test_a_query_is_read_as_text_columns_of_any_number(run, explorer, graph, col
     vid_type = "int64" if graph == "karate" else "string"  # makes no difference to text
     for frame in (
         task.read(vid_type=vid_type),
-        job.read(vid_type=vid_type)[task.id],
-        explorer.read_sample_result(job.id, task.id, None, schema="auto", vid_type=vid_type),
-        explorer.read_sample_result(job.id, task.id, None, schema="query", vid_type=vid_type),
+        job.read(vid_type=vid_type)[task.name],
+        explorer.read_sample_result(job.job_id, task.task_id, None, schema="auto", vid_type=vid_type),
+        explorer.read_sample_result(job.job_id, task.task_id, None, schema="query", vid_type=vid_type),
     ):
         pd.testing.assert_frame_equal(frame, expected, check_exact=True)
-    table = read_sample_result_arrow(job.id, task.id, None, schema="auto", explorer=explorer)
+    table = read_sample_result_arrow(job.job_id, task.task_id, None, schema="auto", explorer=explorer)
     assert {str(kind) for kind in table.schema.types} == {"string"}
     assert [list(row.values()) for row in table.to_pylist()] == rows
 
@@ -59,7 +60,7 @@ def test_a_query_is_read_as_text_columns_of_any_number(run, explorer, graph, col
 @pytest.mark.parametrize("columns", ["", "src,dst"])
 def test_the_tutorial_workflow_is_read_synced_twice_and_listed_in_its_history(run, explorer, tmp_path, graph, columns):
     workflow, job, rows = run(graph, columns)
-    frames = {task.name: job.read()[task.id] for task in job.tasks}
+    frames = job.read()
     assert list(frames) == ["Query", "PageRank", "Louvain"]
     pd.testing.assert_frame_equal(frames["Query"], text_columns(rows), check_exact=True)
     assert frames["PageRank"].columns.tolist() == ["id", "score"]
@@ -69,8 +70,8 @@ def test_the_tutorial_workflow_is_read_synced_twice_and_listed_in_its_history(ru
     assert {item.task for item in report.written} == set(frames)
     assert not report.failed
     for item in report.written:
-        assert verify(item.url).complete
-        pd.testing.assert_frame_equal(pd.read_parquet(item.url), frames[item.task], check_exact=True)
+        assert verify_file(item.path).complete
+        pd.testing.assert_frame_equal(pd.read_parquet(item.path), frames[item.task], check_exact=True)
     again = explorer.sync_workflow(workflow, lake, progress=False)
     assert (again.written, again.failed, len(again.skipped)) == ((), (), 3)
 
@@ -93,7 +94,7 @@ def test_the_command_line_syncs_and_reads_the_tutorial_workflow(run, cli, sandbo
     assert len(files) == 3
     [query] = [file for file in files if "task=Query" in str(file)]
     pd.testing.assert_frame_equal(pq.ParquetFile(query).read().to_pandas(), text_columns(rows), check_exact=True)
-    shown = cli("read", job.id, "Query", "--limit", "all", "--csv")
+    shown = cli("read", job.job_id, "Query", "--limit", "all", "--csv")
     assert shown.code == 0, shown.err
     assert shown.out.startswith("column_1,column_2,")
 
@@ -102,7 +103,7 @@ def test_a_failed_query_loses_no_results_of_other_tasks(sandbox, explorer):
     tasks = {"analytics_wcc_1": ("WCC", {}), "query_1": ("Query", {"columns": "nope"}), **ALGORITHMS}
     workflow = sandbox.add_workflow("failed query", Graph.karate(), tasks)
     job = explorer.run_workflow(workflow)
-    while not job.is_final:
+    while job.status not in FINAL:
         job = job.refresh()
     assert [task.status for task in job.tasks] == ["success", "failed", "interrupted", "interrupted"]
     assert len(job.tasks[0].read()) == 34

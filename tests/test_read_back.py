@@ -21,7 +21,7 @@ from explorer_frames._frames import to_pandas
 
 pytest_plugins = ["storage"]
 
-DOCUMENT = {"job": "1", "complete": True, "note": "gr\u00fc\u00dfe"}
+DOCUMENT = {"job_id": "1", "complete": True, "note": "gr\u00fc\u00dfe"}
 SCHEMA = pa.schema(
     [
         ("id", pa.string()),

@@ -478,7 +478,7 @@ def exporting(name: str, raises: type[BaseException] | None, target: Callable[[S
             fsspec.filesystem("s3", **stage.s3()).get(url, str(stage.folder / "fetched"))
         elif url.startswith("memory:"):
             (stage.folder / "fetched").write_bytes(fsspec.filesystem("memory").cat(url))
-        stage.keep(explorer_frames.inspect(receipt.url, **more))
+        stage.keep(explorer_frames.read_provenance(receipt.path, **more))
 
 
 exporting("Parquet", None, lambda stage: str(stage.folder / "x.parquet"))
@@ -555,7 +555,7 @@ def _(stage: Stage) -> None:
 
 @path("inspects no file", errors.FileReadError, ["token"])
 def _(stage: Stage) -> None:
-    explorer_frames.inspect("s3://secrets/absent.parquet", storage_options=stage.s3())
+    explorer_frames.read_provenance("s3://secrets/absent.parquet", storage_options=stage.s3())
 
 
 def output(

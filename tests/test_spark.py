@@ -137,14 +137,14 @@ def test_every_task_of_a_workflow_is_what_pandas_has(spark, jobs, name, vid_type
     options = {"schema": "auto", "vid_type": vid_type}
     alike: dict[str, dict[str, pa.Table]] = {}
     for task in jobs[name].tasks:
-        table = read_sample_result_arrow(task.job_id, task.id, None, **options).replace_schema_metadata()
+        table = read_sample_result_arrow(task.job_id, task.task_id, None, **options).replace_schema_metadata()
         assert table.num_rows > 0
-        alike.setdefault(str(table.schema), {})[task.id] = table
+        alike.setdefault(str(table.schema), {})[task.task_id] = table
     assert sum(map(len, alike.values())) > 15
     for tables in alike.values():
-        frame = load(spark, "explorer", job=jobs[name].id, task=",".join(tables), **options)
+        frame = load(spark, "explorer", job_id=jobs[name].job_id, task_id=",".join(tables), **options)
         whose = [pa.array([task] * table.num_rows, pa.string()) for task, table in tables.items()]
-        named = [table.add_column(0, "task", column) for (table, column) in zip(tables.values(), whose, strict=True)]
+        named = [table.add_column(0, "task_id", column) for (table, column) in zip(tables.values(), whose, strict=True)]
         assert_same(frame, pa.concat_tables(named if len(tables) > 1 else tables.values()))
         assert frame.rdd.getNumPartitions() == len(tables)
 
@@ -152,16 +152,16 @@ def test_every_task_of_a_workflow_is_what_pandas_has(spark, jobs, name, vid_type
 def test_ids_are_byte_for_byte_what_they_were(spark, sandbox):
     ids = ["007", "", " ", "NA", "null", '"', "\\", "a,b\n", "\u0000", "\u00e9", "e\u0301", "\U0001f600", "\u2028"]
     job, task = sandbox.add_result([ids, ["0.1"] * len(ids)])
-    rows = load(spark, "explorer", job=job, task=task).select("id").collect()
+    rows = load(spark, "explorer", job_id=job, task_id=task).select("id").collect()
     assert [row.id for row in rows] == ids
 
 
 def test_columns_of_ones_own_are_sparks_schema(spark, sandbox):
     job, task = sandbox.add_result([["1", "2"], ["3", "4"], ["5", "6"]])
     other = sandbox.add_result([["7"], ["8"], ["9"]], job_id=job)[1]
-    frame = load(spark, "explorer", "a int, b array<float>", job=job, task=task)
+    frame = load(spark, "explorer", "a int, b array<float>", job_id=job, task_id=task)
     assert [tuple(row) for row in frame.collect()] == [(1, [3, 5]), (2, [4, 6])]
-    both = {"job": job, "task": f"{task},{other}"}
+    both = {"job_id": job, "task_id": f"{task},{other}"}
     frame = load(spark, "explorer", "task string, a string, b string, c bigint", **both)
     assert [tuple(row) for row in frame.collect()] == [(task, "1", "3", 5), (task, "2", "4", 6), (other, "7", "8", 9)]
     assert "Begin the schema with task string" in failure(load(spark, "explorer", "a int, b array<float>", **both))
@@ -186,7 +186,7 @@ def test_columns_of_other_types(spark, sandbox, tmp_path):
     path = tmp_path / "part.csv"
     path.write_text("".join(f"{','.join(row)}\n" for row in rows))
     ten = datetime(2026, 11, 29, 10, tzinfo=UTC)
-    sample = load(spark, "explorer", OWN, job=job, task=task)
+    sample = load(spark, "explorer", OWN, job_id=job, task_id=task)
     for frame in (sample, load(spark, "explorer_output", OWN, path=str(path))):
         table = frame.toArrow()
         assert table["flag"].to_pylist() == [True, False]
@@ -195,9 +195,11 @@ def test_columns_of_other_types(spark, sandbox, tmp_path):
         assert table["zoned"].to_pylist() == [ten.replace(hour=2), datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)]
         assert table["price"].to_pylist() == [Decimal("1.50"), Decimal("-0.01")]
         assert table["times"].to_pylist() == [[ten], [ten]]
-    refused = failure(load(spark, "explorer", OWN.replace("boolean", "date"), job=job, task=task))
+    refused = failure(load(spark, "explorer", OWN.replace("boolean", "date"), job_id=job, task_id=task))
     assert "row 0, column 'flag': 'true' is no date32" in refused
-    assert "cannot be binary" in failure(load(spark, "explorer", OWN.replace("boolean", "binary"), job=job, task=task))
+    assert "cannot be binary" in failure(
+        load(spark, "explorer", OWN.replace("boolean", "binary"), job_id=job, task_id=task)
+    )
 
 
 def test_the_example_of_the_how_to_page(spark, jobs, tmp_path, capsys):
@@ -207,8 +209,8 @@ def test_the_example_of_the_how_to_page(spark, jobs, tmp_path, capsys):
     code = (EXAMPLES / "spark_outputs.py").read_text(encoding="utf-8")
     for shown, real in {
         "hdfs://lake/outputs/107/a8f026f2": tmp_path,
-        '"107"': repr(job.id),
-        '"a8f026f2"': repr(task.id),
+        '"107"': repr(job.job_id),
+        '"a8f026f2"': repr(task.task_id),
     }.items():
         assert shown in code
         code = code.replace(shown, str(real))
@@ -219,9 +221,9 @@ def test_the_example_of_the_how_to_page(spark, jobs, tmp_path, capsys):
 
 
 def test_a_limit_is_of_each_task(spark, jobs):
-    tasks = ",".join(task.id for task in jobs["lesmis"].tasks if task.name.startswith(("PageRank", "Betweenness")))
-    frame = load(spark, "explorer", job=jobs["lesmis"].id, task=tasks, limit=3)
-    assert [row["count"] for row in frame.groupBy("task").count().collect()] == [3, 3]
+    tasks = ",".join(task.task_id for task in jobs["lesmis"].tasks if task.name.startswith(("PageRank", "Betweenness")))
+    frame = load(spark, "explorer", job_id=jobs["lesmis"].job_id, task_id=tasks, limit=3)
+    assert [row["count"] for row in frame.groupBy("task_id").count().collect()] == [3, 3]
 
 
 def test_loading_asks_for_no_more_than_the_columns_need(spark, sandbox, jobs):
@@ -233,7 +235,7 @@ def test_loading_asks_for_no_more_than_the_columns_need(spark, sandbox, jobs):
     ):
         task = next(task for task in jobs["karate"].tasks if task.name == algorithm)
         before = len(sandbox.requests)
-        load(spark, "explorer", job=task.job_id, task=task.id, **options)
+        load(spark, "explorer", job_id=task.job_id, task_id=task.task_id, **options)
         asked = [record.path for record in sandbox.requests[before:] if "connect" not in record.path]
         assert len(asked) == requests
         assert all("limit=100" in path for path in asked if "sample_result" in path)
@@ -242,7 +244,7 @@ def test_loading_asks_for_no_more_than_the_columns_need(spark, sandbox, jobs):
 def test_the_default_schema_is_that_of_the_tasks_name(spark, jobs):
     job = jobs["karate"]
     for task in job.tasks:
-        frame = load(spark, "explorer", job=job.id, task=task.id)
+        frame = load(spark, "explorer", job_id=job.job_id, task_id=task.task_id)
         assert frame.columns == list(task.read().columns), task.name
 
 
@@ -250,10 +252,10 @@ def test_tasks_of_different_columns_have_all_of_them(spark, sandbox):
     job, pagerank = sandbox.add_result([["a", "b"], ["0.5", "0.25"]])
     _, query = sandbox.add_result([["x"], ["1"], ["true"]], "Query", job_id=job)
     _, cores = sandbox.add_result([["a"], ["2"]], "KCore", job_id=job)
-    frame = load(spark, "explorer", job=job, task=f"{pagerank},{query},{cores}")
+    frame = load(spark, "explorer", job_id=job, task_id=f"{pagerank},{query},{cores}")
     names = ["id", "score", "column_1", "column_2", "column_3", "core"]
-    assert frame.columns == ["task", *names]
-    assert {(row["task"], *(row[name] for name in names)) for row in frame.collect()} == {
+    assert frame.columns == ["task_id", *names]
+    assert {(row["task_id"], *(row[name] for name in names)) for row in frame.collect()} == {
         (pagerank, "a", 0.5, None, None, None, None),
         (pagerank, "b", 0.25, None, None, None, None),
         (query, None, None, "x", "1", "true", None),
@@ -263,15 +265,15 @@ def test_tasks_of_different_columns_have_all_of_them(spark, sandbox):
 
 def test_a_task_that_does_not_exist_is_named_with_those_that_do(spark, jobs):
     task = jobs["karate"].tasks[0]
-    said = failure(load(spark, "explorer", job=task.job_id, task="nowhere", schema="pagerank"))
+    said = failure(load(spark, "explorer", job_id=task.job_id, task_id="nowhere", schema="pagerank"))
     assert f"NotFoundError: the job has no such task [job {task.job_id}, task nowhere]" in said
-    assert task.id in said
+    assert task.task_id in said
 
 
 def test_a_task_that_has_not_ended_well_is_not_read(spark, sandbox):
     job, task = sandbox.add_result([["a"], ["0.5"]])
     sandbox.set_status(job, 1, task)
-    said = failure(load(spark, "explorer", job=job, task=task, schema="pagerank"))
+    said = failure(load(spark, "explorer", job_id=job, task_id=task, schema="pagerank"))
     assert f"JobError: the task is running, so its rows may not be all [job {job}, task {task}]" in said
 
 
@@ -437,19 +439,27 @@ def test_walks_are_separated_by_blanks(spark, tmp_path):
 @pytest.mark.parametrize(
     ("kind", "options", "what"),
     [
-        ("Sample", {"job": "1", "task": "a", "limt": "7"}, "format 'explorer' has no option limt"),
-        ("Sample", {"job": "1", "task": "a", "token": "s3cret"}, "EXPLORER_FRAMES_TOKEN"),
-        ("Sample", {"job": "1", "task": "a", "Password": "s3cret"}, "EXPLORER_FRAMES_PASSWORD"),
-        ("Sample", {"job": "1", "task": "a", "path": "x"}, "Known options: job, task, limit, schema, vid_type, url."),
-        ("Sample", {"task": "a"}, "needs the option job"),
-        ("Sample", {"job": "1"}, "needs the option task"),
-        ("Sample", {"job": "1", "task": "a,,b"}, "task_id is not an id: ''"),
-        ("Sample", {"job": "1", "task": "a, a"}, "names one task twice"),
-        ("Sample", {"job": "1/2", "task": "a"}, "job_id is not an id: '1/2'"),
-        ("Sample", {"job": "1", "task": "a", "limit": "0"}, "limit must be a whole number from 1"),
-        ("Sample", {"job": "1", "task": "a", "limit": "1.5"}, "limit must be a whole number from 1"),
-        ("Sample", {"job": "1", "task": "a", "schema": "pagrank"}, "Did you mean 'PageRank'?"),
-        ("Sample", {"job": "1", "task": "a", "vid_type": "int"}, "vid_type must be 'string' or 'int64', got 'int'"),
+        ("Sample", {"job_id": "1", "task_id": "a", "limt": "7"}, "format 'explorer' has no option limt"),
+        ("Sample", {"job_id": "1", "task_id": "a", "token": "s3cret"}, "EXPLORER_FRAMES_TOKEN"),
+        ("Sample", {"job_id": "1", "task_id": "a", "Password": "s3cret"}, "EXPLORER_FRAMES_PASSWORD"),
+        (
+            "Sample",
+            {"job_id": "1", "task_id": "a", "path": "x"},
+            "Known options: job_id, task_id, limit, schema, vid_type, url.",
+        ),
+        ("Sample", {"task_id": "a"}, "needs the option job_id"),
+        ("Sample", {"job_id": "1"}, "needs the option task_id"),
+        ("Sample", {"job_id": "1", "task_id": "a,,b"}, "task_id is not an id: ''"),
+        ("Sample", {"job_id": "1", "task_id": "a, a"}, "names one task twice"),
+        ("Sample", {"job_id": "1/2", "task_id": "a"}, "job_id is not an id: '1/2'"),
+        ("Sample", {"job_id": "1", "task_id": "a", "limit": "0"}, "limit must be a whole number from 1"),
+        ("Sample", {"job_id": "1", "task_id": "a", "limit": "1.5"}, "limit must be a whole number from 1"),
+        ("Sample", {"job_id": "1", "task_id": "a", "schema": "pagrank"}, "Did you mean 'PageRank'?"),
+        (
+            "Sample",
+            {"job_id": "1", "task_id": "a", "vid_type": "int"},
+            "vid_type must be 'string' or 'int64', got 'int'",
+        ),
         ("Output", {"schema": "bfs"}, "format 'explorer_output' needs the option path"),
         ("Output", {"path": "x", "header": "maybe"}, "header must be True, False or None: 'maybe'"),
         ("Output", {"path": "x", "quoting": "all"}, "quoting must be 'minimal' or 'none', got 'all'"),
@@ -484,6 +494,6 @@ def test_the_examples_run(spark, jobs):
     from explorer_frames import spark as module
 
     task = jobs["lesmis"].task("PageRank")
-    results = doctest.testmod(module, extraglobs={"spark": spark, "job_id": task.job_id, "task_id": task.id})
+    results = doctest.testmod(module, extraglobs={"spark": spark, "job_id": task.job_id, "task_id": task.task_id})
     assert results.attempted == 3
     assert results.failed == 0

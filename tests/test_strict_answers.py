@@ -81,8 +81,8 @@ def any_call(status: int):
 def test_code_0_is_success_in_every_call_whatever_the_status(status, tmp_path):
     with served(any_call(status), **LOGIN, retries=0) as (server, explorer):
         assert explorer.run_workflow(7).status == "success"
-        assert explorer.list_jobs(7)["id"].tolist() == ["5"]
-        assert explorer.job(5).cancel().id == "5"
+        assert explorer.list_jobs(7)["job_id"].tolist() == ["5"]
+        assert explorer.job(5).cancel().job_id == "5"
         assert explorer.read_sample_result(5, "t").values.tolist() == [["a", 0.5]]
         with explorer.open_sample_result(5, "t", schema="auto") as reader:
             assert reader.read_all().num_rows == 1
@@ -129,7 +129,7 @@ def test_a_started_job_keeps_its_id_and_is_posted_once(status, number, look):
         return said(detail(107), look) if look else b""
 
     with served(script, **LOGIN, retries=0) as (server, explorer):
-        assert explorer.run_workflow(7).id == "107"
+        assert explorer.run_workflow(7).job_id == "107"
     assert posts(server) == 1
 
 
@@ -200,7 +200,7 @@ def with_new_tokens(first: bytes, then: bytes):
 def test_a_post_refused_by_its_code_is_repeated_after_a_login(status, body):
     refused = answer(body, f"{status} X", CLOSE)
     with served(with_new_tokens(refused, said({"id": 107})), **LOGIN, retries=0) as (server, explorer):
-        assert explorer.run_workflow(7).id == "107"
+        assert explorer.run_workflow(7).job_id == "107"
     assert posts(server) == 2
 
 
@@ -208,7 +208,7 @@ def test_a_post_refused_by_its_code_is_repeated_after_a_login(status, body):
 def test_a_post_refused_by_a_gateway_without_an_envelope_is_repeated_after_a_login(body):
     refused = answer(body, "401 X", CLOSE)
     with served(with_new_tokens(refused, said({"id": 107}, 401)), **LOGIN, retries=0) as (server, explorer):
-        assert explorer.run_workflow(7).id == "107"
+        assert explorer.run_workflow(7).job_id == "107"
     assert posts(server) == 2
 
 
@@ -271,14 +271,14 @@ def test_what_is_not_the_requested_list_is_refused_and_nothing_is_written(data, 
 def test_ids_in_a_list_may_be_text_or_numbers(workflow, told, number):
     with served(said(page([item(number, workflowId=told)], 1))) as (_, explorer):
         frame = explorer.list_jobs(workflow, status=2)
-    assert frame["id"].tolist() == [str(number)]
+    assert frame["job_id"].tolist() == [str(number)]
     assert frame["workflow_id"].tolist() == ["7"]
 
 
 def test_what_was_not_requested_is_not_checked():
     items = [{"id": 5, "status": 9}, {"id": 6, "workflowId": "8"}, {"id": 7, "workflowId": "9", "status": 3}]
     with served(said(page(items, 3))) as (_, explorer):
-        assert explorer.list_jobs()["id"].tolist() == ["5", "6", "7"]
+        assert explorer.list_jobs()["job_id"].tolist() == ["5", "6", "7"]
 
 
 def test_an_empty_list_is_an_empty_frame():
@@ -343,7 +343,7 @@ def test_jobs_that_are_added_meanwhile_push_others_to_the_next_page(added):
         return said({"items": list(map(item, jobs[at : at + 3])), "total": len(jobs), "PageSize": 3})
 
     with served(script) as (_, explorer):
-        ids = explorer.list_jobs(limit=None)["id"].tolist()
+        ids = explorer.list_jobs(limit=None)["job_id"].tolist()
     assert ids == [str(number) for number in range(9, 0, -1)]
 
 
@@ -357,7 +357,7 @@ def test_a_server_that_repeats_its_size_but_returns_more_is_read_with_that_size(
         return said({"items": list(map(item, items)), "total": len(jobs), "Page": number, "PageSize": 10})
 
     with served(script) as (server, explorer):
-        assert explorer.list_jobs(limit=None)["id"].tolist() == list(map(str, jobs))
+        assert explorer.list_jobs(limit=None)["job_id"].tolist() == list(map(str, jobs))
     assert len(server.requests) == 3
 
 
@@ -429,7 +429,7 @@ def test_a_listed_job_whose_detail_has_another_workflow_is_refused(workflow, tmp
 def test_ids_in_a_detail_may_be_text_or_numbers(asked, told, task):
     with served(said(detail(told, tasks=[{**TASK, "id": task}]))) as (_, explorer):
         job = explorer.job(asked)
-    assert [one.id for one in job.tasks] == [str(task)]
+    assert [one.task_id for one in job.tasks] == [str(task)]
 
 
 def test_a_job_that_is_prepared_may_have_no_task_yet():
@@ -503,14 +503,14 @@ def test_the_zero_time_is_missing_wherever_times_are_read(zero, tmp_path):
         assert (job.create_time, job.begin_time, job.end_time, job.duration) == (None,) * 4
         assert (job.tasks[0].begin_time, job.tasks[0].end_time, job.tasks[0].duration) == (None,) * 3
         read = explorer.read_sample_result(5, "t", schema="auto")
-        assert read.attrs["explorer_frames"]["run_begin"] is None
-        assert read.attrs["explorer_frames"]["run_end"] is None
+        assert read.attrs["explorer_frames"]["begin_time"] is None
+        assert read.attrs["explorer_frames"]["end_time"] is None
 
 
 @pytest.mark.parametrize("zero", [one for one in ZERO if isinstance(one, str)])
 def test_the_zero_time_is_missing_in_a_stored_provenance(zero):
-    found = Provenance.of({"run_begin": zero, "run_end": zero, "read_at": "2026-11-29T00:00:00Z"})
-    assert (found.run_begin, found.run_end) == (None, None)
+    found = Provenance.of({"begin_time": zero, "end_time": zero, "read_at": "2026-11-29T00:00:00Z"})
+    assert (found.begin_time, found.end_time) == (None, None)
     assert found.read_at == datetime(2026, 11, 29, tzinfo=UTC)
 
 

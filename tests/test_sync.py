@@ -139,7 +139,7 @@ def test_every_result_lands_once_and_a_second_run_asks_once_and_writes_nothing(s
     assert (report.rows, report.pending) == (6 * ROWS, 0)
     files = tree(url, store.options)
     parts = {name for name in files if name.endswith(".parquet")}
-    assert parts == {with_slashes(part.url).split("/lake/")[1] for part in report.written}
+    assert parts == {with_slashes(part.path).split("/lake/")[1] for part in report.written}
     assert all(re.fullmatch(r"task=(PageRank|Louvain)/job_id=\d+/part-[0-9a-f]{16}[.]parquet", name) for name in parts)
     assert set(files) - parts == {DATASET, *(manifest_name(str(job)) for job in world.jobs)}
     assert sum(len(files[name]) for name in parts) == report.bytes
@@ -166,22 +166,22 @@ def test_the_manifests_say_what_is_there(tmp_path, world):
     assert json.loads((tmp_path / DATASET).read_text(encoding="utf-8")) == {
         "layout": 1,
         "server": world.server.url,
-        "workflow": str(world.workflow),
+        "workflow_id": str(world.workflow),
         "format": "parquet",
         "vid_type": "string",
     }
     manifest = json.loads((tmp_path / manifest_name(str(world.jobs[0]))).read_text(encoding="utf-8"))
     assert [task["name"] for task in manifest["tasks"]] == ["PageRank", "Louvain"]
-    assert manifest["job"] == str(world.jobs[0])
+    assert manifest["job_id"] == str(world.jobs[0])
     assert manifest["library"].startswith("explorer_frames ")
     for part in manifest["parts"]:
         stored = pq.read_table(tmp_path / part["path"], partitioning=None)
         assert part["rows"] == stored.num_rows == ROWS
         assert part["bytes"] == (tmp_path / part["path"]).stat().st_size
         assert part["provenance"] == json.loads(stored.schema.metadata[b"explorer_frames"])
-        assert part["provenance"]["task"] == part["task_id"]
+        assert part["provenance"]["task_id"] == part["task_id"]
     assert {part["path"] for part in manifest["parts"]} == {
-        with_slashes(Path(one.url).relative_to(tmp_path)) for one in report.written
+        with_slashes(Path(one.path).relative_to(tmp_path)) for one in report.written
     }
 
 
@@ -191,7 +191,7 @@ def test_tasks_are_taken_by_name_or_id_and_what_is_missing_later(store, world):
     first = world.sync(url, tasks=["PageRank"], **storage(store))
     assert {part.task for part in first.written} == {"PageRank"}
     world.asked()
-    louvain = world.explorer.job(world.jobs[0]).tasks[1].id
+    louvain = world.explorer.job(world.jobs[0]).tasks[1].task_id
     world.asked()
     one = world.sync(url, tasks=[louvain], **storage(store))
     assert [part.task_id for part in one.written] == [louvain]
@@ -206,7 +206,7 @@ def test_tasks_are_taken_by_name_or_id_and_what_is_missing_later(store, world):
 
 def test_only_successful_tasks_of_successful_jobs_are_taken(tmp_path, world):
     world.add(3)
-    ids = [task.id for task in world.explorer.job(world.jobs[0]).tasks]
+    ids = [task.task_id for task in world.explorer.job(world.jobs[0]).tasks]
     world.server.set_status(world.jobs[0], 3, ids[0])
     world.server.set_status(world.jobs[1], 3)
     report = world.sync(tmp_path)
@@ -243,7 +243,7 @@ def test_jobs_without_tasks_and_empty_results_are_done_with_too(tmp_path, world)
 
 def test_two_tasks_of_one_name_both_land(tmp_path, world):
     world.add(1, ["PageRank", "PageRank"])
-    assert len({part.url for part in world.sync(tmp_path).written}) == 2
+    assert len({part.path for part in world.sync(tmp_path).written}) == 2
 
 
 @pytest.mark.parametrize("layout", ["parquet", "feather"])
@@ -259,7 +259,7 @@ def test_both_formats_are_found_again_without_their_manifests(tmp_path, world, l
     assert tree(tmp_path) == files
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"tasks": [], "parts": [{}]}', b'{"job": "1", "tasks": 1}'])
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"tasks": [], "parts": [{}]}', b'{"job_id": "1", "tasks": 1}'])
 def test_a_damaged_manifest_is_made_again_from_the_files(tmp_path, world, damage):
     world.add(1).sync(tmp_path)
     files = tree(tmp_path)
@@ -274,10 +274,10 @@ def test_a_part_that_was_deleted_is_written_again(tmp_path, world):
     world.add(2)
     lost = world.sync(tmp_path).written[1]
     before = meaning(tree(tmp_path))
-    Path(lost.url).unlink()
+    Path(lost.path).unlink()
     world.asked()
     report = world.sync(tmp_path)
-    assert [part.url for part in report.written] == [lost.url]
+    assert [part.path for part in report.written] == [lost.path]
     assert world.asked() == {"list": 1, "job": 0, "result": 1}
     assert meaning(tree(tmp_path)) == before
 
@@ -285,21 +285,21 @@ def test_a_part_that_was_deleted_is_written_again(tmp_path, world):
 def test_a_foreign_file_under_a_parts_name_is_neither_taken_nor_replaced(tmp_path, world):
     world.add(1)
     part = world.sync(tmp_path).written[0]
-    other = next(path for path in tmp_path.rglob("*.parquet") if str(path) != part.url)
+    other = next(path for path in tmp_path.rglob("*.parquet") if str(path) != part.path)
     for content in (b"PAR1 and no more", other.read_bytes()):
-        Path(part.url).write_bytes(content)
+        Path(part.path).write_bytes(content)
         with pytest.raises(SyncError) as caught:
             world.sync(tmp_path)
         assert type(caught.value.report.failed[0].error) is WriteError
-        assert part.url in str(caught.value.report.failed[0].error)
-        assert Path(part.url).read_bytes() == content
+        assert part.path in str(caught.value.report.failed[0].error)
+        assert Path(part.path).read_bytes() == content
 
 
 def test_schemas_by_task_name(tmp_path, world):
     world.add(1)
     own = pa.schema([("who", pa.string()), ("rank", pa.float32())])
     report = world.sync(tmp_path, schema={"PageRank": own})
-    columns = {part.task: pq.ParquetFile(part.url).schema_arrow.names for part in report.written}
+    columns = {part.task: pq.ParquetFile(part.path).schema_arrow.names for part in report.written}
     assert columns == {"PageRank": ["who", "rank"], "Louvain": ["id", "community"]}
     with pytest.raises(ConfigError, match="no job has a task 'Pagerank'"):
         world.sync(tmp_path, schema={"Pagerank": own})
@@ -406,7 +406,7 @@ def test_anothers_folder_is_refused_before_any_write(tmp_path, world, other):
         explorer = elsewhere if "server" in other else world.explorer
         with pytest.raises(ConfigError, match="the folder is of") as caught:
             explorer.sync_workflow(workflow, tmp_path, **options)
-    assert "pass another url" in caught.value.hint
+    assert "pass another path" in caught.value.hint
     assert sum(world.asked().values()) == 0
     assert tree(tmp_path) == files
 
@@ -430,11 +430,11 @@ def test_of_two_first_syncs_at_once_the_second_sees_whose_folder_it_became(tmp_p
     def another_first(self, name, content, mode):
         if not calls:
             calls.append(name)
-            put(self, name, content.replace(b'"workflow": "', b'"workflow": "9'), "create")
+            put(self, name, content.replace(b'"workflow_id": "', b'"workflow_id": "9'), "create")
         return put(self, name, content, mode)
 
     monkeypatch.setattr(Folder, "put", another_first)
-    with pytest.raises(ConfigError, match="the folder is of workflow '9"):
+    with pytest.raises(ConfigError, match="the folder is of workflow_id '9"):
         world.sync(tmp_path)
     assert list(tree(tmp_path)) == [DATASET]
 
@@ -452,8 +452,8 @@ SOON = datetime(2026, 1, 1)
         ({"workers": 0}, ConfigError, "workers"),
         ({"workers": True}, ConfigError, "workers"),
         ({"workers": 2.0}, ConfigError, "workers"),
-        ({"since": SOON}, ConfigError, "since must be a datetime with a time zone"),
-        ({"since": "2026"}, ConfigError, "since"),
+        ({"since": "soon"}, ConfigError, "since must be a datetime or a text"),
+        ({"since": 2026}, ConfigError, "since"),
         ({"limit": 0}, ConfigError, "limit"),
         ({"vid_type": "int"}, ConfigError, "vid_type"),
         ({"schema": "no such"}, ConfigError, "no such"),
@@ -463,19 +463,19 @@ SOON = datetime(2026, 1, 1)
         ({"tasks": [1]}, ConfigError, "tasks"),
         ({"progress": 1.5}, ConfigError, "progress"),
         ({"workflow_id": "../1"}, ConfigError, "workflow_id"),
-        ({"url": "nowhere://x/y"}, ConfigError, "not accepted"),
-        ({"url": "oss://x/y"}, ConfigError, "driver"),
-        ({"url": "https://x/y"}, ConfigError, "only be read"),
-        ({"url": "simplecache::s3://x/y"}, ConfigError, "chained"),
-        ({"url": ""}, ConfigError, "no URL"),
-        ({"url": None}, ConfigError, "no URL"),
-        ({"url": b"x"}, ConfigError, "no URL"),
-        ({"url": "memory://x", "storage_options": [1]}, ConfigError, "storage_options"),
+        ({"path": "nowhere://x/y"}, ConfigError, "not accepted"),
+        ({"path": "oss://x/y"}, ConfigError, "driver"),
+        ({"path": "https://x/y"}, ConfigError, "only be read"),
+        ({"path": "simplecache::s3://x/y"}, ConfigError, "chained"),
+        ({"path": ""}, ConfigError, "no URL"),
+        ({"path": None}, ConfigError, "no URL"),
+        ({"path": b"x"}, ConfigError, "no URL"),
+        ({"path": "memory://x", "storage_options": [1]}, ConfigError, "storage_options"),
     ],
 )
 def test_refused_before_any_work(tmp_path, monkeypatch, world, options, error, said):  # noqa: PLR0917
     monkeypatch.chdir(tmp_path)
-    given = {"workflow_id": 1, "url": "lake"} | options
+    given = {"workflow_id": 1, "path": "lake"} | options
     with pytest.raises(error, match=said) as caught:
         sync_workflow(**given, explorer=world.explorer)
     assert isinstance(caught.value, ExplorerFramesError)

@@ -244,7 +244,7 @@ def world(sandbox, monkeypatch):
     )
     with Explorer() as explorer:
         job = explorer.run_workflow(workflow).wait(progress=False)
-        return job.id, job.tasks[0].id
+        return job.job_id, job.tasks[0].task_id
 
 
 KINDS = {

@@ -122,7 +122,7 @@ def test_a_round_trip_on_each_store(store, layout):
     assert load(store, name, layout).equals(batches(5).read_all())
     assert store.names() == [name]
     assert receipt.rows == 5000
-    assert with_slashes(receipt.url) == with_slashes(store.url(name))
+    assert with_slashes(receipt.path) == with_slashes(store.url(name))
     assert "canary" not in repr(receipt)
 
 
@@ -479,16 +479,16 @@ def test_create_refuses_before_anything_is_read(store, layout):
         (write_parquet, {"compression_level": True}, "takes"),
         (write_parquet, {"compression": "snappy", "compression_level": 1}, "no levels"),
         (write_feather, {"compression": None, "compression_level": 1}, "no levels"),
-        (write_parquet, {"row_group_size": 0}, "row_group_size is '0'"),
-        (write_parquet, {"row_group_size": True}, "row_group_size is 'True'"),
-        (write_feather, {"row_group_size": "many"}, "row_group_size is 'many'"),
-        (write_parquet, {"url": "http://host/a.parquet"}, "can only be read"),
+        (write_parquet, {"row_group_size": 0}, "row_group_size must be a whole number from 1: '0'"),
+        (write_parquet, {"row_group_size": True}, "row_group_size must be a whole number from 1: 'True'"),
+        (write_feather, {"row_group_size": "many"}, "row_group_size must be a whole number from 1: 'many'"),
+        (write_parquet, {"path": "http://host/a.parquet"}, "can only be read"),
     ],
 )
 def test_bad_arguments_are_refused_before_anything_is_read(tmp_path, writer, arguments, said):
     reader = batches(1, end=AssertionError("was read"))
     with pytest.raises(ConfigError, match=said):
-        writer(reader, **({"url": tmp_path / "sub" / "a"} | arguments))
+        writer(reader, **({"path": tmp_path / "sub" / "a"} | arguments))
     assert listed(tmp_path) == []
 
 
@@ -657,7 +657,7 @@ def test_an_option_that_does_not_exist_is_a_type_error(sandbox, explorer, tmp_pa
         lambda: export_sample_result(job, task, target, compresion="zstd", explorer=explorer),
         lambda: explorer.export_sample_result(job, task, target, compresion="zstd"),
         lambda: found.export(target, compresion="zstd"),
-        lambda: found.export_output(tmp_path, target, path="{task_id}", compresion="zstd"),
+        lambda: found.export_output(tmp_path, target, folder="{task_id}", compresion="zstd"),
         lambda: export_output(tmp_path / "a.csv", target, compresion="zstd"),
         lambda: found.read(compresion="zstd"),
         lambda: found.read_output(tmp_path, compresion="zstd"),

@@ -24,11 +24,11 @@ from explorer_frames import (
     export_output,
     export_sample_result,
     history,
-    inspect,
     open_output,
     open_sample_result,
     read_output,
     read_output_arrow,
+    read_provenance,
     read_sample_result,
     read_sample_result_arrow,
     sync_workflow,
@@ -56,7 +56,7 @@ def files(frame: pd.DataFrame, table: pa.Table) -> None:
     assert_type(write_parquet(frame, "result.parquet"), Receipt)
     assert_type(write_feather(table, "result.feather"), Receipt)
     assert_type(write_delta(frame, "folder"), TableReceipt)
-    assert_type(inspect("result.parquet"), Provenance)
+    assert_type(read_provenance("result.parquet"), Provenance)
     assert_type(compare(frame, table), Comparison)
 
 

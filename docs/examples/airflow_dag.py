@@ -40,9 +40,9 @@ def explorer_to_lake():
             )
             jobs = jobs[~jobs["status"].isin(["failed", "interrupted", "stopping"])]
             if len(jobs):  # a task is tried again, or cleared, or its worker has died
-                return jobs["id"].iloc[0]
+                return jobs["job_id"].iloc[0]
             try:
-                return explorer.run_workflow(WORKFLOW).id
+                return explorer.run_workflow(WORKFLOW).job_id
             except explorer_frames.errors.UnsafeToRetryError as error:
                 # Not tried again: a person has to look first.
                 raise AirflowFailException(str(error)) from None

@@ -20,10 +20,10 @@ def results(explorer: Explorer, workflow_id: int, task_name: str) -> Iterator[pa
     """
     loaded = dlt.current.resource_state().setdefault("jobs", [])
     jobs = explorer.list_jobs(workflow_id, status="success", order="asc", limit=None)
-    for job_id in jobs.loc[~jobs["id"].isin(loaded), "id"]:
+    for job_id in jobs.loc[~jobs["job_id"].isin(loaded), "job_id"]:
         for task in explorer.job(job_id).tasks:
             if task.name == task_name and task.status == "success":
-                with explorer.open_sample_result(job_id, task.id) as reader:
+                with explorer.open_sample_result(job_id, task.task_id) as reader:
                     for batch in reader:
                         table = pa.Table.from_batches([batch])
                         yield table.append_column(

@@ -26,7 +26,7 @@ again = {"retries": 3, "retry_delay_seconds": 60, "retry_condition_fn": may_help
 @task(persist_result=True, **again)
 def submit(workflow_id: int) -> str:
     with connect() as explorer:
-        return explorer.run_workflow(workflow_id).id
+        return explorer.run_workflow(workflow_id).job_id
 
 
 @task(**again)

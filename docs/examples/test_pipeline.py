@@ -18,7 +18,7 @@ def test_rows_of_my_own(explorer_sandbox):
 def test_a_real_algorithm(explorer_sandbox):
     with Explorer() as explorer:
         job = explorer.run_workflow(explorer_sandbox.workflows["lesmis"]).wait()
-    assert top(job.id, job.task("PageRank").id) == "Valjean"
+    assert top(job.job_id, job.task("PageRank").task_id) == "Valjean"
 
 
 @pytest.mark.explorer_sandbox(task_seconds=60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,7 +37,7 @@ def compare(
     top: int = 10,
     rel_tol: float = 0.0,
     abs_tol: float = 0.0,
-    vid_type: VidType = "string",
+    vid_type: VidType | None = None,
     allow_incomplete: bool = False,
     allow_unrelated: bool = False,
     storage_options: Mapping[str, Any] | None = None,
@@ -144,13 +145,14 @@ def compare(
     >>> compare(job, explorer.run_workflow(workflow_id).wait(), task="Louvain").same
     True
     >>> receipt = job.task("PageRank").export("memory://doc/yesterday.parquet")
-    >>> compare("memory://doc/yesterday.parquet", job.task("PageRank")).summary()["top_overlap"]
+    >>> compare("memory://doc/yesterday.parquet", job.task("PageRank")).to_dict()["top_overlap"]
     1.0
     """
     tolerance = Tolerance(_share("rel_tol", rel_tol), _share("abs_tol", abs_tol))
     _check_task(task, a, b)
     top = checked_count("top", top)
-    schemas.checked_vid_type(vid_type)
+    if vid_type is not None:
+        schemas.checked_vid_type(vid_type)
     checked_flag("allow_incomplete", allow_incomplete)
     checked_flag("allow_unrelated", allow_unrelated)
     if a is b and isinstance(a, pa.RecordBatchReader):
@@ -255,13 +257,13 @@ def _frame(table: pa.Table) -> pd.DataFrame:
 
 def _refuse_others(a: Provenance, b: Provenance) -> None:
     """Raise for results of which both say that they have nothing to do with each other."""
-    for what in ("workflow", "algorithm"):
+    for what, words in (("workflow_id", "workflows"), ("algorithm", "algorithms")):
         first, second = getattr(a, what), getattr(b, what)
-        if what == "workflow" and a.server != b.server:
+        if what == "workflow_id" and a.server != b.server:
             continue  # each server counts its own
         if first is not None and second is not None and first != second:
             raise ConfigError(
-                f"they are of different {what}s: {escaped(first, 60)!r} and {escaped(second, 60)!r}",
+                f"the {words} of the two results differ: {escaped(first, 60)!r} and {escaped(second, 60)!r}",
                 hint="allow_unrelated=True compares them all the same.",
             )
 
@@ -274,7 +276,7 @@ def _check_task(task: object, *given: Any) -> None:
 
 
 def _share(name: str, value: object) -> float:
-    number = value if isinstance(value, int | float) and not isinstance(value, bool) else -1.0
+    number: Any = value if isinstance(value, Real) and not isinstance(value, bool) else -1.0
     if not (number >= 0 and math.isfinite(number)):
         raise ConfigError(f"{name} must be a number from 0: {escaped(value, 60)!r}", hint="Such as 1e-9.")
     return float(number)

@@ -108,13 +108,13 @@ class Comparison:
         """How many communities have another name in b; that is no change."""
         return int((self.labels["label_a"] != self.labels["label_b"]).sum())
 
-    def summary(self) -> dict[str, Any]:
-        """All its numbers by name, as plain bool, int and float; those that the result has.
+    def to_dict(self) -> dict[str, Any]:
+        """Return its numbers by name as plain values, ready for JSON: those that apply to the columns of the results.
 
         Examples
         --------
         >>> frame = read_sample_result(job_id, louvain_id)
-        >>> compare(frame, frame).summary()["moved"]
+        >>> compare(frame, frame).to_dict()["moved"]
         0
         """
         numbers: dict[str, Any] = {"same": self.same}
@@ -182,7 +182,7 @@ def _shown(number: float | None) -> str:
 def _origin(known: Provenance | None) -> str:
     if known is None:
         return ""
-    ended = known.run_end and known.run_end.isoformat(timespec="seconds")
+    ended = known.end_time and known.end_time.isoformat(timespec="seconds")
     name = known.task_name or known.algorithm
-    parts = [f"job {known.job}" if known.job else known.source, name, ended and f"ended {ended}"]
+    parts = [f"job {known.job_id}" if known.job_id else known.source, name, ended and f"ended {ended}"]
     return "derived from " * bool(known.derived) + ", ".join(printable(part) for part in parts if part)

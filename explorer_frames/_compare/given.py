@@ -12,7 +12,7 @@ import pyarrow as pa
 from explorer_frames._arguments import EVERYTHING
 from explorer_frames._files.data import to_reader
 from explorer_frames._files.stored import is_sealed, open_batches
-from explorer_frames._jobs.job import Job, listed
+from explorer_frames._jobs.job import Job, only_task
 from explorer_frames._jobs.task import Task
 from explorer_frames._provenance import NAME, Provenance, document_of
 from explorer_frames._results.limits import RowLimits
@@ -23,12 +23,14 @@ from explorer_frames.errors import ConfigError, IncompleteResultError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from explorer_frames.schemas import VidType
+
 Known: TypeAlias = dict[str, Any]
 Given: TypeAlias = tuple[pa.Table, Known]
 
 
 def source(
-    data: Any, *, task: str | None, vid_type: str, storage_options: Mapping[str, Any] | None
+    data: Any, *, task: str | None, vid_type: VidType | None, storage_options: Mapping[str, Any] | None
 ) -> Callable[[], Given]:
     """Return how to get what a caller gives; what is in memory is taken at once, and nothing else is read before.
 
@@ -38,7 +40,7 @@ def source(
         It is nothing that can be compared.
     """
     if isinstance(data, Job):
-        data = _component(data, task)
+        data = only_task(data, task)
     if isinstance(data, Task):
         return partial(_of_task, data, vid_type)
     if isinstance(data, str | os.PathLike):
@@ -67,7 +69,7 @@ def refuse_incomplete(table: pa.Table, known: Known, side: str) -> None:
     """
     was = Provenance.of(known)
     whole = was.complete and was.rows == table.num_rows
-    own = was.complete is None and not (was.job or was.workflow or was.source)  # in a file of ours, perhaps
+    own = was.complete is None and not (was.job_id or was.workflow_id or was.source)  # in a file of ours, perhaps
     if whole or own:
         return
     hint = "Read it again with limit=None. allow_incomplete=True compares what there is."
@@ -83,16 +85,7 @@ def refuse_incomplete(table: pa.Table, known: Known, side: str) -> None:
     raise IncompleteResultError(f"{what}: two results can only be compared whole", where=side, hint=hint)
 
 
-def _component(job: Job, wanted: str | None) -> Task:
-    if wanted is not None:
-        return job.task(wanted)
-    if len(job.tasks) == 1:
-        return job.tasks[0]
-    hint = "Pass task= with a name or an id, or one of job.tasks in place of the job. Its tasks are "
-    raise ConfigError(f"job {job.id} has {len(job.tasks)} tasks", hint=f"{hint}{listed(job.tasks)}.")
-
-
-def _of_task(task: Task, vid_type: Any) -> Given:
+def _of_task(task: Task, vid_type: VidType | None) -> Given:
     return _of_table(task.read_arrow(vid_type=vid_type))
 
 
@@ -114,7 +107,7 @@ def _of_stream(reader: pa.RecordBatchReader) -> Given:
     table, known = _of_table(reader.read_all())
     was = Provenance.of(known)
     rows = table.num_rows
-    if was.complete is not None or was.rows is not None or not (was.job or was.source):
+    if was.complete is not None or was.rows is not None or not (was.job_id or was.source):
         return table, known
     complete = True if was.source else RowLimits(None).is_complete(rows, was.limit or EVERYTHING)
     return table, was.with_row_count(rows, complete=complete).to_dict()

@@ -256,7 +256,7 @@ class Examination:
         jobs = self._list(20)
         if not jobs:
             return ok("jobs", "the list is empty")
-        newest = f"the newest is {escaped(jobs[0]['id'], 40)}, {jobs[0]['status']}"
+        newest = f"the newest is {escaped(jobs[0]['job_id'], 40)}, {jobs[0]['status']}"
         return ok("jobs", f"{len(jobs)}{' or more' * (len(jobs) == 20)} are listed, {newest}")  # noqa: PLR2004
 
     def _check_licence(self) -> Finding:
@@ -268,7 +268,7 @@ class Examination:
         task = self._task or self._some_task()
         if task is None:
             return Finding(
-                "limit", "skipped", "no successful job with rows is among the newest", "Pass --job and --task."
+                "limit", "skipped", "no successful job with rows is among the newest", "Pass --job-id and --task-id."
             )
         where = f"job {task[0]}, task {task[1]}"
         counts = [(asked, self._rows(task, asked)) for asked in sorted({1, self._most})]
@@ -293,8 +293,8 @@ class Examination:
     def _some_task(self) -> tuple[str, str] | None:
         """Find a task with more than one row, so that a limit can be seen to work."""
         few = None
-        jobs = (self._explorer.job(job["id"]) for job in self._list(_JOBS, status="success"))
-        done = ((job.id, task.id) for job in jobs for task in job.tasks if task.status == "success")
+        jobs = (self._explorer.job(job["job_id"]) for job in self._list(_JOBS, status="success"))
+        done = ((job.job_id, task.task_id) for job in jobs for task in job.tasks if task.status == "success")
         for ids in islice(done, _TRIED):
             rows = self._rows(ids, 2)
             if rows == 2:  # noqa: PLR2004

@@ -6,12 +6,14 @@ import base64
 import os
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal, TypeGuard
+from numbers import Integral
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc
 
+from explorer_frames._arguments import checked_count
 from explorer_frames._storage.address import shown_url
 from explorer_frames.errors import ConfigError, UnsupportedFormatError, WriteError, escaped
 
@@ -51,24 +53,33 @@ class Options:
     level: int | None
     rows: int
 
-    def __post_init__(self) -> None:
-        if not _whole(self.rows) or self.rows < 1:
-            raise ConfigError(f"row_group_size is {escaped(self.rows)!r}", hint="Pass a whole number from 1.")
-        codecs = _CODECS[self.format]
-        if self.compression is not None and self.compression not in codecs:
-            hint = f"Pass one of {', '.join(codecs)}, or None."
-            raise ConfigError(f"{self.format} has no compression {escaped(self.compression)!r}", hint=hint)
-        if self.level is not None:
-            self._check_level()
+    @classmethod
+    def of(cls, format: Format, compression: object, level: object, rows: object) -> Options:  # noqa: A002
+        """Check a caller's options; the name of a codec in any case, and ``"none"`` for None.
 
-    def _check_level(self) -> None:
-        if self.compression is None or not pa.Codec.supports_compression_level(self.compression):
-            raise ConfigError(f"compression {self.compression} has no levels", hint="Leave compression_level out.")
-        least = pa.Codec.minimum_compression_level(self.compression)
-        most = pa.Codec.maximum_compression_level(self.compression)
-        if not _whole(self.level) or not least <= self.level <= most:
-            hint = f"{self.compression} takes {least} to {most}."
-            raise ConfigError(f"compression_level is {escaped(self.level)!r}", hint=hint)
+        Raises
+        ------
+        ConfigError
+        """
+        codec = compression.lower() if isinstance(compression, str) else compression
+        if codec is None or codec == "none":
+            codec = None
+        elif codec not in _CODECS[format]:
+            hint = f"Pass one of {', '.join(_CODECS[format])}, or None."
+            raise ConfigError(f"{format} has no compression {escaped(compression)!r}", hint=hint)
+        return cls(format, codec, _checked_level(codec, level), checked_count("row_group_size", rows))
+
+
+def _checked_level(codec: str | None, level: object) -> int | None:
+    if level is None:
+        return None
+    if codec is None or not pa.Codec.supports_compression_level(codec):
+        raise ConfigError(f"compression {codec} has no levels", hint="Leave compression_level out.")
+    least = pa.Codec.minimum_compression_level(codec)
+    most = pa.Codec.maximum_compression_level(codec)
+    if not isinstance(level, Integral) or isinstance(level, bool) or not least <= level <= most:
+        raise ConfigError(f"compression_level is {escaped(level)!r}", hint=f"{codec} takes {least} to {most}.")
+    return int(level)
 
 
 def format_of(url: str | os.PathLike[str], format: str | None = None) -> Format:  # noqa: A002
@@ -177,7 +188,3 @@ def as_kept(schema: pa.Schema, options: Options) -> pa.Schema:
 
 def _is_text(kind: pa.DataType) -> bool:
     return kind in {pa.string(), pa.large_string(), pa.binary(), pa.large_binary()}
-
-
-def _whole(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -26,12 +26,12 @@ _START = len(ARROW)
 
 
 @private
-def inspect(url: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | None = None) -> Provenance:
+def read_provenance(path: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | None = None) -> Provenance:
     """Read from a file where its rows came from; the rows themselves are not read.
 
     Parameters
     ----------
-    url
+    path
         A Parquet or Feather file of ours: a local path or any fsspec URL.
     storage_options
         For the fsspec driver, as pandas takes them.
@@ -51,12 +51,12 @@ def inspect(url: str | os.PathLike[str], *, storage_options: Mapping[str, Any] |
     Examples
     --------
     >>> receipt = export_sample_result(job_id, task_id, "memory://results/pagerank.parquet")
-    >>> found = inspect("memory://results/pagerank.parquet")
+    >>> found = read_provenance("memory://results/pagerank.parquet")
     >>> found.job == str(job_id), found.rows, found.complete
     (True, 77, True)
     """
-    checked(url, to_read=True)
-    store = Store(url, storage_options)
+    checked(path, to_read=True)
+    store = Store(path, storage_options)
     with store.open() as file:
         schema = store.attempt("read", store.shown, schema_of, file)
     return Provenance.of(_document(store, schema))
@@ -69,7 +69,8 @@ def provenance(data: Any) -> Provenance | None:
     Parameters
     ----------
     data
-        A pandas DataFrame, a `pyarrow` Table, RecordBatch, RecordBatchReader or Schema. For a file, call `inspect`.
+        A pandas DataFrame, a `pyarrow` Table, RecordBatch, RecordBatchReader or Schema. For a file, call
+        `read_provenance`.
 
     Returns
     -------
@@ -98,7 +99,8 @@ def provenance(data: Any) -> Provenance | None:
         schema = data if isinstance(data, pa.Schema) else getattr(data, "schema", None)
         if not isinstance(schema, pa.Schema):
             hint = (
-                "Pass a DataFrame or a pyarrow Table, RecordBatch, RecordBatchReader or Schema; inspect() reads files."
+                "Pass a DataFrame, or a pyarrow Table, RecordBatch, RecordBatchReader or Schema. "
+                "For a file, call read_provenance."
             )
             raise ConfigError(f"cannot read provenance from {type(data).__name__}", hint=hint)
         known = document_of(schema.metadata)
@@ -117,19 +119,19 @@ def _current(known: dict[str, Any], data: Any) -> dict[str, Any]:
 
 
 @private
-def verify(url: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | None = None) -> Provenance:
+def verify_file(path: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | None = None) -> Provenance:
     """Read a whole file again, and hold it to what it says of itself.
 
     Parameters
     ----------
-    url, storage_options
-        As in `inspect`. What is not on local disk is fetched to a temporary file.
+    path, storage_options
+        As in `read_provenance`. What is not on local disk is fetched to a temporary file.
 
     Returns
     -------
     Provenance
-        As in `inspect`: every byte of the file is the one that was written, its pages' checksums are right, and the
-        names, types and values of its rows hash to ``Provenance.content_hash``.
+        As in `read_provenance`: every byte of the file is the one that was written, its pages' checksums are right,
+        and the names, types and values of its rows hash to ``Provenance.content_hash``.
 
     Raises
     ------
@@ -151,14 +153,14 @@ def verify(url: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | 
     Examples
     --------
     >>> receipt = export_sample_result(job_id, task_id, "memory://results/pagerank.parquet")
-    >>> verify("memory://results/pagerank.parquet").content_hash == receipt.content_hash
+    >>> verify_file("memory://results/pagerank.parquet").content_hash == receipt.content_hash
     True
     """
-    checked(url, to_read=True)
-    store = Store(url, storage_options)
+    checked(path, to_read=True)
+    store = Store(path, storage_options)
     with store.fetched() as file:  # opened once: what is published meanwhile is another file
         sealed = is_sealed(store, file)
-        document = _document(store, _schema(store, file, url))
+        document = _document(store, _schema(store, file, path))
         if not sealed:
             raise damaged(store, "its seal is gone: another program has rewritten it")
         rows, content_hash = store.attempt("re-read", store.shown, _contents, file)
@@ -170,21 +172,21 @@ def verify(url: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | 
     return known
 
 
-def _schema(store: Store, file: Any, url: str | os.PathLike[str]) -> pa.Schema:
+def _schema(store: Store, file: Any, path: str | os.PathLike[str]) -> pa.Schema:
     """Read the schema of what was a Parquet or Feather file, by its name or its first bytes, if it is to be had."""
     try:
         return store.attempt("read", store.shown, schema_of, file)
     except FileReadError as error:
         failure = error
     file.seek(0)
-    if by_magic(file.read(_START)) or _named_so(url):
+    if by_magic(file.read(_START)) or _named_so(path):
         raise damaged(store, "it is no whole Parquet or Feather file any more")
     raise failure
 
 
-def _named_so(url: str | os.PathLike[str]) -> bool:
+def _named_so(path: str | os.PathLike[str]) -> bool:
     with suppress(UnsupportedFormatError):
-        return bool(format_of(url))
+        return bool(format_of(path))
     return False
 
 

@@ -47,7 +47,7 @@ class Receipt:
 
     Attributes
     ----------
-    url : str
+    path : str
         Without user, password and query; an absolute path on local disk.
     format : str
         ``"parquet"`` or ``"feather"``.
@@ -64,7 +64,7 @@ class Receipt:
         whatever the format and its options. None for types that are not hashed, such as maps.
     """
 
-    url: str
+    path: str
     format: Format
     rows: int
     bytes: int
@@ -74,7 +74,7 @@ class Receipt:
 
     def __repr__(self) -> str:
         complete = {True: "complete", False: "incomplete", None: "completeness not known"}[self.complete]
-        return f"<Receipt {self.url}: {self.format}, {self.rows:,} rows, {self.bytes:,} bytes, {complete}>"
+        return f"<Receipt {self.path}: {self.format}, {self.rows:,} rows, {self.bytes:,} bytes, {complete}>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as plain values, ready for JSON; the schema as ``columns``: name and type of each."""
@@ -90,7 +90,7 @@ class Receipt:
 @private
 def write_parquet(
     data: Any,
-    url: str | os.PathLike[str],
+    path: str | os.PathLike[str],
     *,
     mode: Mode = "overwrite",
     compression: str | None = "zstd",
@@ -100,8 +100,8 @@ def write_parquet(
 ) -> Receipt:
     """Write one Parquet file, whole or not at all.
 
-    Every page carries a checksum and the file a seal over all its bytes (`verify` looks at both); columns whose values
-    repeat are dictionary-encoded. In the metadata stands what is known of the rows: see `inspect`.
+    Each page has a checksum, and the file has one over all its bytes: `verify_file` compares both. Columns with
+    repeated values are dictionary-encoded. The metadata contains the origin of the rows: see `read_provenance`.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def write_parquet(
         afterwards: to write one again, make it again. Types are kept,
         but strings of DataFrames and string views are written as ``string``. A DataFrame's RangeIndex is dropped,
         any other index kept; its ``attrs["explorer_frames"]`` becomes schema metadata.
-    url
+    path
         A local path or any fsspec URL of one file.
     mode
         ``"overwrite"`` replaces what is there in one step; ``"create"`` refuses if there is something.
@@ -151,7 +151,7 @@ def write_parquet(
     """
     reader = to_reader(data)
     plan = planned(
-        url,
+        path,
         format="parquet",
         mode=mode,
         compression=compression,
@@ -165,7 +165,7 @@ def write_parquet(
 @private
 def write_feather(
     data: Any,
-    url: str | os.PathLike[str],
+    path: str | os.PathLike[str],
     *,
     mode: Mode = "overwrite",
     compression: str | None = "zstd",
@@ -177,7 +177,7 @@ def write_feather(
 
     Parameters
     ----------
-    data, url, mode, storage_options
+    data, path, mode, storage_options
         As for `write_parquet`; but in a stream, the dictionary of a column may only grow from batch to batch. Where it
         grows behind the first `row_group_size` rows, the file has delta dictionaries, which Polars reads only with
         ``use_pyarrow=True``. A Table or a DataFrame gets one dictionary per column here.
@@ -206,7 +206,7 @@ def write_feather(
     """
     reader = to_reader(data)
     plan = planned(
-        url,
+        path,
         format="feather",
         mode=mode,
         compression=compression,
@@ -218,7 +218,7 @@ def write_feather(
 
 
 def planned(
-    url: str | os.PathLike[str],
+    path: str | os.PathLike[str],
     *,
     format: str | None = None,  # noqa: A002 (as pandas and pyarrow call it)
     mode: Mode = "overwrite",
@@ -228,8 +228,8 @@ def planned(
     storage_options: Mapping[str, Any] | None = None,
 ) -> tuple[Target, Options]:
     """Check where and how to write, before any row is read."""
-    options = Options(format_of(url, format), compression, compression_level, row_group_size)
-    return Target.resolve(url, mode=mode, storage_options=storage_options), options
+    options = Options.of(format_of(path, format), compression, compression_level, row_group_size)
+    return Target.resolve(path, mode=mode, storage_options=storage_options), options
 
 
 def write(reader: pa.RecordBatchReader, plan: tuple[Target, Options], finish: Finish | None = None) -> Receipt:

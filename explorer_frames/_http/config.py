@@ -10,11 +10,12 @@ import re
 import threading
 from dataclasses import dataclass
 from ipaddress import ip_address
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from explorer_frames._arguments import EVERYTHING, checked_count
+from explorer_frames._arguments import EVERYTHING, checked_count, is_duration
 from explorer_frames.errors import ConfigError, escaped
 
 if TYPE_CHECKING:
@@ -91,6 +92,9 @@ class Credentials:
         return ["json"] if ":" in (self.user or "") else ["json", "colon"]
 
 
+_FOREVER = threading.TIMEOUT_MAX  # the most that sockets accept, 292 years
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Where the server is and how long to wait for it; times in seconds."""
@@ -120,7 +124,7 @@ class Settings:
 def settings(
     url: str | None,
     *,
-    timeout: float | tuple[float, float],
+    timeout: float | tuple[float | None, float | None] | None,
     deadline: float | None,
     retries: int,
     verify: bool,
@@ -132,14 +136,17 @@ def settings(
 ) -> Settings:
     """Check what was passed, and take the url from the environment where it was not."""
     waits = timeout if isinstance(timeout, tuple) else (timeout, timeout)
-    if len(waits) != 2 or not all(map(_is_duration, waits)):  # noqa: PLR2004 (a pair)
-        raise ConfigError(f"timeout must be a number of seconds above 0, or a pair of them: {escaped(timeout, 60)}")
-    if deadline is not None and not _is_duration(deadline):
+    connect, read = waits if len(waits) == 2 else (0, 0)  # noqa: PLR2004 (a pair)
+    if not all(wait is None or is_duration(wait) for wait in (connect, read)):
+        raise ConfigError(
+            f"timeout must be a number of seconds above 0, None, or a pair of them: {escaped(timeout, 60)}"
+        )
+    if deadline is not None and not is_duration(deadline):
         raise ConfigError(
             f"deadline must be a number of seconds above 0, or None: {escaped(deadline, 60)}",
             hint="It is for one whole call, retries included: 600 by default.",
         )
-    if not isinstance(retries, int) or isinstance(retries, bool) or retries < 0:
+    if not isinstance(retries, Integral) or isinstance(retries, bool) or retries < 0:
         raise ConfigError(f"retries must be a whole number from 0: {escaped(retries, 60)}")
     if not isinstance(trust_env, bool):
         raise ConfigError(f"trust_env must be True or False: {escaped(trust_env, 60)!r}")
@@ -149,9 +156,9 @@ def settings(
         raise ConfigError("ca_bundle and verify=False contradict each other", hint="Pass only ca_bundle.")
     return Settings(
         url=_checked_url(url or os.environ.get(PREFIX + "URL") or ""),
-        timeout=(float(waits[0]), float(waits[1])),
-        deadline=deadline,
-        retries=retries,
+        timeout=(_FOREVER if connect is None else float(connect), _FOREVER if read is None else float(read)),
+        deadline=None if deadline is None else float(deadline),
+        retries=int(retries),
         verify=_certificate("ca_bundle", ca_bundle) if ca_bundle is not None else verify,
         client_cert=_client_certificate(client_cert),
         trust_env=trust_env,
@@ -209,11 +216,6 @@ def credentials(
     return Credentials(
         user=user, password=Secret("password", password), graphd=_host_port(graphd), auth_encoding=auth_encoding
     )
-
-
-def _is_duration(value: object) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and 0 < value <= threading.TIMEOUT_MAX  # type: ignore[operator]  # the most that sockets take
 
 
 def _certificate(name: str, path: str | os.PathLike[str]) -> str:

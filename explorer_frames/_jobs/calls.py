@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames._arguments import checked_id, checked_input
-from explorer_frames._jobs.job import Job
+from explorer_frames._jobs.job import Job, job_of
 from explorer_frames.errors import ConfigError, ExplorerFramesError, JobError, UnsafeToRetryError, located
 
 if TYPE_CHECKING:
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 def look(api: Api, job_id: object, explorer: Explorer) -> Job:
     """Get a job and its tasks; `explorer` is used for later calls."""
-    number = checked_id("job_id", job_id)
+    number = checked_id("job_id", job_id.job_id if isinstance(job_id, Job) else job_id)
     with located(f"job {number}"):
         data, trace_id = api.get("jobs", number)
-        return Job.of(data, number, trace_id, explorer)
+        return job_of(data, number, trace_id, explorer)
 
 
 def run(api: Api, workflow_id: object, given: object, explorer: Explorer) -> Job:
@@ -35,12 +35,12 @@ def run(api: Api, workflow_id: object, given: object, explorer: Explorer) -> Job
         return look(api, number, explorer)
     except ExplorerFramesError:
         # It runs, whatever became of the look at it: its id must not be lost.
-        return Job.of({"id": number, "status": 0, "workflowId": workflow, "tasks": []}, number, None, explorer)
+        return job_of({"id": number, "status": 0, "workflowId": workflow, "tasks": []}, number, None, explorer)
 
 
 def cancel(api: Api, job_id: object) -> None:
     """Ask the server to stop a job."""
-    number = checked_id("job_id", job_id)
+    number = checked_id("job_id", job_id.job_id if isinstance(job_id, Job) else job_id)
     with located(f"job {number}"):
         if api.put("jobs", number, "cancel").get("success") is False:
             raise JobError("the server did not cancel the job", hint="See its state with Explorer.job.")

@@ -9,9 +9,9 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames import _html
-from explorer_frames._arguments import checked_count
-from explorer_frames._jobs.status import moment, same_id, status_word, text
-from explorer_frames._jobs.task import Task, Timed, as_plain, entries, task_of
+from explorer_frames._arguments import checked_count, checked_id
+from explorer_frames._jobs.status import FINAL, moment, same_id, status_word, text
+from explorer_frames._jobs.task import Task, Timed, as_plain, entries, listed, outcome, task_of
 from explorer_frames._jobs.wait import check_patience, wait_for_end
 from explorer_frames._threads import in_parallel
 from explorer_frames.errors import (
@@ -24,7 +24,7 @@ from explorer_frames.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterator
     from datetime import datetime
 
     import pandas as pd
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from explorer_frames._client import Explorer
     from explorer_frames._frames import DtypeBackend
-    from explorer_frames._jobs.wait import Progress
+    from explorer_frames._progress import Progress
     from explorer_frames.schemas import VidType
 
 
@@ -42,7 +42,7 @@ class Job(Timed):
 
     Attributes
     ----------
-    id : str
+    job_id : str
     name, workflow_id, workflow_name : str or None
     status : str
         preparing, running, success, failed, interrupted, stopping or ``unknown(<code>)``.
@@ -56,11 +56,13 @@ class Job(Timed):
     Examples
     --------
     >>> job = explorer.run_workflow(workflow_id).wait()
-    >>> job.status, len(job.tasks) == len(job.read())
+    >>> job.status, [task.name for task in job] == list(job.read())
     ('success', True)
+    >>> job["PageRank"].read(limit=1).columns.tolist()
+    ['id', 'score']
     """
 
-    id: str
+    job_id: str
     name: str | None
     workflow_id: str | None
     workflow_name: str | None
@@ -72,88 +74,67 @@ class Job(Timed):
     trace_id: str | None = field(compare=False)
     _explorer: Explorer = field(compare=False)
 
-    @classmethod
-    def of(cls, data: dict[str, Any], job_id: str, trace_id: str | None, explorer: Explorer) -> Job:
-        """Read a job's detail.
+    def __iter__(self) -> Iterator[Task]:
+        return iter(self.tasks)
 
-        Raises
-        ------
-        EnvelopeError
-            It is of another job, or does not have the documented shape.
-        """
-        return cls(
-            id=job_id,
-            **{name: text(data.get(key)) for name, key in _NAMES.items()},
-            status=status_word(data.get("status")),
-            create_time=moment(data.get("createTime")),
-            begin_time=moment(data.get("runBeginTime")),
-            end_time=moment(data.get("runEndTime")),
-            tasks=tuple(
-                task_of(task, job_id, text(data.get("workflowId")), explorer) for task in entries(data, job_id)
-            ),
-            trace_id=trace_id,
-            _explorer=explorer,
-        )
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+    def __bool__(self) -> bool:
+        return True  # also without tasks
+
+    def __contains__(self, task: object) -> bool:
+        return any(task in (one, one.task_id, one.name) for one in self.tasks)
+
+    def __getitem__(self, name: str) -> Task:
+        return self.task(name)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes, ``seconds`` and the tasks as plain values, ready for JSON; times as ISO 8601."""
-        names = ("id", "name", "workflow_id", "workflow_name", "status", "create_time", "begin_time", "end_time")
+        names = ("job_id", "name", "workflow_id", "workflow_name", "status", "create_time", "begin_time", "end_time")
         return {**as_plain(self, *names), "tasks": [task.to_dict() for task in self.tasks]}
 
     def task(self, name: str) -> Task:
-        """Find a task by its id, or by its name where no other task has it.
+        """Return a task by its id or by its unique name; ``job[name]`` is the same.
 
         Parameters
         ----------
         name
-            An id comes first, should another task be called so.
+            Id or name. If it is the id of one task and the name of another, the id decides.
 
         Raises
         ------
         ConfigError
-            There is none, or more than one of that name; the hint lists the tasks.
+            No task has this id or name, or several tasks have this name. The hint lists the tasks.
 
         Examples
         --------
         >>> explorer.job(job_id).task("PageRank").read().columns.tolist()
         ['id', 'score']
         """
-        found = [task for task in self.tasks if task.id == name] or [task for task in self.tasks if task.name == name]
+        with_id = [task for task in self.tasks if task.task_id == name]
+        found = with_id or [task for task in self.tasks if task.name == name]
         if len(found) == 1:
             return found[0]
         count = f"{len(found)} tasks" if found else "no task"
         alike = get_close_matches(str(name), {task.name: None for task in self.tasks}, 1)
         meant = f"Did you mean {escaped(alike[0], 60)!r}? " if alike and not found else ""
         pass_one = f"Pass the {'id' if found else 'name or the id'} of one: {listed(found or self.tasks)}."
-        raise ConfigError(f"job {self.id} has {count} {escaped(name, 60)!r}", hint=meant + pass_one)
-
-    def check_workflow(self, workflow_id: str) -> None:
-        """Refuse a job of another workflow than the one whose list it is from.
-
-        Raises
-        ------
-        EnvelopeError
-        """
-        if self.workflow_id is not None and not same_id(self.workflow_id, workflow_id):
-            raise EnvelopeError(
-                f"server returned workflow {escaped(self.workflow_id, 40)!r} for a job of workflow {workflow_id}",
-                where=f"job {self.id}",
-                hint="Check the server's version.",
-            )
+        raise ConfigError(f"job {self.job_id} has {count} {escaped(name, 60)!r}", hint=meant + pass_one)
 
     def refresh(self) -> Job:
         """Ask the server again."""
-        return self._explorer.job(self.id)
+        return self._explorer.job(self.job_id)
 
     def cancel(self) -> Job:
         """Ask the server to stop it; it may take a while until its status says so. One that has ended stays so."""
         refused: ExplorerFramesError | None = None
         try:
-            self._explorer.cancel_job(self.id)
+            self._explorer.cancel_job(self.job_id)
         except (BadRequestError, JobError) as error:
             refused = error
         job = self.refresh()
-        if refused is not None and not job.is_final:
+        if refused is not None and job.status not in FINAL:
             raise refused
         return job
 
@@ -192,22 +173,19 @@ class Job(Timed):
         """
         check_patience(timeout, poll, progress)
         try:
-            ended = wait_for_end(self, timeout, poll, progress)
+            return wait_for_end(self, timeout, poll, progress)
         except KeyboardInterrupt:
             if cancel_on_interrupt:
                 with suppress(ExplorerFramesError):  # the interrupt is what the caller has to see
-                    self._explorer.cancel_job(self.id)
+                    self._explorer.cancel_job(self.job_id)
             raise
-        if ended.status != "success":
-            raise ended.error("it has failed" if ended.status == "failed" else "it was interrupted")
-        return ended
 
     def read(
         self,
         limit: int | None = None,
         *,
         schema: str | pa.Schema | None = "auto",
-        vid_type: VidType = "string",
+        vid_type: VidType | None = None,
         dtype_backend: DtypeBackend | None = None,
         workers: int = 4,
     ) -> dict[str, pd.DataFrame]:
@@ -221,78 +199,135 @@ class Job(Timed):
         Returns
         -------
         dict of str to pandas.DataFrame
-            By task id, in the job's order.
+            In the job's order. The keys are the names of the tasks, or their ids if two tasks have the same name.
 
         Raises
         ------
         ConfigError
             An argument with which no result can be read.
         JobError
-            Some could not be read. All others were: ``error.results`` has them, ``error.errors`` says why not.
+            Some results could not be read. ``error.results`` has the others, and ``error.errors`` the errors, both with
+            the same keys.
         """
+        names = [task.name for task in self.tasks]
+        by_name = all(names) and len(set(names)) == len(names)
+
+        def key(task: Task) -> str:
+            return task.name if by_name else task.task_id
 
         def read(task: Task) -> tuple[str, pd.DataFrame | ExplorerFramesError]:
             try:
-                return task.id, task.read(limit, schema=schema, vid_type=vid_type, dtype_backend=dtype_backend)
+                frame = task.read(limit, schema=schema, vid_type=vid_type, dtype_backend=dtype_backend)
             except ConfigError:  # no task can be read so
                 raise
             except ExplorerFramesError as error:
-                return task.id, error
+                return key(task), error
+            return key(task), frame
 
         with closing(in_parallel(checked_count("workers", workers), read, self.tasks)) as reads:
             outcomes = dict(reads)
-        results: dict[str, pd.DataFrame] = {}
-        errors: dict[str, ExplorerFramesError] = {}
-        for task in self.tasks:
-            outcome = outcomes[task.id]
-            if isinstance(outcome, ExplorerFramesError):
-                errors[task.id] = outcome
-            else:
-                results[task.id] = outcome
+        errors = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, ExplorerFramesError)}
+        # In the job's order: reads end in any.
+        keys = [key(task) for task in self.tasks]
+        results = {name: outcomes[name] for name in keys if name not in errors}
         if errors:
+            failed = [task for task in self.tasks if key(task) in errors]
             raise JobError(
                 f"{len(errors)} of {len(self.tasks)} results could not be read: "
-                + "; ".join(
-                    f"{escaped(task.name, 60)}: {errors[task.id].what}" for task in self.tasks if task.id in errors
-                )[:600],
-                where=f"job {self.id}",
+                + "; ".join(f"{escaped(task.name, 60)}: {errors[key(task)].what}" for task in failed)[:600],
+                where=f"job {self.job_id}",
                 hint="The others are in this error's .results, the reasons in its .errors.",
                 results=results,
-                errors=errors,
+                errors={name: errors[name] for name in keys if name in errors},
             )
         return results
-
-    def error(self, why: str) -> JobError:
-        """Make an error that names the tasks and their states."""
-        failed_first = sorted(self.tasks, key=lambda task: task.status != "failed")
-        tasks = listed(failed_first, lambda task: f"{escaped(task.name, 40)} {task.status}", 20)
-        return JobError(
-            f"{why}: job {self.id} is {self.status}; tasks: {tasks or 'none known'}",
-            where=f"trace {escaped(self.trace_id, 80)}" if self.trace_id else None,
-            hint="The job's page in Explorer shows each task's log.",
-            job=self,
-        )
 
     def __repr__(self) -> str:
         states = Counter(task.status for task in self.tasks)
         tasks = ", ".join(f"{count} {word}" for word, count in states.items()) or "none"
         name = f" {escaped(self.name, 60)!r}" if self.name else ""
-        return f"<Job {self.id}{name}: {self.outcome}; tasks: {tasks}>"
+        return f"<Job {self.job_id}{name}: {outcome(self)}; tasks: {tasks}>"
 
     def _repr_html_(self) -> str:
-        rows = [(task.name, task.id, task.outcome) for task in self.tasks]
-        return _html.grid(f"Job {self.id} {self.name or ''}".rstrip(), self.outcome, ("task", "id", "status"), rows)
+        rows = [(task.name, task.task_id, outcome(task)) for task in self.tasks]
+        title = f"Job {self.job_id} {self.name or ''}".rstrip()
+        return _html.grid(title, outcome(self), ("task", "task_id", "status"), rows)
 
 
-def named(task: Task) -> str:
-    """Name and id of a task."""
-    return f"{escaped(task.name, 60)!r} ({escaped(task.id, 60)})"
+def job_of(data: dict[str, Any], job_id: str, trace_id: str | None, explorer: Explorer) -> Job:
+    """Read a job's detail.
+
+    Raises
+    ------
+    EnvelopeError
+        It is of another job, or does not have the documented shape.
+    """
+    workflow_id = text(data.get("workflowId"))
+    return Job(
+        job_id=job_id,
+        name=text(data.get("name")),
+        workflow_id=workflow_id,
+        workflow_name=text(data.get("workflowName")),
+        status=status_word(data.get("status")),
+        create_time=moment(data.get("createTime")),
+        begin_time=moment(data.get("runBeginTime")),
+        end_time=moment(data.get("runEndTime")),
+        tasks=tuple(task_of(task, job_id, workflow_id, explorer) for task in entries(data, job_id)),
+        trace_id=trace_id,
+        _explorer=explorer,
+    )
 
 
-def listed(tasks: Sequence[Task], say: Callable[[Task], str] = named, most: int = 50) -> str:
-    """The first of them, and how many more there are, for a message."""
-    more = f" and {len(tasks) - most:,} more" if len(tasks) > most else ""
-    return ", ".join(map(say, tasks[:most])) + more or "none"
+def check_workflow(job: Job, workflow_id: str) -> None:
+    """Raise EnvelopeError for a job of another workflow than the one whose list it is from."""
+    if job.workflow_id is not None and not same_id(job.workflow_id, workflow_id):
+        raise EnvelopeError(
+            f"server returned workflow {escaped(job.workflow_id, 40)!r} for a job of workflow {workflow_id}",
+            where=f"job {job.job_id}",
+            hint="Check the server's version.",
+        )
 
 
-_NAMES = {"name": "name", "workflow_id": "workflowId", "workflow_name": "workflowName"}
+def only_task(
+    job: Job,
+    name: str | None,
+    *,
+    hint: str = "Pass task= with a name or an id, or one of job.tasks in place of the job.",
+) -> Task:
+    """Return the task of this name or id, or the job's only task.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if name is not None:
+        return job.task(name)
+    if len(job.tasks) == 1:
+        return job.tasks[0]
+    raise ConfigError(f"job {job.job_id} has {len(job.tasks)} tasks", hint=f"{hint} Its tasks are {listed(job.tasks)}.")
+
+
+def result_ids(job_id: object, task_id: object) -> tuple[object, object, Task | None]:
+    """Return the ids of a result that a caller named by ids, a Job or a Task; and the Task, if there is one.
+
+    Raises
+    ------
+    ConfigError
+        The task is of another job, or there is no task.
+    """
+    if isinstance(job_id, Task):
+        task, job = job_id, job_id.job_id
+        if task_id is not None:
+            raise ConfigError("a Task and a task_id exclude each other", hint="Pass the Task only.")
+    elif isinstance(task_id, Task):
+        task, job = task_id, job_id.job_id if isinstance(job_id, Job) else checked_id("job_id", job_id)
+    elif isinstance(job_id, Job):
+        name = None if task_id is None else str(task_id)
+        task, job = only_task(job_id, name, hint="Pass its name or its id as task_id."), job_id.job_id
+    else:
+        if task_id is None:
+            raise ConfigError("missing task_id", hint="Pass the id of a task, or a Task in place of both ids.")
+        return job_id, task_id, None
+    if not same_id(task.job_id, job):
+        raise ConfigError(f"task {task.task_id} is a task of job {task.job_id}, not of job {job}")
+    return task.job_id, task.task_id, task

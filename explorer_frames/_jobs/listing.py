@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import pandas as pd
 import pyarrow as pa
 
 from explorer_frames._arguments import checked_id, checked_limit
@@ -29,7 +31,7 @@ PAGE_SIZE = 1000
 _TIME = pa.timestamp("ms", "UTC")
 SCHEMA = pa.schema(
     [
-        pa.field("id", pa.string(), nullable=False),
+        pa.field("job_id", pa.string(), nullable=False),
         ("name", pa.string()),
         ("workflow_id", pa.string()),
         ("workflow_name", pa.string()),
@@ -48,8 +50,8 @@ def listed(
     *,
     status: str | int | None,
     name: str | None,
-    created_after: datetime | None,
-    created_before: datetime | None,
+    created_after: str | datetime | None,
+    created_before: str | datetime | None,
     order: Order,
 ) -> pa.Table:
     """List jobs: see `Explorer.list_jobs`."""
@@ -69,8 +71,8 @@ def listed(
 def _filter(
     status: str | int | None,
     name: str | None,
-    created_after: datetime | None,
-    created_before: datetime | None,
+    created_after: str | datetime | None,
+    created_before: str | datetime | None,
     order: Order,
 ) -> str:
     """Make the ``filter`` of a list of jobs.
@@ -78,7 +80,7 @@ def _filter(
     Raises
     ------
     ConfigError
-        An unknown status or order, or a time without a zone.
+        An unknown status or order, or an invalid time.
     """
     if order not in ("desc", "asc"):
         raise ConfigError(f"order must be 'desc' or 'asc': {escaped(order, 40)!r}")
@@ -87,11 +89,11 @@ def _filter(
         raise ConfigError(f"no status is called {escaped(status, 40)!r}", hint=f"Known: {', '.join(codes)}.")
     if name is not None and not isinstance(name, str):
         raise ConfigError(f"name must be a str: {escaped(name, 40)}")
-    if status is not None and not isinstance(status, str | int):
+    if status is not None and not isinstance(status, str | Integral):
         raise ConfigError(f"status must be a word or a code: {escaped(status, 40)}")
     wanted = {
         "name": name,
-        "status": codes[status] if isinstance(status, str) else status,
+        "status": codes[status] if isinstance(status, str) else None if status is None else int(status),
         "fromCreateTime": milliseconds("created_after", created_after),
         "toCreateTime": milliseconds("created_before", created_before),
         "orderByCreateTime": order,
@@ -99,16 +101,25 @@ def _filter(
     return json.dumps({key: value for key, value in wanted.items() if value is not None}, separators=(",", ":"))
 
 
-def milliseconds(name: str, value: datetime | None) -> int | None:
-    """Check a time, and make it what the API counts in."""
+def milliseconds(name: str, value: str | datetime | None) -> int | None:
+    """Convert a time to epoch milliseconds; without an offset, it is in UTC, as in pandas.
+
+    Raises
+    ------
+    ConfigError
+    """
     if value is None:
         return None
-    if not isinstance(value, datetime) or value.tzinfo is None:
-        raise ConfigError(
-            f"{name} must be a datetime with a time zone: {escaped(value, 40)!r}",
-            hint="For instance datetime.now(UTC) - timedelta(days=1).",
-        )
-    return round(value.timestamp() * 1000)
+    try:
+        moment = None if isinstance(value, Real) else pd.Timestamp(value)
+        if moment is not None and not pd.isna(moment):
+            return round(float(moment.timestamp()) * 1000)
+    except (ValueError, TypeError, OverflowError):
+        pass  # raised below, as for a number
+    raise ConfigError(
+        f"{name} must be a datetime or a text such as '2026-11-25', got {escaped(value, 40)!r}",
+        hint="Without an offset, a time is in UTC.",
+    )
 
 
 @dataclass(slots=True)

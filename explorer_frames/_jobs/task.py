@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from explorer_frames._files.write import planned
 from explorer_frames._frames import checked_backend, to_pandas
-from explorer_frames._jobs.status import FINAL, id_of, moment, same_id, status_word, text
-from explorer_frames._outputs.full import export, read_table
+from explorer_frames._jobs.status import id_of, moment, same_id, status_word, text
+from explorer_frames._outputs.full import export, open_reader, read_table
 from explorer_frames._outputs.output import task_request
 from explorer_frames._private import private
 from explorer_frames._provenance import Run
@@ -18,7 +18,8 @@ from explorer_frames.errors import EnvelopeError, escaped
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from datetime import timedelta
 
     import pandas as pd
@@ -39,21 +40,16 @@ class Timed:
     end_time: datetime | None
 
     @property
-    def is_final(self) -> bool:
-        """Whether the status will not change any more."""
-        return self.status in FINAL
-
-    @property
     def duration(self) -> timedelta | None:
         """Time from begin to end; None while there is no end."""
         if self.begin_time is None or self.end_time is None:
             return None
         return self.end_time - self.begin_time
 
-    @property
-    def outcome(self) -> str:
-        """Status and duration, for a person."""
-        return self.status + (f" in {self.duration.total_seconds():.1f} s" if self.duration is not None else "")
+
+def outcome(record: Timed) -> str:
+    """Status and duration, for a person."""
+    return record.status + (f" in {record.duration.total_seconds():.1f} s" if record.duration is not None else "")
 
 
 def as_plain(record: Timed, *names: str) -> dict[str, Any]:
@@ -73,7 +69,7 @@ class Task(Timed):
 
     Attributes
     ----------
-    id : str
+    task_id : str
     name : str
         The component's name, which begins as the algorithm's.
     status : str
@@ -84,7 +80,7 @@ class Task(Timed):
     workflow_id : str or None
     """
 
-    id: str
+    task_id: str
     name: str
     status: str
     begin_time: datetime | None
@@ -95,32 +91,19 @@ class Task(Timed):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes and ``seconds`` as plain values, ready for JSON; times as ISO 8601."""
-        return as_plain(self, "id", "name", "status", "begin_time", "end_time", "job_id", "workflow_id")
-
-    @property
-    def run(self) -> Run | None:
-        """What its results have to say of it; None while that may still change."""
-        if not self.is_final:
-            return None
-        return Run(
-            workflow=self.workflow_id,
-            task_name=self.name,
-            status=self.status,
-            begin=self.begin_time,
-            end=self.end_time,
-        )
+        return as_plain(self, "task_id", "name", "status", "begin_time", "end_time", "job_id", "workflow_id")
 
     def read(
         self,
         limit: int | None = None,
         *,
         schema: str | pa.Schema | None = "auto",
-        vid_type: VidType = "string",
+        vid_type: VidType | None = None,
         dtype_backend: DtypeBackend | None = None,
     ) -> pd.DataFrame:
         """Read its result as a DataFrame: see `explorer_frames.read_sample_result`."""
         return self._explorer.read_sample_result(
-            self.job_id, self.id, limit, schema=schema, vid_type=vid_type, dtype_backend=dtype_backend, task=self
+            self, limit=limit, schema=schema, vid_type=vid_type, dtype_backend=dtype_backend
         )
 
     def read_arrow(
@@ -128,46 +111,53 @@ class Task(Timed):
         limit: int | None = None,
         *,
         schema: str | pa.Schema | None = "auto",
-        vid_type: VidType = "string",
+        vid_type: VidType | None = None,
     ) -> pa.Table:
         """Read its result as an Arrow table: see `explorer_frames.read_sample_result_arrow`."""
-        return self._explorer.read_sample_result_arrow(
-            self.job_id, self.id, limit, schema=schema, vid_type=vid_type, task=self
-        )
+        return self._explorer.read_sample_result_arrow(self, limit=limit, schema=schema, vid_type=vid_type)
+
+    def open(
+        self,
+        limit: int | None = None,
+        *,
+        schema: str | pa.Schema | None = "auto",
+        vid_type: VidType | None = None,
+    ) -> AbstractContextManager[pa.RecordBatchReader]:
+        """Stream its result in constant memory: see `explorer_frames.open_sample_result`."""
+        return self._explorer.open_sample_result(self, limit=limit, schema=schema, vid_type=vid_type)
 
     @private
     def export(
         self,
-        url: str | os.PathLike[str],
+        path: str | os.PathLike[str],
         limit: int | None = None,
         *,
         schema: str | pa.Schema | None = "auto",
-        vid_type: VidType = "string",
+        vid_type: VidType | None = None,
         allow_incomplete: bool = False,
         **options: Unpack[WriteOptions],
     ) -> Receipt:
         """Write its result to a file: see `explorer_frames.export_sample_result`."""
         return self._explorer.export_sample_result(
             self.job_id,
-            self.id,
-            url,
+            self,
+            path,
             limit,
             schema=schema,
             vid_type=vid_type,
             allow_incomplete=allow_incomplete,
-            task=self,
             **options,
         )
 
     @private
     def read_output(
         self,
-        root_url: str | os.PathLike[str],
+        root: str | os.PathLike[str],
         *,
         component: str | None = None,
-        path: str | None = None,
+        folder: str | None = None,
         schema: str | pa.Schema | None = "auto",
-        vid_type: VidType = "string",
+        vid_type: VidType | None = None,
         dtype_backend: DtypeBackend | None = None,
         header: bool | None = None,
         quoting: Quoting = "minimal",
@@ -177,13 +167,13 @@ class Task(Timed):
 
         Parameters
         ----------
-        root_url
+        root
             Folder with the full results of all jobs: a path on local disk or NFS, or any fsspec URL.
         component
             Id of the task's component in the workflow, such as ``"analytics_sssp_1"``. Explorer names the folder of the
             result by it, and the API does not return it.
-        path
-            Folder of the result below `root_url`, where ``{job_id}``, ``{task_id}`` and ``{component}`` are replaced.
+        folder
+            Folder of the result below `root`, where ``{job_id}``, ``{task_id}`` and ``{component}`` are replaced.
             The default is ``"{job_id}/tasks/{component}"`` or ``"{job_id}/{component}"``, whichever exists. Without
             `component`, it is ``"{job_id}/{task_id}"``, ``"{job_id}/tasks/{task_id}"`` or ``"{task_id}"``, or a name
             with both ids.
@@ -206,9 +196,9 @@ class Task(Timed):
         checked_backend(dtype_backend)
         request = task_request(
             self,
-            root_url,
+            root,
             component=component,
-            path=path,
+            folder=folder,
             schema=schema,
             vid_type=vid_type,
             header=header,
@@ -218,15 +208,42 @@ class Task(Timed):
         return to_pandas(read_table(request), dtype_backend)
 
     @private
+    def open_output(
+        self,
+        root: str | os.PathLike[str],
+        *,
+        component: str | None = None,
+        folder: str | None = None,
+        schema: str | pa.Schema | None = "auto",
+        vid_type: VidType | None = None,
+        header: bool | None = None,
+        quoting: Quoting = "minimal",
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> AbstractContextManager[pa.RecordBatchReader]:
+        """Stream its full result, found as by `read_output`: see `explorer_frames.open_output`."""
+        request = task_request(
+            self,
+            root,
+            component=component,
+            folder=folder,
+            schema=schema,
+            vid_type=vid_type,
+            header=header,
+            quoting=quoting,
+            storage_options=storage_options,
+        )
+        return open_reader(request)
+
+    @private
     def export_output(
         self,
-        root_url: str | os.PathLike[str],
+        root: str | os.PathLike[str],
         target: str | os.PathLike[str],
         *,
         component: str | None = None,
-        path: str | None = None,
+        folder: str | None = None,
         schema: str | pa.Schema | None = "auto",
-        vid_type: VidType = "string",
+        vid_type: VidType | None = None,
         header: bool | None = None,
         quoting: Quoting = "minimal",
         storage_options: Mapping[str, Any] | None = None,
@@ -236,9 +253,9 @@ class Task(Timed):
         """Write its full result, found as by `read_output`, to a file: see `explorer_frames.export_output`."""
         request = task_request(
             self,
-            root_url,
+            root,
             component=component,
-            path=path,
+            folder=folder,
             schema=schema,
             vid_type=vid_type,
             header=header,
@@ -248,7 +265,7 @@ class Task(Timed):
         return export(request, planned(target, storage_options=target_storage_options, **options))
 
     def __repr__(self) -> str:
-        return f"<Task {escaped(self.name, 60)} {self.id}: {self.outcome}>"
+        return f"<Task {escaped(self.name, 60)} {self.task_id}: {outcome(self)}>"
 
 
 def runs_of(data: dict[str, Any], job_id: str) -> dict[str, Run]:
@@ -263,11 +280,11 @@ def runs_of(data: dict[str, Any], job_id: str) -> dict[str, Run]:
     runs = {}
     for task in entries(data, job_id):
         times: dict[str, datetime | None] = {}
-        for name, key in (("begin", "runBeginTime"), ("end", "runEndTime")):
+        for name, key in (("begin_time", "runBeginTime"), ("end_time", "runEndTime")):
             with suppress(EnvelopeError):
                 times[name] = moment(task.get(key))
         runs[str(task["id"])] = Run(
-            workflow=workflow, task_name=text(task.get("name")), status=status_word(task.get("status")), **times
+            workflow_id=workflow, task_name=text(task.get("name")), status=status_word(task.get("status")), **times
         )
     return runs
 
@@ -303,7 +320,7 @@ def entries(data: dict[str, Any], job_id: str) -> list[dict[str, Any]]:
 def task_of(data: dict[str, Any], job_id: str, workflow_id: str | None, explorer: Explorer) -> Task:
     """Read one of them."""
     return Task(
-        id=str(data["id"]),
+        task_id=str(data["id"]),
         name=text(data.get("name")) or "",
         status=status_word(data.get("status")),
         begin_time=moment(data.get("runBeginTime")),
@@ -312,3 +329,14 @@ def task_of(data: dict[str, Any], job_id: str, workflow_id: str | None, explorer
         workflow_id=workflow_id,
         _explorer=explorer,
     )
+
+
+def named(task: Task) -> str:
+    """Name and id of a task."""
+    return f"{escaped(task.name, 60)!r} ({escaped(task.task_id, 60)})"
+
+
+def listed(tasks: Sequence[Task], say: Callable[[Task], str] = named, most: int = 50) -> str:
+    """The first of them, and how many more there are, for a message."""
+    more = f" and {len(tasks) - most:,} more" if len(tasks) > most else ""
+    return ", ".join(map(say, tasks[:most])) + more or "none"

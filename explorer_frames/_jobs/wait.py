@@ -1,19 +1,20 @@
-"""Waiting for a job's end: looks with pauses that grow, a bar for who watches, and when to give up."""
+"""Waiting for a job's end: polls with back-off, and the errors that end the waiting."""
 
 from __future__ import annotations
 
 import time
-import warnings
 from collections import Counter
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING
 
-from explorer_frames.errors import ConfigError, EnvelopeError, ServerError, TransportError, escaped
+from explorer_frames._arguments import is_duration
+from explorer_frames._jobs.status import FINAL
+from explorer_frames._jobs.task import listed
+from explorer_frames._progress import Done, check_progress, progress_bar
+from explorer_frames.errors import ConfigError, EnvelopeError, JobError, ServerError, TransportError, escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
     from explorer_frames._jobs.job import Job
+    from explorer_frames._progress import Progress
 
 _FIRST_LOOK = 0.1  # seconds; each pause is half as long again as the one before
 # How long a status that is not documented may last, and how many looks in a row may fail, before a wait gives up.
@@ -21,36 +22,35 @@ _PATIENCE = 60.0
 _MISSES = 5
 
 
-Progress: TypeAlias = "bool | Callable[[Any], object] | None"
-
-
 def check_patience(timeout: object, poll: object, progress: object) -> None:
     """Refuse waits that would never end, or never pause."""
     for name, seconds in (("timeout", timeout), ("poll", poll)):
-        number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds < float("inf")
-        if not number and not (name == "timeout" and seconds is None):
+        if not is_duration(seconds) and not (name == "timeout" and seconds is None):
             raise ConfigError(f"{name} must be a number of seconds above 0: {escaped(seconds, 60)}")
     check_progress(progress)
 
 
-def check_progress(progress: object) -> None:
-    """Refuse what is no way to show progress."""
-    if not (progress is None or isinstance(progress, bool) or callable(progress)):
-        raise ConfigError(f"progress must be True, False, None or a function: {escaped(progress, 60)}")
-
-
 def wait_for_end(job: Job, timeout: float | None, poll: float, progress: Progress) -> Job:
-    """Look at a job until it has ended, well or not."""
+    """Look at a job until it has ended.
+
+    Raises
+    ------
+    JobError
+        It ended without success, or did not end in time.
+    """
     watch = _Watch(job, timeout)
     pause = min(_FIRST_LOOK, poll)
     with progress_bar(progress, "task", _tasks_done) as show:
         while True:
             watch.look()
             show(watch.job)
-            if watch.job.is_final:
-                return watch.job
+            if watch.job.status in FINAL:
+                break
             time.sleep(max(0.0, min(pause, watch.remaining())))
             pause = min(pause * 1.5, poll)
+    if watch.job.status != "success":
+        raise job_error(watch.job, "it has failed" if watch.job.status == "failed" else "it was interrupted")
+    return watch.job
 
 
 class _Watch:
@@ -81,61 +81,27 @@ class _Watch:
         """Raise where there is no more to wait for."""
         now = time.monotonic()
         self._known = self._known if self.job.status.startswith("unknown") else now
-        if self.job.is_final:
+        if self.job.status in FINAL:
             return
         if self.remaining() <= 0:
-            raise self.job.error(f"it has not ended within {self._timeout:g} s")
+            raise job_error(self.job, f"it has not ended within {self._timeout:g} s")
         if now - self._known > _PATIENCE:
-            raise self.job.error(f"for {_PATIENCE:g} s it has had a status that is not documented")
-
-
-class Done(NamedTuple):
-    """How far something is, as a bar shows it."""
-
-    label: str
-    done: int
-    total: int
-    states: Mapping[str, int]
+            raise job_error(self.job, f"for {_PATIENCE:g} s it has had a status that is not documented")
 
 
 def _tasks_done(job: Job) -> Done:
     states = Counter(task.status for task in job.tasks)
-    done = sum(task.is_final for task in job.tasks)
-    return Done(f"job {job.id} {job.status}", done, len(job.tasks), states)
+    done = sum(task.status in FINAL for task in job.tasks)
+    return Done(f"job {job.job_id} {job.status}", done, len(job.tasks), states)
 
 
-@contextmanager
-def progress_bar(progress: Progress, unit: str, how_far: Callable[[Any], Done]) -> Iterator[Callable[[Any], object]]:
-    """Give a function that shows each new state of something.
-
-    Parameters
-    ----------
-    progress
-        None shows a bar where a person looks, True everywhere, False nowhere; a function is used as it is.
-    unit
-        What is counted.
-    how_far
-        Reads a state.
-    """
-    if callable(progress) or progress is False:
-        yield progress or _nowhere
-        return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tqdm warns where a notebook has no widgets, and draws text there
-        from tqdm.auto import tqdm  # noqa: PLC0415 (not needed to import us)
-        from tqdm.notebook import tqdm_notebook  # noqa: PLC0415
-
-        in_notebook = issubclass(tqdm, tqdm_notebook)
-        bar = tqdm(unit=unit, disable=False if progress or in_notebook else None, leave=False)
-    with bar:
-
-        def show(state: Any) -> None:
-            label, bar.n, bar.total, states = how_far(state)
-            bar.set_description_str(label, refresh=False)
-            bar.set_postfix(states)
-
-        yield show
-
-
-def _nowhere(_: Any) -> None:
-    """Show nothing."""
+def job_error(job: Job, why: str) -> JobError:
+    """Make an error that names the tasks and their states."""
+    failed_first = sorted(job.tasks, key=lambda task: task.status != "failed")
+    tasks = listed(failed_first, lambda task: f"{escaped(task.name, 40)} {task.status}", 20)
+    return JobError(
+        f"{why}: job {job.job_id} is {job.status}; tasks: {tasks or 'none known'}",
+        where=f"trace {escaped(job.trace_id, 80)}" if job.trace_id else None,
+        hint="The job's page in Explorer shows each task's log.",
+        job=job,
+    )

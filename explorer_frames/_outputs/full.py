@@ -19,7 +19,7 @@ from explorer_frames._fallback import AS_TEXT, read_or_as_text
 from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.write import write
 from explorer_frames._outputs.parts import Part, Parts, pieces
-from explorer_frames._provenance import Provenance
+from explorer_frames._provenance import Provenance, run_of
 from explorer_frames._storage.sources import Store
 from explorer_frames._threads import ahead, pipelined
 from explorer_frames.errors import (
@@ -151,7 +151,7 @@ class Request:
         The column with the k of KCore's folders, which is none of the parts' own.
     """
 
-    url: str | os.PathLike[str] = field(repr=False)
+    path: str | os.PathLike[str] = field(repr=False)
     storage_options: Mapping[str, Any] | None = field(repr=False)
     schema: schemas.SchemaRequest
     header: bool | None
@@ -164,7 +164,7 @@ class Request:
     @classmethod
     def of(
         cls,
-        url: str | os.PathLike[str],
+        path: str | os.PathLike[str],
         *,
         schema: object,
         vid_type: str,
@@ -182,14 +182,14 @@ class Request:
         """
         requested = schemas.SchemaRequest.of(schema, vid_type)
         if requested.auto:
-            name, source = _named(task, component) if task else (_component_in(url), "component")
+            name, source = _named(task, component) if task else (_component_in(path), "component")
             requested = replace(requested.for_task(name), source=source)
         if not isinstance(header, bool | None):
             raise ConfigError(f"header must be True, False or None: {escaped(header, 60)!r}")
         if quoting not in get_args(Quoting):
             raise ConfigError(f"quoting must be 'minimal' or 'none', got {escaped(quoting, 60)!r}")
-        request = cls(url, storage_options, requested, header, quoting)  # type: ignore[arg-type]
-        return replace(request, job=task.job_id, task=task.id, run=task.run) if task else request
+        request = cls(path, storage_options, requested, header, quoting)  # type: ignore[arg-type]
+        return replace(request, job=task.job_id, task=task.task_id, run=run_of(task)) if task else request
 
     def for_parts(self, parts: Parts) -> Request:
         """Adjust the schema to KCore's folders: they contain subgraphs, and their names contain k."""
@@ -210,8 +210,8 @@ class Request:
         """What is known before the first row."""
         known = Provenance(
             source=source,
-            job=self.job,
-            task=self.task,
+            job_id=self.job,
+            task_id=self.task,
             read_at=datetime.now(UTC),
         )
         return known.with_run(self.run) if self.run else known
@@ -229,9 +229,9 @@ def _named(task: Task, component: str | None) -> tuple[str, str]:
     return (component or "", "component") if by_component and not by_name else (task.name, "task name")
 
 
-def _component_in(url: str | os.PathLike[str]) -> str | None:
+def _component_in(path: str | os.PathLike[str]) -> str | None:
     """Find the folder of a component, such as ``analytics_pagerank_1``, in a URL."""
-    text = os.fspath(url) if isinstance(url, str | os.PathLike) else ""
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else ""
     names = re.split(r"[\\/]", text) if isinstance(text, str) else []
     return next((name for name in reversed(names) if _COMPONENT.fullmatch(name)), None)
 
@@ -428,7 +428,7 @@ def _call(request: Request, attempt: Callable[[Output], _T], stack: ExitStack | 
 
     def read(schema: schemas.SchemaRequest) -> _T:
         with ExitStack() as own:
-            store = Store(request.url, request.storage_options)
+            store = Store(request.path, request.storage_options)
             output = own.enter_context(closing(Output(replace(request, schema=schema), store, request)))
             result = attempt(output)
             if stack is not None:

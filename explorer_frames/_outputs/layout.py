@@ -22,11 +22,11 @@ _OF_IDS = "[0-9A-Za-z-]"
 
 
 def output_url(
-    root_url: str | os.PathLike[str],
+    root: str | os.PathLike[str],
     job_id: str,
     task_id: str,
     *,
-    path: str | None = None,
+    folder: str | None = None,
     component: str | None = None,
     storage_options: Mapping[str, Any] | None = None,
 ) -> str | os.PathLike[str]:
@@ -34,12 +34,12 @@ def output_url(
 
     Parameters
     ----------
-    root_url
+    root
         Folder under which the results of all tasks lie.
-    path
+    folder
         Where it is below the root, such as ``"{job_id}/tasks/{component}"``; it may be a pattern. None looks for
         ``{job_id}/tasks/{component}`` and ``{job_id}/{component}``; without `component`, for ``{job_id}/{task_id}``,
-        ``{job_id}/tasks/{task_id}`` and ``{task_id}``, or else for one name with both ids in `root_url`, or one with
+        ``{job_id}/tasks/{task_id}`` and ``{task_id}``, or else for one name with both ids in `root`, or one with
         the task's id in ``{job_id}`` or ``{job_id}/tasks``.
     component
         Id of the task's component in the workflow, such as ``"analytics_sssp_1"``, which the API does not return.
@@ -47,17 +47,17 @@ def output_url(
     Raises
     ------
     ConfigError
-        An id or `path` cannot be part of a URL, or `component` is missing or not used.
+        An id or `folder` cannot be part of a URL, or `component` is missing or not used.
     FileReadError
         There is no such folder or file, or more than one: the message contains what was looked for, and what exists.
     """
     ids = {"job_id": checked_id("job_id", job_id), "task_id": checked_id("task_id", task_id)}
     if component is not None:
         ids["component"] = checked_id("component", component)
-    if path is not None:
-        return _join(root_url, _filled(_checked(path, ids), ids))
+    if folder is not None:
+        return _join(root, _filled(_checked(folder, ids), ids))
     job, task = ids["job_id"], ids["task_id"]
-    store = Store(root_url, storage_options)
+    store = Store(root, storage_options)
     usual = [_filled(template, ids) for template in (_BY_TASK if component is None else _BY_COMPONENT)]
     found = [below for below in usual if store.info(_below(store, below)) is not None]
     names: list[str] = []
@@ -65,13 +65,13 @@ def output_url(
         names = [below for folder in ("", job, f"{job}/tasks") for below in _names(store, folder)]
         found = [below for below in names if _is_of(below, job, task)] if component is None else []
     if len(found) == 1:
-        return _join(root_url, found[0])
+        return _join(root, found[0])
     which = f"{len(found)} places may have it: {_list(found)}" if found else f"there are: {_list(names) or 'no names'}"
     if component is None:
         others = ", and names with both ids"
-        hint = f"Pass the component, such as component='analytics_pagerank_1', or path='{_BY_TASK[0]}'."
+        hint = f"Pass the component, such as component='analytics_pagerank_1', or folder='{_BY_TASK[0]}'."
     else:
-        others, hint = "", f"Check the component, or pass the path, such as path='{_BY_COMPONENT[0]}'."
+        others, hint = "", f"Check the component, or pass the folder, such as folder='{_BY_COMPONENT[0]}'."
     raise FileReadError(
         f"the result of job {job}, {f'task {task}' if component is None else component} was not found: {which}",
         where=store.shown,
@@ -79,30 +79,30 @@ def output_url(
     )
 
 
-def _checked(path: str, ids: dict[str, str]) -> str:
-    """Check that a path has the fields that tell tasks apart, and no others."""
-    names = _FIELD.findall(path) if isinstance(path, str) else []
-    hint = "Pass path='{job_id}/{task_id}', or path='{job_id}/tasks/{component}' and the component."
+def _checked(folder: str, ids: dict[str, str]) -> str:
+    """Check that a folder has the fields that tell tasks apart, and no others."""
+    names = _FIELD.findall(folder) if isinstance(folder, str) else []
+    hint = "Pass folder='{job_id}/{task_id}', or folder='{job_id}/tasks/{component}' and the component."
     if "task_id" not in names and "component" not in names:
-        raise ConfigError(f"path must contain {{task_id}} or {{component}}, got {escaped(path, 60)!r}", hint=hint)
+        raise ConfigError(f"folder must contain {{task_id}} or {{component}}, got {escaped(folder, 60)!r}", hint=hint)
     if "component" in names and "component" not in ids:
-        raise ConfigError("path contains {component}, and no component was passed", hint=hint)
+        raise ConfigError("folder contains {component}, and no component was passed", hint=hint)
     if "component" in ids and "component" not in names:
-        raise ConfigError(f"path does not contain {{component}}, got {escaped(path, 60)!r}", hint=hint)
+        raise ConfigError(f"folder does not contain {{component}}, got {escaped(folder, 60)!r}", hint=hint)
     unknown = [name for name in names if name not in ids]
     if unknown:
-        raise ConfigError(f"path contains the unknown field {{{escaped(unknown[0], 60)}}}", hint=hint)
-    return path
+        raise ConfigError(f"folder contains the unknown field {{{escaped(unknown[0], 60)}}}", hint=hint)
+    return folder
 
 
 def _filled(template: str, ids: dict[str, str]) -> str:
     return _FIELD.sub(lambda found: ids[found[1]], template).lstrip("/")
 
 
-def _join(root_url: str | os.PathLike[str], below: str) -> str | os.PathLike[str]:
-    if isinstance(root_url, os.PathLike):
-        return Path(root_url, below)
-    return root_url + "/" * (not root_url.endswith("/")) + below
+def _join(root: str | os.PathLike[str], below: str) -> str | os.PathLike[str]:
+    if isinstance(root, os.PathLike):
+        return Path(root, below)
+    return root + "/" * (not root.endswith("/")) + below
 
 
 def _below(store: Store, below: str) -> str:

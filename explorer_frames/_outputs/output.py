@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @private
 def read_output(
-    url: str | os.PathLike[str],
+    path: str | os.PathLike[str],
     *,
     schema: str | pa.Schema | None = "auto",
     vid_type: VidType = "string",
@@ -42,14 +42,14 @@ def read_output(
 
     Parameters
     ----------
-    url
-        A folder of CSV files, one file, or a pattern (``*``, ``?``, ``[...]``): a path on local disk or NFS, or any
+    path
+        A folder of CSV files, one file, or a pattern (``*``, ``?``, ``[...]``): a folder on local disk or NFS, or any
         fsspec URL, such as ``hdfs://`` (by Hadoop's native client), ``webhdfs://``, ``s3://`` or ``sftp://``. Files are
         plain, gzip (``.gz``) or zstd (``.zst``), and read in the order of their names. Names that begin with ``.`` or
-        ``_`` are skipped. Of KCore with ``TYPE=subgraph``, the folders ``<k>_core`` in `url` are read as one result
+        ``_`` are skipped. Of KCore with ``TYPE=subgraph``, the folders ``<k>_core`` in `path` are read as one result
         with a last column ``k``; pass one of these folders for one k without that column.
     schema
-        Columns to expect. ``"auto"``, the default, looks for the folder of a component in `url`, such as
+        Columns to expect. ``"auto"``, the default, looks for the folder of a component in `path`, such as
         ``analytics_pagerank_1``, and uses the columns of that algorithm; without such a folder, the number of columns
         decides. An algorithm's name uses its documented columns (`explorer_frames.schemas.BOOK`); a `pyarrow.Schema` is
         your own; None decides by the number of columns only.
@@ -80,9 +80,9 @@ def read_output(
     ConfigError
         An argument is invalid, or there is no driver for the URL.
     FileReadError
-        `url` does not exist or is not readable; a folder is unfinished (``_temporary``, ``*._COPYING_``), has no files,
-        or has one both plain and compressed; a compressed file is damaged or truncated; a plain file has no line end
-        after its last line; or a file was added, removed or changed while reading.
+        `path` does not exist or is not readable; a folder is unfinished (``_temporary``, ``*._COPYING_``), has no
+        files, or has one both plain and compressed; a compressed file is damaged or truncated; a plain file has no line
+        end after its last line; or a file was added, removed or changed while reading.
     DecodeError
         A line is not valid CSV in UTF-8, is blank, or has a NUL byte outside quotes, as a hole in a sparse file; or a
         cell does not fit its column: RowShapeError, ColumnTypeError. The message contains the file and the line.
@@ -114,14 +114,14 @@ def read_output(
     """
     checked_backend(dtype_backend)
     table = read_output_arrow(
-        url, schema=schema, vid_type=vid_type, header=header, quoting=quoting, storage_options=storage_options
+        path, schema=schema, vid_type=vid_type, header=header, quoting=quoting, storage_options=storage_options
     )
     return to_pandas(table, dtype_backend)
 
 
 @private
 def read_output_arrow(
-    url: str | os.PathLike[str],
+    path: str | os.PathLike[str],
     *,
     schema: str | pa.Schema | None = "auto",
     vid_type: VidType = "string",
@@ -147,14 +147,14 @@ def read_output_arrow(
     [{'id': '007', 'community': 'NA'}]
     """
     request = Request.of(
-        url, schema=schema, vid_type=vid_type, header=header, quoting=quoting, storage_options=storage_options
+        path, schema=schema, vid_type=vid_type, header=header, quoting=quoting, storage_options=storage_options
     )
     return read_table(request)
 
 
 @private
 def open_output(
-    url: str | os.PathLike[str],
+    path: str | os.PathLike[str],
     *,
     schema: str | pa.Schema | None = "auto",
     vid_type: VidType = "string",
@@ -181,14 +181,14 @@ def open_output(
     5
     """
     request = Request.of(
-        url, schema=schema, vid_type=vid_type, header=header, quoting=quoting, storage_options=storage_options
+        path, schema=schema, vid_type=vid_type, header=header, quoting=quoting, storage_options=storage_options
     )
     return open_reader(request)
 
 
 @private
 def export_output(
-    url: str | os.PathLike[str],
+    path: str | os.PathLike[str],
     target: str | os.PathLike[str],
     *,
     schema: str | pa.Schema | None = "auto",
@@ -203,7 +203,7 @@ def export_output(
 
     Parameters
     ----------
-    url, schema, vid_type, header, quoting, storage_options
+    path, schema, vid_type, header, quoting, storage_options
         As in `read_output`.
     target
         Local path or fsspec URL of the file to write, which is replaced atomically. Its extension decides the format:
@@ -217,7 +217,7 @@ def export_output(
     Returns
     -------
     Receipt
-        url, format, rows, bytes, schema, complete.
+        path, format, rows, bytes, schema, complete.
 
     Raises
     ------
@@ -238,40 +238,41 @@ def export_output(
     (1, True, ['root', 'visited'])
     """
     request = Request.of(
-        url, schema=schema, vid_type=vid_type, header=header, quoting=quoting, storage_options=storage_options
+        path, schema=schema, vid_type=vid_type, header=header, quoting=quoting, storage_options=storage_options
     )
     return export(request, planned(target, storage_options=target_storage_options, **options))
 
 
 def task_request(
     task: Task,
-    root_url: str | os.PathLike[str],
+    root: str | os.PathLike[str],
     *,
     component: str | None,
-    path: str | None,
-    schema: str | pa.Schema | None = "auto",
-    vid_type: VidType = "string",
-    header: bool | None = None,
-    quoting: Quoting = "minimal",
-    storage_options: Mapping[str, Any] | None = None,
+    folder: str | None,
+    schema: str | pa.Schema | None,
+    vid_type: VidType | None,
+    header: bool | None,
+    quoting: Quoting,
+    storage_options: Mapping[str, Any] | None,
 ) -> Request:
     """Find the full result of a task: see `explorer_frames.Task.read_output`."""
     request = Request.of(
-        root_url,
+        root,
         schema=schema,
-        vid_type=vid_type,
+        vid_type=task._explorer._vid_type_or(vid_type),  # noqa: SLF001 (our own)
         header=header,
         quoting=quoting,
         storage_options=storage_options,
         task=task,
         component=component,
     )
-    status = task.run.status if task.run else "not final"
-    if status != "success":  # nothing in a folder on NFS shows whether it is finished
+    if task.status != "success":  # nothing in a folder on NFS shows whether it is finished
         raise JobError(
-            f"task {task.id} is {status}, so its files may be incomplete",
+            f"task {task.task_id} is {task.status}, so its files may be incomplete",
             hint="Wait for the job, and get the task from the job again. To read incomplete files, pass their folder "
             "to read_output or export_output.",
         )
-    url = output_url(root_url, task.job_id, task.id, path=path, component=component, storage_options=storage_options)
-    return replace(request, url=url)
+    path = output_url(
+        root, task.job_id, task.task_id, folder=folder, component=component, storage_options=storage_options
+    )
+    return replace(request, path=path)

@@ -13,6 +13,8 @@ from explorer_frames._arguments import checked_count
 from explorer_frames._extras import package
 from explorer_frames._files.data import to_reader
 from explorer_frames._files.digest import current
+from explorer_frames._jobs.job import Job, only_task
+from explorer_frames._jobs.task import Task
 from explorer_frames._provenance import Provenance, document_of
 from explorer_frames.errors import ConfigError, escaped
 
@@ -48,7 +50,7 @@ _INDEX = "__index_level_"  # columns of a DataFrame's index that has no name
 
 
 def plot_result(
-    frame: Any, *, kind: Kind | None = None, column: str | None = None, top: int | None = None, ax: Axes | None = None
+    data: Any, *, kind: Kind | None = None, column: str | None = None, top: int | None = None, ax: Axes | None = None
 ) -> Axes:
     """Draw a result, in the way that suits its columns.
 
@@ -56,9 +58,9 @@ def plot_result(
 
     Parameters
     ----------
-    frame
-        A result as `read_sample_result` and its companions give it: a pandas DataFrame of any dtypes, a `pyarrow`
-        Table, or anything with ``__arrow_c_stream__``. Readers are empty afterwards.
+    data
+        A result: a pandas DataFrame, a `pyarrow` Table, or anything with ``__arrow_c_stream__``. Readers are empty
+        afterwards. Or a `Task`, or a `Job` with one task, whose result is read.
     kind
         ``"top"``: a bar for each of the largest, by id. ``"rank"``: all of them, the largest first, on logarithmic axes
         where few are far above the rest, with the first ones named. ``"distribution"``: how many have which number, as
@@ -102,7 +104,9 @@ def plot_result(
         raise ConfigError(f"kind {escaped(kind)!r} is unknown", hint='Pass "rank", "distribution" or "top".')
     top = None if top is None else checked_count("top", top)
     _check_axes(ax)
-    reader = to_reader(frame)
+    if isinstance(data, Job):
+        data = only_task(data, None)
+    reader = to_reader(data.read_arrow() if isinstance(data, Task) else data)
     value = _value_column(reader.schema, column)
     table = reader.read_all()
     _check_one_run(table)
@@ -223,10 +227,10 @@ def _entitle(ax: Axes, table: pa.Table) -> None:
     if not document:
         return
     known = Provenance.of(current(document, table))
-    name = known.task_name or known.algorithm or (f"task {known.task}" if known.task else "")
+    name = known.task_name or known.algorithm or (f"task {known.task_id}" if known.task_id else "")
     if known.algorithm and known.algorithm.lower() not in name.lower():
         name = f"{name}: {known.algorithm}"
-    facts = [f"{word} {value}" for word, value in (("workflow", known.workflow), ("job", known.job)) if value]
+    facts = [f"{word} {value}" for word, value in (("workflow", known.workflow_id), ("job", known.job_id)) if value]
     facts += [f"{len(table):,} row{'s' * (len(table) != 1)}"]
     facts += [word for word in (_COMPLETE[known.complete],) if word]
     entitle(ax, name, ", ".join(facts))

@@ -14,6 +14,7 @@ from explorer_frames._arguments import EVERYTHING, checked_count, checked_id, ch
 from explorer_frames._caller import warn_caller
 from explorer_frames._files.digest import with_content_hash
 from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
+from explorer_frames._jobs.job import check_workflow
 from explorer_frames._provenance import Provenance, document_of
 from explorer_frames._results.result import Query
 from explorer_frames._threads import in_parallel
@@ -93,7 +94,7 @@ class HistoryRequest:
 
     def takes(self, task: Task) -> bool:
         """Whether results of this task are wanted."""
-        return self.task is None or self.task in (task.name, task.id)
+        return self.task is None or self.task in (task.name, task.task_id)
 
     @property
     def empty(self) -> pa.Table:
@@ -121,7 +122,7 @@ class _Read:
 def history(explorer: Explorer, results: ResultReader, request: HistoryRequest) -> pd.DataFrame:
     """Read the requested results: see `explorer_frames.Explorer.history`."""
     now = datetime.now(UTC)
-    newest = explorer.list_jobs(request.workflow, status="success", limit=request.last)["id"].tolist()
+    newest = explorer.list_jobs(request.workflow, status="success", limit=request.last)["job_id"].tolist()
     with closing(in_parallel(request.workers, partial(_read, explorer, results, request), newest)) as reads:
         done = dict(reads)
     lost = {job: read for job, read in done.items() if isinstance(read, ExplorerFramesError)}
@@ -133,7 +134,7 @@ def history(explorer: Explorer, results: ResultReader, request: HistoryRequest) 
     table = pa.concat_tables([_RUN.empty_table(), *(tables or [request.empty])], promote_options="default")
     states = [document_of(table.schema.metadata).get("complete") for table in tables]
     complete = False if gaps or False in states else None if None in states else True
-    known = Provenance(server=results.url, workflow=request.workflow, task_name=request.task, read_at=now)
+    known = Provenance(server=results.url, workflow_id=request.workflow, task_name=request.task, read_at=now)
     known = known.with_row_count(len(table), complete=complete)
     return _frame(request, with_content_hash(table, known.to_dict()))
 
@@ -143,35 +144,35 @@ def _read(
 ) -> tuple[str, _Read | ExplorerFramesError]:
     try:
         job = explorer.job(job_id)
-        job.check_workflow(request.workflow)
+        check_workflow(job, request.workflow)
     except (TransportError, ApiError) as error:
         return job_id, error
     read = _Read(job, {}, {}, [])
     for task in filter(request.takes, job.tasks):
         if task.status != "success":
-            read.gaps.append(f"{job.id} ({escaped(task.name, 60)} {task.status})")
+            read.gaps.append(f"{job.job_id} ({escaped(task.name, 60)} {task.status})")
             continue
         try:
-            own = results.table(Query.of(job.id, task.id, None, request.schema, task=task))
+            own = results.table(Query.of(job.job_id, task.task_id, None, request.schema, task=task))
         except ConfigError:  # no task can be read so
             raise
         except ExplorerFramesError as error:
-            read.errors[task.id] = error
+            read.errors[task.task_id] = error
         else:
-            read.tables[task.id] = _of_run(own, job, task)
+            read.tables[task.task_id] = _of_run(own, job, task)
     if not (read.tables or read.errors or read.gaps):
-        read.gaps.append(f"{job.id} (no such task)")
+        read.gaps.append(f"{job.job_id} (no such task)")
     return job_id, read
 
 
 def _check_errors(request: HistoryRequest, reads: list[_Read], lost: dict[str, ExplorerFramesError]) -> None:
     """Raise one error for all jobs and results that could not be read, with the other results in it."""
     errors: dict[tuple[str, str | None], ExplorerFramesError] = {(job, None): error for job, error in lost.items()}
-    errors |= {(read.job.id, task): error for read in reads for task, error in read.errors.items()}
+    errors |= {(read.job.job_id, task): error for read in reads for task, error in read.errors.items()}
     if not errors:
         return
     results = {
-        (read.job.id, task): _frame(request, with_content_hash(table, document_of(table.schema.metadata)))
+        (read.job.job_id, task): _frame(request, with_content_hash(table, document_of(table.schema.metadata)))
         for read in reads
         for task, table in read.tables.items()
     }
@@ -187,7 +188,7 @@ def _check_errors(request: HistoryRequest, reads: list[_Read], lost: dict[str, E
 
 
 def _of_run(own: pa.Table, job: Job, task: Task) -> pa.Table:
-    values = (job.id, job.end_time, task.name, task.id)
+    values = (job.job_id, job.end_time, task.name, task.task_id)
     columns = [pa.repeat(pa.scalar(value, kind), own.num_rows) for value, kind in zip(values, _RUN.types, strict=True)]
     fields = [field.with_nullable(nullable=True) for field in own.schema]
     return pa.table([*columns, *own.columns], schema=pa.schema([*_RUN, *fields], own.schema.metadata))

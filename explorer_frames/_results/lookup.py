@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from explorer_frames._jobs.status import FINAL, status_word
 from explorer_frames._jobs.task import runs_of
-from explorer_frames._provenance import Run
+from explorer_frames._provenance import Run, run_of
 
 if TYPE_CHECKING:
     from explorer_frames._http.api import Api
@@ -48,12 +48,12 @@ class JobLookup:
             data, _ = self._api.get("jobs", job_id, until=deadline)
             runs = runs_of(data, job_id)
             self._keep(job_id, status_word(data.get("status")), runs)
-        return runs.get(task_id) or Run(workflow=next((run.workflow for run in runs.values()), None))
+        return runs.get(task_id) or Run(workflow_id=next((run.workflow_id for run in runs.values()), None))
 
     def remember(self, job: Job) -> None:
         """Keep the tasks of a job that was looked at; forget what was kept of it before."""
-        runs = {task.id: task.run for task in job.tasks if task.run is not None}
-        self._keep(job.id, job.status if len(runs) == len(job.tasks) else "", runs)
+        runs = {task.task_id: run_of(task) for task in job.tasks if task.status in FINAL}
+        self._keep(job.job_id, job.status if len(runs) == len(job.tasks) else "", runs)
 
     def _keep(self, job_id: str, status: str, runs: dict[str, Run]) -> None:
         with self._lock:

@@ -177,8 +177,8 @@ class ResultReader:
             answer = opening.enter_context(self._api.answer(segments, {"limit": str(query.limit)}, token, deadline))
             provenance = Provenance(
                 server=self._api.url,
-                job=query.job,
-                task=query.task,
+                job_id=query.job,
+                task_id=query.task,
                 limit=None if query.limit == EVERYTHING else query.limit,
                 read_at=datetime.now(UTC),
             )

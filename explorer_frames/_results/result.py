@@ -15,7 +15,9 @@ from explorer_frames._decode.envelope import read_rows
 from explorer_frames._decode.split import split
 from explorer_frames._fallback import AS_TEXT
 from explorer_frames._files.digest import ContentHash
+from explorer_frames._jobs.status import FINAL
 from explorer_frames._jobs.task import Task
+from explorer_frames._provenance import run_of
 from explorer_frames._threads import pipelined
 from explorer_frames.errors import ColumnTypeError, ConfigError, EnvelopeError, RowShapeError, escaped
 
@@ -87,7 +89,7 @@ class Query:
         query = cls(checked_id("job_id", job_id), checked_id("task_id", task_id), rows, schema, large=large)
         if task is None:
             return query
-        return replace(query, unfinished=True) if task.run is None else query.with_task_run(task.run)
+        return query.with_task_run(run_of(task)) if task.status in FINAL else replace(query, unfinished=True)
 
     def with_task_run(self, run: Run) -> Query:
         """The same, with the task in the job's detail."""

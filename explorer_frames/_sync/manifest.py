@@ -31,7 +31,7 @@ _NULL = "__HIVE_DEFAULT_PARTITION__"
 class TaskEntry(NamedTuple):
     """A task, as a manifest has it."""
 
-    id: str
+    task_id: str
     name: str
     status: str
 
@@ -53,7 +53,7 @@ def partition_value(task_name: str) -> str:
 
 def part_name(job: str, task: TaskEntry, format: str) -> str:  # noqa: A002
     """Name the file of a task's result: by whose it is, not by what is in it, so that all writers meet there."""
-    whose = hashlib.sha256(f"{job}/{task.id}".encode()).hexdigest()[:16]  # "/" is in no id
+    whose = hashlib.sha256(f"{job}/{task.task_id}".encode()).hexdigest()[:16]  # "/" is in no id
     return f"task={partition_value(task.name)}/job_id={job}/part-{whose}.{format}"
 
 
@@ -68,7 +68,7 @@ class Manifest:
 
     Attributes
     ----------
-    job
+    job_id
         Its id.
     tasks
         All that it has, in the server's order.
@@ -76,7 +76,7 @@ class Manifest:
         By name: task_id, rows, bytes, and the file's provenance.
     """
 
-    job: str
+    job_id: str
     tasks: tuple[TaskEntry, ...]
     parts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -87,10 +87,10 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """The same content is the same bytes, whoever writes it."""
-        order = {task.id: number for number, task in enumerate(self.tasks)}
+        order = {task.task_id: number for number, task in enumerate(self.tasks)}
         names = sorted(self.parts, key=lambda name: (order.get(self.parts[name]["task_id"], len(order)), name))
         return _dumps(
-            job=self.job,
+            job_id=self.job_id,
             tasks=[task._asdict() for task in self.tasks],
             parts=[{"path": name, **self.parts[name]} for name in names],
             library=f"{NAME} {__version__}",
@@ -107,7 +107,7 @@ class Manifest:
             whole = whole and all(type(part["task_id"]) is str for part in parts.values())
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
-        return cls(job, tasks, parts) if whole and document.get("job") == job else None
+        return cls(job, tasks, parts) if whole and document.get("job_id") == job else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Dataset:
     """Whose folder it is, and what all files in it have in common."""
 
     server: str
-    workflow: str
+    workflow_id: str
     format: str
     vid_type: str
 
@@ -147,7 +147,7 @@ class Dataset:
             raise ConfigError(f"the folder is of {', '.join(others)}", where=where, hint=_ELSEWHERE)
 
 
-_ELSEWHERE = "One folder is for one workflow of one server, in one format: pass another url."
+_ELSEWHERE = "One folder is for one workflow of one server, in one format: pass another path."
 
 
 def _dumps(**members: Any) -> bytes:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from explorer_frames._arguments import checked_count, checked_flag, checked_id, checked_limit
 from explorer_frames._files.formats import Format, format_of
 from explorer_frames._jobs.listing import milliseconds
-from explorer_frames._jobs.wait import check_progress
+from explorer_frames._progress import check_progress
 from explorer_frames.errors import ConfigError, escaped
 from explorer_frames.schemas import SchemaRequest
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from explorer_frames._jobs.wait import Progress
+    from explorer_frames._progress import Progress
     from explorer_frames._sync.manifest import TaskEntry
 
 
@@ -36,7 +36,7 @@ class SyncOptions:
 
     workflow: str
     tasks: frozenset[str] | None
-    since: datetime | None
+    since: str | datetime | None
     limit: int | None
     schema: SchemaRequest
     schemas: Mapping[str, SchemaRequest]
@@ -51,7 +51,7 @@ class SyncOptions:
         workflow_id: object,
         *,
         tasks: object,
-        since: datetime | None,
+        since: str | datetime | None,
         limit: int | None,
         schema: object,
         vid_type: str,
@@ -91,11 +91,11 @@ class SyncOptions:
 
     def takes(self, task: TaskEntry) -> bool:
         """Whether the result of this task is to be in the folder."""
-        return task.status == "success" and (self.tasks is None or not self.tasks.isdisjoint((task.name, task.id)))
+        return task.status == "success" and (self.tasks is None or not self.tasks.isdisjoint((task.name, task.task_id)))
 
     def schema_of(self, task: TaskEntry) -> SchemaRequest:
         """Return the schema to read a task's result with."""
-        return self.schemas.get(task.id) or self.schemas.get(task.name) or self.schema
+        return self.schemas.get(task.task_id) or self.schemas.get(task.name) or self.schema
 
 
 def _checked_tasks(tasks: object) -> frozenset[str] | None:

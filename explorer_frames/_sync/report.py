@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames import _html
-from explorer_frames._jobs.wait import Done
+from explorer_frames._progress import Done
 from explorer_frames.errors import ExplorerFramesError, SyncError, escaped
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 STATES = ("written", "skipped", "failed")
-_COLUMNS = ("job_id", "task", "task_id", "state", "rows", "bytes", "url", "error")
+_COLUMNS = ("job_id", "task", "task_id", "state", "rows", "bytes", "path", "error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class SyncedPart:
     Attributes
     ----------
     task, task_id, job_id : str
-    url : str
+    path : str
         Of its file, without user, password and query.
     rows, bytes : int
     """
@@ -33,7 +33,7 @@ class SyncedPart:
     task: str
     task_id: str
     job_id: str
-    url: str
+    path: str
     rows: int
     bytes: int
 
@@ -65,14 +65,13 @@ class SyncReport:
 
     Attributes
     ----------
-    url : str
+    path : str
         The folder, without user, password and query.
-    workflow : str
-        Its id.
+    workflow_id : str
     jobs : int
         Successful jobs that the server listed.
     written, skipped : tuple of SyncedPart
-        Results that this call wrote, and that were there already: task, task_id, job_id, url, rows, bytes.
+        Results that this call wrote, and that were there already: task, task_id, job_id, path, rows, bytes.
     failed : tuple of SyncFailure
         Results that did not land: task, task_id, job_id, error.
     pending : int
@@ -84,11 +83,11 @@ class SyncReport:
     >>> len(report.written) == report.jobs * 4, report.skipped, report.failed
     (True, (), ())
     >>> report.to_pandas().columns.tolist()
-    ['job_id', 'task', 'task_id', 'state', 'rows', 'bytes', 'url', 'error']
+    ['job_id', 'task', 'task_id', 'state', 'rows', 'bytes', 'path', 'error']
     """
 
-    url: str
-    workflow: str
+    path: str
+    workflow_id: str
     jobs: int
     written: tuple[SyncedPart, ...] = ()
     skipped: tuple[SyncedPart, ...] = ()
@@ -106,7 +105,7 @@ class SyncReport:
         return sum(part.bytes for part in self.written)
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row per result: job_id, task, task_id, state, rows, bytes, url, error.
+        """One row per result: job_id, task, task_id, state, rows, bytes, path, error.
 
         `state` is written, skipped or failed; `rows` and `bytes` are nullable integers, missing where it failed, and
         `error` is missing where it did not.
@@ -119,43 +118,18 @@ class SyncReport:
     def to_dict(self) -> dict[str, Any]:
         """Return counts as plain values, ready for JSON, and ``results``: a dict for each row of `to_pandas`."""
         counts = {state: len(getattr(self, state)) for state in STATES}
-        head = {"url": self.url, "workflow": self.workflow, "jobs": self.jobs, **counts}
+        head = {"path": self.path, "workflow_id": self.workflow_id, "jobs": self.jobs, **counts}
         results = [dict(zip(_COLUMNS, row, strict=True)) for row in self._results()]
         return {**head, "rows_written": self.rows, "bytes_written": self.bytes, "results": results}
 
     def _results(self) -> list[tuple[Any, ...]]:
         parts = [(state, part) for state in ("written", "skipped") for part in getattr(self, state)]
         rows: list[tuple[Any, ...]]
-        rows = [(p.job_id, p.task, p.task_id, state, p.rows, p.bytes, p.url, None) for state, p in parts]
+        rows = [(p.job_id, p.task, p.task_id, state, p.rows, p.bytes, p.path, None) for state, p in parts]
         return rows + [(f.job_id, f.task, f.task_id, "failed", None, None, None, str(f.error)) for f in self.failed]
 
-    def how_far(self) -> Done:
-        """For a progress bar."""
-        counts = {"written": len(self.written), "skipped": len(self.skipped), "failed": len(self.failed)}
-        done = sum(counts.values())
-        return Done(f"workflow {self.workflow}", done, done + self.pending, counts)
-
-    def checked(self) -> SyncReport:
-        """Return the report, if nothing failed.
-
-        Raises
-        ------
-        SyncError
-        """
-        if not self.failed:
-            return self
-        shown = "; ".join(map(str, self.failed[:5])) + ("; ..." if len(self.failed) > 5 else "")  # noqa: PLR2004
-        raise SyncError(
-            f"{len(self.failed)} results of workflow {self.workflow} did not land: {shown}; "
-            f"{len(self.written)} results were written, {len(self.skipped)} were there already",
-            where=self.url,
-            hint="See to the causes, all in this error's .report.failed, and call it again: only what is missing is "
-            "read and written.",
-            report=self,
-        )
-
     def __repr__(self) -> str:
-        return f"<SyncReport workflow {self.workflow} in {self.url}: {self._summary}>"
+        return f"<SyncReport workflow {self.workflow_id} in {self.path}: {self._summary}>"
 
     @property
     def _summary(self) -> str:
@@ -170,4 +144,31 @@ class SyncReport:
         counts = Counter((one.task, state) for state in STATES for one in getattr(self, state))
         tasks = sorted({task for task, _ in counts}, key=str)
         rows = [("(job)" if task is None else task, *(counts[task, state] for state in STATES)) for task in tasks]
-        return _html.grid(f"Workflow {self.workflow} in {self.url}", self._summary, ("task", *STATES), rows)
+        return _html.grid(f"Workflow {self.workflow_id} in {self.path}", self._summary, ("task", *STATES), rows)
+
+
+def progress_of(report: SyncReport) -> Done:
+    """Read a report for a progress bar."""
+    counts = {state: len(getattr(report, state)) for state in STATES}
+    done = sum(counts.values())
+    return Done(f"workflow {report.workflow_id}", done, done + report.pending, counts)
+
+
+def checked_report(report: SyncReport) -> SyncReport:
+    """Return a report without failures.
+
+    Raises
+    ------
+    SyncError
+    """
+    if not report.failed:
+        return report
+    shown = "; ".join(map(str, report.failed[:5])) + ("; ..." if len(report.failed) > 5 else "")  # noqa: PLR2004
+    raise SyncError(
+        f"{len(report.failed)} results of workflow {report.workflow_id} did not land: {shown}; "
+        f"{len(report.written)} results were written, {len(report.skipped)} were there already",
+        where=report.path,
+        hint="See to the causes, all in this error's .report.failed, and call it again: only what is missing is "
+        "read and written.",
+        report=report,
+    )

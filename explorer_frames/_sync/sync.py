@@ -16,13 +16,14 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from explorer_frames._files.write import planned
-from explorer_frames._jobs.wait import progress_bar
+from explorer_frames._jobs.job import check_workflow
 from explorer_frames._private import private
+from explorer_frames._progress import progress_bar
 from explorer_frames._provenance import document_of
 from explorer_frames._results.result import Query
 from explorer_frames._storage.folder import Folder
 from explorer_frames._sync.manifest import DATASET, Dataset, Manifest, TaskEntry, manifest_name, part_name
-from explorer_frames._sync.report import SyncedPart, SyncFailure, SyncReport
+from explorer_frames._sync.report import SyncedPart, SyncFailure, SyncReport, checked_report, progress_of
 from explorer_frames._threads import in_parallel
 from explorer_frames.errors import ConfigError, ExplorerFramesError, TargetExistsError, WriteError, escaped
 
@@ -107,7 +108,7 @@ class _Sync:
         listed = self._explorer.list_jobs(
             self._options.workflow, status="success", created_after=self._options.since, order="asc", limit=None
         )
-        jobs = listed["id"].tolist()
+        jobs = listed["job_id"].tolist()
         report = SyncReport(self._folder.url, self._options.workflow, len(jobs))
         works, failures = self._plan(jobs)
         self._check_names(works, failures)
@@ -115,7 +116,7 @@ class _Sync:
         report = replace(report, skipped=tuple(there), failed=tuple(failures), pending=len(units))
         if units and not owned:
             self._claim()
-        return _in_order(self._land_all(units, report), jobs).checked()
+        return checked_report(_in_order(self._land_all(units, report), jobs))
 
     # --- whose folder it is
 
@@ -127,7 +128,7 @@ class _Sync:
             raise ConfigError(
                 "the folder has results in it, and no _manifest/_dataset.json that says whose",
                 where=self._folder.url,
-                hint="Put that file back, or pass another url.",
+                hint="Put that file back, or pass another path.",
             )
         return content is not None
 
@@ -160,10 +161,10 @@ class _Sync:
     def _ask(self, job: str) -> tuple[str, Manifest | ExplorerFramesError]:
         try:
             detail = self._explorer.job(job)
-            detail.check_workflow(self._options.workflow)
+            check_workflow(detail, self._options.workflow)
             tasks = detail.tasks
-            self._tasks.update({(job, task.id): task for task in tasks})
-            return job, Manifest(job, tuple(TaskEntry(task.id, task.name, task.status) for task in tasks))
+            self._tasks.update({(job, task.task_id): task for task in tasks})
+            return job, Manifest(job, tuple(TaskEntry(task.task_id, task.name, task.status) for task in tasks))
         except ExplorerFramesError as error:
             return job, error
 
@@ -176,7 +177,7 @@ class _Sync:
     def _check_names(self, works: list[_Work], failures: list[SyncFailure]) -> None:
         """Refuse a name that no task of any job has: it is misspelt."""
         tasks = {task for work in works for task in work.now.tasks}
-        missing = self._options.names - {task.name for task in tasks} - {task.id for task in tasks}
+        missing = self._options.names - {task.name for task in tasks} - {task.task_id for task in tasks}
         if missing and works and not failures:
             names = ", ".join(repr(escaped(name, 60)) for name in sorted({task.name for task in tasks})[:50])
             raise ConfigError(
@@ -207,7 +208,7 @@ class _Sync:
 
     def _part(self, work: _Work, task: TaskEntry, part: dict[str, Any]) -> SyncedPart:
         url = self._folder.shown(self._name(work, task))
-        return SyncedPart(task.name, task.id, work.job, url, part["rows"], part["bytes"])
+        return SyncedPart(task.name, task.task_id, work.job, url, part["rows"], part["bytes"])
 
     # --- doing it
 
@@ -215,7 +216,7 @@ class _Sync:
         if not units:
             return report
         with (
-            progress_bar(self._options.progress, "result", SyncReport.how_far) as show,
+            progress_bar(self._options.progress, "result", progress_of) as show,
             closing(in_parallel(self._options.workers, self._land, units)) as outcomes,
         ):
             show(report)
@@ -236,7 +237,7 @@ class _Sync:
                 outcome[kind] = [self._part(work, task, part)]
             except ExplorerFramesError as error:
                 work.failed = True
-                outcome["failed"] = [SyncFailure(task.name, task.id, work.job, error)]
+                outcome["failed"] = [SyncFailure(task.name, task.task_id, work.job, error)]
         with work.lock:
             work.left -= 1
             last = work.left == 0
@@ -267,8 +268,8 @@ class _Sync:
     @private
     def _export(self, job_id: str, task: TaskEntry, name: str) -> Receipt:
         options = self._options
-        looked_up = self._tasks.get((job_id, task.id))
-        query = Query.of(job_id, task.id, options.limit, options.schema_of(task), task=looked_up)
+        looked_up = self._tasks.get((job_id, task.task_id))
+        query = Query.of(job_id, task.task_id, options.limit, options.schema_of(task), task=looked_up)
         target = self._folder.target(name)
         plan = planned(target, format=options.format, mode="create", storage_options=self._folder.storage_options)
         return self._results.export(query, plan, allow_incomplete=options.allow_incomplete)
@@ -276,7 +277,7 @@ class _Sync:
     def _found(self, work: _Work, task: TaskEntry, name: str) -> dict[str, Any]:
         """Read what a file that is there says of itself."""
         size, document = self._folder.look(name, self._stored_document)
-        if (document.get("job"), document.get("task")) != (work.job, task.id):
+        if (document.get("job_id"), document.get("task_id")) != (work.job, task.task_id):
             raise WriteError(
                 "what is there is not this task's result",
                 where=self._folder.shown(name),
@@ -308,7 +309,7 @@ class _Sync:
 
 
 def _record(task: TaskEntry, size: int, document: dict[str, Any], rows: int) -> dict[str, Any]:
-    return {"task_id": task.id, "rows": rows, "bytes": size, "provenance": document}
+    return {"task_id": task.task_id, "rows": rows, "bytes": size, "provenance": document}
 
 
 def _document(schema: pa.Schema) -> dict[str, Any]:

@@ -30,7 +30,7 @@ _REFUSED = re.compile(r"%[0-9A-Fa-f]{2}|[\\\[\]|^#?]")
 @private
 def write_delta(
     data: Any,
-    url: str | os.PathLike[str],
+    path: str | os.PathLike[str],
     *,
     mode: TableMode = "create",
     storage_options: Mapping[str, str] | None = None,
@@ -43,7 +43,7 @@ def write_delta(
     ----------
     data
         As for `write_parquet`; streams are read in constant memory. Categories are written as their values.
-    url
+    path
         Folder of the table: a local path, or a URL that deltalake knows (``s3://``, ``gs://``, ``abfss://``).
     mode
         ``"create"`` refuses an existing table; ``"append"`` adds rows; ``"overwrite"`` replaces all rows, and earlier
@@ -55,7 +55,7 @@ def write_delta(
     Returns
     -------
     TableReceipt
-        What was committed. Where a result came from is in the commit: ``DeltaTable(url).history()`` shows the JSON
+        What was committed. Where a result came from is in the commit: ``DeltaTable(path).history()`` shows the JSON
         document under ``explorer_frames``.
 
     Raises
@@ -78,7 +78,7 @@ def write_delta(
     stores with conditional puts.
 
     Readers see a commit or none of it. A failure can leave data files that no version refers to:
-    ``DeltaTable(url).vacuum(full=True, dry_run=False)`` removes them when they are a week old.
+    ``DeltaTable(path).vacuum(full=True, dry_run=False)`` removes them when they are a week old.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def write_delta(
     """
     if mode not in get_args(TableMode):
         raise ConfigError(f"mode {escaped(mode)!r} is unknown", hint='Pass "create", "append" or "overwrite".')
-    store = _Store(package("deltalake", "delta"), _address(url), _options(storage_options or {}))
+    store = _Store(package("deltalake", "delta"), _address(path), _options(storage_options or {}))
     reader = to_committed(data)
     table = store.find()
     if table is None:
@@ -171,10 +171,10 @@ def _options(options: object) -> dict[str, str]:
     return dict(options)
 
 
-def _address(url: str | os.PathLike[str]) -> str:
+def _address(path: str | os.PathLike[str]) -> str:
     """Return the URL or absolute path of a table, when deltalake can work with it."""
-    text = checked(re.sub("(?<![:/])/+$", "", url) if isinstance(url, str) else url)
-    local = local_path(text if isinstance(url, str) else url)
+    text = checked(re.sub("(?<![:/])/+$", "", path) if isinstance(path, str) else path)
+    local = local_path(text if isinstance(path, str) else path)
     if local is not None:
         text = os.path.realpath(local)
         if os.path.exists(text) and not os.path.isdir(text):  # noqa: PTH110, PTH112

@@ -48,6 +48,11 @@ class TableReceipt:
     schema: pa.Schema = field(repr=False)
     complete: bool | None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attributes as plain values, ready for JSON; the schema as ``columns``: name and type of each."""
+        values = {name: getattr(self, name) for name in ("table", "version", "rows", "complete")}
+        return {**values, "columns": [{"name": field.name, "type": str(field.type)} for field in self.schema]}
+
 
 class Rows:
     """Rows on their way into a package that may swallow what their source raises.

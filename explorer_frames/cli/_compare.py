@@ -62,7 +62,7 @@ def compare(
         storage_options=storage_options(storage_option, storage_options_file),
     )
     if json:
-        show_json(found.summary())
+        show_json(found.to_dict())
     else:
         write(f"{found}\n")
     if exit_code and not found.same:

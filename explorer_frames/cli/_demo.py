@@ -8,7 +8,7 @@ import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 
-from explorer_frames import Explorer, export_sample_result, write_feather
+from explorer_frames import Explorer, write_feather
 from explorer_frames.cli._out import writing
 from explorer_frames.sandbox import Graph, Sandbox
 
@@ -52,24 +52,23 @@ def run(folder: Path) -> None:
             job = explorer.run_workflow(workflow).wait(timeout=60)
             _say(console, f"[bold]Workflow {workflow} ran[/] as {escape(repr(job))}\n")
             _show(console, job)
-            _write(console, explorer, job, folder)
+            _write(console, job, folder)
     _say(console, _NEXT)
 
 
 def _show(console: Console, job: Job) -> None:
     results = job.read()
-    for task in job.tasks:
-        frame = results[task.id]
+    for task, frame in results.items():
         dtypes = ", ".join(f"{name}: {dtype}" for name, dtype in frame.dtypes.items())
-        _say(console, f"[bold]{escape(task.name)}[/], {len(frame)} rows, {escape(dtypes)}")
+        _say(console, f"[bold]{escape(task)}[/], {len(frame)} rows, {escape(dtypes)}")
         _say(console, escape(frame.head(3).to_string(index=False, max_colwidth=60)) + "\n")
 
 
-def _write(console: Console, explorer: Explorer, job: Job, folder: Path) -> None:
+def _write(console: Console, job: Job, folder: Path) -> None:
     _say(console, "[bold]Written, and read back with pandas[/]")
     for task in job.tasks:
         name = task.name.lower()
-        receipt = export_sample_result(job.id, task.id, folder / f"{name}.parquet", explorer=explorer)
+        receipt = task.export(folder / f"{name}.parquet")
         frame = task.read()
         write_feather(frame, folder / f"{name}.feather")
         _check(task, frame, folder / name)

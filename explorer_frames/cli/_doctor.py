@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 
 def doctor(
     ctx: typer.Context,
-    url: Annotated[str | None, typer.Argument(metavar="[URL]", help="A folder or file that is to be written.")] = None,
-    job: Annotated[str | None, typer.Option(help="With --task: whose rows may be read, to see if limit grows.")] = None,
-    task: Annotated[str | None, typer.Option(help="Id of a task of that job.")] = None,
+    path: Annotated[
+        str | None, typer.Argument(metavar="[PATH]", help="A folder or file that is to be written.")
+    ] = None,
+    job_id: Annotated[
+        str | None, typer.Option(help="With --task-id: the result that may be read, to see if limit grows.")
+    ] = None,
+    task_id: Annotated[str | None, typer.Option(help="Id of a task of that job.")] = None,
     limit: Annotated[int, typer.Option(min=2, max=10_000_000, help="The largest limit to try.")] = 10_000,
     storage_option: StorageOption = None,
     storage_options_file: StorageFile = None,
@@ -29,19 +33,19 @@ def doctor(
 ) -> None:
     """Find out what works, and what to do about the rest.
 
-    The server, the login, the licence, the limit of rows, and with a URL whether it can be written to: a small file is
+    The server, the login, the licence, the limit of rows, and with a PATH whether it can be written to: a small file is
     written to its folder, read back, and removed. No job is started, and no secret shown.
     """
-    if (job is None) != (task is None):
-        raise typer.BadParameter("--job and --task go together.")
+    if (job_id is None) != (task_id is None):
+        raise typer.BadParameter("--job-id and --task-id go together.")
     from explorer_frames._doctor.examination import examine
 
     findings: list[Finding] = []
     for finding in examine(
         ctx.obj.arguments(),
-        task=None if job is None or task is None else (job, task),
+        task=None if job_id is None or task_id is None else (job_id, task_id),
         most=limit,
-        target=url,
+        target=path,
         storage_options=storage_options(storage_option, storage_options_file),
     ):
         findings.append(_in_our_terms(finding))

@@ -152,11 +152,11 @@ _TERMS: tuple[tuple[str, Any], ...] = (
     (r"Read both with the same schema=", "Export both with the same --schema"),
     (r"with the same vid_type\b=?", "with the same --vid-type"),
     (r"limit=None", "--limit all"),
-    (r"path='(\S+)'", r"--path '\1'"),
+    (r"folder='(\S+)'", r"--folder '\1'"),
     (r'format="parquet" or "feather"', "--format parquet or --format feather"),
     (r"Job\.wait waits for that", "`explorer-frames show JOB` says whether it has"),
     (r"See its state with Explorer\.job\.", "See its state with: explorer-frames show JOB"),
-    (r"Look at list_jobs\('([^']*)'\) for", r"Look at `explorer-frames jobs --workflow \1` for"),
+    (r"Look at list_jobs\('([^']*)'\) for", r"Look at `explorer-frames jobs --workflow-id \1` for"),
     (r"in (?:its )?storage_options", "by --storage-option"),
     (r"\bstorage_options\b", "--storage-option"),
     (

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 def inspect(
     ctx: typer.Context,  # noqa: ARG001 (all commands take it)
-    url: FileArgument,
+    path: FileArgument,
     storage_option: StorageOption = None,
     storage_options_file: StorageFile = None,
     json: JsonFlag = False,
 ) -> None:
     """Say where a file's rows came from."""
-    from explorer_frames import inspect as read_provenance
+    from explorer_frames import read_provenance
 
-    known = read_provenance(url, storage_options=storage_options(storage_option, storage_options_file))
+    known = read_provenance(path, storage_options=storage_options(storage_option, storage_options_file))
     if json:
         show_json(known.to_dict())
     else:
@@ -32,7 +32,7 @@ def inspect(
 
 def verify(
     ctx: typer.Context,  # noqa: ARG001
-    url: FileArgument,
+    path: FileArgument,
     storage_option: StorageOption = None,
     storage_options_file: StorageFile = None,
     json: JsonFlag = False,
@@ -41,9 +41,9 @@ def verify(
 
     All of it is read, and any byte that was altered is found: exit code 6.
     """
-    from explorer_frames import verify as read_and_check
+    from explorer_frames import verify_file
 
-    known = read_and_check(url, storage_options=storage_options(storage_option, storage_options_file))
+    known = verify_file(path, storage_options=storage_options(storage_option, storage_options_file))
     if json:
         show_json({"verified": True, "provenance": known.to_dict()})
     else:

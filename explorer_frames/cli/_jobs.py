@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def jobs(
     ctx: typer.Context,
-    workflow: Annotated[str | None, typer.Option(help="Only jobs of this workflow, by its id.")] = None,
+    workflow_id: Annotated[str | None, typer.Option(help="Only jobs of this workflow, by its id.")] = None,
     status: Annotated[StatusWord | None, typer.Option(help="Only jobs in this state.")] = None,
     name: Annotated[str | None, typer.Option(help="Only jobs of this name, as the server understands it.")] = None,
     since: SinceOption = None,
@@ -31,20 +31,20 @@ def jobs(
     json: JsonFlag = False,
 ) -> None:
     """List jobs, the newest first."""
-    frame = ctx.obj.explorer.list_jobs(workflow, status=status, name=name, created_after=since, limit=limit)
+    frame = ctx.obj.explorer.list_jobs(workflow_id, status=status, name=name, created_after=since, limit=limit)
     listed = [{key: _known(value) for key, value in row.items()} for row in frame.to_dict("records")]
     if json:
         show_json({}, {"jobs": listed})
         return
     show_table(
         [
-            Column("id", [job["id"] for job in listed]),
+            Column("job_id", [job["job_id"] for job in listed]),
             Column("status", [job["status"] for job in listed]),
             Column("name", [job["name"] for job in listed]),
-            Column("created", [job["create_time"] for job in listed]),
-            Column("took", [_between(job["begin_time"], job["end_time"]) for job in listed]),
-            Column("workflow", [job["workflow_id"] for job in listed]),
-            Column("workflow name", [job["workflow_name"] for job in listed]),
+            Column("create_time", [job["create_time"] for job in listed]),
+            Column("duration", [_between(job["begin_time"], job["end_time"]) for job in listed]),
+            Column("workflow_id", [job["workflow_id"] for job in listed]),
+            Column("workflow_name", [job["workflow_name"] for job in listed]),
         ]
     )
 
@@ -88,7 +88,7 @@ def run(
     job = _started(ctx.obj.explorer, workflow, read_input(input))
     if not json:
         with _told(job):
-            write(f"{job.id}\n")
+            write(f"{job.job_id}\n")
             flush()
     try:
         job = _waited(job, timeout, cancel_on_interrupt=cancel_on_interrupt) if wait else job
@@ -102,7 +102,9 @@ def run(
             show_json(job.to_dict())
             flush()
     elif wait:
-        note(f"Job {job.id}: {job.outcome}. Its tasks: explorer-frames show {job.id}")
+        from explorer_frames._jobs.task import outcome
+
+        note(f"Job {job.job_id}: {outcome(job)}. Its tasks: explorer-frames show {job.job_id}")
 
 
 @contextmanager
@@ -111,7 +113,7 @@ def _told(job: Job) -> Iterator[None]:
     try:
         yield
     except (OutputError, BrokenPipeError):
-        note(f"Job {job.id} was started.")
+        note(f"Job {job.job_id} was started.")
         raise
 
 
@@ -138,22 +140,22 @@ def _show(job: Job, *, json: bool) -> None:
         show_json(job.to_dict())
         return
     facts = {
-        "job": job.id,
+        "job_id": job.job_id,
         "name": job.name,
-        "workflow": job.workflow_id,
-        "workflow name": job.workflow_name,
+        "workflow_id": job.workflow_id,
+        "workflow_name": job.workflow_name,
         "status": job.status,
-        "created": job.create_time,
-        "took": job.duration,
+        "create_time": job.create_time,
+        "duration": job.duration,
     }
     show_facts({name: value for name, value in facts.items() if value is not None})
     write("\n")
     show_table(
         [
             Column("task", [task.name for task in job.tasks]),
-            Column("id", [task.id for task in job.tasks]),
+            Column("task_id", [task.task_id for task in job.tasks]),
             Column("status", [task.status for task in job.tasks]),
-            Column("took", [task.duration for task in job.tasks], numbers=True),
+            Column("duration", [task.duration for task in job.tasks], numbers=True),
         ]
     )
 
@@ -162,7 +164,7 @@ def _started(explorer: Explorer, workflow: str, given: dict[str, dict[str, Any]]
     try:
         return explorer.run_workflow(workflow, given)
     except KeyboardInterrupt:
-        hint = f"The job may have been made: look at `explorer-frames jobs --workflow {workflow}`."
+        hint = f"The job may have been made: look at `explorer-frames jobs --workflow-id {workflow}`."
     raise KeyboardInterrupt(hint)
 
 
@@ -174,8 +176,8 @@ def _waited(job: Job, timeout: float | None, *, cancel_on_interrupt: bool) -> Jo
             _cancelled(job)
             if cancel_on_interrupt
             else (
-                f"Job {job.id} runs on. Look at it with `explorer-frames show {job.id}`, "
-                f"or stop it with `explorer-frames cancel {job.id}`."
+                f"Job {job.job_id} runs on. Look at it with `explorer-frames show {job.job_id}`, "
+                f"or stop it with `explorer-frames cancel {job.job_id}`."
             )
         )
     raise KeyboardInterrupt(hint)
@@ -184,9 +186,9 @@ def _waited(job: Job, timeout: float | None, *, cancel_on_interrupt: bool) -> Jo
 def _cancelled(job: Job) -> str:
     """Cancel it, and say what came of that."""
     try:
-        return f"Job {job.id} was cancelled: it is {job.cancel().status}."
+        return f"Job {job.job_id} was cancelled: it is {job.cancel().status}."
     except ExplorerFramesError as error:
-        return f"Job {job.id} may run on ({error.what}): try `explorer-frames cancel {job.id}`."
+        return f"Job {job.job_id} may run on ({error.what}): try `explorer-frames cancel {job.job_id}`."
 
 
 def _known(value: Any) -> Any:

@@ -63,7 +63,7 @@ def _since(text: str | datetime) -> datetime:
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job.")]
 TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="Id of the task, or its name.")]
 WorkflowArgument = Annotated[str, typer.Argument(metavar="WORKFLOW", help="Id of the workflow.")]
-FileArgument = Annotated[str, typer.Argument(metavar="URL", help="A local path or any fsspec URL.")]
+FileArgument = Annotated[str, typer.Argument(metavar="PATH", help="A local path or any fsspec URL.")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout.")]
 LimitOption = Annotated[
     Any, typer.Option("--limit", metavar="N|all", parser=_limit, help="Rows to request.", show_default=True)

@@ -35,22 +35,24 @@ def output(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="Folder, file or pattern of CSV files: a local path or any fsspec URL. With --job, the folder of all "
-            "full results.",
+            help="Folder, file or pattern of CSV files: a local path or any fsspec URL. With --job-id, the folder of "
+            "all full results.",
         ),
     ],
     target: Annotated[
         str | None, typer.Argument(metavar="TARGET", help="Parquet or Feather file to write; by default stdout.")
     ] = None,
-    job: Annotated[str | None, typer.Option(metavar="JOB", help="Id of the job, to find its folder in SOURCE.")] = None,
-    task: Annotated[str | None, typer.Option(metavar="TASK", help="Id or name of the task, with --job.")] = None,
+    job_id: Annotated[
+        str | None, typer.Option(metavar="JOB", help="Id of the job, to find its folder in SOURCE.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(metavar="TASK", help="Id or name of the task, with --job-id.")] = None,
     component: Annotated[
         str | None,
-        typer.Option(metavar="ID", help="Id of the task's component, such as analytics_sssp_1, with --job."),
+        typer.Option(metavar="ID", help="Id of the task's component, such as analytics_sssp_1, with --job-id."),
     ] = None,
-    path: Annotated[
+    folder: Annotated[
         str | None,
-        typer.Option(metavar="PATH", help="Path of the folder in SOURCE, such as '{job_id}/tasks/{component}'."),
+        typer.Option(metavar="FOLDER", help="Folder of the result in SOURCE, such as '{job_id}/tasks/{component}'."),
     ] = None,
     schema: SchemaOption = "auto",
     vid_type: VidTypeOption = "string",
@@ -75,13 +77,13 @@ def output(
     Full results are on NFS by default: explorer-frames output /mnt/analytics-data/107/tasks/analytics_pagerank_1.
     In a terminal, the first 20 rows are shown. Nothing is written before all files are read without an error.
 
-    With --job and --task, the job is looked up in Explorer, and SOURCE is the folder of all full results. Storage
+    With --job-id and --task, the job is looked up in Explorer, and SOURCE is the folder of all full results. Storage
     options apply to SOURCE and TARGET.
     """
     if csv and (json or target):
         raise typer.BadParameter("--csv excludes --json and TARGET.")
-    if (job is None) != (task is None) or (job is None and (component or path)):
-        raise typer.BadParameter("--job and --task are used together; --component and --path need both.")
+    if (job_id is None) != (task is None) or (job_id is None and (component or folder)):
+        raise typer.BadParameter("--job-id and --task are used together; --component and --folder need both.")
     options: dict[str, Any] = {
         "schema": schema_of(schema),
         "vid_type": vid_type,
@@ -89,8 +91,8 @@ def output(
         "quoting": quoting,
         "storage_options": storage_options(storage_option, storage_options_file),
     }
-    found = None if job is None or task is None else ctx.obj.task(job, task)
-    where: dict[str, Any] = {"component": component, "path": path} if found else {}
+    found = None if job_id is None or task is None else ctx.obj.task(job_id, task)
+    where: dict[str, Any] = {"component": component, "folder": folder} if found else {}
     if target is not None:
         from explorer_frames import export_output
 
@@ -102,7 +104,7 @@ def output(
             target_storage_options=options["storage_options"],
             format=format,
             mode=mode,
-            compression=None if compression == "none" else compression,
+            compression=compression,
         )
         show_receipt(receipt, json=json)
         return

@@ -69,9 +69,7 @@ def read(
     asked = _PREVIEW_ROWS + 1 if is_preview else limit or EVERYTHING
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        table = ctx.obj.explorer.read_sample_result_arrow(
-            job, found.id, asked, schema=wanted, vid_type=vid_type, task=found
-        )
+        table = found.read_arrow(asked, schema=wanted, vid_type=vid_type)
     _write(table.slice(0, _PREVIEW_ROWS) if is_preview else table, json=json, csv=csv)
     is_cut = table.num_rows == asked and _provenance(table)["status"] in (None, "success")
     for one in caught:
@@ -87,7 +85,7 @@ def export(
     ctx: typer.Context,
     job: JobArgument,
     task: TaskArgument,
-    url: FileArgument,
+    path: FileArgument,
     limit: LimitOption = "all",
     schema: SchemaOption = "auto",
     vid_type: VidTypeOption = "string",
@@ -110,18 +108,15 @@ def export(
     wanted = schema_of(schema)
     options = storage_options(storage_option, storage_options_file)
     found = ctx.obj.task(job, task)
-    receipt = ctx.obj.explorer.export_sample_result(
-        job,
-        found.id,
-        url,
+    receipt = found.export(
+        path,
         limit,
         schema=wanted,
         vid_type=vid_type,
-        task=found,
         allow_incomplete=allow_incomplete,
         format=format,
         mode=mode,
-        compression=None if compression == "none" else compression,
+        compression=compression,
         storage_options=options,
     )
     show_receipt(receipt, json=json)

@@ -36,7 +36,7 @@ _SHOWN = 20  # failures that are spelt out
 def sync(
     ctx: typer.Context,
     workflow: WorkflowArgument,
-    url: Annotated[str, typer.Argument(metavar="URL", help="A folder: a local path or any fsspec URL.")],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A folder: a local path or any fsspec URL.")],
     task: Annotated[list[str] | None, typer.Option(help="Only this task, by name or id. May be repeated.")] = None,
     since: SinceOption = None,
     limit: LimitOption = "all",
@@ -56,7 +56,7 @@ def sync(
     try:
         report = ctx.obj.explorer.sync_workflow(
             workflow,
-            url,
+            path,
             tasks=task or None,
             since=since,
             limit=limit,
@@ -83,7 +83,7 @@ def _show(report: SyncReport, *, json: bool) -> None:
         return
     _show_by_task(results)
     note(
-        f"{report.jobs} jobs; {report.rows:,} rows in {report.bytes:,} bytes were written to {report.url}; "
+        f"{report.jobs} jobs; {report.rows:,} rows in {report.bytes:,} bytes were written to {report.path}; "
         f"{len(report.skipped)} results were there already."
     )
 
@@ -100,7 +100,7 @@ def _show_by_task(results: list[dict[str, Any]]) -> None:
 
 
 def _tell_failures(report: SyncReport) -> None:
-    error_line(f"{len(report.failed)} results of workflow {report.workflow} did not land [{report.url}]")
+    error_line(f"{len(report.failed)} results of workflow {report.workflow_id} did not land [{report.path}]")
     for failure in report.failed[:_SHOWN]:
         hint_line(f"  {failure}")
     if len(report.failed) > _SHOWN:
