@@ -88,8 +88,8 @@ def _component(job: Job, wanted: str | None) -> Task:
         return job.task(wanted)
     if len(job.tasks) == 1:
         return job.tasks[0]
-    hint = "Pass task= with a name or an id, or one of job.tasks in place of the job. Its tasks are "
-    raise ConfigError(f"job {job.id} has {len(job.tasks)} tasks", hint=f"{hint}{listed(job.tasks)}.")
+    hint = f"Pass task= with the name or the id of one: {listed(job.tasks)}.\nOr pass one of job.tasks."
+    raise ConfigError(f"job {job.id} has {len(job.tasks)} tasks", hint=hint)
 
 
 def _of_task(task: Task, vid_type: Any) -> Given:

@@ -56,7 +56,7 @@ class Options:
             raise ConfigError(f"row_group_size is {escaped(self.rows)!r}", hint="Pass a whole number from 1.")
         codecs = _CODECS[self.format]
         if self.compression is not None and self.compression not in codecs:
-            hint = f"Pass one of {', '.join(codecs)}, or None."
+            hint = f"Pass compression= with one of {', '.join(codecs)}, or compression=None."
             raise ConfigError(f"{self.format} has no compression {escaped(self.compression)!r}", hint=hint)
         if self.level is not None:
             self._check_level()
@@ -81,7 +81,7 @@ def format_of(url: str | os.PathLike[str], format: str | None = None) -> Format:
     if found:
         return found
     what = f"format {escaped(format)!r}" if format is not None else f"suffix {escaped(suffix)!r}"
-    hint = f'Name the file {", ".join(_SUFFIXES)}, or pass format="parquet" or "feather".'
+    hint = f'Name the file {", ".join(_SUFFIXES)}, or pass format="parquet" or format="feather".'
     raise UnsupportedFormatError(f"nothing is written for {what}", where=shown, hint=hint)
 
 

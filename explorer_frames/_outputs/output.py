@@ -271,7 +271,7 @@ def task_request(
         raise JobError(
             f"task {task.id} is {status}, so its files may be incomplete",
             hint="Wait for the job, and get the task from the job again. To read incomplete files, pass their folder "
-            "to read_output or export_output.",
+            "to read_output.",
         )
     url = output_url(root_url, task.job_id, task.id, path=path, component=component, storage_options=storage_options)
     return replace(request, url=url)
