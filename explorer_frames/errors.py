@@ -60,7 +60,8 @@ class ExplorerFramesError(Exception):
     where
         Job and task, URL, row: filled in by the layer that knows it.
     hint
-        What to do next.
+        What to do next, with arguments as ``limit=None`` or ``schema=``, which the command line replaces with its
+        options. The command line shows only the first line; advice only for Python goes on a second one.
     **details
         Set as attributes; each class names the ones it has.
     """
@@ -304,8 +305,8 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     404: NotFoundError,
 }
 _HINTS: dict[type[ApiError], str] = {
-    BadRequestError: "Check what was passed. A task has a result when it has ended well: Job.wait waits for that.",
-    UnauthorizedError: "Check the token, or user, password, graphd and auth_encoding.",
+    BadRequestError: "Check what was passed. A task has a result when it has ended well: wait for its job.",
+    UnauthorizedError: "Check the token, or user, password, graphd and auth_encoding=.",
     SessionExpiredError: "The session has expired, or another login of the same user ended it. Pass a fresh token, or "
     "user, password and graphd so that a new login is possible.",
     ForbiddenError: "Ask for the right to read this job in Explorer.",

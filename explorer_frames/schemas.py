@@ -414,5 +414,5 @@ def _width_error(width: int, expected: str) -> RowShapeError:
         f"the result has {width} column{'s' * (width != 1)}, but {expected}",
         row=0,
         hint="Pass schema='auto' to use the task's name, schema='query' to read every column as text, or a "
-        'pyarrow.Schema. pa.schema([("cells", pa.list_(pa.string()))]) fits every result.',
+        'pyarrow.Schema. schema=pa.schema([("cells", pa.list_(pa.string()))]) fits every result.',
     )

@@ -48,10 +48,10 @@ def _named(path, thing):
     if issubclass(thing, BaseException):
         bases = ", ".join(base.__name__ for base in thing.__bases__)
         yield f"{path} is {bases}"
-        names = {*vars(thing), *thing.__dict__.get("__annotations__", {})}
+        names = {*vars(thing), *inspect.get_annotations(thing)}
     else:
         yield f"{path}{_parameters(thing)}" if thing.__init__.__qualname__.startswith(thing.__name__) else path
-        names = {*dir(thing), *getattr(thing, "__annotations__", {})}
+        names = {*dir(thing), *inspect.get_annotations(thing)}
     for name in sorted(name for name in names if not name.startswith("_")):
         member = inspect.getattr_static(thing, name, None)
         member = member.__func__ if isinstance(member, classmethod | staticmethod) else member

@@ -19,6 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import typer
 from cases import each
 from limits import HANG
 
@@ -28,7 +29,7 @@ from explorer_frames._files.formats import Format
 from explorer_frames._jobs.status import WORDS
 from explorer_frames._storage.publish import Mode
 from explorer_frames.cli import _exit, _options, _show
-from explorer_frames.cli._app import COMMANDS
+from explorer_frames.cli._app import COMMANDS, app
 from explorer_frames.sandbox import Graph, Sandbox
 
 TASKS = {
@@ -929,55 +930,76 @@ def test_each_error_has_the_code_of_its_nearest_class():
     assert len({code.number for code in _exit.CODES}) == len(_exit.CODES)
 
 
-# Said to who passes from Python what no command line can.
-ONLY_PYTHON = (
-    "limit=, or pass a larger max_bytes",
+# No command uses these modules, or prints texts with these words.
+ONLY_PYTHON = {"_functions.py", "_plot", "_tables", "cli", "dask.py", "pytest_plugin.py", "sandbox", "spark.py"}
+ONLY_PYTHON_WORDS = (
+    "; x=x",  # of a cookie
+    "Pass a DataFrame",
     "datetime.now(UTC)",
-    "tasks=[",
-    "a pyarrow.Schema or None",
-    "a function that fetches it",
-    "a pyarrow Table, RecordBatch",
+    "dtype_backend",
+    "open_output, from its beginning",
+    "pyarrow writes metadata",
+    "verify=False",
 )
 
 
 def _text(node):
     """A text as it stands in the source, x for what is filled in."""
-    parts = {
-        ast.Constant: lambda: str(node.value),
-        ast.JoinedStr: lambda: "".join(map(_text, node.values)),
-        ast.IfExp: lambda: f"{_text(node.body)} {_text(node.orelse)}",
-        ast.BinOp: lambda: _text(node.left) + _text(node.right),
-    }
-    return parts.get(type(node), lambda: "x")()
+    if isinstance(node, ast.JoinedStr):
+        return "".join(map(_text, node.values))
+    if isinstance(node, ast.FormattedValue) and node.conversion == ord("r"):
+        return "'x'"
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else "x"
 
 
-def _hints(node):
-    """What a statement or a call has for a hint: `hint=...`, `hint = ...`, `error.hint = ...`, `what, hint = ...`."""
-    yield from (keyword.value for keyword in getattr(node, "keywords", ()) if keyword.arg in ("hint", "todo"))
-    if not isinstance(node, ast.Assign):
-        return
-    for target in node.targets:
-        pairs = [(target, node.value)]
-        if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
-            pairs = zip(target.elts, node.value.elts, strict=True)
-        for name, value in pairs:
-            if getattr(name, "id", getattr(name, "attr", "")) in ("hint", "todo"):
-                yield value
+def _texts(tree):
+    """All texts of a module except docstrings, the hint alone of a warning that has one."""
+    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and id(node) not in parts | docstrings):
+            yield _text(node).rpartition("]. ")[2]
 
 
-def test_hints_of_the_library_are_said_in_options():
+def test_hints_name_nothing_of_python_on_the_command_line():
     folder = Path(explorer_frames.__file__).parent
-    beyond = {"dask.py", "spark.py", "_tables", "_plot", "sandbox", "cli"}
-    paths = [path for path in folder.rglob("*.py") if path.relative_to(folder).parts[0] not in beyond]
-    hints = {
-        _exit.in_our_terms(_text(hint))
-        for path in paths
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        for hint in _hints(node)
-    }
-    assert len(hints) > 120
-    python = re.compile(r"(?<![\w.])[a-z_]+=(?!\w*\.)|\bNone\b|\bTrue\b|pathlib|pyarrow|storage_options")
-    assert [hint for hint in hints if python.search(hint) and not any(said in hint for said in ONLY_PYTHON)] == []
+    paths = [path for path in folder.rglob("*.py") if path.relative_to(folder).parts[0] not in ONLY_PYTHON]
+    texts = {text for path in paths for text in _texts(ast.parse(path.read_text(encoding="utf-8"))) if " " in text}
+    assert len(texts) > 500
+    texts = {text for text in texts if not any(words in text for words in ONLY_PYTHON_WORDS)}
+    classes = (explorer_frames.Explorer, explorer_frames.Job, explorer_frames.Task)
+    names = {*explorer_frames.__all__, *(name for cls in classes for name in vars(cls))}
+    calls = "|".join(name for name in names if "_" in name.strip("_"))
+    python = re.compile(
+        rf"(?<![\w.])[a-z_]+=(?!=)|\bpa\.|pyarrow|pathlib|\w\(|\b[A-Z]\w+\.[a-z_]+\b|\b(?<!{{)({calls})\b"
+    )
+    assert [text for text in texts if python.search(_exit.for_command_line(text))] == []
+
+
+@each(
+    ("hint", "shown"),
+    [
+        ("Pass limit=None, or schema='auto'.", "Pass --limit all, or --schema auto."),
+        ("Pass deadline= or allow_incomplete=True.", "Pass --deadline or --allow-incomplete."),
+        ('Pass path="{job_id}/{task_id}".', "Pass --path '{job_id}/{task_id}'."),
+        ("Set row_cap=, or storage_options=.", "Set EXPLORER_FRAMES_ROW_CAP, or --storage-option."),
+        ('Pass schema=pa.schema([("cells", pa.list_(pa.string()))]).', "Pass --schema 'cells:list<string>'."),
+        ("Look at list_jobs('7') for it.", "Look at explorer-frames jobs --workflow 7 for it."),
+        ("Read it with Task.read_output.", "Read it with explorer-frames output."),
+        ("Retry.\nOr pass timeout=.", "Retry."),
+        ("Its tasks are 'x.limit=1' and 'no_limit=1'.", "Its tasks are 'x.limit=1' and 'no_limit=1'."),
+    ],
+)
+def test_hints_name_options_instead_of_arguments(hint, shown):
+    assert _exit.for_command_line(hint) == shown
+
+
+def test_options_that_hints_name_are_options():
+    group = typer.main.get_command(app)
+    options = {option for command in group.commands.values() for found in command.params for option in found.opts}
+    options |= {option for found in group.params for option in found.opts}
+    named = {term.split()[0] for term in _exit._TERMS.values()}
+    assert {term for term in named if term.startswith("--")} <= options
 
 
 def test_words_that_are_repeated_for_speed_are_those_of_the_library():

@@ -312,7 +312,7 @@ def test_a_workflows_id_is_one_of_its_server_only():
 
 NAN = float("nan")
 REFUSED = {
-    "columns": ({"id": ["x"], "score": [1.0]}, {"id": ["x"], "degree": [1]}, r"only a has 'score'; only b has 'degree'\nRead both with the same schema="),
+    "columns": ({"id": ["x"], "score": [1.0]}, {"id": ["x"], "degree": [1]}, r"only a has 'score'; only b has 'degree'\nRead or export both with the same schema="),
     "vid_type": ({"id": ["7"], "score": [1.0]}, {"id": [7], "score": [1.0]}, r"id is (large_)?string in a and int64 in b\nRead both with the same vid_type="),
     "labels": ({"id": ["7"], "community": ["7"]}, {"id": ["7"], "community": [7]}, "community is (large_)?string in a and int64 in b\n.*vid_type="),
     "values": ({"id": ["x"], "score": [1.0]}, {"id": ["x"], "score": ["1"]}, r"score is double in a and (large_)?string in b\nMake score of one type"),

@@ -18,7 +18,7 @@ REST = pa.schema([("id", pa.string()), ("embedding", pa.list_(pa.float32()))])
 NO_ROW = "\nEach element of `items` must be an array: this is no result of a graph algorithm."
 NO_SHAPE = (
     "\nThe rows differ in length, or the schema is not that of this result. Pass schema='auto' to use the task's name. "
-    'pa.schema([("cells", pa.list_(pa.string()))]) fits every result.'
+    'schema=pa.schema([("cells", pa.list_(pa.string()))]) fits every result.'
 )
 NO_CELL = "\nThe answer is not a result as the API documents it: report it with the server's version."
 NO_JSON = "\nCheck that the url is that of NebulaGraph Explorer and that no proxy changes its answers."
@@ -195,7 +195,7 @@ LATER = "\nTry again later; with the trace id the vendor's support can find the 
         ([], 399, None, "the answer is JSON, but not the API's envelope: its HTTP status 399 is not as documented" + NO_ENVELOPE),
         ([], 200, None, "the answer is JSON, but not the API's envelope: its code is not as documented" + NO_ENVELOPE),
         ({"code": 0, "message": "m", "data": None}, 404, "t", "the server said no: HTTP status 404, 'm' [trace t]" + ASK),
-        ({"code": 0, "data": None}, 400, None, "the server said no: HTTP status 400\nCheck what was passed. A task has a result when it has ended well: Job.wait waits for that."),
+        ({"code": 0, "data": None}, 400, None, "the server said no: HTTP status 400\nCheck what was passed. A task has a result when it has ended well: wait for its job."),
         ({"message": "m"}, 500, "t", "the server said no: HTTP status 500, 'm' [trace t]" + LATER),
         ({"code": 40404000, "message": "m"}, 200, "t", "the server said no: code 40404000, 'm' [trace t]" + ASK),
         ({"code": 40404000, "message": "m"}, 500, "t", "the server said no: code 40404000, 'm' [trace t]" + ASK),

@@ -22,10 +22,11 @@ BODY = envelope()
 CLOSE = "Connection: close\r\n"  # lest the next request goes out over a connection that is about to end
 PATH = "GET api-open/v1/jobs/1/tasks/a/sample_result"
 PLACE = f" [job 1, task a, {PATH}]\n"
+TIMEOUT = "Retry. If it happens again, check the load of the server.\nOr pass a longer timeout=."
 REACH = "Check the url, and that the server runs and can be reached from here."
 NO_HTTP = "Check the url: the server may want https://, or another port."
 NO_PROXY = "Check that no proxy changes the server's answers."
-FOLLOW = "If that is the right server, pass its address as url."
+FOLLOW = "If that is the right server, pass its address as url=."
 LATER = "Try again later; with the trace id the vendor's support can find the call in the server's logs."
 REFUSED = b'{"code":50004000}'
 
@@ -84,7 +85,7 @@ def test_how_often_it_was_tried_is_told(monkeypatch):
 def test_an_answer_that_is_larger_than_allowed():
     error = told(answer(BODY), max_bytes=len(BODY) - 1, retries=0)
     what = f"the answer has more than the {len(BODY) - 1} bytes that max_bytes allows"
-    assert str(error) == f"{what}{PLACE}Ask for fewer rows with limit=, or pass a larger max_bytes."
+    assert str(error) == f"{what}{PLACE}Ask for fewer rows with limit=.\nOr pass a larger max_bytes=."
     with served(answer(BODY), max_bytes=len(BODY)) as (_, explorer):
         assert len(explorer.read_sample_result(1, "a", None, schema=None)) == 2
 
@@ -110,11 +111,11 @@ def test_the_longest_wait_is_waited(monkeypatch):
 @pytest.mark.parametrize(
     ("script", "options", "said"),
     [
-        ([9.0], {"timeout": 0.05}, f"no data within the timeout{PLACE}Pass timeout= for more."),
-        ([answer(BODY)[:-9], 9.0], {"timeout": 0.05}, f"no data within the timeout{PLACE}Pass timeout= for more."),
-        ([9.0], {"timeout": 0.05, "deadline": 60}, f"no data within the timeout{PLACE}Pass timeout= for more."),
-        ([9.0], {"deadline": 0.2}, f"the total deadline of 0.2 s ended the call{PLACE}Pass deadline= for more."),
-        ([answer(BODY)[:-9], 9.0], {"deadline": 0.25}, f"the total deadline of 0.25 s ended the call{PLACE}Pass deadline= for more."),
+        ([9.0], {"timeout": 0.05}, f"no data within the timeout{PLACE}{TIMEOUT}"),
+        ([answer(BODY)[:-9], 9.0], {"timeout": 0.05}, f"no data within the timeout{PLACE}{TIMEOUT}"),
+        ([9.0], {"timeout": 0.05, "deadline": 60}, f"no data within the timeout{PLACE}{TIMEOUT}"),
+        ([9.0], {"deadline": 0.2}, f"the total deadline of 0.2 s ended the call{PLACE}Pass a longer deadline=."),
+        ([answer(BODY)[:-9], 9.0], {"deadline": 0.25}, f"the total deadline of 0.25 s ended the call{PLACE}Pass a longer deadline=."),
     ],
 )  # fmt: skip
 def test_a_limit_that_ended_the_call(script, options, said):
@@ -133,7 +134,7 @@ def test_a_server_that_takes_no_connection():
         explorer = stack.enter_context(Explorer(url, token="t", retries=0, timeout=0.1))
         with pytest.raises(TimeoutError) as caught:
             explorer.read_sample_result(1, "a", None, schema=None)
-    assert unplaced(caught.value) == f"no connection within the timeout{PLACE}Pass timeout= for more."
+    assert unplaced(caught.value) == f"no connection within the timeout{PLACE}{TIMEOUT}"
     assert caught.value.unsent
 
 
@@ -169,7 +170,7 @@ def test_a_path_that_would_change():
 @pytest.mark.parametrize("begun", [False, True])
 def test_tls_that_fails(begun):
     error = translated(ssl.SSLError(1, "wrong version"), Deadline(60), "GET x", begun=begun)
-    hint = "Pass ca_bundle= for a private CA. If the server has no TLS, its url begins with http://."
+    hint = "For a private CA, set ca_bundle= to its PEM file. If the server has no TLS, its url begins with http://."
     assert str(error) == f"no TLS connection: wrong version [GET x]\n{hint}"
     assert error.final == (not begun)  # once begun, the next try may be luckier
 
@@ -182,9 +183,7 @@ def test_an_error_of_the_system_that_nothing_wraps():
 def test_errors_that_hold_each_other_are_looked_at_once():
     error = requests.ConnectionError()
     error.args = (TimeoutError(), error)
-    assert (
-        str(translated(error, Deadline(60), "GET x")) == "no data within the timeout [GET x]\nPass timeout= for more."
-    )
+    assert str(translated(error, Deadline(60), "GET x")) == f"no data within the timeout [GET x]\n{TIMEOUT}"
 
 
 def test_a_host_that_cannot_be():

@@ -80,7 +80,7 @@ def _of_same_columns(a: pa.Table, b: pa.Table) -> tuple[pa.Table, pa.Table]:
     if set(a.column_names) != set(b.column_names):
         only = {"a": sorted({*a.column_names} - {*b.column_names}), "b": sorted({*b.column_names} - {*a.column_names})}
         said = "; ".join(f"only {side} has {_listed(names)}" for side, names in only.items() if names)
-        hint = "Read both with the same schema=, or leave out the columns that only one has."
+        hint = "Read or export both with the same schema=, or leave out the columns that only one has."
         raise ConfigError(f"a and b have different columns: {said}", hint=hint)
     return a, b.select(a.column_names)
 

@@ -156,7 +156,7 @@ def compare(
     checked_flag("allow_incomplete", allow_incomplete)
     checked_flag("allow_unrelated", allow_unrelated)
     if a is b and isinstance(a, pa.RecordBatchReader):
-        raise ConfigError("a and b are one stream, which can be read once", hint="Read it with read_all() before.")
+        raise ConfigError("a and b are one stream, which can be read once", hint="Read it into a table before.")
     given = []
     for side, data in (("a", a), ("b", b)):
         with located(side):

@@ -84,8 +84,7 @@ def _refuse_shape(cells: Cells, index: int, schema: pa.Schema) -> None:
         f"row {row} has {due} cells of the schema ({', '.join(schema.names)})",
         row=row,
         hint="The rows differ in length, or the schema is not that of this result. Pass schema='auto' to use the "
-        "task's name. "
-        'pa.schema([("cells", pa.list_(pa.string()))]) fits every result.',
+        'task\'s name. schema=pa.schema([("cells", pa.list_(pa.string()))]) fits every result.',
     )
 
 
@@ -166,7 +165,7 @@ def _hint_for_number(field: pa.Field, text: str) -> str:
             "else a pyarrow.Schema in which this column is a string."
         )
     if is_large_integer(text):
-        exact = "pa.string()" if parse(pa.array([text]), pa.int64()) is None else "pa.int64() or pa.string()"
+        exact = "string" if parse(pa.array([text]), pa.int64()) is None else "int64 or string"
         return (
             f"An integer beyond 2**53 is usually a vertex id, which {field.type} would round. Pass schema='auto' to "
             f"use the task's name, or a pyarrow.Schema in which this column is {exact}."

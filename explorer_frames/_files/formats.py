@@ -65,7 +65,7 @@ class Options:
         if codec is None or codec == "none":
             codec = None
         elif codec not in _CODECS[format]:
-            hint = f"Pass one of {', '.join(_CODECS[format])}, or None."
+            hint = f"Pass compression= with one of {', '.join(_CODECS[format])}, or none."
             raise ConfigError(f"{format} has no compression {escaped(compression)!r}", hint=hint)
         return cls(format, codec, _checked_level(codec, level), checked_count("row_group_size", rows))
 
@@ -92,7 +92,7 @@ def format_of(url: str | os.PathLike[str], format: str | None = None) -> Format:
     if found:
         return found
     what = f"format {escaped(format)!r}" if format is not None else f"suffix {escaped(suffix)!r}"
-    hint = f'Name the file {", ".join(_SUFFIXES)}, or pass format="parquet" or "feather".'
+    hint = f'Name the file {", ".join(_SUFFIXES)}, or pass format="parquet" or format="feather".'
     raise UnsupportedFormatError(f"nothing is written for {what}", where=shown, hint=hint)
 
 

@@ -233,7 +233,7 @@ class Auth:
         except TimeoutError:
             error = RequestTimeoutError(
                 f"the total deadline of {deadline.seconds:g} s ended the wait for a login",
-                hint="Pass deadline= for more.",
+                hint="Pass a longer deadline=.",
                 final=True,
             )
         if error is not None:

@@ -57,7 +57,7 @@ class Secret:
         if not isinstance(text, str) or not text or _CONTROL.search(text):
             raise ConfigError(
                 f"the {self._name} is empty, or no text, or has control characters in it",
-                hint=f"Pass {self._name}= or set {PREFIX}{self._name.upper()}.",
+                hint=f"Set {PREFIX}{self._name.upper()}.\nOr pass {self._name}=.",
             )
         return text
 
@@ -69,7 +69,7 @@ class Secret:
         if isinstance(self._source, str):
             raise ConfigError(
                 f"a {self._name} given as text is not sent to another process",
-                hint=f"Set {PREFIX}{self._name.upper()} there, or pass {self._name}= a function that fetches it.",
+                hint=f"Set {PREFIX}{self._name.upper()} there.\nOr pass {self._name}= with a function that fetches it.",
             )
         return Secret, (self._name, self._source)
 
@@ -208,8 +208,8 @@ def credentials(
     if missing or not user or not graphd:
         raise ConfigError(
             f"no token, and for a login {' and '.join(missing)} is missing",
-            hint=f"Pass token=, or set {PREFIX}TOKEN; or pass user=, password= and graphd='host:port', "
-            f"or set {PREFIX}USER, {PREFIX}PASSWORD and {PREFIX}GRAPHD.",
+            hint=f"Set {PREFIX}TOKEN; or set {PREFIX}USER, {PREFIX}PASSWORD and {PREFIX}GRAPHD.\n"
+            "Or pass token=; or pass user=, password= and graphd='host:port'.",
         )
     if not isinstance(user, str) or _CONTROL.search(user) or (auth_encoding == "colon" and ":" in user):
         raise ConfigError("the user's name has a character in it that cannot be sent")
@@ -237,7 +237,7 @@ def _client_certificate(files: str | tuple[str, str] | None) -> str | tuple[str,
 
 def _checked_url(url: str) -> str:
     if not url:
-        raise ConfigError("no url of an Explorer", hint=f"Pass url='http://host:7002' or set {PREFIX}URL.")
+        raise ConfigError("no url of an Explorer", hint=f"Pass url='http://host:7002', or set {PREFIX}URL.")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -247,8 +247,7 @@ def _checked_url(url: str) -> str:
         # Not shown: what stands around an @, or in a query, may be a password, however the rest parses.
         raise ConfigError(
             "the url is not valid, or has a user, a password, a query or a fragment in it",
-            hint="Pass url='http://host:7002' or 'https://host/prefix', and credentials as user=, password=, graphd= "
-            "or token=.",
+            hint="Pass url='http://host:7002' or url='https://host/prefix', and the credentials separately.",
         )
     bad = parts.scheme not in ("http", "https") or not parts.hostname or port == 0
     if bad or _CONTROL.search(url) or any(char.isspace() or char == "\\" for char in url):

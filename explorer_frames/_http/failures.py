@@ -81,7 +81,7 @@ def _classified(
         return ConnectionFailedError(
             f"{NO_TLS}: {said}",
             where=where,
-            hint="Pass ca_bundle= for a private CA. If the server has no TLS, its url begins with http://.",
+            hint="For a private CA, set ca_bundle= to its PEM file. If the server has no TLS, its url begins with http://.",
             final=not begun and not any(isinstance(cause, ssl.SSLEOFError) for cause in causes),
         )
     if _is_timeout(causes):
@@ -100,9 +100,10 @@ def _classified(
 def _timed_out(causes: list[BaseException], deadline: Deadline, where: str) -> RequestTimeoutError:
     if deadline.remaining() <= TICK:
         what = f"the total deadline of {deadline.seconds:g} s ended the call"
-        return RequestTimeoutError(what, where=where, hint="Pass deadline= for more.", final=True)
+        return RequestTimeoutError(what, where=where, hint="Pass a longer deadline=.", final=True)
     what = "no connection" if any(isinstance(cause, requests.ConnectTimeout) for cause in causes) else "no data"
-    return RequestTimeoutError(f"{what} within the timeout", where=where, hint="Pass timeout= for more.")
+    hint = "Retry. If it happens again, check the load of the server.\nOr pass a longer timeout=."
+    return RequestTimeoutError(f"{what} within the timeout", where=where, hint=hint)
 
 
 _BEFORE_SENDING = (

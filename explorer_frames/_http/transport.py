@@ -120,7 +120,7 @@ class Answer:
                     raise TransportError(
                         f"the answer has more than the {self._max_bytes} bytes that max_bytes allows",
                         where=self._where,
-                        hint="Ask for fewer rows with limit=, or pass a larger max_bytes.",
+                        hint="Ask for fewer rows with limit=.\nOr pass a larger max_bytes=.",
                     )
                 yield piece
                 continue
@@ -288,6 +288,6 @@ def _redirected(response: requests.Response, where: str) -> TransportError:
     return TransportError(
         f"the server redirects (HTTP {response.status_code}) to {escaped(target, 120)}, which is not followed",
         where=where,
-        hint="If that is the right server, pass its address as url.",
+        hint="If that is the right server, pass its address as url=.",
         http_status=response.status_code,
     )

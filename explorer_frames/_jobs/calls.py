@@ -43,7 +43,7 @@ def cancel(api: Api, job_id: object) -> None:
     number = checked_id("job_id", job_id.job_id if isinstance(job_id, Job) else job_id)
     with located(f"job {number}"):
         if api.put("jobs", number, "cancel").get("success") is False:
-            raise JobError("the server did not cancel the job", hint="See its state with Explorer.job.")
+            raise JobError("the server did not cancel the job", hint="Look at the job again: it may have ended.")
 
 
 def _made_id(data: dict[str, Any], hint: str) -> str:

@@ -288,12 +288,7 @@ def check_workflow(job: Job, workflow_id: str) -> None:
         )
 
 
-def only_task(
-    job: Job,
-    name: str | None,
-    *,
-    hint: str = "Pass task= with a name or an id, or one of job.tasks in place of the job.",
-) -> Task:
+def only_task(job: Job, name: str | None) -> Task:
     """Return the task of this name or id, or the job's only task.
 
     Raises
@@ -304,7 +299,8 @@ def only_task(
         return job.task(name)
     if len(job.tasks) == 1:
         return job.tasks[0]
-    raise ConfigError(f"job {job.job_id} has {len(job.tasks)} tasks", hint=f"{hint} Its tasks are {listed(job.tasks)}.")
+    hint = f"Pass task= with the name or the id of one: {listed(job.tasks)}.\nOr pass one of job.tasks."
+    raise ConfigError(f"job {job.job_id} has {len(job.tasks)} tasks", hint=hint)
 
 
 def result_ids(job_id: object, task_id: object) -> tuple[object, object, Task | None]:
@@ -322,8 +318,10 @@ def result_ids(job_id: object, task_id: object) -> tuple[object, object, Task | 
     elif isinstance(task_id, Task):
         task, job = task_id, job_id.job_id if isinstance(job_id, Job) else checked_id("job_id", job_id)
     elif isinstance(job_id, Job):
-        name = None if task_id is None else str(task_id)
-        task, job = only_task(job_id, name, hint="Pass its name or its id as task_id."), job_id.job_id
+        if task_id is None and len(job_id) != 1:
+            hint = f"Pass the name or the id of one: {listed(job_id.tasks)}."
+            raise ConfigError(f"missing task_id: job {job_id.job_id} has {len(job_id)} tasks", hint=hint)
+        task, job = only_task(job_id, None if task_id is None else str(task_id)), job_id.job_id
     else:
         if task_id is None:
             raise ConfigError("missing task_id", hint="Pass the id of a task, or a Task in place of both ids.")

@@ -224,7 +224,7 @@ def _named(task: Task, component: str | None) -> tuple[str, str]:
         raise ConfigError(
             f"component {escaped(component, 60)!r} is {by_component.name}, but task {escaped(task.name, 60)!r} is "
             f"{by_name.name}",
-            hint="Pass the component of this task. If the task was renamed, pass the algorithm's name as schema.",
+            hint="Pass the component of this task. If the task was renamed, pass the algorithm's name as schema=.",
         )
     return (component or "", "component") if by_component and not by_name else (task.name, "task name")
 

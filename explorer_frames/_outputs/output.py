@@ -270,7 +270,7 @@ def task_request(
         raise JobError(
             f"task {task.task_id} is {task.status}, so its files may be incomplete",
             hint="Wait for the job, and get the task from the job again. To read incomplete files, pass their folder "
-            "to read_output or export_output.",
+            "to read_output.",
         )
     path = output_url(
         root, task.job_id, task.task_id, folder=folder, component=component, storage_options=storage_options

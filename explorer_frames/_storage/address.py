@@ -173,7 +173,7 @@ def checked(url: str | os.PathLike[str], *, to_read: bool = False) -> str:
     """Return the URL as text, when it can be the URL of one file to write, or at least to read."""
     text = os.fspath(url) if isinstance(url, str | os.PathLike) else None
     if not isinstance(text, str) or not text or "\0" in text:
-        raise ConfigError("the target is no URL or path", hint="Pass a non-empty str or a pathlib.Path.")
+        raise ConfigError("the target is no URL or path", hint="Pass a path or a URL.")
     try:
         os.fsencode(text)
         text.encode()
@@ -184,18 +184,19 @@ def checked(url: str | os.PathLike[str], *, to_read: bool = False) -> str:
     where = shown_url(text)
     scheme, separator, rest = text.partition("://")
     if isinstance(url, str) and ("::" in text or (separator and scheme in _WRAPPERS)):
-        hint = "Pass the plain URL of the store; a local file with :: in its name as a pathlib.Path."
+        hint = "Pass the plain URL of the store, or a local file without :: in its name.\nOr pass a pathlib.Path."
         raise ConfigError("chained URLs are not supported", where=where, hint=hint)
     if text.endswith(("/", os.sep)) or (separator and scheme_of(text).is_object_store and "/" not in rest):
         raise ConfigError("the target names a directory", where=where, hint="Add the name of a file.")
     if separator and not scheme_of(text).is_writable and not to_read:
         raise ConfigError(f"{scheme}:// can only be read", where=where, hint="Pass a local path or a store's URL.")
     if separator and scheme not in {*LOCAL, "memory"} and "?" in rest and not to_read:
-        raise ConfigError("a URL to write to has no query", where=where, hint="Pass settings in storage_options.")
+        raise ConfigError("a URL to write to has no query", where=where, hint="Pass settings as storage_options=.")
     if separator and scheme in LOCAL and not re.match("[/~]|[A-Za-z]:", rest):
         raise ConfigError(f"{scheme}:// needs an absolute path", where=where, hint=f"Write {scheme}:///folder/name.")
     if not separator and re.match("(?!file:|local:)[a-z][a-z0-9+.-]+:/", text):
-        raise ConfigError("a URL needs ://", where=where, hint="Pass a str: pathlib.Path turns :// into :/.")
+        hint = "Write two slashes: scheme://host/name.\nA pathlib.Path turns :// into :/, so pass a str."
+        raise ConfigError("a URL needs ://", where=where, hint=hint)
     return text
 
 

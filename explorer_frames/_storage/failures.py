@@ -84,7 +84,7 @@ def hint_for(raised: BaseException, doing: str, *, reads: bool) -> str:
         )
     if is_refusal(raised):
         right = "use it" if doing == "connect" else f"{verb} there"
-        return f"Ask for the right to {right}, or pass other credentials in storage_options."
+        return f"Ask for the right to {right}, or pass other credentials as storage_options=."
     if isinstance(raised, NotADirectoryError):
         return "A part of the path is a file, not a folder."
     if doing == "connect":

@@ -45,7 +45,7 @@ class Store:
     def __init__(self, url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> None:
         text = os.fspath(url) if isinstance(url, str | os.PathLike) else None
         if not isinstance(text, str) or not text or "\0" in text:
-            raise ConfigError("what to read is no URL or path", hint="Pass a non-empty str or a pathlib.Path.")
+            raise ConfigError("what to read is no URL or path", hint="Pass a path or a URL.")
         options = storage_options or {}
         local = local_path(url)
         scheme = text.partition("://")[0] if local is None else "file"

@@ -104,6 +104,6 @@ def _checked_tasks(tasks: object) -> frozenset[str] | None:
     names = list(tasks) if isinstance(tasks, Iterable) and not isinstance(tasks, str | bytes) else []
     if not names or not all(isinstance(name, str) for name in names):
         raise ConfigError(
-            f"tasks must be a list of names or ids: {escaped(tasks, 60)!r}", hint='Such as tasks=["PageRank"], or None.'
+            f"tasks must be a list of names or ids: {escaped(tasks, 60)!r}", hint="Pass a list for a single task, too."
         )
     return frozenset(names)

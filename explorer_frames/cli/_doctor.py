@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from explorer_frames.cli._exit import FAILED, in_our_terms
+from explorer_frames.cli._exit import FAILED, for_command_line
 from explorer_frames.cli._options import JsonFlag, StorageFile, StorageOption, storage_options
 from explorer_frames.cli._out import write
 from explorer_frames.cli._show import show_finding, show_json
@@ -48,7 +48,7 @@ def doctor(
         target=path,
         storage_options=storage_options(storage_option, storage_options_file),
     ):
-        findings.append(_in_our_terms(finding))
+        findings.append(_for_command_line(finding))
         if not json:
             last = findings[-1]
             show_finding(last.state, last.name, last.what, last.todo)
@@ -63,5 +63,5 @@ def doctor(
         raise typer.Exit(FAILED.number)
 
 
-def _in_our_terms(finding: Finding) -> Finding:
-    return finding if finding.todo is None else dataclasses.replace(finding, todo=in_our_terms(finding.todo))
+def _for_command_line(finding: Finding) -> Finding:
+    return finding if finding.todo is None else dataclasses.replace(finding, todo=for_command_line(finding.todo))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import shlex
 import traceback
 import warnings
 from contextlib import suppress
@@ -99,7 +100,7 @@ def tell(error: BaseException) -> None:
 def _words(error: BaseException) -> tuple[str, str]:
     if isinstance(error, ExplorerFramesError):
         where = f" [{error.where}]" if error.where else ""
-        return f"{error.what}{where}", in_our_terms(error.hint or "")
+        return f"{error.what}{where}", for_command_line(error.hint or "")
     if isinstance(error, KeyboardInterrupt):
         return "interrupted", str(error)
     if isinstance(error, BrokenPipeError):
@@ -118,63 +119,42 @@ def tell_warning(message: Warning | str, *_where: Any) -> None:
     what, _, hint = str(message).partition("]. ")
     error_line(f"{what}]" if hint else what, word="Warning", style="bold yellow")
     if hint:
-        hint_line(in_our_terms(hint))
+        hint_line(for_command_line(hint))
 
 
-# The library speaks to who writes Python: its hints name arguments, ours options.
-_TERMS: tuple[tuple[str, Any], ...] = (
-    (r"Pass token=, or set (\w+); or pass user=, password= and graphd='host:port', or set", r"Set \1; or set"),
-    (r"Pass url='(\S+)' or 'https://host/prefix', and credentials as .*", r"Pass --url \1, credentials apart from it."),
-    (r"Pass url='(\S+)' or set", r"Pass --url \1, or set"),
-    (r"Pass \w+= or set", "Set"),
-    (r"Pass ca_bundle= for a private CA\.", "For a private CA, set REQUESTS_CA_BUNDLE to the file of its certificate."),
-    (r"Pass timeout= for more\.", "Try again; if it goes on, look at the server's load."),
-    (r"Pass deadline= for more\.", "Pass --deadline SECONDS for more."),
-    (r"Pass a str: pathlib\.Path turns .*", "Write two slashes: scheme://host/name."),
-    (r"; a local file with :: in its name as a pathlib\.Path", "; a local file needs a name without ::"),
-    (r"Pass a non-empty str or a pathlib\.Path\.", "Pass a path or a URL."),
-    (r"pass its address as url\b", "pass its address as --url"),
-    (r"; or pass a pyarrow\.Schema\.", "; or columns of your own, such as --schema id:string,score:double."),
-    (r"or a pyarrow\.Schema, such as pa\.schema\(.*\) to see", "or --schema 'cells:list<string>' to see"),
-    (r"(?:pass )?a pyarrow\.Schema, such as pa\.schema\(.*\) to see", "pass --schema 'cells:list<string>' to see"),
-    (r"\ba pyarrow\.Schema in which", "--schema with columns of your own, in which"),
-    (r"pa\.schema\(\[.*?\]\) fits", "--schema 'cells:list<string>' fits"),
-    (r"a pyarrow\.Schema\b(?! or None)", "columns of your own, such as --schema id:string,score:string,"),
-    (r"Pass schema= to", "Pass --schema to"),
-    (r"(?:Pass|and) row_cap= to Explorer", "Set EXPLORER_FRAMES_ROW_CAP"),
-    (r"allow_incomplete=True", "--allow-incomplete"),
-    (r"allow_unrelated=True", "--allow-unrelated"),
-    (
-        r"Pass task= with a name or an id, or one of job\.tasks in place of the job\.",
-        "Pass --task with a name or an id.",
-    ),
-    (r"Pass one of ([\w, ]+), or None\.", r"Pass --compression with one of \1, or none."),
-    (r"Read both with the same schema=", "Export both with the same --schema"),
-    (r"with the same vid_type\b=?", "with the same --vid-type"),
-    (r"limit=None", "--limit all"),
-    (r"folder='(\S+)'", r"--folder '\1'"),
-    (r'format="parquet" or "feather"', "--format parquet or --format feather"),
-    (r"Job\.wait waits for that", "`explorer-frames show JOB` says whether it has"),
-    (r"See its state with Explorer\.job\.", "See its state with: explorer-frames show JOB"),
-    (r"Look at list_jobs\('([^']*)'\) for", r"Look at `explorer-frames jobs --workflow-id \1` for"),
-    (r"in (?:its )?storage_options", "by --storage-option"),
-    (r"\bstorage_options\b", "--storage-option"),
-    (
-        r"""\b(mode|schema|vid_type|format|limit|auth_encoding|component|quoting)=["']?(\w+)["']?""",
-        lambda found: f"--{found[1].replace('_', '-')} {found[2]}",
-    ),
-    (r"\bauth_encoding\b", "--auth-encoding"),
+_OPTIONS = (
+    *("auth_encoding", "component", "compression", "deadline", "format", "limit", "mode", "folder", "quoting"),
+    *("schema", "task", "url", "vid_type"),
 )
+# What hints of the library name, and its name on the command line; the longer of two comes first.
+_TERMS = {
+    "a pyarrow.Schema": "--schema NAME:TYPE,NAME:TYPE",
+    "allow_incomplete=True": "--allow-incomplete",
+    "allow_unrelated=True": "--allow-unrelated",
+    "ca_bundle=": "REQUESTS_CA_BUNDLE",
+    "limit=None": "--limit all",
+    "list_jobs": "explorer-frames jobs --workflow-id",
+    "read_output": "explorer-frames output",
+    "Task.read_output": "explorer-frames output",
+    "row_cap=": "EXPLORER_FRAMES_ROW_CAP",
+    'schema=pa.schema([("cells", pa.list_(pa.string()))])': "--schema 'cells:list<string>'",
+    "storage_options=": "--storage-option",
+    **{f"{name}=": f"--{name.replace('_', '-')}" for name in _OPTIONS},
+}
+_TERM = re.compile(rf"""(?<![\w.])({"|".join(map(re.escape, _TERMS))})(\('[^']*'\)|'[^']*'|"[^"]*"|\w*)""")
 
 
-def in_our_terms(text: str) -> str:
-    """Say what a hint of the library says in options of the command line; other texts may hold the server's words.
+def for_command_line(hint: str) -> str:
+    """Name options instead of arguments in the first line of a hint; further lines are for Python only.
 
     Examples
     --------
-    >>> in_our_terms('Pass another name, or mode="overwrite" to replace it.')
+    >>> for_command_line('Pass another name, or mode="overwrite" to replace it.')
     'Pass another name, or --mode overwrite to replace it.'
     """
-    for pattern, ours in _TERMS:
-        text = re.sub(pattern, ours, text)
-    return text
+    return _TERM.sub(_as_option, hint.partition("\n")[0])
+
+
+def _as_option(found: re.Match[str]) -> str:
+    term, value = _TERMS[found[1]], found[2].strip("()\"'")
+    return f"{term} {shlex.quote(value)}" if value else term
