@@ -1,36 +1,49 @@
-# The public names: type checkers read them here, and `__init__.py` loads each one when it is first used.
+# The public names: type checkers and editors read them here, and `__init__.py` loads each one when it is first used.
+# Editors that use jedi take only the names after `as`.
 
-from . import errors as errors
-from . import schemas as schemas
-from ._client import Explorer
-from ._compare.compare import compare
-from ._compare.comparison import Comparison
-from ._files.inspection import provenance, read_provenance, verify_file
-from ._files.write import Receipt, write_feather, write_parquet
-from ._functions import (
-    export_sample_result,
-    history,
-    open_sample_result,
-    read_sample_result,
-    read_sample_result_arrow,
-    sync_workflow,
+from . import errors as errors, schemas as schemas
+from ._client import Explorer as Explorer
+from ._compare.compare import compare as compare
+from ._compare.comparison import Comparison as Comparison
+from ._files.inspection import (
+    provenance as provenance,
+    read_provenance as read_provenance,
+    verify_file as verify_file,
 )
-from ._jobs.job import Job
-from ._jobs.task import Task
-from ._outputs.output import export_output, open_output, read_output, read_output_arrow
-from ._plot.plot import plot_result
-from ._provenance import Provenance
-from ._sync.report import SyncReport
-from ._tables.delta import write_delta
-from ._tables.iceberg import append_iceberg
-from ._tables.table import TableReceipt
-from ._version import __version__
+from ._files.write import (
+    Receipt as Receipt,
+    write_feather as write_feather,
+    write_parquet as write_parquet,
+)
+from ._functions import (
+    export_sample_result as export_sample_result,
+    history as history,
+    open_sample_result as open_sample_result,
+    read_sample_result as read_sample_result,
+    read_sample_result_arrow as read_sample_result_arrow,
+    sync_workflow as sync_workflow,
+)
+from ._jobs.job import Job as Job
+from ._jobs.task import Task as Task
+from ._outputs.output import (
+    export_output as export_output,
+    open_output as open_output,
+    read_output as read_output,
+    read_output_arrow as read_output_arrow,
+)
+from ._plot.plot import plot_result as plot_result
+from ._provenance import Provenance as Provenance
+from ._sync.report import SyncReport as SyncReport
+from ._tables.delta import write_delta as write_delta
+from ._tables.iceberg import append_iceberg as append_iceberg
+from ._tables.table import TableReceipt as TableReceipt
+from ._version import __version__ as __version__
 from .errors import (
-    ExplorerFramesError,
-    HistoryGapWarning,
-    SchemaWarning,
-    TruncatedResultWarning,
-    UnencryptedWarning,
+    ExplorerFramesError as ExplorerFramesError,
+    HistoryGapWarning as HistoryGapWarning,
+    SchemaWarning as SchemaWarning,
+    TruncatedResultWarning as TruncatedResultWarning,
+    UnencryptedWarning as UnencryptedWarning,
 )
 
 __all__ = [

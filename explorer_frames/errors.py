@@ -46,6 +46,40 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
+__all__ = [
+    "ApiError",
+    "BadRequestError",
+    "ColumnTypeError",
+    "ConfigError",
+    "ConnectionFailedError",
+    "DamagedFileError",
+    "DecodeError",
+    "EnvelopeError",
+    "ExplorerFramesError",
+    "FileReadError",
+    "ForbiddenError",
+    "HistoryGapWarning",
+    "IncompleteResultError",
+    "JobError",
+    "LicenseError",
+    "NotFoundError",
+    "RequestTimeoutError",
+    "RowShapeError",
+    "SchemaWarning",
+    "ServerError",
+    "SessionExpiredError",
+    "SyncError",
+    "TargetExistsError",
+    "TransportError",
+    "TruncatedBodyError",
+    "TruncatedResultWarning",
+    "UnauthorizedError",
+    "UnencryptedWarning",
+    "UnsafeToRetryError",
+    "UnsupportedFormatError",
+    "WriteError",
+]
+
 _T = TypeVar("_T")
 _SHOWN = 200  # characters of foreign text in a message: enough to recognise it, too few to flood a log
 

@@ -28,6 +28,8 @@ import pyarrow as pa
 
 from explorer_frames.errors import ConfigError, RowShapeError, escaped
 
+__all__ = ["BOOK", "Algorithm"]
+
 VidType: TypeAlias = Literal["string", "int64"]
 Shape: TypeAlias = tuple[tuple[str, str], ...]
 

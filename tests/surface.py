@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
+import textwrap
 from pathlib import Path
 
 import typer.main
@@ -25,7 +27,7 @@ def surface() -> str:
     group = typer.main.get_command(app)
     lines.append(_command("explorer-frames", group))
     lines += [_command(f"explorer-frames {name}", command) for name, command in sorted(group.commands.items())]
-    return "\n".join(lines)
+    return "\n".join(wrapped for line in lines for wrapped in textwrap.wrap(line, 116, subsequent_indent="    "))
 
 
 def written() -> str:
@@ -50,7 +52,8 @@ def _named(path, thing):
         yield f"{path} is {bases}"
         names = {*vars(thing), *inspect.get_annotations(thing)}
     else:
-        yield f"{path}{_parameters(thing)}" if thing.__init__.__qualname__.startswith(thing.__name__) else path
+        # Records are made by the library: only their attributes are public.
+        yield path if dataclasses.is_dataclass(thing) else f"{path}{_parameters(thing)}"
         names = {*dir(thing), *inspect.get_annotations(thing)}
     for name in sorted(name for name in names if not name.startswith("_")):
         member = inspect.getattr_static(thing, name, None)

@@ -934,6 +934,8 @@ def test_each_error_has_the_code_of_its_nearest_class():
 ONLY_PYTHON = {"_functions.py", "_plot", "_tables", "cli", "dask.py", "pytest_plugin.py", "sandbox", "spark.py"}
 ONLY_PYTHON_WORDS = (
     "; x=x",  # of a cookie
+    "a Task and a task_id",
+    "missing task_id",
     "Pass a DataFrame",
     "datetime.now(UTC)",
     "dtype_backend",
@@ -981,10 +983,10 @@ def test_hints_name_nothing_of_python_on_the_command_line():
     [
         ("Pass limit=None, or schema='auto'.", "Pass --limit all, or --schema auto."),
         ("Pass deadline= or allow_incomplete=True.", "Pass --deadline or --allow-incomplete."),
-        ('Pass path="{job_id}/{task_id}".', "Pass --path '{job_id}/{task_id}'."),
+        ('Pass folder="{job_id}/{task_id}".', "Pass --folder '{job_id}/{task_id}'."),
         ("Set row_cap=, or storage_options=.", "Set EXPLORER_FRAMES_ROW_CAP, or --storage-option."),
         ('Pass schema=pa.schema([("cells", pa.list_(pa.string()))]).', "Pass --schema 'cells:list<string>'."),
-        ("Look at list_jobs('7') for it.", "Look at explorer-frames jobs --workflow 7 for it."),
+        ("Look at list_jobs('7') for it.", "Look at explorer-frames jobs --workflow-id 7 for it."),
         ("Read it with Task.read_output.", "Read it with explorer-frames output."),
         ("Retry.\nOr pass timeout=.", "Retry."),
         ("Its tasks are 'x.limit=1' and 'no_limit=1'.", "Its tasks are 'x.limit=1' and 'no_limit=1'."),

@@ -72,7 +72,7 @@ def kind(request, tmp_path):
 
 def seen(found):
     frames = ("appeared", "vanished", "changed", "moved", "labels")
-    return found.summary(), [getattr(found, name)["id" if name != "labels" else "label_a"].tolist() for name in frames]
+    return found.to_dict(), [getattr(found, name)["id" if name != "labels" else "label_a"].tolist() for name in frames]
 
 
 @pytest.mark.parametrize("kind", KINDS, indirect=True)
@@ -196,7 +196,7 @@ def test_all_tasks_of_the_karate_club_compare(sandbox, explorer):
             one, other = (task.read().rename(columns=ends) for task in (one, other))  # noqa: PLW2901
         found = compare(one, other, vid_type="int64")
         assert found.same
-        assert found.summary()["common"] == found.rows_a > 0
+        assert found.to_dict()["common"] == found.rows_a > 0
         assert str(found).startswith("no change")
 
 

@@ -6,13 +6,13 @@ import copy
 import pickle
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
 from cases import each
 from faults.rawserver import RawServer, answer, envelope
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from explorer_frames import Explorer
 from explorer_frames._arguments import checked_count, checked_id
@@ -185,6 +185,41 @@ def test_what_is_no_url_of_an_explorer_is_refused(url):
 )
 def test_settings_that_cannot_work_are_refused_by_name(name, value):
     assert name in refused(**{name: value}) or "certificate" in refused(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("timeout", "expected"),
+    [
+        (None, (threading.TIMEOUT_MAX, threading.TIMEOUT_MAX)),
+        ((1, None), (1.0, threading.TIMEOUT_MAX)),
+        (np.int64(3), (3.0, 3.0)),
+        (np.float32(0.5), (0.5, 0.5)),
+    ],
+)
+def test_a_timeout_is_a_number_of_any_library_or_none(timeout, expected):
+    settings = Explorer("https://host", token="t", timeout=timeout, retries=np.int8(1), deadline=np.int64(7))._settings
+    assert (settings.timeout, settings.retries, settings.deadline) == (expected, 1, 7.0)
+
+
+def test_a_call_without_a_timeout_is_answered(sandbox):
+    job, task = sandbox.add_result([["a"], ["1"]])
+    with Explorer(sandbox.url, token=sandbox.token, timeout=None, deadline=None) as explorer:
+        assert len(explorer.read_sample_result(job, task)) == 1
+
+
+def test_the_vid_type_of_an_explorer_is_the_default_of_its_calls(sandbox, tmp_path):
+    job_id, task_id = sandbox.add_result([["7"], ["1"]], name="PageRank")
+    with Explorer(sandbox.url, token=sandbox.token, vid_type="int64") as explorer:
+        job = explorer.job(job_id)
+        frames = [explorer.read_sample_result(job_id, task_id), job["PageRank"].read(), *job.read().values()]
+        frames.append(explorer.history(sandbox.workflows["results"], last=1))
+        assert [str(frame["id"].dtype).lower() for frame in frames] == ["int64"] * 4
+        assert explorer.read_sample_result(job_id, task_id, vid_type="string")["id"].tolist() == ["7"]
+        assert job["PageRank"].export(tmp_path / "a.parquet").schema.field("id").type == "int64"
+        assert (
+            pickle.loads(pickle.dumps(Explorer("http://localhost:1", token=str, vid_type="int64")))._vid_type == "int64"
+        )
+    assert "vid_type" in refused(vid_type="int")
 
 
 @pytest.mark.parametrize("bad", [0, -1, 1.0, True, "1", None, 11])

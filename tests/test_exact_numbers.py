@@ -12,8 +12,7 @@ import oracle
 import pyarrow as pa
 import pytest
 from faults.rawserver import answer, envelope
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from served import served
 
 from explorer_frames import export_output, open_output, read_output, read_output_arrow, schemas

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import multiprocessing
 import pickle
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime, timedelta, timezone
+from urllib.parse import unquote_plus
 
+import numpy as np
 import pandas as pd
 import pytest
 from faults.rawserver import RawServer, answer, envelope, wait_until
 from limits import GROWING, HANG, PROCESS, Clock
 from platforms import needs_fork
 
+import explorer_frames
 from explorer_frames import Explorer, Job, errors
 from explorer_frames._arguments import checked_input
 from explorer_frames._jobs.job import job_of
@@ -24,6 +28,7 @@ from explorer_frames._jobs.listing import PAGE_SIZE
 from explorer_frames._jobs.status import moment, status_word
 from explorer_frames._jobs.wait import job_error
 from explorer_frames.errors import (
+    BadRequestError,
     ConfigError,
     ConnectionFailedError,
     DecodeError,
@@ -752,3 +757,90 @@ def test_records_become_plain_values(explorer, sandbox, tmp_path):
     receipt = json.loads(json.dumps(job.tasks[0].export(tmp_path / "a.parquet").to_dict()))
     assert receipt["columns"] == [{"name": "id", "type": "string"}, {"name": "score", "type": "double"}]
     assert (receipt["rows"], receipt["complete"]) == (1, True)
+
+
+# --- Jobs and Tasks in place of ids
+
+
+@pytest.fixture(scope="module")
+def twins(sandbox):
+    """A job with tasks A and B, and one with two tasks named A."""
+    job, _ = sandbox.add_result([["a"], ["1"]], name="A")
+    sandbox.add_result([["b"], ["2"]], name="B", job_id=job)
+    same, _ = sandbox.add_result([["a"], ["1"]], name="A")
+    sandbox.add_result([["b"], ["2"]], name="A", job_id=same)
+    with client(sandbox) as explorer:
+        yield explorer.job(job), explorer.job(same)
+
+
+def test_a_job_is_a_collection_of_its_tasks(twins):
+    job, same = twins
+    assert ([*job], len(job), job["B"], job[job.tasks[0].task_id]) == ([*job.tasks], 2, job.tasks[1], job.tasks[0])
+    assert all(one in job for one in ("A", "B", job.tasks[1].task_id, job.tasks[1]))
+    assert not any(one in job for one in ("C", "", None, same.tasks[0]))
+    assert job_of({"id": 1, "status": 0, "tasks": []}, "1", None, None)  # true also without tasks
+    with pytest.raises(ConfigError, match="has no task 'C'"):
+        job["C"]
+    with pytest.raises(ConfigError, match="has 2 tasks 'A'"):
+        same["A"]
+
+
+def test_results_have_the_names_of_tasks_as_keys_if_these_are_unique(twins):
+    job, same = twins
+    assert {name: frame["id"].tolist() for name, frame in job.read().items()} == {"A": ["a"], "B": ["b"]}
+    assert {name: frame["id"].tolist() for name, frame in same.read().items()} == {
+        same.tasks[0].task_id: ["a"],
+        same.tasks[1].task_id: ["b"],
+    }
+
+
+def test_a_job_or_a_task_stands_for_ids(twins, tmp_path, monkeypatch):
+    monkeypatch.delenv("EXPLORER_FRAMES_URL", raising=False)  # the server is that of the job
+    job, same = twins
+    b = job["B"]
+    for ids in ((b,), (job, "B"), (job, b), (job, b.task_id), (job.job_id, b), (int(job.job_id), b)):
+        frame = explorer_frames.read_sample_result(*ids)
+        assert (frame["id"].tolist(), explorer_frames.provenance(frame).task_name) == (["b"], "B")
+        assert explorer_frames.read_sample_result_arrow(*ids, limit=5)["id"].to_pylist() == ["b"]
+        with explorer_frames.open_sample_result(*ids) as reader:
+            assert reader.read_all()["id"].to_pylist() == ["b"]
+    assert explorer_frames.export_sample_result(job, "B", tmp_path / "b.parquet").rows == 1
+    with b.open() as reader:
+        assert reader.read_all().num_rows == 1
+    for ids, said in (
+        ((job,), "missing task_id: job .* has 2 tasks\nPass the name or the id of one: 'A' "),
+        ((b, b.task_id), "exclude each other"),
+        ((same, b), "not of job"),
+        ((9, b), "not of job 9"),
+        ((job, "C"), "has no task 'C'"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            explorer_frames.read_sample_result(*ids)
+    with pytest.raises(ConfigError, match="missing task_id\nPass the id of a task, or a Task"):
+        job._explorer.read_sample_result(1)
+
+
+def test_calls_about_a_job_take_the_job(twins):
+    job, _ = twins
+    assert job._explorer.job(job) == job
+    with pytest.raises(BadRequestError, match="is over"):
+        job._explorer.cancel_job(job)
+
+
+@pytest.mark.parametrize(
+    "since",
+    [
+        "2001-09-09T01:46:40Z",
+        "2001-09-09 03:46:40+02:00",
+        "2001-09-09T01:46:40",
+        datetime(2001, 9, 9, 1, 46, 40),
+        datetime(2001, 9, 9, 1, 46, 40, tzinfo=UTC),
+        pd.Timestamp("2001-09-09T01:46:40"),
+        np.datetime64("2001-09-09T01:46:40"),
+    ],
+)
+def test_times_are_texts_or_datetimes_in_utc_without_an_offset(since):
+    with RawServer(lambda _number, _request: page([], 0)) as server, Explorer(server.url, token="t") as explorer:
+        explorer.list_jobs(created_after=since, created_before=since)
+    sent = json.loads(unquote_plus(re.search(rb"filter=([^& ]+)", server.requests[0])[1].decode()))
+    assert (sent["fromCreateTime"], sent["toCreateTime"]) == (10**12, 10**12)

@@ -18,8 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from cases import each
 from faults.rawserver import wait_until
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 from platforms import needs_fifo, needs_posix_names
 
 from explorer_frames import (

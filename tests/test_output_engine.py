@@ -14,8 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from cases import each
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 
 import explorer_frames.dask
 from explorer_frames import Explorer, compare, export_output, open_output, read_output, read_output_arrow

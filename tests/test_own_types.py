@@ -16,8 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from cases import each
 from faults.rawserver import answer, envelope
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from served import served
 
 from explorer_frames import (

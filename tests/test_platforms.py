@@ -14,8 +14,7 @@ import pytest
 from explorer_frames import read_output
 from explorer_frames._doctor.target import _folder
 from explorer_frames._http import failures as _failures
-from explorer_frames._storage import address as _address
-from explorer_frames._storage import local as _local
+from explorer_frames._storage import address as _address, local as _local
 from explorer_frames._storage.address import invalid_on_windows, without_scheme
 from explorer_frames._storage.local import LocalFile
 from explorer_frames._storage.publish import Target

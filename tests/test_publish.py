@@ -39,10 +39,7 @@ from platforms import (
 )
 
 from explorer_frames import write_feather, write_parquet
-from explorer_frames._storage import local as _local
-from explorer_frames._storage import loop as _loop
-from explorer_frames._storage import spool as _spool
-from explorer_frames._storage import stores as _stores
+from explorer_frames._storage import local as _local, loop as _loop, spool as _spool, stores as _stores
 from explorer_frames._storage.address import Mask, shown_url
 from explorer_frames._storage.failures import is_missing
 from explorer_frames._storage.folder import Folder

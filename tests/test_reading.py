@@ -13,8 +13,7 @@ import oracle
 import pyarrow as pa
 import pytest
 from faults.bodies import BAD_FLOATS, GOOD_FLOATS, IDS, INVALID, PUBLISHED, wrap
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from explorer_frames import schemas
 from explorer_frames._decode import envelope

@@ -48,8 +48,7 @@ from platforms import needs_proc
 
 import explorer_frames
 from explorer_frames import Explorer, errors, read_output, write_feather, write_parquet
-from explorer_frames.dask import read_output as dask_output
-from explorer_frames.dask import read_sample_results
+from explorer_frames.dask import read_output as dask_output, read_sample_results
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

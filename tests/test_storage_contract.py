@@ -26,9 +26,7 @@ from faults.rawserver import wait_until
 from limits import HANG, PROCESS
 from platforms import WINDOWS, needs_fork, needs_posix_signals
 
-from explorer_frames._storage import schemes as _schemes
-from explorer_frames._storage import spool as _spool
-from explorer_frames._storage import stores as _stores
+from explorer_frames._storage import schemes as _schemes, spool as _spool, stores as _stores
 from explorer_frames._storage.folder import Folder
 from explorer_frames._storage.publish import Target
 from explorer_frames._storage.schemes import scheme_of

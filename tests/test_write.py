@@ -22,9 +22,7 @@ from nasty import NASTY
 from platforms import WINDOWS, needs_proc_status, needs_resource, with_slashes
 
 from explorer_frames import export_output, export_sample_result
-from explorer_frames._files import draft as _draft
-from explorer_frames._files import formats as _formats
-from explorer_frames._files import write as _write
+from explorer_frames._files import draft as _draft, formats as _formats, write as _write
 from explorer_frames._files.data import to_reader
 from explorer_frames._files.write import planned, write_feather, write_parquet
 from explorer_frames.errors import (
@@ -599,6 +597,16 @@ def test_a_part_of_a_result_does_not_pass_for_all_of_it(local_store):
 def test_what_cannot_be_a_table_is_refused(local_store, data):
     with pytest.raises(ConfigError):
         write_parquet(data, local_store.url("a"))
+
+
+@pytest.mark.parametrize(
+    ("compression", "expected"),
+    [("ZSTD", "ZSTD"), ("none", "UNCOMPRESSED"), ("None", "UNCOMPRESSED"), (None, "UNCOMPRESSED"), ("Gzip", "GZIP")],
+)
+def test_codecs_are_named_in_any_case(compression, expected, tmp_path):
+    write_parquet(TABLE, tmp_path / "a.parquet", compression=compression, row_group_size=np.int64(2))
+    column = pq.ParquetFile(tmp_path / "a.parquet").metadata.row_group(0).column(0)
+    assert column.compression == expected
 
 
 @pytest.mark.parametrize("url", [5, None, "", "\ud800.parquet"])

@@ -12,8 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import connection as connections
-from multiprocessing import get_context
+from multiprocessing import connection as connections, get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 

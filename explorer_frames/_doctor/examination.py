@@ -7,8 +7,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from explorer_frames._doctor import server
-from explorer_frames._doctor import target as target_checks
+from explorer_frames._doctor import server, target as target_checks
 from explorer_frames._doctor.finding import Finding, ok
 from explorer_frames._http import config
 from explorer_frames._version import __version__

@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from explorer_frames.cli._options import JobArgument, JsonFlag, LimitOption, SinceOption, StatusWord, WorkflowArgument
-from explorer_frames.cli._options import pairs as read_pairs
+from explorer_frames.cli._options import (
+    JobArgument,
+    JsonFlag,
+    LimitOption,
+    SinceOption,
+    StatusWord,
+    WorkflowArgument,
+    pairs as read_pairs,
+)
 from explorer_frames.cli._out import OutputError, flush, write
 from explorer_frames.cli._say import note
 from explorer_frames.cli._show import show_facts, show_json, show_table

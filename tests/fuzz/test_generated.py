@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import fuzz_csv
 import fuzz_envelope
 from differential import CUTS, READINGS
-from hypothesis import given, note
-from hypothesis import strategies as st
+from hypothesis import given, note, strategies as st
 
 if TYPE_CHECKING:
     from random import Random
