@@ -86,8 +86,8 @@ def test_a_narrow_terminal_gets_what_matters_and_is_told_of_the_rest(screen):
     done = screen("jobs", columns=40)
     lines = without_colours(done.out).splitlines()
     assert max(map(len, lines)) <= 40
-    assert lines[0].split()[:2] == ["id", "status"]
-    assert "too narrow for: took, workflow," in " ".join(without_colours(done.err).split())
+    assert lines[0].split()[:2] == ["job_id", "status"]
+    assert "too narrow for: duration, workflow_id," in " ".join(without_colours(done.err).split())
     assert screen("jobs", columns=140).err == ""
     helped = screen("export", "--help", columns=40)
     assert "…" not in helped.out
@@ -317,7 +317,7 @@ def test_an_error_output_that_is_closed(line, code):
         env={**os.environ, "PYTHONUNBUFFERED": ""},
     )
     assert closed.returncode == code
-    assert closed.stdout.startswith("id\tstatus\t" if code == 0 else "")
+    assert closed.stdout.startswith("job_id\tstatus\t" if code == 0 else "")
     assert "Traceback" not in closed.stdout
 
 

@@ -52,9 +52,10 @@ def explorer_to_lake():
         """Wait without a worker: each look is a task of its own."""
         with connect() as explorer:
             job = explorer.job(job_id)
-        if job.is_final and job.status != "success":
-            raise AirflowFailException(str(job.error("it did not end well")))
-        return PokeReturnValue(is_done=job.is_final, xcom_value=job_id)
+        ended = job.status in ("success", "failed", "interrupted")
+        if ended and job.status != "success":
+            raise AirflowFailException(f"the job did not succeed: {job}")
+        return PokeReturnValue(is_done=ended, xcom_value=job_id)
 
     @task
     def land():

@@ -52,7 +52,7 @@ def read_provenance(path: str | os.PathLike[str], *, storage_options: Mapping[st
     --------
     >>> receipt = export_sample_result(job_id, task_id, "memory://results/pagerank.parquet")
     >>> found = read_provenance("memory://results/pagerank.parquet")
-    >>> found.job == str(job_id), found.rows, found.complete
+    >>> found.job_id == str(job_id), found.rows, found.complete
     (True, 77, True)
     """
     checked(path, to_read=True)
@@ -90,7 +90,7 @@ def provenance(data: Any) -> Provenance | None:
     >>> provenance(frame).complete
     True
     >>> changed = provenance(frame.assign(score=0.0))
-    >>> changed.derived, changed.complete, changed.job == str(job_id)
+    >>> changed.derived, changed.complete, changed.job_id == str(job_id)
     (True, None, True)
     """
     if isinstance(data, pd.DataFrame):

@@ -58,7 +58,7 @@ class Job(Timed):
     >>> job = explorer.run_workflow(workflow_id).wait()
     >>> job.status, [task.name for task in job] == list(job.read())
     ('success', True)
-    >>> job["PageRank"].read(limit=1).columns.tolist()
+    >>> job["PageRank"].read().columns.tolist()
     ['id', 'score']
     """
 
