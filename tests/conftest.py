@@ -17,7 +17,7 @@ os.environ.setdefault("MPLBACKEND", "agg")  # no window opens, also where there 
 
 # `quick` for one's own machine; `.ci/run` runs `ci`, a weekly workflow `weekly`; `release` takes hours (tests/fuzz/README.md).
 settings.register_profile("quick", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("ci", max_examples=2_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("weekly", settings.get_profile("ci"), max_examples=20_000)
 settings.register_profile("release", settings.get_profile("ci"), max_examples=1_000_000)
 # For mutants: the same examples each time, and few.
