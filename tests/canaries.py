@@ -189,9 +189,13 @@ class Watch:
         handler = logging.Handler(logging.DEBUG)
         handler.emit = self._records.append  # type: ignore[method-assign]
         named = [logging.getLogger(name) for name in list(logging.root.manager.loggerDict)]
+        # Levels are set as attributes, then once by a method: it clears the caches of all loggers, for each logger.
+        self._stack.callback(logging.root.setLevel, logging.root.level)
+        for logger in named:
+            self._stack.callback(setattr, logger, "level", logger.level)
+            logger.level = logging.NOTSET
+        logging.root.setLevel(logging.DEBUG)
         for logger in (logging.root, *named):
-            self._stack.callback(logger.setLevel, logger.level)
-            logger.setLevel(logging.DEBUG if logger is logging.root else logging.NOTSET)
             if logger is logging.root or not logger.propagate:
                 logger.addHandler(handler)
                 self._stack.callback(logger.removeHandler, handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -12,13 +13,31 @@ import sys
 import time
 from typing import Any, NamedTuple
 
+import pytest
+import typer.main
 from limits import HANG, PROCESS
+
+from explorer_frames import cli
 
 COMMAND = [sys.executable, "-m", "explorer_frames"]
 # A new session has no terminal yet: without one, Ctrl-C is a letter like any other.
 _IN_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 )
+# One interpreter imports the packages, then runs each command in a fork. Exit codes go to stdout, between NUL bytes.
+_FORKS = """
+import gc, json, os, sys
+import pandas, pyarrow, requests
+from explorer_frames import *
+import explorer_frames.cli._app
+gc.freeze()
+for line in json.loads(sys.argv[1]):
+    child = os.fork()
+    if not child:
+        explorer_frames.cli.main(line)
+    _, status = os.waitpid(child, 0)
+    os.write(1, b"\\0%d\\0" % os.waitstatus_to_exitcode(status))
+"""
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
@@ -45,6 +64,23 @@ class Ended(NamedTuple):
         return what.startswith("Error: ") and bool(hint) and "\n" not in hint and not python.search(self.err)
 
 
+@functools.cache
+def _commands(app: typer.Typer, _markup: str | None, build: Any = typer.main.get_command) -> Any:
+    return build(app)
+
+
+def commands(app: typer.Typer) -> Any:
+    """Return the commands of an application, which are built once for each kind of help text."""
+    return _commands(app, app.rich_markup_mode)
+
+
+def main(arguments: list[str]) -> None:
+    """Run the command line in this process, without building its commands again for each call."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", commands)
+        cli.main(arguments)
+
+
 def run(*arguments: object, env: dict[str, str] | None = None, **options: Any) -> Ended:
     done = subprocess.run(
         [*COMMAND, *map(str, arguments)],
@@ -56,6 +92,17 @@ def run(*arguments: object, env: dict[str, str] | None = None, **options: Any) -
         **options,
     )
     return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def forking(lines: list[list[str]]) -> list[str]:
+    """Return a command that runs several command lines, each in a process of its own."""
+    return [sys.executable, "-W", "ignore", "-c", _FORKS, json.dumps(lines)]
+
+
+def outcomes(stdout: str) -> list[tuple[str, int]]:
+    """Return what each of the forked processes wrote to stdout, and its exit code."""
+    pieces = stdout.split("\0")
+    return [(out, int(code)) for out, code in zip(pieces[:-1:2], pieces[1::2], strict=True)]
 
 
 class Terminal:

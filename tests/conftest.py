@@ -11,16 +11,13 @@ from collections import Counter
 import pytest
 from hypothesis import HealthCheck, settings
 
-from explorer_frames import Explorer
-from explorer_frames.sandbox import Sandbox
-
 # A shell without job control starts its background jobs with SIGINT ignored, and so all their children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("MPLBACKEND", "agg")  # no window opens, also where there is a screen
 
 # `quick` for one's own machine; `.ci/run` runs `ci`, a weekly workflow `weekly`; `release` takes hours (tests/fuzz/README.md).
 settings.register_profile("quick", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("ci", max_examples=2_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("weekly", settings.get_profile("ci"), max_examples=20_000)
 settings.register_profile("release", settings.get_profile("ci"), max_examples=1_000_000)
 # For mutants: the same examples each time, and few.
@@ -37,6 +34,16 @@ def pytest_collection_finish():
     """Spare the garbage collector from looking through thousands of tests again and again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Run a module's tests on one worker where possible: its fixtures are set up once, its packages imported once."""
+    if config.getvalue("dist") != "load":  # the default of `-n`
+        return None
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -71,12 +78,17 @@ def _clean_environment(monkeypatch):
 
 @pytest.fixture(scope="session")
 def sandbox():
+    # Not imported above, because the controller of the workers imports this module, too.
+    from explorer_frames.sandbox import Sandbox
+
     with Sandbox() as server:
         yield server
 
 
 @pytest.fixture
 def explorer(sandbox):
+    from explorer_frames import Explorer
+
     with Explorer(sandbox.url, token=sandbox.token) as explorer:
         yield explorer
 
@@ -84,9 +96,7 @@ def explorer(sandbox):
 @pytest.fixture
 def cli(capsys):
     """Call the command line in this process; gives its exit code, stdout and stderr."""
-    from commandline import Ended
-
-    from explorer_frames.cli import main
+    from commandline import Ended, main
 
     def call(*arguments):
         capsys.readouterr()

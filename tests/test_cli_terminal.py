@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import getpass
 import io
 import os
 import re
@@ -11,12 +12,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from commandline import COMMAND, Ended, Terminal, run, without_colours
+from commandline import COMMAND, Ended, Terminal, forking, main, outcomes, without_colours
 from limits import HANG, PROCESS
 from platforms import needs_dev_full, needs_pty, needs_shell
 
 from explorer_frames import Explorer
-from explorer_frames.cli import main
 from explorer_frames.sandbox import Graph, Sandbox
 
 HARM = "Evil\x1b[2J [red]name[/]"
@@ -185,14 +185,11 @@ def test_a_job_that_stdout_cannot_name_is_named_on_stderr(form, server, monkeypa
 
 
 @needs_dev_full
-@pytest.mark.parametrize(
-    ("line", "code"), [(["export", "1", HARM, "memory://a.parquet", "--limit", "2"], 3), (["read", "1", "nope"], 2)]
-)
-def test_who_cannot_be_told_still_gets_the_exit_code(line, code):
-    command = [sys.executable, "-c", "from explorer_frames.cli import main; main()", *line]
+def test_who_cannot_be_told_still_gets_the_exit_code():
+    command = forking([["export", "1", HARM, "memory://a.parquet", "--limit", "2"], ["read", "1", "nope"]])
     with Path("/dev/full").open("w", encoding="utf-8") as full:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, check=False)
-    assert done.returncode == code
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, text=True, check=True, timeout=PROCESS)
+    assert [code for _, code in outcomes(done.stdout)] == [3, 2]
 
 
 @needs_dev_full
@@ -234,7 +231,7 @@ def test_the_shell_completes(cli, monkeypatch, line, offered):
 
 
 @needs_pty
-def test_a_password_that_is_not_set_is_asked_for(server):
+def test_a_password_that_is_not_set_is_asked_for(server, cli, monkeypatch):
     small = server.add_workflow("small", Graph.karate(), {"a": ("PageRank", {})})
     terminal = Terminal("run", small, "--wait", env={"EXPLORER_FRAMES_PASSWORD": ""})
     terminal.see("Password of root:")
@@ -243,22 +240,28 @@ def test_a_password_that_is_not_set_is_asked_for(server):
     assert server.password not in terminal.shown
     assert "task/s" in terminal.shown, "a progress bar"
     assert ": success in " in terminal.shown
-    unasked = run("jobs", env={"EXPLORER_FRAMES_PASSWORD": ""}, stdin=subprocess.DEVNULL)
+    monkeypatch.delenv("EXPLORER_FRAMES_PASSWORD")
+    with Path(os.devnull).open(encoding="utf-8") as nothing:
+        monkeypatch.setattr(sys, "stdin", nothing)
+        unasked = cli("jobs")
     assert unasked.code == 2
     assert unasked.is_short
 
 
 @needs_pty
-def test_a_password_that_is_not_given_is_no_bug_and_is_not_asked_for_in_vain():
+def test_a_password_that_is_not_given_is_no_bug_and_is_not_asked_for_in_vain(cli, monkeypatch):
     terminal = Terminal("jobs", env={"EXPLORER_FRAMES_PASSWORD": ""})
     terminal.see("Password of root:")
     terminal.press("\x04")
     assert terminal.end() == 2
     assert "Error: no password was given" in terminal.shown
-    nowhere = Terminal("jobs", env={"EXPLORER_FRAMES_PASSWORD": "", "EXPLORER_FRAMES_URL": ""})
-    assert nowhere.end() == 2
-    assert "no url" in nowhere.shown
-    assert "Password of" not in nowhere.shown
+    for name in ("EXPLORER_FRAMES_PASSWORD", "EXPLORER_FRAMES_URL"):
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(sys, "stdin", _Screen(io.BytesIO()))
+    monkeypatch.setattr(getpass, "getpass", None)
+    nowhere = cli("jobs")
+    assert nowhere.code == 2
+    assert "no url" in nowhere.err
 
 
 @needs_pty
@@ -306,19 +309,19 @@ def test_an_output_that_is_closed():
 
 
 @needs_shell
-@pytest.mark.parametrize(("line", "code"), [(["jobs", "--debug"], 0), (["show", "999", "--debug"], 1), (["nope"], 2)])
-def test_an_error_output_that_is_closed(line, code):
-    closed = subprocess.run(
-        ["sh", "-c", 'exec "$@" 2>&-', "sh", *COMMAND, *line],
+def test_an_error_output_that_is_closed():
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" 2>&-', "sh", *forking([["jobs", "--debug"], ["show", "999", "--debug"], ["nope"]])],
         stdout=subprocess.PIPE,
         text=True,
-        check=False,
+        check=True,
         timeout=PROCESS,
         env={**os.environ, "PYTHONUNBUFFERED": ""},
     )
-    assert closed.returncode == code
-    assert closed.stdout.startswith("job_id\tstatus\t" if code == 0 else "")
-    assert "Traceback" not in closed.stdout
+    (listed, *unlisted) = outcomes(done.stdout)
+    assert listed[0].startswith("job_id\tstatus\t")
+    assert "Traceback" not in done.stdout
+    assert (listed[1], unlisted) == (0, [("", 1), ("", 2)])
 
 
 def test_help_waits_neither_for_pandas_nor_for_arrow():

@@ -121,13 +121,14 @@ def test_rows_of_every_type_stay_complete_through_pandas_and_files(tmp_path, kin
     skipped = {"pyarrow"} if pa.types.is_dictionary(kind) and pd.__version__ < "3" else set()
     if pa.types.is_list(kind) and "nan" in str(rest) and pd.__version__ < "3":
         skipped = {*BACKENDS}  # its files do not keep NaN and null in lists apart
-    for backend in {*BACKENDS} - skipped:
+    for backend in [one for one in BACKENDS if one not in skipped]:
         with served(lambda *_: answer(envelope(rows))) as (_, explorer), suppress(ColumnTypeError):
             given.append(explorer.read_sample_result(1, "1", limit=None, schema=schema, dtype_backend=backend))
-    for data in given:
+    for place, data in enumerate(given):
         known = provenance(data)
         assert (known.derived, known.complete) == (False, True)
-        for name, (write, read) in WRITERS.items():
+        for name in [*WRITERS] if place == 0 else [[*WRITERS][place % 2]]:  # the table to both, frames in turn
+            write, read = WRITERS[name]
             receipt = write(data, tmp_path / name)
             assert receipt.complete
             found = verify_file(tmp_path / name)

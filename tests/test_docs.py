@@ -11,7 +11,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
-import typer
+from commandline import commands
 
 import explorer_frames
 from explorer_frames import Explorer
@@ -31,22 +31,28 @@ TASKS = {
 }
 
 
+@pytest.fixture(scope="module")
+def finished(sandbox):
+    """Return a job that has run, of a workflow with results of several kinds."""
+    with Explorer(sandbox.url, token=sandbox.token) as explorer:
+        workflow = sandbox.add_workflow("docs", Graph.les_miserables(), TASKS)
+        return explorer.run_workflow(workflow).wait(progress=False)
+
+
 @pytest.fixture
-def world(sandbox, monkeypatch):
+def world(sandbox, finished, monkeypatch):
     """What the examples take for granted: a server in the environment, a workflow, a job that has run."""
     for name, value in sandbox.environment.items():
         monkeypatch.setenv(name, value)
-    workflow = sandbox.workflows.get("docs") or sandbox.add_workflow("docs", Graph.les_miserables(), TASKS)
     with Explorer() as explorer:
-        job = explorer.run_workflow(workflow).wait(progress=False)
         yield {
             **{name: getattr(explorer_frames, name) for name in explorer_frames.__all__},
             "server": sandbox,
             "explorer": explorer,
-            "workflow_id": workflow,
-            "job_id": job.job_id,
-            "task_id": job.task("PageRank").task_id,
-            "louvain_id": job.task("Louvain").task_id,
+            "workflow_id": int(finished.workflow_id),
+            "job_id": finished.job_id,
+            "task_id": finished.task("PageRank").task_id,
+            "louvain_id": finished.task("Louvain").task_id,
         }
 
 
@@ -143,7 +149,7 @@ def _parses(arguments: list[str]) -> None:
     """Have a command line read as far as it can be without doing what it says."""
     from explorer_frames.cli._app import app
 
-    group = typer.main.get_command(app)
+    group = commands(app)
     with group.make_context("explorer-frames", list(arguments), resilient_parsing=True) as context:
         command = group.get_command(context, arguments[0])
         assert command is not None, arguments

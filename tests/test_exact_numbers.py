@@ -178,7 +178,7 @@ def test_float32_is_rounded_once(text, value):
         assert np.float64(found).tobytes() == np.float64(value).tobytes()
 
 
-@settings(max_examples=300)  # each example writes and reads a file
+@settings(max_examples=settings.default.max_examples // 2)  # each example writes and reads a file
 @given(
     st.floats(width=32, allow_nan=False, allow_infinity=False),
     st.sampled_from(["1", "-1", "0"]),

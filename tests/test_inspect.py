@@ -205,7 +205,7 @@ def test_what_is_not_of_its_kind_is_not_known(document):
 # Whether it holds
 
 
-@pytest.mark.parametrize("flips", [500, pytest.param(1500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("flips", [200, pytest.param(1500, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("codec", ["zstd", None])
 def test_any_altered_byte_is_found(layout, tmp_path, codec, flips):
     path = tmp_path / "a"

@@ -533,7 +533,7 @@ def test_a_job_whose_first_look_fails_keeps_its_id():
 # --- many at once
 
 
-@pytest.mark.parametrize("rounds", [5, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [2, pytest.param(50, marks=pytest.mark.slow)])
 def test_64_threads_on_an_expired_token_log_in_once(rounds):
     with Sandbox() as server, client(server) as explorer:
         job, task = server.add_result([["a"], ["1"]])
@@ -577,7 +577,7 @@ def _read_many(explorer: Explorer, tasks: list[tuple[str, str]], number: int, tu
 
 
 @needs_fork
-@pytest.mark.parametrize("turns", [30, pytest.param(150, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("turns", [10, pytest.param(150, marks=pytest.mark.slow)])
 def test_eight_forked_processes_cross_no_answer(turns):
     with Sandbox() as server, client(server) as explorer:
         tasks = [server.add_result([[f"task{index}"], ["1"]]) for index in range(16)]

@@ -467,14 +467,14 @@ class OneSession:
 
 
 @pytest.mark.parametrize(("code", "pause"), [(40104000, 0.0), (40104001, 0.01)])
-def test_160_of_160_reads_succeed_with_four_clients_on_a_server_of_one_session(code, pause):
+def test_every_read_succeeds_with_four_clients_on_a_server_of_one_session(code, pause):
     with RawServer(OneSession(code, pause)) as server, ThreadPoolExecutor(4) as pool:
 
         def read(_client):
             with Explorer(server.url, **LOGIN, deadline=300) as explorer:
-                return [len(explorer.read_sample_result(1, "a", schema=None)) for _ in range(40)]
+                return [len(explorer.read_sample_result(1, "a", schema=None)) for _ in range(15)]
 
-        assert list(pool.map(read, range(4))) == [[2] * 40] * 4
+        assert list(pool.map(read, range(4))) == [[2] * 15] * 4
 
 
 def test_four_clients_on_a_sandbox_of_one_session():

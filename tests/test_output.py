@@ -385,7 +385,7 @@ def test_a_row_larger_than_a_piece_is_read(part):
 
 
 def test_a_quote_that_is_never_closed_does_not_fill_the_memory(part):
-    path = part(b'a\n"' + b"x\n" * (10 * 2**20))
+    path = part(b'a\n"' + b"x\n" * (9 * 2**20))
     with pytest.raises(RowShapeError, match="larger than 16 MiB") as caught:
         read_output(path, schema=IDS)
     assert "line 2" in str(caught.value)

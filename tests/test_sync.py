@@ -824,8 +824,8 @@ def test_killed_anywhere_and_run_again_it_ends_the_same(tmp_path, world, process
 
 @pytest.mark.slow
 @needs_forkserver
-def test_killed_anywhere_200_times_and_run_again_it_ends_the_same(tmp_path, world, processes):
-    killed_at_random(tmp_path, world, processes, 200, 6)
+def test_killed_anywhere_80_times_and_run_again_it_ends_the_same(tmp_path, world, processes):
+    killed_at_random(tmp_path, world, processes, 80, 6)
 
 
 @pytest.mark.parametrize("wanted", [None, ["PageRank"]])

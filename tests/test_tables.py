@@ -25,11 +25,16 @@ from platforms import needs_proc_status
 from explorer_frames import append_iceberg, open_sample_result, read_sample_result, write_delta
 from explorer_frames.errors import ConfigError, TargetExistsError, TruncatedBodyError, WriteError
 
-deltalake = pytest.importorskip("deltalake")
-sql = pytest.importorskip("pyiceberg.catalog.sql")
-
 pytest_plugins = ["storage"]
 pytestmark = pytest.mark.lake
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _packages():
+    """Import them here rather than above, because other lanes collect this module, too."""
+    pytest.importorskip("deltalake")
+    pytest.importorskip("pyiceberg.catalog.sql")
+
 
 SCHEMA = pa.schema([("id", pa.string()), ("score", pa.float64())])
 OLD = pa.table({"id": ["007", None], "score": [1.0, None]}, schema=SCHEMA)
@@ -69,6 +74,8 @@ class DeltaPlace:
         return self.write(data, "append")
 
     def table(self, version=None):
+        import deltalake
+
         return deltalake.DeltaTable(self.url, version=version, storage_options=self.options)
 
     def rows(self, version=None):
@@ -91,6 +98,8 @@ class IcebergPlace:
 
     def __init__(self, folder, warehouse, properties=None):
         uri = f"sqlite:///{folder}/{uuid.uuid4().hex}.db"
+        from pyiceberg.catalog import sql
+
         self._open = lambda: sql.SqlCatalog("test", uri=uri, warehouse=warehouse, **(properties or {}))
         self.catalog = self._open()
         self.catalog.create_namespace("graph")
@@ -391,6 +400,8 @@ def test_a_source_that_raises_creates_no_table(delta, mode):
     with pytest.raises(CustomError) as caught:
         delta.write(batches(3, end=end), mode)
     assert caught.value is end
+    import deltalake
+
     assert not deltalake.DeltaTable.is_deltatable(delta.url, delta.options)
     assert delta.write(OLD).version == 0
 
@@ -463,6 +474,8 @@ def test_overwrite_is_one_version_and_the_old_one_stays_readable(delta):
 
 def test_a_partitioned_table_keeps_its_partitions(delta_on_disk):
     data = pa.table({"id": ["a", "b"], "community": ["x", "y"]})
+    import deltalake
+
     deltalake.write_deltalake(delta_on_disk.url, data, partition_by=["community"])
     delta_on_disk.append(data)
     assert delta_on_disk.table().metadata().partition_columns == ["community"]

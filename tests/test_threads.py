@@ -78,7 +78,7 @@ def test_interrupts_leave_no_thread_waiting(call):
     hits = misses = 0
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
-        while hits < 100:
+        while hits < 50:
             try:
                 try:
                     signal.setitimer(signal.ITIMER_REAL, max(1e-6, longest * random.random()))

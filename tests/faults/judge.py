@@ -111,7 +111,7 @@ def leaks(error: BaseException, token: str, callers: Collection[Path]) -> list[s
             "attributes": lambda each=each: _repr.repr(vars(each)),
             "pickle": lambda each=each: pickle.dumps(each).decode("latin-1"),
             "request": lambda each=each: _repr.repr(dict(getattr(getattr(each, "request", None), "headers", {}))),
-            "traceback": lambda each=each: "".join(traceback.format_exception(each, chain=False)),
+            "traceback": lambda each=each: "".join(traceback.format_exception(type(each), each, None, chain=False)),
             "locals": lambda each=each: _locals(each, callers),
         }
         found |= {name for name, sink in sinks.items() if token in _quietly(sink)}

@@ -80,14 +80,19 @@ def run(*command: str, stdin: str | None = None) -> str:
 
 
 @contextmanager
-def process(folder: Path, *command: str, ready, seconds: float = HANG, patience: float = 10):
+def process(folder: Path, *command: str, ready, seconds: float = HANG, patience: float = 10, env=None):
     """Run one server until the block ends, then terminate it, and kill it after `patience` seconds."""
     log = folder / f"{Path(command[0]).name}.log"
     with log.open("wb") as output:
         # smbd ends its whole process group with itself.
         alone = Path(command[0]).name == "smbd"
         server = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=alone
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=alone,
+            env={**os.environ, **(env or {})},
         )
     try:
         deadline = time.monotonic() + seconds

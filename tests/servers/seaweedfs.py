@@ -74,7 +74,9 @@ def _running(weed: str, folder: Path, data: Path, config: Path):
         "-volume.max=0",
         "-volume.preStopSeconds=0",
     ]
-    with process(folder, *command, ready=lambda: _is_up(endpoint), patience=0):
+    # Less work for Go's scheduler and garbage collector: the machine is busy with the tests.
+    calm = {"GOMAXPROCS": "1", "GOGC": "400"}
+    with process(folder, *command, ready=lambda: _is_up(endpoint), patience=0, env=calm):
         yield endpoint
 
 
