@@ -135,8 +135,11 @@ class Provenance:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for `frame.attrs`; times as ISO 8601."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {name: _iso(value) if isinstance(value, datetime) else value for name, value in values.items()}
+        document: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            document[field.name] = value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else value
+        return document
 
     def to_metadata(self) -> dict[bytes, bytes]:
         """As Arrow schema metadata: one JSON document under one key."""
@@ -195,10 +198,6 @@ def _value(name: str, value: object) -> Any:
         return value if isinstance(value, bool) else None
     wanted = int if name in _NUMBERS else str
     return value if isinstance(value, wanted) and not isinstance(value, bool) else None
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds")
 
 
 def in_words(value: object) -> str:
