@@ -20,8 +20,7 @@ from explorer_frames import schemas
 from explorer_frames._decode import envelope
 from explorer_frames._decode.cells import to_batch
 from explorer_frames._decode.envelope import data_of, read_rows
-from explorer_frames._decode.rows import cut
-from explorer_frames._decode.split import split
+from explorer_frames._decode.rows import cut, split
 from explorer_frames._provenance import Provenance
 from explorer_frames._results.limits import RowLimits
 from explorer_frames._results.result import Query, Result

@@ -12,7 +12,7 @@ from explorer_frames import schemas
 from explorer_frames._arguments import EVERYTHING, checked_id, checked_limit
 from explorer_frames._decode.cells import to_batch
 from explorer_frames._decode.envelope import read_rows
-from explorer_frames._decode.split import split
+from explorer_frames._decode.rows import split
 from explorer_frames._fallback import AS_TEXT
 from explorer_frames._files.digest import ContentHash
 from explorer_frames._jobs.task import Task
