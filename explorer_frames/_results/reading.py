@@ -17,6 +17,7 @@ from explorer_frames._decode.envelope import data_of
 from explorer_frames._decode.indexed import Indexed
 from explorer_frames._fallback import read_or_as_text
 from explorer_frames._files.write import write
+from explorer_frames._http.api import pieces_of
 from explorer_frames._memory import POOL
 from explorer_frames._provenance import Provenance
 from explorer_frames._results.limits import RowLimits
@@ -93,31 +94,32 @@ class ResultReader:
         """Read a result batch by batch."""
         with ExitStack() as stack:
             # Retried only before the first batch: after it, the caller may have used rows.
-            result = self._call(query, partial(self._open, stack))
-            yield pa.RecordBatchReader.from_batches(result.schema, Enduring(_batches(query, result)))
+            result = self._call(query, lambda *attempt: stack.enter_context(self._open(*attempt)))
+            schema = _described(result.schema, result.provenance)
+            yield pa.RecordBatchReader.from_batches(schema, Enduring(_batches(query, result, schema.metadata)))
 
     def export(self, query: Query, plan: tuple[Target, Options], *, allow_incomplete: bool) -> Receipt:
         """Write a result to a file. A retry starts again, since nothing is published before the end."""
         all_rows = query.limit is None
 
         def attempt(query: Query, token: Token, deadline: Deadline) -> Receipt:
-            with ExitStack() as stack:
-                result = self._open(stack, query, token, deadline)
+            with self._open(query, token, deadline) as result:
 
                 def finish() -> dict[str, Any]:
-                    if not (result.complete or allow_incomplete):
+                    if not (result.provenance.complete or allow_incomplete):
                         raise _incomplete(result.provenance, all_rows=all_rows)
                     return result.provenance.to_dict()
 
-                reader = pa.RecordBatchReader.from_batches(result.schema, iter(result))
-                return write(reader, plan, finish)
+                schema = _described(result.schema, result.provenance)
+                return write(pa.RecordBatchReader.from_batches(schema, iter(result)), plan, finish)
 
         return self._call(query, attempt, needs_status=True)
 
     def _call(self, query: Query, attempt: _Attempt[_T], *, needs_status: bool = False) -> _T:
-        """Look up the task, then read."""
+        """Look up the task, then read; as text where guessed columns do not fit."""
         unnamed: ApiError | None = None
-        with located(query.where):
+        where = query.where
+        with located(where):
             deadline = self._api.deadline()
             needs_status |= query.unfinished
             if query.run is None and (needs_status or query.schema.needs_name):
@@ -130,27 +132,28 @@ class ResultReader:
                         if not isinstance(error, ApiError):
                             raise
                         unnamed = error
-            _check_name(query)
-
-            def read(schema: SchemaRequest) -> _T:
-                return self._stepping_down(replace(query, schema=schema), attempt, deadline)
-
-            result = read_or_as_text(query.schema, read, query.where)
+            if query.run is not None and query.schema.contradicts(query.run.task_name):
+                warn_caller(
+                    f"the schema of {query.schema.algorithm} does not match the task's name "
+                    f"{escaped(query.run.task_name, 60)!r} [{where}]. Pass schema='auto' to use the task's name.",
+                    SchemaWarning,
+                )
+            result = read_or_as_text(query.schema, partial(self._stepping_down, query, attempt, deadline), where)
         if unnamed is not None:
             warn_caller(
                 f"cannot look up the task's name ({unnamed.what}), so the number of columns decides on the schema "
-                f"[{query.where}]. Pass schema= to name the columns.",
+                f"[{where}]. Pass schema= to name the columns.",
                 SchemaWarning,
             )
         return result
 
-    def _stepping_down(self, query: Query, attempt: _Attempt[_T], deadline: Deadline) -> _T:
+    def _stepping_down(self, query: Query, attempt: _Attempt[_T], deadline: Deadline, schema: SchemaRequest) -> _T:
         """Read with the requested limit; step down from that for all rows while the server refuses it."""
         refused: list[BadRequestError] = []  # by this request: a login may be refused with the same code
 
         def call(token: Token, deadline: Deadline) -> _T:
             try:
-                return attempt(replace(query, limit=limit), token, deadline)
+                return attempt(replace(query, schema=schema, limit=limit), token, deadline)
             except BadRequestError as error:
                 if error.code == _PARAMETER_ERROR:
                     refused.append(error)
@@ -169,12 +172,11 @@ class ResultReader:
         refused[0].hint = "The server may refuse so large a limit: pass a smaller one."
         raise refused[0]
 
-    def _open(self, stack: ExitStack, query: Query, token: Token, deadline: Deadline, *, times: int = 1) -> Result:
-        """Request a result and read its first rows; the answer stays open as long as `stack`."""
-        assert query.limit is not None  # noqa: S101 (by `_stepping_down`)
-        with ExitStack() as opening:
-            segments = ("jobs", query.job, "tasks", query.task, "sample_result")
-            answer = opening.enter_context(self._api.answer(segments, {"limit": str(query.limit)}, token, deadline))
+    @contextmanager
+    def _open(self, query: Query, token: Token, deadline: Deadline, *, times: int = 1) -> Iterator[Result]:
+        """Request a result and read its first rows."""
+        segments = ("jobs", query.job, "tasks", query.task, "sample_result")
+        with self._api.open("GET", segments, token, deadline, {"limit": str(query.limit)}) as answer:
             provenance = Provenance(
                 server=self._api.url,
                 job=query.job,
@@ -185,30 +187,20 @@ class ResultReader:
             if query.run is not None:
                 provenance = provenance.with_run(query.run)
             check = partial(data_of, http_status=answer.status, trace_id=answer.trace_id)
-            result = Result(query, answer.pieces(times), check, provenance, self._limits)
-            stack.enter_context(opening.pop_all())
-            return result
+            yield Result(query, pieces_of(answer, times), check, provenance, self._limits)
 
     def _read(self, query: Query, token: Token, deadline: Deadline) -> tuple[pa.Table, Provenance]:
-        with ExitStack() as stack:
-            result = self._open(stack, query, token, deadline, times=_LARGER)
-            with closing(result.overlapped()) as batches:
-                indexed = Indexed(result.schema)
-                parts = [*_joined(map(indexed.take, batches), indexed.schema)]
-                table = indexed.restore(pa.concat_tables(parts or [indexed.schema.empty_table()]))
-        metadata = {**(table.schema.metadata or {}), **result.provenance.to_metadata()}
-        return table.replace_schema_metadata(metadata), result.provenance
+        with self._open(query, token, deadline, times=_LARGER) as result, closing(result.overlapped()) as batches:
+            indexed = Indexed(result.schema)
+            parts = [*_joined(map(indexed.take, batches), indexed.schema)]
+            table = indexed.restore(pa.concat_tables(parts or [indexed.schema.empty_table()]))
+        described = _described(table.schema, result.provenance)
+        return table.replace_schema_metadata(described.metadata), result.provenance
 
 
-def _check_name(query: Query) -> None:
-    """Warn where the caller names another algorithm than the task's name."""
-    name = query.run.task_name if query.run else None
-    if query.schema.contradicts(name):
-        warn_caller(
-            f"the schema of {query.schema.algorithm} does not match the task's name {escaped(name, 60)!r} "
-            f"[{query.where}]. Pass schema='auto' to use the task's name.",
-            SchemaWarning,
-        )
+def _described(schema: pa.Schema, provenance: Provenance) -> pa.Schema:
+    """Return the schema with the provenance in its metadata."""
+    return schema.with_metadata({**(schema.metadata or {}), **provenance.to_metadata()})
 
 
 def _joined(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
@@ -217,10 +209,11 @@ def _joined(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa
         yield pa.Table.from_batches(some, schema).combine_chunks(POOL)
 
 
-def _batches(query: Query, result: Result) -> Iterator[pa.RecordBatch]:
+def _batches(query: Query, result: Result, metadata: dict[bytes, bytes]) -> Iterator[pa.RecordBatch]:
     with located(query.where):
-        yield from result
-    if not result.complete:
+        for batch in result:
+            yield batch.replace_schema_metadata(metadata)
+    if not result.provenance.complete:
         _warn(query, result.provenance)
 
 

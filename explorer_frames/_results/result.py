@@ -117,7 +117,7 @@ class Result:
     Attributes
     ----------
     schema
-        Known as soon as the first row is; the provenance is in its metadata.
+        Known as soon as the first row is.
     provenance
         Complete when the iteration has ended.
     """
@@ -132,21 +132,20 @@ class Result:
     ) -> None:
         self._limit = query.limit or EVERYTHING
         self._limits = limits
-        chunks = self._within_limit(self._checked(read_rows(pieces), check))
-        first = next(chunks, None)
+        self._rest = self._checked(read_rows(pieces, self._limit), check)
+        first = next(self._rest, None)
         cells = split(first) if first is not None else None
-        width = cells.width if cells else None
-        resolved = query.schema.resolve(width)
+        resolved = query.schema.resolve(cells.width if cells else None)
         self._may_be_text = resolved.may_be_text
         self.provenance = replace(provenance, algorithm=resolved.algorithm, schema_source=resolved.source)
-        schema = schemas.with_large_strings(resolved.schema) if query.large else resolved.schema
-        self.schema = schema.with_metadata({**(schema.metadata or {}), **self.provenance.to_metadata()})
+        self.schema = schemas.with_large_strings(resolved.schema) if query.large else resolved.schema
         self._dictionaries: dict[str, pa.Array] = {}
+        self._rows = 0
         self._first = iter([self._typed(cells)] if cells else [])  # not kept when it has been read
-        self._rest = chunks
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        return self._counted(chain(self._first, map(self._decoded, self._rest)))
+        yield from chain(self._first, map(self._decoded, self._rest))
+        self._finish(None)
 
     def overlapped(self) -> Generator[pa.RecordBatch]:
         """The same, taken apart and hashed by another thread while this one receives. Close it.
@@ -154,45 +153,33 @@ class Result:
         It takes less time and more memory.
         """
         content = ContentHash(self.schema)
-        first = iter([*map(content.passed, self._first)])
-        with closing(pipelined(lambda rows: content.passed(self._decoded(rows)), self._rest)) as rest:
-            yield from self._counted(chain(first, rest))
-        self.provenance = replace(self.provenance, content_hash=content.result())
+        yield from map(content.passed, self._first)
+        second = next(self._rest, None)
+        if second is not None:  # else there is nothing to do for a thread
+            rest = chain(iter([second]), self._rest)
+            del second
+            with closing(pipelined(lambda rows: content.passed(self._decoded(rows)), rest)) as batches:
+                yield from batches
+        self._finish(content.result())
 
     def _decoded(self, rows: Rows) -> pa.RecordBatch:
         return self._typed(split(rows))
 
     def _typed(self, cells: Cells) -> pa.RecordBatch:
         try:
-            return to_batch(cells, self.schema, self._dictionaries)
+            batch = to_batch(cells, self.schema, self._dictionaries)
         except (ColumnTypeError, RowShapeError) as error:
             error.may_be_text = self._may_be_text
             if self._may_be_text:
                 error.hint = AS_TEXT
             raise
+        self._rows += batch.num_rows
+        return batch
 
-    def _counted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        rows = 0
-        for batch in batches:
-            rows += batch.num_rows
-            yield batch
-        complete = self._limits.is_complete(rows, self._limit)
-        self.provenance = self.provenance.with_row_count(rows, complete=complete)
-
-    @property
-    def complete(self) -> bool:
-        """Whether these are known to be all rows; never before the iteration has ended."""
-        return self.provenance.complete is True
-
-    def _within_limit(self, chunks: Iterator[Rows]) -> Iterator[Rows]:
-        """Refuse rows that nobody asked for before they are taken apart, which would cost far more than counting."""
-        for rows in chunks:
-            if rows.first + rows.count > self._limit:
-                raise EnvelopeError(
-                    f"server returned more rows than limit={self._limit}",
-                    hint="This server ignores limit, so results cannot be verified as complete.",
-                )
-            yield rows
+    def _finish(self, content_hash: str | None) -> None:
+        complete = self._limits.is_complete(self._rows, self._limit)
+        known = self.provenance.with_row_count(self._rows, complete=complete)
+        self.provenance = replace(known, content_hash=content_hash)
 
     def _checked(self, rows: Generator[Rows, None, Any], check: Callable[[Any], dict[str, Any]]) -> Iterator[Rows]:
         data = check((yield from rows))
