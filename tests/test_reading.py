@@ -23,7 +23,7 @@ from explorer_frames._decode.envelope import data_of, read_rows
 from explorer_frames._decode.rows import cut, split
 from explorer_frames._provenance import Provenance
 from explorer_frames._results.limits import RowLimits
-from explorer_frames._results.result import Query, Result
+from explorer_frames._results.reading import Query, Result
 from explorer_frames.errors import (
     ApiError,
     ColumnTypeError,

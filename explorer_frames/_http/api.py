@@ -147,17 +147,17 @@ class Api:
     def _authorised(self, call: Callable[[Token, Deadline], _T], deadline: Deadline) -> _T:
         """Call with a token; where the server refuses it, again with a new one, a bounded number of times."""
         token = self._auth.token(deadline)
-        renewals, began = 0, deadline.elapsed()
+        renewals, began = 0, time.monotonic()
         while True:
             try:
                 return call(token, deadline)
             except UnauthorizedError as error:
                 refused = error
-            pause = renewal_pause(renewals, deadline.elapsed() - began)
+            pause = renewal_pause(renewals, time.monotonic() - began)
             if renewals == self._auth.renewals or pause >= deadline.remaining():
                 break
             time.sleep(pause)
-            began = deadline.elapsed()
+            began = time.monotonic()
             renewed = self._auth.renew(token, deadline)
             if renewed.text == token.text:
                 raise refused

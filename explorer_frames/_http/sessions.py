@@ -69,10 +69,6 @@ class _TimedReader(io.RawIOBase):
         self._sock.settimeout(min(self._timeout, remaining))
         return self._raw.readinto(buffer)
 
-    def pending(self) -> bool:
-        """Whether TLS has decrypted bytes that nothing has read."""
-        return isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
-
     def close(self) -> None:
         self._raw.close()
         super().close()
@@ -82,13 +78,15 @@ class _TimedResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp.close()
+        self._sock = sock
         self._reader = _TimedReader(sock)
         self.fp = io.BufferedReader(self._reader, 65536)
         self.has_surplus = False  # whether bytes beyond the end of the response have arrived
 
     def _close_conn(self) -> None:  # called at the end of the response
         self._reader.ended = True
-        self.has_surplus = self._reader.pending() or bool(self.fp.peek(1))
+        decrypted = self._sock.pending() if isinstance(self._sock, ssl.SSLSocket) else 0
+        self.has_surplus = bool(decrypted or self.fp.peek(1))
         super()._close_conn()  # type: ignore[misc]  # missing in typeshed
 
     # http.client returns 1xx responses other than 100 as the final response, and newer versions reject more than 100

@@ -15,7 +15,7 @@ from explorer_frames._decode import rows as rows_module
 from explorer_frames._decode.envelope import data_of
 from explorer_frames._provenance import Provenance
 from explorer_frames._results.limits import RowLimits
-from explorer_frames._results.result import Query, Result
+from explorer_frames._results.reading import Query, Result
 from explorer_frames.errors import ApiError
 from explorer_frames.schemas import SchemaRequest
 
