@@ -15,6 +15,8 @@ from explorer_frames.errors import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import pyarrow as pa
+
 NAME = "explorer_frames"
 KEY = NAME.encode()
 LIBRARY = f"{NAME} {__version__}"
@@ -141,10 +143,6 @@ class Provenance:
             document[field.name] = value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else value
         return document
 
-    def to_metadata(self) -> dict[bytes, bytes]:
-        """As Arrow schema metadata: one JSON document under one key."""
-        return {KEY: encoded(self.to_dict())}
-
     def __str__(self) -> str:
         known = self._known()
         width = max(map(len, known))
@@ -159,6 +157,11 @@ class Provenance:
         if not self.derived:
             shown.pop("derived", None)
         return {name: in_words(value) for name, value in shown.items()}
+
+
+def with_provenance(schema: pa.Schema, provenance: Provenance) -> pa.Schema:
+    """Return the schema with the provenance in its metadata: one JSON document under one key."""
+    return schema.with_metadata({**(schema.metadata or {}), KEY: encoded(provenance.to_dict())})
 
 
 def document_of(metadata: Mapping[bytes, bytes] | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import pyarrow as pa
@@ -18,17 +18,15 @@ import pyarrow as pa
 from explorer_frames import schemas
 from explorer_frames._arguments import EVERYTHING, checked_id, checked_limit
 from explorer_frames._caller import warn_caller
-from explorer_frames._decode.cells import to_batch
+from explorer_frames._decode.cells import to_batch, to_table
 from explorer_frames._decode.envelope import data_of, read_rows
-from explorer_frames._decode.indexed import Indexed
 from explorer_frames._decode.rows import split
 from explorer_frames._fallback import AS_TEXT, read_or_as_text
 from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.write import write
 from explorer_frames._http.api import pieces_of
 from explorer_frames._jobs.task import Task
-from explorer_frames._memory import POOL
-from explorer_frames._provenance import Provenance
+from explorer_frames._provenance import Provenance, with_provenance
 from explorer_frames._results.limits import RowLimits
 from explorer_frames._results.lookup import JobLookup
 from explorer_frames._threads import pipelined
@@ -269,7 +267,7 @@ class ResultReader:
         with ExitStack() as stack:
             # Retried only before the first batch: after it, the caller may have used rows.
             result = self._call(query, lambda *attempt: stack.enter_context(self._open(*attempt)))
-            schema = _described(result.schema, result.provenance)
+            schema = with_provenance(result.schema, result.provenance)
             yield pa.RecordBatchReader.from_batches(schema, Enduring(_batches(query, result, schema.metadata)))
 
     def export(self, query: Query, plan: tuple[Target, Options], *, allow_incomplete: bool) -> Receipt:
@@ -284,7 +282,7 @@ class ResultReader:
                         raise _incomplete(result.provenance, all_rows=all_rows)
                     return result.provenance.to_dict()
 
-                schema = _described(result.schema, result.provenance)
+                schema = with_provenance(result.schema, result.provenance)
                 return write(pa.RecordBatchReader.from_batches(schema, iter(result)), plan, finish)
 
         return self._call(query, attempt, needs_status=True)
@@ -365,19 +363,9 @@ class ResultReader:
 
     def _read(self, query: Query, token: Token, deadline: Deadline) -> tuple[pa.Table, Provenance]:
         with self._open(query, token, deadline, times=_LARGER) as result, closing(result.overlapped()) as batches:
-            indexed = Indexed(result.schema)
-            tables = [indexed.schema.empty_table()]
-            while some := list(islice(batches, _JOINED)):
-                # Copied into one: what Arrow takes apart has up to half as much room behind it unused.
-                tables.append(pa.Table.from_batches(map(indexed.take, some), indexed.schema).combine_chunks(POOL))
-            table = indexed.restore(pa.concat_tables(tables[1:] or tables))
-        described = _described(table.schema, result.provenance)
-        return table.replace_schema_metadata(described.metadata), result.provenance
-
-
-def _described(schema: pa.Schema, provenance: Provenance) -> pa.Schema:
-    """Return the schema with the provenance in its metadata."""
-    return schema.with_metadata({**(schema.metadata or {}), **provenance.to_metadata()})
+            table = to_table(batches, result.schema, joined=_JOINED)
+        metadata = with_provenance(result.schema, result.provenance).metadata
+        return table.replace_schema_metadata(metadata), result.provenance
 
 
 def _batches(query: Query, result: Result, metadata: dict[bytes, bytes]) -> Iterator[pa.RecordBatch]:
