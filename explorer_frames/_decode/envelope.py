@@ -12,6 +12,7 @@ import codecs
 import json
 import math
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames._decode.rows import SPACE, Rows, cut
@@ -135,17 +136,17 @@ def data_of(envelope: object, http_status: int, trace_id: str | None, *, any_sta
     )
 
 
+@dataclass(slots=True)
 class _Buffer:
     """What has arrived and is not yet used."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self.data = b""
-        self._pieces = pieces
+    pieces: Iterator[bytes]
+    data: bytes = b""
 
     def grow(self) -> bool:
         """Add at least as much as is there (so that looking again costs no more than reading did)."""
         parts, wanted = [self.data], max(1, len(self.data))
-        for piece in self._pieces:
+        for piece in self.pieces:
             parts.append(piece)
             wanted -= len(piece)
             if wanted <= 0:
@@ -176,7 +177,10 @@ def _read_head(buffer: _Buffer) -> bytes | None:
     while buffer.grow():
         if buffer.data.lstrip(SPACE)[:1] not in (b"", b"{"):
             return None
-        text = _decoded(buffer.data)
+        try:
+            text, _ = codecs.utf_8_decode(buffer.data)  # whose last character may be cut
+        except UnicodeDecodeError as error:
+            text, _ = codecs.utf_8_decode(buffer.data[: error.start])
         at = _find_items(text)
         if at is not None:
             head = text[:at].encode()
@@ -185,13 +189,6 @@ def _read_head(buffer: _Buffer) -> bytes | None:
         if len(buffer.data) > MAX_HELD:
             return None
     return None
-
-
-def _decoded(data: bytes) -> str:
-    try:
-        return codecs.utf_8_decode(data)[0]  # whose last character may be cut
-    except UnicodeDecodeError as error:
-        return codecs.utf_8_decode(data[: error.start])[0]
 
 
 def _find_items(text: str) -> int | None:
