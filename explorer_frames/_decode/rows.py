@@ -9,6 +9,7 @@ one: see `cells`.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -159,18 +160,7 @@ def _unescaped_quotes(text: NDArray[np.uint8]) -> NDArray[np.intp]:
 
 
 def _parsed(rows: Rows) -> list[list[Any]]:
-    """Parse rows with a strict JSON parser: the exact way, for any piece.
-
-    Returns
-    -------
-    list of list
-        Cells as str, None, bool, list or dict. A number comes as the text that stood there, so that no digit is lost.
-
-    Raises
-    ------
-    DecodeError
-        Not valid JSON, or a row that is no list.
-    """
+    """Parse rows with a strict JSON parser; a number becomes the text in the response, so that no digit is lost."""
     try:
         parsed = strict_loads(b"[" + rows.data + b"]", parse_int=str, parse_float=str)
     except DecodeError as error:
@@ -313,7 +303,9 @@ def _is_text(cell: object) -> bool:
 
 
 def _check_utf8(rows: Rows, quotes: NDArray[np.intp]) -> None:
-    if _is_utf8(rows.data):
+    ends = np.array([0, len(rows.data)], np.int32)
+    with suppress(pa.ArrowInvalid):  # half the time of decoding, which tells where it is not
+        pa.StringArray.from_buffers(1, pa.py_buffer(ends), pa.py_buffer(rows.data)).validate(full=True)
         return
     try:
         rows.data.decode("utf-8")
@@ -327,12 +319,3 @@ def _check_utf8(rows: Rows, quotes: NDArray[np.intp]) -> None:
         f"row {row} is not valid UTF-8: {escaped(rows.data[position : position + 10].decode('latin-1'))!r}",
         hint="JSON is UTF-8 by definition; a proxy that changes the charset would do this.",
     )
-
-
-def _is_utf8(data: bytes) -> bool:
-    ends = np.array([0, len(data)], np.int32)
-    try:  # half the time of decoding, which tells where it is not
-        pa.StringArray.from_buffers(1, pa.py_buffer(ends), pa.py_buffer(data)).validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return True
