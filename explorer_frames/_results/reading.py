@@ -228,6 +228,13 @@ class Result:
             )
 
 
+def _as_json(value: object) -> str:
+    try:
+        return escaped(json.dumps(value), 60)
+    except RecursionError:  # parsing and encoding have different limits of depth
+        return f"a {type(value).__name__} that is nested too deeply to show"
+
+
 class ResultReader:
     """Reads and exports the results of one server.
 
@@ -398,10 +405,3 @@ def _why_incomplete(provenance: Provenance, *, all_rows: bool) -> tuple[str, str
         return what, "Pass limit=None to request every row."
     what = f"the result may be truncated: {provenance.rows} rows may be the server's cap, since the number is round"
     return what, "Pass row_cap= to Explorer if you know the most rows that the server returns."
-
-
-def _as_json(value: object) -> str:
-    try:
-        return escaped(json.dumps(value), 60)
-    except RecursionError:  # parsing and encoding have different limits of depth
-        return f"a {type(value).__name__} that is nested too deeply to show"
