@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from differential import Reading
 
-_PROVENANCE = Provenance(server="s", job="1", task="t", algorithm=None, limit=None, read_at="now")
+_PROVENANCE = Provenance(server="s")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _DEEP = 500  # orjson refuses nesting from 1024 on
 
