@@ -177,7 +177,7 @@ def test_rows_of_many_batches_stay_in_order(chunks, backend):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_attrs_hold_the_provenance_as_plain_values(backend):
-    provenance = Provenance(server="s", job="1", task="é", algorithm=None, limit=5, read_at="now")
+    provenance = Provenance(server="s", task_name="é", limit=5)
     provenance = provenance.with_row_count(3, complete=True)
     schema = with_provenance(pa.schema([("x", pa.int64())]), provenance)
     frame = to_pandas(schema.empty_table(), backend)

@@ -49,7 +49,7 @@ def opened(
     body: bytes, *sizes: int, schema: object = None, vid_type: str = "string", limit: int | None = None
 ) -> Result:
     query = Query.of(1, "t", limit, schemas.SchemaRequest.of(schema, vid_type))
-    provenance = Provenance(server="s", job="1", task="t", algorithm=None, limit=query.limit, read_at="now")
+    provenance = Provenance(server="s", limit=query.limit)
     given = pieces(body, *(sizes or (2**20,)))
     return Result(query, given, lambda envelope: data_of(envelope, 200, None), provenance, RowLimits(None))
 
