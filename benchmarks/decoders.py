@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,8 @@ from explorer_frames._decode.envelope import data_of
 from explorer_frames._frames import to_pandas
 from explorer_frames._provenance import Provenance
 from explorer_frames._results.limits import RowLimits
-from explorer_frames._results.result import Query, Result
+from explorer_frames._results.reading import Query, Result
+from explorer_frames.schemas import SchemaRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,11 +40,8 @@ def pieces(body: bytes) -> list[bytes]:
 
 
 def ours_to_arrow(parts: Iterable[bytes], kind: str = "two") -> pa.Table:
-    query = Query.of(1, "pagerank_1", None, SCHEMAS.get(kind), "string")
-    now = datetime.now(UTC).isoformat()
-    provenance = Provenance(
-        server="http://localhost", job="1", task="pagerank_1", algorithm=None, limit=query.limit, read_at=now
-    )
+    query = Query.of(1, "pagerank_1", None, SchemaRequest.of(SCHEMAS.get(kind), "string"))
+    provenance = Provenance(server="http://localhost")
     result = Result(query, parts, partial(data_of, http_status=200, trace_id=None), provenance, RowLimits(None))
     return pa.Table.from_batches(list(result), result.schema)
 

@@ -24,7 +24,7 @@ from explorer_frames import schemas
 from explorer_frames._decode import rows as by_rows
 from explorer_frames._decode.cells import to_batch
 from explorer_frames._decode.envelope import read_rows
-from explorer_frames._decode.split import split
+from explorer_frames._decode.rows import split
 from explorer_frames._memory import POOL
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import operator
 import re
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from numbers import Real
 from typing import Any, TypeGuard
 
@@ -26,7 +27,10 @@ def checked_id(name: str, value: object) -> str:
     ConfigError
         Anything but 1 to 128 letters, digits, ``_``, ``-`` and ``.``, and not ``.`` or ``..``.
     """
-    text = value if isinstance(value, str) else _whole_number(value)
+    text = value if isinstance(value, str) else ""
+    if not isinstance(value, str | bool):
+        with suppress(TypeError, ValueError):  # ValueError: thousands of digits
+            text = str(operator.index(value))  # type: ignore[arg-type]
     if not _SEGMENT.fullmatch(text) or text in (".", ".."):
         raise ConfigError(
             f"{name} is not an id: {escaped(value, 60)!r}",
@@ -86,11 +90,3 @@ def checked_input(given: object) -> dict[str, dict[str, Any]]:
     raise ConfigError(
         f"not the input of a workflow: {why}", hint='It looks like {"analytics_sssp_1": {"root": "player100"}}.'
     )
-
-
-def _whole_number(value: object) -> str:
-    """An integer of any library as text; empty for all else."""
-    try:
-        return "" if isinstance(value, bool) else str(operator.index(value))  # type: ignore[arg-type]
-    except (TypeError, ValueError):  # ValueError: thousands of digits
-        return ""

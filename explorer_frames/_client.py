@@ -17,8 +17,7 @@ from explorer_frames._jobs.job import result_ids
 from explorer_frames._jobs.listing import listed
 from explorer_frames._private import private
 from explorer_frames._results.history import HistoryRequest, history
-from explorer_frames._results.reading import ResultReader
-from explorer_frames._results.result import Query
+from explorer_frames._results.reading import Query, ResultReader
 from explorer_frames._sync.options import SyncOptions
 from explorer_frames._sync.sync import sync
 from explorer_frames.errors import UnencryptedWarning

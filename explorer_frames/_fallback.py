@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from explorer_frames._caller import warn_caller
 from explorer_frames.errors import ColumnTypeError, RowShapeError, SchemaWarning
+from explorer_frames.schemas import FALLBACKS, SchemaRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from explorer_frames.schemas import SchemaRequest
 
 _T = TypeVar("_T")
 AS_TEXT = "Pass schema='query' to read every column as text, or a pyarrow.Schema."
@@ -22,7 +21,7 @@ def read_or_as_text(schema: SchemaRequest, read: Callable[[SchemaRequest], _T], 
     Rows that differ in length are read as one column of lists.
     """
     refused: ColumnTypeError | RowShapeError | None = None
-    for attempt in (schema, schema.as_text(), schema.as_lists()):
+    for attempt in (schema, *FALLBACKS):
         try:
             result = read(attempt)
         except (ColumnTypeError, RowShapeError) as error:

@@ -15,6 +15,8 @@ from explorer_frames.errors import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import pyarrow as pa
+
     from explorer_frames._jobs.task import Task
 
 NAME = "explorer_frames"
@@ -148,12 +150,11 @@ class Provenance:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for `frame.attrs`; times as ISO 8601."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {name: _iso(value) if isinstance(value, datetime) else value for name, value in values.items()}
-
-    def to_metadata(self) -> dict[bytes, bytes]:
-        """As Arrow schema metadata: one JSON document under one key."""
-        return {KEY: encoded(self.to_dict())}
+        document: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            document[field.name] = value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else value
+        return document
 
     def __str__(self) -> str:
         known = self._known()
@@ -169,6 +170,11 @@ class Provenance:
         if not self.derived:
             shown.pop("derived", None)
         return {name: in_words(value) for name, value in shown.items()}
+
+
+def with_provenance(schema: pa.Schema, provenance: Provenance) -> pa.Schema:
+    """Return the schema with the provenance in its metadata: one JSON document under one key."""
+    return schema.with_metadata({**(schema.metadata or {}), KEY: encoded(provenance.to_dict())})
 
 
 def document_of(metadata: Mapping[bytes, bytes] | None) -> dict[str, Any]:
@@ -208,10 +214,6 @@ def _value(name: str, value: object) -> Any:
         return value if isinstance(value, bool) else None
     wanted = int if name in _NUMBERS else str
     return value if isinstance(value, wanted) and not isinstance(value, bool) else None
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds")
 
 
 def in_words(value: object) -> str:

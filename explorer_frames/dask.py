@@ -26,7 +26,7 @@ from explorer_frames._outputs.full import Header, Request, preview, read_batches
 from explorer_frames._outputs.parts import Parts
 from explorer_frames._private import private
 from explorer_frames._results.columns import fitted, task_schemas, united
-from explorer_frames._results.result import Query
+from explorer_frames._results.reading import Query
 from explorer_frames._storage.address import may_hold_secret, secret_options, shown_url
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, ExplorerFramesError, escaped

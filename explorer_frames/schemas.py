@@ -181,6 +181,7 @@ def text_columns(width: int | None) -> Shape:
     return tuple((f"column_{number}", _TEXT) for number in range(1, (width or 1) + 1))
 
 
+@lru_cache(maxsize=256)
 def to_schema(shape: Shape, vid_type: str = "string") -> pa.Schema:
     """Make a shape an Arrow schema.
 
@@ -255,13 +256,15 @@ def is_text(kind: pa.DataType) -> bool:
 
 def with_large_strings(schema: pa.Schema) -> pa.Schema:
     """The same schema, with offsets of 64 bits for columns of text; those in lists stay."""
-    large = {pa.string(): pa.large_string()}
-    return pa.schema([field.with_type(large.get(field.type, field.type)) for field in schema], schema.metadata)
+    for place, field in enumerate(schema):
+        if field.type == pa.string():
+            schema = schema.set(place, field.with_type(pa.large_string()))
+    return schema
 
 
 def fits(schema: pa.Schema, width: int) -> bool:
     """Whether rows of `width` cells can fill the schema."""
-    return width >= len(schema) - 1 if takes_rest(schema) else width == len(schema)
+    return width == len(schema) or (width >= len(schema) - 1 and takes_rest(schema))
 
 
 def takes_rest(schema: pa.Schema) -> bool:
@@ -333,14 +336,6 @@ class SchemaRequest:
         """The same for a task of this name, which decides if `auto` is set."""
         return replace(self, given=find(name or ""), source="task name") if self.auto else self
 
-    def as_text(self) -> SchemaRequest:
-        """Request text columns instead."""
-        return replace(self, given=_TEXT_COLUMNS, auto=False, source="text fallback")
-
-    def as_lists(self) -> SchemaRequest:
-        """Request one column with the cells of each row as a list of text instead."""
-        return replace(self.as_text(), given=_CELLS)
-
     @property
     def needs_name(self) -> bool:
         """Whether the task's name matters: to `resolve` or to `contradicts`."""
@@ -409,6 +404,10 @@ class SchemaRequest:
         shape = _PAIR if width is None else _BY_WIDTH.get(width) or text_columns(width)
         is_guess = self.auto and given is None
         return ResolvedSchema(to_schema(shape, self.vid_type), None, "column count", may_be_text=is_guess)
+
+
+# What to request where guessed columns do not fit: text columns, else one column of lists of text.
+FALLBACKS = tuple(SchemaRequest(given, source="text fallback") for given in (_TEXT_COLUMNS, _CELLS))
 
 
 def _width_error(width: int, expected: str) -> RowShapeError:

@@ -22,7 +22,7 @@ from explorer_frames._http.config import PREFIX
 from explorer_frames._outputs.full import Header, Request, in_part, preview, read_batches
 from explorer_frames._outputs.parts import CHANGED, Parts
 from explorer_frames._results.columns import task_schemas, united
-from explorer_frames._results.result import Query
+from explorer_frames._results.reading import Query
 from explorer_frames._storage.address import may_hold_secret
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import (

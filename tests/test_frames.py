@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
-from explorer_frames._provenance import Provenance
+from explorer_frames._provenance import Provenance, with_provenance
 from explorer_frames.errors import ColumnTypeError, ConfigError
 
 BACKENDS = [None, "numpy_nullable", "pyarrow"]
@@ -177,9 +177,9 @@ def test_rows_of_many_batches_stay_in_order(chunks, backend):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_attrs_hold_the_provenance_as_plain_values(backend):
-    provenance = Provenance(server="s", job="1", task="é", algorithm=None, limit=5, read_at="now")
+    provenance = Provenance(server="s", task_name="é", limit=5)
     provenance = provenance.with_row_count(3, complete=True)
-    schema = pa.schema([("x", pa.int64())]).with_metadata(provenance.to_metadata())
+    schema = with_provenance(pa.schema([("x", pa.int64())]), provenance)
     frame = to_pandas(schema.empty_table(), backend)
     assert frame.attrs == {"explorer_frames": provenance.to_dict()}
     assert json.loads(json.dumps(frame.attrs)) == frame.attrs

@@ -19,11 +19,10 @@ from explorer_frames import schemas
 from explorer_frames._decode import envelope
 from explorer_frames._decode.cells import to_batch
 from explorer_frames._decode.envelope import data_of, read_rows
-from explorer_frames._decode.rows import cut
-from explorer_frames._decode.split import split
+from explorer_frames._decode.rows import cut, split
 from explorer_frames._provenance import Provenance
 from explorer_frames._results.limits import RowLimits
-from explorer_frames._results.result import Query, Result
+from explorer_frames._results.reading import Query, Result
 from explorer_frames.errors import (
     ApiError,
     ColumnTypeError,
@@ -49,7 +48,7 @@ def opened(
     body: bytes, *sizes: int, schema: object = None, vid_type: str = "string", limit: int | None = None
 ) -> Result:
     query = Query.of(1, "t", limit, schemas.SchemaRequest.of(schema, vid_type))
-    provenance = Provenance(server="s", job="1", task="t", algorithm=None, limit=query.limit, read_at="now")
+    provenance = Provenance(server="s", limit=query.limit)
     given = pieces(body, *(sizes or (2**20,)))
     return Result(query, given, lambda envelope: data_of(envelope, 200, None), provenance, RowLimits(None))
 

@@ -9,7 +9,7 @@ from explorer_frames import schemas
 from explorer_frames._decode import envelope
 from explorer_frames._decode.cells import to_batch
 from explorer_frames._decode.envelope import data_of, read_rows
-from explorer_frames._decode.split import split
+from explorer_frames._decode.rows import split
 from explorer_frames.errors import ColumnTypeError, ConfigError, EnvelopeError, ExplorerFramesError, RowShapeError
 
 PAIR = pa.schema([("id", pa.string()), ("score", pa.float64())])

@@ -1,10 +1,11 @@
-"""Cells of whole rows + a schema -> pyarrow.RecordBatch: the types, and the errors where a cell has another.
+"""Cells of whole rows + a schema -> batches and tables: the types, and the errors where a cell has another.
 
 What takes rows apart, JSON or CSV, hands their cells over as `Cells`; from there on all results are typed alike.
 """
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ from explorer_frames._memory import POOL
 from explorer_frames.errors import ColumnTypeError, RowShapeError, escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -77,6 +78,47 @@ def to_batch(cells: Cells, schema: pa.Schema, dictionaries: dict[str, pa.Array] 
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
+def to_table(batches: Iterable[pa.RecordBatch], schema: pa.Schema, *, joined: int | None = None) -> pa.Table:
+    """Make a table of batches from `to_batch`, with one dictionary per column: that of the last batch.
+
+    The dictionaries of earlier batches are not kept, since they would add up in memory.
+
+    Parameters
+    ----------
+    batches
+    schema
+        Of all batches.
+    joined
+        How many batches to copy into one at a time; None to copy none. Columns of strings from the API have up to half
+        as much unused memory behind them, which a copy does not have.
+    """
+    plain, encoded, last = schema, {}, {}
+    for place, field in enumerate(schema):
+        if pa.types.is_dictionary(field.type):
+            encoded[place], last[place] = field, pa.array([], field.type.value_type)
+            plain = plain.set(place, field.with_type(field.type.index_type))
+
+    def with_indices(batch: pa.RecordBatch) -> pa.RecordBatch:
+        columns = [*batch.columns]
+        for place in encoded:
+            last[place] = columns[place].dictionary
+            columns[place] = columns[place].indices
+        return pa.RecordBatch.from_arrays(columns, schema=plain)
+
+    batches = map(with_indices, batches) if encoded else iter(batches)
+    if joined is None:
+        table = pa.Table.from_batches(batches, plain)
+    else:
+        tables = [plain.empty_table()]
+        while some := list(islice(batches, joined)):
+            tables.append(pa.Table.from_batches(some, plain).combine_chunks(POOL))
+        table = pa.concat_tables(tables[1:] or tables)
+    for place, field in encoded.items():
+        chunks = [pa.DictionaryArray.from_arrays(chunk, last[place]) for chunk in table.column(place).chunks]
+        table = table.set_column(place, field, pa.chunked_array(chunks, field.type))
+    return table
+
+
 def _refuse_shape(cells: Cells, index: int, schema: pa.Schema) -> None:
     row = cells.first + index
     due = f"fewer than the {len(schema) - 1}" if schemas.takes_rest(schema) else f"not the {len(schema)}"
@@ -96,8 +138,6 @@ def _typed(cells: pa.StringArray, field: pa.Field, row_of: Callable[[int], int])
     """Cast the cells of a column; `row_of` tells which row a cell is of."""
     if cells.null_count and not field.nullable:
         _refuse(cells, field, cells.is_null().index(True).as_py(), row_of)
-    if schemas.is_text(field.type):
-        return cells.cast(field.type, memory_pool=POOL)
     values = parse(cells, field.type)
     if values is None:
         _refuse(cells, field, first_invalid(cells, field.type), row_of)

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames._decode.rows import SPACE, Rows, cut
@@ -25,18 +27,22 @@ MAX_HELD = 16 * 2**20
 _HARDLY_A_ROW = 2**10  # bytes: that little is not looked through before more has come
 # Interim answers, 204, 205 and redirects have no content, and 206 has a part of it: no body of these is a whole answer.
 _WITHOUT_WHOLE_BODY = {*range(200), 204, 205, 206, *range(300, 400)}
-_SPACES = re.compile(r"[ \t\n\r]*")
+_FIRST_KEY = re.compile(r'[ \t\n\r]*\{[ \t\n\r]*"')
+_NEXT_KEY = re.compile(r'[ \t\n\r]*,[ \t\n\r]*"')
+_COLON = re.compile(r"[ \t\n\r]*:[ \t\n\r]*")
 _CUT_OFF = "The answer was cut off on its way, by the server or by a proxy: try again."
 _NO_RESULT = "Check that the url is that of NebulaGraph Explorer, and that no proxy changes its answers."
 
 
-def read_rows(pieces: Iterable[bytes]) -> Generator[Rows, None, Any]:
+def read_rows(pieces: Iterable[bytes], limit: float = math.inf) -> Generator[Rows, None, Any]:
     """Cut an answer into its rows, while it arrives.
 
     Parameters
     ----------
     pieces
         The body in pieces of any size.
+    limit
+        The requested number of rows.
 
     Yields
     ------
@@ -53,7 +59,7 @@ def read_rows(pieces: Iterable[bytes]) -> Generator[Rows, None, Any]:
     Raises
     ------
     EnvelopeError
-        Not valid JSON, or more than 16 MiB beside the rows or in one row.
+        Not valid JSON, more rows than `limit`, or more than 16 MiB beside the rows or in one row.
     RowShapeError
         An element of ``items`` that is not an array of plain cells.
     """
@@ -61,7 +67,36 @@ def read_rows(pieces: Iterable[bytes]) -> Generator[Rows, None, Any]:
     head = _read_head(buffer)
     if head is None:
         return strict_loads(buffer.drain())
-    yield from _read_items(buffer)
+    first = 0
+    more = buffer.peek() != b"]"
+    while more:
+        rows = cut(buffer.data, first)
+        if rows is None:
+            if len(buffer.data) > MAX_HELD:
+                what = f"row {first} is larger than {MAX_HELD // 2**20} MiB"
+                raise RowShapeError(what, row=first, hint=_NO_RESULT)
+            if not buffer.grow():
+                raise EnvelopeError("the answer ends in the middle of a row", where=f"row {first}", hint=_CUT_OFF)
+            continue
+        if first + rows.count > limit:  # before they are decoded, which takes far longer than counting
+            raise EnvelopeError(
+                f"server returned more rows than limit={limit}",
+                hint="This server ignores limit, so results cannot be verified as complete.",
+            )
+        yield rows
+        buffer.data = buffer.data[len(rows.data) :]
+        first += rows.count
+        char = buffer.peek()
+        more = char == b","
+        if not more and char != b"]":
+            found = repr(escaped(char.decode("latin-1"))) if char else "the end of the answer"
+            what = f"{found} stands where a comma or the end of the rows was due"
+            raise EnvelopeError(what, where=f"row {first}", hint=_NO_RESULT if char else _CUT_OFF)
+        if more:
+            buffer.data = buffer.data[1:]
+            if len(buffer.data) < _HARDLY_A_ROW:
+                buffer.grow()
+    buffer.data = buffer.data[1:]
     # Every member of the envelope, and no row, is in this document: so the strict parser can judge it as a whole.
     return strict_loads(head + b"[]" + buffer.drain())
 
@@ -101,17 +136,17 @@ def data_of(envelope: object, http_status: int, trace_id: str | None, *, any_sta
     )
 
 
+@dataclass(slots=True)
 class _Buffer:
     """What has arrived and is not yet used."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self.data = b""
-        self._pieces = pieces
+    pieces: Iterator[bytes]
+    data: bytes = b""
 
     def grow(self) -> bool:
         """Add at least as much as is there (so that looking again costs no more than reading did)."""
         parts, wanted = [self.data], max(1, len(self.data))
-        for piece in self._pieces:
+        for piece in self.pieces:
             parts.append(piece)
             wanted -= len(piece)
             if wanted <= 0:
@@ -120,16 +155,12 @@ class _Buffer:
         self.data = b"".join(parts)
         return len(self.data) > before
 
-    def skip(self, size: int) -> None:
-        self.data = self.data[size:]
-
-    def next_char(self) -> bytes:
-        """Use up white space and the one character behind it; empty at the end."""
+    def peek(self) -> bytes:
+        """Drop white space and return the one character behind it; empty at the end."""
         self.data = self.data.lstrip(SPACE)
         while not self.data and self.grow():
             self.data = self.data.lstrip(SPACE)
-        char, self.data = self.data[:1], self.data[1:]
-        return char
+        return self.data[:1]
 
     def drain(self) -> bytes:
         while self.grow():
@@ -144,91 +175,48 @@ class _Buffer:
 def _read_head(buffer: _Buffer) -> bytes | None:
     """Use up all before the rows and their opening bracket, and return it; None where no rows are to come."""
     while buffer.grow():
-        text, _ = _decoded(buffer.data)
-        first = _space(text, 0)
-        if text[first : first + 1] not in ("", "{"):
+        if buffer.data.lstrip(SPACE)[:1] not in (b"", b"{"):
             return None
+        try:
+            text, _ = codecs.utf_8_decode(buffer.data)  # whose last character may be cut
+        except UnicodeDecodeError as error:
+            text, _ = codecs.utf_8_decode(buffer.data[: error.start])
         at = _find_items(text)
         if at is not None:
             head = text[:at].encode()
-            buffer.skip(len(head) + 1)
+            buffer.data = buffer.data[len(head) + 1 :]
             return head
         if len(buffer.data) > MAX_HELD:
             return None
     return None
 
 
-def _decoded(data: bytes) -> tuple[str, int]:
-    try:
-        return codecs.utf_8_decode(data)  # whose last character may be cut
-    except UnicodeDecodeError as error:
-        return codecs.utf_8_decode(data[: error.start])
-
-
 def _find_items(text: str) -> int | None:
     """Where the array at ``data.items`` begins, if it can be seen and no error code stands before it."""
+    at, code = 0, 0
     try:
-        at, before = _find(text, 0, "data")
-        if before.get("code", 0) != 0:
-            return None
-        at, _ = _find(text, at, "items")
-        return _expect(text, at, "[") - 1
+        for wanted in ("data", "items"):
+            pattern = _FIRST_KEY
+            while True:
+                opening = pattern.match(text, at)
+                if opening is None:
+                    return None
+                key, at = scanstring(text, opening.end())
+                colon = _COLON.match(text, at)
+                if colon is None:
+                    return None
+                at = colon.end()
+                if key == wanted:
+                    break
+                value, at = _value(text, at)
+                if key == "code" and wanted == "data":
+                    code = value
+                pattern = _NEXT_KEY
+            if code != 0:
+                return None
     except (ValueError, RecursionError):  # cut off, or wrong: `strict_loads` will say which
         return None
+    return at if text[at : at + 1] == "[" else None
 
 
 _value = json.JSONDecoder(parse_constant=no_constant).raw_decode
-
-
-def _find(text: str, at: int, wanted: str) -> tuple[int, dict[str, Any]]:
-    """Where the value of `wanted` begins in the object that begins at `at`, and the members before it."""
-    before: dict[str, Any] = {}
-    at = _expect(text, at, "{")
-    while True:
-        key, at = scanstring(text, _expect(text, at, '"'))
-        at = _expect(text, at, ":")
-        if key == wanted:
-            return at, before
-        before[key], at = _value(text, _space(text, at))
-        at = _expect(text, at, ",")
-
-
-def _space(text: str, at: int) -> int:
-    return _SPACES.match(text, at).end()  # type: ignore[union-attr]  # matches everywhere
-
-
-def _expect(text: str, at: int, char: str) -> int:
-    at = _space(text, at)
-    if text[at : at + 1] != char:
-        raise ValueError(char)
-    return at + 1
-
-
-def _read_items(buffer: _Buffer) -> Iterator[Rows]:
-    """Use up the rows and the bracket that closes their array."""
-    first = 0
-    char = buffer.next_char()
-    if char == b"]":
-        return
-    buffer.data = char + buffer.data
-    while True:
-        rows = cut(buffer.data, first)
-        if rows is None:
-            if len(buffer.data) > MAX_HELD:
-                what = f"row {first} is larger than {MAX_HELD // 2**20} MiB"
-                raise RowShapeError(what, row=first, hint=_NO_RESULT)
-            if not buffer.grow():
-                raise EnvelopeError("the answer ends in the middle of a row", where=f"row {first}", hint=_CUT_OFF)
-            continue
-        yield rows
-        buffer.skip(len(rows.data))
-        first += rows.count
-        char = buffer.next_char()
-        if char == b"]":
-            return
-        if char != b",":
-            found = repr(escaped(char.decode("latin-1"))) if char else "the end of the answer"
-            what = f"{found} stands where a comma or the end of the rows was due"
-            raise EnvelopeError(what, where=f"row {first}", hint=_NO_RESULT if char else _CUT_OFF)
-        if len(buffer.data) < _HARDLY_A_ROW:
-            buffer.grow()

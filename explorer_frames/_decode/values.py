@@ -28,8 +28,10 @@ _FIRST, _END = -62_135_596_800, 253_402_300_800  # seconds at which the years 1 
 
 
 def parse(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
-    """Return the values of a type other than text, or None if a cell is not valid; nulls stay."""
+    """Return the values, or None if a cell is not valid; nulls stay."""
     try:
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            return cells.cast(kind, memory_pool=POOL)
         if pa.types.is_floating(kind):
             return _floats(cells, kind)
         if pa.types.is_integer(kind):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from explorer_frames._arguments import checked_id
@@ -29,23 +28,12 @@ from explorer_frames.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from contextlib import AbstractContextManager
 
     from explorer_frames._http.config import Credentials, Settings
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class ReadAnswer:
-    """An answer whose body has been read."""
-
-    status: int
-    trace_id: str | None
-    body: bytes
-
-    def pieces(self, _: int = 1) -> Iterator[bytes]:
-        yield self.body
 
 
 class Api:
@@ -79,7 +67,7 @@ class Api:
     def reading(self, call: Callable[[Token, Deadline], _T], deadline: Deadline | None = None) -> _T:
         """Make a call that only reads: again after a failure that may pass, until the deadline."""
         until = deadline or self.deadline()
-        return self._retries.call(lambda: self._authorised(call, until), until)
+        return self._retries.call(partial(self._authorised, call, until), until)
 
     def deadline(self) -> Deadline:
         """Start the clock of one call."""
@@ -91,8 +79,7 @@ class Api:
         """GET a small answer, and return its ``data`` and its trace id."""
 
         def call(token: Token, deadline: Deadline) -> tuple[dict[str, Any], str | None]:
-            auth, query = by_token(token), params or {}
-            with self._transport.open("GET", segments, auth=auth, deadline=deadline, params=query) as answer:
+            with self.open("GET", segments, token, deadline, params) as answer:
                 return _data(answer), answer.trace_id
 
         return self.reading(call, until)
@@ -101,7 +88,7 @@ class Api:
         """PUT, which may be repeated like a GET, and return the answer's ``data``."""
 
         def call(token: Token, deadline: Deadline) -> dict[str, Any]:
-            with self._transport.open("PUT", segments, auth=by_token(token), deadline=deadline) as answer:
+            with self.open("PUT", segments, token, deadline) as answer:
                 return _data(answer)
 
         return self.reading(call)
@@ -146,33 +133,31 @@ class Api:
 
         return self.reading(call)
 
-    @contextmanager
-    def answer(
-        self, segments: tuple[str, ...], params: Mapping[str, str], token: Token, deadline: Deadline
-    ) -> Iterator[Answer | ReadAnswer]:
-        """GET an answer whose body is still to be read; under an error status it is read and judged here."""
-        with self._transport.open("GET", segments, auth=by_token(token), deadline=deadline, params=params) as answer:
-            if answer.status < 400:  # noqa: PLR2004 (errors, by RFC 9110)
-                yield answer
-                return
-            body = body_of(answer)
-            _judged(body, answer)
-            yield ReadAnswer(answer.status, answer.trace_id, body)
+    def open(
+        self,
+        method: str,
+        segments: tuple[str, ...],
+        token: Token,
+        deadline: Deadline,
+        params: Mapping[str, str] | None = None,
+    ) -> AbstractContextManager[Answer]:
+        """Send one request, once, and hand over its answer."""
+        return self._transport.open(method, segments, auth=by_token(token), deadline=deadline, params=params)
 
     def _authorised(self, call: Callable[[Token, Deadline], _T], deadline: Deadline) -> _T:
         """Call with a token; where the server refuses it, again with a new one, a bounded number of times."""
         token = self._auth.token(deadline)
-        renewals, began = 0, deadline.elapsed()
+        renewals, began = 0, time.monotonic()
         while True:
             try:
                 return call(token, deadline)
             except UnauthorizedError as error:
                 refused = error
-            pause = renewal_pause(renewals, deadline.elapsed() - began)
+            pause = renewal_pause(renewals, time.monotonic() - began)
             if renewals == self._auth.renewals or pause >= deadline.remaining():
                 break
             time.sleep(pause)
-            began = deadline.elapsed()
+            began = time.monotonic()
             renewed = self._auth.renew(token, deadline)
             if renewed.text == token.text:
                 raise refused
@@ -237,10 +222,19 @@ class Api:
         body = {"address": graphd[0], "port": graphd[1]}
         with self._transport.open("POST", ("connect",), auth=auth, deadline=deadline, body=body) as answer:
             _data(answer)
-            return token_from(answer.set_cookies(), url=answer.url)
+            return token_from(answer.set_cookies, url=answer.url)
 
 
-def body_of(answer: Answer | ReadAnswer, most: int = MAX_HELD) -> bytes:
+def pieces_of(answer: Answer, times: int) -> Iterable[bytes]:
+    """Return the body in pieces of any size; under an error status it is read and judged here."""
+    if answer.status < 400:  # noqa: PLR2004 (errors, by RFC 9110)
+        return answer.pieces(times)
+    body = body_of(answer)
+    _judged(body, answer)
+    return [body]
+
+
+def body_of(answer: Answer, most: int = MAX_HELD) -> bytes:
     """Read an answer without rows, up to `most` bytes."""
     parts, size = [], 0
     for piece in answer.pieces():

@@ -72,29 +72,30 @@ class Token:
         return "<Token ****>"
 
 
+@dataclass(eq=False, repr=False)
 class Identity(AuthBase):
     """Who a request comes from: a header. Being an auth, it also keeps `requests` from looking into ``.netrc``."""
 
-    def __init__(self, headers: Mapping[str, str], *secrets: str, cookies: Cookies | None = None) -> None:
-        self._headers = headers
-        self._cookies = cookies
-        self._secrets = (*secrets, *(cookies.secrets() if cookies else ()))
+    headers: Mapping[str, str]
+    secrets: tuple[str, ...] = ()
+    cookies: Cookies | None = None
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        request.headers.update(self._headers)
-        if self._cookies is not None:
-            request.headers["Cookie"] += self._cookies.header(request.url or "")
+        request.headers.update(self.headers)
+        if self.cookies is not None:
+            self.secrets += (*self.cookies.secrets(),)
+            request.headers["Cookie"] += self.cookies.header(request.url or "")
         return request
 
     def receive(self, set_cookies: Sequence[str]) -> None:
         """Take over cookies that a response renews."""
-        if self._cookies is not None:
-            self._cookies.renew(set_cookies)
-            self._secrets = (*self._secrets, *self._cookies.secrets())
+        if self.cookies is not None:
+            self.cookies.renew(set_cookies)
+            self.secrets += (*self.cookies.secrets(),)
 
     def conceal(self, error: ExplorerFramesError) -> None:
         """Take its secrets out of an error: some servers, and more proxies, say back what they were told."""
-        forms = {form for secret in self._secrets for form in _spellings(secret)}
+        forms = {form for secret in self.secrets for form in _spellings(secret)}
         for name, value in vars(error).items():
             if isinstance(value, str) and name != "hint":  # our own words
                 setattr(error, name, _without(value, forms))
@@ -105,12 +106,12 @@ NOBODY = Identity({})
 
 
 def by_token(token: Token) -> Identity:
-    return Identity({"Cookie": f"{COOKIE}={token.text}"}, token.text, cookies=token.cookies)
+    return Identity({"Cookie": f"{COOKIE}={token.text}"}, (token.text,), token.cookies)
 
 
 def by_login(user: str, password: str, encoding: str) -> Identity:
     text = bearer(user, password, encoding)
-    return Identity({"Authorization": f"Bearer {text}"}, text, password)
+    return Identity({"Authorization": f"Bearer {text}"}, (text, password))
 
 
 def _spellings(secret: str) -> set[str]:

@@ -65,7 +65,8 @@ class Retries:
                 if pause is None:
                     raise
             else:
-                self._gain(1 if tries == 1 else _COST)
+                with self._lock:
+                    self._left = min(_BUDGET, self._left + (1 if tries == 1 else _COST))
                 return result
             time.sleep(pause)  # behind the handler, so that no failure is kept meanwhile
             tries += 1
@@ -93,10 +94,6 @@ class Retries:
             enough = self._left >= _COST
             self._left -= _COST * enough
             return enough
-
-    def _gain(self, amount: int) -> None:
-        with self._lock:
-            self._left = min(_BUDGET, self._left + amount)
 
 
 def retry_after_seconds(header: str, now: float) -> float | None:

@@ -35,11 +35,7 @@ class Deadline:
         return time.monotonic() - self._started
 
     def remaining(self) -> float:
-        return self.seconds - self.elapsed()
-
-    def within(self, timeout: float) -> float:
-        """As much of `timeout` as is left; sockets refuse 0, so at the end a thousandth of a second."""
-        return max(min(timeout, self.remaining()), 0.001)
+        return self._started + self.seconds - time.monotonic()
 
 
 _MAX_LINE = 65536  # bytes, as in http.client
@@ -67,9 +63,10 @@ class _TimedReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         if self.ended:
             return None
-        if self._deadline.remaining() <= 0:
+        remaining = self._deadline.remaining()
+        if remaining <= 0:
             raise TimeoutError
-        self._sock.settimeout(self._deadline.within(self._timeout))
+        self._sock.settimeout(min(self._timeout, remaining))
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
@@ -77,32 +74,20 @@ class _TimedReader(io.RawIOBase):
         super().close()
 
 
-class _Buffered(io.BufferedReader):
-    def __init__(self, sock: socket.socket) -> None:
-        self._reader = _TimedReader(sock)
-        super().__init__(self._reader, 65536)
-        self._sock = sock
-        self.has_surplus = False
-
-    def close(self) -> None:
-        if not self.closed:
-            self._reader.ended = True
-            pending = self._sock.pending() if isinstance(self._sock, ssl.SSLSocket) else 0
-            self.has_surplus = bool(pending or self.peek(1))
-        super().close()
-
-
 class _TimedResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp.close()
-        self.fp = _Buffered(sock)
-        self._buffered = self.fp
+        self._sock = sock
+        self._reader = _TimedReader(sock)
+        self.fp = io.BufferedReader(self._reader, 65536)
+        self.has_surplus = False  # whether bytes beyond the end of the response have arrived
 
-    @property
-    def has_surplus(self) -> bool:
-        """Whether bytes beyond the end of the response have arrived."""
-        return self._buffered.has_surplus
+    def _close_conn(self) -> None:  # called at the end of the response
+        self._reader.ended = True
+        decrypted = self._sock.pending() if isinstance(self._sock, ssl.SSLSocket) else 0
+        self.has_surplus = bool(decrypted or self.fp.peek(1))
+        super()._close_conn()  # type: ignore[misc]  # missing in typeshed
 
     # http.client returns 1xx responses other than 100 as the final response, and newer versions reject more than 100
     # interim responses or trailers. Any number of either is skipped here: the deadline limits them on every version.

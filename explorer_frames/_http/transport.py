@@ -10,6 +10,7 @@ import http.client
 import logging
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -40,6 +41,7 @@ _LOG = logging.getLogger("explorer_frames")
 PIECE = 2**18  # bytes: what is in work at a time takes some eight times as much
 _ROOT = "api-open/v1"
 _REDIRECTS = range(300, 400)
+_quoted = partial(quote, safe="")
 
 _WITHOUT_BODY = {204, 304}  # by RFC 9110, whatever their headers announce
 
@@ -67,6 +69,7 @@ class Answer:
         self.headers: Mapping[str, str] = response.headers
         self.trace_id = response.headers.get("Traceparent")
         self.url = str(response.request.url)
+        self.set_cookies: list[str] = response.raw.headers.getlist("Set-Cookie")
         self._raw: urllib3.HTTPResponse = response.raw
         self._deadline = deadline
         self._where = where
@@ -81,9 +84,6 @@ class Answer:
     def retry_after(self) -> float | None:
         """Seconds that the server asks to wait; None where the header is missing or invalid."""
         return retry_after_seconds(self.headers.get("Retry-After", ""), time.time())
-
-    def set_cookies(self) -> list[str]:
-        return list(self._raw.headers.getlist("Set-Cookie"))
 
     def pieces(self, times: int = 1) -> Iterator[bytes]:
         """Yield the body, decompressed, in pieces of 256 KiB or a multiple of that (the last one smaller).
@@ -127,34 +127,6 @@ class Answer:
             raise failure
 
 
-class _Hold:
-    """Keeps the connection of a response out of the pool until the response is known to be complete and valid.
-
-    By itself, urllib3 returns it as soon as the last byte of the body was read.
-    """
-
-    def __init__(self, raw: Any) -> None:
-        self._raw = raw
-        self._release = raw.release_conn
-        self._is_read = False
-        raw.release_conn = self._ended
-
-    def _ended(self) -> None:
-        self._is_read = True
-
-    def release(self, *, reusable: bool) -> None:
-        """Return the connection to the pool, or close it.
-
-        It is closed where the response was not read to its end, was not what the API promises, or had more bytes
-        behind it than its headers announced: a late body would be taken for the response to the next request.
-        """
-        headers, response = self._raw.headers, self._raw._original_response  # noqa: SLF001 (has no public name)
-        doubtful = "Transfer-Encoding" in headers and "Content-Length" in headers  # RFC 9112, section 6.3
-        if not (reusable and self._is_read) or doubtful or response.has_surplus:
-            self._raw.close()
-        self._release()
-
-
 class Transport:
     """The connections of one `Explorer`; one `requests.Session` a process, shared by its threads."""
 
@@ -194,18 +166,21 @@ class Transport:
         TransportError
             There is no answer, or it leads elsewhere.
         """
-        path = "/".join((_ROOT, *(quote(segment, safe="") for segment in segments)))
+        path = "/".join((_ROOT, *map(_quoted, segments)))
         url = f"{self._settings.url}/{path}"
         where = f"{method} {path}"
         response = self._send(requests.Request(method, url, params=params, json=body, auth=auth), deadline, where)
-        hold, reusable = _Hold(response.raw), False
+        reusable = False
+        raw: Any = response.raw
+        release = raw.release_conn
+        raw.release_conn = lambda: None  # else urllib3 returns the connection to the pool before the body was checked
         try:
             _LOG.debug("%s -> %d in %.3f s", where, response.status_code, deadline.elapsed())
             if response.status_code in _REDIRECTS:
                 raise _redirected(response, where)
             proxy = self._proxy(url) if response.status_code == PROXY_AUTHENTICATION else None
             answer = Answer(response, deadline, where, self._settings.max_bytes, proxy)
-            auth.receive(answer.set_cookies())
+            auth.receive(answer.set_cookies)
             try:
                 yield answer
             except ApiError as error:
@@ -217,7 +192,9 @@ class Transport:
             auth.conceal(error)
             raise
         finally:
-            hold.release(reusable=reusable)
+            if not reusable or _is_doubtful(raw):
+                raw.close()
+            release()
 
     def _send(self, request: requests.Request, deadline: Deadline, where: str) -> requests.Response:
         session = self._session = self._session or new_session(trust_env=self._settings.trust_env)
@@ -232,10 +209,11 @@ class Transport:
                     where=where,
                     hint="Pass a url whose path has only letters, digits, '-', '_', '.', '/', and no '..'.",
                 )
+            left = max(deadline.remaining(), 0.001)  # sockets refuse 0
             # Not `Session.send`: followed or not, it reads a redirect's body to its end and parses its Location.
             return session.get_adapter(str(prepared.url)).send(
                 prepared,
-                timeout=(deadline.within(connect), deadline.within(read)),
+                timeout=(min(connect, left), min(read, left)),
                 **self._of_the_environment(session, prepared.url),
             )
         except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
@@ -275,6 +253,16 @@ class Transport:
         """Proxies and CA bundle; in no variable, since a proxy's password would show in a traceback with locals."""
         verify, cert = self._settings.verify, self._settings.client_cert
         return session.merge_environment_settings(url, proxies={}, stream=True, verify=verify, cert=cert)
+
+
+def _is_doubtful(raw: Any) -> bool:
+    """Whether a connection must not be used again: a late body would be taken for the response to the next request.
+
+    The response was not read to its end, its length is ambiguous, or more bytes came than its headers announced.
+    """
+    response = raw._original_response  # noqa: SLF001 (has no public name)
+    ambiguous = "Transfer-Encoding" in raw.headers and "Content-Length" in raw.headers  # RFC 9112, section 6.3
+    return ambiguous or response.has_surplus or not response.isclosed()
 
 
 def _redirected(response: requests.Response, where: str) -> TransportError:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import pyarrow as pa
 
 from explorer_frames import schemas
+from explorer_frames._decode.cells import to_table
 from explorer_frames._decode.csv_rows import Block, Paths, Quoting, read_blocks
-from explorer_frames._decode.indexed import Indexed
 from explorer_frames._fallback import AS_TEXT, read_or_as_text
 from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.write import write
 from explorer_frames._outputs.parts import Part, Parts, pieces
-from explorer_frames._provenance import Provenance, run_of
+from explorer_frames._provenance import Provenance, run_of, with_provenance
 from explorer_frames._storage.sources import Store
 from explorer_frames._threads import ahead, pipelined
 from explorer_frames.errors import (
@@ -270,7 +270,7 @@ class Output:
             resolved = choose(request, self._header, first)
             self.provenance = replace(self.provenance, algorithm=resolved.algorithm, schema_source=resolved.source)
             schema = resolved.schema
-            self.schema = schema.with_metadata({**(schema.metadata or {}), **self.provenance.to_metadata()})
+            self.schema = with_provenance(schema, self.provenance)
             self._typed = _Typed(self.schema, may_be_text=resolved.may_be_text)
             self._first = iter([self._typed.to_batch(*first)] if first else [])  # not kept when it has been read
             stack.pop_all()
@@ -391,11 +391,11 @@ def read_table(request: Request) -> pa.Table:
     """Read a result whole."""
 
     def attempt(output: Output) -> pa.Table:
-        indexed, content = Indexed(output.schema), ContentHash(output.schema)
+        content = ContentHash(output.schema)
         with closing(pipelined(content.passed, iter(output))) as batches:
-            table = indexed.restore(pa.Table.from_batches(map(indexed.take, batches), indexed.schema))
+            table = to_table(batches, output.schema)
         known = replace(output.provenance, content_hash=content.result())
-        return table.replace_schema_metadata({**(table.schema.metadata or {}), **known.to_metadata()})
+        return table.replace_schema_metadata(with_provenance(table.schema, known).metadata)
 
     return _call(request, attempt)
 

@@ -15,7 +15,7 @@ from explorer_frames.errors import TruncatedResultWarning
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from explorer_frames._results.result import Query
+    from explorer_frames._results.reading import Query
 
 _WORKERS = 4
 _ROWS = 100  # of each result: cells that are not numbers make all columns text, and are most likely among them

@@ -16,7 +16,7 @@ from explorer_frames._files.digest import with_content_hash
 from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
 from explorer_frames._jobs.job import check_workflow
 from explorer_frames._provenance import Provenance, document_of
-from explorer_frames._results.result import Query
+from explorer_frames._results.reading import Query
 from explorer_frames._threads import in_parallel
 from explorer_frames.errors import (
     ApiError,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from explorer_frames._arguments import EVERYTHING
 
-_STEPS = (EVERYTHING, 1_000_000, 100_000, 10_000)
+_STEPS = [EVERYTHING, 1_000_000, 100_000, 10_000]
 _FEWEST = 1000  # rows of the lowest cap that is likely
 
 
@@ -23,18 +23,19 @@ class RowLimits:
 
     def __init__(self, row_cap: int | None) -> None:
         self._row_cap = row_cap
-        self._accepted = EVERYTHING
+        self._steps = _STEPS
         self._most_rows = 0
 
     def to_try(self, limit: int | None) -> list[int]:
         """Return the limits to send, one after the other where the server refuses a limit; None is for all rows."""
         if limit is None and self._row_cap is None:
-            return [step for step in _STEPS if step <= self._accepted]
+            return self._steps
         return [min(limit or EVERYTHING, self._row_cap or EVERYTHING)]
 
     def accept(self, limit: int) -> None:
         """Remember a limit of `to_try` that the server has accepted."""
-        self._accepted = limit
+        if limit in _STEPS:
+            self._steps = _STEPS[_STEPS.index(limit) :]
 
     def is_complete(self, rows: int, limit: int) -> bool | None:
         """Return whether these are all rows of a result; None if that is unknown.

@@ -20,7 +20,7 @@ from explorer_frames._jobs.job import check_workflow
 from explorer_frames._private import private
 from explorer_frames._progress import progress_bar
 from explorer_frames._provenance import document_of
-from explorer_frames._results.result import Query
+from explorer_frames._results.reading import Query
 from explorer_frames._storage.folder import Folder
 from explorer_frames._sync.manifest import DATASET, Dataset, Manifest, TaskEntry, manifest_name, part_name
 from explorer_frames._sync.report import SyncedPart, SyncFailure, SyncReport, checked_report, progress_of

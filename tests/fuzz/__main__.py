@@ -10,7 +10,7 @@ from pathlib import Path
 import atheris
 
 HERE = Path(__file__).parent
-INSTRUMENTED = ["explorer_frames._decode", "explorer_frames.schemas", "explorer_frames._results.result"]
+INSTRUMENTED = ["explorer_frames._decode", "explorer_frames.schemas", "explorer_frames._results.reading"]
 
 
 def main() -> None:

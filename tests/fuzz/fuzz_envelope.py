@@ -15,7 +15,7 @@ from explorer_frames._decode import rows as rows_module
 from explorer_frames._decode.envelope import data_of
 from explorer_frames._provenance import Provenance
 from explorer_frames._results.limits import RowLimits
-from explorer_frames._results.result import Query, Result
+from explorer_frames._results.reading import Query, Result
 from explorer_frames.errors import ApiError
 from explorer_frames.schemas import SchemaRequest
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from differential import Reading
 
-_PROVENANCE = Provenance(server="s", job="1", task="t", algorithm=None, limit=None, read_at="now")
+_PROVENANCE = Provenance(server="s")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _DEEP = 500  # orjson refuses nesting from 1024 on
 
