@@ -100,7 +100,7 @@ def _of_file(url: str | os.PathLike[str], storage_options: Mapping[str, Any] | N
     store = Store(url, storage_options)
     with store.fetched() as file:
         is_sealed(store, file)  # a file that somebody else wrote has no seal
-        table = store.attempt("read", store.shown, _table, file)
+        table = store.attempt("read", _table, file)
     return _of_table(table)
 
 

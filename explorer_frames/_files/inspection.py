@@ -58,7 +58,7 @@ def inspect(url: str | os.PathLike[str], *, storage_options: Mapping[str, Any] |
     checked(url, to_read=True)
     store = Store(url, storage_options)
     with store.open() as file:
-        schema = store.attempt("read", store.shown, schema_of, file)
+        schema = store.attempt("read", schema_of, file)
     return Provenance.of(_document(store, schema))
 
 
@@ -161,7 +161,7 @@ def verify(url: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | 
         document = _document(store, _schema(store, file, url))
         if not sealed:
             raise damaged(store, "its seal is gone: another program has rewritten it")
-        rows, content_hash = store.attempt("re-read", store.shown, _contents, file)
+        rows, content_hash = store.attempt("re-read", _contents, file)
     known = Provenance.of(document)
     if rows != known.rows:
         raise damaged(store, f"it has {rows} rows, and says {known.rows}")
@@ -173,7 +173,7 @@ def verify(url: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | 
 def _schema(store: Store, file: Any, url: str | os.PathLike[str]) -> pa.Schema:
     """Read the schema of what was a Parquet or Feather file, by its name or its first bytes, if it is to be had."""
     try:
-        return store.attempt("read", store.shown, schema_of, file)
+        return store.attempt("read", schema_of, file)
     except FileReadError as error:
         failure = error
     file.seek(0)

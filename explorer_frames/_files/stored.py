@@ -25,7 +25,7 @@ def is_sealed(store: Store, file: Any) -> bool:
     DamagedFileError
         It has one, and is not as it was sealed.
     """
-    held = store.attempt("read", store.shown, holds, file)
+    held = store.attempt("read", holds, file)
     if held is False:
         raise damaged(store, "its bytes are not those that were sealed")
     return held is not None

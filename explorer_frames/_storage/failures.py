@@ -34,24 +34,30 @@ class Guard:
         What the calls are about, as messages name it.
     mask
         Returns the text of an exception without secrets.
+
+    Attributes
+    ----------
+    shown
+        The URL that errors name, without secrets.
     """
 
     def __init__(
-        self, failure: type[WriteError | FileReadError], noun: str, mask: Callable[[BaseException], str]
+        self, failure: type[WriteError | FileReadError], noun: str, mask: Callable[[BaseException], str], shown: str
     ) -> None:
+        self.shown = shown
         self._failure = failure
         self._noun = noun
         self._mask = mask
 
-    def call(self, doing: str, where: str | None, action: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
-        """Call `action`.
+    def attempt(self, doing: str, action: Callable[..., _T], *args: Any, where: str | None = "", **kwargs: Any) -> _T:
+        """Call `action`; what it raises becomes an error of ours.
 
         Parameters
         ----------
         doing
             A verb for messages, such as "list".
         where
-            The URL that errors name, without secrets.
+            The URL that errors name in place of the usual one; None for none.
         """
         try:
             return action(*args, **kwargs)
@@ -60,7 +66,7 @@ class Guard:
         except BaseException as raised:
             if not isinstance(raised, Exception) and type(raised).__name__ != "PanicException":  # of Rust
                 raise
-            error = self.error(doing, where, raised)
+            error = self.error(doing, self.shown if where == "" else where, raised)
         raise error
 
     def error(self, doing: str, where: str | None, raised: BaseException) -> ExplorerFramesError:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 
-class Folder:
+class Folder(Guard):
     """A folder to publish files in; it need not be there yet.
 
     Parameters
@@ -60,16 +60,15 @@ class Folder:
         self._local = None if local is None else Path(os.path.realpath(local))
         options = storage_options or {}
         mask = Mask(text, options)
-        self._guard = Guard(WriteError, "the target", mask)
+        self.url = shown_url(self._base if self._local is None else self._local)
+        super().__init__(WriteError, "the target", mask, self.url)
         if self._local is None:
-            scheme = text.partition("://")[0]
-            self._fs, path = connect(scheme, f"{self._base}/{name}", options, mask, WriteError)
+            self._fs, path = connect(f"{self._base}/{name}", options, mask, WriteError)
         else:
             self._fs, path = fsspec.filesystem("file"), f"{self._local.as_posix()}/{name}"  # as `find` has them
         self._path = path.removesuffix(name).rstrip("/")
-        self.url = shown_url(self._base if self._local is None else self._local)
 
-    def shown(self, name: str) -> str:
+    def url_of(self, name: str) -> str:
         """Return the URL of a file in it, without secrets."""
         return f"{self.url}/{name}" if self._local is None else shown_url(self._local / name)
 
@@ -92,8 +91,8 @@ class Folder:
             self._fs.invalidate_cache()
             return self._fs.find(self._path, detail=True)  # type: ignore[no-any-return]
 
-        found = self._attempt("list", listed)
-        if self._path and self._path in found and self._attempt("look up", lambda: self._fs.isfile(self._path)):
+        found = self.attempt("list", listed)
+        if self._path and self._path in found and self.attempt("look up", self._fs.isfile, self._path):
             raise ConfigError("this is a file", where=self.url, hint="Pass the URL of a folder, new or synced before.")
         return {name.removeprefix(f"{self._path}/"): int(entry["size"] or 0) for name, entry in found.items()}
 
@@ -120,7 +119,7 @@ class Folder:
                     raise content
             return [content if isinstance(content, bytes) else None for content in got]
 
-        return self._attempt("read", contents) if names else []
+        return self.attempt("read", contents) if names else []
 
     def look(self, name: str, look: Callable[[Any], Any]) -> tuple[int, Any]:
         """Open a file to read parts of it; returns its size, and what `look` finds in it.
@@ -137,7 +136,7 @@ class Folder:
                 found = look(file)
                 return file.seek(0, os.SEEK_END), found
 
-        return self._attempt("read", opened, name)  # type: ignore[no-any-return]
+        return self.attempt("read", opened, where=self.url_of(name))
 
     def put(self, name: str, content: bytes, mode: Mode) -> None:
         """Publish a small file, whole or not at all.
@@ -152,6 +151,3 @@ class Folder:
         with target.spool() as path:
             target.attempt("write", Path(path).write_bytes, content)
             target.publish(path)
-
-    def _attempt(self, doing: str, action: Callable[[], Any], name: str = "") -> Any:
-        return self._guard.call(doing, self.shown(name) if name else self.url, action)

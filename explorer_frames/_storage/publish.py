@@ -45,7 +45,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from explorer_frames._storage.address import Mask, check_local_name, checked, local_path, shown_url
 from explorer_frames._storage.drivers import connect
@@ -56,40 +56,12 @@ from explorer_frames._storage.stores import RemoteFile, StoredObject
 from explorer_frames.errors import ConfigError, TargetExistsError, WriteError, escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from explorer_frames._storage.spool import Spool
+    from collections.abc import Iterator, Mapping
 
 Mode = Literal["overwrite", "create"]
-_T = TypeVar("_T")
 
 
-class Place(Protocol):
-    """One name in one store."""
-
-    def kind(self) -> str | None:
-        """Tell what stands at the target: "file", "directory", another word, or None."""
-
-    def probe(self) -> None:
-        """Raise what would keep `put` from working, as far as it can be known now."""
-
-    def new_spool(self) -> Spool:
-        """Make an empty local file."""
-
-    def put(self, path: str, *, create: bool) -> None:
-        """Put the closed spool file at the target, whole or not at all."""
-
-    def flush(self, path: str) -> None:
-        """Have the disk take what is in the spool file by now, where it has to be there before `put` returns."""
-
-    def remove(self) -> None:
-        """Take the file away."""
-
-    def stored(self) -> int | None:
-        """Return the target's size after a put; None where there is nothing to look at, or one may not look."""
-
-
-class Target:
+class Target(Guard):
     """Where one file is to be published, and how.
 
     Attributes
@@ -100,10 +72,10 @@ class Target:
         ``"overwrite"`` or ``"create"``.
     """
 
-    def __init__(self, url: str, mode: Mode, mask: Mask, place: Place) -> None:
+    def __init__(self, url: str, mode: Mode, mask: Mask, place: LocalFile | StoredObject) -> None:
+        super().__init__(WriteError, "the target", mask, url)
         self.url = url
         self.mode = mode
-        self._guard = Guard(WriteError, "the target", mask)
         self._place = place
 
     def __repr__(self) -> str:
@@ -156,30 +128,26 @@ class Target:
         text = checked(url)
         mask = Mask(text, storage_options or {})
         local = local_path(url)
+        place: LocalFile | StoredObject
         if local is not None:
             check_local_name(url)
             if local.startswith(("/dev/std", "/dev/fd/", "/proc/")):
                 hint = "Pass the name of a file: what a shell directs the output to would be replaced."
                 raise ConfigError("the target is a stream of this process", where=local, hint=hint)
             path = os.path.realpath(local)  # a link stays, and its file is replaced
-            target = Target(shown_url(path), mode, mask, LocalFile(path))
+            shown, place = shown_url(path), LocalFile(path)
         else:
-            scheme = text.partition("://")[0]
-            fs, path = connect(scheme, text, storage_options or {}, mask, WriteError)
+            fs, path = connect(text, storage_options or {}, mask, WriteError)
             traits = scheme_of(text)
-            place = (StoredObject if traits.is_object_store else RemoteFile)(fs, path, traits)
-            target = Target(shown_url(text), mode, mask, place)
-        found = target.attempt("look up", target._place.kind)
+            shown, place = shown_url(text), (StoredObject if traits.is_object_store else RemoteFile)(fs, path, traits)
+        target = Target(shown, mode, mask, place)
+        found = target.attempt("look up", place.kind)
         if found not in {None, "file"}:
             raise ConfigError(f"the target is a {found}", where=target.url, hint="Pass the URL of a file.")
         if found and mode == "create":
             raise target._exists_error()
-        target.attempt("reach", target._place.probe)
+        target.attempt("reach", place.probe)
         return target
-
-    def attempt(self, doing: str, action: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
-        """Call `action`; what it raises becomes a WriteError, as `Guard` makes it."""
-        return self._guard.call(doing, self.url, action, *args, **kwargs)
 
     @contextmanager
     def spool(self) -> Iterator[str]:
@@ -214,7 +182,7 @@ class Target:
             If the store refuses; also if an object, once put, has another number of bytes: of another writer, say.
         """
         size = self.attempt("read the temporary file for", os.path.getsize, path)
-        self.attempt("publish", self._place_or_say_taken, path)
+        self.attempt("publish", self._put, path)
         stored = self._place.stored()
         if stored not in {None, size}:
             what = f"{size} bytes were published, and {stored} stand there now"
@@ -225,7 +193,7 @@ class Target:
         """Take away what was published as a trial: no other result is ever deleted."""
         self.attempt("remove", self._place.remove)
 
-    def _place_or_say_taken(self, path: str) -> None:
+    def _put(self, path: str) -> None:
         try:
             return self._place.put(path, create=self.mode == "create")
         except Exception as raised:

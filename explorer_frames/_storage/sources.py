@@ -6,7 +6,7 @@ import os
 import tempfile
 from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import fsspec
 from fsspec.config import apply_config
@@ -18,12 +18,10 @@ from explorer_frames._storage.failures import Guard, is_missing
 from explorer_frames.errors import ConfigError, FileReadError, escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-_T = TypeVar("_T")
+    from collections.abc import Iterator, Mapping
 
 
-class Store:
+class Store(Guard):
     """A place to read files from, whose errors are typed and tell no secret.
 
     Parameters
@@ -48,22 +46,15 @@ class Store:
             raise ConfigError("what to read is no URL or path", hint="Pass a non-empty str or a pathlib.Path.")
         options = storage_options or {}
         local = local_path(url)
-        scheme = text.partition("://")[0] if local is None else "file"
-        mask = Mask(text, {"given": options, "configured": _configured(scheme)})
-        self._guard = Guard(FileReadError, "it", mask)
-        self.shown: str
+        configured = _configured(text.partition("://")[0] if local is None else "file")
+        mask = Mask(text, {"given": options, "configured": configured})
+        super().__init__(FileReadError, "it", mask, shown_url(text if local is None else local))
         self.fs: Any
         self.path: str
         if local is None:
-            self.shown = shown_url(text)
-            self.fs, self.path = connect(scheme, text, options, mask, FileReadError)
+            self.fs, self.path = connect(text, options, mask, FileReadError)
         else:
-            self.shown = shown_url(local)
             self.fs, self.path = fsspec.filesystem("file"), local
-
-    def attempt(self, doing: str, where: str | None, action: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
-        """Call `action`; what it raises becomes a FileReadError, as `Guard` makes it."""
-        return self._guard.call(doing, where, action, *args, **kwargs)
 
     def info(self, path: str) -> dict[str, Any] | None:
         """What stands at a path; None for nothing."""
@@ -77,7 +68,7 @@ class Store:
                     return None
                 raise
 
-        return self.attempt("look up", self.shown_path(path), look_up)
+        return self.attempt("look up", look_up, where=self.shown_path(path))
 
     def ls(self, path: str) -> list[dict[str, Any]]:
         """What is in a folder, by name."""
@@ -86,7 +77,7 @@ class Store:
             self.fs.invalidate_cache()
             return [dict(entry) for entry in self.fs.ls(path, detail=True)]
 
-        entries = self.attempt("list", self.shown_path(path), look_in)
+        entries = self.attempt("list", look_in, where=self.shown_path(path))
         # Object stores may list the folder itself, as an empty object.
         own = path.strip("/")
         return sorted((entry for entry in entries if entry["name"].strip("/") != own), key=_name)
@@ -98,7 +89,7 @@ class Store:
             self.fs.invalidate_cache()
             return [dict(entry) for entry in self.fs.glob(pattern, detail=True).values()]
 
-        return sorted(self.attempt("list", self.shown, look_for), key=_name)
+        return sorted(self.attempt("list", look_for), key=_name)
 
     def at(self, path: str) -> Store:
         """The same store, to read what stands at another path of it."""
@@ -121,7 +112,7 @@ class Store:
         """Open what the URL names, to read parts of it."""
         self._refuse_streams()
         self.fs.invalidate_cache()
-        with self.attempt("open", self.shown, self.fs.open, self.path, "rb") as file:
+        with self.attempt("open", self.fs.open, self.path, "rb") as file:
             yield file
 
     @contextmanager
@@ -133,8 +124,8 @@ class Store:
             if not self.is_local:
                 path = os.path.join(stack.enter_context(_folder()), "copy")  # noqa: PTH118 (paths are plain strings)
                 self.fs.invalidate_cache()
-                self.attempt("fetch", self.shown, self.fs.get_file, self.path, path)
-            file: Any = self.attempt("open", self.shown, open, path, "rb")
+                self.attempt("fetch", self.fs.get_file, self.path, path)
+            file: Any = self.attempt("open", open, path, "rb")
             yield stack.enter_context(file)
 
     def _refuse_streams(self) -> None:

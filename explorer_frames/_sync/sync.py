@@ -206,7 +206,7 @@ class _Sync:
         return part_name(work.job, task, self._options.format)
 
     def _part(self, work: _Work, task: TaskEntry, part: dict[str, Any]) -> SyncedPart:
-        url = self._folder.shown(self._name(work, task))
+        url = self._folder.url_of(self._name(work, task))
         return SyncedPart(task.name, task.id, work.job, url, part["rows"], part["bytes"])
 
     # --- doing it
@@ -279,7 +279,7 @@ class _Sync:
         if (document.get("job"), document.get("task")) != (work.job, task.id):
             raise WriteError(
                 "what is there is not this task's result",
-                where=self._folder.shown(name),
+                where=self._folder.url_of(name),
                 hint="Move that file away: it is neither replaced nor deleted.",
             )
         return _record(task, size, document, document["rows"])

@@ -7,7 +7,7 @@ caller, and where a result came from is part of its commit.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 
@@ -119,12 +119,7 @@ class Driver(Guard):
     """Calls to a package for tables."""
 
     def __init__(self, where: str, mask: Mask) -> None:
-        super().__init__(WriteError, "the table", mask)
-        self.where = where
-
-    def attempt(self, doing: str, action: Callable[..., _T], *args: Any) -> _T:
-        """Call `action`; what it raises becomes an error of ours."""
-        return self.call(doing, self.where, action, *args)
+        super().__init__(WriteError, "the table", mask, where)
 
     def commit(self, rows: Rows, action: Callable[[pa.RecordBatchReader], object]) -> None:
         """Call `action` with the rows; what their source raised comes first, as it is."""
