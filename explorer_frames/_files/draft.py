@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from explorer_frames._files.digest import ContentHash
-from explorer_frames._files.formats import Options, as_kept, footer, one_batch, open_writer
+from explorer_frames._files.formats import Options, as_kept, footer, open_writer
 from explorer_frames._files.seal import SEAL, Seal, replace
 from explorer_frames._provenance import KEY, as_written, encoded
 from explorer_frames._threads import beside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from explorer_frames._storage.publish import Target
 
@@ -41,68 +41,76 @@ class Draft:
     ----------
     rows : int
         That went in.
+    schema : pyarrow.Schema
+        That the finished file has to have.
+    known : dict
+        The document that the finished file has.
     """
 
     def __init__(
         self, path: str, target: Target, schema: pa.Schema, document: Mapping[str, Any], layout: Options
     ) -> None:
         self.rows = 0
+        self.known: dict[str, Any] = {}
         self._path = path
-        self._attempt: Callable[..., Any] = target.attempt
-        self._flush = target.flush
+        self._target = target
         self._layout = layout
         self._metadata = {key: value for key, value in (schema.metadata or {}).items() if key not in (KEY, SEAL)}
-        # A Feather file begins with its schema: there, room is left for what is known at the end.
-        longest = encoded(as_written(document, 2**63, f"sha256:{'0' * 81}"))
-        room = uuid.uuid4().hex.encode().ljust(len(longest) + _SLACK)
-        self._room = room if layout.format == "feather" else b""
-        self._kept = self._attempt("write", as_kept, schema, layout)
-        self._content = ContentHash(self._kept)
-        self._seal = Seal(path)
-        self._schema = schema.with_metadata({**self._metadata, KEY: self._room, SEAL: self._seal.placeholder})
-        self._file = self._attempt("write", pa.OSFile, path, "wb")
+        self._room = b""
+        if layout.format == "feather":
+            # Its schema is written first: room is left for what is known at the end.
+            longest = encoded(as_written(document, 2**63, f"sha256:{'0' * 81}"))
+            self._room = uuid.uuid4().hex.encode().ljust(len(longest) + _SLACK)
+        self.schema = as_kept(schema, layout)
+        self._content = ContentHash(self.schema)
+        self._seal = Seal(path, layout.format)
+        self._begun = schema.with_metadata({**self._metadata, KEY: self._room, SEAL: self._seal.placeholder})
+        self._file = pa.OSFile(path, "wb")
         self._writer: Any = None
 
     def append(self, group: pa.Table) -> None:
         """Write one row group or batch."""
         if group.num_rows < _PARALLEL:
-            self._write(group)
-            self._attempt("hash the rows of", self._hash, group)
+            self._target.attempt("write", self._write, group)
+            self._target.attempt("hash the rows of", self._hash, group)
         else:
             with beside(partial(self._hash_and_flush, group)) as hashed:  # hashing is a third of the work
-                self._write(group)
-                self._attempt("hash the rows of", hashed)
+                self._target.attempt("write", self._write, group)
+                self._target.attempt("hash the rows of", hashed)
         self.rows += group.num_rows
 
     def _write(self, group: pa.Table) -> None:
-        table = group.replace_schema_metadata(self._schema.metadata)
-        self._writer = self._writer or self._attempt("write", open_writer, self._file, table, self._layout)
-        self._attempt("write", self._writer.write_table, one_batch(table, self._layout), self._layout.rows)
+        table = group.replace_schema_metadata(self._begun.metadata)
+        self._writer = self._writer or open_writer(self._file, table, self._layout)
+        if self._room:  # the format would make a batch of each chunk
+            table = table.combine_chunks()
+        self._writer.write_table(table, self._layout.rows)
 
     def _hash(self, group: pa.Table) -> None:
-        self._content.update(group.cast(self._kept))
+        self._content.update(group.cast(self.schema))
         if not self._room:  # where there is room, it is filled at the end
             self._seal.follow()
 
     def _hash_and_flush(self, group: pa.Table) -> None:
         self._hash(group)
-        self._flush(self._path)
+        self._target.flush(self._path)
 
-    def close(self, document: Mapping[str, Any]) -> pa.Schema:
-        """Write what is known now, close and seal the file, and return the schema that it has to have."""
+    def close(self, document: Mapping[str, Any]) -> None:
+        """Write what is known now, close and seal the file."""
         if self._writer is None:
-            self.append(self._schema.empty_table())
-        known = encoded(as_written(document, self.rows, self._content.result())).ljust(len(self._room))
-        schema = self._kept.with_metadata({**self._metadata, KEY: known})
+            self.append(self._begun.empty_table())
+        self.known = as_written(document, self.rows, self._content.result())
+        self._target.attempt("write", self._finish, encoded(self.known).ljust(len(self._room)))
+        self._target.attempt("seal", self._seal.close)
+
+    def _finish(self, known: bytes) -> None:
+        self.schema = self.schema.with_metadata({**self._metadata, KEY: known})
         if self._layout.format == "parquet":
-            metadata = {**footer(schema), SEAL: self._seal.placeholder}
-            self._attempt("write", self._writer.add_key_value_metadata, metadata)
-        self._attempt("write", self._writer.close)
-        self._attempt("write", self._file.close)
+            self._writer.add_key_value_metadata({**footer(self.schema), SEAL: self._seal.placeholder})
+        self._writer.close()
+        self._file.close()
         if self._room:
-            self._attempt("write", replace, self._path, self._room, known)
-        self._attempt("seal", self._seal.close)
-        return schema
+            replace(self._path, self._room, known)
 
     def abandon(self) -> None:
         """Close what is open: that adds a footer, and makes a valid file that is too short."""

@@ -117,11 +117,6 @@ def footer(schema: pa.Schema) -> dict[str | bytes, bytes]:
     return {**(schema.metadata or {}), "ARROW:schema": base64.b64encode(schema.serialize())}
 
 
-def one_batch(table: pa.Table, options: Options) -> pa.Table:
-    """Join the chunks where the format would make a batch of each."""
-    return table.combine_chunks() if options.format == "feather" else table
-
-
 def _repeating(table: pa.Table) -> list[str]:
     """Name the columns that a dictionary makes smaller; ids, all different, only get slower and larger by it."""
     names = []

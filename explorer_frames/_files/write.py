@@ -14,7 +14,7 @@ from explorer_frames._files.data import to_reader
 from explorer_frames._files.draft import Draft
 from explorer_frames._files.formats import Format, Options, check_file, format_of
 from explorer_frames._private import private
-from explorer_frames._provenance import Provenance, document_of, in_words
+from explorer_frames._provenance import document_of, in_words
 from explorer_frames._storage.publish import Mode, Target
 
 if TYPE_CHECKING:
@@ -245,31 +245,21 @@ def write(reader: pa.RecordBatchReader, plan: tuple[Target, Options], finish: Fi
         stream can tell of where it came from, or raises to call the whole off.
     """
     target, layout = plan
-    with target.spool() as path:
-        rows, schema = _fill(path, target, reader, layout, finish)
-        stored = target.attempt("check", check_file, path, schema, rows, layout, target.url)
-        size = os.path.getsize(path)  # noqa: PTH202
-        known = Provenance.of(document_of(stored.metadata))
-        target.publish(path)
-    return Receipt(target.url, layout.format, rows, size, stored, known.complete, known.content_hash)
-
-
-def _fill(
-    path: str, target: Target, reader: pa.RecordBatchReader, layout: Options, finish: Finish | None
-) -> tuple[int, pa.Schema]:
-    """Write all rows into the spool file, and return their number and the final schema.
-
-    What the source raises passes through as it is; what the writer raises is a WriteError.
-    """
     document = document_of(reader.schema.metadata)
-    draft = Draft(path, target, reader.schema, document, layout)
-    try:
-        for group in _groups(reader, layout.rows):
-            draft.append(group)
-        return draft.rows, draft.close(finish() if finish else document)
-    except BaseException:
-        draft.abandon()
-        raise
+    with target.spool() as path:
+        draft = target.attempt("write", Draft, path, target, reader.schema, document, layout)
+        try:
+            for group in _groups(reader, layout.rows):  # what the source raises passes through as it is
+                draft.append(group)
+            draft.close(finish() if finish else document)
+        except BaseException:
+            draft.abandon()
+            raise
+        stored = target.attempt("check", check_file, path, draft.schema, draft.rows, layout, target.url)
+        size = os.path.getsize(path)  # noqa: PTH202
+        target.publish(path)
+    complete = draft.known["complete"] if isinstance(draft.known["complete"], bool) else None
+    return Receipt(target.url, layout.format, draft.rows, size, stored, complete, draft.known["content_hash"])
 
 
 def _groups(reader: pa.RecordBatchReader, rows: int) -> Iterator[pa.Table]:
