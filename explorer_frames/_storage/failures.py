@@ -32,11 +32,11 @@ class Guard:
         The class of the errors.
     noun
         What the calls are about, as messages name it.
-    mask
-        Returns the text of an exception without secrets.
 
     Attributes
     ----------
+    mask
+        Returns the text of an exception without secrets.
     shown
         The URL that errors name, without secrets.
     """
@@ -47,7 +47,7 @@ class Guard:
         self.shown = shown
         self._failure = failure
         self._noun = noun
-        self._mask = mask
+        self.mask = mask
 
     def attempt(self, doing: str, action: Callable[..., _T], *args: Any, where: str | None = "", **kwargs: Any) -> _T:
         """Call `action`; what it raises becomes an error of ours.
@@ -76,7 +76,7 @@ class Guard:
         if reads and is_missing(raised):
             what = "there is no such file"
         hint = hint_for(raised, doing, reads=reads or doing in {"list", "read"})
-        return self._failure(f"{what}: {self._mask(raised)}", where=where, hint=hint)
+        return self._failure(f"{what}: {self.mask(raised)}", where=where, hint=hint)
 
 
 def hint_for(raised: BaseException, doing: str, *, reads: bool) -> str:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import fsspec
 
-from explorer_frames._storage.address import Mask, checked, local_path, shown_url
-from explorer_frames._storage.drivers import connect
+from explorer_frames._storage.address import checked, shown_url
 from explorer_frames._storage.failures import Guard, is_missing
+from explorer_frames._storage.local import LocalFile
 from explorer_frames._storage.publish import Mode, Target
 from explorer_frames._storage.schemes import scheme_of
 from explorer_frames._storage.spool import remove_stale, remove_stale_spools
@@ -52,21 +52,20 @@ class Folder(Guard):
         name = f".{uuid.uuid4().hex}"  # that nobody has
         beside = Path(text, name) if isinstance(url, os.PathLike) else f"{self._base}/{name}"
         try:
-            Target.resolve(beside, storage_options=storage_options)
+            trial = Target.resolve(beside, storage_options=storage_options)
         except ExplorerFramesError as error:
             error.where = shown_url(self._base)
             raise
-        local = local_path(url)
-        self._local = None if local is None else Path(os.path.realpath(local))
-        options = storage_options or {}
-        mask = Mask(text, options)
-        self.url = shown_url(self._base if self._local is None else self._local)
-        super().__init__(WriteError, "the target", mask, self.url)
-        if self._local is None:
-            self._fs, path = connect(f"{self._base}/{name}", options, mask, WriteError)
+        if isinstance(trial.place, LocalFile):
+            path = Path(trial.place.path)
+            self._local: Path | None = path.parent
+            self._fs, self._path = fsspec.filesystem("file"), path.parent.as_posix()  # as `find` has them
         else:
-            self._fs, path = fsspec.filesystem("file"), f"{self._local.as_posix()}/{name}"  # as `find` has them
-        self._path = path.removesuffix(name).rstrip("/")
+            self._local = None
+            self._fs, self._path = trial.place.fs, trial.place.path.removesuffix(name)
+        self._path = self._path.rstrip("/")
+        self.url = shown_url(self._base if self._local is None else self._local)
+        super().__init__(WriteError, "the target", trial.mask, self.url)
 
     def url_of(self, name: str) -> str:
         """Return the URL of a file in it, without secrets."""

@@ -70,13 +70,15 @@ class Target(Guard):
         Without user, password and query; an absolute path on local disk.
     mode : str
         ``"overwrite"`` or ``"create"``.
+    place : LocalFile or StoredObject
+        The file in its store.
     """
 
     def __init__(self, url: str, mode: Mode, mask: Mask, place: LocalFile | StoredObject) -> None:
         super().__init__(WriteError, "the target", mask, url)
         self.url = url
         self.mode = mode
-        self._place = place
+        self.place = place
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url} mode={self.mode}>"
@@ -155,7 +157,7 @@ class Target(Guard):
 
         The file may have no name: open it by this path, in this process, and neither rename nor unlink it.
         """
-        spool = self.attempt("make a temporary file for", self._place.new_spool)
+        spool = self.attempt("make a temporary file for", self.place.new_spool)
         try:
             yield spool.path
         finally:
@@ -164,7 +166,7 @@ class Target(Guard):
 
     def flush(self, path: str) -> None:
         """Begin early with what `publish` has to wait for: half of its time, where a disk is slow to take a file."""
-        self._place.flush(path)
+        self.place.flush(path)
 
     def publish(self, path: str) -> None:
         """Put the closed spool file in place.
@@ -183,7 +185,7 @@ class Target(Guard):
         """
         size = self.attempt("read the temporary file for", os.path.getsize, path)
         self.attempt("publish", self._put, path)
-        stored = self._place.stored()
+        stored = self.place.stored()
         if stored not in {None, size}:
             what = f"{size} bytes were published, and {stored} stand there now"
             hint = "Another writer has replaced the file, or the store cut it: look there before you write again."
@@ -191,15 +193,15 @@ class Target(Guard):
 
     def remove(self) -> None:
         """Take away what was published as a trial: no other result is ever deleted."""
-        self.attempt("remove", self._place.remove)
+        self.attempt("remove", self.place.remove)
 
     def _put(self, path: str) -> None:
         try:
-            return self._place.put(path, create=self.mode == "create")
+            return self.place.put(path, create=self.mode == "create")
         except Exception as raised:
             taken = False
             with suppress(Exception):
-                taken = self.mode == "create" and (is_failed_condition(raised) or self._place.kind() is not None)
+                taken = self.mode == "create" and (is_failed_condition(raised) or self.place.kind() is not None)
             if not taken:
                 raise
         raise self._exists_error()

@@ -135,7 +135,7 @@ class Driver(Guard):
 
     def error(self, doing: str, where: str | None, raised: BaseException) -> WriteError | UnsafeToRetryError:
         """Make the error for what the package raised."""
-        what, kind = f"cannot {doing} the table: {self._mask(raised)}", type(raised).__name__
+        what, kind = f"cannot {doing} the table: {self.mask(raised)}", type(raised).__name__
         if kind == "CommitStateUnknownException":
             hint = "It may have been committed: look at the table's snapshots before you append again."
             return UnsafeToRetryError(what, where=where, hint=hint)
