@@ -73,13 +73,14 @@ class Options:
 
 def format_of(url: str | os.PathLike[str], format: str | None = None) -> Format:  # noqa: A002
     """Return the format that is named, or that the URL's suffix says; UnsupportedFormatError where there is none."""
-    shown = shown_url(url) if isinstance(url, str | os.PathLike) else ""  # which is refused with better words
-    suffix = os.path.splitext(shown)[1]  # noqa: PTH122 (a URL)
-    known: dict[str, Format] = _SUFFIXES if format is None else {"parquet": "parquet", "feather": "feather"}
-    word = suffix if format is None else format
-    found = known.get(word.lower()) if isinstance(word, str) else None
+    names: dict[object, Format] = {"parquet": "parquet", "feather": "feather"}
+    found = names.get(format.lower() if isinstance(format, str) else None)
     if found:
         return found
+    shown = shown_url(url) if isinstance(url, str | os.PathLike) else ""  # which is refused with better words
+    suffix = os.path.splitext(shown)[1]  # noqa: PTH122 (a URL)
+    if format is None and suffix.lower() in _SUFFIXES:
+        return _SUFFIXES[suffix.lower()]
     what = f"format {escaped(format)!r}" if format is not None else f"suffix {escaped(suffix)!r}"
     hint = f'Name the file {", ".join(_SUFFIXES)}, or pass format="parquet" or "feather".'
     raise UnsupportedFormatError(f"nothing is written for {what}", where=shown, hint=hint)

@@ -188,14 +188,14 @@ def checked(url: str | os.PathLike[str], *, to_read: bool = False) -> str:
 def _problem(text: str, *, is_path: bool, to_read: bool) -> tuple[str, str] | None:
     """Return what is wrong with the URL of a file, and a hint."""
     scheme, separator, rest = text.partition("://")
-    store = scheme_of(text)
+    store = scheme_of(text) if separator else None
     found = None
     if not is_path and ("::" in text or (separator and scheme in _WRAPPERS)):
         hint = "Pass the plain URL of the store; a local file with :: in its name as a pathlib.Path."
         found = "chained URLs are not supported", hint
-    elif text.endswith(("/", os.sep)) or (separator and store.is_object_store and "/" not in rest):
+    elif text.endswith(("/", os.sep)) or (store and store.is_object_store and "/" not in rest):
         found = "the target names a directory", "Add the name of a file."
-    elif separator and not store.is_writable and not to_read:
+    elif store and not store.is_writable and not to_read:
         found = f"{scheme}:// can only be read", "Pass a local path or a store's URL."
     elif separator and scheme not in {*LOCAL, "memory"} and "?" in rest and not to_read:
         found = "a URL to write to has no query", "Pass settings in storage_options."

@@ -60,7 +60,9 @@ class LocalFile:
     def new_spool(self) -> Spool:
         """Make an empty file."""
         os.makedirs(self._folder, exist_ok=True)  # noqa: PTH103
-        old = os.stat(self.path) if self.kind() else None  # noqa: PTH116
+        old = None
+        with suppress(FileNotFoundError):
+            old = os.stat(self.path)  # noqa: PTH116 (paths are plain strings here)
         # With the umask, or as narrow as the old file from the first byte.
         permissions = stat.S_IMODE(old.st_mode) & 0o777 if old else 0o666
         spool = shielded_from_signals(partial(self._make_spool, permissions))
