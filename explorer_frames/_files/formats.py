@@ -6,7 +6,7 @@ import base64
 import os
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal, TypeGuard
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,6 +29,7 @@ _CODECS: dict[str, tuple[str, ...]] = {
     "feather": ("zstd", "lz4"),
 }
 PARQUET, ARROW = b"PAR1", b"ARROW1"  # what their files begin and end with
+_TEXT = {pa.string(), pa.large_string(), pa.binary(), pa.large_binary()}
 _SAMPLE = 10_000  # values that tell whether a column repeats itself
 
 
@@ -52,7 +53,7 @@ class Options:
     rows: int
 
     def __post_init__(self) -> None:
-        if not _whole(self.rows) or self.rows < 1:
+        if not isinstance(self.rows, int) or isinstance(self.rows, bool) or self.rows < 1:
             raise ConfigError(f"row_group_size is {escaped(self.rows)!r}", hint="Pass a whole number from 1.")
         codecs = _CODECS[self.format]
         if self.compression is not None and self.compression not in codecs:
@@ -66,17 +67,16 @@ class Options:
             raise ConfigError(f"compression {self.compression} has no levels", hint="Leave compression_level out.")
         least = pa.Codec.minimum_compression_level(self.compression)
         most = pa.Codec.maximum_compression_level(self.compression)
-        if not _whole(self.level) or not least <= self.level <= most:
+        if not isinstance(self.level, int) or isinstance(self.level, bool) or not least <= self.level <= most:
             hint = f"{self.compression} takes {least} to {most}."
             raise ConfigError(f"compression_level is {escaped(self.level)!r}", hint=hint)
 
 
 def format_of(url: str | os.PathLike[str], format: str | None = None) -> Format:  # noqa: A002
     """Return the format that is named, or that the URL's suffix says; UnsupportedFormatError where there is none."""
-    names: dict[object, Format] = {"parquet": "parquet", "feather": "feather"}
-    found = names.get(format.lower() if isinstance(format, str) else None)
-    if found:
-        return found
+    for known in get_args(Format):
+        if isinstance(format, str) and format.lower() == known:
+            return known  # type: ignore[no-any-return]
     shown = shown_url(url) if isinstance(url, str | os.PathLike) else ""  # which is refused with better words
     suffix = os.path.splitext(shown)[1]  # noqa: PTH122 (a URL)
     if format is None and suffix.lower() in _SUFFIXES:
@@ -162,18 +162,10 @@ def as_kept(schema: pa.Schema, options: Options) -> pa.Schema:
     if options.format == "feather":
         return schema
     for place, field in enumerate(schema):
-        if pa.types.is_dictionary(field.type) and not _is_text(field.type.value_type):
+        if pa.types.is_dictionary(field.type) and field.type.value_type not in _TEXT:
             schema = schema.set(place, field.with_type(field.type.value_type))
     import pyarrow.parquet as pq  # noqa: PLC0415 (see open_writer)
 
     sink = pa.BufferOutputStream()
     pq.write_table(schema.empty_table(), sink)
     return pq.read_schema(pa.BufferReader(sink.getvalue()))
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return kind in {pa.string(), pa.large_string(), pa.binary(), pa.large_binary()}
-
-
-def _whole(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)

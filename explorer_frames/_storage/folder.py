@@ -85,12 +85,8 @@ class Folder(Guard):
         WriteError
             The store does not let itself be listed.
         """
-
-        def listed() -> dict[str, dict[str, Any]]:
-            self._fs.invalidate_cache()
-            return self._fs.find(self._path, detail=True)  # type: ignore[no-any-return]
-
-        found = self.attempt("list", listed)
+        self._fs.invalidate_cache()
+        found: dict[str, dict[str, Any]] = self.attempt("list", self._fs.find, self._path, detail=True)
         if self._path and self._path in found and self.attempt("look up", self._fs.isfile, self._path):
             raise ConfigError("this is a file", where=self.url, hint="Pass the URL of a folder, new or synced before.")
         return {name.removeprefix(f"{self._path}/"): int(entry["size"] or 0) for name, entry in found.items()}
@@ -109,16 +105,15 @@ class Folder(Guard):
         ------
         WriteError
         """
+        return self.attempt("read", self._read, names) if names else []
 
-        def contents() -> list[bytes | None]:
-            self._fs.invalidate_cache()
-            got = self._fs.cat_ranges([f"{self._path}/{name}" for name in names], None, None, on_error="return")
-            for content in got:
-                if isinstance(content, BaseException) and not is_missing(content):
-                    raise content
-            return [content if isinstance(content, bytes) else None for content in got]
-
-        return self.attempt("read", contents) if names else []
+    def _read(self, names: list[str]) -> list[bytes | None]:
+        self._fs.invalidate_cache()
+        contents = self._fs.cat_ranges([f"{self._path}/{name}" for name in names], None, None, on_error="return")
+        for content in contents:
+            if isinstance(content, BaseException) and not is_missing(content):
+                raise content
+        return [content if isinstance(content, bytes) else None for content in contents]
 
     def look(self, name: str, look: Callable[[Any], Any]) -> tuple[int, Any]:
         """Open a file to read parts of it; returns its size, and what `look` finds in it.
@@ -128,14 +123,13 @@ class Folder(Guard):
         WriteError
             Also when it is not there.
         """
+        return self.attempt("read", self._look, name, look, where=self.url_of(name))
 
-        def opened() -> tuple[int, Any]:
-            self._fs.invalidate_cache()
-            with self._fs.open(f"{self._path}/{name}", "rb") as file:
-                found = look(file)
-                return file.seek(0, os.SEEK_END), found
-
-        return self.attempt("read", opened, where=self.url_of(name))
+    def _look(self, name: str, look: Callable[[Any], Any]) -> tuple[int, Any]:
+        self._fs.invalidate_cache()
+        with self._fs.open(f"{self._path}/{name}", "rb") as file:
+            found = look(file)
+            return file.seek(0, os.SEEK_END), found
 
     def put(self, name: str, content: bytes, mode: Mode) -> None:
         """Publish a small file, whole or not at all.

@@ -6,10 +6,12 @@ import os
 import tempfile
 from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import fsspec
 from fsspec.config import apply_config
+from fsspec.implementations.local import LocalFileSystem
 
 from explorer_frames._private import private
 from explorer_frames._storage.address import Mask, local_path, shown_url
@@ -58,38 +60,30 @@ class Store(Guard):
 
     def info(self, path: str) -> dict[str, Any] | None:
         """What stands at a path; None for nothing."""
+        return self.attempt("look up", self._info, path, where=self.shown_path(path))
 
-        def look_up() -> dict[str, Any] | None:
-            self.fs.invalidate_cache()
-            try:
-                return dict(self.fs.info(path))
-            except Exception as raised:
-                if isinstance(raised, NotADirectoryError) or is_missing(raised):
-                    return None
-                raise
-
-        return self.attempt("look up", look_up, where=self.shown_path(path))
+    def _info(self, path: str) -> dict[str, Any] | None:
+        self.fs.invalidate_cache()
+        try:
+            return dict(self.fs.info(path))
+        except Exception as raised:
+            if isinstance(raised, NotADirectoryError) or is_missing(raised):
+                return None
+            raise
 
     def ls(self, path: str) -> list[dict[str, Any]]:
         """What is in a folder, by name."""
-
-        def look_in() -> list[dict[str, Any]]:
-            self.fs.invalidate_cache()
-            return [dict(entry) for entry in self.fs.ls(path, detail=True)]
-
-        entries = self.attempt("list", look_in, where=self.shown_path(path))
+        self.fs.invalidate_cache()
+        entries = self.attempt("list", self.fs.ls, path, detail=True, where=self.shown_path(path))
         # Object stores may list the folder itself, as an empty object.
         own = path.strip("/")
-        return sorted((entry for entry in entries if entry["name"].strip("/") != own), key=_name)
+        return sorted((dict(entry) for entry in entries if entry["name"].strip("/") != own), key=itemgetter("name"))
 
     def glob(self, pattern: str) -> list[dict[str, Any]]:
         """What a pattern fits, by name."""
-
-        def look_for() -> list[dict[str, Any]]:
-            self.fs.invalidate_cache()
-            return [dict(entry) for entry in self.fs.glob(pattern, detail=True).values()]
-
-        return sorted(self.attempt("list", look_for), key=_name)
+        self.fs.invalidate_cache()
+        entries = self.attempt("list", self.fs.glob, pattern, detail=True).values()
+        return sorted(map(dict, entries), key=itemgetter("name"))
 
     def at(self, path: str) -> Store:
         """The same store, to read what stands at another path of it."""
@@ -100,7 +94,7 @@ class Store(Guard):
     @property
     def is_local(self) -> bool:
         """Whether it is the local disk."""
-        return "file" in _protocols(self.fs)
+        return isinstance(self.fs, LocalFileSystem)
 
     def shown_path(self, path: str) -> str:
         """A path of this store, as errors show it."""
@@ -148,11 +142,3 @@ def _configured(scheme: str) -> dict[str, Any]:
     with suppress(Exception):  # what is wrong comes up again where it connects
         return dict(apply_config(fsspec.get_filesystem_class(scheme), {}))
     return {}
-
-
-def _name(entry: dict[str, Any]) -> str:
-    return str(entry["name"])
-
-
-def _protocols(fs: Any) -> tuple[str, ...]:
-    return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)

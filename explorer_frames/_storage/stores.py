@@ -128,19 +128,17 @@ class RemoteFile(StoredObject):
         """Put the closed spool file at the target, whole or not at all."""
         with self._beside() as beside:
             self._upload(path, beside)
-            self._check_size(beside, os.path.getsize(path))  # noqa: PTH202
+            size = os.path.getsize(path)  # noqa: PTH202
+            self.fs.invalidate_cache()
+            stored = self.fs.info(beside)["size"]
+            if stored != size:
+                raise OSError(f"{size} bytes were put and {stored} are there")
             if create and self.kind():
                 raise FileExistsError(errno.EEXIST, "the target exists")
             self._move_in(beside, create=create)
 
     def stored(self) -> None:
         """Nothing: its size was checked before it was moved in."""
-
-    def _check_size(self, path: str, size: int) -> None:
-        self.fs.invalidate_cache()
-        stored = self.fs.info(path)["size"]
-        if stored != size:
-            raise OSError(f"{size} bytes were put and {stored} are there")
 
     @contextmanager
     def _beside(self) -> Iterator[str]:
