@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from explorer_frames._arguments import EVERYTHING
 from explorer_frames._files.data import to_reader
-from explorer_frames._files.stored import is_sealed, open_batches
+from explorer_frames._files.inspection import is_sealed, open_batches
 from explorer_frames._jobs.job import Job, listed
 from explorer_frames._jobs.task import Task
 from explorer_frames._provenance import NAME, Provenance, document_of
