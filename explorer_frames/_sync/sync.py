@@ -45,9 +45,7 @@ def sync(
     storage_options: Mapping[str, Any] | None,
 ) -> SyncReport:
     """Land what is missing: see `explorer_frames.Explorer.sync_workflow`."""
-    folder = Folder(url, storage_options)
-    dataset = Dataset(results.url, options.workflow, options.format, options.schema.vid_type)
-    return _Sync(explorer, results, folder, dataset, options).run()
+    return _Sync(explorer, results, options, Folder(url, storage_options)).run()
 
 
 @dataclass(slots=True)
@@ -82,14 +80,12 @@ class _SyncItem(NamedTuple):
 class _Sync:
     """One call: looks, then plans, then lands."""
 
-    def __init__(
-        self, explorer: Explorer, results: ResultReader, folder: Folder, dataset: Dataset, options: SyncOptions
-    ) -> None:
+    def __init__(self, explorer: Explorer, results: ResultReader, options: SyncOptions, folder: Folder) -> None:
         self._explorer = explorer
         self._results = results
-        self._folder = folder
-        self._dataset = dataset
         self._options = options
+        self._folder = folder
+        self._dataset = Dataset(results.url, options.workflow, options.format, options.schema.vid_type)
         self._files: dict[str, int] = {}
         self._tasks: dict[tuple[str, str], Task] = {}  # those of jobs that were looked at
 
