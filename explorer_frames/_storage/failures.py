@@ -11,6 +11,8 @@ from explorer_frames.errors import ExplorerFramesError, FileReadError, WriteErro
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from explorer_frames._storage.address import Mask
+
 _T = TypeVar("_T")
 
 DAMAGED = "It is damaged or was cut off: get it again from where it was copied, or make it again."
@@ -24,30 +26,24 @@ _DAMAGED = re.compile("compressed|decompress|inflate")  # Arrow's words
 
 
 class Guard:
-    """Calls into a driver: whatever it raises becomes a typed error without secrets and without the driver's exception.
+    """Base of what calls drivers: whatever they raise becomes a typed error without secrets and without that exception.
 
-    Parameters
+    Attributes
     ----------
     failure
         The class of the errors.
     noun
         What the calls are about, as messages name it.
-
-    Attributes
-    ----------
     mask
         Returns the text of an exception without secrets.
     shown
         The URL that errors name, without secrets.
     """
 
-    def __init__(
-        self, failure: type[WriteError | FileReadError], noun: str, mask: Callable[[BaseException], str], shown: str
-    ) -> None:
-        self.shown = shown
-        self._failure = failure
-        self._noun = noun
-        self.mask = mask
+    failure: type[WriteError | FileReadError] = WriteError
+    noun = "the target"
+    mask: Mask
+    shown: str
 
     def attempt(self, doing: str, action: Callable[..., _T], *args: Any, where: str | None = "", **kwargs: Any) -> _T:
         """Call `action`; what it raises becomes an error of ours.
@@ -71,12 +67,12 @@ class Guard:
 
     def error(self, doing: str, where: str | None, raised: BaseException) -> ExplorerFramesError:
         """Make the error for what a driver raised."""
-        reads = issubclass(self._failure, FileReadError)
-        what = f"cannot {doing} {self._noun}".rstrip()
+        reads = issubclass(self.failure, FileReadError)
+        what = f"cannot {doing} {self.noun}".rstrip()
         if reads and is_missing(raised):
             what = "there is no such file"
         hint = hint_for(raised, doing, reads=reads or doing in {"list", "read"})
-        return self._failure(f"{what}: {self.mask(raised)}", where=where, hint=hint)
+        return self.failure(f"{what}: {self.mask(raised)}", where=where, hint=hint)
 
 
 def hint_for(raised: BaseException, doing: str, *, reads: bool) -> str:

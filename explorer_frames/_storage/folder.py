@@ -16,7 +16,7 @@ from explorer_frames._storage.local import LocalFile
 from explorer_frames._storage.publish import Mode, Target
 from explorer_frames._storage.schemes import scheme_of
 from explorer_frames._storage.spool import remove_stale, remove_stale_spools
-from explorer_frames.errors import ConfigError, ExplorerFramesError, WriteError
+from explorer_frames.errors import ConfigError, ExplorerFramesError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -64,8 +64,8 @@ class Folder(Guard):
             self._local = None
             self._fs, self._path = trial.place.fs, trial.place.path.removesuffix(name)
         self._path = self._path.rstrip("/")
-        self.url = shown_url(self._base if self._local is None else self._local)
-        super().__init__(WriteError, "the target", trial.mask, self.url)
+        self.mask = trial.mask
+        self.url = self.shown = shown_url(self._base if self._local is None else self._local)
 
     def url_of(self, name: str) -> str:
         """Return the URL of a file in it, without secrets."""

@@ -75,7 +75,8 @@ class LocalFile:
         """Make a nameless file where the system has such files, and open the folder, to sync it later."""
         spool = None
         with suppress(OSError, AttributeError):  # a full or read-only file system refuses a named file too
-            spool = _of_handle(os.open(self._folder, os.O_TMPFILE | os.O_RDWR, permissions))
+            handle = os.open(self._folder, os.O_TMPFILE | os.O_RDWR, permissions)
+            spool = Spool(f"{_HANDLES}{handle}", partial(os.close, handle))
         if spool is None or not os.path.exists(spool.path):  # noqa: PTH110
             spool = Spool.named(self._hidden(), permissions)
         with suppress(OSError):  # Windows opens no folders
@@ -135,10 +136,6 @@ class LocalFile:
 
     def stored(self) -> None:
         """Nothing: the very file that was checked stands there."""
-
-
-def _of_handle(handle: int) -> Spool:
-    return Spool(f"{_HANDLES}{handle}", partial(os.close, handle))
 
 
 def _take_over(path: str, old: os.stat_result) -> None:

@@ -75,8 +75,8 @@ class Target(Guard):
     """
 
     def __init__(self, url: str, mode: Mode, mask: Mask, place: LocalFile | StoredObject) -> None:
-        super().__init__(WriteError, "the target", mask, url)
-        self.url = url
+        self.url = self.shown = url
+        self.mask = mask
         self.mode = mode
         self.place = place
 
@@ -183,10 +183,12 @@ class Target(Guard):
         WriteError
             If the store refuses; also if an object, once put, has another number of bytes: of another writer, say.
         """
-        size = self.attempt("read the temporary file for", os.path.getsize, path)
         self.attempt("publish", self._put, path)
         stored = self.place.stored()
-        if stored not in {None, size}:
+        if stored is None:
+            return
+        size = self.attempt("read the temporary file for", os.path.getsize, path)
+        if stored != size:
             what = f"{size} bytes were published, and {stored} stand there now"
             hint = "Another writer has replaced the file, or the store cut it: look there before you write again."
             raise WriteError(what, where=self.url, hint=hint)

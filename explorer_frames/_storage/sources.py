@@ -41,6 +41,9 @@ class Store(Guard):
         The driver could not connect.
     """
 
+    failure = FileReadError
+    noun = "it"
+
     @private
     def __init__(self, url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> None:
         text = os.fspath(url) if isinstance(url, str | os.PathLike) else None
@@ -49,12 +52,12 @@ class Store(Guard):
         options = storage_options or {}
         local = local_path(url)
         configured = _configured(text.partition("://")[0] if local is None else "file")
-        mask = Mask(text, {"given": options, "configured": configured})
-        super().__init__(FileReadError, "it", mask, shown_url(text if local is None else local))
+        self.mask = Mask(text, {"given": options, "configured": configured})
+        self.shown = shown_url(text if local is None else local)
         self.fs: Any
         self.path: str
         if local is None:
-            self.fs, self.path = connect(text, options, mask, FileReadError)
+            self.fs, self.path = connect(text, options, self.mask, FileReadError)
         else:
             self.fs, self.path = fsspec.filesystem("file"), local
 

@@ -118,8 +118,11 @@ class Rows:
 class Driver(Guard):
     """Calls to a package for tables."""
 
-    def __init__(self, where: str, mask: Mask) -> None:
-        super().__init__(WriteError, "the table", mask, where)
+    noun = "the table"
+
+    def __init__(self, shown: str, mask: Mask) -> None:
+        self.shown = shown
+        self.mask = mask
 
     def commit(self, rows: Rows, action: Callable[[pa.RecordBatchReader], object]) -> None:
         """Call `action` with the rows; what their source raised comes first, as it is."""
