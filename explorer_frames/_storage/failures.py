@@ -26,7 +26,7 @@ _DAMAGED = re.compile("compressed|decompress|inflate")  # Arrow's words
 
 
 class Guard:
-    """Base of what calls drivers: whatever they raise becomes a typed error without secrets and without that exception.
+    """Base class of what calls drivers: their exceptions become typed errors without secrets, chained to nothing.
 
     Attributes
     ----------
