@@ -6,7 +6,7 @@ import base64
 import os
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +17,7 @@ from explorer_frames.errors import ConfigError, UnsupportedFormatError, WriteErr
 
 Format = Literal["parquet", "feather"]
 
+_FORMATS: dict[str, Format] = {"parquet": "parquet", "feather": "feather"}
 _SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet",
     ".pq": "parquet",
@@ -74,9 +75,9 @@ class Options:
 
 def format_of(url: str | os.PathLike[str], format: str | None = None) -> Format:  # noqa: A002
     """Return the format that is named, or that the URL's suffix says; UnsupportedFormatError where there is none."""
-    for known in get_args(Format):
-        if isinstance(format, str) and format.lower() == known:
-            return known  # type: ignore[no-any-return]
+    named = _FORMATS.get(format.lower()) if isinstance(format, str) else None
+    if named:
+        return named
     shown = shown_url(url) if isinstance(url, str | os.PathLike) else ""  # which is refused with better words
     suffix = os.path.splitext(shown)[1]  # noqa: PTH122 (a URL)
     if format is None and suffix.lower() in _SUFFIXES:

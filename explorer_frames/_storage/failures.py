@@ -68,7 +68,7 @@ class Guard:
     def error(self, doing: str, where: str | None, raised: BaseException) -> ExplorerFramesError:
         """Make the error for what a driver raised."""
         reads = issubclass(self.failure, FileReadError)
-        what = f"cannot {doing} {self.noun}".rstrip()
+        what = f"cannot {doing} {self.noun}"
         if reads and is_missing(raised):
             what = "there is no such file"
         hint = hint_for(raised, doing, reads=reads or doing in {"list", "read"})
