@@ -30,14 +30,19 @@ def in_parallel(workers: int, action: Callable[[_A], _R], items: Iterable[_A]) -
     """Call `action` with each item; results come as they are ready.
 
     What `action` raises comes out here. Then, as after an interrupt and when this is closed early, calls that have
-    not begun do not begin; those under way are waited for.
+    not begun do not begin; those under way are waited for. One at a time needs no other thread.
     """
+    every = list(items)
+    if min(workers, len(every)) == 1:
+        for item in every:
+            yield action(item)
+        return
     todo: SimpleQueue[_A] = SimpleQueue()
-    for item in items:
+    for item in every:
         todo.put(item)
     crew: _Crew[_R] = _Crew()
     try:
-        for _ in range(min(workers, todo.qsize())):
+        for _ in range(min(workers, len(every))):
             crew.start(action(item) for item in crew.taken(todo))
         yield from crew
     finally:

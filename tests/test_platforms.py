@@ -7,7 +7,9 @@ import io
 import os
 import sys
 import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -145,7 +147,8 @@ def test_a_file_that_stays_open_is_an_error_that_says_so(tmp_path, monkeypatch, 
         raise refused(number, winerror)
 
     monkeypatch.setattr(os, "replace", locked)
-    monkeypatch.setattr(_local.time, "monotonic", iter(range(0, 10_000, 8)).__next__)
+    clock = SimpleNamespace(monotonic=iter(range(0, 10_000, 8)).__next__, sleep=time.sleep)
+    monkeypatch.setattr(_local, "time", clock)  # not the clock of the servers' event loops
     with pytest.raises(WriteError) as caught:
         publish(tmp_path / "a", NEW)
     assert len(calls) == tries

@@ -266,7 +266,7 @@ def test_a_folder_is_no_target(store):
 
 def test_what_happens_after_it_was_published_is_no_failure_but_another_size_of_an_object_is_told(store, monkeypatch):
     target = Target.resolve(store.url("a.bin"), storage_options=store.options)
-    put = target._place.put
+    put = target.place.put
 
     def put_and_be_overtaken(*args, **kwargs):
         put(*args, **kwargs)
@@ -274,8 +274,8 @@ def test_what_happens_after_it_was_published_is_no_failure_but_another_size_of_a
 
     with target.spool() as path:
         Path(path).write_bytes(NEW)
-        monkeypatch.setattr(target._place, "put", put_and_be_overtaken)
-        if type(target._place) is _stores.StoredObject:
+        monkeypatch.setattr(target.place, "put", put_and_be_overtaken)
+        if type(target.place) is _stores.StoredObject:
             with pytest.raises(WriteError, match=f"{len(NEW)} bytes were published, and {len(OLD)} stand") as caught:
                 target.publish(path)
             assert "Another writer" in caught.value.hint
@@ -286,7 +286,7 @@ def test_what_happens_after_it_was_published_is_no_failure_but_another_size_of_a
 
 def test_a_look_that_fails_after_the_put_is_no_failure(store, monkeypatch):
     target = Target.resolve(store.url("a.bin"), storage_options=store.options)
-    if type(target._place) is not _stores.StoredObject:
+    if type(target.place) is not _stores.StoredObject:
         pytest.skip("nothing is looked at after the last step")
     looks = []
 
@@ -296,7 +296,7 @@ def test_a_look_that_fails_after_the_put_is_no_failure(store, monkeypatch):
 
     with target.spool() as path, monkeypatch.context() as patched:
         Path(path).write_bytes(NEW)
-        patched.setattr(target._place._fs, "info", fail)
+        patched.setattr(target.place.fs, "info", fail)
         target.publish(path)
     assert looks
     in_the_end(store, "a.bin", NEW)
@@ -309,7 +309,7 @@ def test_a_driver_that_fails_leaves_a_whole_file_and_nothing_else(store, monkeyp
     """`after`: the store did it, and its answer was lost."""
     store.put("a.bin", OLD)
     target = Target.resolve(store.url("a.bin"), storage_options=store.options)
-    owner = target._place if call in {"_upload", "_move"} else getattr(target._place, "_fs", None)
+    owner = target.place if call in {"_upload", "_move"} else getattr(target.place, "fs", None)
     if not hasattr(owner, call):
         pytest.skip("this store is not published to by that call")
     real, calls = getattr(owner, call), []
@@ -396,7 +396,7 @@ def test_a_multipart_upload_that_fails_leaves_nothing(request, monkeypatch, lent
     store.put("a.bin", OLD)
     set_part_size(monkeypatch, part)
     target = Target.resolve(store.url("a.bin"), storage_options=store.options)
-    fs = target._place._fs
+    fs = target.place.fs
     failing = _Parts(fs._call_s3, method, number)
     with monkeypatch.context() as patched, target.spool() as path:
         Path(path).write_bytes(os.urandom(2**20) * megabytes)
@@ -416,7 +416,7 @@ def test_a_multipart_upload_that_is_interrupted_leaves_nothing(request, monkeypa
     set_part_size(monkeypatch, 5)
     monkeypatch.setattr(_stores, "_PATIENCE", HANG)  # time for a busy server to abort the upload
     target = Target.resolve(store.url("a.bin"), storage_options=store.options)
-    fs, new = target._place._fs, os.urandom(2**20) * 12
+    fs, new = target.place.fs, os.urandom(2**20) * 12
     real, calls = fs._call_s3, []
 
     async def call(method, *args, **kwargs):
@@ -442,7 +442,7 @@ def test_an_upload_that_is_interrupted_leaves_a_whole_file_and_goes_on_no_longer
     store.put("a.bin", OLD)
     monkeypatch.setattr(_stores, "_PATIENCE", HANG)  # time for a busy server to end the put
     target, new = Target.resolve(store.url("a.bin"), storage_options=store.options), os.urandom(2**20) * 12
-    fs = getattr(target._place, "_fs", None)
+    fs = getattr(target.place, "fs", None)
     if not getattr(fs, "async_impl", False):
         pytest.skip("its driver works in the thread that is interrupted")
     real, ends = fs._put_file, []

@@ -867,7 +867,7 @@ def test_where_another_process_has_overwritten_it_with_its_own_it_is_there(s3_st
     real = StoredObject.stored
 
     def other_size(self):
-        return real(self) + self._path.endswith(".parquet")
+        return real(self) + self.path.endswith(".parquet")
 
     with monkeypatch.context() as patch:
         patch.setattr(StoredObject, "stored", other_size)

@@ -149,6 +149,12 @@ def test_an_iteration_does_not_end_early_because_a_call_raises_stop_iteration():
         list(some)
 
 
+@pytest.mark.parametrize(("workers", "count"), [(1, 3), (3, 1)])
+def test_one_call_at_a_time_needs_no_other_thread(workers, count):
+    with closing(in_parallel(workers, lambda _: threading.current_thread(), range(count))) as callers:
+        assert list(callers) == [threading.current_thread()] * count
+
+
 def test_only_a_few_are_made_ahead():
     made = []
 

@@ -22,7 +22,7 @@ from nasty import NASTY
 from platforms import WINDOWS, needs_proc_status, needs_resource, with_slashes
 
 from explorer_frames import export_output, export_sample_result
-from explorer_frames._files import draft as _draft, formats as _formats, write as _write
+from explorer_frames._files import formats as _formats, write as _write
 from explorer_frames._files.data import to_reader
 from explorer_frames._files.write import planned, write_feather, write_parquet
 from explorer_frames.errors import (
@@ -374,7 +374,7 @@ def test_what_the_writer_raises_keeps_the_old_file(store, layout, monkeypatch, r
 
         return Failing()
 
-    monkeypatch.setattr(_draft, "open_writer", failing)
+    monkeypatch.setattr(_write, "open_writer", failing)
     with pytest.raises(WriteError if isinstance(raised, Exception) else KeyboardInterrupt) as caught:
         WRITERS[layout](batches(3), store.url("a"), storage_options=store.options)
     assert caught.value.__context__ is None

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from explorer_frames._arguments import EVERYTHING
 from explorer_frames._files.data import to_reader
-from explorer_frames._files.stored import is_sealed, open_batches
+from explorer_frames._files.inspection import is_sealed, open_batches
 from explorer_frames._jobs.job import Job, only_task
 from explorer_frames._jobs.task import Task
 from explorer_frames._provenance import NAME, Provenance, document_of
@@ -93,7 +93,7 @@ def _of_file(url: str | os.PathLike[str], storage_options: Mapping[str, Any] | N
     store = Store(url, storage_options)
     with store.fetched() as file:
         is_sealed(store, file)  # a file that somebody else wrote has no seal
-        table = store.attempt("read", store.shown, _table, file)
+        table = store.attempt("read", _table, file)
     return _of_table(table)
 
 

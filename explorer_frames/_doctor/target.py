@@ -59,7 +59,7 @@ def _driver(url: str, options: Mapping[str, Any] | None) -> Finding:
         module = fsspec.get_filesystem_class(scheme).__module__.partition(".")[0]
         version = getattr(sys.modules[module], "__version__", "")
         return ok("driver", f"{scheme}:// by {module} {version}".rstrip())
-    connect(scheme, url, options or {}, Mask(url, options or {}), WriteError)  # says what to install
+    connect(url, options or {}, Mask(url, options or {}), WriteError)  # says what to install
     raise ConfigError(f"no driver for {scheme}:// is installed", where=shown_url(url))
 
 
@@ -72,7 +72,7 @@ def _written(url: str, options: Mapping[str, Any] | None) -> Finding:
         try:
             store = Store(url, options)
             with store.open() as file:
-                same = store.attempt("read", store.shown, file.read) == _CONTENT
+                same = store.attempt("read", file.read) == _CONTENT
         finally:
             left = _removed(target)
     if not same:
@@ -94,12 +94,11 @@ def _removed(target: Target) -> str | None:
 @contextmanager
 def _no_new_folders(url: str, options: Mapping[str, Any] | None) -> Iterator[None]:
     """Take away the folders that writing has made, as far as they are empty."""
-    scheme = url.partition("://")[0]
     local = local_path(url)
     if local is not None:
         fs, path = fsspec.filesystem("file"), Path(local).as_posix()
     else:
-        fs, path = connect(scheme, url, options or {}, Mask(url, options or {}), WriteError)
+        fs, path = connect(url, options or {}, Mask(url, options or {}), WriteError)
     new = [] if local is None and scheme_of(url).is_object_store else list(_missing(fs, path))
     try:
         yield

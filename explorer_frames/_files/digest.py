@@ -11,6 +11,7 @@ NaN counts as null here, and a suffix contains the places of NaN.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     from typing import Any
 
 _EMPTY = hashlib.sha256().digest()
+_OFFSETS = {  # as what a type is hashed, and the type of its offsets
+    pa.string(): (pa.string(), np.int32),
+    pa.binary(): (pa.binary(), np.int32),
+    pa.large_string(): (pa.string(), np.int64),
+    pa.large_binary(): (pa.binary(), np.int64),
+}
 
 
 class ContentHash:
@@ -47,12 +54,12 @@ class ContentHash:
     """
 
     def __init__(self, schema: pa.Schema) -> None:
-        self._schema = schema
+        self._names = schema.names
         self._rows = 0
         self._columns: list[_Stream] | None = [_Stream() for _ in schema]
 
     def update(self, table: pa.Table | pa.RecordBatch) -> None:
-        """Take the next rows."""
+        """Add the next rows."""
         self._rows += table.num_rows
         try:
             for stream, column in zip(self._columns or (), table.columns, strict=False):
@@ -62,7 +69,7 @@ class ContentHash:
             self._columns = None
 
     def passed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Take the next rows, and return them."""
+        """Add the next rows, and return them."""
         self.update(batch)
         return batch
 
@@ -73,11 +80,15 @@ class ContentHash:
         """
         if self._columns is None:
             return None
-        fields = list(zip(self._schema.names, (column.kind for column in self._columns), strict=True))
+        fields = list(zip(self._names, map(_name, self._columns), strict=True))
         total = hashlib.sha256(repr((fields, self._rows)).encode())
-        for column in self._columns:
-            total.update(b"".join(column.digests()))
-        nans = [digest for column in self._columns for digest in column.nans()]
+        nans = []
+        left = self._columns[::-1]
+        while left:
+            stream = left.pop()
+            total.update(stream.nulls.digest() + stream.lengths.digest() + stream.values.digest())
+            nans.append(stream.nans.digest())
+            left += stream.nested[::-1]
         suffix = "" if {*nans} <= {_EMPTY} else f".{hashlib.sha256(b''.join(nans)).hexdigest()[:16]}"
         return f"sha256:{total.hexdigest()}{suffix}"
 
@@ -101,99 +112,77 @@ def current(document: Mapping[str, Any], table: pa.Table) -> dict[str, Any]:
     return as_written(document, table.num_rows, content_hash(table) if known is not None else None)
 
 
+@dataclass(slots=True)
 class _Stream:
     """The hashes of one column, or of what is nested in one."""
 
-    def __init__(self) -> None:
-        self._rows = 0
-        self._type = pa.null()  # until there is a value
-        self._nulls, self._lengths, self._values = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
-        self._nans = hashlib.sha256()
-        self._nested: list[_Stream] = []
-
-    @property
-    def kind(self) -> str:
-        """Name of the type; list and struct have the names of what is nested in them."""
-        if not self._nested:
-            return str(self._type)
-        names = [self._type.field(place).name for place in range(len(self._nested))]
-        named = names if pa.types.is_struct(self._type) else ""  # the items of a list: up to the file format
-        return f"{type(self._type).__name__}{named}<{', '.join(stream.kind for stream in self._nested)}>"
-
-    def digests(self) -> list[bytes]:
-        """Return the hashes of nulls, lengths and values, then those of nested streams."""
-        own = [self._nulls.digest(), self._lengths.digest(), self._values.digest()]
-        return own + [digest for stream in self._nested for digest in stream.digests()]
-
-    def nans(self) -> list[bytes]:
-        """Return the hashes of the places of NaN."""
-        return [self._nans.digest()] + [digest for stream in self._nested for digest in stream.nans()]
+    rows: int = 0
+    kind: pa.DataType = field(default_factory=pa.null)  # until there is a value
+    nulls: hashlib._Hash = field(default_factory=hashlib.sha256)
+    nans: hashlib._Hash = field(default_factory=hashlib.sha256)
+    lengths: hashlib._Hash = field(default_factory=hashlib.sha256)
+    values: hashlib._Hash = field(default_factory=hashlib.sha256)
+    nested: list[_Stream] = field(default_factory=list)
 
     def update(self, array: pa.Array) -> None:
+        """Add the next values."""
         if pa.types.is_dictionary(array.type):
             array = array.dictionary_decode()
         elif isinstance(array, pa.ExtensionArray):
             array = array.storage
-        array = array.cast(_plain(array.type), safe=False)
-        if pa.types.is_floating(array.type):
+        kind = array.type
+        if pa.types.is_decimal(kind):  # pandas does not keep the precision
+            array = array.cast(pa.decimal256(76, kind.scale), safe=False)
+        elif pa.types.is_timestamp(kind) and kind.unit == "s":  # Parquet has no seconds
+            array = array.cast(pa.timestamp("ms", kind.tz), safe=False)
+        elif pa.types.is_floating(kind):
             nan = pc.is_nan(array, memory_pool=POOL)
             if nan.true_count:
-                self._update_places(self._nans, nan.fill_null(False))  # noqa: FBT003 (a value)
-                array = pc.if_else(nan, pa.scalar(None, array.type), array)
+                self.nans.update(self._places(nan.fill_null(False)))  # noqa: FBT003 (a value)
+                array = pc.if_else(nan, pa.scalar(None, kind), array)
         if array.null_count:
-            self._update_places(self._nulls, array.is_null())
-        self._rows += len(array)
+            self.nulls.update(self._places(array.is_null()))
+        self.rows += len(array)
         array = array.drop_null() if array.null_count else array
         if len(array):
-            self._type = array.type
             self._update_values(array)
 
-    def _update_places(self, hashed: hashlib._Hash, mask: pa.BooleanArray) -> None:
-        places = np.flatnonzero(mask.to_numpy(zero_copy_only=False)) + self._rows
-        hashed.update(places.astype("<i8").data)
+    def _places(self, mask: pa.BooleanArray) -> memoryview:
+        places = np.flatnonzero(mask.to_numpy(zero_copy_only=False)) + self.rows
+        return places.astype("<i8").data
 
     def _update_values(self, array: pa.Array) -> None:
-        kind = array.type
-        if kind in (pa.string(), pa.binary()):
-            self._update_bytes(array, np.int32)
-        elif kind in (pa.large_string(), pa.large_binary()):
-            self._type = pa.string() if kind == pa.large_string() else pa.binary()
-            self._update_bytes(array, np.int64)
-        elif pa.types.is_boolean(kind):
-            self._values.update(array.cast(pa.uint8()).to_numpy().data)
-        elif pa.types.is_primitive(kind) or pa.types.is_decimal(kind) or pa.types.is_fixed_size_binary(kind):
-            self._update_fixed(array)
-        elif pa.types.is_struct(kind):
-            self._update_nested(array.flatten())
-        elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
-            self._type = pa.list_(kind.value_type)
-            self._lengths.update(pc.list_value_length(array).to_numpy().astype("<i8").data)
-            self._update_nested([array.flatten()])
-        elif pa.types.is_fixed_size_list(kind):
-            self._update_nested([array.flatten()])
-        else:
+        kind = self.kind = array.type
+        if kind in _OFFSETS:
+            self.kind, width = _OFFSETS[kind]
+            _, offsets, data = array.buffers()
+            ends = np.frombuffer(offsets, width)[array.offset : array.offset + len(array) + 1]
+            self.lengths.update(np.diff(ends).astype("<i4").data)
+            if data is not None:
+                self.values.update(memoryview(data)[ends[0] : ends[-1]])
+            return
+        if pa.types.is_boolean(kind):
+            array, kind = array.cast(pa.uint8()), pa.uint8()
+        if pa.types.is_primitive(kind) or pa.types.is_decimal(kind) or pa.types.is_fixed_size_binary(kind):
+            width = kind.bit_width // 8
+            start, stop = array.offset * width, (array.offset + len(array)) * width
+            self.values.update(memoryview(array.buffers()[1])[start:stop])
+            return
+        if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+            self.kind = pa.list_(kind.value_type)
+            self.lengths.update(pc.list_value_length(array).to_numpy().astype("<i8").data)
+        elif not (pa.types.is_struct(kind) or pa.types.is_fixed_size_list(kind)):
             raise NotImplementedError(kind)
-
-    def _update_nested(self, arrays: list[pa.Array]) -> None:
-        self._nested = self._nested or [_Stream() for _ in arrays]
-        for stream, array in zip(self._nested, arrays, strict=True):
-            stream.update(array)
-
-    def _update_bytes(self, array: pa.Array, width: type[np.signedinteger]) -> None:
-        _, offsets, data = array.buffers()
-        ends = np.frombuffer(offsets, width)[array.offset : array.offset + len(array) + 1]
-        self._lengths.update(np.diff(ends).astype("<i4").data)
-        if data is not None:
-            self._values.update(memoryview(data)[ends[0] : ends[-1]])
-
-    def _update_fixed(self, array: pa.Array) -> None:
-        width = array.type.bit_width // 8
-        start, stop = array.offset * width, (array.offset + len(array)) * width
-        self._values.update(memoryview(array.buffers()[1])[start:stop])
+        nested = array.flatten() if pa.types.is_struct(kind) else [array.flatten()]
+        self.nested = self.nested or [_Stream() for _ in nested]
+        for stream, values in zip(self.nested, nested, strict=True):
+            stream.update(values)
 
 
-def _plain(kind: pa.DataType) -> pa.DataType:
-    """Return the type of which the values are hashed: Parquet has no seconds, pandas no precision of decimals."""
-    if pa.types.is_decimal(kind):
-        return pa.decimal256(76, kind.scale)
-    return pa.timestamp("ms", kind.tz) if pa.types.is_timestamp(kind) and kind.unit == "s" else kind
+def _name(stream: _Stream) -> str:
+    """Name the type; list and struct have the names of what is nested in them."""
+    if not stream.nested:
+        return str(stream.kind)
+    names = [stream.kind.field(place).name for place in range(len(stream.nested))]
+    named = names if pa.types.is_struct(stream.kind) else ""  # the items of a list: up to the file format
+    return f"{type(stream.kind).__name__}{named}<{', '.join(map(_name, stream.nested))}>"

@@ -19,6 +19,7 @@ from explorer_frames.errors import ConfigError, UnsupportedFormatError, WriteErr
 
 Format = Literal["parquet", "feather"]
 
+_FORMATS: dict[str, Format] = {"parquet": "parquet", "feather": "feather"}
 _SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet",
     ".pq": "parquet",
@@ -31,6 +32,7 @@ _CODECS: dict[str, tuple[str, ...]] = {
     "feather": ("zstd", "lz4"),
 }
 PARQUET, ARROW = b"PAR1", b"ARROW1"  # what their files begin and end with
+_TEXT = {pa.string(), pa.large_string(), pa.binary(), pa.large_binary()}
 _SAMPLE = 10_000  # values that tell whether a column repeats itself
 
 
@@ -84,13 +86,13 @@ def _checked_level(codec: str | None, level: object) -> int | None:
 
 def format_of(url: str | os.PathLike[str], format: str | None = None) -> Format:  # noqa: A002
     """Return the format that is named, or that the URL's suffix says; UnsupportedFormatError where there is none."""
+    named = _FORMATS.get(format.lower()) if isinstance(format, str) else None
+    if named:
+        return named
     shown = shown_url(url) if isinstance(url, str | os.PathLike) else ""  # which is refused with better words
     suffix = os.path.splitext(shown)[1]  # noqa: PTH122 (a URL)
-    known: dict[str, Format] = _SUFFIXES if format is None else {"parquet": "parquet", "feather": "feather"}
-    word = suffix if format is None else format
-    found = known.get(word.lower()) if isinstance(word, str) else None
-    if found:
-        return found
+    if format is None and suffix.lower() in _SUFFIXES:
+        return _SUFFIXES[suffix.lower()]
     what = f"format {escaped(format)!r}" if format is not None else f"suffix {escaped(suffix)!r}"
     hint = f'Name the file {", ".join(_SUFFIXES)}, or pass format="parquet" or format="feather".'
     raise UnsupportedFormatError(f"nothing is written for {what}", where=shown, hint=hint)
@@ -126,11 +128,6 @@ def open_writer(file: pa.NativeFile, sample: pa.Table, options: Options) -> Any:
 def footer(schema: pa.Schema) -> dict[str | bytes, bytes]:
     """Return what pyarrow itself stores: the metadata for every reader, the schema for those that know Arrow."""
     return {**(schema.metadata or {}), "ARROW:schema": base64.b64encode(schema.serialize())}
-
-
-def one_batch(table: pa.Table, options: Options) -> pa.Table:
-    """Join the chunks where the format would make a batch of each."""
-    return table.combine_chunks() if options.format == "feather" else table
 
 
 def _repeating(table: pa.Table) -> list[str]:
@@ -177,14 +174,10 @@ def as_kept(schema: pa.Schema, options: Options) -> pa.Schema:
     if options.format == "feather":
         return schema
     for place, field in enumerate(schema):
-        if pa.types.is_dictionary(field.type) and not _is_text(field.type.value_type):
+        if pa.types.is_dictionary(field.type) and field.type.value_type not in _TEXT:
             schema = schema.set(place, field.with_type(field.type.value_type))
     import pyarrow.parquet as pq  # noqa: PLC0415 (see open_writer)
 
     sink = pa.BufferOutputStream()
     pq.write_table(schema.empty_table(), sink)
     return pq.read_schema(pa.BufferReader(sink.getvalue()))
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return kind in {pa.string(), pa.large_string(), pa.binary(), pa.large_binary()}

@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.ipc
 
 from explorer_frames._files.data import to_reader
 from explorer_frames._files.digest import ContentHash, current
 from explorer_frames._files.formats import ARROW, by_magic, format_of
-from explorer_frames._files.stored import damaged, is_sealed, open_batches, schema_of
+from explorer_frames._files.seal import holds
 from explorer_frames._private import private
 from explorer_frames._provenance import NAME, Provenance, as_written, document_of
 from explorer_frames._storage.address import checked
 from explorer_frames._storage.sources import Store
-from explorer_frames.errors import ConfigError, FileReadError, UnsupportedFormatError
+from explorer_frames.errors import ConfigError, DamagedFileError, FileReadError, UnsupportedFormatError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _START = len(ARROW)
 
@@ -58,7 +59,7 @@ def read_provenance(path: str | os.PathLike[str], *, storage_options: Mapping[st
     checked(path, to_read=True)
     store = Store(path, storage_options)
     with store.open() as file:
-        schema = store.attempt("read", store.shown, schema_of, file)
+        schema = store.attempt("read", schema_of, file)
     return Provenance.of(_document(store, schema))
 
 
@@ -163,7 +164,7 @@ def verify_file(path: str | os.PathLike[str], *, storage_options: Mapping[str, A
         document = _document(store, _schema(store, file, path))
         if not sealed:
             raise damaged(store, "its seal is gone: another program has rewritten it")
-        rows, content_hash = store.attempt("re-read", store.shown, _contents, file)
+        rows, content_hash = store.attempt("re-read", _contents, file)
     known = Provenance.of(document)
     if rows != known.rows:
         raise damaged(store, f"it has {rows} rows, and says {known.rows}")
@@ -175,7 +176,7 @@ def verify_file(path: str | os.PathLike[str], *, storage_options: Mapping[str, A
 def _schema(store: Store, file: Any, path: str | os.PathLike[str]) -> pa.Schema:
     """Read the schema of what was a Parquet or Feather file, by its name or its first bytes, if it is to be had."""
     try:
-        return store.attempt("read", store.shown, schema_of, file)
+        return store.attempt("read", schema_of, file)
     except FileReadError as error:
         failure = error
     file.seek(0)
@@ -209,3 +210,52 @@ def _contents(file: Any) -> tuple[int, str | None]:
         rows += batch.num_rows
         content.update(batch)
     return rows, content.result()
+
+
+def is_sealed(store: Store, file: Any) -> bool:
+    """Tell whether the file has a seal, before any of it is parsed.
+
+    Raises
+    ------
+    DamagedFileError
+        It has one, and is not as it was sealed.
+    """
+    held = store.attempt("read", holds, file)
+    if held is False:
+        raise damaged(store, "its bytes are not those that were sealed")
+    return held is not None
+
+
+def damaged(store: Store, what: str) -> DamagedFileError:
+    """Say that a file is not to be used."""
+    return DamagedFileError(
+        f"the file is not as it was written: {what}", where=store.shown, hint="Export it again; do not use its rows."
+    )
+
+
+def schema_of(file: Any) -> pa.Schema:
+    """Read a file's schema, with its metadata."""
+    return open_batches(file)[0]
+
+
+def open_batches(file: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """Read a file's schema, and then its rows, with all checks that the format has."""
+    file.seek(0)
+    layout = by_magic(file.read(_START))
+    file.seek(0)
+    if layout is None:
+        raise ValueError("it is neither Parquet nor Feather version 2")
+    if layout == "feather":
+        reader = pa.ipc.open_file(pa.PythonFile(file, "r"))
+        return reader.schema, _validated(reader)
+    import pyarrow.parquet as pq  # noqa: PLC0415 (30 ms that an import of the package need not take)
+
+    parquet = pq.ParquetFile(pa.PythonFile(file, "r"), page_checksum_verification=True)
+    return parquet.schema_arrow, parquet.iter_batches()
+
+
+def _validated(reader: Any) -> Iterator[pa.RecordBatch]:
+    for number in range(reader.num_record_batches):
+        batch = reader.get_batch(number)
+        batch.validate(full=True)
+        yield batch

@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, BinaryIO
 from explorer_frames._files.formats import ARROW, PARQUET, by_magic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
+
+    from explorer_frames._files.formats import Format
 
 SEAL = b"explorer_frames.seal"
 BLANK = b"0" * 64
 
 _LENGTH = 4  # bytes of the number that says how long a footer, or a message, is
-_DIGITS = {  # in the framing of their format
+_HEAD = 16  # bytes of a Feather file before its schema: magic, padded; a mark that goes on before the length
+_DIGITS: dict[Format | None, re.Pattern[bytes]] = {  # in the framing of their format
     "parquet": re.compile(re.escape(SEAL) + rb"\x18\x40([0-9a-f]{64})"),
     "feather": re.compile(rb"\x40\0\0\0([0-9a-f]{64})\0\0\0\0\x14\0\0\0" + re.escape(SEAL) + rb"\0"),
 }
@@ -33,7 +36,7 @@ class Seal:
 
     Parameters
     ----------
-    path
+    path, layout
         Of the file.
 
     Attributes
@@ -42,9 +45,10 @@ class Seal:
         What has to stand in the digits' place until then; drawn by lot, so that nothing else is taken for it.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, layout: Format) -> None:
         self.placeholder = secrets.token_hex(len(BLANK) // 2).encode()
         self._path = path
+        self._count = 2 if layout == "feather" else 1
         self._total = hashlib.sha256()
         self._done = 0
 
@@ -66,8 +70,7 @@ class Seal:
         """
         with open(self._path, "r+b") as file:  # noqa: PTH123
             places = _places(file)
-            due = 2 if by_magic(_read(file, 0, len(ARROW))) == "feather" else 1
-            if len(places) != due or any(_read(file, place, len(BLANK)) != self.placeholder for place in places):
+            if len(places) != self._count or {*places.values()} != {self.placeholder}:
                 raise ValueError("metadata of the data looks like the seal, or pyarrow writes metadata in a new way")
             _fill(file, places, BLANK)
             self.follow()
@@ -77,10 +80,7 @@ class Seal:
 def holds(file: BinaryIO) -> bool | None:
     """Tell whether the file still is as it was sealed; None where it has no seal."""
     places = _places(file)
-    if not places:
-        return None
-    digits = {_read(file, place, len(BLANK)) for place in places}
-    return digits == {_hash(file, places)}
+    return {*places.values()} == {_hash(file, places)} if places else None
 
 
 def replace(path: str, old: bytes, new: bytes) -> None:
@@ -88,51 +88,53 @@ def replace(path: str, old: bytes, new: bytes) -> None:
     if len(old) != len(new):
         raise ValueError(f"{len(new)} bytes do not fit into the place of {len(old)}")
     with open(path, "r+b") as file:  # noqa: PTH123
-        for start, text in _metadata(file):
+        for start, text in _metadata(file)[1]:
             place = text.find(old)
             if place >= 0:
                 file.seek(start + place)
                 file.write(new)
 
 
-def _places(file: BinaryIO) -> list[int]:
-    """Find where the digits stand, in order: the last match in each piece, in Parquet behind all statistics."""
-    layout = by_magic(_read(file, 0, len(ARROW)))
-    if layout is None:
-        return []
-    found = ((start, list(_DIGITS[layout].finditer(text))) for start, text in _metadata(file))
-    return [start + matches[-1].start(1) for start, matches in found if matches]
+def _places(file: BinaryIO) -> dict[int, bytes]:
+    """Find where the digits are, and what they are: the last match in each piece, in Parquet behind all statistics."""
+    layout, pieces = _metadata(file)
+    places = {}
+    for start, text in pieces:
+        for match in list(_DIGITS[layout].finditer(text))[-1:]:
+            places[start + match.start(1)] = match[1]
+    return places
 
 
-def _fill(file: BinaryIO, places: list[int], digits: bytes) -> None:
+def _fill(file: BinaryIO, places: Iterable[int], digits: bytes) -> None:
     for place in places:
         file.seek(place)
         file.write(digits)
     file.flush()
 
 
-def _metadata(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Yield where each piece of metadata begins, and its bytes."""
+def _metadata(file: BinaryIO) -> tuple[Format | None, list[tuple[int, bytes]]]:
+    """Return the format, and where each piece of metadata begins, with its bytes."""
     size = file.seek(0, os.SEEK_END)
-    feather = by_magic(_read(file, 0, len(ARROW))) == "feather"
-    if feather:
-        start = 8 + 2 * _LENGTH  # magic, padded; a mark that goes on before the length
-        yield start, _read(file, start, _number(file, start - _LENGTH))
-    end = size - len(ARROW if feather else PARQUET) - _LENGTH
-    start = max(0, end - max(0, _number(file, end)))
-    yield start, _read(file, start, end - start)
+    file.seek(0)
+    head = file.read(_HEAD)
+    layout = by_magic(head)
+    if layout is None:
+        return None, []
+    pieces = []
+    if layout == "feather":
+        pieces.append((_HEAD, file.read(_number(head[-_LENGTH:]))))
+    end = size - len(ARROW if layout == "feather" else PARQUET) - _LENGTH
+    file.seek(max(0, end))
+    start = max(0, end - _number(file.read(_LENGTH)))
+    file.seek(start)
+    return layout, [*pieces, (start, file.read(max(0, end - start)))]
 
 
-def _number(file: BinaryIO, place: int) -> int:
-    return int.from_bytes(_read(file, max(0, place), _LENGTH), "little", signed=True)
+def _number(content: bytes) -> int:
+    return max(0, int.from_bytes(content, "little", signed=True))
 
 
-def _read(file: BinaryIO, place: int, count: int) -> bytes:
-    file.seek(place)
-    return file.read(max(0, count))
-
-
-def _hash(file: BinaryIO, places: list[int]) -> bytes:
+def _hash(file: BinaryIO, places: Iterable[int]) -> bytes:
     """Hash the file with zeros at those places."""
     total = hashlib.sha256()
     size = file.seek(0, os.SEEK_END)

@@ -179,12 +179,12 @@ def pieces(store: Store, part: Part) -> Generator[bytes]:
     FileReadError
         It cannot be read, or is damaged or cut off: of a plain part, that its last line has no line end.
     """
-    raw, last = _Stream(store.attempt("open", None, store.fs.open, part.path, "rb", block_size=_FETCH)), b""
+    raw, last = _Stream(store.attempt("open", store.fs.open, part.path, "rb", where=None, block_size=_FETCH)), b""
     try:
         codec = _codec(store, part, raw)
         file = pa.CompressedInputStream(pa.PythonFile(raw, "r"), codec) if codec else raw
         while True:
-            piece = store.attempt("read", None, file.read, _PIECE)
+            piece = store.attempt("read", file.read, _PIECE, where=None)
             if not piece:
                 break
             yield piece
@@ -241,7 +241,7 @@ def _codec(store: Store, part: Part, raw: _Stream) -> str | None:
         raise FileReadError(f"{suffix} is not read", hint="Parts are plain CSV, .gz or .zst.")
     if suffix in _CODECS:
         return _CODECS[suffix]
-    start = store.attempt("read", None, raw.peek, 4)
+    start = store.attempt("read", raw.peek, 4, where=None)
     return next((codec for magic, codec in _MAGIC.items() if start.startswith(magic)), None)
 
 

@@ -129,23 +129,20 @@ def invalid_on_windows(path: str) -> str | None:
 
 def check_local_name(url: str | os.PathLike[str]) -> None:
     """Raise ConfigError if the name of a local file is invalid on Windows."""
+    if not WINDOWS:
+        return
     text = os.fspath(url)
     name = invalid_on_windows(without_scheme(text, windows=True) if isinstance(url, str) else text)
-    if WINDOWS and name is not None:
+    if name is not None:
         hint = 'Pass a name without <>:"|?*, without a trailing period or blank, and not that of a device such as NUL.'
         what = f"{escaped(name, 80)!r} is not a valid file name on Windows"
         raise ConfigError(what, where=shown_url(url), hint=hint)
 
 
-def has_password(url: str) -> bool:
-    """Whether a password stands before the host."""
-    userinfo = _USERINFO.search(url)
-    return userinfo is not None and ":" in userinfo[0]
-
-
 def may_hold_secret(url: str) -> bool:
-    """Whether a URL has a password in it, or a query of HTTP, which may be a signature."""
-    return has_password(url) or _HTTP_QUERY.search(url) is not None
+    """Return whether a URL has a password in it, or a query of HTTP, which may be a signature."""
+    userinfo = _USERINFO.search(url)
+    return (userinfo is not None and ":" in userinfo[0]) or _HTTP_QUERY.search(url) is not None
 
 
 def secret_options(options: object) -> list[str]:
@@ -181,23 +178,33 @@ def checked(url: str | os.PathLike[str], *, to_read: bool = False) -> str:
         text = ""
     if not text:
         raise ConfigError("the target has characters in it that no name can have", hint="Pass another name.")
-    where = shown_url(text)
-    scheme, separator, rest = text.partition("://")
-    if isinstance(url, str) and ("::" in text or (separator and scheme in _WRAPPERS)):
-        hint = "Pass the plain URL of the store, or a local file without :: in its name.\nOr pass a pathlib.Path."
-        raise ConfigError("chained URLs are not supported", where=where, hint=hint)
-    if text.endswith(("/", os.sep)) or (separator and scheme_of(text).is_object_store and "/" not in rest):
-        raise ConfigError("the target names a directory", where=where, hint="Add the name of a file.")
-    if separator and not scheme_of(text).is_writable and not to_read:
-        raise ConfigError(f"{scheme}:// can only be read", where=where, hint="Pass a local path or a store's URL.")
-    if separator and scheme not in {*LOCAL, "memory"} and "?" in rest and not to_read:
-        raise ConfigError("a URL to write to has no query", where=where, hint="Pass settings as storage_options=.")
-    if separator and scheme in LOCAL and not re.match("[/~]|[A-Za-z]:", rest):
-        raise ConfigError(f"{scheme}:// needs an absolute path", where=where, hint=f"Write {scheme}:///folder/name.")
-    if not separator and re.match("(?!file:|local:)[a-z][a-z0-9+.-]+:/", text):
-        hint = "Write two slashes: scheme://host/name.\nA pathlib.Path turns :// into :/, so pass a str."
-        raise ConfigError("a URL needs ://", where=where, hint=hint)
+    problem = _problem(text, is_path=not isinstance(url, str), to_read=to_read)
+    if problem:
+        what, hint = problem
+        raise ConfigError(what, where=shown_url(text), hint=hint)
     return text
+
+
+def _problem(text: str, *, is_path: bool, to_read: bool) -> tuple[str, str] | None:
+    """Return what is wrong with the URL of a file, and a hint."""
+    scheme, separator, rest = text.partition("://")
+    store = scheme_of(text) if separator else None
+    found = None
+    if not is_path and ("::" in text or (separator and scheme in _WRAPPERS)):
+        hint = "Pass the plain URL of the store, or a local file without :: in its name.\nOr pass a pathlib.Path."
+        found = "chained URLs are not supported", hint
+    elif text.endswith(("/", os.sep)) or (store and store.is_object_store and "/" not in rest):
+        found = "the target names a directory", "Add the name of a file."
+    elif store and not store.is_writable and not to_read:
+        found = f"{scheme}:// can only be read", "Pass a local path or a store's URL."
+    elif separator and scheme not in {*LOCAL, "memory"} and "?" in rest and not to_read:
+        found = "a URL to write to has no query", "Pass settings as storage_options=."
+    elif separator and scheme in LOCAL and not re.match("[/~]|[A-Za-z]:", rest):
+        found = f"{scheme}:// needs an absolute path", f"Write {scheme}:///folder/name."
+    elif not separator and re.match("(?!file:|local:)[a-z][a-z0-9+.-]+:/", text):
+        hint = "Write two slashes: scheme://host/name.\nA pathlib.Path turns :// into :/, so pass a str."
+        found = "a URL needs ://", hint
+    return found
 
 
 class Mask:
@@ -223,21 +230,27 @@ class Mask:
         if not isinstance(options, Mapping):
             hint = "Pass what the driver takes by name, such as {'key': ..., 'secret': ...}."
             raise ConfigError(f"storage_options is a {type(options).__name__}, not a mapping", hint=hint)
+        self._url = url
+        self._options = options
+
+    def __call__(self, error: BaseException) -> str:
+        name, text = type(error).__name__, _COLOUR.sub("", str(error))
+        pattern = self._pattern()
+        if pattern:
+            text = pattern.sub("***", text)
+        return f"{name}: {escaped(text)}" if text else name
+
+    def _pattern(self) -> re.Pattern[str] | None:
+        url = self._url
         userinfo = _USERINFO.search(url)
         login = userinfo[0] if userinfo else ""
         query = _HTTP_QUERY.sub(lambda found: url[found.end(1) + 1 :], url) if _HTTP_QUERY.match(url) else ""
         # By "/" too: who takes the host part to end there says the parts of a password that has one in it.
-        words = {*_strings(options), *re.split("[:@]", login), *re.split("[:@/]", login)} - {""}
+        words = {*_strings(self._options), *re.split("[:@]", login), *re.split("[:@/]", login)} - {""}
         words |= {query, *(pair.partition("=")[2] for pair in query.split("&"))} - {""}
         forms = {form for word in words for form in _spellings(word)}
-        self._pattern = re.compile("|".join(map(_found_by, sorted(forms, key=len, reverse=True))), re.IGNORECASE)
-        self._empty = not forms
-
-    def __call__(self, error: BaseException) -> str:
-        name, text = type(error).__name__, _COLOUR.sub("", str(error))
-        if not self._empty:
-            text = self._pattern.sub("***", text)
-        return f"{name}: {escaped(text)}" if text else name
+        ordered = sorted(forms, key=len, reverse=True)
+        return re.compile("|".join(map(_found_by, ordered)), re.IGNORECASE) if ordered else None
 
 
 def _spellings(word: str) -> tuple[str, ...]:

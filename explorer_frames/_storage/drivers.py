@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 _SMB_LOGIN = threading.Lock()  # smbprotocol loses the login of one of two threads that connect at the same moment
 
 
-def connect(
-    scheme: str, url: str, options: Mapping[str, Any], mask: Mask, failure: type[ExplorerFramesError]
-) -> tuple[Any, str]:
+def connect(url: str, options: Mapping[str, Any], mask: Mask, failure: type[ExplorerFramesError]) -> tuple[Any, str]:
     """Make the fsspec filesystem, and the file's path in it; ConfigError, or `failure` where it cannot be reached."""
+    scheme = url.partition("://")[0]
     where = shown_url(url)
     try:
         fsspec.get_filesystem_class(scheme)

@@ -11,6 +11,8 @@ from explorer_frames.errors import ExplorerFramesError, FileReadError, WriteErro
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from explorer_frames._storage.address import Mask
+
 _T = TypeVar("_T")
 
 DAMAGED = "It is damaged or was cut off: get it again from where it was copied, or make it again."
@@ -24,9 +26,9 @@ _DAMAGED = re.compile("compressed|decompress|inflate")  # Arrow's words
 
 
 class Guard:
-    """Calls into a driver: whatever it raises becomes a typed error without secrets and without the driver's exception.
+    """Base class of what calls drivers: their exceptions become typed errors without secrets, chained to nothing.
 
-    Parameters
+    Attributes
     ----------
     failure
         The class of the errors.
@@ -34,24 +36,24 @@ class Guard:
         What the calls are about, as messages name it.
     mask
         Returns the text of an exception without secrets.
+    shown
+        The URL that errors name, without secrets.
     """
 
-    def __init__(
-        self, failure: type[WriteError | FileReadError], noun: str, mask: Callable[[BaseException], str]
-    ) -> None:
-        self._failure = failure
-        self._noun = noun
-        self._mask = mask
+    failure: type[WriteError | FileReadError] = WriteError
+    noun = "the target"
+    mask: Mask
+    shown: str
 
-    def call(self, doing: str, where: str | None, action: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
-        """Call `action`.
+    def attempt(self, doing: str, action: Callable[..., _T], *args: Any, where: str | None = "", **kwargs: Any) -> _T:
+        """Call `action`; what it raises becomes an error of ours.
 
         Parameters
         ----------
         doing
             A verb for messages, such as "list".
         where
-            The URL that errors name, without secrets.
+            The URL that errors name in place of the usual one; None for none.
         """
         try:
             return action(*args, **kwargs)
@@ -60,17 +62,17 @@ class Guard:
         except BaseException as raised:
             if not isinstance(raised, Exception) and type(raised).__name__ != "PanicException":  # of Rust
                 raise
-            error = self.error(doing, where, raised)
+            error = self.error(doing, self.shown if where == "" else where, raised)
         raise error
 
     def error(self, doing: str, where: str | None, raised: BaseException) -> ExplorerFramesError:
         """Make the error for what a driver raised."""
-        reads = issubclass(self._failure, FileReadError)
-        what = f"cannot {doing} {self._noun}".rstrip()
+        reads = issubclass(self.failure, FileReadError)
+        what = f"cannot {doing} {self.noun}"
         if reads and is_missing(raised):
             what = "there is no such file"
         hint = hint_for(raised, doing, reads=reads or doing in {"list", "read"})
-        return self._failure(f"{what}: {self._mask(raised)}", where=where, hint=hint)
+        return self.failure(f"{what}: {self.mask(raised)}", where=where, hint=hint)
 
 
 def hint_for(raised: BaseException, doing: str, *, reads: bool) -> str:

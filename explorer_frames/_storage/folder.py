@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import fsspec
 
-from explorer_frames._storage.address import Mask, checked, local_path, shown_url
-from explorer_frames._storage.drivers import connect
+from explorer_frames._storage.address import checked, shown_url
 from explorer_frames._storage.failures import Guard, is_missing
+from explorer_frames._storage.local import LocalFile
 from explorer_frames._storage.publish import Mode, Target
 from explorer_frames._storage.schemes import scheme_of
 from explorer_frames._storage.spool import remove_stale, remove_stale_spools
-from explorer_frames.errors import ConfigError, ExplorerFramesError, WriteError
+from explorer_frames.errors import ConfigError, ExplorerFramesError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 
-class Folder:
+class Folder(Guard):
     """A folder to publish files in; it need not be there yet.
 
     Parameters
@@ -52,24 +52,22 @@ class Folder:
         name = f".{uuid.uuid4().hex}"  # that nobody has
         beside = Path(text, name) if isinstance(url, os.PathLike) else f"{self._base}/{name}"
         try:
-            Target.resolve(beside, storage_options=storage_options)
+            trial = Target.resolve(beside, storage_options=storage_options)
         except ExplorerFramesError as error:
             error.where = shown_url(self._base)
             raise
-        local = local_path(url)
-        self._local = None if local is None else Path(os.path.realpath(local))
-        options = storage_options or {}
-        mask = Mask(text, options)
-        self._guard = Guard(WriteError, "the target", mask)
-        if self._local is None:
-            scheme = text.partition("://")[0]
-            self._fs, path = connect(scheme, f"{self._base}/{name}", options, mask, WriteError)
+        if isinstance(trial.place, LocalFile):
+            path = Path(trial.place.path)
+            self._local: Path | None = path.parent
+            self._fs, self._path = fsspec.filesystem("file"), path.parent.as_posix()  # as `find` has them
         else:
-            self._fs, path = fsspec.filesystem("file"), f"{self._local.as_posix()}/{name}"  # as `find` has them
-        self._path = path.removesuffix(name).rstrip("/")
-        self.url = shown_url(self._base if self._local is None else self._local)
+            self._local = None
+            self._fs, self._path = trial.place.fs, trial.place.path.removesuffix(name)
+        self._path = self._path.rstrip("/")
+        self.mask = trial.mask
+        self.url = self.shown = shown_url(self._base if self._local is None else self._local)
 
-    def shown(self, name: str) -> str:
+    def url_of(self, name: str) -> str:
         """Return the URL of a file in it, without secrets."""
         return f"{self.url}/{name}" if self._local is None else shown_url(self._local / name)
 
@@ -87,13 +85,9 @@ class Folder:
         WriteError
             The store does not let itself be listed.
         """
-
-        def listed() -> dict[str, dict[str, Any]]:
-            self._fs.invalidate_cache()
-            return self._fs.find(self._path, detail=True)  # type: ignore[no-any-return]
-
-        found = self._attempt("list", listed)
-        if self._path and self._path in found and self._attempt("look up", lambda: self._fs.isfile(self._path)):
+        self._fs.invalidate_cache()
+        found: dict[str, dict[str, Any]] = self.attempt("list", self._fs.find, self._path, detail=True)
+        if self._path and self._path in found and self.attempt("look up", self._fs.isfile, self._path):
             raise ConfigError("this is a file", where=self.url, hint="Pass the URL of a folder, new or synced before.")
         return {name.removeprefix(f"{self._path}/"): int(entry["size"] or 0) for name, entry in found.items()}
 
@@ -111,16 +105,15 @@ class Folder:
         ------
         WriteError
         """
+        return self.attempt("read", self._read, names) if names else []
 
-        def contents() -> list[bytes | None]:
-            self._fs.invalidate_cache()
-            got = self._fs.cat_ranges([f"{self._path}/{name}" for name in names], None, None, on_error="return")
-            for content in got:
-                if isinstance(content, BaseException) and not is_missing(content):
-                    raise content
-            return [content if isinstance(content, bytes) else None for content in got]
-
-        return self._attempt("read", contents) if names else []
+    def _read(self, names: list[str]) -> list[bytes | None]:
+        self._fs.invalidate_cache()
+        contents = self._fs.cat_ranges([f"{self._path}/{name}" for name in names], None, None, on_error="return")
+        for content in contents:
+            if isinstance(content, BaseException) and not is_missing(content):
+                raise content
+        return [content if isinstance(content, bytes) else None for content in contents]
 
     def look(self, name: str, look: Callable[[Any], Any]) -> tuple[int, Any]:
         """Open a file to read parts of it; returns its size, and what `look` finds in it.
@@ -130,14 +123,13 @@ class Folder:
         WriteError
             Also when it is not there.
         """
+        return self.attempt("read", self._look, name, look, where=self.url_of(name))
 
-        def opened() -> tuple[int, Any]:
-            self._fs.invalidate_cache()
-            with self._fs.open(f"{self._path}/{name}", "rb") as file:
-                found = look(file)
-                return file.seek(0, os.SEEK_END), found
-
-        return self._attempt("read", opened, name)  # type: ignore[no-any-return]
+    def _look(self, name: str, look: Callable[[Any], Any]) -> tuple[int, Any]:
+        self._fs.invalidate_cache()
+        with self._fs.open(f"{self._path}/{name}", "rb") as file:
+            found = look(file)
+            return file.seek(0, os.SEEK_END), found
 
     def put(self, name: str, content: bytes, mode: Mode) -> None:
         """Publish a small file, whole or not at all.
@@ -152,6 +144,3 @@ class Folder:
         with target.spool() as path:
             target.attempt("write", Path(path).write_bytes, content)
             target.publish(path)
-
-    def _attempt(self, doing: str, action: Callable[[], Any], name: str = "") -> Any:
-        return self._guard.call(doing, self.shown(name) if name else self.url, action)

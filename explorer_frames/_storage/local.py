@@ -32,14 +32,14 @@ class LocalFile:
     """The place of one file on local disk."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self.path = path
         self._folder, self._name = os.path.split(path)
         self._spool: Callable[[], Spool | None] = lambda: None
 
     def kind(self) -> str | None:
         """Tell what stands at the target: "file", "directory", another word, or None."""
         try:
-            mode = os.stat(self._path).st_mode  # noqa: PTH116 (paths are plain strings here)
+            mode = os.stat(self.path).st_mode  # noqa: PTH116 (paths are plain strings here)
         except FileNotFoundError:
             return None
         # A rename would replace a device or a pipe by a file.
@@ -54,13 +54,15 @@ class LocalFile:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "this folder cannot be written to", folder)
-        if os.path.exists(self._path) and not os.access(self._path, os.W_OK):  # noqa: PTH110
-            raise PermissionError(errno.EACCES, "this file cannot be written to", self._path)
+        if os.path.exists(self.path) and not os.access(self.path, os.W_OK):  # noqa: PTH110
+            raise PermissionError(errno.EACCES, "this file cannot be written to", self.path)
 
     def new_spool(self) -> Spool:
         """Make an empty file."""
         os.makedirs(self._folder, exist_ok=True)  # noqa: PTH103
-        old = os.stat(self._path) if self.kind() else None  # noqa: PTH116
+        old = None
+        with suppress(FileNotFoundError):
+            old = os.stat(self.path)  # noqa: PTH116 (paths are plain strings here)
         # With the umask, or as narrow as the old file from the first byte.
         permissions = stat.S_IMODE(old.st_mode) & 0o777 if old else 0o666
         spool = shielded_from_signals(partial(self._make_spool, permissions))
@@ -73,7 +75,8 @@ class LocalFile:
         """Make a nameless file where the system has such files, and open the folder, to sync it later."""
         spool = None
         with suppress(OSError, AttributeError):  # a full or read-only file system refuses a named file too
-            spool = _of_handle(os.open(self._folder, os.O_TMPFILE | os.O_RDWR, permissions))
+            handle = os.open(self._folder, os.O_TMPFILE | os.O_RDWR, permissions)
+            spool = Spool(f"{_HANDLES}{handle}", partial(os.close, handle))
         if spool is None or not os.path.exists(spool.path):  # noqa: PTH110
             spool = Spool.named(self._hidden(), permissions)
         with suppress(OSError):  # Windows opens no folders
@@ -92,13 +95,13 @@ class LocalFile:
             hidden = self._hidden()
             try:
                 _link(path, hidden)
-                _wait_while_open(os.replace, hidden, self._path)
+                _wait_while_open(os.replace, hidden, self.path)
             except BaseException:
                 with suppress(OSError):
                     os.unlink(hidden)  # noqa: PTH108
                 raise
         else:
-            _wait_while_open(os.replace, path, self._path)
+            _wait_while_open(os.replace, path, self.path)
         spool = self._spool()
         if spool and spool.folder is not None:
             with suppress(OSError):  # it is published: without this step a power cut may bring the old file back, whole
@@ -106,18 +109,18 @@ class LocalFile:
 
     def _create(self, path: str) -> None:
         if WINDOWS:
-            _wait_while_open(os.rename, path, self._path)  # it never replaces there
+            _wait_while_open(os.rename, path, self.path)  # it never replaces there
             return
         try:
-            _link(path, self._path)  # unlike a rename, it never replaces
+            _link(path, self.path)  # unlike a rename, it never replaces
         except OSError as raised:
             if raised.errno not in _NO_LINKS or path.startswith(_HANDLES):
                 raise
         else:
             return
-        if os.path.lexists(self._path):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self._path)
-        os.rename(path, self._path)  # noqa: PTH104
+        if os.path.lexists(self.path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.path)
+        os.rename(path, self.path)  # noqa: PTH104
 
     def flush(self, path: str) -> None:
         """Have the disk take what is in the spool file by now."""
@@ -129,14 +132,10 @@ class LocalFile:
 
     def remove(self) -> None:
         """Take the file away."""
-        _wait_while_open(os.unlink, self._path)
+        _wait_while_open(os.unlink, self.path)
 
     def stored(self) -> None:
         """Nothing: the very file that was checked stands there."""
-
-
-def _of_handle(handle: int) -> Spool:
-    return Spool(f"{_HANDLES}{handle}", partial(os.close, handle))
 
 
 def _take_over(path: str, old: os.stat_result) -> None:

@@ -45,7 +45,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from explorer_frames._storage.address import Mask, check_local_name, checked, local_path, shown_url
 from explorer_frames._storage.drivers import connect
@@ -56,40 +56,12 @@ from explorer_frames._storage.stores import RemoteFile, StoredObject
 from explorer_frames.errors import ConfigError, TargetExistsError, WriteError, escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from explorer_frames._storage.spool import Spool
+    from collections.abc import Iterator, Mapping
 
 Mode = Literal["overwrite", "create"]
-_T = TypeVar("_T")
 
 
-class Place(Protocol):
-    """One name in one store."""
-
-    def kind(self) -> str | None:
-        """Tell what stands at the target: "file", "directory", another word, or None."""
-
-    def probe(self) -> None:
-        """Raise what would keep `put` from working, as far as it can be known now."""
-
-    def new_spool(self) -> Spool:
-        """Make an empty local file."""
-
-    def put(self, path: str, *, create: bool) -> None:
-        """Put the closed spool file at the target, whole or not at all."""
-
-    def flush(self, path: str) -> None:
-        """Have the disk take what is in the spool file by now, where it has to be there before `put` returns."""
-
-    def remove(self) -> None:
-        """Take the file away."""
-
-    def stored(self) -> int | None:
-        """Return the target's size after a put; None where there is nothing to look at, or one may not look."""
-
-
-class Target:
+class Target(Guard):
     """Where one file is to be published, and how.
 
     Attributes
@@ -98,13 +70,15 @@ class Target:
         Without user, password and query; an absolute path on local disk.
     mode : str
         ``"overwrite"`` or ``"create"``.
+    place : LocalFile or StoredObject
+        The file in its store.
     """
 
-    def __init__(self, url: str, mode: Mode, mask: Mask, place: Place) -> None:
-        self.url = url
+    def __init__(self, url: str, mode: Mode, mask: Mask, place: LocalFile | StoredObject) -> None:
+        self.url = self.shown = url
+        self.mask = mask
         self.mode = mode
-        self._guard = Guard(WriteError, "the target", mask)
-        self._place = place
+        self.place = place
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url} mode={self.mode}>"
@@ -156,30 +130,26 @@ class Target:
         text = checked(url)
         mask = Mask(text, storage_options or {})
         local = local_path(url)
+        place: LocalFile | StoredObject
         if local is not None:
             check_local_name(url)
             if local.startswith(("/dev/std", "/dev/fd/", "/proc/")):
                 hint = "Pass the name of a file: what a shell directs the output to would be replaced."
                 raise ConfigError("the target is a stream of this process", where=local, hint=hint)
             path = os.path.realpath(local)  # a link stays, and its file is replaced
-            target = Target(shown_url(path), mode, mask, LocalFile(path))
+            shown, place = shown_url(path), LocalFile(path)
         else:
-            scheme = text.partition("://")[0]
-            fs, path = connect(scheme, text, storage_options or {}, mask, WriteError)
+            fs, path = connect(text, storage_options or {}, mask, WriteError)
             traits = scheme_of(text)
-            place = (StoredObject if traits.is_object_store else RemoteFile)(fs, path, traits)
-            target = Target(shown_url(text), mode, mask, place)
-        found = target.attempt("look up", target._place.kind)
+            shown, place = shown_url(text), (StoredObject if traits.is_object_store else RemoteFile)(fs, path, traits)
+        target = Target(shown, mode, mask, place)
+        found = target.attempt("look up", place.kind)
         if found not in {None, "file"}:
             raise ConfigError(f"the target is a {found}", where=target.url, hint="Pass the URL of a file.")
         if found and mode == "create":
             raise target._exists_error()
-        target.attempt("reach", target._place.probe)
+        target.attempt("reach", place.probe)
         return target
-
-    def attempt(self, doing: str, action: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
-        """Call `action`; what it raises becomes a WriteError, as `Guard` makes it."""
-        return self._guard.call(doing, self.url, action, *args, **kwargs)
 
     @contextmanager
     def spool(self) -> Iterator[str]:
@@ -187,7 +157,7 @@ class Target:
 
         The file may have no name: open it by this path, in this process, and neither rename nor unlink it.
         """
-        spool = self.attempt("make a temporary file for", self._place.new_spool)
+        spool = self.attempt("make a temporary file for", self.place.new_spool)
         try:
             yield spool.path
         finally:
@@ -196,7 +166,7 @@ class Target:
 
     def flush(self, path: str) -> None:
         """Begin early with what `publish` has to wait for: half of its time, where a disk is slow to take a file."""
-        self._place.flush(path)
+        self.place.flush(path)
 
     def publish(self, path: str) -> None:
         """Put the closed spool file in place.
@@ -213,25 +183,27 @@ class Target:
         WriteError
             If the store refuses; also if an object, once put, has another number of bytes: of another writer, say.
         """
+        self.attempt("publish", self._put, path)
+        stored = self.place.stored()
+        if stored is None:
+            return
         size = self.attempt("read the temporary file for", os.path.getsize, path)
-        self.attempt("publish", self._place_or_say_taken, path)
-        stored = self._place.stored()
-        if stored not in {None, size}:
+        if stored != size:
             what = f"{size} bytes were published, and {stored} stand there now"
             hint = "Another writer has replaced the file, or the store cut it: look there before you write again."
             raise WriteError(what, where=self.url, hint=hint)
 
     def remove(self) -> None:
         """Take away what was published as a trial: no other result is ever deleted."""
-        self.attempt("remove", self._place.remove)
+        self.attempt("remove", self.place.remove)
 
-    def _place_or_say_taken(self, path: str) -> None:
+    def _put(self, path: str) -> None:
         try:
-            return self._place.put(path, create=self.mode == "create")
+            return self.place.put(path, create=self.mode == "create")
         except Exception as raised:
             taken = False
             with suppress(Exception):
-                taken = self.mode == "create" and (is_failed_condition(raised) or self._place.kind() is not None)
+                taken = self.mode == "create" and (is_failed_condition(raised) or self.place.kind() is not None)
             if not taken:
                 raise
         raise self._exists_error()

@@ -6,10 +6,12 @@ import os
 import tempfile
 from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import fsspec
 from fsspec.config import apply_config
+from fsspec.implementations.local import LocalFileSystem
 
 from explorer_frames._private import private
 from explorer_frames._storage.address import Mask, local_path, shown_url
@@ -18,12 +20,10 @@ from explorer_frames._storage.failures import Guard, is_missing
 from explorer_frames.errors import ConfigError, FileReadError, escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-_T = TypeVar("_T")
+    from collections.abc import Iterator, Mapping
 
 
-class Store:
+class Store(Guard):
     """A place to read files from, whose errors are typed and tell no secret.
 
     Parameters
@@ -41,6 +41,9 @@ class Store:
         The driver could not connect.
     """
 
+    failure = FileReadError
+    noun = "it"
+
     @private
     def __init__(self, url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> None:
         text = os.fspath(url) if isinstance(url, str | os.PathLike) else None
@@ -48,57 +51,42 @@ class Store:
             raise ConfigError("what to read is no URL or path", hint="Pass a path or a URL.")
         options = storage_options or {}
         local = local_path(url)
-        scheme = text.partition("://")[0] if local is None else "file"
-        mask = Mask(text, {"given": options, "configured": _configured(scheme)})
-        self._guard = Guard(FileReadError, "it", mask)
-        self.shown: str
+        configured = _configured(text.partition("://")[0] if local is None else "file")
+        self.mask = Mask(text, {"given": options, "configured": configured})
+        self.shown = shown_url(text if local is None else local)
         self.fs: Any
         self.path: str
         if local is None:
-            self.shown = shown_url(text)
-            self.fs, self.path = connect(scheme, text, options, mask, FileReadError)
+            self.fs, self.path = connect(text, options, self.mask, FileReadError)
         else:
-            self.shown = shown_url(local)
             self.fs, self.path = fsspec.filesystem("file"), local
-
-    def attempt(self, doing: str, where: str | None, action: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
-        """Call `action`; what it raises becomes a FileReadError, as `Guard` makes it."""
-        return self._guard.call(doing, where, action, *args, **kwargs)
 
     def info(self, path: str) -> dict[str, Any] | None:
         """What stands at a path; None for nothing."""
+        return self.attempt("look up", self._info, path, where=self.shown_path(path))
 
-        def look_up() -> dict[str, Any] | None:
-            self.fs.invalidate_cache()
-            try:
-                return dict(self.fs.info(path))
-            except Exception as raised:
-                if isinstance(raised, NotADirectoryError) or is_missing(raised):
-                    return None
-                raise
-
-        return self.attempt("look up", self.shown_path(path), look_up)
+    def _info(self, path: str) -> dict[str, Any] | None:
+        self.fs.invalidate_cache()
+        try:
+            return dict(self.fs.info(path))
+        except Exception as raised:
+            if isinstance(raised, NotADirectoryError) or is_missing(raised):
+                return None
+            raise
 
     def ls(self, path: str) -> list[dict[str, Any]]:
         """What is in a folder, by name."""
-
-        def look_in() -> list[dict[str, Any]]:
-            self.fs.invalidate_cache()
-            return [dict(entry) for entry in self.fs.ls(path, detail=True)]
-
-        entries = self.attempt("list", self.shown_path(path), look_in)
+        self.fs.invalidate_cache()
+        entries = self.attempt("list", self.fs.ls, path, detail=True, where=self.shown_path(path))
         # Object stores may list the folder itself, as an empty object.
         own = path.strip("/")
-        return sorted((entry for entry in entries if entry["name"].strip("/") != own), key=_name)
+        return sorted((dict(entry) for entry in entries if entry["name"].strip("/") != own), key=itemgetter("name"))
 
     def glob(self, pattern: str) -> list[dict[str, Any]]:
         """What a pattern fits, by name."""
-
-        def look_for() -> list[dict[str, Any]]:
-            self.fs.invalidate_cache()
-            return [dict(entry) for entry in self.fs.glob(pattern, detail=True).values()]
-
-        return sorted(self.attempt("list", self.shown, look_for), key=_name)
+        self.fs.invalidate_cache()
+        entries = self.attempt("list", self.fs.glob, pattern, detail=True).values()
+        return sorted(map(dict, entries), key=itemgetter("name"))
 
     def at(self, path: str) -> Store:
         """The same store, to read what stands at another path of it."""
@@ -109,7 +97,7 @@ class Store:
     @property
     def is_local(self) -> bool:
         """Whether it is the local disk."""
-        return "file" in _protocols(self.fs)
+        return isinstance(self.fs, LocalFileSystem)
 
     def shown_path(self, path: str) -> str:
         """A path of this store, as errors show it."""
@@ -121,7 +109,7 @@ class Store:
         """Open what the URL names, to read parts of it."""
         self._refuse_streams()
         self.fs.invalidate_cache()
-        with self.attempt("open", self.shown, self.fs.open, self.path, "rb") as file:
+        with self.attempt("open", self.fs.open, self.path, "rb") as file:
             yield file
 
     @contextmanager
@@ -133,8 +121,8 @@ class Store:
             if not self.is_local:
                 path = os.path.join(stack.enter_context(_folder()), "copy")  # noqa: PTH118 (paths are plain strings)
                 self.fs.invalidate_cache()
-                self.attempt("fetch", self.shown, self.fs.get_file, self.path, path)
-            file: Any = self.attempt("open", self.shown, open, path, "rb")
+                self.attempt("fetch", self.fs.get_file, self.path, path)
+            file: Any = self.attempt("open", open, path, "rb")
             yield stack.enter_context(file)
 
     def _refuse_streams(self) -> None:
@@ -157,11 +145,3 @@ def _configured(scheme: str) -> dict[str, Any]:
     with suppress(Exception):  # what is wrong comes up again where it connects
         return dict(apply_config(fsspec.get_filesystem_class(scheme), {}))
     return {}
-
-
-def _name(entry: dict[str, Any]) -> str:
-    return str(entry["name"])
-
-
-def _protocols(fs: Any) -> tuple[str, ...]:
-    return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)

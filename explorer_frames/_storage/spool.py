@@ -67,7 +67,9 @@ class Spool:
 
 def hidden_name(name: str, ending: str = "tmp") -> str:
     """Return a new name for a file beside `name`, which readers of a folder pass over, with the time in it."""
-    return f"{_prefix(name)}{int(time.time())}.{uuid.uuid4().hex}.{ending}"
+    # A file name has at most 255 bytes; the rest of ours needs 50.
+    short = os.fsencode(name)[:200].decode(errors="ignore")
+    return f".{short}.{int(time.time())}.{uuid.uuid4().hex}.{ending}"
 
 
 def is_stale(name: str) -> bool:
@@ -108,15 +110,10 @@ def remove_stale_spools() -> None:
     """Remove the stale temporary files of remote targets."""
     folder = Path(tempfile.gettempdir())
     with suppress(OSError):
-        names = [path.as_posix() for path in folder.iterdir() if path.name.startswith(_prefix(SPOOL))]
+        names = [path.as_posix() for path in folder.iterdir() if path.name.startswith(f".{SPOOL}.")]
         remove_stale(fsspec.filesystem("file"), names)
 
 
 def _unlink(path: str) -> None:
     with suppress(OSError):
         os.unlink(path)  # noqa: PTH108
-
-
-def _prefix(name: str) -> str:
-    # A file name has at most 255 bytes; the rest of ours needs 50.
-    return "." + os.fsencode(name)[:200].decode(errors="ignore") + "."

@@ -31,18 +31,18 @@ class StoredObject:
     """The place of an object in an object store: absent until its one put has ended."""
 
     def __init__(self, fs: Any, path: str, scheme: Scheme) -> None:
-        self._fs = fs
-        self._path = path
+        self.fs = fs
+        self.path = path
         self._scheme = scheme
 
     def kind(self) -> str | None:
         """Tell what stands at the target: "file", "directory", another word, or None."""
-        return self._kind_of(self._path)
+        return self._kind_of(self.path)
 
     def _kind_of(self, path: str) -> str | None:
-        self._fs.invalidate_cache()
+        self.fs.invalidate_cache()
         try:
-            return str(self._fs.info(path)["type"])
+            return str(self.fs.info(path)["type"])
         except PermissionError:
             if self._scheme.is_object_store:
                 return None  # one may be allowed to put and not to look; a conditional put needs no look
@@ -55,7 +55,7 @@ class StoredObject:
     def probe(self) -> None:
         """Raise when the bucket is missing or the login refused, as far as one may ask."""
         try:
-            self._scheme.ask(self._fs, self._path)
+            self._scheme.ask(self.fs, self.path)
         except Exception as raised:
             # One may be allowed to put and not to ask.
             answer = getattr(raised.__cause__, "response", {})
@@ -73,30 +73,30 @@ class StoredObject:
         options: dict[str, Any] = {"mode": "create"} if create else {}
         if smallest := self._scheme.part_size:
             options["chunksize"] = max(smallest, math.ceil(os.path.getsize(path) / _MOST_PARTS))  # noqa: PTH202
-        self._upload(path, self._path, **options)
+        self._upload(path, self.path, **options)
 
     def _upload(self, path: str, to: str, **options: Any) -> None:
-        if not getattr(self._fs, "async_impl", False):
-            self._fs.put_file(path, to, **options)
+        if not getattr(self.fs, "async_impl", False):
+            self.fs.put_file(path, to, **options)
             return
         stop = threading.Event()
         if self._scheme.part_size:
             options["callback"] = _Stopping(stop)
         in_parts = os.path.getsize(path) >= 2 * options.get("chunksize", math.inf)  # noqa: PTH202
-        finish(self._fs.loop, self._fs._put_file(path, to, **options), stop, _PATIENCE if in_parts else 0)  # noqa: SLF001
+        finish(self.fs.loop, self.fs._put_file(path, to, **options), stop, _PATIENCE if in_parts else 0)  # noqa: SLF001
 
     def flush(self, path: str) -> None:
         """Nothing: the spool file need not outlive a power cut."""
 
     def remove(self) -> None:
         """Take the file away."""
-        self._fs.rm_file(self._path)
+        self.fs.rm_file(self.path)
 
     def stored(self) -> int | None:
         """Return the target's size after a put; None where there is nothing to look at, or one may not look."""
         with suppress(Exception):  # the put has returned, which is the store's promise
-            self._fs.invalidate_cache()
-            return int(self._fs.info(self._path)["size"])
+            self.fs.invalidate_cache()
+            return int(self.fs.info(self.path)["size"])
         return None
 
 
@@ -112,13 +112,13 @@ class RemoteFile(StoredObject):
 
     def probe(self) -> None:
         """Make and remove a small file beside the target: who cannot do that cannot publish either."""
-        self._scheme.ask(self._fs, self._path)
+        self._scheme.ask(self.fs, self.path)
         try:
             if self._folder not in {"", "/"}:
-                self._fs.makedirs(self._folder, exist_ok=True)
+                self.fs.makedirs(self._folder, exist_ok=True)
             with self._beside() as beside:
-                self._fs.pipe_file(beside, b"")
-                self._fs.rm_file(beside)
+                self.fs.pipe_file(beside, b"")
+                self.fs.rm_file(beside)
         except Exception:
             if self._kind_of(self._folder) == "file":  # which each driver tells in a way of its own
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), self._folder) from None
@@ -128,19 +128,17 @@ class RemoteFile(StoredObject):
         """Put the closed spool file at the target, whole or not at all."""
         with self._beside() as beside:
             self._upload(path, beside)
-            self._check_size(beside, os.path.getsize(path))  # noqa: PTH202
+            size = os.path.getsize(path)  # noqa: PTH202
+            self.fs.invalidate_cache()
+            stored = self.fs.info(beside)["size"]
+            if stored != size:
+                raise OSError(f"{size} bytes were put and {stored} are there")
             if create and self.kind():
                 raise FileExistsError(errno.EEXIST, "the target exists")
             self._move_in(beside, create=create)
 
     def stored(self) -> None:
         """Nothing: its size was checked before it was moved in."""
-
-    def _check_size(self, path: str, size: int) -> None:
-        self._fs.invalidate_cache()
-        stored = self._fs.info(path)["size"]
-        if stored != size:
-            raise OSError(f"{size} bytes were put and {stored} are there")
 
     @contextmanager
     def _beside(self) -> Iterator[str]:
@@ -150,12 +148,12 @@ class RemoteFile(StoredObject):
             yield beside
         finally:
             with suppress(Exception):
-                self._fs.rm_file(beside)
+                self.fs.rm_file(beside)
 
     def _move_in(self, beside: str, *, create: bool) -> None:
         refusal: Exception = OSError("the store did not move the file into place")
         try:
-            self._move(self._fs, beside, self._path, replace=not create)
+            self._move(self.fs, beside, self.path, replace=not create)
         except Exception as raised:  # noqa: BLE001 (drivers raise what they like)
             refusal = raised
         else:
@@ -170,18 +168,18 @@ class RemoteFile(StoredObject):
     def _swap(self, beside: str) -> None:
         """Move aside the old file that the store will not replace, then move in the new one."""
         aside = self._head + hidden_name(self._name, "old")
-        self._move(self._fs, self._path, aside, replace=False)
+        self._move(self.fs, self.path, aside, replace=False)
         try:
             if self._kind_of(aside) is None:
                 raise OSError("the store did not move the old file aside")
-            self._move(self._fs, beside, self._path, replace=False)
+            self._move(self.fs, beside, self.path, replace=False)
             if self._kind_of(beside) is not None:
                 raise OSError("the store did not move the file into place")
         except BaseException:
             with suppress(FileNotFoundError, FileExistsError):  # it never left, or another writer's stands there
-                self._move(self._fs, aside, self._path, replace=False)
+                self._move(self.fs, aside, self.path, replace=False)
             raise
-        self._fs.rm_file(aside)
+        self.fs.rm_file(aside)
 
 
 class _Stopping(Callback):  # type: ignore[misc]  # fsspec has no types

@@ -47,7 +47,7 @@ def partition_value(task_name: str) -> str:
     >>> partition_value("KCore type=vertex")
     'KCore%20type%3Dvertex'
     """
-    value = "".join(char if ord(char) > 127 else quote(char, safe="") for char in task_name)  # noqa: PLR2004
+    value = re.sub(r"[\0-\x7f]+", lambda found: quote(found[0], safe=""), task_name)
     return re.sub("[.]$", "%2E", value) or _NULL
 
 

@@ -29,7 +29,7 @@ from explorer_frames.errors import ConfigError, ExplorerFramesError, TargetExist
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
 
     from explorer_frames._client import Explorer
     from explorer_frames._files.write import Receipt
@@ -46,57 +46,47 @@ def sync(
     storage_options: Mapping[str, Any] | None,
 ) -> SyncReport:
     """Land what is missing: see `explorer_frames.Explorer.sync_workflow`."""
-    folder = Folder(url, storage_options)
-    dataset = Dataset(results.url, options.workflow, options.format, options.schema.vid_type)
-    return _Sync(explorer, results, folder, dataset, options).run()
-
-
-class _Unit(NamedTuple):
-    """What is to be done for a job: land a task's result, or (without a task) only write its manifest."""
-
-    work: _Work
-    task: TaskEntry | None
+    return _Sync(explorer, results, options, Folder(url, storage_options)).run()
 
 
 @dataclass(slots=True)
-class _Work:
+class _JobState:
     """A job, and what of it is still to be done.
 
     Attributes
     ----------
     before
-        Its manifest as it was found, good or out of date.
-    damaged
-        Whether there is one that cannot be read.
-    tasks
-        Those that are wanted.
-    now
-        Its manifest as it is to be; parts are added as they land.
+        Its manifest as it was found; None if it is missing or damaged.
+    manifest
+        Its manifest as it is to be; parts are added as they are written.
     left
-        Units still to be done, the manifest one of them where there is no other.
+        Items still to be done, the manifest one of them where there is no other.
     """
 
-    job: str
     before: Manifest | None
-    damaged: bool
-    tasks: list[TaskEntry]
-    now: Manifest
+    manifest: Manifest
     left: int = 0
     failed: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
+class _SyncItem(NamedTuple):
+    """What is to be done for a job: write a task's result to a file, or (without a task) only the job's manifest."""
+
+    state: _JobState
+    task: TaskEntry | None
+    name: str
+
+
 class _Sync:
     """One call: looks, then plans, then lands."""
 
-    def __init__(
-        self, explorer: Explorer, results: ResultReader, folder: Folder, dataset: Dataset, options: SyncOptions
-    ) -> None:
+    def __init__(self, explorer: Explorer, results: ResultReader, options: SyncOptions, folder: Folder) -> None:
         self._explorer = explorer
         self._results = results
-        self._folder = folder
-        self._dataset = dataset
         self._options = options
+        self._folder = folder
+        self._dataset = Dataset(results.url, options.workflow, options.format, options.schema.vid_type)
         self._files: dict[str, int] = {}
         self._tasks: dict[tuple[str, str], Task] = {}  # those of jobs that were looked at
 
@@ -110,13 +100,13 @@ class _Sync:
         )
         jobs = listed["job_id"].tolist()
         report = SyncReport(self._folder.url, self._options.workflow, len(jobs))
-        works, failures = self._plan(jobs)
-        self._check_names(works, failures)
-        there, units = self._divide(works)
-        report = replace(report, skipped=tuple(there), failed=tuple(failures), pending=len(units))
-        if units and not owned:
+        states, failures = self._look_up(jobs)
+        self._check_names(states, failures)
+        skipped, items = self._plan(states)
+        report = replace(report, skipped=tuple(skipped), failed=tuple(failures), pending=len(items))
+        if items and not owned:
             self._claim()
-        return checked_report(_in_order(self._land_all(units, report), jobs))
+        return checked_report(_in_order(self._run_all(items, report), jobs))
 
     # --- whose folder it is
 
@@ -140,45 +130,42 @@ class _Sync:
 
     # --- what is to be done
 
-    def _plan(self, jobs: list[str]) -> tuple[list[_Work], list[SyncFailure]]:
-        """Learn of each job's tasks: from its manifest, or from the server."""
-        names = {job: manifest_name(job) for job in jobs}
-        there = [job for job in jobs if names[job] in self._files]
-        contents = self._folder.read([names[job] for job in there])
-        manifests = {job: Manifest.from_json(content, job) for job, content in zip(there, contents, strict=True)}
-        works = {job: self._work(job, known, known) for job, known in manifests.items() if known and known.is_final}
+    def _look_up(self, jobs: list[str]) -> tuple[list[_JobState], list[SyncFailure]]:
+        """Read each job's tasks: from its manifest, or from the server."""
+        there = [job for job in jobs if manifest_name(job) in self._files]
+        contents = self._folder.read([manifest_name(job) for job in there])
+        before = {job: Manifest.from_json(content, job) for job, content in zip(there, contents, strict=True)}
+        tasks = {job: known.tasks for job, known in before.items() if known and known.is_final}
         failures = []
-        unknown = [job for job in jobs if job not in works]
+        unknown = [job for job in jobs if job not in tasks]
         with closing(in_parallel(self._options.workers, self._ask, unknown)) as answers:
             for job, found in answers:
                 if isinstance(found, ExplorerFramesError):
                     failures.append(SyncFailure(None, None, job, found))
                 else:
-                    works[job] = self._work(job, manifests.get(job), found)
-                    works[job].damaged = job in manifests and manifests[job] is None
-        return [works[job] for job in jobs if job in works], failures
+                    tasks[job] = found
+        return [self._state(job, before.get(job), tasks[job]) for job in jobs if job in tasks], failures
 
-    def _ask(self, job: str) -> tuple[str, Manifest | ExplorerFramesError]:
+    def _ask(self, job: str) -> tuple[str, tuple[TaskEntry, ...] | ExplorerFramesError]:
         try:
             detail = self._explorer.job(job)
             check_workflow(detail, self._options.workflow)
             tasks = detail.tasks
-            self._tasks.update({(job, task.task_id): task for task in tasks})
-            return job, Manifest(job, tuple(TaskEntry(task.task_id, task.name, task.status) for task in tasks))
         except ExplorerFramesError as error:
             return job, error
+        self._tasks.update({(job, task.task_id): task for task in tasks})
+        return job, tuple(TaskEntry(task.task_id, task.name, task.status) for task in tasks)
 
-    def _work(self, job: str, before: Manifest | None, known: Manifest) -> _Work:
+    def _state(self, job: str, before: Manifest | None, tasks: tuple[TaskEntry, ...]) -> _JobState:
         parts = before.parts if before else {}
         kept = {name: part for name, part in parts.items() if self._files.get(name) == part["bytes"]}
-        wanted = [task for task in known.tasks if self._options.takes(task)]
-        return _Work(job, before, False, wanted, Manifest(job, known.tasks, kept))  # noqa: FBT003
+        return _JobState(before, Manifest(job, tasks, kept))
 
-    def _check_names(self, works: list[_Work], failures: list[SyncFailure]) -> None:
+    def _check_names(self, states: list[_JobState], failures: list[SyncFailure]) -> None:
         """Refuse a name that no task of any job has: it is misspelt."""
-        tasks = {task for work in works for task in work.now.tasks}
+        tasks = {task for state in states for task in state.manifest.tasks}
         missing = self._options.names - {task.name for task in tasks} - {task.task_id for task in tasks}
-        if missing and works and not failures:
+        if missing and states and not failures:
             names = ", ".join(repr(escaped(name, 60)) for name in sorted({task.name for task in tasks})[:50])
             raise ConfigError(
                 f"no job has a task {', '.join(repr(escaped(name, 60)) for name in sorted(missing))}",
@@ -186,38 +173,36 @@ class _Sync:
                 hint=f"Its tasks are {names or 'none at all'}.",
             )
 
-    def _divide(self, works: list[_Work]) -> tuple[list[SyncedPart], list[_Unit]]:
-        """Tell what is there from what is to be done."""
-        there, units = [], []
-        for work in works:
-            mine: list[_Unit] = []
-            for task in work.tasks:
-                part = work.now.parts.get(self._name(work, task))
-                if part is None:
-                    mine.append(_Unit(work, task))
+    def _plan(self, states: list[_JobState]) -> tuple[list[SyncedPart], list[_SyncItem]]:
+        """Separate results that are there from what is to be done."""
+        skipped, items = [], []
+        for state in states:
+            mine = []
+            for task in filter(self._options.takes, state.manifest.tasks):
+                item = _SyncItem(state, task, part_name(state.manifest.job_id, task, self._options.format))
+                if item.name in state.manifest.parts:
+                    skipped.append(self._part(state, task, item.name))
                 else:
-                    there.append(self._part(work, task, part))
-            if not mine and (work.before is None or work.before.tasks != work.now.tasks):
-                mine = [_Unit(work, None)]
-            work.left = len(mine)
-            units += mine
-        return there, units
+                    mine.append(item)
+            if not mine and (state.before is None or state.before.tasks != state.manifest.tasks):
+                mine.append(_SyncItem(state, None, ""))
+            state.left = len(mine)
+            items += mine
+        return skipped, items
 
-    def _name(self, work: _Work, task: TaskEntry) -> str:
-        return part_name(work.job, task, self._options.format)
-
-    def _part(self, work: _Work, task: TaskEntry, part: dict[str, Any]) -> SyncedPart:
-        url = self._folder.shown(self._name(work, task))
-        return SyncedPart(task.name, task.task_id, work.job, url, part["rows"], part["bytes"])
+    def _part(self, state: _JobState, task: TaskEntry, name: str) -> SyncedPart:
+        part = state.manifest.parts[name]
+        url = self._folder.url_of(name)
+        return SyncedPart(task.name, task.task_id, state.manifest.job_id, url, part["rows"], part["bytes"])
 
     # --- doing it
 
-    def _land_all(self, units: list[_Unit], report: SyncReport) -> SyncReport:
-        if not units:
+    def _run_all(self, items: list[_SyncItem], report: SyncReport) -> SyncReport:
+        if not items:
             return report
         with (
             progress_bar(self._options.progress, "result", progress_of) as show,
-            closing(in_parallel(self._options.workers, self._land, units)) as outcomes,
+            closing(in_parallel(self._options.workers, self._run, items)) as outcomes,
         ):
             show(report)
             for outcome in outcomes:
@@ -226,41 +211,40 @@ class _Sync:
                 show(report)
         return report
 
-    def _land(self, unit: _Unit) -> dict[str, list[Any]]:
+    def _run(self, item: _SyncItem) -> dict[str, list[Any]]:
         """Do what is to be done for one result, and for its job if it is the job's last one."""
-        work, task = unit
+        state, task, name = item
+        job = state.manifest.job_id
         outcome: dict[str, list[Any]] = {}
         if task is not None:
             try:
-                kind, part = self._write_or_find(work, task)
-                work.now.parts[self._name(work, task)] = part
-                outcome[kind] = [self._part(work, task, part)]
+                kind, state.manifest.parts[name] = self._write_or_find(job, task, name)
+                outcome[kind] = [self._part(state, task, name)]
             except ExplorerFramesError as error:
-                work.failed = True
-                outcome["failed"] = [SyncFailure(task.name, task.task_id, work.job, error)]
-        with work.lock:
-            work.left -= 1
-            last = work.left == 0
-        if last and not work.failed:
+                state.failed = True
+                outcome["failed"] = [SyncFailure(task.name, task.task_id, job, error)]
+        with state.lock:
+            state.left -= 1
+            last = state.left == 0
+        if last and not state.failed:
             try:
-                self._write_manifest(work)
+                self._write_manifest(state.manifest)
             except ExplorerFramesError as error:
-                outcome["failed"] = [SyncFailure(None, None, work.job, error)]
+                outcome["failed"] = [SyncFailure(None, None, job, error)]
         return outcome
 
-    def _write_or_find(self, work: _Work, task: TaskEntry) -> tuple[str, dict[str, Any]]:
-        """Land one result; what another process has landed meanwhile is there as well."""
-        name = self._name(work, task)
+    def _write_or_find(self, job: str, task: TaskEntry, name: str) -> tuple[str, dict[str, Any]]:
+        """Write one result; what another process has written meanwhile is there as well."""
         if name in self._files:
-            return "skipped", self._found(work, task, name)
+            return "skipped", self._found(job, task, name)
         try:
-            receipt = self._export(work.job, task, name)
+            receipt = self._export(job, task, name)
             return "written", _record(task, receipt.bytes, _document(receipt.schema), receipt.rows)
         except WriteError as error:
             refused = error
         # Where a store cannot refuse to overwrite, the other's file may also show as one of another size than ours.
         try:
-            return "skipped", self._found(work, task, name)
+            return "skipped", self._found(job, task, name)
         except WriteError as unfit:
             found = unfit
         raise found if isinstance(refused, TargetExistsError) else refused
@@ -274,13 +258,13 @@ class _Sync:
         plan = planned(target, format=options.format, mode="create", storage_options=self._folder.storage_options)
         return self._results.export(query, plan, allow_incomplete=options.allow_incomplete)
 
-    def _found(self, work: _Work, task: TaskEntry, name: str) -> dict[str, Any]:
-        """Read what a file that is there says of itself."""
+    def _found(self, job: str, task: TaskEntry, name: str) -> dict[str, Any]:
+        """Read the provenance of a file that is there."""
         size, document = self._folder.look(name, self._stored_document)
-        if (document.get("job_id"), document.get("task_id")) != (work.job, task.task_id):
+        if (document.get("job_id"), document.get("task_id")) != (job, task.task_id):
             raise WriteError(
                 "what is there is not this task's result",
-                where=self._folder.shown(name),
+                where=self._folder.url_of(name),
                 hint="Move that file away: it is neither replaced nor deleted.",
             )
         return _record(task, size, document, document["rows"])
@@ -292,15 +276,15 @@ class _Sync:
             return _document(pq.read_schema(file))
         return _document(pa.ipc.open_file(file).schema)
 
-    def _write_manifest(self, work: _Work) -> None:
-        manifest, name = work.now, manifest_name(work.job)
-        if work.before is None and not work.damaged:
+    def _write_manifest(self, manifest: Manifest) -> None:
+        name = manifest_name(manifest.job_id)
+        if name not in self._files:
             try:
                 return self._folder.put(name, manifest.to_json(), "create")
             except TargetExistsError:
                 pass  # another process was first; it may have wanted other tasks
             content = self._folder.read([name])[0]
-            theirs = Manifest.from_json(content, work.job)
+            theirs = Manifest.from_json(content, manifest.job_id)
             if theirs:
                 manifest = replace(manifest, parts=theirs.parts | manifest.parts)
             if content == manifest.to_json():
@@ -322,8 +306,12 @@ def _in_order(report: SyncReport, jobs: list[str]) -> SyncReport:
     """The same, oldest job first; results come as they are ready."""
     places = {job: number for number, job in enumerate(jobs)}
 
-    def ordered(records: Iterable[Any]) -> Iterator[Any]:
-        return iter(sorted(records, key=lambda one: (places[one.job_id], one.task or "", one.task_id or "")))
+    def place(one: SyncedPart | SyncFailure) -> tuple[int, str, str]:
+        return places[one.job_id], one.task or "", one.task_id or ""
 
-    again: dict[str, Any] = {kind: tuple(ordered(getattr(report, kind))) for kind in ("written", "skipped", "failed")}
-    return replace(report, **again)
+    return replace(
+        report,
+        written=tuple(sorted(report.written, key=place)),
+        skipped=tuple(sorted(report.skipped, key=place)),
+        failed=tuple(sorted(report.failed, key=place)),
+    )

@@ -102,18 +102,18 @@ def write_delta(
     return store.change(table, reader, mode)
 
 
-class _Store:
+class _Store(Driver):
     """One place for a table, as deltalake sees it."""
 
     def __init__(self, deltalake: Any, address: str, options: dict[str, str]) -> None:
+        super().__init__(shown_url(address), Mask(address, options))
         self._deltalake = deltalake
         self._address = address
         self._options = options
-        self._driver = Driver(shown_url(address), Mask(address, options))
 
     def find(self) -> Any:
         """Return the table, or None where there is none."""
-        return self._driver.attempt("open", self._find)
+        return self.attempt("open", self._find)
 
     def _find(self) -> Any:
         try:  # rather than `is_deltatable`, which lets no other thread run until the store has answered
@@ -123,15 +123,15 @@ class _Store:
 
     def change(self, table: Any, reader: pa.RecordBatchReader, mode: TableMode) -> TableReceipt:
         """Add to the table or replace its rows."""
-        expected = pa.schema(self._driver.attempt("open", table.schema).to_arrow())
-        rows = Rows(reader, expected, self._driver.where)
+        expected = pa.schema(self.attempt("open", table.schema).to_arrow())
+        rows = Rows(reader, expected, self.shown)
         self._commit(rows, table, mode=mode)
-        return rows.receipt(self._driver.where, table.version())
+        return rows.receipt(self.shown, table.version())
 
     def create(self, reader: pa.RecordBatchReader, mode: TableMode) -> TableReceipt:
         """Make the table, unless another writer is faster."""
-        _check_types(reader.schema, self._driver.where)
-        rows = Rows(reader, reader.schema, self._driver.where)
+        _check_types(reader.schema, self.shown)
+        rows = Rows(reader, reader.schema, self.shown)
         # By default a writer that lost this race is let in as the table's second version, whatever its mode.
         once = {"max_commit_retries": 0}
         try:
@@ -139,17 +139,17 @@ class _Store:
         except WriteError as raised:
             refusal = raised
         else:
-            return rows.receipt(self._driver.where, 0)
+            return rows.receipt(self.shown, 0)
         if rows.raised or self.find() is None:
             raise refusal
         if mode == "create":
             raise self.exists_error()
         what = "another writer created the table at the same moment"
-        raise WriteError(what, where=self._driver.where, hint="Nothing was committed: write again.")
+        raise WriteError(what, where=self.shown, hint="Nothing was committed: write again.")
 
     def exists_error(self) -> TargetExistsError:
         hint = 'Pass mode="append" or mode="overwrite".'
-        return TargetExistsError("the table exists", where=self._driver.where, hint=hint)
+        return TargetExistsError("the table exists", where=self.shown, hint=hint)
 
     def _commit(self, rows: Rows, table: Any, properties: Mapping[str, int] | None = None, **how: Any) -> None:
         commit = self._deltalake.CommitProperties(custom_metadata=document(rows.schema), **(properties or {}))
@@ -158,7 +158,7 @@ class _Store:
         def call(stream: pa.RecordBatchReader) -> None:
             interruptible(rows, lambda: write(table, stream, commit_properties=commit, **how))
 
-        self._driver.commit(rows, call)
+        self.commit(rows, call)
 
 
 def _options(options: object) -> dict[str, str]:

@@ -73,10 +73,10 @@ def append_iceberg(data: Any, table: Any) -> TableReceipt:
     secrets = {**table.io.properties, **table.catalog.properties}
     driver = Driver(".".join(table.name()), Mask(table.location(), secrets))
     driver.attempt("open", table.refresh)
-    rows = Rows(reader, driver.attempt("open", table.schema().as_arrow), driver.where)
+    rows = Rows(reader, driver.attempt("open", table.schema().as_arrow), driver.shown)
     whole = not table.spec().is_unpartitioned()  # pyiceberg streams into tables without partitions only
     driver.commit(
         rows,
         lambda stream: table.append(stream.read_all() if whole else stream, snapshot_properties=document(rows.schema)),
     )
-    return rows.receipt(driver.where, table.current_snapshot().snapshot_id)
+    return rows.receipt(driver.shown, table.current_snapshot().snapshot_id)

@@ -123,13 +123,11 @@ class Rows:
 class Driver(Guard):
     """Calls to a package for tables."""
 
-    def __init__(self, where: str, mask: Mask) -> None:
-        super().__init__(WriteError, "the table", mask)
-        self.where = where
+    noun = "the table"
 
-    def attempt(self, doing: str, action: Callable[..., _T], *args: Any) -> _T:
-        """Call `action`; what it raises becomes an error of ours."""
-        return self.call(doing, self.where, action, *args)
+    def __init__(self, shown: str, mask: Mask) -> None:
+        self.shown = shown
+        self.mask = mask
 
     def commit(self, rows: Rows, action: Callable[[pa.RecordBatchReader], object]) -> None:
         """Call `action` with the rows; what their source raised comes first, as it is."""
@@ -145,7 +143,7 @@ class Driver(Guard):
 
     def error(self, doing: str, where: str | None, raised: BaseException) -> WriteError | UnsafeToRetryError:
         """Make the error for what the package raised."""
-        what, kind = f"cannot {doing} the table: {self._mask(raised)}", type(raised).__name__
+        what, kind = f"cannot {doing} the table: {self.mask(raised)}", type(raised).__name__
         if kind == "CommitStateUnknownException":
             hint = "It may have been committed: look at the table's snapshots before you append again."
             return UnsafeToRetryError(what, where=where, hint=hint)
