@@ -25,7 +25,7 @@ from explorer_frames._frames import to_pandas
 from explorer_frames._provenance import Provenance
 from explorer_frames._results.limits import RowLimits
 from explorer_frames._results.reading import Query, Result
-from explorer_frames.schemas import SchemaRequest
+from explorer_frames._schemas import SchemaRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

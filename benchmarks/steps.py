@@ -20,7 +20,7 @@ import requests
 import server
 import ways
 
-from explorer_frames import schemas
+from explorer_frames import _schemas
 from explorer_frames._decode import rows as by_rows
 from explorer_frames._decode.cells import to_batch
 from explorer_frames._decode.envelope import read_rows
@@ -48,7 +48,7 @@ def measure(rows: int, kind: str) -> dict[str, float]:
         for text, chunk in zip(texts, chunks, strict=True)
     ]
     cells = [split(chunk) for chunk in chunks]
-    schema = schemas.SchemaRequest.of(None, "string").resolve(cells[0].width).schema
+    schema = _schemas.SchemaRequest.of(None, "string").resolve(cells[0].width).schema
     columns = [[each.column(number) for number in range(len(schema))] for each in cells]
     batches = [to_batch(each, schema) for each in cells]
     numbers = [batch["score"] for batch in batches]

@@ -89,7 +89,7 @@ html_sidebars = {"index": [], "tutorial": []}
 
 
 class Book(Directive):
-    """The table of documented algorithms, from `schemas.BOOK` itself."""
+    """The table of documented algorithms, from `schemas.ALGORITHMS` itself."""
 
     def run(self):
         """Make the nodes."""
@@ -100,7 +100,7 @@ class Book(Directive):
         head, body = nodes.thead(), nodes.tbody()
         group += [head, body]
         head += self._row(*(nodes.paragraph(text=title) for title in ("schema=", "columns", "also called")))
-        for entry in schemas.BOOK:
+        for entry in schemas.ALGORITHMS:
             shapes = [_codes(f"{name}: {kind}" for name, kind in shape) for shape in entry.shapes]
             shapes = shapes or [nodes.paragraph(text="any number of text columns: column_1, column_2, ...")]
             body += self._row(_codes([entry.name]), shapes, _codes(entry.aliases))

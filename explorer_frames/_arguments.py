@@ -12,7 +12,8 @@ from contextlib import suppress
 from numbers import Real
 from typing import Any, TypeGuard
 
-from explorer_frames.errors import ConfigError, escaped
+from explorer_frames._errors import escaped
+from explorer_frames.errors import ConfigError
 
 # The API has no way to ask for everything: the largest limit that any server can hold does.
 EVERYTHING = 2**31 - 1

@@ -18,10 +18,10 @@ from explorer_frames._jobs.listing import listed
 from explorer_frames._private import private
 from explorer_frames._results.history import HistoryRequest, history
 from explorer_frames._results.reading import Query, ResultReader
+from explorer_frames._schemas import SchemaRequest, checked_vid_type
 from explorer_frames._sync.options import SyncOptions
 from explorer_frames._sync.sync import sync
 from explorer_frames.errors import UnencryptedWarning
-from explorer_frames.schemas import SchemaRequest, checked_vid_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from explorer_frames._jobs.listing import Order
     from explorer_frames._jobs.task import Task
     from explorer_frames._progress import Progress
+    from explorer_frames._schemas import VidType
     from explorer_frames._sync.report import SyncReport
-    from explorer_frames.schemas import VidType
 
 _warned: set[str] = set()
 _explorers: weakref.WeakSet[Explorer] = weakref.WeakSet()
@@ -228,11 +228,12 @@ class Explorer:
             100,000 and 10,000 are requested, in this order.
         schema
             Columns of the result. Default: ``"auto"``, which looks up the task's name in the job's detail, once for a
-            job that has ended, and uses the columns of that algorithm (`explorer_frames.schemas.BOOK`). If no algorithm
-            has that name, or none of its results has this number of columns, the number of columns decides: 2 are ``id,
-            score``, 3 are ``id, score, community``, others are text columns ``column_1, column_2, ...``. If a cell does
-            not fit these columns, all columns are text. Pass the name of an algorithm or a `pyarrow.Schema` for other
-            columns, ``"query"`` to read every column as text, or None to use only the number of columns, strictly.
+            job that has ended, and uses the columns of that algorithm (`explorer_frames.schemas.ALGORITHMS`). If no
+            algorithm has that name, or none of its results has this number of columns, the number of columns decides: 2
+            are ``id, score``, 3 are ``id, score, community``, others are text columns ``column_1, column_2, ...``. If a
+            cell does not fit these columns, all columns are text. Pass the name of an algorithm or a `pyarrow.Schema`
+            for other columns, ``"query"`` to read every column as text, or None to use only the number of columns,
+            strictly.
         vid_type
             Type of the graph space's vertex ids: ``"string"`` keeps each one as it came; ``"int64"`` refuses what would
             not print back the same, such as ``007``. Default: that of the `Explorer`.

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
-from explorer_frames.errors import ConfigError, escaped
+from explorer_frames._errors import escaped
+from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from explorer_frames._caller import warn_caller
+from explorer_frames._schemas import FALLBACKS, SchemaRequest
 from explorer_frames.errors import ColumnTypeError, RowShapeError, SchemaWarning
-from explorer_frames.schemas import FALLBACKS, SchemaRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ def read_or_as_text(schema: SchemaRequest, read: Callable[[SchemaRequest], _T], 
         try:
             result = read(attempt)
         except (ColumnTypeError, RowShapeError) as error:
-            if not error.may_be_text:
+            if not error._may_be_text:  # noqa: SLF001 (our own)
                 raise
             refused = refused or error
         else:

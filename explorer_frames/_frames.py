@@ -9,9 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from explorer_frames._errors import escaped
 from explorer_frames._memory import POOL
 from explorer_frames._provenance import KEY, NAME
-from explorer_frames.errors import ColumnTypeError, ConfigError, escaped
+from explorer_frames.errors import ColumnTypeError, ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

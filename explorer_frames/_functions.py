@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from explorer_frames._files.write import Receipt, WriteOptions
     from explorer_frames._frames import DtypeBackend
     from explorer_frames._progress import Progress
+    from explorer_frames._schemas import VidType
     from explorer_frames._sync.report import SyncReport
-    from explorer_frames.schemas import VidType
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 _EXPLORER = """explorer

@@ -6,7 +6,8 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from explorer_frames.errors import ConfigError, escaped
+from explorer_frames._errors import escaped
+from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

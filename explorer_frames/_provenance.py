@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames import _html
+from explorer_frames._errors import printable
 from explorer_frames._version import __version__
-from explorer_frames.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,29 +125,6 @@ class Provenance:
     read_at: datetime | None = None
     library: str | None = LIBRARY
 
-    @classmethod
-    def of(cls, document: Mapping[str, Any]) -> Provenance:
-        """Read a document; what is not known, or not of its kind, is passed over."""
-        known = {field.name: _value(field.name, document.get(field.name)) for field in dataclasses.fields(cls)}
-        return cls(**known)
-
-    def with_run(self, run: Run) -> Provenance:
-        """The same, with what the job's detail tells."""
-        return dataclasses.replace(
-            self,
-            workflow_id=run.workflow_id,
-            task_name=run.task_name,
-            status=run.status,
-            begin_time=run.begin_time,
-            end_time=run.end_time,
-        )
-
-    def with_row_count(self, rows: int, *, complete: bool | None) -> Provenance:
-        """The same at the end of the result, which is never complete before its task has the status success."""
-        if self.status not in (None, "success"):
-            complete = False
-        return dataclasses.replace(self, rows=rows, complete=complete, derived=False)
-
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for `frame.attrs`; times as ISO 8601."""
         document: dict[str, Any] = {}
@@ -175,6 +152,31 @@ class Provenance:
 def with_provenance(schema: pa.Schema, provenance: Provenance) -> pa.Schema:
     """Return the schema with the provenance in its metadata: one JSON document under one key."""
     return schema.with_metadata({**(schema.metadata or {}), KEY: encoded(provenance.to_dict())})
+
+
+def provenance_of(document: Mapping[str, Any]) -> Provenance:
+    """Read a document; what is not known, or not of its kind, is passed over."""
+    fields = dataclasses.fields(Provenance)
+    return Provenance(**{field.name: _value(field.name, document.get(field.name)) for field in fields})
+
+
+def with_task_run(provenance: Provenance, run: Run) -> Provenance:
+    """Add what a job's detail contains about the task."""
+    return dataclasses.replace(
+        provenance,
+        workflow_id=run.workflow_id,
+        task_name=run.task_name,
+        status=run.status,
+        begin_time=run.begin_time,
+        end_time=run.end_time,
+    )
+
+
+def with_row_count(provenance: Provenance, rows: int, *, complete: bool | None) -> Provenance:
+    """Add what the end of a result tells; it is never complete before its task has the status success."""
+    if provenance.status not in (None, "success"):
+        complete = False
+    return dataclasses.replace(provenance, rows=rows, complete=complete, derived=False)
 
 
 def document_of(metadata: Mapping[bytes, bytes] | None) -> dict[str, Any]:

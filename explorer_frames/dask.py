@@ -18,6 +18,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 
+from explorer_frames._errors import escaped
 from explorer_frames._extras import require
 from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
 from explorer_frames._functions import explorer_or_default, read_sample_result_arrow
@@ -27,10 +28,10 @@ from explorer_frames._outputs.parts import Parts
 from explorer_frames._private import private
 from explorer_frames._results.columns import fitted, task_schemas, united
 from explorer_frames._results.reading import Query
+from explorer_frames._schemas import SchemaRequest
 from explorer_frames._storage.address import may_hold_secret, secret_options, shown_url
 from explorer_frames._storage.sources import Store
-from explorer_frames.errors import ConfigError, ExplorerFramesError, escaped
-from explorer_frames.schemas import SchemaRequest
+from explorer_frames.errors import ConfigError, ExplorerFramesError
 
 with require("explorer_frames.dask", extra="dask"):
     import cloudpickle
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from explorer_frames._decode.csv_rows import Quoting
     from explorer_frames._frames import DtypeBackend
     from explorer_frames._outputs.parts import Part
-    from explorer_frames.schemas import VidType
+    from explorer_frames._schemas import VidType
 
 __all__ = ["read_output", "read_sample_results"]
 

@@ -15,24 +15,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 
-from explorer_frames import schemas
+from explorer_frames import _schemas
 from explorer_frames._client import Explorer
+from explorer_frames._errors import escaped
 from explorer_frames._extras import require
 from explorer_frames._http.config import PREFIX
 from explorer_frames._outputs.full import Header, Request, in_part, preview, read_batches
 from explorer_frames._outputs.parts import CHANGED, Parts
 from explorer_frames._results.columns import task_schemas, united
 from explorer_frames._results.reading import Query
+from explorer_frames._schemas import SchemaRequest
 from explorer_frames._storage.address import may_hold_secret
 from explorer_frames._storage.sources import Store
-from explorer_frames.errors import (
-    ConfigError,
-    FileReadError,
-    JobError,
-    NotFoundError,
-    escaped,
-)
-from explorer_frames.schemas import SchemaRequest
+from explorer_frames.errors import ConfigError, FileReadError, JobError, NotFoundError
 
 with require("explorer_frames.spark", extra="spark"):
     from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
@@ -174,7 +169,7 @@ class _Source(DataSource):
                     "or, for the last column, an array of one."
                 )
                 raise ConfigError(f"column {field.name!r} cannot be {field.dataType.simpleString()}", hint=hint)
-        return schemas.checked(_to_arrow(schema))
+        return _schemas.checked(_to_arrow(schema))
 
 
 class SampleSource(_Source):
@@ -214,7 +209,7 @@ class SampleSource(_Source):
             with Explorer(self.options.get("url")) as explorer:
                 self._own = task_schemas(self._queries, explorer._results.table)  # noqa: SLF001
         columns = united(self._own)
-        return columns if len(self._queries) == 1 else schemas.checked(pa.schema([_TASK, *columns]))
+        return columns if len(self._queries) == 1 else _schemas.checked(pa.schema([_TASK, *columns]))
 
 
 class SampleReader(DataSourceReader):

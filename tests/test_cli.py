@@ -24,7 +24,7 @@ from cases import each
 from limits import HANG
 
 import explorer_frames
-from explorer_frames import Explorer, __version__, errors, schemas
+from explorer_frames import Explorer, __version__, _schemas, errors
 from explorer_frames._files.formats import Format
 from explorer_frames._jobs.status import WORDS
 from explorer_frames._storage.publish import Mode
@@ -380,7 +380,7 @@ def test_schemas_that_there_are_not(cli, ran, schema):
 )
 def test_columns_that_there_are_not(text):
     with pytest.raises(errors.ConfigError):
-        schemas.SchemaRequest.of(_options.schema_of(text), "string")
+        _schemas.SchemaRequest.of(_options.schema_of(text), "string")
 
 
 OWN_TYPES = [
@@ -1006,7 +1006,7 @@ def test_options_that_hints_name_are_options():
 
 def test_words_that_are_repeated_for_speed_are_those_of_the_library():
     assert typing.get_args(_options.FormatWord) == typing.get_args(Format)
-    assert typing.get_args(_options.VidWord) == typing.get_args(schemas.VidType)
+    assert typing.get_args(_options.VidWord) == typing.get_args(_schemas.VidType)
     assert typing.get_args(_options.ModeWord) == typing.get_args(Mode)
     assert list(typing.get_args(_options.StatusWord)) == list(WORDS.values())
 

@@ -17,7 +17,7 @@ from limits import HANG
 from served import served
 
 import explorer_frames
-from explorer_frames import Explorer, TruncatedResultWarning, _functions, errors, schemas
+from explorer_frames import Explorer, TruncatedResultWarning, _functions, _schemas, errors
 from explorer_frames.errors import (
     ApiError,
     ColumnTypeError,
@@ -170,7 +170,7 @@ def test_auto_types_every_task_of_a_real_job_by_its_name(workflow, vid_type):
             if ran.parameters.get("type") == "subgraph":
                 continue  # as wide as the vertex kind, so only a name of its own could tell
             table = explorer.read_sample_result_arrow(job, task["id"], None, schema="auto", vid_type=vid_type)
-            if schemas.find(task["name"]) is None:  # renamed: by the number of columns
+            if _schemas.find(task["name"]) is None:  # renamed: by the number of columns
                 continue
             expected = expected_columns(ran.algorithm, dict(ran.parameters))
             if ran.algorithm == "Query":
@@ -178,7 +178,7 @@ def test_auto_types_every_task_of_a_real_job_by_its_name(workflow, vid_type):
             assert table.column_names == expected, task["name"]
             assert table.num_rows
             told = json.loads(table.schema.metadata[b"explorer_frames"])
-            assert told["algorithm"] == schemas.find(task["name"]).name
+            assert told["algorithm"] == _schemas.find(task["name"]).name
             for field in table.schema:
                 if field.name in ("id", "id1", "id2", "id3", "community", "root"):
                     assert str(field.type) == vid_type

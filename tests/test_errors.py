@@ -8,15 +8,8 @@ import pytest
 from cases import each
 
 from explorer_frames import Provenance, errors
-from explorer_frames.errors import (
-    ApiError,
-    DecodeError,
-    Enduring,
-    ExplorerFramesError,
-    api_error,
-    escaped,
-    printable,
-)
+from explorer_frames._errors import StickyErrorIterator, api_error, escaped, printable
+from explorer_frames.errors import ApiError, DecodeError, ExplorerFramesError
 
 CLASSES = [
     cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, ExplorerFramesError | Warning)
@@ -127,10 +120,10 @@ def test_what_failed_never_seems_to_have_ended_well(raised):
         yield 1
         raise raised
 
-    enduring = Enduring(items())
+    enduring = StickyErrorIterator(items())
     assert next(enduring) == 1
     for _ in range(3):
         with pytest.raises(type(raised)) as caught:
             next(enduring)
         assert str(caught.value) == str(raised)
-    assert list(Enduring(iter([1, 2]))) == [1, 2]
+    assert list(StickyErrorIterator(iter([1, 2]))) == [1, 2]

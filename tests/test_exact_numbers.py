@@ -15,7 +15,7 @@ from faults.rawserver import answer, envelope
 from hypothesis import given, settings, strategies as st
 from served import served
 
-from explorer_frames import export_output, open_output, read_output, read_output_arrow, schemas
+from explorer_frames import _schemas, export_output, open_output, read_output, read_output_arrow
 from explorer_frames.errors import ColumnTypeError, DecodeError
 
 LIST = pa.schema([("id", pa.string()), ("values", pa.list_(pa.float64()))])
@@ -212,7 +212,7 @@ def test_node2vec_reads_the_vertices_of_each_walk(tmp_path, vid_type):
     path.write_text("1,2,1,9007199254740993\n2,1\n3\n")
     table = read_output_arrow(path, schema="node2vec", vid_type=vid_type)
     convert = int if vid_type == "int64" else str
-    assert table.schema.types == [pa.list_(schemas.VID_TYPES[vid_type])]
+    assert table.schema.types == [pa.list_(_schemas.VID_TYPES[vid_type])]
     assert table.to_pydict() == {"path": [list(map(convert, row)) for row in ([1, 2, 1, 2**53 + 1], [2, 1], [3])]}
     walks = read_json('[["1","2","1"],["2","3","2"]]', "node2vec", vid_type)["path"].to_pylist()
     assert walks == [list(map(convert, row)) for row in ([1, 2, 1], [2, 3, 2])]

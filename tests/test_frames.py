@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
-from explorer_frames._provenance import Provenance, with_provenance
+from explorer_frames._provenance import Provenance, with_provenance, with_row_count
 from explorer_frames.errors import ColumnTypeError, ConfigError
 
 BACKENDS = [None, "numpy_nullable", "pyarrow"]
@@ -178,7 +178,7 @@ def test_rows_of_many_batches_stay_in_order(chunks, backend):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_attrs_hold_the_provenance_as_plain_values(backend):
     provenance = Provenance(server="s", task_name="é", limit=5)
-    provenance = provenance.with_row_count(3, complete=True)
+    provenance = with_row_count(provenance, 3, complete=True)
     schema = with_provenance(pa.schema([("x", pa.int64())]), provenance)
     frame = to_pandas(schema.empty_table(), backend)
     assert frame.attrs == {"explorer_frames": provenance.to_dict()}

@@ -17,8 +17,9 @@ from limits import PROCESS
 from platforms import needs_proc_status
 from served import served
 
-from explorer_frames import Explorer, Provenance, read_provenance, verify_file, write_feather, write_parquet
+from explorer_frames import Explorer, read_provenance, verify_file, write_feather, write_parquet
 from explorer_frames._files.seal import SEAL
+from explorer_frames._provenance import provenance_of
 from explorer_frames.errors import (
     ConfigError,
     DamagedFileError,
@@ -170,7 +171,7 @@ def test_rewriting_in_another_format_leaves_no_old_seal(tmp_path):
 
 
 def test_it_prints_well():
-    told = Provenance.of(
+    told = provenance_of(
         {"server": "http://h", "job_id": "1", "task_name": "<b>\x1b[31m", "rows": 5, "complete": False}
     )
     assert str(told).splitlines() == [
@@ -198,7 +199,7 @@ def test_it_prints_well():
     ],
 )
 def test_what_is_not_of_its_kind_is_not_known(document):
-    known = Provenance.of(document).to_dict()
+    known = provenance_of(document).to_dict()
     assert {name: value for name, value in known.items() if value is not None} == {}
 
 

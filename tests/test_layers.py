@@ -12,8 +12,9 @@ PACKAGE = Path(explorer_frames.__file__).parent
 FLOORS = [
     {"_version"},
     {"errors", "_html"},
-    {"schemas", "_arguments", "_caller", "_extras", "_memory", "_private", "_progress", "_provenance", "_threads"},
-    {"_decode", "_storage", "_frames", "_fallback"},
+    {"_errors"},
+    {"_schemas", "_arguments", "_caller", "_extras", "_memory", "_private", "_progress", "_provenance", "_threads"},
+    {"schemas", "_decode", "_storage", "_frames", "_fallback"},
     {"_http", "_files"},
     {"_tables", "_outputs"},
     {"_jobs"},
@@ -36,7 +37,7 @@ PURE = {"os", "socket", "time", "requests", "urllib3", "fsspec", "pathlib", "dat
 # Packages that a module or folder must not import.
 FORBIDDEN = {
     "errors": PURE,
-    "schemas": PURE,
+    "_schemas": PURE,
     "_arguments": PURE,
     "_decode": {*PURE, "http", "pandas"},
     "_storage": {"pyarrow", "pandas", "requests", "urllib3"},

@@ -20,19 +20,20 @@ from hypothesis import given, strategies as st
 from served import served
 
 from explorer_frames import (
+    _schemas,
     export_output,
     open_output,
     provenance,
     read_output,
     read_output_arrow,
     read_provenance,
-    schemas,
     verify_file,
     write_feather,
     write_parquet,
 )
 from explorer_frames._decode.values import parse
-from explorer_frames.errors import ColumnTypeError, ConfigError, escaped
+from explorer_frames._errors import escaped
+from explorer_frames.errors import ColumnTypeError, ConfigError
 
 EAST = timezone(timedelta(hours=8))
 FIRST, LAST = datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999_999)
@@ -372,7 +373,7 @@ def test_types_that_text_cannot_have_are_refused():
         pa.struct([("a", pa.string())]),
     ):
         with pytest.raises(ConfigError, match="column 'x' cannot be a") as caught:
-            schemas.checked(columns(kind))
+            _schemas.checked(columns(kind))
         assert "date32" in caught.value.hint
 
 
@@ -384,9 +385,9 @@ def test_time_zones_that_pandas_does_not_have_are_refused():
             pa.dictionary(pa.int8(), pa.timestamp("s", zone)),
         ):
             with pytest.raises(ConfigError, match="unknown time zone"):
-                schemas.checked(columns(kind))
+                _schemas.checked(columns(kind))
     for zone in ("UTC", "Asia/Shanghai", "+08:00", "-23:59", "Etc/GMT+5"):
-        schemas.checked(columns(pa.timestamp("us", zone)))
+        _schemas.checked(columns(pa.timestamp("us", zone)))
 
 
 def test_a_header_above_one_column_that_is_not_text_is_known(tmp_path):

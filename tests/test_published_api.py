@@ -10,7 +10,7 @@ import pytest
 from cases import each
 from served import served
 
-from explorer_frames import errors, schemas
+from explorer_frames import _errors, _schemas, errors
 
 LOGIN = {"user": "root", "password": "123", "graphd": "192.168.8.131:9669"}
 TASK = "8c171f70fb6f9d5b5f7ed3d2c1e8a0b4"
@@ -144,7 +144,7 @@ def test_each_documented_shape_reads_with_its_algorithms_name(algorithm, row):
     with served(ok({"items": [row, row]})) as (_, explorer):
         table = explorer.read_sample_result_arrow(1, TASK, schema=algorithm)
     assert table.num_rows == 2
-    widths = {len(shape) for shape in schemas.named(algorithm).shapes}
+    widths = {len(shape) for shape in _schemas.named(algorithm).shapes}
     assert table.num_columns in widths
     flat = [cell for value in table.to_pylist()[0].values() for cell in (value if isinstance(value, list) else [value])]
     assert [str(cell) if isinstance(cell, str) else cell for cell in flat] == [
@@ -194,7 +194,7 @@ def test_lists_of_jobs_as_documented(workflow, path):
     page = ok({"items": [job, {**job, "id": 29986}], "total": 2, "Page": 1, "PageSize": 10})
     with served(page) as (server, explorer):
         frame = explorer.list_jobs(workflow, status="success", created_after=datetime(2022, 7, 15, tzinfo=UTC))
-    assert frame["id"].tolist() == ["29987", "29986"]
+    assert frame["job_id"].tolist() == ["29987", "29986"]
     assert frame["workflow_id"].tolist() == ["4216617528"] * 2
     assert frame["create_time"][0].to_pydatetime() == datetime(2022, 7, 15, 1, 20, 35, tzinfo=UTC)
     parts = urlsplit(lines(server.requests[0])[0].split()[1])
@@ -276,5 +276,5 @@ def test_all_published_codes_with_and_without_data_under_either_status(code, nam
 
 
 def test_the_table_of_codes_here_is_the_whole_published_one():
-    assert {code for code, _, _ in CODES} == set(errors._BY_CODE)
+    assert {code for code, _, _ in CODES} == set(_errors._BY_CODE)
     assert len(CODES) == 11

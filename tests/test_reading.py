@@ -15,7 +15,7 @@ import pytest
 from faults.bodies import BAD_FLOATS, GOOD_FLOATS, IDS, INVALID, PUBLISHED, wrap
 from hypothesis import example, given, strategies as st
 
-from explorer_frames import schemas
+from explorer_frames import _schemas
 from explorer_frames._decode import envelope
 from explorer_frames._decode.cells import to_batch
 from explorer_frames._decode.envelope import data_of, read_rows
@@ -47,7 +47,7 @@ def pieces(body: bytes, *sizes: int):
 def opened(
     body: bytes, *sizes: int, schema: object = None, vid_type: str = "string", limit: int | None = None
 ) -> Result:
-    query = Query.of(1, "t", limit, schemas.SchemaRequest.of(schema, vid_type))
+    query = Query.of(1, "t", limit, _schemas.SchemaRequest.of(schema, vid_type))
     provenance = Provenance(server="s", limit=query.limit)
     given = pieces(body, *(sizes or (2**20,)))
     return Result(query, given, lambda envelope: data_of(envelope, 200, None), provenance, RowLimits(None))
@@ -475,15 +475,15 @@ def test_missing_scores_are_null_and_missing_ids_an_error():
 @pytest.mark.parametrize("vid_type", ["string", "int64"])
 def test_one_schema_for_no_row_one_row_and_many(vid_type):
     samples = {"string": "7", "int64": "7", "double": "0.5"}
-    for entry in schemas.BOOK:
-        for shape in entry.shapes or [schemas.text_columns(1), schemas.text_columns(9)]:
-            expected = schemas.to_schema(shape, vid_type)
+    for entry in _schemas.ALGORITHMS:
+        for shape in entry.shapes or [_schemas.text_columns(1), _schemas.text_columns(9)]:
+            expected = _schemas.to_schema(shape, vid_type)
             cells = [samples[str(getattr(kind, "value_type", kind))] for kind in expected.types]
             for count in (1, 2, 100):  # the last in many pieces
                 table = read(wrap(json.dumps([cells] * count)), 99, schema=entry.name, vid_type=vid_type)
                 assert table.schema.equals(expected), (entry.name, count)
         empty = read(wrap("[]"), schema=entry.name, vid_type=vid_type)
-        assert empty.schema.equals(schemas.to_schema((entry.shapes or [schemas.text_columns(1)])[0], vid_type)), (
+        assert empty.schema.equals(_schemas.to_schema((entry.shapes or [_schemas.text_columns(1)])[0], vid_type)), (
             entry.name
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from explorer_frames import schemas
+from explorer_frames import _schemas
 from explorer_frames._decode import envelope
 from explorer_frames._decode.cells import to_batch
 from explorer_frames._decode.envelope import data_of, read_rows
@@ -207,7 +207,7 @@ def test_an_envelope_that_says_no_or_nothing(members, status, trace, said):
     assert str(caught.value) == said
 
 
-KNOWN = f"Known: {', '.join(entry.name for entry in schemas.BOOK)}; or pass a pyarrow.Schema."
+KNOWN = f"Known: {', '.join(entry.name for entry in _schemas.ALGORITHMS)}; or pass a pyarrow.Schema."
 TAKEN = (
     "\nUse string, large_string, bool, an integer, float32, float64, date32, timestamp, decimal128 or decimal256 "
     "(0 <= scale <= precision); or an unordered dictionary of one of these; or, for the last column, a list of one of these."
@@ -232,5 +232,5 @@ TAKEN = (
 )  # fmt: skip
 def test_a_schema_that_cannot_be_asked_for(schema, vid_type, said):
     with pytest.raises(ConfigError) as caught:
-        schemas.SchemaRequest.of(schema, vid_type)
+        _schemas.SchemaRequest.of(schema, vid_type)
     assert str(caught.value) == said

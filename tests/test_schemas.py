@@ -4,9 +4,9 @@ import pyarrow as pa
 import pytest
 from cases import each
 
-from explorer_frames import schemas
+from explorer_frames import _schemas
+from explorer_frames._schemas import SchemaRequest
 from explorer_frames.errors import ConfigError, RowShapeError
-from explorer_frames.schemas import SchemaRequest
 
 VID, INT, DOUBLE = "string", "int64", "double"
 # The table of the published API, row by row: (name, {width: types}).
@@ -47,8 +47,8 @@ def resolve(schema, width, vid_type="string", task_name=None):
 @each(("name", "width", "types"), CASES)
 def test_documented_columns(name, width, types):
     assert [str(kind) for kind in resolve(name, width).schema.types] == types
-    assert resolve("auto", width, task_name=f"{name} 3") == schemas.ResolvedSchema(
-        resolve(name, width).schema, schemas.named(name).name, "task name"
+    assert resolve("auto", width, task_name=f"{name} 3") == _schemas.ResolvedSchema(
+        resolve(name, width).schema, _schemas.named(name).name, "task name"
     )
 
 
@@ -59,18 +59,18 @@ def test_vertex_ids_and_labels_follow_the_vid_type(name, width, types):
 
 
 def test_the_book_is_what_is_documented():
-    assert {entry.name for entry in schemas.BOOK} <= set(DOCUMENTED)
-    assert {schemas.named(name).name for name in DOCUMENTED} == {entry.name for entry in schemas.BOOK}
+    assert {entry.name for entry in _schemas.ALGORITHMS} <= set(DOCUMENTED)
+    assert {_schemas.named(name).name for name in DOCUMENTED} == {entry.name for entry in _schemas.ALGORITHMS}
 
 
 def test_no_two_shapes_of_an_algorithm_have_one_width():
-    for entry in schemas.BOOK:
+    for entry in _schemas.ALGORITHMS:
         widths = [len(shape) for shape in entry.shapes]
         assert len(set(widths)) == len(widths), entry.name
 
 
 def test_no_two_algorithms_share_a_name():
-    names = [schemas._normal(name) for entry in schemas.BOOK for name in (entry.name, *entry.aliases)]
+    names = [_schemas._normal(name) for entry in _schemas.ALGORITHMS for name in (entry.name, *entry.aliases)]
     assert len(set(names)) == len(names)
 
 
@@ -90,7 +90,7 @@ def test_the_number_of_columns_decides_without_a_known_task_name(schema):
         columns(0)
 
 
-@each("vid_type", schemas.VID_TYPES)
+@each("vid_type", _schemas.VID_TYPES)
 @each("width", [1, 2, 3, 4, 25])
 def test_query_columns_are_text(vid_type, width):
     for resolved in (resolve("auto", width, vid_type, "Query_2"), resolve("query", width, vid_type, "PageRank")):
@@ -111,7 +111,7 @@ def test_no_hint_names_an_algorithm_that_merely_fits_the_width(width):
     with pytest.raises(RowShapeError) as caught:
         resolve(own, width)
     assert caught.value.hint.startswith("Pass schema='auto'")
-    named = [entry.name for entry in schemas.BOOK if f"'{entry.name.lower()}'" in caught.value.hint.lower()]
+    named = [entry.name for entry in _schemas.ALGORITHMS if f"'{entry.name.lower()}'" in caught.value.hint.lower()]
     assert named == ["Query"]
 
 
@@ -139,12 +139,12 @@ def test_a_named_algorithm_can_contradict_the_tasks_name(schema, task_name, expe
 
 @pytest.mark.parametrize("spelt", ["louvain", "LOUVAIN", " Lou-vain_", "tree stat", "TreeStat", "n_step_degree"])
 def test_names_are_known_in_any_spelling(spelt):
-    assert schemas.named(spelt)
+    assert _schemas.named(spelt)
 
 
 def test_an_unknown_name_gets_the_nearest():
     with pytest.raises(ConfigError, match="Did you mean 'PageRank'"):
-        schemas.named("pagerang")
+        _schemas.named("pagerang")
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_an_unknown_name_gets_the_nearest():
     ],
 )
 def test_a_tasks_name_is_a_hint(task, algorithm):
-    found = schemas.find(task)
+    found = _schemas.find(task)
     assert (found.name if found else None) == algorithm
 
 
@@ -195,7 +195,7 @@ def test_a_tasks_name_is_a_hint(task, algorithm):
 )
 def test_a_schema_that_no_result_can_have_is_refused_at_once(schema):
     with pytest.raises(ConfigError):
-        schemas.checked(schema)
+        _schemas.checked(schema)
 
 
 @pytest.mark.parametrize("vid_type", ["string", "int64"])
@@ -215,6 +215,6 @@ def test_a_guessed_algorithm_decides_only_where_it_fits(vid_type):
 
 def test_own_schemas_of_the_right_width_are_taken():
     own = pa.schema([("vertex", pa.large_string()), ("rank", pa.float32())])
-    assert resolve(own, 2) == schemas.ResolvedSchema(own, None, "argument")
+    assert resolve(own, 2) == _schemas.ResolvedSchema(own, None, "argument")
     with pytest.raises(RowShapeError, match=r"3 columns, but the schema has 2 \(vertex, rank\)"):
         resolve(own, 3)

@@ -47,7 +47,7 @@ from limits import HANG
 from platforms import needs_proc
 
 import explorer_frames
-from explorer_frames import Explorer, errors, read_output, write_feather, write_parquet
+from explorer_frames import Explorer, _errors, errors, read_output, write_feather, write_parquet
 from explorer_frames.dask import read_output as dask_output, read_sample_results
 
 if TYPE_CHECKING:
@@ -225,13 +225,13 @@ FAULTS: dict[str, tuple[type[BaseException] | None, Any, dict[str, Any]]] = {
     "no number": (errors.ColumnTypeError, answer(envelope('[["a","x"]]')), {}),
     **{
         f"code {code}, status {status}": (cls, answer(f'{{"code":{code},"message":"no"}}'.encode(), status, CLOSE), {})
-        for code, cls in [*errors._BY_CODE.items(), (49904000, errors.ServerError)]
+        for code, cls in [*_errors._BY_CODE.items(), (49904000, errors.ServerError)]
         for status in ("200 OK", "500 Internal Server Error")
     },
     **{
         f"status {status}": (cls, answer(b"<html>", f"{status} No"), {})
         for status, cls in [
-            *errors._BY_STATUS.items(),
+            *_errors._BY_STATUS.items(),
             *((status, errors.ServerError) for status in (404 + 14, 429, 500, 502, 503, 504)),
         ]
     },

@@ -13,14 +13,8 @@ from served import served
 
 from explorer_frames._jobs.listing import PAGE_SIZE
 from explorer_frames._jobs.status import moment
-from explorer_frames._provenance import Provenance
-from explorer_frames.errors import (
-    EnvelopeError,
-    ServerError,
-    SyncError,
-    UnauthorizedError,
-    UnsafeToRetryError,
-)
+from explorer_frames._provenance import provenance_of
+from explorer_frames.errors import EnvelopeError, ServerError, SyncError, UnauthorizedError, UnsafeToRetryError
 
 LOGIN = {"user": "root", "password": "123", "graphd": "h:9669"}
 CONNECTED = answer(b'{"code":0,"data":{"success":true}}', headers="Set-Cookie: explorer_token=new; Path=/\r\n")
@@ -509,7 +503,7 @@ def test_the_zero_time_is_missing_wherever_times_are_read(zero, tmp_path):
 
 @pytest.mark.parametrize("zero", [one for one in ZERO if isinstance(one, str)])
 def test_the_zero_time_is_missing_in_a_stored_provenance(zero):
-    found = Provenance.of({"begin_time": zero, "end_time": zero, "read_at": "2026-11-29T00:00:00Z"})
+    found = provenance_of({"begin_time": zero, "end_time": zero, "read_at": "2026-11-29T00:00:00Z"})
     assert (found.begin_time, found.end_time) == (None, None)
     assert found.read_at == datetime(2026, 11, 29, tzinfo=UTC)
 

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from explorer_frames._compare.matching import Matched, firsts, keys, matched
-from explorer_frames.errors import ConfigError, escaped, located
-from explorer_frames.schemas import COMMUNITY, KEYS
+from explorer_frames._errors import add_context, escaped
+from explorer_frames._schemas import COMMUNITY, KEYS
+from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,14 +65,14 @@ class Alike:
         measures = tuple(name for name in a.column_names if name not in found and name != COMMUNITY)
         numbers = tuple(name for name in measures if a.schema.field(name).type in (pa.int64(), pa.float64()))
         for side, table in (("a", a), ("b", b)):
-            with located(side):
+            with add_context(side):
                 _check_ids(table, found, label)
         numbers_a, numbers_b = _keys(a, b, found)
         if len(found) == len(a.column_names):  # nothing but keys: a set of rows, in which equal ones are one
             a, numbers_a = _distinct(a, numbers_a)
             b, numbers_b = _distinct(b, numbers_b)
         for side, table, ids in (("a", a, numbers_a), ("b", b, numbers_b)):
-            with located(side):
+            with add_context(side):
                 _refuse_twice(table, found, ids)
         return cls(a, b, found, measures, numbers, label, matched(numbers_a, numbers_b))
 

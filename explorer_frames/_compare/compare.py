@@ -10,23 +10,24 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from explorer_frames import schemas
+from explorer_frames import _schemas
 from explorer_frames._arguments import checked_count, checked_flag
 from explorer_frames._compare.alike import Alike
 from explorer_frames._compare.communities import compare_labels
 from explorer_frames._compare.comparison import Comparison
 from explorer_frames._compare.given import refuse_incomplete, source
 from explorer_frames._compare.scores import Change, Ranks, Tolerance, compare_ranks, number_change, other_change, ranked
+from explorer_frames._errors import add_context, escaped
 from explorer_frames._files.digest import current
 from explorer_frames._frames import with_missing_integers
 from explorer_frames._jobs.job import Job
-from explorer_frames._provenance import Provenance
-from explorer_frames.errors import ConfigError, escaped, located
+from explorer_frames._provenance import Provenance, provenance_of
+from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from explorer_frames.schemas import VidType
+    from explorer_frames._schemas import VidType
 
 
 def compare(
@@ -152,27 +153,27 @@ def compare(
     _check_task(task, a, b)
     top = checked_count("top", top)
     if vid_type is not None:
-        schemas.checked_vid_type(vid_type)
+        _schemas.checked_vid_type(vid_type)
     checked_flag("allow_incomplete", allow_incomplete)
     checked_flag("allow_unrelated", allow_unrelated)
     if a is b and isinstance(a, pa.RecordBatchReader):
         raise ConfigError("a and b are one stream, which can be read once", hint="Read it into a table before.")
     given = []
     for side, data in (("a", a), ("b", b)):
-        with located(side):
+        with add_context(side):
             given.append(source(data, task=task, vid_type=vid_type, storage_options=storage_options))
     results = []
     for side, read in zip("ab", given, strict=True):
-        with located(side):
+        with add_context(side):
             results.append(read())
         if not allow_incomplete:
             refuse_incomplete(*results[-1], side)
     (table_a, known_a), (table_b, known_b) = ((table, known and current(known, table)) for table, known in results)
     if not allow_unrelated:
-        _refuse_others(Provenance.of(known_a), Provenance.of(known_b))
+        _refuse_others(provenance_of(known_a), provenance_of(known_b))
     return Comparison(
-        a=Provenance.of(known_a) if known_a else None,
-        b=Provenance.of(known_b) if known_b else None,
+        a=provenance_of(known_a) if known_a else None,
+        b=provenance_of(known_b) if known_b else None,
         top=top,
         **_compared(Alike.of(table_a, table_b), top, tolerance),
     )

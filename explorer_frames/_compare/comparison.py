@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames import _html
-from explorer_frames.errors import printable
+from explorer_frames._errors import printable
 
 if TYPE_CHECKING:
     import pandas as pd

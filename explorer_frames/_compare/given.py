@@ -14,7 +14,7 @@ from explorer_frames._files.data import to_reader
 from explorer_frames._files.inspection import is_sealed, open_batches
 from explorer_frames._jobs.job import Job, only_task
 from explorer_frames._jobs.task import Task
-from explorer_frames._provenance import NAME, Provenance, document_of
+from explorer_frames._provenance import NAME, document_of, provenance_of, with_row_count
 from explorer_frames._results.limits import RowLimits
 from explorer_frames._storage.address import checked
 from explorer_frames._storage.sources import Store
@@ -23,7 +23,7 @@ from explorer_frames.errors import ConfigError, IncompleteResultError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from explorer_frames.schemas import VidType
+    from explorer_frames._schemas import VidType
 
 Known: TypeAlias = dict[str, Any]
 Given: TypeAlias = tuple[pa.Table, Known]
@@ -67,7 +67,7 @@ def refuse_incomplete(table: pa.Table, known: Known, side: str) -> None:
     ------
     IncompleteResultError
     """
-    was = Provenance.of(known)
+    was = provenance_of(known)
     whole = was.complete and was.rows == table.num_rows
     own = was.complete is None and not (was.job_id or was.workflow_id or was.source)  # in a file of ours, perhaps
     if whole or own:
@@ -105,12 +105,12 @@ def _table(file: Any) -> pa.Table:
 def _of_stream(reader: pa.RecordBatchReader) -> Given:
     """Read a stream, which says of itself only how it began: at its end it is known whether these are all rows."""
     table, known = _of_table(reader.read_all())
-    was = Provenance.of(known)
+    was = provenance_of(known)
     rows = table.num_rows
     if was.complete is not None or was.rows is not None or not (was.job_id or was.source):
         return table, known
     complete = True if was.source else RowLimits(None).is_complete(rows, was.limit or EVERYTHING)
-    return table, was.with_row_count(rows, complete=complete).to_dict()
+    return table, with_row_count(was, rows, complete=complete).to_dict()
 
 
 def _of_table(table: pa.Table, known: Known | None = None) -> Given:

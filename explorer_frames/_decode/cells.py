@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from explorer_frames import schemas
+from explorer_frames import _schemas
 from explorer_frames._decode.values import described, first_invalid, is_large_integer, is_number, parse
+from explorer_frames._errors import escaped
 from explorer_frames._memory import POOL
-from explorer_frames.errors import ColumnTypeError, RowShapeError, escaped
+from explorer_frames.errors import ColumnTypeError, RowShapeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -121,7 +122,7 @@ def to_table(batches: Iterable[pa.RecordBatch], schema: pa.Schema, *, joined: in
 
 def _refuse_shape(cells: Cells, index: int, schema: pa.Schema) -> None:
     row = cells.first + index
-    due = f"fewer than the {len(schema) - 1}" if schemas.takes_rest(schema) else f"not the {len(schema)}"
+    due = f"fewer than the {len(schema) - 1}" if _schemas.takes_rest(schema) else f"not the {len(schema)}"
     raise RowShapeError(
         f"row {row} has {due} cells of the schema ({', '.join(schema.names)})",
         row=row,

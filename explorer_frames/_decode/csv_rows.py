@@ -21,10 +21,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from explorer_frames import schemas
+from explorer_frames import _schemas
 from explorer_frames._decode.cells import to_batch
+from explorer_frames._errors import escaped
 from explorer_frames._memory import POOL
-from explorer_frames.errors import ColumnTypeError, DecodeError, FileReadError, RowShapeError, escaped
+from explorer_frames.errors import ColumnTypeError, DecodeError, FileReadError, RowShapeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -82,7 +83,7 @@ class Block:
 
     def misfit(self, schema: pa.Schema) -> int | None:
         """Index of the first row whose number of cells does not suit the schema."""
-        bad = self.widths < len(schema) - 1 if schemas.takes_rest(schema) else self.widths != len(schema)
+        bad = self.widths < len(schema) - 1 if _schemas.takes_rest(schema) else self.widths != len(schema)
         return int(bad.argmax()) if bad.any() else None
 
     def column(self, number: int) -> pa.StringArray:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from explorer_frames._decode.rows import SPACE, Rows, cut
 from explorer_frames._decode.strict_json import no_constant, scanstring, strict_loads
-from explorer_frames.errors import EnvelopeError, RowShapeError, api_error, escaped
+from explorer_frames._errors import api_error, escaped
+from explorer_frames.errors import EnvelopeError, RowShapeError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator

@@ -17,11 +17,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from explorer_frames import schemas
+from explorer_frames import _schemas
 from explorer_frames._decode.cells import row_by_end
 from explorer_frames._decode.strict_json import scanstring, strict_loads
+from explorer_frames._errors import escaped
 from explorer_frames._memory import POOL
-from explorer_frames.errors import ColumnTypeError, DecodeError, EnvelopeError, RowShapeError, escaped
+from explorer_frames.errors import ColumnTypeError, DecodeError, EnvelopeError, RowShapeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -199,7 +200,7 @@ class _Regular:
         self._has_escapes = b"\\" in rows.data
 
     def misfit(self, schema: pa.Schema) -> int | None:
-        return None if schemas.fits(schema, self.width) else 0
+        return None if _schemas.fits(schema, self.width) else 0
 
     def column(self, number: int) -> pa.StringArray:
         step = 2 * self.width  # each cell has a separator behind it
@@ -225,9 +226,9 @@ class _Parsed:
 
     def misfit(self, schema: pa.Schema) -> int | None:
         widths = [len(row) for row in self._rows]
-        if all(schemas.fits(schema, width) for width in set(widths)):
+        if all(_schemas.fits(schema, width) for width in set(widths)):
             return None
-        return next(index for index, width in enumerate(widths) if not schemas.fits(schema, width))
+        return next(index for index, width in enumerate(widths) if not _schemas.fits(schema, width))
 
     def column(self, number: int) -> pa.StringArray:
         return _strings([row[number] for row in self._rows], lambda index: self.first + index)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json.decoder
 from typing import Any, NoReturn
 
-from explorer_frames.errors import EnvelopeError, escaped
+from explorer_frames._errors import escaped
+from explorer_frames.errors import EnvelopeError
 
 scanstring = json.decoder.scanstring  # type: ignore[attr-defined]  # missing in typeshed; there since Python 2.6
 

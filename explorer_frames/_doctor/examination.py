@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from explorer_frames._doctor import server, target as target_checks
 from explorer_frames._doctor.finding import Finding, ok
+from explorer_frames._errors import escaped
 from explorer_frames._http import config
 from explorer_frames._version import __version__
-from explorer_frames.errors import ConfigError, escaped
+from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

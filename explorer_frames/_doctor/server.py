@@ -17,6 +17,7 @@ from requests.utils import get_environ_proxies
 from explorer_frames._arguments import EVERYTHING
 from explorer_frames._client import Explorer
 from explorer_frames._doctor.finding import Finding, found, ok, problem
+from explorer_frames._errors import escaped
 from explorer_frames._http.api import Api
 from explorer_frames._http.config import Credentials
 from explorer_frames._http.failures import NO_TLS
@@ -29,7 +30,6 @@ from explorer_frames.errors import (
     TruncatedResultWarning,
     UnauthorizedError,
     UnencryptedWarning,
-    escaped,
 )
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
+from explorer_frames._errors import escaped
 from explorer_frames._files.digest import current
 from explorer_frames._provenance import KEY, NAME, document_of, encoded
-from explorer_frames.errors import ConfigError, escaped
+from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

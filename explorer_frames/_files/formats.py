@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 import pyarrow.ipc
 
 from explorer_frames._arguments import checked_count
+from explorer_frames._errors import escaped
 from explorer_frames._storage.address import shown_url
-from explorer_frames.errors import ConfigError, UnsupportedFormatError, WriteError, escaped
+from explorer_frames.errors import ConfigError, UnsupportedFormatError, WriteError
 
 Format = Literal["parquet", "feather"]
 

@@ -14,7 +14,7 @@ from explorer_frames._files.digest import ContentHash, current
 from explorer_frames._files.formats import ARROW, by_magic, format_of
 from explorer_frames._files.seal import holds
 from explorer_frames._private import private
-from explorer_frames._provenance import NAME, Provenance, as_written, document_of
+from explorer_frames._provenance import NAME, Provenance, as_written, document_of, provenance_of
 from explorer_frames._storage.address import checked
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, DamagedFileError, FileReadError, UnsupportedFormatError
@@ -60,7 +60,7 @@ def read_provenance(path: str | os.PathLike[str], *, storage_options: Mapping[st
     store = Store(path, storage_options)
     with store.open() as file:
         schema = store.attempt("read", schema_of, file)
-    return Provenance.of(_document(store, schema))
+    return provenance_of(_document(store, schema))
 
 
 @private
@@ -109,7 +109,7 @@ def provenance(data: Any) -> Provenance | None:
         return None
     if isinstance(data, pd.DataFrame | pa.Table | pa.RecordBatch):
         known = _current(known, data)
-    return Provenance.of(known)
+    return provenance_of(known)
 
 
 def _current(known: dict[str, Any], data: Any) -> dict[str, Any]:
@@ -165,7 +165,7 @@ def verify_file(path: str | os.PathLike[str], *, storage_options: Mapping[str, A
         if not sealed:
             raise damaged(store, "its seal is gone: another program has rewritten it")
         rows, content_hash = store.attempt("re-read", _contents, file)
-    known = Provenance.of(document)
+    known = provenance_of(document)
     if rows != known.rows:
         raise damaged(store, f"it has {rows} rows, and says {known.rows}")
     if content_hash != known.content_hash:

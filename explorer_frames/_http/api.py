@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from explorer_frames._arguments import checked_id
 from explorer_frames._decode.envelope import MAX_HELD, data_of
 from explorer_frames._decode.strict_json import strict_loads
+from explorer_frames._errors import api_error
 from explorer_frames._http.auth import NOBODY, Auth, Token, by_login, by_token, token_from
 from explorer_frames._http.failures import PROXY_AUTHENTICATION
 from explorer_frames._http.retries import Retries, renewal_pause
@@ -24,7 +25,6 @@ from explorer_frames.errors import (
     TransportError,
     UnauthorizedError,
     UnsafeToRetryError,
-    api_error,
 )
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from urllib.parse import quote, quote_plus
 
 from requests.auth import AuthBase
 
+from explorer_frames._errors import escaped
 from explorer_frames._http.cookies import Cookies
-from explorer_frames.errors import ConfigError, EnvelopeError, ExplorerFramesError, RequestTimeoutError, escaped
+from explorer_frames.errors import ConfigError, EnvelopeError, ExplorerFramesError, RequestTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

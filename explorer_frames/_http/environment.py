@@ -17,7 +17,8 @@ from requests.utils import select_proxy
 from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
-from explorer_frames.errors import ConfigError, escaped
+from explorer_frames._errors import escaped
+from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,15 +10,10 @@ from typing import TYPE_CHECKING
 import requests
 import urllib3
 
+from explorer_frames._errors import escaped
 from explorer_frames._http.retries import TRANSIENT_STATUS
 from explorer_frames._http.sessions import TICK, Deadline
-from explorer_frames.errors import (
-    ConnectionFailedError,
-    RequestTimeoutError,
-    TransportError,
-    TruncatedBodyError,
-    escaped,
-)
+from explorer_frames.errors import ConnectionFailedError, RequestTimeoutError, TransportError, TruncatedBodyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import requests
 import urllib3
 
+from explorer_frames._errors import escaped
 from explorer_frames._http.environment import ca_setting, certificate_error, proxy_error, proxy_variable, uses_tls
 from explorer_frames._http.failures import NO_TLS, PROXY_AUTHENTICATION, refused_by_proxy, translated
 from explorer_frames._http.retries import retry_after_seconds
@@ -28,7 +29,6 @@ from explorer_frames.errors import (
     ExplorerFramesError,
     RequestTimeoutError,
     TransportError,
-    escaped,
 )
 
 if TYPE_CHECKING:

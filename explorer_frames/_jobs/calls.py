@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames._arguments import checked_id, checked_input
+from explorer_frames._errors import add_context
 from explorer_frames._jobs.job import Job, job_of
-from explorer_frames.errors import ConfigError, ExplorerFramesError, JobError, UnsafeToRetryError, located
+from explorer_frames.errors import ConfigError, ExplorerFramesError, JobError, UnsafeToRetryError
 
 if TYPE_CHECKING:
     from explorer_frames._client import Explorer
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def look(api: Api, job_id: object, explorer: Explorer) -> Job:
     """Get a job and its tasks; `explorer` is used for later calls."""
     number = checked_id("job_id", job_id.job_id if isinstance(job_id, Job) else job_id)
-    with located(f"job {number}"):
+    with add_context(f"job {number}"):
         data, trace_id = api.get("jobs", number)
         return job_of(data, number, trace_id, explorer)
 
@@ -28,7 +29,7 @@ def run(api: Api, workflow_id: object, given: object, explorer: Explorer) -> Job
     body = {} if given is None else {"input": checked_input(given)}
     now = datetime.now(UTC).isoformat(timespec="seconds")
     hint = f"Look at list_jobs({workflow!r}) for a job made at about {now} before you run it again."
-    with located(f"workflow {workflow}"):
+    with add_context(f"workflow {workflow}"):
         data = api.post_once("workflows", workflow, "jobs", body=body, hint=hint)
         number = _made_id(data, hint)
     try:
@@ -41,7 +42,7 @@ def run(api: Api, workflow_id: object, given: object, explorer: Explorer) -> Job
 def cancel(api: Api, job_id: object) -> None:
     """Ask the server to stop a job."""
     number = checked_id("job_id", job_id.job_id if isinstance(job_id, Job) else job_id)
-    with located(f"job {number}"):
+    with add_context(f"job {number}"):
         if api.put("jobs", number, "cancel").get("success") is False:
             raise JobError("the server did not cancel the job", hint="Look at the job again: it may have ended.")
 

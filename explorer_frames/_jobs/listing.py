@@ -16,8 +16,9 @@ import pandas as pd
 import pyarrow as pa
 
 from explorer_frames._arguments import checked_id, checked_limit
+from explorer_frames._errors import add_context, escaped
 from explorer_frames._jobs.status import WORDS, id_of, moment, same_id, status_word, text
-from explorer_frames.errors import ConfigError, EnvelopeError, escaped, located
+from explorer_frames.errors import ConfigError, EnvelopeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +65,7 @@ def listed(
     def page(number: dict[str, str]) -> dict[str, Any]:
         return api.get(*of_workflow, "jobs", params={"filter": wanted, **number}, until=until)[0]
 
-    with located("list of jobs"):
+    with add_context("list of jobs"):
         return _table(_Listing(workflow, json.loads(wanted).get("status")).read(page, most))
 
 
@@ -166,7 +167,7 @@ class _Listing:
         number = 1
         while True:
             data = page({"pageSize": str(size), "page": str(number)})
-            with located(f"page {number}"):
+            with add_context(f"page {number}"):
                 items = self._add(data)
             if self.count >= self.total or (limit is not None and len(self.jobs) >= limit):
                 return list(self.jobs.values())[:limit]

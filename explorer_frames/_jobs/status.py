@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from explorer_frames.errors import EnvelopeError, escaped
+from explorer_frames._errors import escaped
+from explorer_frames.errors import EnvelopeError
 
 WORDS = {0: "preparing", 1: "running", 2: "success", 3: "failed", 4: "interrupted", 5: "stopping"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Unpack
 
+from explorer_frames._errors import escaped
 from explorer_frames._files.write import planned
 from explorer_frames._frames import checked_backend, to_pandas
 from explorer_frames._jobs.status import id_of, moment, same_id, status_word, text
@@ -14,7 +15,7 @@ from explorer_frames._outputs.full import export, open_reader, read_table
 from explorer_frames._outputs.output import task_request
 from explorer_frames._private import private
 from explorer_frames._provenance import Run
-from explorer_frames.errors import EnvelopeError, escaped
+from explorer_frames.errors import EnvelopeError
 
 if TYPE_CHECKING:
     import os
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from explorer_frames._decode.csv_rows import Quoting
     from explorer_frames._files.write import LayoutOptions, Receipt, WriteOptions
     from explorer_frames._frames import DtypeBackend
-    from explorer_frames.schemas import VidType
+    from explorer_frames._schemas import VidType
 
 
 class Timed:

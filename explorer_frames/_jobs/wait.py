@@ -7,10 +7,11 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from explorer_frames._arguments import is_duration
+from explorer_frames._errors import escaped
 from explorer_frames._jobs.status import FINAL
 from explorer_frames._jobs.task import listed
 from explorer_frames._progress import Done, check_progress, progress_bar
-from explorer_frames.errors import ConfigError, EnvelopeError, JobError, ServerError, TransportError, escaped
+from explorer_frames.errors import ConfigError, EnvelopeError, JobError, ServerError, TransportError
 
 if TYPE_CHECKING:
     from explorer_frames._jobs.job import Job

@@ -12,25 +12,18 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import pyarrow as pa
 
-from explorer_frames import schemas
+from explorer_frames import _schemas
 from explorer_frames._decode.cells import to_table
 from explorer_frames._decode.csv_rows import Block, Paths, Quoting, read_blocks
+from explorer_frames._errors import StickyErrorIterator, add_context, escaped
 from explorer_frames._fallback import AS_TEXT, read_or_as_text
 from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.write import write
 from explorer_frames._outputs.parts import Part, Parts, pieces
-from explorer_frames._provenance import Provenance, run_of, with_provenance
+from explorer_frames._provenance import Provenance, run_of, with_provenance, with_row_count, with_task_run
 from explorer_frames._storage.sources import Store
 from explorer_frames._threads import ahead, pipelined
-from explorer_frames.errors import (
-    ColumnTypeError,
-    ConfigError,
-    Enduring,
-    FileReadError,
-    RowShapeError,
-    escaped,
-    located,
-)
+from explorer_frames.errors import ColumnTypeError, ConfigError, FileReadError, RowShapeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -87,7 +80,7 @@ class Header:
         self._header = request.header
         shapes = request.schema.candidates()
         # A path of one vertex may be called anything: where rows differ in length, no first line is a header for sure.
-        self._shapes = [] if any(map(schemas.takes_rest, shapes)) else shapes
+        self._shapes = [] if any(map(_schemas.takes_rest, shapes)) else shapes
 
     def __call__(self, cells: list[str]) -> bool:
         if self._header:
@@ -104,7 +97,7 @@ class Header:
 def _may_name(names: list[str], shape: pa.Schema) -> bool:
     """Whether a line of these names can only be the header of a shape: of one column of text it may be a row."""
     kinds = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in shape.types]
-    numbers = [not schemas.is_text(kind) for kind in kinds]
+    numbers = [not _schemas.is_text(kind) for kind in kinds]
     if len(names) != len(shape) or (len(names) == 1 and not numbers[0]):
         return False
     columns = zip(names, shape.names, numbers, strict=True)
@@ -129,7 +122,7 @@ def _letters(name: str) -> str:
 
 
 def _all_names() -> Iterator[str]:
-    for entry in schemas.BOOK:
+    for entry in _schemas.ALGORITHMS:
         for shape in entry.shapes:
             for name, _ in shape:
                 yield from (name, *_SYNONYMS.get(name, ()))
@@ -153,7 +146,7 @@ class Request:
 
     path: str | os.PathLike[str] = field(repr=False)
     storage_options: Mapping[str, Any] | None = field(repr=False)
-    schema: schemas.SchemaRequest
+    schema: _schemas.SchemaRequest
     header: bool | None
     quoting: Quoting = "minimal"
     k: pa.Field[Any] | None = None
@@ -180,7 +173,7 @@ class Request:
         ------
         ConfigError
         """
-        requested = schemas.SchemaRequest.of(schema, vid_type)
+        requested = _schemas.SchemaRequest.of(schema, vid_type)
         if requested.auto:
             name, source = _named(task, component) if task else (_component_in(path), "component")
             requested = replace(requested.for_task(name), source=source)
@@ -199,10 +192,10 @@ class Request:
             return replace(self, schema=self.schema_of(schema.remove(len(schema) - 1)), k=schema[-1]) if own else self
         k = pa.field(_K, pa.int64(), nullable=False) if by_k else None
         if parts.of_subgraphs and (schema.name == "KCore" if schema else self.schema.auto):
-            return replace(self, schema=self.schema_of(schemas.named("KCoreSubgraph")), k=k)
+            return replace(self, schema=self.schema_of(_schemas.named("KCoreSubgraph")), k=k)
         return replace(self, k=k)
 
-    def schema_of(self, given: pa.Schema | schemas.Algorithm) -> schemas.SchemaRequest:
+    def schema_of(self, given: pa.Schema | _schemas.Algorithm) -> _schemas.SchemaRequest:
         """The same request for another schema."""
         return replace(self.schema, given=given, auto=False)
 
@@ -214,12 +207,12 @@ class Request:
             task_id=self.task,
             read_at=datetime.now(UTC),
         )
-        return known.with_run(self.run) if self.run else known
+        return with_task_run(known, self.run) if self.run else known
 
 
 def _named(task: Task, component: str | None) -> tuple[str, str]:
     """Return the name that contains a task's algorithm, the task's or the component's, and which one it is."""
-    by_name, by_component = schemas.find(task.name), schemas.find(component or "")
+    by_name, by_component = _schemas.find(task.name), _schemas.find(component or "")
     if by_name and by_component and not by_name.name.startswith(by_component.name):
         raise ConfigError(
             f"component {escaped(component, 60)!r} is {by_component.name}, but task {escaped(task.name, 60)!r} is "
@@ -286,7 +279,7 @@ class Output:
             yield batch
         if rows != self._read_rows:  # the thread was ended, or what it had read was thrown away
             raise FileReadError("reading was ended before its end", where=self._store.shown, hint=_LEFT)
-        self.provenance = self.provenance.with_row_count(rows, complete=True)
+        self.provenance = with_row_count(self.provenance, rows, complete=True)
 
     def _read(self) -> Generator[tuple[Part, Block]]:
         """Read all parts; in another thread."""
@@ -306,19 +299,19 @@ class _Typed:
         self._columns = columns
         self._may_be_text = may_be_text
         self._dictionaries: dict[str, pa.Array] = {}
-        self._paths = Paths() if columns.names == ["path"] and schemas.takes_rest(columns) else None
+        self._paths = Paths() if columns.names == ["path"] and _schemas.takes_rest(columns) else None
 
     def to_batch(self, part: Part, block: Block) -> pa.RecordBatch:
         try:
             return self._to_batch(part, block)
         except (ColumnTypeError, RowShapeError) as error:
-            error.may_be_text = self._may_be_text
+            error._may_be_text = self._may_be_text  # noqa: SLF001 (our own)
             if self._may_be_text:
                 error.hint = AS_TEXT
             raise
 
     def _to_batch(self, part: Part, block: Block) -> pa.RecordBatch:
-        with located(part.shown):
+        with add_context(part.shown):
             if self._paths:
                 return self._paths.to_batch(block, self._columns)
             columns = in_part(part, self._columns)
@@ -340,7 +333,7 @@ def _is_k(field: pa.Field[Any]) -> bool:
 
 def read_part(store: Store, part: Part, first: int, header: Header, quoting: Quoting) -> Generator[Block]:
     """The blocks of one part; `first` is the number of its first row."""
-    with located(part.shown), closing(pieces(store, part)) as text:
+    with add_context(part.shown), closing(pieces(store, part)) as text:
         yield from read_blocks(text, first, header, quoting)
 
 
@@ -351,10 +344,10 @@ def read_batches(
     typed = _Typed(columns)
     with closing(read_part(store, part, 0, header, quoting)) as blocks:
         for number, block in enumerate(blocks):
-            with located(part.shown):
+            with add_context(part.shown):
                 if number == 0:  # its error says what fits
                     with block.located():
-                        schemas.SchemaRequest(in_part(part, columns)).resolve(block.width)
+                        _schemas.SchemaRequest(in_part(part, columns)).resolve(block.width)
             yield typed.to_batch(part, block)
 
 
@@ -367,7 +360,7 @@ def preview(request: Request, store: Store, parts: Parts) -> tuple[pa.Schema, He
             first = next(blocks, None)
         if first is not None:
 
-            def read(schema: schemas.SchemaRequest, part: Part = part, first: Block = first) -> pa.Schema:
+            def read(schema: _schemas.SchemaRequest, part: Part = part, first: Block = first) -> pa.Schema:
                 resolved = choose(replace(request, schema=schema), header, (part, first))
                 _Typed(resolved.schema, may_be_text=resolved.may_be_text).to_batch(part, first)
                 return resolved.schema
@@ -376,13 +369,13 @@ def preview(request: Request, store: Store, parts: Parts) -> tuple[pa.Schema, He
     return choose(request, header, None).schema, header
 
 
-def choose(request: Request, header: Header, first: tuple[Part, Block] | None) -> schemas.ResolvedSchema:
+def choose(request: Request, header: Header, first: tuple[Part, Block] | None) -> _schemas.ResolvedSchema:
     """Decide on the schema by the first row, where there is one, or else by the header."""
     if first is None:
         resolved = request.schema.resolve(header.width)
     else:
         part, block = first
-        with located(part.shown), block.located():
+        with add_context(part.shown), block.located():
             resolved = request.schema.resolve(block.width)
     return replace(resolved, schema=resolved.schema.append(request.k)) if request.k else resolved
 
@@ -405,7 +398,7 @@ def open_reader(request: Request) -> Iterator[pa.RecordBatchReader]:
     """Read a result batch by batch."""
     with ExitStack() as stack:
         output = _call(request, lambda output: output, stack)
-        yield pa.RecordBatchReader.from_batches(output.schema, Enduring(iter(output)))
+        yield pa.RecordBatchReader.from_batches(output.schema, StickyErrorIterator(iter(output)))
 
 
 def export(request: Request, plan: tuple[Target, Options]) -> Receipt:
@@ -426,7 +419,7 @@ def export(request: Request, plan: tuple[Target, Options]) -> Receipt:
 def _call(request: Request, attempt: Callable[[Output], _T], stack: ExitStack | None = None) -> _T:
     """Open a result for `attempt`; it stays open as long as `stack`, or else until the attempt ends."""
 
-    def read(schema: schemas.SchemaRequest) -> _T:
+    def read(schema: _schemas.SchemaRequest) -> _T:
         with ExitStack() as own:
             store = Store(request.path, request.storage_options)
             output = own.enter_context(closing(Output(replace(request, schema=schema), store, request)))

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames._arguments import checked_id
+from explorer_frames._errors import escaped
 from explorer_frames._storage.sources import Store
-from explorer_frames.errors import ConfigError, FileReadError, escaped
+from explorer_frames.errors import ConfigError, FileReadError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

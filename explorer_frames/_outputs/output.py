@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from explorer_frames._files.write import LayoutOptions, Receipt
     from explorer_frames._frames import DtypeBackend
     from explorer_frames._jobs.task import Task
-    from explorer_frames.schemas import VidType
+    from explorer_frames._schemas import VidType
 
 
 @private
@@ -51,8 +51,8 @@ def read_output(
     schema
         Columns to expect. ``"auto"``, the default, looks for the folder of a component in `path`, such as
         ``analytics_pagerank_1``, and uses the columns of that algorithm; without such a folder, the number of columns
-        decides. An algorithm's name uses its documented columns (`explorer_frames.schemas.BOOK`); a `pyarrow.Schema` is
-        your own; None decides by the number of columns only.
+        decides. An algorithm's name uses its documented columns (`explorer_frames.schemas.ALGORITHMS`); a
+        `pyarrow.Schema` is your own; None decides by the number of columns only.
     vid_type
         Type of the graph space's vertex ids: ``"string"`` keeps each id unchanged; ``"int64"`` raises for ids that
         would not print back the same, such as ``007``.

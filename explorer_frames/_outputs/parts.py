@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from fsspec.core import has_magic
 
+from explorer_frames._errors import escaped
 from explorer_frames._storage.failures import DAMAGED
-from explorer_frames.errors import ConfigError, FileReadError, escaped
+from explorer_frames.errors import ConfigError, FileReadError
 
 if TYPE_CHECKING:
     from collections.abc import Generator

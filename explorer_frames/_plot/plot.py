@@ -8,15 +8,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from explorer_frames import schemas
+from explorer_frames import _schemas
 from explorer_frames._arguments import checked_count
+from explorer_frames._errors import escaped
 from explorer_frames._extras import package
 from explorer_frames._files.data import to_reader
 from explorer_frames._files.digest import current
 from explorer_frames._jobs.job import Job, only_task
 from explorer_frames._jobs.task import Task
-from explorer_frames._provenance import Provenance, document_of
-from explorer_frames.errors import ConfigError, escaped
+from explorer_frames._provenance import document_of, provenance_of
+from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +41,7 @@ _WORDS = {
 }
 _DIRECTED = ("out_degree", "in_degree")
 _DEGREES = {*_DIRECTED, "degree", "both_degree"}
-_IDS = {name for entry in schemas.BOOK for shape in entry.shapes for name, kind in shape if kind == "vid"}
+_IDS = {name for entry in _schemas.ALGORITHMS for shape in entry.shapes for name, kind in shape if kind == "vid"}
 _VERTICES = _IDS - {"community"}
 _OF_NOTHING = {*_VERTICES, "width", "depth", "value"}  # numbers that are ids, or of the whole graph
 _NO_WAY = 2.0**63 - 1  # a distance that is none, as programs write it whose distances are integers
@@ -226,7 +227,7 @@ def _entitle(ax: Axes, table: pa.Table) -> None:
     document = document_of(table.schema.metadata)
     if not document:
         return
-    known = Provenance.of(current(document, table))
+    known = provenance_of(current(document, table))
     name = known.task_name or known.algorithm or (f"task {known.task_id}" if known.task_id else "")
     if known.algorithm and known.algorithm.lower() not in name.lower():
         name = f"{name}: {known.algorithm}"

@@ -12,11 +12,13 @@ import pyarrow as pa
 
 from explorer_frames._arguments import EVERYTHING, checked_count, checked_id, checked_limit
 from explorer_frames._caller import warn_caller
+from explorer_frames._errors import escaped
 from explorer_frames._files.digest import with_content_hash
 from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
 from explorer_frames._jobs.job import check_workflow
-from explorer_frames._provenance import Provenance, document_of
+from explorer_frames._provenance import Provenance, document_of, with_row_count
 from explorer_frames._results.reading import Query
+from explorer_frames._schemas import SchemaRequest
 from explorer_frames._threads import in_parallel
 from explorer_frames.errors import (
     ApiError,
@@ -25,9 +27,7 @@ from explorer_frames.errors import (
     HistoryGapWarning,
     JobError,
     TransportError,
-    escaped,
 )
-from explorer_frames.schemas import SchemaRequest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,7 +135,7 @@ def history(explorer: Explorer, results: ResultReader, request: HistoryRequest) 
     states = [document_of(table.schema.metadata).get("complete") for table in tables]
     complete = False if gaps or False in states else None if None in states else True
     known = Provenance(server=results.url, workflow_id=request.workflow, task_name=request.task, read_at=now)
-    known = known.with_row_count(len(table), complete=complete)
+    known = with_row_count(known, len(table), complete=complete)
     return _frame(request, with_content_hash(table, known.to_dict()))
 
 

@@ -15,19 +15,20 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import pyarrow as pa
 
-from explorer_frames import schemas
+from explorer_frames import _schemas
 from explorer_frames._arguments import EVERYTHING, checked_id, checked_limit
 from explorer_frames._caller import warn_caller
 from explorer_frames._decode.cells import to_batch, to_table
 from explorer_frames._decode.envelope import data_of, read_rows
 from explorer_frames._decode.rows import split
+from explorer_frames._errors import StickyErrorIterator, add_context, escaped
 from explorer_frames._fallback import AS_TEXT, read_or_as_text
 from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.write import write
 from explorer_frames._http.api import pieces_of
 from explorer_frames._jobs.status import FINAL
 from explorer_frames._jobs.task import Task
-from explorer_frames._provenance import Provenance, run_of, with_provenance
+from explorer_frames._provenance import Provenance, run_of, with_provenance, with_row_count, with_task_run
 from explorer_frames._results.limits import RowLimits
 from explorer_frames._results.lookup import JobLookup
 from explorer_frames._threads import pipelined
@@ -36,7 +37,6 @@ from explorer_frames.errors import (
     BadRequestError,
     ColumnTypeError,
     ConfigError,
-    Enduring,
     EnvelopeError,
     IncompleteResultError,
     RowShapeError,
@@ -44,8 +44,6 @@ from explorer_frames.errors import (
     TransportError,
     TruncatedResultWarning,
     UnauthorizedError,
-    escaped,
-    located,
 )
 
 if TYPE_CHECKING:
@@ -59,8 +57,8 @@ if TYPE_CHECKING:
     from explorer_frames._http.auth import Token
     from explorer_frames._http.sessions import Deadline
     from explorer_frames._provenance import Run
+    from explorer_frames._schemas import SchemaRequest
     from explorer_frames._storage.publish import Target
-    from explorer_frames.schemas import SchemaRequest
 
 _T = TypeVar("_T")
 _Attempt: TypeAlias = "Callable[[Query, Token, Deadline], _T]"
@@ -177,7 +175,7 @@ class Result:
         resolved = query.schema.resolve(cells.width if cells else None)
         self._may_be_text = resolved.may_be_text
         self.provenance = replace(provenance, algorithm=resolved.algorithm, schema_source=resolved.source)
-        self.schema = schemas.with_large_strings(resolved.schema) if query.large else resolved.schema
+        self.schema = _schemas.with_large_strings(resolved.schema) if query.large else resolved.schema
         self._dictionaries: dict[str, pa.Array] = {}
         self._rows = 0
         self._first = iter([self._typed(cells)] if cells else [])  # not kept when it has been read
@@ -208,7 +206,7 @@ class Result:
         try:
             batch = to_batch(cells, self.schema, self._dictionaries)
         except (ColumnTypeError, RowShapeError) as error:
-            error.may_be_text = self._may_be_text
+            error._may_be_text = self._may_be_text  # noqa: SLF001 (our own)
             if self._may_be_text:
                 error.hint = AS_TEXT
             raise
@@ -217,7 +215,7 @@ class Result:
 
     def _finish(self, content_hash: str | None) -> None:
         complete = self._limits.is_complete(self._rows, self._limit)
-        known = self.provenance.with_row_count(self._rows, complete=complete)
+        known = with_row_count(self.provenance, self._rows, complete=complete)
         self.provenance = replace(known, content_hash=content_hash)
 
     def _checked(self, rows: Generator[Rows, None, Any], check: Callable[[Any], dict[str, Any]]) -> Iterator[Rows]:
@@ -276,7 +274,9 @@ class ResultReader:
             # Retried only before the first batch: after it, the caller may have used rows.
             result = self._call(query, lambda *attempt: stack.enter_context(self._open(*attempt)))
             schema = with_provenance(result.schema, result.provenance)
-            yield pa.RecordBatchReader.from_batches(schema, Enduring(_batches(query, result, schema.metadata)))
+            yield pa.RecordBatchReader.from_batches(
+                schema, StickyErrorIterator(_batches(query, result, schema.metadata))
+            )
 
     def export(self, query: Query, plan: tuple[Target, Options], *, allow_incomplete: bool) -> Receipt:
         """Write a result to a file. A retry starts again, since nothing is published before the end."""
@@ -299,7 +299,7 @@ class ResultReader:
         """Look up the task, then read; as text where guessed columns do not fit."""
         unnamed: ApiError | None = None
         where = query.where
-        with located(where):
+        with add_context(where):
             deadline = self._api.deadline()
             needs_status |= query.unfinished
             if query.run is None and (needs_status or query.schema.needs_name):
@@ -365,7 +365,7 @@ class ResultReader:
                 read_at=datetime.now(UTC),
             )
             if query.run is not None:
-                provenance = provenance.with_run(query.run)
+                provenance = with_task_run(provenance, query.run)
             check = partial(data_of, http_status=answer.status, trace_id=answer.trace_id)
             yield Result(query, pieces_of(answer, times), check, provenance, self._limits)
 
@@ -377,7 +377,7 @@ class ResultReader:
 
 
 def _batches(query: Query, result: Result, metadata: dict[bytes, bytes]) -> Iterator[pa.RecordBatch]:
-    with located(query.where):
+    with add_context(query.where):
         for batch in result:
             yield batch.replace_schema_metadata(metadata)
     if not result.provenance.complete:

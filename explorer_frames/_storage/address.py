@@ -10,8 +10,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, unquote
 
+from explorer_frames._errors import escaped
 from explorer_frames._storage.schemes import scheme_of
-from explorer_frames.errors import ConfigError, escaped
+from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

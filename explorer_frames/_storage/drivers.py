@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import fsspec
 from fsspec.core import url_to_fs
 
+from explorer_frames._errors import escaped
 from explorer_frames._extras import install_hint
 from explorer_frames._storage.address import Mask, shown_url
 from explorer_frames._storage.failures import hint_for
 from explorer_frames._storage.schemes import scheme_of
-from explorer_frames.errors import ConfigError, ExplorerFramesError, escaped
+from explorer_frames.errors import ConfigError, ExplorerFramesError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

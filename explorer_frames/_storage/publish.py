@@ -47,13 +47,14 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from explorer_frames._errors import escaped
 from explorer_frames._storage.address import Mask, check_local_name, checked, local_path, shown_url
 from explorer_frames._storage.drivers import connect
 from explorer_frames._storage.failures import Guard, is_failed_condition
 from explorer_frames._storage.local import LocalFile
 from explorer_frames._storage.schemes import scheme_of
 from explorer_frames._storage.stores import RemoteFile, StoredObject
-from explorer_frames.errors import ConfigError, TargetExistsError, WriteError, escaped
+from explorer_frames.errors import ConfigError, TargetExistsError, WriteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -13,11 +13,12 @@ import fsspec
 from fsspec.config import apply_config
 from fsspec.implementations.local import LocalFileSystem
 
+from explorer_frames._errors import escaped
 from explorer_frames._private import private
 from explorer_frames._storage.address import Mask, local_path, shown_url
 from explorer_frames._storage.drivers import connect
 from explorer_frames._storage.failures import Guard, is_missing
-from explorer_frames.errors import ConfigError, FileReadError, escaped
+from explorer_frames.errors import ConfigError, FileReadError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from explorer_frames._errors import escaped
 from explorer_frames._jobs.status import FINAL
 from explorer_frames._provenance import NAME
 from explorer_frames._version import __version__
-from explorer_frames.errors import ConfigError, escaped
+from explorer_frames.errors import ConfigError
 
 DATASET = "_manifest/_dataset.json"
 _LAYOUT = 1

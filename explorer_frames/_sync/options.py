@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from explorer_frames._arguments import checked_count, checked_flag, checked_id, checked_limit
+from explorer_frames._errors import escaped
 from explorer_frames._files.formats import Format, format_of
 from explorer_frames._jobs.listing import milliseconds
 from explorer_frames._progress import check_progress
-from explorer_frames.errors import ConfigError, escaped
-from explorer_frames.schemas import SchemaRequest
+from explorer_frames._schemas import SchemaRequest
+from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
     from datetime import datetime

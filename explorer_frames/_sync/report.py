@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames import _html
+from explorer_frames._errors import escaped
 from explorer_frames._progress import Done
-from explorer_frames.errors import ExplorerFramesError, SyncError, escaped
+from explorer_frames.errors import ExplorerFramesError, SyncError
 
 if TYPE_CHECKING:
     import pandas as pd

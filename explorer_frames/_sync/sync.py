@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pyarrow as pa
 import pyarrow.ipc
 
+from explorer_frames._errors import escaped
 from explorer_frames._files.write import planned
 from explorer_frames._jobs.job import check_workflow
 from explorer_frames._private import private
@@ -25,7 +26,7 @@ from explorer_frames._storage.folder import Folder
 from explorer_frames._sync.manifest import DATASET, Dataset, Manifest, TaskEntry, manifest_name, part_name
 from explorer_frames._sync.report import SyncedPart, SyncFailure, SyncReport, checked_report, progress_of
 from explorer_frames._threads import in_parallel
-from explorer_frames.errors import ConfigError, ExplorerFramesError, TargetExistsError, WriteError, escaped
+from explorer_frames.errors import ConfigError, ExplorerFramesError, TargetExistsError, WriteError
 
 if TYPE_CHECKING:
     import os

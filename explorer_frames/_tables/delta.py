@@ -9,12 +9,13 @@ from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
+from explorer_frames._errors import escaped
 from explorer_frames._extras import package
 from explorer_frames._files.data import to_committed
 from explorer_frames._private import private
 from explorer_frames._storage.address import Mask, checked, local_path, shown_url
 from explorer_frames._tables.table import Driver, Rows, TableReceipt, document, interruptible, plain
-from explorer_frames.errors import ConfigError, TargetExistsError, WriteError, escaped
+from explorer_frames.errors import ConfigError, TargetExistsError, WriteError
 
 TableMode = Literal["create", "append", "overwrite"]
 

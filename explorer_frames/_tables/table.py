@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
-from explorer_frames._provenance import KEY, NAME, Provenance, as_written, document_of
+from explorer_frames._errors import escaped
+from explorer_frames._provenance import KEY, NAME, as_written, document_of, provenance_of
 from explorer_frames._storage.failures import Guard
 from explorer_frames._threads import beside
-from explorer_frames.errors import ConfigError, UnsafeToRetryError, WriteError, escaped
+from explorer_frames.errors import ConfigError, UnsafeToRetryError, WriteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,7 +95,7 @@ class Rows:
     def receipt(self, table: str, version: int) -> TableReceipt:
         """Say what was committed."""
         document = document_of(self.schema.metadata)
-        known = Provenance.of(as_written(document, self._count, document.get("content_hash")))
+        known = provenance_of(as_written(document, self._count, document.get("content_hash")))
         return TableReceipt(table, version, self._count, self.schema, known.complete)
 
     def _batches(self) -> Iterator[pa.RecordBatch]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from explorer_frames._errors import printable
 from explorer_frames.cli._text import is_terminal
-from explorer_frames.errors import ConfigError, printable
+from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
     from explorer_frames import Explorer, Task

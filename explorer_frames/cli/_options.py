@@ -33,9 +33,9 @@ _DECIMAL = re.compile(r"(decimal128|decimal256|decimal)\(([0-9]{1,2})(?:, *([0-9
 
 
 def _schemas(incomplete: str) -> list[str]:
-    from explorer_frames.schemas import BOOK
+    from explorer_frames._schemas import ALGORITHMS
 
-    names = ["auto", *(entry.name for entry in BOOK)]
+    names = ["auto", *(entry.name for entry in ALGORITHMS)]
     return [name for name in names if name.lower().startswith(incomplete.lower())]
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from explorer_frames._errors import printable
 from explorer_frames.cli._out import silence
 from explorer_frames.cli._text import is_terminal
-from explorer_frames.errors import printable
 
 
 def error_line(what: str, word: str = "Error", style: str = "bold red") -> None:

@@ -13,10 +13,10 @@ from decimal import Decimal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from explorer_frames._errors import printable
 from explorer_frames.cli._out import flush, write, write_bytes, writing
 from explorer_frames.cli._say import note
 from explorer_frames.cli._text import for_tools, is_terminal, to_json
-from explorer_frames.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from explorer_frames._errors import printable
 from explorer_frames.cli._text import in_words
-from explorer_frames.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -99,7 +99,7 @@ def pieces(text: bytes, cut: str) -> Iterator[bytes]:
 
 def agree(rows: list[object] | None, reading: Reading, read: Callable[[], pa.Table]) -> ExplorerFramesError | None:
     """Read, and hold it against the oracle's rows, which are None where it refuses the text; return our refusal."""
-    from explorer_frames.errors import ApiError, DecodeError  # imported late: to be instrumented first
+    from explorer_frames.errors import ApiError, DecodeError
 
     shape, expected = _expected(rows, reading)
     table, refusal = None, None

@@ -9,7 +9,7 @@ import pyarrow as pa
 from differential import agree, pieces, taken_apart
 
 from explorer_frames._decode.csv_rows import read_blocks
-from explorer_frames.schemas import SchemaRequest
+from explorer_frames._schemas import SchemaRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -16,8 +16,8 @@ from explorer_frames._decode.envelope import data_of
 from explorer_frames._provenance import Provenance
 from explorer_frames._results.limits import RowLimits
 from explorer_frames._results.reading import Query, Result
+from explorer_frames._schemas import SchemaRequest
 from explorer_frames.errors import ApiError
-from explorer_frames.schemas import SchemaRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,0 +1,145 @@
+"""Helpers to raise errors: text that is safe to show, where an error happened, and errors of the API by code."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from explorer_frames.errors import (
+    ApiError,
+    BadRequestError,
+    ExplorerFramesError,
+    ForbiddenError,
+    LicenseError,
+    NotFoundError,
+    ServerError,
+    SessionExpiredError,
+    UnauthorizedError,
+)
+
+_T = TypeVar("_T")
+_SHOWN = 200  # characters of foreign text in a message: enough to recognise it, too few to flood a log
+
+_BY_CODE: dict[int, type[ApiError]] = {
+    40004000: BadRequestError,
+    40004001: BadRequestError,
+    40104000: UnauthorizedError,
+    40104001: SessionExpiredError,
+    40304000: ForbiddenError,
+    40404000: NotFoundError,
+    50004000: ServerError,
+    50004001: ServerError,
+    50004002: ServerError,
+    50004003: LicenseError,
+    90004000: ServerError,
+}
+# For a code that is not published, its first three digits read as an HTTP status; also for a status without a code.
+_BY_STATUS: dict[int, type[ApiError]] = {
+    400: BadRequestError,
+    401: UnauthorizedError,
+    403: ForbiddenError,
+    404: NotFoundError,
+}
+_HINTS: dict[type[ApiError], str] = {
+    BadRequestError: "Check what was passed. A task has a result when it has ended well: wait for its job.",
+    UnauthorizedError: "Check the token, or user, password, graphd and auth_encoding=.",
+    SessionExpiredError: "The session has expired, or another login of the same user ended it. Pass a fresh token, or "
+    "user, password and graphd so that a new login is possible.",
+    ForbiddenError: "Ask for the right to read this job in Explorer.",
+    NotFoundError: "Check the ids: the pages of workflow and job in Explorer show them.",
+    ServerError: "Try again later; with the trace id the vendor's support can find the call in the server's logs.",
+    LicenseError: "Have the licence of Explorer and its DAG controller renewed; a retry will not help.",
+}
+
+
+def escaped(text: object, limit: int = _SHOWN) -> str:
+    """Foreign text, safe to show: printable ASCII only and at most `limit` characters."""
+    try:
+        said = str(text)
+    except (ValueError, RecursionError):  # an integer of more digits than Python prints; nested too deeply
+        said = f"<{type(text).__name__}>"
+    shown = said[: limit + 1].encode("unicode_escape").decode("ascii")
+    return shown if len(shown) <= limit else shown[: limit - 3] + "..."
+
+
+def printable(text: object) -> str:
+    r"""Foreign text whole and on one line, as it is but for what would steer a terminal.
+
+    Examples
+    --------
+    >>> printable("Myriel\x1b[2J\t[bold]")
+    'Myriel\\x1b[2J\\t[bold]'
+    """
+    said = str(text)
+    if said.isprintable():
+        return said
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in said)
+
+
+@contextmanager
+def add_context(where: str) -> Iterator[None]:
+    """Add to errors that pass through what they are about."""
+    try:
+        yield
+    except ExplorerFramesError as error:
+        error.where = f"{where}, {error.where}" if error.where else where
+        raise
+
+
+class StickyErrorIterator(Iterator[_T]):
+    """The same items; behind an error that error again, so that what failed never seems to have ended well.
+
+    Parameters
+    ----------
+    items
+        Such as a generator, which just ends when it is asked again.
+    """
+
+    def __init__(self, items: Iterator[_T]) -> None:
+        self._items = items
+        self._error: BaseException | None = None
+
+    def __next__(self) -> _T:
+        if self._error is not None:
+            raise copy.copy(self._error)
+        try:
+            return next(self._items)
+        except StopIteration:
+            raise
+        except BaseException as error:
+            # A copy has no traceback. That holds its frames, one of them our consumer: an Arrow reader which holds us,
+            # in a circle that Python does not see and never collects, with a connection in it.
+            self._error = copy.copy(error)
+            raise
+
+
+def api_error(code: int | None, http_status: int, message: object, trace_id: str | None) -> ApiError:
+    """Build the error for an answer that says no.
+
+    Parameters
+    ----------
+    code
+        The envelope's code, or None where the answer had none.
+    http_status
+        Decides only where there is no code: which status goes with which code is not published.
+    message
+        The envelope's ``message``, whatever it was.
+    trace_id
+        The ``Traceparent`` header.
+
+    Returns
+    -------
+    ApiError
+        Of the class that the code maps to, else its family, else ServerError.
+    """
+    family = int(str(code)[:3]) if code is not None and code >= 100 else http_status  # noqa: PLR2004 (three digits)
+    cls = _BY_CODE.get(code or 0) or _BY_STATUS.get(family, ServerError)
+    said = escaped(message) if message else None
+    named = f"code {escaped(code, 40)}" if code is not None else f"HTTP status {http_status}"
+    what = f"the server said no: {named}" + (f", {said!r}" if said else "")
+    where = f"trace {escaped(trace_id, 80)}" if trace_id else None
+    return cls(
+        what, where=where, hint=_HINTS[cls], code=code, http_status=http_status, server_message=said, trace_id=trace_id
+    )

@@ -1,0 +1,401 @@
+"""Schemas of results: the columns of documented algorithms, and the rules that choose them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal, TypeAlias
+
+import pyarrow as pa
+
+from explorer_frames._errors import escaped
+from explorer_frames.errors import ConfigError, RowShapeError
+
+VidType: TypeAlias = Literal["string", "int64"]
+Shape: TypeAlias = tuple[tuple[str, str], ...]
+
+_VID, _INT, _DOUBLE, _TEXT = "vid", "int", "double", "text"
+_VIDS = "list of vid"
+VID_TYPES: dict[str, pa.DataType] = {"string": pa.string(), "int64": pa.int64()}
+
+_PAIR: Shape = (("id", _VID), ("score", _DOUBLE))
+_BY_WIDTH: dict[int, Shape] = {2: _PAIR, 3: (*_PAIR, ("community", _VID))}
+_COMMUNITY: Shape = (("id", _VID), ("community", _VID))
+_COMMUNITIES: tuple[Shape, ...] = (_COMMUNITY, (*_COMMUNITY, ("modularity", _DOUBLE)))
+_DEGREES: tuple[Shape, ...] = (
+    (("id", _VID), ("both_degree", _INT), ("out_degree", _INT), ("in_degree", _INT)),
+    (("id", _VID), ("degree", _INT)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """A component of a workflow, and the columns of its results.
+
+    Attributes
+    ----------
+    name
+        As the vendor's documentation spells it.
+    shapes
+        The columns it can have, as (name, kind) pairs, its default first; no two of the same width. Empty for Query,
+        which has any number of text columns.
+    aliases
+        Other names it goes by.
+    """
+
+    name: str
+    shapes: tuple[Shape, ...]
+    aliases: tuple[str, ...] = ()
+
+
+ALGORITHMS: tuple[Algorithm, ...] = (
+    Algorithm("PageRank", (_PAIR,)),
+    Algorithm("BetweennessCentrality", (_PAIR,), ("Betweenness",)),
+    Algorithm("ClosenessCentrality", (_PAIR,), ("Closeness",)),
+    # TYPE=global has the same columns and one row.
+    Algorithm("ClusteringCoefficient", (_PAIR,), ("LocalClusteringCoefficient", "GlobalClusteringCoefficient")),
+    Algorithm("KCore", ((("id", _VID), ("core", _INT)),)),
+    # TYPE=subgraph is as wide as TYPE=vertex, so it needs a name of its own.
+    Algorithm("KCoreSubgraph", ((("id", _VID), ("neighbor", _VID)),)),
+    Algorithm("DegreeCentrality", _DEGREES, ("NStepDegree", "Degree")),
+    Algorithm("DegreeWithTime", _DEGREES),
+    Algorithm("LPA", _COMMUNITIES, ("LabelPropagation",)),
+    Algorithm("HANP", _COMMUNITIES),
+    Algorithm("WCC", _COMMUNITIES, ("ConnectedComponent", "ConnectedComponents")),
+    Algorithm("Louvain", _COMMUNITIES),
+    Algorithm("InfoMap", _COMMUNITIES),
+    Algorithm("SSSP", ((("id", _VID), ("distance", _DOUBLE)),)),
+    Algorithm("BFS", ((("root", _VID), ("visited", _INT)),)),
+    Algorithm("APSP", ((("id1", _VID), ("id2", _VID), ("distance", _DOUBLE)),)),
+    Algorithm("Jaccard", ((("id1", _VID), ("id2", _VID), ("score", _DOUBLE)),)),
+    Algorithm(
+        "TriangleCount",
+        (
+            (("id1", _VID), ("id2", _VID), ("id3", _VID)),
+            (("id", _VID), ("count", _INT)),
+            (("count", _INT),),
+        ),
+        ("Triangles",),
+    ),
+    Algorithm("HyperANF", ((("score", _DOUBLE),),)),
+    Algorithm("ShortestPath", ((("path", _VIDS),),)),
+    # One number for each statistic asked for; both, in this order, is the default.
+    Algorithm("Tree_stat", ((("width", _INT), ("depth", _INT)), (("value", _INT),))),
+    Algorithm("Node2Vec", ((("path", _VIDS),),)),  # the vertices of one random walk
+    Algorithm("Query", (), ("GraphQuery", "nGQL")),  # named by RETURN in the graph, unnamed in the API's answer
+)
+COMMUNITY = "community"
+_QUERY = ALGORITHMS[-1]
+_CELLS = pa.schema([("cells", pa.list_(pa.string()))])
+_TEXT_COLUMNS = Algorithm("text", ())  # of a result that is not known to be that of a Query
+# Columns that tell the rows of a result apart, for each shape: ids of vertices, or paths of them; no labels.
+KEYS = frozenset(
+    frozenset(name for name, kind in shape if kind in (_VID, _VIDS) and name != COMMUNITY)
+    for entry in ALGORITHMS
+    for shape in entry.shapes
+)
+
+
+def _normal(name: str) -> str:
+    """Reduce a name to its letters and digits, since pages and tasks spell it in several ways."""
+    return re.sub(r"[\W_]+", "", name).lower()
+
+
+_BY_NAME: dict[str, Algorithm] = {_normal(name): entry for entry in ALGORITHMS for name in (entry.name, *entry.aliases)}
+
+
+@lru_cache(maxsize=256)
+def find(name: str) -> Algorithm | None:
+    """Find the algorithm that a task's name speaks of: the longest words it begins with that name one.
+
+    A task is named for its algorithm ("BFS", "BFS_2", "Louvain with modularity"), but users may rename it: so this is
+    a hint. A name that has an algorithm's further on says nothing.
+
+    Examples
+    --------
+    >>> from explorer_frames import schemas
+    >>> schemas.find("KCore subgraph 2").name, schemas.find("all but BFS")
+    ('KCoreSubgraph', None)
+    """
+    words = [word.lower() for word in re.findall(r"[A-Za-z]+|[0-9]+|[^\W_A-Za-z0-9]+", name)]
+    words = words[1:] if words[:1] == ["analytics"] else words  # as components are called in inputs
+    begins = ("".join(words[:count]) for count in range(len(words), 0, -1))
+    return next((_BY_NAME[begin] for begin in begins if begin in _BY_NAME), None)
+
+
+def named(name: str) -> Algorithm:
+    """Find an algorithm by one of its names, whatever the case and punctuation.
+
+    Raises
+    ------
+    ConfigError
+        No documented algorithm is called that; the message names the nearest.
+
+    Examples
+    --------
+    >>> from explorer_frames import schemas
+    >>> schemas.named("connected-component").name
+    'WCC'
+    """
+    entry = _BY_NAME.get(_normal(name))
+    if entry is not None:
+        return entry
+    import difflib  # noqa: PLC0415 (only a misspelt name needs it)
+
+    near = difflib.get_close_matches(_normal(name), _BY_NAME, n=1)
+    guess = f"Did you mean {_BY_NAME[near[0]].name!r}? " if near else ""
+    raise ConfigError(
+        f"no documented algorithm is called {escaped(name, 60)!r}",
+        hint=f"{guess}Known: {', '.join(entry.name for entry in ALGORITHMS)}; or pass a pyarrow.Schema.",
+    )
+
+
+def arrow_type(kind: str, vid_type: str) -> pa.DataType:
+    """The Arrow type of a column of that kind."""
+    if kind.startswith("list of "):
+        return pa.list_(arrow_type(kind.removeprefix("list of "), vid_type))
+    return {_VID: VID_TYPES[vid_type], _INT: pa.int64(), _DOUBLE: pa.float64(), _TEXT: pa.string()}[kind]
+
+
+def text_columns(width: int | None) -> Shape:
+    """Return as many text columns; one for a result without rows, whose number of columns is unknown."""
+    return tuple((f"column_{number}", _TEXT) for number in range(1, (width or 1) + 1))
+
+
+@lru_cache(maxsize=256)
+def to_schema(shape: Shape, vid_type: str = "string") -> pa.Schema:
+    """Make a shape an Arrow schema.
+
+    Doubles and text of queries may be null. A missing id, label or count is an error.
+    """
+    nullable = (_DOUBLE, _TEXT)
+    return pa.schema([pa.field(name, arrow_type(kind, vid_type), kind in nullable) for name, kind in shape])
+
+
+def checked_vid_type(vid_type: object) -> VidType:
+    """Check the type of a graph space's vertex ids."""
+    if not isinstance(vid_type, str) or vid_type not in VID_TYPES:
+        raise ConfigError(f"vid_type must be 'string' or 'int64', got {escaped(vid_type, 60)!r}")
+    return vid_type  # type: ignore[return-value]  # one of them
+
+
+def checked(schema: pa.Schema) -> pa.Schema:
+    """Refuse a caller's schema that no result could be read with, before anything is asked for.
+
+    Raises
+    ------
+    ConfigError
+        No columns, two of one name, a type that text cannot be cast to exactly, a list that is not last.
+    """
+    for number, field in enumerate(schema):
+        kind = field.type
+        if _is_outer(kind, last=number == len(schema) - 1):
+            kind = kind.value_type
+        if not _castable(kind):
+            raise ConfigError(
+                f"column {field.name!r} cannot be a {field.type}",
+                hint="Use string, large_string, bool, an integer, float32, float64, date32, timestamp, decimal128 or "
+                "decimal256 (0 <= scale <= precision); or an unordered dictionary of one of these; or, for the last "
+                "column, a list of one of these.",
+            )
+        if pa.types.is_timestamp(kind) and kind.tz is not None and not _is_zone(kind.tz):
+            raise ConfigError(
+                f"column {field.name!r} has an unknown time zone: {escaped(kind.tz, 60)!r}",
+                hint="Use a name such as 'UTC' or 'Asia/Shanghai', or an offset such as '+08:00'.",
+            )
+    if len(set(schema.names)) != len(schema.names) or not schema.names:
+        raise ConfigError(f"a schema needs columns, each of its own name: {schema.names}")
+    return schema
+
+
+def _is_outer(kind: pa.DataType, *, last: bool) -> bool:
+    """Whether the cells of a column have the type's value type."""
+    return bool(pa.types.is_list(kind) and last) or bool(pa.types.is_dictionary(kind) and not kind.ordered)
+
+
+def _castable(kind: pa.DataType) -> bool:
+    if pa.types.is_decimal128(kind) or pa.types.is_decimal256(kind):
+        return bool(0 <= kind.scale <= kind.precision)
+    numbers = (pa.float32(), pa.float64())
+    others = (pa.bool_(), pa.date32())
+    return is_text(kind) or kind in (*numbers, *others) or pa.types.is_integer(kind) or pa.types.is_timestamp(kind)
+
+
+def _is_zone(name: str) -> bool:
+    """Whether Arrow, and so pandas, knows a time zone."""
+    try:
+        pa.lib.string_to_tzinfo(name)
+    except (ValueError, KeyError, OSError):
+        return False
+    return True
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column holds the text of its cells, unchanged."""
+    return kind in (pa.string(), pa.large_string())
+
+
+def with_large_strings(schema: pa.Schema) -> pa.Schema:
+    """The same schema, with offsets of 64 bits for columns of text; those in lists stay."""
+    for place, field in enumerate(schema):
+        if field.type == pa.string():
+            schema = schema.set(place, field.with_type(pa.large_string()))
+    return schema
+
+
+def fits(schema: pa.Schema, width: int) -> bool:
+    """Whether rows of `width` cells can fill the schema."""
+    return width == len(schema) or (width >= len(schema) - 1 and takes_rest(schema))
+
+
+def takes_rest(schema: pa.Schema) -> bool:
+    """Whether the last column takes all cells that are left."""
+    return bool(pa.types.is_list(schema.types[-1]))
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedSchema:
+    """The schema of a result, and what decided on it.
+
+    Attributes
+    ----------
+    algorithm
+        Name of the algorithm whose columns these are; None for a caller's own schema and for the rule by count.
+    source
+        ``"argument"``, ``"task name"``, ``"component"``, ``"column count"`` or ``"text fallback"``.
+    may_be_text
+        Whether to read all columns as text if a cell does not fit: no algorithm has the task's name.
+    """
+
+    schema: pa.Schema
+    algorithm: str | None
+    source: str
+    may_be_text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaRequest:
+    """The arguments `schema` and `vid_type` of a reader, checked.
+
+    Attributes
+    ----------
+    given
+        A caller's own schema or algorithm; with `auto`, the algorithm of the task's name. None: by the number of
+        columns.
+    source
+        What decided on `given`.
+    auto
+        Whether the task's name decides, where it can.
+    """
+
+    given: pa.Schema | Algorithm | None
+    vid_type: str = "string"
+    auto: bool = False
+    source: str = "argument"
+
+    @classmethod
+    def of(cls, schema: object, vid_type: object) -> SchemaRequest:
+        """Check a caller's arguments, before any I/O.
+
+        Raises
+        ------
+        ConfigError
+        """
+        vid_type = checked_vid_type(vid_type)
+        if isinstance(schema, pa.Schema):
+            return cls(checked(schema), vid_type)
+        if isinstance(schema, str):
+            return cls(None, vid_type, auto=True) if schema == "auto" else cls(named(schema), vid_type)
+        if schema is None:
+            return cls(None, vid_type)
+        raise ConfigError(
+            f"schema must be a str, a pyarrow.Schema or None, got {type(schema).__name__}",
+            hint="Pass an algorithm's name, 'auto', a pyarrow.Schema or None.",
+        )
+
+    def for_task(self, name: str | None) -> SchemaRequest:
+        """The same for a task of this name, which decides if `auto` is set."""
+        return replace(self, given=find(name or ""), source="task name") if self.auto else self
+
+    @property
+    def needs_name(self) -> bool:
+        """Whether the task's name matters: to `resolve` or to `contradicts`."""
+        return self.auto or isinstance(self.given, Algorithm)
+
+    @property
+    def algorithm(self) -> str | None:
+        """Name of the requested algorithm."""
+        return self.given.name if isinstance(self.given, Algorithm) else None
+
+    def contradicts(self, task_name: str | None) -> bool:
+        """Whether a caller names one algorithm, and the task's name is that of another one.
+
+        A component can be named KCore and return subgraphs; and any result can be read as text, like that of a Query.
+        """
+        found = find(task_name or "")
+        if self.auto or self.algorithm in (None, _QUERY.name) or found is None:
+            return False
+        return not str(self.algorithm).startswith(found.name)
+
+    def candidates(self) -> list[pa.Schema]:
+        """All schemas that a result can have; without those of queries, which have any number of columns."""
+        if isinstance(self.given, pa.Schema):
+            return [self.given]
+        shapes = [*(self.given.shapes if self.given else ())]
+        if self.auto or self.given is None:
+            shapes += _BY_WIDTH.values()
+        return [to_schema(shape, self.vid_type) for shape in shapes]
+
+    @property
+    def only(self) -> pa.Schema | None:
+        """The schema, where it does not depend on the result's number of columns."""
+        first, *others = self.candidates() or [pa.schema([])]
+        return first if first.names and (not others or takes_rest(first)) else None
+
+    def resolve(self, width: int | None) -> ResolvedSchema:
+        """Decide on the schema of a result.
+
+        Parameters
+        ----------
+        width
+            Number of cells in the first row; None for a result without rows.
+
+        Raises
+        ------
+        RowShapeError
+            The requested schema does not have this number of columns.
+        """
+        given = self.given
+        if isinstance(given, pa.Schema):
+            if width is None or fits(given, width):
+                return ResolvedSchema(given, None, self.source)
+            raise _width_error(width, f"the schema has {len(given)} ({', '.join(given.names)})")
+        if given is not None:
+            for shape in given.shapes or [text_columns(width)]:
+                schema = to_schema(shape, self.vid_type)
+                if width is None or fits(schema, width):
+                    if given is _TEXT_COLUMNS:
+                        return ResolvedSchema(schema, None, self.source, may_be_text=True)
+                    return ResolvedSchema(schema, given.name, self.source)
+            if given.shapes and not self.auto:
+                widths = " or ".join(sorted({str(len(shape)) for shape in given.shapes}))
+                raise _width_error(width or 0, f"{given.name} results have {widths}")
+        if width == 0:
+            raise RowShapeError("row 0 has no cells", row=0, hint="Check the task's result in Explorer.")
+        shape = _PAIR if width is None else _BY_WIDTH.get(width) or text_columns(width)
+        is_guess = self.auto and given is None
+        return ResolvedSchema(to_schema(shape, self.vid_type), None, "column count", may_be_text=is_guess)
+
+
+# What to request where guessed columns do not fit: text columns, else one column of lists of text.
+FALLBACKS = tuple(SchemaRequest(given, source="text fallback") for given in (_TEXT_COLUMNS, _CELLS))
+
+
+def _width_error(width: int, expected: str) -> RowShapeError:
+    return RowShapeError(
+        f"the result has {width} column{'s' * (width != 1)}, but {expected}",
+        row=0,
+        hint="Pass schema='auto' to use the task's name, schema='query' to read every column as text, or a "
+        'pyarrow.Schema. schema=pa.schema([("cells", pa.list_(pa.string()))]) fits every result.',
+    )
