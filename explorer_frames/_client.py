@@ -581,7 +581,7 @@ class Explorer:
         Returns
         -------
         pandas.DataFrame
-            ``job_id`` (str), ``end_time`` of the job (``datetime64[ms, UTC]``), ``task`` and ``task_id`` (str),
+            ``job_id`` (str), ``end_time`` of the job (``datetime64[ms, UTC]``), ``task_name`` and ``task_id`` (str),
             then the result's own columns, missing where a result has no such. Integers are nullable (``Int64``) without
             `task`. It needs the memory that all these results need.
 
@@ -688,9 +688,9 @@ class Explorer:
 
         Notes
         -----
-        Files are ``task=<name>/job_id=<id>/part-<hash>.parquet``, with one ``_manifest/job_id=<id>.json`` for each job:
+        Files are ``task_name=<name>/job_id=<id>/part-<hash>.parquet``, with one ``_manifest/job_id=<id>.json`` for each job:
         its tasks, and rows, bytes and provenance of its results. It is written when all results of the job that were
-        wanted are there. These read the folder as one table, `task` and `job_id` as columns::
+        wanted are there. These read the folder as one table, `task_name` and `job_id` as columns::
 
             pyarrow.dataset.dataset(path, partitioning="hive")
             duckdb.sql(f"FROM read_parquet('{path}/**/*.parquet', hive_partitioning=true, union_by_name=true)")
@@ -698,7 +698,7 @@ class Explorer:
 
         Tasks of different algorithms have different columns. DuckDB unites them by name; Polars does with
         ``missing_columns="insert", extra_columns="ignore"`` and a `schema`; pyarrow takes those of the first file
-        unless it gets a `schema`; or read one task at a time, from ``<path>/task=<name>``.
+        unless it gets a `schema`; or read one task at a time, from ``<path>/task_name=<name>``.
 
         On stores that cannot refuse to overwrite (see ``explorer_frames._storage.publish``), two processes that land
         the same result at the same moment both write it, whole; the last one stays.
@@ -709,7 +709,7 @@ class Explorer:
         Examples
         --------
         >>> report = explorer.sync_workflow(workflow_id, "memory://doc/lake", tasks=["PageRank"])
-        >>> len(report.written) == report.jobs, {part.task for part in report.written}
+        >>> len(report.written) == report.jobs, {part.task_name for part in report.written}
         (True, {'PageRank'})
         >>> explorer.sync_workflow(workflow_id, "memory://doc/lake", tasks=["PageRank"]).written
         ()

@@ -116,7 +116,7 @@ def test_show_has_the_job_and_its_tasks(cli, ran):
     facts, _, tasks = shown.out.partition("\n\n")
     assert f"job_id\t{ran.job_id}\n" in facts
     assert [line.split("\t")[:3] for line in tasks.splitlines()] == [
-        ["task", "task_id", "status"],
+        ["task_name", "task_id", "status"],
         *([task.name, task.task_id, "success"] for task in ran.tasks),
     ]
     document = cli("show", ran.job_id, "--json").json
@@ -600,7 +600,7 @@ def test_sync_lands_what_is_missing_and_says_what_there_was(cli, ran, tmp_path):
     assert {one["state"] for one in first.json["results"]} == {"written"}
     again = cli("sync", ran.workflow_id, tmp_path / "lake", "--task", "PageRank")
     assert again.code == 0
-    assert again.rows[0] == ["task", "written", "skipped", "failed", "rows"]
+    assert again.rows[0] == ["task_name", "written", "skipped", "failed", "rows"]
     assert again.rows[1][:2] == ["PageRank", "0"]
     other = cli("sync", "999", tmp_path / "lake")
     assert other.code == 2

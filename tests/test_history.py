@@ -21,7 +21,7 @@ from explorer_frames.errors import (
 )
 from explorer_frames.sandbox import Sandbox
 
-RUN = ["job_id", "end_time", "task", "task_id"]
+RUN = ["job_id", "end_time", "task_name", "task_id"]
 
 
 class World:
@@ -68,7 +68,7 @@ def test_the_last_runs_come_oldest_first_as_one_frame(world):
     assert frame["job_id"].tolist() == [job for job in world.jobs[1:] for _ in range(2)]
     assert frame["id"].tolist() == ["x", "y"] * 3
     assert frame["score"].tolist() == [0.1, 0.5, 0.2, 0.5, 0.3, 0.5]
-    assert set(frame["task"]) == {"PageRank"}
+    assert set(frame["task_name"]) == {"PageRank"}
     assert frame["task_id"].nunique() == 3
     assert str(frame["end_time"].dtype) == "datetime64[ms, UTC]"
     assert frame["end_time"].is_monotonic_increasing
@@ -84,7 +84,7 @@ def test_all_tasks_are_united_and_whole_numbers_stay_whole(world):
     world.add(PageRank=[("x", "0.25")], KCore=[("x", "9007199254740993")], HyperANF=[("2.5",)])
     frame = world.history()
     assert frame.columns.tolist() == [*RUN, "id", "score", "core"]
-    assert frame["task"].tolist() == ["PageRank", "KCore", "HyperANF"]
+    assert frame["task_name"].tolist() == ["PageRank", "KCore", "HyperANF"]
     assert frame["core"].dtype == pd.Int64Dtype()
     assert frame["core"].isna().tolist() == [True, False, True]
     assert frame["core"][1] == 2**53 + 1
@@ -129,7 +129,7 @@ def test_jobs_without_the_task_are_left_out_and_said(world):
     assert frame["job_id"].tolist() == [world.jobs[1]]
     assert frame.attrs["explorer_frames"]["complete"] is False
     with pytest.warns(HistoryGapWarning, match="PageRank failed"):
-        assert world.history()["task"].tolist() == ["Louvain", "PageRank", "Louvain"]
+        assert world.history()["task_name"].tolist() == ["Louvain", "PageRank", "Louvain"]
 
 
 def test_only_jobs_that_ended_well_count(world):
@@ -231,7 +231,7 @@ def test_times_that_have_not_come_are_missing():
         ((1, "30"), {}, "must be a whole number"),
         ((1,), {"task": 5}, "task must be a name or an id"),
         ((1,), {"schema": "pagrank"}, "no documented algorithm"),
-        ((1,), {"schema": pa.schema([("task", pa.string())])}, "a history has a column task of its own"),
+        ((1,), {"schema": pa.schema([("task_name", pa.string())])}, "a history has a column task_name of its own"),
         ((1,), {"vid_type": "text"}, "vid_type must be"),
         ((1,), {"dtype_backend": "numpy"}, "dtype_backend must be"),
         ((1,), {"workers": 0}, "workers must be"),

@@ -67,11 +67,11 @@ def test_the_tutorial_workflow_is_read_synced_twice_and_listed_in_its_history(ru
 
     lake = tmp_path / "lake"
     report = explorer.sync_workflow(workflow, lake, progress=False)
-    assert {item.task for item in report.written} == set(frames)
+    assert {item.task_name for item in report.written} == set(frames)
     assert not report.failed
     for item in report.written:
         assert verify_file(item.path).complete
-        pd.testing.assert_frame_equal(pd.read_parquet(item.path), frames[item.task], check_exact=True)
+        pd.testing.assert_frame_equal(pd.read_parquet(item.path), frames[item.task_name], check_exact=True)
     again = explorer.sync_workflow(workflow, lake, progress=False)
     assert (again.written, again.failed, len(again.skipped)) == ((), (), 3)
 
@@ -80,7 +80,7 @@ def test_the_tutorial_workflow_is_read_synced_twice_and_listed_in_its_history(ru
     pd.testing.assert_frame_equal(
         runs.iloc[:, told:].reset_index(drop=True).astype("str"), text_columns(rows), check_exact=True
     )
-    assert set(history(workflow, explorer=explorer)["task"]) == set(frames)
+    assert set(history(workflow, explorer=explorer)["task_name"]) == set(frames)
 
 
 def test_the_command_line_syncs_and_reads_the_tutorial_workflow(run, cli, sandbox, tmp_path, monkeypatch):
@@ -92,7 +92,7 @@ def test_the_command_line_syncs_and_reads_the_tutorial_workflow(run, cli, sandbo
         assert done.code == 0, done.err
     files = list((tmp_path / "lake").rglob("*.parquet"))
     assert len(files) == 3
-    [query] = [file for file in files if "task=Query" in str(file)]
+    [query] = [file for file in files if "task_name=Query" in str(file)]
     pd.testing.assert_frame_equal(pq.ParquetFile(query).read().to_pandas(), text_columns(rows), check_exact=True)
     shown = cli("read", job.job_id, "Query", "--limit", "all", "--csv")
     assert shown.code == 0, shown.err

@@ -140,7 +140,9 @@ def test_every_result_lands_once_and_a_second_run_asks_once_and_writes_nothing(s
     files = tree(url, store.options)
     parts = {name for name in files if name.endswith(".parquet")}
     assert parts == {with_slashes(part.path).split("/lake/")[1] for part in report.written}
-    assert all(re.fullmatch(r"task=(PageRank|Louvain)/job_id=\d+/part-[0-9a-f]{16}[.]parquet", name) for name in parts)
+    assert all(
+        re.fullmatch(r"task_name=(PageRank|Louvain)/job_id=\d+/part-[0-9a-f]{16}[.]parquet", name) for name in parts
+    )
     assert set(files) - parts == {DATASET, *(manifest_name(str(job)) for job in world.jobs)}
     assert sum(len(files[name]) for name in parts) == report.bytes
 
@@ -189,7 +191,7 @@ def test_tasks_are_taken_by_name_or_id_and_what_is_missing_later(store, world):
     world.add(2)
     url = store.url("lake")
     first = world.sync(url, tasks=["PageRank"], **storage(store))
-    assert {part.task for part in first.written} == {"PageRank"}
+    assert {part.task_name for part in first.written} == {"PageRank"}
     world.asked()
     louvain = world.explorer.job(world.jobs[0]).tasks[1].task_id
     world.asked()
@@ -211,7 +213,7 @@ def test_only_successful_tasks_of_successful_jobs_are_taken(tmp_path, world):
     world.server.set_status(world.jobs[1], 3)
     report = world.sync(tmp_path)
     assert report.jobs == 2
-    assert {(int(part.job_id), part.task) for part in report.written} == {
+    assert {(int(part.job_id), part.task_name) for part in report.written} == {
         (world.jobs[0], "Louvain"),
         (world.jobs[2], "PageRank"),
         (world.jobs[2], "Louvain"),
@@ -299,7 +301,7 @@ def test_schemas_by_task_name(tmp_path, world):
     world.add(1)
     own = pa.schema([("who", pa.string()), ("rank", pa.float32())])
     report = world.sync(tmp_path, schema={"PageRank": own})
-    columns = {part.task: pq.ParquetFile(part.path).schema_arrow.names for part in report.written}
+    columns = {part.task_name: pq.ParquetFile(part.path).schema_arrow.names for part in report.written}
     assert columns == {"PageRank": ["who", "rank"], "Louvain": ["id", "community"]}
     with pytest.raises(ConfigError, match="no job has a task 'Pagerank'"):
         world.sync(tmp_path, schema={"Pagerank": own})
@@ -331,13 +333,13 @@ def hive_unescaped(value: str) -> str:
 def named_lake(tmp_path, world):
     world.add(2, NAMES)
     world.sync(tmp_path / "lake")
-    (tmp_path / "lake/task=PageRank" / f".part.{'0' * 32}.tmp").write_bytes(b"left by a killed process")
+    (tmp_path / "lake/task_name=PageRank" / f".part.{'0' * 32}.tmp").write_bytes(b"left by a killed process")
     expected = [(name or None, job) for name in NAMES for job in world.jobs for _ in range(ROWS)]
     return f"{tmp_path}/lake", sorted(expected, key=repr)
 
 
 def rows_of(frame):
-    return sorted(zip(frame["task"], frame["job_id"], strict=True), key=repr)
+    return sorted(zip(frame["task_name"], frame["job_id"], strict=True), key=repr)
 
 
 def test_pyarrow_reads_it_as_one_table(named_lake):
@@ -351,7 +353,7 @@ def test_duckdb_reads_it_as_one_table(named_lake):
     url, expected = named_lake
     with duckdb.connect() as connection:
         found = connection.sql(
-            f"SELECT task, job_id FROM read_parquet('{url}/**/*.parquet', hive_partitioning=true, union_by_name=true)"
+            f"SELECT task_name, job_id FROM read_parquet('{url}/**/*.parquet', hive_partitioning=true, union_by_name=true)"
         ).fetchall()
     assert sorted(found, key=repr) == expected
 
@@ -387,7 +389,7 @@ def test_tasks_of_different_columns_are_read_as_documented(tmp_path, world):
         extra_columns="ignore",
     ).collect()
     assert frame["score"].count() == frame["community"].count() == 2 * ROWS
-    columns = [("id", pa.string()), ("score", pa.float64()), ("community", pa.string()), ("task", pa.string())]
+    columns = [("id", pa.string()), ("score", pa.float64()), ("community", pa.string()), ("task_name", pa.string())]
     table = ds.dataset(tmp_path, partitioning="hive", schema=pa.schema(columns)).to_table()
     assert table["score"].null_count == table["community"].null_count == 2 * ROWS
 
@@ -537,7 +539,7 @@ def test_what_fails_is_named_and_the_others_land(store, world):
         world.sync(store.url("lake"), **storage(store))
     error, report = caught.value, caught.value.report
     assert (len(report.written), report.rows, report.pending) == (2, 2 * ROWS, 0)
-    assert [(one.job_id, one.task_id, one.task) for one in report.failed] == [(str(job), task, "PageRank")]
+    assert [(one.job_id, one.task_id, one.task_name) for one in report.failed] == [(str(job), task, "PageRank")]
     assert type(report.failed[0].error) is ColumnTypeError
     for said in (f"job {job}", "PageRank", "ColumnTypeError", "2 results were written", "call it again"):
         assert said in str(error)
@@ -947,7 +949,7 @@ def test_a_name_cannot_be_misspelt_while_the_tasks_of_a_job_are_not_known(tmp_pa
         proxy.broken = 1
         with pytest.raises(SyncError) as caught:
             explorer.sync_workflow(world.workflow, tmp_path, tasks=["Nope"])
-        assert [(one.task, type(one.error)) for one in caught.value.report.failed] == [(None, NotFoundError)]
+        assert [(one.task_name, type(one.error)) for one in caught.value.report.failed] == [(None, NotFoundError)]
         with pytest.raises(ConfigError, match="Nope"):
             explorer.sync_workflow(world.workflow, tmp_path, tasks=["Nope"])
     assert tree(tmp_path) == {}

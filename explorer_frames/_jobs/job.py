@@ -245,7 +245,7 @@ class Job(Timed):
     def _repr_html_(self) -> str:
         rows = [(task.name, task.task_id, outcome(task)) for task in self.tasks]
         title = f"Job {self.job_id} {self.name or ''}".rstrip()
-        return _html.grid(title, outcome(self), ("task", "task_id", "status"), rows)
+        return _html.grid(title, outcome(self), ("task_name", "task_id", "status"), rows)
 
 
 def job_of(data: dict[str, Any], job_id: str, trace_id: str | None, explorer: Explorer) -> Job:

@@ -41,7 +41,7 @@ _RUN = pa.schema(
     [
         ("job_id", pa.string()),
         ("end_time", pa.timestamp("ms", "UTC")),
-        ("task", pa.string()),
+        ("task_name", pa.string()),
         ("task_id", pa.string()),
     ]
 )

@@ -2,7 +2,7 @@
 
 ::
 
-    task=<name>/job_id=<id>/part-<hash>.parquet
+    task_name=<name>/job_id=<id>/part-<hash>.parquet
     _manifest/job_id=<id>.json
     _manifest/_dataset.json
 
@@ -55,7 +55,7 @@ def partition_value(task_name: str) -> str:
 def part_name(job: str, task: TaskEntry, format: str) -> str:  # noqa: A002
     """Name the file of a task's result: by whose it is, not by what is in it, so that all writers meet there."""
     whose = hashlib.sha256(f"{job}/{task.task_id}".encode()).hexdigest()[:16]  # "/" is in no id
-    return f"task={partition_value(task.name)}/job_id={job}/part-{whose}.{format}"
+    return f"task_name={partition_value(task.name)}/job_id={job}/part-{whose}.{format}"
 
 
 def manifest_name(job: str) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 STATES = ("written", "skipped", "failed")
-_COLUMNS = ("job_id", "task", "task_id", "state", "rows", "bytes", "path", "error")
+_COLUMNS = ("job_id", "task_name", "task_id", "state", "rows", "bytes", "path", "error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,13 @@ class SyncedPart:
 
     Attributes
     ----------
-    task, task_id, job_id : str
+    task_name, task_id, job_id : str
     path : str
         Of its file, without user, password and query.
     rows, bytes : int
     """
 
-    task: str
+    task_name: str
     task_id: str
     job_id: str
     path: str
@@ -45,18 +45,18 @@ class SyncFailure:
 
     Attributes
     ----------
-    task, task_id : str or None
+    task_name, task_id : str or None
     job_id : str
     error : ExplorerFramesError
     """
 
-    task: str | None
+    task_name: str | None
     task_id: str | None
     job_id: str
     error: ExplorerFramesError
 
     def __str__(self) -> str:
-        task = "" if self.task is None else f", {escaped(self.task, 40)}"
+        task = "" if self.task_name is None else f", {escaped(self.task_name, 40)}"
         return f"job {self.job_id}{task}: {type(self.error).__name__}: {self.error.what}"
 
 
@@ -72,9 +72,9 @@ class SyncReport:
     jobs : int
         Successful jobs that the server listed.
     written, skipped : tuple of SyncedPart
-        Results that this call wrote, and that were there already: task, task_id, job_id, path, rows, bytes.
+        Results that this call wrote, and that were there already: task_name, task_id, job_id, path, rows, bytes.
     failed : tuple of SyncFailure
-        Results that did not land: task, task_id, job_id, error.
+        Results that did not land: task_name, task_id, job_id, error.
     pending : int
         Results still to come: 0 in a report that has been returned.
 
@@ -84,7 +84,7 @@ class SyncReport:
     >>> len(report.written) == report.jobs * 4, report.skipped, report.failed
     (True, (), ())
     >>> report.to_pandas().columns.tolist()
-    ['job_id', 'task', 'task_id', 'state', 'rows', 'bytes', 'path', 'error']
+    ['job_id', 'task_name', 'task_id', 'state', 'rows', 'bytes', 'path', 'error']
     """
 
     path: str
@@ -106,7 +106,7 @@ class SyncReport:
         return sum(part.bytes for part in self.written)
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row per result: job_id, task, task_id, state, rows, bytes, path, error.
+        """One row per result: job_id, task_name, task_id, state, rows, bytes, path, error.
 
         `state` is written, skipped or failed; `rows` and `bytes` are nullable integers, missing where it failed, and
         `error` is missing where it did not.
@@ -126,8 +126,10 @@ class SyncReport:
     def _results(self) -> list[tuple[Any, ...]]:
         parts = [(state, part) for state in ("written", "skipped") for part in getattr(self, state)]
         rows: list[tuple[Any, ...]]
-        rows = [(p.job_id, p.task, p.task_id, state, p.rows, p.bytes, p.path, None) for state, p in parts]
-        return rows + [(f.job_id, f.task, f.task_id, "failed", None, None, None, str(f.error)) for f in self.failed]
+        rows = [(p.job_id, p.task_name, p.task_id, state, p.rows, p.bytes, p.path, None) for state, p in parts]
+        return rows + [
+            (f.job_id, f.task_name, f.task_id, "failed", None, None, None, str(f.error)) for f in self.failed
+        ]
 
     def __repr__(self) -> str:
         return f"<SyncReport workflow {self.workflow_id} in {self.path}: {self._summary}>"
@@ -142,10 +144,10 @@ class SyncReport:
         )
 
     def _repr_html_(self) -> str:
-        counts = Counter((one.task, state) for state in STATES for one in getattr(self, state))
+        counts = Counter((one.task_name, state) for state in STATES for one in getattr(self, state))
         tasks = sorted({task for task, _ in counts}, key=str)
         rows = [("(job)" if task is None else task, *(counts[task, state] for state in STATES)) for task in tasks]
-        return _html.grid(f"Workflow {self.workflow_id} in {self.path}", self._summary, ("task", *STATES), rows)
+        return _html.grid(f"Workflow {self.workflow_id} in {self.path}", self._summary, ("task_name", *STATES), rows)
 
 
 def progress_of(report: SyncReport) -> Done:

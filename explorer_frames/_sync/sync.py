@@ -308,7 +308,7 @@ def _in_order(report: SyncReport, jobs: list[str]) -> SyncReport:
     places = {job: number for number, job in enumerate(jobs)}
 
     def place(one: SyncedPart | SyncFailure) -> tuple[int, str, str]:
-        return places[one.job_id], one.task or "", one.task_id or ""
+        return places[one.job_id], one.task_name or "", one.task_id or ""
 
     return replace(
         report,

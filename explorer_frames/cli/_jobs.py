@@ -159,7 +159,7 @@ def _show(job: Job, *, json: bool) -> None:
     write("\n")
     show_table(
         [
-            Column("task", [task.name for task in job.tasks]),
+            Column("task_name", [task.name for task in job.tasks]),
             Column("task_id", [task.task_id for task in job.tasks]),
             Column("status", [task.status for task in job.tasks]),
             Column("duration", [task.duration for task in job.tasks], numbers=True),

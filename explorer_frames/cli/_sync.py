@@ -91,11 +91,11 @@ def _show(report: SyncReport, *, json: bool) -> None:
 def _show_by_task(results: list[dict[str, Any]]) -> None:
     from explorer_frames._sync.report import STATES
 
-    counts = Counter((one["task"], one["state"]) for one in results)
-    tasks = sorted({one["task"] for one in results}, key=str)
-    columns = [Column("task", ["(job)" if task is None else task for task in tasks])]
+    counts = Counter((one["task_name"], one["state"]) for one in results)
+    tasks = sorted({one["task_name"] for one in results}, key=str)
+    columns = [Column("task_name", ["(job)" if task is None else task for task in tasks])]
     columns += [Column(state, [counts[task, state] for task in tasks], numbers=True) for state in STATES]
-    rows = Counter({task: sum(one["rows"] or 0 for one in results if one["task"] == task) for task in tasks})
+    rows = Counter({task: sum(one["rows"] or 0 for one in results if one["task_name"] == task) for task in tasks})
     show_table([*columns, Column("rows", [rows[task] for task in tasks], numbers=True)])
 
 
