@@ -688,9 +688,9 @@ class Explorer:
 
         Notes
         -----
-        Files are ``task_name=<name>/job_id=<id>/part-<hash>.parquet``, with one ``_manifest/job_id=<id>.json`` for each job:
-        its tasks, and rows, bytes and provenance of its results. It is written when all results of the job that were
-        wanted are there. These read the folder as one table, `task_name` and `job_id` as columns::
+        Files are ``task_name=<name>/job_id=<id>/part-<hash>.parquet``, with one ``_manifest/job_id=<id>.json`` for each
+        job: its tasks, and rows, bytes and provenance of its results. It is written when all results of the job that
+        were wanted are there. These read the folder as one table, `task_name` and `job_id` as columns::
 
             pyarrow.dataset.dataset(path, partitioning="hive")
             duckdb.sql(f"FROM read_parquet('{path}/**/*.parquet', hive_partitioning=true, union_by_name=true)")

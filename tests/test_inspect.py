@@ -425,7 +425,7 @@ schema = pa.schema([("id", pa.string()), ("score", pa.float64())])
 write = getattr(explorer_frames, "write_" + sys.argv[1])
 write(pa.RecordBatchReader.from_batches(schema, make(2_000_000)), sys.argv[2])
 before = peak()
-assert explorer_frames.verify(sys.argv[2]).rows == 2_000_000
+assert explorer_frames.verify_file(sys.argv[2]).rows == 2_000_000
 print(peak() - before)
 """
 

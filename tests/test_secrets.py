@@ -549,7 +549,7 @@ def _(stage: Stage) -> None:
     content = bytearray(fs.cat("s3://secrets/damaged.parquet"))
     content[30] ^= 1
     fs.pipe("s3://secrets/damaged.parquet", bytes(content))
-    explorer_frames.verify("s3://secrets/damaged.parquet", storage_options=stage.s3())
+    explorer_frames.verify_file("s3://secrets/damaged.parquet", storage_options=stage.s3())
 
 
 @path("inspects no file", errors.FileReadError, ["token"])
