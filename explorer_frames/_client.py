@@ -47,7 +47,7 @@ _explorers: weakref.WeakSet[Explorer] = weakref.WeakSet()
 
 
 class Explorer:
-    """A NebulaGraph Explorer server, and who we are to it.
+    """Client for a NebulaGraph Explorer server.
 
     Parameters
     ----------
@@ -380,7 +380,7 @@ class Explorer:
         Parameters
         ----------
         job_id, task_id, limit, schema, vid_type
-            As in `read_sample_result`.
+            As in `read_sample_result`; but `task_id` is required. `Task.export` exports a Task.
         path
             A local path or any fsspec URL. Its suffix decides the format: ``.parquet``, ``.pq``, or ``.feather``,
             ``.arrow``, ``.ipc``.
@@ -629,7 +629,7 @@ class Explorer:
         path: str | os.PathLike[str],
         *,
         tasks: Iterable[str] | None = None,
-        since: str | datetime | None = None,
+        created_after: str | datetime | None = None,
         limit: int | None = None,
         schema: str | pa.Schema | Mapping[str, str | pa.Schema | None] | None = "auto",
         vid_type: VidType | None = None,
@@ -653,8 +653,8 @@ class Explorer:
             `vid_type`, from the first result on.
         tasks
             Names or ids of the tasks to take; None takes all that ended well.
-        since
-            Only jobs created at this time or later, as of `created_after` in `list_jobs`.
+        created_after
+            Only jobs created at this time or later, as in `list_jobs`.
         limit, vid_type, allow_incomplete
             As in `export_sample_result`, for each result. What has landed before is not read again, whatever they are.
         schema
@@ -717,7 +717,7 @@ class Explorer:
         options = SyncOptions.of(
             workflow_id,
             tasks=tasks,
-            since=since,
+            created_after=created_after,
             limit=limit,
             schema=schema,
             vid_type=self._vid_type_or(vid_type),

@@ -171,7 +171,8 @@ def read_sample_results(
     include_ids
         Whether to begin with columns ``job_id`` and ``task_id``, of text.
     explorer
-        Server to read from. Default: the server in each worker's environment (``EXPLORER_FRAMES_URL`` and so on). It is
+        Server to read from. Default: that of the first `Task`, or the server in each worker's environment
+        (``EXPLORER_FRAMES_URL`` and so on). It is
         sent to the workers without its secrets. They read those from their own environment, or call the function that
         you passed, which `cloudpickle` sends (from a module by name; from a notebook with its code and its closure).
 
@@ -206,6 +207,9 @@ def read_sample_results(
     (['job_id', 'task_id', 'id', 'score', 'community'], 154)
     """
     checked_backend(dtype_backend)
+    tasks = list(tasks)
+    if explorer is None:
+        explorer = next((task._explorer for task in tasks if isinstance(task, Task)), None)  # noqa: SLF001 (our own)
     if vid_type is None:
         vid_type = "string" if explorer is None else explorer._vid_type_or(None)  # noqa: SLF001 (our own)
     requested = SchemaRequest.of(schema, vid_type)

@@ -223,8 +223,8 @@ class JobError(ExplorerFramesError):
     job : Job or None
         As it stood at last.
     results, errors : dict
-        Where several results were read: those that could be read, and the errors of the others. By task id; of a
-        history, by (job id, task id).
+        Where several results were read: those that could be read, and the errors of the others. The keys are those of
+        `Job.read`, or of a history (job id, task id).
     """
 
     job: Any = None

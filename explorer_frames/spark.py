@@ -186,7 +186,7 @@ class SampleSource(_Source):
         super().__init__(options)
         limit, tasks = options.get("limit"), [task.strip() for task in self._required("task_id").split(",")]
         if len({*tasks}) < len(tasks):
-            raise ConfigError("the option task names one task twice")
+            raise ConfigError("the option task_id names one task twice")
         number = int(limit) if limit and limit.isdecimal() else limit
         requested = SchemaRequest.of(options.get("schema", "auto"), options.get("vid_type", "string"))
         self._queries = [Query.of(self._required("job_id"), task, number, requested) for task in tasks]
@@ -196,8 +196,8 @@ class SampleSource(_Source):
         """What reads the partitions, on the workers."""
         columns = self._wanted(schema)
         if len(self._queries) > 1 and (columns.names[0] != _TASK.name or columns.types[0] != _TASK.type):
-            hint = "Begin the schema with task string: it says which task a row is of."
-            raise ConfigError("several tasks need a first column task", hint=hint)
+            hint = "Begin the schema with task_id string, for the id of each row's task."
+            raise ConfigError("several tasks need a first column task_id", hint=hint)
         several = len(self._queries) > 1
         own = self._own or [pa.schema([*columns][several:])] * len(self._queries)
         return SampleReader(self.options.get("url"), self._queries, own, _to_arrow(schema))

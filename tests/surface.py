@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import inspect
 import re
@@ -13,9 +14,11 @@ import typer.main
 import explorer_frames
 from explorer_frames import dask, errors, sandbox, schemas
 from explorer_frames._files import write
+from explorer_frames._sync.report import SyncedPart, SyncFailure
 from explorer_frames.cli._app import app
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "stability.md"
+_OPERATORS = {"__contains__", "__enter__", "__getitem__", "__iter__", "__len__"}
 _BLOCK = re.compile(r"(?<=```text\n).*?(?=\n```)", re.DOTALL)
 
 
@@ -24,6 +27,10 @@ def surface() -> str:
     modules = {"explorer_frames": explorer_frames}
     modules |= {module.__name__: module for module in (errors, schemas, dask, sandbox)}
     lines = [line for path, module in modules.items() for line in _module(path, module)]
+    for record in (SyncedPart, SyncFailure):  # in the attributes of a SyncReport
+        lines += _named(f"explorer_frames.SyncReport: {record.__name__}", record)
+    lines.append("explorer_frames.spark.register(spark)")
+    lines += [f"spark.read.format({name!r}) [{'] ['.join(options)}]" for name, options in _spark_formats()]
     group = typer.main.get_command(app)
     lines.append(_command("explorer-frames", group))
     lines += [_command(f"explorer-frames {name}", command) for name, command in sorted(group.commands.items())]
@@ -37,9 +44,10 @@ def written() -> str:
 
 def _module(path, module):
     things = {name: getattr(module, name) for name in sorted(module.__all__)}
-    elsewhere = vars(errors).values() if module is not errors else ()
     for name, thing in things.items():
-        if not inspect.ismodule(thing) and not (inspect.isclass(thing) and thing in elsewhere):
+        if inspect.isclass(thing) and module is not errors and issubclass(thing, BaseException | Warning):
+            yield f"{path}.{name} is errors.{name}"
+        elif not inspect.ismodule(thing):
             yield from _named(f"{path}.{name}", thing)
 
 
@@ -55,10 +63,22 @@ def _named(path, thing):
         # Records are made by the library: only their attributes are public.
         yield path if dataclasses.is_dataclass(thing) else f"{path}{_parameters(thing)}"
         names = {*dir(thing), *inspect.get_annotations(thing)}
-    for name in sorted(name for name in names if not name.startswith("_")):
+    names |= {name for name in _OPERATORS if name in vars(thing)}
+    for name in sorted(name for name in names if name in _OPERATORS or not name.startswith("_")):
         member = inspect.getattr_static(thing, name, None)
         member = member.__func__ if isinstance(member, classmethod | staticmethod) else member
         yield f"{path}.{name}{_parameters(member) if inspect.isfunction(member) else ''}"
+
+
+def _spark_formats():
+    """Read formats and options from the source: the module needs pyspark."""
+    tree = ast.parse(Path(explorer_frames.__file__).with_name("spark.py").read_text(encoding="utf-8"))
+    for one in ast.walk(tree):
+        if isinstance(one, ast.ClassDef):
+            values = {ast.unparse(node.targets[0]): node.value for node in one.body if isinstance(node, ast.Assign)}
+            methods = {node.name: node.body[-1] for node in one.body if isinstance(node, ast.FunctionDef)}
+            if "_options" in values and "name" in methods:
+                yield ast.literal_eval(methods["name"].value), ast.literal_eval(values["_options"])
 
 
 def _parameters(function):

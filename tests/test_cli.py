@@ -79,7 +79,7 @@ def odd(sandbox):
 
 
 def test_jobs_are_listed_newest_first_with_all_of_their_filters(cli, ran):
-    done = cli("jobs", "--workflow-id", ran.workflow_id, "--status", "success", "--since", "1h", "--limit", 1)
+    done = cli("jobs", "--workflow-id", ran.workflow_id, "--status", "success", "--created-after", "1h", "--limit", 1)
     assert (done.code, done.err) == (0, "")
     heading, row = done.rows
     assert heading == ["job_id", "status", "name", "create_time", "duration", "workflow_id", "workflow_name"]
@@ -87,7 +87,7 @@ def test_jobs_are_listed_newest_first_with_all_of_their_filters(cli, ran):
     assert datetime.fromisoformat(row[3]) == ran.create_time
     assert cli("jobs", "--name", "no such name").rows == [heading]
     later = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-    assert cli("jobs", "--since", later).rows == [heading]
+    assert cli("jobs", "--created-after", later).rows == [heading]
 
 
 def test_jobs_as_json_have_the_same_keys_whether_there_are_any(cli, ran):
@@ -774,7 +774,13 @@ def test_what_nobody_thought_of_is_called_a_bug_and_tells_no_secret(cli, monkeyp
 
 
 def test_usage_errors(cli):
-    for line in (["jobs", "--nope"], ["nope"], ["read", "1"], ["jobs", "--status", "odd"], ["jobs", "--since", "odd"]):
+    for line in (
+        ["jobs", "--nope"],
+        ["nope"],
+        ["read", "1"],
+        ["jobs", "--status", "odd"],
+        ["jobs", "--created-after", "odd"],
+    ):
         done = cli(*line)
         assert (done.code, done.out) == (2, ""), line
         assert "Traceback" not in done.err
@@ -782,7 +788,7 @@ def test_usage_errors(cli):
 
 @pytest.mark.parametrize("since", ["1y", "2026-13-01", "99999999w", ""])
 def test_times_that_are_none(cli, since):
-    assert cli("jobs", f"--since={since}").code == 2
+    assert cli("jobs", f"--created-after={since}").code == 2
 
 
 # --- what is written down once

@@ -486,6 +486,17 @@ def test_a_secret_given_as_text_is_refused_before_a_graph_is_made(sandbox):
         read_sample_results([("1", "a")], explorer=Explorer(sandbox.url, token=lambda: lock and ""))
 
 
+def test_tasks_of_a_job_are_read_from_its_server(sandbox, monkeypatch):
+    job_id, _ = sandbox.add_result([["7"], ["0.5"]], name="PageRank")
+    sandbox.add_result([["8"], ["0.25"]], name="PageRank", job_id=job_id)
+    monkeypatch.setenv("EXPLORER_FRAMES_TOKEN", sandbox.token)
+    monkeypatch.setenv("EXPLORER_FRAMES_URL", "http://nowhere.example")
+    with Explorer(sandbox.url, vid_type="int64") as explorer:
+        job = explorer.job(job_id)
+        for tasks in (job, job.tasks, [(job_id, job.tasks[0].task_id), job.tasks[1]]):
+            assert read_sample_results(tasks).compute(scheduler="sync")["id"].tolist() == [7, 8]
+
+
 @pytest.mark.parametrize("source", ["environment", "function"])
 def test_no_secret_of_an_explorer_is_in_the_graph(sandbox, monkeypatch, source):
     monkeypatch.setenv("EXPLORER_FRAMES_TOKEN", CANARY)

@@ -9,8 +9,10 @@ import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from datetime import UTC, datetime, timedelta, timezone
+from fractions import Fraction
+from types import SimpleNamespace
 from urllib.parse import unquote_plus
 
 import numpy as np
@@ -776,6 +778,7 @@ def twins(sandbox):
 def test_a_job_is_a_collection_of_its_tasks(twins):
     job, same = twins
     assert ([*job], len(job), job["B"], job[job.tasks[0].task_id]) == ([*job.tasks], 2, job.tasks[1], job.tasks[0])
+    assert job[job.tasks[1]] == job.tasks[1]
     assert all(one in job for one in ("A", "B", job.tasks[1].task_id, job.tasks[1]))
     assert not any(one in job for one in ("C", "", None, same.tasks[0]))
     assert job_of({"id": 1, "status": 0, "tasks": []}, "1", None, None)  # true also without tasks
@@ -818,6 +821,15 @@ def test_a_job_or_a_task_stands_for_ids(twins, tmp_path, monkeypatch):
             explorer_frames.read_sample_result(*ids)
     with pytest.raises(ConfigError, match="missing task_id\nPass the id of a task, or a Task"):
         job._explorer.read_sample_result(1)
+
+
+def test_a_wait_takes_numbers_of_any_library(twins):
+    job, _ = twins
+    running = replace(job, status="running", _explorer=SimpleNamespace(job=lambda _id: running))
+    for number in (np.float32(0.25), Fraction(1, 4)):
+        with pytest.raises(JobError, match=r"has not ended within 0\.25 s"):
+            running.wait(timeout=number, poll=number, progress=False)
+    assert job.wait(timeout=np.int64(3), poll=np.int8(1), progress=False) == job
 
 
 def test_calls_about_a_job_take_the_job(twins):

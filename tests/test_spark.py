@@ -162,9 +162,9 @@ def test_columns_of_ones_own_are_sparks_schema(spark, sandbox):
     frame = load(spark, "explorer", "a int, b array<float>", job_id=job, task_id=task)
     assert [tuple(row) for row in frame.collect()] == [(1, [3, 5]), (2, [4, 6])]
     both = {"job_id": job, "task_id": f"{task},{other}"}
-    frame = load(spark, "explorer", "task string, a string, b string, c bigint", **both)
+    frame = load(spark, "explorer", "task_id string, a string, b string, c bigint", **both)
     assert [tuple(row) for row in frame.collect()] == [(task, "1", "3", 5), (task, "2", "4", 6), (other, "7", "8", 9)]
-    assert "Begin the schema with task string" in failure(load(spark, "explorer", "a int, b array<float>", **both))
+    assert "Begin the schema with task_id string" in failure(load(spark, "explorer", "a int, b array<float>", **both))
 
 
 OWN = "flag boolean, day date, at timestamp_ntz, zoned timestamp, price decimal(10,2), times array<timestamp>"

@@ -12,7 +12,7 @@ import shutil
 import threading
 import time
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -228,8 +228,8 @@ def test_new_jobs_are_added_and_since_leaves_out_old_ones(tmp_path, world):
     assert {int(part.job_id) for part in report.written} == {world.jobs[2]}
     assert world.asked() == {"list": 1, "job": 1, "result": 2}
     created = world.explorer.list_jobs(world.workflow)["create_time"].max().to_pydatetime()
-    assert world.sync(tmp_path / "new", since=created).jobs == 1
-    late = world.sync(tmp_path / "later", since=created + timedelta(days=1), tasks=["PageRank"])
+    assert world.sync(tmp_path / "new", created_after=created).jobs == 1
+    late = world.sync(tmp_path / "later", created_after=created + timedelta(days=1), tasks=["PageRank"])
     assert (late.jobs, late.written) == (0, ())
     assert not (tmp_path / "later").exists()
 
@@ -443,8 +443,6 @@ def test_of_two_first_syncs_at_once_the_second_sees_whose_folder_it_became(tmp_p
 
 # --- bad input
 
-SOON = datetime(2026, 1, 1)
-
 
 @pytest.mark.parametrize(
     ("options", "error", "said"),
@@ -454,8 +452,8 @@ SOON = datetime(2026, 1, 1)
         ({"workers": 0}, ConfigError, "workers"),
         ({"workers": True}, ConfigError, "workers"),
         ({"workers": 2.0}, ConfigError, "workers"),
-        ({"since": "soon"}, ConfigError, "since must be a datetime or a text"),
-        ({"since": 2026}, ConfigError, "since"),
+        ({"created_after": "soon"}, ConfigError, "created_after must be a datetime or a text"),
+        ({"created_after": 2026}, ConfigError, "created_after"),
         ({"limit": 0}, ConfigError, "limit"),
         ({"vid_type": "int"}, ConfigError, "vid_type"),
         ({"schema": "no such"}, ConfigError, "no such"),

@@ -62,7 +62,7 @@ def compare(
         one, or by the difference itself. By default not at all; PageRank of the same graph may differ in the last
         digit. Ranks and `Comparison.deltas` are those of the numbers as they are.
     vid_type
-        Type of the ids of what is read of a `Job` or a `Task`: that of the result on the other side.
+        Type of the ids of what is read of a `Job` or a `Task`. Default: that of its `Explorer`.
     allow_incomplete
         Whether to compare also what is not known to be all rows.
     allow_unrelated
@@ -73,7 +73,7 @@ def compare(
     Returns
     -------
     Comparison
-        It prints as a few lines; `Comparison.same` and `Comparison.summary` are for programs, its frames for a closer
+        It prints as a few lines; `Comparison.same` and `Comparison.to_dict` are for programs, its frames for a closer
         look.
 
     Raises

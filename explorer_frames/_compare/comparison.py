@@ -21,7 +21,7 @@ _WAYS = {"merge": "by merges", "split": "by splits", "move": "on their own"}
 class Comparison:
     """What changed from one result, a, to another, b; see `explorer_frames.compare`.
 
-    It prints as a few lines for a person; `summary` has its numbers. What a result has no column for is empty, None
+    It prints as a few lines for a person; `to_dict` has its numbers. What a result has no column for is empty, None
     among the numbers.
 
     Attributes

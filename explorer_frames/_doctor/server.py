@@ -197,7 +197,7 @@ class Examination:
         if abs(apart) <= _CLOCK:
             return ok("clock", f"the server's is within {max(round(abs(apart)), 1)} s of ours")
         side = "ahead of" if apart > 0 else "behind"
-        todo = "Set the clocks by NTP: --since and other times of jobs go by the server's."
+        todo = "Set the clocks by NTP: --created-after and other times of jobs go by the server's."
         return Finding("clock", "warning", f"the server's is {abs(apart):,.0f} s {side} ours", todo)
 
     # --- who we are

@@ -233,8 +233,11 @@ def planned(
     compression_level: int | None = None,
     row_group_size: int = _ROWS,
     storage_options: Mapping[str, Any] | None = None,
+    **unknown: object,
 ) -> tuple[Target, Options]:
     """Check where and how to write, before any row is read."""
+    if unknown:  # without the name of this function, which the caller has not called
+        raise TypeError(f"got an unexpected keyword argument {min(unknown)!r}")
     options = Options.of(format_of(path, format), compression, compression_level, row_group_size)
     return Target.resolve(path, mode=mode, storage_options=storage_options), options
 

@@ -80,7 +80,7 @@ class Job(Timed):
     def __contains__(self, task: object) -> bool:
         return any(task in (one, one.task_id, one.name) for one in self.tasks)
 
-    def __getitem__(self, name: str) -> Task:
+    def __getitem__(self, name: str | Task) -> Task:
         return self.task(name)
 
     def to_dict(self) -> dict[str, Any]:
@@ -88,13 +88,13 @@ class Job(Timed):
         names = ("job_id", "name", "workflow_id", "workflow_name", "status", "create_time", "begin_time", "end_time")
         return {**as_plain(self, *names), "tasks": [task.to_dict() for task in self.tasks]}
 
-    def task(self, name: str) -> Task:
+    def task(self, name: str | Task) -> Task:
         """Return a task by its id or by its unique name; ``job[name]`` is the same.
 
         Parameters
         ----------
         name
-            Id or name. If it is the id of one task and the name of another, the id decides.
+            Id or name, or a `Task` of the job. If it is the id of one task and the name of another, the id decides.
 
         Raises
         ------
@@ -106,7 +106,7 @@ class Job(Timed):
         >>> explorer.job(job_id).task("PageRank").read().columns.tolist()
         ['id', 'score']
         """
-        with_id = [task for task in self.tasks if task.task_id == name]
+        with_id = [task for task in self.tasks if name in (task.task_id, task)]
         found = with_id or [task for task in self.tasks if task.name == name]
         if len(found) == 1:
             return found[0]
@@ -166,6 +166,7 @@ class Job(Timed):
             It failed, was interrupted, or outlasted `timeout`; the message names the tasks and their states.
         """
         check_patience(timeout, poll, progress)
+        timeout, poll = None if timeout is None else float(timeout), float(poll)
         try:
             return wait_for_end(self, timeout, poll, progress)
         except KeyboardInterrupt:

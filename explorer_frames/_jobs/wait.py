@@ -101,7 +101,7 @@ def job_error(job: Job, why: str) -> JobError:
     failed_first = sorted(job.tasks, key=lambda task: task.status != "failed")
     tasks = listed(failed_first, lambda task: f"{escaped(task.name, 40)} {task.status}", 20)
     return JobError(
-        f"{why}: job {job.job_id} is {job.status}; tasks: {tasks or 'none known'}",
+        f"{why}: job {job.job_id} is {job.status}; tasks: {tasks}",
         where=f"trace {escaped(job.trace_id, 80)}" if job.trace_id else None,
         hint="The job's page in Explorer shows each task's log.",
         job=job,

@@ -27,7 +27,6 @@ from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.write import write
 from explorer_frames._http.api import pieces_of
 from explorer_frames._jobs.status import FINAL
-from explorer_frames._jobs.task import Task
 from explorer_frames._provenance import Provenance, run_of, with_provenance, with_row_count, with_task_run
 from explorer_frames._results.limits import RowLimits
 from explorer_frames._results.lookup import JobLookup
@@ -36,7 +35,6 @@ from explorer_frames.errors import (
     ApiError,
     BadRequestError,
     ColumnTypeError,
-    ConfigError,
     EnvelopeError,
     IncompleteResultError,
     RowShapeError,
@@ -56,6 +54,7 @@ if TYPE_CHECKING:
     from explorer_frames._http.api import Api
     from explorer_frames._http.auth import Token
     from explorer_frames._http.sessions import Deadline
+    from explorer_frames._jobs.task import Task
     from explorer_frames._provenance import Run
     from explorer_frames._schemas import SchemaRequest
     from explorer_frames._storage.publish import Target
@@ -100,7 +99,7 @@ class Query:
         limit: object,
         schema: SchemaRequest,
         *,
-        task: object = None,
+        task: Task | None = None,
         large: bool = False,
     ) -> Query:
         """Check a caller's arguments, before any I/O.
@@ -118,8 +117,6 @@ class Query:
         ------
         ConfigError
         """
-        if task is not None and not isinstance(task, Task):
-            raise ConfigError(f"task must be a Task or None, got {type(task).__name__}", hint="The ids are enough.")
         rows = None if limit is None or checked_limit(limit) == EVERYTHING else checked_limit(limit)
         query = cls(checked_id("job_id", job_id), checked_id("task_id", task_id), rows, schema, large=large)
         if task is None:

@@ -37,7 +37,7 @@ class SyncOptions:
 
     workflow: str
     tasks: frozenset[str] | None
-    since: str | datetime | None
+    created_after: str | datetime | None
     limit: int | None
     schema: SchemaRequest
     schemas: Mapping[str, SchemaRequest]
@@ -52,7 +52,7 @@ class SyncOptions:
         workflow_id: object,
         *,
         tasks: object,
-        since: str | datetime | None,
+        created_after: str | datetime | None,
         limit: int | None,
         schema: object,
         vid_type: str,
@@ -67,7 +67,7 @@ class SyncOptions:
         ------
         ConfigError, UnsupportedFormatError
         """
-        milliseconds("since", since)
+        milliseconds("created_after", created_after)
         check_progress(progress)
         by_task = schema if isinstance(schema, Mapping) else {}
         default = "auto" if isinstance(schema, Mapping) else schema
@@ -75,7 +75,7 @@ class SyncOptions:
         return cls(
             workflow=checked_id("workflow_id", workflow_id),
             tasks=_checked_tasks(tasks),
-            since=since,
+            created_after=created_after,
             limit=limit,
             schema=SchemaRequest.of(default, vid_type),
             schemas={name: SchemaRequest.of(one, vid_type) for name, one in by_task.items()},

@@ -121,7 +121,7 @@ class SyncReport:
         counts = {state: len(getattr(self, state)) for state in STATES}
         head = {"path": self.path, "workflow_id": self.workflow_id, "jobs": self.jobs, **counts}
         results = [dict(zip(_COLUMNS, row, strict=True)) for row in self._results()]
-        return {**head, "rows_written": self.rows, "bytes_written": self.bytes, "results": results}
+        return {**head, "rows": self.rows, "bytes": self.bytes, "results": results}
 
     def _results(self) -> list[tuple[Any, ...]]:
         parts = [(state, part) for state in ("written", "skipped") for part in getattr(self, state)]

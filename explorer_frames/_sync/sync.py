@@ -97,7 +97,7 @@ class _Sync:
         owned = self._check_owner()
         self._folder.remove_stale(self._files)
         listed = self._explorer.list_jobs(
-            self._options.workflow, status="success", created_after=self._options.since, order="asc", limit=None
+            self._options.workflow, status="success", created_after=self._options.created_after, order="asc", limit=None
         )
         jobs = listed["job_id"].tolist()
         report = SyncReport(self._folder.url, self._options.workflow, len(jobs))

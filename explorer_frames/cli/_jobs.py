@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from explorer_frames.cli._options import (
+    CreatedAfterOption,
     JobArgument,
     JsonFlag,
     LimitOption,
-    SinceOption,
     StatusWord,
     WorkflowArgument,
     pairs as read_pairs,
@@ -33,12 +33,12 @@ def jobs(
     workflow_id: Annotated[str | None, typer.Option(help="Only jobs of this workflow, by its id.")] = None,
     status: Annotated[StatusWord | None, typer.Option(help="Only jobs in this state.")] = None,
     name: Annotated[str | None, typer.Option(help="Only jobs of this name, as the server understands it.")] = None,
-    since: SinceOption = None,
+    created_after: CreatedAfterOption = None,
     limit: LimitOption = "20",
     json: JsonFlag = False,
 ) -> None:
     """List jobs, the newest first."""
-    frame = ctx.obj.explorer.list_jobs(workflow_id, status=status, name=name, created_after=since, limit=limit)
+    frame = ctx.obj.explorer.list_jobs(workflow_id, status=status, name=name, created_after=created_after, limit=limit)
     listed = [{key: _known(value) for key, value in row.items()} for row in frame.to_dict("records")]
     if json:
         show_json({}, {"jobs": listed})

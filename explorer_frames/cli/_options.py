@@ -78,10 +78,13 @@ ReadLimitOption = Annotated[
         show_default="20 for a table in a terminal, else all",
     ),
 ]
-SinceOption = Annotated[
+CreatedAfterOption = Annotated[
     Any,
     typer.Option(
-        "--since", metavar="TIME", parser=_since, help="Only jobs made since then: 3d, 12h, 30m or 2026-11-25."
+        "--created-after",
+        metavar="TIME",
+        parser=_since,
+        help="Only jobs created after it: 3d, 12h, 30m or 2026-11-25.",
     ),
 ]
 SchemaOption = Annotated[

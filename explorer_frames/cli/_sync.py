@@ -9,12 +9,12 @@ import typer
 
 from explorer_frames.cli._exit import PARTLY
 from explorer_frames.cli._options import (
+    CreatedAfterOption,
     FormatWord,
     JsonFlag,
     LimitOption,
     PartFlag,
     SchemaOption,
-    SinceOption,
     StorageFile,
     StorageOption,
     VidTypeOption,
@@ -38,7 +38,7 @@ def sync(
     workflow: WorkflowArgument,
     path: Annotated[str, typer.Argument(metavar="PATH", help="A folder: a local path or any fsspec URL.")],
     task: Annotated[list[str] | None, typer.Option(help="Only this task, by name or id. May be repeated.")] = None,
-    since: SinceOption = None,
+    created_after: CreatedAfterOption = None,
     limit: LimitOption = "all",
     schema: SchemaOption = "auto",
     vid_type: VidTypeOption = "string",
@@ -58,7 +58,7 @@ def sync(
             workflow,
             path,
             tasks=task or None,
-            since=since,
+            created_after=created_after,
             limit=limit,
             schema=schema_of(schema),
             vid_type=vid_type,
