@@ -171,10 +171,10 @@ def read_sample_results(
     include_ids
         Whether to begin with columns ``job_id`` and ``task_id``, of text.
     explorer
-        Server to read from. Default: that of the first `explorer_frames.Task`, or the server in each worker's environment
-        (``EXPLORER_FRAMES_URL`` and so on). It is
-        sent to the workers without its secrets. They read those from their own environment, or call the function that
-        you passed, which `cloudpickle` sends (from a module by name; from a notebook with its code and its closure).
+        Server to read from. Default: that of the first `explorer_frames.Task`, or the server in each worker's
+        environment (``EXPLORER_FRAMES_URL`` and so on). It is sent to the workers without its secrets. They read those
+        from their own environment, or call the function that you passed, which `cloudpickle` sends (from a module by
+        name; from a notebook with its code and its closure).
 
     Returns
     -------
