@@ -81,7 +81,8 @@ def checked_input(given: object) -> dict[str, dict[str, Any]]:
         if isinstance(given, Mapping) and all(isinstance(item, Mapping) for item in given.values()):
             names = [*given, *(name for item in given.values() for name in item)]
             if all(isinstance(name, str) for name in names):  # JSON would turn others into text
-                text = json.dumps({name: dict(item) for name, item in given.items()}, allow_nan=False)
+                parameters = {name: dict(item) for name, item in given.items()}
+                text = json.dumps(parameters, allow_nan=False, default=_plain)
                 return json.loads(text)  # type: ignore[no-any-return]
             why = "names of components and parameters must be strings"
         else:
@@ -91,3 +92,10 @@ def checked_input(given: object) -> dict[str, dict[str, Any]]:
     raise ConfigError(
         f"not the input of a workflow: {why}", hint='It looks like {"analytics_sssp_1": {"root": "player100"}}.'
     )
+
+
+def _plain(value: Any) -> Any:
+    """Convert a numpy scalar; TypeError for all else that JSON does not have."""
+    if not hasattr(value, "item") or getattr(value, "shape", None) != ():
+        raise TypeError(f"{type(value).__name__} is not JSON serializable")
+    return value.item()

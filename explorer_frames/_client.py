@@ -468,8 +468,8 @@ class Explorer:
         name
             Only jobs of this name, as the server understands it.
         created_after, created_before
-            Only jobs created between these times: datetimes, or strings as `pandas.Timestamp` takes them. Times without
-            an offset are in UTC. The server's clock decides.
+            Only jobs created between these times: datetimes, or texts in ISO 8601. Times without an offset are in UTC.
+            The server's clock decides.
         order
             ``"desc"`` has the newest first, ``"asc"`` the oldest.
         limit

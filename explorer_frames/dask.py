@@ -22,6 +22,7 @@ from explorer_frames._errors import escaped
 from explorer_frames._extras import require
 from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
 from explorer_frames._functions import explorer_or_default, read_sample_result_arrow
+from explorer_frames._jobs.job import result_ids
 from explorer_frames._jobs.task import Task
 from explorer_frames._outputs.full import Header, Request, preview, read_batches
 from explorer_frames._outputs.parts import Parts
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from explorer_frames._client import Explorer
     from explorer_frames._decode.csv_rows import Quoting
     from explorer_frames._frames import DtypeBackend
+    from explorer_frames._jobs.job import Job
     from explorer_frames._outputs.parts import Part
     from explorer_frames._schemas import VidType
 
@@ -143,7 +145,7 @@ def read_output(
 
 
 def read_sample_results(
-    tasks: Iterable[Task | tuple[str | int, str]],
+    tasks: Iterable[Task | tuple[str | int | Job, str | Task]] | Task,
     limit: int | None = None,
     *,
     schema: str | pa.Schema | None = "auto",
@@ -157,7 +159,7 @@ def read_sample_results(
     Parameters
     ----------
     tasks
-        Tasks, such as those of a `Job`, or pairs of job id and task id. One or more.
+        A `Job` or tasks of it, or pairs of job id and task id, where a `Job` and a `Task` stand for ids. One or more.
     limit
         Number of rows to request of each result. Default: None, for all rows.
     schema
@@ -207,13 +209,13 @@ def read_sample_results(
     (['job_id', 'task_id', 'id', 'score', 'community'], 154)
     """
     checked_backend(dtype_backend)
-    tasks = list(tasks)
+    named = [_named(task) for task in ([tasks] if isinstance(tasks, Task) else tasks)]
     if explorer is None:
-        explorer = next((task._explorer for task in tasks if isinstance(task, Task)), None)  # noqa: SLF001 (our own)
+        explorer = next((task._explorer for _, _, task in named if task), None)  # noqa: SLF001 (our own)
     if vid_type is None:
         vid_type = "string" if explorer is None else explorer._vid_type_or(None)  # noqa: SLF001 (our own)
     requested = SchemaRequest.of(schema, vid_type)
-    queries = [Query.of(*_pair(task), limit, requested) for task in tasks]
+    queries = [Query.of(job, task, limit, requested) for job, task, _ in named]
     if not queries:
         raise ConfigError("there is no task to read", hint="Pass a Job, its tasks, or [(job_id, task_id), ...].")
     packed = None if explorer is None else _packed(explorer, "explorer")
@@ -311,12 +313,12 @@ def _with_ids(table: pa.Table, ids: tuple[str, str]) -> pa.Table:
     return table
 
 
-def _pair(task: object) -> tuple[Any, Any]:
+def _named(task: object) -> tuple[object, object, Task | None]:
     if isinstance(task, Task):
-        return task.job_id, task.task_id
+        return result_ids(task, None)
     if not isinstance(task, tuple | list) or len(task) != 2:  # noqa: PLR2004 (a pair)
         raise ConfigError(f"tasks must be Tasks or pairs of job id and task id, got {type(task).__name__}")
-    return task[0], task[1]
+    return result_ids(*task)
 
 
 def _without_secrets(

@@ -118,6 +118,8 @@ class ExplorerFramesError(Exception):
         # By pickle's way, which is copy's own, a copy shares this `__dict__` once tblib has registered its reducer.
         twin = type(self)(self.what)
         twin.__dict__.update(self.__dict__)
+        if hasattr(self, "__notes__"):
+            twin.__notes__ = list(self.__notes__)
         return twin
 
 

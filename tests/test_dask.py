@@ -493,7 +493,7 @@ def test_tasks_of_a_job_are_read_from_its_server(sandbox, monkeypatch):
     monkeypatch.setenv("EXPLORER_FRAMES_URL", "http://nowhere.example")
     with Explorer(sandbox.url, vid_type="int64") as explorer:
         job = explorer.job(job_id)
-        for tasks in (job, job.tasks, [(job_id, job.tasks[0].task_id), job.tasks[1]]):
+        for tasks in (job, job.tasks, [(job_id, job.tasks[0].task_id), job.tasks[1]], [(job, t) for t in job]):
             assert read_sample_results(tasks).compute(scheduler="sync")["id"].tolist() == [7, 8]
 
 

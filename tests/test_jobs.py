@@ -188,7 +188,11 @@ def test_lists_are_filtered_ordered_and_limited():
     [
         {"status": "done"},
         {"order": "newest"},
-        {"created_after": "yesterday evening"},
+        *(
+            {"created_after": text}
+            for text in ("yesterday evening", "now", "today", "Nov 30", "12/11/2026", "10:00", "")
+        ),
+        {"status": True},
         {"created_after": 1_764_000_000},
         {"created_before": float("nan")},
         {"created_before": "NaT"},
@@ -780,7 +784,9 @@ def test_a_job_is_a_collection_of_its_tasks(twins):
     assert ([*job], len(job), job["B"], job[job.tasks[0].task_id]) == ([*job.tasks], 2, job.tasks[1], job.tasks[0])
     assert job[job.tasks[1]] == job.tasks[1]
     assert all(one in job for one in ("A", "B", job.tasks[1].task_id, job.tasks[1]))
-    assert not any(one in job for one in ("C", "", None, same.tasks[0]))
+    assert not any(one in job for one in ("C", "", None, 0, pd.DataFrame({"a": [1, 2]}), same.tasks[0]))
+    assert replace(job.tasks[0], status="running") in job
+    assert [*reversed(job)] == [*job.tasks][::-1]
     assert job_of({"id": 1, "status": 0, "tasks": []}, "1", None, None)  # true also without tasks
     with pytest.raises(ConfigError, match="has no task 'C'"):
         job["C"]
@@ -845,6 +851,7 @@ def test_calls_about_a_job_take_the_job(twins):
         "2001-09-09T01:46:40Z",
         "2001-09-09 03:46:40+02:00",
         "2001-09-09T01:46:40",
+        "20010909T014640Z",
         datetime(2001, 9, 9, 1, 46, 40),
         datetime(2001, 9, 9, 1, 46, 40, tzinfo=UTC),
         pd.Timestamp("2001-09-09T01:46:40"),

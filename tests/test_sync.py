@@ -452,7 +452,7 @@ def test_of_two_first_syncs_at_once_the_second_sees_whose_folder_it_became(tmp_p
         ({"workers": 0}, ConfigError, "workers"),
         ({"workers": True}, ConfigError, "workers"),
         ({"workers": 2.0}, ConfigError, "workers"),
-        ({"created_after": "soon"}, ConfigError, "created_after must be a datetime or a text"),
+        ({"created_after": "soon"}, ConfigError, "created_after must be a datetime or a text in ISO 8601"),
         ({"created_after": 2026}, ConfigError, "created_after"),
         ({"limit": 0}, ConfigError, "limit"),
         ({"vid_type": "int"}, ConfigError, "vid_type"),

@@ -39,7 +39,7 @@ def _packages():
 SCHEMA = pa.schema([("id", pa.string()), ("score", pa.float64())])
 OLD = pa.table({"id": ["007", None], "score": [1.0, None]}, schema=SCHEMA)
 NEW = pa.table({"id": ["new"], "score": [float("nan")]}, schema=SCHEMA)
-DOCUMENT = {"job": "1", "complete": True, "note": "gr\u00fc\u00dfe"}
+DOCUMENT = {"job_id": "1", "complete": True, "note": "gr\u00fc\u00dfe"}
 
 
 def known(document=None):
@@ -223,11 +223,11 @@ def test_changed_rows_are_committed_as_derived(place, world):
     ):
         assert place.append(changed).complete is None
         found = json.loads(place.document())
-        assert (found["derived"], found["complete"], found["job"]) == (True, None, str(world[0]))
+        assert (found["derived"], found["complete"], found["job_id"]) == (True, None, str(world[0]))
         assert found["rows"] == len(changed)
     assert place.append(table.to_reader()).complete is None  # its rows come after the record is written
     found = json.loads(place.document())
-    assert (found["derived"], found["complete"], found["job"]) == (None, None, str(world[0]))
+    assert (found["derived"], found["complete"], found["job_id"]) == (None, None, str(world[0]))
 
 
 def test_results_go_straight_into_tables(local_place, world):

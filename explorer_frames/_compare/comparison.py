@@ -109,7 +109,7 @@ class Comparison:
         return int((self.labels["label_a"] != self.labels["label_b"]).sum())
 
     def to_dict(self) -> dict[str, Any]:
-        """Return its numbers by name as plain values, ready for JSON: those that apply to the columns of the results.
+        """Return its numbers by name as bool, int and float: those that apply to the columns of the results.
 
         Examples
         --------

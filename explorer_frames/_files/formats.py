@@ -70,7 +70,7 @@ class Options:
         elif codec not in _CODECS[format]:
             hint = f"Pass compression= with one of {', '.join(_CODECS[format])}, or none."
             raise ConfigError(f"{format} has no compression {escaped(compression)!r}", hint=hint)
-        return cls(format, codec, _checked_level(codec, level), checked_count("row_group_size", rows))
+        return cls(format, codec, _checked_level(codec, level), checked_count("row_group_size", rows, most=2**31 - 1))
 
 
 def _checked_level(codec: str | None, level: object) -> int | None:

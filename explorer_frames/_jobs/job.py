@@ -78,7 +78,12 @@ class Job(Timed):
         return True  # also without tasks
 
     def __contains__(self, task: object) -> bool:
-        return any(task in (one, one.task_id, one.name) for one in self.tasks)
+        if isinstance(task, Task):
+            return any((task.job_id, task.task_id) == (one.job_id, one.task_id) for one in self.tasks)
+        return isinstance(task, str) and any(task in (one.task_id, one.name) for one in self.tasks)
+
+    def __reversed__(self) -> Iterator[Task]:
+        return reversed(self.tasks)
 
     def __getitem__(self, name: str | Task) -> Task:
         return self.task(name)
@@ -106,7 +111,9 @@ class Job(Timed):
         >>> explorer.job(job_id).task("PageRank").read().columns.tolist()
         ['id', 'score']
         """
-        with_id = [task for task in self.tasks if name in (task.task_id, task)]
+        if isinstance(name, Task) and name in self:
+            name = name.task_id
+        with_id = [task for task in self.tasks if task.task_id == name]
         found = with_id or [task for task in self.tasks if task.name == name]
         if len(found) == 1:
             return found[0]

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from numbers import Integral, Real
+from datetime import UTC, date, datetime
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -90,7 +91,7 @@ def _filter(
         raise ConfigError(f"no status is called {escaped(status, 40)!r}", hint=f"Known: {', '.join(codes)}.")
     if name is not None and not isinstance(name, str):
         raise ConfigError(f"name must be a str: {escaped(name, 40)}")
-    if status is not None and not isinstance(status, str | Integral):
+    if status is not None and (isinstance(status, bool) or not isinstance(status, str | Integral)):
         raise ConfigError(f"status must be a word or a code: {escaped(status, 40)}")
     wanted = {
         "name": name,
@@ -103,7 +104,7 @@ def _filter(
 
 
 def milliseconds(name: str, value: str | datetime | None) -> int | None:
-    """Convert a time to epoch milliseconds; without an offset, it is in UTC, as in pandas.
+    """Convert a time to epoch milliseconds: a datetime or a text in ISO 8601, in UTC without an offset.
 
     Raises
     ------
@@ -112,13 +113,14 @@ def milliseconds(name: str, value: str | datetime | None) -> int | None:
     if value is None:
         return None
     try:
-        moment = None if isinstance(value, Real) else pd.Timestamp(value)
-        if moment is not None and not pd.isna(moment):
-            return round(float(moment.timestamp()) * 1000)
-    except (ValueError, TypeError, OverflowError):
+        # pandas would guess at other texts, such as "now" or "Nov 30".
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if isinstance(moment, date | np.datetime64) and not pd.isna(moment):
+            return round(float(pd.Timestamp(moment).timestamp()) * 1000)
+    except (ValueError, OverflowError):
         pass  # raised below, as for a number
     raise ConfigError(
-        f"{name} must be a datetime or a text such as '2026-11-25', got {escaped(value, 40)!r}",
+        f"{name} must be a datetime or a text in ISO 8601 such as '2026-11-25', got {escaped(value, 40)!r}",
         hint="Without an offset, a time is in UTC.",
     )
 

@@ -51,7 +51,13 @@ _INDEX = "__index_level_"  # columns of a DataFrame's index that has no name
 
 
 def plot_result(
-    data: Any, *, kind: Kind | None = None, column: str | None = None, top: int | None = None, ax: Axes | None = None
+    data: Any,
+    *,
+    task: str | None = None,
+    kind: Kind | None = None,
+    column: str | None = None,
+    top: int | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """Draw a result, in the way that suits its columns.
 
@@ -61,7 +67,9 @@ def plot_result(
     ----------
     data
         A result: a pandas DataFrame, a `pyarrow` Table, or anything with ``__arrow_c_stream__``. Readers are empty
-        afterwards. Or a `Task`, or a `Job` with one task, whose result is read.
+        afterwards. Or a `Task` or a `Job`, whose result is read.
+    task
+        Name or id of the task of a `Job`. Not needed if it has only one.
     kind
         ``"top"``: a bar for each of the largest, by id. ``"rank"``: all of them, the largest first, on logarithmic axes
         where few are far above the rest, with the first ones named. ``"distribution"``: how many have which number, as
@@ -106,7 +114,9 @@ def plot_result(
     top = None if top is None else checked_count("top", top)
     _check_axes(ax)
     if isinstance(data, Job):
-        data = only_task(data, None)
+        data = only_task(data, task)
+    elif task is not None:
+        raise ConfigError("task names a task of a job, and data is not a Job", hint="Leave it out.")
     reader = to_reader(data.read_arrow() if isinstance(data, Task) else data)
     value = _value_column(reader.schema, column)
     table = reader.read_all()

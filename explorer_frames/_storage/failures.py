@@ -41,7 +41,7 @@ class Guard:
     """
 
     failure: type[WriteError | FileReadError] = WriteError
-    noun = "the target"
+    noun: str = "the target"
     mask: Mask
     shown: str
 
@@ -72,7 +72,9 @@ class Guard:
         if reads and is_missing(raised):
             what = "there is no such file"
         hint = hint_for(raised, doing, reads=reads or doing in {"list", "read"})
-        return self.failure(f"{what}: {self.mask(raised)}", where=where, hint=hint)
+        error = self.failure(f"{what}: {self.mask(raised)}", where=where, hint=hint)
+        error.errno = getattr(raised, "errno", None)  # as callers of OSErrors expect
+        return error
 
 
 def hint_for(raised: BaseException, doing: str, *, reads: bool) -> str:

@@ -21,6 +21,8 @@ from explorer_frames.errors import ConfigError, ExplorerFramesError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from explorer_frames._storage.address import Mask
+
 
 class Folder(Guard):
     """A folder to publish files in; it need not be there yet.
@@ -64,8 +66,9 @@ class Folder(Guard):
             self._local = None
             self._fs, self._path = trial.place.fs, trial.place.path.removesuffix(name)
         self._path = self._path.rstrip("/")
-        self.mask = trial.mask
-        self.url = self.shown = shown_url(self._base if self._local is None else self._local)
+        self.mask: Mask = trial.mask
+        self.url: str = shown_url(self._base if self._local is None else self._local)
+        self.shown: str = self.url
 
     def url_of(self, name: str) -> str:
         """Return the URL of a file in it, without secrets."""

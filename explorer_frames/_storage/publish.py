@@ -76,8 +76,9 @@ class Target(Guard):
     """
 
     def __init__(self, url: str, mode: Mode, mask: Mask, place: LocalFile | StoredObject) -> None:
-        self.url = self.shown = url
-        self.mask = mask
+        self.url: str = url
+        self.shown: str = url
+        self.mask: Mask = mask
         self.mode = mode
         self.place = place
 

@@ -18,7 +18,7 @@ from explorer_frames._private import private
 from explorer_frames._storage.address import Mask, local_path, shown_url
 from explorer_frames._storage.drivers import connect
 from explorer_frames._storage.failures import Guard, is_missing
-from explorer_frames.errors import ConfigError, FileReadError
+from explorer_frames.errors import ConfigError, FileReadError, WriteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,8 +42,8 @@ class Store(Guard):
         The driver could not connect.
     """
 
-    failure = FileReadError
-    noun = "it"
+    failure: type[WriteError | FileReadError] = FileReadError
+    noun: str = "it"
 
     @private
     def __init__(self, url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> None:
@@ -53,8 +53,8 @@ class Store(Guard):
         options = storage_options or {}
         local = local_path(url)
         configured = _configured(text.partition("://")[0] if local is None else "file")
-        self.mask = Mask(text, {"given": options, "configured": configured})
-        self.shown = shown_url(text if local is None else local)
+        self.mask: Mask = Mask(text, {"given": options, "configured": configured})
+        self.shown: str = shown_url(text if local is None else local)
         self.fs: Any
         self.path: str
         if local is None:

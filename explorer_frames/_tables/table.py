@@ -124,11 +124,11 @@ class Rows:
 class Driver(Guard):
     """Calls to a package for tables."""
 
-    noun = "the table"
+    noun: str = "the table"
 
     def __init__(self, shown: str, mask: Mask) -> None:
-        self.shown = shown
-        self.mask = mask
+        self.shown: str = shown
+        self.mask: Mask = mask
 
     def commit(self, rows: Rows, action: Callable[[pa.RecordBatchReader], object]) -> None:
         """Call `action` with the rows; what their source raised comes first, as it is."""
