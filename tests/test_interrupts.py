@@ -44,9 +44,9 @@ def test_an_interrupt_leaves_nothing_behind(moments, rounds, s3_bucket, s3_optio
         work = {
             "url": server.url,
             "login": {"user": server.user, "password": server.password, "graphd": server.graphd},
-            "job_id": str(job),
+            "job": str(job),
             "tasks": tasks,
-            "workflow_id": str(server.workflows["results"]),
+            "workflow": str(server.workflows["results"]),
             "running": str(endless),
             "folder": str(tmp_path),
             "s3": base,

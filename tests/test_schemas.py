@@ -72,6 +72,7 @@ def test_no_two_shapes_of_an_algorithm_have_one_width():
 def test_no_two_algorithms_share_a_name():
     names = [_schemas._normal(name) for entry in _schemas.ALGORITHMS for name in (entry.name, *entry.aliases)]
     assert len(set(names)) == len(names)
+    assert [name for name in names if name.rstrip("0123456789") in {*names} - {name}] == []  # as `BFS_2`
 
 
 @each("schema", ["auto", None])
