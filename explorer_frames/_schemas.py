@@ -49,9 +49,9 @@ class Algorithm:
     aliases: tuple[str, ...] = ()
 
 
-# The names of tasks, `schema=`, the folders of components and the table in the docs follow from it. Optional beside a row
-# here: words for its columns on an axis (`_plot.plot`), their names in headers of files (`_outputs.full`), and a result
-# of the sandbox. Digits at the end of a task's name number components: no name may be another name and digits.
+# The names of tasks, `schema=`, the folders of components and the table in the docs follow from it. Optional beside a
+# row here: words for its columns on an axis (`_plot.plot`), their names in headers of files (`_outputs.full`), and a
+# result of the sandbox. Digits at the end of a task's name number components: no name may be another name and digits.
 ALGORITHMS: tuple[Algorithm, ...] = (
     Algorithm("PageRank", (_PAIR,)),
     Algorithm("BetweennessCentrality", (_PAIR,), ("Betweenness",)),
