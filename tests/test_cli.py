@@ -1002,6 +1002,16 @@ def test_hints_name_options_instead_of_arguments(hint, shown):
     assert _exit.for_command_line(hint) == shown
 
 
+def test_a_hint_says_which_commands_have_an_option_that_this_one_has_not(cli, sandbox):
+    job, _ = sandbox.add_result([["a", "b"], ["x", "y"]], name="PageRank")
+    done = cli("compare", job, job)
+    assert done.code == 1
+    assert re.search(
+        r"--schema is an option of explorer-frames read and explorer-frames export and .*\.$", done.err.strip()
+    )
+    assert "is an option of" not in cli("read", job, "PageRank").err
+
+
 def test_options_that_hints_name_are_options():
     group = typer.main.get_command(app)
     options = {option for command in group.commands.values() for found in command.params for option in found.opts}

@@ -82,19 +82,33 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
                     flush()
                 if ctx.obj.debug:
                     traceback.print_exc()
-                tell(error)
+                tell(error, ctx)
                 raise typer.Exit(code_of(error)) from None
 
     return ends_well
 
 
-def tell(error: BaseException) -> None:
-    """Say on stderr what happened, and what to do."""
+def tell(error: BaseException, ctx: typer.Context | None = None) -> None:
+    """Say on stderr what happened, and what to do in the command of `ctx`."""
     what, hint = _words(error)
     if what:
         error_line(what)
     if hint:
-        hint_line(hint)
+        hint_line(hint if ctx is None else _with_commands(hint, ctx))
+
+
+def _with_commands(hint: str, ctx: typer.Context) -> str:
+    """Add which commands have the options that this one does not have."""
+    group: Any = ctx.find_root().command
+    options = {
+        name: {option for one in command.params for option in one.opts} for name, command in group.commands.items()
+    }
+    known = options.get(ctx.command.name or "", set()) | {option for one in group.params for option in one.opts}
+    for option in dict.fromkeys(re.findall(r"--[a-z][a-z-]+", hint)):
+        names = [f"explorer-frames {name}" for name, its in options.items() if option in its and option not in known]
+        if names:
+            hint += f" {option} is an option of {' and '.join(names)}."
+    return hint
 
 
 def _words(error: BaseException) -> tuple[str, str]:
