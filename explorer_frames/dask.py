@@ -159,7 +159,8 @@ def read_sample_results(
     Parameters
     ----------
     tasks
-        A `Job` or tasks of it, or pairs of job id and task id, where a `Job` and a `Task` stand for ids. One or more.
+        A job or tasks of it, or pairs of job id and task id, where an `explorer_frames.Job` and an
+        `explorer_frames.Task` stand for ids. One or more.
     limit
         Number of rows to request of each result. Default: None, for all rows.
     schema
