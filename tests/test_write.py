@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
 from contextlib import suppress
@@ -607,6 +608,28 @@ def test_codecs_are_named_in_any_case(compression, expected, tmp_path):
     write_parquet(TABLE, tmp_path / "a.parquet", compression=compression, row_group_size=np.int64(2))
     column = pq.ParquetFile(tmp_path / "a.parquet").metadata.row_group(0).column(0)
     assert column.compression == expected
+
+
+def test_an_interrupt_while_a_temporary_file_is_removed_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    lines = set()
+
+    def interrupt(frame, event, _):
+        place = (frame.f_code.co_name, frame.f_lineno)
+        if frame.f_code.co_name == "_unlink" and place not in lines and event in ("call", "line"):
+            lines.add(place)
+            raise KeyboardInterrupt
+        return interrupt
+
+    for _ in range(3):
+        sys.settrace(interrupt)
+        try:
+            with suppress(KeyboardInterrupt):
+                write_parquet(TABLE, "memory://interrupted/a.parquet")
+        finally:
+            sys.settrace(None)
+        assert [*tmp_path.iterdir()] == []
+    assert len(lines) == 3
 
 
 @pytest.mark.parametrize("url", [5, None, "", "\ud800.parquet"])

@@ -52,6 +52,7 @@ class Spool:
     def named(cls, path: str, permissions: int) -> Self:
         """Make an empty file of a name that nobody has."""
         spool = cls(path, partial(_unlink, path))  # before there is one
+        spool._discard.callback(_unlink, path)  # twice: an interrupt of one leaves the file to the other
         with open(path, "xb", opener=partial(os.open, mode=permissions)):
             return spool
 
