@@ -641,9 +641,9 @@ class Explorer:
     ) -> SyncReport:
         """Land the results of all successful jobs of a workflow in a folder, each once.
 
-        Call it as often as you like, also from several processes at once, and again after any failure: what is there is
-        neither read again nor written, and no result is ever deleted. When all is there, a call costs one request for
-        the list of jobs (one per 1,000 jobs), a listing of the folder, and a look at the manifests.
+        Repeat the call at any time, also after a failure and from several processes: existing results are neither read
+        nor written again, and no result is ever deleted. If nothing is missing, a call sends one request for each 1,000
+        jobs, lists the folder and reads the manifests.
 
         Parameters
         ----------
@@ -656,7 +656,7 @@ class Explorer:
         created_after
             Only jobs created at this time or later, as in `list_jobs`.
         limit, vid_type, allow_incomplete
-            As in `export_sample_result`, for each result. What has landed before is not read again, whatever they are.
+            As in `export_sample_result`, for each result. They do not apply to results that exist in the folder.
         schema
             As in `read_sample_result`, for each result; or a mapping of them by task name or id. Tasks that are not in
             the mapping have ``"auto"``.
@@ -673,12 +673,12 @@ class Explorer:
         Returns
         -------
         SyncReport
-            What was written and what was there already.
+            The results that this call wrote, and those that existed.
 
         Raises
         ------
         SyncError
-            Some results did not land; all others did: ``error.report`` tells. What was whole before still is.
+            Some results could not be exported. ``error.report`` lists them; all others were exported.
         ConfigError, UnsupportedFormatError
             An argument cannot work, no task has such a name, or the folder is another workflow's; nothing was written.
         TransportError, ApiError, EnvelopeError

@@ -25,7 +25,7 @@ class Done(NamedTuple):
 
 
 def check_progress(progress: object) -> None:
-    """Refuse what is no way to show progress."""
+    """Raise ConfigError unless the argument is True, False, None or a function."""
     if not (progress is None or isinstance(progress, bool) or callable(progress)):
         raise ConfigError(f"progress must be True, False, None or a function: {escaped(progress, 60)}")
 

@@ -155,7 +155,7 @@ def with_provenance(schema: pa.Schema, provenance: Provenance) -> pa.Schema:
 
 
 def provenance_of(document: Mapping[str, Any]) -> Provenance:
-    """Read a document; what is not known, or not of its kind, is passed over."""
+    """Read a document; unknown keys and values of a wrong type are ignored."""
     fields = dataclasses.fields(Provenance)
     return Provenance(**{field.name: _value(field.name, document.get(field.name)) for field in fields})
 

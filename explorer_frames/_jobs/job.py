@@ -311,7 +311,7 @@ def result_ids(job_id: object, task_id: object) -> tuple[object, object, Task | 
     Raises
     ------
     ConfigError
-        The task is of another job, or there is no task.
+        The task belongs to another job, or no task was passed.
     """
     if isinstance(job_id, Task):
         task, job = job_id, job_id.job_id
