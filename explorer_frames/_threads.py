@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _thread
 import threading
+import time
 from contextlib import closing, contextmanager, suppress
 from itertools import islice
 from queue import Empty, SimpleQueue
@@ -22,8 +23,31 @@ _R = TypeVar("_R")
 
 _AHEAD = 4  # items: enough to go on while a row group is written
 _BEHIND = 2  # items: one that is worked on, and one that waits
-_LOOK = 0.2  # seconds between looks: what an interrupt threw away is never told again
+LOOK = 0.2  # seconds between looks: what an interrupt threw away is never told again
 _END: Any = object()
+_thread_state = threading.local()
+
+
+class Stopped(BaseException):
+    """Ends a call in a worker thread whose caller has left; nobody reads what it returns."""
+
+
+def raise_if_stopped() -> None:
+    """Raise `Stopped` in a worker thread that is to end, as after an interrupt of the main thread."""
+    crew = getattr(_thread_state, "crew", None)
+    if crew is not None and crew.is_stopped():
+        raise Stopped
+
+
+def pause(seconds: float) -> None:
+    """Sleep; in a worker thread, not longer than it is to work."""
+    if getattr(_thread_state, "crew", None) is None:
+        time.sleep(seconds)
+        return
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        raise_if_stopped()
+        time.sleep(min(left, LOOK))
 
 
 def in_parallel(workers: int, action: Callable[[_A], _R], items: Iterable[_A]) -> Generator[_R, None, None]:
@@ -138,7 +162,7 @@ def shielded_from_signals(call: Callable[[], _R]) -> _R:
         return call()
     while True:
         with suppress(Empty):
-            outcome = outcomes.get(timeout=_LOOK)
+            outcome = outcomes.get(timeout=LOOK)
             break
     if isinstance(outcome, _Raised):
         try:
@@ -164,6 +188,11 @@ class _Crew(Generic[_R]):
         self._ended: list[None] = []
         self._own: set[int] = set()
         self._reader = threading.current_thread()
+        self._parent: _Crew[Any] | None = getattr(_thread_state, "crew", None)
+
+    def is_stopped(self) -> bool:
+        """Whether this or the crew that it works for is stopped."""
+        return self.stopped or (self._parent is not None and self._parent.is_stopped())
 
     def start(self, items: Iterable[_R]) -> None:
         """Let one more thread make these."""
@@ -206,13 +235,13 @@ class _Crew(Generic[_R]):
         """Wait until all have ended; but not for the thread that calls, which the garbage collector may have sent."""
         while len(self._ended) < len(self._started) and threading.get_ident() not in self._own:
             with suppress(Empty):
-                self._made.get(timeout=_LOOK)
+                self._made.get(timeout=LOOK)
 
     def _get(self, queue: SimpleQueue[Any]) -> Any:
         """Wait for what is next; nothing is, once this is to stop."""
         while not self.stopped:
             with suppress(Empty):
-                return queue.get(timeout=_LOOK)
+                return queue.get(timeout=LOOK)
             if not any(thread.is_alive() and not thread.daemon for thread in (threading.main_thread(), self._reader)):
                 raise RuntimeError("the process is about to end")  # which waits for this thread
         return _END
@@ -221,7 +250,7 @@ class _Crew(Generic[_R]):
         self._reader = threading.current_thread()
         while True:  # Windows lets nobody interrupt one long wait
             with suppress(Empty):
-                return self._made.get(timeout=_LOOK)
+                return self._made.get(timeout=LOOK)
 
     def _begin(self, thread: threading.Thread) -> None:
         try:
@@ -231,6 +260,7 @@ class _Crew(Generic[_R]):
 
     def _make(self, items: Iterable[_R]) -> None:
         self._own.add(threading.get_ident())
+        _thread_state.crew = self
         raised = None
         try:
             for item in items:

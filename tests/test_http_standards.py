@@ -82,7 +82,7 @@ def test_a_fraction_of_a_second_is_rounded_up_to_the_date():
 def sleeps(monkeypatch):
     """Every sleep before another try, in place of sleeping, on a clock that stands still."""
     slept = []
-    monkeypatch.setattr("explorer_frames._http.retries.time.sleep", slept.append)
+    monkeypatch.setattr("explorer_frames._threads.time.sleep", slept.append)
     monkeypatch.setattr("explorer_frames._http.retries.random.uniform", lambda *_: 0.0)
     monkeypatch.setattr("explorer_frames._http.transport.time.time", lambda: NOW)
     return slept

@@ -81,7 +81,7 @@ def _no_backoff(monkeypatch):
 def sleeps(monkeypatch):
     """Every sleep before another try, in place of sleeping."""
     slept = []
-    monkeypatch.setattr("explorer_frames._http.retries.time.sleep", slept.append)
+    monkeypatch.setattr("explorer_frames._threads.time.sleep", slept.append)
     return slept
 
 
@@ -91,7 +91,7 @@ def sleeps_only(monkeypatch, sleeps):
     clock = Clock(running=False)
     monkeypatch.setattr("explorer_frames._http.sessions.time", clock)
     monkeypatch.setattr(
-        "explorer_frames._http.retries.time.sleep", lambda seconds: (sleeps.append(seconds), clock.advance(seconds))
+        "explorer_frames._threads.time.sleep", lambda seconds: (sleeps.append(seconds), clock.advance(seconds))
     )
     return sleeps
 

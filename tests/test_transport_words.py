@@ -101,7 +101,7 @@ def test_what_cannot_pass_ends_the_tries(monkeypatch):
 
 def test_the_longest_wait_is_waited(monkeypatch):
     slept = []
-    monkeypatch.setattr("explorer_frames._http.retries.time.sleep", slept.append)
+    monkeypatch.setattr("explorer_frames._threads.time.sleep", slept.append)
     answers = [answer(REFUSED, headers=f"Retry-After: 30\r\n{CLOSE}"), answer(BODY)]
     with served(lambda number, _: answers[number], deadline=600) as (_, explorer):
         assert len(explorer.read_sample_result(1, "a", None, schema=None)) == 2

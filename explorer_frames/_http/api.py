@@ -6,6 +6,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from explorer_frames import _threads
 from explorer_frames._arguments import checked_id
 from explorer_frames._decode.envelope import MAX_HELD, data_of
 from explorer_frames._decode.strict_json import strict_loads
@@ -156,7 +157,7 @@ class Api:
             pause = renewal_pause(renewals, time.monotonic() - began)
             if renewals == self._auth.renewals or pause >= deadline.remaining():
                 break
-            time.sleep(pause)
+            _threads.pause(pause)
             began = time.monotonic()
             renewed = self._auth.renew(token, deadline)
             if renewed.text == token.text:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import random
 import threading
-import time
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 
+from explorer_frames import _threads
 from explorer_frames.errors import (
     ApiError,
     ConnectionFailedError,
@@ -68,7 +68,7 @@ class Retries:
                 with self._lock:
                     self._left = min(_BUDGET, self._left + (1 if tries == 1 else _COST))
                 return result
-            time.sleep(pause)  # behind the handler, so that no failure is kept meanwhile
+            _threads.pause(pause)  # behind the handler, so that no failure is kept meanwhile
             tries += 1
 
     def _pause(self, error: TransportError | ApiError, tries: int, deadline: Deadline) -> float | None:

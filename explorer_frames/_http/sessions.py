@@ -5,20 +5,24 @@ from __future__ import annotations
 import functools
 import http.client
 import io
+import socket
 import ssl
 import time
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameResolutionError, NewConnectionError
+from urllib3.util.connection import allowed_gai_family
 
+from explorer_frames._http.exchange import current
 from explorer_frames._version import __version__
 
 if TYPE_CHECKING:
-    import socket
-
     import urllib3
+
+    from explorer_frames._http.exchange import Exchange
 
 # Seconds that a socket may time out before the clock shows it: 31 ms on Windows before Python 3.13.
 TICK = 2 * time.get_clock_info("monotonic").resolution
@@ -40,9 +44,6 @@ class Deadline:
 
 _MAX_LINE = 65536  # bytes, as in http.client
 
-# What the sockets of the request that this context is sending have to keep to: total deadline, seconds for one read.
-limits: ContextVar[tuple[Deadline, float]] = ContextVar("limits")
-
 
 class _TimedReader(io.RawIOBase):
     """A socket's bytes, each wait for them cut to what is left of the deadline.
@@ -54,7 +55,7 @@ class _TimedReader(io.RawIOBase):
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
-        self._deadline, self._timeout = limits.get()
+        self._exchange = current.get()
         self.ended = False  # whether the response is complete, so that nothing more is read
 
     def readable(self) -> bool:
@@ -63,10 +64,10 @@ class _TimedReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         if self.ended:
             return None
-        remaining = self._deadline.remaining()
+        remaining = self._exchange.deadline.remaining()
         if remaining <= 0:
             raise TimeoutError
-        self._sock.settimeout(min(self._timeout, remaining))
+        self._sock.settimeout(min(self._exchange.timeout, remaining))
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
@@ -104,6 +105,65 @@ class _TimedResponse(http.client.HTTPResponse):
                 raise http.client.LineTooLong("header or trailer line")
 
 
+class _Watched(HTTPConnection):
+    """A connection whose socket is known to the `Exchange` of the request, which can shut it down."""
+
+    _twin: socket.socket | None = None
+
+    def connect(self) -> None:
+        try:
+            super().connect()
+        finally:
+            if self._twin:
+                self._twin.close()
+        current.get().watch(self.sock, connected=True)
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        if self.sock:  # left open by an earlier request
+            current.get().watch(self.sock, connected=True)
+        super().request(*args, **kwargs)
+
+
+class _Dialed(_Watched):
+    """The same, which ends name resolution and connection attempts by the deadline."""
+
+    def _new_conn(self) -> socket.socket:
+        try:
+            return self._dial(current.get())
+        except UnicodeError:
+            raise LocationParseError(self.host) from None
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, "timed out") from error
+        except OSError as error:
+            raise NewConnectionError(self, str(error)) from error
+
+    def _dial(self, exchange: Exchange) -> socket.socket:
+        """Connect to the first of the host's addresses that accepts."""
+        failure: OSError = OSError("the name has no address")
+        kind = socket.SOCK_STREAM
+        for family, _, protocol, _, address in socket.getaddrinfo(
+            self._dns_host, self.port, allowed_gai_family(), kind
+        ):
+            sock = socket.socket(family, kind, protocol)
+            # TLS will take the descriptor from this object, and give no hold on it before the end of the handshake.
+            self._twin = sock.dup()
+            try:
+                exchange.watch(self._twin)
+                for option in self.socket_options or ():
+                    sock.setsockopt(*option)
+                sock.settimeout(max(min(self.timeout or 0, exchange.deadline.remaining()), TICK))
+                sock.connect(address)
+            except OSError as error:
+                self._twin.close()
+                sock.close()
+                failure = error
+            else:
+                return sock
+        raise failure
+
+
 def _use_timed_responses(manager: urllib3.PoolManager) -> None:
     """Have the connections of a manager, of whatever kind, read with time limits."""
     manager.pool_classes_by_scheme = {scheme: _timed(pool) for scheme, pool in manager.pool_classes_by_scheme.items()}
@@ -113,7 +173,9 @@ def _use_timed_responses(manager: urllib3.PoolManager) -> None:
 def _timed(pool: Any) -> Any:
     # What a debugged http.client prints has the token and the login in it.
     attributes = {"response_class": _TimedResponse, "debuglevel": 0}
-    connection = type(f"Timed{pool.ConnectionCls.__name__}", (pool.ConnectionCls,), attributes)
+    plain = pool.ConnectionCls
+    mixin = _Dialed if plain._new_conn is HTTPConnection._new_conn else _Watched  # noqa: SLF001 (a SOCKS proxy has its own)
+    connection = type(f"Timed{plain.__name__}", (mixin, plain), attributes)
     return type(f"Timed{pool.__name__}", (pool,), {"ConnectionCls": connection})
 
 

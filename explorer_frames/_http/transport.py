@@ -19,9 +19,10 @@ import urllib3
 
 from explorer_frames._errors import escaped
 from explorer_frames._http.environment import ca_setting, certificate_error, proxy_error, proxy_variable, uses_tls
+from explorer_frames._http.exchange import Exchange
 from explorer_frames._http.failures import NO_TLS, PROXY_AUTHENTICATION, refused_by_proxy, translated
 from explorer_frames._http.retries import retry_after_seconds
-from explorer_frames._http.sessions import Deadline, limits, new_session
+from explorer_frames._http.sessions import new_session
 from explorer_frames.errors import (
     ApiError,
     ConfigError,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from explorer_frames._http.auth import Identity
     from explorer_frames._http.config import Settings
+    from explorer_frames._http.sessions import Deadline
 
 _LOG = logging.getLogger("explorer_frames")
 PIECE = 2**18  # bytes: what is in work at a time takes some eight times as much
@@ -43,6 +45,7 @@ _ROOT = "api-open/v1"
 _REDIRECTS = range(300, 400)
 _quoted = partial(quote, safe="")
 
+_AHEAD = 2  # pieces: one that is read while another waits
 _WITHOUT_BODY = {204, 304}  # by RFC 9110, whatever their headers announce
 
 
@@ -60,7 +63,7 @@ class Answer:
     def __init__(
         self,
         response: requests.Response,
-        deadline: Deadline,
+        exchange: Exchange,
         where: str,
         max_bytes: int | None = None,
         proxy: str | None = None,
@@ -71,7 +74,7 @@ class Answer:
         self.url = str(response.request.url)
         self.set_cookies: list[str] = response.raw.headers.getlist("Set-Cookie")
         self._raw: urllib3.HTTPResponse = response.raw
-        self._deadline = deadline
+        self._exchange = exchange
         self._where = where
         self._max_bytes = max_bytes
         self._proxy = proxy
@@ -105,26 +108,31 @@ class Answer:
                 hint="Check that no proxy changes the server's answers.",
             )
         self._raw.headers["Content-Encoding"] = encoding  # urllib3 ignores a name with blanks around it
+        read = partial(self._read, times * PIECE, decode=encoding == "gzip")
         total = 0
-        while True:
-            try:
-                piece = self._raw.read(times * PIECE, decode_content=encoding == "gzip")
-            except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
-                # ValueError: a chunk of negative size.
-                failure = translated(error, self._deadline, self._where, begun=True)
-            else:
-                if not piece:
-                    return
-                total += len(piece)
-                if self._max_bytes is not None and total > self._max_bytes:
-                    raise TransportError(
-                        f"the answer has more than the {self._max_bytes} bytes that max_bytes allows",
-                        where=self._where,
-                        hint="Ask for fewer rows with limit=.\nOr pass a larger max_bytes=.",
-                    )
-                yield piece
-                continue
-            raise failure
+        for _ in range(_AHEAD):
+            self._exchange.submit(read)
+        while piece := self._exchange.result():
+            total += len(piece)
+            if self._max_bytes is not None and total > self._max_bytes:
+                raise TransportError(
+                    f"the answer has more than the {self._max_bytes} bytes that max_bytes allows",
+                    where=self._where,
+                    hint="Ask for fewer rows with limit=.\nOr pass a larger max_bytes=.",
+                )
+            self._exchange.submit(read)
+            yield piece
+            del piece
+        for _ in range(_AHEAD - 1):
+            self._exchange.result()
+
+    def _read(self, size: int, *, decode: bool) -> bytes:
+        try:
+            return self._raw.read(size, decode_content=decode)
+        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
+            # ValueError: a chunk of negative size.
+            failure = translated(error, self._exchange.deadline, self._where, begun=True)
+        raise failure
 
 
 class Transport:
@@ -169,17 +177,22 @@ class Transport:
         path = "/".join((_ROOT, *map(_quoted, segments)))
         url = f"{self._settings.url}/{path}"
         where = f"{method} {path}"
-        response = self._send(requests.Request(method, url, params=params, json=body, auth=auth), deadline, where)
+        request = requests.Request(method, url, params=params, json=body, auth=auth)
+        exchange = Exchange(deadline, self._settings.timeout[1], where)
+        raw: Any = None
         reusable = False
-        raw: Any = response.raw
-        release = raw.release_conn
-        raw.release_conn = lambda: None  # else urllib3 returns the connection to the pool before the body was checked
         try:
+            response = exchange.call(partial(self._send, request, exchange, where))
+            raw = response.raw
+            release = raw.release_conn
+            raw.release_conn = lambda: (
+                None
+            )  # else urllib3 returns the connection to the pool before the body was checked
             _LOG.debug("%s -> %d in %.3f s", where, response.status_code, deadline.elapsed())
             if response.status_code in _REDIRECTS:
                 raise _redirected(response, where)
             proxy = self._proxy(url) if response.status_code == PROXY_AUTHENTICATION else None
-            answer = Answer(response, deadline, where, self._settings.max_bytes, proxy)
+            answer = Answer(response, exchange, where, self._settings.max_bytes, proxy)
             auth.receive(answer.set_cookies)
             try:
                 yield answer
@@ -192,15 +205,18 @@ class Transport:
             auth.conceal(error)
             raise
         finally:
-            if not reusable or _is_doubtful(raw):
-                raw.close()
-            release()
+            if raw is not None and exchange.is_idle():
+                if not reusable or _is_doubtful(raw):
+                    raw.close()
+                release()
+            exchange.end()
 
-    def _send(self, request: requests.Request, deadline: Deadline, where: str) -> requests.Response:
+    def _send(self, request: requests.Request, exchange: Exchange, where: str) -> requests.Response:
+        """Send a request; called in the thread of the exchange."""
+        deadline = exchange.deadline
         session = self._session = self._session or new_session(trust_env=self._settings.trust_env)
         settings = self._settings
         connect, read = settings.timeout
-        before = limits.set((deadline, read))
         try:
             prepared = session.prepare_request(request)
             if urlsplit(prepared.url or "").path != urlsplit(request.url).path:
@@ -211,7 +227,7 @@ class Transport:
                 )
             left = max(deadline.remaining(), 0.001)  # sockets refuse 0
             # Not `Session.send`: followed or not, it reads a redirect's body to its end and parses its Location.
-            return session.get_adapter(str(prepared.url)).send(
+            response = session.get_adapter(str(prepared.url)).send(
                 prepared,
                 timeout=(min(connect, left), min(read, left)),
                 **self._of_the_environment(session, prepared.url),
@@ -219,8 +235,9 @@ class Transport:
         except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             seen = translated(error, deadline, f"{where} of {self._peer}", proxy=self._proxy(request.url))
             failure = self._wrong_setting(request.url, seen) or seen
-        finally:
-            limits.reset(before)
+        else:
+            exchange.on_abandon = response.close
+            return response
         raise failure
 
     def _proxy(self, url: str) -> str | None:
