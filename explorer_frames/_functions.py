@@ -33,16 +33,20 @@ _EXPLORER = """explorer
     Server to read from. Default: that of the `Job` or `Task`, or the one in the environment (``EXPLORER_FRAMES_URL``
     and so on)."""
 
-_shared: tuple[dict[str, str], Explorer] | None = None
+_shared: dict[tuple[tuple[str, str], ...], Explorer] = {}
 
 
 def _explorer() -> Explorer:
     """Get the `Explorer` of this environment: the same one while its variables stay, so that connections live on."""
-    global _shared  # noqa: PLW0603 (one a process is the point)
-    environment = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
-    if _shared is None or _shared[0] != environment:
-        _shared = environment, Explorer()
-    return _shared[1]
+    environment = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith(PREFIX)))
+    explorer = _shared.get(environment)
+    if explorer is None:
+        # One step, so that threads share one session; not by a lock, which a fork or a signal could leave taken.
+        explorer = _shared.setdefault(environment, Explorer())
+        for other in [*_shared]:
+            if other != environment:
+                _shared.pop(other, None)
+    return explorer
 
 
 def explorer_or_default(explorer: Explorer | None, job_id: object = None, task_id: object = None) -> Explorer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -52,6 +53,9 @@ def progress_bar(progress: Progress, unit: str, how_far: Callable[[Any], Done]) 
         from tqdm.notebook import tqdm_notebook  # noqa: PLC0415
 
         in_notebook = issubclass(tqdm, tqdm_notebook)
+        if sys.stderr is None and not in_notebook:  # as in pythonw and in some services
+            yield _nowhere
+            return
         bar = tqdm(unit=unit, disable=False if progress or in_notebook else None, leave=False)
     with bar:
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -395,35 +397,49 @@ def test_no_limit_asks_for_the_most_and_reads_all(sandbox, explorer):
 
 @pytest.fixture
 def environment(sandbox, monkeypatch):
-    monkeypatch.setattr(_functions, "_shared", None)
+    monkeypatch.setattr(_functions, "_shared", {})
     for name, value in sandbox.environment.items():
         monkeypatch.setenv(name, value)
     yield monkeypatch
-    if _functions._shared is not None:
-        _functions._shared[1].close()
+    for explorer in _functions._shared.values():
+        explorer.close()
 
 
 def test_functions_share_one_explorer_and_one_login(environment, sandbox, result):
     before = len(sandbox.requests)
     explorer_frames.read_sample_result(*result)
-    shared = _functions._shared[1]
+    shared = _functions._explorer()
     explorer_frames.read_sample_result_arrow(*result)
     drained(explorer_frames.open_sample_result(*result))
-    assert _functions._shared[1] is shared
+    assert _functions._explorer() is shared
     assert [request.method for request in sandbox.requests[before:]] == ["POST", "GET", "GET", "GET", "GET"]
+
+
+def test_threads_that_call_functions_first_share_one_explorer(environment):
+    """On a server with one session per user, two would end each other's sessions."""
+    together = threading.Barrier(2, timeout=HANG)
+
+    class Slow(Explorer):
+        def __init__(self) -> None:
+            super().__init__()
+            together.wait()
+
+    environment.setattr(_functions, "Explorer", Slow)
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(lambda _: _functions._explorer(), range(2))
+    assert first is second
 
 
 def test_functions_make_a_new_explorer_when_the_environment_changes(environment, sandbox, result):
     explorer_frames.read_sample_result(*result)
-    first = _functions._shared[1]
+    first = _functions._explorer()
     environment.setenv("UNRELATED", "x")
     assert _functions._explorer() is first
     with Sandbox() as other:
         environment.setenv("EXPLORER_FRAMES_URL", other.url)
         with pytest.raises(NotFoundError):
             explorer_frames.read_sample_result(*result)
-        assert _functions._shared[1] is not first
-        _functions._shared[1].close()
+        assert _functions._explorer() is not first
     environment.delenv("EXPLORER_FRAMES_URL")
     with pytest.raises(ConfigError, match="EXPLORER_FRAMES_URL"):
         explorer_frames.read_sample_result(*result)

@@ -270,6 +270,15 @@ def test_a_new_jobs_id_may_be_text_or_a_number(id_type):
         assert job.wait(progress=False).status == "success"
 
 
+@pytest.mark.parametrize("progress", [None, True])
+def test_a_wait_needs_no_standard_error(monkeypatch, progress):
+    """Python's `sys.stderr` is None where there is no console, as in pythonw and in some services."""
+    with Sandbox() as server, client(server) as explorer:
+        job = explorer.job(server.add_jobs(1)[0])
+        monkeypatch.setattr("sys.stderr", None)
+        assert job.wait(progress=progress).status == "success"
+
+
 def test_bad_input_fails_the_job_and_names_the_task():
     with Sandbox() as server, client(server) as explorer:
         tasks = {"good": ("PageRank", {}), "bad": ("SSSP", {"root": "nobody"})}

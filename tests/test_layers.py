@@ -12,7 +12,7 @@ PACKAGE = Path(explorer_frames.__file__).parent
 FLOORS = [
     {"_version"},
     {"errors", "_html"},
-    {"_errors"},
+    {"_errors", "_signals"},
     {"_schemas", "_arguments", "_caller", "_extras", "_memory", "_private", "_progress", "_provenance", "_threads"},
     {"schemas", "_decode", "_storage", "_frames", "_fallback"},
     {"_http", "_files"},

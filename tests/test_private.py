@@ -36,6 +36,25 @@ def test_a_callers_frames_keep_theirs_but_for_an_interrupt(raised, kept):
     assert ("mine" in (locals_of(caught.value)["fails"] or {})) is kept
 
 
+def test_frames_of_an_error_that_the_caller_handles_stay_as_they_are():
+    def broken():
+        mine = "to be seen"  # noqa: F841 (in the frame)
+        raise KeyError
+
+    def fails():
+        raise KeyboardInterrupt
+
+    def handles():
+        try:
+            broken()
+        except KeyError:
+            private(fails)()
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        handles()
+    assert "mine" in locals_of(caught.value.__context__)["broken"]
+
+
 def test_causes_in_a_circle_are_no_trap():
     first, second = ValueError("a"), ValueError("b")
     first.__cause__, second.__cause__ = second, first

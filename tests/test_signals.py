@@ -6,7 +6,6 @@ import json
 import signal
 import socket
 import threading
-import warnings
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
@@ -34,11 +33,17 @@ JOB = {
 }
 
 
-class Asked(Exception):
+class StopRequestedError(Exception):
     """An exception of an application."""
 
 
-RAISED = [TimeoutError("time is up"), OSError(5, "from a handler"), ConnectionError("stop"), Asked(), KeyboardInterrupt()]
+RAISED = [
+    TimeoutError("time is up"),
+    OSError(5, "from a handler"),
+    ConnectionError("stop"),
+    StopRequestedError(),
+    KeyboardInterrupt(),
+]
 
 
 @pytest.fixture(params=RAISED, ids=lambda error: type(error).__name__)
@@ -122,8 +127,7 @@ def test_an_exception_of_a_handler_ends_a_call_that_waits_for_the_server(name, r
     with SilentServer() as server, Explorer(server.url, token="t", timeout=HANG, deadline=HANG, retries=3) as explorer:
         at_once, call = calls(explorer, tmp_path)[name]
         sender = signal_when(lambda: server.waiting == at_once)
-        with pytest.raises(type(raised)) as caught, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with pytest.raises(type(raised)) as caught:
             call()
         sender.join()
         assert caught.value is raised
@@ -143,12 +147,17 @@ ONLY_READING = {
 }
 
 
-@pytest.mark.parametrize("reply", [[HANG], [HALF, HANG], [b"HTTP/1.1 2", HANG], [BUSY]], ids=["silent", "half", "head", "pause"])
+@pytest.mark.parametrize(
+    "reply", [[HANG], [HALF, HANG], [b"HTTP/1.1 2", HANG], [BUSY]], ids=["silent", "half", "head", "pause"]
+)
 @pytest.mark.parametrize("name", ONLY_READING)
 def test_an_exception_of_a_handler_ends_any_request_and_any_pause(name, reply, raised):
     if reply == [BUSY] and name == "run_workflow":
         pytest.skip("a POST is not sent again")
-    with RawServer(lambda *_: reply) as server, Explorer(server.url, token="t", timeout=HANG, deadline=HANG) as explorer:
+    with (
+        RawServer(lambda *_: reply) as server,
+        Explorer(server.url, token="t", timeout=HANG, deadline=HANG) as explorer,
+    ):
         sender = signal_when(lambda: server.requests)
         with pytest.raises(type(raised)) as caught:
             ONLY_READING[name](explorer)
@@ -189,9 +198,9 @@ def test_a_deadline_covers_name_resolution(monkeypatch):
         raise socket.gaierror(socket.EAI_AGAIN, "no answer")
 
     monkeypatch.setattr(socket, "getaddrinfo", silent)
-    with Explorer("http://explorer.example", token="t", deadline=0.3, trust_env=False) as explorer:
-        with pytest.raises(RequestTimeoutError, match="deadline"):
-            explorer.list_jobs(7)
+    explorer = Explorer("http://explorer.example", token="t", deadline=0.3, trust_env=False)
+    with explorer, pytest.raises(RequestTimeoutError, match="deadline"):
+        explorer.list_jobs(7)
     released.set()
 
 
@@ -221,7 +230,9 @@ def test_a_deadline_covers_every_address_of_a_name(monkeypatch):
 
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
         monkeypatch.setattr(socket.socket, "connect", counted)
-        explorer = stack.enter_context(Explorer(f"http://explorer.example:{port}", token="t", deadline=0.5, retries=0, trust_env=False))
+        explorer = stack.enter_context(
+            Explorer(f"http://explorer.example:{port}", token="t", deadline=0.5, retries=0, trust_env=False)
+        )
         with pytest.raises(RequestTimeoutError, match="deadline"):
             explorer.list_jobs(7)
         assert len(tried) == 1, "each address got the whole deadline"

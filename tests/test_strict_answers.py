@@ -529,3 +529,28 @@ def test_a_time_beyond_the_calendar_is_an_error_of_ours(value):
         moment(value)
     with served(said(page([item(5, runEndTime=value)], 1))) as (_, explorer), pytest.raises(EnvelopeError):
         explorer.list_jobs(7)
+
+
+# --- answers with more values than a deadline leaves time to parse
+
+
+@pytest.mark.parametrize("values", [b"[],", b"{},", b"0,", b'{"a":[]},'])
+@pytest.mark.parametrize(
+    "around",
+    [
+        (b'{"code":0,"extra":[', b'1],"data":{"items":[["a","0.5"]]}}'),
+        (b'{"code":0,"data":{"items":[["a","0.5"]],"extra":[', b"1]}}"),
+        (b'{"code":0,"data":{"items":[["a","0.5"]]},"extra":[', b"1]}"),
+    ],
+    ids=["before", "in data", "behind"],
+)
+def test_a_result_with_too_many_values_besides_the_rows_is_refused(values, around):
+    body = values.join([around[0], *[b""] * 1_000_001, around[1]])
+    with served(answer(body)) as (_, explorer), pytest.raises(EnvelopeError, match=r"values|not rows"):
+        explorer.read_sample_result(1, "a", schema=None)
+
+
+def test_a_job_with_too_many_values_is_refused():
+    body = b'{"code":0,"data":{"id":1,"status":2,"tasks":[' + b"{}," * 1_000_000 + b"{}]}}"
+    with served(answer(body)) as (_, explorer), pytest.raises(EnvelopeError, match="values"):
+        explorer.job(1)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames._decode.rows import SPACE, Rows, cut
-from explorer_frames._decode.strict_json import no_constant, scanstring, strict_loads
+from explorer_frames._decode.strict_json import loads_bounded, no_constant, scanstring
 from explorer_frames._errors import api_error, escaped
 from explorer_frames.errors import EnvelopeError, RowShapeError
 
@@ -67,7 +67,7 @@ def read_rows(pieces: Iterable[bytes], limit: float = math.inf) -> Generator[Row
     buffer = _Buffer(iter(pieces))
     head = _read_head(buffer)
     if head is None:
-        return strict_loads(buffer.drain())
+        return loads_bounded(buffer.drain())
     first = 0
     more = buffer.peek() != b"]"
     while more:
@@ -99,7 +99,7 @@ def read_rows(pieces: Iterable[bytes], limit: float = math.inf) -> Generator[Row
                 buffer.grow()
     buffer.data = buffer.data[1:]
     # Every member of the envelope, and no row, is in this document: so the strict parser can judge it as a whole.
-    return strict_loads(head + b"[]" + buffer.drain())
+    return loads_bounded(head + b"[]" + buffer.drain())
 
 
 def data_of(envelope: object, http_status: int, trace_id: str | None, *, any_status: bool = False) -> dict[str, Any]:

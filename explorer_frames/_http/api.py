@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from explorer_frames import _threads
 from explorer_frames._arguments import checked_id
 from explorer_frames._decode.envelope import MAX_HELD, data_of
-from explorer_frames._decode.strict_json import strict_loads
+from explorer_frames._decode.strict_json import loads_bounded, strict_loads
 from explorer_frames._errors import api_error
 from explorer_frames._http.auth import NOBODY, Auth, Token, by_login, by_token, token_from
 from explorer_frames._http.failures import PROXY_AUTHENTICATION
@@ -257,7 +257,7 @@ def _data(answer: Answer) -> dict[str, Any]:
 def _judged(body: bytes, answer: Answer, *, any_status: bool = False) -> dict[str, Any]:
     failure: DecodeError | ApiError
     try:
-        return data_of(strict_loads(body), answer.status, answer.trace_id, any_status=any_status)
+        return data_of(loads_bounded(body), answer.status, answer.trace_id, any_status=any_status)
     except (DecodeError, ApiError) as error:
         failure = error
     if answer.status == PROXY_AUTHENTICATION and getattr(failure, "code", None) is None:

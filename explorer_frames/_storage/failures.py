@@ -6,6 +6,7 @@ import errno
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from explorer_frames._signals import is_from_handler
 from explorer_frames.errors import ExplorerFramesError, FileReadError, WriteError
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ class Guard:
         except ExplorerFramesError:
             raise
         except BaseException as raised:
-            if not isinstance(raised, Exception) and type(raised).__name__ != "PanicException":  # of Rust
+            is_failure = isinstance(raised, Exception) or type(raised).__name__ == "PanicException"  # of Rust
+            if not is_failure or is_from_handler(raised):
                 raise
             error = self.error(doing, self.shown if where == "" else where, raised)
         raise error
