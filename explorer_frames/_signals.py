@@ -16,7 +16,7 @@ def is_from_handler(error: BaseException) -> bool:
 
     The interpreter passes the interrupted frame to a handler, which no other caller does.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if threading.get_ident() != threading.main_thread().ident:
         return False
     if isinstance(error, KeyboardInterrupt):
         return True

@@ -1,17 +1,20 @@
-"""Calls in other threads: several at a time, one beside, or some ahead; and a Ctrl-C at any moment.
+"""Calls in other threads: several at a time, in the background, or as a prefetch; and a Ctrl-C at any moment.
 
 Signals reach the main thread between any two steps of Python's own code: also between those by which `threading` and
 `concurrent.futures` take a lock and give it back, which then stays taken, and whoever waits for it waits for ever. So
-the threads here are started by a thread that no signal reaches, and are met at queues that are written in C.
+threads are started here without the bookkeeping of `threading`, and are met at queues that are written in C.
 """
 
 from __future__ import annotations
 
-import _thread
+import atexit
+import os
 import threading
 import time
+import weakref
+from _thread import start_new_thread  # bound here: gevent and eventlet replace it in its module
 from contextlib import closing, contextmanager, suppress
-from itertools import islice
+from itertools import chain, islice
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
@@ -69,6 +72,7 @@ def in_parallel(workers: int, action: Callable[[_A], _R], items: Iterable[_A]) -
         for _ in range(min(workers, len(every))):
             crew.start(action(item) for item in crew.taken(todo))
         yield from crew
+        yield from (action(item) for item in crew.taken(todo))  # no thread could be started
     finally:
         crew.stopped = True
         crew.wait()
@@ -81,7 +85,8 @@ def ahead(items: Generator[_R]) -> Generator[_R]:
         wanted.put(None)
     crew: _Crew[_R] = _Crew()
     try:
-        crew.start(crew.as_wanted(items, wanted))
+        if not crew.start(crew.as_wanted(items, wanted)):
+            yield from items
         for item in crew:
             wanted.put(None)
             yield item
@@ -100,11 +105,12 @@ def pipelined(action: Callable[[_A], _R], items: Iterator[_A]) -> Generator[_R]:
     crew: _Crew[_R] = _Crew()
     results = iter(crew)
     failure: list[Exception] = []
+    source = _until_failure(items, failure)
     try:
-        for number, item in enumerate(_until_failure(items, failure)):
+        for number, item in enumerate(source):
             todo.put(item)
-            if number == 0:
-                crew.start(action(item) for item in crew.given(todo))
+            if number == 0 and not crew.start(action(item) for item in crew.given(todo)):
+                yield from map(action, chain([item], source))
             # Not `if ...: yield next(results)`: CPython 3.12 to 3.14 exclude a conditional jump back to the loop's head
             # from the `try`, so an interrupt there would skip `finally`.
             yield from islice(results, int(number >= _BEHIND))
@@ -130,9 +136,9 @@ def beside(call: Callable[[], _R]) -> Iterator[Callable[[], _R]]:
     """Begin a call, and get a function that waits for its result; when this is left, the call is over."""
     crew: _Crew[_R] = _Crew()
     try:
-        crew.start(call() for _ in range(1))
+        started = crew.start(call() for _ in range(1))
         results = iter(crew)
-        yield lambda: next(results)
+        yield (lambda: next(results)) if started else call
     finally:
         crew.wait()
 
@@ -146,7 +152,7 @@ def shielded_from_signals(call: Callable[[], _R]) -> _R:
 
     In the main thread, Ctrl-C between `os.open` and the assignment of its result would leak the descriptor.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if threading.get_ident() != threading.main_thread().ident:
         return call()
     outcomes: SimpleQueue[_R | _Raised] = SimpleQueue()
 
@@ -157,7 +163,7 @@ def shielded_from_signals(call: Callable[[], _R]) -> _R:
             outcomes.put(_Raised(error))
 
     try:
-        _thread.start_new_thread(run, ())
+        start_new_thread(run, ())
     except RuntimeError:  # no thread can be started, as at the end of the process
         return call()
     while True:
@@ -187,18 +193,21 @@ class _Crew(Generic[_R]):
         self._started: list[None] = []
         self._ended: list[None] = []
         self._own: set[int] = set()
-        self._reader = threading.current_thread()
         self._parent: _Crew[Any] | None = getattr(_thread_state, "crew", None)
 
     def is_stopped(self) -> bool:
         """Whether this or the crew that it works for is stopped."""
         return self.stopped or (self._parent is not None and self._parent.is_stopped())
 
-    def start(self, items: Iterable[_R]) -> None:
-        """Let one more thread make these."""
-        thread = threading.Thread(target=self._make, args=(items,), name="explorer_frames", daemon=False)
-        _thread.start_new_thread(self._begin, (thread,))
+    def start(self, items: Iterable[_R]) -> bool:
+        """Let one more thread make these; returns False where there can be no more threads."""
+        _crews.add(self)
+        try:
+            start_new_thread(self._make, (items,))
+        except RuntimeError:  # low on memory, or the end of the process
+            return False
         self._started.append(None)  # not before: what was not begun would be waited for
+        return True
 
     def taken(self, todo: SimpleQueue[_A]) -> Iterator[_A]:
         """What is still to be done."""
@@ -242,21 +251,12 @@ class _Crew(Generic[_R]):
         while not self.stopped:
             with suppress(Empty):
                 return queue.get(timeout=LOOK)
-            if not any(thread.is_alive() and not thread.daemon for thread in (threading.main_thread(), self._reader)):
-                raise RuntimeError("the process is about to end")  # which waits for this thread
         return _END
 
     def _next(self) -> Any:
-        self._reader = threading.current_thread()
         while True:  # Windows lets nobody interrupt one long wait
             with suppress(Empty):
                 return self._made.get(timeout=LOOK)
-
-    def _begin(self, thread: threading.Thread) -> None:
-        try:
-            thread.start()
-        except BaseException as error:  # noqa: BLE001 (no more threads can be had)
-            self._end(_Raised(error))
 
     def _make(self, items: Iterable[_R]) -> None:
         self._own.add(threading.get_ident())
@@ -274,3 +274,20 @@ class _Crew(Generic[_R]):
             self._made.put(raised)
         self._ended.append(None)
         self._made.put(_END)
+
+
+_crews: weakref.WeakSet[_Crew[Any]] = weakref.WeakSet()
+
+
+def _end_all() -> None:
+    """End the threads of readers that were left open: at the end of the process, C++ code must not run in one."""
+    crews = list(_crews)
+    for crew in crews:
+        crew.stopped = True
+    for crew in crews:
+        crew.wait()
+
+
+atexit.register(_end_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_crews.clear)  # the threads are the parent's
