@@ -7,12 +7,11 @@ threads are started here without the bookkeeping of `threading`, and are met at 
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import os
 import threading
 import time
-import weakref
-from _thread import start_new_thread  # bound here: gevent and eventlet replace it in its module
 from contextlib import closing, contextmanager, suppress
 from itertools import chain, islice
 from queue import Empty, SimpleQueue
@@ -28,6 +27,7 @@ _AHEAD = 4  # items: enough to go on while a row group is written
 _BEHIND = 2  # items: one that is worked on, and one that waits
 LOOK = 0.2  # seconds between looks: what an interrupt threw away is never told again
 _END: Any = object()
+_start_new_thread = _thread.start_new_thread
 _thread_state = threading.local()
 
 
@@ -51,6 +51,21 @@ def pause(seconds: float) -> None:
     while (left := end - time.monotonic()) > 0:
         raise_if_stopped()
         time.sleep(min(left, LOOK))
+
+
+def start_thread(call: Callable[..., object], *args: Any) -> bool:
+    """Start a thread that `threading` does not know; returns False where there can be none.
+
+    That is with little memory left, at the end of the process, and when gevent or eventlet have replaced threads and
+    sockets after our import: their sockets belong to the thread that made them.
+    """
+    if _start_new_thread is not _thread.start_new_thread:
+        return False
+    try:
+        _start_new_thread(call, args)
+    except RuntimeError:
+        return False
+    return True
 
 
 def in_parallel(workers: int, action: Callable[[_A], _R], items: Iterable[_A]) -> Generator[_R, None, None]:
@@ -162,9 +177,7 @@ def shielded_from_signals(call: Callable[[], _R]) -> _R:
         except BaseException as error:  # noqa: BLE001 (raised in the thread that waits)
             outcomes.put(_Raised(error))
 
-    try:
-        start_new_thread(run, ())
-    except RuntimeError:  # no thread can be started, as at the end of the process
+    if not start_thread(run):
         return call()
     while True:
         with suppress(Empty):
@@ -202,12 +215,10 @@ class _Crew(Generic[_R]):
     def start(self, items: Iterable[_R]) -> bool:
         """Let one more thread make these; returns False where there can be no more threads."""
         _crews.add(self)
-        try:
-            start_new_thread(self._make, (items,))
-        except RuntimeError:  # low on memory, or the end of the process
-            return False
-        self._started.append(None)  # not before: what was not begun would be waited for
-        return True
+        started = start_thread(self._make, items)
+        if started:
+            self._started.append(None)  # not before: what was not begun would be waited for
+        return started
 
     def taken(self, todo: SimpleQueue[_A]) -> Iterator[_A]:
         """What is still to be done."""
@@ -273,10 +284,12 @@ class _Crew(Generic[_R]):
         if raised:
             self._made.put(raised)
         self._ended.append(None)
+        if len(self._ended) >= len(self._started):
+            _crews.discard(self)
         self._made.put(_END)
 
 
-_crews: weakref.WeakSet[_Crew[Any]] = weakref.WeakSet()
+_crews: set[_Crew[Any]] = set()  # with threads; not a WeakSet, whose callbacks would swallow an interrupt
 
 
 def _end_all() -> None:

@@ -6,6 +6,7 @@ what was wrong then.
 
 from __future__ import annotations
 
+import _thread
 import faulthandler
 import gc
 import json
@@ -152,6 +153,10 @@ class World:
         for thread in threading.enumerate():
             if not thread.name.startswith(KEPT_THREADS):
                 yield f"thread: {thread.name}"
+        # Ours are unknown to `threading`; `_count` leaves the main thread out.
+        ours = _thread._count() + 1 - threading.active_count()
+        if ours:
+            yield f"threads: {ours}"
         for fs, path in map(self.fs, {tempfile.gettempdir(), *bases}):
             for name in fs.find(path):
                 if name.endswith((".tmp", ".old")):

@@ -7,7 +7,6 @@ import gzip
 import io
 import os
 import re
-import threading
 import time
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from hypothesis import assume, given, strategies as st
 from platforms import needs_fifo, needs_posix_names
 
 from explorer_frames import (
+    _threads,
     export_output,
     open_output,
     read_output,
@@ -593,7 +593,7 @@ def test_a_stream_that_is_left_stops_its_thread_and_closes_its_file(part):
     path = part("".join(f"a{number},{number}\n" for number in range(2_000_000)))
     with open_output(path, schema="pagerank") as reader:
         assert reader.read_next_batch().num_rows
-    wait_until(lambda: not [thread for thread in threading.enumerate() if "explorer_frames" in thread.name])
+    wait_until(lambda: not [crew for crew in _threads._crews if len(crew._ended) < len(crew._started)])
     assert not [name for name in open_files() if str(path) in name]
     with pytest.raises(FileReadError, match="ended before its end"):
         reader.read_all()

@@ -18,12 +18,13 @@ import pytest
 from backward_jumps import unprotected
 from faults.rawserver import wait_until
 from limits import HANG, PROCESS
-from platforms import needs_posix_signals
+from platforms import needs_posix_signals, needs_proc_net
 
 from explorer_frames import _threads
 from explorer_frames._outputs import parts
 from explorer_frames._storage import loop
 from explorer_frames._threads import _Crew, ahead, beside, in_parallel, pipelined
+from explorer_frames.sandbox import Sandbox
 
 
 def numbers(count):
@@ -125,7 +126,8 @@ def test_what_threads_would_do_is_done_where_no_more_can_be_started(call, most, 
             raise RuntimeError("can't start new thread")
         started.append(start_new_thread(function, arguments))
 
-    monkeypatch.setattr(_threads, "start_new_thread", start)
+    monkeypatch.setattr(_threads, "_start_new_thread", start)
+    monkeypatch.setattr("_thread.start_new_thread", start)
     assert call()
     wait_until_none_is_left()
 
@@ -285,6 +287,7 @@ def test_a_process_ends_although_a_reader_was_left_open(how, daemon):
     script = f"""
 import itertools, threading
 from explorer_frames._threads import ahead, pipelined
+from explorer_frames.sandbox import Sandbox
 left = None
 def read():
     global left
@@ -301,6 +304,7 @@ def test_who_reads_on_when_the_main_thread_has_ended_gets_all(how):
     script = f"""
 import threading, time
 from explorer_frames._threads import ahead, pipelined
+from explorer_frames.sandbox import Sandbox
 def numbers():
     for number in range(20):
         time.sleep(0.03)
@@ -338,3 +342,38 @@ def test_a_second_interrupt_ends_the_waiting(monkeypatch):
     assert ours()
     release.set()
     wait_until_none_is_left()
+
+
+READ = "read_sample_result(JOB, TASK, schema=None, explorer=explorer)"
+ODD_PLACES = {
+    "at exit": f"import atexit\natexit.register(lambda: print(len({READ})))",
+    "with little memory": f"""
+import resource
+{READ}
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**21, used + 2**21))  # less than the stack of a thread
+import _thread, time
+try:
+    for _ in range(1000):
+        _thread.start_new_thread(time.sleep, (3600,))
+except RuntimeError:
+    print(len({READ}))
+""",
+}
+
+
+@needs_proc_net
+@pytest.mark.parametrize("place", ODD_PLACES)
+def test_results_are_read_where_no_thread_can_be_started(place):
+    with Sandbox() as server:
+        job, task = server.add_result([["a", "b"], ["1", "2"]])
+        script = f"""
+from explorer_frames import Explorer, read_sample_result
+JOB, TASK = {job}, {task!r}
+explorer = Explorer({server.url!r}, token={server.token!r}, deadline={HANG})
+{ODD_PLACES[place]}
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, timeout=PROCESS, check=False
+        )
+    assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr

@@ -10,12 +10,11 @@ from __future__ import annotations
 import contextvars
 import socket
 import traceback
-from _thread import start_new_thread  # bound here: gevent and eventlet replace it in its module
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from explorer_frames._threads import LOOK, raise_if_stopped
+from explorer_frames._threads import LOOK, raise_if_stopped, start_thread
 from explorer_frames.errors import RequestTimeoutError
 
 if TYPE_CHECKING:
@@ -70,19 +69,13 @@ class Exchange:
     def submit(self, call: Callable[[], Any]) -> None:
         """Queue a call."""
         if not self._started:
-            self._start()
+            self._started = True
+            self._inline = not start_thread(self._context.run, self._work)
         self._pending += 1
         if self._inline:
             self._context.run(self._run, call)
         else:
             self._calls.put(call)
-
-    def _start(self) -> None:
-        self._started = True
-        try:
-            start_new_thread(self._context.run, (self._work,))
-        except RuntimeError:  # there can be no more threads: low on memory, or the end of the process
-            self._inline = True
 
     def result(self) -> Any:
         """Wait for the result of the next call.
