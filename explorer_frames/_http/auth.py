@@ -10,23 +10,17 @@ import threading
 import time
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
-from os.path import commonprefix
 from typing import TYPE_CHECKING
-from urllib.parse import quote, quote_plus
 
-from requests.auth import AuthBase
-
-from explorer_frames._errors import escaped
 from explorer_frames._http.cookies import Cookies
+from explorer_frames._http.transport import Identity
 from explorer_frames.errors import ConfigError, EnvelopeError, ExplorerFramesError, RequestTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from requests import PreparedRequest
+    from collections.abc import Callable, Sequence
 
     from explorer_frames._http.config import Credentials
-    from explorer_frames._http.sessions import Deadline
+    from explorer_frames._http.transport import Deadline
 
 COOKIE = "explorer_token"
 # Logins of one call at most. Each fails only where another login of the same user comes between it and the call.
@@ -73,39 +67,6 @@ class Token:
         return "<Token ****>"
 
 
-@dataclass(eq=False, repr=False)
-class Identity(AuthBase):
-    """Who a request comes from: a header. Being an auth, it also keeps `requests` from looking into ``.netrc``."""
-
-    headers: Mapping[str, str]
-    secrets: tuple[str, ...] = ()
-    cookies: Cookies | None = None
-
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        request.headers.update(self.headers)
-        if self.cookies is not None:
-            self.secrets += (*self.cookies.secrets(),)
-            request.headers["Cookie"] += self.cookies.header(request.url or "")
-        return request
-
-    def receive(self, set_cookies: Sequence[str]) -> None:
-        """Take over cookies that a response renews."""
-        if self.cookies is not None:
-            self.cookies.renew(set_cookies)
-            self.secrets += (*self.cookies.secrets(),)
-
-    def conceal(self, error: ExplorerFramesError) -> None:
-        """Take its secrets out of an error: some servers, and more proxies, say back what they were told."""
-        forms = {form for secret in self.secrets for form in _spellings(secret)}
-        for name, value in vars(error).items():
-            if isinstance(value, str) and name != "hint":  # our own words
-                setattr(error, name, _without(value, forms))
-        error.args = (error.what,)
-
-
-NOBODY = Identity({})
-
-
 def by_token(token: Token) -> Identity:
     return Identity({"Cookie": f"{COOKIE}={token.text}"}, (token.text,), token.cookies)
 
@@ -113,27 +74,6 @@ def by_token(token: Token) -> Identity:
 def by_login(user: str, password: str, encoding: str) -> Identity:
     text = bearer(user, password, encoding)
     return Identity({"Authorization": f"Bearer {text}"}, (text, password))
-
-
-def _spellings(secret: str) -> set[str]:
-    """Ways in which an answer may say a secret, as our errors show them."""
-    as_json = (json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
-    quoted = (secret, *as_json, quote(secret), quote(secret, ""), quote_plus(secret))
-    shown = {escaped(text, len(text) * 10) for text in quoted}
-    return shown | {repr(text)[1:-1] for text in shown}
-
-
-def _without(text: str, secrets: set[str]) -> str:
-    """Take secrets out, whole or up to where one was cut off; but none that is too short to be told from a word."""
-    starts = [re.escape(secret[:8]) for secret in secrets if len(secret) > 3]  # noqa: PLR2004
-    pattern, place = re.compile("|".join(starts) or "(?!)", re.IGNORECASE), 0  # hosts are told in small letters
-    while found := pattern.search(text, place):
-        place = found.start()
-        rest = text[place:].lower()
-        length = max(len(commonprefix((rest, secret.lower()))) for secret in secrets)  # noqa: RUF071 (no paths)
-        text = f"{text[:place]}****{text[place + length :]}"
-        place += 4
-    return text
 
 
 def bearer(user: str, password: str, encoding: str) -> str:

@@ -1,4 +1,4 @@
-"""Path and parameters -> a stream of bytes: time limits, no redirects. Knows no Arrow.
+"""Path and parameters -> a stream of bytes: every wait ends by a deadline, no redirects. Knows no Arrow.
 
 Nothing of `requests` leaves this module: its errors hold the request and with it the token, so they are read here,
 and our own are raised outside the `except` block, without them as context.
@@ -7,21 +7,30 @@ and our own are raised outside the `except` block, without them as context.
 from __future__ import annotations
 
 import http.client
+import io
+import json
 import logging
+import re
+import ssl
 import time
 from contextlib import contextmanager
-from functools import partial
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache, partial
+from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
 
 import requests
 import urllib3
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
 
 from explorer_frames._errors import escaped
 from explorer_frames._http.environment import ca_setting, certificate_error, proxy_error, proxy_variable, uses_tls
 from explorer_frames._http.failures import NO_TLS, PROXY_AUTHENTICATION, refused_by_proxy, translated
 from explorer_frames._http.retries import retry_after_seconds
-from explorer_frames._http.sessions import Deadline, limits, new_session
+from explorer_frames._version import __version__
 from explorer_frames.errors import (
     ApiError,
     ConfigError,
@@ -32,10 +41,13 @@ from explorer_frames.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    import socket
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from explorer_frames._http.auth import Identity
+    from requests import PreparedRequest
+
     from explorer_frames._http.config import Settings
+    from explorer_frames._http.cookies import Cookies
 
 _LOG = logging.getLogger("explorer_frames")
 PIECE = 2**18  # bytes: what is in work at a time takes some eight times as much
@@ -44,6 +56,75 @@ _REDIRECTS = range(300, 400)
 _quoted = partial(quote, safe="")
 
 _WITHOUT_BODY = {204, 304}  # by RFC 9110, whatever their headers announce
+_MAX_LINE = 65536  # bytes, as in http.client
+
+
+class Deadline:
+    """The end of a call, all attempts and waits included, on the monotonic clock."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = float("inf") if seconds is None else seconds
+        self._started = time.monotonic()
+
+    def elapsed(self) -> float:
+        return time.monotonic() - self._started
+
+    def remaining(self) -> float:
+        return self._started + self.seconds - time.monotonic()
+
+
+@dataclass(eq=False, repr=False)
+class Identity(AuthBase):
+    """Who a request comes from: a header. Being an auth, it also keeps `requests` from looking into ``.netrc``."""
+
+    headers: Mapping[str, str]
+    secrets: tuple[str, ...] = ()
+    cookies: Cookies | None = None
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        request.headers.update(self.headers)
+        if self.cookies is not None:
+            self.secrets += (*self.cookies.secrets(),)
+            request.headers["Cookie"] += self.cookies.header(request.url or "")
+        return request
+
+    def receive(self, set_cookies: Sequence[str]) -> None:
+        """Take over cookies that a response renews."""
+        if self.cookies is not None:
+            self.cookies.renew(set_cookies)
+            self.secrets += (*self.cookies.secrets(),)
+
+    def conceal(self, error: ExplorerFramesError) -> None:
+        """Take its secrets out of an error: some servers, and more proxies, say back what they were told."""
+        forms = {form for secret in self.secrets for form in _spellings(secret)}
+        for name, value in vars(error).items():
+            if isinstance(value, str) and name != "hint":  # our own words
+                setattr(error, name, _without(value, forms))
+        error.args = (error.what,)
+
+
+NOBODY = Identity({})
+
+
+def _spellings(secret: str) -> set[str]:
+    """Ways in which an answer may say a secret, as our errors show them."""
+    as_json = (json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
+    quoted = (secret, *as_json, quote(secret), quote(secret, ""), quote_plus(secret))
+    shown = {escaped(text, len(text) * 10) for text in quoted}
+    return shown | {repr(text)[1:-1] for text in shown}
+
+
+def _without(text: str, secrets: set[str]) -> str:
+    """Take secrets out, whole or up to where one was cut off; but none that is too short to be told from a word."""
+    starts = [re.escape(secret[:8]) for secret in secrets if len(secret) > 3]  # noqa: PLR2004
+    pattern, place = re.compile("|".join(starts) or "(?!)", re.IGNORECASE), 0  # hosts are told in small letters
+    while found := pattern.search(text, place):
+        place = found.start()
+        rest = text[place:].lower()
+        length = max(len(commonprefix((rest, secret.lower()))) for secret in secrets)  # noqa: RUF071 (no paths)
+        text = f"{text[:place]}****{text[place + length :]}"
+        place += 4
+    return text
 
 
 class Answer:
@@ -197,10 +278,10 @@ class Transport:
             release()
 
     def _send(self, request: requests.Request, deadline: Deadline, where: str) -> requests.Response:
-        session = self._session = self._session or new_session(trust_env=self._settings.trust_env)
+        session = self._session = self._session or _new_session(trust_env=self._settings.trust_env)
         settings = self._settings
         connect, read = settings.timeout
-        before = limits.set((deadline, read))
+        before = _limits.set((deadline, read))
         try:
             prepared = session.prepare_request(request)
             if urlsplit(prepared.url or "").path != urlsplit(request.url).path:
@@ -220,7 +301,7 @@ class Transport:
             seen = translated(error, deadline, f"{where} of {self._peer}", proxy=self._proxy(request.url))
             failure = self._wrong_setting(request.url, seen) or seen
         finally:
-            limits.reset(before)
+            _limits.reset(before)
         raise failure
 
     def _proxy(self, url: str) -> str | None:
@@ -279,3 +360,105 @@ def _redirected(response: requests.Response, where: str) -> TransportError:
         hint="If that is the right server, pass its address as url=.",
         http_status=response.status_code,
     )
+
+
+# What the sockets of the request that this context is sending have to keep to: total deadline, seconds for one read.
+_limits: ContextVar[tuple[Deadline, float]] = ContextVar("limits")
+
+
+class _TimedReader(io.RawIOBase):
+    """A socket's bytes, each wait for them cut to what is left of the deadline.
+
+    The timeout of a socket is for one `recv`: a server that sends a byte now and then, in the headers too, would
+    hold a call for ever.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+        self._deadline, self._timeout = _limits.get()
+        self.ended = False  # whether the response is complete, so that nothing more is read
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self.ended:
+            return None
+        remaining = self._deadline.remaining()
+        if remaining <= 0:
+            raise TimeoutError
+        self._sock.settimeout(min(self._timeout, remaining))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _TimedResponse(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp.close()
+        self._sock = sock
+        self._reader = _TimedReader(sock)
+        self.fp = io.BufferedReader(self._reader, 65536)
+        self.has_surplus = False  # whether bytes beyond the end of the response have arrived
+
+    def _close_conn(self) -> None:  # called at the end of the response
+        self._reader.ended = True
+        decrypted = self._sock.pending() if isinstance(self._sock, ssl.SSLSocket) else 0
+        self.has_surplus = bool(decrypted or self.fp.peek(1))
+        super()._close_conn()  # type: ignore[misc]  # missing in typeshed
+
+    # http.client returns 1xx responses other than 100 as the final response, and newer versions reject more than 100
+    # interim responses or trailers. Any number of either is skipped here: the deadline limits them on every version.
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # missing in typeshed
+            if not 100 <= status < 200:  # noqa: PLR2004
+                return version, status, reason
+            self._read_and_discard_trailer()  # header lines and trailer lines have the same syntax
+
+    def _read_and_discard_trailer(self) -> None:
+        while (line := self.fp.readline(_MAX_LINE + 1)) not in (b"\r\n", b"\n", b""):
+            if len(line) > _MAX_LINE:
+                raise http.client.LineTooLong("header or trailer line")
+
+
+def _use_timed_responses(manager: urllib3.PoolManager) -> None:
+    """Have the connections of a manager, of whatever kind, read with time limits."""
+    manager.pool_classes_by_scheme = {scheme: _timed(pool) for scheme, pool in manager.pool_classes_by_scheme.items()}
+
+
+@cache
+def _timed(pool: Any) -> Any:
+    # What a debugged http.client prints has the token and the login in it.
+    attributes = {"response_class": _TimedResponse, "debuglevel": 0}
+    connection = type(f"Timed{pool.ConnectionCls.__name__}", (pool.ConnectionCls,), attributes)
+    return type(f"Timed{pool.__name__}", (pool,), {"ConnectionCls": connection})
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        _use_timed_responses(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> urllib3.ProxyManager:
+        known = proxy in self.proxy_manager
+        manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, **kwargs)
+        if not known:
+            _use_timed_responses(manager)
+        return manager
+
+
+def _new_session(*, trust_env: bool) -> requests.Session:
+    """Make a session; `trust_env` is whether proxies and certificates of the environment count."""
+    session = requests.Session()
+    session.trust_env = trust_env
+    session.headers.update(
+        {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": f"explorer_frames/{__version__}"}
+    )
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _Adapter(max_retries=0, pool_maxsize=32))
+    return session
