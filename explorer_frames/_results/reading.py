@@ -154,7 +154,7 @@ class Result:
         self._rest = rows
         first = next(self._rest, None)
         cells = split(first) if first is not None else None
-        resolved = query.schema.resolve(cells.width if cells else None)
+        resolved = query.schema.resolve(int(cells.widths[0]) if cells else None)
         self._may_be_text = resolved.may_be_text
         self.provenance = replace(provenance, algorithm=resolved.algorithm, schema_source=resolved.source)
         self.schema = _schemas.with_large_strings(resolved.schema) if query.large else resolved.schema
