@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from explorer_frames import _schemas
 from explorer_frames._errors import escaped
 from explorer_frames._memory import POOL
 from explorer_frames._types import typed
@@ -59,8 +58,7 @@ def to_batch(cells: Cells, schema: pa.Schema, dictionaries: dict[str, pa.Array] 
     ColumnTypeError
         A cell that does not fit its column; never a null or a rounded value in its place.
     """
-    takes_rest = _schemas.takes_rest(schema)
-    misfits = cells.widths < len(schema) - 1 if takes_rest else cells.widths != len(schema)
+    misfits = cells.widths < len(schema) - 1 if pa.types.is_list(schema.types[-1]) else cells.widths != len(schema)
     if misfits.any():
         _refuse_shape(cells, int(misfits.argmax()), schema)
     arrays = []
@@ -120,7 +118,7 @@ def to_table(batches: Iterable[pa.RecordBatch], schema: pa.Schema, *, joined: in
 
 def _refuse_shape(cells: Cells, index: int, schema: pa.Schema) -> None:
     row = cells.first + index
-    due = f"fewer than the {len(schema) - 1}" if _schemas.takes_rest(schema) else f"not the {len(schema)}"
+    due = f"fewer than the {len(schema) - 1}" if pa.types.is_list(schema.types[-1]) else f"not the {len(schema)}"
     raise RowShapeError(
         f"row {row} has {due} cells of the schema ({', '.join(schema.names)})",
         row=row,

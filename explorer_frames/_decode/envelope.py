@@ -72,11 +72,7 @@ def read_rows(
     while more:
         rows = cut(buffer.data, first)
         if rows is None:
-            if len(buffer.data) > MAX_HELD:
-                what = f"row {first} is larger than {MAX_HELD // 2**20} MiB"
-                raise RowShapeError(what, row=first, hint=_NO_RESULT)
-            if not buffer.grow():
-                raise EnvelopeError("the answer ends in the middle of a row", where=f"row {first}", hint=_CUT_OFF)
+            _grow_row(buffer, first)
             continue
         if first + rows.count > limit:  # before they are decoded, which takes far longer than counting
             raise EnvelopeError(
@@ -100,16 +96,20 @@ def read_rows(
     if head is not None:
         start, buffer.data = head + b"[]", buffer.data[1:]
     # Every member of the envelope, and no row, is in this document: so the strict parser can judge it as a whole.
-    _check_rest(data_of(strict_loads(start + buffer.drain()), http_status, trace_id))
-
-
-def _check_rest(data: dict[str, Any]) -> None:
-    """Refuse a ``data`` that does not have an array of rows, of which none is left."""
+    data = data_of(strict_loads(start + buffer.drain()), http_status, trace_id)
     if data.get("items") != []:
         raise EnvelopeError(
             f"data.items is no list of rows: {_as_json(data.get('items', 'missing'))}",
             hint="Only an empty list is an empty result: see in Explorer whether the task has one.",
         )
+
+
+def _grow_row(buffer: _Buffer, row: int) -> None:
+    """Wait for more of a row that is not yet whole."""
+    if len(buffer.data) > MAX_HELD:
+        raise RowShapeError(f"row {row} is larger than {MAX_HELD // 2**20} MiB", row=row, hint=_NO_RESULT)
+    if not buffer.grow():
+        raise EnvelopeError("the answer ends in the middle of a row", where=f"row {row}", hint=_CUT_OFF)
 
 
 def _as_json(value: object) -> str:

@@ -1,8 +1,7 @@
-"""Calls to the API as one who is logged in: token, replay, retries, envelope."""
+"""Calls to the API as one who is logged in: retries, envelope, login."""
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,9 +9,9 @@ from explorer_frames._arguments import checked_id
 from explorer_frames._decode.envelope import MAX_HELD, data_of
 from explorer_frames._decode.strict_json import strict_loads
 from explorer_frames._errors import api_error
-from explorer_frames._http.auth import Auth, Token, by_login, by_token, token_from
+from explorer_frames._http.auth import Auth, Token, by_login, token_from
 from explorer_frames._http.failures import PROXY_AUTHENTICATION
-from explorer_frames._http.retries import Retries, renewal_pause
+from explorer_frames._http.retries import Retries
 from explorer_frames._http.transport import NOBODY, Answer, Deadline, Transport
 from explorer_frames._private import private
 from explorer_frames.errors import (
@@ -66,7 +65,7 @@ class Api:
     @private
     def reading(self, call: Callable[[Identity], _T], deadline: Deadline) -> _T:
         """Make a call that only reads: again after a failure that may pass, until the deadline."""
-        return self._retries.call(partial(self._authorised, call, deadline), deadline)
+        return self._retries.call(partial(self._auth.call, call, deadline), deadline)
 
     def deadline(self) -> Deadline:
         """Start the clock of one call."""
@@ -134,31 +133,6 @@ class Api:
             raise unknown
 
         return self.reading(call, deadline)
-
-    def _authorised(self, call: Callable[[Identity], _T], deadline: Deadline) -> _T:
-        """Call with a token; where the server refuses it, again with a new one, a bounded number of times."""
-        token = self._auth.token(deadline)
-        renewals, began = 0, time.monotonic()
-        while True:
-            try:
-                return call(by_token(token))
-            except UnauthorizedError as error:
-                refused = error
-            pause = renewal_pause(renewals, time.monotonic() - began)
-            if renewals == self._auth.renewals or pause >= deadline.remaining():
-                break
-            time.sleep(pause)
-            began = time.monotonic()
-            renewed = self._auth.renew(token, deadline)
-            if renewed.text == token.text:
-                raise refused
-            token, renewals = renewed, renewals + 1
-        if self._credentials.token is None:
-            refused.hint = (
-                f"The server accepted {renewals} logins, and refused each new session. Another login of the same user "
-                "probably ended it: use another user for each process, or share one Explorer."
-            )
-        raise refused
 
     def greeting(self, deadline: Deadline) -> tuple[Mapping[str, str], ApiError | None]:
         """Ask without a token; return the answer's headers, and what the server says to strangers.

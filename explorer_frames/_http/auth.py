@@ -10,11 +10,18 @@ import threading
 import time
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from explorer_frames._http.cookies import Cookies
+from explorer_frames._http.retries import renewal_pause
 from explorer_frames._http.transport import Identity
-from explorer_frames.errors import ConfigError, EnvelopeError, ExplorerFramesError, RequestTimeoutError
+from explorer_frames.errors import (
+    ConfigError,
+    EnvelopeError,
+    ExplorerFramesError,
+    RequestTimeoutError,
+    UnauthorizedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,9 +29,10 @@ if TYPE_CHECKING:
     from explorer_frames._http.config import Credentials
     from explorer_frames._http.transport import Deadline
 
+_T = TypeVar("_T")
 COOKIE = "explorer_token"
 # Logins of one call at most. Each fails only where another login of the same user comes between it and the call.
-_RENEWALS = 10
+_LOGINS = 10
 # Renew this much before the server would forget the token, so that a call under way does not outlive it.
 _EARLY = 60.0
 _OCTETS = r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+"  # what RFC 6265 lets a cookie carry
@@ -128,6 +136,32 @@ class Auth:
         self._lock = threading.Lock()
         self._flight: Future[Token] | None = None
 
+    def call(self, call: Callable[[Identity], _T], deadline: Deadline) -> _T:
+        """Make a call with a token; where the server refuses it, again with a new one, a bounded number of times."""
+        token = self.token(deadline)
+        renewals, began = 0, time.monotonic()
+        logs_in = self._credentials.token is None
+        while True:
+            try:
+                return call(by_token(token))
+            except UnauthorizedError as error:
+                refused = error
+            pause = renewal_pause(renewals, time.monotonic() - began)
+            if renewals == (_LOGINS if logs_in else 1) or pause >= deadline.remaining():
+                break
+            time.sleep(pause)
+            began = time.monotonic()
+            renewed = self.renew(token, deadline)
+            if renewed.text == token.text:
+                raise refused
+            token, renewals = renewed, renewals + 1
+        if logs_in:
+            refused.hint = (
+                f"The server accepted {renewals} logins, and refused each new session. Another login of the same user "
+                "probably ended it: use another user for each process, or share one Explorer."
+            )
+        raise refused
+
     def token(self, deadline: Deadline) -> Token:
         """Get a token: the one at hand while it lives, else a new one."""
         token = self._token
@@ -185,11 +219,6 @@ class Auth:
     def _fresh(self, deadline: Deadline) -> Token:
         source = self._credentials.token
         return self._login(deadline) if source is None else Token(_checked(source.reveal()))
-
-    @property
-    def renewals(self) -> int:
-        """How many times one call may renew the session before its refusal is the error."""
-        return _RENEWALS if self._credentials.token is None else 1
 
     def _land(self, flight: Future[Token], token: Token | None) -> None:
         with self._lock:
