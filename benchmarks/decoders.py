@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -20,11 +19,10 @@ import pyarrow as pa
 import pyarrow.json as pj
 from bodies import COLUMNS, SCHEMAS, numbers
 
-from explorer_frames._decode.envelope import data_of
+from explorer_frames._decode.envelope import read_rows
 from explorer_frames._frames import to_pandas
 from explorer_frames._provenance import Provenance
-from explorer_frames._results.limits import RowLimits
-from explorer_frames._results.reading import Query, Result
+from explorer_frames._results.reading import Query, Result, RowLimits
 from explorer_frames._schemas import SchemaRequest
 
 if TYPE_CHECKING:
@@ -42,7 +40,7 @@ def pieces(body: bytes) -> list[bytes]:
 def ours_to_arrow(parts: Iterable[bytes], kind: str = "two") -> pa.Table:
     query = Query.of(1, "pagerank_1", None, SchemaRequest.of(SCHEMAS.get(kind), "string"))
     provenance = Provenance(server="http://localhost")
-    result = Result(query, parts, partial(data_of, http_status=200, trace_id=None), provenance, RowLimits(None))
+    result = Result(query, read_rows(parts), provenance, RowLimits(None))
     return pa.Table.from_batches(list(result), result.schema)
 
 

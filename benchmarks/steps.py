@@ -48,7 +48,7 @@ def measure(rows: int, kind: str) -> dict[str, float]:
         for text, chunk in zip(texts, chunks, strict=True)
     ]
     cells = [split(chunk) for chunk in chunks]
-    schema = _schemas.SchemaRequest.of(None, "string").resolve(cells[0].width).schema
+    schema = _schemas.SchemaRequest.of(None, "string").resolve(int(cells[0].widths[0])).schema
     columns = [[each.column(number) for number in range(len(schema))] for each in cells]
     batches = [to_batch(each, schema) for each in cells]
     numbers = [batch["score"] for batch in batches]

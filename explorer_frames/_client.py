@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from explorer_frames._arguments import checked_flag
 from explorer_frames._caller import warn_caller
 from explorer_frames._files.write import planned
-from explorer_frames._frames import checked_backend, holds_large_strings, to_pandas
+from explorer_frames._frames import checked_backend, to_pandas
 from explorer_frames._http import config
 from explorer_frames._http.api import Api
 from explorer_frames._jobs import calls
-from explorer_frames._jobs.job import result_ids
 from explorer_frames._jobs.listing import listed
 from explorer_frames._private import private
 from explorer_frames._results.history import HistoryRequest, history
@@ -195,9 +194,7 @@ class Explorer:
         large: bool = False,
     ) -> Query:
         """Check the arguments of a reader."""
-        job, task, known = result_ids(job_id, task_id)
-        requested = SchemaRequest.of(schema, self._vid_type_or(vid_type))
-        return Query.of(job, task, limit, requested, task=known, large=large)
+        return Query.of(job_id, task_id, limit, SchemaRequest.of(schema, self._vid_type_or(vid_type)), large=large)
 
     def _vid_type_or(self, given: VidType | None) -> VidType:
         """Return a call's `vid_type`, or the default."""
@@ -283,7 +280,10 @@ class Explorer:
         True
         """
         checked_backend(dtype_backend)
-        query = self._query(job_id, task_id, limit, schema, vid_type, large=holds_large_strings(dtype_backend))
+        large = (
+            dtype_backend != "pyarrow"
+        )  # pandas 3 holds text so: given shorter offsets, it would copy all at the end
+        query = self._query(job_id, task_id, limit, schema, vid_type, large=large)
         return to_pandas(self._results.table(query), dtype_backend)
 
     def read_sample_result_arrow(

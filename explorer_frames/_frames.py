@@ -42,11 +42,6 @@ def checked_backend(dtype_backend: str | None) -> str | None:
     return dtype_backend
 
 
-def holds_large_strings(dtype_backend: str | None) -> bool:
-    """Whether pandas 3 holds text with offsets of 64 bits: given shorter ones, it would copy them all at the end."""
-    return dtype_backend != "pyarrow"
-
-
 def to_pandas(table: pa.Table, dtype_backend: str | None = None) -> pd.DataFrame:
     """Convert a table, its provenance into `attrs`.
 

@@ -27,36 +27,6 @@ _NUMBERS = ("limit", "rows")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """What a job's detail tells of one task.
-
-    Attributes
-    ----------
-    workflow_id, task_name, status
-        None where the server does not say.
-    begin_time, end_time
-        Aware, in UTC.
-    """
-
-    workflow_id: str | None = None
-    task_name: str | None = None
-    status: str | None = None
-    begin_time: datetime | None = None
-    end_time: datetime | None = None
-
-
-def run_of(task: Task) -> Run:
-    """Return what a task that has ended adds to the provenance of its results."""
-    return Run(
-        workflow_id=task.workflow_id,
-        task_name=task.name,
-        status=task.status,
-        begin_time=task.begin_time,
-        end_time=task.end_time,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
     """What is known of a result; None stands for what is not.
 
@@ -149,6 +119,17 @@ class Provenance:
         return {name: in_words(value) for name, value in shown.items()}
 
 
+def run_of(task: Task) -> Provenance:
+    """Return what a task that has ended adds to the provenance of its results."""
+    return Provenance(
+        workflow_id=task.workflow_id,
+        task_name=task.name,
+        status=task.status,
+        begin_time=task.begin_time,
+        end_time=task.end_time,
+    )
+
+
 def with_provenance(schema: pa.Schema, provenance: Provenance) -> pa.Schema:
     """Return the schema with the provenance in its metadata: one JSON document under one key."""
     return schema.with_metadata({**(schema.metadata or {}), KEY: encoded(provenance.to_dict())})
@@ -158,18 +139,6 @@ def provenance_of(document: Mapping[str, Any]) -> Provenance:
     """Read a document; unknown keys and values of a wrong type are ignored."""
     fields = dataclasses.fields(Provenance)
     return Provenance(**{field.name: _value(field.name, document.get(field.name)) for field in fields})
-
-
-def with_task_run(provenance: Provenance, run: Run) -> Provenance:
-    """Add what a job's detail contains about the task."""
-    return dataclasses.replace(
-        provenance,
-        workflow_id=run.workflow_id,
-        task_name=run.task_name,
-        status=run.status,
-        begin_time=run.begin_time,
-        end_time=run.end_time,
-    )
 
 
 def with_row_count(provenance: Provenance, rows: int, *, complete: bool | None) -> Provenance:

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 import pyarrow as pa
 
 from explorer_frames._errors import escaped
+from explorer_frames._types import NAMES as TYPE_NAMES, is_column_type
 from explorer_frames.errors import ConfigError, RowShapeError
 
 VidType: TypeAlias = Literal["string", "int64"]
@@ -195,12 +196,11 @@ def checked(schema: pa.Schema) -> pa.Schema:
         kind = field.type
         if _is_outer(kind, last=number == len(schema) - 1):
             kind = kind.value_type
-        if not _castable(kind):
+        if not is_column_type(kind):
             raise ConfigError(
                 f"column {field.name!r} cannot be a {field.type}",
-                hint="Use string, large_string, bool, an integer, float32, float64, date32, timestamp, decimal128 or "
-                "decimal256 (0 <= scale <= precision); or an unordered dictionary of one of these; or, for the last "
-                "column, a list of one of these.",
+                hint=f"Use one of {TYPE_NAMES}; or an unordered dictionary of one of these; or, for the last column, "
+                "a list of one of these.",
             )
         if pa.types.is_timestamp(kind) and kind.tz is not None and not _is_zone(kind.tz):
             raise ConfigError(
@@ -215,14 +215,6 @@ def checked(schema: pa.Schema) -> pa.Schema:
 def _is_outer(kind: pa.DataType, *, last: bool) -> bool:
     """Whether the cells of a column have the type's value type."""
     return bool(pa.types.is_list(kind) and last) or bool(pa.types.is_dictionary(kind) and not kind.ordered)
-
-
-def _castable(kind: pa.DataType) -> bool:
-    if pa.types.is_decimal128(kind) or pa.types.is_decimal256(kind):
-        return bool(0 <= kind.scale <= kind.precision)
-    numbers = (pa.float32(), pa.float64())
-    others = (pa.bool_(), pa.date32())
-    return is_text(kind) or kind in (*numbers, *others) or pa.types.is_integer(kind) or pa.types.is_timestamp(kind)
 
 
 def _is_zone(name: str) -> bool:

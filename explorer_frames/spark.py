@@ -27,36 +27,25 @@ from explorer_frames._results.reading import Query
 from explorer_frames._schemas import SchemaRequest
 from explorer_frames._storage.address import may_hold_secret
 from explorer_frames._storage.sources import Store
+from explorer_frames._types import NAMES as TYPE_NAMES, is_column_type
 from explorer_frames.errors import ConfigError, FileReadError, JobError, NotFoundError
 
 with require("explorer_frames.spark", extra="spark"):
+    from pyspark.errors import PySparkException
     from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
     from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
-    from pyspark.sql.types import (
-        ArrayType,
-        BooleanType,
-        DateType,
-        DecimalType,
-        DoubleType,
-        FloatType,
-        IntegralType,
-        StringType,
-        TimestampNTZType,
-        TimestampType,
-    )
+    from pyspark.sql.types import ArrayType, StructField, StructType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
 
     from pyspark.sql import SparkSession
-    from pyspark.sql.types import StructType
+    from pyspark.sql.types import DataType
 
 __all__ = ["OutputSource", "SampleSource", "register"]
 
 _SECRETS = {"token", "password", "user", "graphd"}
 _TASK = pa.field("task_id", pa.string(), nullable=False)
-_NUMBERS = (IntegralType, FloatType, DoubleType, DecimalType)
-_TYPES = (StringType, BooleanType, DateType, TimestampType, TimestampNTZType, *_NUMBERS)
 _TRUTH = {"true": True, "false": False}
 
 
@@ -161,13 +150,10 @@ class _Source(DataSource):
             return self._columns
         if self.options.get("schema"):
             raise ConfigError("there are two schemas: an option and .schema(...)", hint="Pass only one of them.")
-        for field in schema:  # Spark's own conversion fails at some other types without a word
+        for field in schema:
             kind = field.dataType.elementType if isinstance(field.dataType, ArrayType) else field.dataType
-            if not isinstance(kind, _TYPES):
-                hint = (
-                    "Use string, boolean, an integer or a floating type, decimal, date, timestamp or timestamp_ntz; "
-                    "or, for the last column, an array of one."
-                )
+            if not _is_column_type(kind):
+                hint = f"Use a type that Arrow has as one of {TYPE_NAMES}; or, for the last column, an array of one."
                 raise ConfigError(f"column {field.name!r} cannot be {field.dataType.simpleString()}", hint=hint)
         return _schemas.checked(_to_arrow(schema))
 
@@ -346,6 +332,14 @@ class OutputReader(DataSourceReader):
             for batch in batches:
                 yield _fitted(batch, self._target)
         parts.check_unchanged()
+
+
+def _is_column_type(kind: DataType) -> bool:
+    """Whether a column can have a type of Spark."""
+    try:
+        return is_column_type(_to_arrow(StructType([StructField("column", kind)])).types[0])
+    except PySparkException:  # Spark converts only some types
+        return False
 
 
 def _to_arrow(schema: StructType) -> pa.Schema:

@@ -27,5 +27,8 @@ class Clock:
     def monotonic(self) -> float:
         return time.monotonic() * self._running + self.added
 
+    def time(self) -> float:
+        return time.time()
+
     def advance(self, seconds: float) -> None:
         self.added += seconds

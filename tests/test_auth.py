@@ -21,7 +21,7 @@ from served import served
 from explorer_frames import Explorer
 from explorer_frames._http.auth import Auth, Token, bearer, token_from
 from explorer_frames._http.config import Credentials, Secret
-from explorer_frames._http.sessions import Deadline
+from explorer_frames._http.exchange import Deadline
 from explorer_frames.errors import (
     ConfigError,
     EnvelopeError,
@@ -435,7 +435,7 @@ def test_waiting_for_the_login_of_another_thread_ends_at_ones_own_deadline():
 def test_a_login_and_the_call_after_it_share_one_deadline(monkeypatch):
     for left in (0.5, 5.0):  # seconds for the second request; 5 if the machine is too busy to send it in 0.5
         clock = Clock()
-        monkeypatch.setattr("explorer_frames._http.sessions.time", clock)
+        monkeypatch.setattr("explorer_frames._http.exchange.time", clock)
 
         def script(_number, request, clock=clock):
             if not is_login(request):

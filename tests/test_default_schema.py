@@ -22,7 +22,7 @@ from explorer_frames import (
     read_output,
     read_output_arrow,
 )
-from explorer_frames._results import lookup
+from explorer_frames._results import reading
 from explorer_frames.errors import (
     ColumnTypeError,
     ConnectionFailedError,
@@ -205,7 +205,7 @@ def test_a_job_that_is_not_final_is_looked_up_again(status):
 
 
 def test_the_number_of_remembered_jobs_is_bounded(monkeypatch):
-    monkeypatch.setattr(lookup, "_KEPT_JOBS", 2)
+    monkeypatch.setattr(reading, "_KEPT_JOBS", 2)
     count = []
 
     def respond(_number, request):

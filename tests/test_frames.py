@@ -10,6 +10,7 @@ from decimal import Decimal
 import pandas as pd
 import pyarrow as pa
 import pytest
+from column_types import COLUMN_TYPES
 
 from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
 from explorer_frames._provenance import Provenance, with_provenance, with_row_count
@@ -34,6 +35,7 @@ def cells(frame: pd.DataFrame, column: str) -> list[object]:
     return [plain(value) for value in frame[column]]
 
 
+NULLABLE = [(kind, texts) for kind, texts in COLUMN_TYPES.items() if not pa.types.is_boolean(kind)]
 COLUMNS = {
     "string": (pa.string(), ["a", "", "NA", "null", "nan", "007", "😀", " x "]),
     "large_string": (pa.large_string(), ["a", "b"]),
@@ -47,15 +49,8 @@ COLUMNS = {
     "paths": (pa.list_(pa.string()), [["a", "b"], [], ["c"]]),
     "embeddings": (pa.list_(pa.float64()), [[1.5, -2.0], []]),
     "paths of integers": (pa.list_(pa.int64()), [[BIG, 1], []]),
-    "bool": (pa.bool_(), [True, False]),
-    "dates": (pa.date32(), [date.min, date.max, None]),
-    **{f"timestamp[{unit}]": (pa.timestamp(unit), [NOON, None]) for unit in ("s", "ms", "us", "ns")},
-    **{
-        f"timestamp[{unit}, UTC]": (pa.timestamp(unit, "UTC"), [NOON.replace(tzinfo=UTC), None]) for unit in ("s", "ns")
-    },
-    "timestamps of any year": (pa.timestamp("us"), [datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999_999)]),
-    "decimal128": (pa.decimal128(38, 10), [Decimal("1.5"), Decimal("9" * 28 + ".0123456789"), None]),
-    "decimal256": (pa.decimal256(76, 0), [Decimal("9" * 76), None]),
+    **{str(kind): (kind, [*accepted.values()]) for kind, (accepted, _) in COLUMN_TYPES.items()},
+    **{f"{kind}, missing": (kind, [*accepted.values(), None]) for kind, (accepted, _) in NULLABLE},
     "categories": (pa.dictionary(pa.int8(), pa.string()), ["a", "b", "a", None]),
     "categories of integers": (pa.dictionary(pa.uint64(), pa.int64()), [BIG, -BIG, BIG]),
     "categories of dates": (pa.dictionary(pa.int8(), pa.date32()), [date.min, date.max, date.min]),

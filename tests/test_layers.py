@@ -11,9 +11,10 @@ import explorer_frames
 PACKAGE = Path(explorer_frames.__file__).parent
 FLOORS = [
     {"_version"},
-    {"errors", "_html"},
+    {"errors", "_html", "_memory"},
     {"_errors", "_signals"},
-    {"_schemas", "_arguments", "_caller", "_extras", "_memory", "_private", "_progress", "_provenance", "_threads"},
+    {"_types"},
+    {"_schemas", "_arguments", "_caller", "_extras", "_private", "_progress", "_provenance", "_threads"},
     {"schemas", "_decode", "_storage", "_frames", "_fallback"},
     {"_http", "_files"},
     {"_tables", "_outputs"},
@@ -37,6 +38,7 @@ PURE = {"os", "socket", "time", "requests", "urllib3", "fsspec", "pathlib", "dat
 # Packages that a module or folder must not import.
 FORBIDDEN = {
     "errors": PURE,
+    "_types": PURE,
     "_schemas": PURE,
     "_arguments": PURE,
     "_decode": {*PURE, "http", "pandas"},

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, timedelta, timezone
-from decimal import Decimal
+from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any
 
 import oracle
-import pandas as pd
 import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 from cases import each
+from column_types import COLUMN_TYPES
 from faults.rawserver import answer, envelope
 from hypothesis import given, strategies as st
 from served import served
 
 from explorer_frames import (
     _schemas,
+    _types,
     export_output,
     open_output,
     provenance,
@@ -31,150 +30,12 @@ from explorer_frames import (
     write_feather,
     write_parquet,
 )
-from explorer_frames._decode.values import parse
 from explorer_frames._errors import escaped
+from explorer_frames._types import parse
 from explorer_frames.errors import ColumnTypeError, ConfigError
 
-EAST = timezone(timedelta(hours=8))
-FIRST, LAST = datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999_999)
-NINES = "9" * 76
-# By type: the accepted texts with their values, and texts that are refused.
-TYPES: dict[pa.DataType, tuple[dict[str, Any], list[str]]] = {
-    pa.bool_(): (
-        {"true": True, "false": False, "True": True, "FALSE": False, "tRuE": True},
-        [
-            "1",
-            "0",
-            "yes",
-            "no",
-            "t",
-            "f",
-            "on",
-            "T",
-            "",
-            " true",
-            "true ",
-            "true\n",
-            "fal\u017fe",
-            "null",
-            "NA",
-            "truee",
-        ],
-    ),
-    pa.date32(): (
-        {
-            "2026-11-29": date(2026, 11, 29),
-            "2024-02-29": date(2024, 2, 29),
-            "0001-01-01": date.min,
-            "9999-12-31": date.max,
-            "1969-12-31": date(1969, 12, 31),
-        },
-        [
-            *("2026-02-29", "2026-02-30", "2026-00-01", "2026-13-01", "2026-01-00", "0000-01-01", "0000-00-00", ""),
-            *("2026-1-1", "26-01-01", "10000-01-01", "-0001-01-01", "20260101", "2026/01/01", "01.02.2026", "2026-W01"),
-            *(" 2026-01-01", "2026-01-01 ", "2026-01-01\n", "2026-01-01T00:00:00", "2026-01-01Z", "0", "٢٠٢٦-01-01"),
-        ],
-    ),
-    pa.timestamp("s"): (
-        {"2026-11-29T10:00:59": datetime(2026, 11, 29, 10, 0, 59), "0001-01-01 00:00:00": FIRST},
-        [
-            *("2026-11-29T10:00:00.0", "2026-11-29T10:00:00.", "2026-11-29T10:00:00,5", "2026-11-29", "2026-11-29T10"),
-            *("2026-11-29T10:00", "2026-11-29t10:00:00", "2026-11-29  10:00:00", "2026-11-29\t10:00:00", "1764410400"),
-            *("2026-11-29T24:00:00", "2026-11-29T10:60:00", "2026-11-29T10:00:60", "2026-02-29T10:00:00", "", "now"),
-            *("2026-11-29T10:00:00Z", "2026-11-29T10:00:00+08:00", "0000-12-31T00:00:00", "10000-01-01T00:00:00"),
-            *("2026-11-29T1:00:00", "20261129T100000", " 2026-11-29T10:00:00", "2026-11-29T10:00:00 "),
-        ],
-    ),
-    pa.timestamp("ms"): (
-        {
-            "2026-11-29T10:00:00": datetime(2026, 11, 29, 10),
-            "2026-11-29 10:00:00.5": datetime(2026, 11, 29, 10, 0, 0, 500_000),
-            "1969-12-31T23:59:59.999": datetime(1969, 12, 31, 23, 59, 59, 999_000),
-        },
-        ["2026-11-29T10:00:00.0001", "2026-11-29T10:00:00.5000", "2026-11-29T10:00:00.", "2026-11-29T10:00:00.5Z"],
-    ),
-    pa.timestamp("us"): (
-        {
-            "2026-11-29T10:00:00.000001": datetime(2026, 11, 29, 10, 0, 0, 1),
-            "9999-12-31T23:59:59.999999": LAST,
-            "0001-01-01T00:00:00.000000": FIRST,
-        },
-        ["2026-11-29T10:00:00.0000001", "2026-11-29T10:00:00.-1", "2026-11-29T10:00:00.1e3", "2026-11-29T10:00:00.1 "],
-    ),
-    pa.timestamp("ns"): (
-        {
-            "2026-11-29T10:00:00.000000001": pd.Timestamp("2026-11-29T10:00:00.000000001"),
-            "2262-04-11T23:47:16.854775807": pd.Timestamp.max,
-            "1677-09-21T00:12:43.145224193": pd.Timestamp.min,
-        },
-        [
-            *("2026-11-29T10:00:00.0000000001", "2262-04-11T23:47:16.854775808", "1677-09-21T00:12:43.145224192"),
-            *("0001-01-01T00:00:00", "9999-12-31T23:59:59", "2847-01-01T00:00:00", "1092-01-01T00:00:00"),
-        ],
-    ),
-    pa.timestamp("us", "UTC"): (
-        {
-            "2026-11-29T10:00:00Z": datetime(2026, 11, 29, 10, tzinfo=UTC),
-            "2026-11-29 10:00:00.25+08:00": datetime(2026, 11, 29, 10, 0, 0, 250_000, EAST),
-            "2026-11-29T10:00:00-00:00": datetime(2026, 11, 29, 10, tzinfo=UTC),
-            "2026-11-29T10:00:00-23:59": datetime(2026, 11, 30, 9, 59, tzinfo=UTC),
-        },
-        [
-            *("2026-11-29T10:00:00", "2026-11-29T10:00:00z", "2026-11-29T10:00:00+08", "2026-11-29T10:00:00+0800"),
-            *("2026-11-29T10:00:00 +08:00", "2026-11-29T10:00:00+8:00", "2026-11-29T10:00:00[Asia/Shanghai]"),
-            *("2026-11-29T10:00:00+24:00", "2026-11-29T10:00:00+08:60", "2026-11-29T10:00:00 UTC", "2026-11-29Z"),
-            *("0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01", "2026-11-29T10:00:00.0000001Z", ""),
-        ],
-    ),
-    pa.timestamp("ns", "Asia/Shanghai"): (
-        {"2026-11-29T10:00:00.000000001+08:00": pd.Timestamp("2026-11-29T10:00:00.000000001+08:00")},
-        ["2262-04-11T23:47:16.854775807-00:01", "1677-09-21T00:12:43.145224193+00:01", "2026-11-29T10:00:00.1"],
-    ),
-    pa.timestamp("s", "+08:00"): (
-        {"2026-11-29T10:00:00Z": datetime(2026, 11, 29, 18, tzinfo=EAST)},
-        ["2026-11-29T10:00:00", "2026-11-29T10:00:00.0Z"],
-    ),
-    pa.decimal128(5, 2): (
-        {
-            "1.5": Decimal("1.50"),
-            "0": Decimal(0),
-            "-999.99": Decimal("-999.99"),
-            "12.500000": Decimal("12.5"),
-            "-0.00": Decimal(0),
-            "0.01": Decimal("0.01"),
-        },
-        [
-            *(
-                "1.005",
-                "0.001",
-                "1000",
-                "-1000.00",
-                "999.995",
-                "1e2",
-                "1E+2",
-                "1e-2",
-                "+1",
-                "007",
-                "00.5",
-                ".5",
-                "5.",
-                "",
-            ),
-            *(" 1", "1 ", "1,5", "1_0", "0x1", "nan", "Infinity", "--1", "-", ".", "1.2.3", "٣", "1/2", "$1", "1\n"),
-        ],
-    ),
-    pa.decimal128(38, 0): (
-        {NINES[:38]: Decimal(NINES[:38]), f"-{NINES[:38]}": Decimal(f"-{NINES[:38]}"), f"1.{'0' * 90}": Decimal(1)},
-        ["1" + "0" * 38, NINES[:39], "1" + "0" * 80, "0.1", f"0.{'0' * 90}1"],
-    ),
-    pa.decimal128(2, 2): ({"0.99": Decimal("0.99"), "-0.1": Decimal("-0.1"), "0": Decimal(0)}, ["1", "1.00", "0.999"]),
-    pa.decimal256(76, 10): (
-        {f"{NINES[:66]}.{NINES[:10]}": Decimal(f"{NINES[:66]}.{NINES[:10]}"), "0.0000000001": Decimal("1e-10")},
-        [NINES[:67], f"0.{'0' * 10}1", NINES + "9"],
-    ),
-}
-KINDS = [*TYPES.items()]
-NAMES = [str(kind) for kind in TYPES]
+KINDS = [*COLUMN_TYPES.items()]
+NAMES = [str(kind) for kind in COLUMN_TYPES]
 
 
 def read_json(rows: list[list[str | None]], schema: pa.Schema) -> pa.Table:
@@ -226,7 +87,7 @@ def test_other_text_is_refused_with_row_column_value_and_hint(tmp_path, kind, te
 
 
 def test_refusals_of_answers_are_those_of_parts():
-    for kind, (accepted, refused) in TYPES.items():
+    for kind, (accepted, refused) in COLUMN_TYPES.items():
         rows = [["a", next(iter(accepted))], ["b", refused[0]]]
         with pytest.raises(ColumnTypeError) as caught:
             read_json(rows, columns(kind))
@@ -341,7 +202,7 @@ def _pointed(digits: int, point: int) -> str:
 
 @given(st.text(st.sampled_from("0123456789-+.:TZ eE,_"), max_size=30) | st.text(max_size=8))
 def test_any_text_is_read_as_the_oracle_reads_it(text):
-    for kind in TYPES:
+    for kind in COLUMN_TYPES:
         if str(kind) in oracle.KINDS:
             found = parse(pa.array([text]), kind)
             try:
@@ -353,6 +214,12 @@ def test_any_text_is_read_as_the_oracle_reads_it(text):
 
 
 # --- schemas
+
+
+def test_every_type_is_tested():
+    kinds = [pa.string(), pa.int64(), pa.float64(), *COLUMN_TYPES]
+    for row in _types.COLUMN_TYPES:
+        assert any(map(row.includes, kinds)), row.name
 
 
 def test_types_that_text_cannot_have_are_refused():

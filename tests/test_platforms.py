@@ -16,6 +16,7 @@ import pytest
 from explorer_frames import read_output
 from explorer_frames._doctor.target import _folder
 from explorer_frames._http import failures as _failures
+from explorer_frames._http.exchange import Deadline
 from explorer_frames._storage import address as _address, local as _local
 from explorer_frames._storage.address import invalid_on_windows, without_scheme
 from explorer_frames._storage.local import LocalFile
@@ -269,7 +270,7 @@ def test_an_invalid_argument_is_an_error_of_the_output_elsewhere(monkeypatch):
 @pytest.mark.parametrize(("tick", "seconds", "over"), [(0.5, 0.2, True), (0.5, 60, False), (0.0, 60, False)])
 def test_a_timeout_at_the_deadline_is_known_as_such_by_a_coarse_clock(monkeypatch, tick, seconds, over):
     monkeypatch.setattr(_failures, "TICK", tick)
-    error = _failures.translated(TimeoutError(), _failures.Deadline(seconds), "GET x")
+    error = _failures.translated(TimeoutError(), Deadline(seconds), "GET x")
     assert (type(error), error.final) == (RequestTimeoutError, over)
     assert ("total deadline" in error.what) is over
 

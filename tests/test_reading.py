@@ -16,13 +16,13 @@ from faults.bodies import BAD_FLOATS, GOOD_FLOATS, IDS, INVALID, PUBLISHED, wrap
 from hypothesis import example, given, strategies as st
 
 from explorer_frames import _schemas
+from explorer_frames._arguments import EVERYTHING
 from explorer_frames._decode import envelope
 from explorer_frames._decode.cells import to_batch
-from explorer_frames._decode.envelope import data_of, read_rows
+from explorer_frames._decode.envelope import read_rows
 from explorer_frames._decode.rows import cut, split
 from explorer_frames._provenance import Provenance
-from explorer_frames._results.limits import RowLimits
-from explorer_frames._results.reading import Query, Result
+from explorer_frames._results.reading import Query, Result, RowLimits
 from explorer_frames.errors import (
     ApiError,
     ColumnTypeError,
@@ -50,7 +50,7 @@ def opened(
     query = Query.of(1, "t", limit, _schemas.SchemaRequest.of(schema, vid_type))
     provenance = Provenance(server="s", limit=query.limit)
     given = pieces(body, *(sizes or (2**20,)))
-    return Result(query, given, lambda envelope: data_of(envelope, 200, None), provenance, RowLimits(None))
+    return Result(query, read_rows(given, query.limit or EVERYTHING), provenance, RowLimits(None))
 
 
 def read(body: bytes, *sizes: int, **how: Any) -> pa.Table:

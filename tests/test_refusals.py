@@ -10,6 +10,7 @@ from explorer_frames._decode import envelope
 from explorer_frames._decode.cells import to_batch
 from explorer_frames._decode.envelope import data_of, read_rows
 from explorer_frames._decode.rows import split
+from explorer_frames._types import NAMES
 from explorer_frames.errors import ColumnTypeError, ConfigError, EnvelopeError, ExplorerFramesError, RowShapeError
 
 PAIR = pa.schema([("id", pa.string()), ("score", pa.float64())])
@@ -208,10 +209,7 @@ def test_an_envelope_that_says_no_or_nothing(members, status, trace, said):
 
 
 KNOWN = f"Known: {', '.join(entry.name for entry in _schemas.ALGORITHMS)}; or pass a pyarrow.Schema."
-TAKEN = (
-    "\nUse string, large_string, bool, an integer, float32, float64, date32, timestamp, decimal128 or decimal256 "
-    "(0 <= scale <= precision); or an unordered dictionary of one of these; or, for the last column, a list of one of these."
-)
+TAKEN = f"\nUse one of {NAMES}; or an unordered dictionary of one of these; or, for the last column, a list of one of these."
 
 
 @pytest.mark.parametrize(

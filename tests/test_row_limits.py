@@ -12,7 +12,7 @@ from faults.rawserver import RawServer, answer, envelope
 
 from explorer_frames import Explorer, provenance
 from explorer_frames._arguments import EVERYTHING
-from explorer_frames._results.limits import RowLimits, is_round
+from explorer_frames._results.reading import RowLimits, is_round
 from explorer_frames.errors import (
     BadRequestError,
     ConfigError,

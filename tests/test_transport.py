@@ -43,8 +43,8 @@ from platforms import WINDOWS, needs_fork
 from served import served
 
 from explorer_frames import Explorer
+from explorer_frames._http.exchange import Deadline
 from explorer_frames._http.failures import translated
-from explorer_frames._http.sessions import Deadline
 from explorer_frames.errors import (
     ApiError,
     BadRequestError,
@@ -89,7 +89,7 @@ def sleeps(monkeypatch):
 def sleeps_only(monkeypatch, sleeps):
     """Record sleeps as `sleeps` does, with a clock for deadlines that only these sleeps advance."""
     clock = Clock(running=False)
-    monkeypatch.setattr("explorer_frames._http.sessions.time", clock)
+    monkeypatch.setattr("explorer_frames._http.exchange.time", clock)
     monkeypatch.setattr(
         "explorer_frames._threads.time.sleep", lambda seconds: (sleeps.append(seconds), clock.advance(seconds))
     )

@@ -14,8 +14,8 @@ from limits import Clock
 from served import served
 
 from explorer_frames import Explorer
+from explorer_frames._http.exchange import Deadline
 from explorer_frames._http.failures import translated
-from explorer_frames._http.sessions import Deadline
 from explorer_frames.errors import ConfigError, ExplorerFramesError
 
 BODY = envelope()
@@ -56,7 +56,7 @@ SAID = [
 @pytest.fixture
 def _stopped_clock(monkeypatch):
     """Stop the clock of deadlines, so that errors report exactly 0.0 s."""
-    monkeypatch.setattr("explorer_frames._http.sessions.time", Clock(running=False))
+    monkeypatch.setattr("explorer_frames._http.exchange.time", Clock(running=False))
 
 
 def told(script, **options) -> ExplorerFramesError:

@@ -15,7 +15,7 @@ from explorer_frames._files.inspection import is_sealed, open_batches
 from explorer_frames._jobs.job import Job, only_task
 from explorer_frames._jobs.task import Task
 from explorer_frames._provenance import NAME, document_of, provenance_of, with_row_count
-from explorer_frames._results.limits import RowLimits
+from explorer_frames._results.reading import RowLimits
 from explorer_frames._storage.address import checked
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, IncompleteResultError

@@ -1,4 +1,4 @@
-"""Cells of whole rows + a schema -> batches and tables: the types, and the errors where a cell has another.
+"""Cells of whole rows + a schema -> batches and tables.
 
 What takes rows apart, JSON or CSV, hands their cells over as `Cells`; from there on all results are typed alike.
 """
@@ -6,16 +6,15 @@ What takes rows apart, JSON or CSV, hands their cells over as `Cells`; from ther
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from explorer_frames import _schemas
-from explorer_frames._decode.values import described, first_invalid, is_large_integer, is_number, parse
 from explorer_frames._errors import escaped
 from explorer_frames._memory import POOL
+from explorer_frames._types import typed
 from explorer_frames.errors import ColumnTypeError, RowShapeError
 
 if TYPE_CHECKING:
@@ -32,11 +31,8 @@ class Cells(Protocol):
         """Number of the first row in the result."""
 
     @property
-    def width(self) -> int:
-        """Number of cells in the first row."""
-
-    def misfit(self, schema: pa.Schema) -> int | None:
-        """Index of the first row whose number of cells does not suit the schema."""
+    def widths(self) -> NDArray[np.intp]:
+        """How many cells each row has; one number if all rows have as many."""
 
     def column(self, number: int) -> pa.StringArray:
         """All cells of one column."""
@@ -62,20 +58,20 @@ def to_batch(cells: Cells, schema: pa.Schema, dictionaries: dict[str, pa.Array] 
     ColumnTypeError
         A cell that does not fit its column; never a null or a rounded value in its place.
     """
-    misfit = cells.misfit(schema)
-    if misfit is not None:
-        _refuse_shape(cells, misfit, schema)
+    misfits = cells.widths < len(schema) - 1 if pa.types.is_list(schema.types[-1]) else cells.widths != len(schema)
+    if misfits.any():
+        _refuse_shape(cells, int(misfits.argmax()), schema)
     arrays = []
     dictionaries = {} if dictionaries is None else dictionaries
     for number, field in enumerate(schema):
         if pa.types.is_list(field.type):
-            ends, values = cells.rest(number)
-            typed = _typed(values, field.type.value_field.with_name(field.name), row_by_end(cells.first, ends))
-            arrays.append(pa.ListArray.from_arrays(pa.array(ends), typed, type=field.type))
+            ends, texts = cells.rest(number)
+            values = typed(texts, field.type.value_field.with_name(field.name), row_by_end(cells.first, ends))
+            arrays.append(pa.ListArray.from_arrays(pa.array(ends), values, type=field.type))
         elif pa.types.is_dictionary(field.type):
             arrays.append(_encoded(cells.column(number), field, cells.first, dictionaries))
         else:
-            arrays.append(_typed(cells.column(number), field, lambda index: cells.first + index))
+            arrays.append(typed(cells.column(number), field, cells.first.__add__))
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
@@ -122,7 +118,7 @@ def to_table(batches: Iterable[pa.RecordBatch], schema: pa.Schema, *, joined: in
 
 def _refuse_shape(cells: Cells, index: int, schema: pa.Schema) -> None:
     row = cells.first + index
-    due = f"fewer than the {len(schema) - 1}" if _schemas.takes_rest(schema) else f"not the {len(schema)}"
+    due = f"fewer than the {len(schema) - 1}" if pa.types.is_list(schema.types[-1]) else f"not the {len(schema)}"
     raise RowShapeError(
         f"row {row} has {due} cells of the schema ({', '.join(schema.names)})",
         row=row,
@@ -135,22 +131,12 @@ def row_by_end(first: int, ends: NDArray[np.int32]) -> Callable[[int], int]:
     return lambda index: first + int(np.searchsorted(ends, index, side="right")) - 1
 
 
-def _typed(cells: pa.StringArray, field: pa.Field, row_of: Callable[[int], int]) -> pa.Array:
-    """Cast the cells of a column; `row_of` tells which row a cell is of."""
-    if cells.null_count and not field.nullable:
-        _refuse(cells, field, cells.is_null().index(True).as_py(), row_of)
-    values = parse(cells, field.type)
-    if values is None:
-        _refuse(cells, field, first_invalid(cells, field.type), row_of)
-    return values
-
-
 def _encoded(
     cells: pa.StringArray, field: pa.Field, first: int, dictionaries: dict[str, pa.Array]
 ) -> pa.DictionaryArray:
     """Encode the cells of a dictionary column; `first` is the number of their first row."""
     kind = field.type
-    found = _typed(cells, field.with_type(kind.value_type), lambda index: first + index).dictionary_encode()
+    found = typed(cells, field.with_type(kind.value_type), first.__add__).dictionary_encode()
     known = dictionaries.get(field.name, found.dictionary[:0])
     places = pc.index_in(found.dictionary, value_set=known)
     if places.null_count:
@@ -171,49 +157,3 @@ def _encoded(
             hint="Pass a pyarrow.Schema in which this dictionary has indices of int32, or no dictionary.",
         )
     return pa.DictionaryArray.from_arrays(indices.cast(kind.index_type), known)
-
-
-def _refuse(cells: pa.StringArray, field: pa.Field, index: int, row_of: Callable[[int], int]) -> NoReturn:
-    row, text = row_of(index), cells[index].as_py()
-    kind = pa.string() if pa.types.is_large_string(field.type) else field.type  # how pandas holds it is no matter here
-    shown = "null" if text is None else escaped(text, 80)
-    raise ColumnTypeError(
-        f"row {row}, column {field.name!r}: {shown if text is None else repr(shown)} is no {kind}",
-        row=row,
-        column=field.name,
-        value=shown,
-        hint=_hint(field, text),
-    )
-
-
-def _hint(field: pa.Field, text: str | None) -> str:
-    if text is None:
-        return "Pass a pyarrow.Schema in which this column is nullable, if it may be missing."
-    if not text:
-        return (
-            "The cell is empty: if that may be, pass a pyarrow.Schema in which this column is a string, or, for vertex "
-            "ids, vid_type='string'."
-        )
-    if not pa.types.is_integer(field.type) and not pa.types.is_floating(field.type):
-        return f"{described(field.type)} To read other text, pass a pyarrow.Schema in which this column is a string."
-    return _hint_for_number(field, text)
-
-
-def _hint_for_number(field: pa.Field, text: str) -> str:
-    if pa.types.is_integer(field.type):
-        return (
-            f"It would not print back the same as an {field.type}. If these are vertex ids, pass vid_type='string'; "
-            "else a pyarrow.Schema in which this column is a string."
-        )
-    if is_large_integer(text):
-        exact = "string" if parse(pa.array([text]), pa.int64()) is None else "int64 or string"
-        return (
-            f"An integer beyond 2**53 is usually a vertex id, which {field.type} would round. Pass schema='auto' to "
-            f"use the task's name, or a pyarrow.Schema in which this column is {exact}."
-        )
-    if is_number(text):  # and yet refused
-        return f"It is beyond {field.type}: pass a pyarrow.Schema in which this column is a string."
-    return (
-        "Pass schema='auto' to use the task's name, schema='query' to read every column as text, or a pyarrow.Schema "
-        "in which this column is a string."
-    )

@@ -21,7 +21,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from explorer_frames import _schemas
 from explorer_frames._decode.cells import to_batch
 from explorer_frames._errors import escaped
 from explorer_frames._memory import POOL
@@ -80,11 +79,6 @@ class Block:
     def width(self) -> int:
         """Number of cells in the first row."""
         return int(self.widths[0])
-
-    def misfit(self, schema: pa.Schema) -> int | None:
-        """Index of the first row whose number of cells does not suit the schema."""
-        bad = self.widths < len(schema) - 1 if _schemas.takes_rest(schema) else self.widths != len(schema)
-        return int(bad.argmax()) if bad.any() else None
 
     def column(self, number: int) -> pa.StringArray:
         """All cells of one column."""
@@ -181,12 +175,8 @@ class Walks:
 
     def __init__(self, block: Block) -> None:
         self.first = block.first
-        self.width = 1
+        self.widths = block.widths
         self._cells = block.column(0)
-
-    def misfit(self, schema: pa.Schema) -> int | None:  # noqa: ARG002 (of the protocol)
-        """No row: each has at least one vertex."""
-        return None
 
     def column(self, number: int) -> pa.StringArray:
         """All cells of one column."""

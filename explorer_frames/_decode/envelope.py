@@ -21,7 +21,7 @@ from explorer_frames._errors import api_error, escaped
 from explorer_frames.errors import EnvelopeError, RowShapeError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
 # What may have to be held at once beside the rows: the head, the tail, one single row, an answer without rows.
 MAX_HELD = 16 * 2**20
@@ -35,7 +35,9 @@ _CUT_OFF = "The answer was cut off on its way, by the server or by a proxy: try 
 _NO_RESULT = "Check that the url is that of NebulaGraph Explorer, and that no proxy changes its answers."
 
 
-def read_rows(pieces: Iterable[bytes], limit: float = math.inf) -> Generator[Rows, None, Any]:
+def read_rows(
+    pieces: Iterable[bytes], limit: float = math.inf, http_status: int = 200, trace_id: str | None = None
+) -> Iterator[Rows]:
     """Cut an answer into its rows, while it arrives.
 
     Parameters
@@ -44,6 +46,8 @@ def read_rows(pieces: Iterable[bytes], limit: float = math.inf) -> Generator[Row
         The body in pieces of any size.
     limit
         The requested number of rows.
+    http_status, trace_id
+        Of the answer.
 
     Yields
     ------
@@ -51,33 +55,24 @@ def read_rows(pieces: Iterable[bytes], limit: float = math.inf) -> Generator[Row
         In order, numbered without gaps. Nothing is known to be right before the iteration has ended: the tail of
         the envelope comes last.
 
-    Returns
-    -------
-    dict
-        The envelope (the generator's return value), its ``items`` emptied of the rows. It is the caller's part to
-        check its ``code``. Without an array at ``data.items`` there are no rows, and the whole answer is returned.
-
     Raises
     ------
+    ApiError
+        As of `data_of`.
     EnvelopeError
-        Not valid JSON, more rows than `limit`, or more than 16 MiB beside the rows or in one row.
+        Not valid JSON, not the documented envelope, no array at ``data.items``, more rows than `limit`, or more than
+        16 MiB beside the rows or in one row.
     RowShapeError
         An element of ``items`` that is not an array of plain cells.
     """
     buffer = _Buffer(iter(pieces))
     head = _read_head(buffer)
-    if head is None:
-        return loads_bounded(buffer.drain())
     first = 0
-    more = buffer.peek() != b"]"
+    more = head is not None and buffer.peek() != b"]"
     while more:
         rows = cut(buffer.data, first)
         if rows is None:
-            if len(buffer.data) > MAX_HELD:
-                what = f"row {first} is larger than {MAX_HELD // 2**20} MiB"
-                raise RowShapeError(what, row=first, hint=_NO_RESULT)
-            if not buffer.grow():
-                raise EnvelopeError("the answer ends in the middle of a row", where=f"row {first}", hint=_CUT_OFF)
+            _grow_row(buffer, first)
             continue
         if first + rows.count > limit:  # before they are decoded, which takes far longer than counting
             raise EnvelopeError(
@@ -97,9 +92,31 @@ def read_rows(pieces: Iterable[bytes], limit: float = math.inf) -> Generator[Row
             buffer.data = buffer.data[1:]
             if len(buffer.data) < _HARDLY_A_ROW:
                 buffer.grow()
-    buffer.data = buffer.data[1:]
+    start = b""
+    if head is not None:
+        start, buffer.data = head + b"[]", buffer.data[1:]
     # Every member of the envelope, and no row, is in this document: so the strict parser can judge it as a whole.
-    return loads_bounded(head + b"[]" + buffer.drain())
+    data = data_of(loads_bounded(start + buffer.drain()), http_status, trace_id)
+    if data.get("items") != []:
+        raise EnvelopeError(
+            f"data.items is no list of rows: {_as_json(data.get('items', 'missing'))}",
+            hint="Only an empty list is an empty result: see in Explorer whether the task has one.",
+        )
+
+
+def _grow_row(buffer: _Buffer, row: int) -> None:
+    """Wait for more of a row that is not yet whole."""
+    if len(buffer.data) > MAX_HELD:
+        raise RowShapeError(f"row {row} is larger than {MAX_HELD // 2**20} MiB", row=row, hint=_NO_RESULT)
+    if not buffer.grow():
+        raise EnvelopeError("the answer ends in the middle of a row", where=f"row {row}", hint=_CUT_OFF)
+
+
+def _as_json(value: object) -> str:
+    try:
+        return escaped(json.dumps(value), 60)
+    except RecursionError:  # parsing and encoding have different limits of depth
+        return f"a {type(value).__name__} that is nested too deeply to show"
 
 
 def data_of(envelope: object, http_status: int, trace_id: str | None, *, any_status: bool = False) -> dict[str, Any]:

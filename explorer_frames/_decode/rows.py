@@ -17,7 +17,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from explorer_frames import _schemas
 from explorer_frames._decode.cells import row_by_end
 from explorer_frames._decode.strict_json import scanstring, strict_loads
 from explorer_frames._errors import escaped
@@ -194,23 +193,21 @@ class _Regular:
         offsets[::2] += 1
         buffers = (pa.py_buffer(offsets), pa.py_buffer(rows.data))
         self.first = rows.first
-        self.width = quotes.size // 2 // rows.count
+        self._width = quotes.size // 2 // rows.count
+        self.widths = np.array([self._width])
         self._count = rows.count
         self._strings = pa.StringArray.from_buffers(offsets.size - 1, *buffers)
         self._has_escapes = b"\\" in rows.data
 
-    def misfit(self, schema: pa.Schema) -> int | None:
-        return None if _schemas.fits(schema, self.width) else 0
-
     def column(self, number: int) -> pa.StringArray:
-        step = 2 * self.width  # each cell has a separator behind it
+        step = 2 * self._width  # each cell has a separator behind it
         places = np.arange(2 * number, self._count * step, step)
         cells = pc.take(self._strings, pa.array(places), memory_pool=POOL)
         return _unescaped(cells, lambda index: self.first + index) if self._has_escapes else cells
 
     def rest(self, number: int) -> tuple[NDArray[np.int32], pa.StringArray]:
-        ends = np.arange(self._count + 1, dtype=np.int32) * (self.width - number)
-        places = np.arange(0, 2 * self._count * self.width, 2).reshape(self._count, self.width)[:, number:]
+        ends = np.arange(self._count + 1, dtype=np.int32) * (self._width - number)
+        places = np.arange(0, 2 * self._count * self._width, 2).reshape(self._count, self._width)[:, number:]
         cells = pc.take(self._strings, pa.array(places.ravel()), memory_pool=POOL)
         return ends, _unescaped(cells, row_by_end(self.first, ends)) if self._has_escapes else cells
 
@@ -219,16 +216,7 @@ class _Parsed:
     def __init__(self, rows: Rows) -> None:
         self.first = rows.first
         self._rows = _parsed(rows)
-
-    @property
-    def width(self) -> int:
-        return len(self._rows[0])
-
-    def misfit(self, schema: pa.Schema) -> int | None:
-        widths = [len(row) for row in self._rows]
-        if all(_schemas.fits(schema, width) for width in set(widths)):
-            return None
-        return next(index for index, width in enumerate(widths) if not _schemas.fits(schema, width))
+        self.widths = np.array([len(row) for row in self._rows])
 
     def column(self, number: int) -> pa.StringArray:
         return _strings([row[number] for row in self._rows], lambda index: self.first + index)

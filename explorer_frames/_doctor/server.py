@@ -22,7 +22,7 @@ from explorer_frames._http.api import Api
 from explorer_frames._http.config import Credentials
 from explorer_frames._http.failures import NO_TLS
 from explorer_frames._jobs.status import is_missing_time
-from explorer_frames._results.limits import is_round
+from explorer_frames._results.reading import is_round
 from explorer_frames.errors import (
     BadRequestError,
     ExplorerFramesError,

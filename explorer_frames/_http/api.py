@@ -1,21 +1,19 @@
-"""Calls to the API as one who is logged in: token, replay, retries, envelope."""
+"""Calls to the API as one who is logged in: retries, envelope, login."""
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from explorer_frames import _threads
 from explorer_frames._arguments import checked_id
 from explorer_frames._decode.envelope import MAX_HELD, data_of
 from explorer_frames._decode.strict_json import loads_bounded, strict_loads
 from explorer_frames._errors import api_error
-from explorer_frames._http.auth import NOBODY, Auth, Token, by_login, by_token, token_from
+from explorer_frames._http.auth import Auth, Token, by_login, token_from
+from explorer_frames._http.exchange import Deadline
 from explorer_frames._http.failures import PROXY_AUTHENTICATION
-from explorer_frames._http.retries import Retries, renewal_pause
-from explorer_frames._http.sessions import Deadline
-from explorer_frames._http.transport import Answer, Transport
+from explorer_frames._http.retries import Retries
+from explorer_frames._http.transport import NOBODY, Answer, Transport
 from explorer_frames._private import private
 from explorer_frames.errors import (
     ApiError,
@@ -29,10 +27,10 @@ from explorer_frames.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Mapping
 
     from explorer_frames._http.config import Credentials, Settings
+    from explorer_frames._http.transport import Identity
 
 _T = TypeVar("_T")
 
@@ -51,6 +49,7 @@ class Api:
         self._settings = settings
         self._credentials = credentials
         self._transport = Transport(settings)
+        self.open = self._transport.open
         self._retries = Retries(settings.retries)
         self._auth = Auth(credentials, self.login)
         self._encodings = credentials.encodings
@@ -65,10 +64,9 @@ class Api:
         self._transport.close()
 
     @private
-    def reading(self, call: Callable[[Token, Deadline], _T], deadline: Deadline | None = None) -> _T:
+    def reading(self, call: Callable[[Identity], _T], deadline: Deadline) -> _T:
         """Make a call that only reads: again after a failure that may pass, until the deadline."""
-        until = deadline or self.deadline()
-        return self._retries.call(partial(self._authorised, call, until), until)
+        return self._retries.call(partial(self._auth.call, call, deadline), deadline)
 
     def deadline(self) -> Deadline:
         """Start the clock of one call."""
@@ -78,21 +76,23 @@ class Api:
         self, *segments: str, params: Mapping[str, str] | None = None, until: Deadline | None = None
     ) -> tuple[dict[str, Any], str | None]:
         """GET a small answer, and return its ``data`` and its trace id."""
+        deadline = until or self.deadline()
 
-        def call(token: Token, deadline: Deadline) -> tuple[dict[str, Any], str | None]:
-            with self.open("GET", segments, token, deadline, params) as answer:
+        def call(identity: Identity) -> tuple[dict[str, Any], str | None]:
+            with self.open("GET", segments, auth=identity, deadline=deadline, params=params) as answer:
                 return _data(answer), answer.trace_id
 
-        return self.reading(call, until)
+        return self.reading(call, deadline)
 
     def put(self, *segments: str) -> dict[str, Any]:
         """PUT, which may be repeated like a GET, and return the answer's ``data``."""
+        deadline = self.deadline()
 
-        def call(token: Token, deadline: Deadline) -> dict[str, Any]:
-            with self.open("PUT", segments, token, deadline) as answer:
+        def call(identity: Identity) -> dict[str, Any]:
+            with self.open("PUT", segments, auth=identity, deadline=deadline) as answer:
                 return _data(answer)
 
-        return self.reading(call)
+        return self.reading(call, deadline)
 
     def post_once(self, *segments: str, body: object, hint: str) -> dict[str, Any]:
         """POST what must not happen twice, and return the answer's ``data``.
@@ -105,11 +105,12 @@ class Api:
         UnsafeToRetryError
             Nobody knows whether it was accepted.
         """
+        deadline = self.deadline()
 
-        def call(token: Token, deadline: Deadline) -> dict[str, Any]:
+        def call(identity: Identity) -> dict[str, Any]:
             # Over a connection of its own: one that the server had meanwhile closed would leave us in doubt.
             alone = Transport(self._settings)
-            identity, received = by_token(token), b""
+            received = b""
             try:
                 with alone.open("POST", segments, auth=identity, deadline=deadline, body=body) as answer:
                     received = body_of(answer)
@@ -132,43 +133,7 @@ class Api:
             identity.conceal(unknown)
             raise unknown
 
-        return self.reading(call)
-
-    def open(
-        self,
-        method: str,
-        segments: tuple[str, ...],
-        token: Token,
-        deadline: Deadline,
-        params: Mapping[str, str] | None = None,
-    ) -> AbstractContextManager[Answer]:
-        """Send one request, once, and hand over its answer."""
-        return self._transport.open(method, segments, auth=by_token(token), deadline=deadline, params=params)
-
-    def _authorised(self, call: Callable[[Token, Deadline], _T], deadline: Deadline) -> _T:
-        """Call with a token; where the server refuses it, again with a new one, a bounded number of times."""
-        token = self._auth.token(deadline)
-        renewals, began = 0, time.monotonic()
-        while True:
-            try:
-                return call(token, deadline)
-            except UnauthorizedError as error:
-                refused = error
-            pause = renewal_pause(renewals, time.monotonic() - began)
-            if renewals == self._auth.renewals or pause >= deadline.remaining():
-                break
-            _threads.pause(pause)
-            began = time.monotonic()
-            renewed = self._auth.renew(token, deadline)
-            if renewed.text == token.text:
-                raise refused
-            token, renewals = renewed, renewals + 1
-        if self._credentials.token is None:
-            refused.hint = (
-                f"The server accepted {renewals} logins, and refused each new session. Another login of the same user "
-                "probably ended it: use another user for each process, or share one Explorer."
-            )
-        raise refused
+        return self.reading(call, deadline)
 
     def greeting(self, deadline: Deadline) -> tuple[Mapping[str, str], ApiError | None]:
         """Ask without a token; return the answer's headers, and what the server says to strangers.
@@ -178,7 +143,7 @@ class Api:
         TransportError, DecodeError
             What answers, if anything, is no Explorer.
         """
-        with self._transport.open("GET", ("jobs",), auth=NOBODY, deadline=deadline) as answer:
+        with self.open("GET", ("jobs",), auth=NOBODY, deadline=deadline) as answer:
             try:
                 _data(answer)
             except ApiError as error:
@@ -221,18 +186,16 @@ class Api:
         assert graphd and password and user  # noqa: S101, PT018 (by `_config.credentials`)
         auth = by_login(user, password.reveal(), encoding)
         body = {"address": graphd[0], "port": graphd[1]}
-        with self._transport.open("POST", ("connect",), auth=auth, deadline=deadline, body=body) as answer:
+        with self.open("POST", ("connect",), auth=auth, deadline=deadline, body=body) as answer:
             _data(answer)
             return token_from(answer.set_cookies, url=answer.url)
 
 
-def pieces_of(answer: Answer, times: int) -> Iterable[bytes]:
-    """Return the body in pieces of any size; under an error status it is read and judged here."""
-    if answer.status < 400:  # noqa: PLR2004 (errors, by RFC 9110)
-        return answer.pieces(times)
+def judged_body(answer: Answer) -> bytes:
+    """Read an answer without rows, and raise what it says no with."""
     body = body_of(answer)
     _judged(body, answer)
-    return [body]
+    return body
 
 
 def body_of(answer: Answer, most: int = MAX_HELD) -> bytes:

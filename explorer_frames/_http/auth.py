@@ -8,29 +8,33 @@ import json
 import re
 import threading
 import time
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
-from os.path import commonprefix
-from typing import TYPE_CHECKING
-from urllib.parse import quote, quote_plus
+from typing import TYPE_CHECKING, TypeVar
 
-from requests.auth import AuthBase
-
-from explorer_frames._errors import escaped
+from explorer_frames import _threads
 from explorer_frames._http.cookies import Cookies
-from explorer_frames.errors import ConfigError, EnvelopeError, ExplorerFramesError, RequestTimeoutError
+from explorer_frames._http.retries import renewal_pause
+from explorer_frames._http.transport import Identity
+from explorer_frames._signals import is_from_handler
+from explorer_frames.errors import (
+    ConfigError,
+    EnvelopeError,
+    ExplorerFramesError,
+    RequestTimeoutError,
+    UnauthorizedError,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from requests import PreparedRequest
+    from collections.abc import Callable, Sequence
 
     from explorer_frames._http.config import Credentials
-    from explorer_frames._http.sessions import Deadline
+    from explorer_frames._http.exchange import Deadline
 
+_T = TypeVar("_T")
 COOKIE = "explorer_token"
 # Logins of one call at most. Each fails only where another login of the same user comes between it and the call.
-_RENEWALS = 10
+_LOGINS = 10
 # Renew this much before the server would forget the token, so that a call under way does not outlive it.
 _EARLY = 60.0
 _OCTETS = r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+"  # what RFC 6265 lets a cookie carry
@@ -73,39 +77,6 @@ class Token:
         return "<Token ****>"
 
 
-@dataclass(eq=False, repr=False)
-class Identity(AuthBase):
-    """Who a request comes from: a header. Being an auth, it also keeps `requests` from looking into ``.netrc``."""
-
-    headers: Mapping[str, str]
-    secrets: tuple[str, ...] = ()
-    cookies: Cookies | None = None
-
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        request.headers.update(self.headers)
-        if self.cookies is not None:
-            self.secrets += (*self.cookies.secrets(),)
-            request.headers["Cookie"] += self.cookies.header(request.url or "")
-        return request
-
-    def receive(self, set_cookies: Sequence[str]) -> None:
-        """Take over cookies that a response renews."""
-        if self.cookies is not None:
-            self.cookies.renew(set_cookies)
-            self.secrets += (*self.cookies.secrets(),)
-
-    def conceal(self, error: ExplorerFramesError) -> None:
-        """Take its secrets out of an error: some servers, and more proxies, say back what they were told."""
-        forms = {form for secret in self.secrets for form in _spellings(secret)}
-        for name, value in vars(error).items():
-            if isinstance(value, str) and name != "hint":  # our own words
-                setattr(error, name, _without(value, forms))
-        error.args = (error.what,)
-
-
-NOBODY = Identity({})
-
-
 def by_token(token: Token) -> Identity:
     return Identity({"Cookie": f"{COOKIE}={token.text}"}, (token.text,), token.cookies)
 
@@ -113,27 +84,6 @@ def by_token(token: Token) -> Identity:
 def by_login(user: str, password: str, encoding: str) -> Identity:
     text = bearer(user, password, encoding)
     return Identity({"Authorization": f"Bearer {text}"}, (text, password))
-
-
-def _spellings(secret: str) -> set[str]:
-    """Ways in which an answer may say a secret, as our errors show them."""
-    as_json = (json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
-    quoted = (secret, *as_json, quote(secret), quote(secret, ""), quote_plus(secret))
-    shown = {escaped(text, len(text) * 10) for text in quoted}
-    return shown | {repr(text)[1:-1] for text in shown}
-
-
-def _without(text: str, secrets: set[str]) -> str:
-    """Take secrets out, whole or up to where one was cut off; but none that is too short to be told from a word."""
-    starts = [re.escape(secret[:8]) for secret in secrets if len(secret) > 3]  # noqa: PLR2004
-    pattern, place = re.compile("|".join(starts) or "(?!)", re.IGNORECASE), 0  # hosts are told in small letters
-    while found := pattern.search(text, place):
-        place = found.start()
-        rest = text[place:].lower()
-        length = max(len(commonprefix((rest, secret.lower()))) for secret in secrets)  # noqa: RUF071 (no paths)
-        text = f"{text[:place]}****{text[place + length :]}"
-        place += 4
-    return text
 
 
 def bearer(user: str, password: str, encoding: str) -> str:
@@ -188,6 +138,32 @@ class Auth:
         self._lock = threading.Lock()
         self._flight: Future[Token] | None = None
 
+    def call(self, call: Callable[[Identity], _T], deadline: Deadline) -> _T:
+        """Make a call with a token; where the server refuses it, again with a new one, a bounded number of times."""
+        token = self.token(deadline)
+        renewals, began = 0, time.monotonic()
+        logs_in = self._credentials.token is None
+        while True:
+            try:
+                return call(by_token(token))
+            except UnauthorizedError as error:
+                refused = error
+            pause = renewal_pause(renewals, time.monotonic() - began)
+            if renewals == (_LOGINS if logs_in else 1) or pause >= deadline.remaining():
+                break
+            _threads.pause(pause)
+            began = time.monotonic()
+            renewed = self.renew(token, deadline)
+            if renewed.text == token.text:
+                raise refused
+            token, renewals = renewed, renewals + 1
+        if logs_in:
+            refused.hint = (
+                f"The server accepted {renewals} logins, and refused each new session. Another login of the same user "
+                "probably ended it: use another user for each process, or share one Explorer."
+            )
+        raise refused
+
     def token(self, deadline: Deadline) -> Token:
         """Get a token: the one at hand while it lives, else a new one."""
         token = self._token
@@ -219,37 +195,35 @@ class Auth:
             mine.set_result(token)
         except BaseException as error:
             self._land(mine, None)
-            if isinstance(error, Exception):
+            if isinstance(error, Exception) and not is_from_handler(error):
                 mine.set_exception(_twin(error))
-            elif not mine.done():  # Ctrl-C is for one thread only
+            elif not mine.done():  # a signal is for one thread only
                 mine.cancel()
             raise
         return token
 
     def _joined(self, flight: Future[Token], refused: Token | None, deadline: Deadline) -> Token:
         """Wait for the login of another thread."""
-        try:
-            error = flight.exception(min(deadline.remaining(), threading.TIMEOUT_MAX))
-        except CancelledError:
-            error = None
-        except TimeoutError:
-            error = RequestTimeoutError(
-                f"the total deadline of {deadline.seconds:g} s ended the wait for a login",
-                hint="Pass a longer deadline=.",
-                final=True,
-            )
+        while not flight.done():
+            _threads.raise_if_stopped()
+            remaining = deadline.remaining()
+            if remaining <= 0:
+                raise RequestTimeoutError(
+                    f"the total deadline of {deadline.seconds:g} s ended the wait for a login",
+                    hint="Pass a longer deadline=.",
+                    final=True,
+                )
+            wait([flight], min(_threads.LOOK, remaining))
+        if flight.cancelled():
+            return self.renew(refused, deadline)
+        error = flight.exception()
         if error is not None:
             raise _twin(error)
-        return self.renew(refused, deadline) if flight.cancelled() else flight.result()
+        return flight.result()
 
     def _fresh(self, deadline: Deadline) -> Token:
         source = self._credentials.token
         return self._login(deadline) if source is None else Token(_checked(source.reveal()))
-
-    @property
-    def renewals(self) -> int:
-        """How many times one call may renew the session before its refusal is the error."""
-        return _RENEWALS if self._credentials.token is None else 1
 
     def _land(self, flight: Future[Token], token: Token | None) -> None:
         with self._lock:

@@ -1,4 +1,4 @@
-"""One request and its response, in a thread of its own, so that the caller can leave at any moment.
+"""One request and its response, in a thread of its own, and the connections that carry them.
 
 Signal handlers run in the main thread, also in the middle of `requests`: their exceptions would be retried like those
 of the network, or swallowed. Here the caller only waits, and watches the deadline. So a deadline also covers name
@@ -8,22 +8,48 @@ resolution and TLS handshakes, and the traceback of an interrupt contains no fra
 from __future__ import annotations
 
 import contextvars
+import functools
+import http.client
+import io
 import socket
+import ssl
+import time
 import traceback
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameResolutionError, NewConnectionError
+from urllib3.util.connection import allowed_gai_family
+
 from explorer_frames._threads import LOOK, raise_if_stopped, start_thread
+from explorer_frames._version import __version__
 from explorer_frames.errors import RequestTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from explorer_frames._http.sessions import Deadline
+    import urllib3
 
 _T = TypeVar("_T")
 _PATIENCE = 5  # times LOOK: how long a thread may take to end when its connection was shut down
+
+
+class Deadline:
+    """The end of a call, all attempts and waits included, on the monotonic clock."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = float("inf") if seconds is None else seconds
+        self._started = time.monotonic()
+
+    def elapsed(self) -> float:
+        return time.monotonic() - self._started
+
+    def remaining(self) -> float:
+        return self._started + self.seconds - time.monotonic()
 
 
 class _Raised(NamedTuple):
@@ -180,3 +206,167 @@ class Exchange:
 
 
 current: contextvars.ContextVar[Exchange] = contextvars.ContextVar("current")
+
+
+_MAX_LINE = 65536  # bytes, as in http.client
+
+
+class _TimedReader(io.RawIOBase):
+    """A socket's bytes, each wait for them cut to what is left of the deadline.
+
+    The timeout of a socket is for one `recv`: a server that sends a byte now and then, in the headers too, would
+    hold a call for ever.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+        self._exchange = current.get()
+        self.ended = False  # whether the response is complete, so that nothing more is read
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self.ended:
+            return None
+        remaining = self._exchange.deadline.remaining()
+        if remaining <= 0:
+            raise TimeoutError
+        self._sock.settimeout(min(self._exchange.timeout, remaining))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _TimedResponse(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp.close()
+        self._sock = sock
+        self._reader = _TimedReader(sock)
+        self.fp = io.BufferedReader(self._reader, 65536)
+        self.has_surplus = False  # whether bytes beyond the end of the response have arrived
+
+    def _close_conn(self) -> None:  # called at the end of the response
+        self._reader.ended = True
+        decrypted = self._sock.pending() if isinstance(self._sock, ssl.SSLSocket) else 0
+        self.has_surplus = bool(decrypted or self.fp.peek(1))
+        super()._close_conn()  # type: ignore[misc]  # missing in typeshed
+
+    # http.client returns 1xx responses other than 100 as the final response, and newer versions reject more than 100
+    # interim responses or trailers. Any number of either is skipped here: the deadline limits them on every version.
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # missing in typeshed
+            if not 100 <= status < 200:  # noqa: PLR2004
+                return version, status, reason
+            self._read_and_discard_trailer()  # header lines and trailer lines have the same syntax
+
+    def _read_and_discard_trailer(self) -> None:
+        while (line := self.fp.readline(_MAX_LINE + 1)) not in (b"\r\n", b"\n", b""):
+            if len(line) > _MAX_LINE:
+                raise http.client.LineTooLong("header or trailer line")
+
+
+class _Watched(HTTPConnection):
+    """A connection whose socket is known to the `Exchange` of the request, which can shut it down."""
+
+    _twin: socket.socket | None = None
+
+    def connect(self) -> None:
+        try:
+            super().connect()
+        finally:
+            if self._twin:
+                self._twin.close()
+        current.get().watch(self.sock, connected=True)
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        if self.sock:  # left open by an earlier request
+            current.get().watch(self.sock, connected=True)
+        super().request(*args, **kwargs)
+
+
+class _Dialed(_Watched):
+    """The same, which ends name resolution and connection attempts by the deadline."""
+
+    def _new_conn(self) -> socket.socket:
+        try:
+            return self._dial(current.get())
+        except UnicodeError:
+            raise LocationParseError(self.host) from None
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, "timed out") from error
+        except OSError as error:
+            raise NewConnectionError(self, str(error)) from error
+
+    def _dial(self, exchange: Exchange) -> socket.socket:
+        """Connect to the first of the host's addresses that accepts."""
+        failure: OSError = OSError("the name has no address")
+        kind = socket.SOCK_STREAM
+        for family, _, protocol, _, address in socket.getaddrinfo(
+            self._dns_host, self.port, allowed_gai_family(), kind
+        ):
+            sock = socket.socket(family, kind, protocol)
+            # TLS will take the descriptor from this object, and give no hold on it before the end of the handshake.
+            self._twin = sock.dup()
+            try:
+                exchange.watch(self._twin)
+                for option in self.socket_options or ():
+                    sock.setsockopt(*option)
+                sock.settimeout(
+                    max(min(self.timeout or 0, exchange.deadline.remaining()), 0.001)
+                )  # 0 would not wait at all
+                sock.connect(address)
+            except OSError as error:
+                self._twin.close()
+                sock.close()
+                failure = error
+            else:
+                return sock
+        raise failure
+
+
+def _use_timed_responses(manager: urllib3.PoolManager) -> None:
+    """Have the connections of a manager, of whatever kind, read with time limits."""
+    manager.pool_classes_by_scheme = {scheme: _timed(pool) for scheme, pool in manager.pool_classes_by_scheme.items()}
+
+
+@functools.cache
+def _timed(pool: Any) -> Any:
+    # What a debugged http.client prints has the token and the login in it.
+    attributes = {"response_class": _TimedResponse, "debuglevel": 0}
+    plain = pool.ConnectionCls
+    mixin = _Dialed if plain._new_conn is HTTPConnection._new_conn else _Watched  # noqa: SLF001 (a SOCKS proxy has its own)
+    connection = type(f"Timed{plain.__name__}", (mixin, plain), attributes)
+    return type(f"Timed{pool.__name__}", (pool,), {"ConnectionCls": connection})
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        _use_timed_responses(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> urllib3.ProxyManager:
+        known = proxy in self.proxy_manager
+        manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, **kwargs)
+        if not known:
+            _use_timed_responses(manager)
+        return manager
+
+
+def new_session(*, trust_env: bool) -> requests.Session:
+    """Make a session; `trust_env` is whether proxies and certificates of the environment count."""
+    session = requests.Session()
+    session.trust_env = trust_env
+    session.headers.update(
+        {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": f"explorer_frames/{__version__}"}
+    )
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _Adapter(max_retries=0, pool_maxsize=32))
+    return session

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import re
 import ssl
+import time
 from typing import TYPE_CHECKING
 
 import requests
@@ -12,12 +13,15 @@ import urllib3
 
 from explorer_frames._errors import escaped
 from explorer_frames._http.retries import TRANSIENT_STATUS
-from explorer_frames._http.sessions import TICK, Deadline
 from explorer_frames.errors import ConnectionFailedError, RequestTimeoutError, TransportError, TruncatedBodyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from explorer_frames._http.exchange import Deadline
+
+# Seconds that a socket may time out before the clock shows it: 31 ms on Windows before Python 3.13.
+TICK = 2 * time.get_clock_info("monotonic").resolution
 NO_TLS = "no TLS connection"
 PROXY_AUTHENTICATION = 407
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")  # as http.client words it

@@ -22,7 +22,7 @@ from explorer_frames.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from explorer_frames._http.sessions import Deadline
+    from explorer_frames._http.exchange import Deadline
 
 _T = TypeVar("_T")
 # Worth another try where no code says what it is.

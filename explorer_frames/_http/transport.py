@@ -1,4 +1,4 @@
-"""Path and parameters -> a stream of bytes: time limits, no redirects. Knows no Arrow.
+"""Path and parameters -> a stream of bytes: every wait ends by a deadline, no redirects. Knows no Arrow.
 
 Nothing of `requests` leaves this module: its errors hold the request and with it the token, so they are read here,
 and our own are raised outside the `except` block, without them as context.
@@ -7,22 +7,26 @@ and our own are raised outside the `except` block, without them as context.
 from __future__ import annotations
 
 import http.client
+import json
 import logging
+import re
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
+from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
 
 import requests
 import urllib3
+from requests.auth import AuthBase
 
 from explorer_frames._errors import escaped
 from explorer_frames._http.environment import ca_setting, certificate_error, proxy_error, proxy_variable, uses_tls
-from explorer_frames._http.exchange import Exchange
+from explorer_frames._http.exchange import Exchange, new_session
 from explorer_frames._http.failures import NO_TLS, PROXY_AUTHENTICATION, refused_by_proxy, translated
 from explorer_frames._http.retries import retry_after_seconds
-from explorer_frames._http.sessions import new_session
 from explorer_frames.errors import (
     ApiError,
     ConfigError,
@@ -33,11 +37,13 @@ from explorer_frames.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from explorer_frames._http.auth import Identity
+    from requests import PreparedRequest
+
     from explorer_frames._http.config import Settings
-    from explorer_frames._http.sessions import Deadline
+    from explorer_frames._http.cookies import Cookies
+    from explorer_frames._http.exchange import Deadline
 
 _LOG = logging.getLogger("explorer_frames")
 PIECE = 2**18  # bytes: what is in work at a time takes some eight times as much
@@ -47,6 +53,60 @@ _quoted = partial(quote, safe="")
 
 _AHEAD = 2  # pieces: one that is read while another waits
 _WITHOUT_BODY = {204, 304}  # by RFC 9110, whatever their headers announce
+
+
+@dataclass(eq=False, repr=False)
+class Identity(AuthBase):
+    """Who a request comes from: a header. Being an auth, it also keeps `requests` from looking into ``.netrc``."""
+
+    headers: Mapping[str, str]
+    secrets: tuple[str, ...] = ()
+    cookies: Cookies | None = None
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        request.headers.update(self.headers)
+        if self.cookies is not None:
+            self.secrets += (*self.cookies.secrets(),)
+            request.headers["Cookie"] += self.cookies.header(request.url or "")
+        return request
+
+    def receive(self, set_cookies: Sequence[str]) -> None:
+        """Take over cookies that a response renews."""
+        if self.cookies is not None:
+            self.cookies.renew(set_cookies)
+            self.secrets += (*self.cookies.secrets(),)
+
+    def conceal(self, error: ExplorerFramesError) -> None:
+        """Take its secrets out of an error: some servers, and more proxies, say back what they were told."""
+        forms = {form for secret in self.secrets for form in _spellings(secret)}
+        for name, value in vars(error).items():
+            if isinstance(value, str) and name != "hint":  # our own words
+                setattr(error, name, _without(value, forms))
+        error.args = (error.what,)
+
+
+NOBODY = Identity({})
+
+
+def _spellings(secret: str) -> set[str]:
+    """Ways in which an answer may say a secret, as our errors show them."""
+    as_json = (json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
+    quoted = (secret, *as_json, quote(secret), quote(secret, ""), quote_plus(secret))
+    shown = {escaped(text, len(text) * 10) for text in quoted}
+    return shown | {repr(text)[1:-1] for text in shown}
+
+
+def _without(text: str, secrets: set[str]) -> str:
+    """Take secrets out, whole or up to where one was cut off; but none that is too short to be told from a word."""
+    starts = [re.escape(secret[:8]) for secret in secrets if len(secret) > 3]  # noqa: PLR2004
+    pattern, place = re.compile("|".join(starts) or "(?!)", re.IGNORECASE), 0  # hosts are told in small letters
+    while found := pattern.search(text, place):
+        place = found.start()
+        rest = text[place:].lower()
+        length = max(len(commonprefix((rest, secret.lower()))) for secret in secrets)  # noqa: RUF071 (no paths)
+        text = f"{text[:place]}****{text[place + length :]}"
+        place += 4
+    return text
 
 
 class Answer:
@@ -185,9 +245,8 @@ class Transport:
             response = exchange.call(partial(self._send, request, exchange, where))
             raw = response.raw
             release = raw.release_conn
-            raw.release_conn = lambda: (
-                None
-            )  # else urllib3 returns the connection to the pool before the body was checked
+            # Else urllib3 returns the connection to the pool before the body was checked.
+            raw.release_conn = lambda: None
             _LOG.debug("%s -> %d in %.3f s", where, response.status_code, deadline.elapsed())
             if response.status_code in _REDIRECTS:
                 raise _redirected(response, where)

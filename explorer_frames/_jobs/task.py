@@ -14,7 +14,7 @@ from explorer_frames._jobs.status import id_of, moment, same_id, status_word, te
 from explorer_frames._outputs.full import export, open_reader, read_table
 from explorer_frames._outputs.output import task_request
 from explorer_frames._private import private
-from explorer_frames._provenance import Run
+from explorer_frames._provenance import Provenance
 from explorer_frames.errors import EnvelopeError
 
 if TYPE_CHECKING:
@@ -269,7 +269,7 @@ class Task(Timed):
         return f"<Task {escaped(self.name, 60)} {self.task_id}: {outcome(self)}>"
 
 
-def runs_of(data: dict[str, Any], job_id: str) -> dict[str, Run]:
+def runs_of(data: dict[str, Any], job_id: str) -> dict[str, Provenance]:
     """Read what a job's detail has on each of its tasks; times that cannot be read are missing.
 
     Raises
@@ -280,14 +280,20 @@ def runs_of(data: dict[str, Any], job_id: str) -> dict[str, Run]:
     workflow = text(data.get("workflowId"))
     runs = {}
     for task in entries(data, job_id):
-        times: dict[str, datetime | None] = {}
-        for name, key in (("begin_time", "runBeginTime"), ("end_time", "runEndTime")):
-            with suppress(EnvelopeError):
-                times[name] = moment(task.get(key))
-        runs[str(task["id"])] = Run(
-            workflow_id=workflow, task_name=text(task.get("name")), status=status_word(task.get("status")), **times
+        runs[str(task["id"])] = Provenance(
+            workflow_id=workflow,
+            task_name=text(task.get("name")),
+            status=status_word(task.get("status")),
+            begin_time=_known_moment(task.get("runBeginTime")),
+            end_time=_known_moment(task.get("runEndTime")),
         )
     return runs
+
+
+def _known_moment(value: object) -> datetime | None:
+    with suppress(EnvelopeError):
+        return moment(value)
+    return None
 
 
 def entries(data: dict[str, Any], job_id: str) -> list[dict[str, Any]]:

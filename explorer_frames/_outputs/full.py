@@ -20,7 +20,7 @@ from explorer_frames._fallback import AS_TEXT, read_or_as_text
 from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.write import write
 from explorer_frames._outputs.parts import Part, Parts, pieces
-from explorer_frames._provenance import Provenance, run_of, with_provenance, with_row_count, with_task_run
+from explorer_frames._provenance import Provenance, run_of, with_provenance, with_row_count
 from explorer_frames._storage.sources import Store
 from explorer_frames._threads import ahead, pipelined
 from explorer_frames.errors import ColumnTypeError, ConfigError, FileReadError, RowShapeError
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from explorer_frames._files.formats import Options
     from explorer_frames._files.write import Receipt
     from explorer_frames._jobs.task import Task
-    from explorer_frames._provenance import Run
     from explorer_frames._storage.publish import Target
 
 _T = TypeVar("_T")
@@ -152,7 +151,7 @@ class Request:
     k: pa.Field[Any] | None = None
     job: str | None = None
     task: str | None = None
-    run: Run | None = None
+    run: Provenance | None = None
 
     @classmethod
     def of(
@@ -201,13 +200,13 @@ class Request:
 
     def provenance(self, source: str) -> Provenance:
         """What is known before the first row."""
-        known = Provenance(
+        return replace(
+            self.run or Provenance(),
             source=source,
             job_id=self.job,
             task_id=self.task,
             read_at=datetime.now(UTC),
         )
-        return with_task_run(known, self.run) if self.run else known
 
 
 def _named(task: Task, component: str | None) -> tuple[str, str]:

@@ -153,7 +153,7 @@ def _read(
             read.gaps.append(f"{job.job_id} ({escaped(task.name, 60)} {task.status})")
             continue
         try:
-            own = results.table(Query.of(job.job_id, task.task_id, None, request.schema, task=task))
+            own = results.table(Query.of(task, None, None, request.schema))
         except ConfigError:  # no task can be read so
             raise
         except ExplorerFramesError as error:

@@ -5,7 +5,8 @@ A result is read whole, as a stream, or into a file.
 
 from __future__ import annotations
 
-import json
+import threading
+from collections import OrderedDict
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,17 +20,17 @@ from explorer_frames import _schemas
 from explorer_frames._arguments import EVERYTHING, checked_id, checked_limit
 from explorer_frames._caller import warn_caller
 from explorer_frames._decode.cells import to_batch, to_table
-from explorer_frames._decode.envelope import data_of, read_rows
+from explorer_frames._decode.envelope import read_rows
 from explorer_frames._decode.rows import split
 from explorer_frames._errors import StickyErrorIterator, add_context, escaped
 from explorer_frames._fallback import AS_TEXT, read_or_as_text
 from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.write import write
-from explorer_frames._http.api import pieces_of
-from explorer_frames._jobs.status import FINAL
-from explorer_frames._provenance import Provenance, run_of, with_provenance, with_row_count, with_task_run
-from explorer_frames._results.limits import RowLimits
-from explorer_frames._results.lookup import JobLookup
+from explorer_frames._http.api import judged_body
+from explorer_frames._jobs.job import result_ids
+from explorer_frames._jobs.status import FINAL, status_word
+from explorer_frames._jobs.task import runs_of
+from explorer_frames._provenance import Provenance, run_of, with_provenance, with_row_count
 from explorer_frames._threads import pipelined
 from explorer_frames.errors import (
     ApiError,
@@ -45,24 +46,26 @@ from explorer_frames.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from explorer_frames._decode.cells import Cells
     from explorer_frames._decode.rows import Rows
     from explorer_frames._files.formats import Options
     from explorer_frames._files.write import Receipt
     from explorer_frames._http.api import Api
-    from explorer_frames._http.auth import Token
-    from explorer_frames._http.sessions import Deadline
-    from explorer_frames._jobs.task import Task
-    from explorer_frames._provenance import Run
+    from explorer_frames._http.exchange import Deadline
+    from explorer_frames._http.transport import Identity
+    from explorer_frames._jobs.job import Job
     from explorer_frames._schemas import SchemaRequest
     from explorer_frames._storage.publish import Target
 
 _T = TypeVar("_T")
-_Attempt: TypeAlias = "Callable[[Query, Token, Deadline], _T]"
+_Attempt: TypeAlias = "Callable[[Query, Identity, Deadline], _T]"
 
 _PARAMETER_ERROR = 40004001
+_STEPS = [EVERYTHING, 1_000_000, 100_000, 10_000]
+_FEWEST = 1000  # rows of the lowest cap that is likely
+_KEPT_JOBS = 256
 _LARGER = 2  # times a piece: for what needs memory for all rows anyway, fewer calls for each; four times is slower
 _JOINED = 4  # batches
 
@@ -76,7 +79,7 @@ class Query:
     limit
         Rows to request; None for all.
     run
-        The task in the job's detail, if it was looked up.
+        What the job's detail has on the task, if it was looked up.
     unfinished
         Whether the task had not ended when the caller looked at it.
     large
@@ -87,43 +90,35 @@ class Query:
     task: str
     limit: int | None
     schema: SchemaRequest
-    run: Run | None = None
+    run: Provenance | None = None
     unfinished: bool = False
     large: bool = False
 
     @classmethod
-    def of(
-        cls,
-        job_id: object,
-        task_id: object,
-        limit: object,
-        schema: SchemaRequest,
-        *,
-        task: Task | None = None,
-        large: bool = False,
-    ) -> Query:
+    def of(cls, job_id: object, task_id: object, limit: object, schema: SchemaRequest, *, large: bool = False) -> Query:
         """Check a caller's arguments, before any I/O.
 
         Parameters
         ----------
-        job_id, task_id, limit
+        job_id, task_id
+            Ids, a `Job` or a `Task`: its name is not looked up then.
+        limit
         schema
             Already checked.
-        task
-            The task, if the caller has it: its name is not looked up then.
         large
 
         Raises
         ------
         ConfigError
         """
+        job, number, task = result_ids(job_id, task_id)
         rows = None if limit is None or checked_limit(limit) == EVERYTHING else checked_limit(limit)
-        query = cls(checked_id("job_id", job_id), checked_id("task_id", task_id), rows, schema, large=large)
+        query = cls(checked_id("job_id", job), checked_id("task_id", number), rows, schema, large=large)
         if task is None:
             return query
         return query.with_task_run(run_of(task)) if task.status in FINAL else replace(query, unfinished=True)
 
-    def with_task_run(self, run: Run) -> Query:
+    def with_task_run(self, run: Provenance) -> Query:
         """The same, with the task in the job's detail."""
         return replace(self, run=run, schema=self.schema.for_task(run.task_name))
 
@@ -139,10 +134,8 @@ class Result:
     Parameters
     ----------
     query
-    pieces
-        The body of the answer.
-    check
-        Called with the envelope at the end, gets its ``data``; raises if it says no.
+    rows
+        Of the answer, as by `read_rows`.
     provenance
         As known before the first row.
     limits
@@ -156,20 +149,13 @@ class Result:
         Complete when the iteration has ended.
     """
 
-    def __init__(
-        self,
-        query: Query,
-        pieces: Iterable[bytes],
-        check: Callable[[Any], dict[str, Any]],
-        provenance: Provenance,
-        limits: RowLimits,
-    ) -> None:
+    def __init__(self, query: Query, rows: Iterator[Rows], provenance: Provenance, limits: RowLimits) -> None:
         self._limit = query.limit or EVERYTHING
         self._limits = limits
-        self._rest = self._checked(read_rows(pieces, self._limit), check)
+        self._rest = rows
         first = next(self._rest, None)
         cells = split(first) if first is not None else None
-        resolved = query.schema.resolve(cells.width if cells else None)
+        resolved = query.schema.resolve(int(cells.widths[0]) if cells else None)
         self._may_be_text = resolved.may_be_text
         self.provenance = replace(provenance, algorithm=resolved.algorithm, schema_source=resolved.source)
         self.schema = _schemas.with_large_strings(resolved.schema) if query.large else resolved.schema
@@ -215,20 +201,108 @@ class Result:
         known = with_row_count(self.provenance, self._rows, complete=complete)
         self.provenance = replace(known, content_hash=content_hash)
 
-    def _checked(self, rows: Generator[Rows, None, Any], check: Callable[[Any], dict[str, Any]]) -> Iterator[Rows]:
-        data = check((yield from rows))
-        if data.get("items") != []:
-            raise EnvelopeError(
-                f"data.items is no list of rows: {_as_json(data.get('items', 'missing'))}",
-                hint="Only an empty list is an empty result: see in Explorer whether the task has one.",
-            )
+
+class RowLimits:
+    """What one server has shown of its limits.
+
+    The API has no call for all rows, and does not document whether a server caps `limit`. A cap is most likely a round
+    number, so a result with a round number of rows may be truncated although fewer rows came than were requested.
+
+    Parameters
+    ----------
+    row_cap
+        The most rows that the server returns, if the caller knows.
+    """
+
+    def __init__(self, row_cap: int | None) -> None:
+        self._row_cap = row_cap
+        self._steps = _STEPS
+        self._most_rows = 0
+
+    def to_try(self, limit: int | None) -> list[int]:
+        """Return the limits to send, one after the other where the server refuses a limit; None is for all rows."""
+        if limit is None and self._row_cap is None:
+            return self._steps
+        return [min(limit or EVERYTHING, self._row_cap or EVERYTHING)]
+
+    def accept(self, limit: int) -> None:
+        """Remember a limit of `to_try` that the server has accepted."""
+        if limit in _STEPS:
+            self._steps = _STEPS[_STEPS.index(limit) :]
+
+    def is_complete(self, rows: int, limit: int) -> bool | None:
+        """Return whether these are all rows of a result; None if that is unknown.
+
+        Parameters
+        ----------
+        rows
+            Number of rows that came.
+        limit
+            The limit that was sent.
+        """
+        larger_came = rows < self._most_rows
+        self._most_rows = max(rows, self._most_rows)
+        if rows >= limit:
+            return False
+        known = self._row_cap is not None or larger_came or not is_round(rows)
+        return True if known else None
 
 
-def _as_json(value: object) -> str:
-    try:
-        return escaped(json.dumps(value), 60)
-    except RecursionError:  # parsing and encoding have different limits of depth
-        return f"a {type(value).__name__} that is nested too deeply to show"
+def is_round(rows: int) -> bool:
+    """Whether this number of rows may be a server's cap: a power of 2 or 10, or 5 times a power of 10, from 1,000.
+
+    Examples
+    --------
+    >>> [rows for rows in (500, 1000, 1024, 1500, 2000, 5000, 65536) if is_round(rows)]
+    [1000, 1024, 5000, 65536]
+    """
+    return rows >= _FEWEST and (rows.bit_count() == 1 or str(rows).rstrip("0") in ("1", "5"))
+
+
+class JobLookup:
+    """The tasks of jobs, each looked up once when the job is final.
+
+    Parameters
+    ----------
+    api
+    """
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._kept: OrderedDict[str, dict[str, Provenance]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def after_fork(self) -> None:
+        """Replace the lock, which another thread of the parent process may have held."""
+        self._lock = threading.Lock()
+
+    def run(self, job_id: str, task_id: str, deadline: Deadline) -> Provenance:
+        """Return what the job's detail has on a task; an empty record if the task is not in it.
+
+        Raises
+        ------
+        TransportError, ApiError, EnvelopeError
+        """
+        with self._lock:
+            runs = self._kept.get(job_id)
+        if runs is None:
+            data, _ = self._api.get("jobs", job_id, until=deadline)
+            runs = runs_of(data, job_id)
+            self._keep(job_id, status_word(data.get("status")), runs)
+        return runs.get(task_id) or Provenance(workflow_id=next((run.workflow_id for run in runs.values()), None))
+
+    def remember(self, job: Job) -> None:
+        """Keep the tasks of a job that was looked at; forget what was kept of it before."""
+        runs = {task.task_id: run_of(task) for task in job.tasks if task.status in FINAL}
+        self._keep(job.job_id, job.status if len(runs) == len(job.tasks) else "", runs)
+
+    def _keep(self, job_id: str, status: str, runs: dict[str, Provenance]) -> None:
+        with self._lock:
+            self._kept.pop(job_id, None)
+            if status in FINAL and all(run.status in FINAL for run in runs.values()):
+                self._kept[job_id] = runs
+            while len(self._kept) > _KEPT_JOBS:
+                self._kept.popitem(last=False)
 
 
 class ResultReader:
@@ -279,8 +353,8 @@ class ResultReader:
         """Write a result to a file. A retry starts again, since nothing is published before the end."""
         all_rows = query.limit is None
 
-        def attempt(query: Query, token: Token, deadline: Deadline) -> Receipt:
-            with self._open(query, token, deadline) as result:
+        def attempt(query: Query, identity: Identity, deadline: Deadline) -> Receipt:
+            with self._open(query, identity, deadline) as result:
 
                 def finish() -> dict[str, Any]:
                     if not (result.provenance.complete or allow_incomplete):
@@ -328,9 +402,9 @@ class ResultReader:
         """Read with the requested limit; step down from that for all rows while the server refuses it."""
         refused: list[BadRequestError] = []  # by this request: a login may be refused with the same code
 
-        def call(token: Token, deadline: Deadline) -> _T:
+        def call(identity: Identity) -> _T:
             try:
-                return attempt(replace(query, schema=schema, limit=limit), token, deadline)
+                return attempt(replace(query, schema=schema, limit=limit), identity, deadline)
             except BadRequestError as error:
                 if error.code == _PARAMETER_ERROR:
                     refused.append(error)
@@ -350,24 +424,24 @@ class ResultReader:
         raise refused[0]
 
     @contextmanager
-    def _open(self, query: Query, token: Token, deadline: Deadline, *, times: int = 1) -> Iterator[Result]:
+    def _open(self, query: Query, identity: Identity, deadline: Deadline, *, times: int = 1) -> Iterator[Result]:
         """Request a result and read its first rows."""
-        segments = ("jobs", query.job, "tasks", query.task, "sample_result")
-        with self._api.open("GET", segments, token, deadline, {"limit": str(query.limit)}) as answer:
-            provenance = Provenance(
+        segments, params = ("jobs", query.job, "tasks", query.task, "sample_result"), {"limit": str(query.limit)}
+        with self._api.open("GET", segments, auth=identity, deadline=deadline, params=params) as answer:
+            provenance = replace(
+                query.run or Provenance(),
                 server=self._api.url,
                 job_id=query.job,
                 task_id=query.task,
                 limit=None if query.limit == EVERYTHING else query.limit,
                 read_at=datetime.now(UTC),
             )
-            if query.run is not None:
-                provenance = with_task_run(provenance, query.run)
-            check = partial(data_of, http_status=answer.status, trace_id=answer.trace_id)
-            yield Result(query, pieces_of(answer, times), check, provenance, self._limits)
+            pieces = answer.pieces(times) if answer.status < 400 else [judged_body(answer)]  # noqa: PLR2004 (an error)
+            rows = read_rows(pieces, query.limit or EVERYTHING, answer.status, answer.trace_id)
+            yield Result(query, rows, provenance, self._limits)
 
-    def _read(self, query: Query, token: Token, deadline: Deadline) -> tuple[pa.Table, Provenance]:
-        with self._open(query, token, deadline, times=_LARGER) as result, closing(result.overlapped()) as batches:
+    def _read(self, query: Query, identity: Identity, deadline: Deadline) -> tuple[pa.Table, Provenance]:
+        with self._open(query, identity, deadline, times=_LARGER) as result, closing(result.overlapped()) as batches:
             table = to_table(batches, result.schema, joined=_JOINED)
         metadata = with_provenance(result.schema, result.provenance).metadata
         return table.replace_schema_metadata(metadata), result.provenance

@@ -254,7 +254,7 @@ class _Sync:
     def _export(self, job_id: str, task: TaskEntry, name: str) -> Receipt:
         options = self._options
         looked_up = self._tasks.get((job_id, task.task_id))
-        query = Query.of(job_id, task.task_id, options.limit, options.schema_of(task), task=looked_up)
+        query = Query.of(job_id, looked_up or task.task_id, options.limit, options.schema_of(task))
         target = self._folder.target(name)
         plan = planned(target, format=options.format, mode="create", storage_options=self._folder.storage_options)
         return self._results.export(query, plan, allow_incomplete=options.allow_incomplete)

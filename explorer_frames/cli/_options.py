@@ -132,14 +132,16 @@ def schema_of(text: str) -> str | pa.Schema | None:
         return text
     import pyarrow as pa
 
+    from explorer_frames._types import NAMES as TYPE_NAMES
+
     try:
         return pa.schema([_column(part) for part in _parts(text)])
     except (ValueError, TypeError) as error:  # the last by an index that is no integer
         why = str(error)
     raise ConfigError(
         f"invalid columns {text!r}: {why}",
-        hint="Write NAME:TYPE,... such as id:string,score:double. Types are string, bool, int64, double, date32, "
-        "timestamp[us], timestamp[ms, UTC], decimal128(10, 2), dictionary<string> and list<string>.",
+        hint="Write NAME:TYPE,... such as id:string,at:timestamp[ms, UTC],price:decimal128(10, 2). Types are those of "
+        f"Arrow: {TYPE_NAMES}; dictionary<string>; and, for the last column, list<string>.",
     )
 
 

@@ -12,10 +12,9 @@ import pyarrow as pa
 from differential import agree, pieces, taken_apart
 
 from explorer_frames._decode import rows as rows_module
-from explorer_frames._decode.envelope import data_of
+from explorer_frames._decode.envelope import read_rows
 from explorer_frames._provenance import Provenance
-from explorer_frames._results.limits import RowLimits
-from explorer_frames._results.reading import Query, Result
+from explorer_frames._results.reading import Query, Result, RowLimits
 from explorer_frames._schemas import SchemaRequest
 from explorer_frames.errors import ApiError
 
@@ -61,5 +60,5 @@ def _expected(body: bytes) -> list[object] | None:
 
 def _read(text: Iterable[bytes], reading: Reading) -> pa.Table:
     query = Query.of(1, "t", None, SchemaRequest.of(reading.schema, reading.vid_type))
-    result = Result(query, text, lambda envelope: data_of(envelope, 200, None), _PROVENANCE, RowLimits(None))
+    result = Result(query, read_rows(text), _PROVENANCE, RowLimits(None))
     return pa.Table.from_batches(list(result), result.schema)
