@@ -23,7 +23,6 @@ from explorer_frames._decode.cells import to_batch, to_table
 from explorer_frames._decode.envelope import read_rows
 from explorer_frames._decode.rows import split
 from explorer_frames._errors import StickyErrorIterator, add_context, escaped
-from explorer_frames._fallback import AS_TEXT, read_or_as_text
 from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.write import write
 from explorer_frames._http.api import judged_body
@@ -218,7 +217,7 @@ class Result:
         except (ColumnTypeError, RowShapeError) as error:
             error._may_be_text = self._may_be_text  # noqa: SLF001 (our own)
             if self._may_be_text:
-                error.hint = AS_TEXT
+                error.hint = _schemas.AS_TEXT
             raise
         self._rows += batch.num_rows
         return batch
@@ -416,7 +415,8 @@ class ResultReader:
                     f"{escaped(query.run.task_name, 60)!r} [{where}]. Pass schema='auto' to use the task's name.",
                     SchemaWarning,
                 )
-            result = read_or_as_text(query.schema, partial(self._stepping_down, query, attempt, deadline), where)
+            read = partial(self._stepping_down, query, attempt, deadline)
+            result = _schemas.read_or_as_text(query.schema, read, where)
         if unnamed is not None:
             warn_caller(
                 f"cannot look up the task's name ({unnamed.what}), so the number of columns decides on the schema "
