@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 import pyarrow as pa
 
+from explorer_frames._caller import warn_caller
 from explorer_frames._errors import escaped
 from explorer_frames._types import NAMES as TYPE_NAMES, is_column_type
-from explorer_frames.errors import ConfigError, RowShapeError
+from explorer_frames.errors import ColumnTypeError, ConfigError, RowShapeError, SchemaWarning
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_T = TypeVar("_T")
 VidType: TypeAlias = Literal["string", "int64"]
 Shape: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -384,7 +389,32 @@ class SchemaRequest:
 
 
 # What to request where guessed columns do not fit: text columns, else one column of lists of text.
-FALLBACKS = tuple(SchemaRequest(given, source="text fallback") for given in (_TEXT_COLUMNS, _CELLS))
+_FALLBACKS = tuple(SchemaRequest(given, source="text fallback") for given in (_TEXT_COLUMNS, _CELLS))
+AS_TEXT = "Pass schema='query' to read every column as text, or a pyarrow.Schema."
+
+
+def read_or_as_text(schema: SchemaRequest, read: Callable[[SchemaRequest], _T], where: str) -> _T:
+    """Read with a schema; if a row does not fit and no algorithm is known, read as text and warn.
+
+    Rows that differ in length are read as one column of lists.
+    """
+    refused: ColumnTypeError | RowShapeError | None = None
+    for attempt in (schema, *_FALLBACKS):
+        try:
+            result = read(attempt)
+        except (ColumnTypeError, RowShapeError) as error:
+            if not error._may_be_text:  # noqa: SLF001 (our own)
+                raise
+            refused = refused or error
+        else:
+            break
+    if refused is not None:
+        warn_caller(
+            f"the columns that their number decides on do not fit: {refused.what}; all columns are read as text "
+            f"[{refused.where or where}]. Pass schema= to name the columns.",
+            SchemaWarning,
+        )
+    return result
 
 
 def _width_error(width: int, expected: str) -> RowShapeError:

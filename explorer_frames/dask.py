@@ -22,13 +22,12 @@ from explorer_frames._errors import escaped
 from explorer_frames._extras import require
 from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
 from explorer_frames._functions import explorer_or_default, read_sample_result_arrow
-from explorer_frames._jobs.job import result_ids
 from explorer_frames._jobs.task import Task
 from explorer_frames._outputs.full import Header, Request, preview, read_batches
 from explorer_frames._outputs.parts import Parts
 from explorer_frames._private import private
 from explorer_frames._results.columns import fitted, task_schemas, united
-from explorer_frames._results.reading import Query
+from explorer_frames._results.reading import Query, result_ids
 from explorer_frames._schemas import SchemaRequest
 from explorer_frames._storage.address import may_hold_secret, secret_options, shown_url
 from explorer_frames._storage.sources import Store

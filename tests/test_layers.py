@@ -11,11 +11,11 @@ import explorer_frames
 PACKAGE = Path(explorer_frames.__file__).parent
 FLOORS = [
     {"_version"},
-    {"errors", "_html", "_memory"},
+    {"errors", "_html", "_memory", "_caller"},
     {"_errors", "_signals"},
     {"_types"},
-    {"_schemas", "_arguments", "_caller", "_extras", "_private", "_progress", "_provenance", "_threads"},
-    {"schemas", "_decode", "_storage", "_frames", "_fallback"},
+    {"_schemas", "_arguments", "_extras", "_private", "_progress", "_provenance", "_threads"},
+    {"schemas", "_decode", "_storage", "_frames"},
     {"_http", "_files"},
     {"_tables", "_outputs"},
     {"_jobs"},

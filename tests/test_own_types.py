@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import oracle
 import pyarrow as pa
@@ -216,7 +218,10 @@ def test_any_text_is_read_as_the_oracle_reads_it(text):
 # --- schemas
 
 
-def test_every_type_is_tested():
+def test_every_type_is_tested_and_documented():
+    page = (Path(__file__).parents[1] / "docs/reference/schemas.md").read_text(encoding="utf-8")
+    for kind in COLUMN_TYPES:
+        assert f"`{re.match('[a-z0-9]+', str(kind))[0]}" in page, kind
     kinds = [pa.string(), pa.int64(), pa.float64(), *COLUMN_TYPES]
     for row in _types.COLUMN_TYPES:
         assert any(map(row.includes, kinds)), row.name

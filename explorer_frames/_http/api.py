@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from explorer_frames._arguments import checked_id
 from explorer_frames._decode.envelope import MAX_HELD, data_of
@@ -14,7 +14,6 @@ from explorer_frames._http.exchange import Deadline
 from explorer_frames._http.failures import PROXY_AUTHENTICATION
 from explorer_frames._http.retries import Retries
 from explorer_frames._http.transport import NOBODY, Answer, Transport
-from explorer_frames._private import private
 from explorer_frames.errors import (
     ApiError,
     ConfigError,
@@ -27,12 +26,10 @@ from explorer_frames.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from explorer_frames._http.config import Credentials, Settings
     from explorer_frames._http.transport import Identity
-
-_T = TypeVar("_T")
 
 
 class Api:
@@ -49,10 +46,12 @@ class Api:
         self._settings = settings
         self._credentials = credentials
         self._transport = Transport(settings)
-        self.open = self._transport.open
-        self._retries = Retries(settings.retries)
         self._auth = Auth(credentials, self.login)
+        self._retries = Retries(settings.retries, self._auth)
         self._encodings = credentials.encodings
+        self.open = self._transport.open
+        self.reading = self._retries.call
+        self.deadline = partial(Deadline, settings.deadline)  # starts the clock of one call
 
     def after_fork(self) -> None:
         """Share neither sockets nor locks with the parent process."""
@@ -62,15 +61,6 @@ class Api:
 
     def close(self) -> None:
         self._transport.close()
-
-    @private
-    def reading(self, call: Callable[[Identity], _T], deadline: Deadline) -> _T:
-        """Make a call that only reads: again after a failure that may pass, until the deadline."""
-        return self._retries.call(partial(self._auth.call, call, deadline), deadline)
-
-    def deadline(self) -> Deadline:
-        """Start the clock of one call."""
-        return Deadline(self._settings.deadline)
 
     def get(
         self, *segments: str, params: Mapping[str, str] | None = None, until: Deadline | None = None

@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from explorer_frames import _threads
+from explorer_frames._private import private
 from explorer_frames.errors import (
     ApiError,
     ConnectionFailedError,
@@ -22,7 +23,9 @@ from explorer_frames.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from explorer_frames._http.auth import Auth
     from explorer_frames._http.exchange import Deadline
+    from explorer_frames._http.transport import Identity
 
 _T = TypeVar("_T")
 # Worth another try where no code says what it is.
@@ -39,10 +42,13 @@ class Retries:
     ----------
     most
         How many more times one call is tried.
+    auth
+        Who the calls come from.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, auth: Auth) -> None:
         self._most = most
+        self._auth = auth
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -50,16 +56,18 @@ class Retries:
         self._lock = threading.Lock()
         self._left = _BUDGET
 
-    def call(self, attempt: Callable[[], _T], deadline: Deadline) -> _T:
-        """Call `attempt` until it succeeds, fails for good, or the tries, the deadline or the budget are used up.
+    @private
+    def call(self, call: Callable[[Identity], _T], deadline: Deadline) -> _T:
+        """Make a call that only reads, until it succeeds, or fails for good, or no try is left.
 
         Between two tries it waits with exponential backoff and full jitter, at least as long as the server's
-        Retry-After. If that is longer than 30 s, or than the rest of the deadline, the call ends at once.
+        Retry-After. If that is longer than 30 s, or than the rest of the deadline, the call ends at once. So it does
+        where the tries, the deadline or the budget are used up.
         """
         tries = 1
         while True:
             try:
-                result = attempt()
+                result = self._auth.call(call, deadline)
             except (TransportError, ApiError) as error:
                 pause = self._pause(error, tries, deadline)
                 if pause is None:

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames import _html
-from explorer_frames._arguments import checked_count, checked_id
+from explorer_frames._arguments import checked_count
 from explorer_frames._errors import escaped
 from explorer_frames._jobs.status import FINAL, moment, same_id, status_word, text
 from explorer_frames._jobs.task import Task, Timed, as_plain, entries, listed, outcome, task_of
@@ -303,31 +303,3 @@ def only_task(job: Job, name: str | None) -> Task:
         return job.tasks[0]
     hint = f"Pass task= with the name or the id of one: {listed(job.tasks)}.\nOr pass one of job.tasks."
     raise ConfigError(f"job {job.job_id} has {len(job.tasks)} tasks", hint=hint)
-
-
-def result_ids(job_id: object, task_id: object) -> tuple[object, object, Task | None]:
-    """Return the ids of a result that a caller named by ids, a Job or a Task; and the Task, if there is one.
-
-    Raises
-    ------
-    ConfigError
-        The task belongs to another job, or no task was passed.
-    """
-    if isinstance(job_id, Task):
-        task, job = job_id, job_id.job_id
-        if task_id is not None:
-            raise ConfigError("a Task and a task_id exclude each other", hint="Pass the Task only.")
-    elif isinstance(task_id, Task):
-        task, job = task_id, job_id.job_id if isinstance(job_id, Job) else checked_id("job_id", job_id)
-    elif isinstance(job_id, Job):
-        if task_id is None and len(job_id) != 1:
-            hint = f"Pass the name or the id of one: {listed(job_id.tasks)}."
-            raise ConfigError(f"missing task_id: job {job_id.job_id} has {len(job_id)} tasks", hint=hint)
-        task, job = only_task(job_id, None if task_id is None else str(task_id)), job_id.job_id
-    else:
-        if task_id is None:
-            raise ConfigError("missing task_id", hint="Pass the id of a task, or a Task in place of both ids.")
-        return job_id, task_id, None
-    if not same_id(task.job_id, job):
-        raise ConfigError(f"task {task.task_id} is a task of job {task.job_id}, not of job {job}")
-    return task.job_id, task.task_id, task

@@ -16,7 +16,6 @@ from explorer_frames import _schemas
 from explorer_frames._decode.cells import to_table
 from explorer_frames._decode.csv_rows import Block, Paths, Quoting, read_blocks
 from explorer_frames._errors import StickyErrorIterator, add_context, escaped
-from explorer_frames._fallback import AS_TEXT, read_or_as_text
 from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.write import write
 from explorer_frames._outputs.parts import Part, Parts, pieces
@@ -306,7 +305,7 @@ class _Typed:
         except (ColumnTypeError, RowShapeError) as error:
             error._may_be_text = self._may_be_text  # noqa: SLF001 (our own)
             if self._may_be_text:
-                error.hint = AS_TEXT
+                error.hint = _schemas.AS_TEXT
             raise
 
     def _to_batch(self, part: Part, block: Block) -> pa.RecordBatch:
@@ -364,7 +363,7 @@ def preview(request: Request, store: Store, parts: Parts) -> tuple[pa.Schema, He
                 _Typed(resolved.schema, may_be_text=resolved.may_be_text).to_batch(part, first)
                 return resolved.schema
 
-            return read_or_as_text(request.schema, read, store.shown), header
+            return _schemas.read_or_as_text(request.schema, read, store.shown), header
     return choose(request, header, None).schema, header
 
 
@@ -427,4 +426,4 @@ def _call(request: Request, attempt: Callable[[Output], _T], stack: ExitStack | 
                 stack.enter_context(own.pop_all())
             return result
 
-    return read_or_as_text(request.schema, read, "full result")
+    return _schemas.read_or_as_text(request.schema, read, "full result")

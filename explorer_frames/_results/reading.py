@@ -23,19 +23,19 @@ from explorer_frames._decode.cells import to_batch, to_table
 from explorer_frames._decode.envelope import read_rows
 from explorer_frames._decode.rows import split
 from explorer_frames._errors import StickyErrorIterator, add_context, escaped
-from explorer_frames._fallback import AS_TEXT, read_or_as_text
 from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.write import write
 from explorer_frames._http.api import judged_body
-from explorer_frames._jobs.job import result_ids
-from explorer_frames._jobs.status import FINAL, status_word
-from explorer_frames._jobs.task import runs_of
+from explorer_frames._jobs.job import Job, only_task
+from explorer_frames._jobs.status import FINAL, same_id, status_word
+from explorer_frames._jobs.task import Task, listed, runs_of
 from explorer_frames._provenance import Provenance, run_of, with_provenance, with_row_count
 from explorer_frames._threads import pipelined
 from explorer_frames.errors import (
     ApiError,
     BadRequestError,
     ColumnTypeError,
+    ConfigError,
     EnvelopeError,
     IncompleteResultError,
     RowShapeError,
@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from explorer_frames._http.api import Api
     from explorer_frames._http.exchange import Deadline
     from explorer_frames._http.transport import Identity
-    from explorer_frames._jobs.job import Job
     from explorer_frames._schemas import SchemaRequest
     from explorer_frames._storage.publish import Target
 
@@ -128,6 +127,34 @@ class Query:
         return f"job {self.job}, task {self.task}"
 
 
+def result_ids(job_id: object, task_id: object) -> tuple[object, object, Task | None]:
+    """Return the ids of a result that a caller named by ids, a Job or a Task; and the Task, if there is one.
+
+    Raises
+    ------
+    ConfigError
+        The task belongs to another job, or no task was passed.
+    """
+    if isinstance(job_id, Task):
+        task, job = job_id, job_id.job_id
+        if task_id is not None:
+            raise ConfigError("a Task and a task_id exclude each other", hint="Pass the Task only.")
+    elif isinstance(task_id, Task):
+        task, job = task_id, job_id.job_id if isinstance(job_id, Job) else checked_id("job_id", job_id)
+    elif isinstance(job_id, Job):
+        if task_id is None and len(job_id) != 1:
+            hint = f"Pass the name or the id of one: {listed(job_id.tasks)}."
+            raise ConfigError(f"missing task_id: job {job_id.job_id} has {len(job_id)} tasks", hint=hint)
+        task, job = only_task(job_id, None if task_id is None else str(task_id)), job_id.job_id
+    else:
+        if task_id is None:
+            raise ConfigError("missing task_id", hint="Pass the id of a task, or a Task in place of both ids.")
+        return job_id, task_id, None
+    if not same_id(task.job_id, job):
+        raise ConfigError(f"task {task.task_id} is a task of job {task.job_id}, not of job {job}")
+    return task.job_id, task.task_id, task
+
+
 class Result:
     """The batches of one answer, as they arrive.
 
@@ -191,7 +218,7 @@ class Result:
         except (ColumnTypeError, RowShapeError) as error:
             error._may_be_text = self._may_be_text  # noqa: SLF001 (our own)
             if self._may_be_text:
-                error.hint = AS_TEXT
+                error.hint = _schemas.AS_TEXT
             raise
         self._rows += batch.num_rows
         return batch
@@ -389,7 +416,8 @@ class ResultReader:
                     f"{escaped(query.run.task_name, 60)!r} [{where}]. Pass schema='auto' to use the task's name.",
                     SchemaWarning,
                 )
-            result = read_or_as_text(query.schema, partial(self._stepping_down, query, attempt, deadline), where)
+            read = partial(self._stepping_down, query, attempt, deadline)
+            result = _schemas.read_or_as_text(query.schema, read, where)
         if unnamed is not None:
             warn_caller(
                 f"cannot look up the task's name ({unnamed.what}), so the number of columns decides on the schema "
