@@ -28,7 +28,7 @@ from explorer_frames.sandbox._faults import (
     Fault,
 )
 from explorer_frames.sandbox._parameters import check_names
-from explorer_frames.sandbox._results import COMPACT, PRETTY, pieces
+from explorer_frames.sandbox._results import pieces
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -149,8 +149,11 @@ class Api:
         if self._options.limit_cap is not None:
             limit = min(limit, self._options.limit_cap)
 
+        if self._options.pretty:
+            return self._success({"items": [*result.cells(0, min(limit, len(result)))]})
+
         async def body() -> AsyncIterator[bytes]:
-            for piece in pieces(result, limit, PRETTY if self._options.pretty else COMPACT):
+            for piece in pieces(result, limit):
                 yield piece
                 await asyncio.sleep(0)  # other requests get their turn
 
@@ -208,13 +211,17 @@ class _Frame:
 
 async def _read_object(request: Request) -> dict[str, Any]:
     """Return the body's JSON object; an empty body is an empty object."""
-    text = await request.body()
+    return _object(await request.body(), Fault(ERR_BAD_REQUEST, "the body is not a JSON object"))
+
+
+def _object(text: str | bytes, fault: Fault) -> dict[str, Any]:
+    """Return a JSON object, an empty one for an empty text; raise the fault for anything else."""
     try:
         value = json.loads(text or b"{}")
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise Fault(ERR_BAD_REQUEST, "the body is not a JSON object")
+        raise fault
     return value
 
 
@@ -245,12 +252,7 @@ def _read_positive(request: Request, name: str, default: int) -> int:
 
 
 def _read_filter(text: str) -> dict[str, Any]:
-    try:
-        wanted = json.loads(text or "{}")
-    except (ValueError, RecursionError):
-        wanted = None
-    if not isinstance(wanted, dict):
-        raise Fault(ERR_PARAM, "filter must be a JSON object")
+    wanted = _object(text, Fault(ERR_PARAM, "filter must be a JSON object"))
     for key, value in wanted.items():
         if type(value) is not _FILTERS.get(key):
             raise Fault(ERR_PARAM, f"filter: {key}={value!r} is no filter")
