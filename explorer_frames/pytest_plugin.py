@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import inspect
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from explorer_frames.sandbox import Sandbox
 
 MARKER = "explorer_sandbox"

@@ -8,12 +8,15 @@ variables (such as ``AWS_*``) or from fsspec's configuration (``FSSPEC_S3='{"end
 
 from __future__ import annotations
 
+from collections.abc import Iterator, MutableMapping
 from contextlib import closing
 from dataclasses import replace
 from inspect import signature
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import pyarrow as pa
+from pyspark.sql import SparkSession
+from pyspark.sql.types import StructType
 
 from explorer_frames import _schemas
 from explorer_frames._client import Explorer
@@ -45,11 +48,6 @@ with require("explorer_frames.spark", extra="spark"):
         TimestampType,
     )
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, MutableMapping
-
-    from pyspark.sql import SparkSession
-    from pyspark.sql.types import StructType
 
 __all__ = ["OutputSource", "SampleSource", "register"]
 

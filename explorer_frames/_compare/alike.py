@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from explorer_frames._compare.matching import Matched, firsts, keys, matched
+from explorer_frames._compare.matching import Matched, Numbers, firsts, keys, matched
 from explorer_frames._errors import add_context, escaped
 from explorer_frames._schemas import COMMUNITY, KEYS
 from explorer_frames.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from explorer_frames._compare.matching import Numbers
 
 _KEYS = {*KEYS, frozenset({"id", "neighbor", "k"})}  # k of KCore's subgraphs, in full results
 _NAMES = frozenset().union(*_KEYS)

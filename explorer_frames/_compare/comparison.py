@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from explorer_frames import _html
 from explorer_frames._errors import printable
+from explorer_frames._provenance import Provenance
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from explorer_frames._provenance import Provenance
 
 _WAYS = {"merge": "by merges", "split": "by splits", "move": "on their own"}
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    Numbers: TypeAlias = NDArray[np.int64]
+Numbers: TypeAlias = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +82,9 @@ def matched(a: Numbers, b: Numbers) -> Matched:
     places = np.full(max(a.max(initial=-1), b.max(initial=-1)) + 1, -1)
     places[b] = np.arange(len(b))
     found = places[a]
-    both_a, both_b = np.flatnonzero(found >= 0), found[found >= 0]
-    alone = np.ones(len(b), bool)
-    alone[both_b] = False
-    return Matched(both_a, both_b, np.flatnonzero(found < 0), np.flatnonzero(alone))
+    both_b = found[found >= 0]
+    only_b = np.setdiff1d(np.arange(len(b)), both_b, assume_unique=True)
+    return Matched(np.flatnonzero(found >= 0), both_b, np.flatnonzero(found < 0), only_b)
 
 
 def _joined(pair: list[Numbers], other: list[Numbers]) -> list[Numbers]:

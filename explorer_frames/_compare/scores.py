@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
+from explorer_frames._compare.matching import Matched, Numbers
 from explorer_frames._errors import escaped
 from explorer_frames.errors import ConfigError
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from explorer_frames._compare.matching import Matched, Numbers
-
 _UPWARDS = {"distance"}  # what is near comes first
 _UNRANKED = {"modularity"}  # of the whole division, in every row
-
-
-@dataclass(frozen=True, slots=True)
-class Tolerance:
-    """How far two numbers may be apart and count as the same: as `math.isclose` has it."""
-
-    rel: float
-    abs: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +57,8 @@ class Ranking:
     def of(cls, name: str, column: pa.ChunkedArray) -> Ranking:
         """Rank a column."""
         values, missing = _values(column)
-        if name not in _UPWARDS:
-            # Bits inverted, integers are in the other order, too, and none is too large for it.
-            values = -values if values.dtype.kind == "f" else np.invert(values)
-        order = np.lexsort((values, missing)) if missing.any() else np.argsort(values)
-        values, last = values[order], missing[order]
-        begins = np.ones(len(order), bool)
-        begins[1:] = (values[1:] != values[:-1]) & ~(last[1:] & last[:-1]) | (last[1:] != last[:-1])
-        ranks = np.empty(len(order), np.int64)
-        ranks[order] = np.maximum.accumulate(np.where(begins, np.arange(1, len(order) + 1), 0))
+        ranks = np.full(len(values), (~missing).sum() + 1)
+        ranks[~missing] = pd.Series(values[~missing]).rank(method="min", ascending=name in _UPWARDS)
         return cls(ranks, missing)
 
     def top(self, count: int) -> NDArray[np.bool_]:
@@ -111,8 +94,8 @@ def ranked(numbers: tuple[str, ...]) -> str | None:
     return next((name for name in numbers if name not in _UNRANKED), None)
 
 
-def number_change(name: str, a: pa.ChunkedArray, b: pa.ChunkedArray, tolerance: Tolerance) -> Change:
-    """Compare numbers of the same rows.
+def number_change(name: str, a: pa.ChunkedArray, b: pa.ChunkedArray, rel_tol: float, abs_tol: float) -> Change:
+    """Compare numbers of the same rows, with tolerances as of `math.isclose`.
 
     Raises
     ------
@@ -129,9 +112,9 @@ def number_change(name: str, a: pa.ChunkedArray, b: pa.ChunkedArray, tolerance: 
             raise ConfigError(what, hint="Make it a column of float64 in both.")
         delta[same] = 0
         apart = np.abs(delta.astype(float))
-        if tolerance.rel or tolerance.abs:
+        if rel_tol or abs_tol:
             sizes = np.maximum(np.abs(before.astype(float)), np.abs(after.astype(float)))
-            same |= (apart <= np.maximum(tolerance.rel * sizes, tolerance.abs)) & np.isfinite(sizes) & ~missing
+            same |= (apart <= np.maximum(rel_tol * sizes, abs_tol)) & np.isfinite(sizes) & ~missing
         apart = apart[~missing]
         largest, mean = (float(apart.max()), float(apart.mean())) if len(apart) else (0.0, 0.0)
     return Change(~same, pa.array(delta, mask=missing), largest, mean)
@@ -155,16 +138,9 @@ def compare_ranks(name: str, a: pa.ChunkedArray, b: pa.ChunkedArray, rows: Match
 
 
 def _spearman(before: Numbers, after: Numbers) -> float:
-    first, second = _centred(before), _centred(after)
+    first, second = (pd.Series(ranks).rank() - (len(ranks) + 1) / 2 for ranks in (before, after))
     spread = float(np.sqrt((first @ first) * (second @ second)))
     return float(first @ second) / spread if spread else float("nan")
-
-
-def _centred(ranks: Numbers) -> NDArray[np.float64]:
-    """Rank what was ranked among more once more, equal ones by their mean; less the mean of all."""
-    times = np.bincount(ranks)
-    means = np.cumsum(times) - (times - 1) / 2
-    return means[ranks] - (len(ranks) + 1) / 2
 
 
 def _values(column: pa.ChunkedArray) -> tuple[NDArray[Any], NDArray[np.bool_]]:

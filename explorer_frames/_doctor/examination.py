@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from explorer_frames._doctor import server, target as target_checks
 from explorer_frames._doctor.finding import Finding, ok
@@ -13,9 +14,6 @@ from explorer_frames._errors import escaped
 from explorer_frames._http import config
 from explorer_frames._version import __version__
 from explorer_frames.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 _VARIABLES = {
     f"{config.PREFIX}{name}"

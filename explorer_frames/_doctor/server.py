@@ -5,10 +5,11 @@ from __future__ import annotations
 import socket
 import time
 import warnings
+from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -19,7 +20,7 @@ from explorer_frames._client import Explorer
 from explorer_frames._doctor.finding import Finding, found, ok, problem
 from explorer_frames._errors import escaped
 from explorer_frames._http.api import Api
-from explorer_frames._http.config import Credentials
+from explorer_frames._http.config import Credentials, Settings
 from explorer_frames._http.failures import NO_TLS
 from explorer_frames._jobs.status import is_missing_time
 from explorer_frames._results.limits import is_round
@@ -31,11 +32,6 @@ from explorer_frames.errors import (
     UnauthorizedError,
     UnencryptedWarning,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from explorer_frames._http.config import Settings
 
 CHECKS = ("address", "connection", "encryption", "http", "clock", "login", "jobs", "licence", "limit")
 # One more try: a connection that was kept may be closed by the time it is used again.

@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames import _html
 from explorer_frames._arguments import checked_count, checked_id
 from explorer_frames._errors import escaped
+from explorer_frames._frames import DtypeBackend
 from explorer_frames._jobs.status import FINAL, moment, same_id, status_word, text
 from explorer_frames._jobs.task import Task, Timed, as_plain, entries, listed, outcome, task_of
 from explorer_frames._jobs.wait import check_patience, wait_for_end
+from explorer_frames._progress import Progress
+from explorer_frames._schemas import VidType
 from explorer_frames._threads import in_parallel
 from explorer_frames.errors import BadRequestError, ConfigError, EnvelopeError, ExplorerFramesError, JobError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
-
     import pandas as pd
     import pyarrow as pa
 
     from explorer_frames._client import Explorer
-    from explorer_frames._frames import DtypeBackend
-    from explorer_frames._progress import Progress
-    from explorer_frames._schemas import VidType
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -7,6 +7,7 @@ error. A deletion that an addition makes up for cannot be detected with this API
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from numbers import Integral
@@ -18,14 +19,11 @@ import pyarrow as pa
 
 from explorer_frames._arguments import checked_id, checked_limit
 from explorer_frames._errors import add_context, escaped
+from explorer_frames._http.api import Api
 from explorer_frames._jobs.status import WORDS, id_of, moment, same_id, status_word, text
 from explorer_frames.errors import ConfigError, EnvelopeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from explorer_frames._http.api import Api
-
     Page: TypeAlias = Callable[[dict[str, str]], dict[str, Any]]
 
 Order: TypeAlias = Literal["desc", "asc"]

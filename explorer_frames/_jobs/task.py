@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Unpack
 
+from explorer_frames._decode.csv_rows import Quoting
 from explorer_frames._errors import escaped
-from explorer_frames._files.write import planned
-from explorer_frames._frames import checked_backend, to_pandas
+from explorer_frames._files.write import LayoutOptions, Receipt, WriteOptions, planned
+from explorer_frames._frames import DtypeBackend, checked_backend, to_pandas
 from explorer_frames._jobs.status import id_of, moment, same_id, status_word, text
 from explorer_frames._outputs.full import export, open_reader, read_table
 from explorer_frames._outputs.output import task_request
 from explorer_frames._private import private
 from explorer_frames._provenance import Run
+from explorer_frames._schemas import VidType
 from explorer_frames.errors import EnvelopeError
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Mapping, Sequence
-    from contextlib import AbstractContextManager
-    from datetime import timedelta
-
     import pandas as pd
     import pyarrow as pa
 
     from explorer_frames._client import Explorer
-    from explorer_frames._decode.csv_rows import Quoting
-    from explorer_frames._files.write import LayoutOptions, Receipt, WriteOptions
-    from explorer_frames._frames import DtypeBackend
-    from explorer_frames._schemas import VidType
 
 
 class Timed:

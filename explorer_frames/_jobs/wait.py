@@ -10,12 +10,11 @@ from explorer_frames._arguments import is_duration
 from explorer_frames._errors import escaped
 from explorer_frames._jobs.status import FINAL
 from explorer_frames._jobs.task import listed
-from explorer_frames._progress import Done, check_progress, progress_bar
+from explorer_frames._progress import Done, Progress, check_progress, progress_bar
 from explorer_frames.errors import ConfigError, EnvelopeError, JobError, ServerError, TransportError
 
 if TYPE_CHECKING:
     from explorer_frames._jobs.job import Job
-    from explorer_frames._progress import Progress
 
 _FIRST_LOOK = 0.1  # seconds; each pause is half as long again as the one before
 # How long a status that is not documented may last, and how many looks in a row may fail, before a wait gives up.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,21 +19,17 @@ from explorer_frames._decode.csv_rows import Block, Paths, Quoting, read_blocks
 from explorer_frames._errors import StickyErrorIterator, add_context, escaped
 from explorer_frames._fallback import AS_TEXT, read_or_as_text
 from explorer_frames._files.digest import ContentHash
-from explorer_frames._files.write import write
+from explorer_frames._files.formats import Options
+from explorer_frames._files.write import Receipt, write
 from explorer_frames._outputs.parts import Part, Parts, pieces
-from explorer_frames._provenance import Provenance, run_of, with_provenance, with_row_count, with_task_run
+from explorer_frames._provenance import Provenance, Run, run_of, with_provenance, with_row_count, with_task_run
+from explorer_frames._storage.publish import Target
 from explorer_frames._storage.sources import Store
 from explorer_frames._threads import ahead, pipelined
 from explorer_frames.errors import ColumnTypeError, ConfigError, FileReadError, RowShapeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
-
-    from explorer_frames._files.formats import Options
-    from explorer_frames._files.write import Receipt
     from explorer_frames._jobs.task import Task
-    from explorer_frames._provenance import Run
-    from explorer_frames._storage.publish import Target
 
 _T = TypeVar("_T")
 _LEFT = "Read it within the `with` block of open_output, from its beginning."

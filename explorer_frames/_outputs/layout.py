@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from explorer_frames._arguments import checked_id
 from explorer_frames._errors import escaped
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, FileReadError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _BY_TASK = ("{job_id}/{task_id}", "{job_id}/tasks/{task_id}", "{task_id}")
 _BY_COMPONENT = ("{job_id}/tasks/{component}", "{job_id}/{component}")

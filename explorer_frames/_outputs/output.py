@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
-from explorer_frames._files.write import planned
-from explorer_frames._frames import checked_backend, to_pandas
+from explorer_frames._decode.csv_rows import Quoting
+from explorer_frames._files.write import LayoutOptions, Receipt, planned
+from explorer_frames._frames import DtypeBackend, checked_backend, to_pandas
 from explorer_frames._outputs.full import Request, export, open_reader, read_table
 from explorer_frames._outputs.layout import output_url
 from explorer_frames._private import private
+from explorer_frames._schemas import VidType
 from explorer_frames.errors import JobError
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Mapping
-    from contextlib import AbstractContextManager
-
     import pandas as pd
     import pyarrow as pa
 
-    from explorer_frames._decode.csv_rows import Quoting
-    from explorer_frames._files.write import LayoutOptions, Receipt
-    from explorer_frames._frames import DtypeBackend
     from explorer_frames._jobs.task import Task
-    from explorer_frames._schemas import VidType
 
 
 @private

@@ -6,21 +6,18 @@ import hashlib
 import os
 import re
 from codecs import BOM_UTF8
+from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 from fsspec.core import has_magic
 
 from explorer_frames._errors import escaped
 from explorer_frames._storage.failures import DAMAGED
+from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, FileReadError
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    from explorer_frames._storage.sources import Store
 
 CHANGED = "Read it again when nothing is written there any more."
 _MISSING = "Full results lie where the workflow's author had them written, under a path made from job and task id."

@@ -11,9 +11,10 @@ import inspect
 import logging
 import os
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from shutil import get_terminal_size
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -24,9 +25,6 @@ from explorer_frames.cli._exit import CODES, FAILED, guarded, tell
 from explorer_frames.cli._out import OutputError, writing
 from explorer_frames.cli._say import error_line, hint_line
 from explorer_frames.cli._text import is_terminal
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Jobs": (_jobs.jobs, _jobs.show, _jobs.run, _jobs.cancel),

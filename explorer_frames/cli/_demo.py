@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -13,8 +14,6 @@ from explorer_frames.cli._out import writing
 from explorer_frames.sandbox import Graph, Sandbox
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from explorer_frames import Job, Task
 
 _TASKS = {

@@ -7,8 +7,9 @@ import re
 import shlex
 import traceback
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import typer
 
@@ -25,9 +26,6 @@ from explorer_frames.errors import (
     UnencryptedWarning,
     UnsupportedFormatError,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class Code(NamedTuple):

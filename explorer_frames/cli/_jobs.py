@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,8 +24,6 @@ from explorer_frames.cli._text import Column
 from explorer_frames.errors import ConfigError, ExplorerFramesError, JobError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from explorer_frames import Explorer, Job
 
 

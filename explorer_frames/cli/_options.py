@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,8 +16,6 @@ from explorer_frames._arguments import EVERYTHING
 from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import pyarrow as pa
 
 # The words of the library's own types, whose modules bring pyarrow along: a test compares them.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -16,13 +17,10 @@ from typing import TYPE_CHECKING, Any
 from explorer_frames._errors import printable
 from explorer_frames.cli._out import flush, write, write_bytes, writing
 from explorer_frames.cli._say import note
-from explorer_frames.cli._text import for_tools, is_terminal, to_json
+from explorer_frames.cli._text import Column, for_tools, is_terminal, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
     from explorer_frames._files.write import Receipt
-    from explorer_frames.cli._text import Column
 
 _ROWS = 10_000  # of CSV, written at a time
 

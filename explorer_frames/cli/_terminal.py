@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any, TextIO
 
 from rich import box
 from rich.cells import cell_len
@@ -12,13 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from explorer_frames._errors import printable
-from explorer_frames.cli._text import in_words
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import TextIO
-
-    from explorer_frames.cli._text import Column
+from explorer_frames.cli._text import Column, in_words
 
 _GAP = 2  # between two columns
 _BLOCK = 1_000  # rows between two headings: the first ones show at once, however many there are

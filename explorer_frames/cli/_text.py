@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import TextIO
+from typing import Any, NamedTuple, TextIO
 
 # What would break a cell between tabs, or a line; and the backslash, so that what is escaped can be told.
 _BREAKING = re.compile(r"[\\\x00-\x1f\x7f-\x9f]")

@@ -9,7 +9,7 @@ import json
 import math
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -18,6 +18,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from explorer_frames.sandbox._faults import (
     ERR_BAD_REQUEST,
@@ -27,15 +28,11 @@ from explorer_frames.sandbox._faults import (
     ERR_UNAUTHORIZED,
     Fault,
 )
+from explorer_frames.sandbox._jobs import Inputs, Job, Jobs
+from explorer_frames.sandbox._options import AuthEncoding, Options
 from explorer_frames.sandbox._parameters import check_names
 from explorer_frames.sandbox._results import pieces
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-    from explorer_frames.sandbox._jobs import Inputs, Job, Jobs
-    from explorer_frames.sandbox._options import AuthEncoding, Options
-    from explorer_frames.sandbox._sessions import Sessions
+from explorer_frames.sandbox._sessions import Sessions
 
 _COOKIE = "explorer_token"
 _JSON = "application/json; charset=utf-8"

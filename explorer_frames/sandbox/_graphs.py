@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import igraph
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from explorer_frames.sandbox._results import Array
+from explorer_frames.sandbox._results import Array
 
 VidType = Literal["string", "int64"]
 

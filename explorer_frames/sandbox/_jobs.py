@@ -11,18 +11,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from enum import IntEnum
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from explorer_frames.sandbox import _algorithms
 from explorer_frames.sandbox._faults import ERR_BAD_REQUEST, ERR_NOT_FOUND, Fault
+from explorer_frames.sandbox._graphs import Graph
+from explorer_frames.sandbox._options import Options
 from explorer_frames.sandbox._outputs import write_output
 from explorer_frames.sandbox._parameters import check_names, override
 from explorer_frames.sandbox._query import EdgeRows
-
-if TYPE_CHECKING:
-    from explorer_frames.sandbox._graphs import Graph
-    from explorer_frames.sandbox._options import Options
-    from explorer_frames.sandbox._results import Result
+from explorer_frames.sandbox._results import Result
 
 Tasks = Mapping[str, tuple[str, Mapping[str, object]]]
 Inputs = Mapping[str, Mapping[str, object]]

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from explorer_frames.sandbox._results import Ragged, Subgraphs
+from explorer_frames.sandbox._options import Options
+from explorer_frames.sandbox._results import Ragged, Result, Subgraphs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from explorer_frames.sandbox._jobs import Task
-    from explorer_frames.sandbox._options import Options
-    from explorer_frames.sandbox._results import Result
 
 # The columns' names in the vendor's documentation; paths and statistics have none.
 _HEADERS = {

@@ -6,10 +6,8 @@ Names are declared in lower case, and matched without regard to case: the vendor
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 class OneOf:

@@ -6,7 +6,9 @@ import asyncio
 import socket
 import threading
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import uvicorn
@@ -20,9 +22,6 @@ from explorer_frames.sandbox._results import Array, Columns
 from explorer_frames.sandbox._sessions import Sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from types import TracebackType
-
     from starlette.types import ASGIApp
 
 _REMEMBERED = 10_000
