@@ -20,8 +20,10 @@ from explorer_frames.cli._say import note
 from explorer_frames.cli._text import Column, for_tools, is_terminal, to_json
 
 if TYPE_CHECKING:
+    from explorer_frames._doctor.finding import Finding
     from explorer_frames._files.write import Receipt
 
+_YES_OR_NO = {True: "yes", False: "no"}
 _ROWS = 10_000  # of CSV, written at a time
 
 
@@ -46,6 +48,7 @@ def show_lines(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 def show_facts(facts: Mapping[str, Any]) -> None:
     """Show names and their values, one pair a line."""
+    facts = {name: _YES_OR_NO[value] if isinstance(value, bool) else value for name, value in facts.items()}
     if not is_terminal(sys.stdout):
         _lines(facts.items())
         return
@@ -64,15 +67,15 @@ def show_receipt(receipt: Receipt, *, json: bool) -> None:
         show_facts({name: value for name, value in known.items() if name != "columns"})
 
 
-def show_finding(state: str, name: str, what: str, todo: str | None) -> None:
+def show_finding(finding: Finding) -> None:
     """Show what the doctor found, at once."""
     if is_terminal(sys.stdout):
         from explorer_frames.cli import _terminal
 
         with writing():
-            _terminal.show_finding(sys.stdout, state, name, what, todo)
+            _terminal.show_finding(sys.stdout, finding)
     else:
-        _lines([(state, name, what, todo)])
+        _lines([(finding.state, finding.name, finding.what, finding.todo)])
         flush()
 
 

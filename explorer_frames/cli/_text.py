@@ -48,13 +48,11 @@ def in_words(value: Any) -> str:
     Examples
     --------
     >>> in_words(None), in_words(True), in_words(["a", "b"]), in_words(float("nan"))
-    ('', 'yes', '["a", "b"]', 'nan')
+    ('', 'true', '["a", "b"]', 'nan')
     """
     if value is None:
         return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, datetime | Decimal | list):
+    if isinstance(value, bool | datetime | Decimal | list):
         return to_json(value).strip('"')
     return str(value.total_seconds() if isinstance(value, timedelta) else value)
 
