@@ -237,14 +237,8 @@ def _table(jobs: list[dict[str, Any]]) -> pa.Table:
     codes = [job.get("status") for job in jobs]
     words = {code: status_word(code) for code in {code for code in codes if type(code) is int}}
     status = pa.array([words[code] if type(code) is int else status_word(code) for code in codes], pa.string())
-    columns = [
-        _texts(jobs, "id"),
-        _texts(jobs, "name"),
-        _texts(jobs, "workflowId"),
-        _texts(jobs, "workflowName"),
-        status,
-    ]
-    columns += [_times(jobs, "createTime"), _times(jobs, "runBeginTime"), _times(jobs, "runEndTime")]
+    columns = [_texts(jobs, key) for key in ("id", "name", "workflowId", "workflowName")]
+    columns += [status, *(_times(jobs, key) for key in ("createTime", "runBeginTime", "runEndTime"))]
     return pa.Table.from_arrays(columns, schema=SCHEMA)
 
 

@@ -22,8 +22,7 @@ from explorer_frames._version import __version__
 from explorer_frames.cli import _compare, _doctor, _files, _jobs, _results, _serve, _sync
 from explorer_frames.cli._connection import Connection
 from explorer_frames.cli._exit import CODES, FAILED, guarded, tell
-from explorer_frames.cli._out import OutputError, writing
-from explorer_frames.cli._say import error_line, hint_line
+from explorer_frames.cli._out import OutputError, error_line, hint_line, writing
 from explorer_frames.cli._text import is_terminal
 
 COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {

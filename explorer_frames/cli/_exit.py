@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 import typer
 
 from explorer_frames._extras import extra_of, install_hint
-from explorer_frames.cli._out import OutputError, flush
-from explorer_frames.cli._say import error_line, hint_line
+from explorer_frames.cli._out import OutputError, error_line, flush, hint_line
 from explorer_frames.errors import (
     ConfigError,
     DamagedFileError,

@@ -17,8 +17,7 @@ from explorer_frames.cli._options import (
     WorkflowArgument,
     pairs as read_pairs,
 )
-from explorer_frames.cli._out import OutputError, flush, write
-from explorer_frames.cli._say import note
+from explorer_frames.cli._out import OutputError, flush, note, write
 from explorer_frames.cli._show import show_facts, show_json, show_table
 from explorer_frames.cli._text import Column
 from explorer_frames.errors import ConfigError, ExplorerFramesError, JobError

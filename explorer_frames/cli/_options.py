@@ -55,8 +55,8 @@ def _since(text: str | datetime) -> datetime:
         now = datetime.now().astimezone()
         return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])}) if ago else datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError, OSError):  # the last of Windows, before 1970
-        pass
-    raise typer.BadParameter(f"{text!r} is no time: write 3d, 12h, 30m, 2026-11-25 or 2026-11-25T08:30+01:00.")
+        hint = "write 3d, 12h, 30m, 2026-11-25 or 2026-11-25T08:30+01:00"
+        raise typer.BadParameter(f"{text!r} is no time: {hint}.") from None
 
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job.")]
@@ -134,12 +134,11 @@ def schema_of(text: str) -> str | pa.Schema | None:
     try:
         return pa.schema([_column(part) for part in _parts(text)])
     except (ValueError, TypeError) as error:  # the last by an index that is no integer
-        why = str(error)
-    raise ConfigError(
-        f"invalid columns {text!r}: {why}",
-        hint="Write NAME:TYPE,... such as id:string,score:double. Types are string, bool, int64, double, date32, "
-        "timestamp[us], timestamp[ms, UTC], decimal128(10, 2), dictionary<string> and list<string>.",
-    )
+        raise ConfigError(
+            f"invalid columns {text!r}: {error}",
+            hint="Write NAME:TYPE,... such as id:string,score:double. Types are string, bool, int64, double, date32, "
+            "timestamp[us], timestamp[ms, UTC], decimal128(10, 2), dictionary<string> and list<string>.",
+        ) from None
 
 
 def _parts(text: str) -> list[str]:
@@ -202,10 +201,7 @@ def pairs(texts: Iterable[str] | None, what: str) -> dict[str, Any]:
         try:
             read[name] = json.loads(value) if is_json else value
         except (ValueError, RecursionError):
-            what = f"what stands behind := in {what} {name!r} is no JSON"
-        else:
-            continue
-        raise ConfigError(what, hint=hint)
+            raise ConfigError(f"what stands behind := in {what} {name!r} is no JSON", hint=hint) from None
     return read
 
 
@@ -225,7 +221,8 @@ def _read(file: Path | None) -> str | None:
         return file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is no text"
-    raise ConfigError(f"cannot read {file}: {why}", hint="--storage-options-file takes a file with a JSON object.")
+        hint = "--storage-options-file takes a file with a JSON object."
+        raise ConfigError(f"cannot read {file}: {why}", hint=hint) from None
 
 
 def _object(text: str | None, where: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from explorer_frames.cli._options import (
     schema_of,
     storage_options,
 )
-from explorer_frames.cli._say import hint_line, note
+from explorer_frames.cli._out import hint_line, note
 from explorer_frames.cli._show import show_csv, show_json, show_lines, show_receipt, show_table
 from explorer_frames.cli._text import Column, is_terminal
 from explorer_frames.errors import TruncatedResultWarning

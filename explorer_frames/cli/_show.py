@@ -15,8 +15,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames._errors import printable
-from explorer_frames.cli._out import flush, write, write_bytes, writing
-from explorer_frames.cli._say import note
+from explorer_frames.cli._out import flush, note, write, write_bytes, writing
 from explorer_frames.cli._text import Column, for_tools, is_terminal, to_json
 
 if TYPE_CHECKING:

@@ -20,14 +20,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from explorer_frames.sandbox._faults import (
-    ERR_BAD_REQUEST,
-    ERR_INTERNAL_SERVER,
-    ERR_NOT_FOUND,
-    ERR_PARAM,
-    ERR_UNAUTHORIZED,
-    Fault,
-)
+from explorer_frames.sandbox._faults import Code, Fault
 from explorer_frames.sandbox._jobs import Inputs, Job, Jobs
 from explorer_frames.sandbox._options import AuthEncoding, Options
 from explorer_frames.sandbox._parameters import check_names
@@ -98,10 +91,10 @@ class Api:
         scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
         credentials = _decode_credentials(encoded, self._options.auth_encoding)
         if scheme != "Bearer" or credentials != (self._options.user, self._options.password):
-            raise Fault(ERR_UNAUTHORIZED, "the user name or the password is wrong")
+            raise Fault(Code.ErrUnauthorized, "the user name or the password is wrong")
         host, _, port = self._options.graphd.rpartition(":")
         if (body.get("address"), body.get("port")) != (host, int(port)):
-            raise Fault(ERR_PARAM, "there is no graphd at this address and port")
+            raise Fault(Code.ErrParam, "there is no graphd at this address and port")
         answer = self._success({"success": True})
         answer.headers["set-cookie"] = (
             f"{_COOKIE}={self._sessions.issue()}; Path=/; Max-Age={math.ceil(self._sessions.life)}; HttpOnly"
@@ -167,12 +160,12 @@ class Api:
             except Fault as fault:
                 return self._failure(fault)
             except Exception as error:  # noqa: BLE001 - the envelope covers the unexpected, too
-                return self._failure(Fault(ERR_INTERNAL_SERVER, type(error).__name__))
+                return self._failure(Fault(Code.ErrInternalServer, type(error).__name__))
 
         return guarded
 
     async def _no_such_call(self, request: Request, _: Exception) -> Response:
-        return self._failure(Fault(ERR_NOT_FOUND, f"no such call: {request.method} {request.url.path}"))
+        return self._failure(Fault(Code.ErrNotFound, f"no such call: {request.method} {request.url.path}"))
 
     def _success(self, data: object) -> Response:
         return self._answer({"code": 0, "data": data, "message": "Success"}, 200)
@@ -208,7 +201,7 @@ class _Frame:
 
 async def _read_object(request: Request) -> dict[str, Any]:
     """Return the body's JSON object; an empty body is an empty object."""
-    return _object(await request.body(), Fault(ERR_BAD_REQUEST, "the body is not a JSON object"))
+    return _object(await request.body(), Fault(Code.ErrBadRequest, "the body is not a JSON object"))
 
 
 def _object(text: str | bytes, fault: Fault) -> dict[str, Any]:
@@ -226,35 +219,35 @@ def _read_inputs(body: dict[str, Any]) -> Inputs:
     inputs = {} if body.get("input") is None else body["input"]
     nested = isinstance(inputs, dict) and all(isinstance(values, dict) for values in inputs.values())
     if not nested or not set(body) <= {"input"}:
-        raise Fault(ERR_PARAM, 'the body must be {"input": {"<task id>": {"<parameter>": value}}}')
+        raise Fault(Code.ErrParam, 'the body must be {"input": {"<task id>": {"<parameter>": value}}}')
     for component, values in inputs.items():
         try:
             check_names(values)
         except ValueError as error:
-            raise Fault(ERR_PARAM, f"input of {component}: {error}") from None
+            raise Fault(Code.ErrParam, f"input of {component}: {error}") from None
     return inputs
 
 
 def _read_id(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
-        raise Fault(ERR_NOT_FOUND, f"ids are numbers, not {text!r}")
+        raise Fault(Code.ErrNotFound, f"ids are numbers, not {text!r}")
     return int(text[:19])  # all of them are shorter
 
 
 def _read_positive(request: Request, name: str, default: int) -> int:
     text = request.query_params.get(name, str(default))
     if not (text.isascii() and text.isdecimal() and int(text[:19])):
-        raise Fault(ERR_PARAM, f"{name} must be a positive integer, not {text!r}")
+        raise Fault(Code.ErrParam, f"{name} must be a positive integer, not {text!r}")
     return int(text[:19])  # more than any list holds
 
 
 def _read_filter(text: str) -> dict[str, Any]:
-    wanted = _object(text, Fault(ERR_PARAM, "filter must be a JSON object"))
+    wanted = _object(text, Fault(Code.ErrParam, "filter must be a JSON object"))
     for key, value in wanted.items():
         if type(value) is not _FILTERS.get(key):
-            raise Fault(ERR_PARAM, f"filter: {key}={value!r} is no filter")
+            raise Fault(Code.ErrParam, f"filter: {key}={value!r} is no filter")
     if wanted.get("orderByCreateTime", "desc") not in ("desc", "asc"):
-        raise Fault(ERR_PARAM, "filter: orderByCreateTime must be desc or asc")
+        raise Fault(Code.ErrParam, "filter: orderByCreateTime must be desc or asc")
     return wanted
 
 

@@ -14,7 +14,7 @@ from enum import IntEnum
 from typing import TypeVar
 
 from explorer_frames.sandbox import _algorithms
-from explorer_frames.sandbox._faults import ERR_BAD_REQUEST, ERR_NOT_FOUND, Fault
+from explorer_frames.sandbox._faults import Code, Fault
 from explorer_frames.sandbox._graphs import Graph
 from explorer_frames.sandbox._options import Options
 from explorer_frames.sandbox._outputs import write_output
@@ -149,14 +149,14 @@ class Jobs:
         for task in self.job(job_id).tasks:
             if task.id == task_id:
                 return task
-        raise Fault(ERR_NOT_FOUND, f"no task {task_id} in job {job_id}")
+        raise Fault(Code.ErrNotFound, f"no task {task_id} in job {job_id}")
 
     def result(self, job_id: int, task_id: str) -> Result:
         """Return the rows of a finished task, or raise the fault for one that has none."""
         task = self.task(job_id, task_id)
         if task.result is None or task.shown != Status.SUCCESS:
             reason = f": {task.error}" if task.error else ""
-            raise Fault(ERR_BAD_REQUEST, f"task {task_id} has no result, its status is {task.shown}{reason}")
+            raise Fault(Code.ErrBadRequest, f"task {task_id} has no result, its status is {task.shown}{reason}")
         return task.result
 
     def all(self, workflow_id: int | None = None) -> list[Job]:
@@ -208,7 +208,7 @@ class Jobs:
         job = self.job(job_id)
         with self._lock:
             if job.status in _FINAL:
-                raise Fault(ERR_BAD_REQUEST, f"job {job_id} is over, its status is {job.shown}")
+                raise Fault(Code.ErrBadRequest, f"job {job_id} is over, its status is {job.shown}")
             self._stop(job)
 
     def close(self) -> None:
@@ -286,7 +286,7 @@ class Jobs:
 
 def _known(records: Mapping[int, _T], number: int, what: str) -> _T:
     if number not in records:
-        raise Fault(ERR_NOT_FOUND, f"no {what} {number}")
+        raise Fault(Code.ErrNotFound, f"no {what} {number}")
     return records[number]
 
 
