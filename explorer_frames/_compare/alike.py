@@ -129,20 +129,15 @@ def _check_type(name: str, kind: pa.DataType, *, is_id: bool) -> None:
     """Refuse what cannot be compared."""
     shown = f"{escaped(name, 60)} is {kind}"
     inner = kind.value_type if pa.types.is_large_list(kind) and name != COMMUNITY else kind
-    if is_id and not (pa.types.is_int64(inner) or pa.types.is_large_string(inner)):
+    if is_id:
+        if pa.types.is_int64(inner) or pa.types.is_large_string(inner):
+            return
         hint = "Ids and labels are text or whole numbers; pandas makes decimals of whole numbers where one is missing."
         raise ConfigError(f"{shown}, and no id", hint=hint)
     try:
-        if not is_id:
-            pc.equal(pa.array([], kind), pa.array([], kind))
+        pc.equal(pa.array([], kind), pa.array([], kind))
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-        pass
-    else:
-        return
-    raise ConfigError(
-        f"{shown}, which cannot be compared value by value",
-        hint="Leave it out.",
-    )
+        raise ConfigError(f"{shown}, which cannot be compared value by value", hint="Leave it out.") from None
 
 
 def _cast(table: pa.Table, kinds: Mapping[str, pa.DataType], side: str) -> pa.Table:
@@ -154,9 +149,7 @@ def _cast(table: pa.Table, kinds: Mapping[str, pa.DataType], side: str) -> pa.Ta
             columns.append(column.cast(kind))
         except pa.ArrowException as raised:
             what = f"{escaped(name, 60)} does not fit {kind}: {escaped(raised)}"
-        else:
-            continue
-        raise ConfigError(what, where=side, hint="Whole numbers go up to 2**63 - 1.")
+            raise ConfigError(what, where=side, hint="Whole numbers go up to 2**63 - 1.") from None
     return pa.table(columns, names=list(kinds)).combine_chunks()  # rows are taken from one chunk much faster
 
 

@@ -14,8 +14,7 @@ from explorer_frames._errors import escaped
 from explorer_frames._files.write import LayoutOptions, Receipt, WriteOptions, planned
 from explorer_frames._frames import DtypeBackend, checked_backend, to_pandas
 from explorer_frames._jobs.status import id_of, moment, same_id, status_word, text
-from explorer_frames._outputs.full import export, open_reader, read_table
-from explorer_frames._outputs.output import task_request
+from explorer_frames._outputs.full import Request, export, open_reader, read_table
 from explorer_frames._private import private
 from explorer_frames._provenance import Run
 from explorer_frames._schemas import VidType
@@ -190,9 +189,9 @@ class Task(Timed):
             As in `explorer_frames.read_output`.
         """
         checked_backend(dtype_backend)
-        request = task_request(
-            self,
+        request = Request.of(
             root,
+            task=self,
             component=component,
             folder=folder,
             schema=schema,
@@ -217,9 +216,9 @@ class Task(Timed):
         storage_options: Mapping[str, Any] | None = None,
     ) -> AbstractContextManager[pa.RecordBatchReader]:
         """Stream its full result, found as by `read_output`: see `explorer_frames.open_output`."""
-        request = task_request(
-            self,
+        request = Request.of(
             root,
+            task=self,
             component=component,
             folder=folder,
             schema=schema,
@@ -247,9 +246,9 @@ class Task(Timed):
         **options: Unpack[LayoutOptions],
     ) -> Receipt:
         """Write its full result, found as by `read_output`, to a file: see `explorer_frames.export_output`."""
-        request = task_request(
-            self,
+        request = Request.of(
             root,
+            task=self,
             component=component,
             folder=folder,
             schema=schema,

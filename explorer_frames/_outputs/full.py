@@ -21,12 +21,13 @@ from explorer_frames._fallback import AS_TEXT, read_or_as_text
 from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.formats import Options
 from explorer_frames._files.write import Receipt, write
+from explorer_frames._outputs.layout import output_url
 from explorer_frames._outputs.parts import Part, Parts, pieces
 from explorer_frames._provenance import Provenance, Run, run_of, with_provenance, with_row_count, with_task_run
 from explorer_frames._storage.publish import Target
 from explorer_frames._storage.sources import Store
 from explorer_frames._threads import ahead, pipelined
-from explorer_frames.errors import ColumnTypeError, ConfigError, FileReadError, RowShapeError
+from explorer_frames.errors import ColumnTypeError, ConfigError, FileReadError, JobError, RowShapeError
 
 if TYPE_CHECKING:
     from explorer_frames._jobs.task import Task
@@ -157,19 +158,23 @@ class Request:
         path: str | os.PathLike[str],
         *,
         schema: object,
-        vid_type: str,
+        vid_type: Any,
         header: object,
         quoting: object = "minimal",
         storage_options: Mapping[str, Any] | None,
         task: Task | None = None,
         component: str | None = None,
+        folder: str | None = None,
     ) -> Request:
-        """Check a caller's arguments, before any I/O.
+        """Check a caller's arguments; then, for a task, find its result below `path`.
 
         Raises
         ------
         ConfigError
+        JobError, FileReadError
+            The task is not in the state success, or its result was not found.
         """
+        vid_type = task._explorer._vid_type_or(vid_type) if task else vid_type  # noqa: SLF001 (our own)
         requested = _schemas.SchemaRequest.of(schema, vid_type)
         if requested.auto:
             name, source = _named(task, component) if task else (_component_in(path), "component")
@@ -179,7 +184,17 @@ class Request:
         if quoting not in get_args(Quoting):
             raise ConfigError(f"quoting must be 'minimal' or 'none', got {escaped(quoting, 60)!r}")
         request = cls(path, storage_options, requested, header, quoting)  # type: ignore[arg-type]
-        return replace(request, job=task.job_id, task=task.task_id, run=run_of(task)) if task else request
+        if task is None:
+            return request
+        if task.status != "success":  # nothing in a folder on NFS shows whether it is finished
+            raise JobError(
+                f"task {task.task_id} is {task.status}, so its files may be incomplete",
+                hint="Wait for the job, and get the task from the job again. To read incomplete files, pass their "
+                "folder to read_output.",
+            )
+        ids = {"job_id": task.job_id, "task_id": task.task_id}
+        path = output_url(path, **ids, folder=folder, component=component, storage_options=storage_options)
+        return replace(request, path=path, job=task.job_id, task=task.task_id, run=run_of(task))
 
     def for_parts(self, parts: Parts) -> Request:
         """Adjust the schema to KCore's folders: they contain subgraphs, and their names contain k."""

@@ -202,13 +202,9 @@ def output(
         )
         show_receipt(receipt, json=json)
         return
-    from explorer_frames._outputs.full import read_table
-    from explorer_frames._outputs.output import read_output_arrow, task_request
+    from explorer_frames._outputs.full import Request, read_table
 
-    if found:
-        table = read_table(task_request(found, source, **where, **options))
-    else:
-        table = read_output_arrow(source, **options)
+    table = read_table(Request.of(source, task=found, **where, **options))
     is_preview = not (json or csv) and is_terminal(sys.stdout) and table.num_rows > _PREVIEW_ROWS
     _write(table.slice(0, _PREVIEW_ROWS) if is_preview else table, json=json, csv=csv)
     if is_preview:

@@ -7,7 +7,6 @@ languages' parsers read back; null is a value that is missing. JSON and CSV are 
 from __future__ import annotations
 
 import csv
-import io
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from explorer_frames._files.write import Receipt
 
 _YES_OR_NO = {True: "yes", False: "no"}
-_ROWS = 10_000  # of CSV, written at a time
 
 
 def show_table(columns: Sequence[Column]) -> None:
@@ -106,17 +104,15 @@ def show_csv(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
             return to_json(value).strip('"')
         return shown(value) if isinstance(value, str) else value
 
-    buffer = io.StringIO()
-    # With its own line ends, "\r\n": only so Python 3.11 quotes a cell that has one of both in it.
-    writer = csv.writer(SimpleNamespace(write=lambda line: buffer.write(line.removesuffix("\r\n") + "\n")))
-    writer.writerow(names)
-    for number, row in enumerate(rows, 1):
-        writer.writerow(map(cell, row))
-        if number % _ROWS == 0:
-            _write(buffer.getvalue())
-            buffer.seek(0)
-            buffer.truncate()
-    _write(buffer.getvalue())
+    def write_line(line: str) -> None:
+        # Written with its own line ends, "\r\n": only so Python 3.11 quotes a cell that has one of both in it.
+        sys.stdout.buffer.write((line.removesuffix("\r\n") + "\n").encode())
+
+    writer = csv.writer(SimpleNamespace(write=write_line))
+    with writing():
+        sys.stdout.flush()
+        writer.writerow(names)
+        writer.writerows(map(cell, row) for row in rows)
 
 
 def _lines(rows: Iterable[Sequence[Any]]) -> None:
