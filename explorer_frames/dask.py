@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
+import pandas as pd
 import pyarrow as pa
 
 from explorer_frames._client import Explorer
@@ -41,9 +42,6 @@ with require("explorer_frames.dask", extra="dask"):
     import dask
     import dask.dataframe as dd
     from dask.dataframe.utils import clear_known_categories
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 __all__ = ["read_output", "read_sample_results"]

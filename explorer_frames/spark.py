@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from inspect import signature
 from typing import Any, ClassVar
 
@@ -210,6 +210,7 @@ class SampleSource(_Source):
         return columns if len(self._queries) == 1 else _schemas.checked(pa.schema([_TASK, *columns]))
 
 
+@dataclass
 class SampleReader(DataSourceReader):
     """Reads samples, one task a partition.
 
@@ -224,11 +225,10 @@ class SampleReader(DataSourceReader):
         All columns, as Spark takes them.
     """
 
-    def __init__(self, url: str | None, queries: list[Query], own: list[pa.Schema], target: pa.Schema) -> None:
-        self._url = url
-        self._queries = queries
-        self._own = own
-        self._target = target
+    url: str | None
+    queries: list[Query]
+    own: list[pa.Schema]
+    target: pa.Schema
 
     def partitions(self) -> list[InputPartition]:
         """Look at the job, and make a partition of each task.
@@ -240,30 +240,30 @@ class SampleReader(DataSourceReader):
         JobError
             A task has not ended well.
         """
-        number = self._queries[0].job
-        with Explorer(self._url) as explorer:
+        number = self.queries[0].job
+        with Explorer(self.url) as explorer:
             states = {task.task_id: task.status for task in explorer.job(number).tasks}
-        for query in self._queries:
+        for query in self.queries:
             if query.task not in states:
                 hint = f"Its tasks: {escaped(', '.join(states), 400)}."
                 raise NotFoundError("the job has no such task", where=query.where, hint=hint)
             if states[query.task] != "success":
                 what = f"the task is {states[query.task]}, so its rows may not be all"
                 raise JobError(what, where=query.where, hint="Wait for the job, and read again.")
-        return [InputPartition(place) for place in range(len(self._queries))]
+        return [InputPartition(place) for place in range(len(self.queries))]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """Read one task."""
-        query, columns = self._queries[partition.value], self._own[partition.value]
-        several = len(self._queries) > 1
+        query, columns = self.queries[partition.value], self.own[partition.value]
+        several = len(self.queries) > 1
         # Without a deadline: what the rest of the query does between two batches would count.
         with (
-            Explorer(self._url, deadline=None) as explorer,
+            Explorer(self.url, deadline=None) as explorer,
             explorer.open_sample_result(query.job, query.task, query.limit, schema=columns) as reader,
         ):
             for batch in reader:
                 named = batch.add_column(0, _TASK, pa.repeat(query.task, batch.num_rows)) if several else batch
-                yield _fitted(named, self._target)
+                yield _fitted(named, self.target)
 
 
 class OutputSource(_Source):
@@ -305,6 +305,7 @@ class OutputSource(_Source):
         return columns
 
 
+@dataclass
 class OutputReader(DataSourceReader):
     """Reads a full result, one part a partition.
 
@@ -316,33 +317,32 @@ class OutputReader(DataSourceReader):
         The same as Spark takes them.
     """
 
-    def __init__(self, request: Request, target: pa.Schema) -> None:
-        self._request = request
-        self._target = target
+    request: Request
+    target: pa.Schema
 
     def partitions(self) -> list[InputPartition]:
         """Look at the folder, and make a partition of each part."""
-        store = Store(self._request.path)
+        store = Store(self.request.path)
         parts = Parts(store)
         # A header comes again in every part: which line it is, the first part tells.
-        line = preview(self._request, store, parts)[1].line if self._request.header else None
-        return [InputPartition((part.path, part.size, part.k, line)) for part in parts.files]
+        line = preview(self.request, store, parts)[1].line if self.request.header else None
+        return [InputPartition((part, line)) for part in parts.files]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """Read one part."""
-        path, size, k, line = partition.value
-        store = Store(self._request.path).at(path)
+        planned, line = partition.value
+        store = Store(self.request.path).at(planned.path)
         parts = Parts(store)
-        part = replace(parts.files[0], k=k)
-        if part.size != size:
-            what = f"it had {size} bytes when the query was planned, and has {part.size}"
+        part = replace(parts.files[0], k=planned.k)
+        if part.size != planned.size:
+            what = f"it had {planned.size} bytes when the query was planned, and has {part.size}"
             raise FileReadError(what, where=store.shown, hint=CHANGED)
-        request = self._request
+        request = self.request
         columns = request.schema.only
         header = Header(replace(request, schema=SchemaRequest(in_part(part, columns))), line)
         with closing(read_batches(store, part, header, columns, request.quoting)) as batches:
             for batch in batches:
-                yield _fitted(batch, self._target)
+                yield _fitted(batch, self.target)
         parts.check_unchanged()
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from explorer_frames._compare.matching import Matched, Numbers
+from explorer_frames._compare.alike import Matched, Numbers
 from explorer_frames._errors import escaped
 from explorer_frames.errors import ConfigError
 
@@ -40,40 +40,11 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Ranking:
-    """The rows of a column of numbers, the best first.
-
-    Attributes
-    ----------
-    ranks
-        From 1; equal values have the same, and the next one follows by their number. What is missing comes last.
-    missing
-    """
-
-    ranks: Numbers
-    missing: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, name: str, column: pa.ChunkedArray) -> Ranking:
-        """Rank a column."""
-        values, missing = _values(column)
-        ranks = np.full(len(values), (~missing).sum() + 1)
-        ranks[~missing] = pd.Series(values[~missing]).rank(method="min", ascending=name in _UPWARDS)
-        return cls(ranks, missing)
-
-    def top(self, count: int) -> NDArray[np.bool_]:
-        """Tell which rows are among the first; all that share the last place are."""
-        return (self.ranks <= count) & ~self.missing
-
-
-@dataclass(frozen=True, slots=True)
 class Ranks:
     """How two results rank the rows that both have.
 
     Attributes
     ----------
-    by
-        The column.
     before, after
         Ranks of each row.
     top_overlap
@@ -82,7 +53,6 @@ class Ranks:
         Spearman's rho of the rows that both have a value for; NaN where one of them has only one value.
     """
 
-    by: str
     before: Numbers
     after: Numbers
     top_overlap: float
@@ -128,13 +98,24 @@ def other_change(a: pa.ChunkedArray, b: pa.ChunkedArray) -> Change:
 
 def compare_ranks(name: str, a: pa.ChunkedArray, b: pa.ChunkedArray, rows: Matched, count: int) -> Ranks:
     """Rank all rows of a and of b, of which `rows` says which belong together, and look at the first `count`."""
-    first, second = Ranking.of(name, a), Ranking.of(name, b)
-    tops = first.top(count), second.top(count)
-    larger = max(top.sum() for top in tops)
-    overlap = float((tops[0][rows.both_a] & tops[1][rows.both_b]).sum() / larger) if larger else 1.0
-    before, after = first.ranks[rows.both_a], second.ranks[rows.both_b]
-    known = ~(first.missing[rows.both_a] | second.missing[rows.both_b])
-    return Ranks(name, before, after, overlap, _spearman(before[known], after[known]))
+    (first, lost), (second, gained) = _ranked(name, a), _ranked(name, b)
+    top_a, top_b = (first <= count) & ~lost, (second <= count) & ~gained  # all that share the last place are in it
+    larger = max(top_a.sum(), top_b.sum())
+    overlap = float((top_a[rows.both_a] & top_b[rows.both_b]).sum() / larger) if larger else 1.0
+    before, after = first[rows.both_a], second[rows.both_b]
+    known = ~(lost[rows.both_a] | gained[rows.both_b])
+    return Ranks(before, after, overlap, _spearman(before[known], after[known]))
+
+
+def _ranked(name: str, column: pa.ChunkedArray) -> tuple[Numbers, NDArray[np.bool_]]:
+    """Return the ranks of all rows, the best first and what is missing last, and which are missing.
+
+    Equal values have the same rank, and the next one follows by their number.
+    """
+    values, missing = _values(column)
+    ranks = np.full(len(values), (~missing).sum() + 1)
+    ranks[~missing] = pd.Series(values[~missing]).rank(method="min", ascending=name in _UPWARDS)
+    return ranks, missing
 
 
 def _spearman(before: Numbers, after: Numbers) -> float:

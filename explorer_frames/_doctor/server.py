@@ -6,6 +6,8 @@ import socket
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from itertools import islice
@@ -46,6 +48,7 @@ _CALLS = {"login": 2, "limit": 1 + _JOBS + _TRIED + 3}
 _ANY = pa.schema([("cells", pa.list_(pa.string()))])
 
 
+@dataclass(repr=False)
 class Examination:
     """The checks of one server, each built on the ones before it.
 
@@ -63,20 +66,14 @@ class Examination:
         The largest ``limit`` to try.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        credentials: Credentials | None,
-        arguments: Mapping[str, Any],
-        task: tuple[str, str] | None,
-        most: int,
-    ) -> None:
-        self._settings = settings
-        self._credentials = credentials
-        self._arguments = dict(arguments)
-        self._task = task
-        self._most = most
-        parts = urlsplit(settings.url)
+    settings: Settings
+    credentials: Credentials | None
+    arguments: Mapping[str, Any]
+    task: tuple[str, str] | None
+    most: int
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.settings.url)
         self._scheme, self._host = parts.scheme, parts.hostname or ""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._addresses: list[Any] = []
@@ -103,12 +100,12 @@ class Examination:
             return _LOOKUP
         if name == "connection":
             return len(self._tried()) * _CONNECT + _SLACK
-        return _CALLS.get(name, 1) * (self._settings.deadline or 0) + _SLACK
+        return _CALLS.get(name, 1) * (self.settings.deadline or 0) + _SLACK
 
     # --- the way there
 
     def _proxied(self) -> bool:
-        return bool(get_environ_proxies(self._settings.url, no_proxy=None))
+        return bool(get_environ_proxies(self.settings.url, no_proxy=None))
 
     def _check_address(self) -> Finding:
         if self._proxied():
@@ -146,7 +143,7 @@ class Examination:
     def _check_encryption(self) -> Finding:
         self._greet()
         if self._scheme == "http":
-            if not self._settings.is_exposed:
+            if not self.settings.is_exposed:
                 return ok("encryption", "none, and none needed: http on this machine")
             todo = "Use https://, or a network that you trust: who is on the way can read the password and the token."
             return Finding("encryption", "warning", "http, in clear text", todo)
@@ -166,15 +163,13 @@ class Examination:
         """Ask without a token, once; what is learnt serves several checks."""
         if self._greeting is not None or self._answers is not None:
             return
-        api = self._api()
         began = time.time()
         try:
-            headers, said = api.greeting(api.deadline())
+            with closing(self._api()) as api:
+                headers, said = api.greeting(api.deadline())
         except ExplorerFramesError as error:
             self._answers = error
             return
-        finally:
-            api.close()
         if isinstance(said, LicenseError):
             self._licence = said
         elif said is not None and said.code is None:
@@ -199,12 +194,12 @@ class Examination:
     # --- who we are
 
     def _api(self) -> Api:
-        return Api(self._settings, self._credentials or Credentials())
+        return Api(self.settings, self.credentials or Credentials())
 
     def _check_login(self) -> Finding:
-        if self._credentials is None:
+        if self.credentials is None:
             return Finding("login", "problem", "nothing to log in with", "See what configuration says.")
-        if self._credentials.token is not None:
+        if self.credentials.token is not None:
             return self._check_token()
         try:
             return ok("login", self._logged_in())
@@ -216,11 +211,8 @@ class Examination:
             raise
 
     def _logged_in(self) -> str:
-        api = self._api()
-        try:
+        with closing(self._api()) as api:
             token = api.login(api.deadline())
-        finally:
-            api.close()
         life = "the server does not say how long" if token.life is None else f"for {_duration(token.life)}"
         return f"with the encoding {api.auth_encoding}, {life}"
 
@@ -238,7 +230,7 @@ class Examination:
     def _explorer(self) -> Explorer:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UnencryptedWarning)  # said by a check of its own
-            return Explorer(**self._arguments, row_cap=EVERYTHING)  # whatever the environment has
+            return Explorer(**self.arguments, row_cap=EVERYTHING)  # whatever the environment has
 
     def _list(self, limit: int, **filters: Any) -> list[dict[str, Any]]:
         try:
@@ -261,23 +253,23 @@ class Examination:
         return ok("licence", "no call was refused for it; whether jobs may be started was not tried")
 
     def _check_limit(self) -> Finding:
-        task = self._task or self._some_task()
+        task = self.task or self._some_task()
         if task is None:
             return Finding(
                 "limit", "skipped", "no successful job with rows is among the newest", "Pass --job-id and --task-id."
             )
         where = f"job {task[0]}, task {task[1]}"
-        counts = [(asked, self._rows(task, asked)) for asked in sorted({1, self._most})]
+        counts = [(asked, self._rows(task, asked)) for asked in sorted({1, self.most})]
         one, rows = counts[0][1], counts[-1][1]
         if rows and not one:
             return _odd(where, "a limit of 1 gives no row, and a larger one does")
-        if rows == self._most:
+        if rows == self.most:
             return ok("limit", f"{rows:,} rows came for a limit of as many, and no larger one was tried [{where}]")
-        more = self._most * 10
+        more = self.most * 10
         again = self._rows(task, more)
         if again != rows:
-            return _odd(where, f"{rows:,} rows came for a limit of {self._most:,}, but {again:,} for {more:,}")
-        what = f"{rows:,} rows came for a limit of {self._most:,} and for {more:,}"
+            return _odd(where, f"{rows:,} rows came for a limit of {self.most:,}, but {again:,} for {more:,}")
+        what = f"{rows:,} rows came for a limit of {self.most:,} and for {more:,}"
         if is_round(rows):
             todo = (
                 "The number is round, so it may be the server's cap. Compare it with the graph's number of vertices. "

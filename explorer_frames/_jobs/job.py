@@ -227,19 +227,18 @@ class Job(Timed):
 
         with closing(in_parallel(checked_count("workers", workers), read, self.tasks)) as reads:
             outcomes = dict(reads)
-        errors = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, ExplorerFramesError)}
-        # In the job's order: reads end in any.
-        keys = [key(task) for task in self.tasks]
+        keys = [key(task) for task in self.tasks]  # in the job's order: reads end in any
+        errors = {name: outcomes[name] for name in keys if isinstance(outcomes[name], ExplorerFramesError)}
         results = {name: outcomes[name] for name in keys if name not in errors}
         if errors:
-            failed = [task for task in self.tasks if key(task) in errors]
+            failed = (task for task in self.tasks if key(task) in errors)
             raise JobError(
                 f"{len(errors)} of {len(self.tasks)} results could not be read: "
                 + "; ".join(f"{escaped(task.name, 60)}: {errors[key(task)].what}" for task in failed)[:600],
                 where=f"job {self.job_id}",
                 hint="The others are in this error's .results, the reasons in its .errors.",
                 results=results,
-                errors={name: errors[name] for name in keys if name in errors},
+                errors=errors,
             )
         return results
 

@@ -21,8 +21,7 @@ from explorer_frames._fallback import AS_TEXT, read_or_as_text
 from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.formats import Options
 from explorer_frames._files.write import Receipt, write
-from explorer_frames._outputs.layout import output_url
-from explorer_frames._outputs.parts import Part, Parts, pieces
+from explorer_frames._outputs.parts import Part, Parts, output_url, pieces
 from explorer_frames._provenance import Provenance, Run, run_of, with_provenance, with_row_count, with_task_run
 from explorer_frames._storage.publish import Target
 from explorer_frames._storage.sources import Store
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _LEFT = "Read it within the `with` block of open_output, from its beginning."
 
-# Names of the columns in the vendor's documentation and product, beside our own. Letters and digits are compared.
+# Names of the columns in the vendor's documentation and product, beside our own: letters and digits are compared.
 _SYNONYMS = {
     "id": {"vid"},
     "id1": {"vid1", "vid"},
@@ -48,9 +47,11 @@ _SYNONYMS = {
     "core": {"value"},
     "distance": {"value"},
     "visited": {"count", "value"},
-    "degree": {"out_degree", "in_degree", "value"},
+    "degree": {"outdegree", "indegree", "value"},
 }
-_IDS = ("id", "id1", "root")
+_NAMES = {name for entry in _schemas.ALGORITHMS for shape in entry.shapes for name, _ in shape}
+_DOCUMENTED = frozenset(name.replace("_", "") for name in _NAMES).union(*_SYNONYMS.values())
+_OF_IDS = {"id", "id1", "root", "vid", "vid1"}  # names of a first column
 _K = "k"  # the column with the k of KCore's folders
 _COMPONENT = re.compile(r"(?:analytics_\w+|query)_[0-9]+")
 
@@ -99,35 +100,23 @@ def _may_name(names: list[str], shape: pa.Schema) -> bool:
     if len(names) != len(shape) or (len(names) == 1 and not numbers[0]):
         return False
     columns = zip(names, shape.names, numbers, strict=True)
-    # Where a column has numbers, any documented name is certainly none of its values.
     return all(
-        name in ({_letters(column), *_DOCUMENTED} if number else _names_of_text(column, first=not i))
-        for i, (name, column, number) in enumerate(columns)
+        name in _names_of(column, is_number=is_number, is_first=not place)
+        for place, (name, column, is_number) in enumerate(columns)
     )
 
 
-def _names_of_text(column: str, *, first: bool) -> set[str]:
-    """What a header may call a column of text."""
-    own = {_letters(column)}
-    if column in _SYNONYMS:
-        return own | {_letters(name) for name in _SYNONYMS[column]}
-    return own | (_OF_IDS if first else _DOCUMENTED)
+def _names_of(column: str, *, is_number: bool, is_first: bool) -> frozenset[str]:
+    """What a header may call a column; where it has numbers, any documented name is certainly none of its values."""
+    own = frozenset({_letters(column)})
+    if column in _SYNONYMS and not is_number:
+        return own.union(_SYNONYMS[column])
+    return own.union(_OF_IDS if is_first and not is_number else _DOCUMENTED)
 
 
 def _letters(name: str) -> str:
     """Reduce a name to its letters and digits."""
     return re.sub(r"[\W_]+", "", name).lower()
-
-
-def _all_names() -> Iterator[str]:
-    for entry in _schemas.ALGORITHMS:
-        for shape in entry.shapes:
-            for name, _ in shape:
-                yield from (name, *_SYNONYMS.get(name, ()))
-
-
-_DOCUMENTED = frozenset(map(_letters, _all_names()))
-_OF_IDS = frozenset(_letters(name) for column in _IDS for name in (column, *_SYNONYMS[column]))
 
 
 @dataclass(frozen=True, slots=True)

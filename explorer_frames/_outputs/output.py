@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
+
+import pandas as pd
+import pyarrow as pa
 
 from explorer_frames._decode.csv_rows import Quoting
 from explorer_frames._files.write import LayoutOptions, Receipt, planned
@@ -13,10 +16,6 @@ from explorer_frames._frames import DtypeBackend, checked_backend, to_pandas
 from explorer_frames._outputs.full import Request, export, open_reader, read_table
 from explorer_frames._private import private
 from explorer_frames._schemas import VidType
-
-if TYPE_CHECKING:
-    import pandas as pd
-    import pyarrow as pa
 
 
 @private

@@ -5,15 +5,12 @@ from __future__ import annotations
 import shlex
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from explorer_frames.cli._out import flush, write
 from explorer_frames.errors import ExplorerFramesError
-
-if TYPE_CHECKING:
-    pass
 
 
 def demo(

@@ -9,6 +9,7 @@ import json
 import math
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from starlette.applications import Starlette
@@ -42,6 +43,7 @@ class RequestRecord(NamedTuple):
     status: int
 
 
+@dataclass(frozen=True)
 class Api:
     """The calls of the API.
 
@@ -55,10 +57,9 @@ class Api:
         How it is answered.
     """
 
-    def __init__(self, jobs: Jobs, sessions: Sessions, options: Options) -> None:
-        self._jobs = jobs
-        self._sessions = sessions
-        self._options = options
+    jobs: Jobs
+    sessions: Sessions
+    options: Options
 
     def app(self, record: Callable[[RequestRecord], None]) -> Starlette:
         """Return the ASGI application; `record` is told of every request."""
@@ -72,7 +73,7 @@ class Api:
             ("POST", "/workflows/{workflow}/jobs", self.add_job),
         ]
         middleware = [Middleware(_Frame, record=record)]
-        if self._options.gzip:
+        if self.options.gzip:
             middleware.append(Middleware(GZipMiddleware, compresslevel=6))
         app = Starlette(
             routes=[
@@ -89,15 +90,15 @@ class Api:
         """Log in; the token goes out as a cookie."""
         body = await _read_object(request)
         scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
-        credentials = _decode_credentials(encoded, self._options.auth_encoding)
-        if scheme != "Bearer" or credentials != (self._options.user, self._options.password):
+        credentials = _decode_credentials(encoded, self.options.auth_encoding)
+        if scheme != "Bearer" or credentials != (self.options.user, self.options.password):
             raise Fault(Code.ErrUnauthorized, "the user name or the password is wrong")
-        host, _, port = self._options.graphd.rpartition(":")
+        host, _, port = self.options.graphd.rpartition(":")
         if (body.get("address"), body.get("port")) != (host, int(port)):
             raise Fault(Code.ErrParam, "there is no graphd at this address and port")
         answer = self._success({"success": True})
         answer.headers["set-cookie"] = (
-            f"{_COOKIE}={self._sessions.issue()}; Path=/; Max-Age={math.ceil(self._sessions.life)}; HttpOnly"
+            f"{_COOKIE}={self.sessions.issue()}; Path=/; Max-Age={math.ceil(self.sessions.life)}; HttpOnly"
         )
         return answer
 
@@ -107,7 +108,7 @@ class Api:
         size = _read_positive(request, "pageSize", 10)
         page = _read_positive(request, "page", 1)
         workflow = request.path_params.get("workflow")
-        jobs = self._jobs.all(None if workflow is None else _read_id(workflow))
+        jobs = self.jobs.all(None if workflow is None else _read_id(workflow))
         jobs = [job for job in jobs if _matches(job, wanted)]
         if wanted.get("orderByCreateTime") != "asc":
             jobs.reverse()
@@ -118,28 +119,28 @@ class Api:
 
     async def show_job(self, request: Request) -> Response:
         """Show a job and its tasks."""
-        job = self._jobs.job(_read_id(request.path_params["job"]))
+        job = self.jobs.job(_read_id(request.path_params["job"]))
         return self._success({**job.describe(), "tasks": [task.describe() for task in job.tasks]})
 
     async def add_job(self, request: Request) -> Response:
         """Run a workflow."""
         workflow = _read_id(request.path_params["workflow"])
-        job = self._jobs.submit(workflow, _read_inputs(await _read_object(request)))
-        return self._success({"id": str(job.id) if self._options.id_type == "string" else job.id})
+        job = self.jobs.submit(workflow, _read_inputs(await _read_object(request)))
+        return self._success({"id": str(job.id) if self.options.id_type == "string" else job.id})
 
     async def cancel_job(self, request: Request) -> Response:
         """Stop a job."""
-        self._jobs.cancel(_read_id(request.path_params["job"]))
+        self.jobs.cancel(_read_id(request.path_params["job"]))
         return self._success({"success": True})
 
     async def sample_result(self, request: Request) -> Response:
         """Stream the first rows of a task's result."""
-        result = self._jobs.result(_read_id(request.path_params["job"]), request.path_params["task"])
+        result = self.jobs.result(_read_id(request.path_params["job"]), request.path_params["task"])
         limit = _read_positive(request, "limit", 10)
-        if self._options.limit_cap is not None:
-            limit = min(limit, self._options.limit_cap)
+        if self.options.limit_cap is not None:
+            limit = min(limit, self.options.limit_cap)
 
-        if self._options.pretty:
+        if self.options.pretty:
             return self._success({"items": [*result.cells(0, min(limit, len(result)))]})
 
         async def body() -> AsyncIterator[bytes]:
@@ -155,7 +156,7 @@ class Api:
         async def guarded(request: Request) -> Response:
             try:
                 if endpoint != self.connect:
-                    self._sessions.require(request.cookies.get(_COOKIE))
+                    self.sessions.require(request.cookies.get(_COOKIE))
                 return await endpoint(request)
             except Fault as fault:
                 return self._failure(fault)
@@ -171,11 +172,11 @@ class Api:
         return self._answer({"code": 0, "data": data, "message": "Success"}, 200)
 
     def _failure(self, fault: Fault) -> Response:
-        status = fault.http_status if self._options.http_status_of_errors == "mapped" else 200
+        status = fault.http_status if self.options.http_status_of_errors == "mapped" else 200
         return self._answer({"code": fault.code, "message": fault.message}, status)
 
     def _answer(self, envelope: object, status: int) -> Response:
-        layout: dict[str, Any] = {"indent": 4} if self._options.pretty else {"separators": (",", ":")}
+        layout: dict[str, Any] = {"indent": 4} if self.options.pretty else {"separators": (",", ":")}
         return Response(json.dumps(envelope, ensure_ascii=False, **layout), status, media_type=_JSON)
 
 

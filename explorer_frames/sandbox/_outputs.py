@@ -15,17 +15,12 @@ if TYPE_CHECKING:
     from explorer_frames.sandbox._jobs import Task
 
 # The columns' names in the vendor's documentation; paths and statistics have none.
+_SCORES, _LABELS = ("VID,VALUE",), ("VID,LABEL", "VID,LABEL,MODULARITY")
 _HEADERS = {
-    "PageRank": ("VID,VALUE",),
-    "BetweennessCentrality": ("VID,VALUE",),
-    "ClosenessCentrality": ("VID,VALUE",),
-    "ClusteringCoefficient": ("VID,VALUE",),
-    "KCore": ("VID,VALUE",),
+    **dict.fromkeys(("PageRank", "BetweennessCentrality", "ClosenessCentrality"), _SCORES),
+    **dict.fromkeys(("ClusteringCoefficient", "KCore"), _SCORES),
+    **dict.fromkeys(("LPA", "WCC", "Louvain", "InfoMap"), _LABELS),
     "DegreeCentrality": ("VID,BOTH_DEGREE,OUT_DEGREE,IN_DEGREE", "VID,OUT_DEGREE"),
-    "LPA": ("VID,LABEL", "VID,LABEL,MODULARITY"),
-    "WCC": ("VID,LABEL", "VID,LABEL,MODULARITY"),
-    "Louvain": ("VID,LABEL", "VID,LABEL,MODULARITY"),
-    "InfoMap": ("VID,LABEL", "VID,LABEL,MODULARITY"),
     "SSSP": ("VID,DISTANCE",),
     "BFS": ("ROOT,VISITED",),
     "APSP": ("VID1,VID2,DISTANCE",),

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from explorer_frames.sandbox._algorithms import everything
 from explorer_frames.sandbox._app import Api, RequestRecord
@@ -21,10 +23,8 @@ from explorer_frames.sandbox._options import Options
 from explorer_frames.sandbox._results import Array, Columns
 from explorer_frames.sandbox._sessions import Sessions
 
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp
-
 _REMEMBERED = 10_000
+_POLL_INTERVAL = 0.001  # seconds
 
 
 @dataclass(repr=False, eq=False)
@@ -253,30 +253,19 @@ class _Server(uvicorn.Server):
             ws="none",
         )
         super().__init__(config)
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._serve_on, args=(listener,), name="sandbox-server", daemon=True)
+        self._thread = threading.Thread(target=self.run, args=([listener],), name="sandbox-server", daemon=True)
         self._thread.start()
-        self._ready.wait()
+        while not self.started and self._thread.is_alive():
+            time.sleep(_POLL_INTERVAL)
         if not self.started:
-            self._thread.join()
+            listener.close()
             raise RuntimeError("the sandbox could not start; its thread has printed why")
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._ready.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
         for connection in list(self.server_state.connections):
             connection.transport.abort()  # a client that does not read: uvicorn leaves its socket open
         await asyncio.sleep(0)  # aborted sockets close in the loop's next turn
-
-    def _serve_on(self, listener: socket.socket) -> None:
-        try:
-            with listener:
-                self.run([listener])
-        finally:
-            self._ready.set()  # nobody may wait for a server that did not come up
 
     def stop(self) -> None:
         self.should_exit = True
