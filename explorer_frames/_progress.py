@@ -42,7 +42,7 @@ def progress_bar(progress: Progress, unit: str, how_far: Callable[[Any], Done]) 
         Reads a state.
     """
     if callable(progress) or progress is False:
-        yield progress or _nowhere
+        yield progress or (lambda _: None)
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tqdm warns where a notebook has no widgets, and draws text there
@@ -59,7 +59,3 @@ def progress_bar(progress: Progress, unit: str, how_far: Callable[[Any], Done]) 
             bar.set_postfix(states)
 
         yield show
-
-
-def _nowhere(_: Any) -> None:
-    """Show nothing."""

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 from requests.utils import get_environ_proxies
 
+from explorer_frames import errors
 from explorer_frames._arguments import EVERYTHING
 from explorer_frames._client import Explorer
 from explorer_frames._doctor.finding import Finding, found, ok, problem
@@ -26,14 +27,6 @@ from explorer_frames._http.config import Credentials, Settings
 from explorer_frames._http.failures import NO_TLS
 from explorer_frames._jobs.status import is_missing_time
 from explorer_frames._results.limits import is_round
-from explorer_frames.errors import (
-    BadRequestError,
-    ExplorerFramesError,
-    LicenseError,
-    TruncatedResultWarning,
-    UnauthorizedError,
-    UnencryptedWarning,
-)
 
 CHECKS = ("address", "connection", "encryption", "http", "clock", "login", "jobs", "licence", "limit")
 # One more try: a connection that was kept may be closed by the time it is used again.
@@ -78,8 +71,8 @@ class Examination:
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._addresses: list[Any] = []
         self._greeting: tuple[Mapping[str, str], float] | None = None
-        self._answers: ExplorerFramesError | None = None  # why nothing of HTTP came
-        self._licence: LicenseError | None = None
+        self._answers: errors.ExplorerFramesError | None = None  # why nothing of HTTP came
+        self._licence: errors.LicenseError | None = None
 
     def findings(self) -> Iterator[Finding]:
         """Make the checks; behind a problem those that need what it denies are skipped."""
@@ -154,23 +147,20 @@ class Examination:
         return ok("encryption", "https, with a certificate that is trusted")
 
     def _check_http(self) -> Finding:
-        self._greet()
         if self._answers is not None:
             return problem("http", self._answers)
         return ok("http", "the API of NebulaGraph Explorer answers")
 
     def _greet(self) -> None:
-        """Ask without a token, once; what is learnt serves several checks."""
-        if self._greeting is not None or self._answers is not None:
-            return
+        """Ask without a token; what is learnt also serves the checks of HTTP, of the clock and of the licence."""
         began = time.time()
         try:
             with closing(self._api()) as api:
                 headers, said = api.greeting(api.deadline())
-        except ExplorerFramesError as error:
+        except errors.ExplorerFramesError as error:
             self._answers = error
             return
-        if isinstance(said, LicenseError):
+        if isinstance(said, errors.LicenseError):
             self._licence = said
         elif said is not None and said.code is None:
             said.hint = "What answers is no Explorer: check the url, its port and its path, and the proxies on the way."
@@ -203,10 +193,10 @@ class Examination:
             return self._check_token()
         try:
             return ok("login", self._logged_in())
-        except BadRequestError as error:
+        except errors.BadRequestError as error:
             error.hint = "Check graphd: it is host:port of graphd as the Explorer server reaches it."
             raise
-        except LicenseError as error:
+        except errors.LicenseError as error:
             self._licence = error
             raise
 
@@ -219,7 +209,7 @@ class Examination:
     def _check_token(self) -> Finding:
         try:
             self._list(1)
-        except UnauthorizedError as error:
+        except errors.UnauthorizedError as error:
             error.hint = "Get a fresh one; or set user, password and graphd instead, so that it is renewed by itself."
             raise
         return ok("login", "the token is valid; only a login says for how long, and it is not renewed")
@@ -229,13 +219,13 @@ class Examination:
     @cached_property
     def _explorer(self) -> Explorer:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UnencryptedWarning)  # said by a check of its own
+            warnings.simplefilter("ignore", errors.UnencryptedWarning)  # said by a check of its own
             return Explorer(**self.arguments, row_cap=EVERYTHING)  # whatever the environment has
 
     def _list(self, limit: int, **filters: Any) -> list[dict[str, Any]]:
         try:
             jobs: list[dict[str, Any]] = self._explorer.list_jobs(limit=limit, **filters).to_dict("records")
-        except LicenseError as error:
+        except errors.LicenseError as error:
             self._licence = error
             raise
         return jobs
@@ -292,7 +282,7 @@ class Examination:
 
     def _rows(self, task: tuple[str, str], limit: int) -> int:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", TruncatedResultWarning)
+            warnings.simplefilter("ignore", errors.TruncatedResultWarning)
             return int(self._explorer.read_sample_result_arrow(*task, limit, schema=_ANY).num_rows)
 
 

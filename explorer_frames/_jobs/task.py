@@ -50,12 +50,10 @@ def outcome(record: Timed) -> str:
 def as_plain(record: Timed, *names: str) -> dict[str, Any]:
     """Return these attributes and the duration in seconds as plain values."""
     known = {name: getattr(record, name) for name in names}
-    seconds = None if record.duration is None else record.duration.total_seconds()
-    plain = {
-        name: value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else value
-        for name, value in known.items()
-    }
-    return {**plain, "seconds": seconds}
+    for name, value in known.items():
+        if isinstance(value, datetime):
+            known[name] = value.isoformat(timespec="milliseconds")
+    return {**known, "seconds": None if record.duration is None else record.duration.total_seconds()}
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -90,18 +90,18 @@ def run(
         with _told(job):
             write(f"{job.job_id}\n")
             flush()
+    failure: JobError | None = None
     try:
         job = _waited(job, timeout, cancel_on_interrupt=cancel_on_interrupt) if wait else job
     except JobError as error:
-        if json:
-            with _told(job):
-                show_json(error.job.to_dict())
-        raise
+        job, failure = error.job, error
     if json:
         with _told(job):
             show_json(job.to_dict())
             flush()
-    elif wait:
+    if failure is not None:
+        raise failure
+    if wait and not json:
         from explorer_frames._jobs.task import outcome
 
         note(f"Job {job.job_id}: {outcome(job)}. Its tasks: explorer-frames show {job.job_id}")
