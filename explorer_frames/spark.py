@@ -15,8 +15,6 @@ from inspect import signature
 from typing import Any, ClassVar
 
 import pyarrow as pa
-from pyspark.sql import SparkSession
-from pyspark.sql.types import StructType
 
 from explorer_frames import _schemas
 from explorer_frames._client import Explorer
@@ -33,28 +31,17 @@ from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, FileReadError, JobError, NotFoundError
 
 with require("explorer_frames.spark", extra="spark"):
+    from pyspark.sql import SparkSession, types
     from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
     from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
-    from pyspark.sql.types import (
-        ArrayType,
-        BooleanType,
-        DateType,
-        DecimalType,
-        DoubleType,
-        FloatType,
-        IntegralType,
-        StringType,
-        TimestampNTZType,
-        TimestampType,
-    )
 
 
 __all__ = ["OutputSource", "SampleSource", "register"]
 
 _SECRETS = {"token", "password", "user", "graphd"}
 _TASK = pa.field("task_id", pa.string(), nullable=False)
-_NUMBERS = (IntegralType, FloatType, DoubleType, DecimalType)
-_TYPES = (StringType, BooleanType, DateType, TimestampType, TimestampNTZType, *_NUMBERS)
+_NUMBERS = (types.IntegralType, types.FloatType, types.DoubleType, types.DecimalType)
+_TYPES = (types.StringType, types.BooleanType, types.DateType, types.TimestampType, types.TimestampNTZType, *_NUMBERS)
 _TRUTH = {"true": True, "false": False}
 
 
@@ -139,7 +126,7 @@ class _Source(DataSource):
         if unknown:
             raise ConfigError(f"format {self.name()!r} has no option {unknown}", hint=hint)
 
-    def schema(self) -> StructType:
+    def schema(self) -> types.StructType:
         self._columns = self._decide()
         return from_arrow_schema(self._columns)
 
@@ -153,14 +140,14 @@ class _Source(DataSource):
             raise ConfigError(f"format {self.name()!r} needs the option {name}", hint=hint)
         return value
 
-    def _wanted(self, schema: StructType) -> pa.Schema:
+    def _wanted(self, schema: types.StructType) -> pa.Schema:
         """The columns to read: as decided on at load(), or else the caller's own."""
         if self._columns is not None:
             return self._columns
         if self.options.get("schema"):
             raise ConfigError("there are two schemas: an option and .schema(...)", hint="Pass only one of them.")
         for field in schema:  # Spark's own conversion fails at some other types without a word
-            kind = field.dataType.elementType if isinstance(field.dataType, ArrayType) else field.dataType
+            kind = field.dataType.elementType if isinstance(field.dataType, types.ArrayType) else field.dataType
             if not isinstance(kind, _TYPES):
                 hint = (
                     "Use string, boolean, an integer or a floating type, decimal, date, timestamp or timestamp_ntz; "
@@ -190,7 +177,7 @@ class SampleSource(_Source):
         self._queries = [Query.of(self._required("job_id"), task, number, requested) for task in tasks]
         self._own: list[pa.Schema] = []  # of each task, as decided on at load()
 
-    def reader(self, schema: StructType) -> SampleReader:
+    def reader(self, schema: types.StructType) -> SampleReader:
         """What reads the partitions, on the workers."""
         columns = self._wanted(schema)
         if len(self._queries) > 1 and (columns.names[0] != _TASK.name or columns.types[0] != _TASK.type):
@@ -291,7 +278,7 @@ class OutputSource(_Source):
             storage_options=None,
         )
 
-    def reader(self, schema: StructType) -> OutputReader:
+    def reader(self, schema: types.StructType) -> OutputReader:
         """What reads the partitions, on the workers."""
         return OutputReader(replace(self._request, schema=SchemaRequest(self._wanted(schema))), _to_arrow(schema))
 
@@ -346,7 +333,7 @@ class OutputReader(DataSourceReader):
         parts.check_unchanged()
 
 
-def _to_arrow(schema: StructType) -> pa.Schema:
+def _to_arrow(schema: types.StructType) -> pa.Schema:
     """Return the schema with which Spark compares batches; Spark 4.0 has no parameter for UTC, which is its default."""
     zone: dict[str, Any] = {"timezone": "UTC"} if "timezone" in signature(to_arrow_schema).parameters else {}
     return to_arrow_schema(schema, **zone)
