@@ -42,7 +42,7 @@ class Sandbox(Options):
     host
         Address to listen on.
     user, password, graphd
-        What ``connect`` accepts; `graphd` is ``host:port``.
+        What ``connect`` accepts; ``graphd`` is ``host:port``.
     token_life
         Seconds until a token expires.
     one_token_per_user
