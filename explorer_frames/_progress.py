@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from explorer_frames._errors import escaped
 from explorer_frames.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
 
 Progress: TypeAlias = "bool | Callable[[Any], object] | None"
 
@@ -45,7 +43,7 @@ def progress_bar(progress: Progress, unit: str, how_far: Callable[[Any], Done]) 
         Reads a state.
     """
     if callable(progress) or progress is False:
-        yield progress or _nowhere
+        yield progress or (lambda _: None)
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tqdm warns where a notebook has no widgets, and draws text there
@@ -54,7 +52,7 @@ def progress_bar(progress: Progress, unit: str, how_far: Callable[[Any], Done]) 
 
         in_notebook = issubclass(tqdm, tqdm_notebook)
         if sys.stderr is None and not in_notebook:  # as in pythonw and in some services
-            yield _nowhere
+            yield lambda _: None
             return
         bar = tqdm(unit=unit, disable=False if progress or in_notebook else None, leave=False)
     with bar:
@@ -65,7 +63,3 @@ def progress_bar(progress: Progress, unit: str, how_far: Callable[[Any], Done]) 
             bar.set_postfix(states)
 
         yield show
-
-
-def _nowhere(_: Any) -> None:
-    """Show nothing."""

@@ -9,26 +9,30 @@ import hashlib
 import os
 import pickle
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
+import pandas as pd
 import pyarrow as pa
 
+from explorer_frames._client import Explorer
+from explorer_frames._decode.csv_rows import Quoting
 from explorer_frames._errors import escaped
 from explorer_frames._extras import require
-from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
+from explorer_frames._frames import DtypeBackend, checked_backend, to_pandas, with_missing_integers
 from explorer_frames._functions import explorer_or_default, read_sample_result_arrow
+from explorer_frames._jobs.job import Job
 from explorer_frames._jobs.task import Task
 from explorer_frames._outputs.full import Header, Request, preview, read_batches
-from explorer_frames._outputs.parts import Parts
+from explorer_frames._outputs.parts import Part, Parts
 from explorer_frames._private import private
 from explorer_frames._results.columns import fitted, task_schemas, united
 from explorer_frames._results.reading import Query, result_ids
-from explorer_frames._schemas import SchemaRequest
+from explorer_frames._schemas import SchemaRequest, VidType
 from explorer_frames._storage.address import may_hold_secret, secret_options, shown_url
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, ExplorerFramesError
@@ -39,17 +43,6 @@ with require("explorer_frames.dask", extra="dask"):
     import dask.dataframe as dd
     from dask.dataframe.utils import clear_known_categories
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    import pandas as pd
-
-    from explorer_frames._client import Explorer
-    from explorer_frames._decode.csv_rows import Quoting
-    from explorer_frames._frames import DtypeBackend
-    from explorer_frames._jobs.job import Job
-    from explorer_frames._outputs.parts import Part
-    from explorer_frames._schemas import VidType
 
 __all__ = ["read_output", "read_sample_results"]
 

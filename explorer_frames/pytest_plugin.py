@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import inspect
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from explorer_frames.sandbox import Sandbox
 
 MARKER = "explorer_sandbox"
@@ -63,29 +62,18 @@ def _sandbox(node: pytest.Item) -> Sandbox:
     try:
         from explorer_frames.sandbox import Sandbox  # noqa: PLC0415 (only for tests that ask for it)
     except ModuleNotFoundError as error:
-        missing = str(error)
-    else:
-        options: dict[str, Any] = {}
-        for marker in node.iter_markers(MARKER):  # the closest comes first
-            options = {**marker.kwargs, **options}
-            _check(Sandbox, marker)
-        try:
-            return Sandbox(**options)
-        except ValueError as error:
-            why = str(error)
-        pytest.fail(f"the marker {MARKER} is wrong: {why}", pytrace=False)
-    pytest.fail(missing, pytrace=False)
-
-
-def _check(sandbox: type[Sandbox], marker: pytest.Mark) -> None:
-    """Tell what is wrong with a marker in its own words, rather than from inside of ours."""
+        pytest.fail(str(error), pytrace=False)
+    signature = inspect.signature(Sandbox)
+    options: dict[str, Any] = {}
     try:
-        if marker.args:
-            raise TypeError("it takes options by name, such as limit_cap=100")
-        inspect.signature(sandbox).bind(**marker.kwargs)
+        for marker in node.iter_markers(MARKER):  # the closest comes first
+            if marker.args:
+                raise TypeError("it takes options by name, such as limit_cap=100")
+            signature.bind(**marker.kwargs)
+            options = {**marker.kwargs, **options}
+        return Sandbox(**options)
     except TypeError as error:
+        why = f"{error}\nOptions: {', '.join(signature.parameters)}."
+    except ValueError as error:
         why = str(error)
-    else:
-        return
-    known = ", ".join(inspect.signature(sandbox).parameters)
-    pytest.fail(f"the marker {MARKER} is wrong: {why}\nOptions: {known}.", pytrace=False)
+    pytest.fail(f"the marker {MARKER} is wrong: {why}", pytrace=False)

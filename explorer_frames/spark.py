@@ -8,10 +8,11 @@ variables (such as ``AWS_*``) or from fsspec's configuration (``FSSPEC_S3='{"end
 
 from __future__ import annotations
 
+from collections.abc import Iterator, MutableMapping
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from inspect import signature
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
@@ -32,15 +33,10 @@ from explorer_frames.errors import ConfigError, FileReadError, JobError, NotFoun
 
 with require("explorer_frames.spark", extra="spark"):
     from pyspark.errors import PySparkException
+    from pyspark.sql import SparkSession, types
     from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
     from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
-    from pyspark.sql.types import ArrayType, StructField, StructType
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, MutableMapping
-
-    from pyspark.sql import SparkSession
-    from pyspark.sql.types import DataType
 
 __all__ = ["OutputSource", "SampleSource", "register"]
 
@@ -130,7 +126,7 @@ class _Source(DataSource):
         if unknown:
             raise ConfigError(f"format {self.name()!r} has no option {unknown}", hint=hint)
 
-    def schema(self) -> StructType:
+    def schema(self) -> types.StructType:
         self._columns = self._decide()
         return from_arrow_schema(self._columns)
 
@@ -144,14 +140,14 @@ class _Source(DataSource):
             raise ConfigError(f"format {self.name()!r} needs the option {name}", hint=hint)
         return value
 
-    def _wanted(self, schema: StructType) -> pa.Schema:
+    def _wanted(self, schema: types.StructType) -> pa.Schema:
         """The columns to read: as decided on at load(), or else the caller's own."""
         if self._columns is not None:
             return self._columns
         if self.options.get("schema"):
             raise ConfigError("there are two schemas: an option and .schema(...)", hint="Pass only one of them.")
         for field in schema:
-            kind = field.dataType.elementType if isinstance(field.dataType, ArrayType) else field.dataType
+            kind = field.dataType.elementType if isinstance(field.dataType, types.ArrayType) else field.dataType
             if not _is_column_type(kind):
                 hint = f"Use a type that Arrow has as one of {TYPE_NAMES}; or, for the last column, an array of one."
                 raise ConfigError(f"column {field.name!r} cannot be {field.dataType.simpleString()}", hint=hint)
@@ -178,7 +174,7 @@ class SampleSource(_Source):
         self._queries = [Query.of(self._required("job_id"), task, number, requested) for task in tasks]
         self._own: list[pa.Schema] = []  # of each task, as decided on at load()
 
-    def reader(self, schema: StructType) -> SampleReader:
+    def reader(self, schema: types.StructType) -> SampleReader:
         """What reads the partitions, on the workers."""
         columns = self._wanted(schema)
         if len(self._queries) > 1 and (columns.names[0] != _TASK.name or columns.types[0] != _TASK.type):
@@ -198,6 +194,7 @@ class SampleSource(_Source):
         return columns if len(self._queries) == 1 else _schemas.checked(pa.schema([_TASK, *columns]))
 
 
+@dataclass
 class SampleReader(DataSourceReader):
     """Reads samples, one task a partition.
 
@@ -212,11 +209,10 @@ class SampleReader(DataSourceReader):
         All columns, as Spark takes them.
     """
 
-    def __init__(self, url: str | None, queries: list[Query], own: list[pa.Schema], target: pa.Schema) -> None:
-        self._url = url
-        self._queries = queries
-        self._own = own
-        self._target = target
+    url: str | None
+    queries: list[Query]
+    own: list[pa.Schema]
+    target: pa.Schema
 
     def partitions(self) -> list[InputPartition]:
         """Look at the job, and make a partition of each task.
@@ -228,30 +224,30 @@ class SampleReader(DataSourceReader):
         JobError
             A task has not ended well.
         """
-        number = self._queries[0].job
-        with Explorer(self._url) as explorer:
+        number = self.queries[0].job
+        with Explorer(self.url) as explorer:
             states = {task.task_id: task.status for task in explorer.job(number).tasks}
-        for query in self._queries:
+        for query in self.queries:
             if query.task not in states:
                 hint = f"Its tasks: {escaped(', '.join(states), 400)}."
                 raise NotFoundError("the job has no such task", where=query.where, hint=hint)
             if states[query.task] != "success":
                 what = f"the task is {states[query.task]}, so its rows may not be all"
                 raise JobError(what, where=query.where, hint="Wait for the job, and read again.")
-        return [InputPartition(place) for place in range(len(self._queries))]
+        return [InputPartition(place) for place in range(len(self.queries))]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """Read one task."""
-        query, columns = self._queries[partition.value], self._own[partition.value]
-        several = len(self._queries) > 1
+        query, columns = self.queries[partition.value], self.own[partition.value]
+        several = len(self.queries) > 1
         # Without a deadline: what the rest of the query does between two batches would count.
         with (
-            Explorer(self._url, deadline=None) as explorer,
+            Explorer(self.url, deadline=None) as explorer,
             explorer.open_sample_result(query.job, query.task, query.limit, schema=columns) as reader,
         ):
             for batch in reader:
                 named = batch.add_column(0, _TASK, pa.repeat(query.task, batch.num_rows)) if several else batch
-                yield _fitted(named, self._target)
+                yield _fitted(named, self.target)
 
 
 class OutputSource(_Source):
@@ -279,7 +275,7 @@ class OutputSource(_Source):
             storage_options=None,
         )
 
-    def reader(self, schema: StructType) -> OutputReader:
+    def reader(self, schema: types.StructType) -> OutputReader:
         """What reads the partitions, on the workers."""
         return OutputReader(replace(self._request, schema=SchemaRequest(self._wanted(schema))), _to_arrow(schema))
 
@@ -293,6 +289,7 @@ class OutputSource(_Source):
         return columns
 
 
+@dataclass
 class OutputReader(DataSourceReader):
     """Reads a full result, one part a partition.
 
@@ -304,45 +301,44 @@ class OutputReader(DataSourceReader):
         The same as Spark takes them.
     """
 
-    def __init__(self, request: Request, target: pa.Schema) -> None:
-        self._request = request
-        self._target = target
+    request: Request
+    target: pa.Schema
 
     def partitions(self) -> list[InputPartition]:
         """Look at the folder, and make a partition of each part."""
-        store = Store(self._request.path)
+        store = Store(self.request.path)
         parts = Parts(store)
         # A header comes again in every part: which line it is, the first part tells.
-        line = preview(self._request, store, parts)[1].line if self._request.header else None
-        return [InputPartition((part.path, part.size, part.k, line)) for part in parts.files]
+        line = preview(self.request, store, parts)[1].line if self.request.header else None
+        return [InputPartition((part, line)) for part in parts.files]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """Read one part."""
-        path, size, k, line = partition.value
-        store = Store(self._request.path).at(path)
+        planned, line = partition.value
+        store = Store(self.request.path).at(planned.path)
         parts = Parts(store)
-        part = replace(parts.files[0], k=k)
-        if part.size != size:
-            what = f"it had {size} bytes when the query was planned, and has {part.size}"
+        part = replace(parts.files[0], k=planned.k)
+        if part.size != planned.size:
+            what = f"it had {planned.size} bytes when the query was planned, and has {part.size}"
             raise FileReadError(what, where=store.shown, hint=CHANGED)
-        request = self._request
+        request = self.request
         columns = request.schema.only
         header = Header(replace(request, schema=SchemaRequest(in_part(part, columns))), line)
         with closing(read_batches(store, part, header, columns, request.quoting)) as batches:
             for batch in batches:
-                yield _fitted(batch, self._target)
+                yield _fitted(batch, self.target)
         parts.check_unchanged()
 
 
-def _is_column_type(kind: DataType) -> bool:
+def _is_column_type(kind: types.DataType) -> bool:
     """Whether a column can have a type of Spark."""
     try:
-        return is_column_type(_to_arrow(StructType([StructField("column", kind)])).types[0])
+        return is_column_type(_to_arrow(types.StructType([types.StructField("column", kind)])).types[0])
     except PySparkException:  # Spark converts only some types
         return False
 
 
-def _to_arrow(schema: StructType) -> pa.Schema:
+def _to_arrow(schema: types.StructType) -> pa.Schema:
     """Return the schema with which Spark compares batches; Spark 4.0 has no parameter for UTC, which is its default."""
     zone: dict[str, Any] = {"timezone": "UTC"} if "timezone" in signature(to_arrow_schema).parameters else {}
     return to_arrow_schema(schema, **zone)

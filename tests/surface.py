@@ -60,8 +60,9 @@ def _named(path, thing):
         yield f"{path} is {bases}"
         names = {*vars(thing), *inspect.get_annotations(thing)}
     else:
-        # Records are made by the library: only their attributes are public.
-        yield path if dataclasses.is_dataclass(thing) else f"{path}{_parameters(thing)}"
+        # Records, which are frozen, are made by the library: only their attributes are public.
+        is_record = dataclasses.is_dataclass(thing) and thing.__dataclass_params__.frozen
+        yield path if is_record else f"{path}{_parameters(thing)}"
         names = {*dir(thing), *inspect.get_annotations(thing)}
     names |= {name for name in _OPERATORS if name in vars(thing)}
     for name in sorted(name for name in names if name in _OPERATORS or not name.startswith("_")):

@@ -19,7 +19,7 @@ from hypothesis import assume, given, strategies as st
 import explorer_frames.dask
 from explorer_frames import Explorer, compare, export_output, open_output, read_output, read_output_arrow
 from explorer_frames._decode import csv_rows
-from explorer_frames._outputs.layout import output_url
+from explorer_frames._outputs.parts import output_url
 from explorer_frames.errors import ColumnTypeError, ConfigError, DecodeError, FileReadError, JobError, RowShapeError
 from explorer_frames.sandbox import Sandbox
 from explorer_frames.sandbox._algorithms import everything

@@ -8,7 +8,7 @@ from platforms import with_slashes
 
 from explorer_frames import Explorer, read_output, read_output_arrow
 from explorer_frames._jobs.status import FINAL
-from explorer_frames._outputs.layout import output_url
+from explorer_frames._outputs.parts import output_url
 from explorer_frames.errors import ConfigError, FileReadError
 from explorer_frames.sandbox import Graph, Sandbox
 

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from importlib.metadata import entry_points
 
+import igraph  # noqa: F401 - pytester forgets what its tests import, and these cannot be imported twice
+import pandas  # noqa: F401, ICN001
 import pytest
 from examples import EXAMPLES
 from limits import PROCESS

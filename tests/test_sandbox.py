@@ -26,7 +26,7 @@ from platforms import needs_fork
 
 from explorer_frames.sandbox import Graph, Sandbox, _server
 from explorer_frames.sandbox._jobs import Job
-from explorer_frames.sandbox._results import COMPACT, Columns, pieces
+from explorer_frames.sandbox._results import Columns, pieces
 
 FINAL = {2, 3, 4}
 TRIANGLE = Graph.from_edges([(1, 2), (2, 3), (3, 1)], vid_type="int64")
@@ -321,7 +321,7 @@ def test_many_rows_stream_without_a_call_for_each(server, client):
         nonlocal calls
         calls += event in ("call", "c_call")
 
-    rendered, before = pieces(Columns(*columns), count, COMPACT), sys.getprofile()
+    rendered, before = pieces(Columns(*columns), count), sys.getprofile()
     sys.setprofile(counted)
     try:
         again = sum(map(len, rendered))

@@ -16,7 +16,7 @@ from cases import each
 from limits import HANG
 
 from explorer_frames.sandbox import Graph, Sandbox, _algorithms
-from explorer_frames.sandbox._results import COMPACT, pieces
+from explorer_frames.sandbox._results import pieces
 
 INT, DOUBLE, NAME = r"\d+", r"\d+\.\d{6}", r"[A-Z][A-Za-z0-9]+"
 
@@ -84,7 +84,7 @@ def lesmis(results):
 def compute(name, graph, **parameters):
     """Compute without a server."""
     result = _algorithms.run(name, graph, parameters)
-    return json.loads(b"".join(pieces(result, len(result), COMPACT)))["data"]["items"]
+    return json.loads(b"".join(pieces(result, len(result))))["data"]["items"]
 
 
 def floats(rows, column=1):

@@ -374,7 +374,7 @@ def test_a_killed_worker_publishes_nothing(spark, folder, tmp_path):
     class DyingReader(OutputReader):
         def read(self, partition):
             yield from super().read(partition)
-            if "part-00002" in partition.value[0]:
+            if "part-00002" in partition.value[0].path:
                 os._exit(9)
 
     class Dying(OutputSource):
@@ -384,7 +384,7 @@ def test_a_killed_worker_publishes_nothing(spark, folder, tmp_path):
 
         def reader(self, schema):
             found = super().reader(schema)
-            return DyingReader(found._request, found._target)
+            return DyingReader(found.request, found.target)
 
     spark.dataSource.register(Dying)
     frame = spark.read.format("dying").option("schema", "pagerank").load(str(folder))

@@ -7,52 +7,28 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from explorer_frames._compare.matching import numbered
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from explorer_frames._compare.matching import Matched, Numbers
+from explorer_frames._compare.alike import Matched, Numbers, numbered
 
 _KINDS = pa.array(["move", "merge", "split"])
 
 
-@dataclass(frozen=True, slots=True)
-class Communities:
-    """What became of the communities of a.
+def compare_labels(
+    a: pa.ChunkedArray, b: pa.ChunkedArray, rows: Matched
+) -> tuple[dict[str, pa.Table], dict[str, Any], Numbers]:
+    """Compare the labels of all rows of a and of b, of which `rows` says which belong together.
 
-    Attributes
-    ----------
-    labels, splits, merges, born, gone
-        As `Comparison` has them.
-    moved
-        Of each row that moved: names and kind.
-    movers
-        Where these rows are in a.
-    count_a, count_b
-    adjusted_rand
+    Returns
+    -------
+    tuple
+        The tables and the numbers that `Comparison` has, by name; and where the rows that moved are in a.
     """
-
-    labels: pa.Table
-    splits: pa.Table
-    merges: pa.Table
-    born: pa.Table
-    gone: pa.Table
-    moved: pa.Table
-    movers: Numbers
-    count_a: int
-    count_b: int
-    adjusted_rand: float
-
-
-def compare_labels(a: pa.ChunkedArray, b: pa.ChunkedArray, rows: Matched) -> Communities:
-    """Compare the labels of all rows of a and of b, of which `rows` says which belong together."""
     names, (labels_a, labels_b) = numbered(a, b)
     count = len(names)
     sizes_a, sizes_b = (np.bincount(labels, minlength=count) for labels in (labels_a, labels_b))
@@ -91,18 +67,20 @@ def compare_labels(a: pa.ChunkedArray, b: pa.ChunkedArray, rows: Matched) -> Com
     }
     gone = np.flatnonzero((sizes_a > 0) & (now < 0) & (into < 0))
     born = np.flatnonzero((sizes_b > 0) & (was < 0) & (source < 0))
-    return Communities(
-        labels=_sorted(labels, "size_a", "label_a"),
-        splits=flows(splitting),
-        merges=flows(merging),
-        born=_sorted({"label_b": _named(names, born), "size_b": sizes_b[born]}, "size_b", "label_b"),
-        gone=_sorted({"label_a": _named(names, gone), "size_a": sizes_a[gone]}, "size_a", "label_a"),
-        moved=pa.table({**flow(left, joined), "kind": _KINDS.take(pa.array(kinds))}),
-        movers=rows.both_a[moved],
-        count_a=int((sizes_a > 0).sum()),
-        count_b=int((sizes_b > 0).sum()),
-        adjusted_rand=shared.adjusted_rand() if len(before) > 1 or not count else math.nan,  # of no pair of rows
-    )
+    tables = {
+        "labels": _sorted(labels, "size_a", "label_a"),
+        "splits": flows(splitting),
+        "merges": flows(merging),
+        "born": _sorted({"label_b": _named(names, born), "size_b": sizes_b[born]}, "size_b", "label_b"),
+        "gone": _sorted({"label_a": _named(names, gone), "size_a": sizes_a[gone]}, "size_a", "label_a"),
+        "moved": pa.table({**flow(left, joined), "kind": _KINDS.take(pa.array(kinds))}),
+    }
+    numbers = {
+        "communities_a": int((sizes_a > 0).sum()),
+        "communities_b": int((sizes_b > 0).sum()),
+        "adjusted_rand": shared.adjusted_rand() if len(before) > 1 or not count else math.nan,  # of no pair of rows
+    }
+    return tables, numbers, rows.both_a[moved]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,18 +17,14 @@ from explorer_frames._compare.alike import Alike
 from explorer_frames._compare.communities import compare_labels
 from explorer_frames._compare.comparison import Comparison
 from explorer_frames._compare.given import refuse_incomplete, source
-from explorer_frames._compare.scores import Change, Ranks, Tolerance, compare_ranks, number_change, other_change, ranked
+from explorer_frames._compare.scores import Change, Ranks, compare_ranks, number_change, other_change, ranked
 from explorer_frames._errors import add_context, escaped
 from explorer_frames._files.digest import current
 from explorer_frames._frames import with_missing_integers
 from explorer_frames._jobs.job import Job
 from explorer_frames._provenance import Provenance, provenance_of
+from explorer_frames._schemas import VidType
 from explorer_frames.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from explorer_frames._schemas import VidType
 
 
 def compare(
@@ -149,7 +146,7 @@ def compare(
     >>> compare("memory://doc/yesterday.parquet", job.task("PageRank")).to_dict()["top_overlap"]
     1.0
     """
-    tolerance = Tolerance(_share("rel_tol", rel_tol), _share("abs_tol", abs_tol))
+    tolerances = _share("rel_tol", rel_tol), _share("abs_tol", abs_tol)
     _check_task(task, a, b)
     top = checked_count("top", top)
     if vid_type is not None:
@@ -175,13 +172,13 @@ def compare(
         a=provenance_of(known_a) if known_a else None,
         b=provenance_of(known_b) if known_b else None,
         top=top,
-        **_compared(Alike.of(table_a, table_b), top, tolerance),
+        **_compared(Alike.of(table_a, table_b), top, tolerances),
     )
 
 
-def _compared(alike: Alike, top: int, tolerance: Tolerance) -> dict[str, Any]:
+def _compared(alike: Alike, top: int, tolerances: tuple[float, float]) -> dict[str, Any]:
     rows = alike.rows
-    changes = {name: _change(alike, name, tolerance) for name in alike.measures}
+    changes = {name: _change(alike, name, tolerances) for name in alike.measures}
     by = ranked(alike.numbers) if alike.keys else None
     ranks = compare_ranks(by, alike.a.column(by), alike.b.column(by), rows, top) if by else None
     return {
@@ -199,9 +196,9 @@ def _compared(alike: Alike, top: int, tolerance: Tolerance) -> dict[str, Any]:
     }
 
 
-def _change(alike: Alike, name: str, tolerance: Tolerance) -> Change:
+def _change(alike: Alike, name: str, tolerances: tuple[float, float]) -> Change:
     a, b = alike.a.column(name).take(alike.rows.both_a), alike.b.column(name).take(alike.rows.both_b)
-    return number_change(name, a, b, tolerance) if name in alike.numbers else other_change(a, b)
+    return number_change(name, a, b, *tolerances) if name in alike.numbers else other_change(a, b)
 
 
 def _changed(alike: Alike, changes: dict[str, Change], ranks: Ranks | None) -> pa.Table:
@@ -237,17 +234,17 @@ def _deltas(changes: dict[str, Change]) -> pd.DataFrame:
 
 
 def _communities(alike: Alike) -> dict[str, Any]:
-    nothing = pa.chunked_array([], pa.large_string())
     label, rows = alike.label, alike.rows
     if label is None:
+        nothing = pa.chunked_array([], pa.large_string())
         found = compare_labels(nothing, nothing, type(rows)(*(np.empty(0, np.int64),) * 4))
     else:
         found = compare_labels(alike.a.column(label), alike.b.column(label), rows)
-    ids = {name: alike.a.column(name).take(found.movers) for name in alike.keys}
-    moved = pa.table({**ids, **dict(zip(found.moved.column_names, found.moved.columns, strict=True))})
-    frames = {name: _frame(getattr(found, name)) for name in ("merges", "splits", "born", "gone", "labels")}
-    numbers = {"communities_a": found.count_a, "communities_b": found.count_b, "adjusted_rand": found.adjusted_rand}
-    return {"moved": _frame(moved), **frames, **(numbers if label is not None else dict.fromkeys(numbers))}
+    tables, numbers, movers = found
+    for place, name in enumerate(alike.keys):
+        tables["moved"] = tables["moved"].add_column(place, name, alike.a.column(name).take(movers))
+    frames = {name: _frame(table) for name, table in tables.items()}
+    return {**frames, **(numbers if label is not None else dict.fromkeys(numbers))}
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from explorer_frames import _html
 from explorer_frames._errors import printable
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from explorer_frames._provenance import Provenance
+from explorer_frames._provenance import Provenance
 
 _WAYS = {"merge": "by merges", "split": "by splits", "move": "on their own"}
 

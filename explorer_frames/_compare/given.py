@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import pandas as pd
 import pyarrow as pa
@@ -16,14 +17,10 @@ from explorer_frames._jobs.job import Job, only_task
 from explorer_frames._jobs.task import Task
 from explorer_frames._provenance import NAME, document_of, provenance_of, with_row_count
 from explorer_frames._results.reading import RowLimits
+from explorer_frames._schemas import VidType
 from explorer_frames._storage.address import checked
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, IncompleteResultError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from explorer_frames._schemas import VidType
 
 Known: TypeAlias = dict[str, Any]
 Given: TypeAlias = tuple[pa.Table, Known]

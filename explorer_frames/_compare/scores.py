@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
+from explorer_frames._compare.alike import Matched, Numbers
 from explorer_frames._errors import escaped
 from explorer_frames.errors import ConfigError
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from explorer_frames._compare.matching import Matched, Numbers
-
 _UPWARDS = {"distance"}  # what is near comes first
 _UNRANKED = {"modularity"}  # of the whole division, in every row
-
-
-@dataclass(frozen=True, slots=True)
-class Tolerance:
-    """How far two numbers may be apart and count as the same: as `math.isclose` has it."""
-
-    rel: float
-    abs: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,47 +40,11 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Ranking:
-    """The rows of a column of numbers, the best first.
-
-    Attributes
-    ----------
-    ranks
-        From 1; equal values have the same, and the next one follows by their number. What is missing comes last.
-    missing
-    """
-
-    ranks: Numbers
-    missing: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, name: str, column: pa.ChunkedArray) -> Ranking:
-        """Rank a column."""
-        values, missing = _values(column)
-        if name not in _UPWARDS:
-            # Bits inverted, integers are in the other order, too, and none is too large for it.
-            values = -values if values.dtype.kind == "f" else np.invert(values)
-        order = np.lexsort((values, missing)) if missing.any() else np.argsort(values)
-        values, last = values[order], missing[order]
-        begins = np.ones(len(order), bool)
-        begins[1:] = (values[1:] != values[:-1]) & ~(last[1:] & last[:-1]) | (last[1:] != last[:-1])
-        ranks = np.empty(len(order), np.int64)
-        ranks[order] = np.maximum.accumulate(np.where(begins, np.arange(1, len(order) + 1), 0))
-        return cls(ranks, missing)
-
-    def top(self, count: int) -> NDArray[np.bool_]:
-        """Tell which rows are among the first; all that share the last place are."""
-        return (self.ranks <= count) & ~self.missing
-
-
-@dataclass(frozen=True, slots=True)
 class Ranks:
     """How two results rank the rows that both have.
 
     Attributes
     ----------
-    by
-        The column.
     before, after
         Ranks of each row.
     top_overlap
@@ -99,7 +53,6 @@ class Ranks:
         Spearman's rho of the rows that both have a value for; NaN where one of them has only one value.
     """
 
-    by: str
     before: Numbers
     after: Numbers
     top_overlap: float
@@ -111,8 +64,8 @@ def ranked(numbers: tuple[str, ...]) -> str | None:
     return next((name for name in numbers if name not in _UNRANKED), None)
 
 
-def number_change(name: str, a: pa.ChunkedArray, b: pa.ChunkedArray, tolerance: Tolerance) -> Change:
-    """Compare numbers of the same rows.
+def number_change(name: str, a: pa.ChunkedArray, b: pa.ChunkedArray, rel_tol: float, abs_tol: float) -> Change:
+    """Compare numbers of the same rows, with tolerances as of `math.isclose`.
 
     Raises
     ------
@@ -129,9 +82,9 @@ def number_change(name: str, a: pa.ChunkedArray, b: pa.ChunkedArray, tolerance: 
             raise ConfigError(what, hint="Make it a column of float64 in both.")
         delta[same] = 0
         apart = np.abs(delta.astype(float))
-        if tolerance.rel or tolerance.abs:
+        if rel_tol or abs_tol:
             sizes = np.maximum(np.abs(before.astype(float)), np.abs(after.astype(float)))
-            same |= (apart <= np.maximum(tolerance.rel * sizes, tolerance.abs)) & np.isfinite(sizes) & ~missing
+            same |= (apart <= np.maximum(rel_tol * sizes, abs_tol)) & np.isfinite(sizes) & ~missing
         apart = apart[~missing]
         largest, mean = (float(apart.max()), float(apart.mean())) if len(apart) else (0.0, 0.0)
     return Change(~same, pa.array(delta, mask=missing), largest, mean)
@@ -145,26 +98,30 @@ def other_change(a: pa.ChunkedArray, b: pa.ChunkedArray) -> Change:
 
 def compare_ranks(name: str, a: pa.ChunkedArray, b: pa.ChunkedArray, rows: Matched, count: int) -> Ranks:
     """Rank all rows of a and of b, of which `rows` says which belong together, and look at the first `count`."""
-    first, second = Ranking.of(name, a), Ranking.of(name, b)
-    tops = first.top(count), second.top(count)
-    larger = max(top.sum() for top in tops)
-    overlap = float((tops[0][rows.both_a] & tops[1][rows.both_b]).sum() / larger) if larger else 1.0
-    before, after = first.ranks[rows.both_a], second.ranks[rows.both_b]
-    known = ~(first.missing[rows.both_a] | second.missing[rows.both_b])
-    return Ranks(name, before, after, overlap, _spearman(before[known], after[known]))
+    (first, lost), (second, gained) = _ranked(name, a), _ranked(name, b)
+    top_a, top_b = (first <= count) & ~lost, (second <= count) & ~gained  # all that share the last place are in it
+    larger = max(top_a.sum(), top_b.sum())
+    overlap = float((top_a[rows.both_a] & top_b[rows.both_b]).sum() / larger) if larger else 1.0
+    before, after = first[rows.both_a], second[rows.both_b]
+    known = ~(lost[rows.both_a] | gained[rows.both_b])
+    return Ranks(before, after, overlap, _spearman(before[known], after[known]))
+
+
+def _ranked(name: str, column: pa.ChunkedArray) -> tuple[Numbers, NDArray[np.bool_]]:
+    """Return the ranks of all rows, the best first and what is missing last, and which are missing.
+
+    Equal values have the same rank, and the next one follows by their number.
+    """
+    values, missing = _values(column)
+    ranks = np.full(len(values), (~missing).sum() + 1)
+    ranks[~missing] = pd.Series(values[~missing]).rank(method="min", ascending=name in _UPWARDS)
+    return ranks, missing
 
 
 def _spearman(before: Numbers, after: Numbers) -> float:
-    first, second = _centred(before), _centred(after)
+    first, second = (pd.Series(ranks).rank() - (len(ranks) + 1) / 2 for ranks in (before, after))
     spread = float(np.sqrt((first @ first) * (second @ second)))
     return float(first @ second) / spread if spread else float("nan")
-
-
-def _centred(ranks: Numbers) -> NDArray[np.float64]:
-    """Rank what was ranked among more once more, equal ones by their mean; less the mean of all."""
-    times = np.bincount(ranks)
-    means = np.cumsum(times) - (times - 1) / 2
-    return means[ranks] - (len(ranks) + 1) / 2
 
 
 def _values(column: pa.ChunkedArray) -> tuple[NDArray[Any], NDArray[np.bool_]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from typing import Any
 
 from explorer_frames._doctor import server, target as target_checks
 from explorer_frames._doctor.finding import Finding, ok
@@ -13,9 +14,6 @@ from explorer_frames._errors import escaped
 from explorer_frames._http import config
 from explorer_frames._version import __version__
 from explorer_frames.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 _VARIABLES = {
     f"{config.PREFIX}{name}"
@@ -86,13 +84,10 @@ def examine(
 
 
 def _versions() -> Finding:
-    found = [f"explorer_frames {__version__}", f"Python {platform.python_version()}"]
-    for name in _PACKAGES:
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:  # pragma: no cover (all are required)
-            return Finding("versions", "problem", f"{name} is not installed", f"pip install {name}")
-    return ok("versions", ", ".join(found))
+    packages = [f"{name} {version(name)}" for name in _PACKAGES]
+    return ok(
+        "versions", ", ".join([f"explorer_frames {__version__}", f"Python {platform.python_version()}", *packages])
+    )
 
 
 def _configuration(given: Mapping[str, Any], errors: list[ConfigError]) -> Iterator[Finding]:

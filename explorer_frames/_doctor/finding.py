@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from explorer_frames.errors import ExplorerFramesError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _POLL_INTERVAL = 0.2  # seconds
 

@@ -5,37 +5,28 @@ from __future__ import annotations
 import socket
 import time
 import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import pyarrow as pa
 from requests.utils import get_environ_proxies
 
+from explorer_frames import errors
 from explorer_frames._arguments import EVERYTHING
 from explorer_frames._client import Explorer
 from explorer_frames._doctor.finding import Finding, found, ok, problem
 from explorer_frames._errors import escaped
 from explorer_frames._http.api import Api
-from explorer_frames._http.config import Credentials
+from explorer_frames._http.config import Credentials, Settings
 from explorer_frames._http.failures import NO_TLS
 from explorer_frames._jobs.status import is_missing_time
 from explorer_frames._results.reading import is_round
-from explorer_frames.errors import (
-    BadRequestError,
-    ExplorerFramesError,
-    LicenseError,
-    TruncatedResultWarning,
-    UnauthorizedError,
-    UnencryptedWarning,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from explorer_frames._http.config import Settings
 
 CHECKS = ("address", "connection", "encryption", "http", "clock", "login", "jobs", "licence", "limit")
 # One more try: a connection that was kept may be closed by the time it is used again.
@@ -50,6 +41,7 @@ _CALLS = {"login": 2, "limit": 1 + _JOBS + _TRIED + 3}
 _ANY = pa.schema([("cells", pa.list_(pa.string()))])
 
 
+@dataclass(repr=False)
 class Examination:
     """The checks of one server, each built on the ones before it.
 
@@ -67,26 +59,20 @@ class Examination:
         The largest ``limit`` to try.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        credentials: Credentials | None,
-        arguments: Mapping[str, Any],
-        task: tuple[str, str] | None,
-        most: int,
-    ) -> None:
-        self._settings = settings
-        self._credentials = credentials
-        self._arguments = dict(arguments)
-        self._task = task
-        self._most = most
-        parts = urlsplit(settings.url)
+    settings: Settings
+    credentials: Credentials | None
+    arguments: Mapping[str, Any]
+    task: tuple[str, str] | None
+    most: int
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.settings.url)
         self._scheme, self._host = parts.scheme, parts.hostname or ""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._addresses: list[Any] = []
         self._greeting: tuple[Mapping[str, str], float] | None = None
-        self._answers: ExplorerFramesError | None = None  # why nothing of HTTP came
-        self._licence: LicenseError | None = None
+        self._answers: errors.ExplorerFramesError | None = None  # why nothing of HTTP came
+        self._licence: errors.LicenseError | None = None
 
     def findings(self) -> Iterator[Finding]:
         """Make the checks; behind a problem those that need what it denies are skipped."""
@@ -107,12 +93,12 @@ class Examination:
             return _LOOKUP
         if name == "connection":
             return len(self._tried()) * _CONNECT + _SLACK
-        return _CALLS.get(name, 1) * (self._settings.deadline or 0) + _SLACK
+        return _CALLS.get(name, 1) * (self.settings.deadline or 0) + _SLACK
 
     # --- the way there
 
     def _proxied(self) -> bool:
-        return bool(get_environ_proxies(self._settings.url, no_proxy=None))
+        return bool(get_environ_proxies(self.settings.url, no_proxy=None))
 
     def _check_address(self) -> Finding:
         if self._proxied():
@@ -150,7 +136,7 @@ class Examination:
     def _check_encryption(self) -> Finding:
         self._greet()
         if self._scheme == "http":
-            if not self._settings.is_exposed:
+            if not self.settings.is_exposed:
                 return ok("encryption", "none, and none needed: http on this machine")
             todo = "Use https://, or a network that you trust: who is on the way can read the password and the token."
             return Finding("encryption", "warning", "http, in clear text", todo)
@@ -161,25 +147,20 @@ class Examination:
         return ok("encryption", "https, with a certificate that is trusted")
 
     def _check_http(self) -> Finding:
-        self._greet()
         if self._answers is not None:
             return problem("http", self._answers)
         return ok("http", "the API of NebulaGraph Explorer answers")
 
     def _greet(self) -> None:
-        """Ask without a token, once; what is learnt serves several checks."""
-        if self._greeting is not None or self._answers is not None:
-            return
-        api = self._api()
+        """Ask without a token; what is learnt also serves the checks of HTTP, of the clock and of the licence."""
         began = time.time()
         try:
-            headers, said = api.greeting(api.deadline())
-        except ExplorerFramesError as error:
+            with closing(self._api()) as api:
+                headers, said = api.greeting(api.deadline())
+        except errors.ExplorerFramesError as error:
             self._answers = error
             return
-        finally:
-            api.close()
-        if isinstance(said, LicenseError):
+        if isinstance(said, errors.LicenseError):
             self._licence = said
         elif said is not None and said.code is None:
             said.hint = "What answers is no Explorer: check the url, its port and its path, and the proxies on the way."
@@ -203,35 +184,32 @@ class Examination:
     # --- who we are
 
     def _api(self) -> Api:
-        return Api(self._settings, self._credentials or Credentials())
+        return Api(self.settings, self.credentials or Credentials())
 
     def _check_login(self) -> Finding:
-        if self._credentials is None:
+        if self.credentials is None:
             return Finding("login", "problem", "nothing to log in with", "See what configuration says.")
-        if self._credentials.token is not None:
+        if self.credentials.token is not None:
             return self._check_token()
         try:
             return ok("login", self._logged_in())
-        except BadRequestError as error:
+        except errors.BadRequestError as error:
             error.hint = "Check graphd: it is host:port of graphd as the Explorer server reaches it."
             raise
-        except LicenseError as error:
+        except errors.LicenseError as error:
             self._licence = error
             raise
 
     def _logged_in(self) -> str:
-        api = self._api()
-        try:
+        with closing(self._api()) as api:
             token = api.login(api.deadline())
-        finally:
-            api.close()
         life = "the server does not say how long" if token.life is None else f"for {_duration(token.life)}"
         return f"with the encoding {api.auth_encoding}, {life}"
 
     def _check_token(self) -> Finding:
         try:
             self._list(1)
-        except UnauthorizedError as error:
+        except errors.UnauthorizedError as error:
             error.hint = "Get a fresh one; or set user, password and graphd instead, so that it is renewed by itself."
             raise
         return ok("login", "the token is valid; only a login says for how long, and it is not renewed")
@@ -241,13 +219,13 @@ class Examination:
     @cached_property
     def _explorer(self) -> Explorer:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UnencryptedWarning)  # said by a check of its own
-            return Explorer(**self._arguments, row_cap=EVERYTHING)  # whatever the environment has
+            warnings.simplefilter("ignore", errors.UnencryptedWarning)  # said by a check of its own
+            return Explorer(**self.arguments, row_cap=EVERYTHING)  # whatever the environment has
 
     def _list(self, limit: int, **filters: Any) -> list[dict[str, Any]]:
         try:
             jobs: list[dict[str, Any]] = self._explorer.list_jobs(limit=limit, **filters).to_dict("records")
-        except LicenseError as error:
+        except errors.LicenseError as error:
             self._licence = error
             raise
         return jobs
@@ -265,23 +243,23 @@ class Examination:
         return ok("licence", "no call was refused for it; whether jobs may be started was not tried")
 
     def _check_limit(self) -> Finding:
-        task = self._task or self._some_task()
+        task = self.task or self._some_task()
         if task is None:
             return Finding(
                 "limit", "skipped", "no successful job with rows is among the newest", "Pass --job-id and --task-id."
             )
         where = f"job {task[0]}, task {task[1]}"
-        counts = [(asked, self._rows(task, asked)) for asked in sorted({1, self._most})]
+        counts = [(asked, self._rows(task, asked)) for asked in sorted({1, self.most})]
         one, rows = counts[0][1], counts[-1][1]
         if rows and not one:
             return _odd(where, "a limit of 1 gives no row, and a larger one does")
-        if rows == self._most:
+        if rows == self.most:
             return ok("limit", f"{rows:,} rows came for a limit of as many, and no larger one was tried [{where}]")
-        more = self._most * 10
+        more = self.most * 10
         again = self._rows(task, more)
         if again != rows:
-            return _odd(where, f"{rows:,} rows came for a limit of {self._most:,}, but {again:,} for {more:,}")
-        what = f"{rows:,} rows came for a limit of {self._most:,} and for {more:,}"
+            return _odd(where, f"{rows:,} rows came for a limit of {self.most:,}, but {again:,} for {more:,}")
+        what = f"{rows:,} rows came for a limit of {self.most:,} and for {more:,}"
         if is_round(rows):
             todo = (
                 "The number is round, so it may be the server's cap. Compare it with the graph's number of vertices. "
@@ -304,7 +282,7 @@ class Examination:
 
     def _rows(self, task: tuple[str, str], limit: int) -> int:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", TruncatedResultWarning)
+            warnings.simplefilter("ignore", errors.TruncatedResultWarning)
             return int(self._explorer.read_sample_result_arrow(*task, limit, schema=_ANY).num_rows)
 
 

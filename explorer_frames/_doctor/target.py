@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import uuid
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import fsspec
 
@@ -19,9 +20,6 @@ from explorer_frames._storage.publish import Target
 from explorer_frames._storage.schemes import scheme_of
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, ExplorerFramesError, UnsupportedFormatError, WriteError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 CHECKS = ("driver", "target")
 _PATIENCE = 60.0  # seconds: S3's driver tries again for a while

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from explorer_frames._arguments import checked_id, checked_input
 from explorer_frames._errors import add_context
+from explorer_frames._http.api import Api
 from explorer_frames._jobs.job import Job, job_of
 from explorer_frames.errors import ConfigError, ExplorerFramesError, JobError, UnsafeToRetryError
 
 if TYPE_CHECKING:
     from explorer_frames._client import Explorer
-    from explorer_frames._http.api import Api
 
 
 def look(api: Api, job_id: object, explorer: Explorer) -> Job:

@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames import _html
 from explorer_frames._arguments import checked_count
 from explorer_frames._errors import escaped
+from explorer_frames._frames import DtypeBackend
 from explorer_frames._jobs.status import FINAL, moment, same_id, status_word, text
 from explorer_frames._jobs.task import Task, Timed, as_plain, entries, listed, outcome, task_of
 from explorer_frames._jobs.wait import check_patience, wait_for_end
+from explorer_frames._progress import Progress
+from explorer_frames._schemas import VidType
 from explorer_frames._threads import in_parallel
 from explorer_frames.errors import BadRequestError, ConfigError, EnvelopeError, ExplorerFramesError, JobError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
-
     import pandas as pd
     import pyarrow as pa
 
     from explorer_frames._client import Explorer
-    from explorer_frames._frames import DtypeBackend
-    from explorer_frames._progress import Progress
-    from explorer_frames._schemas import VidType
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -228,19 +227,18 @@ class Job(Timed):
 
         with closing(in_parallel(checked_count("workers", workers), read, self.tasks)) as reads:
             outcomes = dict(reads)
-        errors = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, ExplorerFramesError)}
-        # In the job's order: reads end in any.
-        keys = [key(task) for task in self.tasks]
+        keys = [key(task) for task in self.tasks]  # in the job's order: reads end in any
+        errors = {name: outcomes[name] for name in keys if isinstance(outcomes[name], ExplorerFramesError)}
         results = {name: outcomes[name] for name in keys if name not in errors}
         if errors:
-            failed = [task for task in self.tasks if key(task) in errors]
+            failed = (task for task in self.tasks if key(task) in errors)
             raise JobError(
                 f"{len(errors)} of {len(self.tasks)} results could not be read: "
                 + "; ".join(f"{escaped(task.name, 60)}: {errors[key(task)].what}" for task in failed)[:600],
                 where=f"job {self.job_id}",
                 hint="The others are in this error's .results, the reasons in its .errors.",
                 results=results,
-                errors={name: errors[name] for name in keys if name in errors},
+                errors=errors,
             )
         return results
 

@@ -7,10 +7,10 @@ error. A deletion that an addition makes up for cannot be detected with this API
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from collections.abc import Callable
+from datetime import date, datetime
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -18,16 +18,11 @@ import pyarrow as pa
 
 from explorer_frames._arguments import checked_id, checked_limit
 from explorer_frames._errors import add_context, escaped
+from explorer_frames._http.api import Api
 from explorer_frames._jobs.status import WORDS, id_of, moment, same_id, status_word, text
 from explorer_frames.errors import ConfigError, EnvelopeError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from explorer_frames._http.api import Api
-
-    Page: TypeAlias = Callable[[dict[str, str]], dict[str, Any]]
-
+Page: TypeAlias = Callable[[dict[str, str]], dict[str, Any]]
 Order: TypeAlias = Literal["desc", "asc"]
 PAGE_SIZE = 1000
 _TIME = pa.timestamp("ms", "UTC")
@@ -60,47 +55,44 @@ def listed(
     workflow = None if workflow_id is None else checked_id("workflow_id", workflow_id)
     of_workflow = () if workflow is None else ("workflows", workflow)
     most = None if limit is None else checked_limit(limit)
-    wanted = _filter(status, name, created_after, created_before, order)
-    until = api.deadline()
-
-    def page(number: dict[str, str]) -> dict[str, Any]:
-        return api.get(*of_workflow, "jobs", params={"filter": wanted, **number}, until=until)[0]
-
-    with add_context("list of jobs"):
-        return _table(_Listing(workflow, json.loads(wanted).get("status")).read(page, most))
-
-
-def _filter(
-    status: str | int | None,
-    name: str | None,
-    created_after: str | datetime | None,
-    created_before: str | datetime | None,
-    order: Order,
-) -> str:
-    """Make the ``filter`` of a list of jobs.
-
-    Raises
-    ------
-    ConfigError
-        An unknown status or order, or an invalid time.
-    """
     if order not in ("desc", "asc"):
         raise ConfigError(f"order must be 'desc' or 'asc': {escaped(order, 40)!r}")
-    codes = {word: code for code, word in WORDS.items()}
-    if isinstance(status, str) and status not in codes:
-        raise ConfigError(f"no status is called {escaped(status, 40)!r}", hint=f"Known: {', '.join(codes)}.")
     if name is not None and not isinstance(name, str):
         raise ConfigError(f"name must be a str: {escaped(name, 40)}")
-    if status is not None and (isinstance(status, bool) or not isinstance(status, str | Integral)):
-        raise ConfigError(f"status must be a word or a code: {escaped(status, 40)}")
-    wanted = {
+    code = None if status is None else _code(status)
+    filters = {
         "name": name,
-        "status": codes[status] if isinstance(status, str) else None if status is None else int(status),
+        "status": code,
         "fromCreateTime": milliseconds("created_after", created_after),
         "toCreateTime": milliseconds("created_before", created_before),
         "orderByCreateTime": order,
     }
-    return json.dumps({key: value for key, value in wanted.items() if value is not None}, separators=(",", ":"))
+    wanted = {key: value for key, value in filters.items() if value is not None}
+    until = api.deadline()
+
+    def page(number: dict[str, str]) -> dict[str, Any]:
+        params = {"filter": json.dumps(wanted, separators=(",", ":")), **number}
+        return api.get(*of_workflow, "jobs", params=params, until=until)[0]
+
+    with add_context("list of jobs"):
+        return _table(_read(page, workflow, code, most))
+
+
+def _code(status: object) -> int:
+    """Return the code of a status, given as a word or as a code.
+
+    Raises
+    ------
+    ConfigError
+    """
+    codes = {word: code for code, word in WORDS.items()}
+    if isinstance(status, Integral) and not isinstance(status, bool):
+        return int(status)
+    if not isinstance(status, str):
+        raise ConfigError(f"status must be a word or a code: {escaped(status, 40)}")
+    if status not in codes:
+        raise ConfigError(f"no status is called {escaped(status, 40)!r}", hint=f"Known: {', '.join(codes)}.")
+    return codes[status]
 
 
 def milliseconds(name: str, value: str | datetime | None) -> int | None:
@@ -125,150 +117,103 @@ def milliseconds(name: str, value: str | datetime | None) -> int | None:
     )
 
 
-@dataclass(slots=True)
-class _Listing:
-    """The pages of one list of jobs, checked as they are read.
+def _read(page: Page, workflow: str | None, status: int | None, limit: int | None) -> list[dict[str, Any]]:
+    """Read as many pages as needed, each checked against the ones before it.
 
-    Attributes
+    Parameters
     ----------
+    page
+        Gets one page's ``data``, by its query.
     workflow, status
         That every job must have; None for any.
-    jobs
-        By id, in the server's order.
-    count
-        Items of all pages. Jobs that are added between two requests push others to the next page, which are then
-        counted twice.
-    first_total, total
-        The list's ``total`` on the first and on the last page.
+    limit
+        The most jobs to return; None for all.
+
+    Raises
+    ------
+    EnvelopeError
+        A page does not have the documented shape, contradicts the pages before it, or has jobs that were not
+        requested; or the pages end before their total.
     """
+    size = PAGE_SIZE if limit is None else min(limit, PAGE_SIZE)
+    jobs: dict[str, dict[str, Any]] = {}
+    # Jobs that are added between two requests push others to the next page, which are then counted twice.
+    count = total = first_total = 0
+    number = 1
+    while True:
+        data = page({"pageSize": str(size), "page": str(number)})
+        with add_context(f"page {number}"):
+            items = _items(data, workflow, status)
+            total = _total(data, total)
+            first_total = total if number == 1 else first_total
+            if items and items.keys() <= jobs.keys():
+                raise EnvelopeError("a page of the list has only jobs of the pages before", hint="Try again.")
+            jobs |= items
+            count += len(items)
+            _check_count(len(jobs), count, total, added=total - first_total, ended=not items)
+        if count >= total or (limit is not None and len(jobs) >= limit):
+            return list(jobs.values())[:limit]
+        told = data.get("PageSize")
+        if number == 1 and type(told) is int and len(items) <= told < size and told > 0:
+            size = told  # the server's own limit: pages are counted in it from here on
+        number += 1
 
-    workflow: str | None
-    status: int | None
-    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    count: int = 0
-    first_total: int | None = None
-    total: int = 0
 
-    def read(self, page: Page, limit: int | None) -> list[dict[str, Any]]:
-        """Read as many pages as needed.
-
-        Parameters
-        ----------
-        page
-            Gets one page's ``data``, by its query.
-        limit
-            The most jobs to return; None for all.
-
-        Raises
-        ------
-        EnvelopeError
-            A page does not have the documented shape, contradicts the pages before it, or has jobs that were not
-            requested; or the pages end before their total.
-        """
-        size = PAGE_SIZE if limit is None else min(limit, PAGE_SIZE)
-        number = 1
-        while True:
-            data = page({"pageSize": str(size), "page": str(number)})
-            with add_context(f"page {number}"):
-                items = self._add(data)
-            if self.count >= self.total or (limit is not None and len(self.jobs) >= limit):
-                return list(self.jobs.values())[:limit]
-            told = data.get("PageSize")
-            if number == 1 and type(told) is int and len(items) <= told < size and told > 0:
-                size = told  # the server's own limit: pages are counted in it from here on
-            number += 1
-
-    def _add(self, data: dict[str, Any]) -> list[dict[str, Any]]:
-        """Check a page and add its jobs."""
-        items, total = data.get("items"), data.get("total")
-        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-            raise EnvelopeError("the list's items are no list of objects", hint="Check the server's version.")
-        if type(total) is not int or total < 0:
-            raise EnvelopeError(
-                f"the list's total is not a count of jobs: {escaped(total, 40)}", hint="Check the server's version."
-            )
-        if total < self.total:
-            # Those behind a deleted one moved up, past the end of the page before.
-            raise EnvelopeError("jobs were deleted while they were listed", hint="Try again.")
-        new = {id_of(item.get("id"), "a job in the list"): item for item in items}
-        if len(new) < len(items):
-            raise EnvelopeError("a job is in the page twice", hint="Check the server's version.")
-        for job, item in new.items():
-            self._check_requested(job, item)
-        self.total = total
-        self.first_total = total if self.first_total is None else self.first_total
-        if items and new.keys() <= self.jobs.keys():
-            raise EnvelopeError("a page of the list has only jobs of the pages before", hint="Try again.")
-        self.jobs.update(new)
-        self.count += len(items)
-        self._check_count(bool(items))
-        return items
-
-    def _check_requested(self, job: str, item: dict[str, Any]) -> None:
-        workflow, status = item.get("workflowId"), item.get("status")
+def _items(data: dict[str, Any], workflow: str | None, status: int | None) -> dict[str, dict[str, Any]]:
+    """Return the jobs of a page by their ids."""
+    items = data.get("items")
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise EnvelopeError("the list's items are no list of objects", hint="Check the server's version.")
+    jobs = {id_of(item.get("id"), "a job in the list"): item for item in items}
+    if len(jobs) < len(items):
+        raise EnvelopeError("a job is in the page twice", hint="Check the server's version.")
+    for job, item in jobs.items():
+        its_workflow, its_status = item.get("workflowId"), item.get("status")
         wrong = ""
-        if self.workflow is not None and workflow != self.workflow and not same_id(workflow, self.workflow):
-            wrong = f"workflow {escaped(workflow, 40)!r} instead of workflow {self.workflow}"
-        elif self.status is not None and (type(status) is not int or status != self.status):
-            wrong = f"status {escaped(status, 40)} instead of status {self.status}"
+        if workflow is not None and its_workflow != workflow and not same_id(its_workflow, workflow):
+            wrong = f"workflow {escaped(its_workflow, 40)!r} instead of workflow {workflow}"
+        elif status is not None and (type(its_status) is not int or its_status != status):
+            wrong = f"status {escaped(its_status, 40)} instead of status {status}"
         if wrong:
             raise EnvelopeError(
                 f"server returned job {escaped(job, 40)} of {wrong}", hint="Check the server's version."
             )
+    return jobs
 
-    def _check_count(self, more: bool) -> None:  # noqa: FBT001
-        """Compare the jobs read so far with the total; `more` is whether the last page had any job."""
-        if len(self.jobs) > self.total:
-            raise EnvelopeError(
-                f"the list has {len(self.jobs)} jobs or more, but its total is {self.total}", hint="Try again."
-            )
-        added = self.total - (self.first_total or 0)
-        if self.count - len(self.jobs) > added:
-            raise EnvelopeError(
-                f"{self.count - len(self.jobs)} jobs are in two pages, but only {added} were added meanwhile",
-                hint="Try again. If it happens again, the server does not keep to the page number.",
-            )
-        if not more and self.count < self.total:
-            raise EnvelopeError(
-                f"the pages ended after {self.count} jobs of {self.total}",
-                hint="Jobs were deleted meanwhile, or the server counts its pages otherwise: try again.",
-            )
+
+def _total(data: dict[str, Any], before: int) -> int:
+    """Return the number of jobs in the list; `before` is that of the page before."""
+    total = data.get("total")
+    if type(total) is not int or total < 0:
+        raise EnvelopeError(
+            f"the list's total is not a count of jobs: {escaped(total, 40)}", hint="Check the server's version."
+        )
+    if total < before:
+        # Those behind a deleted one moved up, past the end of the page before.
+        raise EnvelopeError("jobs were deleted while they were listed", hint="Try again.")
+    return total
+
+
+def _check_count(jobs: int, count: int, total: int, *, added: int, ended: bool) -> None:
+    """Compare the jobs read so far, and the items of all pages, with the total; `ended` is for a page without jobs."""
+    if jobs > total:
+        raise EnvelopeError(f"the list has {jobs} jobs or more, but its total is {total}", hint="Try again.")
+    if count - jobs > added:
+        raise EnvelopeError(
+            f"{count - jobs} jobs are in two pages, but only {added} were added meanwhile",
+            hint="Try again. If it happens again, the server does not keep to the page number.",
+        )
+    if ended and count < total:
+        raise EnvelopeError(
+            f"the pages ended after {count} jobs of {total}",
+            hint="Jobs were deleted meanwhile, or the server counts its pages otherwise: try again.",
+        )
 
 
 def _table(jobs: list[dict[str, Any]]) -> pa.Table:
-    codes = [job.get("status") for job in jobs]
-    words = {code: status_word(code) for code in {code for code in codes if type(code) is int}}
-    status = pa.array([words[code] if type(code) is int else status_word(code) for code in codes], pa.string())
-    columns = [
-        _texts(jobs, "id"),
-        _texts(jobs, "name"),
-        _texts(jobs, "workflowId"),
-        _texts(jobs, "workflowName"),
-        status,
+    columns: list[list[Any]] = [
+        [text(job.get(key)) for job in jobs] for key in ("id", "name", "workflowId", "workflowName")
     ]
-    columns += [_times(jobs, "createTime"), _times(jobs, "runBeginTime"), _times(jobs, "runEndTime")]
-    return pa.Table.from_arrays(columns, schema=SCHEMA)
-
-
-# Nearly always Arrow can take a column as it came, which keeps a list of 10,000 jobs near the time of its bare
-# requests; where it cannot, the words and times are read one by one.
-
-
-def _texts(jobs: list[dict[str, Any]], key: str) -> pa.Array:
-    values = [job.get(key) for job in jobs]
-    if set(map(type, values)) == {int}:
-        values = list(map(str, values))
-    try:
-        return pa.array(values, pa.string())
-    except (pa.ArrowException, TypeError, UnicodeEncodeError):
-        return pa.array([text(value) for value in values], pa.string())
-
-
-def _times(jobs: list[dict[str, Any]], key: str) -> pa.Array:
-    values: list[Any] = [job.get(key) for job in jobs]
-    if set(map(type, values)) == {int} and min(values) > 0 and max(values) < _YEAR_9999:
-        return pa.array(values, pa.int64()).cast(_TIME)
-    return pa.array([moment(value) for value in values], _TIME)
-
-
-_YEAR_9999 = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp()) * 1000
+    columns.append([status_word(job.get("status")) for job in jobs])
+    columns += [[moment(job.get(key)) for job in jobs] for key in ("createTime", "runBeginTime", "runEndTime")]
+    return pa.table(dict(zip(SCHEMA.names, columns, strict=True)), schema=SCHEMA)

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Unpack
 
+from explorer_frames._decode.csv_rows import Quoting
 from explorer_frames._errors import escaped
-from explorer_frames._files.write import planned
-from explorer_frames._frames import checked_backend, to_pandas
+from explorer_frames._files.write import LayoutOptions, Receipt, WriteOptions, planned
+from explorer_frames._frames import DtypeBackend, checked_backend, to_pandas
 from explorer_frames._jobs.status import id_of, moment, same_id, status_word, text
-from explorer_frames._outputs.full import export, open_reader, read_table
-from explorer_frames._outputs.output import task_request
+from explorer_frames._outputs.full import Request, export, open_reader, read_table
 from explorer_frames._private import private
 from explorer_frames._provenance import Provenance
+from explorer_frames._schemas import VidType
 from explorer_frames.errors import EnvelopeError
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Mapping, Sequence
-    from contextlib import AbstractContextManager
-    from datetime import timedelta
-
     import pandas as pd
     import pyarrow as pa
 
     from explorer_frames._client import Explorer
-    from explorer_frames._decode.csv_rows import Quoting
-    from explorer_frames._files.write import LayoutOptions, Receipt, WriteOptions
-    from explorer_frames._frames import DtypeBackend
-    from explorer_frames._schemas import VidType
 
 
 class Timed:
@@ -56,12 +50,10 @@ def outcome(record: Timed) -> str:
 def as_plain(record: Timed, *names: str) -> dict[str, Any]:
     """Return these attributes and the duration in seconds as plain values."""
     known = {name: getattr(record, name) for name in names}
-    seconds = None if record.duration is None else record.duration.total_seconds()
-    plain = {
-        name: value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else value
-        for name, value in known.items()
-    }
-    return {**plain, "seconds": seconds}
+    for name, value in known.items():
+        if isinstance(value, datetime):
+            known[name] = value.isoformat(timespec="milliseconds")
+    return {**known, "seconds": None if record.duration is None else record.duration.total_seconds()}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -195,9 +187,9 @@ class Task(Timed):
             As in `explorer_frames.read_output`.
         """
         checked_backend(dtype_backend)
-        request = task_request(
-            self,
+        request = Request.of(
             root,
+            task=self,
             component=component,
             folder=folder,
             schema=schema,
@@ -222,9 +214,9 @@ class Task(Timed):
         storage_options: Mapping[str, Any] | None = None,
     ) -> AbstractContextManager[pa.RecordBatchReader]:
         """Stream its full result, found as by `read_output`: see `explorer_frames.open_output`."""
-        request = task_request(
-            self,
+        request = Request.of(
             root,
+            task=self,
             component=component,
             folder=folder,
             schema=schema,
@@ -252,9 +244,9 @@ class Task(Timed):
         **options: Unpack[LayoutOptions],
     ) -> Receipt:
         """Write its full result, found as by `read_output`, to a file: see `explorer_frames.export_output`."""
-        request = task_request(
-            self,
+        request = Request.of(
             root,
+            task=self,
             component=component,
             folder=folder,
             schema=schema,

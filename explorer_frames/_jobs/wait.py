@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -10,12 +11,11 @@ from explorer_frames._arguments import is_duration
 from explorer_frames._errors import escaped
 from explorer_frames._jobs.status import FINAL
 from explorer_frames._jobs.task import listed
-from explorer_frames._progress import Done, check_progress, progress_bar
+from explorer_frames._progress import Done, Progress, check_progress, progress_bar
 from explorer_frames.errors import ConfigError, EnvelopeError, JobError, ServerError, TransportError
 
 if TYPE_CHECKING:
     from explorer_frames._jobs.job import Job
-    from explorer_frames._progress import Progress
 
 _FIRST_LOOK = 0.1  # seconds; each pause is half as long again as the one before
 # How long a status that is not documented may last, and how many looks in a row may fail, before a wait gives up.
@@ -39,55 +39,31 @@ def wait_for_end(job: Job, timeout: float | None, poll: float, progress: Progres
     JobError
         It ended without success, or did not end in time.
     """
-    watch = _Watch(job, timeout)
-    pause = min(_FIRST_LOOK, poll)
+    started = known = time.monotonic()
+    pause, misses = min(_FIRST_LOOK, poll), 0
     with progress_bar(progress, "task", _tasks_done) as show:
         while True:
-            watch.look()
-            show(watch.job)
-            if watch.job.status in FINAL:
+            try:
+                job, misses = job.refresh(), 0
+            except (TransportError, ServerError, EnvelopeError):
+                misses += 1
+                if misses >= _MISSES:
+                    raise
+            show(job)
+            if job.status in FINAL:
                 break
-            time.sleep(max(0.0, min(pause, watch.remaining())))
+            now = time.monotonic()
+            known = known if job.status.startswith("unknown") else now
+            remaining = math.inf if timeout is None else timeout - (now - started)
+            if remaining <= 0:
+                raise job_error(job, f"it has not ended within {timeout:g} s")
+            if now - known > _PATIENCE:
+                raise job_error(job, f"for {_PATIENCE:g} s it has had a status that is not documented")
+            time.sleep(min(pause, remaining))
             pause = min(pause * 1.5, poll)
-    if watch.job.status != "success":
-        raise job_error(watch.job, "it has failed" if watch.job.status == "failed" else "it was interrupted")
-    return watch.job
-
-
-class _Watch:
-    """The looks at a job that is waited for, and when to give up."""
-
-    def __init__(self, job: Job, timeout: float | None) -> None:
-        self.job = job
-        self._started = self._known = time.monotonic()
-        self._timeout = float("inf") if timeout is None else timeout
-        self._misses = 0
-
-    def remaining(self) -> float:
-        return self._timeout - (time.monotonic() - self._started)
-
-    def look(self) -> None:
-        """Refresh the job; a look that fails is left out, unless they all do."""
-        try:
-            self.job = self.job.refresh()
-        except (TransportError, ServerError, EnvelopeError):
-            self._misses += 1
-            if self._misses >= _MISSES:
-                raise
-        else:
-            self._misses = 0
-        self._give_up()
-
-    def _give_up(self) -> None:
-        """Raise where there is no more to wait for."""
-        now = time.monotonic()
-        self._known = self._known if self.job.status.startswith("unknown") else now
-        if self.job.status in FINAL:
-            return
-        if self.remaining() <= 0:
-            raise job_error(self.job, f"it has not ended within {self._timeout:g} s")
-        if now - self._known > _PATIENCE:
-            raise job_error(self.job, f"for {_PATIENCE:g} s it has had a status that is not documented")
+    if job.status != "success":
+        raise job_error(job, "it has failed" if job.status == "failed" else "it was interrupted")
+    return job
 
 
 def _tasks_done(job: Job) -> Done:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -17,25 +18,22 @@ from explorer_frames._decode.cells import to_table
 from explorer_frames._decode.csv_rows import Block, Paths, Quoting, read_blocks
 from explorer_frames._errors import StickyErrorIterator, add_context, escaped
 from explorer_frames._files.digest import ContentHash
-from explorer_frames._files.write import write
-from explorer_frames._outputs.parts import Part, Parts, pieces
+from explorer_frames._files.formats import Options
+from explorer_frames._files.write import Receipt, write
+from explorer_frames._outputs.parts import Part, Parts, output_url, pieces
 from explorer_frames._provenance import Provenance, run_of, with_provenance, with_row_count
+from explorer_frames._storage.publish import Target
 from explorer_frames._storage.sources import Store
 from explorer_frames._threads import ahead, pipelined
-from explorer_frames.errors import ColumnTypeError, ConfigError, FileReadError, RowShapeError
+from explorer_frames.errors import ColumnTypeError, ConfigError, FileReadError, JobError, RowShapeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
-
-    from explorer_frames._files.formats import Options
-    from explorer_frames._files.write import Receipt
     from explorer_frames._jobs.task import Task
-    from explorer_frames._storage.publish import Target
 
 _T = TypeVar("_T")
 _LEFT = "Read it within the `with` block of open_output, from its beginning."
 
-# Names of the columns in the vendor's documentation and product, beside our own. Letters and digits are compared.
+# Names of the columns in the vendor's documentation and product, beside our own: letters and digits are compared.
 _SYNONYMS = {
     "id": {"vid"},
     "id1": {"vid1", "vid"},
@@ -48,9 +46,11 @@ _SYNONYMS = {
     "core": {"value"},
     "distance": {"value"},
     "visited": {"count", "value"},
-    "degree": {"out_degree", "in_degree", "value"},
+    "degree": {"outdegree", "indegree", "value"},
 }
-_IDS = ("id", "id1", "root")
+_NAMES = {name for entry in _schemas.ALGORITHMS for shape in entry.shapes for name, _ in shape}
+_DOCUMENTED = frozenset(name.replace("_", "") for name in _NAMES).union(*_SYNONYMS.values())
+_OF_IDS = {"id", "id1", "root", "vid", "vid1"}  # names of a first column
 _K = "k"  # the column with the k of KCore's folders
 _COMPONENT = re.compile(r"(?:analytics_\w+|query)_[0-9]+")
 
@@ -99,35 +99,23 @@ def _may_name(names: list[str], shape: pa.Schema) -> bool:
     if len(names) != len(shape) or (len(names) == 1 and not numbers[0]):
         return False
     columns = zip(names, shape.names, numbers, strict=True)
-    # Where a column has numbers, any documented name is certainly none of its values.
     return all(
-        name in ({_letters(column), *_DOCUMENTED} if number else _names_of_text(column, first=not i))
-        for i, (name, column, number) in enumerate(columns)
+        name in _names_of(column, is_number=is_number, is_first=not place)
+        for place, (name, column, is_number) in enumerate(columns)
     )
 
 
-def _names_of_text(column: str, *, first: bool) -> set[str]:
-    """What a header may call a column of text."""
-    own = {_letters(column)}
-    if column in _SYNONYMS:
-        return own | {_letters(name) for name in _SYNONYMS[column]}
-    return own | (_OF_IDS if first else _DOCUMENTED)
+def _names_of(column: str, *, is_number: bool, is_first: bool) -> frozenset[str]:
+    """What a header may call a column; where it has numbers, any documented name is certainly none of its values."""
+    own = frozenset({_letters(column)})
+    if column in _SYNONYMS and not is_number:
+        return own.union(_SYNONYMS[column])
+    return own.union(_OF_IDS if is_first and not is_number else _DOCUMENTED)
 
 
 def _letters(name: str) -> str:
     """Reduce a name to its letters and digits."""
     return re.sub(r"[\W_]+", "", name).lower()
-
-
-def _all_names() -> Iterator[str]:
-    for entry in _schemas.ALGORITHMS:
-        for shape in entry.shapes:
-            for name, _ in shape:
-                yield from (name, *_SYNONYMS.get(name, ()))
-
-
-_DOCUMENTED = frozenset(map(_letters, _all_names()))
-_OF_IDS = frozenset(_letters(name) for column in _IDS for name in (column, *_SYNONYMS[column]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,19 +146,23 @@ class Request:
         path: str | os.PathLike[str],
         *,
         schema: object,
-        vid_type: str,
+        vid_type: Any,
         header: object,
         quoting: object = "minimal",
         storage_options: Mapping[str, Any] | None,
         task: Task | None = None,
         component: str | None = None,
+        folder: str | None = None,
     ) -> Request:
-        """Check a caller's arguments, before any I/O.
+        """Check a caller's arguments; then, for a task, find its result below `path`.
 
         Raises
         ------
         ConfigError
+        JobError, FileReadError
+            The task is not in the state success, or its result was not found.
         """
+        vid_type = task._explorer._vid_type_or(vid_type) if task else vid_type  # noqa: SLF001 (our own)
         requested = _schemas.SchemaRequest.of(schema, vid_type)
         if requested.auto:
             name, source = _named(task, component) if task else (_component_in(path), "component")
@@ -180,7 +172,17 @@ class Request:
         if quoting not in get_args(Quoting):
             raise ConfigError(f"quoting must be 'minimal' or 'none', got {escaped(quoting, 60)!r}")
         request = cls(path, storage_options, requested, header, quoting)  # type: ignore[arg-type]
-        return replace(request, job=task.job_id, task=task.task_id, run=run_of(task)) if task else request
+        if task is None:
+            return request
+        if task.status != "success":  # nothing in a folder on NFS shows whether it is finished
+            raise JobError(
+                f"task {task.task_id} is {task.status}, so its files may be incomplete",
+                hint="Wait for the job, and get the task from the job again. To read incomplete files, pass their "
+                "folder to read_output.",
+            )
+        ids = {"job_id": task.job_id, "task_id": task.task_id}
+        path = output_url(path, **ids, folder=folder, component=component, storage_options=storage_options)
+        return replace(request, path=path, job=task.job_id, task=task.task_id, run=run_of(task))
 
     def for_parts(self, parts: Parts) -> Request:
         """Adjust the schema to KCore's folders: they contain subgraphs, and their names contain k."""

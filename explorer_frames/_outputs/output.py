@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Unpack
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Unpack
 
-from explorer_frames._files.write import planned
-from explorer_frames._frames import checked_backend, to_pandas
+import pandas as pd
+import pyarrow as pa
+
+from explorer_frames._decode.csv_rows import Quoting
+from explorer_frames._files.write import LayoutOptions, Receipt, planned
+from explorer_frames._frames import DtypeBackend, checked_backend, to_pandas
 from explorer_frames._outputs.full import Request, export, open_reader, read_table
-from explorer_frames._outputs.layout import output_url
 from explorer_frames._private import private
-from explorer_frames.errors import JobError
-
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Mapping
-    from contextlib import AbstractContextManager
-
-    import pandas as pd
-    import pyarrow as pa
-
-    from explorer_frames._decode.csv_rows import Quoting
-    from explorer_frames._files.write import LayoutOptions, Receipt
-    from explorer_frames._frames import DtypeBackend
-    from explorer_frames._jobs.task import Task
-    from explorer_frames._schemas import VidType
+from explorer_frames._schemas import VidType
 
 
 @private
@@ -241,38 +232,3 @@ def export_output(
         path, schema=schema, vid_type=vid_type, header=header, quoting=quoting, storage_options=storage_options
     )
     return export(request, planned(target, storage_options=target_storage_options, **options))
-
-
-def task_request(
-    task: Task,
-    root: str | os.PathLike[str],
-    *,
-    component: str | None,
-    folder: str | None,
-    schema: str | pa.Schema | None,
-    vid_type: VidType | None,
-    header: bool | None,
-    quoting: Quoting,
-    storage_options: Mapping[str, Any] | None,
-) -> Request:
-    """Find the full result of a task: see `explorer_frames.Task.read_output`."""
-    request = Request.of(
-        root,
-        schema=schema,
-        vid_type=task._explorer._vid_type_or(vid_type),  # noqa: SLF001 (our own)
-        header=header,
-        quoting=quoting,
-        storage_options=storage_options,
-        task=task,
-        component=component,
-    )
-    if task.status != "success":  # nothing in a folder on NFS shows whether it is finished
-        raise JobError(
-            f"task {task.task_id} is {task.status}, so its files may be incomplete",
-            hint="Wait for the job, and get the task from the job again. To read incomplete files, pass their folder "
-            "to read_output.",
-        )
-    path = output_url(
-        root, task.job_id, task.task_id, folder=folder, component=component, storage_options=storage_options
-    )
-    return replace(request, path=path)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from matplotlib import font_manager, rcParams
 from matplotlib.ft2font import FT2Font
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _MOST = 200  # letters looked at from either end
 _NORMAL = 400  # weight

@@ -11,26 +11,23 @@ import inspect
 import logging
 import os
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from shutil import get_terminal_size
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from explorer_frames._version import __version__
-from explorer_frames.cli import _compare, _doctor, _files, _jobs, _outputs, _results, _serve, _sync
+from explorer_frames.cli import _compare, _doctor, _files, _jobs, _results, _serve, _sync
 from explorer_frames.cli._connection import Connection
 from explorer_frames.cli._exit import CODES, FAILED, guarded, tell
-from explorer_frames.cli._out import OutputError, writing
-from explorer_frames.cli._say import error_line, hint_line
+from explorer_frames.cli._out import OutputError, error_line, hint_line, writing
 from explorer_frames.cli._text import is_terminal
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Jobs": (_jobs.jobs, _jobs.show, _jobs.run, _jobs.cancel),
-    "Results": (_results.read, _results.export, _outputs.output, _sync.sync, _compare.compare),
+    "Results": (_results.read, _results.export, _results.output, _sync.sync, _compare.compare),
     "Files": (_files.inspect, _files.verify),
     "Help": (_doctor.doctor, _serve.demo, _serve.sandbox),
 }

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 
-from explorer_frames import Explorer, write_feather
+from explorer_frames import Explorer, Job, Task, write_feather
 from explorer_frames.cli._out import writing
 from explorer_frames.sandbox import Graph, Sandbox
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from explorer_frames import Job, Task
 
 _TASKS = {
     "analytics_pagerank_1": ("PageRank", {}),

@@ -48,10 +48,10 @@ def doctor(
         target=path,
         storage_options=storage_options(storage_option, storage_options_file),
     ):
-        findings.append(_for_command_line(finding))
+        todo = finding.todo and for_command_line(finding.todo)
+        findings.append(dataclasses.replace(finding, todo=todo))
         if not json:
-            last = findings[-1]
-            show_finding(last.state, last.name, last.what, last.todo)
+            show_finding(findings[-1])
     states = Counter(finding.state for finding in findings)
     if json:
         listed = [dataclasses.asdict(finding) for finding in findings]
@@ -61,7 +61,3 @@ def doctor(
         write(f"\n{', '.join(counts)}\n")
     if states["problem"]:
         raise typer.Exit(FAILED.number)
-
-
-def _for_command_line(finding: Finding) -> Finding:
-    return finding if finding.todo is None else dataclasses.replace(finding, todo=for_command_line(finding.todo))

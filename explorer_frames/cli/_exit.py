@@ -7,27 +7,15 @@ import re
 import shlex
 import traceback
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import typer
 
+from explorer_frames import errors
 from explorer_frames._extras import extra_of, install_hint
-from explorer_frames.cli._out import OutputError, flush
-from explorer_frames.cli._say import error_line, hint_line
-from explorer_frames.errors import (
-    ConfigError,
-    DamagedFileError,
-    ExplorerFramesError,
-    IncompleteResultError,
-    JobError,
-    SyncError,
-    UnencryptedWarning,
-    UnsupportedFormatError,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from explorer_frames.cli._out import OutputError, error_line, flush, hint_line
 
 
 class Code(NamedTuple):
@@ -39,12 +27,12 @@ class Code(NamedTuple):
 
 
 OK = Code(0, "all went well")
-FAILED = Code(1, "an error, or doctor found a problem", (ExplorerFramesError,))
-USAGE = Code(2, "the command line or the environment cannot work", (ConfigError, UnsupportedFormatError))
-INCOMPLETE = Code(3, "the rows may not be all there are", (IncompleteResultError,))
-JOB_FAILED = Code(4, "the job failed, was interrupted, or did not end in time", (JobError,))
-PARTLY = Code(5, "some results of a sync did not land, all others did", (SyncError,))
-DAMAGED = Code(6, "the file is not as it was written", (DamagedFileError,))
+FAILED = Code(1, "an error, or doctor found a problem", (errors.ExplorerFramesError,))
+USAGE = Code(2, "the command line or the environment cannot work", (errors.ConfigError, errors.UnsupportedFormatError))
+INCOMPLETE = Code(3, "the rows may not be all there are", (errors.IncompleteResultError,))
+JOB_FAILED = Code(4, "the job failed, was interrupted, or did not end in time", (errors.JobError,))
+PARTLY = Code(5, "some results of a sync did not land, all others did", (errors.SyncError,))
+DAMAGED = Code(6, "the file is not as it was written", (errors.DamagedFileError,))
 CHANGED = Code(7, "compare --exit-code found a change")
 INTERRUPTED = Code(130, "Ctrl-C", (KeyboardInterrupt,))  # type: ignore[arg-type]  # no Exception, but what ends so
 NO_READER = Code(141, "the reader of the output has gone, as in `| head`", (BrokenPipeError,))
@@ -66,7 +54,8 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def ends_well(ctx: typer.Context, *args: Any, **kwargs: Any) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UnencryptedWarning)  # once a process would be each time: doctor says it
+            # It would come with each command: doctor says it.
+            warnings.simplefilter("ignore", errors.UnencryptedWarning)
             warnings.showwarning = tell_warning  # type: ignore[assignment]  # takes fewer of its arguments
             try:
                 try:
@@ -112,7 +101,7 @@ def _with_commands(hint: str, ctx: typer.Context) -> str:
 
 
 def _words(error: BaseException) -> tuple[str, str]:
-    if isinstance(error, ExplorerFramesError):
+    if isinstance(error, errors.ExplorerFramesError):
         where = f" [{error.where}]" if error.where else ""
         return f"{error.what}{where}", for_command_line(error.hint or "")
     if isinstance(error, KeyboardInterrupt):

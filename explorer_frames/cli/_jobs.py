@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,15 +17,12 @@ from explorer_frames.cli._options import (
     WorkflowArgument,
     pairs as read_pairs,
 )
-from explorer_frames.cli._out import OutputError, flush, write
-from explorer_frames.cli._say import note
+from explorer_frames.cli._out import OutputError, flush, note, write
 from explorer_frames.cli._show import show_facts, show_json, show_table
 from explorer_frames.cli._text import Column
 from explorer_frames.errors import ConfigError, ExplorerFramesError, JobError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from explorer_frames import Explorer, Job
 
 
@@ -38,22 +36,17 @@ def jobs(
     json: JsonFlag = False,
 ) -> None:
     """List jobs, the newest first."""
+    import pyarrow as pa
+
     frame = ctx.obj.explorer.list_jobs(workflow_id, status=status, name=name, created_after=created_after, limit=limit)
-    listed = [{key: _known(value) for key, value in row.items()} for row in frame.to_dict("records")]
+    if not json:
+        frame["duration"] = frame["end_time"] - frame["begin_time"]
+    listed = pa.Table.from_pandas(frame, preserve_index=False).to_pylist()
     if json:
         show_json({}, {"jobs": listed})
         return
-    show_table(
-        [
-            Column("job_id", [job["job_id"] for job in listed]),
-            Column("status", [job["status"] for job in listed]),
-            Column("name", [job["name"] for job in listed]),
-            Column("create_time", [job["create_time"] for job in listed]),
-            Column("duration", [_between(job["begin_time"], job["end_time"]) for job in listed]),
-            Column("workflow_id", [job["workflow_id"] for job in listed]),
-            Column("workflow_name", [job["workflow_name"] for job in listed]),
-        ]
-    )
+    shown = ("job_id", "status", "name", "create_time", "duration", "workflow_id", "workflow_name")
+    show_table([Column(heading, [job[heading] for job in listed]) for heading in shown])
 
 
 def show(ctx: typer.Context, job: JobArgument, json: JsonFlag = False) -> None:
@@ -97,18 +90,18 @@ def run(
         with _told(job):
             write(f"{job.job_id}\n")
             flush()
+    failure: JobError | None = None
     try:
         job = _waited(job, timeout, cancel_on_interrupt=cancel_on_interrupt) if wait else job
     except JobError as error:
-        if json:
-            with _told(job):
-                show_json(error.job.to_dict())
-        raise
+        job, failure = error.job, error
     if json:
         with _told(job):
             show_json(job.to_dict())
             flush()
-    elif wait:
+    if failure is not None:
+        raise failure
+    if wait and not json:
         from explorer_frames._jobs.task import outcome
 
         note(f"Job {job.job_id}: {outcome(job)}. Its tasks: explorer-frames show {job.job_id}")
@@ -146,23 +139,15 @@ def _show(job: Job, *, json: bool) -> None:
     if json:
         show_json(job.to_dict())
         return
-    facts = {
-        "job_id": job.job_id,
-        "name": job.name,
-        "workflow_id": job.workflow_id,
-        "workflow_name": job.workflow_name,
-        "status": job.status,
-        "create_time": job.create_time,
-        "duration": job.duration,
-    }
+    names = ("job_id", "name", "workflow_id", "workflow_name", "status", "create_time", "duration")
+    facts = {name: getattr(job, name) for name in names}
     show_facts({name: value for name, value in facts.items() if value is not None})
     write("\n")
+    columns = {"task_name": "name", "task_id": "task_id", "status": "status", "duration": "duration"}
     show_table(
         [
-            Column("task_name", [task.name for task in job.tasks]),
-            Column("task_id", [task.task_id for task in job.tasks]),
-            Column("status", [task.status for task in job.tasks]),
-            Column("duration", [task.duration for task in job.tasks], numbers=True),
+            Column(heading, [getattr(task, name) for task in job.tasks], numbers=name == "duration")
+            for heading, name in columns.items()
         ]
     )
 
@@ -180,13 +165,10 @@ def _waited(job: Job, timeout: float | None, *, cancel_on_interrupt: bool) -> Jo
         return job.wait(timeout)
     except KeyboardInterrupt:
         hint = (
-            _cancelled(job)
-            if cancel_on_interrupt
-            else (
-                f"Job {job.job_id} runs on. Look at it with `explorer-frames show {job.job_id}`, "
-                f"or stop it with `explorer-frames cancel {job.job_id}`."
-            )
+            f"Job {job.job_id} runs on. Look at it with `explorer-frames show {job.job_id}`, "
+            f"or stop it with `explorer-frames cancel {job.job_id}`."
         )
+        hint = _cancelled(job) if cancel_on_interrupt else hint
     raise KeyboardInterrupt(hint)
 
 
@@ -196,18 +178,3 @@ def _cancelled(job: Job) -> str:
         return f"Job {job.job_id} was cancelled: it is {job.cancel().status}."
     except ExplorerFramesError as error:
         return f"Job {job.job_id} may run on ({error.what}): try `explorer-frames cancel {job.job_id}`."
-
-
-def _known(value: Any) -> Any:
-    """A cell of a frame, or None for one that is missing."""
-    import pandas as pd
-
-    if pd.isna(value):
-        return None
-    with suppress(AttributeError):
-        return value.to_pydatetime()
-    return value
-
-
-def _between(begin: Any, end: Any) -> Any:
-    return None if begin is None or end is None else end - begin

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,8 +16,6 @@ from explorer_frames._arguments import EVERYTHING
 from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import pyarrow as pa
 
 # The words of the library's own types, whose modules bring pyarrow along: a test compares them.
@@ -56,8 +55,8 @@ def _since(text: str | datetime) -> datetime:
         now = datetime.now().astimezone()
         return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])}) if ago else datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError, OSError):  # the last of Windows, before 1970
-        pass
-    raise typer.BadParameter(f"{text!r} is no time: write 3d, 12h, 30m, 2026-11-25 or 2026-11-25T08:30+01:00.")
+        hint = "write 3d, 12h, 30m, 2026-11-25 or 2026-11-25T08:30+01:00"
+        raise typer.BadParameter(f"{text!r} is no time: {hint}.") from None
 
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job.")]
@@ -137,12 +136,11 @@ def schema_of(text: str) -> str | pa.Schema | None:
     try:
         return pa.schema([_column(part) for part in _parts(text)])
     except (ValueError, TypeError) as error:  # the last by an index that is no integer
-        why = str(error)
-    raise ConfigError(
-        f"invalid columns {text!r}: {why}",
-        hint="Write NAME:TYPE,... such as id:string,at:timestamp[ms, UTC],price:decimal128(10, 2). Types are those of "
-        f"Arrow: {TYPE_NAMES}; dictionary<string>; and, for the last column, list<string>.",
-    )
+        raise ConfigError(
+            f"invalid columns {text!r}: {error}",
+            hint="Write NAME:TYPE,... such as id:string,at:timestamp[ms, UTC],price:decimal128(10, 2). Types are those "
+            f"of Arrow: {TYPE_NAMES}; dictionary<string>; and, for the last column, list<string>.",
+        ) from None
 
 
 def _parts(text: str) -> list[str]:
@@ -205,10 +203,7 @@ def pairs(texts: Iterable[str] | None, what: str) -> dict[str, Any]:
         try:
             read[name] = json.loads(value) if is_json else value
         except (ValueError, RecursionError):
-            what = f"what stands behind := in {what} {name!r} is no JSON"
-        else:
-            continue
-        raise ConfigError(what, hint=hint)
+            raise ConfigError(f"what stands behind := in {what} {name!r} is no JSON", hint=hint) from None
     return read
 
 
@@ -228,7 +223,8 @@ def _read(file: Path | None) -> str | None:
         return file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is no text"
-    raise ConfigError(f"cannot read {file}: {why}", hint="--storage-options-file takes a file with a JSON object.")
+        hint = "--storage-options-file takes a file with a JSON object."
+        raise ConfigError(f"cannot read {file}: {why}", hint=hint) from None
 
 
 def _object(text: str | None, where: str) -> dict[str, Any]:

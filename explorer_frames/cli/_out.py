@@ -1,17 +1,16 @@
-"""Stdout: what is written there, and what is said where it takes nothing more."""
+"""Stdout and stderr: results, what happened and what to do about it, and what is left where they take nothing more."""
 
 from __future__ import annotations
 
 import errno
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TextIO
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import TextIO
-
+from explorer_frames._errors import printable
+from explorer_frames.cli._text import is_terminal
 
 # Windows reports a reader that has gone as an invalid argument.
 _NO_READER = {errno.EPIPE, errno.EINVAL} if os.name == "nt" else {errno.EPIPE}
@@ -61,3 +60,32 @@ def flush() -> None:
     """Give out what there is."""
     with writing():
         sys.stdout.flush()
+
+
+def error_line(what: str, word: str = "Error", style: str = "bold red") -> None:
+    """Say on stderr what happened."""
+    _line(f"{word}:", what, style)
+
+
+def hint_line(hint: str) -> None:
+    """Say on stderr what to do."""
+    _line("", hint, "")
+
+
+def note(text: str) -> None:
+    """Say on stderr what is good to know."""
+    _line("", text, "dim")
+
+
+def _line(word: str, text: str, style: str) -> None:
+    """Say a line, however long."""
+    said = printable(text)
+    try:
+        if is_terminal(sys.stderr):
+            from explorer_frames.cli import _terminal
+
+            _terminal.show_line(sys.stderr, word, said, style)
+        else:
+            sys.stderr.write(f"{word} {said}\n" if word else f"{said}\n")
+    except OSError:  # where nobody can be told, the exit code still says how it ended
+        silence(sys.stderr)

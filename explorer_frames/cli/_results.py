@@ -1,11 +1,12 @@
-"""Results of tasks: read to stdout, or exported to a file."""
+"""Results of tasks, from Explorer or from the CSV files of full results: read to stdout, or exported to a file."""
 
 from __future__ import annotations
 
 import json as jsonlib
 import sys
 import warnings
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -28,17 +29,17 @@ from explorer_frames.cli._options import (
     schema_of,
     storage_options,
 )
-from explorer_frames.cli._say import hint_line
+from explorer_frames.cli._out import hint_line, note
 from explorer_frames.cli._show import show_csv, show_json, show_lines, show_receipt, show_table
 from explorer_frames.cli._text import Column, is_terminal
 from explorer_frames.errors import TruncatedResultWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import pyarrow as pa
 
-
+QuotingWord = Literal["minimal", "none"]
+HeaderWord = Literal["auto", "yes", "no"]
+_HEADER = {"auto": None, "yes": True, "no": False}
 _PREVIEW_ROWS = 20
 
 
@@ -122,6 +123,94 @@ def export(
     show_receipt(receipt, json=json)
 
 
+def output(
+    ctx: typer.Context,
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Folder, file or pattern of CSV files: a local path or any fsspec URL. With --job-id, the folder of "
+            "all full results.",
+        ),
+    ],
+    target: Annotated[
+        str | None, typer.Argument(metavar="TARGET", help="Parquet or Feather file to write; by default stdout.")
+    ] = None,
+    job_id: Annotated[
+        str | None, typer.Option(metavar="JOB", help="Id of the job, to find its folder in SOURCE.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(metavar="TASK", help="Id or name of the task, with --job-id.")] = None,
+    component: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Id of the task's component, such as analytics_sssp_1, with --job-id."),
+    ] = None,
+    folder: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="Folder of the result in SOURCE, such as '{job_id}/tasks/{component}'."),
+    ] = None,
+    schema: SchemaOption = "auto",
+    vid_type: VidTypeOption = "string",
+    header: Annotated[HeaderWord, typer.Option(help="Whether the first line contains column names.")] = "auto",
+    quoting: Annotated[
+        QuotingWord, typer.Option(help="none: quotes are part of the cells, as NebulaGraph Analytics writes them.")
+    ] = "minimal",
+    format: Annotated[  # noqa: A002 (as pandas and pyarrow call it)
+        FormatWord | None, typer.Option(help="Format of TARGET, if its extension does not decide.")
+    ] = None,
+    mode: Annotated[ModeWord, typer.Option(help="Whether an existing TARGET is replaced or refused.")] = "overwrite",
+    compression: Annotated[
+        str, typer.Option(help="zstd, lz4 or none; for Parquet also snappy, gzip, brotli.")
+    ] = "zstd",
+    storage_option: StorageOption = None,
+    storage_options_file: StorageFile = None,
+    json: JsonFlag = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Write CSV to stdout, with a header.")] = False,
+) -> None:
+    """Read or export a full result from its CSV files.
+
+    Full results are on NFS by default: explorer-frames output /mnt/analytics-data/107/tasks/analytics_pagerank_1.
+    In a terminal, the first 20 rows are shown. Nothing is written before all files are read without an error.
+
+    With --job-id and --task, the job is looked up in Explorer, and SOURCE is the folder of all full results. Storage
+    options apply to SOURCE and TARGET.
+    """
+    if csv and (json or target):
+        raise typer.BadParameter("--csv excludes --json and TARGET.")
+    if (job_id is None) != (task is None) or (job_id is None and (component or folder)):
+        raise typer.BadParameter("--job-id and --task are used together; --component and --folder need both.")
+    options: dict[str, Any] = {
+        "schema": schema_of(schema),
+        "vid_type": vid_type,
+        "header": _HEADER[header],
+        "quoting": quoting,
+        "storage_options": storage_options(storage_option, storage_options_file),
+    }
+    found = None if job_id is None or task is None else ctx.obj.task(job_id, task)
+    where: dict[str, Any] = {"component": component, "folder": folder} if found else {}
+    if target is not None:
+        from explorer_frames import export_output
+
+        receipt = (found.export_output if found else export_output)(
+            source,
+            target,
+            **where,
+            **options,
+            target_storage_options=options["storage_options"],
+            format=format,
+            mode=mode,
+            compression=compression,
+        )
+        show_receipt(receipt, json=json)
+        return
+    from explorer_frames._outputs.full import Request, read_table
+
+    table = read_table(Request.of(source, task=found, **where, **options))
+    is_preview = not (json or csv) and is_terminal(sys.stdout) and table.num_rows > _PREVIEW_ROWS
+    _write(table.slice(0, _PREVIEW_ROWS) if is_preview else table, json=json, csv=csv)
+    if is_preview:
+        note(f"These are the first {_PREVIEW_ROWS} of {table.num_rows} rows. --csv and --json write all.")
+
+
 def _write(table: pa.Table, *, json: bool, csv: bool) -> None:
     names = table.column_names
     if json:
@@ -130,26 +219,14 @@ def _write(table: pa.Table, *, json: bool, csv: bool) -> None:
     elif csv:
         show_csv(names, _rows(table))
     elif not is_terminal(sys.stdout):
-        show_lines(names, _rows(_with_bools_as_text(table)))
+        show_lines(names, _rows(table))
     else:
-        table = _with_bools_as_text(table)
         show_table(
             [
                 Column(name, column.to_pylist(), numbers=str(column.type) in {"int64", "double", "float"})
                 for name, column in zip(names, table.columns, strict=True)
             ]
         )
-
-
-def _with_bools_as_text(table: pa.Table) -> pa.Table:
-    """Return the table with `true` and `false`, as cells have them; facts about a result are `yes` and `no`."""
-    import pyarrow as pa
-
-    for place, field in enumerate(table.schema):
-        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-        if pa.types.is_boolean(kind):
-            table = table.set_column(place, field.name, table.column(place).cast(kind).cast(pa.string()))
-    return table
 
 
 def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import shlex
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from explorer_frames.cli._out import flush, write
 from explorer_frames.errors import ExplorerFramesError
-
-if TYPE_CHECKING:
-    from explorer_frames.sandbox import Sandbox
 
 
 def demo(
@@ -40,14 +37,8 @@ def sandbox(
     try:
         server = Sandbox(port=port, host=host).start()
     except OSError as error:
-        why = error.strerror
-    else:
-        _serve(server)
-        return
-    raise ExplorerFramesError(f"cannot listen on {host}:{port}: {why}", hint="Pass another --port; 0 takes a free one.")
-
-
-def _serve(server: Sandbox) -> None:
+        hint = "Pass another --port; 0 takes a free one."
+        raise ExplorerFramesError(f"cannot listen on {host}:{port}: {error.strerror}", hint=hint) from None
     try:
         for name, value in server.environment.items():
             write(f"export {name}={shlex.quote(value)}\n")

@@ -7,24 +7,21 @@ languages' parsers read back; null is a value that is missing. JSON and CSV are 
 from __future__ import annotations
 
 import csv
-import io
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames._errors import printable
-from explorer_frames.cli._out import flush, write, write_bytes, writing
-from explorer_frames.cli._say import note
-from explorer_frames.cli._text import for_tools, is_terminal, to_json
+from explorer_frames.cli._out import flush, note, write, write_bytes, writing
+from explorer_frames.cli._text import Column, for_tools, is_terminal, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
+    from explorer_frames._doctor.finding import Finding
     from explorer_frames._files.write import Receipt
-    from explorer_frames.cli._text import Column
 
-_ROWS = 10_000  # of CSV, written at a time
+_YES_OR_NO = {True: "yes", False: "no"}
 
 
 def show_table(columns: Sequence[Column]) -> None:
@@ -48,6 +45,7 @@ def show_lines(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 def show_facts(facts: Mapping[str, Any]) -> None:
     """Show names and their values, one pair a line."""
+    facts = {name: _YES_OR_NO[value] if isinstance(value, bool) else value for name, value in facts.items()}
     if not is_terminal(sys.stdout):
         _lines(facts.items())
         return
@@ -66,15 +64,15 @@ def show_receipt(receipt: Receipt, *, json: bool) -> None:
         show_facts({name: value for name, value in known.items() if name != "columns"})
 
 
-def show_finding(state: str, name: str, what: str, todo: str | None) -> None:
+def show_finding(finding: Finding) -> None:
     """Show what the doctor found, at once."""
     if is_terminal(sys.stdout):
         from explorer_frames.cli import _terminal
 
         with writing():
-            _terminal.show_finding(sys.stdout, state, name, what, todo)
+            _terminal.show_finding(sys.stdout, finding)
     else:
-        _lines([(state, name, what, todo)])
+        _lines([(finding.state, finding.name, finding.what, finding.todo)])
         flush()
 
 
@@ -106,17 +104,15 @@ def show_csv(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
             return to_json(value).strip('"')
         return shown(value) if isinstance(value, str) else value
 
-    buffer = io.StringIO()
-    # With its own line ends, "\r\n": only so Python 3.11 quotes a cell that has one of both in it.
-    writer = csv.writer(SimpleNamespace(write=lambda line: buffer.write(line.removesuffix("\r\n") + "\n")))
-    writer.writerow(names)
-    for number, row in enumerate(rows, 1):
-        writer.writerow(map(cell, row))
-        if number % _ROWS == 0:
-            _write(buffer.getvalue())
-            buffer.seek(0)
-            buffer.truncate()
-    _write(buffer.getvalue())
+    def write_line(line: str) -> None:
+        # Written with its own line ends, "\r\n": only so Python 3.11 quotes a cell that has one of both in it.
+        sys.stdout.buffer.write((line.removesuffix("\r\n") + "\n").encode())
+
+    writer = csv.writer(SimpleNamespace(write=write_line))
+    with writing():
+        sys.stdout.flush()
+        writer.writerow(names)
+        writer.writerows(map(cell, row) for row in rows)
 
 
 def _lines(rows: Iterable[Sequence[Any]]) -> None:

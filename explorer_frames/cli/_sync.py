@@ -22,7 +22,7 @@ from explorer_frames.cli._options import (
     schema_of,
     storage_options,
 )
-from explorer_frames.cli._say import error_line, hint_line, note
+from explorer_frames.cli._out import error_line, hint_line, note
 from explorer_frames.cli._show import show_json, show_table
 from explorer_frames.cli._text import Column
 from explorer_frames.errors import SyncError

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich import box
 from rich.cells import cell_len
@@ -12,13 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from explorer_frames._errors import printable
-from explorer_frames.cli._text import in_words
+from explorer_frames.cli._text import Column, in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import TextIO
-
-    from explorer_frames.cli._text import Column
+    from explorer_frames._doctor.finding import Finding
 
 _GAP = 2  # between two columns
 _BLOCK = 1_000  # rows between two headings: the first ones show at once, however many there are
@@ -70,15 +68,16 @@ def show_table(stream: TextIO, columns: Sequence[Column]) -> str:
     return ", ".join(column.heading for column in columns[fitting:])
 
 
-def show_finding(stream: TextIO, state: str, name: str, what: str, todo: str | None) -> None:
+def show_finding(stream: TextIO, finding: Finding) -> None:
     """Show what the doctor found, and below it what to do."""
     grid = Table.grid(padding=(0, _GAP, 0, 0))
     grid.add_column(width=_STATE)
     grid.add_column(width=_NAME)
     grid.add_column(overflow="fold")
-    grid.add_row(_styled(state), Text(name, "bold"), Text(printable(what), "dim" if state == "skipped" else ""))
-    if todo:
-        grid.add_row("", "", Text(printable(todo), "italic"))
+    what = Text(printable(finding.what), "dim" if finding.state == "skipped" else "")
+    grid.add_row(_styled(finding.state), Text(finding.name, "bold"), what)
+    if finding.todo:
+        grid.add_row("", "", Text(printable(finding.todo), "italic"))
     console(stream).print(grid)
 
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import TextIO
+from typing import Any, NamedTuple, TextIO
 
 # What would break a cell between tabs, or a line; and the backslash, so that what is escaped can be told.
 _BREAKING = re.compile(r"[\\\x00-\x1f\x7f-\x9f]")
@@ -51,13 +48,11 @@ def in_words(value: Any) -> str:
     Examples
     --------
     >>> in_words(None), in_words(True), in_words(["a", "b"]), in_words(float("nan"))
-    ('', 'yes', '["a", "b"]', 'nan')
+    ('', 'true', '["a", "b"]', 'nan')
     """
     if value is None:
         return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, datetime | Decimal | list):
+    if isinstance(value, bool | datetime | Decimal | list):
         return to_json(value).strip('"')
     return str(value.total_seconds() if isinstance(value, timedelta) else value)
 

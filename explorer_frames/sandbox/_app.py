@@ -9,7 +9,8 @@ import json
 import math
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -18,24 +19,14 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from explorer_frames.sandbox._faults import (
-    ERR_BAD_REQUEST,
-    ERR_INTERNAL_SERVER,
-    ERR_NOT_FOUND,
-    ERR_PARAM,
-    ERR_UNAUTHORIZED,
-    Fault,
-)
+from explorer_frames.sandbox._faults import Code, Fault
+from explorer_frames.sandbox._jobs import Inputs, Job, Jobs
+from explorer_frames.sandbox._options import AuthEncoding, Options
 from explorer_frames.sandbox._parameters import check_names
-from explorer_frames.sandbox._results import COMPACT, PRETTY, pieces
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-    from explorer_frames.sandbox._jobs import Inputs, Job, Jobs
-    from explorer_frames.sandbox._options import AuthEncoding, Options
-    from explorer_frames.sandbox._sessions import Sessions
+from explorer_frames.sandbox._results import pieces
+from explorer_frames.sandbox._sessions import Sessions
 
 _COOKIE = "explorer_token"
 _JSON = "application/json; charset=utf-8"
@@ -52,6 +43,7 @@ class RequestRecord(NamedTuple):
     status: int
 
 
+@dataclass(frozen=True)
 class Api:
     """The calls of the API.
 
@@ -65,10 +57,9 @@ class Api:
         How it is answered.
     """
 
-    def __init__(self, jobs: Jobs, sessions: Sessions, options: Options) -> None:
-        self._jobs = jobs
-        self._sessions = sessions
-        self._options = options
+    jobs: Jobs
+    sessions: Sessions
+    options: Options
 
     def app(self, record: Callable[[RequestRecord], None]) -> Starlette:
         """Return the ASGI application; `record` is told of every request."""
@@ -82,7 +73,7 @@ class Api:
             ("POST", "/workflows/{workflow}/jobs", self.add_job),
         ]
         middleware = [Middleware(_Frame, record=record)]
-        if self._options.gzip:
+        if self.options.gzip:
             middleware.append(Middleware(GZipMiddleware, compresslevel=6))
         app = Starlette(
             routes=[
@@ -99,15 +90,15 @@ class Api:
         """Log in; the token goes out as a cookie."""
         body = await _read_object(request)
         scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
-        credentials = _decode_credentials(encoded, self._options.auth_encoding)
-        if scheme != "Bearer" or credentials != (self._options.user, self._options.password):
-            raise Fault(ERR_UNAUTHORIZED, "the user name or the password is wrong")
-        host, _, port = self._options.graphd.rpartition(":")
+        credentials = _decode_credentials(encoded, self.options.auth_encoding)
+        if scheme != "Bearer" or credentials != (self.options.user, self.options.password):
+            raise Fault(Code.ErrUnauthorized, "the user name or the password is wrong")
+        host, _, port = self.options.graphd.rpartition(":")
         if (body.get("address"), body.get("port")) != (host, int(port)):
-            raise Fault(ERR_PARAM, "there is no graphd at this address and port")
+            raise Fault(Code.ErrParam, "there is no graphd at this address and port")
         answer = self._success({"success": True})
         answer.headers["set-cookie"] = (
-            f"{_COOKIE}={self._sessions.issue()}; Path=/; Max-Age={math.ceil(self._sessions.life)}; HttpOnly"
+            f"{_COOKIE}={self.sessions.issue()}; Path=/; Max-Age={math.ceil(self.sessions.life)}; HttpOnly"
         )
         return answer
 
@@ -117,7 +108,7 @@ class Api:
         size = _read_positive(request, "pageSize", 10)
         page = _read_positive(request, "page", 1)
         workflow = request.path_params.get("workflow")
-        jobs = self._jobs.all(None if workflow is None else _read_id(workflow))
+        jobs = self.jobs.all(None if workflow is None else _read_id(workflow))
         jobs = [job for job in jobs if _matches(job, wanted)]
         if wanted.get("orderByCreateTime") != "asc":
             jobs.reverse()
@@ -128,29 +119,32 @@ class Api:
 
     async def show_job(self, request: Request) -> Response:
         """Show a job and its tasks."""
-        job = self._jobs.job(_read_id(request.path_params["job"]))
+        job = self.jobs.job(_read_id(request.path_params["job"]))
         return self._success({**job.describe(), "tasks": [task.describe() for task in job.tasks]})
 
     async def add_job(self, request: Request) -> Response:
         """Run a workflow."""
         workflow = _read_id(request.path_params["workflow"])
-        job = self._jobs.submit(workflow, _read_inputs(await _read_object(request)))
-        return self._success({"id": str(job.id) if self._options.id_type == "string" else job.id})
+        job = self.jobs.submit(workflow, _read_inputs(await _read_object(request)))
+        return self._success({"id": str(job.id) if self.options.id_type == "string" else job.id})
 
     async def cancel_job(self, request: Request) -> Response:
         """Stop a job."""
-        self._jobs.cancel(_read_id(request.path_params["job"]))
+        self.jobs.cancel(_read_id(request.path_params["job"]))
         return self._success({"success": True})
 
     async def sample_result(self, request: Request) -> Response:
         """Stream the first rows of a task's result."""
-        result = self._jobs.result(_read_id(request.path_params["job"]), request.path_params["task"])
+        result = self.jobs.result(_read_id(request.path_params["job"]), request.path_params["task"])
         limit = _read_positive(request, "limit", 10)
-        if self._options.limit_cap is not None:
-            limit = min(limit, self._options.limit_cap)
+        if self.options.limit_cap is not None:
+            limit = min(limit, self.options.limit_cap)
+
+        if self.options.pretty:
+            return self._success({"items": [*result.cells(0, min(limit, len(result)))]})
 
         async def body() -> AsyncIterator[bytes]:
-            for piece in pieces(result, limit, PRETTY if self._options.pretty else COMPACT):
+            for piece in pieces(result, limit):
                 yield piece
                 await asyncio.sleep(0)  # other requests get their turn
 
@@ -162,27 +156,27 @@ class Api:
         async def guarded(request: Request) -> Response:
             try:
                 if endpoint != self.connect:
-                    self._sessions.require(request.cookies.get(_COOKIE))
+                    self.sessions.require(request.cookies.get(_COOKIE))
                 return await endpoint(request)
             except Fault as fault:
                 return self._failure(fault)
             except Exception as error:  # noqa: BLE001 - the envelope covers the unexpected, too
-                return self._failure(Fault(ERR_INTERNAL_SERVER, type(error).__name__))
+                return self._failure(Fault(Code.ErrInternalServer, type(error).__name__))
 
         return guarded
 
     async def _no_such_call(self, request: Request, _: Exception) -> Response:
-        return self._failure(Fault(ERR_NOT_FOUND, f"no such call: {request.method} {request.url.path}"))
+        return self._failure(Fault(Code.ErrNotFound, f"no such call: {request.method} {request.url.path}"))
 
     def _success(self, data: object) -> Response:
         return self._answer({"code": 0, "data": data, "message": "Success"}, 200)
 
     def _failure(self, fault: Fault) -> Response:
-        status = fault.http_status if self._options.http_status_of_errors == "mapped" else 200
+        status = fault.http_status if self.options.http_status_of_errors == "mapped" else 200
         return self._answer({"code": fault.code, "message": fault.message}, status)
 
     def _answer(self, envelope: object, status: int) -> Response:
-        layout: dict[str, Any] = {"indent": 4} if self._options.pretty else {"separators": (",", ":")}
+        layout: dict[str, Any] = {"indent": 4} if self.options.pretty else {"separators": (",", ":")}
         return Response(json.dumps(envelope, ensure_ascii=False, **layout), status, media_type=_JSON)
 
 
@@ -208,13 +202,17 @@ class _Frame:
 
 async def _read_object(request: Request) -> dict[str, Any]:
     """Return the body's JSON object; an empty body is an empty object."""
-    text = await request.body()
+    return _object(await request.body(), Fault(Code.ErrBadRequest, "the body is not a JSON object"))
+
+
+def _object(text: str | bytes, fault: Fault) -> dict[str, Any]:
+    """Return a JSON object, an empty one for an empty text; raise the fault for anything else."""
     try:
         value = json.loads(text or b"{}")
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise Fault(ERR_BAD_REQUEST, "the body is not a JSON object")
+        raise fault
     return value
 
 
@@ -222,40 +220,35 @@ def _read_inputs(body: dict[str, Any]) -> Inputs:
     inputs = {} if body.get("input") is None else body["input"]
     nested = isinstance(inputs, dict) and all(isinstance(values, dict) for values in inputs.values())
     if not nested or not set(body) <= {"input"}:
-        raise Fault(ERR_PARAM, 'the body must be {"input": {"<task id>": {"<parameter>": value}}}')
+        raise Fault(Code.ErrParam, 'the body must be {"input": {"<task id>": {"<parameter>": value}}}')
     for component, values in inputs.items():
         try:
             check_names(values)
         except ValueError as error:
-            raise Fault(ERR_PARAM, f"input of {component}: {error}") from None
+            raise Fault(Code.ErrParam, f"input of {component}: {error}") from None
     return inputs
 
 
 def _read_id(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
-        raise Fault(ERR_NOT_FOUND, f"ids are numbers, not {text!r}")
+        raise Fault(Code.ErrNotFound, f"ids are numbers, not {text!r}")
     return int(text[:19])  # all of them are shorter
 
 
 def _read_positive(request: Request, name: str, default: int) -> int:
     text = request.query_params.get(name, str(default))
     if not (text.isascii() and text.isdecimal() and int(text[:19])):
-        raise Fault(ERR_PARAM, f"{name} must be a positive integer, not {text!r}")
+        raise Fault(Code.ErrParam, f"{name} must be a positive integer, not {text!r}")
     return int(text[:19])  # more than any list holds
 
 
 def _read_filter(text: str) -> dict[str, Any]:
-    try:
-        wanted = json.loads(text or "{}")
-    except (ValueError, RecursionError):
-        wanted = None
-    if not isinstance(wanted, dict):
-        raise Fault(ERR_PARAM, "filter must be a JSON object")
+    wanted = _object(text, Fault(Code.ErrParam, "filter must be a JSON object"))
     for key, value in wanted.items():
         if type(value) is not _FILTERS.get(key):
-            raise Fault(ERR_PARAM, f"filter: {key}={value!r} is no filter")
+            raise Fault(Code.ErrParam, f"filter: {key}={value!r} is no filter")
     if wanted.get("orderByCreateTime", "desc") not in ("desc", "asc"):
-        raise Fault(ERR_PARAM, "filter: orderByCreateTime must be desc or asc")
+        raise Fault(Code.ErrParam, "filter: orderByCreateTime must be desc or asc")
     return wanted
 
 

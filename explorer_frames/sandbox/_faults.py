@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
+from enum import IntEnum
 
-ERR_BAD_REQUEST: Final = 40004000
-ERR_PARAM: Final = 40004001
-ERR_UNAUTHORIZED: Final = 40104000
-ERR_SESSION: Final = 40104001
-ERR_NOT_FOUND: Final = 40404000
-ERR_INTERNAL_SERVER: Final = 50004000
 
-_NAMES: Final = {
-    ERR_BAD_REQUEST: "ErrBadRequest",
-    ERR_PARAM: "ErrParam",
-    ERR_UNAUTHORIZED: "ErrUnauthorized",
-    ERR_SESSION: "ErrSession",
-    ERR_NOT_FOUND: "ErrNotFound",
-    ERR_INTERNAL_SERVER: "ErrInternalServer",
-}
+class Code(IntEnum):
+    """The published codes, by their published names."""
+
+    ErrBadRequest = 40004000
+    ErrParam = 40004001
+    ErrUnauthorized = 40104000
+    ErrSession = 40104001
+    ErrNotFound = 40404000
+    ErrInternalServer = 50004000
 
 
 class Fault(Exception):  # noqa: N818 - an answer to the client, not an error of ours
@@ -27,15 +22,15 @@ class Fault(Exception):  # noqa: N818 - an answer to the client, not an error of
     Parameters
     ----------
     code
-        One of the published codes above.
+        One of the published codes.
     detail
         What was wrong, for a person.
     """
 
-    def __init__(self, code: int, detail: str) -> None:
+    def __init__(self, code: Code, detail: str) -> None:
         super().__init__(detail)
         self.code = code
-        self.message = f"{_NAMES[code]}: {detail}"
+        self.message = f"{code.name}: {detail}"
 
     @property
     def http_status(self) -> int:

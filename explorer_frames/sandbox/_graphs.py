@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import igraph
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from explorer_frames.sandbox._results import Array
+from explorer_frames.sandbox._results import Array
 
 VidType = Literal["string", "int64"]
 
@@ -104,15 +102,12 @@ class Graph:
         if len({len(row) for row in rows}) > 1 or (rows and len(rows[0]) not in (2, 3)):
             raise ValueError("edges are (source, destination) or (source, destination, weight), all alike")
         as_vid = int if vid_type == "int64" else str
-        index: dict[int | str, int] = {}
-        ends = [tuple(index.setdefault(as_vid(end), len(index)) for end in row[:2]) for row in rows]
-        weights = [float(row[2]) for row in rows if len(row) > 2]  # noqa: PLR2004 - the third is the weight
+        alike = [(as_vid(row[0]), as_vid(row[1]), *map(float, row[2:])) for row in rows]
+        weighted = any(len(row) > 2 for row in alike)  # noqa: PLR2004 - the third is the weight
 
         def build() -> tuple[Any, Array]:
-            topology = igraph.Graph(len(index), ends, directed=directed)
-            if weights:
-                topology.es["weight"] = weights
-            return topology, np.array(list(index), dtype=np.int64 if vid_type == "int64" else object)
+            topology = igraph.Graph.TupleList(alike, directed=directed, weights=weighted)
+            return topology, np.array(topology.vs["name"], dtype=np.int64 if vid_type == "int64" else object)
 
         return cls(build)
 
@@ -168,11 +163,9 @@ class Graph:
 def _from_networkx(name: str, vid_dtype: type, *, weighted: bool) -> tuple[Any, Array]:
     import networkx as nx  # noqa: PLC0415 - slow to import, and a sandbox may never need it
 
-    shipped = getattr(nx, name)()
-    vids = list(shipped)
-    index = {vid: position for position, vid in enumerate(vids)}
-    edges = list(shipped.edges(data="weight"))
-    topology = igraph.Graph(len(vids), [(index[a], index[b]) for a, b, _ in edges])
+    topology = igraph.Graph.from_networkx(getattr(nx, name)())
+    weights = topology.es["weight"]
+    del topology.es["weight"]
     if weighted:
-        topology.es["weight"] = [float(weight) for _, _, weight in edges]
-    return topology, np.array(vids, dtype=vid_dtype)
+        topology.es["weight"] = [float(weight) for weight in weights]
+    return topology, np.array(topology.vs["_nx_name"], dtype=vid_dtype)

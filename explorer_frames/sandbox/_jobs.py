@@ -11,20 +11,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 from explorer_frames.sandbox import _algorithms
-from explorer_frames.sandbox._faults import ERR_BAD_REQUEST, ERR_NOT_FOUND, Fault
+from explorer_frames.sandbox._faults import Code, Fault
+from explorer_frames.sandbox._graphs import Graph
+from explorer_frames.sandbox._options import Options
+from explorer_frames.sandbox._outputs import write_output
 from explorer_frames.sandbox._parameters import check_names, override
 from explorer_frames.sandbox._query import EdgeRows
-
-if TYPE_CHECKING:
-    from explorer_frames.sandbox._graphs import Graph
-    from explorer_frames.sandbox._outputs import Outputs
-    from explorer_frames.sandbox._results import Result
+from explorer_frames.sandbox._results import Result
 
 Tasks = Mapping[str, tuple[str, Mapping[str, object]]]
 Inputs = Mapping[str, Mapping[str, object]]
+_T = TypeVar("_T")
 
 _CHINA = timezone(timedelta(hours=8))  # the offset of the published samples
 _FIRST_WORKFLOW = 1001  # apart from the first job ids, so that a mix-up shows
@@ -115,15 +115,12 @@ class Jobs:
 
     Parameters
     ----------
-    task_seconds
-        The least time that each task takes.
-    outputs
-        Where full results are written to; None for nowhere.
+    options
+        How long a task takes at least, and where full results are written to.
     """
 
-    def __init__(self, task_seconds: float, outputs: Outputs | None = None) -> None:
-        self._task_seconds = task_seconds
-        self._outputs = outputs
+    def __init__(self, options: Options) -> None:
+        self._options = options
         self._lock = threading.Lock()
         self._workflow_ids = itertools.count(_FIRST_WORKFLOW)
         self._job_ids = itertools.count(1)
@@ -141,31 +138,25 @@ class Jobs:
 
     def workflow(self, workflow_id: int) -> Workflow:
         """Return a workflow, or raise the fault for an unknown one."""
-        try:
-            return self._workflows[workflow_id]
-        except KeyError:
-            raise Fault(ERR_NOT_FOUND, f"no workflow {workflow_id}") from None
+        return _known(self._workflows, workflow_id, "workflow")
 
     def job(self, job_id: int) -> Job:
         """Return a job, or raise the fault for an unknown one."""
-        try:
-            return self._jobs[job_id]
-        except KeyError:
-            raise Fault(ERR_NOT_FOUND, f"no job {job_id}") from None
+        return _known(self._jobs, job_id, "job")
 
     def task(self, job_id: int, task_id: str) -> Task:
         """Return a task of a job, or raise the fault for an unknown one."""
         for task in self.job(job_id).tasks:
             if task.id == task_id:
                 return task
-        raise Fault(ERR_NOT_FOUND, f"no task {task_id} in job {job_id}")
+        raise Fault(Code.ErrNotFound, f"no task {task_id} in job {job_id}")
 
     def result(self, job_id: int, task_id: str) -> Result:
         """Return the rows of a finished task, or raise the fault for one that has none."""
         task = self.task(job_id, task_id)
         if task.result is None or task.shown != Status.SUCCESS:
             reason = f": {task.error}" if task.error else ""
-            raise Fault(ERR_BAD_REQUEST, f"task {task_id} has no result, its status is {task.shown}{reason}")
+            raise Fault(Code.ErrBadRequest, f"task {task_id} has no result, its status is {task.shown}{reason}")
         return task.result
 
     def all(self, workflow_id: int | None = None) -> list[Job]:
@@ -194,7 +185,7 @@ class Jobs:
             component=component,
             result=result,
         )
-        self._write_output(job, task, result)
+        write_output(self._options, job.id, task, result)
         with self._lock:
             job.tasks.append(task)
         return task
@@ -217,7 +208,7 @@ class Jobs:
         job = self.job(job_id)
         with self._lock:
             if job.status in _FINAL:
-                raise Fault(ERR_BAD_REQUEST, f"job {job_id} is over, its status is {job.shown}")
+                raise Fault(Code.ErrBadRequest, f"job {job_id} is over, its status is {job.shown}")
             self._stop(job)
 
     def close(self) -> None:
@@ -272,17 +263,13 @@ class Jobs:
         query = task.algorithm == _algorithms.QUERY
         try:
             result = _algorithms.run(task.algorithm, job.workflow.graph if query else graph, task.parameters)
-            self._write_output(job, task, result)
+            write_output(self._options, job.id, task, result)
             task.result = result
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the task's failure and not the server's
             task.error = f"{type(error).__name__}: {error}"
-        job.stopped.wait(self._task_seconds - (time.monotonic() - started))
+        job.stopped.wait(self._options.task_seconds - (time.monotonic() - started))
         self._finish(job, task, Status.FAILED if task.error else Status.SUCCESS)
         return task.result.to_graph() if isinstance(task.result, EdgeRows) else None if query else graph
-
-    def _write_output(self, job: Job, task: Task, result: Result) -> None:
-        if self._outputs is not None:
-            self._outputs.write(job.id, task.id, task.component, task.algorithm, result)
 
     def _begin(self, job: Job, run: _Run) -> bool:
         with self._lock:
@@ -295,6 +282,12 @@ class Jobs:
         with self._lock:
             run.end = _now()
             run.status = Status.INTERRUPTED if job.stopped.is_set() else status
+
+
+def _known(records: Mapping[int, _T], number: int, what: str) -> _T:
+    if number not in records:
+        raise Fault(Code.ErrNotFound, f"no {what} {number}")
+    return records[number]
 
 
 def _tasks(workflow: Workflow, inputs: Inputs) -> list[Task]:

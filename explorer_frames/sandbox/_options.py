@@ -1,9 +1,10 @@
-"""How the sandbox answers where the published documents leave it open."""
+"""Options of a sandbox, most of them for what the published documents leave open."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Final, Literal
+from dataclasses import KW_ONLY, dataclass
+from os import PathLike
+from typing import Final, Literal, get_args
 
 AuthEncoding = Literal["json", "colon", "both"]
 IdType = Literal["string", "number"]
@@ -11,36 +12,45 @@ ErrorStatus = Literal["200", "mapped"]
 OutputStyle = Literal["csv", "engine"]
 
 _CHOICES: Final = {
-    "auth_encoding": ("json", "colon", "both"),
-    "id_type": ("string", "number"),
-    "http_status_of_errors": ("200", "mapped"),
-    "output_style": ("csv", "engine"),
+    "auth_encoding": get_args(AuthEncoding),
+    "id_type": get_args(IdType),
+    "http_status_of_errors": get_args(ErrorStatus),
+    "output_style": get_args(OutputStyle),
 }
+_LEAST: Final = {"token_life": 0, "task_seconds": 0, "output_parts": 1, "limit_cap": 1}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(repr=False, eq=False)
 class Options:
-    """Credentials and choices of a sandbox; `Sandbox` describes them."""
+    """Options of a sandbox; `Sandbox` describes them."""
 
-    user: str
-    password: str
-    graphd: str
-    auth_encoding: AuthEncoding
-    limit_cap: int | None
-    id_type: IdType
-    http_status_of_errors: ErrorStatus
-    pretty: bool
-    gzip: bool
-    output_style: OutputStyle
+    port: int = 0
+    host: str = "127.0.0.1"
+    _: KW_ONLY
+    user: str = "root"
+    password: str = "nebula"  # noqa: S105 - NebulaGraph's own default, and nothing is behind it
+    graphd: str = "127.0.0.1:9669"
+    token_life: float = 259_200
+    one_token_per_user: bool = False
+    auth_encoding: AuthEncoding = "both"
+    task_seconds: float = 0.0
+    limit_cap: int | None = None
+    id_type: IdType = "string"
+    http_status_of_errors: ErrorStatus = "200"
+    pretty: bool = False
+    gzip: bool = False
+    outputs_dir: str | PathLike[str] | None = None
+    output_parts: int = 2
+    output_header: bool = False
+    output_style: OutputStyle = "csv"
 
     def __post_init__(self) -> None:
-        for name in (field.name for field in fields(self) if field.name in _CHOICES):
-            if getattr(self, name) not in _CHOICES[name]:
-                raise ValueError(f"{name} must be one of {_CHOICES[name]}, not {getattr(self, name)!r}")
-
-
-def check_numbers(**bounds: tuple[object, float]) -> None:
-    """Refuse what is no number, or less than it has to be at the least."""
-    for name, (value, least) in bounds.items():
-        if not isinstance(value, int | float) or isinstance(value, bool) or not value >= least:
-            raise ValueError(f"{name} must be a number from {least}: {value!r}")
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {choices}, not {getattr(self, name)!r}")
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if name == "limit_cap" and value is None:
+                continue
+            if not isinstance(value, int | float) or isinstance(value, bool) or not value >= least:
+                raise ValueError(f"{name} must be a number from {least}: {value!r}")

@@ -6,10 +6,8 @@ Names are declared in lower case, and matched without regard to case: the vendor
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 class OneOf:
@@ -20,6 +18,7 @@ class OneOf:
 
 
 Default = bool | int | float | str | OneOf
+_KINDS = {bool: "true or false", int: "a number (int)", float: "a number (float)", str: "text or an integer id"}
 
 
 def check_names(names: Iterable[str]) -> None:
@@ -58,31 +57,14 @@ def _read(name: str, default: Default, value: object) -> Any:
         return read
     if value is None:
         return default
-    if isinstance(default, bool):
-        return _read_bool(name, value)
-    if isinstance(default, str):
-        return _read_text(name, value)
-    return _read_number(name, type(default), value)
-
-
-def _read_bool(name: str, value: object) -> bool:
-    text = str(value).lower()  # JSON's true and the text "true" alike
-    if text not in ("true", "false"):
-        raise ValueError(f"{name} must be true or false, not {value!r}")
-    return text == "true"
-
-
-def _read_text(name: str, value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise TypeError(f"{name} must be text or an integer id, not {value!r}")
-    return str(value)
-
-
-def _read_number(name: str, kind: type[int | float], value: object) -> float:
+    kind, text = type(default), str(value)
     try:
-        number = kind(str(value))
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"{name} must be a number ({kind.__name__}), not {value!r}")
-    return number
+        if kind is bool:
+            return {"true": True, "false": False}[text.lower()]  # JSON's true and the text "true" alike
+        if kind is str and isinstance(value, str | int) and not isinstance(value, bool):
+            return text
+        if kind in (int, float) and math.isfinite(number := kind(text)):
+            return number
+    except (KeyError, ValueError):
+        pass
+    raise ValueError(f"{name} must be {_KINDS[kind]}, not {value!r}")

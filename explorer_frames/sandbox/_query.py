@@ -21,18 +21,14 @@ without ``weight`` the graph is not weighted. The order of the vertices is that 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import igraph
 import numpy as np
 
 from explorer_frames.sandbox._graphs import Graph
-from explorer_frames.sandbox._results import Columns
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from explorer_frames.sandbox._results import Array
+from explorer_frames.sandbox._results import Array, Columns
 
 _FIRST_SERIAL = 2**53 + 1  # not a double: readers that convert through float return another number
 _FIRST_DAY, _DAYS = np.datetime64("2022-07-12"), 1000

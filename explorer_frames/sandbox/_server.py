@@ -5,32 +5,30 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from collections import deque
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from explorer_frames.sandbox._algorithms import everything
 from explorer_frames.sandbox._app import Api, RequestRecord
 from explorer_frames.sandbox._graphs import Graph
 from explorer_frames.sandbox._jobs import Jobs, Status, Tasks, Workflow
-from explorer_frames.sandbox._options import AuthEncoding, ErrorStatus, IdType, Options, OutputStyle, check_numbers
-from explorer_frames.sandbox._outputs import Outputs
+from explorer_frames.sandbox._options import Options
 from explorer_frames.sandbox._results import Array, Columns
 from explorer_frames.sandbox._sessions import Sessions
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from os import PathLike
-    from types import TracebackType
-
-    from starlette.types import ASGIApp
-
 _REMEMBERED = 10_000
+_POLL_INTERVAL = 0.001  # seconds
 
 
-class Sandbox:
+@dataclass(repr=False, eq=False)
+class Sandbox(Options):
     """An embedded NebulaGraph Explorer: the published workflow API over results that igraph computes.
 
     Two workflows are ready to run: ``karate`` (Zachary's karate club, integer ids) and ``lesmis`` (Les Miserables,
@@ -44,7 +42,7 @@ class Sandbox:
     host
         Address to listen on.
     user, password, graphd
-        What ``connect`` accepts; `graphd` is ``host:port``.
+        What ``connect`` accepts; ``graphd`` is ``host:port``.
     token_life
         Seconds until a token expires.
     one_token_per_user
@@ -106,57 +104,15 @@ class Sandbox:
     {'code': 0, 'data': {'items': [['player110', '0.150000']]}, 'message': 'Success'}
     """
 
-    def __init__(
-        self,
-        port: int = 0,
-        host: str = "127.0.0.1",
-        *,
-        user: str = "root",
-        password: str = "nebula",  # noqa: S107 - NebulaGraph's own default, and nothing is behind it
-        graphd: str = "127.0.0.1:9669",
-        token_life: float = 259_200,
-        one_token_per_user: bool = False,
-        auth_encoding: AuthEncoding = "both",
-        task_seconds: float = 0.0,
-        limit_cap: int | None = None,
-        id_type: IdType = "string",
-        http_status_of_errors: ErrorStatus = "200",
-        pretty: bool = False,
-        gzip: bool = False,
-        outputs_dir: str | PathLike[str] | None = None,
-        output_parts: int = 2,
-        output_header: bool = False,
-        output_style: OutputStyle = "csv",
-    ) -> None:
-        check_numbers(token_life=(token_life, 0), task_seconds=(task_seconds, 0), output_parts=(output_parts, 1))
-        if limit_cap is not None:
-            check_numbers(limit_cap=(limit_cap, 1))
-        self._options = Options(
-            user=user,
-            password=password,
-            graphd=graphd,
-            auth_encoding=auth_encoding,
-            limit_cap=limit_cap,
-            id_type=id_type,
-            http_status_of_errors=http_status_of_errors,
-            pretty=pretty,
-            gzip=gzip,
-            output_style=output_style,
-        )
-        self._address = (host, port)
+    def __post_init__(self) -> None:
+        super().__post_init__()
         self._url: str | None = None
         self._server: _Server | None = None
         self._token = ""
         self._requests: deque[RequestRecord] = deque(maxlen=_REMEMBERED)
-        self._sessions = Sessions(token_life, single=one_token_per_user)
-        outputs = None
-        if outputs_dir is not None:
-            outputs = Outputs(Path(outputs_dir), output_parts, output_header, output_style)
-        self._jobs = Jobs(task_seconds, outputs)
+        self._sessions = Sessions(self.token_life, single=self.one_token_per_user)
+        self._jobs = Jobs(self)
         self._added: Workflow | None = None
-        self.user = user
-        self.password = password
-        self.graphd = graphd
         self.workflows: dict[str, int] = {}
         self.add_workflow("karate", Graph.karate(), everything("33", "16"))
         self.add_workflow("lesmis", Graph.les_miserables(), everything("Valjean", "Child1"))
@@ -165,12 +121,12 @@ class Sandbox:
         """Listen and serve; returns when a request will be answered."""
         if self._server is not None:
             raise RuntimeError("the sandbox is running already")
-        listener = socket.create_server(self._address)
+        listener = socket.create_server((self.host, self.port))
         # Inherited by every connection. asyncio's own attempt passes over sockets made this way, and a body that
         # waits for its head to be acknowledged takes 40 ms.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         host, port = listener.getsockname()[:2]
-        app = Api(self._jobs, self._sessions, self._options).app(self._requests.append)
+        app = Api(self._jobs, self._sessions, self).app(self._requests.append)
         self._server = _Server(app, listener)
         self._url = f"http://{host}:{port}"
         return self
@@ -297,30 +253,19 @@ class _Server(uvicorn.Server):
             ws="none",
         )
         super().__init__(config)
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._serve_on, args=(listener,), name="sandbox-server", daemon=True)
+        self._thread = threading.Thread(target=self.run, args=([listener],), name="sandbox-server", daemon=True)
         self._thread.start()
-        self._ready.wait()
+        while not self.started and self._thread.is_alive():
+            time.sleep(_POLL_INTERVAL)
         if not self.started:
-            self._thread.join()
+            listener.close()
             raise RuntimeError("the sandbox could not start; its thread has printed why")
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._ready.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
         for connection in list(self.server_state.connections):
             connection.transport.abort()  # a client that does not read: uvicorn leaves its socket open
         await asyncio.sleep(0)  # aborted sockets close in the loop's next turn
-
-    def _serve_on(self, listener: socket.socket) -> None:
-        try:
-            with listener:
-                self.run([listener])
-        finally:
-            self._ready.set()  # nobody may wait for a server that did not come up
 
     def stop(self) -> None:
         self.should_exit = True

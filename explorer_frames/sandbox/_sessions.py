@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 
-from explorer_frames.sandbox._faults import ERR_SESSION, ERR_UNAUTHORIZED, Fault
+from explorer_frames.sandbox._faults import Code, Fault
 
 
 class Sessions:
@@ -51,6 +51,6 @@ class Sessions:
     def require(self, token: str | None) -> None:
         """Raise the fault for a token that is missing, unknown or expired."""
         if not token or token not in self._deadlines:
-            raise Fault(ERR_UNAUTHORIZED, "the cookie explorer_token is missing or unknown")
+            raise Fault(Code.ErrUnauthorized, "the cookie explorer_token is missing or unknown")
         if not self.is_valid(token):
-            raise Fault(ERR_SESSION, "the login session has ended")
+            raise Fault(Code.ErrSession, "the login session has ended")
