@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -99,10 +100,10 @@ def _unified(table: pa.Table) -> pa.Table:
 
 
 def _check_names(schema: pa.Schema) -> None:
-    twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
-    if twice:
-        what = f"two columns are called {escaped(twice[0], 60)!r}"
-        raise ConfigError(what, hint="Rename one of them; names of columns in a file are strings.")
+    for name, count in Counter(schema.names).most_common(1):
+        if count > 1:
+            what = f"two columns are called {escaped(name, 60)!r}"
+            raise ConfigError(what, hint="Rename one of them; names of columns in a file are strings.")
 
 
 def _empty(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:

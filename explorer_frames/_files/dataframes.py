@@ -76,7 +76,8 @@ def _without_row_numbers(frame: pd.DataFrame) -> tuple[pd.DataFrame, bool | None
     if index.nlevels > 1 or index.name is not None or index.inferred_type != "integer":
         return frame, True
     if not isinstance(index, pd.RangeIndex):
-        frame = frame.set_axis(pd.RangeIndex(len(frame)))
+        frame = frame.copy(deep=False)  # rather than by `set_axis`, which copies the values before pandas 3
+        frame.index = pd.RangeIndex(len(frame))
     return frame, None
 
 

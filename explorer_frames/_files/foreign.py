@@ -54,7 +54,7 @@ def _streamed(data: Any) -> pa.RecordBatchReader:
         reader = pa.RecordBatchReader.from_stream(data)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
         raise _stream_error(data, error) from error
-    if type(data).__module__.partition(".")[0] == "polars":
+    if any(kind.__module__.partition(".")[0] == "polars" for kind in type(data).__mro__):
         _check_objects(reader.schema)
     return reader
 
