@@ -17,6 +17,7 @@ from cases import each
 from pandas.tests.extension.json import JSONArray
 
 from explorer_frames import write_feather, write_parquet
+from explorer_frames._files.data import to_reader
 from explorer_frames.errors import ConfigError
 
 ROWS = 4
@@ -421,6 +422,13 @@ def test_nested_columns_of_polars_can_be_read_by_pandas(tmp_path, layout, kind):
         read = READERS[layout](tmp_path / "a", dtype_backend="pyarrow")
         assert pa.Table.from_pandas(read)["x"].to_pylist() == values
         READERS[layout](tmp_path / "a")
+
+
+def test_string_views_are_converted_in_parts():
+    data = pl.DataFrame({"id": [f"player{number}" for number in range(300_000)]})
+    parts = [*to_reader(data)]
+    assert [part.num_rows for part in parts] == [262_144, 37_856]
+    assert pa.Table.from_batches(parts)["id"].to_pylist() == data["id"].to_list()
 
 
 def test_nested_layouts_of_arrow_become_common_ones(tmp_path, layout):

@@ -9,6 +9,7 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+_ROWS = 262_144  # cast at a time: polars has whole columns in a batch, and an array of strings ends at 2 GiB
 _PLAIN = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
 
 
@@ -28,14 +29,16 @@ def with_common_layouts(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
 def _cast(reader: pa.RecordBatchReader, *schemas: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Cast the columns of each batch; the reader's own cast would wrap what the source raises."""
     for batch in reader:
-        columns = batch.columns
-        for schema in schemas:
-            # pyarrow cannot cast every type to itself.
-            columns = [
-                column if column.type == kind else column.cast(kind)
-                for column, kind in zip(columns, schema.types, strict=True)
-            ]
-        yield pa.record_batch(columns, schema=schemas[-1])
+        for start in range(0, batch.num_rows, _ROWS):
+            columns = batch.slice(start, _ROWS).columns
+            for schema in schemas:
+                columns = [_cast_column(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
+            yield pa.record_batch(columns, schema=schemas[-1])
+
+
+def _cast_column(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Cast a column unless it has the type already: pyarrow cannot cast every type to itself."""
+    return column if column.type == kind else column.cast(kind)
 
 
 def _converted(schema: pa.Schema, convert: Callable[[pa.DataType], pa.DataType]) -> pa.Schema:

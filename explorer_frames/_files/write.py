@@ -109,7 +109,8 @@ def write_parquet(
     """Write one Parquet file, whole or not at all.
 
     Each page has a checksum, and the file has one over all its bytes: `verify_file` compares both. Columns with
-    repeated values are dictionary-encoded. The metadata contains the origin of the rows: see `read_provenance`.
+    repeated values, and text in lists, are dictionary-encoded. The metadata contains the origin of the rows: see
+    `read_provenance`.
 
     Parameters
     ----------
@@ -145,7 +146,8 @@ def write_parquet(
     Raises
     ------
     ConfigError
-        For arguments that cannot work, before any I/O.
+        For invalid arguments, before any I/O. For a column that cannot be converted or that the format cannot contain,
+        by its name, before any row is read.
     TargetExistsError
         If ``mode="create"`` and the target exists; before `data` is read, and again when publishing.
     WriteError
