@@ -26,7 +26,7 @@ from fsspec.config import conf
 from platforms import KILL
 
 import explorer_frames
-from explorer_frames import Explorer, SchemaWarning, export_output
+from explorer_frames import Explorer, SchemaWarning, export_output, write_parquet
 from explorer_frames.dask import read_output, read_sample_results
 from explorer_frames.errors import (
     ApiError,
@@ -193,6 +193,16 @@ class EnvironmentSource:
 
 
 NASTY = ["007", "NA", "", "null", "nan", '"', ",", "a\nb", "\r\n", " x ", "é", "\ufeffx", "𝔸", "1e5", "None"]
+
+
+def test_a_dask_frame_is_refused_by_writers_with_a_way_out(tmp_path):
+    lazy = dask.dataframe.from_pandas(pd.DataFrame({"id": ["a"]}), npartitions=1)
+    for data in (lazy, lazy["id"]):
+        with pytest.raises(
+            ConfigError, match=r"data must be a table, got dask \w+\nPass data\.(compute|to_frame)\(\)\."
+        ):
+            write_parquet(data, tmp_path / "a.parquet")
+    write_parquet(lazy.compute(), tmp_path / "a.parquet")
 
 
 @pytest.mark.parametrize("convert", [True, False, None])

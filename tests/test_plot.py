@@ -449,8 +449,13 @@ def test_what_has_no_picture_says_what_has(table):
     assert "scores, degrees, distances" in caught.value.hint
 
 
+def test_a_column_that_cannot_be_written_is_no_obstacle():
+    frame = pd.DataFrame({"id": ["a", "b"], "score": [0.5, 1.0]})
+    plot_result(frame.assign(bin=pd.cut(frame["score"], 2)), column="score")
+
+
 def test_what_is_no_table_is_refused():
-    with pytest.raises(ConfigError, match="not a table"):
+    with pytest.raises(ConfigError, match="must be a table"):
         plot_result([1, 2])
 
 

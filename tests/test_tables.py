@@ -202,6 +202,26 @@ def test_a_commit_says_where_its_rows_came_from(place):
     assert json.loads(place.document()) == DOCUMENT
 
 
+def test_each_day_of_a_filtered_frame_has_the_same_columns(local_place):
+    frame = pd.DataFrame({"id": list("abcd"), "score": [4.0, 1.0, 3.0, 2.0]})
+    days = [frame, frame[frame["score"] > 1], frame[frame["score"] > 2], frame.nlargest(2, "score"), frame.head(0)]
+    local_place.make(OLD)
+    for day in days:
+        assert local_place.append(day).schema.names == ["id", "score"]
+    named = frame.rename_axis("vertex")
+    for day in (named, named.nlargest(2, "score")):
+        with pytest.raises(ConfigError, match="column 'vertex' is int64 in the data and missing in the table"):
+            local_place.append(day)
+
+
+def test_index_decides_whether_a_table_has_the_index(tmp_path):
+    frame = pd.DataFrame({"score": [0.5]}, index=pd.Index(["a"], name="id"))
+    assert write_delta(frame, tmp_path / "with").schema.names == ["score", "id"]
+    assert write_delta(frame, tmp_path / "without", index=False).schema.names == ["score"]
+    with pytest.raises(ConfigError, match="index=True requires a pandas DataFrame"):
+        write_delta(OLD, tmp_path / "without", mode="append", index=True)
+
+
 def test_what_was_cut_off_says_so(local_place):
     assert local_place.make(known({"complete": False})).complete is False
     assert json.loads(local_place.document()) == {"complete": False}
@@ -622,7 +642,7 @@ def test_what_is_no_iceberg_table_is_refused(table):
 @pytest.mark.parametrize("data", [None, [1], pd.Series([1])])
 def test_what_is_no_table_is_refused(local_place, data):
     local_place.make(OLD)
-    with pytest.raises(ConfigError, match="data is"):
+    with pytest.raises(ConfigError, match="data must be a table"):
         local_place.append(data)
 
 

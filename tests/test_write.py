@@ -174,11 +174,6 @@ def test_every_arrow_dtype_of_pandas_can_be_read_again_by_pandas(tmp_path, layou
     assert read(tmp_path / "a", dtype_backend="pyarrow").dtypes.tolist() == frame.dtypes.tolist()
 
 
-def test_a_range_index_is_dropped(tmp_path, layout):
-    frame = pd.DataFrame({"id": ["a", "b", "c"]}).iloc[1:]
-    assert WRITERS[layout](frame, tmp_path / "a").schema.names == ["id"]
-
-
 @pytest.mark.parametrize("complete", [True, False])
 def test_attrs_become_schema_metadata(tmp_path, layout, complete):
     frame = pd.DataFrame({"id": ["a"]})
@@ -394,13 +389,6 @@ def test_a_file_that_does_not_check_out_is_not_published(local_store, layout, mo
     assert load(local_store, "a", layout).equals(OLD)
 
 
-def test_a_type_that_the_format_has_not_is_a_write_error(local_store):
-    column = pa.array([(1, 2, 3)], pa.month_day_nano_interval())
-    with pytest.raises(WriteError, match="ArrowNotImplementedError"):
-        write_parquet(pa.table({"x": column}), local_store.url("a"))
-    assert local_store.names() == []
-
-
 FULL_DISK = """
 import resource, sys
 import numpy as np, pyarrow as pa
@@ -493,20 +481,8 @@ def test_bad_arguments_are_refused_before_anything_is_read(tmp_path, writer, arg
 
 @pytest.mark.parametrize("data", [None, [{"id": "a"}], "a", pd.Series([1]), pl.Series([1]), pa.chunked_array([[1]])])
 def test_what_is_no_table_is_refused(tmp_path, data):
-    with pytest.raises(ConfigError, match="data is"):
+    with pytest.raises(ConfigError, match="data must be a table"):
         write_parquet(data, tmp_path / "a")
-    assert listed(tmp_path) == []
-
-
-@pytest.mark.parametrize(
-    ("columns", "values", "attrs"),
-    [(["a", "a"], [[1, 2]], {}), (["a"], [[1], ["x"]], {}), (["a"], [[1]], {"explorer_frames": {"a": object()}})],
-)
-def test_a_frame_that_fits_no_file_is_refused(tmp_path, columns, values, attrs):
-    frame = pd.DataFrame(values, columns=columns)
-    frame.attrs.update(attrs)
-    with pytest.raises(ConfigError, match="does not fit Arrow"):
-        write_parquet(frame, tmp_path / "a")
     assert listed(tmp_path) == []
 
 
@@ -655,10 +631,9 @@ def test_categories_that_do_not_fit_one_dictionary_are_written_as_values(tmp_pat
     assert READERS[layout](tmp_path / "a")["c"].to_pylist() == [f"v{i}" for i in range(200)]
 
 
-@pytest.mark.parametrize("data", [pa.table([[1], [2]], names=["a", "a"]), pd.DataFrame([[1, 2]], columns=[1, "1"])])
-def test_two_columns_of_one_name_are_refused(tmp_path, layout, data):
-    with pytest.raises(ConfigError, match=r"two columns are called|does not fit Arrow"):
-        WRITERS[layout](data, tmp_path / "a")
+def test_two_columns_of_one_name_are_refused(tmp_path, layout):
+    with pytest.raises(ConfigError, match="two columns are called 'a'"):
+        WRITERS[layout](pa.table([[1], [2]], names=["a", "a"]), tmp_path / "a")
     assert listed(tmp_path) == []
 
 

@@ -112,5 +112,5 @@ def _of_stream(reader: pa.RecordBatchReader) -> Given:
 
 def _of_table(table: pa.Table, known: Known | None = None) -> Given:
     known = document_of(table.schema.metadata) if known is None else known
-    unnamed = [name for name in table.column_names if name.startswith("__index_level_")]  # of filtered DataFrames
+    unnamed = [name for name in table.column_names if name.startswith("__index_level_")]  # of DataFrames
     return table.drop_columns(unnamed).replace_schema_metadata(None), known

@@ -2,62 +2,66 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
 
 from explorer_frames._errors import escaped
+from explorer_frames._files.dataframes import from_pandas
 from explorer_frames._files.digest import current
-from explorer_frames._provenance import KEY, NAME, document_of, encoded
+from explorer_frames._files.foreign import name_of, open_foreign
+from explorer_frames._files.layouts import with_common_layouts
+from explorer_frames._provenance import KEY, document_of, encoded
 from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PLAIN = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
-_STRING_LIMIT = 2**31 - 1  # bytes behind one array of Arrow's `string`
 
-
-def to_reader(data: Any) -> pa.RecordBatchReader:
+def to_reader(data: Any, index: bool | None = None) -> pa.RecordBatchReader:  # noqa: FBT001 (as pandas has it)
     """Read a table, a frame or a stream batch by batch.
 
     Parameters
     ----------
     data
-        A pandas DataFrame, a `pyarrow` Table, RecordBatch or RecordBatchReader, or anything with
-        ``__arrow_c_stream__``. Strings of DataFrames and string views come as ``string``; a DataFrame's RangeIndex is
-        dropped, any other index kept, and its ``attrs["explorer_frames"]`` is in the schema's metadata.
+        A pandas DataFrame, a `pyarrow` Table, RecordBatch or RecordBatchReader, or an object with
+        ``__arrow_c_stream__`` or ``__dataframe__``. Strings of DataFrames and string views come as ``string``; a
+        DataFrame's ``attrs["explorer_frames"]`` is in the schema's metadata.
+    index
+        As for `write_parquet`.
 
     Raises
     ------
     ConfigError
-        It is no table, or a DataFrame that does not fit Arrow.
+        If it is not a table, or does not fit Arrow.
 
     Examples
     --------
     >>> to_reader(pd.DataFrame({"id": ["player100"]})).schema.types
     [DataType(string)]
     """
+    if index is not None and not isinstance(index, bool):
+        raise ConfigError(f"index must be True, False or None, got {escaped(repr(index), 60)}")
     if isinstance(data, pd.DataFrame):
-        data = _from_pandas(data)
-    elif not hasattr(data, "__arrow_c_stream__") or isinstance(data, pd.Series | type):
-        hint = "Pass a DataFrame, a pyarrow Table, RecordBatch or RecordBatchReader, or an Arrow stream."
-        raise ConfigError(f"data is {type(data).__name__}, not a table", hint=hint)
-    reader = _reader(data)
+        data = from_pandas(data, index)
+    elif index is not None:
+        hint = "Leave index= out: other tables have no index."
+        raise ConfigError(f"index={index} requires a pandas DataFrame, got {name_of(data)}", hint=hint)
+    reader = with_common_layouts(_reader(data))
     _check_names(reader.schema)
-    schema = _without_views(reader.schema)
-    # Not by the reader's own cast, which would wrap what the source raises.
-    return reader if schema == reader.schema else pa.RecordBatchReader.from_batches(schema, _cast(reader, schema))
+    if not reader.schema.names:
+        return _empty(reader)
+    return _unified(reader.read_all()).to_reader() if isinstance(data, pa.Table) else reader
 
 
-def to_committed(data: Any) -> pa.RecordBatchReader:
+def to_committed(data: Any, index: bool | None = None) -> pa.RecordBatchReader:  # noqa: FBT001 (as pandas has it)
     """Read the same with a record that holds before the rows are read, as commits to tables need it.
 
     A stream cannot be compared with its record before the commit, so whether it is complete is unknown.
     """
-    reader = to_reader(data)
+    reader = to_reader(data, index)
     document = document_of(reader.schema.metadata)
     if not isinstance(data, pd.DataFrame | pa.Table | pa.RecordBatch):
         if document.get("content_hash") is None:
@@ -77,48 +81,10 @@ def _cast(reader: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.Record
         yield batch.cast(schema)
 
 
-def _from_pandas(frame: pd.DataFrame) -> pa.Table:
-    if len(frame) and not len(frame.columns):
-        raise ConfigError(f"the DataFrame has {len(frame)} rows and no columns", hint="Reset the index, if it is data.")
-    index = False if isinstance(frame.index, pd.RangeIndex) else None
-    try:
-        known = frame.attrs.get(NAME)
-        document = encoded(known) if isinstance(known, dict) else None
-        table = pa.Table.from_pandas(frame, preserve_index=index)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        hint = "Give every column one type and a name of its own, and keep attrs JSON-able."
-        raise ConfigError(f"the DataFrame does not fit Arrow: {escaped(error)}", hint=hint) from error
-    schema = table.schema
-    for place, field in enumerate(schema):
-        if pa.types.is_large_string(field.type) and table.column(place).nbytes <= _STRING_LIMIT:
-            schema = schema.set(place, field.with_type(pa.string()))
-    metadata = {**(schema.metadata or {}), b"pandas": _readable(schema.metadata[b"pandas"])}
-    if document is not None:
-        metadata[KEY] = document
-    return table.cast(schema.with_metadata(metadata))
-
-
-def _readable(described: bytes) -> bytes:
-    """Name no dtype that pandas writes and cannot read: with ``list<item: string>[pyarrow]`` it refuses the file."""
-    document = json.loads(described)
-    for column in document["columns"]:
-        try:
-            pd.api.types.pandas_dtype(column["numpy_type"])
-        except (TypeError, NotImplementedError):
-            column["numpy_type"] = "object"
-    return json.dumps(document).encode()
-
-
 def _reader(data: Any) -> pa.RecordBatchReader:
     if isinstance(data, pa.RecordBatchReader):
         return data
-    if isinstance(data, pa.Table):
-        return _unified(data).to_reader()
-    try:
-        return pa.RecordBatchReader.from_stream(data)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        hint = "Pass a table: a single column has no name to be stored under."
-        raise ConfigError(f"data is {type(data).__name__}: {escaped(error)}", hint=hint) from error
+    return data.to_reader() if isinstance(data, pa.Table) else open_foreign(data)
 
 
 def _unified(table: pa.Table) -> pa.Table:
@@ -134,17 +100,16 @@ def _unified(table: pa.Table) -> pa.Table:
 
 
 def _check_names(schema: pa.Schema) -> None:
-    twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
-    if twice:
-        what = f"two columns are called {escaped(twice[0], 60)!r}"
-        raise ConfigError(what, hint="Readers of the file could not tell them apart: rename one.")
+    for name, count in Counter(schema.names).most_common(1):
+        if count > 1:
+            what = f"two columns are called {escaped(name, 60)!r}"
+            raise ConfigError(what, hint="Rename one of them; names of columns in a file are strings.")
 
 
-def _without_views(schema: pa.Schema) -> pa.Schema:
-    """Return the schema with string views, a layout of memory rather than of files, as strings."""
-    for place, field in enumerate(schema):
-        kind = field.type
-        if pa.types.is_dictionary(kind) and kind.value_type in _PLAIN:
-            kind = pa.dictionary(kind.index_type, _PLAIN[kind.value_type], kind.ordered)
-        schema = schema.set(place, field.with_type(_PLAIN.get(kind, kind)))
-    return schema
+def _empty(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    """Refuse rows without columns, which files cannot contain."""
+    table = reader.read_all()
+    if table.num_rows:
+        what = f"data has {table.num_rows} rows and no columns"
+        raise ConfigError(what, hint="Select at least one column.")
+    return table.to_reader()

@@ -35,6 +35,7 @@ _CODECS: dict[str, tuple[str, ...]] = {
 PARQUET, ARROW = b"PAR1", b"ARROW1"  # what their files begin and end with
 _TEXT = {pa.string(), pa.large_string(), pa.binary(), pa.large_binary()}
 _SAMPLE = 10_000  # values that tell whether a column repeats itself
+_WHOLE_DICTIONARY = 2**30  # bytes; a dictionary that outgrows the limit, 1 MiB by default, is given up in mid-column
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +116,14 @@ def open_writer(file: pa.NativeFile, sample: pa.Table, options: Options) -> Any:
         return pa.ipc.new_file(file, sample.schema, options=layout)
     import pyarrow.parquet as pq  # noqa: PLC0415 (30 ms that an import of the package need not take)
 
+    lists_of_text = _lists_of_text(sample.schema)
     return pq.ParquetWriter(
         file,
         sample.schema.remove_metadata(),
         compression=options.compression or "none",
         compression_level=options.level,
-        use_dictionary=_repeating(sample),
+        use_dictionary=[*_repeating(sample), *lists_of_text],
+        dictionary_pagesize_limit=_WHOLE_DICTIONARY if lists_of_text else None,
         write_page_checksum=True,
         store_schema=False,  # it goes into the footer at the end, when its metadata is known
     )
@@ -142,6 +145,15 @@ def _repeating(table: pa.Table) -> list[str]:
                 if pc.count_distinct(column).as_py() * 2 <= len(column):
                     names.append(name)
     return names
+
+
+def _lists_of_text(schema: pa.Schema) -> list[str]:
+    """Name the columns of Parquet with text in lists: fastparquet reads them only from dictionaries."""
+    if not any(pa.types.is_nested(kind) for kind in schema.types):
+        return []
+    columns = _empty_parquet(schema).schema
+    nested = [columns.column(place) for place in range(len(columns.names))]
+    return [column.path for column in nested if column.max_repetition_level and column.physical_type == "BYTE_ARRAY"]
 
 
 def check_file(path: str, expected: pa.Schema, rows: int, options: Options, where: str) -> pa.Schema:
@@ -171,14 +183,44 @@ def as_kept(schema: pa.Schema, options: Options) -> pa.Schema:
     """Return the schema after a round trip.
 
     Parquet has no seconds and keeps them as milliseconds; of dictionaries, it restores only those of text.
+
+    Raises
+    ------
+    ConfigError
+        If the format cannot contain a column, or pandas could not read it back.
     """
+    for field in schema:
+        if pa.types.is_dictionary(field.type) and not _is_plain(field.type.value_type):
+            raise _type_error(field, options)
     if options.format == "feather":
         return schema
     for place, field in enumerate(schema):
         if pa.types.is_dictionary(field.type) and field.type.value_type not in _TEXT:
             schema = schema.set(place, field.with_type(field.type.value_type))
+    try:
+        return _empty_parquet(schema).schema_arrow
+    except pa.ArrowException as error:
+        for field in schema:
+            try:
+                _empty_parquet(pa.schema([field]))
+            except pa.ArrowException:
+                raise _type_error(field, options) from error
+        raise
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    return not pa.types.is_nested(kind) and not isinstance(kind, pa.BaseExtensionType)
+
+
+def _type_error(field: pa.Field, options: Options) -> ConfigError:
+    what = f"column {escaped(field.name, 60)!r} of type {escaped(field.type)} cannot be written to {options.format}"
+    return ConfigError(what, hint="Convert the column first, for example to strings.")
+
+
+def _empty_parquet(schema: pa.Schema) -> Any:
+    """Write a Parquet file without rows, and open it."""
     import pyarrow.parquet as pq  # noqa: PLC0415 (see open_writer)
 
     sink = pa.BufferOutputStream()
     pq.write_table(schema.empty_table(), sink)
-    return pq.read_schema(pa.BufferReader(sink.getvalue()))
+    return pq.ParquetFile(pa.BufferReader(sink.getvalue()))

@@ -99,6 +99,7 @@ def write_parquet(
     data: Any,
     path: str | os.PathLike[str],
     *,
+    index: bool | None = None,
     mode: Mode = "overwrite",
     compression: str | None = "zstd",
     compression_level: int | None = None,
@@ -108,18 +109,23 @@ def write_parquet(
     """Write one Parquet file, whole or not at all.
 
     Each page has a checksum, and the file has one over all its bytes: `verify_file` compares both. Columns with
-    repeated values are dictionary-encoded. The metadata contains the origin of the rows: see `read_provenance`.
+    repeated values, and text in lists, are dictionary-encoded. The metadata contains the origin of the rows: see
+    `read_provenance`.
 
     Parameters
     ----------
     data
-        A pandas DataFrame, a `pyarrow` Table, RecordBatch or RecordBatchReader, or anything with
-        ``__arrow_c_stream__`` (polars, DuckDB). Readers are consumed as a stream, in constant memory, and are empty
-        afterwards: to write one again, make it again. Types are kept,
-        but strings of DataFrames and string views are written as ``string``. A DataFrame's RangeIndex is dropped,
-        any other index kept; its ``attrs["explorer_frames"]`` becomes schema metadata.
+        A pandas DataFrame, a `pyarrow` Table, RecordBatch or RecordBatchReader, or an object with
+        ``__arrow_c_stream__`` or ``__dataframe__`` (polars, DuckDB). Readers are consumed as a stream, in constant
+        memory, and are empty afterwards. Types are kept, with two exceptions: strings of DataFrames and string views
+        are written as ``string``, and dictionaries inside lists, structs and maps as their values. A DataFrame's
+        ``attrs["explorer_frames"]`` becomes schema metadata.
     path
         A local path or any fsspec URL of one file.
+    index
+        Whether the index of a pandas DataFrame is written, as in ``DataFrame.to_parquet``. By default, an unnamed
+        index of integers is not written as a column, so a filter does not change the columns. Every named index, and
+        every index of another type, is. Other tables have no index.
     mode
         ``"overwrite"`` replaces what is there in one step; ``"create"`` refuses if there is something.
         How far each store keeps these promises: see the table in ``explorer_frames._storage.publish``.
@@ -140,7 +146,8 @@ def write_parquet(
     Raises
     ------
     ConfigError
-        For arguments that cannot work, before any I/O.
+        For invalid arguments, before any I/O. For a column that cannot be converted or that the format cannot contain,
+        by its name, before any row is read.
     TargetExistsError
         If ``mode="create"`` and the target exists; before `data` is read, and again when publishing.
     WriteError
@@ -156,7 +163,7 @@ def write_parquet(
     >>> receipt.rows, receipt.complete
     (2, None)
     """
-    reader = to_reader(data)
+    reader = to_reader(data, index)
     plan = planned(
         path,
         format="parquet",
@@ -174,6 +181,7 @@ def write_feather(
     data: Any,
     path: str | os.PathLike[str],
     *,
+    index: bool | None = None,
     mode: Mode = "overwrite",
     compression: str | None = "zstd",
     compression_level: int | None = None,
@@ -184,7 +192,7 @@ def write_feather(
 
     Parameters
     ----------
-    data, path, mode, storage_options
+    data, path, index, mode, storage_options
         As for `write_parquet`; but in a stream, the dictionary of a column may only grow from batch to batch. Where it
         grows behind the first `row_group_size` rows, the file has delta dictionaries, which Polars reads only with
         ``use_pyarrow=True``. A Table or a DataFrame gets one dictionary per column here.
@@ -211,7 +219,7 @@ def write_feather(
     >>> write_feather(table, "memory://doc/scores.feather").schema.names
     ['id', 'score']
     """
-    reader = to_reader(data)
+    reader = to_reader(data, index)
     plan = planned(
         path,
         format="feather",

@@ -33,6 +33,7 @@ def write_delta(
     data: Any,
     path: str | os.PathLike[str],
     *,
+    index: bool | None = None,
     mode: TableMode = "create",
     storage_options: Mapping[str, str] | None = None,
 ) -> TableReceipt:
@@ -46,6 +47,8 @@ def write_delta(
         As for `write_parquet`; streams are read in constant memory. Categories are written as their values.
     path
         Folder of the table: a local path, or a URL that deltalake knows (``s3://``, ``gs://``, ``abfss://``).
+    index
+        As for `write_parquet`.
     mode
         ``"create"`` refuses an existing table; ``"append"`` adds rows; ``"overwrite"`` replaces all rows, and earlier
         versions stay readable. The last two create a table that is not there.
@@ -94,7 +97,7 @@ def write_delta(
     if mode not in get_args(TableMode):
         raise ConfigError(f"mode {escaped(mode)!r} is unknown", hint='Pass "create", "append" or "overwrite".')
     store = _Store(package("deltalake", "delta"), _address(path), _options(storage_options or {}))
-    reader = to_committed(data)
+    reader = to_committed(data, index)
     table = store.find()
     if table is None:
         return store.create(reader, mode)

@@ -11,7 +11,7 @@ from explorer_frames._tables.table import Driver, Rows, TableReceipt, document
 from explorer_frames.errors import ConfigError
 
 
-def append_iceberg(data: Any, table: Any) -> TableReceipt:
+def append_iceberg(data: Any, table: Any, *, index: bool | None = None) -> TableReceipt:
     """Append rows to an Apache Iceberg table in one snapshot.
 
     Needs the extra ``iceberg``.
@@ -25,6 +25,8 @@ def append_iceberg(data: Any, table: Any) -> TableReceipt:
     table
         A `pyiceberg.table.Table` of yours, from its catalog. It is refreshed first, and stands at the new snapshot
         afterwards; nothing else of it changes.
+    index
+        As for `write_parquet`.
 
     Returns
     -------
@@ -69,7 +71,7 @@ def append_iceberg(data: Any, table: Any) -> TableReceipt:
     if not isinstance(table, iceberg.Table):
         hint = 'Pass a table that you loaded: catalog.load_table("namespace.name").'
         raise ConfigError(f"table is {type(table).__name__}, not a pyiceberg Table", hint=hint)
-    reader = to_committed(data)
+    reader = to_committed(data, index)
     secrets = {**table.io.properties, **table.catalog.properties}
     driver = Driver(".".join(table.name()), Mask(table.location(), secrets))
     driver.attempt("open", table.refresh)

@@ -1,0 +1,140 @@
+"""A pandas DataFrame -> an Arrow table with pandas' own metadata."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pyarrow as pa
+
+from explorer_frames._errors import escaped
+from explorer_frames._provenance import KEY, NAME, encoded
+from explorer_frames.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_STRING_LIMIT = 2**31 - 1  # bytes behind one array of Arrow's `string`
+_REFUSALS = (pa.ArrowException, AttributeError, NotImplementedError, OverflowError, TypeError, ValueError)
+
+
+def from_pandas(frame: pd.DataFrame, index: bool | None = None) -> pa.Table:  # noqa: FBT001 (as pandas has it)
+    """Convert a DataFrame with its labels and its ``attrs["explorer_frames"]``.
+
+    Parameters
+    ----------
+    frame
+    index
+        Whether the index becomes columns, as in ``DataFrame.to_parquet``. None leaves out an unnamed index of
+        integers and keeps every other index.
+
+    Raises
+    ------
+    ConfigError
+        If a column or the index cannot be converted to Arrow.
+    """
+    document = _document(frame)
+    try:
+        if index is None:
+            frame, index = _without_row_numbers(frame)
+        table = pa.Table.from_pandas(frame, preserve_index=index)
+    except _REFUSALS as error:
+        raise _conversion_error(frame, error) from error
+    if len(frame) and not table.num_columns:
+        what = f"the DataFrame has {len(frame)} rows and no columns"
+        raise ConfigError(what, hint="Pass index=True to write its index as a column.")
+    schema = table.schema
+    for place, field in enumerate(schema):
+        if pa.types.is_large_string(field.type) and table.column(place).nbytes <= _STRING_LIMIT:
+            schema = schema.set(place, field.with_type(pa.string()))
+    metadata = {**schema.metadata, b"pandas": _readable(schema)}
+    if document is not None:
+        metadata[KEY] = document
+    return table.cast(schema.with_metadata(metadata))
+
+
+def _document(frame: pd.DataFrame) -> bytes | None:
+    known = frame.attrs.get(NAME)
+    if not isinstance(known, dict):
+        return None
+    try:
+        return encoded(known)
+    except (TypeError, ValueError) as error:
+        what = f"cannot convert attrs[{NAME!r}] to JSON: {escaped(error)}"
+        raise ConfigError(what, hint="Keep the attrs of the frame that was read, or delete them.") from error
+
+
+def _without_row_numbers(frame: pd.DataFrame) -> tuple[pd.DataFrame, bool | None]:
+    """Return the frame and the `preserve_index` that keep every index except an unnamed index of integers.
+
+    pyarrow itself writes a RangeIndex as metadata and other integers as a column. A filter turns one into the other,
+    so the columns would depend on the values. With a name or in a MultiIndex, a RangeIndex is therefore a column, too.
+    """
+    index = frame.index
+    if index.nlevels > 1 or index.name is not None or index.inferred_type != "integer":
+        return frame, True
+    if not isinstance(index, pd.RangeIndex):
+        frame = frame.copy(deep=False)  # rather than by `set_axis`, which copies the values before pandas 3
+        frame.index = pd.RangeIndex(len(frame))
+    return frame, None
+
+
+def _conversion_error(frame: pd.DataFrame, error: Exception) -> ConfigError:
+    """Name the column that cannot be converted."""
+    if not frame.columns.is_unique:
+        label = frame.columns[frame.columns.duplicated()][0]
+        return ConfigError(f"two columns are called {escaped(label, 60)!r}", hint="Rename or drop one of them.")
+    with suppress(TypeError):  # attrs that cannot be copied
+        for where, values in _parts(frame):
+            refusal = _refusal(values)
+            if refusal is not None:
+                call = ".sparse.to_dense()" if isinstance(values.dtype, pd.SparseDtype) else ".astype(str)"
+                what = f"cannot convert {where} of dtype {escaped(values.dtype, 60)} to Arrow: {_said(refusal)}"
+                return ConfigError(what, hint=f"Convert it to a dtype that Arrow has, for example with {call}.")
+    hint = "Check attrs and the names of the index and of the columns."
+    return ConfigError(f"cannot convert the DataFrame to Arrow: {_said(error)}", hint=hint)
+
+
+def _parts(frame: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
+    """Return each column and each level of the index, with its name for errors."""
+    for place, label in enumerate(frame.columns):
+        yield f"column {escaped(label, 60)!r}", frame.iloc[:, place]
+    for level in range(frame.index.nlevels):
+        yield f"index level {level}", frame.index.get_level_values(level).to_series()
+
+
+def _refusal(values: pd.Series) -> Exception | None:
+    try:
+        pa.Table.from_pandas(values.to_frame("x"), preserve_index=False)
+    except _REFUSALS as refusal:
+        return refusal
+    return None
+
+
+def _said(error: Exception) -> str:
+    return escaped(error.args[0] if error.args else error)
+
+
+def _readable(schema: pa.Schema) -> bytes:
+    """Return pandas' metadata without dtypes that pandas writes and cannot read, such as categories as labels."""
+    document = json.loads(schema.metadata[b"pandas"])
+    for column in document["columns"]:
+        try:
+            pd.api.types.pandas_dtype(column["numpy_type"])
+        except (NotImplementedError, TypeError, ValueError):
+            column["numpy_type"] = "object"
+    labels = document["column_indexes"]
+    for level in labels:
+        if isinstance(level["name"], list):
+            level["name"] = str(tuple(level["name"]))
+    described = json.dumps(document).encode()
+    if all(level["pandas_type"] == "unicode" for level in labels):
+        return described
+    try:
+        schema.with_metadata({b"pandas": described}).empty_table().to_pandas()
+    except (NotImplementedError, TypeError, ValueError):
+        for level in labels:
+            level |= {"pandas_type": "unicode", "numpy_type": "object", "metadata": {"encoding": "UTF-8"}}
+    return json.dumps(document).encode()

@@ -1,0 +1,79 @@
+"""Types whose layout in memory files and their readers lack -> types with the same values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_ROWS = 262_144  # cast at a time: polars has whole columns in a batch, and an array of strings ends at 2 GiB
+_PLAIN = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+
+
+def with_common_layouts(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    """Convert string views to strings, and dictionaries inside other types to their values.
+
+    pandas cannot read them from a file. Dictionaries of whole columns are kept.
+    """
+    # In two steps, because pyarrow cannot look up string views in a dictionary.
+    without_views = _converted(reader.schema, lambda kind: _mapped(kind, _without_view))
+    common = _converted(without_views, _with_nested_values)
+    if common == reader.schema:
+        return reader
+    return pa.RecordBatchReader.from_batches(common, _cast(reader, without_views, common))
+
+
+def _cast(reader: pa.RecordBatchReader, *schemas: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Cast the columns of each batch; the reader's own cast would wrap what the source raises."""
+    for batch in reader:
+        for start in range(0, batch.num_rows, _ROWS):
+            columns = batch.slice(start, _ROWS).columns
+            for schema in schemas:
+                columns = [_cast_column(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
+            yield pa.record_batch(columns, schema=schemas[-1])
+
+
+def _cast_column(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Cast a column unless it has the type already: pyarrow cannot cast every type to itself."""
+    return column if column.type == kind else column.cast(kind)
+
+
+def _converted(schema: pa.Schema, convert: Callable[[pa.DataType], pa.DataType]) -> pa.Schema:
+    fields = [field.with_type(convert(field.type)) for field in schema]
+    return pa.schema(fields, metadata=schema.metadata)
+
+
+def _mapped(kind: pa.DataType, convert: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
+    """Convert the types inside a type, then the type itself."""
+
+    def inner(field: pa.Field) -> pa.Field:
+        return field.with_type(_mapped(field.type, convert))
+
+    if pa.types.is_struct(kind):
+        kind = pa.struct([inner(field) for field in kind])
+    elif pa.types.is_map(kind):
+        kind = pa.map_(inner(kind.key_field), inner(kind.item_field), kind.keys_sorted)
+    elif pa.types.is_fixed_size_list(kind):
+        kind = pa.list_(inner(kind.value_field), kind.list_size)
+    elif pa.types.is_list(kind):
+        kind = pa.list_(inner(kind.value_field))
+    elif pa.types.is_large_list(kind):
+        kind = pa.large_list(inner(kind.value_field))
+    elif pa.types.is_dictionary(kind):
+        kind = pa.dictionary(kind.index_type, _mapped(kind.value_type, convert), kind.ordered)
+    return convert(kind)
+
+
+def _without_view(kind: pa.DataType) -> pa.DataType:
+    return _PLAIN.get(kind, kind)
+
+
+def _with_nested_values(kind: pa.DataType) -> pa.DataType:
+    return kind if pa.types.is_dictionary(kind) else _mapped(kind, _value)
+
+
+def _value(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
