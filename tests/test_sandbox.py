@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 import time
+import tracemalloc
 import warnings
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -721,6 +722,24 @@ def test_where_to_find_it(server):
         "EXPLORER_FRAMES_PASSWORD": "nebula",
         "EXPLORER_FRAMES_GRAPHD": "127.0.0.1:9669",
     }
+
+
+def test_it_serves_an_ipv6_address():
+    with Sandbox(host="::1") as server:
+        assert log_in(server).json()["code"] == 0
+
+
+@pytest.mark.parametrize("logged_in", [False, True])
+def test_large_bodies_are_not_held_in_memory(server, logged_in):
+    """Without a login, none is read; else, not more than a limit."""
+    body = (b" " * 2**20 for _ in range(64))
+    tracemalloc.start()
+    try:
+        answer = log_in(server, '["root","nebula"]' if logged_in else "", data=body)
+        assert answer.json()["code"] == (40004000 if logged_in else 40104000)
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()
 
 
 def test_nothing_is_left_behind(capfd):

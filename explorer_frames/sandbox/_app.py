@@ -30,6 +30,7 @@ from explorer_frames.sandbox._sessions import Sessions
 
 _COOKIE = "explorer_token"
 _JSON = "application/json; charset=utf-8"
+_MAX_BODY = 2**20  # bytes
 _FILTERS = {"name": str, "status": int, "fromCreateTime": int, "toCreateTime": int, "orderByCreateTime": str}
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -88,11 +89,11 @@ class Api:
 
     async def connect(self, request: Request) -> Response:
         """Log in; the token goes out as a cookie."""
-        body = await _read_object(request)
         scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
         credentials = _decode_credentials(encoded, self.options.auth_encoding)
         if scheme != "Bearer" or credentials != (self.options.user, self.options.password):
             raise Fault(Code.ErrUnauthorized, "the user name or the password is wrong")
+        body = await _read_object(request)
         host, _, port = self.options.graphd.rpartition(":")
         if (body.get("address"), body.get("port")) != (host, int(port)):
             raise Fault(Code.ErrParam, "there is no graphd at this address and port")
@@ -202,7 +203,12 @@ class _Frame:
 
 async def _read_object(request: Request) -> dict[str, Any]:
     """Return the body's JSON object; an empty body is an empty object."""
-    return _object(await request.body(), Fault(Code.ErrBadRequest, "the body is not a JSON object"))
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_BODY:
+            raise Fault(Code.ErrBadRequest, f"the body is larger than {_MAX_BODY // 2**20} MiB")
+    return _object(bytes(body), Fault(Code.ErrBadRequest, "the body is not a JSON object"))
 
 
 def _object(text: str | bytes, fault: Fault) -> dict[str, Any]:

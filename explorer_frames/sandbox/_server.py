@@ -121,14 +121,15 @@ class Sandbox(Options):
         """Listen and serve; returns when a request will be answered."""
         if self._server is not None:
             raise RuntimeError("the sandbox is running already")
-        listener = socket.create_server((self.host, self.port))
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        listener = socket.create_server((self.host, self.port), family=family)
         # Inherited by every connection. asyncio's own attempt passes over sockets made this way, and a body that
         # waits for its head to be acknowledged takes 40 ms.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         host, port = listener.getsockname()[:2]
         app = Api(self._jobs, self._sessions, self).app(self._requests.append)
         self._server = _Server(app, listener)
-        self._url = f"http://{host}:{port}"
+        self._url = f"http://[{host}]:{port}" if family == socket.AF_INET6 else f"http://{host}:{port}"
         return self
 
     def stop(self) -> None:
