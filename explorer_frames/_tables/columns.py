@@ -112,17 +112,30 @@ def _lacks_values(values: pa.Array, field: pa.Field) -> bool:
 
     Arrow casts such a null in a list without an error, and pyiceberg writes it.
     """
-    kind = field.type
     if values.null_count and not field.nullable:
         return True
-    if not pa.types.is_nested(kind) or not pa.types.is_nested(values.type):
+    inner = _inner_fields(field.type)
+    if not any(map(_requires_values, inner)) or not pa.types.is_nested(values.type):
         return False
     present = values.drop_null()
-    if pa.types.is_struct(kind):
-        parts = [(present.field(place), kind.field(place)) for place in range(kind.num_fields)]
-    elif pa.types.is_map(kind):
+    if pa.types.is_struct(field.type):
+        parts = [present.field(place) for place in range(len(inner))]
+    elif pa.types.is_map(field.type):
         first, last = present.offsets[0].as_py(), present.offsets[-1].as_py()
-        parts = [(present.items.slice(first, last - first), kind.item_field)]
+        parts = [present.items.slice(first, last - first)]
     else:
-        parts = [(present.flatten(), kind.value_field)]
-    return any(_lacks_values(part, inner) for part, inner in parts)
+        parts = [present.flatten()]
+    return any(map(_lacks_values, parts, inner))
+
+
+def _requires_values(field: pa.Field) -> bool:
+    return not field.nullable or any(map(_requires_values, _inner_fields(field.type)))
+
+
+def _inner_fields(kind: pa.DataType) -> list[pa.Field]:
+    """Return the fields of a plain type that may allow nulls."""
+    if pa.types.is_struct(kind):
+        return [kind.field(place) for place in range(kind.num_fields)]
+    if pa.types.is_map(kind):
+        return [kind.item_field]
+    return [kind.value_field] if pa.types.is_list(kind) else []
