@@ -286,6 +286,19 @@ def test_an_unfinished_task_is_never_complete_whatever_the_schema():
             assert provenance(frame).complete is False
 
 
+@pytest.mark.parametrize(("first", "requests"), [(1, ["look", "look", "read"]), (2, ["look", "read"])])
+def test_a_task_is_looked_up_again_only_if_it_had_not_ended(first, requests):
+    looks, count = iter([detail(status=first), detail(status=2)]), []
+
+    def respond(number, request):
+        look = b"" if b"sample_result" in request else answer(next(looks))
+        return script('[["1","2"]]', look, count)(number, request)
+
+    with served(respond) as (_, explorer):
+        assert provenance(explorer.job(1).tasks[0].read()).complete is True
+    assert count == requests
+
+
 def test_a_named_algorithm_does_not_need_the_lookup():
     with served(script('[["a","1"]]', b""), retries=0) as (_, explorer):
         assert columns(explorer.read_sample_result(1, "a", schema="pagerank")) == {"id": "string", "score": "double"}

@@ -11,6 +11,7 @@ from email.utils import formatdate
 
 import pytest
 from faults.rawserver import RawServer, answer, envelope
+from limits import Clock
 from served import served
 
 from explorer_frames import Explorer
@@ -514,7 +515,28 @@ def test_where_every_session_is_ended_the_error_names_another_login(code, cls):
         logins = sum(map(is_login, server.requests))
     assert type(caught.value) is cls
     assert "another login of the same user" in caught.value.hint.lower()
-    assert 2 < logins < 15
+    assert logins == 11
+    assert "accepted 10 logins" in caught.value.hint
+
+
+def test_renewals_after_the_first_wait(monkeypatch):
+    pauses = []
+
+    class Waits(Clock):
+        def sleep(self, seconds):
+            pauses.append(seconds)
+
+    monkeypatch.setattr("explorer_frames._http.api.time", Waits())
+    monkeypatch.setattr("explorer_frames._http.retries.random.uniform", lambda _low, _high: 0.25)
+
+    def script(number, request):
+        if is_login(request):
+            return granted(number)
+        return refusal(40104001) if number < 6 else answer(envelope())
+
+    with served(script, **LOGIN) as (_, explorer):
+        explorer.read_sample_result(1, "a", schema=None)
+    assert pauses == [0.0, 0.25, 0.25]
 
 
 def test_renewals_end_at_the_deadline(monkeypatch):

@@ -7,6 +7,7 @@ import gzip
 import http.client
 import multiprocessing
 import pickle
+import re
 import socket
 import ssl
 import time
@@ -460,6 +461,30 @@ def test_code_0_is_success_under_every_status_with_a_whole_body_and_all_else_is_
                 assert caught.value.http_status == status
                 assert getattr(caught.value, "code", None) in (None, int(code) if code.isdigit() else None)
             assert len(server.requests) == number + 1
+
+
+def test_an_answer_without_rows_has_a_limit(monkeypatch):
+    body = b'{"code":0,"data":{"id":1,"status":2,"tasks":[]}}'
+    with served(answer(body), retries=0) as (_, explorer):
+        monkeypatch.setattr("explorer_frames._http.api.MAX_HELD", len(body))
+        assert explorer.job(1).tasks == ()
+        monkeypatch.setattr("explorer_frames._http.api.MAX_HELD", len(body) - 1)
+        with pytest.raises(EnvelopeError, match="the answer is larger than"):
+            explorer.job(1)
+
+
+def test_a_response_without_content_has_no_encoding():
+    said = b"HTTP/1.1 204 No Content\r\nContent-Encoding: br\r\n\r\n"
+    with served(lambda *_: said, retries=0) as (_, explorer), pytest.raises(EnvelopeError):
+        read(explorer)
+
+
+def test_each_request_is_logged_with_its_status(caplog):
+    caplog.set_level("DEBUG", "explorer_frames")
+    with served(lambda *_: answer(coded("0"), "200 OK", CLOSE)) as (_, explorer):
+        read(explorer)
+    messages = [record.getMessage() for record in caplog.records if record.name == "explorer_frames"]
+    assert re.fullmatch(r"GET api-open/v1/jobs/.*/sample_result -> 200 in [0-9.]+ s", messages[-1])
 
 
 # --- what is tried again
