@@ -16,6 +16,7 @@ from served import served
 
 from explorer_frames import Explorer
 from explorer_frames._http.cookies import Cookies
+from explorer_frames._http.retries import renewal_pause
 from explorer_frames.errors import (
     ApiError,
     ConfigError,
@@ -517,6 +518,14 @@ def test_where_every_session_is_ended_the_error_names_another_login(code, cls):
     assert "another login of the same user" in caught.value.hint.lower()
     assert logins == 11
     assert "accepted 10 logins" in caught.value.hint
+
+
+def test_pauses_before_renewals_double_up_to_ten_seconds(monkeypatch):
+    monkeypatch.setattr("explorer_frames._http.retries.random.uniform", lambda low, high: (low, high))
+    assert renewal_pause(0, 5.0) == 0.0
+    assert [renewal_pause(renewals, 0.2)[1] for renewals in (1, 2, 3)] == [0.4, 0.8, 1.6]
+    assert renewal_pause(1, 0.0) == (0, 0.1)
+    assert renewal_pause(9, 5.0) == (0, 10.0)
 
 
 def test_renewals_after_the_first_wait(monkeypatch):

@@ -45,6 +45,7 @@ from served import served
 
 from explorer_frames import Explorer
 from explorer_frames._http.failures import translated
+from explorer_frames._http.retries import Retries
 from explorer_frames._http.sessions import Deadline
 from explorer_frames.errors import (
     ApiError,
@@ -488,6 +489,19 @@ def test_each_request_is_logged_with_its_status(caplog):
 
 
 # --- what is tried again
+
+
+def test_pauses_before_retries_double_up_to_twenty_seconds(monkeypatch):
+    bounds = []
+    monkeypatch.setattr("explorer_frames._http.retries.random.uniform", lambda *given: bounds.append(given) or 0.0)
+    with served(refusal(None, 503), retries=7) as (_, explorer), pytest.raises(ServerError):
+        read(explorer)
+    assert bounds == [(0, most) for most in (1.0, 2.0, 4.0, 8.0, 16.0, 20, 20, 20)]
+
+
+def test_a_hundred_calls_in_a_row_are_retried_once():
+    retries = Retries(1)
+    assert [retries._take() for _ in range(101)] == [True] * 100 + [False]
 
 
 def refusal(code: int | None, status: int = 200, headers: str = "") -> bytes:
