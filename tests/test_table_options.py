@@ -71,6 +71,11 @@ def _nothing_in_the_environment(monkeypatch):
             {"s3_additional_kwargs": {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "id"}},
             {"aws_server_side_encryption": "aws:kms", "aws_sse_kms_key_id": "id"},
         ),
+        (
+            "s3://b/t",
+            {"config_kwargs": {"region_name": "eu"}, "loop": None, "asynchronous": False},
+            {"aws_region": "eu"},
+        ),
         ("s3://b/t", {"use_listings_cache": False, "default_block_size": 5, "key": None}, {}),
         ("s3://b/t", {"key": "k", "AWS_ACCESS_KEY_ID": "mine"}, {"AWS_ACCESS_KEY_ID": "mine"}),
         (
@@ -80,6 +85,8 @@ def _nothing_in_the_environment(monkeypatch):
         ),
         ("gs://b/t", {"token": "anon", "project": "p"}, {"google_skip_signature": "true"}),
         ("gcs://b/t", {"token": "google_default"}, {}),
+        ("gs://b/t", {"token": "cloud", "requester_pays": False}, {}),
+        ("gs://b/t", {"token": "cache"}, {}),
         ("gs://b/t", {"token": SERVICE}, {"google_service_account_key": json.dumps(SERVICE)}),
         ("gs://b/t", {"token": __file__}, {"google_application_credentials": __file__}),
         ("gs://b/t", {"endpoint_url": HTTP}, {"google_base_url": HTTP, "allow_http": "true"}),
@@ -120,6 +127,15 @@ def _nothing_in_the_environment(monkeypatch):
         ),
         (
             "az://c/t",
+            {"connection_string": "DefaultEndpointsProtocol=http;AccountName=dev;EndpointSuffix=local"},
+            {
+                "azure_storage_account_name": "dev",
+                "azure_storage_endpoint": "http://dev.blob.local",
+                "allow_http": "true",
+            },
+        ),
+        (
+            "az://c/t",
             {"connection_string": SHARED},
             {
                 "azure_storage_account_name": "dev",
@@ -145,7 +161,12 @@ def test_names_of_fsspec_become_those_of_object_store(url, given, sent):
         ("s3://b/t", {"client_kwargs": {"verify": "/canary.pem"}}, "'client_kwargs.verify' cannot be translated"),
         ("s3://b/t", {"session": object()}, "'session' is of the type object"),
         ("az://c/t", {"credential": object()}, "'credential' is of the type object"),
-        ("az://c/t", {"connection_string": 5}, "'connection_string' cannot be translated"),
+        ("az://c/t", {"connection_string": 5}, "'connection_string' is of the type int"),
+        (
+            "gs://b/t",
+            {"requester_pays": "canary"},
+            "'requester_pays' cannot be translated: deltalake has no such setting",
+        ),
         ("gs://b/t", {"token": "canary"}, "'token' cannot be translated: deltalake takes the path"),
         ("gs://b/t", {"token": {"type": "authorized_user"}}, "'token' cannot be translated"),
         ("s3://b/t", {5: "canary"}, "'5' is not named by a string"),
@@ -191,6 +212,12 @@ def test_an_aws_profile_is_read_as_by_s3fs(tmp_path, monkeypatch, options, varia
     for profile in ("empty", "missing"):
         with pytest.raises(ConfigError, match="the AWS profile cannot be used"):
             to_object_store("s3://b/t", {"profile": profile})
+
+
+def test_requests_without_a_signature_are_anonymous():
+    botocore = pytest.importorskip("botocore")
+    options = {"config_kwargs": {"signature_version": botocore.UNSIGNED}}
+    assert to_object_store("s3://b/t", options)[0] == {"aws_skip_signature": "true"}
 
 
 def test_messages_show_settings_and_no_secrets():

@@ -35,6 +35,12 @@ def _unsigned(value: object) -> dict[str, Any]:
     return {"aws_skip_signature": True} if is_anonymous else {}
 
 
+def _unsupported(value: object) -> dict[str, Any]:
+    if value:
+        raise ValueError("deltalake has no such setting")
+    return {}
+
+
 def _with_gcs_token(value: Any) -> dict[str, Any]:
     if value in ("google_default", "cloud", "cache"):
         return {}  # as deltalake looks for credentials of itself
@@ -86,7 +92,11 @@ _S3: dict[str, str | _Convert] = {
     "s3_additional_kwargs.SSEKMSKeyId": "aws_sse_kms_key_id",
     "s3_additional_kwargs.BucketKeyEnabled": "aws_sse_bucket_key_enabled",
 }
-_GCS: dict[str, str | _Convert] = {"token": _with_gcs_token, "endpoint_url": "google_base_url"}
+_GCS: dict[str, str | _Convert] = {
+    "token": _with_gcs_token,
+    "endpoint_url": "google_base_url",
+    "requester_pays": _unsupported,
+}
 _AZURE: dict[str, str | _Convert] = {
     "account_name": "azure_storage_account_name",
     "account_key": "azure_storage_account_key",
@@ -223,7 +233,9 @@ def _translated(name: str, value: Any, store: _Store) -> dict[str, str]:
         return _as_text({row: value}, name)
     try:
         converted = row(value)
-    except (TypeError, ValueError, AttributeError) as raised:
+    except (TypeError, AttributeError):
+        reason = f"is of the type {type(value).__name__}, which deltalake does not take"
+    except ValueError as raised:
         reason = f"cannot be translated: {escaped(raised)}"
     else:
         return _as_text(converted, name)
