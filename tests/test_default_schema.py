@@ -286,6 +286,28 @@ def test_an_unfinished_task_is_never_complete_whatever_the_schema():
             assert provenance(frame).complete is False
 
 
+@pytest.mark.parametrize(("first", "requests"), [(1, ["look", "look", "read"]), (2, ["look", "read"])])
+def test_a_task_is_looked_up_again_only_if_it_had_not_ended(first, requests):
+    looks, count = iter([detail(status=first), detail(status=2)]), []
+
+    def respond(number, request):
+        look = b"" if b"sample_result" in request else answer(next(looks))
+        return script('[["1","2"]]', look, count)(number, request)
+
+    with served(respond) as (_, explorer):
+        assert provenance(explorer.job(1).tasks[0].read()).complete is True
+    assert count == requests
+
+
+def test_a_result_of_a_successful_task_with_limit_rows_may_be_truncated():
+    said = "may be truncated: the server returned exactly limit=1 rows"
+    with (
+        served(script('[["1","2"]]', answer(detail()))) as (_, explorer),
+        pytest.warns(TruncatedResultWarning, match=said),
+    ):
+        explorer.read_sample_result(1, "a", 1)
+
+
 def test_a_named_algorithm_does_not_need_the_lookup():
     with served(script('[["a","1"]]', b""), retries=0) as (_, explorer):
         assert columns(explorer.read_sample_result(1, "a", schema="pagerank")) == {"id": "string", "score": "double"}

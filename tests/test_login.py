@@ -11,10 +11,12 @@ from email.utils import formatdate
 
 import pytest
 from faults.rawserver import RawServer, answer, envelope
+from limits import Clock
 from served import served
 
 from explorer_frames import Explorer
 from explorer_frames._http.cookies import Cookies
+from explorer_frames._http.retries import renewal_pause
 from explorer_frames.errors import (
     ApiError,
     ConfigError,
@@ -514,7 +516,36 @@ def test_where_every_session_is_ended_the_error_names_another_login(code, cls):
         logins = sum(map(is_login, server.requests))
     assert type(caught.value) is cls
     assert "another login of the same user" in caught.value.hint.lower()
-    assert 2 < logins < 15
+    assert logins == 11
+    assert "accepted 10 logins" in caught.value.hint
+
+
+def test_pauses_before_renewals_double_up_to_ten_seconds(monkeypatch):
+    monkeypatch.setattr("explorer_frames._http.retries.random.uniform", lambda low, high: (low, high))
+    assert renewal_pause(0, 5.0) == 0.0
+    assert [renewal_pause(renewals, 0.2)[1] for renewals in (1, 2, 3)] == [0.4, 0.8, 1.6]
+    assert renewal_pause(1, 0.0) == (0, 0.1)
+    assert renewal_pause(9, 5.0) == (0, 10.0)
+
+
+def test_renewals_after_the_first_wait(monkeypatch):
+    pauses = []
+
+    class Waits(Clock):
+        def sleep(self, seconds):
+            pauses.append(seconds)
+
+    monkeypatch.setattr("explorer_frames._http.api.time", Waits())
+    monkeypatch.setattr("explorer_frames._http.retries.random.uniform", lambda _low, _high: 0.25)
+
+    def script(number, request):
+        if is_login(request):
+            return granted(number)
+        return refusal(40104001) if number < 6 else answer(envelope())
+
+    with served(script, **LOGIN) as (_, explorer):
+        explorer.read_sample_result(1, "a", schema=None)
+    assert pauses == [0.0, 0.25, 0.25]
 
 
 def test_renewals_end_at_the_deadline(monkeypatch):

@@ -394,6 +394,9 @@ def test_more_values_than_indices_are_refused(tmp_path):
         assert caught.value.where.endswith("c.csv, line 2")
         assert "int32" in caught.value.hint
         (parts / "c.csv").unlink()
+    (parts / "c.csv").write_text(f"a,{'y' * 81}\n")
+    with pytest.raises(ColumnTypeError, match=f"'{'y' * 77}[.]{{3}}' is value number 257"):
+        read_output_arrow(parts, schema=columns(pa.dictionary(pa.uint8(), pa.string())))
 
 
 def test_a_table_has_one_dictionary_per_column(parts):

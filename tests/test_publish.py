@@ -588,6 +588,23 @@ def test_a_short_object_is_noticed(memory_store, monkeypatch):
     assert memory_store.names() == ["a.bin"]
 
 
+@pytest.mark.parametrize(
+    ("call", "raised"),
+    [("pipe_file", OSError(errno.EIO, "broken")), ("rm_file", PermissionError(errno.EACCES, "denied"))],
+)
+def test_a_folder_in_which_no_file_can_be_made_and_removed_is_refused_before_any_work(
+    memory_store, monkeypatch, call, raised
+):
+    def refuse(self, *_given, **_options):
+        raise raised
+
+    memory_store.put("a.bin", OLD)
+    monkeypatch.setattr(MemoryFileSystem, call, refuse)
+    with pytest.raises(WriteError, match=f"cannot reach the target: {type(raised).__name__}") as caught:
+        Target.resolve(memory_store.url("a.bin"))
+    assert "is a file" not in caught.value.hint
+
+
 @pytest.mark.parametrize("raised", [OSError(errno.EIO, "no"), KeyboardInterrupt()])
 def test_a_broken_put_leaves_nothing(memory_store, monkeypatch, raised):
     memory_store.put("a.bin", OLD)

@@ -148,6 +148,17 @@ def test_what_is_no_row_is_held_up_to_a_limit(monkeypatch, most, said, rows):
     assert str(caught.value) == said
 
 
+def test_what_precedes_the_rows_is_held_up_to_a_limit(monkeypatch):
+    document = b'{"note":"' + b"x" * 100 + b'","code":0,"data":{"items":[["a","1"]]}}'
+    pieces = [document[at : at + 1] for at in range(len(document))]
+    assert document.index(b"[") > 128  # to which the buffer grows in powers of two
+    monkeypatch.setattr(envelope, "MAX_HELD", 128)
+    assert sum(chunk.count for chunk in read_rows(pieces)) == 1
+    monkeypatch.setattr(envelope, "MAX_HELD", 127)
+    with pytest.raises(EnvelopeError, match="that are not rows of the result"):
+        list(read_rows(pieces))
+
+
 def test_one_row_is_held_up_to_a_limit(monkeypatch):
     document = wrap(b'["' + b"x" * 100 + b'","3"]')
     at = document.index(b'["x')

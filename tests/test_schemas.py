@@ -52,6 +52,32 @@ def test_documented_columns(name, width, types):
     )
 
 
+ALIASES = {
+    "Betweenness": "BetweennessCentrality",
+    "Closeness": "ClosenessCentrality",
+    "LocalClusteringCoefficient": "ClusteringCoefficient",
+    "GlobalClusteringCoefficient": "ClusteringCoefficient",
+    "Degree": "DegreeCentrality",
+    "LabelPropagation": "LPA",
+    "ConnectedComponents": "WCC",
+    "Triangles": "TriangleCount",
+    "GraphQuery": "Query",
+    "nGQL": "Query",
+}
+
+
+@each(("alias", "name"), ALIASES.items())
+def test_algorithms_have_other_names(alias, name):
+    assert _schemas.named(alias).name == name
+    assert _schemas.find(f"{alias} 2").name == name
+
+
+def test_rows_are_told_apart_by_their_ids():
+    assert frozenset({"id"}) in _schemas.KEYS
+    assert frozenset({"id1", "id2", "id3"}) in _schemas.KEYS
+    assert not any("community" in names for names in _schemas.KEYS)
+
+
 @each(("name", "width", "types"), [case for case in CASES if case[0] != "Query"])
 def test_vertex_ids_and_labels_follow_the_vid_type(name, width, types):
     expected = [kind.replace("string", "int64") for kind in types]

@@ -307,6 +307,13 @@ def test_schemas_by_task_name(tmp_path, world):
         world.sync(tmp_path, schema={"Pagerank": own})
 
 
+def test_a_misspelt_task_is_told_from_up_to_fifty_names(tmp_path, world):
+    world.add(1, [f"task {number}" for number in range(51)])
+    with pytest.raises(ConfigError, match="no job has a task 'Pagerank'") as caught:
+        world.sync(tmp_path, tasks=["Pagerank"])
+    assert caught.value.hint.count("'task ") == 50
+
+
 @pytest.mark.parametrize("jobs", [60, pytest.param(300, marks=pytest.mark.slow)])
 def test_many_jobs_in_one_call(tmp_path, world, jobs):
     world.add(jobs, ["PageRank"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import logging
 import pickle
@@ -10,9 +11,11 @@ import sys
 import threading
 import traceback
 import uuid
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import unquote
 
+import cases
 import fsspec
 import numpy as np
 import pandas as pd
@@ -21,8 +24,9 @@ import pyarrow.parquet as pq
 import pytest
 from limits import HANG, PROCESS
 from platforms import needs_proc_status
+from servers import Unavailable, azurite
 
-from explorer_frames import append_iceberg, open_sample_result, read_sample_result, write_delta
+from explorer_frames import append_iceberg, open_sample_result, read_sample_result, write_delta, write_parquet
 from explorer_frames.errors import ConfigError, TargetExistsError, TruncatedBodyError, WriteError
 
 pytest_plugins = ["storage"]
@@ -76,7 +80,17 @@ class DeltaPlace:
     def table(self, version=None):
         import deltalake
 
-        return deltalake.DeltaTable(self.url, version=version, storage_options=self.options)
+        return deltalake.DeltaTable(self.url, version=version, storage_options=self.native())
+
+    def native(self):
+        """Return the options by the names of deltalake."""
+        options = self._fs
+        named = {
+            "AWS_ENDPOINT_URL": options.get("endpoint_url"),
+            "AWS_ACCESS_KEY_ID": options.get("key"),
+            "AWS_SECRET_ACCESS_KEY": options.get("secret"),
+        }
+        return {"AWS_ALLOW_HTTP": "true", **named} if options else {}
 
     def rows(self, version=None):
         # Not by to_pyarrow_table, after which the interpreter may abort at its end.
@@ -88,6 +102,9 @@ class DeltaPlace:
 
     def state(self):
         return self.table().version(), sorted(self.table().file_uris())
+
+    def schema(self):
+        return pa.schema(self.table().schema().to_arrow())
 
     def document(self):
         return next(iter(self.table().history(1))).get("explorer_frames")
@@ -121,6 +138,9 @@ class IcebergPlace:
         table = self.table()
         return table.current_snapshot().snapshot_id, sorted(task.file.file_path for task in table.scan().plan_files())
 
+    def schema(self):
+        return self.table().schema().as_arrow()
+
     def document(self):
         return self.table().current_snapshot().summary.additional_properties.get("explorer_frames")
 
@@ -131,16 +151,8 @@ def delta_on_disk(tmp_path):
 
 
 @pytest.fixture
-def delta_on_s3(s3_bucket, s3_options, s3_endpoint):
-    options = {
-        "AWS_ENDPOINT_URL": s3_endpoint,
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_ACCESS_KEY_ID": s3_options["key"],
-        "AWS_SECRET_ACCESS_KEY": s3_options["secret"],
-        "AWS_REGION": "us-east-1",
-        "conditional_put": "etag",
-    }
-    return DeltaPlace(f"{s3_bucket}/{uuid.uuid4().hex}/scores", options, s3_options)
+def delta_on_s3(s3_bucket, s3_options):
+    return DeltaPlace(f"{s3_bucket}/{uuid.uuid4().hex}/scores", s3_options, s3_options)
 
 
 @pytest.fixture
@@ -157,6 +169,13 @@ def iceberg_on_s3(tmp_path, s3_bucket, s3_options, s3_endpoint):
         "s3.region": "us-east-1",
     }
     return IcebergPlace(tmp_path, f"{s3_bucket}/{uuid.uuid4().hex}", properties)
+
+
+def new_place(name, folder):
+    """Return one of several places of a test."""
+    folder = folder / uuid.uuid4().hex
+    folder.mkdir()
+    return DeltaPlace(f"{folder}/t") if name == "delta_on_disk" else IcebergPlace(folder, f"file://{folder}/warehouse")
 
 
 @pytest.fixture(params=["delta_on_disk", "delta_on_s3", "iceberg_on_disk", "iceberg_on_s3"])
@@ -350,6 +369,119 @@ def test_other_columns_are_refused_before_anything_is_written(where, mode, case,
     assert capsys.readouterr().out == ""
 
 
+MS, US, NS = (pa.timestamp(unit, "UTC") for unit in ("ms", "us", "ns"))
+PAIR = pa.struct([("a", pa.float64())])
+REQUIRED_ITEM = pa.list_(pa.field("element", pa.float64(), nullable=False))
+REQUIRED_PART = pa.struct([pa.field("a", pa.float64(), nullable=False)])
+REQUIRED_VALUE = pa.map_(pa.string(), pa.field("value", pa.float64(), nullable=False))
+MOMENT = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
+
+SAME_VALUES = {
+    "Etc/UTC": (US, pa.timestamp("us", "Etc/UTC"), [MOMENT, None]),
+    "+00:00": (US, pa.timestamp("us", "+00:00"), [MOMENT]),
+    "Zulu": (US, pa.timestamp("us", "Zulu"), [MOMENT]),
+    "GMT": (US, pa.timestamp("us", "GMT"), [MOMENT]),
+    "coarser unit": (US, pa.timestamp("s", "Etc/UTC"), [MOMENT]),
+    "coarser unit in a list": (pa.list_(US), pa.large_list(MS), [[MOMENT, None], None]),
+    "coarser unit without zone": (pa.timestamp("us"), pa.timestamp("ms"), [MOMENT.replace(tzinfo=None)]),
+    "name of list items": (pa.list_(pa.string()), pa.list_(pa.field("x", pa.large_string())), [["a", None]]),
+    "string views in a list": (pa.list_(pa.string()), pa.list_(pa.string_view()), [["a"], []]),
+    "categories in a list": (pa.list_(pa.string()), pa.list_(pa.dictionary(pa.int8(), pa.string())), [["a"]]),
+    "fixed size list": (pa.list_(pa.float64()), pa.list_(pa.float64(), 2), [[0.5, 1.5], None]),
+    "fixed size binary": (pa.binary(), pa.binary(2), [b"ab", None]),
+    "large strings of a map": (pa.map_(pa.string(), pa.int64()), pa.map_(pa.large_string(), pa.int64()), [[("a", 1)]]),
+    "wide decimal": (pa.decimal128(10, 2), pa.decimal256(10, 2), [Decimal("1.50"), None]),
+    "no values": (pa.string(), pa.null(), [None, None]),
+    "no values in a list": (pa.list_(pa.string()), pa.list_(pa.null()), [[None], []]),
+    "required in the data": (pa.list_(pa.float64()), REQUIRED_ITEM, [[0.5]]),
+    "required items": (REQUIRED_ITEM, pa.list_(pa.float64()), [[0.5], None]),
+    "required part": (REQUIRED_PART, PAIR, [{"a": 0.5}, None]),
+    "required values": (REQUIRED_VALUE, pa.map_(pa.string(), pa.float64()), [[("a", 0.5)], None]),
+}
+
+
+@pytest.mark.parametrize("where", ["delta_on_disk", "iceberg_on_disk"])
+@cases.each("case", SAME_VALUES, SAME_VALUES)
+def test_other_names_of_a_type_are_appended(where, case, request, tmp_path):
+    kind, given, values = SAME_VALUES[case]
+    place = new_place(where, tmp_path)
+    place.make(pa.table({"x": pa.array([], kind)}))
+    before = place.schema()
+    receipt = place.append(pa.table({"x": pa.array(values, given)}))
+    assert receipt.rows == len(values)
+    assert place.schema() == before
+    assert place.rows()["x"].to_pylist() == pa.array(values, given).to_pylist()
+
+
+OTHER_TYPES = {
+    "finer unit": (US, NS, "timestamp\\[ns, tz=UTC\\] in the data and timestamp\\[us, tz=UTC\\] in the table"),
+    "no zone": (US, pa.timestamp("us"), "timestamp\\[us\\] in the data and timestamp\\[us, tz=UTC\\] in the table"),
+    "another zone": (
+        US,
+        pa.timestamp("us", "Europe/Berlin"),
+        "tz=Europe/Berlin\\] in the data and timestamp\\[us, tz=UTC",
+    ),
+    "wider": (pa.int64(), pa.int32(), "int32 in the data and int64 in the table"),
+    "other digits": (pa.decimal128(10, 2), pa.decimal128(10, 3), r"decimal128\(10, 3\) in the data"),
+    "date": (pa.timestamp("us"), pa.date32(), "date32\\[day\\] in the data"),
+    "another name of a part": (
+        PAIR,
+        pa.struct([("b", pa.float64())]),
+        "struct<b: double> in the data and struct<a: double>",
+    ),
+    "another type of a part": (PAIR, pa.struct([("a", pa.string())]), "struct<a: string> in the data"),
+    "more parts": (
+        PAIR,
+        pa.struct([("a", pa.float64()), ("b", pa.float64())]),
+        "struct<a: double, b: double> in the data",
+    ),
+    "other items": (
+        pa.list_(pa.string()),
+        pa.list_(pa.int64()),
+        "list<item: int64> in the data and list<element: string>",
+    ),
+    "item": (pa.list_(pa.string()), pa.string(), "string in the data and list<element: string> in the table"),
+}
+
+
+@pytest.mark.parametrize("where", ["delta_on_disk", "iceberg_on_disk"])
+@cases.each("case", OTHER_TYPES, OTHER_TYPES)
+def test_other_types_are_refused_and_both_are_named(where, case, tmp_path, capsys):
+    kind, given, said = OTHER_TYPES[case]
+    place = new_place(where, tmp_path)
+    place.make(pa.table({"x": pa.array([], kind)}))
+    with pytest.raises(ConfigError, match=f"column 'x' is .*{said}"):
+        place.append(pa.table({"x": pa.array([None], given)}))
+    assert capsys.readouterr().out == ""
+
+
+MISSING = {
+    "item": (REQUIRED_ITEM, pa.list_(pa.float64()), [[0.5, None]]),
+    "part": (REQUIRED_PART, PAIR, [{"a": None}]),
+    "value": (REQUIRED_VALUE, pa.map_(pa.string(), pa.float64()), [[("a", None)]]),
+}
+
+
+@pytest.mark.parametrize("where", ["delta_on_disk", "iceberg_on_disk"])
+@cases.each("case", MISSING, MISSING)
+def test_missing_parts_of_a_value_are_refused_where_the_table_requires_them(where, case, tmp_path, capsys):
+    kind, given, values = MISSING[case]
+    place = new_place(where, tmp_path)
+    place.make(pa.table({"x": pa.array([], kind)}))
+    data = pa.table({"x": pa.array(values * 2, given)})
+    with pytest.raises(WriteError, match="column 'x' has null values, and the table allows none there"):
+        place.append(data)
+    place.append(data.slice(2))
+    assert place.rows().num_rows == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_a_moment_that_a_finer_unit_cannot_hold_is_refused(local_place):
+    local_place.make(pa.table({"x": pa.array([], US)}))
+    with pytest.raises(WriteError, match="would result in out of bounds timestamp"):
+        local_place.append(pa.table({"x": pa.array([2**62], pa.timestamp("s", "UTC"))}))
+
+
 def test_007_never_becomes_7(local_place):
     local_place.make(pa.table({"id": [7]}))
     with pytest.raises(ConfigError, match="'id' is string in the data and int64 in the table"):
@@ -377,7 +509,7 @@ def test_missing_values_where_the_table_has_none_are_refused(local_place, nulls)
     before = local_place.state()
     data = pa.table({"id": pa.array(["b", None] if nulls else ["b"], pa.string())})
     if nulls:
-        with pytest.raises(WriteError, match="'id' with null values"):
+        with pytest.raises(WriteError, match="column 'id' has null values"):
             local_place.append(data)
         assert local_place.state() == before
     else:
@@ -422,7 +554,7 @@ def test_a_source_that_raises_creates_no_table(delta, mode):
     assert caught.value is end
     import deltalake
 
-    assert not deltalake.DeltaTable.is_deltatable(delta.url, delta.options)
+    assert not deltalake.DeltaTable.is_deltatable(delta.url, delta.native())
     assert delta.write(OLD).version == 0
 
 
@@ -490,6 +622,136 @@ def test_overwrite_is_one_version_and_the_old_one_stays_readable(delta):
     assert delta.write(NEW, "overwrite").version == 1
     assert delta.rows()["id"].to_pylist() == ["new"]
     assert plain(delta.rows(version=0)) == plain(OLD)
+
+
+def log_of(url, change):
+    """Change the records of a table's first version."""
+    path = Path(url) / "_delta_log" / f"{0:020}.json"
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(change(record)) + "\n" for record in records))
+
+
+@pytest.mark.parametrize("value", ["true", "TRUE"])
+def test_an_append_only_table_is_not_overwritten(delta_on_disk, value):
+    delta_on_disk.write(OLD)
+
+    def make_append_only(record):
+        if "metaData" in record:
+            record["metaData"]["configuration"]["delta.appendOnly"] = value
+        return record
+
+    log_of(delta_on_disk.url, make_append_only)
+    before = delta_on_disk.state()
+    with pytest.raises(ConfigError, match="the table is append-only") as caught:
+        delta_on_disk.write(batches(1, end=AssertionError("was read")), "overwrite")
+    assert 'mode="append"' in caught.value.hint
+    assert delta_on_disk.state() == before
+    assert delta_on_disk.append(NEW).version == 1
+
+
+def test_only_the_commit_of_another_writer_is_called_a_conflict(delta_on_disk):
+    delta_on_disk.write(OLD)
+
+    def require_row_tracking(record):
+        if "protocol" in record:
+            features = {"readerFeatures": [], "writerFeatures": ["rowTracking"]}
+            record["protocol"] = {"minReaderVersion": 3, "minWriterVersion": 7, **features}
+        return record
+
+    log_of(delta_on_disk.url, require_row_tracking)
+    with pytest.raises(WriteError, match="Unsupported table features required: ") as caught:
+        delta_on_disk.append(NEW)
+    assert "Another writer" not in caught.value.hint
+    assert "Fix the error above" in caught.value.hint
+
+
+def test_an_error_is_on_one_line_that_shows_its_cause(delta_on_disk):
+    delta_on_disk.write(OLD)
+    log = Path(delta_on_disk.url) / "_delta_log" / f"{0:020}.json"
+    log.write_text("{damaged\n")
+    with pytest.raises(WriteError, match="Kernel error: Json error: Encountered unexpected") as caught:
+        delta_on_disk.append(NEW)
+    assert "unknown>" not in caught.value.what
+    assert "\n" not in caught.value.what
+    assert "\\" not in caught.value.what
+
+
+# Options of stores
+
+
+def test_options_have_the_names_of_every_writer_or_those_of_deltalake(
+    s3_bucket, s3_options, s3_endpoint, tmp_path, monkeypatch
+):
+    url = f"{s3_bucket}/{uuid.uuid4().hex}/scores"
+    key, secret = s3_options["key"], s3_options["secret"]
+    (tmp_path / "credentials").write_text(f"[work]\naws_access_key_id={key}\naws_secret_access_key={secret}\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    variants = [
+        s3_options,
+        {
+            "username": key,
+            "password": secret,
+            "client_kwargs": {"endpoint_url": s3_endpoint, "region_name": "us-east-1"},
+        },
+        {**s3_options, "use_ssl": False, "config_kwargs": {"s3": {"addressing_style": "path"}}},
+        {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_ENDPOINT_URL": s3_endpoint},
+        {
+            "access_key_id": key,
+            "secret": secret,
+            "endpoint": s3_endpoint,
+            "aws_allow_http": True,
+            "region": "us-east-1",
+        },
+        {"profile": "work", "endpoint_url": s3_endpoint},
+    ]
+    for version, options in enumerate(variants):
+        write_parquet(OLD, f"{url}.parquet", storage_options=s3_options)
+        assert write_delta(OLD, url, mode="append", storage_options=options).version == version
+
+
+@cases.each(
+    ("change", "said", "hint"),
+    [
+        (
+            {"secret": "canary-wrong"},
+            "403 Forbidden: SignatureDoesNotMatch: The request signature",
+            "Check the credentials",
+        ),
+        ({"anon": True}, "AccessDenied", "Check the credentials"),
+        ({"endpoint_url": "http://127.0.0.1:1"}, "http://127.0.0.1:1/.*Connection refused", "Fix the error above"),
+        ({"AWS_ALLOW_HTTP": "false"}, "URL scheme is not allowed", "Fix the error above"),
+        ({"AWS_ALLOW_HTTP": "maybe"}, 'failed to parse "maybe" as boolean', "Fix the error above"),
+        ({}, "NoSuchBucket: The specified bucket does not exist", "Fix the error above"),
+    ],
+)
+def test_errors_of_stores_show_their_cause_and_no_secrets(change, said, hint, s3_bucket, s3_options):
+    url = f"{s3_bucket}/none" if change else "s3://misspelt/none"
+    with pytest.raises(WriteError, match=said) as caught:
+        write_delta(OLD, url, storage_options={**s3_options, "max_retries": 0, **change})
+    assert caught.value.hint.startswith(hint)
+    for litter in ("canary", "\\", "\n", "\u21b3", "<Error>"):
+        assert litter not in caught.value.what
+
+
+@pytest.mark.stores
+def test_a_connection_string_of_azure_leads_to_a_table(tmp_path):
+    pytest.importorskip("adlfs")
+    try:
+        with azurite.serve(tmp_path) as server:
+            for version, scheme in enumerate(("az", "abfs")):
+                url = f"{scheme}://frames/scores"
+                assert write_delta(OLD, url, mode="append", storage_options=server.options).version == version
+            with pytest.raises(WriteError, match="403 Forbidden: AuthorizationFailure") as caught:
+                write_delta(OLD, url, storage_options=server.wrong_login)
+    except Unavailable as missing:
+        pytest.skip(str(missing))
+    assert azurite.WRONG not in str(caught.value)
+
+
+def test_gcs_is_another_name_of_gs():
+    with pytest.raises(WriteError, match="Unable to open service account file") as caught:
+        write_delta(OLD, "gcs://bucket/scores", storage_options={"google_service_account": "/none"})
+    assert caught.value.where == "gs://bucket/scores"
 
 
 def test_a_partitioned_table_keeps_its_partitions(delta_on_disk):
@@ -591,7 +853,6 @@ def test_several_that_append_to_iceberg_lose_and_double_nothing(iceberg_on_disk)
     [
         ("a", {"mode": "error"}, "mode 'error'"),
         ("a", {"mode": ["append"]}, "mode"),
-        ("a", {"storage_options": {"AWS_ALLOW_HTTP": True}}, "is a bool"),
         ("", {}, "no URL or path"),
         (5, {}, "no URL or path"),
         ("memory://a", {}, "forgets"),

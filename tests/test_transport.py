@@ -7,6 +7,7 @@ import gzip
 import http.client
 import multiprocessing
 import pickle
+import re
 import socket
 import ssl
 import time
@@ -45,6 +46,7 @@ from served import served
 from explorer_frames import Explorer
 from explorer_frames._http.exchange import Deadline
 from explorer_frames._http.failures import translated
+from explorer_frames._http.retries import Retries
 from explorer_frames.errors import (
     ApiError,
     BadRequestError,
@@ -462,7 +464,44 @@ def test_code_0_is_success_under_every_status_with_a_whole_body_and_all_else_is_
             assert len(server.requests) == number + 1
 
 
+def test_an_answer_without_rows_has_a_limit(monkeypatch):
+    body = b'{"code":0,"data":{"id":1,"status":2,"tasks":[]}}'
+    with served(answer(body), retries=0) as (_, explorer):
+        monkeypatch.setattr("explorer_frames._http.api.MAX_HELD", len(body))
+        assert explorer.job(1).tasks == ()
+        monkeypatch.setattr("explorer_frames._http.api.MAX_HELD", len(body) - 1)
+        with pytest.raises(EnvelopeError, match="the answer is larger than"):
+            explorer.job(1)
+
+
+def test_a_response_without_content_has_no_encoding():
+    said = b"HTTP/1.1 204 No Content\r\nContent-Encoding: br\r\n\r\n"
+    with served(lambda *_: said, retries=0) as (_, explorer), pytest.raises(EnvelopeError):
+        read(explorer)
+
+
+def test_each_request_is_logged_with_its_status(caplog):
+    caplog.set_level("DEBUG", "explorer_frames")
+    with served(lambda *_: answer(coded("0"), "200 OK", CLOSE)) as (_, explorer):
+        read(explorer)
+    messages = [record.getMessage() for record in caplog.records if record.name == "explorer_frames"]
+    assert re.fullmatch(r"GET api-open/v1/jobs/.*/sample_result -> 200 in [0-9.]+ s", messages[-1])
+
+
 # --- what is tried again
+
+
+def test_pauses_before_retries_double_up_to_twenty_seconds(monkeypatch):
+    bounds = []
+    monkeypatch.setattr("explorer_frames._http.retries.random.uniform", lambda *given: bounds.append(given) or 0.0)
+    with served(refusal(None, 503), retries=7) as (_, explorer), pytest.raises(ServerError):
+        read(explorer)
+    assert bounds == [(0, most) for most in (1.0, 2.0, 4.0, 8.0, 16.0, 20, 20, 20)]
+
+
+def test_a_hundred_calls_in_a_row_are_retried_once():
+    retries = Retries(1, None)
+    assert [retries._take() for _ in range(101)] == [True] * 100 + [False]
 
 
 def refusal(code: int | None, status: int = 200, headers: str = "") -> bytes:

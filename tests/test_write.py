@@ -25,7 +25,7 @@ from platforms import WINDOWS, needs_proc_status, needs_resource, with_slashes
 from explorer_frames import export_output, export_sample_result
 from explorer_frames._files import formats as _formats, write as _write
 from explorer_frames._files.data import to_reader
-from explorer_frames._files.write import planned, write_feather, write_parquet
+from explorer_frames._files.write import _groups, planned, write_feather, write_parquet
 from explorer_frames.errors import (
     ConfigError,
     DecodeError,
@@ -279,6 +279,13 @@ def test_groups_have_the_size_that_was_asked_for(tmp_path, rows, sizes, arriving
     assert [footer.row_group(i).num_rows for i in range(footer.num_row_groups)] == sizes
     assert [arrow.get_batch(i).num_rows for i in range(arrow.num_record_batches)] == sizes
     assert pq.read_table(tmp_path / "a").equals(table)
+
+
+def test_no_more_rows_than_a_group_has_are_held():
+    table = batches(2, rows=100).read_all().combine_chunks()
+    for arriving in (7, 200):
+        groups = _groups(table.to_reader(max_chunksize=arriving), 70)
+        assert [group.num_rows for group in groups] == [70, 70, 60]
 
 
 def test_dictionaries_where_values_repeat_and_statistics_everywhere(tmp_path):

@@ -46,8 +46,7 @@ def strict_loads(body: bytes, **hooks: Any) -> Any:
 
 
 def _not_json_hint(body: bytes) -> str:
-    start = body[:64].lstrip()
-    if start.startswith(b"<"):
+    if body.lstrip().startswith(b"<"):
         return "That is an HTML page: the url is not that of the Explorer API, or a proxy answered in its place."
     return "Check that the url is that of NebulaGraph Explorer and that no proxy changes its answers."
 

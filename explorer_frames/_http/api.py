@@ -188,15 +188,15 @@ def judged_body(answer: Answer) -> bytes:
     return body
 
 
-def body_of(answer: Answer, most: int = MAX_HELD) -> bytes:
-    """Read an answer without rows, up to `most` bytes."""
+def body_of(answer: Answer) -> bytes:
+    """Read an answer without rows, which has a limit."""
     parts, size = [], 0
     for piece in answer.pieces():
         parts.append(piece)
         size += len(piece)
-        if size > most:
+        if size > MAX_HELD:
             raise EnvelopeError(
-                f"the answer is larger than {most // 2**20} MiB, and should be small",
+                f"the answer is larger than {MAX_HELD // 2**20} MiB, and should be small",
                 hint="Check that the url is that of NebulaGraph Explorer.",
             )
     return b"".join(parts)

@@ -50,9 +50,8 @@ PIECE = 2**18  # bytes: what is in work at a time takes some eight times as much
 _ROOT = "api-open/v1"
 _REDIRECTS = range(300, 400)
 _quoted = partial(quote, safe="")
-
 _AHEAD = 2  # pieces: one that is read while another waits
-_WITHOUT_BODY = {204, 304}  # by RFC 9110, whatever their headers announce
+_NO_CONTENT = 204  # by RFC 9110, whatever the headers announce
 
 
 @dataclass(eq=False, repr=False)
@@ -156,7 +155,7 @@ class Answer:
         TransportError
             It breaks off, a time limit ends it, or it is not what its headers say.
         """
-        if self.status in _WITHOUT_BODY:
+        if self.status == _NO_CONTENT:
             return
         encoding = self.headers.get("Content-Encoding", "identity").strip().lower() or "identity"
         if encoding == "x-gzip":  # the same, by RFC 9110

@@ -235,11 +235,14 @@ class Mask:
         self._options = options
 
     def __call__(self, error: BaseException) -> str:
-        name, text = type(error).__name__, _COLOUR.sub("", str(error))
-        pattern = self._pattern()
-        if pattern:
-            text = pattern.sub("***", text)
+        name, text = type(error).__name__, self.masked(str(error))
         return f"{name}: {escaped(text)}" if text else name
+
+    def masked(self, text: str) -> str:
+        """Return a text without colors and secrets; it may hold other control characters."""
+        text = _COLOUR.sub("", text)
+        pattern = self._pattern()
+        return pattern.sub("***", text) if pattern else text
 
     def _pattern(self) -> re.Pattern[str] | None:
         url = self._url

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pyarrow as pa
 
@@ -13,9 +13,16 @@ from explorer_frames._errors import escaped
 from explorer_frames._extras import package
 from explorer_frames._files.data import to_committed
 from explorer_frames._private import private
-from explorer_frames._storage.address import Mask, checked, local_path, shown_url
-from explorer_frames._tables.table import Driver, Rows, TableReceipt, document, interruptible, plain
+from explorer_frames._storage.address import checked, local_path, shown_url
+from explorer_frames._storage.object_store import to_object_store
+from explorer_frames._tables.columns import plain
+from explorer_frames._tables.table import Driver, Rows, TableReceipt, document, interruptible
 from explorer_frames.errors import ConfigError, TargetExistsError, WriteError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from explorer_frames._storage.address import Mask
 
 TableMode = Literal["create", "append", "overwrite"]
 
@@ -35,7 +42,7 @@ def write_delta(
     *,
     index: bool | None = None,
     mode: TableMode = "create",
-    storage_options: Mapping[str, str] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> TableReceipt:
     """Write rows to a Delta Lake table in one transaction.
 
@@ -53,8 +60,10 @@ def write_delta(
         ``"create"`` refuses an existing table; ``"append"`` adds rows; ``"overwrite"`` replaces all rows, and earlier
         versions stay readable. The last two create a table that is not there.
     storage_options
-        deltalake's own names, with strings as values: ``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID`` and others; not those
-        of fsspec.
+        As for `write_parquet`: the names of the fsspec driver, such as ``key``, ``secret``, ``token``,
+        ``endpoint_url``, ``anon``, ``profile`` and ``client_kwargs`` for S3. They are translated for deltalake, and
+        options without an equivalent are refused. The names of object_store, such as ``AWS_ACCESS_KEY_ID``, are
+        accepted as well and take precedence. Plain HTTP is allowed if the endpoint begins with ``http://``.
 
     Returns
     -------
@@ -65,8 +74,10 @@ def write_delta(
     Raises
     ------
     ConfigError
-        For arguments that cannot work, and for columns that are not, by name and type, those of the table (the order
-        is free); nothing was written. deltalake itself would make the number 7 of the id ``"007"``.
+        For invalid arguments, for ``mode="overwrite"`` of an append-only table, and for columns that do not have the
+        names and types of the table (in any order); nothing was written. Types may differ in their layout or name,
+        such as ``large_string`` and ``timestamp[us, Etc/UTC]``, and in a coarser unit of time. deltalake itself would
+        write the id ``"007"`` as the number 7.
     TargetExistsError
         If ``mode="create"`` and there is a table, also one that another writer made meanwhile.
     WriteError
@@ -96,7 +107,9 @@ def write_delta(
     """
     if mode not in get_args(TableMode):
         raise ConfigError(f"mode {escaped(mode)!r} is unknown", hint='Pass "create", "append" or "overwrite".')
-    store = _Store(package("deltalake", "delta"), _address(path), _options(storage_options or {}))
+    deltalake, address = package("deltalake", "delta"), _address(path)
+    options, mask = to_object_store(address, {} if storage_options is None else storage_options)
+    store = _Store(deltalake, address, options, mask)
     reader = to_committed(data, index)
     table = store.find()
     if table is None:
@@ -109,11 +122,12 @@ def write_delta(
 class _Store(Driver):
     """One place for a table, as deltalake sees it."""
 
-    def __init__(self, deltalake: Any, address: str, options: dict[str, str]) -> None:
-        super().__init__(shown_url(address), Mask(address, options))
+    def __init__(self, deltalake: Any, address: str, options: dict[str, str], mask: Mask) -> None:
+        super().__init__(shown_url(address), mask)
         self._deltalake = deltalake
         self._address = address
         self._options = options
+        self._version: int | None = None
 
     def find(self) -> Any:
         """Return the table, or None where there is none."""
@@ -127,6 +141,10 @@ class _Store(Driver):
 
     def change(self, table: Any, reader: pa.RecordBatchReader, mode: TableMode) -> TableReceipt:
         """Add to the table or replace its rows."""
+        if mode == "overwrite" and self._is_append_only(table):
+            hint = 'Pass mode="append", or unset the property of the table first.'
+            raise ConfigError("the table is append-only (delta.appendOnly=true)", where=self.shown, hint=hint)
+        self._version = table.version()
         expected = pa.schema(self.attempt("open", table.schema).to_arrow())
         rows = Rows(reader, expected, self.shown)
         self._commit(rows, table, mode=mode)
@@ -151,6 +169,18 @@ class _Store(Driver):
         what = "another writer created the table at the same moment"
         raise WriteError(what, where=self.shown, hint="Nothing was committed: write again.")
 
+    def is_conflict(self, raised: BaseException) -> bool:
+        """Return whether another writer's version is there: deltalake refuses commits for other reasons, too."""
+        if type(raised).__name__ != "CommitFailedError" or self._version is None:
+            return False
+        with suppress(Exception):
+            return bool(self._find().version() > self._version)
+        return False
+
+    def _is_append_only(self, table: Any) -> bool:
+        properties = self.attempt("open", table.metadata).configuration
+        return str(properties.get("delta.appendOnly")).lower() == "true"
+
     def exists_error(self) -> TargetExistsError:
         hint = 'Pass mode="append" or mode="overwrite".'
         return TargetExistsError("the table exists", where=self.shown, hint=hint)
@@ -165,16 +195,6 @@ class _Store(Driver):
         self.commit(rows, call)
 
 
-def _options(options: object) -> dict[str, str]:
-    if not isinstance(options, Mapping):
-        raise ConfigError(f"storage_options is a {type(options).__name__}, not a mapping of names to values")
-    for name, value in options.items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            hint = "deltalake takes strings only, and its own names: 'true', AWS_REGION."
-            raise ConfigError(f"storage_options[{escaped(name, 60)!r}] is a {type(value).__name__}", hint=hint)
-    return dict(options)
-
-
 def _address(path: str | os.PathLike[str]) -> str:
     """Return the URL or absolute path of a table, when deltalake can work with it."""
     text = checked(re.sub("(?<![:/])/+$", "", path) if isinstance(path, str) else path)
@@ -185,6 +205,7 @@ def _address(path: str | os.PathLike[str]) -> str:
             raise ConfigError("the target is a file", where=shown_url(text), hint="Pass the folder of the table.")
     elif text.startswith("memory://"):
         raise ConfigError("deltalake forgets what is in memory://", hint="Pass a local path or a store's URL.")
+    text = re.sub("^gcs://", "gs://", text)  # deltalake has another driver for it, with options of its own
     refused = _REFUSED.search(text)
     if refused:
         hint = "Pass a folder with another name."

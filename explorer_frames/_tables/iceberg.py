@@ -37,8 +37,10 @@ def append_iceberg(data: Any, table: Any, *, index: bool | None = None) -> Table
     Raises
     ------
     ConfigError
-        For arguments that cannot work, and for columns that are not, by name and type, those of the table (the order
-        is free); nothing was written. pyiceberg itself would fill a missing column with nulls, and widen numbers.
+        For invalid arguments, and for columns that do not have the names and types of the table (in any order);
+        nothing was written. Types may differ in their layout or name, such as ``large_string`` and
+        ``timestamp[us, Etc/UTC]``, and in a coarser unit of time. pyiceberg itself would fill a missing column with
+        nulls, and widen numbers.
     WriteError
         If the store, the catalog or the table refuses, or other writers were faster each time.
     UnsafeToRetryError

@@ -13,9 +13,11 @@ import pyarrow as pa
 
 from explorer_frames._errors import escaped
 from explorer_frames._provenance import KEY, NAME, as_written, document_of, provenance_of
-from explorer_frames._storage.failures import Guard
+from explorer_frames._storage.failures import Guard, is_refusal
+from explorer_frames._tables.columns import committed_schema, fitted
+from explorer_frames._tables.text import readable
 from explorer_frames._threads import beside
-from explorer_frames.errors import ConfigError, UnsafeToRetryError, WriteError
+from explorer_frames.errors import UnsafeToRetryError, WriteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,11 +80,7 @@ class Rows:
         self._reader = reader
         self._where = where
         self._count = 0
-        _compare(reader.schema, expected, where)
-        fields = [
-            pa.field(field.name, plain(field.type), expected.field(field.name).nullable) for field in reader.schema
-        ]
-        self.schema = pa.schema(fields, metadata=reader.schema.metadata)
+        self.schema = committed_schema(reader.schema, expected, where)
 
     def stream(self) -> pa.RecordBatchReader:
         """Lend the rows, once; what the source raises is kept in `raised`."""
@@ -115,7 +113,7 @@ class Rows:
 
     def _fitted(self, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         try:
-            return batch.cast(schema)
+            return fitted(batch, schema)
         except ValueError as error:
             what = f"a row does not fit the table: {escaped(error)}"
         raise WriteError(what, where=self._where, hint="Nothing was committed: fill or leave out missing values.")
@@ -144,14 +142,21 @@ class Driver(Guard):
 
     def error(self, doing: str, where: str | None, raised: BaseException) -> WriteError | UnsafeToRetryError:
         """Make the error for what the package raised."""
-        what, kind = f"cannot {doing} the table: {self.mask(raised)}", type(raised).__name__
+        kind = type(raised).__name__
+        what = f"cannot {doing} the table: {readable(raised, self.mask)}"
         if kind == "CommitStateUnknownException":
             hint = "It may have been committed: look at the table's snapshots before you append again."
             return UnsafeToRetryError(what, where=where, hint=hint)
-        hint = "See to the cause that is named here, and look at the table's history before you write again."
-        if kind in {"CommitFailedError", "CommitFailedException"}:
+        hint = "Fix the error above. Check the table's history before you retry."
+        if self.is_conflict(raised):
             hint = "Another writer changed the table at the same moment, and nothing was committed: write again."
+        elif is_refusal(raised):
+            hint = "Check the credentials, and ask for the right to write there."
         return WriteError(what, where=where, hint=hint)
+
+    def is_conflict(self, raised: BaseException) -> bool:
+        """Return whether the commit of another writer was the cause."""
+        return type(raised).__name__ == "CommitFailedException"
 
 
 def interruptible(rows: Rows, call: Callable[[], _T]) -> _T:
@@ -168,29 +173,3 @@ def document(schema: pa.Schema) -> dict[str, str]:
     """Return where the rows came from, as commits keep it: the text that is in the schema's metadata."""
     text = (schema.metadata or {}).get(KEY)
     return {} if text is None else {NAME: text.decode(errors="replace")}
-
-
-def _compare(schema: pa.Schema, expected: pa.Schema, where: str) -> None:
-    """Refuse rows whose columns are not the table's."""
-    hint = "Cast, add or drop columns of the data; or change the table first, with its own package."
-    for name in dict.fromkeys([*schema.names, *expected.names]):
-        has = plain(schema.field(name).type) if name in schema.names else None
-        wants = plain(expected.field(name).type) if name in expected.names else None
-        if has != wants:
-            said = f"is {has or 'missing'} in the data and {wants or 'missing'} in the table"
-            raise ConfigError(f"column {escaped(name, 60)!r} {said}", where=where, hint=hint)
-
-
-def plain(kind: pa.DataType) -> pa.DataType:
-    """Return the type of the values, without the ways in which Arrow may lay them out in memory."""
-    if pa.types.is_dictionary(kind):
-        return plain(kind.value_type)
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return pa.list_(plain(kind.value_type))
-    if pa.types.is_struct(kind):
-        return pa.struct([(kind.field(place).name, plain(kind.field(place).type)) for place in range(kind.num_fields)])
-    if pa.types.is_map(kind):
-        return pa.map_(plain(kind.key_type), plain(kind.item_type))
-    if kind in {pa.large_string(), pa.string_view()}:
-        return pa.string()
-    return pa.binary() if kind in {pa.large_binary(), pa.binary_view()} else kind

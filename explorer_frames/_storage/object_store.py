@@ -1,0 +1,323 @@
+"""storage_options by the names of fsspec's drivers -> those of object_store, which deltalake is built on."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
+
+from fsspec.config import conf
+
+from explorer_frames._errors import escaped
+from explorer_frames._extras import package
+from explorer_frames._storage.address import LOCAL, Mask, secret_options, shown_url
+from explorer_frames.errors import ConfigError
+
+_Convert: TypeAlias = Callable[[Any], dict[str, Any]]
+
+
+def _allowing_http(value: object) -> dict[str, Any]:
+    return {} if value else {"allow_http": True}
+
+
+def _verifying(value: object) -> dict[str, Any]:
+    if isinstance(value, bool):
+        return {"allow_invalid_certificates": not value}
+    raise ValueError("deltalake uses the certificates of the operating system")
+
+
+def _unsigned(value: object) -> dict[str, Any]:
+    is_anonymous = type(value).__module__.startswith("botocore")  # its UNSIGNED, which is not a string
+    return {"aws_skip_signature": True} if is_anonymous else {}
+
+
+def _unsupported(value: object) -> dict[str, Any]:
+    if value:
+        raise ValueError("deltalake has no such setting")
+    return {}
+
+
+def _with_gcs_token(value: Any) -> dict[str, Any]:
+    if value in ("google_default", "cloud", "cache"):
+        return {}  # as deltalake looks for credentials of itself
+    if value == "anon":
+        return {"google_skip_signature": True}
+    if isinstance(value, Mapping) and value.get("type", "service_account") == "service_account":
+        return {"google_service_account_key": json.dumps(dict(value))}
+    if isinstance(value, str | os.PathLike) and os.path.isfile(value):  # noqa: PTH113 (raises nothing for odd names)
+        return {"google_application_credentials": os.fspath(value)}
+    raise ValueError("deltalake takes the path of a file with credentials, a service account's dict, or 'anon'")
+
+
+def _with_connection_string(value: str) -> dict[str, Any]:
+    parts = {name.lower(): text for name, _, text in (part.partition("=") for part in value.split(";"))}
+    account = parts.get("accountname")
+    endpoint = parts.get("blobendpoint")
+    if endpoint is None and account and "endpointsuffix" in parts:
+        protocol = parts.get("defaultendpointsprotocol", "https")
+        endpoint = f"{protocol}://{account}.blob.{parts['endpointsuffix']}"
+    return {
+        "azure_storage_account_name": account or _account_in(endpoint or ""),
+        "azure_storage_account_key": parts.get("accountkey"),
+        "azure_storage_sas_token": parts.get("sharedaccesssignature"),
+        "azure_storage_endpoint": endpoint,
+    }
+
+
+def _account_in(endpoint: str) -> str | None:
+    found = re.match(r"https?://([a-z0-9]+)\.", endpoint)
+    return found[1] if found else None
+
+
+# Names of fsspec's drivers, those of nested mappings behind a period, and what deltalake takes in their place.
+_S3: dict[str, str | _Convert] = {
+    **dict.fromkeys(("key", "username", "client_kwargs.aws_access_key_id"), "aws_access_key_id"),
+    **dict.fromkeys(("secret", "password", "client_kwargs.aws_secret_access_key"), "aws_secret_access_key"),
+    **dict.fromkeys(("token", "client_kwargs.aws_session_token"), "aws_session_token"),
+    **dict.fromkeys(("endpoint_url", "client_kwargs.endpoint_url"), "aws_endpoint_url"),
+    **dict.fromkeys(("client_kwargs.region_name", "config_kwargs.region_name"), "aws_region"),
+    **dict.fromkeys(("use_ssl", "client_kwargs.use_ssl"), _allowing_http),
+    "anon": "aws_skip_signature",
+    "profile": "aws_profile",
+    "requester_pays": "aws_request_payer",
+    "client_kwargs.verify": _verifying,
+    "config_kwargs.signature_version": _unsigned,
+    "config_kwargs.s3.addressing_style": lambda style: {"aws_virtual_hosted_style_request": style == "virtual"},
+    "config_kwargs.connect_timeout": "connect_timeout",
+    "s3_additional_kwargs.ServerSideEncryption": "aws_server_side_encryption",
+    "s3_additional_kwargs.SSEKMSKeyId": "aws_sse_kms_key_id",
+    "s3_additional_kwargs.BucketKeyEnabled": "aws_sse_bucket_key_enabled",
+}
+_GCS: dict[str, str | _Convert] = {
+    "token": _with_gcs_token,
+    "endpoint_url": "google_base_url",
+    "requester_pays": _unsupported,
+}
+_AZURE: dict[str, str | _Convert] = {
+    "account_name": "azure_storage_account_name",
+    "account_key": "azure_storage_account_key",
+    **dict.fromkeys(("sas_token", "credential"), "azure_storage_sas_token"),  # a string, or refused by its type
+    "client_id": "azure_storage_client_id",
+    "client_secret": "azure_storage_client_secret",
+    "tenant_id": "azure_storage_tenant_id",
+    "anon": "azure_skip_signature",
+    "account_host": lambda host: {"azure_storage_endpoint": f"https://{host}"},
+    "connection_string": _with_connection_string,
+    "connection_timeout": "connect_timeout",
+}
+
+
+class _Store(NamedTuple):
+    """A kind of store.
+
+    Attributes
+    ----------
+    names
+        Of the options of fsspec's driver; those of nested mappings follow a period.
+    protocols
+        Under which fsspec's configuration has defaults for the driver.
+    variables
+        By an option's name: the environment variables that the driver reads, and deltalake does not; the first first.
+    """
+
+    names: Mapping[str, str | _Convert]
+    protocols: tuple[str, ...] = ()
+    variables: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+
+
+_STORES = {
+    **dict.fromkeys(
+        ("s3", "s3a"),
+        _Store(_S3, ("s3", "s3a"), {"endpoint_url": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")}),
+    ),
+    **dict.fromkeys(("gs", "gcs"), _Store(_GCS, ("gs", "gcs"), {"endpoint_url": ("STORAGE_EMULATOR_HOST",)})),
+    **dict.fromkeys(
+        ("abfs", "abfss", "az", "adl"),
+        _Store(_AZURE, ("abfs", "az", "abfss"), {"connection_string": ("AZURE_STORAGE_CONNECTION_STRING",)}),
+    ),
+}
+_OTHER = _Store({})
+# Options that change how fsspec's drivers work, and not where they write or as whom.
+_TUNING = {
+    *("asynchronous", "loop", "skip_instance_cache", "use_listings_cache", "listings_expiry_time", "max_paths"),
+    *("default_block_size", "default_fill_cache", "default_cache_type", "cache_regions", "version_aware"),
+    *("max_concurrency", "fixed_upload_size", "local_expiry_check", "block_size", "blocksize", "batch_size"),
+    *("project", "access", "consistency", "cache_timeout", "secure_serialize", "check_connection", "default_location"),
+    *("requests_timeout", "socket_timeout", "read_timeout", "location_mode", "assume_container_exists"),
+    *("config_kwargs.read_timeout", "config_kwargs.max_pool_connections", "auto_mkdir"),
+}
+_PROFILE = ("aws_profile", "profile")
+_NATIVE = re.compile("aws_|google_|azure_", re.IGNORECASE)
+_SECONDS = {"timeout", "connect_timeout"}
+_SIMILAR = 0.82  # of a misspelled name; deltalake's own names are less similar
+# Of the values, those that error messages may show.
+_SHOWN = re.compile("(endpoint|endpoint_url|base_url|region|region_name|allow_http)$", re.IGNORECASE)
+
+
+def to_object_store(url: str, options: object) -> tuple[dict[str, str], Mask]:
+    """Translate storage_options for deltalake; return also what masks their values in its messages.
+
+    Parameters
+    ----------
+    url
+        Of the table; its scheme decides whose names are translated.
+    options
+        As for fsspec's driver. The names of object_store are accepted as well, and take precedence.
+
+    Raises
+    ------
+    ConfigError
+        If it is not a mapping, or an option has no equivalent.
+
+    Examples
+    --------
+    >>> options = {"key": "a", "endpoint_url": "http://host", "AWS_REGION": "eu-west-1"}
+    >>> translated, mask = to_object_store("s3://bucket/table", options)
+    >>> translated["aws_access_key_id"], translated["AWS_REGION"], translated["allow_http"]
+    ('a', 'eu-west-1', 'true')
+    """
+    if not isinstance(options, Mapping):
+        raise ConfigError(f"storage_options is a {type(options).__name__}, not a mapping of names to values")
+    scheme, separator, _ = url.partition("://")
+    if not separator or scheme in LOCAL:
+        return {}, Mask(url, {})  # as fsspec, which does not use them on local disk
+    store = _STORES.get(scheme, _OTHER)
+    sources = [_from_environment(store), *(conf.get(protocol, {}) for protocol in store.protocols), options]
+    translated: dict[str, str] = {}
+    native: dict[str, str] = {}
+    for source in sources:
+        for name, value in _leaves(source, store):
+            if name in store.names:
+                translated |= _translated(name, value, store)
+            elif name not in _TUNING:
+                _check_name(name, store)
+                native |= _as_text({name: value}, name)
+    known = {name.lower() for name in native}
+    sent = {**{name: text for name, text in translated.items() if name not in known}, **native}
+    if store.names is _S3:
+        sent = _with_profile(sent, url)
+    _allow_http(sent)
+    return sent, Mask(url, {"given": [_masked(source) for source in sources], "sent": _masked(sent)})
+
+
+def _from_environment(store: _Store) -> dict[str, str]:
+    found = {}
+    for name, variables in store.variables.items():
+        values = [os.environ[variable] for variable in variables if os.environ.get(variable)]
+        if values:
+            found[name] = values[0]
+    return found
+
+
+def _leaves(options: Mapping[Any, Any], store: _Store, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each option that has a value, nested ones behind the name of their mapping and a period."""
+    for key, value in options.items():
+        name = f"{prefix}{key}"
+        if not isinstance(key, str):
+            raise _refusal(name, "is not named by a string")
+        if isinstance(value, Mapping) and name not in store.names:
+            yield from _leaves(value, store, f"{name}.")
+        elif prefix and name not in {*store.names, *_TUNING}:
+            raise _refusal(name, "has no equivalent for tables")
+        elif value is not None:
+            yield name, value
+
+
+def _translated(name: str, value: Any, store: _Store) -> dict[str, str]:
+    row = store.names[name]
+    if isinstance(row, str):
+        return _as_text({row: value}, name)
+    try:
+        converted = row(value)
+    except (TypeError, AttributeError):
+        reason = f"is of the type {type(value).__name__}, which deltalake does not take"
+    except ValueError as raised:
+        reason = f"cannot be translated: {escaped(raised)}"
+    else:
+        return _as_text(converted, name)
+    raise _refusal(name, reason)
+
+
+def _as_text(options: Mapping[str, Any], given: str) -> dict[str, str]:
+    """Return the values as deltalake takes them; those that are None are left out."""
+    texts = {}
+    for name, value in options.items():
+        if isinstance(value, bool):
+            texts[name] = str(value).lower()
+        elif isinstance(value, int | float):
+            texts[name] = f"{value}s" if name.lower() in _SECONDS else str(value)
+        elif isinstance(value, str):
+            texts[name] = value
+        elif value is not None:
+            raise _refusal(given, f"is of the type {type(value).__name__}, which deltalake does not take")
+    return texts
+
+
+def _check_name(name: str, store: _Store) -> None:
+    """Refuse what deltalake would ignore without an error."""
+    similar = [] if _NATIVE.match(name) else difflib.get_close_matches(name, store.names, 1, _SIMILAR)
+    if similar:
+        raise ConfigError(f"storage_options has no {escaped(name, 60)!r}", hint=f"Did you mean {similar[0]!r}?")
+
+
+def _refusal(name: str, what: str) -> ConfigError:
+    hint = "Leave it out, or pass the setting by its name in object_store, such as AWS_REGION."
+    return ConfigError(f"the storage option {escaped(name, 60)!r} {what}", hint=hint)
+
+
+def _with_profile(sent: dict[str, str], url: str) -> dict[str, str]:
+    """Add the settings of the AWS profile, if there are no keys: deltalake does not read the files of profiles."""
+    lower = {name.lower(): text for name, text in sent.items()}
+    rest = {name: text for name, text in sent.items() if name.lower() not in _PROFILE}
+    named = [lower[name] for name in _PROFILE if name in lower]
+    has_keys = bool(lower.keys() & {"aws_access_key_id", "access_key_id"})
+    is_anonymous = "true" in {lower.get(name) for name in ("aws_skip_signature", "skip_signature")}
+    if has_keys or is_anonymous or not (named or os.environ.get("AWS_PROFILE")):
+        return rest
+    return {**_of_profile(named[0] if named else None, url), **rest}
+
+
+def _of_profile(profile: str | None, url: str) -> dict[str, str]:
+    """Read an AWS profile as s3fs does, by botocore; None for the one in the environment."""
+    botocore = package("botocore.session", "s3")
+    try:
+        session = botocore.Session(profile=profile)
+        keys = session.get_credentials().get_frozen_credentials()
+        values = {
+            "aws_access_key_id": keys.access_key,
+            "aws_secret_access_key": keys.secret_key,
+            "aws_session_token": keys.token,
+            "aws_region": session.get_config_variable("region"),
+            "aws_endpoint_url": session.get_scoped_config().get("endpoint_url"),
+        }
+    except Exception as raised:  # noqa: BLE001 (of botocore, and of the programs that profiles name)
+        problem = "it has no credentials" if isinstance(raised, AttributeError) else escaped(raised)
+    else:
+        return {name: text for name, text in values.items() if text}
+    hint = "Check the files of AWS profiles, or pass key and secret in storage_options=."
+    raise ConfigError(f"the AWS profile cannot be used: {problem}", where=shown_url(url), hint=hint)
+
+
+def _allow_http(sent: dict[str, str]) -> None:
+    """Allow plain HTTP for an endpoint with http://, as fsspec's drivers do; object_store wants to be told."""
+    endpoints = [text for name, text in sent.items() if name.lower().endswith(("endpoint", "endpoint_url", "base_url"))]
+    is_plain = any(text.lower().startswith("http://") for text in endpoints)
+    if is_plain and not {"allow_http", "aws_allow_http"} & {name.lower() for name in sent}:
+        sent["allow_http"] = "true"
+
+
+def _masked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options whose values error messages must not show."""
+    values: dict[str, Any] = {}
+    for name, value in options.items():
+        text = str(value).lower()
+        is_shown = _SHOWN.search(str(name)) or text in {"true", "false"} or text.isdecimal()
+        if isinstance(value, Mapping):
+            values[name] = _masked(value)
+        elif not is_shown or secret_options({name: value}):
+            values[name] = value
+    return values

@@ -1,0 +1,141 @@
+"""Columns of the data and of a table: whether they fit, and the types in which the rows are committed."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from explorer_frames._errors import escaped
+from explorer_frames.errors import ConfigError
+
+_UNITS = ("s", "ms", "us", "ns")
+_UTC = {"utc", "uct", "z", "zulu", "universal", "gmt", "gmt0", "gmt+0", "gmt-0", "greenwich", "+00:00", "-00:00"}
+# Types of Arrow that only give a name to the type in which their values are stored.
+_NAMES = {"arrow.uuid", "arrow.json"}
+_MOST_DIGITS = 38  # of the decimals of Delta Lake and Iceberg
+
+
+def committed_schema(schema: pa.Schema, expected: pa.Schema, where: str) -> pa.Schema:
+    """Return the types in which rows are committed, in the order of their columns.
+
+    Parameters
+    ----------
+    schema
+        Of the data.
+    expected
+        Of the table.
+    where
+        How errors name the table.
+
+    Raises
+    ------
+    ConfigError
+        If a column is missing on one side, or its values would change.
+    """
+    fields = []
+    for name in dict.fromkeys([*schema.names, *expected.names]):
+        has = plain(schema.field(name).type) if name in schema.names else None
+        wants = plain(expected.field(name).type) if name in expected.names else None
+        if has is None or wants is None or not _fits(has, wants):
+            said = f"is {has or 'missing'} in the data and {wants or 'missing'} in the table"
+            hint = "Cast, add or drop columns of the data; or change the table first, with its own package."
+            raise ConfigError(f"column {escaped(name, 60)!r} {said}", where=where, hint=hint)
+        fields.append(pa.field(name, wants, expected.field(name).nullable))
+    return pa.schema(fields, metadata=schema.metadata)
+
+
+def fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return the rows in the types of `committed_schema`; ValueError if a value does not fit."""
+    for field in schema:
+        if _lacks_values(batch.column(field.name), field):
+            raise ValueError(f"column {field.name!r} has null values, and the table allows none there")
+    try:
+        return batch.cast(schema)
+    except pa.ArrowException as raised:
+        error = raised
+    raise ValueError(str(error))
+
+
+def plain(kind: pa.DataType) -> pa.DataType:
+    """Return the type of the values, without layouts in memory and with one name for each type."""
+    if pa.types.is_dictionary(kind):
+        kind = plain(kind.value_type)
+    elif getattr(kind, "extension_name", None) in _NAMES:
+        kind = plain(kind.storage_type)
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        kind = pa.list_(_plain_field(kind.value_field))
+    elif pa.types.is_struct(kind):
+        kind = pa.struct([_plain_field(kind.field(place)) for place in range(kind.num_fields)])
+    elif pa.types.is_map(kind):
+        kind = pa.map_(plain(kind.key_type), _plain_field(kind.item_field))
+    elif kind in {pa.large_string(), pa.string_view()}:
+        kind = pa.string()
+    elif kind in {pa.large_binary(), pa.binary_view()}:
+        kind = pa.binary()
+    elif pa.types.is_decimal(kind) and kind.precision <= _MOST_DIGITS:
+        kind = pa.decimal128(kind.precision, kind.scale)
+    elif pa.types.is_timestamp(kind) and _is_utc(kind.tz):
+        kind = pa.timestamp(kind.unit, "UTC")
+    return kind
+
+
+def _plain_field(field: pa.Field) -> pa.Field:
+    return pa.field(field.name, plain(field.type), field.nullable)
+
+
+def _is_utc(zone: str | None) -> bool:
+    """Return whether a time zone is another name of UTC."""
+    return zone is not None and zone.lower().removeprefix("etc/") in _UTC
+
+
+def _fits(has: pa.DataType, wants: pa.DataType) -> bool:
+    """Return whether each value of a plain type has the same value in another one.
+
+    Numbers are not widened, although their values would fit: the type of a column of ids says how they are spelled.
+    """
+    if has == wants or pa.types.is_null(has):
+        return True
+    if pa.types.is_timestamp(has) and pa.types.is_timestamp(wants):
+        return bool(has.tz == wants.tz and _UNITS.index(has.unit) < _UNITS.index(wants.unit))
+    if pa.types.is_fixed_size_list(has) and pa.types.is_list(wants):
+        return _fits(plain(has.value_type), wants.value_type)
+    if pa.types.is_fixed_size_binary(has) and pa.types.is_binary(wants):
+        return True
+    if has.id != wants.id or not pa.types.is_nested(has) or has.num_fields != wants.num_fields:
+        return False
+    named = pa.types.is_struct(has)
+    pairs = [(has.field(place), wants.field(place)) for place in range(has.num_fields)]
+    return all(_fits(mine.type, other.type) and (mine.name == other.name or not named) for mine, other in pairs)
+
+
+def _lacks_values(values: pa.Array, field: pa.Field) -> bool:
+    """Return whether there is a null that the field does not allow, at any depth.
+
+    Arrow casts such a null in a list without an error, and pyiceberg writes it.
+    """
+    if values.null_count and not field.nullable:
+        return True
+    inner = _inner_fields(field.type)
+    if not any(map(_requires_values, inner)) or not pa.types.is_nested(values.type):
+        return False
+    present = values.drop_null()
+    if pa.types.is_struct(field.type):
+        parts = [present.field(place) for place in range(len(inner))]
+    elif pa.types.is_map(field.type):
+        first, last = present.offsets[0].as_py(), present.offsets[-1].as_py()
+        parts = [present.items.slice(first, last - first)]
+    else:
+        parts = [present.flatten()]
+    return any(map(_lacks_values, parts, inner))
+
+
+def _requires_values(field: pa.Field) -> bool:
+    return not field.nullable or any(map(_requires_values, _inner_fields(field.type)))
+
+
+def _inner_fields(kind: pa.DataType) -> list[pa.Field]:
+    """Return the fields of a plain type that may allow nulls."""
+    if pa.types.is_struct(kind):
+        return [kind.field(place) for place in range(kind.num_fields)]
+    if pa.types.is_map(kind):
+        return [kind.item_field]
+    return [kind.value_field] if pa.types.is_list(kind) else []
