@@ -5,15 +5,16 @@ Each call has run before, so that imports and caches do not count. Generators co
 
 from __future__ import annotations
 
+import _thread
 import sys
 import tempfile
-import threading
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from unittest import mock
 
 import explorer_frames
-from explorer_frames import Explorer
+from explorer_frames import Explorer, _threads
 from explorer_frames.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -50,13 +51,24 @@ def traced(call: Callable[[], object]) -> Trace:
         if event == "call" and path.startswith(str(PACKAGE)) and "/sandbox/" not in path:
             seen.append((path, frame.f_code.co_qualname))
 
-    threading.setprofile(note)
-    sys.setprofile(note)
-    try:
-        call()
-    finally:
-        sys.setprofile(None)
-        threading.setprofile(None)  # type: ignore[arg-type]  # typeshed does not know that None ends it
+    start = _thread.start_new_thread
+
+    def start_traced(function: Callable[..., object], arguments: tuple[object, ...]) -> int:
+        def run() -> None:
+            sys.setprofile(note)
+            function(*arguments)
+
+        return start(run, ())
+
+    with (
+        mock.patch.multiple(_thread, start_new_thread=start_traced),
+        mock.patch.multiple(_threads, _start_new_thread=start_traced),
+    ):
+        sys.setprofile(note)
+        try:
+            call()
+        finally:
+            sys.setprofile(None)
     modules = [path for path, _ in seen]
     switches = sum(before != after for before, after in pairwise(modules))
     return Trace(len(seen), len(set(seen)), len(set(modules)), switches)
