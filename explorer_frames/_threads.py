@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import _thread
 import atexit
+import contextvars
+import math
 import os
 import threading
 import time
@@ -26,6 +28,7 @@ _R = TypeVar("_R")
 _AHEAD = 4  # items: enough to go on while a row group is written
 _BEHIND = 2  # items: one that is worked on, and one that waits
 LOOK = 0.2  # seconds between looks: what an interrupt threw away is never told again
+_LOOKS_AFTER_CANCEL = 5
 _END: Any = object()
 _start_new_thread = _thread.start_new_thread
 _thread_state = threading.local()
@@ -62,7 +65,7 @@ def start_thread(call: Callable[..., object], *args: Any) -> bool:
     if _start_new_thread is not _thread.start_new_thread:
         return False
     try:
-        _start_new_thread(call, args)
+        _start_new_thread(contextvars.copy_context().run, (call, *args))
     except RuntimeError:
         return False
     return True
@@ -93,12 +96,29 @@ def in_parallel(workers: int, action: Callable[[_A], _R], items: Iterable[_A]) -
         crew.wait()
 
 
-def ahead(items: Generator[_R]) -> Generator[_R]:
-    """The same items, a few of them made ahead by another thread, which closes `items`. Close it to end the thread."""
+def ahead(
+    items: Generator[_R],
+    most: int = _AHEAD,
+    *,
+    remaining: Callable[[], float] = lambda: LOOK,
+    cancel: Callable[[], object] | None = None,
+) -> Generator[_R]:
+    """The same items, a few of them made ahead by another thread, which closes `items`. Close it to end the thread.
+
+    Parameters
+    ----------
+    most
+        Items that may wait to be taken.
+    remaining
+        Seconds for which to wait for an item; called while there is none, and may raise.
+    cancel
+        Ends what the thread waits for. It is called when the thread is to end before `items` do, and then waited for
+        one second only.
+    """
     wanted: SimpleQueue[None] = SimpleQueue()
-    for _ in range(_AHEAD):
+    for _ in range(most):
         wanted.put(None)
-    crew: _Crew[_R] = _Crew()
+    crew: _Crew[_R] = _Crew(remaining, cancel)
     try:
         if not crew.start(crew.as_wanted(items, wanted)):
             yield from items
@@ -200,8 +220,12 @@ class _Crew(Generic[_R]):
         Set it, and no item is begun any more.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, remaining: Callable[[], float] = lambda: LOOK, cancel: Callable[[], object] | None = None
+    ) -> None:
         self.stopped = False
+        self._remaining = remaining
+        self._cancel = cancel
         self._made: SimpleQueue[_R | _Raised] = SimpleQueue()
         self._started: list[None] = []
         self._ended: list[None] = []
@@ -253,7 +277,12 @@ class _Crew(Generic[_R]):
 
     def wait(self) -> None:
         """Wait until all have ended; but not for the thread that calls, which the garbage collector may have sent."""
-        while len(self._ended) < len(self._started) and threading.get_ident() not in self._own:
+        looks = math.inf
+        if self._cancel and len(self._ended) < len(self._started):
+            self._cancel()
+            looks = _LOOKS_AFTER_CANCEL
+        while len(self._ended) < len(self._started) and threading.get_ident() not in self._own and looks > 0:
+            looks -= 1
             with suppress(Empty):
                 self._made.get(timeout=LOOK)
 
@@ -266,8 +295,11 @@ class _Crew(Generic[_R]):
 
     def _next(self) -> Any:
         while True:  # Windows lets nobody interrupt one long wait
+            raise_if_stopped()
             with suppress(Empty):
-                return self._made.get(timeout=LOOK)
+                return self._made.get_nowait()
+            with suppress(Empty):
+                return self._made.get(timeout=min(LOOK, self._remaining()))
 
     def _make(self, items: Iterable[_R]) -> None:
         self._own.add(threading.get_ident())

@@ -14,10 +14,9 @@ import io
 import socket
 import ssl
 import time
-import traceback
 from contextlib import suppress
-from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -25,17 +24,11 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameResolutionError, NewConnectionError
 from urllib3.util.connection import allowed_gai_family
 
-from explorer_frames._threads import LOOK, raise_if_stopped, start_thread
 from explorer_frames._version import __version__
 from explorer_frames.errors import RequestTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import urllib3
-
-_T = TypeVar("_T")
-_PATIENCE = 5  # times LOOK: how long a thread may take to end when its connection was shut down
 
 
 class Deadline:
@@ -52,12 +45,8 @@ class Deadline:
         return self._started + self.seconds - time.monotonic()
 
 
-class _Raised(NamedTuple):
-    error: BaseException
-
-
 class Exchange:
-    """The calls that send one request and read its response: one at a time, in order.
+    """A request and its response, as the thread that sends it and the caller that waits for it share it.
 
     Parameters
     ----------
@@ -70,74 +59,32 @@ class Exchange:
 
     Attributes
     ----------
-    on_abandon
-        Called in the thread when it ends although the caller has left.
+    verdict
+        The thread waits here at the end of the body, to be told whether the connection can be used again.
     """
 
     def __init__(self, deadline: Deadline, timeout: float, where: str) -> None:
         self.deadline = deadline
         self.timeout = timeout
-        self.on_abandon: Callable[[], object] | None = None
+        self.verdict: SimpleQueue[bool] = SimpleQueue()
         self._where = where
         self._cancelled = False
         self._connected = False
         self._socket: socket.socket | None = None
-        self._pending = 0
-        self._calls: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
-        self._results: SimpleQueue[Any] = SimpleQueue()
-        self._context = contextvars.copy_context()
-        self._context.run(current.set, self)
-        self._started = False
-        self._inline = False
 
-    # --- for the caller
-
-    def submit(self, call: Callable[[], Any]) -> None:
-        """Queue a call."""
-        if not self._started:
-            self._started = True
-            self._inline = not start_thread(self._context.run, self._work)
-        self._pending += 1
-        if self._inline:
-            self._context.run(self._run, call)
-        else:
-            self._calls.put(call)
-
-    def result(self) -> Any:
-        """Wait for the result of the next call.
+    def remaining(self) -> float:
+        """Return the seconds that are left.
 
         Raises
         ------
         RequestTimeoutError
-            The deadline has passed.
-        Exception
-            What the call raised.
+            None are. The connection is shut down.
         """
-        while True:
-            raise_if_stopped()
-            remaining = self.deadline.remaining()
-            if remaining <= 0 and self._results.empty():
-                raise self._timed_out()
-            with suppress(Empty):
-                result = self._results.get(timeout=max(0.0, min(LOOK, remaining)))
-                break
-        self._pending -= 1
-        if isinstance(result, _Raised):
-            try:
-                raise result.error
-            finally:
-                del result  # this frame is in its traceback
-        return result
-
-    def call(self, call: Callable[[], _T]) -> _T:
-        """Make one call, and wait for its result."""
-        self.submit(call)
-        result: _T = self.result()
-        return result
-
-    def _timed_out(self) -> RequestTimeoutError:
+        remaining = self.deadline.remaining()
+        if remaining > 0:
+            return remaining
         self.cancel()
-        return RequestTimeoutError(
+        raise RequestTimeoutError(
             f"the total deadline of {self.deadline.seconds:g} s ended the call",
             where=self._where,
             hint="Pass a longer deadline=.",
@@ -145,31 +92,17 @@ class Exchange:
             unsent=not self._connected,
         )
 
-    def is_idle(self) -> bool:
-        """Whether every call has ended and its result was taken."""
-        return not self._pending
-
     def cancel(self) -> None:
-        """Shut the connection down, which ends the call under way."""
+        """Shut the connection down, which ends what the thread waits for."""
         self._cancelled = True
-        self._shut_down()
-
-    def end(self) -> None:
-        """End the thread. Calls under way are cancelled."""
-        if self._pending:
-            self.cancel()
-        self._calls.put(None)
-        # Wait, so that few calls outlive their caller; not long, for a name resolution cannot be cancelled.
-        for _ in range(_PATIENCE if self._pending and not self._inline else 0):
-            with suppress(Empty):
-                while self._results.get(timeout=LOOK) is not None:
-                    pass
-                return
-
-    # --- for the connection, in the thread
+        self.verdict.put(False)  # noqa: FBT003 (as the caller would)
+        if self._socket is not None:
+            with suppress(OSError):
+                # Not by the method of an SSLSocket, which would first take its state away from the thread.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def watch(self, sock: socket.socket, *, connected: bool = False) -> None:
-        """Have this socket shut down when the exchange is cancelled.
+        """Have this socket shut down when the exchange is cancelled; called in the thread.
 
         Raises
         ------
@@ -179,30 +112,8 @@ class Exchange:
         self._socket = sock
         self._connected |= connected
         if self._cancelled:
-            self._shut_down()
+            self.cancel()
             raise TimeoutError
-
-    def _shut_down(self) -> None:
-        if self._socket is not None:
-            with suppress(OSError):
-                # Not by the method of an SSLSocket, which would first take its state away from the thread.
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-
-    def _work(self) -> None:
-        while (call := self._calls.get()) is not None:
-            self._run(call)
-        if self._pending and self.on_abandon:
-            with suppress(Exception):
-                self.on_abandon()
-        self._results.put(None)
-
-    def _run(self, call: Callable[[], Any]) -> None:
-        try:
-            result = call()
-        except BaseException as error:  # noqa: BLE001 (raised in the thread that waits)
-            traceback.clear_frames(error.__traceback__)  # they hold the token
-            result = _Raised(error)
-        self._results.put(result)
 
 
 current: contextvars.ContextVar[Exchange] = contextvars.ContextVar("current")

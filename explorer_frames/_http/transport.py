@@ -24,9 +24,10 @@ from requests.auth import AuthBase
 
 from explorer_frames._errors import escaped
 from explorer_frames._http.environment import ca_setting, certificate_error, proxy_error, proxy_variable, uses_tls
-from explorer_frames._http.exchange import Exchange, new_session
+from explorer_frames._http.exchange import Exchange, current, new_session
 from explorer_frames._http.failures import NO_TLS, PROXY_AUTHENTICATION, refused_by_proxy, translated
 from explorer_frames._http.retries import retry_after_seconds
+from explorer_frames._threads import ahead
 from explorer_frames.errors import (
     ApiError,
     ConfigError,
@@ -37,7 +38,7 @@ from explorer_frames.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from requests import PreparedRequest
 
@@ -120,20 +121,15 @@ class Answer:
     """
 
     def __init__(
-        self,
-        response: requests.Response,
-        exchange: Exchange,
-        where: str,
-        max_bytes: int | None = None,
-        proxy: str | None = None,
+        self, response: requests.Response, body: Iterator[Any], where: str, max_bytes: int | None, proxy: str | None
     ) -> None:
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
         self.trace_id = response.headers.get("Traceparent")
         self.url = str(response.request.url)
         self.set_cookies: list[str] = response.raw.headers.getlist("Set-Cookie")
-        self._raw: urllib3.HTTPResponse = response.raw
-        self._exchange = exchange
+        self.ended = False  # whether the body was read to its end
+        self._body = body
         self._where = where
         self._max_bytes = max_bytes
         self._proxy = proxy
@@ -147,31 +143,16 @@ class Answer:
         """Seconds that the server asks to wait; None where the header is missing or invalid."""
         return retry_after_seconds(self.headers.get("Retry-After", ""), time.time())
 
-    def pieces(self, times: int = 1) -> Iterator[bytes]:
-        """Yield the body, decompressed, in pieces of 256 KiB or a multiple of that (the last one smaller).
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the body, decompressed, in pieces of one size (the last one smaller).
 
         Raises
         ------
         TransportError
             It breaks off, a time limit ends it, or it is not what its headers say.
         """
-        if self.status == _NO_CONTENT:
-            return
-        encoding = self.headers.get("Content-Encoding", "identity").strip().lower() or "identity"
-        if encoding == "x-gzip":  # the same, by RFC 9110
-            encoding = "gzip"
-        if encoding not in ("identity", "gzip"):
-            raise TransportError(
-                f"the answer is encoded as {escaped(encoding, 60)!r}; only gzip was offered",
-                where=self._where,
-                hint="Check that no proxy changes the server's answers.",
-            )
-        self._raw.headers["Content-Encoding"] = encoding  # urllib3 ignores a name with blanks around it
-        read = partial(self._read, times * PIECE, decode=encoding == "gzip")
         total = 0
-        for _ in range(_AHEAD):
-            self._exchange.submit(read)
-        while piece := self._exchange.result():
+        while piece := next(self._body):
             total += len(piece)
             if self._max_bytes is not None and total > self._max_bytes:
                 raise TransportError(
@@ -179,19 +160,9 @@ class Answer:
                     where=self._where,
                     hint="Ask for fewer rows with limit=.\nOr pass a larger max_bytes=.",
                 )
-            self._exchange.submit(read)
             yield piece
             del piece
-        for _ in range(_AHEAD - 1):
-            self._exchange.result()
-
-    def _read(self, size: int, *, decode: bool) -> bytes:
-        try:
-            return self._raw.read(size, decode_content=decode)
-        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
-            # ValueError: a chunk of negative size.
-            failure = translated(error, self._exchange.deadline, self._where, begun=True)
-        raise failure
+        self.ended = True
 
 
 class Transport:
@@ -220,6 +191,7 @@ class Transport:
         deadline: Deadline,
         params: Mapping[str, str] | None = None,
         body: object = None,
+        piece_size: int = PIECE,
     ) -> Iterator[Answer]:
         """Send one request, once, and hand over its answer.
 
@@ -227,6 +199,8 @@ class Transport:
         ----------
         segments
             Of the path below ``api-open/v1``, already checked to be ids.
+        piece_size
+            Bytes in which the body arrives.
 
         Raises
         ------
@@ -238,19 +212,21 @@ class Transport:
         where = f"{method} {path}"
         request = requests.Request(method, url, params=params, json=body, auth=auth)
         exchange = Exchange(deadline, self._settings.timeout[1], where)
-        raw: Any = None
+        steps = ahead(
+            self._converse(request, exchange, where, piece_size),
+            _AHEAD,
+            remaining=exchange.remaining,
+            cancel=exchange.cancel,
+        )
+        answer = None
         reusable = False
         try:
-            response = exchange.call(partial(self._send, request, exchange, where))
-            raw = response.raw
-            release = raw.release_conn
-            # Else urllib3 returns the connection to the pool before the body was checked.
-            raw.release_conn = lambda: None
+            response = next(steps)
             _LOG.debug("%s -> %d in %.3f s", where, response.status_code, deadline.elapsed())
             if response.status_code in _REDIRECTS:
                 raise _redirected(response, where)
             proxy = self._proxy(url) if response.status_code == PROXY_AUTHENTICATION else None
-            answer = Answer(response, exchange, where, self._settings.max_bytes, proxy)
+            answer = Answer(response, steps, where, self._settings.max_bytes, proxy)
             auth.receive(answer.set_cookies)
             try:
                 yield answer
@@ -263,15 +239,34 @@ class Transport:
             auth.conceal(error)
             raise
         finally:
-            if raw is not None and exchange.is_idle():
-                if not reusable or _is_doubtful(raw):
-                    raw.close()
-                release()
-            exchange.end()
+            if answer is not None and answer.ended:
+                exchange.verdict.put(reusable)
+                next(steps, None)
+            steps.close()
+
+    def _converse(
+        self, request: requests.Request, exchange: Exchange, where: str, piece_size: int
+    ) -> Generator[Any, None, None]:
+        """Yield the response, the pieces of its body, and an empty one: for the thread that talks to the server."""
+        response = self._send(request, exchange, where)
+        raw: Any = response.raw
+        release = raw.release_conn
+        raw.release_conn = lambda: None  # else urllib3 returns the connection to the pool before the body was checked
+        reusable = False
+        try:
+            yield response
+            if response.status_code != _NO_CONTENT:
+                yield from _pieces(raw, piece_size, exchange.deadline, where)
+            yield b""
+            reusable = exchange.verdict.get() and not _is_doubtful(raw)
+        finally:
+            if not reusable:
+                raw.close()
+            release()
 
     def _send(self, request: requests.Request, exchange: Exchange, where: str) -> requests.Response:
-        """Send a request; called in the thread of the exchange."""
         deadline = exchange.deadline
+        current.set(exchange)
         session = self._session = self._session or new_session(trust_env=self._settings.trust_env)
         settings = self._settings
         connect, read = settings.timeout
@@ -285,7 +280,7 @@ class Transport:
                 )
             left = max(deadline.remaining(), 0.001)  # sockets refuse 0
             # Not `Session.send`: followed or not, it reads a redirect's body to its end and parses its Location.
-            response = session.get_adapter(str(prepared.url)).send(
+            return session.get_adapter(str(prepared.url)).send(
                 prepared,
                 timeout=(min(connect, left), min(read, left)),
                 **self._of_the_environment(session, prepared.url),
@@ -293,9 +288,6 @@ class Transport:
         except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             seen = translated(error, deadline, f"{where} of {self._peer}", proxy=self._proxy(request.url))
             failure = self._wrong_setting(request.url, seen) or seen
-        else:
-            exchange.on_abandon = response.close
-            return response
         raise failure
 
     def _proxy(self, url: str) -> str | None:
@@ -328,6 +320,32 @@ class Transport:
         """Proxies and CA bundle; in no variable, since a proxy's password would show in a traceback with locals."""
         verify, cert = self._settings.verify, self._settings.client_cert
         return session.merge_environment_settings(url, proxies={}, stream=True, verify=verify, cert=cert)
+
+
+def _pieces(raw: Any, size: int, deadline: Deadline, where: str) -> Iterator[bytes]:
+    """Yield a body, decompressed."""
+    encoding = raw.headers.get("Content-Encoding", "identity").strip().lower() or "identity"
+    if encoding == "x-gzip":  # the same, by RFC 9110
+        encoding = "gzip"
+    if encoding not in ("identity", "gzip"):
+        raise TransportError(
+            f"the answer is encoded as {escaped(encoding, 60)!r}; only gzip was offered",
+            where=where,
+            hint="Check that no proxy changes the server's answers.",
+        )
+    raw.headers["Content-Encoding"] = encoding  # urllib3 ignores a name with blanks around it
+    while True:
+        try:
+            piece = raw.read(size, decode_content=encoding == "gzip")
+        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
+            # ValueError: a chunk of negative size.
+            failure = translated(error, deadline, where, begun=True)
+        else:
+            if not piece:
+                return
+            yield piece
+            continue
+        raise failure
 
 
 def _is_doubtful(raw: Any) -> bool:

@@ -26,6 +26,7 @@ from explorer_frames._errors import StickyErrorIterator, add_context, escaped
 from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.write import write
 from explorer_frames._http.api import judged_body
+from explorer_frames._http.transport import PIECE
 from explorer_frames._jobs.job import Job, only_task
 from explorer_frames._jobs.status import FINAL, same_id, status_word
 from explorer_frames._jobs.task import Task, listed, runs_of
@@ -65,7 +66,7 @@ _PARAMETER_ERROR = 40004001
 _STEPS = [EVERYTHING, 1_000_000, 100_000, 10_000]
 _FEWEST = 1000  # rows of the lowest cap that is likely
 _KEPT_JOBS = 256
-_LARGER = 2  # times a piece: for what needs memory for all rows anyway, fewer calls for each; four times is slower
+_LARGER = 2 * PIECE  # for what needs memory for all rows anyway, fewer calls for each; four times is slower
 _JOINED = 4  # batches
 
 
@@ -452,10 +453,12 @@ class ResultReader:
         raise refused[0]
 
     @contextmanager
-    def _open(self, query: Query, identity: Identity, deadline: Deadline, *, times: int = 1) -> Iterator[Result]:
+    def _open(self, query: Query, identity: Identity, deadline: Deadline, piece_size: int = PIECE) -> Iterator[Result]:
         """Request a result and read its first rows."""
         segments, params = ("jobs", query.job, "tasks", query.task, "sample_result"), {"limit": str(query.limit)}
-        with self._api.open("GET", segments, auth=identity, deadline=deadline, params=params) as answer:
+        with self._api.open(
+            "GET", segments, auth=identity, deadline=deadline, params=params, piece_size=piece_size
+        ) as answer:
             provenance = replace(
                 query.run or Provenance(),
                 server=self._api.url,
@@ -464,12 +467,12 @@ class ResultReader:
                 limit=None if query.limit == EVERYTHING else query.limit,
                 read_at=datetime.now(UTC),
             )
-            pieces = answer.pieces(times) if answer.status < 400 else [judged_body(answer)]  # noqa: PLR2004 (an error)
+            pieces = answer.pieces() if answer.status < 400 else [judged_body(answer)]  # noqa: PLR2004 (an error)
             rows = read_rows(pieces, query.limit or EVERYTHING, answer.status, answer.trace_id)
             yield Result(query, rows, provenance, self._limits)
 
     def _read(self, query: Query, identity: Identity, deadline: Deadline) -> tuple[pa.Table, Provenance]:
-        with self._open(query, identity, deadline, times=_LARGER) as result, closing(result.overlapped()) as batches:
+        with self._open(query, identity, deadline, _LARGER) as result, closing(result.overlapped()) as batches:
             table = to_table(batches, result.schema, joined=_JOINED)
         metadata = with_provenance(result.schema, result.provenance).metadata
         return table.replace_schema_metadata(metadata), result.provenance
