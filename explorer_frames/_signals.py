@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import traceback
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import FrameType
+from functools import partial
+from types import CodeType
+from typing import Any
 
 
 def is_from_handler(error: BaseException) -> bool:
-    """Whether a signal handler raised this, as `KeyboardInterrupt` or of another class such as `TimeoutError`.
-
-    The interpreter passes the interrupted frame to a handler, which no other caller does.
-    """
+    """Whether an installed signal handler raised this: `KeyboardInterrupt`, or any class, such as `TimeoutError`."""
     if threading.get_ident() != threading.main_thread().ident:
         return False
     if isinstance(error, KeyboardInterrupt):
         return True
-    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
-    return any(value is frame.f_back for frame in frames if frame.f_back for value in _arguments(frame))
+    handlers = {_code(signal.getsignal(number)) for number in signal.valid_signals()}
+    return any(frame.f_code in handlers for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
-def _arguments(frame: FrameType) -> Iterator[Any]:
-    for value in list(frame.f_locals.values()):
-        if type(value) is tuple:  # of `*args`
-            yield from value
-        else:
-            yield value
+def _code(handler: Any) -> CodeType | None:
+    while isinstance(handler, partial):
+        handler = handler.func
+    function = getattr(handler, "__func__", handler)
+    code = getattr(function, "__code__", None) or getattr(type(handler).__call__, "__code__", None)
+    return code if isinstance(code, CodeType) else None

@@ -107,7 +107,7 @@ def test_a_package_that_is_broken_is_not_called_missing(monkeypatch, tmp_path, c
     assert "pip install" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("module", "package"), [("dask", "cloudpickle"), ("spark", "pyspark.sql")])
+@pytest.mark.parametrize(("module", "package"), [("dask", "cloudpickle"), ("spark", "pyspark.errors")])
 def test_a_module_whose_package_is_missing_names_the_extra(monkeypatch, module, package):
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.delitem(sys.modules, f"explorer_frames.{module}", raising=False)
