@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,10 +16,12 @@ from explorer_frames._jobs.task import Task
 from explorer_frames._provenance import NAME, document_of, provenance_of, with_row_count
 from explorer_frames._results.limits import RowLimits
 from explorer_frames._storage.address import checked
+from explorer_frames._storage.paths import is_path, plain_path
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, IncompleteResultError
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Mapping
 
     from explorer_frames._schemas import VidType
@@ -43,7 +44,8 @@ def source(
         data = only_task(data, task)
     if isinstance(data, Task):
         return partial(_of_task, data, vid_type)
-    if isinstance(data, str | os.PathLike):
+    if is_path(data):
+        data, storage_options = plain_path(data, storage_options)
         checked(data, to_read=True)
         return partial(_of_file, data, storage_options)
     if not (isinstance(data, pd.DataFrame) or hasattr(data, "__arrow_c_stream__")):

@@ -21,6 +21,7 @@ from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.write import write
 from explorer_frames._outputs.parts import Part, Parts, pieces
 from explorer_frames._provenance import Provenance, run_of, with_provenance, with_row_count, with_task_run
+from explorer_frames._storage.paths import plain_path
 from explorer_frames._storage.sources import Store
 from explorer_frames._threads import ahead, pipelined
 from explorer_frames.errors import ColumnTypeError, ConfigError, FileReadError, RowShapeError
@@ -173,6 +174,7 @@ class Request:
         ------
         ConfigError
         """
+        path, storage_options = plain_path(path, storage_options)
         requested = _schemas.SchemaRequest.of(schema, vid_type)
         if requested.auto:
             name, source = _named(task, component) if task else (_component_in(path), "component")
