@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from explorer_frames.cli._options import (
     FormatWord,
     JsonFlag,
-    ModeWord,
+    ModeOption,
+    ParentsFlag,
     SchemaOption,
     StorageFile,
     StorageOption,
@@ -18,10 +19,13 @@ from explorer_frames.cli._options import (
     schema_of,
     storage_options,
 )
-from explorer_frames.cli._results import _write
+from explorer_frames.cli._results import STDOUT, _write, write_target
 from explorer_frames.cli._say import note
-from explorer_frames.cli._show import show_receipt
 from explorer_frames.cli._text import is_terminal
+
+if TYPE_CHECKING:
+    from explorer_frames._files.write import Receipt
+    from explorer_frames._storage.paths import Destination
 
 QuotingWord = Literal["minimal", "none"]
 HeaderWord = Literal["auto", "yes", "no"]
@@ -40,7 +44,8 @@ def output(
         ),
     ],
     target: Annotated[
-        str | None, typer.Argument(metavar="TARGET", help="Parquet or Feather file to write; by default stdout.")
+        str | None,
+        typer.Argument(metavar="TARGET", help="Parquet or Feather file to write, or - for such a file on stdout."),
     ] = None,
     job_id: Annotated[
         str | None, typer.Option(metavar="JOB", help="Id of the job, to find its folder in SOURCE.")
@@ -63,7 +68,8 @@ def output(
     format: Annotated[  # noqa: A002 (as pandas and pyarrow call it)
         FormatWord | None, typer.Option(help="Format of TARGET, if its extension does not decide.")
     ] = None,
-    mode: Annotated[ModeWord, typer.Option(help="Whether an existing TARGET is replaced or refused.")] = "overwrite",
+    mode: ModeOption = "overwrite",
+    make_parents: ParentsFlag = False,
     compression: Annotated[
         str, typer.Option(help="zstd, lz4 or none; for Parquet also snappy, gzip, brotli.")
     ] = "zstd",
@@ -96,17 +102,20 @@ def output(
     if target is not None:
         from explorer_frames import export_output
 
-        receipt = (found.export_output if found else export_output)(
-            source,
-            target,
-            **where,
-            **options,
-            target_storage_options=options["storage_options"],
-            format=format,
-            mode=mode,
-            compression=compression,
-        )
-        show_receipt(receipt, json=json)
+        def write(file: Destination) -> Receipt:
+            return (found.export_output if found else export_output)(
+                source,
+                file,
+                **where,
+                **options,
+                target_storage_options=None if target == STDOUT else options["storage_options"],
+                format=format,
+                mode=mode,
+                compression=compression,
+                make_parents=make_parents,
+            )
+
+        write_target(target, write, json=json)
         return
     from explorer_frames._outputs.full import read_table
     from explorer_frames._outputs.output import read_output_arrow, task_request

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from explorer_frames._errors import printable
 from explorer_frames.cli._out import flush, write, write_bytes, writing
-from explorer_frames.cli._say import note
+from explorer_frames.cli._say import hint_line, note
 from explorer_frames.cli._text import for_tools, is_terminal, to_json
 
 if TYPE_CHECKING:
@@ -64,6 +64,17 @@ def show_receipt(receipt: Receipt, *, json: bool) -> None:
         show_json(known)
     else:
         show_facts({name: value for name, value in known.items() if name != "columns"})
+
+
+def show_receipt_on_stderr(receipt: Receipt, *, json: bool) -> None:
+    """Show the receipt of a file that stdout has taken."""
+    known = receipt.to_dict()
+    if json:
+        text = to_json(known, indent=2)
+    else:
+        text = "\n".join(f"{name}: {for_tools(value)}" for name, value in known.items() if name != "columns")
+    for line in text.splitlines():
+        hint_line(line)
 
 
 def show_finding(state: str, name: str, what: str, todo: str | None) -> None:
