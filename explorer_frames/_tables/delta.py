@@ -9,11 +9,14 @@ from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
+from explorer_frames._arguments import checked_flag
 from explorer_frames._errors import escaped
 from explorer_frames._extras import package
 from explorer_frames._files.data import to_committed
 from explorer_frames._private import private
-from explorer_frames._storage.address import Mask, checked, local_path, shown_url
+from explorer_frames._storage.address import Mask, check_folder_name, checked, local_path, shown_url
+from explorer_frames._storage.local import LocalFile
+from explorer_frames._storage.paths import plain_path
 from explorer_frames._tables.table import Driver, Rows, TableReceipt, document, interruptible, plain
 from explorer_frames.errors import ConfigError, TargetExistsError, WriteError
 
@@ -34,6 +37,7 @@ def write_delta(
     path: str | os.PathLike[str],
     *,
     mode: TableMode = "create",
+    make_parents: bool = False,
     storage_options: Mapping[str, str] | None = None,
 ) -> TableReceipt:
     """Write rows to a Delta Lake table in one transaction.
@@ -49,6 +53,8 @@ def write_delta(
     mode
         ``"create"`` refuses an existing table; ``"append"`` adds rows; ``"overwrite"`` replaces all rows, and earlier
         versions stay readable. The last two create a table that is not there.
+    make_parents
+        Whether to create missing folders above the table's, on local disk. By default they raise an error.
     storage_options
         deltalake's own names, with strings as values: ``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID`` and others; not those
         of fsspec.
@@ -93,7 +99,11 @@ def write_delta(
     """
     if mode not in get_args(TableMode):
         raise ConfigError(f"mode {escaped(mode)!r} is unknown", hint='Pass "create", "append" or "overwrite".')
-    store = _Store(package("deltalake", "delta"), _address(path), _options(storage_options or {}))
+    checked_flag("make_parents", make_parents)
+    address = _address(path)
+    store = _Store(package("deltalake", "delta"), address, _options(storage_options or {}))
+    if os.path.isabs(address) and not make_parents:  # noqa: PTH117 (paths are plain strings here)
+        store.attempt("reach", LocalFile(address).nearest_folder, 0)
     reader = to_committed(data)
     table = store.find()
     if table is None:
@@ -174,6 +184,9 @@ def _options(options: object) -> dict[str, str]:
 
 def _address(path: str | os.PathLike[str]) -> str:
     """Return the URL or absolute path of a table, when deltalake can work with it."""
+    if plain_path(path, {})[0] is not path:
+        what = f"write_delta does not take the options of a {type(path).__name__}"
+        raise ConfigError(what, hint="Pass the URL as a string, and deltalake's own storage_options=.")
     text = checked(re.sub("(?<![:/])/+$", "", path) if isinstance(path, str) else path)
     local = local_path(text if isinstance(path, str) else path)
     if local is not None:
@@ -182,6 +195,7 @@ def _address(path: str | os.PathLike[str]) -> str:
             raise ConfigError("the target is a file", where=shown_url(text), hint="Pass the folder of the table.")
     elif text.startswith("memory://"):
         raise ConfigError("deltalake forgets what is in memory://", hint="Pass a local path or a store's URL.")
+    check_folder_name(text)
     refused = _REFUSED.search(text)
     if refused:
         hint = "Pass a folder with another name."

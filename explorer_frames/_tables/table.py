@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from explorer_frames._errors import escaped
 from explorer_frames._provenance import KEY, NAME, as_written, document_of, provenance_of
-from explorer_frames._storage.failures import Guard
+from explorer_frames._storage.failures import Guard, own_hint
 from explorer_frames._threads import beside
 from explorer_frames.errors import ConfigError, UnsafeToRetryError, WriteError
 
@@ -148,7 +148,10 @@ class Driver(Guard):
         if kind == "CommitStateUnknownException":
             hint = "It may have been committed: look at the table's snapshots before you append again."
             return UnsafeToRetryError(what, where=where, hint=hint)
-        hint = "See to the cause that is named here, and look at the table's history before you write again."
+        hint = (
+            own_hint(raised, doing)
+            or "See to the cause that is named here, and look at the table's history before you write again."
+        )
         if kind in {"CommitFailedError", "CommitFailedException"}:
             hint = "Another writer changed the table at the same moment, and nothing was committed: write again."
         return WriteError(what, where=where, hint=hint)
