@@ -397,6 +397,25 @@ def test_a_buffer_that_takes_no_bytes_is_refused_before_the_first_row(buffer):
     assert "sys.stdout.buffer" in caught.value.hint
 
 
+class Asynchronous:
+    async def write(self, data):
+        raise AssertionError("nobody waits for it")
+
+
+def test_a_buffer_that_has_to_be_awaited_is_refused_before_the_first_row():
+    with pytest.raises(ConfigError, match="it is asynchronous"):
+        write_parquet(Unread(), Asynchronous())
+
+
+def test_an_open_file_of_fsspec_is_a_buffer_although_it_is_path_like(tmp_path):
+    for url in (str(tmp_path / "a"), "memory://open-file"):
+        with fsspec.open(url, "wb") as file:
+            file.write(b"head")
+            write_parquet(FRAME, file)
+        with fsspec.open(url, "rb") as file:
+            assert file.read(8) == b"headPAR1"
+
+
 @pytest.mark.parametrize(
     "how", [{"mode": "create"}, {"mode": "in_place"}, {"storage_options": {}}, {"filesystem": object()}]
 )

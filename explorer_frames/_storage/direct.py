@@ -6,6 +6,7 @@ The file is finished and checked in the folder for temporary files, and then cop
 from __future__ import annotations
 
 import errno
+import inspect
 import io
 import os
 import shutil
@@ -85,11 +86,15 @@ class OpenBuffer:
     def probe(self, new_folders: int | None = None) -> None:  # noqa: ARG002 (as the other places are called)
         """Raise for a buffer of text, and for one that is closed or not open for writing."""
         try:
-            self._buffer.write(b"")
+            answer = self._buffer.write(b"")
         except Exception as raised:  # noqa: BLE001 (of a foreign class)
             why = escaped(raised)
         else:
-            return
+            if not inspect.isawaitable(answer):
+                return
+            why = "it is asynchronous"
+            if inspect.iscoroutine(answer):
+                answer.close()
         hint = "Pass a file that is open in binary mode for writing.\nSuch as io.BytesIO() or sys.stdout.buffer."
         raise ConfigError(f"the buffer does not take bytes: {why}", where=self.shown, hint=hint)
 

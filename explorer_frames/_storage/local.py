@@ -90,13 +90,12 @@ class LocalFile:
             # Never succeeds with a file. Linux refuses it for the same reasons as a replacement before it looks at the
             # kind: another user's file in a sticky folder, a file or folder that is append-only.
             os.rmdir(self.path)  # noqa: PTH106
-        except PermissionError as raised:
-            refused = raised.errno
-        except OSError:
-            return
+        except OSError as raised:
+            is_refused = raised.errno == errno.EPERM  # a sandbox that allows to remove files only says EACCES
         else:
             return
-        raise OSError(refused, NOT_REPLACEABLE, self.path)
+        if is_refused:
+            raise PermissionError(errno.EPERM, NOT_REPLACEABLE, self.path)
 
     def _check_rename(self, folder: str) -> None:
         """Raise where files cannot be renamed, as in some mounted buckets; they have no nameless files either."""

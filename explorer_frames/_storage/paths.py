@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
 from pathlib import Path, PurePath
@@ -30,8 +31,9 @@ _OF_PATHLIB = {PurePath.as_uri, Path.as_uri}
 
 
 def is_buffer(path: object) -> TypeGuard[Buffer]:
-    """Return whether this is an object to write to, rather than a path."""
-    return not isinstance(path, str | os.PathLike) and callable(getattr(path, "write", None))
+    """Return whether this is an object to write to, rather than a path; the open local files of fsspec are both."""
+    is_opened = isinstance(path, io.IOBase) or not isinstance(path, str | os.PathLike)
+    return is_opened and callable(getattr(path, "write", None))
 
 
 def is_path(path: object) -> bool:
