@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from explorer_frames._jobs.task import Task
     from explorer_frames._progress import Progress
     from explorer_frames._schemas import VidType
+    from explorer_frames._storage.paths import Destination
     from explorer_frames._sync.report import SyncReport
 
 _warned: set[str] = set()
@@ -367,7 +368,7 @@ class Explorer:
         self,
         job_id: str | int | Job | Task,
         task_id: str | Task,
-        path: str | os.PathLike[str],
+        path: Destination,
         limit: int | None = None,
         *,
         schema: str | pa.Schema | None = "auto",
@@ -382,13 +383,13 @@ class Explorer:
         job_id, task_id, limit, schema, vid_type
             As in `read_sample_result`; but `task_id` is required. `Task.export` exports a Task.
         path
-            A local path or any fsspec URL. Its suffix decides the format: ``.parquet``, ``.pq``, or ``.feather``,
-            ``.arrow``, ``.ipc``.
+            Local path, fsspec URL or binary buffer to write to, as in `write_parquet`. Its suffix decides the format:
+            ``.parquet``, ``.pq``, or ``.feather``, ``.arrow``, ``.ipc``.
         allow_incomplete
             Whether to write a result that may be truncated. Default: False.
         **options
-            ``format`` (where the suffix does not say), and those of `write_parquet` or `write_feather`: ``mode``,
-            ``compression``, ``storage_options`` and others.
+            ``format`` (for buffers and other suffixes), and those of `write_parquet` or `write_feather`: ``mode``,
+            ``make_parents``, ``compression``, ``storage_options``, ``filesystem`` and others.
 
         Returns
         -------
@@ -413,7 +414,7 @@ class Explorer:
 
         Examples
         --------
-        >>> receipt = explorer.export_sample_result(job_id, task_id, "memory://results/pagerank.parquet")
+        >>> receipt = explorer.export_sample_result(job_id, task_id, "memory://pagerank.parquet")
         >>> receipt.rows, receipt.complete
         (77, True)
         """
@@ -708,10 +709,10 @@ class Explorer:
 
         Examples
         --------
-        >>> report = explorer.sync_workflow(workflow_id, "memory://doc/lake", tasks=["PageRank"])
+        >>> report = explorer.sync_workflow(workflow_id, "memory://lake", tasks=["PageRank"])
         >>> len(report.written) == report.jobs, {part.task_name for part in report.written}
         (True, {'PageRank'})
-        >>> explorer.sync_workflow(workflow_id, "memory://doc/lake", tasks=["PageRank"]).written
+        >>> explorer.sync_workflow(workflow_id, "memory://lake", tasks=["PageRank"]).written
         ()
         """
         options = SyncOptions.of(

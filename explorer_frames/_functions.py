@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from explorer_frames._frames import DtypeBackend
     from explorer_frames._progress import Progress
     from explorer_frames._schemas import VidType
+    from explorer_frames._storage.paths import Destination
     from explorer_frames._sync.report import SyncReport
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
@@ -124,7 +125,7 @@ def open_sample_result(
 def export_sample_result(
     job_id: str | int | Job | Task,
     task_id: str | Task,
-    path: str | os.PathLike[str],
+    path: Destination,
     limit: int | None = None,
     *,
     schema: str | pa.Schema | None = "auto",

@@ -70,8 +70,8 @@ class Provenance:
     Examples
     --------
     >>> frame = read_sample_result(job_id, task_id, limit=100, schema="auto")
-    >>> receipt = write_parquet(frame, "memory://doc/inspected.parquet")
-    >>> found = read_provenance("memory://doc/inspected.parquet")
+    >>> receipt = write_parquet(frame, "memory://inspected.parquet")
+    >>> found = read_provenance("memory://inspected.parquet")
     >>> found.algorithm, found.status, found.rows, found.complete
     ('PageRank', 'success', 77, True)
     """

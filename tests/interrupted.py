@@ -102,7 +102,8 @@ class World:
         self.explorer.export_sample_result(self.job, self.turn(), f"{self.folder}/export.parquet")
 
     def export_memory(self):
-        self.explorer.export_sample_result(self.job, self.turn(), f"{self.memory}/export.parquet")
+        path = f"{self.memory}/export.parquet"
+        self.explorer.export_sample_result(self.job, self.turn(), path, make_parents=True)
 
     def export_s3(self):
         url = f"{self.s3}/export.parquet"

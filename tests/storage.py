@@ -18,6 +18,8 @@ import pytest
 from platforms import WINDOWS
 from servers import Server, Unavailable, seaweedfs
 
+from explorer_frames._storage.schemes import scheme_of
+
 # Read here, once: each test runs without these variables.
 REQUIRED = os.environ.get("EXPLORER_FRAMES_REQUIRE_STORES") == "1"
 OWN_URL = os.environ.get("EXPLORER_FRAMES_TEST_URL", "")
@@ -52,6 +54,13 @@ class Store:
         fs, path = fsspec.url_to_fs(self.base, **self.options)
         fs.invalidate_cache()
         return fs, path
+
+    def make(self) -> Store:
+        """Make the folder, where a store has folders."""
+        if not scheme_of(self.base).is_object_store:
+            fs, path = self.fs()
+            fs.makedirs(path, exist_ok=True)
+        return self
 
     def read(self, name: str) -> bytes:
         fs, path = self.fs()
@@ -127,7 +136,7 @@ def s3_bucket(s3_server):
 
 @pytest.fixture
 def local_store(tmp_path):
-    return Store("local", str(tmp_path / "out"), refused='[<>:"|?*]' if WINDOWS else "(?!)")
+    return Store("local", str(tmp_path / "out"), refused='[<>:"|?*]' if WINDOWS else "(?!)").make()
 
 
 @pytest.fixture
@@ -135,7 +144,7 @@ def shm_store():
     """Lend a folder on another device than the one of temporary files."""
     if not os.path.isdir("/dev/shm"):  # noqa: PTH112
         pytest.skip("no /dev/shm here")
-    store = Store("local, /dev/shm", f"/dev/shm/explorer_frames-{uuid.uuid4().hex}")
+    store = Store("local, /dev/shm", f"/dev/shm/explorer_frames-{uuid.uuid4().hex}").make()
     yield store
     store.remove()
 
@@ -143,7 +152,7 @@ def shm_store():
 @pytest.fixture
 def memory_store():
     folder = uuid.uuid4().hex
-    yield Store("memory", f"memory://{folder}", exclusive=False)
+    yield Store("memory", f"memory://{folder}", exclusive=False).make()
     fs = fsspec.filesystem("memory")
     for path in [path for path in fs.store if path.startswith(f"/{folder}/")]:
         del fs.store[path]
@@ -182,7 +191,7 @@ webdav_server = _server("webdav")
 
 def _lend(server: Server, name: str, **promises):
     store = Store(name, f"{server.base.rstrip('/')}/{uuid.uuid4().hex}", server.options, server=server, **promises)
-    yield store
+    yield store.make()
     store.remove()
 
 
@@ -220,7 +229,7 @@ def webdav_store(webdav_server):
 def own_store():
     """Lend a folder of its own below the URL that the user named, and leave nothing of it."""
     store = Store("your own", f"{OWN_URL.rstrip('/')}/explorer_frames-{uuid.uuid4().hex}", OWN_OPTIONS, exclusive=False)
-    yield store
+    yield store.make()
     store.remove()
 
 

@@ -22,14 +22,15 @@ import pytest
 import typer
 from cases import each
 from column_types import COLUMN_TYPES
+from commandline import main
 from limits import HANG
 
 import explorer_frames
-from explorer_frames import Explorer, __version__, _schemas, errors
+from explorer_frames import Explorer, __version__, _schemas, errors, verify_file
 from explorer_frames._files.formats import Format
 from explorer_frames._jobs.status import WORDS
 from explorer_frames._storage.publish import Mode
-from explorer_frames.cli import _exit, _options, _show
+from explorer_frames.cli import _exit, _options, _results, _show
 from explorer_frames.cli._app import COMMANDS, app
 from explorer_frames.sandbox import Graph, Sandbox
 
@@ -518,6 +519,71 @@ def test_a_result_is_exported_inspected_and_verified(cli, ran, tmp_path):
     assert (found.code, found.out) == (6, "")
     assert found.is_short
     assert cli("verify", tmp_path / "none.parquet").code == 1
+
+
+@pytest.fixture
+def to_stdout(capsys, tmp_path, monkeypatch):
+    """Run a command whose stdout is a file; return its exit code, the file and what is on stderr."""
+
+    def call(*arguments):
+        with (tmp_path / "stdout").open("w", encoding="utf-8") as out, monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", out)
+            with pytest.raises(SystemExit) as ended:
+                main([str(argument) for argument in arguments])
+        return ended.value.code or 0, tmp_path / "stdout", capsys.readouterr().err
+
+    return call
+
+
+@pytest.mark.parametrize("layout", ["parquet", "feather"])
+def test_a_dash_is_stdout_and_the_receipt_goes_to_stderr(to_stdout, ran, in_folder, layout, monkeypatch):
+    monkeypatch.setenv("EXPLORER_FRAMES_STORAGE_OPTIONS", '{"anon": true}')
+    code, out, err = to_stdout("export", ran.job_id, "PageRank", "-", "--format", layout)
+    assert (code, verify_file(out).rows) == (0, 77)
+    assert ["path: -", f"format: {layout}", "rows: 77"] == err.splitlines()[:3]
+    code, out, err = to_stdout("export", ran.job_id, "PageRank", "-", "--format", layout, "--json")
+    assert (code, json.loads(err)["bytes"]) == (0, out.stat().st_size)
+    assert sorted(path.name for path in in_folder.iterdir()) == ["stdout"]
+
+
+def test_a_full_result_goes_to_stdout_as_a_file(to_stdout, full):
+    code, out, err = to_stdout("output", full, "-", "--quoting", "none", "--format", "parquet")
+    assert (code, verify_file(out).rows) == (0, 2)
+    assert "rows: 2" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "pass --format parquet or --format feather"),
+        (["--format", "parquet", "--mode", "create"], "mode 'create' is not for buffers"),
+        (["--format", "parquet", "--limit", "5"], "may be incomplete"),
+    ],
+)
+def test_nothing_goes_to_stdout_when_an_export_fails(to_stdout, ran, options, said):
+    code, out, err = to_stdout("export", ran.job_id, "PageRank", "-", *options)
+    assert code in {2, 3}
+    assert said in err or code == 3
+    assert out.read_bytes() == b""
+
+
+def test_a_terminal_gets_no_file(cli, ran, monkeypatch):
+    monkeypatch.setattr(_results, "is_terminal", lambda stream: True)
+    done = cli("export", ran.job_id, "PageRank", "-", "--format", "parquet")
+    assert (done.code, done.out) == (2, "")
+    assert "Redirect stdout, or pass a path" in " ".join(done.err.replace("\u2502", " ").split())
+
+
+def test_missing_folders_and_files_in_place(cli, ran, tmp_path):
+    path = tmp_path / "new" / "scores.parquet"
+    done = cli("export", ran.job_id, "PageRank", path)
+    assert done.code == 1
+    assert done.is_short
+    assert done.err.endswith("Create the folder, or pass --make-parents.\n")
+    assert cli("export", ran.job_id, "PageRank", path, "--make-parents").code == 0
+    inode = path.stat().st_ino
+    assert cli("export", ran.job_id, "PageRank", path, "--mode", "in_place").code == 0
+    assert path.stat().st_ino == inode
 
 
 def test_two_results_are_compared(cli, ran, tmp_path):

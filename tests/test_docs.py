@@ -41,7 +41,8 @@ def finished(sandbox):
 
 @pytest.fixture
 def world(sandbox, finished, monkeypatch):
-    """What the examples take for granted: a server in the environment, a workflow, a job that has run."""
+    """What the examples take for granted: a server in the environment, a workflow, a job that has run, a bucket."""
+    fsspec.filesystem("memory").makedirs("/lake", exist_ok=True)  # stands for a bucket, which has no folders
     for name, value in sandbox.environment.items():
         monkeypatch.setenv(name, value)
     with Explorer() as explorer:

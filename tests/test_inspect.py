@@ -81,14 +81,14 @@ def test_a_plain_export_looks_at_its_job_once(sandbox):
         job = explorer.run_workflow(workflow).wait(progress=False)
     with Explorer(sandbox.url, token=sandbox.token) as explorer:  # which has not seen the job
         before = len(sandbox.requests)
-        explorer.export_sample_result(job.job_id, job.tasks[0].task_id, "memory://looked/a.parquet")
-        explorer.export_sample_result(job.job_id, job.tasks[0].task_id, "memory://looked/a.parquet")
+        explorer.export_sample_result(job.job_id, job.tasks[0].task_id, "memory://looked-a.parquet")
+        explorer.export_sample_result(job.job_id, job.tasks[0].task_id, "memory://looked-a.parquet")
         asked = [request.path.partition("?")[0].rsplit("/", 1)[1] for request in sandbox.requests[before:]]
         assert asked == [job.job_id, "sample_result", "sample_result"]
         before = len(sandbox.requests)
-        job.tasks[0].export("memory://looked/b.parquet")
+        job.tasks[0].export("memory://looked-b.parquet")
         assert len(sandbox.requests) == before + 1
-    one, other = (read_provenance(f"memory://looked/{name}.parquet") for name in "ab")
+    one, other = (read_provenance(f"memory://looked-{name}.parquet") for name in "ab")
     assert one.content_hash == other.content_hash
     assert (one.workflow_id, one.status, one.end_time) == (other.workflow_id, "success", other.end_time)
     assert (one.algorithm, other.algorithm) == ("PageRank", "PageRank")

@@ -689,16 +689,16 @@ def test_a_folder_that_changes_while_it_is_read_is_an_error(tmp_path, change):
 # What breaking it found
 
 
-@pytest.mark.parametrize("name", ["o.csv", "parts/p.csv", "parts/new.parquet"])
+@pytest.mark.parametrize("name", ["o", "parts/p", "parts/new.parquet"])
 def test_a_target_among_the_parts_is_refused(tmp_path, name):
     (tmp_path / "parts").mkdir()
-    for file in ("o.csv", "parts/p.csv"):
+    for file in ("o", "parts/p"):
         (tmp_path / file).write_text("a,0.5\n")
     source = tmp_path / ("parts" if name.startswith("parts") else name)
     with pytest.raises(ConfigError, match="among the parts"):
         export_output(source, tmp_path / name, schema=None, format="parquet")
-    assert (tmp_path / "o.csv").read_text() == (tmp_path / "parts" / "p.csv").read_text() == "a,0.5\n"
-    assert export_output(tmp_path / "o.csv", tmp_path / "o.parquet", schema=None).rows == 1
+    assert (tmp_path / "o").read_text() == (tmp_path / "parts" / "p").read_text() == "a,0.5\n"
+    assert export_output(tmp_path / "o", tmp_path / "o.parquet", schema=None).rows == 1
 
 
 @needs_fifo

@@ -28,7 +28,7 @@ OLD, NEW = b"old " * 1000, b"new " * 2000
 
 
 def publish(url, content, *, mode="overwrite"):
-    target = Target.resolve(url, mode=mode)
+    target = Target.resolve(url, mode=mode, new_folders=1)
     with target.spool() as path:
         Path(path).write_bytes(content)
         target.publish(path)
@@ -234,7 +234,7 @@ def test_a_name_that_is_invalid_on_windows_is_refused_before_any_work(windows, m
         Target.resolve(url)
     assert caught.value.hint
     assert contents(windows) == {}
-    Target.resolve("memory://platforms/a:b?.parquet")  # the name of an object
+    Target.resolve("memory://a:b?.parquet")  # the name of an object
 
 
 def test_a_file_instead_of_a_folder_is_reported(tmp_path):

@@ -70,8 +70,8 @@ def open_files_in(folder):
     return [path for path in opened if path.startswith(f"{folder.resolve()}/")]
 
 
-def publish(url, content, *, mode="overwrite", options=None):
-    target = Target.resolve(url, mode=mode, storage_options=options)
+def publish(url, content, *, mode="overwrite", options=None, **how):
+    target = Target.resolve(url, mode=mode, storage_options=options, **how)
     with target.spool() as path:
         Path(path).write_bytes(content)
         target.publish(path)
@@ -99,7 +99,9 @@ def disk(request, tmp_path, monkeypatch):
         monkeypatch.setattr(os, "open", refuse)
     if request.param == "no /proc":
         monkeypatch.setattr(_local, "_HANDLES", "/no-such-proc/")
-    return tmp_path / request.param.replace("/", "")
+    folder = tmp_path / request.param.replace("/", "")
+    folder.mkdir()
+    return folder
 
 
 def test_addresses_of_local_files(tmp_path, monkeypatch):
@@ -118,7 +120,6 @@ def test_a_path_may_have_the_mark_of_chained_urls(tmp_path):
 
 @needs_posix_permissions
 def test_permissions_follow_the_umask_or_the_old_file(disk):
-    disk.mkdir()
     old = os.umask(0o027)
     try:
         publish(disk / "a", NEW)
@@ -133,7 +134,6 @@ def test_permissions_follow_the_umask_or_the_old_file(disk):
 
 @needs_root
 def test_the_owner_of_the_old_file_stays(disk):
-    disk.mkdir()
     (disk / "a").write_bytes(OLD)
     os.chown(disk / "a", 12345, 23456)
     publish(disk / "a", NEW)
@@ -146,7 +146,6 @@ def test_the_owner_of_the_old_file_stays(disk):
     [("give to the group", 0o660, 0o660), ("nothing", 0o660, 0o600), ("nothing", 0o664, 0o644)],
 )
 def test_the_wrong_group_gets_no_right_that_not_everybody_has(disk, monkeypatch, may, before, after):
-    disk.mkdir()
     (disk / "a").write_bytes(OLD)
     (disk / "a").chmod(before)
     os.chown(disk / "a", 12345, 23456)
@@ -167,7 +166,6 @@ def test_the_wrong_group_gets_no_right_that_not_everybody_has(disk, monkeypatch,
 @needs_posix_permissions
 @pytest.mark.parametrize(("before", "refused"), [(0o666, True), (0o644, False)])
 def test_permissions_that_cannot_be_set_leave_nothing_behind(disk, monkeypatch, before, refused):
-    disk.mkdir()
     (disk / "a").write_bytes(OLD)
     (disk / "a").chmod(before)
 
@@ -286,7 +284,7 @@ def test_stale_temporary_files_of_remote_targets_are_removed_from_tmpdir(tmp_pat
     for file in (stale, other):
         file.write_bytes(OLD)
         os.utime(file, (1, 1))
-    with Target.resolve("memory://spools/a").spool() as path:
+    with Target.resolve("memory://spools/a", new_folders=None).spool() as path:
         assert WINDOWS or Path(path).stat().st_mode & 0o777 == 0o600
         Folder("memory://spools").remove_stale([])
         assert listed(tmp_path) == sorted([Path(path).name, other.name])
@@ -316,7 +314,7 @@ def test_a_write_lists_no_folder_and_starts_no_thread(tmp_path, monkeypatch):
 def test_a_folder_that_may_not_be_written_to_is_refused_before_any_work(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(WriteError, match="cannot be written to") as caught:
-        Target.resolve(tmp_path / "not" / "yet" / "a")
+        Target.resolve(tmp_path / "not" / "yet" / "a", new_folders=None)
     assert "right to write" in caught.value.hint
 
 
@@ -363,7 +361,7 @@ def test_a_read_only_disk_is_refused_before_any_work(small_disk):
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     for name in ("a", "b", "folder/c"):
         with pytest.raises(WriteError, match="cannot be written to") as caught:
-            Target.resolve(small_disk / name)
+            Target.resolve(small_disk / name, new_folders=None)
         assert "right to write" in caught.value.hint
     assert (small_disk / "a").read_bytes() == OLD
 
@@ -391,7 +389,6 @@ def test_a_file_where_a_folder_must_be(tmp_path):
 @pytest.mark.parametrize(("call", "mode"), [("fsync", "overwrite"), ("replace", "overwrite"), (LINK, "create")])
 def test_a_failing_system_call_keeps_the_old_file(disk, monkeypatch, call, mode, number, advice):  # noqa: PLR0917
     tmp_path = disk
-    tmp_path.mkdir()
     if mode == "overwrite":
         (tmp_path / "a").write_bytes(OLD)
     target = Target.resolve(tmp_path / "a", mode=mode)
@@ -450,6 +447,7 @@ def stubborn(request, monkeypatch):
     monkeypatch.setattr(Stubborn, "silent", request.param == "skips")
     monkeypatch.setattr(Stubborn, "broken", 0)
     monkeypatch.setattr(Stubborn, "stuck", ())
+    monkeypatch.setattr(Stubborn, "pseudo_dirs", ["", "stubborn:///d"])
     fsspec.register_implementation("stubborn", Stubborn, clobber=True)
     return Stubborn(), "stubborn:///d/a.bin"
 
@@ -758,7 +756,7 @@ def test_no_secret_is_ever_shown(step):
     url = f"chatty://{user}:{password}@host/a.bin"
     options = {"secret": CANARY, "client_kwargs": {"more": [listed]}, "token": raw.encode(), "port": 80}
     with pytest.raises((WriteError, ConfigError)) as caught:
-        publish(url, NEW, options=options)
+        publish(url, NEW, options=options, new_folders=None)
     told = everything_said(caught.value)
     assert "ValueError: bad *** " in told
     for secret in ("c4n4ry", *OTHERS):

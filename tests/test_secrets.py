@@ -482,7 +482,7 @@ def exporting(name: str, raises: type[BaseException] | None, target: Callable[[S
 
 exporting("Parquet", None, lambda stage: str(stage.folder / "x.parquet"))
 exporting("Feather", None, lambda stage: str(stage.folder / "x.feather"))
-exporting("to memory", None, lambda _: "memory://secrets/x.parquet")
+exporting("to memory", None, lambda _: "memory://secrets.parquet")
 exporting("to S3", None, lambda _: "s3://secrets/x.parquet")
 exporting("no format", errors.UnsupportedFormatError, lambda _: "s3://secrets/x.csv")
 exporting("to a missing bucket", errors.WriteError, lambda _: "s3://secrets-missing/x.parquet")

@@ -104,6 +104,14 @@ def test_overwrite_replaces_that_file_alone(store, name):
     assert store.names() == sorted([name, "x1.bin"])
 
 
+def test_in_place_overwrites_that_file_alone(store):
+    for content in (OLD, NEW, OLD):
+        target = publish(store, "a.bin", content, mode="in_place")
+        assert store.read("a.bin") == content
+        assert target.place.is_atomic == scheme_of(store.base).is_object_store
+    assert store.names() == ["a.bin"]
+
+
 @pytest.mark.parametrize("raised", [RuntimeError("body"), KeyboardInterrupt(), SystemExit(1)])
 def test_what_the_body_raises_passes_and_the_old_file_stays(store, raised):
     store.put("a.bin", OLD)
@@ -250,9 +258,26 @@ def test_a_reader_sees_only_whole_files(store):
     reader.stop({(b"o", 1_000_000, 1), (b"n", 1_500_000, 1)})
 
 
-def test_folders_are_made(store):
-    publish(store, "2026/11/a.bin", NEW)
+def test_missing_folders_are_refused_unless_they_are_to_be_made(store):
+    def resolve(new_folders):
+        return Target.resolve(store.url("2026/11/a.bin"), storage_options=store.options, new_folders=new_folders)
+
+    if scheme_of(store.base).is_object_store:
+        publish(store, "2026/11/a.bin", NEW)  # there are no folders
+        return
+    for new_folders, missing in ((0, "2026/11"), (1, "2026")):
+        with pytest.raises(WriteError, match=f"this folder does not exist: .*{missing}'") as caught:
+            resolve(new_folders)
+        assert caught.value.hint == "Create the folder, or pass make_parents=True."
+        assert caught.value.errno == errno.ENOENT
+    assert store.names() == []
+    target = resolve(2)
+    with target.spool() as path:
+        Path(path).write_bytes(NEW)
+        target.publish(path)
     assert store.read("2026/11/a.bin") == NEW
+    publish(store, "2026/11/a.bin", OLD)
+    assert store.read("2026/11/a.bin") == OLD
 
 
 def test_a_folder_is_no_target(store):

@@ -672,7 +672,7 @@ PLACES = {
 @pytest.mark.parametrize("kind", [pytest.param("local", marks=pytest.mark.slow), "memory"])
 def test_a_fault_of_the_store_at_any_call_loses_nothing_and_heals(kind, tmp_path, memory_store, world):
     world.add(1, ["PageRank"])
-    base = str(tmp_path) if kind == "local" else memory_store.url("lakes")
+    base = str(tmp_path) if kind == "local" else memory_store.base
     world.sync(f"{base}/whole")
     whole = meaning(tree(f"{base}/whole"))
     number, failed = 0, 0

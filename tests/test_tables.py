@@ -924,6 +924,24 @@ def test_a_table_is_where_the_address_says(tmp_path, address):
     assert (tmp_path / "scores" / "_delta_log").is_dir()
 
 
+def test_missing_folders_above_a_table_are_made_only_on_demand(tmp_path):
+    for path in (tmp_path / "new" / "scores", f"file://{tmp_path.as_posix()}/new/scores"):
+        with pytest.raises(WriteError, match="this folder does not exist") as caught:
+            write_delta(OLD, path)
+        assert caught.value.hint == "Create the folder, or pass make_parents=True."
+    assert list(tmp_path.iterdir()) == []
+    assert write_delta(OLD, tmp_path / "new" / "scores", make_parents=True).rows == OLD.num_rows
+    assert write_delta(OLD, tmp_path / "new" / "scores", mode="append").version == 1
+
+
+def test_a_table_has_not_the_name_of_a_file_and_no_path_of_another_package(tmp_path):
+    with pytest.raises(ConfigError, match="a folder with the name of a file"):
+        write_delta(OLD, tmp_path / "scores.parquet")
+    members = {"protocol": "s3", "storage_options": {"key": "a"}, "__str__": lambda _: "s3://bucket/table"}
+    with pytest.raises(ConfigError, match="does not take the options of a UPath"):
+        write_delta(OLD, type("UPath", (), members)())
+
+
 def test_a_file_is_no_table(tmp_path):
     (tmp_path / "a").write_text("x")
     with pytest.raises(ConfigError, match="the target is a file"):

@@ -502,7 +502,7 @@ def test_what_is_no_table_is_refused(tmp_path, data):
         ("a.arrow", None, "feather"),
         ("a.ipc", None, "feather"),
         ("a", "parquet", "parquet"),
-        ("a.parquet", "feather", "feather"),
+        ("a.2026", "feather", "feather"),
     ],
 )
 def test_the_format_is_named_or_in_the_suffix(tmp_path, name, layout, expected):
@@ -608,7 +608,7 @@ def test_an_interrupt_while_a_temporary_file_is_removed_leaves_nothing(tmp_path,
         sys.settrace(interrupt)
         try:
             with suppress(KeyboardInterrupt):
-                write_parquet(TABLE, "memory://interrupted/a.parquet")
+                write_parquet(TABLE, "memory://interrupted.parquet")
         finally:
             sys.settrace(None)
         assert [*tmp_path.iterdir()] == []

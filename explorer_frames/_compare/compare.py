@@ -142,8 +142,8 @@ def compare(
     >>> job = explorer.job(job_id)
     >>> compare(job, explorer.run_workflow(workflow_id).wait(), task="Louvain").same
     True
-    >>> receipt = job.task("PageRank").export("memory://doc/yesterday.parquet")
-    >>> compare("memory://doc/yesterday.parquet", job.task("PageRank")).to_dict()["top_overlap"]
+    >>> receipt = job.task("PageRank").export("memory://yesterday.parquet")
+    >>> compare("memory://yesterday.parquet", job.task("PageRank")).to_dict()["top_overlap"]
     1.0
     """
     tolerances = _share("rel_tol", rel_tol), _share("abs_tol", abs_tol)

@@ -19,6 +19,7 @@ from explorer_frames._provenance import NAME, document_of, provenance_of, with_r
 from explorer_frames._results.reading import RowLimits
 from explorer_frames._schemas import VidType
 from explorer_frames._storage.address import checked
+from explorer_frames._storage.paths import is_path, plain_path
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, IncompleteResultError
 
@@ -40,7 +41,8 @@ def source(
         data = only_task(data, task)
     if isinstance(data, Task):
         return partial(_of_task, data, vid_type)
-    if isinstance(data, str | os.PathLike):
+    if is_path(data):
+        data, storage_options = plain_path(data, storage_options)
         checked(data, to_read=True)
         return partial(_of_file, data, storage_options)
     if not (isinstance(data, pd.DataFrame) or hasattr(data, "__arrow_c_stream__")):

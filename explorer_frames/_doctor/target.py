@@ -63,7 +63,7 @@ def _driver(url: str, options: Mapping[str, Any] | None) -> Finding:
 
 def _written(url: str, options: Mapping[str, Any] | None) -> Finding:
     with _no_new_folders(url, options):
-        target = Target.resolve(url, mode="create", storage_options=options)
+        target = Target.resolve(url, mode="create", storage_options=options, new_folders=None)
         with target.spool() as path:
             target.attempt("write", Path(path).write_bytes, _CONTENT)
             target.publish(path)

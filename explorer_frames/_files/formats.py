@@ -15,19 +15,13 @@ import pyarrow.ipc
 
 from explorer_frames._arguments import checked_count
 from explorer_frames._errors import escaped
-from explorer_frames._storage.address import shown_url
+from explorer_frames._storage.address import FORMATS, named_format, shown_url
 from explorer_frames.errors import ConfigError, UnsupportedFormatError, WriteError
 
 Format = Literal["parquet", "feather"]
 
-_FORMATS: dict[str, Format] = {"parquet": "parquet", "feather": "feather"}
-_SUFFIXES: dict[str, Format] = {
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".feather": "feather",
-    ".arrow": "feather",
-    ".ipc": "feather",
-}
+_FORMATS: dict[str | None, Format] = {"parquet": "parquet", "feather": "feather"}
+_SUFFIXES = [suffix for suffix, name in FORMATS.items() if name in _FORMATS]
 _CODECS: dict[str, tuple[str, ...]] = {
     "parquet": ("zstd", "snappy", "gzip", "brotli", "lz4"),
     "feather": ("zstd", "lz4"),
@@ -86,15 +80,30 @@ def _checked_level(codec: str | None, level: object) -> int | None:
     return int(level)
 
 
-def format_of(url: str | os.PathLike[str], format: str | None = None) -> Format:  # noqa: A002
-    """Return the format that is named, or that the URL's suffix says; UnsupportedFormatError where there is none."""
-    named = _FORMATS.get(format.lower()) if isinstance(format, str) else None
-    if named:
-        return named
-    shown = shown_url(url) if isinstance(url, str | os.PathLike) else ""  # which is refused with better words
+def format_of(url: object, format: str | None = None) -> Format:  # noqa: A002
+    """Return the format of a file to write: the one that is passed, or that its extension stands for.
+
+    Parameters
+    ----------
+    url
+        Path or URL of the file; anything else has no extension.
+
+    Raises
+    ------
+    UnsupportedFormatError
+        There is none, or the format and the extension contradict each other.
+    """
+    text = os.fspath(url) if isinstance(url, str | os.PathLike) else ""
+    shown = shown_url(text) if isinstance(text, str) else ""
     suffix = os.path.splitext(shown)[1]  # noqa: PTH122 (a URL)
-    if format is None and suffix.lower() in _SUFFIXES:
-        return _SUFFIXES[suffix.lower()]
+    named = named_format(shown)
+    wanted = _FORMATS.get(format.lower()) if isinstance(format, str) else None
+    if wanted and named not in {wanted, None}:
+        names = ", ".join(name for name in _SUFFIXES if FORMATS[name] == wanted)
+        what = f"the extension {escaped(suffix)!r} is not that of a {wanted} file"
+        raise UnsupportedFormatError(what, where=shown, hint=f"Name the file {names}, or without an extension.")
+    if wanted or (format is None and named in _FORMATS):
+        return wanted or _FORMATS[named]
     what = f"format {escaped(format)!r}" if format is not None else f"suffix {escaped(suffix)!r}"
     hint = f'Name the file {", ".join(_SUFFIXES)}, or pass format="parquet" or format="feather".'
     raise UnsupportedFormatError(f"nothing is written for {what}", where=shown, hint=hint)

@@ -16,6 +16,7 @@ from explorer_frames._files.seal import holds
 from explorer_frames._private import private
 from explorer_frames._provenance import NAME, Provenance, as_written, document_of, provenance_of
 from explorer_frames._storage.address import checked
+from explorer_frames._storage.paths import plain_path
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, DamagedFileError, FileReadError, UnsupportedFormatError
 
@@ -51,11 +52,12 @@ def read_provenance(path: str | os.PathLike[str], *, storage_options: Mapping[st
 
     Examples
     --------
-    >>> receipt = export_sample_result(job_id, task_id, "memory://results/pagerank.parquet")
-    >>> found = read_provenance("memory://results/pagerank.parquet")
+    >>> receipt = export_sample_result(job_id, task_id, "memory://pagerank.parquet")
+    >>> found = read_provenance("memory://pagerank.parquet")
     >>> found.job_id == str(job_id), found.rows, found.complete
     (True, 77, True)
     """
+    path, storage_options = plain_path(path, storage_options)
     checked(path, to_read=True)
     store = Store(path, storage_options)
     with store.open() as file:
@@ -153,10 +155,11 @@ def verify_file(path: str | os.PathLike[str], *, storage_options: Mapping[str, A
 
     Examples
     --------
-    >>> receipt = export_sample_result(job_id, task_id, "memory://results/pagerank.parquet")
-    >>> verify_file("memory://results/pagerank.parquet").content_hash == receipt.content_hash
+    >>> receipt = export_sample_result(job_id, task_id, "memory://pagerank.parquet")
+    >>> verify_file("memory://pagerank.parquet").content_hash == receipt.content_hash
     True
     """
+    path, storage_options = plain_path(path, storage_options)
     checked(path, to_read=True)
     store = Store(path, storage_options)
     with store.fetched() as file:  # opened once: what is published meanwhile is another file

@@ -13,17 +13,21 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 import pyarrow as pa
 
 from explorer_frames import _html
+from explorer_frames._arguments import checked_flag
 from explorer_frames._files.data import to_reader
 from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.formats import Format, Options, as_kept, check_file, footer, format_of, open_writer
 from explorer_frames._files.seal import SEAL, Seal, replace
 from explorer_frames._private import private
 from explorer_frames._provenance import KEY, as_written, document_of, encoded, in_words
+from explorer_frames._storage.paths import inner_path, is_buffer, plain_path
 from explorer_frames._storage.publish import Mode, Target
 from explorer_frames._threads import beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from explorer_frames._storage.paths import Destination
 
 Finish: TypeAlias = "Callable[[], Mapping[str, Any]]"
 
@@ -40,12 +44,14 @@ class LayoutOptions(TypedDict, total=False):
     compression: str | None
     compression_level: int | None
     row_group_size: int
+    make_parents: bool
 
 
 class WriteOptions(LayoutOptions, total=False):
     """Options of a file to write, and of the store that it is written to."""
 
     storage_options: Mapping[str, Any] | None
+    filesystem: Any
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -55,7 +61,8 @@ class Receipt:
     Attributes
     ----------
     path : str
-        Without user, password and query; an absolute path on local disk.
+        Without user, password and query; an absolute path on local disk; for a buffer its class, such as
+        ``"<BytesIO>"``.
     format : str
         ``"parquet"`` or ``"feather"``.
     rows : int
@@ -97,14 +104,16 @@ class Receipt:
 @private
 def write_parquet(
     data: Any,
-    path: str | os.PathLike[str],
+    path: Destination,
     *,
     index: bool | None = None,
     mode: Mode = "overwrite",
     compression: str | None = "zstd",
     compression_level: int | None = None,
     row_group_size: int = _ROWS,
+    make_parents: bool = False,
     storage_options: Mapping[str, Any] | None = None,
+    filesystem: Any = None,
 ) -> Receipt:
     """Write one Parquet file, whole or not at all.
 
@@ -121,22 +130,33 @@ def write_parquet(
         are written as ``string``, and dictionaries inside lists, structs and maps as their values. A DataFrame's
         ``attrs["explorer_frames"]`` becomes schema metadata.
     path
-        A local path or any fsspec URL of one file.
+        Local path or fsspec URL of one file, also a path of universal_pathlib or cloudpathlib; or a binary buffer that
+        is open for writing. The finished and checked file is copied to a buffer, from its current position on; if that
+        fails, a part of it may be in the buffer.
     index
         Whether the index of a pandas DataFrame is written, as in ``DataFrame.to_parquet``. By default, an unnamed
         index of integers is not written as a column, so a filter does not change the columns. Every named index, and
         every index of another type, is. Other tables have no index.
     mode
-        ``"overwrite"`` replaces what is there in one step; ``"create"`` refuses if there is something.
-        How far each store keeps these promises: see the table in ``explorer_frames._storage.publish``.
+        ``"overwrite"`` replaces an existing file in one step; ``"create"`` raises if there is one.
+        ``"in_place"`` overwrites the content of a file that cannot be replaced, such as one that is mounted into a
+        container. Nothing is overwritten before all rows are written and checked, but readers may see a part of the
+        file meanwhile, and a crash or a full disk in the middle leaves a part of it. In object stores it is the same as
+        ``"overwrite"``. Guarantees by store: see the table in ``explorer_frames._storage.publish``.
     compression
         ``"zstd"``, ``"snappy"``, ``"gzip"``, ``"brotli"``, ``"lz4"`` or None.
     compression_level
         In the codec's own range; None is its default.
     row_group_size
         Rows per row group; only the last one may have fewer.
+    make_parents
+        Whether to create missing folders above the file. By default they raise an error before `data` is read. Object
+        stores have no folders.
     storage_options
         For the fsspec driver, as pandas takes them.
+    filesystem
+        File system of fsspec or pyarrow that `path` is in, in place of a URL and `storage_options`. Its store keeps
+        the same guarantees. A pyarrow file system for an object store writes a temporary object and moves it.
 
     Returns
     -------
@@ -159,7 +179,7 @@ def write_parquet(
     --------
     >>> import pandas as pd
     >>> frame = pd.DataFrame({"id": ["player100", "player101"], "score": [0.5, 0.25]})
-    >>> receipt = write_parquet(frame, "memory://doc/scores.parquet")
+    >>> receipt = write_parquet(frame, "memory://scores.parquet")
     >>> receipt.rows, receipt.complete
     (2, None)
     """
@@ -171,7 +191,9 @@ def write_parquet(
         compression=compression,
         compression_level=compression_level,
         row_group_size=row_group_size,
+        make_parents=make_parents,
         storage_options=storage_options,
+        filesystem=filesystem,
     )
     return write(reader, plan)
 
@@ -179,20 +201,22 @@ def write_parquet(
 @private
 def write_feather(
     data: Any,
-    path: str | os.PathLike[str],
+    path: Destination,
     *,
     index: bool | None = None,
     mode: Mode = "overwrite",
     compression: str | None = "zstd",
     compression_level: int | None = None,
     row_group_size: int = _ROWS,
+    make_parents: bool = False,
     storage_options: Mapping[str, Any] | None = None,
+    filesystem: Any = None,
 ) -> Receipt:
     """Write one Feather (version 2, an Arrow IPC) file, whole or not at all.
 
     Parameters
     ----------
-    data, path, index, mode, storage_options
+    data, path, index, mode, make_parents, storage_options, filesystem
         As for `write_parquet`; but in a stream, the dictionary of a column may only grow from batch to batch. Where it
         grows behind the first `row_group_size` rows, the file has delta dictionaries, which Polars reads only with
         ``use_pyarrow=True``. A Table or a DataFrame gets one dictionary per column here.
@@ -216,7 +240,7 @@ def write_feather(
     Examples
     --------
     >>> table = pa.table({"id": ["player100"], "score": [0.5]})
-    >>> write_feather(table, "memory://doc/scores.feather").schema.names
+    >>> write_feather(table, "memory://scores.feather").schema.names
     ['id', 'score']
     """
     reader = to_reader(data, index)
@@ -227,27 +251,40 @@ def write_feather(
         compression=compression,
         compression_level=compression_level,
         row_group_size=row_group_size,
+        make_parents=make_parents,
         storage_options=storage_options,
+        filesystem=filesystem,
     )
     return write(reader, plan)
 
 
 def planned(
-    path: str | os.PathLike[str],
+    path: Destination,
     *,
     format: str | None = None,  # noqa: A002 (as pandas and pyarrow call it)
     mode: Mode = "overwrite",
     compression: str | None = "zstd",
     compression_level: int | None = None,
     row_group_size: int = _ROWS,
+    make_parents: bool = False,
     storage_options: Mapping[str, Any] | None = None,
+    filesystem: Any = None,
     **unknown: object,
 ) -> tuple[Target, Options]:
     """Check where and how to write, before any row is read."""
     if unknown:  # without the name of this function, which the caller has not called
         raise TypeError(f"got an unexpected keyword argument {min(unknown)!r}")
+    checked_flag("make_parents", make_parents)
+    if filesystem is None:
+        path, storage_options = plain_path(path, storage_options)
+    elif not is_buffer(path):
+        path = inner_path(path)
     options = Options.of(format_of(path, format), compression, compression_level, row_group_size)
-    return Target.resolve(path, mode=mode, storage_options=storage_options), options
+    new_folders = None if make_parents else 0
+    target = Target.resolve(
+        path, mode=mode, storage_options=storage_options, filesystem=filesystem, new_folders=new_folders
+    )
+    return target, options
 
 
 def write(reader: pa.RecordBatchReader, plan: tuple[Target, Options], finish: Finish | None = None) -> Receipt:

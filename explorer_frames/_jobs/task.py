@@ -18,6 +18,7 @@ from explorer_frames._outputs.full import Request, export, open_reader, read_tab
 from explorer_frames._private import private
 from explorer_frames._provenance import Provenance
 from explorer_frames._schemas import VidType
+from explorer_frames._storage.paths import Destination
 from explorer_frames.errors import EnvelopeError
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class Task(Timed):
     @private
     def export(
         self,
-        path: str | os.PathLike[str],
+        path: Destination,
         limit: int | None = None,
         *,
         schema: str | pa.Schema | None = "auto",
@@ -231,7 +232,7 @@ class Task(Timed):
     def export_output(
         self,
         root: str | os.PathLike[str],
-        target: str | os.PathLike[str],
+        target: Destination,
         *,
         component: str | None = None,
         folder: str | None = None,
@@ -241,6 +242,7 @@ class Task(Timed):
         quoting: Quoting = "minimal",
         storage_options: Mapping[str, Any] | None = None,
         target_storage_options: Mapping[str, Any] | None = None,
+        target_filesystem: Any = None,
         **options: Unpack[LayoutOptions],
     ) -> Receipt:
         """Write its full result, found as by `read_output`, to a file: see `explorer_frames.export_output`."""
@@ -255,7 +257,9 @@ class Task(Timed):
             quoting=quoting,
             storage_options=storage_options,
         )
-        return export(request, planned(target, storage_options=target_storage_options, **options))
+        return export(
+            request, planned(target, storage_options=target_storage_options, filesystem=target_filesystem, **options)
+        )
 
     def __repr__(self) -> str:
         return f"<Task {escaped(self.name, 60)} {self.task_id}: {outcome(self)}>"

@@ -22,6 +22,7 @@ from explorer_frames._files.formats import Options
 from explorer_frames._files.write import Receipt, write
 from explorer_frames._outputs.parts import Part, Parts, output_url, pieces
 from explorer_frames._provenance import Provenance, run_of, with_provenance, with_row_count
+from explorer_frames._storage.paths import plain_path
 from explorer_frames._storage.publish import Target
 from explorer_frames._storage.sources import Store
 from explorer_frames._threads import ahead, pipelined
@@ -162,6 +163,7 @@ class Request:
         JobError, FileReadError
             The task is not in the state success, or its result was not found.
         """
+        path, storage_options = plain_path(path, storage_options)
         vid_type = task._explorer._vid_type_or(vid_type) if task else vid_type  # noqa: SLF001 (our own)
         requested = _schemas.SchemaRequest.of(schema, vid_type)
         if requested.auto:

@@ -16,6 +16,7 @@ from explorer_frames._frames import DtypeBackend, checked_backend, to_pandas
 from explorer_frames._outputs.full import Request, export, open_reader, read_table
 from explorer_frames._private import private
 from explorer_frames._schemas import VidType
+from explorer_frames._storage.paths import Destination
 
 
 @private
@@ -180,7 +181,7 @@ def open_output(
 @private
 def export_output(
     path: str | os.PathLike[str],
-    target: str | os.PathLike[str],
+    target: Destination,
     *,
     schema: str | pa.Schema | None = "auto",
     vid_type: VidType = "string",
@@ -188,6 +189,7 @@ def export_output(
     quoting: Quoting = "minimal",
     storage_options: Mapping[str, Any] | None = None,
     target_storage_options: Mapping[str, Any] | None = None,
+    target_filesystem: Any = None,
     **options: Unpack[LayoutOptions],
 ) -> Receipt:
     r"""Write the full result of a task to a Parquet or Feather file, in constant memory.
@@ -197,13 +199,15 @@ def export_output(
     path, schema, vid_type, header, quoting, storage_options
         As in `read_output`.
     target
-        Local path or fsspec URL of the file to write, which is replaced atomically. Its extension decides the format:
-        ``.parquet``, ``.pq``, or ``.feather``, ``.arrow``, ``.ipc``.
+        Local path, fsspec URL or binary buffer to write to, as in `write_parquet`. The file is replaced atomically. Its
+        extension decides the format: ``.parquet``, ``.pq``, or ``.feather``, ``.arrow``, ``.ipc``.
     target_storage_options
         Options for the fsspec driver of `target`.
+    target_filesystem
+        File system of fsspec or pyarrow that `target` is in.
     **options
-        ``format``, for other extensions, and the options of `write_parquet` or `write_feather`, such as ``mode`` and
-        ``compression``.
+        ``format``, for other extensions and for buffers, and the options of `write_parquet` or `write_feather`, such as
+        ``mode``, ``make_parents`` and ``compression``.
 
     Returns
     -------
@@ -224,11 +228,13 @@ def export_output(
     >>> import fsspec
     >>> with fsspec.open("memory://outputs/52/bfs.csv", "w") as file:
     ...     _ = file.write("player110,1\n")
-    >>> receipt = export_output("memory://outputs/52/bfs.csv", "memory://lake/bfs.parquet", schema="bfs")
+    >>> receipt = export_output("memory://outputs/52/bfs.csv", "memory://bfs.parquet", schema="bfs")
     >>> receipt.rows, receipt.complete, receipt.schema.names
     (1, True, ['root', 'visited'])
     """
     request = Request.of(
         path, schema=schema, vid_type=vid_type, header=header, quoting=quoting, storage_options=storage_options
     )
-    return export(request, planned(target, storage_options=target_storage_options, **options))
+    return export(
+        request, planned(target, storage_options=target_storage_options, filesystem=target_filesystem, **options)
+    )

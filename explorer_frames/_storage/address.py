@@ -18,7 +18,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LOCAL = {"file", "local"}
-_WRAPPERS = {
+# A name with another extension, or without one, can have any format.
+_EXTENSIONS = {
+    "parquet": (".parquet", ".pq"),
+    "feather": (".feather", ".arrow", ".ipc"),
+    "text": (".csv", ".tsv", ".txt", ".md"),
+    "json": (".json", ".jsonl", ".ndjson"),
+    "other data": (".orc", ".avro", ".h5", ".hdf", ".hdf5", ".npy", ".npz", ".pkl", ".pickle", ".dta", ".sas7bdat"),
+    "database": (".db", ".sqlite", ".duckdb"),
+    "document": (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".htm", ".html", ".xml", ".yaml", ".pdf"),
+    "archive": (".gz", ".bz2", ".zip", ".xz", ".zst", ".tar", ".tgz"),
+}
+FORMATS = {extension: name for name, extensions in _EXTENSIONS.items() for extension in extensions}
+WRAPPERS = {
     "simplecache",
     "filecache",
     "blockcache",
@@ -48,6 +60,24 @@ _WINDOWS_DEVICE = re.compile(
     r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9\u00b9\u00b2\u00b3]) *(?:\..*)?", re.IGNORECASE
 )
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def named_format(url: str | os.PathLike[str]) -> str | None:
+    """Return the format that the extension of a file's name stands for; None for an unknown extension.
+
+    Examples
+    --------
+    >>> named_format("s3://bucket/a.PQ"), named_format("a.csv.gz"), named_format("a.bin"), named_format(".csv")
+    ('parquet', 'archive', None, None)
+    """
+    return FORMATS.get(os.path.splitext(os.fspath(url))[1].lower())  # noqa: PTH122 (a URL)
+
+
+def check_folder_name(url: str | os.PathLike[str]) -> None:
+    """Raise ConfigError if a folder to write files to has the name of a file."""
+    if named_format(url):
+        hint = "Pass a folder whose name has no file extension."
+        raise ConfigError("the target is a folder with the name of a file", where=shown_url(url), hint=hint)
 
 
 def shown_url(url: str | os.PathLike[str]) -> str:
@@ -191,7 +221,7 @@ def _problem(text: str, *, is_path: bool, to_read: bool) -> tuple[str, str] | No
     scheme, separator, rest = text.partition("://")
     store = scheme_of(text) if separator else None
     found = None
-    if not is_path and ("::" in text or (separator and scheme in _WRAPPERS)):
+    if not is_path and ("::" in text or (separator and scheme in WRAPPERS)):
         hint = "Pass the plain URL of the store, or a local file without :: in its name.\nOr pass a pathlib.Path."
         found = "chained URLs are not supported", hint
     elif text.endswith(("/", os.sep)) or (store and store.is_object_store and "/" not in rest):

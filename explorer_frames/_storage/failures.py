@@ -20,6 +20,20 @@ DAMAGED = "It is damaged or was cut off: get it again from where it was copied, 
 _NO_NAME = 0xC0000033  # STATUS_OBJECT_NAME_INVALID, which SMB servers say to "part-*"
 _INVALID_NAME = 123  # ERROR_INVALID_NAME, the same on a Windows disk
 _LOCKED = {5, 32}  # Windows: ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION
+# What our own checks of a target find, and what to do about it.
+NO_FOLDER = "this folder does not exist"
+NOT_REPLACEABLE = "this file cannot be replaced by another one"
+ACL_LOST = "the ACL of this file cannot be given to another one"
+NO_RENAME = "files cannot be renamed in this folder"
+_IN_PLACE = 'Pass mode="in_place" to overwrite the file, or pass another path.'
+_HINTS = {
+    NO_FOLDER: "Create the folder, or pass make_parents=True.",
+    NOT_REPLACEABLE: _IN_PLACE,
+    ACL_LOST: _IN_PLACE,
+    NO_RENAME: _IN_PLACE,
+}
+_NOT_RENAMED = {errno.EBUSY, errno.ENOSYS, errno.EXDEV}
+OVERWRITE = "write all of"  # a target that cannot be published in one step
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _REFUSED = re.compile("credential|denied|forbidden|(?:un|not )authori[sz]ed|logon|authenticat", re.IGNORECASE)
@@ -73,10 +87,17 @@ class Guard:
         what = f"cannot {doing} {self.noun}"
         if reads and is_missing(raised):
             what = "there is no such file"
-        hint = hint_for(raised, doing, reads=reads or doing in {"list", "read"})
+        hint = own_hint(raised, doing) or hint_for(raised, doing, reads=reads or doing in {"list", "read"})
         error = self.failure(f"{what}: {self.mask(raised)}", where=where, hint=hint)
         error.errno = getattr(raised, "errno", None)  # as callers of OSErrors expect
         return error
+
+
+def own_hint(raised: BaseException, doing: str) -> str | None:
+    """Find what to do about what our own checks find, and about a target that turned out not to be replaceable."""
+    if doing == "publish" and getattr(raised, "errno", None) in _NOT_RENAMED:
+        return _IN_PLACE
+    return _HINTS.get(getattr(raised, "strerror", None) or "")
 
 
 def hint_for(raised: BaseException, doing: str, *, reads: bool) -> str:
@@ -111,6 +132,8 @@ def _hint_to_write(raised: BaseException, doing: str) -> str:
         return "Pass another name: this store has none like that."
     if is_missing(raised) and doing in {"reach", "publish"}:
         return "Make the bucket, container, share or folder first: it is never created implicitly."
+    if doing == OVERWRITE:
+        return "The target may be incomplete. Fix the error above and write again."
     return "The existing file is unchanged. Fix the error above and retry."
 
 

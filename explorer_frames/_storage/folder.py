@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import fsspec
 
-from explorer_frames._storage.address import checked, shown_url
+from explorer_frames._storage.address import check_folder_name, checked, shown_url
 from explorer_frames._storage.failures import Guard, is_missing
 from explorer_frames._storage.local import LocalFile
+from explorer_frames._storage.paths import plain_path
 from explorer_frames._storage.publish import Mode, Target
 from explorer_frames._storage.schemes import scheme_of
 from explorer_frames._storage.spool import remove_stale, remove_stale_spools
+from explorer_frames._storage.stores import StoredObject
 from explorer_frames.errors import ConfigError, ExplorerFramesError
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ class Folder(Guard):
         A local path or any fsspec URL, with or without a slash at its end; a bucket's root too.
     storage_options
         For the fsspec driver.
+    make_parents
+        Whether to make the folders above it, too.
 
     Attributes
     ----------
@@ -45,16 +49,25 @@ class Folder(Guard):
         As `Target.resolve` has them for a file in that folder.
     """
 
-    def __init__(self, url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        url: str | os.PathLike[str],
+        storage_options: Mapping[str, Any] | None = None,
+        *,
+        make_parents: bool = False,
+    ) -> None:
+        url, storage_options = plain_path(url, storage_options)
         text = os.fspath(url) if isinstance(url, str | os.PathLike) else ""
         if not isinstance(text, str) or not text:
             checked(text)  # says what is wrong
         self.storage_options = storage_options
         self._base = re.sub(r"(?<![:/])/+$", "", text)
+        check_folder_name(self._base)
         name = f".{uuid.uuid4().hex}"  # that nobody has
         beside = Path(text, name) if isinstance(url, os.PathLike) else f"{self._base}/{name}"
         try:
-            trial = Target.resolve(beside, storage_options=storage_options)
+            new_folders = None if make_parents else 1
+            trial = Target.resolve(beside, storage_options=storage_options, new_folders=new_folders)
         except ExplorerFramesError as error:
             error.where = shown_url(self._base)
             raise
@@ -62,7 +75,7 @@ class Folder(Guard):
             path = Path(trial.place.path)
             self._local: Path | None = path.parent
             self._fs, self._path = fsspec.filesystem("file"), path.parent.as_posix()  # as `find` has them
-        else:
+        elif isinstance(trial.place, StoredObject):
             self._local = None
             self._fs, self._path = trial.place.fs, trial.place.path.removesuffix(name)
         self._path = self._path.rstrip("/")
@@ -143,7 +156,7 @@ class Folder(Guard):
             With ``mode="create"``: it is there.
         WriteError
         """
-        target = Target.resolve(self.target(name), mode=mode, storage_options=self.storage_options)
+        target = Target.resolve(self.target(name), mode=mode, storage_options=self.storage_options, new_folders=None)
         with target.spool() as path:
             target.attempt("write", Path(path).write_bytes, content)
             target.publish(path)

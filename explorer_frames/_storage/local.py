@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import time
 import weakref
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from explorer_frames._storage.address import WINDOWS
-from explorer_frames._storage.failures import is_open_elsewhere
+from explorer_frames._storage.failures import NO_FOLDER, NO_RENAME, NOT_REPLACEABLE, is_open_elsewhere
+from explorer_frames._storage.permissions import acl_of, take_over
 from explorer_frames._storage.spool import Spool, hidden_name
 from explorer_frames._threads import shielded_from_signals
 
@@ -24,12 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _HANDLES = "/proc/self/fd/"
+_MOUNTS = "/proc/self/mountinfo"
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _PATIENCE = 10.0  # seconds to wait for another program to close a file; on Windows an open file cannot be replaced
 
 
 class LocalFile:
     """The place of one file on local disk."""
+
+    is_atomic = True
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -45,30 +50,84 @@ class LocalFile:
         # A rename would replace a device or a pipe by a file.
         return "file" if stat.S_ISREG(mode) else "directory" if stat.S_ISDIR(mode) else "device, pipe or socket"
 
-    def probe(self) -> None:
-        """Raise when the file, or the nearest folder that is there, cannot be written to."""
-        folder = self._folder
+    def probe(self, new_folders: int | None = None) -> None:
+        """Raise when the file cannot be published, or more than `new_folders` folders are missing above it."""
+        folder = self.nearest_folder(new_folders)
+        exists = os.path.exists(self.path)  # noqa: PTH110
+        if not os.access(folder, os.W_OK | os.X_OK):
+            if exists and os.access(self.path, os.W_OK):
+                raise PermissionError(errno.EACCES, NOT_REPLACEABLE, self.path)
+            raise PermissionError(errno.EACCES, "this folder cannot be written to", folder)
+        if exists:
+            self._check_writable()
+            self._check_replaceable()
+        self._check_rename(folder)
+
+    def nearest_folder(self, new_folders: int | None) -> str:
+        """Return the nearest folder above the target that exists; raise if more than `new_folders` do not."""
+        folder, missing = self._folder, 0
         while not os.path.lexists(folder) and folder != os.path.dirname(folder):  # noqa: PTH120
             folder = os.path.dirname(folder)  # noqa: PTH120
+            missing += 1
         if os.path.lexists(folder) and not os.path.isdir(folder):  # noqa: PTH112 (Windows fails later, and otherwise)
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder)
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, "this folder cannot be written to", folder)
-        if os.path.exists(self.path) and not os.access(self.path, os.W_OK):  # noqa: PTH110
+        if new_folders is not None and missing > new_folders:
+            first = self._folder
+            for _ in range(new_folders):
+                first = os.path.dirname(first)  # noqa: PTH120
+            raise FileNotFoundError(errno.ENOENT, NO_FOLDER, first)
+        return folder
+
+    def _check_writable(self) -> None:
+        if not os.access(self.path, os.W_OK):
             raise PermissionError(errno.EACCES, "this file cannot be written to", self.path)
+
+    def _check_replaceable(self) -> None:
+        """Raise for a file whose content may be overwritten, but whose name may not be given to another file."""
+        if _is_mount_point(self.path):
+            raise OSError(errno.EBUSY, NOT_REPLACEABLE, self.path)
+        try:
+            # Never succeeds with a file. Linux refuses it for the same reasons as a replacement before it looks at the
+            # kind: another user's file in a sticky folder, a file or folder that is append-only.
+            os.rmdir(self.path)  # noqa: PTH106
+        except OSError as raised:
+            is_refused = raised.errno == errno.EPERM  # a sandbox that allows to remove files only says EACCES
+        else:
+            return
+        if is_refused:
+            raise PermissionError(errno.EPERM, NOT_REPLACEABLE, self.path)
+
+    def _check_rename(self, folder: str) -> None:
+        """Raise where files cannot be renamed, as in some mounted buckets; they have no nameless files either."""
+        if WINDOWS:
+            return
+        if shielded_from_signals(partial(_has_nameless_files, folder)):
+            return
+        with ExitStack() as stack:
+            first, second = (os.path.join(folder, hidden_name(self._name)) for _ in range(2))  # noqa: PTH118
+            stack.callback(Spool.named(first, 0o600).discard)
+            stack.callback(_unlink, second)
+            try:
+                _wait_while_open(os.rename, first, second)
+            except OSError as raised:
+                refused = raised.errno
+            else:
+                return
+        raise OSError(refused, NO_RENAME, folder)
 
     def new_spool(self) -> Spool:
         """Make an empty file."""
         os.makedirs(self._folder, exist_ok=True)  # noqa: PTH103
-        old = None
+        old, acl = None, None
         with suppress(FileNotFoundError):
+            acl = acl_of(self.path)
             old = os.stat(self.path)  # noqa: PTH116 (paths are plain strings here)
         # With the umask, or as narrow as the old file from the first byte.
         permissions = stat.S_IMODE(old.st_mode) & 0o777 if old else 0o666
         spool = shielded_from_signals(partial(self._make_spool, permissions))
         self._spool = weakref.ref(spool)
         if old:
-            _take_over(spool.path, old)
+            take_over(spool.path, old, acl)
         return spool
 
     def _make_spool(self, permissions: int) -> Spool:
@@ -138,20 +197,29 @@ class LocalFile:
         """Nothing: the very file that was checked stands there."""
 
 
-def _take_over(path: str, old: os.stat_result) -> None:
-    """Give a file the owner, the group and the permissions of the one that it replaces, as far as one may."""
-    permissions = stat.S_IMODE(old.st_mode) & 0o777
-    with suppress(AttributeError):  # Windows has none
-        if not (_chown(path, old.st_uid, old.st_gid) or _chown(path, -1, old.st_gid)):
-            permissions &= ~0o070 | (permissions & 0o007) << 3  # to a wrong group no more than to everybody
-    if stat.S_IMODE(os.stat(path).st_mode) != permissions:  # noqa: PTH116 (some file systems refuse it even if it is)
-        os.chmod(path, permissions)  # noqa: PTH101
+def _has_nameless_files(folder: str) -> bool:
+    try:
+        os.close(os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o600))
+    except (OSError, AttributeError):
+        return False
+    return True
 
 
-def _chown(path: str, owner: int, group: int) -> bool:
-    with suppress(OSError):  # only root may give a file to another owner, and only members to a group
-        os.chown(path, owner, group)
-    return os.stat(path).st_gid == group  # noqa: PTH116
+def _is_mount_point(path: str) -> bool:
+    """Return whether a file is mounted over another one, as containers do; `os.path.ismount` is for folders."""
+    try:
+        with open(_MOUNTS, "rb") as file:  # noqa: PTH123 (paths are plain strings here)
+            names = [line.split(b" ", 5)[4] for line in file]
+    except OSError:
+        return False
+    return os.fsencode(path) in {
+        re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), name) for name in names
+    }
+
+
+def _unlink(path: str) -> None:
+    with suppress(OSError):
+        os.unlink(path)  # noqa: PTH108
 
 
 def _link(path: str, name: str) -> None:

@@ -1,8 +1,8 @@
 """A finished local file -> any fsspec URL, whole or absent.
 
-Nothing is written into the target itself: the caller fills a local spool file, closes it and checks it,
-and only then is it put in place, in the strongest single step that the store has. Measured on each store named
-here, with readers that polled and writers that were killed (tests/test_storage_contract.py):
+Nothing is written into the target itself, unless with ``mode="in_place"``: the caller fills a local spool file, closes
+it and checks it, and only then is it put in place, in the strongest single step that the store has. Measured on each
+store named here, with readers that polled and writers that were killed (tests/test_storage_contract.py):
 
 ==================  ==============================================  ====================================
 store               ``mode="overwrite"``                            ``mode="create"``
@@ -23,6 +23,19 @@ others              put beside, the driver's own move: as atomic    looked up, t
                     as that is                                      writers at once both may win
 ==================  ==============================================  ====================================
 
+On local disk the new file gets the owner, group, permissions and POSIX ACL of the old one. Where one of them cannot be
+set, users have fewer rights than before, or the file is refused; nobody has more.
+
+``mode="in_place"`` overwrites the content of the file, for what cannot be replaced: a file that is mounted into a
+container, another user's file in a folder with the sticky bit or without the right to write, a file in a mounted bucket
+without renames. The new content is finished and checked in TMPDIR before. Then readers see a part of it until it is
+complete. A crash, a quota or a lost connection in the middle leaves a part of it, which Parquet and Feather readers
+refuse: the old content is cut off first. In object stores it is the same as ``"overwrite"``. A buffer, such as
+`io.BytesIO`, is written in the same way, from its current position on. A file system of pyarrow for an object store
+writes a temporary object and moves it: closing its streams publishes whatever was written before a failure.
+
+Missing folders above the file are an error unless they are to be made; object stores have none.
+
 A process that is killed leaves nothing on local disk where files need no name (Linux), and otherwise a hidden file
 beside the target, or one in TMPDIR for other stores. A sync into that folder removes the file
 when it is a day old. On S3 it may leave an unfinished multipart upload, which no listing shows and which is
@@ -36,22 +49,27 @@ conditional put whose answer was lost is sent again by the driver and then meets
 the error says that it exists. Where a move does not replace (WebHDFS), the old file is moved aside and, if the new
 one cannot follow, back again: for that moment the target is absent, its data never is.
 
-What the place cannot take is refused before there is work to lose: a missing bucket, container
-or share, a login that is refused, a server that is down, a folder that cannot be written to. Stores of objects cannot
-be asked for the right to write; there that error comes with the put.
+What the place cannot take is refused before there is work to lose: a missing bucket, container, share or folder, a
+login that is refused, a server that is down, a folder that cannot be written to, a file that cannot be replaced. Stores
+of objects cannot be asked for the right to write; there that error comes with the put.
 """
 
 from __future__ import annotations
 
 import os
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+
+from fsspec.implementations.local import LocalFileSystem
 
 from explorer_frames._errors import escaped
 from explorer_frames._storage.address import Mask, check_local_name, checked, local_path, shown_url
+from explorer_frames._storage.direct import FileInPlace, OpenBuffer
 from explorer_frames._storage.drivers import connect
-from explorer_frames._storage.failures import Guard, is_failed_condition
+from explorer_frames._storage.failures import OVERWRITE, Guard, is_failed_condition
 from explorer_frames._storage.local import LocalFile
+from explorer_frames._storage.paths import is_buffer, plain_path, within
 from explorer_frames._storage.schemes import scheme_of
 from explorer_frames._storage.stores import RemoteFile, StoredObject
 from explorer_frames.errors import ConfigError, TargetExistsError, WriteError
@@ -59,7 +77,11 @@ from explorer_frames.errors import ConfigError, TargetExistsError, WriteError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-Mode = Literal["overwrite", "create"]
+    from explorer_frames._storage.paths import Buffer, Destination
+    from explorer_frames._storage.schemes import Scheme
+
+Mode = Literal["overwrite", "create", "in_place"]
+Place: TypeAlias = LocalFile | StoredObject | OpenBuffer
 
 
 class Target(Guard):
@@ -68,14 +90,14 @@ class Target(Guard):
     Attributes
     ----------
     url : str
-        Without user, password and query; an absolute path on local disk.
+        Without user, password and query; an absolute path on local disk; for a buffer, its class.
     mode : str
-        ``"overwrite"`` or ``"create"``.
-    place : LocalFile or StoredObject
+        ``"overwrite"``, ``"create"`` or ``"in_place"``.
+    place : LocalFile, StoredObject or OpenBuffer
         The file in its store.
     """
 
-    def __init__(self, url: str, mode: Mode, mask: Mask, place: LocalFile | StoredObject) -> None:
+    def __init__(self, url: str, mode: Mode, mask: Mask, place: Place) -> None:
         self.url: str = url
         self.shown: str = url
         self.mask: Mask = mask
@@ -87,10 +109,12 @@ class Target(Guard):
 
     @staticmethod
     def resolve(
-        url: str | os.PathLike[str],
+        path: Destination,
         *,
         mode: Mode = "overwrite",
         storage_options: Mapping[str, Any] | None = None,
+        filesystem: Any = None,
+        new_folders: int | None = 0,
     ) -> Target:
         """Find the store, and refuse now what could not be published later.
 
@@ -99,12 +123,17 @@ class Target(Guard):
 
         Parameters
         ----------
-        url
-            A local path (``~``, ``file://`` and symbolic links are followed) or an fsspec URL of one file.
+        path
+            A local path (``~``, ``file://`` and symbolic links are followed), an fsspec URL of one file, a path-like
+            object, or an open binary buffer.
         mode
-            ``"overwrite"`` replaces what is there; ``"create"`` refuses.
+            ``"overwrite"`` replaces what is there; ``"create"`` refuses; ``"in_place"`` overwrites its content.
         storage_options
             For the fsspec driver, as pandas takes them; not used on local disk.
+        filesystem
+            File system of fsspec or pyarrow that `path` is in.
+        new_folders
+            How many folders above the file may be made; None for any number. Object stores have none.
 
         Raises
         ------
@@ -113,44 +142,36 @@ class Target(Guard):
         TargetExistsError
             If ``mode="create"`` and the target exists.
         WriteError
-            If the store cannot be asked, the bucket, container or share is not there, the login is refused, or the
-            folder cannot be written to. Stores of objects cannot be asked for the right to write.
+            If the store cannot be asked, the bucket, container, share or folder is not there, the login is refused, or
+            the folder cannot be written to. Stores of objects cannot be asked for the right to write.
 
         Examples
         --------
         >>> import fsspec
-        >>> target = Target.resolve("memory://doc/hello.txt")
+        >>> target = Target.resolve("memory://hello.txt")
         >>> with target.spool() as path:
         ...     with open(path, "w") as file:
         ...         _ = file.write("hello")
         ...     target.publish(path)
-        >>> fsspec.filesystem("memory").cat("/doc/hello.txt")
+        >>> fsspec.filesystem("memory").cat("/hello.txt")
         b'hello'
         """
         if mode not in get_args(Mode):
-            raise ConfigError(f"mode {escaped(mode)!r} is unknown", hint='Pass "overwrite" or "create".')
-        text = checked(url)
-        mask = Mask(text, storage_options or {})
-        local = local_path(url)
-        place: LocalFile | StoredObject
-        if local is not None:
-            check_local_name(url)
-            if local.startswith(("/dev/std", "/dev/fd/", "/proc/")):
-                hint = "Pass the name of a file: what a shell directs the output to would be replaced."
-                raise ConfigError("the target is a stream of this process", where=local, hint=hint)
-            path = os.path.realpath(local)  # a link stays, and its file is replaced
-            shown, place = shown_url(path), LocalFile(path)
+            raise ConfigError(f"mode {escaped(mode)!r} is unknown", hint=f"Pass {_either(get_args(Mode))}.")
+        if filesystem is not None and storage_options is not None:
+            raise ConfigError("storage_options and filesystem exclude each other", hint="Pass one of the two.")
+        if is_buffer(path):
+            target = _open_buffer(path, mode, filesystem or storage_options)
+        elif filesystem is not None:
+            target = _in_filesystem(filesystem, path, mode)
         else:
-            fs, path = connect(text, storage_options or {}, mask, WriteError)
-            traits = scheme_of(text)
-            shown, place = shown_url(text), (StoredObject if traits.is_object_store else RemoteFile)(fs, path, traits)
-        target = Target(shown, mode, mask, place)
-        found = target.attempt("look up", place.kind)
+            target = _at_url(*plain_path(path, storage_options), mode)
+        found = target.attempt("look up", target.place.kind)
         if found not in {None, "file"}:
             raise ConfigError(f"the target is a {found}", where=target.url, hint="Pass the URL of a file.")
         if found and mode == "create":
-            raise target._exists_error()
-        target.attempt("reach", place.probe)
+            raise target.exists_error()
+        target.attempt("reach", target.place.probe, new_folders)
         return target
 
     @contextmanager
@@ -185,7 +206,7 @@ class Target(Guard):
         WriteError
             If the store refuses; also if an object, once put, has another number of bytes: of another writer, say.
         """
-        self.attempt("publish", self._put, path)
+        self.attempt("publish" if self.place.is_atomic else OVERWRITE, self._put, path)
         stored = self.place.stored()
         if stored is None:
             return
@@ -208,8 +229,56 @@ class Target(Guard):
                 taken = self.mode == "create" and (is_failed_condition(raised) or self.place.kind() is not None)
             if not taken:
                 raise
-        raise self._exists_error()
+        raise self.exists_error()
 
-    def _exists_error(self) -> TargetExistsError:
+    def exists_error(self) -> TargetExistsError:
+        """Make the error of `mode="create"` for what exists."""
         hint = 'Pass another name, or mode="overwrite" to replace it.'
         return TargetExistsError("the target exists", where=self.url, hint=hint)
+
+
+def _open_buffer(buffer: Buffer, mode: Mode, others: object) -> Target:
+    place = OpenBuffer(buffer)
+    if others is not None:
+        hint = "Pass neither storage_options nor filesystem."
+        raise ConfigError("a buffer is in no store", where=place.shown, hint=hint)
+    if mode != "overwrite":
+        hint = "Leave mode= out: a buffer is written from its current position on."
+        raise ConfigError(f"mode {mode!r} is not for buffers", where=place.shown, hint=hint)
+    return Target(place.shown, mode, Mask("", {}), place)
+
+
+def _in_filesystem(filesystem: Any, path: Any, mode: Mode) -> Target:
+    fs, inner, traits = within(filesystem, path)
+    if isinstance(fs, LocalFileSystem):
+        return _at_url(Path(inner), None, mode)
+    url = fs.unstrip_protocol(inner)
+    mask = Mask(url, getattr(fs, "storage_options", None) or {})
+    return Target(shown_url(url), mode, mask, _remote(fs, inner, traits, mode))
+
+
+def _at_url(url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None, mode: Mode) -> Target:
+    text = checked(url)
+    options = storage_options or {}
+    mask = Mask(text, options)
+    local = local_path(url)
+    if local is None:
+        fs, inner = connect(text, options, mask, WriteError)
+        return Target(shown_url(text), mode, mask, _remote(fs, inner, scheme_of(text), mode))
+    check_local_name(url)
+    if local.startswith(("/dev/std", "/dev/fd/", "/proc/")):
+        hint = "Pass the name of a file: what a shell directs the output to would be replaced."
+        raise ConfigError("the target is a stream of this process", where=local, hint=hint)
+    path = os.path.realpath(local)  # a link stays, and its file is replaced
+    return Target(shown_url(path), mode, mask, (FileInPlace if mode == "in_place" else LocalFile)(path))
+
+
+def _remote(fs: Any, path: str, traits: Scheme, mode: Mode) -> StoredObject:
+    is_put = traits.puts_whole if traits.is_object_store else mode == "in_place"
+    return (StoredObject if is_put else RemoteFile)(fs, path, traits)
+
+
+def _either(words: tuple[str, ...]) -> str:
+    """Join words for a hint."""
+    *first, last = (f'"{word}"' for word in words)
+    return f"{', '.join(first)} or {last}"

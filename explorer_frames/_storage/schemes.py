@@ -95,7 +95,10 @@ class Scheme:
     extra
         The extra of this package that installs the driver.
     is_object_store
-        Whether one put publishes a file at once; elsewhere a temporary file is moved. The URL begins with a bucket.
+        Whether there are no folders, and one put publishes a file at once; elsewhere a temporary file is moved. The URL
+        begins with a bucket.
+    puts_whole
+        Whether a put that is broken off leaves nothing, in an object store.
     is_writable
         Whether it can be written to.
     userinfo_is_container
@@ -112,6 +115,7 @@ class Scheme:
 
     extra: str | None = None
     is_object_store: bool = False
+    puts_whole: bool = True
     is_writable: bool = True
     userinfo_is_container: bool = False
     ask: Callable[[Any, str], None] = _nothing_to_ask

@@ -18,6 +18,7 @@ from explorer_frames._private import private
 from explorer_frames._storage.address import Mask, local_path, shown_url
 from explorer_frames._storage.drivers import connect
 from explorer_frames._storage.failures import Guard, is_missing
+from explorer_frames._storage.paths import plain_path
 from explorer_frames.errors import ConfigError, FileReadError, WriteError
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Store(Guard):
 
     @private
     def __init__(self, url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> None:
+        url, storage_options = plain_path(url, storage_options)
         text = os.fspath(url) if isinstance(url, str | os.PathLike) else None
         if not isinstance(text, str) or not text or "\0" in text:
             raise ConfigError("what to read is no URL or path", hint="Pass a path or a URL.")

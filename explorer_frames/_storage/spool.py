@@ -66,6 +66,11 @@ class Spool:
         self._discard.close()
 
 
+def temporary_spool() -> Spool:
+    """Make an empty file in the folder for temporary files."""
+    return Spool.named(os.path.join(tempfile.gettempdir(), hidden_name(SPOOL)), 0o600)  # noqa: PTH118
+
+
 def hidden_name(name: str, ending: str = "tmp") -> str:
     """Return a new name for a file beside `name`, which readers of a folder pass over, with the time in it."""
     # A file name has at most 255 bytes; the rest of ours needs 50.

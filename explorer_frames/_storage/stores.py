@@ -5,23 +5,24 @@ from __future__ import annotations
 import errno
 import math
 import os
-import tempfile
+import shutil
 import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from fsspec.callbacks import Callback
 
-from explorer_frames._storage.failures import is_missing
+from explorer_frames._storage.failures import NO_FOLDER, is_missing
 from explorer_frames._storage.loop import finish
 from explorer_frames._storage.schemes import move
-from explorer_frames._storage.spool import SPOOL, Spool, hidden_name
+from explorer_frames._storage.spool import Spool, hidden_name, temporary_spool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from explorer_frames._storage.schemes import Scheme
 
+_PIECE = 1 << 20  # bytes
 _MOST_PARTS = 10_000  # S3 takes no more
 _S3_LOGIN = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
 _PATIENCE = 10  # seconds for which an interrupted upload may go on, to end after its next part
@@ -34,6 +35,11 @@ class StoredObject:
         self.fs = fs
         self.path = path
         self._scheme = scheme
+
+    @property
+    def is_atomic(self) -> bool:
+        """Whether a put that fails leaves what was there."""
+        return self._scheme.is_object_store
 
     def kind(self) -> str | None:
         """Tell what stands at the target: "file", "directory", another word, or None."""
@@ -52,8 +58,8 @@ class StoredObject:
                 return None
             raise
 
-    def probe(self) -> None:
-        """Raise when the bucket is missing or the login refused, as far as one may ask."""
+    def probe(self, new_folders: int | None = None) -> None:
+        """Raise when the bucket is missing or the login refused, as far as one may ask; for folders as `LocalFile`."""
         try:
             self._scheme.ask(self.fs, self.path)
         except Exception as raised:
@@ -61,12 +67,26 @@ class StoredObject:
             answer = getattr(raised.__cause__, "response", {})
             if is_missing(raised) or answer.get("Error", {}).get("Code") in _S3_LOGIN:
                 raise
+        self._make_folders(new_folders)
+
+    def _make_folders(self, new_folders: int | None) -> None:
+        """Make the folders above the target, if no more than `new_folders` of them are missing."""
+        if self._scheme.is_object_store:
+            return
+        folder = self.path.rpartition("/")[0]
+        if new_folders is not None:
+            expected = folder
+            for _ in range(new_folders):
+                expected = expected.rpartition("/")[0]
+            if expected.strip("/") and self._kind_of(expected) is None:
+                raise FileNotFoundError(errno.ENOENT, NO_FOLDER, expected)
+        if new_folders != 0 and folder.strip("/"):
+            self.fs.makedirs(folder, exist_ok=True)
 
     def new_spool(self) -> Spool:
         """Make an empty local file."""
-        folder = tempfile.gettempdir()
         # Not a nameless one: drivers copy the link under /proc itself (asyncssh does).
-        return Spool.named(os.path.join(folder, hidden_name(SPOOL)), 0o600)  # noqa: PTH118 (paths are plain strings)
+        return temporary_spool()
 
     def put(self, path: str, *, create: bool) -> None:
         """Put the closed spool file at the target, whole or not at all."""
@@ -76,6 +96,10 @@ class StoredObject:
         self._upload(path, self.path, **options)
 
     def _upload(self, path: str, to: str, **options: Any) -> None:
+        if not self._scheme.puts_whole:  # a driver of pyarrow, whose put_file makes folders also where there are none
+            with open(path, "rb") as spool, self.fs.open(to, "wb") as file:  # noqa: PTH123 (paths are plain strings)
+                shutil.copyfileobj(spool, file, _PIECE)
+            return
         if not getattr(self.fs, "async_impl", False):
             self.fs.put_file(path, to, **options)
             return
@@ -110,12 +134,16 @@ class RemoteFile(StoredObject):
         self._folder = head or slash
         self._move = scheme.move_of(fs)
 
-    def probe(self) -> None:
+    @property
+    def is_atomic(self) -> bool:
+        """Whether a put that fails leaves what was there."""
+        return True
+
+    def probe(self, new_folders: int | None = None) -> None:
         """Make and remove a small file beside the target: who cannot do that cannot publish either."""
         self._scheme.ask(self.fs, self.path)
         try:
-            if self._folder not in {"", "/"}:
-                self.fs.makedirs(self._folder, exist_ok=True)
+            self._make_folders(new_folders)
             with self._beside() as beside:
                 self.fs.pipe_file(beside, b"")
                 self.fs.rm_file(beside)

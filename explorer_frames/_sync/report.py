@@ -80,7 +80,7 @@ class SyncReport:
 
     Examples
     --------
-    >>> report = sync_workflow(workflow_id, "memory://doc/report")
+    >>> report = sync_workflow(workflow_id, "memory://report")
     >>> len(report.written) == report.jobs * 4, report.skipped, report.failed
     (True, (), ())
     >>> report.to_pandas().columns.tolist()

@@ -256,7 +256,13 @@ class _Sync:
         looked_up = self._tasks.get((job_id, task.task_id))
         query = Query.of(job_id, looked_up or task.task_id, options.limit, options.schema_of(task))
         target = self._folder.target(name)
-        plan = planned(target, format=options.format, mode="create", storage_options=self._folder.storage_options)
+        plan = planned(
+            target,
+            format=options.format,
+            mode="create",
+            make_parents=True,
+            storage_options=self._folder.storage_options,
+        )
         return self._results.export(query, plan, allow_incomplete=options.allow_incomplete)
 
     def _found(self, job: str, task: TaskEntry, name: str) -> dict[str, Any]:

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pyarrow as pa
 
+from explorer_frames._arguments import checked_flag
 from explorer_frames._errors import escaped
 from explorer_frames._extras import package
 from explorer_frames._files.data import to_committed
 from explorer_frames._private import private
-from explorer_frames._storage.address import checked, local_path, shown_url
+from explorer_frames._storage.address import check_folder_name, checked, local_path, shown_url
+from explorer_frames._storage.local import LocalFile
 from explorer_frames._storage.object_store import to_object_store
+from explorer_frames._storage.paths import plain_path
 from explorer_frames._tables.columns import plain
 from explorer_frames._tables.table import Driver, Rows, TableReceipt, document, interruptible
 from explorer_frames.errors import ConfigError, TargetExistsError, WriteError
@@ -42,6 +45,7 @@ def write_delta(
     *,
     index: bool | None = None,
     mode: TableMode = "create",
+    make_parents: bool = False,
     storage_options: Mapping[str, Any] | None = None,
 ) -> TableReceipt:
     """Write rows to a Delta Lake table in one transaction.
@@ -59,6 +63,8 @@ def write_delta(
     mode
         ``"create"`` refuses an existing table; ``"append"`` adds rows; ``"overwrite"`` replaces all rows, and earlier
         versions stay readable. The last two create a table that is not there.
+    make_parents
+        Whether to create missing folders above the table's, on local disk. By default they raise an error.
     storage_options
         As for `write_parquet`: the names of the fsspec driver, such as ``key``, ``secret``, ``token``,
         ``endpoint_url``, ``anon``, ``profile`` and ``client_kwargs`` for S3. They are translated for deltalake, and
@@ -107,9 +113,12 @@ def write_delta(
     """
     if mode not in get_args(TableMode):
         raise ConfigError(f"mode {escaped(mode)!r} is unknown", hint='Pass "create", "append" or "overwrite".')
+    checked_flag("make_parents", make_parents)
     deltalake, address = package("deltalake", "delta"), _address(path)
     options, mask = to_object_store(address, {} if storage_options is None else storage_options)
     store = _Store(deltalake, address, options, mask)
+    if os.path.isabs(address) and not make_parents:  # noqa: PTH117 (paths are plain strings here)
+        store.attempt("reach", LocalFile(address).nearest_folder, 0)
     reader = to_committed(data, index)
     table = store.find()
     if table is None:
@@ -197,6 +206,9 @@ class _Store(Driver):
 
 def _address(path: str | os.PathLike[str]) -> str:
     """Return the URL or absolute path of a table, when deltalake can work with it."""
+    if plain_path(path, {})[0] is not path:
+        what = f"write_delta does not take the options of a {type(path).__name__}"
+        raise ConfigError(what, hint="Pass the URL as a string, and deltalake's own storage_options=.")
     text = checked(re.sub("(?<![:/])/+$", "", path) if isinstance(path, str) else path)
     local = local_path(text if isinstance(path, str) else path)
     if local is not None:
@@ -205,6 +217,7 @@ def _address(path: str | os.PathLike[str]) -> str:
             raise ConfigError("the target is a file", where=shown_url(text), hint="Pass the folder of the table.")
     elif text.startswith("memory://"):
         raise ConfigError("deltalake forgets what is in memory://", hint="Pass a local path or a store's URL.")
+    check_folder_name(text)
     text = re.sub("^gcs://", "gs://", text)  # deltalake has another driver for it, with options of its own
     refused = _REFUSED.search(text)
     if refused:

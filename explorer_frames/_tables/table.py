@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from explorer_frames._errors import escaped
 from explorer_frames._provenance import KEY, NAME, as_written, document_of, provenance_of
-from explorer_frames._storage.failures import Guard, is_refusal
+from explorer_frames._storage.failures import Guard, is_refusal, own_hint
 from explorer_frames._tables.columns import committed_schema, fitted
 from explorer_frames._tables.text import readable
 from explorer_frames._threads import beside
@@ -147,7 +147,7 @@ class Driver(Guard):
         if kind == "CommitStateUnknownException":
             hint = "It may have been committed: look at the table's snapshots before you append again."
             return UnsafeToRetryError(what, where=where, hint=hint)
-        hint = "Fix the error above. Check the table's history before you retry."
+        hint = own_hint(raised, doing) or "Fix the error above. Check the table's history before you retry."
         if self.is_conflict(raised):
             hint = "Another writer changed the table at the same moment, and nothing was committed: write again."
         elif is_refusal(raised):

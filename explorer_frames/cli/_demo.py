@@ -63,7 +63,7 @@ def _write(console: Console, job: Job, folder: Path) -> None:
     _say(console, "[bold]Written, and read back with pandas[/]")
     for task in job.tasks:
         name = task.name.lower()
-        receipt = task.export(folder / f"{name}.parquet")
+        receipt = task.export(folder / f"{name}.parquet", make_parents=True)
         frame = task.read()
         write_feather(frame, folder / f"{name}.feather")
         _check(task, frame, folder / name)

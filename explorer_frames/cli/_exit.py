@@ -135,6 +135,7 @@ _TERMS = {
     "allow_incomplete=True": "--allow-incomplete",
     "allow_unrelated=True": "--allow-unrelated",
     "ca_bundle=": "REQUESTS_CA_BUNDLE",
+    "make_parents=True": "--make-parents",
     "limit=None": "--limit all",
     "list_jobs": "explorer-frames jobs --workflow-id",
     "read_output": "explorer-frames output",

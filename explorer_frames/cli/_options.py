@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # The words of the library's own types, whose modules bring pyarrow along: a test compares them.
 FormatWord = Literal["parquet", "feather"]
 VidWord = Literal["string", "int64"]
-ModeWord = Literal["overwrite", "create"]
+ModeWord = Literal["overwrite", "create", "in_place"]
 StatusWord = Literal["preparing", "running", "success", "failed", "interrupted", "stopping"]
 
 STORAGE_VARIABLE = "EXPLORER_FRAMES_STORAGE_OPTIONS"
@@ -63,6 +63,16 @@ JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job."
 TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="Id of the task, or its name.")]
 WorkflowArgument = Annotated[str, typer.Argument(metavar="WORKFLOW", help="Id of the workflow.")]
 FileArgument = Annotated[str, typer.Argument(metavar="PATH", help="A local path or any fsspec URL.")]
+TargetArgument = Annotated[
+    str, typer.Argument(metavar="PATH", help="A local path or any fsspec URL; - is stdout, and needs --format.")
+]
+ModeOption = Annotated[
+    ModeWord,
+    typer.Option(
+        help="Whether an existing file is replaced, refused, or overwritten in place, which is not atomic.",
+    ),
+]
+ParentsFlag = Annotated[bool, typer.Option("--make-parents", help="Create missing folders above the file.")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout.")]
 LimitOption = Annotated[
     Any, typer.Option("--limit", metavar="N|all", parser=_limit, help="Rows to request.", show_default=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
+import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -13,34 +15,40 @@ import typer
 from explorer_frames._arguments import EVERYTHING
 from explorer_frames.cli._exit import INCOMPLETE, tell_warning
 from explorer_frames.cli._options import (
-    FileArgument,
     FormatWord,
     JobArgument,
     JsonFlag,
     LimitOption,
-    ModeWord,
+    ModeOption,
+    ParentsFlag,
     PartFlag,
     ReadLimitOption,
     SchemaOption,
     StorageFile,
     StorageOption,
+    TargetArgument,
     TaskArgument,
     VidTypeOption,
     schema_of,
     storage_options,
 )
-from explorer_frames.cli._out import hint_line, note
-from explorer_frames.cli._show import show_csv, show_json, show_lines, show_receipt, show_table
+from explorer_frames.cli._out import hint_line, note, write_bytes
+from explorer_frames.cli._show import show_csv, show_json, show_lines, show_receipt, show_receipt_on_stderr, show_table
 from explorer_frames.cli._text import Column, is_terminal
 from explorer_frames.errors import TruncatedResultWarning
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from explorer_frames._files.write import Receipt
+    from explorer_frames._storage.paths import Destination
+
 QuotingWord = Literal["minimal", "none"]
 HeaderWord = Literal["auto", "yes", "no"]
 _HEADER = {"auto": None, "yes": True, "no": False}
+STDOUT = "-"
 _PREVIEW_ROWS = 20
+_PIECE = 1 << 20  # bytes
 
 
 def read(
@@ -86,14 +94,15 @@ def export(
     ctx: typer.Context,
     job: JobArgument,
     task: TaskArgument,
-    path: FileArgument,
+    path: TargetArgument,
     limit: LimitOption = "all",
     schema: SchemaOption = "auto",
     vid_type: VidTypeOption = "string",
     format: Annotated[  # noqa: A002 (as pandas and pyarrow call it)
         FormatWord | None, typer.Option(help="Where the URL's suffix does not say.")
     ] = None,
-    mode: Annotated[ModeWord, typer.Option(help="Whether a file that is there is replaced, or refused.")] = "overwrite",
+    mode: ModeOption = "overwrite",
+    make_parents: ParentsFlag = False,
     compression: Annotated[
         str, typer.Option(help="zstd, lz4 or none; for Parquet also snappy, gzip, brotli.")
     ] = "zstd",
@@ -109,18 +118,38 @@ def export(
     wanted = schema_of(schema)
     options = storage_options(storage_option, storage_options_file)
     found = ctx.obj.task(job, task)
-    receipt = found.export(
-        path,
-        limit,
-        schema=wanted,
-        vid_type=vid_type,
-        allow_incomplete=allow_incomplete,
-        format=format,
-        mode=mode,
-        compression=compression,
-        storage_options=options,
-    )
-    show_receipt(receipt, json=json)
+
+    def write(target: Destination) -> Receipt:
+        receipt: Receipt = found.export(
+            target,
+            limit,
+            schema=wanted,
+            vid_type=vid_type,
+            allow_incomplete=allow_incomplete,
+            format=format,
+            mode=mode,
+            compression=compression,
+            make_parents=make_parents,
+            storage_options=None if path == STDOUT else options,
+        )
+        return receipt
+
+    write_target(path, write, json=json)
+
+
+def write_target(path: str, write: Callable[[Destination], Receipt], *, json: bool) -> None:
+    """Write a file and show its receipt; ``-`` is stdout, and then the receipt goes to stderr."""
+    if path != STDOUT:
+        show_receipt(write(path), json=json)
+        return
+    if is_terminal(sys.stdout):
+        raise typer.BadParameter("A terminal cannot show this file. Redirect stdout, or pass a path.")
+    with tempfile.TemporaryFile() as file:
+        receipt = write(file)
+        file.seek(0)
+        while piece := file.read(_PIECE):
+            write_bytes(piece)
+    show_receipt_on_stderr(replace(receipt, path=STDOUT), json=json)
 
 
 def output(
@@ -134,7 +163,8 @@ def output(
         ),
     ],
     target: Annotated[
-        str | None, typer.Argument(metavar="TARGET", help="Parquet or Feather file to write; by default stdout.")
+        str | None,
+        typer.Argument(metavar="TARGET", help="Parquet or Feather file to write, or - for such a file on stdout."),
     ] = None,
     job_id: Annotated[
         str | None, typer.Option(metavar="JOB", help="Id of the job, to find its folder in SOURCE.")
@@ -157,7 +187,8 @@ def output(
     format: Annotated[  # noqa: A002 (as pandas and pyarrow call it)
         FormatWord | None, typer.Option(help="Format of TARGET, if its extension does not decide.")
     ] = None,
-    mode: Annotated[ModeWord, typer.Option(help="Whether an existing TARGET is replaced or refused.")] = "overwrite",
+    mode: ModeOption = "overwrite",
+    make_parents: ParentsFlag = False,
     compression: Annotated[
         str, typer.Option(help="zstd, lz4 or none; for Parquet also snappy, gzip, brotli.")
     ] = "zstd",
@@ -190,17 +221,20 @@ def output(
     if target is not None:
         from explorer_frames import export_output
 
-        receipt = (found.export_output if found else export_output)(
-            source,
-            target,
-            **where,
-            **options,
-            target_storage_options=options["storage_options"],
-            format=format,
-            mode=mode,
-            compression=compression,
-        )
-        show_receipt(receipt, json=json)
+        def write(file: Destination) -> Receipt:
+            return (found.export_output if found else export_output)(
+                source,
+                file,
+                **where,
+                **options,
+                target_storage_options=None if target == STDOUT else options["storage_options"],
+                format=format,
+                mode=mode,
+                compression=compression,
+                make_parents=make_parents,
+            )
+
+        write_target(target, write, json=json)
         return
     from explorer_frames._outputs.full import Request, read_table
 

@@ -1,0 +1,135 @@
+"""Targets without a step that publishes a file: files that are overwritten in place, and open buffers.
+
+The file is finished and checked in the folder for temporary files, and then copied.
+"""
+
+from __future__ import annotations
+
+import errno
+import inspect
+import io
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from explorer_frames._errors import escaped
+from explorer_frames._storage.address import shown_url
+from explorer_frames._storage.local import LocalFile
+from explorer_frames._storage.spool import temporary_spool
+from explorer_frames.errors import ConfigError
+
+if TYPE_CHECKING:
+    from explorer_frames._storage.paths import Buffer
+    from explorer_frames._storage.spool import Spool
+
+_PIECE = 1 << 20  # bytes
+_BLOCK = 512  # bytes per unit of `st_blocks`
+
+
+class FileInPlace(LocalFile):
+    """The place of a file on local disk that keeps its inode: its content is overwritten."""
+
+    is_atomic = False
+
+    def probe(self, new_folders: int | None = None) -> None:
+        """Raise when the file cannot be overwritten, or made if there is none."""
+        folder = self.nearest_folder(new_folders)
+        if os.path.exists(self.path):  # noqa: PTH110 (paths are plain strings here)
+            self._check_writable()
+        elif not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "this folder cannot be written to", folder)
+
+    def new_spool(self) -> Spool:
+        """Make an empty file in the folder for temporary files."""
+        return temporary_spool()
+
+    def flush(self, path: str) -> None:
+        """Nothing: the spool file need not outlive a power cut."""
+
+    def put(self, path: str, *, create: bool) -> None:  # noqa: ARG002 (as the other places are called)
+        """Overwrite the target with the closed spool file, if there is room for it."""
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)  # noqa: PTH103, PTH120
+        exists = os.path.exists(self.path)  # noqa: PTH110
+        if exists:
+            self._check_room(os.path.getsize(path))  # noqa: PTH202
+        # An existing file is opened without O_CREAT, which Linux may refuse for another user's file in a sticky folder.
+        # It is emptied first: of no moment has it an old end, with which a reader would take it for whole.
+        flags = os.O_WRONLY | os.O_TRUNC | getattr(os, "O_BINARY", 0) | (0 if exists else os.O_CREAT)
+        with open(path, "rb") as spool, os.fdopen(os.open(self.path, flags, 0o666), "wb") as file:  # noqa: PTH123
+            shutil.copyfileobj(spool, file, _PIECE)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _check_room(self, size: int) -> None:
+        """Raise if the disk has too little room, before the old content is lost."""
+        if not hasattr(os, "statvfs"):
+            return
+        disk, old = os.statvfs(self.path), os.stat(self.path)  # noqa: PTH116
+        if disk.f_blocks and size > disk.f_bavail * disk.f_frsize + old.st_blocks * _BLOCK:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
+
+
+class OpenBuffer:
+    """A binary file that the caller has opened; it is written from its current position on, and stays open."""
+
+    is_atomic = False
+
+    def __init__(self, buffer: Buffer) -> None:
+        self._buffer = buffer
+        name = getattr(buffer, "name", None)
+        shown = f" {shown_url(name)}" if isinstance(name, str) else ""
+        self.shown = f"<{type(buffer).__name__}{shown}>"
+
+    def kind(self) -> None:
+        """Nothing: a buffer is not replaced."""
+
+    def probe(self, new_folders: int | None = None) -> None:  # noqa: ARG002 (as the other places are called)
+        """Raise for a buffer of text, and for one that is closed or not open for writing."""
+        try:
+            answer = self._buffer.write(b"")
+        except Exception as raised:  # noqa: BLE001 (of a foreign class)
+            why = escaped(raised)
+        else:
+            if not inspect.isawaitable(answer):
+                return
+            why = "it is asynchronous"
+            if inspect.iscoroutine(answer):
+                answer.close()
+        hint = "Pass a file that is open in binary mode for writing.\nSuch as io.BytesIO() or sys.stdout.buffer."
+        raise ConfigError(f"the buffer does not take bytes: {why}", where=self.shown, hint=hint)
+
+    def new_spool(self) -> Spool:
+        """Make an empty file in the folder for temporary files."""
+        return temporary_spool()
+
+    def flush(self, path: str) -> None:
+        """Nothing: the spool file need not outlive a power cut."""
+
+    def put(self, path: str, *, create: bool) -> None:  # noqa: ARG002 (as the other places are called)
+        """Write the closed spool file to the buffer."""
+        with open(path, "rb") as spool:  # noqa: PTH123 (paths are plain strings here)
+            while piece := spool.read(_PIECE):
+                self._write(piece)
+        flush = getattr(self._buffer, "flush", None)
+        if flush is not None:
+            flush()
+
+    def _write(self, piece: bytes) -> None:
+        """Write all of it; a raw stream may take a part at a time, a buffered one never does."""
+        left = piece
+        while left:
+            taken = self._buffer.write(left)
+            if taken is None and isinstance(self._buffer, io.RawIOBase):
+                raise BlockingIOError(errno.EAGAIN, "the buffer takes nothing now, as it does not block")
+            if not isinstance(taken, int) or isinstance(self._buffer, io.BufferedIOBase):
+                return
+            if taken <= 0:
+                raise OSError(errno.EIO, f"the buffer took {taken} of {len(left)} bytes")
+            left = left[taken:]
+
+    def remove(self) -> None:
+        """Raise: what was written to a buffer stays there."""
+        raise io.UnsupportedOperation("a buffer cannot be removed")
+
+    def stored(self) -> None:
+        """Nothing: a buffer has no size that says what was written."""
