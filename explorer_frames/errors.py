@@ -280,6 +280,8 @@ class ColumnTypeError(DecodeError):
 class WriteError(ExplorerFramesError, OSError):
     """The file was not published; what stood at the target is still there."""
 
+    _hits_every_file = False  # whether writing any other file would fail too
+
 
 class UnsupportedFormatError(WriteError, ValueError):
     """No format of ours goes with that name or suffix."""

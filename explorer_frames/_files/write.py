@@ -242,6 +242,11 @@ def planned(
     return Target.resolve(path, mode=mode, storage_options=storage_options), options
 
 
+def layout_of(format: Format) -> Options:  # noqa: A002 (as in `planned`)
+    """Return the default options of a format."""
+    return Options.of(format, "zstd", None, _ROWS)
+
+
 def write(reader: pa.RecordBatchReader, plan: tuple[Target, Options], finish: Finish | None = None) -> Receipt:
     """Write what a reader gives, as it was planned.
 

@@ -26,15 +26,16 @@ class SyncedPart:
     Attributes
     ----------
     task_name, task_id, job_id : str
-    path : str
-        Of its file, without user, password and query.
+    path : str or None
+        Of its file, without user, password and query. None for a result without rows whose columns are unknown, such as
+        that of a query: it has no file.
     rows, bytes : int
     """
 
     task_name: str
     task_id: str
     job_id: str
-    path: str
+    path: str | None
     rows: int
     bytes: int
 
@@ -76,7 +77,8 @@ class SyncReport:
     failed : tuple of SyncFailure
         Results that did not land: task_name, task_id, job_id, error.
     pending : int
-        Results still to come: 0 in a report that has been returned.
+        Results still to come. In the report of a `SyncError`: results that were not tried, because the folder cannot be
+        written to.
 
     Examples
     --------
@@ -118,7 +120,7 @@ class SyncReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return counts as plain values, ready for JSON, and ``results``: a dict for each row of `to_pandas`."""
-        counts = {state: len(getattr(self, state)) for state in STATES}
+        counts = {state: len(getattr(self, state)) for state in STATES} | {"pending": self.pending}
         head = {"path": self.path, "workflow_id": self.workflow_id, "jobs": self.jobs, **counts}
         results = [dict(zip(_COLUMNS, row, strict=True)) for row in self._results()]
         return {**head, "rows": self.rows, "bytes": self.bytes, "results": results}
@@ -167,9 +169,10 @@ def checked_report(report: SyncReport) -> SyncReport:
     if not report.failed:
         return report
     shown = "; ".join(map(str, report.failed[:5])) + ("; ..." if len(report.failed) > 5 else "")  # noqa: PLR2004
+    not_tried = f", {report.pending} were not tried" if report.pending else ""
     raise SyncError(
         f"{len(report.failed)} results of workflow {report.workflow_id} did not land: {shown}; "
-        f"{len(report.written)} results were written, {len(report.skipped)} were there already",
+        f"{len(report.written)} results were written, {len(report.skipped)} were there already{not_tried}",
         where=report.path,
         hint="See to the causes, all in this error's .report.failed, and call it again: only what is missing is "
         "read and written.",
