@@ -11,9 +11,10 @@ from explorer_frames._errors import escaped
 from explorer_frames._frames import checked_backend, to_pandas
 from explorer_frames._memory import POOL
 from explorer_frames._private import private
+from explorer_frames._storage.failures import is_missing
 from explorer_frames._storage.sources import Store
 from explorer_frames._sync.manifest import PARTITIONS, Dataset, TaskFolder
-from explorer_frames._sync.names import DATASET, TASKS, is_result
+from explorer_frames._sync.names import DATASET, TASKS, claim_name, is_result, safe_name
 from explorer_frames.errors import ConfigError, FileReadError
 
 if TYPE_CHECKING:
@@ -128,51 +129,58 @@ def lake_dataset(
 def _dataset(store: Store, task: str) -> ds.Dataset:
     import pyarrow.dataset as ds  # noqa: PLC0415 (not needed to import the package)
 
-    base = store.path.rstrip("/\\")
-    content = store.attempt("read", _contents, store, [f"{base}/{DATASET}"])[0]
-    lake = Dataset.from_json(content or b"")
-    if lake is None:
-        hint = "Pass the path that was passed to sync_workflow, without the name of a task."
-        raise FileReadError("there is no lake", where=store.shown, hint=hint)
-    folder = _folder_of(store, base, task)
-    root = f"{base}/{folder.folder}"
-    files = sorted(
-        name
-        for name in store.attempt("list", store.fs.find, root)
-        if is_result(f"{folder.folder}/{name[len(root) + 1 :]}")
-    )
+    lake, folder = _opened(store, task)
+    root = f"{_base(store)}/{folder.folder}"
+    names = store.attempt("list", store.fs.find, root)
+    files = sorted(name for name in names if is_result(f"{folder.folder}{name[len(root) :]}"))
     partitions = pa.schema([PARTITIONS.field(name) for name in lake.partition_by])
     schema = pa.schema([*folder.schema, *partitions])
     partitioning = ds.partitioning(partitions, flavor="hive") if lake.partition_by else None
     return ds.dataset(files, schema, lake.format, store.fs, partitioning, root)
 
 
-def _folder_of(store: Store, base: str, task: object) -> TaskFolder:
-    """Find the folder of a task.
+def _base(store: Store) -> str:
+    return store.path.rstrip("/\\")
+
+
+def _opened(store: Store, task: object) -> tuple[Dataset, TaskFolder]:
+    """Find a lake, and the folder of a task in it.
 
     Raises
     ------
-    ConfigError
+    ConfigError, FileReadError
     """
-    names = store.attempt("list", store.fs.find, f"{base}/{TASKS}")
-    known = [one for one in map(TaskFolder.from_json, store.attempt("read", _contents, store, names)) if one]
-    for one in known:
-        if one.task_name == task:
-            return one
-    tasks = sorted(one.task_name for one in known)
-    alike = get_close_matches(str(task).lower(), {name.lower(): None for name in tasks}, 3, 0.5)
-    meant = [name for name in tasks if name.lower() in alike]
-    guess = f"Did you mean {' or '.join(repr(escaped(name, 60)) for name in meant)}? " if meant else ""
+    claims = [claim_name(safe_name(task, distinct=one)) for one in (False, True)] if isinstance(task, str) else []
+    content, *found = _contents(store, [f"{_base(store)}/{name}" for name in (DATASET, *claims)])
+    lake = Dataset.from_json(content or b"")
+    if lake is None:
+        hint = "Pass the path that was passed to sync_workflow, without the name of a task."
+        raise FileReadError("there is no lake", where=store.shown, hint=hint)
+    for folder in map(TaskFolder.from_json, found):
+        if folder is not None and folder.task_name == task:
+            return lake, folder
+    names = store.attempt("list", store.fs.find, f"{_base(store)}/{TASKS}")
+    tasks = sorted(one.task_name for one in map(TaskFolder.from_json, _contents(store, names)) if one is not None)
+    alike = get_close_matches(str(task).lower(), {name.lower(): None for name in tasks})
+    meant = " or ".join(repr(escaped(name, 60)) for near in alike for name in tasks if name.lower() == near)
     shown = ", ".join(repr(escaped(name, 60)) for name in tasks[:50])
     raise ConfigError(
         f"the lake has no task {escaped(task, 60)!r}",
         where=store.shown,
-        hint=f"{guess}Its tasks are {shown or 'none at all'}.",
+        hint=f"{f'Did you mean {meant}? ' if meant else ''}Its tasks are {shown or 'none at all'}.",
     )
 
 
 def _contents(store: Store, paths: list[str]) -> list[bytes | None]:
-    """Read small files; None for one that does not exist."""
+    """Read small files; None for one that does not exist.
+
+    Raises
+    ------
+    FileReadError
+    """
     store.fs.invalidate_cache()
-    found = store.fs.cat_ranges(paths, None, None, on_error="return") if paths else []
+    found = store.attempt("read", store.fs.cat_ranges, paths, None, None, on_error="return") if paths else []
+    for content in found:
+        if isinstance(content, Exception) and not is_missing(content) and not isinstance(content, NotADirectoryError):
+            raise store.error("read", store.shown, content)
     return [content if isinstance(content, bytes) else None for content in found]
