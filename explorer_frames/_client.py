@@ -709,9 +709,9 @@ class Explorer:
         After a result's own columns, each file has ``job_id`` and ``task_id`` (string) and ``end_time`` (timestamp in
         UTC), when the job ended; null if unknown.
 
-        ``_runs/<job id>.parquet`` has a row for each task of a job: job, times, status, rows, bytes, completeness,
-        content hash and path of its result. It is written when all requested results of the job exist. ``_manifest``
-        has the owner of the lake and the schema of each task.
+        ``_runs/<job id>-<hash>.parquet`` has a row for each task of a job: job, times, status, rows, bytes,
+        completeness, content hash and path of its result. It is written when all requested results of the job exist.
+        ``_manifest`` has the owner of the lake and the schema of each task.
 
         Where the store can only overwrite (see ``explorer_frames._storage.publish``), two processes that write the same
         result at the same moment both write it completely; the last one stays.

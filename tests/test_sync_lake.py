@@ -151,6 +151,19 @@ def test_a_result_without_rows_never_decides_on_the_columns(tmp_path, world):
     assert runs["path"].isna().sum() == 3
 
 
+@pytest.mark.filterwarnings("ignore::explorer_frames.errors.SchemaWarning")
+def test_results_that_were_read_as_text_stay_text(tmp_path, world):
+    add(world, "mine", ["a"], ["b"])
+    assert len(world.sync(tmp_path / "lake").written) == 1
+    add(world, "mine", ["c"], ["0.5"])
+    add(world, "mine", ["d"], ["e"])
+    assert len(world.sync(tmp_path / "lake").written) == 2
+    frame = read_lake(tmp_path / "lake", "mine")
+    assert sorted(frame["column_2"]) == ["0.5", "b", "e"]
+    third = add(world, "mine", ["f"], ["g"], ["h"])
+    assert list(failures(world, tmp_path / "lake")) == [third]
+
+
 def test_two_first_syncs_at_once_with_other_columns_do_not_both_land(memory_store, world, monkeypatch):
     jobs = [add(world, "PageRank", ["a"], ["0.5"]) for _ in range(2)]
     own = pa.schema([("who", pa.string()), ("rank", pa.float64())])

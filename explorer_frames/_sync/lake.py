@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,6 @@ from explorer_frames._sync.names import DATASET, TASKS, claim_name, is_result, s
 from explorer_frames.errors import ConfigError, FileReadError
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
@@ -140,7 +140,7 @@ def _dataset(store: Store, task: str) -> ds.Dataset:
 
 
 def _base(store: Store) -> str:
-    return store.path.rstrip("/\\")
+    return store.path.replace(os.sep, "/").rstrip("/")  # as fsspec lists files on Windows too
 
 
 def _opened(store: Store, task: object) -> tuple[Dataset, TaskFolder]:

@@ -3,7 +3,7 @@
 ::
 
     <task folder>/<job id>-<hash>.parquet
-    _runs/<job id>.parquet
+    _runs/<job id>-<hash>.parquet
     _manifest/dataset.json
     _manifest/tasks/<task folder in lower case>.json
 
@@ -23,6 +23,7 @@ DATASET = "_manifest/dataset.json"
 TASKS = "_manifest/tasks/"
 RUNS = "_runs/"
 OWN = (RUNS, "_manifest/")
+_RESULT = re.compile(r"[^/_.][^/]*/(?:.*/)?[^/_.][^/]*-[0-9a-f]{16}[.](?:parquet|feather)", re.DOTALL)
 _MOST_BYTES = 200  # of a name in UTF-8: file systems take 255, and temporary files have longer names
 _MOST_CHARACTERS = 60  # that are left of a longer name, at most 4 bytes each
 
@@ -74,15 +75,20 @@ def claim_name(folder: str) -> str:
 
 def record_name(job_id: str) -> str:
     """Name the file that describes a job and its results."""
-    return f"{RUNS}{safe_name(job_id)}.parquet"
+    return f"{RUNS}{_unique(job_id)}.parquet"
 
 
 def file_name(job_id: str, task_id: str, format: str) -> str:  # noqa: A002
     """Name the file of a result: by whose it is, not by what is in it, so that all writers use the same name."""
-    whose = hashlib.sha256(f"{job_id}/{task_id}".encode()).hexdigest()[:16]  # "/" is in no id
-    return f"{safe_name(f'{job_id}-{whose}')}.{format}"
+    return f"{_unique(job_id, task_id)}.{format}"
+
+
+def _unique(job_id: str, *more: str) -> str:
+    """Name a file for ids, whose characters are safe, except that readers skip files that begin with ``_`` or ``.``."""
+    whose = hashlib.sha256("/".join((job_id, *more)).encode()).hexdigest()[:16]  # "/" is in no id
+    return f"{job_id.lstrip('._')}-{whose}"
 
 
 def is_result(name: str) -> bool:
     """Whether a file in a lake has the name of a result."""
-    return re.search(r"^[^/]+/(?:.*/)?[^/]*-[0-9a-f]{16}(?:-[0-9a-f]{8})?[.](?:parquet|feather)$", name) is not None
+    return _RESULT.fullmatch(name) is not None

@@ -13,7 +13,7 @@ from explorer_frames._errors import escaped
 from explorer_frames._files.formats import Format, format_of
 from explorer_frames._jobs.listing import milliseconds
 from explorer_frames._progress import check_progress
-from explorer_frames._schemas import Algorithm, SchemaRequest
+from explorer_frames._schemas import FALLBACKS, Algorithm, SchemaRequest
 from explorer_frames._sync.manifest import PARTITIONS, RUN_COLUMNS, server_name_of
 from explorer_frames.errors import ConfigError
 
@@ -116,9 +116,23 @@ class SyncOptions:
         """Whether the result of this task is to be in the folder."""
         return task.status == "success" and (self.tasks is None or not self.tasks.isdisjoint((task.name, task.task_id)))
 
-    def schema_of(self, task: TaskEntry) -> SchemaRequest:
-        """Return the schema to read a task's result with."""
-        return self.schemas.get(task.task_id) or self.schemas.get(task.name) or self.schema
+    def schema_of(self, task: TaskEntry, known: pa.Schema | None = None) -> SchemaRequest:
+        """Return the schema to read a task's result with.
+
+        Parameters
+        ----------
+        task
+        known
+            The columns of the task's results in the lake. If an earlier one was read as text, because the columns by
+            their number did not fit, so is this one.
+        """
+        request = self.schemas.get(task.task_id) or self.schemas.get(task.name) or self.schema
+        if known is not None and request.auto and request.for_task(task.name).given is None:
+            for fallback in FALLBACKS:
+                names = fallback.resolve(None).schema.names
+                if known.names[: len(names)] == names:
+                    return fallback
+        return request
 
     def expected_schema(self, task: TaskEntry) -> pa.Schema | None:
         """Return the columns of a result without rows; None if only rows tell them."""

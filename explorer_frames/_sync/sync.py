@@ -373,8 +373,9 @@ class _Sync:
         options = self._options
         job_id = item.job.job_id
         looked_up = self._tasks.get((job_id, task.task_id))
-        query = Query.of(job_id, task.task_id, options.limit, options.schema_of(task), task=looked_up)
         plan = self._folder.new_target(item.path), self._layout
+        schema = options.schema_of(task, self._folders.schema_of(item.folder))
+        query = Query.of(job_id, task.task_id, options.limit, schema, task=looked_up)
 
         def land(reader: pa.RecordBatchReader, finish: Finish) -> Part:
             return self._land(item, task, plan, reader, finish)
@@ -454,10 +455,13 @@ def _kept(schema: pa.Schema, options: Options) -> pa.Schema:
 def _with_values(
     batches: Iterable[pa.RecordBatch], schema: pa.Schema, values: list[pa.Scalar]
 ) -> Iterator[pa.RecordBatch]:
-    """Add columns that have the same value in each row."""
+    """Add columns that have the same value in each row; all batches share their memory."""
+    added: list[pa.Array] = []
     for batch in batches:
-        added = [pa.repeat(value, batch.num_rows) for value in values]
-        yield pa.RecordBatch.from_arrays([*batch.columns, *added], schema=schema)
+        if not added or len(added[0]) < batch.num_rows:
+            added = [pa.repeat(value, batch.num_rows) for value in values]
+        columns = [array.slice(0, batch.num_rows) for array in added]
+        yield pa.RecordBatch.from_arrays([*batch.columns, *columns], schema=schema)
 
 
 def _times(column: pd.Series) -> list[datetime | None]:

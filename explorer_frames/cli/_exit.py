@@ -138,7 +138,7 @@ def tell_warning(message: Warning | str, *_where: Any) -> None:
 
 _OPTIONS = (
     *("auth_encoding", "component", "compression", "deadline", "format", "limit", "mode", "folder", "quoting"),
-    *("schema", "task", "url", "vid_type"),
+    *("schema", "server_name", "task", "url", "vid_type"),
 )
 # What hints of the library name, and its name on the command line; the longer of two comes first.
 _TERMS = {
