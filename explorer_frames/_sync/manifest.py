@@ -202,9 +202,7 @@ class Dataset:
         others = [name for name in self.__slots__ if getattr(found, name) != getattr(self, name)]
         if not others:
             return
-        shown = [
-            f"{name} {escaped(getattr(found, name), 80)!r}, not {escaped(getattr(self, name), 80)!r}" for name in others
-        ]
+        shown = [f"{name} {_shown(getattr(found, name))}, not {_shown(getattr(self, name))}" for name in others]
         hint = _ELSEWHERE
         if others == ["server_name"]:
             hint = (
@@ -212,6 +210,10 @@ class Dataset:
                 "Otherwise pass another path."
             )
         raise ConfigError(f"the folder is a lake of {'; '.join(shown)}", where=where, hint=hint)
+
+
+def _shown(value: str | tuple[str, ...]) -> str:
+    return repr(escaped(value if isinstance(value, str) else ", ".join(value), 80))
 
 
 def server_name_of(url: str) -> str:
