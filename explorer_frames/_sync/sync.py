@@ -289,7 +289,6 @@ class _Sync:
             try:
                 self._verify(part)
             except FileReadError as error:
-                error.hint = _MOVE_AWAY
                 return item, error
             return item, None
 
@@ -299,11 +298,16 @@ class _Sync:
     def _verify(self, part: Part) -> None:
         if part.path is None:
             return
-        known = verify_file(self._folder.target(part.path), storage_options=self._folder.storage_options)
+        try:
+            known = verify_file(self._folder.target(part.path), storage_options=self._folder.storage_options)
+        except DamagedFileError as error:
+            error.hint = _MOVE_AWAY
+            raise
         if (known.rows, known.content_hash) != (part.rows, part.content_hash):
             raise DamagedFileError(
                 "the file is another one than the lake's record describes: its content hash differs",
                 where=self._folder.url_of(part.path),
+                hint=_MOVE_AWAY,
             )
 
     # --- doing it
