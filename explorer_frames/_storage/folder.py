@@ -72,6 +72,11 @@ class Folder(Guard):
         self.url: str = shown_url(self._base if self._local is None else self._local)
         self.shown: str = self.url
 
+    @property
+    def reads_in_parallel(self) -> bool:
+        """Whether several files can be read at a time: the driver of SMB runs out of credits on its connection."""
+        return self._local is not None or scheme_of(self._base).is_object_store
+
     def url_of(self, name: str) -> str:
         """Return the URL of a file in it, without secrets."""
         return f"{self.url}/{name}" if self._local is None else shown_url(self._local / name)

@@ -292,7 +292,8 @@ class _Sync:
                 return item, error
             return item, None
 
-        with closing(in_parallel(self._options.workers, check, there)) as outcomes:
+        workers = self._options.workers if self._folder.reads_in_parallel else 1
+        with closing(in_parallel(workers, check, there)) as outcomes:
             return {item: error for item, error in outcomes if error is not None}
 
     def _verify(self, part: Part) -> None:
