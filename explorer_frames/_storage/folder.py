@@ -164,7 +164,8 @@ class Folder(Guard):
         """
         target = self._target(name, "create")
         if target.attempt("look up", target.place.kind):
-            raise TargetExistsError("the target exists", where=target.url)
+            hint = "Another process has written it: read it, or move it away."
+            raise TargetExistsError("the target exists", where=target.url, hint=hint)
         return target
 
     def _target(self, name: str, mode: Mode) -> Target:

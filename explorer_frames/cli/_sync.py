@@ -95,7 +95,7 @@ def _show(report: SyncReport, *, json: bool) -> None:
     _show_by_task(results)
     note(
         f"{report.jobs} jobs; {report.rows:,} rows in {report.bytes:,} bytes were written to {report.path}; "
-        f"{len(report.skipped)} results were there already."
+        f"{len(report.skipped)} results existed."
     )
 
 
@@ -111,11 +111,11 @@ def _show_by_task(results: list[dict[str, Any]]) -> None:
 
 
 def _tell_failures(report: SyncReport) -> None:
-    error_line(f"{len(report.failed)} results of workflow {report.workflow_id} did not land [{report.path}]")
+    error_line(f"failed to export {len(report.failed)} results of workflow {report.workflow_id} [{report.path}]")
     for failure in report.failed[:_SHOWN]:
         hint_line(f"  {failure}")
     if len(report.failed) > _SHOWN:
         hint_line(f"  and {len(report.failed) - _SHOWN} more: --json has all")
     if report.pending:
         hint_line(f"  {report.pending} results were not tried")
-    hint_line("See to the causes and run it again: only what is missing is read and written.")
+    hint_line("Fix the causes and run it again: only missing results are read and written.")
