@@ -110,7 +110,7 @@ def test_read_lake_reads_partitions_with_their_types(daily):
 
 def test_read_lake_from_any_store_in_either_format(store, server):
     options = {"storage_options": store.options} if store.options else {}
-    names = ["x/y=z", "ShortestPath"]
+    names = ["x/y=z", "ShortestPath", "gr\u00fc\u00dfe \u4e2d"]
     for layout in ("parquet", "feather"):
         lake = Lake(server, store.url(f"{layout}/lake"), names=names, format=layout, **options)
         for name in names:
@@ -174,6 +174,16 @@ def test_a_damaged_file_is_an_error_that_names_it(server, tmp_path):
     first.write_bytes(bytes(first.stat().st_size))
     with pytest.raises(FileReadError, match=first.name):
         read_lake(lake.url, "PageRank")
+
+
+def test_a_task_whose_files_were_moved_away_has_no_rows(server, tmp_path):
+    lake = Lake(server, f"{tmp_path}/lake", names=["PageRank"])
+    whole = read_lake(lake.url, "PageRank")
+    for file in (tmp_path / "lake" / "PageRank").iterdir():
+        file.unlink()
+    assert read_lake(lake.url, "PageRank").dtypes.to_dict() == whole.dtypes.to_dict()
+    (tmp_path / "lake" / "PageRank").rmdir()
+    assert len(read_lake(lake.url, "PageRank")) == lake_dataset(lake.url, "PageRank").count_rows() == 0
 
 
 def test_the_columns_of_the_run_need_no_room(server, tmp_path):

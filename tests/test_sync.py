@@ -360,6 +360,7 @@ def test_of_two_first_syncs_at_once_the_second_sees_whose_folder_it_became(tmp_p
         ({"partition_by": 7}, ConfigError, "partition_by"),
         ({"server_name": ""}, ConfigError, "server_name"),
         ({"server_name": 7}, ConfigError, "server_name"),
+        ({"server_name": "http://explorer:port"}, ConfigError, "server_name"),
         ({"verify": "yes"}, ConfigError, "verify"),
         ({"workflow_id": "../1"}, ConfigError, "workflow_id"),
         ({"path": "nowhere://x/y"}, ConfigError, "not accepted"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -166,12 +167,14 @@ def _checked_partitions(partition_by: object) -> tuple[str, ...]:
 
 def _checked_server_name(server_name: object) -> str:
     name = server_name.strip() if isinstance(server_name, str) else ""
-    if not name or not name.isprintable():
-        raise ConfigError(
-            f"server_name must be a printable str, got {escaped(server_name, 60)!r}",
-            hint="Pass any name that stays the same when the server's URL changes.",
-        )
-    return server_name_of(name) if "://" in name else name
+    with suppress(ValueError):  # not a URL
+        name = server_name_of(name) if "://" in name else name
+        if name and name.isprintable():
+            return name
+    raise ConfigError(
+        "server_name must be a printable str or a URL",
+        hint="Pass any name that stays the same when the server's URL changes.",
+    )
 
 
 def _check_names(schema: object, partition_by: tuple[str, ...]) -> None:
