@@ -139,7 +139,7 @@ class SyncReport:
     @property
     def _summary(self) -> str:
         jobs = f"{self.jobs} job{'s' * (self.jobs != 1)}"
-        later = f", {self.pending} to come" if self.pending else ""
+        later = f", {self.pending} pending" if self.pending else ""
         return (
             f"{jobs}, {len(self.written)} results written ({self.rows:,} rows, {self.bytes:,} bytes), "
             f"{len(self.skipped)} existed, {len(self.failed)} failed{later}"
