@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from functools import lru_cache
 
 from explorer_frames._storage.address import invalid_on_windows
 
@@ -28,6 +29,7 @@ _MOST_BYTES = 200  # of a name in UTF-8: file systems take 255, and temporary fi
 _MOST_CHARACTERS = 60  # that are left of a longer name, at most 4 bytes each
 
 
+@lru_cache(maxsize=1024)
 def safe_name(name: str, *, distinct: bool = False) -> str:
     """Return a name as it is where every store and reader takes it; otherwise a similar one, with a hash.
 
@@ -63,6 +65,7 @@ def _replaced(run: re.Match[str]) -> str:
     return re.sub("\0+", "_", "".join(marks))
 
 
+@lru_cache(maxsize=1024)
 def case_key(folder: str) -> str:
     """Return what two folders have in common that some file systems take for one."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", folder).casefold())
