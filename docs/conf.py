@@ -37,7 +37,10 @@ toc_object_entries_show_parents = "hide"
 
 # Names of other projects are no links, unless their inventories may be fetched.
 nitpick_ignore_regex = [
-    ("py:.*", r"(pd|pa|np|pandas|pyarrow|numpy|os|contextlib|dd|dask|pyspark|pytest|datetime|collections|io)\b.*"),
+    (
+        "py:.*",
+        r"(pd|pa|pc|ds|np|pandas|pyarrow|numpy|os|contextlib|dd|dask|pyspark|pytest|datetime|collections|io)\b.*",
+    ),
     ("py:obj", r"(cloudpickle|deltalake|igraph|math|pyiceberg)\b.*"),
     ("py:obj", r"top|(Comparison|Provenance)\.\w+"),  # attributes, which their class lists
     # What signatures name and docstrings describe: aliases of types, and records that only we make.

@@ -26,6 +26,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "_outputs.output": ["export_output", "open_output", "read_output", "read_output_arrow"],
         "_plot.plot": ["plot_result"],
         "_provenance": ["Provenance"],
+        "_sync.lake": ["lake_dataset", "read_lake"],
         "_sync.report": ["SyncReport"],
         "_tables.delta": ["write_delta"],
         "_tables.iceberg": ["append_iceberg"],

@@ -33,6 +33,7 @@ from ._outputs.output import (
 )
 from ._plot.plot import plot_result as plot_result
 from ._provenance import Provenance as Provenance
+from ._sync.lake import lake_dataset as lake_dataset, read_lake as read_lake
 from ._sync.report import SyncReport as SyncReport
 from ._tables.delta import write_delta as write_delta
 from ._tables.iceberg import append_iceberg as append_iceberg
@@ -67,10 +68,12 @@ __all__ = [
     "export_output",
     "export_sample_result",
     "history",
+    "lake_dataset",
     "open_output",
     "open_sample_result",
     "plot_result",
     "provenance",
+    "read_lake",
     "read_output",
     "read_output_arrow",
     "read_provenance",

@@ -636,33 +636,44 @@ class Explorer:
         vid_type: VidType | None = None,
         format: Format = "parquet",  # noqa: A002 (as pandas and pyarrow call it)
         allow_incomplete: bool = False,
+        partition_by: str | Iterable[str] | None = None,
+        server_name: str | None = None,
+        verify: bool = False,
         storage_options: Mapping[str, Any] | None = None,
         workers: int = 4,
         progress: Progress = None,
     ) -> SyncReport:
-        """Land the results of all successful jobs of a workflow in a folder, each once.
+        """Write the results of all successful jobs of a workflow to a lake, each once.
 
-        Repeat the call at any time, also after a failure and from several processes: existing results are neither read
-        nor written again, and no result is ever deleted. If nothing is missing, a call sends one request for each 1,000
-        jobs, lists the folder and reads the manifests.
+        A lake is a folder with a data set for each task. Repeat the call at any time, also after a failure and from
+        several processes: existing results are neither read nor written again, and no result is ever deleted. If
+        nothing is missing, a call sends one request for each 1,000 jobs, lists the folder and reads its records.
 
         Parameters
         ----------
         workflow_id
         path
-            A folder: a local path or any fsspec URL. It belongs to one workflow of one server, in one `format` and one
-            `vid_type`, from the first result on.
+            A folder: a local path or any fsspec URL. It belongs to one workflow of one server, with one `format`,
+            `vid_type` and `partition_by`, from the first result on.
         tasks
-            Names or ids of the tasks to take; None takes all that ended well.
+            Names or ids of tasks. Default: all tasks with the status success.
         created_after
             Only jobs created at this time or later, as in `list_jobs`.
         limit, vid_type, allow_incomplete
             As in `export_sample_result`, for each result. They do not apply to results that exist in the folder.
         schema
             As in `read_sample_result`, for each result; or a mapping of them by task name or id. Tasks that are not in
-            the mapping have ``"auto"``.
+            the mapping have ``"auto"``. All results of a task must have the same columns.
         format
             ``"parquet"`` or ``"feather"``.
+        partition_by
+            ``"job_id"``, ``"task_id"``, ``"end_date"``, or a list of them: these columns become hive folders below the
+            folder of each task, and are not in the files. ``end_date`` is the day of ``end_time`` in UTC.
+        server_name
+            A name for the server, recorded in the lake. Default: the server's URL without scheme, default port and
+            slash at the end. Pass the recorded name if the URL of the server changes.
+        verify
+            Whether to read the existing files too, and compare their sizes and content hashes with the lake's record.
         storage_options
             For the fsspec driver, as pandas takes them.
         workers
@@ -679,33 +690,35 @@ class Explorer:
         Raises
         ------
         SyncError
-            Some results could not be exported. ``error.report`` lists them; all others were exported.
+            Some results could not be exported, or are damaged. ``error.report`` lists them. All others were exported,
+            unless the folder cannot be written to (a full disk, invalid credentials): then no more are requested, and
+            ``error.report.pending`` is the number of those that were not tried.
         ConfigError, UnsupportedFormatError
-            An argument cannot work, no task has such a name, or the folder is another workflow's; nothing was written.
+            An argument is invalid, no task has such a name, a column of `schema` is one that a lake adds, the folder is
+            another workflow's, or one of its jobs is not the server's job with this id. Nothing was written.
         TransportError, ApiError, EnvelopeError
-            The list of jobs could not be had; nothing was written.
+            The jobs cannot be listed; nothing was written.
         WriteError
             The folder cannot be listed or written to.
 
         Notes
         -----
-        Files are ``task_name=<name>/job_id=<id>/part-<hash>.parquet``, with one ``_manifest/job_id=<id>.json`` for each
-        job: its tasks, and rows, bytes and provenance of its results. It is written when all results of the job that
-        were wanted are there. These read the folder as one table, `task_name` and `job_id` as columns::
+        Files are ``<task>/<job id>-<hash>.parquet``. Each folder of a task is a data set that every engine reads as it
+        is; see also `read_lake`. Characters of the task's name other than letters, digits, blanks, ``.``, ``_`` and
+        ``-`` are replaced in the name of the folder, and a hash is added.
 
-            pyarrow.dataset.dataset(path, partitioning="hive")
-            duckdb.sql(f"FROM read_parquet('{path}/**/*.parquet', hive_partitioning=true, union_by_name=true)")
-            polars.scan_parquet(f"{path}/**/*.parquet", hive_partitioning=True)  # the pattern passes over the manifests
+        After a result's own columns, each file has ``job_id`` and ``task_id`` (string) and ``end_time`` (timestamp in
+        UTC), when the job ended; null if unknown.
 
-        Tasks of different algorithms have different columns. DuckDB unites them by name; Polars does with
-        ``missing_columns="insert", extra_columns="ignore"`` and a `schema`; pyarrow takes those of the first file
-        unless it gets a `schema`; or read one task at a time, from ``<path>/task_name=<name>``.
+        ``_runs/<job id>-<hash>.parquet`` has a row for each task of a job: job, times, status, rows, bytes,
+        completeness, content hash and path of its result. It is written when all requested results of the job exist.
+        ``_manifest`` has the owner of the lake and the schema of each task.
 
-        On stores that cannot refuse to overwrite (see ``explorer_frames._storage.publish``), two processes that land
-        the same result at the same moment both write it, whole; the last one stays.
+        Where the store can only overwrite (see ``explorer_frames._storage.publish``), two processes that write the same
+        result at the same moment both write it completely; the last one stays.
 
         Sources: ``GET api-open/v1/workflows/<workflow_id>/jobs``, ``GET api-open/v1/jobs/<job_id>`` once for a job that
-        has no manifest, and ``GET .../sample_result`` once for each result that is missing.
+        has no record, and ``GET .../sample_result`` once for each missing result.
 
         Examples
         --------
@@ -726,6 +739,10 @@ class Explorer:
             allow_incomplete=allow_incomplete,
             workers=workers,
             progress=progress,
+            server_name=server_name,
+            url=self._results.url,
+            partition_by=partition_by,
+            verify=verify,
         )
         return sync(self, self._results, options, path, storage_options)
 

@@ -389,7 +389,7 @@ class SchemaRequest:
 
 
 # What to request where guessed columns do not fit: text columns, else one column of lists of text.
-_FALLBACKS = tuple(SchemaRequest(given, source="text fallback") for given in (_TEXT_COLUMNS, _CELLS))
+FALLBACKS = tuple(SchemaRequest(given, source="text fallback") for given in (_TEXT_COLUMNS, _CELLS))
 AS_TEXT = "Pass schema='query' to read every column as text, or a pyarrow.Schema."
 
 
@@ -399,7 +399,7 @@ def read_or_as_text(schema: SchemaRequest, read: Callable[[SchemaRequest], _T], 
     Rows that differ in length are read as one column of lists.
     """
     refused: ColumnTypeError | RowShapeError | None = None
-    for attempt in (schema, *_FALLBACKS):
+    for attempt in (schema, *FALLBACKS):
         try:
             result = read(attempt)
         except (ColumnTypeError, RowShapeError) as error:

@@ -22,7 +22,7 @@
     │  ├─ RowShapeError                     .row
     │  └─ ColumnTypeError                   .row .column .value
     ├─ JobError                             failed, interrupted, or not ended in time: .job .results .errors
-    ├─ SyncError                            some results did not land, all others did: .report
+    ├─ SyncError                            some results could not be exported: .report
     ├─ WriteError(OSError)                  the target still holds what it held before
     │  ├─ UnsupportedFormatError(ValueError)
     │  └─ TargetExistsError(FileExistsError)
@@ -242,12 +242,12 @@ class JobError(ExplorerFramesError):
 
 
 class SyncError(ExplorerFramesError):
-    """Some results of a workflow did not land in the folder; all the others did.
+    """Some results of a workflow could not be exported to the lake, or are damaged there.
 
     Attributes
     ----------
     report : SyncReport
-        What was written, what was there already, and what failed, with each one's error.
+        The results that were written, that existed, and that failed, with their errors.
     """
 
     report: Any = None
@@ -279,6 +279,8 @@ class ColumnTypeError(DecodeError):
 
 class WriteError(ExplorerFramesError, OSError):
     """The file was not published; what stood at the target is still there."""
+
+    _hits_every_file = False  # whether writing any other file would fail too
 
 
 class UnsupportedFormatError(WriteError, ValueError):

@@ -669,6 +669,32 @@ def test_sync_lands_what_is_missing_and_says_what_there_was(cli, ran, tmp_path):
     assert other.is_short
 
 
+def test_sync_partitions_verifies_and_names_the_server(cli, ran, tmp_path):
+    lake = tmp_path / "lake"
+    options = [
+        "--task",
+        "PageRank",
+        "--partition-by",
+        "end_date",
+        "--partition-by",
+        "job_id",
+        "--server-name",
+        "production",
+    ]
+    first = cli("sync", ran.workflow_id, lake, *options, "--json")
+    assert (first.code, first.json["pending"]) == (0, 0)
+    paths = [Path(one["path"]) for one in first.json["results"]]
+    assert all(re.match("end_date=.*/job_id=", path.relative_to(lake / "PageRank").as_posix()) for path in paths)
+    renamed = cli("sync", ran.workflow_id, lake, *options[:-2])
+    assert renamed.code == 2
+    assert "--server-name production" in renamed.err
+    paths[0].write_bytes(bytes(paths[0].stat().st_size))
+    assert cli("sync", ran.workflow_id, lake, *options).code == 0
+    damaged = cli("sync", ran.workflow_id, lake, *options, "--verify")
+    assert damaged.code == 5
+    assert "DamagedFileError" in damaged.err
+
+
 def test_a_sync_of_which_some_fails_has_its_own_code(cli, sandbox, tmp_path):
     workflow = sandbox.add_workflow("half", Graph.les_miserables(), TASKS)
     with Explorer(sandbox.url, token=sandbox.token) as explorer:

@@ -128,6 +128,7 @@ def _runnable(code: str, server) -> str:
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT / "docs").with_suffix("")))
 def test_a_page_runs_from_top_to_bottom(path, world, monkeypatch, tmp_path, capsys):
     """One namespace a page; what a block prints is what the text block right behind it shows."""
+    fsspec.filesystem("memory").store.clear()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "agg")
     server = world["server"]
@@ -143,7 +144,6 @@ def test_a_page_runs_from_top_to_bottom(path, world, monkeypatch, tmp_path, caps
             for line in code.splitlines():
                 if line.startswith("$ explorer-frames "):
                     _parses(shlex.split(re.split(r" [|>]", line)[0].removeprefix("$ explorer-frames ")))
-    fsspec.filesystem("memory").store.clear()
 
 
 def _parses(arguments: list[str]) -> None:

@@ -17,12 +17,14 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from examples import EXAMPLES
+from lakes import NAMES, Lake, check, lines, run_line
 
 import explorer_frames
 from explorer_frames import read_output, read_output_arrow, read_sample_result_arrow
 from explorer_frames._frames import to_pandas
 from explorer_frames._outputs.full import Request
 from explorer_frames.errors import ConfigError, DecodeError
+from explorer_frames.sandbox import Sandbox
 
 pytestmark = pytest.mark.spark
 
@@ -497,3 +499,11 @@ def test_the_examples_run(spark, jobs):
     results = doctest.testmod(module, extraglobs={"spark": spark, "job_id": task.job_id, "task_id": task.task_id})
     assert results.attempted == 3
     assert results.failed == 0
+
+
+def test_spark_reads_each_task_of_a_lake_by_the_line_of_the_how_to(spark, tmp_path):
+    with Sandbox() as server:
+        lake = Lake(server, f"{tmp_path}/lake", names=[*NAMES, "KCore", "Query", "ShortestPath"])
+    check(lake, lambda url: run_line(lines(0)["Spark"], "s3a://lake/graph/PageRank", f"file://{url}", spark=spark))
+    runs = spark.read.parquet(f"file://{tmp_path}/lake/_runs")
+    assert runs.count() == 2 * len(lake.folders)

@@ -15,10 +15,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-import duckdb
-import fsspec
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
@@ -29,12 +26,14 @@ from fsspec.implementations.memory import MemoryFileSystem
 from limits import HANG
 from platforms import needs_forkserver, with_slashes
 from sync_child import sync_in_child
+from syncing import ROWS, World, meaning, storage, tree
 
-from explorer_frames import Explorer, SyncReport, sync_workflow
+from explorer_frames import Explorer, SyncReport, __version__, read_provenance, sync_workflow
 from explorer_frames._results.reading import ResultReader
 from explorer_frames._storage.folder import Folder
 from explorer_frames._storage.stores import StoredObject
-from explorer_frames._sync.manifest import DATASET, manifest_name, partition_value
+from explorer_frames._sync.manifest import RUNS_SCHEMA
+from explorer_frames._sync.names import DATASET, claim_name, record_name
 from explorer_frames._sync.sync import _Sync
 from explorer_frames.errors import (
     ColumnTypeError,
@@ -51,45 +50,6 @@ from explorer_frames.sandbox import Sandbox
 
 pytest_plugins = ["storage"]
 
-SPOOL = re.compile(r"(.*/)?[.][^/]*[0-9a-f]{32}[.]tmp")
-ROWS = 50
-
-
-class World:
-    """A server with a workflow of jobs, and how to sync it."""
-
-    def __init__(self, server: Sandbox) -> None:
-        self.server = server
-        self.explorer = Explorer(server.url, token=server.token, retries=0)
-        self.jobs: list[int] = []
-        self._seen = len(server.requests)
-        server._added = None  # what is added from here on is of a new workflow
-
-    def add(self, jobs: int, names=("PageRank", "Louvain")):
-        for job in self.server.add_jobs(jobs):
-            self.jobs.append(job)
-            for name in names:
-                ids = [f"v{job}-{number}" for number in range(ROWS)]
-                second = ids if name == "Louvain" else [str(number / 8) for number in range(ROWS)]
-                self.server.add_result([ids, second], name, job_id=job)
-        return self
-
-    @property
-    def workflow(self) -> int:
-        return self.server.workflows["results"]
-
-    def sync(self, url, **options) -> SyncReport:
-        return self.explorer.sync_workflow(self.workflow, url, **{"progress": False} | options)
-
-    def asked(self) -> dict[str, int]:
-        """Count the requests since the last call of this, by kind."""
-        paths = self.server.requests[self._seen :]
-        self._seen += len(paths)
-        kinds = {"list": r"/workflows/\d+/jobs", "job": r"/jobs/\d+$", "result": r"/sample_result"}
-        counts = {kind: sum(bool(re.search(kind_path, one.path)) for one in paths) for kind, kind_path in kinds.items()}
-        assert sum(counts.values()) == len(paths)
-        return counts
-
 
 @pytest.fixture(scope="module")
 def server():
@@ -104,29 +64,6 @@ def world(server):
     made.explorer.close()
 
 
-def tree(url, options=None) -> dict[str, bytes]:
-    """All files of a folder, apart from spools of processes that were killed."""
-    fs, path = fsspec.url_to_fs(str(url), **(options or {}))
-    fs.invalidate_cache()
-    names = {name.removeprefix(f"{path}/"): name for name in fs.find(path)}
-    return {name: fs.cat_file(full) for name, full in names.items() if not SPOOL.fullmatch(name)}
-
-
-def meaning(files: dict[str, bytes]) -> dict[str, object]:
-    """What files say, apart from when it was read."""
-
-    def said(name, content):
-        if not name.endswith(".parquet"):
-            return json.loads(re.sub(rb'"read_at": "[^"]*"', b'"read_at": ""', content))
-        return pq.read_table(pa.BufferReader(content)).replace_schema_metadata(None)
-
-    return {name: said(name, content) for name, content in files.items()}
-
-
-def storage(store):
-    return {"storage_options": store.options} if store.options else {}
-
-
 # --- what lands
 
 
@@ -138,12 +75,11 @@ def test_every_result_lands_once_and_a_second_run_asks_once_and_writes_nothing(s
     assert (report.jobs, len(report.written), report.skipped, report.failed) == (3, 6, (), ())
     assert (report.rows, report.pending) == (6 * ROWS, 0)
     files = tree(url, store.options)
-    parts = {name for name in files if name.endswith(".parquet")}
+    parts = {name for name in files if name.endswith(".parquet") and not name.startswith("_runs/")}
     assert parts == {with_slashes(part.path).split("/lake/")[1] for part in report.written}
-    assert all(
-        re.fullmatch(r"task_name=(PageRank|Louvain)/job_id=\d+/part-[0-9a-f]{16}[.]parquet", name) for name in parts
-    )
-    assert set(files) - parts == {DATASET, *(manifest_name(str(job)) for job in world.jobs)}
+    own = {DATASET, *map(claim_name, ("PageRank", "Louvain")), *(record_name(str(job)) for job in world.jobs)}
+    assert set(files) - own == parts
+    assert all(re.fullmatch(r"(PageRank|Louvain)/\d+-[0-9a-f]{16}[.]parquet", name) for name in parts)
     assert sum(len(files[name]) for name in parts) == report.bytes
 
     again = world.sync(url, **storage(store))
@@ -162,27 +98,38 @@ def test_a_second_run_makes_no_call_that_changes_anything(tmp_path, world, monke
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "lake").rglob("*")} == before
 
 
-def test_the_manifests_say_what_is_there(tmp_path, world):
+def test_the_records_say_what_is_there(tmp_path, world):
     world.add(1)
     report = world.sync(tmp_path)
     assert json.loads((tmp_path / DATASET).read_text(encoding="utf-8")) == {
         "layout": 1,
-        "server": world.server.url,
+        "server_name": world.server.url.removeprefix("http://"),
         "workflow_id": str(world.workflow),
         "format": "parquet",
         "vid_type": "string",
+        "partition_by": [],
+        "library": f"explorer_frames {__version__}",
     }
-    manifest = json.loads((tmp_path / manifest_name(str(world.jobs[0]))).read_text(encoding="utf-8"))
-    assert [task["name"] for task in manifest["tasks"]] == ["PageRank", "Louvain"]
-    assert manifest["job_id"] == str(world.jobs[0])
-    assert manifest["library"].startswith("explorer_frames ")
-    for part in manifest["parts"]:
-        stored = pq.read_table(tmp_path / part["path"], partitioning=None)
-        assert part["rows"] == stored.num_rows == ROWS
-        assert part["bytes"] == (tmp_path / part["path"]).stat().st_size
-        assert part["provenance"] == json.loads(stored.schema.metadata[b"explorer_frames"])
-        assert part["provenance"]["task_id"] == part["task_id"]
-    assert {part["path"] for part in manifest["parts"]} == {
+    table = pq.read_table(tmp_path / record_name(str(world.jobs[0])))
+    assert table.schema.equals(RUNS_SCHEMA)
+    job = world.explorer.job(world.jobs[0])
+    for row, task in zip(table.to_pylist(), job, strict=True):
+        file = tmp_path / row["path"]
+        stored = pq.ParquetFile(file)
+        known = read_provenance(file)
+        assert {name: row[name] for name in ("job_id", "workflow_id", "create_time", "begin_time", "end_time")} == {
+            "job_id": job.job_id,
+            "workflow_id": str(world.workflow),
+            "create_time": job.create_time,
+            "begin_time": job.begin_time,
+            "end_time": job.end_time,
+        }
+        assert (row["task_id"], row["task_name"], row["status"]) == (task.task_id, task.name, "success")
+        assert row["rows"] == stored.metadata.num_rows == ROWS
+        assert row["bytes"] == file.stat().st_size
+        assert (row["complete"], row["content_hash"]) == (True, known.content_hash)
+        assert (known.job_id, known.task_id) == (row["job_id"], row["task_id"])
+    assert {row["path"] for row in table.to_pylist()} == {
         with_slashes(Path(one.path).relative_to(tmp_path)) for one in report.written
     }
 
@@ -249,11 +196,11 @@ def test_two_tasks_of_one_name_both_land(tmp_path, world):
 
 
 @pytest.mark.parametrize("layout", ["parquet", "feather"])
-def test_both_formats_are_found_again_without_their_manifests(tmp_path, world, layout):
+def test_both_formats_are_found_again_without_their_records(tmp_path, world, layout):
     world.add(2).sync(tmp_path, format=layout)
     files = tree(tmp_path)
     for job in world.jobs:
-        (tmp_path / manifest_name(str(job))).unlink()
+        (tmp_path / record_name(str(job))).unlink()
     world.asked()
     report = world.sync(tmp_path, format=layout)
     assert world.asked() == {"list": 1, "job": 2, "result": 0}
@@ -261,15 +208,31 @@ def test_both_formats_are_found_again_without_their_manifests(tmp_path, world, l
     assert tree(tmp_path) == files
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"tasks": [], "parts": [{}]}', b'{"job_id": "1", "tasks": 1}'])
-def test_a_damaged_manifest_is_made_again_from_the_files(tmp_path, world, damage):
+def damaged(content: bytes) -> dict[str, bytes]:
+    table = pq.read_table(pa.BufferReader(content))
+    sink = pa.BufferOutputStream()
+    pq.write_table(table.set_column(0, "job_id", pa.array(["4711"] * len(table))), sink)
+    middle = len(content) // 3
+    return {
+        "empty": b"",
+        "JSON": b"{}",
+        "cut off": content[:-9],
+        "altered": content[:middle] + bytes(one ^ 255 for one in content[middle : middle + 9]) + content[middle + 9 :],
+        "a result": b"PAR1" + content[4:],
+        "of another job": bytes(sink.getvalue()),
+    }
+
+
+def test_a_damaged_record_is_made_again_from_the_files(tmp_path, world):
     world.add(1).sync(tmp_path)
     files = tree(tmp_path)
-    (tmp_path / manifest_name(str(world.jobs[0]))).write_bytes(damage)
-    world.asked()
-    assert len(world.sync(tmp_path).skipped) == 2
-    assert world.asked() == {"list": 1, "job": 1, "result": 0}
-    assert tree(tmp_path) == files
+    name = record_name(str(world.jobs[0]))
+    for kind, content in damaged(files[name]).items():
+        (tmp_path / name).write_bytes(content)
+        world.asked()
+        assert len(world.sync(tmp_path).skipped) == 2
+        assert world.asked()["result"] == 0
+        assert kind == "a result" or tree(tmp_path) == files, kind
 
 
 def test_a_part_that_was_deleted_is_written_again(tmp_path, world):
@@ -301,8 +264,9 @@ def test_schemas_by_task_name(tmp_path, world):
     world.add(1)
     own = pa.schema([("who", pa.string()), ("rank", pa.float32())])
     report = world.sync(tmp_path, schema={"PageRank": own})
+    run = ["job_id", "task_id", "end_time"]
     columns = {part.task_name: pq.ParquetFile(part.path).schema_arrow.names for part in report.written}
-    assert columns == {"PageRank": ["who", "rank"], "Louvain": ["id", "community"]}
+    assert columns == {"PageRank": ["who", "rank", *run], "Louvain": ["id", "community", *run]}
     with pytest.raises(ConfigError, match="no job has a task 'Pagerank'"):
         world.sync(tmp_path, schema={"Pagerank": own})
 
@@ -323,88 +287,16 @@ def test_many_jobs_in_one_call(tmp_path, world, jobs):
     assert [int(part.job_id) for part in report.written] == world.jobs
     assert len(world.sync(tmp_path).skipped) == jobs
     assert world.asked() == {"list": 1, "job": 0, "result": 0}
-    assert ds.dataset(tmp_path, partitioning="hive").count_rows() == jobs * ROWS
-
-
-# --- who reads it
-
-NAMES = ["PageRank", "a b", "gr\u00fc\u00dfe \u4e2d", "x/y=z", "50%", "%41+b", "q?*[1]#'\"&", "a:b\\c", "..", ""]
-
-
-def hive_unescaped(value: str) -> str:
-    """As Hive and Spark do it: each %XX is one character."""
-    return re.sub("%([0-9A-Fa-f]{2})", lambda found: chr(int(found[1], 16)), value)
-
-
-@pytest.fixture
-def named_lake(tmp_path, world):
-    world.add(2, NAMES)
-    world.sync(tmp_path / "lake")
-    (tmp_path / "lake/task_name=PageRank" / f".part.{'0' * 32}.tmp").write_bytes(b"left by a killed process")
-    expected = [(name or None, job) for name in NAMES for job in world.jobs for _ in range(ROWS)]
-    return f"{tmp_path}/lake", sorted(expected, key=repr)
-
-
-def rows_of(frame):
-    return sorted(zip(frame["task_name"], frame["job_id"], strict=True), key=repr)
-
-
-def test_pyarrow_reads_it_as_one_table(named_lake):
-    url, expected = named_lake
-    table = ds.dataset(url, partitioning="hive").to_table()
-    assert rows_of(table.to_pydict()) == expected
-    assert table["id"].null_count == 0
-
-
-def test_duckdb_reads_it_as_one_table(named_lake):
-    url, expected = named_lake
-    with duckdb.connect() as connection:
-        found = connection.sql(
-            f"SELECT task_name, job_id FROM read_parquet('{url}/**/*.parquet', hive_partitioning=true, union_by_name=true)"
-        ).fetchall()
-    assert sorted(found, key=repr) == expected
-
-
-def test_polars_reads_it_as_one_table(named_lake):
-    url, expected = named_lake
-    frame = pl.scan_parquet(f"{url}/**/*.parquet", hive_partitioning=True).collect()
-    assert rows_of(frame.to_dict(as_series=False)) == expected
-
-
-@pytest.mark.parametrize("name", NAMES[:-1])
-def test_hive_and_spark_get_the_name_back(name):
-    assert hive_unescaped(partition_value(name)) == name
-    assert "/" not in partition_value(name)
-    assert partition_value("") == "__HIVE_DEFAULT_PARTITION__"
-    assert not partition_value(name).endswith((".", " ")), "Windows leaves these out"
-
-
-def test_tasks_of_different_columns_are_read_as_documented(tmp_path, world):
-    world.add(2).sync(tmp_path)
-    with duckdb.connect() as connection:
-        scores, communities = connection.sql(
-            f"SELECT count(score), count(community) FROM read_parquet('{tmp_path}/**/*.parquet', "
-            "hive_partitioning=true, union_by_name=true)"
-        ).fetchall()[0]
-    assert scores == communities == 2 * ROWS
-    schema = {"id": pl.String, "score": pl.Float64, "community": pl.String}
-    frame = pl.scan_parquet(
-        f"{tmp_path}/**/*.parquet",
-        hive_partitioning=True,
-        schema=schema,
-        missing_columns="insert",
-        extra_columns="ignore",
-    ).collect()
-    assert frame["score"].count() == frame["community"].count() == 2 * ROWS
-    columns = [("id", pa.string()), ("score", pa.float64()), ("community", pa.string()), ("task_name", pa.string())]
-    table = ds.dataset(tmp_path, partitioning="hive", schema=pa.schema(columns)).to_table()
-    assert table["score"].null_count == table["community"].null_count == 2 * ROWS
+    assert ds.dataset(tmp_path / "PageRank").count_rows() == jobs * ROWS
 
 
 # --- whose folder it is
 
 
-@pytest.mark.parametrize("other", [{"format": "feather"}, {"vid_type": "int64"}, {"workflow": True}, {"server": True}])
+@pytest.mark.parametrize(
+    "other",
+    [{"format": "feather"}, {"vid_type": "int64"}, {"workflow": True}, {"server": True}, {"partition_by": "job_id"}],
+)
 def test_anothers_folder_is_refused_before_any_write(tmp_path, world, other):
     world.add(1).sync(tmp_path)
     files = tree(tmp_path)
@@ -413,9 +305,9 @@ def test_anothers_folder_is_refused_before_any_write(tmp_path, world, other):
     options = {name: value for name, value in other.items() if isinstance(value, str)}
     with Sandbox() as second, Explorer(second.url, token=second.token) as elsewhere:
         explorer = elsewhere if "server" in other else world.explorer
-        with pytest.raises(ConfigError, match="the folder is of") as caught:
+        with pytest.raises(ConfigError, match="the folder is a lake of") as caught:
             explorer.sync_workflow(workflow, tmp_path, **options)
-    assert "pass another path" in caught.value.hint
+    assert "ass another path" in caught.value.hint
     assert sum(world.asked().values()) == 0
     assert tree(tmp_path) == files
 
@@ -427,7 +319,7 @@ def test_a_folder_that_does_not_say_whose_it_is_is_refused(tmp_path, world, cont
     if content is not None:
         (tmp_path / DATASET).write_bytes(content)
     world.asked()
-    with pytest.raises(ConfigError, match=r"_dataset.json"):
+    with pytest.raises(ConfigError, match=r"_manifest/dataset.json"):
         world.sync(tmp_path)
     assert sum(world.asked().values()) == 0
 
@@ -443,7 +335,7 @@ def test_of_two_first_syncs_at_once_the_second_sees_whose_folder_it_became(tmp_p
         return put(self, name, content, mode)
 
     monkeypatch.setattr(Folder, "put", another_first)
-    with pytest.raises(ConfigError, match="the folder is of workflow_id '9"):
+    with pytest.raises(ConfigError, match="the folder is a lake of workflow_id '9"):
         world.sync(tmp_path)
     assert list(tree(tmp_path)) == [DATASET]
 
@@ -469,6 +361,14 @@ def test_of_two_first_syncs_at_once_the_second_sees_whose_folder_it_became(tmp_p
         ({"tasks": []}, ConfigError, "tasks"),
         ({"tasks": [1]}, ConfigError, "tasks"),
         ({"progress": 1.5}, ConfigError, "progress"),
+        ({"partition_by": "score"}, ConfigError, "partition_by"),
+        ({"partition_by": []}, ConfigError, "partition_by"),
+        ({"partition_by": ["job_id", "job_id"]}, ConfigError, "partition_by"),
+        ({"partition_by": 7}, ConfigError, "partition_by"),
+        ({"server_name": ""}, ConfigError, "server_name"),
+        ({"server_name": 7}, ConfigError, "server_name"),
+        ({"server_name": "http://explorer:port"}, ConfigError, "server_name"),
+        ({"verify": "yes"}, ConfigError, "verify"),
         ({"workflow_id": "../1"}, ConfigError, "workflow_id"),
         ({"path": "nowhere://x/y"}, ConfigError, "not accepted"),
         ({"path": "oss://x/y"}, ConfigError, "driver"),
@@ -554,15 +454,14 @@ def test_what_fails_is_named_and_the_others_land(store, world):
     assert copy.report.written == report.written
     assert str(copy.report.failed[0].error) == str(report.failed[0].error)
     files = tree(store.url("lake"), store.options)
-    assert manifest_name(str(job)) not in files
+    assert record_name(str(job)) not in files
     world.asked()
     with pytest.raises(SyncError):
         world.sync(store.url("lake"), **storage(store))
     assert world.asked() == {"list": 1, "job": 1, "result": 1}
     schema = {"PageRank": pa.schema([("id", pa.string()), ("score", pa.string())])}
-    assert len(world.sync(store.url("lake"), schema=schema, **storage(store)).written) == 1
-    after = tree(store.url("lake"), store.options)
-    assert {name: after[name] for name in files} == files
+    assert len(world.sync(store.url("text"), schema=schema, **storage(store)).written) == 3
+    assert tree(store.url("lake"), store.options) == files
 
 
 def test_results_that_may_be_cut_off_do_not_land_unless_allowed(tmp_path, world):
@@ -623,7 +522,7 @@ def test_a_fault_of_the_server_at_any_request_leaves_the_rest_and_heals(memory_s
             asked = len(proxy.requests)
             healed = explorer.sync_workflow(world.workflow, url, progress=False)
             assert len(healed.written) + len(healed.skipped) == 4
-            # the list, the job without a manifest, what is missing of it
+            # the list, the job without a record, what is missing of it
             assert len(proxy.requests) - asked == (7 if number == 0 else 1 + 1 + 2 if number < 3 else 1 + 1 + 1)
             assert meaning(tree(url)) == whole
 
@@ -706,7 +605,7 @@ def test_an_interrupt_passes_on_and_nothing_more_is_begun(tmp_path, world):
     with pytest.raises(KeyboardInterrupt):
         world.sync(tmp_path, workers=2, progress=interrupt)
     assert world.asked()["result"] < 20
-    landed = len(list(tmp_path.rglob("*.parquet")))
+    landed = len(list(tmp_path.glob("PageRank/*.parquet")))
     assert 3 <= landed < 20
     assert [report.pending for report in seen] == list(range(20, 16, -1))
     assert len(world.sync(tmp_path).written) == 20 - landed
@@ -714,7 +613,7 @@ def test_an_interrupt_passes_on_and_nothing_more_is_begun(tmp_path, world):
 
 def test_no_more_exports_at_a_time_than_workers(tmp_path, world, monkeypatch):
     world.add(12, ["PageRank"])
-    real, lock, now, most = ResultReader.export, threading.Lock(), [0], [0]
+    real, lock, now, most = ResultReader.consume, threading.Lock(), [0], [0]
     together, begun = threading.Barrier(3), []
 
     def counted(self, *args, **kwargs):
@@ -732,7 +631,7 @@ def test_no_more_exports_at_a_time_than_workers(tmp_path, world, monkeypatch):
             with lock:
                 now[0] -= 1
 
-    monkeypatch.setattr(ResultReader, "export", counted)
+    monkeypatch.setattr(ResultReader, "consume", counted)
     world.sync(tmp_path, workers=3)
     assert most[0] == 3
 
@@ -836,12 +735,12 @@ def test_killed_anywhere_80_times_and_run_again_it_ends_the_same(tmp_path, world
 
 
 @pytest.mark.parametrize("wanted", [None, ["PageRank"]])
-def test_a_manifest_that_another_process_published_first_is_kept_or_added_to(tmp_path, world, monkeypatch, wanted):
+def test_a_record_that_another_process_published_first_is_kept_or_added_to(tmp_path, world, monkeypatch, wanted):
     world.add(1)
     put, others = Folder.put, [True]
 
     def another_first(self, name, content, mode):
-        if name == manifest_name(str(world.jobs[0])) and others:
+        if name == record_name(str(world.jobs[0])) and others:
             others.clear()
             world.sync(tmp_path)
         return put(self, name, content, mode)
@@ -849,8 +748,8 @@ def test_a_manifest_that_another_process_published_first_is_kept_or_added_to(tmp
     monkeypatch.setattr(Folder, "put", another_first)
     report = world.sync(tmp_path, tasks=wanted)
     assert len(report.written) == (2 if wanted is None else 1)
-    manifest = json.loads((tmp_path / manifest_name(str(world.jobs[0]))).read_text(encoding="utf-8"))
-    assert len(manifest["parts"]) == 2
+    record = pq.read_table(tmp_path / record_name(str(world.jobs[0])))
+    assert record["path"].null_count == 0
     world.asked()
     assert len(world.sync(tmp_path).skipped) == 2
     assert world.asked() == {"list": 1, "job": 0, "result": 0}
@@ -874,7 +773,7 @@ def test_where_another_process_has_overwritten_it_with_its_own_it_is_there(s3_st
     real = StoredObject.stored
 
     def other_size(self):
-        return real(self) + self.path.endswith(".parquet")
+        return real(self) + ("/PageRank/" in self.path)
 
     with monkeypatch.context() as patch:
         patch.setattr(StoredObject, "stored", other_size)

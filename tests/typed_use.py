@@ -9,6 +9,7 @@ from typing import assert_type
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset as ds
 
 from explorer_frames import (
     Comparison,
@@ -24,8 +25,10 @@ from explorer_frames import (
     export_output,
     export_sample_result,
     history,
+    lake_dataset,
     open_output,
     open_sample_result,
+    read_lake,
     read_output,
     read_output_arrow,
     read_provenance,
@@ -49,7 +52,9 @@ def functions(schema: pa.Schema) -> None:
         assert_type(reader, pa.RecordBatchReader)
     assert_type(history(1, last=5), pd.DataFrame)
     assert_type(export_sample_result("1", "task", "result.parquet", mode="overwrite"), Receipt)
-    assert_type(sync_workflow(1, "folder"), SyncReport)
+    assert_type(sync_workflow(1, "folder", partition_by="end_date", server_name="production", verify=True), SyncReport)
+    assert_type(read_lake("folder", "PageRank", columns=["id"]), pd.DataFrame)
+    assert_type(lake_dataset("folder", "PageRank"), ds.Dataset)
 
 
 def files(frame: pd.DataFrame, table: pa.Table) -> None:

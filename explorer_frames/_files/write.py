@@ -287,6 +287,11 @@ def planned(
     return target, options
 
 
+def layout_of(format: Format) -> Options:  # noqa: A002 (as in `planned`)
+    """Return the default options of a format."""
+    return Options.of(format, "zstd", None, _ROWS)
+
+
 def write(reader: pa.RecordBatchReader, plan: tuple[Target, Options], finish: Finish | None = None) -> Receipt:
     """Write what a reader gives, as it was planned.
 

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from explorer_frames._decode.cells import Cells
     from explorer_frames._decode.rows import Rows
     from explorer_frames._files.formats import Options
-    from explorer_frames._files.write import Receipt
+    from explorer_frames._files.write import Finish, Receipt
     from explorer_frames._http.api import Api
     from explorer_frames._http.exchange import Deadline
     from explorer_frames._http.transport import Identity
@@ -379,9 +379,20 @@ class ResultReader:
 
     def export(self, query: Query, plan: tuple[Target, Options], *, allow_incomplete: bool) -> Receipt:
         """Write a result to a file. A retry starts again, since nothing is published before the end."""
+        return self.consume(
+            query, lambda reader, finish: write(reader, plan, finish), allow_incomplete=allow_incomplete
+        )
+
+    def consume(
+        self, query: Query, consume: Callable[[pa.RecordBatchReader, Finish], _T], *, allow_incomplete: bool
+    ) -> _T:
+        """Call `consume` with the batches of a result, and again with those of a retry.
+
+        Its second argument returns the provenance when all batches are read; it raises if the result may be truncated.
+        """
         all_rows = query.limit is None
 
-        def attempt(query: Query, identity: Identity, deadline: Deadline) -> Receipt:
+        def attempt(query: Query, identity: Identity, deadline: Deadline) -> _T:
             with self._open(query, identity, deadline) as result:
 
                 def finish() -> dict[str, Any]:
@@ -390,7 +401,7 @@ class ResultReader:
                     return result.provenance.to_dict()
 
                 schema = with_provenance(result.schema, result.provenance)
-                return write(pa.RecordBatchReader.from_batches(schema, iter(result)), plan, finish)
+                return consume(pa.RecordBatchReader.from_batches(schema, iter(result)), finish)
 
         return self._call(query, attempt, needs_status=True)
 

@@ -36,6 +36,8 @@ _NOT_RENAMED = {errno.EBUSY, errno.ENOSYS, errno.EXDEV}
 OVERWRITE = "write all of"  # a target that cannot be published in one step
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_OF_ONE_FILE = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EFBIG, errno.EINVAL}
+_OF_THE_STORE = {"look up", "reach", "make a temporary file for", "publish"}
 _REFUSED = re.compile("credential|denied|forbidden|(?:un|not )authori[sz]ed|logon|authenticat", re.IGNORECASE)
 _DAMAGED = re.compile("compressed|decompress|inflate")  # Arrow's words
 
@@ -90,6 +92,8 @@ class Guard:
         hint = own_hint(raised, doing) or hint_for(raised, doing, reads=reads or doing in {"list", "read"})
         error = self.failure(f"{what}: {self.mask(raised)}", where=where, hint=hint)
         error.errno = getattr(raised, "errno", None)  # as callers of OSErrors expect
+        if isinstance(error, WriteError):
+            error._hits_every_file = _hits_every_file(raised, doing)  # noqa: SLF001 (our own)
         return error
 
 
@@ -98,6 +102,14 @@ def own_hint(raised: BaseException, doing: str) -> str | None:
     if doing == "publish" and getattr(raised, "errno", None) in _NOT_RENAMED:
         return _IN_PLACE
     return _HINTS.get(getattr(raised, "strerror", None) or "")
+
+
+def _hits_every_file(raised: BaseException, doing: str) -> bool:
+    """Whether writing any other file would fail too: a full disk, invalid credentials, an unreachable store."""
+    number = getattr(raised, "errno", None)
+    if number in _OF_ONE_FILE or is_bad_name(raised):
+        return False
+    return doing in _OF_THE_STORE or number in _FULL or number in _DENIED
 
 
 def hint_for(raised: BaseException, doing: str, *, reads: bool) -> str:

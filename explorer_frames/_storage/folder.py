@@ -18,7 +18,7 @@ from explorer_frames._storage.publish import Mode, Target
 from explorer_frames._storage.schemes import scheme_of
 from explorer_frames._storage.spool import remove_stale, remove_stale_spools
 from explorer_frames._storage.stores import StoredObject
-from explorer_frames.errors import ConfigError, ExplorerFramesError
+from explorer_frames.errors import ConfigError, ExplorerFramesError, TargetExistsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -79,9 +79,16 @@ class Folder(Guard):
             self._local = None
             self._fs, self._path = trial.place.fs, trial.place.path.removesuffix(name)
         self._path = self._path.rstrip("/")
+        self._place: Any = type(trial.place)
+        self._reached: set[str] = set()  # folders in it
         self.mask: Mask = trial.mask
         self.url: str = shown_url(self._base if self._local is None else self._local)
         self.shown: str = self.url
+
+    @property
+    def reads_in_parallel(self) -> bool:
+        """Whether several files can be read at a time: the driver of SMB runs out of credits on its connection."""
+        return self._local is not None or scheme_of(self._base).is_object_store
 
     def url_of(self, name: str) -> str:
         """Return the URL of a file in it, without secrets."""
@@ -156,7 +163,33 @@ class Folder(Guard):
             With ``mode="create"``: it is there.
         WriteError
         """
-        target = Target.resolve(self.target(name), mode=mode, storage_options=self.storage_options, new_folders=None)
+        target = self._target(name, mode)
         with target.spool() as path:
             target.attempt("write", Path(path).write_bytes, content)
             target.publish(path)
+
+    def new_target(self, name: str) -> Target:
+        """Return the target of a file that does not exist yet.
+
+        Raises
+        ------
+        TargetExistsError, WriteError
+        """
+        target = self._target(name, "create")
+        if target.attempt("look up", target.place.kind):
+            hint = "Another process has written it: read it, or move it away."
+            raise TargetExistsError("the target exists", where=target.url, hint=hint)
+        return target
+
+    def _target(self, name: str, mode: Mode) -> Target:
+        """Return the target of a file; its store was reached when this folder was opened."""
+        if self._local is None:
+            place = self._place(self._fs, f"{self._path}/{name}", scheme_of(self._base))
+        else:
+            place = self._place(str(self._local / name))
+        target = Target(self.url_of(name), mode, self.mask, place)
+        folder = name.rpartition("/")[0]
+        if folder not in self._reached:
+            target.attempt("reach", place.probe, None)
+            self._reached.add(folder)
+        return target

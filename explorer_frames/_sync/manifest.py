@@ -1,154 +1,234 @@
-"""The layout of a synced folder: the names of its files, and what its manifests say.
-
-::
-
-    task_name=<name>/job_id=<id>/part-<hash>.parquet
-    _manifest/job_id=<id>.json
-    _manifest/_dataset.json
-
-Readers of hive-partitioned folders pass over names that begin with an underscore, or ask for ``*.parquet`` only.
-"""
+"""What a lake records of itself: whose it is, the columns of each task, and a table of its jobs and results."""
 
 from __future__ import annotations
 
-import hashlib
+import base64
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+import pyarrow as pa
 
 from explorer_frames._errors import escaped
 from explorer_frames._jobs.status import FINAL
-from explorer_frames._provenance import NAME
-from explorer_frames._version import __version__
+from explorer_frames._provenance import LIBRARY
 from explorer_frames.errors import ConfigError
 
-DATASET = "_manifest/_dataset.json"
+if TYPE_CHECKING:
+    from datetime import datetime
+
 _LAYOUT = 1
-_NULL = "__HIVE_DEFAULT_PARTITION__"
+_TIME = pa.timestamp("us", "UTC")
+# Columns that each file has beside those of the result.
+RUN_COLUMNS = pa.schema([("job_id", pa.string()), ("task_id", pa.string()), ("end_time", _TIME)])
+# Columns that can be folders.
+PARTITIONS = pa.schema([("job_id", pa.string()), ("task_id", pa.string()), ("end_date", pa.date32())])
+RUNS_SCHEMA = pa.schema(
+    [
+        ("job_id", pa.string()),
+        ("workflow_id", pa.string()),
+        ("create_time", _TIME),
+        ("begin_time", _TIME),
+        ("end_time", _TIME),
+        ("task_id", pa.string()),
+        ("task_name", pa.string()),
+        ("status", pa.string()),
+        ("rows", pa.int64()),
+        ("bytes", pa.int64()),
+        ("complete", pa.bool_()),
+        ("content_hash", pa.string()),
+        ("path", pa.string()),
+    ]
+)
+_ELSEWHERE = "A lake is of one workflow of one server, with one format and partition_by. Pass another path."
+_PORTS = {"http": 80, "https": 443}
 
 
 class TaskEntry(NamedTuple):
-    """A task, as a manifest has it."""
+    """A task of a job."""
 
     task_id: str
     name: str
     status: str
 
 
-def partition_value(task_name: str) -> str:
-    """Spell a task's name so that readers get it back, as a part of a path.
+class Part(NamedTuple):
+    """A result in the lake; `path` is None where it has no rows and no file."""
 
-    Only ASCII is percent-encoded: Hive and Spark read each ``%XX`` as one character, not as a byte of UTF-8. A period
-    at the end is encoded, too: Windows leaves it out.
-
-    Examples
-    --------
-    >>> partition_value("KCore type=vertex")
-    'KCore%20type%3Dvertex'
-    """
-    value = re.sub(r"[\0-\x7f]+", lambda found: quote(found[0], safe=""), task_name)
-    return re.sub("[.]$", "%2E", value) or _NULL
+    rows: int
+    bytes: int
+    complete: bool | None
+    content_hash: str | None
+    path: str | None
 
 
-def part_name(job: str, task: TaskEntry, format: str) -> str:  # noqa: A002
-    """Name the file of a task's result: by whose it is, not by what is in it, so that all writers meet there."""
-    whose = hashlib.sha256(f"{job}/{task.task_id}".encode()).hexdigest()[:16]  # "/" is in no id
-    return f"task_name={partition_value(task.name)}/job_id={job}/part-{whose}.{format}"
+class JobRun(NamedTuple):
+    """A job, as the server lists it. Times are None if they are unknown."""
 
+    job_id: str
+    workflow_id: str
+    create_time: datetime | None = None
+    begin_time: datetime | None = None
+    end_time: datetime | None = None
 
-def manifest_name(job: str) -> str:
-    """Name the manifest of a job."""
-    return f"_manifest/job_id={job}.json"
+    def difference(self, other: JobRun) -> str | None:
+        """Describe what shows that another job has the same id."""
+        for name in ("create_time", "begin_time"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if mine is not None and theirs is not None and mine != theirs:
+                return f"{name} is {theirs:%Y-%m-%d %H:%M:%S} there and {mine:%Y-%m-%d %H:%M:%S} on the server"
+        return None
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
-    """What is known of a job, and which of its results are in the folder.
+class JobRecord:
+    """A job, its tasks, and by task id which of its results are in the lake.
 
-    Attributes
-    ----------
-    job_id
-        Its id.
-    tasks
-        All that it has, in the server's order.
-    parts
-        By name: task_id, rows, bytes, and the file's provenance.
+    In the lake it is a Parquet file with a row for each task.
     """
 
-    job_id: str
+    job: JobRun
     tasks: tuple[TaskEntry, ...]
-    parts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    parts: dict[str, Part] = field(default_factory=dict)
 
     @property
     def is_final(self) -> bool:
-        """Whether none of the tasks will change any more."""
+        """Whether no task will change any more."""
         return all(task.status in FINAL for task in self.tasks)
 
-    def to_json(self) -> bytes:
-        """The same content is the same bytes, whoever writes it."""
-        order = {task.task_id: number for number, task in enumerate(self.tasks)}
-        names = sorted(self.parts, key=lambda name: (order.get(self.parts[name]["task_id"], len(order)), name))
-        return _dumps(
-            job_id=self.job_id,
-            tasks=[task._asdict() for task in self.tasks],
-            parts=[{"path": name, **self.parts[name]} for name in names],
-            library=f"{NAME} {__version__}",
-        )
+    def to_bytes(self) -> bytes:
+        """Return the content of the file: the same for the same record."""
+        import pyarrow.parquet as pq  # noqa: PLC0415 (30 ms that an import of the package need not take)
+
+        missing = (None,) * len(Part._fields)
+        rows = [(*self.job, *task, *self.parts.get(task.task_id, missing)) for task in self.tasks]
+        columns = [pa.array(column, kind) for column, kind in zip(zip(*rows, strict=True), _KINDS, strict=bool(rows))]
+        table = pa.table(columns, schema=RUNS_SCHEMA) if rows else RUNS_SCHEMA.empty_table()
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, write_page_checksum=True)
+        return bytes(sink.getvalue())
 
     @classmethod
-    def from_json(cls, content: bytes | None, job: str) -> Manifest | None:
-        """Read one; None where there is none that can be read: the files themselves tell the same."""
+    def from_bytes(cls, content: bytes | None, job: JobRun) -> JobRecord | None:
+        """Read a record; None if it is missing, damaged, or of another job: the files have the same information."""
+        import pyarrow.parquet as pq  # noqa: PLC0415 (see above)
+
+        try:
+            table = pq.ParquetFile(pa.BufferReader(content or b""), page_checksum_verification=True).read(
+                use_threads=False
+            )
+        except (pa.ArrowException, OSError, ValueError):
+            return None
+        if not table.schema.equals(RUNS_SCHEMA):
+            return None
+        rows = list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+        if any(row[0] != job.job_id or None in row[5:8] for row in rows):
+            return None
+        of_job = len(JobRun._fields)
+        of_task = of_job + len(TaskEntry._fields)
+        tasks = tuple(TaskEntry(*row[of_job:of_task]) for row in rows)
+        parts = {row[of_job]: Part(*row[of_task:]) for row in rows if None not in row[of_task : of_task + 2]}
+        return cls(JobRun(*rows[0][:of_job]) if rows else job, tasks, parts)
+
+
+_KINDS = RUNS_SCHEMA.types
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFolder:
+    """The folder of a task: whose results it has, and their columns."""
+
+    task_name: str
+    folder: str
+    schema: pa.Schema
+
+    def to_json(self) -> bytes:
+        """Return the content of the file; `columns` is for people."""
+        columns = {one.name: str(one.type) for one in self.schema}
+        schema = base64.b64encode(self.schema.serialize()).decode()
+        return _dumps(task_name=self.task_name, folder=self.folder, columns=columns, schema=schema)
+
+    @classmethod
+    def from_json(cls, content: bytes | None) -> TaskFolder | None:
+        """Read the file; None if it is missing or damaged."""
         try:
             document = json.loads(content or b"")
-            tasks = tuple(TaskEntry(*(str(task[name]) for name in TaskEntry._fields)) for task in document["tasks"])
-            parts = {str(part.pop("path")): part for part in document["parts"]}
-            whole = all(type(part[name]) is int for part in parts.values() for name in ("rows", "bytes"))
-            whole = whole and all(type(part["task_id"]) is str for part in parts.values())
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            schema = pa.ipc.read_schema(pa.BufferReader(base64.b64decode(document["schema"])))
+            return cls(str(document["task_name"]), str(document["folder"]), schema)
+        except (ValueError, KeyError, TypeError, RecursionError, OSError, pa.ArrowException):
             return None
-        return cls(job, tasks, parts) if whole and document.get("job_id") == job else None
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Whose folder it is, and what all files in it have in common."""
+    """Whose lake it is, and what all files in it have in common."""
 
-    server: str
+    server_name: str
     workflow_id: str
     format: str
     vid_type: str
+    partition_by: tuple[str, ...] = ()
 
     def to_json(self) -> bytes:
-        """As `_dataset.json` has it."""
-        return _dumps(**{name: getattr(self, name) for name in self.__slots__})
+        """Return the content of the file."""
+        return _dumps(**{name: getattr(self, name) for name in self.__slots__}, library=LIBRARY)
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Dataset | None:
+        """Read the file; None if it is damaged."""
+        try:
+            document = json.loads(content)
+            known = cls(*(document[name] for name in cls.__slots__))
+            whole = document["layout"] == _LAYOUT and all(isinstance(one, str) for one in known.partition_by)
+            whole = whole and all(isinstance(getattr(known, name), str) for name in cls.__slots__[:-1])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return None
+        if not whole:
+            return None
+        return cls(known.server_name, known.workflow_id, known.format, known.vid_type, tuple(known.partition_by))
 
     def check(self, content: bytes, where: str) -> None:
-        """Refuse a folder that is another's.
+        """Refuse a lake that is another's.
 
         Raises
         ------
         ConfigError
         """
-        try:
-            document = json.loads(content)
-            found = {name: document[name] for name in ("layout", *self.__slots__)}
-        except (ValueError, KeyError, TypeError, RecursionError):
-            found = {}
-        if not found:
-            raise ConfigError("the folder's _manifest/_dataset.json cannot be read", where=where, hint=_ELSEWHERE)
-        mine = json.loads(self.to_json())
-        others = [
-            f"{name} {escaped(value, 80)!r} and not {mine[name]!r}"
-            for name, value in found.items()
-            if value != mine[name]
-        ]
-        if others:
-            raise ConfigError(f"the folder is of {', '.join(others)}", where=where, hint=_ELSEWHERE)
+        found = self.from_json(content)
+        if found is None:
+            raise ConfigError("cannot read _manifest/dataset.json of this folder", where=where, hint=_ELSEWHERE)
+        others = [name for name in self.__slots__ if getattr(found, name) != getattr(self, name)]
+        if not others:
+            return
+        shown = [f"{name} {_shown(getattr(found, name))}, not {_shown(getattr(self, name))}" for name in others]
+        hint = _ELSEWHERE
+        if others == ["server_name"]:
+            hint = (
+                f"If it is the same server under another URL, pass server_name={escaped(found.server_name, 200)!r}. "
+                "Otherwise pass another path."
+            )
+        raise ConfigError(f"the folder is a lake of {'; '.join(shown)}", where=where, hint=hint)
 
 
-_ELSEWHERE = "One folder is for one workflow of one server, in one format: pass another path."
+def _shown(value: str | tuple[str, ...]) -> str:
+    return repr(escaped(value if isinstance(value, str) else ", ".join(value), 80))
+
+
+def server_name_of(url: str) -> str:
+    """Return the name of a server by default: its URL without scheme, login, default port and slash at the end.
+
+    Examples
+    --------
+    >>> server_name_of("https://explorer.example:443/graph/"), server_name_of("http://Explorer:7002")
+    ('explorer.example/graph', 'explorer:7002')
+    """
+    parts = urlsplit(url)
+    port = parts.port if parts.port != _PORTS.get(parts.scheme) else None
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    return f"{host}{'' if port is None else f':{port}'}{re.sub('/+$', '', parts.path)}"
 
 
 def _dumps(**members: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""What a sync did: records of the results that it wrote, found there, or could not land."""
+"""Reports of a sync: the results that it wrote, that existed, and that failed."""
 
 from __future__ import annotations
 
@@ -26,22 +26,23 @@ class SyncedPart:
     Attributes
     ----------
     task_name, task_id, job_id : str
-    path : str
-        Of its file, without user, password and query.
+    path : str or None
+        Of its file, without user, password and query. None for a result without rows whose columns are unknown, such as
+        that of a query: it has no file.
     rows, bytes : int
     """
 
     task_name: str
     task_id: str
     job_id: str
-    path: str
+    path: str | None
     rows: int
     bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class SyncFailure:
-    """A result that did not land; without a task, a job whose tasks or whose manifest could not be had.
+    """A result that could not be exported or is damaged; without a task, a job that could not be read or recorded.
 
     Attributes
     ----------
@@ -72,11 +73,12 @@ class SyncReport:
     jobs : int
         Successful jobs that the server listed.
     written, skipped : tuple of SyncedPart
-        Results that this call wrote, and that were there already: task_name, task_id, job_id, path, rows, bytes.
+        Results that this call wrote, and that existed: task_name, task_id, job_id, path, rows, bytes.
     failed : tuple of SyncFailure
-        Results that did not land: task_name, task_id, job_id, error.
+        Results that could not be exported, or are damaged: task_name, task_id, job_id, error.
     pending : int
-        Results still to come: 0 in a report that has been returned.
+        Results still to come. In the report of a `SyncError`: results that were not tried, because the folder cannot be
+        written to.
 
     Examples
     --------
@@ -118,7 +120,7 @@ class SyncReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return counts as plain values, ready for JSON, and ``results``: a dict for each row of `to_pandas`."""
-        counts = {state: len(getattr(self, state)) for state in STATES}
+        counts = {state: len(getattr(self, state)) for state in STATES} | {"pending": self.pending}
         head = {"path": self.path, "workflow_id": self.workflow_id, "jobs": self.jobs, **counts}
         results = [dict(zip(_COLUMNS, row, strict=True)) for row in self._results()]
         return {**head, "rows": self.rows, "bytes": self.bytes, "results": results}
@@ -137,10 +139,10 @@ class SyncReport:
     @property
     def _summary(self) -> str:
         jobs = f"{self.jobs} job{'s' * (self.jobs != 1)}"
-        later = f", {self.pending} to come" if self.pending else ""
+        later = f", {self.pending} pending" if self.pending else ""
         return (
             f"{jobs}, {len(self.written)} results written ({self.rows:,} rows, {self.bytes:,} bytes), "
-            f"{len(self.skipped)} there already, {len(self.failed)} failed{later}"
+            f"{len(self.skipped)} existed, {len(self.failed)} failed{later}"
         )
 
     def _repr_html_(self) -> str:
@@ -167,11 +169,12 @@ def checked_report(report: SyncReport) -> SyncReport:
     if not report.failed:
         return report
     shown = "; ".join(map(str, report.failed[:5])) + ("; ..." if len(report.failed) > 5 else "")  # noqa: PLR2004
+    not_tried = f", {report.pending} were not tried" if report.pending else ""
     raise SyncError(
-        f"{len(report.failed)} results of workflow {report.workflow_id} did not land: {shown}; "
-        f"{len(report.written)} results were written, {len(report.skipped)} were there already",
+        f"failed to export {len(report.failed)} results of workflow {report.workflow_id}: {shown}; "
+        f"{len(report.written)} results were written, {len(report.skipped)} existed{not_tried}",
         where=report.path,
-        hint="See to the causes, all in this error's .report.failed, and call it again: only what is missing is "
-        "read and written.",
+        hint="Fix the causes and call it again: only missing results are read and written.\nAll failures are in this "
+        "error's .report.failed.",
         report=report,
     )

@@ -1,8 +1,8 @@
-"""A workflow's results -> a hive-partitioned folder: what is missing is read and written, and nothing else.
+"""A workflow's results -> a lake: a folder with a data set for each task. Only missing results are read and written.
 
-The files are the truth: one listing at the start tells what is there. Results are published with ``mode="create"``,
-under names that do not depend on who writes them; a job's manifest follows when all its results are there. So it can
-stop anywhere, and any number of processes may do it at once.
+The files are the truth: one listing at the start tells which exist. Results are published with ``mode="create"``, under
+names that do not depend on who writes them; the record of a job follows when all its results exist. So a sync can stop
+anywhere, and any number of processes may run it at once.
 """
 
 from __future__ import annotations
@@ -10,33 +10,52 @@ from __future__ import annotations
 import threading
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import lru_cache
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pyarrow as pa
-import pyarrow.ipc
 
 from explorer_frames._errors import escaped
-from explorer_frames._files.write import planned
+from explorer_frames._files.formats import as_kept
+from explorer_frames._files.inspection import schema_of, verify_file
+from explorer_frames._files.write import layout_of, write
 from explorer_frames._jobs.job import check_workflow
 from explorer_frames._private import private
 from explorer_frames._progress import progress_bar
 from explorer_frames._provenance import document_of
 from explorer_frames._results.reading import Query
 from explorer_frames._storage.folder import Folder
-from explorer_frames._sync.manifest import DATASET, Dataset, Manifest, TaskEntry, manifest_name, part_name
+from explorer_frames._sync.folders import TaskFolders
+from explorer_frames._sync.manifest import RUN_COLUMNS, Dataset, JobRecord, JobRun, Part, TaskEntry, TaskFolder
+from explorer_frames._sync.names import DATASET, OWN, TASKS, file_name, is_result, record_name
 from explorer_frames._sync.report import SyncedPart, SyncFailure, SyncReport, checked_report, progress_of
 from explorer_frames._threads import in_parallel
-from explorer_frames.errors import ConfigError, ExplorerFramesError, TargetExistsError, WriteError
+from explorer_frames.errors import (
+    ConfigError,
+    DamagedFileError,
+    ExplorerFramesError,
+    FileReadError,
+    TargetExistsError,
+    WriteError,
+)
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import datetime
 
     from explorer_frames._client import Explorer
-    from explorer_frames._files.write import Receipt
+    from explorer_frames._files.formats import Options
+    from explorer_frames._files.write import Finish
     from explorer_frames._jobs.task import Task
     from explorer_frames._results.reading import ResultReader
+    from explorer_frames._storage.publish import Target
     from explorer_frames._sync.options import SyncOptions
+
+_NO_DATE = "__HIVE_DEFAULT_PARTITION__"
+_MOVE_AWAY = "Move the file out of the lake and sync again: existing files are neither replaced nor deleted."
 
 
 def sync(
@@ -57,26 +76,38 @@ class _JobState:
     Attributes
     ----------
     before
-        Its manifest as it was found; None if it is missing or damaged.
-    manifest
-        Its manifest as it is to be; parts are added as they are written.
+        Its record as it was found; None if it is missing or damaged.
+    record
+        Its record as it is to be; parts are added as they are written.
     left
-        Items still to be done, the manifest one of them where there is no other.
+        Items still to be done, the record one of them where there is no other.
     """
 
-    before: Manifest | None
-    manifest: Manifest
+    before: JobRecord | None
+    record: JobRecord
     left: int = 0
     failed: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-class _SyncItem(NamedTuple):
-    """What is to be done for a job: write a task's result to a file, or (without a task) only the job's manifest."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _SyncItem:
+    """What is to be done for a job: write a task's result to a file, or (without a task) only the job's record."""
 
     state: _JobState
     task: TaskEntry | None
-    name: str
+    folder: str = ""
+    path: str = ""
+
+    @property
+    def job(self) -> JobRun:
+        """The job."""
+        return self.state.record.job
+
+    def failure(self, error: ExplorerFramesError) -> SyncFailure:
+        """Describe a failure of it."""
+        task = self.task
+        return SyncFailure(task and task.name, task and task.task_id, self.job.job_id, error)
 
 
 class _Sync:
@@ -87,43 +118,62 @@ class _Sync:
         self._results = results
         self._options = options
         self._folder = folder
-        self._dataset = Dataset(results.url, options.workflow, options.format, options.schema.vid_type)
+        self._dataset = Dataset(
+            options.server_name, options.workflow, options.format, options.schema.vid_type, options.partition_by
+        )
         self._files: dict[str, int] = {}
+        self._paths: dict[tuple[str, str], str] = {}  # of results, by the folder of the task and the name of the file
         self._tasks: dict[tuple[str, str], Task] = {}  # those of jobs that were looked at
+        self._folders = TaskFolders(folder)
+        self._layout = layout_of(options.format)
+        self._stopped = False  # the target refuses, and so it will every other result
 
     def run(self) -> SyncReport:
         # Listed before it is asked whose it is: what is seen was put there under that name.
         self._files = self._folder.files()
         owned = self._check_owner()
         self._folder.remove_stale(self._files)
+        jobs = self._list_jobs()
+        states, failures = self._look_up(jobs)
+        self._check_names(states, failures)
+        there, items = self._plan(states)
+        damaged = self._damaged(there) if self._options.verify else {}
+        report = SyncReport(
+            self._folder.url,
+            self._options.workflow,
+            len(jobs),
+            skipped=tuple(self._part(item) for item in there if item not in damaged),
+            failed=(*failures, *(item.failure(error) for item, error in damaged.items())),
+            pending=len(items),
+        )
+        if items and not owned:
+            self._claim_lake()
+        return checked_report(_in_order(self._run_all(items, report), jobs))
+
+    def _list_jobs(self) -> dict[str, JobRun]:
         listed = self._explorer.list_jobs(
             self._options.workflow, status="success", created_after=self._options.created_after, order="asc", limit=None
         )
-        jobs = listed["job_id"].tolist()
-        report = SyncReport(self._folder.url, self._options.workflow, len(jobs))
-        states, failures = self._look_up(jobs)
-        self._check_names(states, failures)
-        skipped, items = self._plan(states)
-        report = replace(report, skipped=tuple(skipped), failed=tuple(failures), pending=len(items))
-        if items and not owned:
-            self._claim()
-        return checked_report(_in_order(self._run_all(items, report), jobs))
+        times = [_times(listed[name]) for name in ("create_time", "begin_time", "end_time")]
+        workflow = self._options.workflow
+        runs = (JobRun(job, workflow, *known) for job, *known in zip(listed["job_id"].tolist(), *times, strict=True))
+        return {run.job_id: run for run in runs}
 
-    # --- whose folder it is
+    # --- whose lake it is
 
     def _check_owner(self) -> bool:
         content = self._folder.read([DATASET])[0]
         if content is not None:
             self._dataset.check(content, self._folder.url)
-        elif any(name.startswith(("task=", "_manifest/job_id=")) for name in self._files):
+        elif any(name.startswith(OWN) or is_result(name) for name in self._files):
             raise ConfigError(
-                "the folder has results in it, and no _manifest/_dataset.json that says whose",
+                "the folder has results in it, and no _manifest/dataset.json that says whose",
                 where=self._folder.url,
-                hint="Put that file back, or pass another path.",
+                hint="Restore that file, or pass another path.",
             )
         return content is not None
 
-    def _claim(self) -> None:
+    def _claim_lake(self) -> None:
         with suppress(TargetExistsError):
             return self._folder.put(DATASET, self._dataset.to_json(), "create")
         self._check_owner()  # another process was first: the same sync, or not
@@ -131,12 +181,10 @@ class _Sync:
 
     # --- what is to be done
 
-    def _look_up(self, jobs: list[str]) -> tuple[list[_JobState], list[SyncFailure]]:
-        """Read each job's tasks: from its manifest, or from the server."""
-        there = [job for job in jobs if manifest_name(job) in self._files]
-        contents = self._folder.read([manifest_name(job) for job in there])
-        before = {job: Manifest.from_json(content, job) for job, content in zip(there, contents, strict=True)}
-        tasks = {job: known.tasks for job, known in before.items() if known and known.is_final}
+    def _look_up(self, jobs: dict[str, JobRun]) -> tuple[list[_JobState], list[SyncFailure]]:
+        """Read each job's tasks, from its record or from the server, and the folders of the tasks."""
+        before = self._read_records(jobs)
+        tasks = {job: known.tasks for job, known in before.items() if known.is_final}
         failures = []
         unknown = [job for job in jobs if job not in tasks]
         with closing(in_parallel(self._options.workers, self._ask, unknown)) as answers:
@@ -145,7 +193,34 @@ class _Sync:
                     failures.append(SyncFailure(None, None, job, found))
                 else:
                     tasks[job] = found
-        return [self._state(job, before.get(job), tasks[job]) for job in jobs if job in tasks], failures
+        return [self._state(jobs[job], before.get(job), tasks[job]) for job in jobs if job in tasks], failures
+
+    def _read_records(self, jobs: dict[str, JobRun]) -> dict[str, JobRecord]:
+        """Read what the lake has of these jobs, and of all tasks."""
+        tasks = [name for name in self._files if name.startswith(TASKS)]
+        names = {record_name(job): job for job in jobs}
+        there = [name for name in names if name in self._files]
+        contents = self._folder.read([*tasks, *there])
+        results = [name for name in self._files if is_result(name)]
+        self._paths = {(name.split("/", 1)[0], name.rsplit("/", 1)[1]): name for name in results}
+        self._folders.load(contents[: len(tasks)], self._paths)
+        records = {}
+        for name, content in zip(there, contents[len(tasks) :], strict=True):
+            job = jobs[names[name]]
+            record = JobRecord.from_bytes(content, job)
+            if record is not None:
+                records[job.job_id] = record
+                self._check_job(job, record.job)
+        return records
+
+    def _check_job(self, job: JobRun, known: JobRun) -> None:
+        difference = job.difference(known)
+        if difference:
+            raise ConfigError(
+                f"job {job.job_id} is another run in this lake: {difference}",
+                where=self._folder.url,
+                hint="The lake is of another server. Pass another path.",
+            )
 
     def _ask(self, job: str) -> tuple[str, tuple[TaskEntry, ...] | ExplorerFramesError]:
         try:
@@ -157,14 +232,15 @@ class _Sync:
         self._tasks.update({(job, task.task_id): task for task in tasks})
         return job, tuple(TaskEntry(task.task_id, task.name, task.status) for task in tasks)
 
-    def _state(self, job: str, before: Manifest | None, tasks: tuple[TaskEntry, ...]) -> _JobState:
+    def _state(self, job: JobRun, before: JobRecord | None, tasks: tuple[TaskEntry, ...]) -> _JobState:
         parts = before.parts if before else {}
-        kept = {name: part for name, part in parts.items() if self._files.get(name) == part["bytes"]}
-        return _JobState(before, Manifest(job, tasks, kept))
+        kept = {task: part for task, part in parts.items() if self._files.get(part.path or "", 0) == part.bytes}
+        # A partition must not change when the server tells the time of a job later.
+        return _JobState(before, JobRecord(before.job if before else job, tasks, kept))
 
     def _check_names(self, states: list[_JobState], failures: list[SyncFailure]) -> None:
         """Refuse a name that no task of any job has: it is misspelt."""
-        tasks = {task for state in states for task in state.manifest.tasks}
+        tasks = {task for state in states for task in state.record.tasks}
         missing = self._options.names - {task.name for task in tasks} - {task.task_id for task in tasks}
         if missing and states and not failures:
             names = ", ".join(repr(escaped(name, 60)) for name in sorted({task.name for task in tasks})[:50])
@@ -174,27 +250,66 @@ class _Sync:
                 hint=f"Its tasks are {names or 'none at all'}.",
             )
 
-    def _plan(self, states: list[_JobState]) -> tuple[list[SyncedPart], list[_SyncItem]]:
-        """Separate results that are there from what is to be done."""
-        skipped, items = [], []
+    def _plan(self, states: list[_JobState]) -> tuple[list[_SyncItem], list[_SyncItem]]:
+        """Separate results that exist from what is to be done."""
+        there: list[_SyncItem] = []
+        items: list[_SyncItem] = []
+        folders = self._folders.choose(task.name for state in states for task in state.record.tasks)
         for state in states:
-            mine = []
-            for task in filter(self._options.takes, state.manifest.tasks):
-                item = _SyncItem(state, task, part_name(state.manifest.job_id, task, self._options.format))
-                if item.name in state.manifest.parts:
-                    skipped.append(self._part(state, task, item.name))
-                else:
-                    mine.append(item)
-            if not mine and (state.before is None or state.before.tasks != state.manifest.tasks):
-                mine.append(_SyncItem(state, None, ""))
+            mine: list[_SyncItem] = []
+            for task in filter(self._options.takes, state.record.tasks):
+                folder = folders[task.name]
+                item = _SyncItem(state, task, folder, self._path(state.record.job, task, folder))
+                (there if task.task_id in state.record.parts else mine).append(item)
+            if not mine and (state.before is None or state.before.tasks != state.record.tasks):
+                mine.append(_SyncItem(state, None))
             state.left = len(mine)
             items += mine
-        return skipped, items
+        return there, items
 
-    def _part(self, state: _JobState, task: TaskEntry, name: str) -> SyncedPart:
-        part = state.manifest.parts[name]
-        url = self._folder.url_of(name)
-        return SyncedPart(task.name, task.task_id, state.manifest.job_id, url, part["rows"], part["bytes"])
+    def _path(self, job: JobRun, task: TaskEntry, folder: str) -> str:
+        """Return the path of a result: of the file that exists, in whatever partition, or of the new one."""
+        file = file_name(job.job_id, task.task_id, self._options.format)
+        date = _NO_DATE if job.end_time is None else f"{job.end_time:%Y-%m-%d}"
+        values = {"job_id": job.job_id, "task_id": task.task_id, "end_date": date}
+        partitions = [f"{name}={values[name]}" for name in self._options.partition_by]
+        return self._paths.get((folder, file)) or "/".join([folder, *partitions, file])
+
+    def _part(self, item: _SyncItem) -> SyncedPart:
+        task: Any = item.task
+        part = item.state.record.parts[task.task_id]
+        url = None if part.path is None else self._folder.url_of(part.path)
+        return SyncedPart(task.name, task.task_id, item.job.job_id, url, part.rows, part.bytes)
+
+    def _damaged(self, there: list[_SyncItem]) -> dict[_SyncItem, ExplorerFramesError]:
+        """Read existing results, and return the errors of those that are not as they were written."""
+
+        def check(item: _SyncItem) -> tuple[_SyncItem, ExplorerFramesError | None]:
+            part = item.state.record.parts[item.task.task_id]  # type: ignore[union-attr]  # results have tasks
+            try:
+                self._verify(part)
+            except FileReadError as error:
+                return item, error
+            return item, None
+
+        workers = self._options.workers if self._folder.reads_in_parallel else 1
+        with closing(in_parallel(workers, check, there)) as outcomes:
+            return {item: error for item, error in outcomes if error is not None}
+
+    def _verify(self, part: Part) -> None:
+        if part.path is None:
+            return
+        try:
+            known = verify_file(self._folder.target(part.path), storage_options=self._folder.storage_options)
+        except DamagedFileError as error:
+            error.hint = _MOVE_AWAY
+            raise
+        if (known.rows, known.content_hash) != (part.rows, part.content_hash):
+            raise DamagedFileError(
+                "the file is another one than the lake's record describes: its content hash differs",
+                where=self._folder.url_of(part.path),
+                hint=_MOVE_AWAY,
+            )
 
     # --- doing it
 
@@ -207,109 +322,159 @@ class _Sync:
         ):
             show(report)
             for outcome in outcomes:
+                if outcome is None:
+                    continue  # not tried
                 more: dict[str, Any] = {kind: (*getattr(report, kind), *new) for kind, new in outcome.items()}
                 report = replace(report, pending=report.pending - 1, **more)
                 show(report)
         return report
 
-    def _run(self, item: _SyncItem) -> dict[str, list[Any]]:
+    def _run(self, item: _SyncItem) -> dict[str, list[Any]] | None:
         """Do what is to be done for one result, and for its job if it is the job's last one."""
-        state, task, name = item
-        job = state.manifest.job_id
+        state = item.state
+        if self._stopped:
+            return None
         outcome: dict[str, list[Any]] = {}
-        if task is not None:
-            try:
-                kind, state.manifest.parts[name] = self._write_or_find(job, task, name)
-                outcome[kind] = [self._part(state, task, name)]
-            except ExplorerFramesError as error:
-                state.failed = True
-                outcome["failed"] = [SyncFailure(task.name, task.task_id, job, error)]
+        try:
+            if item.task is not None:
+                kind, state.record.parts[item.task.task_id] = self._write_or_find(item, item.task)
+                outcome[kind] = [self._part(item)]
+        except ExplorerFramesError as error:
+            state.failed = True
+            outcome["failed"] = [item.failure(self._noted(error))]
         with state.lock:
             state.left -= 1
             last = state.left == 0
         if last and not state.failed:
             try:
-                self._write_manifest(state.manifest)
+                self._write_record(state.record)
             except ExplorerFramesError as error:
-                outcome["failed"] = [SyncFailure(None, None, job, error)]
+                outcome["failed"] = [_SyncItem(state, None).failure(self._noted(error))]
         return outcome
 
-    def _write_or_find(self, job: str, task: TaskEntry, name: str) -> tuple[str, dict[str, Any]]:
-        """Write one result; what another process has written meanwhile is there as well."""
-        if name in self._files:
-            return "skipped", self._found(job, task, name)
+    def _noted(self, error: ExplorerFramesError) -> ExplorerFramesError:
+        """Return the error; after one that every other result would meet, request no more of them."""
+        if isinstance(error, WriteError) and error._hits_every_file:  # noqa: SLF001 (our own)
+            self._stopped = True
+        return error
+
+    def _write_or_find(self, item: _SyncItem, task: TaskEntry) -> tuple[str, Part]:
+        """Write one result; what another process has written meanwhile exists as well."""
+        if item.path in self._files:
+            return "skipped", self._found(item, task)
         try:
-            receipt = self._export(job, task, name)
-            return "written", _record(task, receipt.bytes, _document(receipt.schema), receipt.rows)
+            return "written", self._export(item, task)
         except WriteError as error:
             refused = error
         # Where a store cannot refuse to overwrite, the other's file may also show as one of another size than ours.
         try:
-            return "skipped", self._found(job, task, name)
+            return "skipped", self._found(item, task)
         except WriteError as unfit:
             found = unfit
         raise found if isinstance(refused, TargetExistsError) else refused
 
     @private
-    def _export(self, job_id: str, task: TaskEntry, name: str) -> Receipt:
+    def _export(self, item: _SyncItem, task: TaskEntry) -> Part:
         options = self._options
+        job_id = item.job.job_id
         looked_up = self._tasks.get((job_id, task.task_id))
-        query = Query.of(job_id, looked_up or task.task_id, options.limit, options.schema_of(task))
-        target = self._folder.target(name)
-        plan = planned(
-            target,
-            format=options.format,
-            mode="create",
-            make_parents=True,
-            storage_options=self._folder.storage_options,
-        )
-        return self._results.export(query, plan, allow_incomplete=options.allow_incomplete)
+        plan = self._folder.new_target(item.path), self._layout
+        schema = options.schema_of(task, self._folders.schema_of(item.folder))
+        query = Query.of(job_id, looked_up or task.task_id, options.limit, schema)
 
-    def _found(self, job: str, task: TaskEntry, name: str) -> dict[str, Any]:
-        """Read the provenance of a file that is there."""
-        size, document = self._folder.look(name, self._stored_document)
-        if (document.get("job_id"), document.get("task_id")) != (job, task.task_id):
+        def land(reader: pa.RecordBatchReader, finish: Finish) -> Part:
+            return self._land(item, task, plan, reader, finish)
+
+        return self._results.consume(query, land, allow_incomplete=options.allow_incomplete)
+
+    def _land(
+        self,
+        item: _SyncItem,
+        task: TaskEntry,
+        plan: tuple[Target, Options],
+        reader: pa.RecordBatchReader,
+        finish: Finish,
+    ) -> Part:
+        """Write a result with the columns of its run, if its own columns are those of its folder."""
+        first = next(reader, None)
+        known = self._folders.schema_of(item.folder)
+        own = reader.schema.remove_metadata()
+        if first is None:
+            own = self._options.expected_schema(task)
+            if own is None and known is None:
+                # A file would contradict the columns of later results.
+                return Part(0, 0, finish()["complete"], None, None)
+        run = {"job_id": item.job.job_id, "task_id": task.task_id, "end_time": item.job.end_time}
+        added = [one for one in RUN_COLUMNS if one.name not in self._options.partition_by]
+        written = known if first is None and known is not None else pa.schema([*own, *added])
+        schema = _kept(written, plan[1])
+        if known is not None:
+            self._folders.check(task.name, schema, known)
+
+        def claimed() -> Mapping[str, Any]:
+            document = finish()
+            self._folders.claim(TaskFolder(task.name, item.folder, schema))
+            return document
+
+        values = [pa.scalar(run[one.name], one.type) for one in added]
+        batches = _with_values(() if first is None else chain([first], reader), written, values)
+        rows = pa.RecordBatchReader.from_batches(written.with_metadata(reader.schema.metadata), batches)
+        receipt = write(rows, plan, claimed)
+        return Part(receipt.rows, receipt.bytes, receipt.complete, receipt.content_hash, item.path)
+
+    def _found(self, item: _SyncItem, task: TaskEntry) -> Part:
+        """Read the provenance of a file that exists."""
+        size, schema = self._folder.look(item.path, schema_of)
+        document = document_of(schema.metadata)
+        rows = document.get("rows")
+        ids = (document.get("job_id"), document.get("task_id"))
+        if ids != (item.job.job_id, task.task_id) or type(rows) is not int:
             raise WriteError(
-                "what is there is not this task's result",
-                where=self._folder.url_of(name),
-                hint="Move that file away: it is neither replaced nor deleted.",
+                "the existing file is not this task's result", where=self._folder.url_of(item.path), hint=_MOVE_AWAY
             )
-        return _record(task, size, document, document["rows"])
+        part = Part(rows, size, document.get("complete"), document.get("content_hash"), item.path)
+        if self._options.verify:
+            self._verify(part)
+        return part
 
-    def _stored_document(self, file: Any) -> dict[str, Any]:
-        if self._options.format == "parquet":
-            import pyarrow.parquet as pq  # noqa: PLC0415 (30 ms that an import of the package need not take)
-
-            return _document(pq.read_schema(file))
-        return _document(pa.ipc.open_file(file).schema)
-
-    def _write_manifest(self, manifest: Manifest) -> None:
-        name = manifest_name(manifest.job_id)
+    def _write_record(self, record: JobRecord) -> None:
+        name = record_name(record.job.job_id)
         if name not in self._files:
-            try:
-                return self._folder.put(name, manifest.to_json(), "create")
-            except TargetExistsError:
-                pass  # another process was first; it may have wanted other tasks
-            content = self._folder.read([name])[0]
-            theirs = Manifest.from_json(content, manifest.job_id)
-            if theirs:
-                manifest = replace(manifest, parts=theirs.parts | manifest.parts)
-            if content == manifest.to_json():
-                return None
-        return self._folder.put(name, manifest.to_json(), "overwrite")
+            with suppress(TargetExistsError):
+                return self._folder.put(name, record.to_bytes(), "create")
+        # Another process may have wanted other tasks.
+        theirs = JobRecord.from_bytes(self._folder.read([name])[0], record.job)
+        if theirs is not None:
+            record = replace(record, parts=theirs.parts | record.parts)
+        if record != theirs:
+            self._folder.put(name, record.to_bytes(), "overwrite")
+        return None
 
 
-def _record(task: TaskEntry, size: int, document: dict[str, Any], rows: int) -> dict[str, Any]:
-    return {"task_id": task.task_id, "rows": rows, "bytes": size, "provenance": document}
+@lru_cache(maxsize=64)
+def _kept(schema: pa.Schema, options: Options) -> pa.Schema:
+    """Return the schema that a file has after a round trip."""
+    return as_kept(schema, options).remove_metadata()
 
 
-def _document(schema: pa.Schema) -> dict[str, Any]:
-    """Read the provenance in a file's metadata; empty where it does not say how many rows there are."""
-    document = document_of(schema.metadata)
-    return document if type(document.get("rows")) is int else {}
+def _with_values(
+    batches: Iterable[pa.RecordBatch], schema: pa.Schema, values: list[pa.Scalar]
+) -> Iterator[pa.RecordBatch]:
+    """Add columns that have the same value in each row; all batches share their memory."""
+    added: list[pa.Array] = []
+    for batch in batches:
+        if not added or len(added[0]) < batch.num_rows:
+            added = [pa.repeat(value, batch.num_rows) for value in values]
+        columns = [array.slice(0, batch.num_rows) for array in added]
+        yield pa.RecordBatch.from_arrays([*batch.columns, *columns], schema=schema)
 
 
-def _in_order(report: SyncReport, jobs: list[str]) -> SyncReport:
+def _times(column: pd.Series) -> list[datetime | None]:
+    """Return the times of a list of jobs; None where one is missing."""
+    return [None if time is pd.NaT else time.to_pydatetime() for time in column]
+
+
+def _in_order(report: SyncReport, jobs: Iterable[str]) -> SyncReport:
     """The same, oldest job first; results come as they are ready."""
     places = {job: number for number, job in enumerate(jobs)}
 

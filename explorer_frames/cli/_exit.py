@@ -31,7 +31,7 @@ FAILED = Code(1, "an error, or doctor found a problem", (errors.ExplorerFramesEr
 USAGE = Code(2, "the command line or the environment cannot work", (errors.ConfigError, errors.UnsupportedFormatError))
 INCOMPLETE = Code(3, "the rows may not be all there are", (errors.IncompleteResultError,))
 JOB_FAILED = Code(4, "the job failed, was interrupted, or did not end in time", (errors.JobError,))
-PARTLY = Code(5, "some results of a sync did not land, all others did", (errors.SyncError,))
+PARTLY = Code(5, "some results of a sync could not be exported, or are damaged", (errors.SyncError,))
 DAMAGED = Code(6, "the file is not as it was written", (errors.DamagedFileError,))
 CHANGED = Code(7, "compare --exit-code found a change")
 INTERRUPTED = Code(130, "Ctrl-C", (KeyboardInterrupt,))  # type: ignore[arg-type]  # no Exception, but what ends so
@@ -127,7 +127,7 @@ def tell_warning(message: Warning | str, *_where: Any) -> None:
 
 _OPTIONS = (
     *("auth_encoding", "component", "compression", "deadline", "format", "limit", "mode", "folder", "quoting"),
-    *("schema", "task", "url", "vid_type"),
+    *("schema", "server_name", "task", "url", "vid_type"),
 )
 # What hints of the library name, and its name on the command line; the longer of two comes first.
 _TERMS = {

@@ -1,4 +1,4 @@
-"""A workflow's results, landed in a folder."""
+"""Write a workflow's results to a lake."""
 
 from __future__ import annotations
 
@@ -44,14 +44,22 @@ def sync(
     vid_type: VidTypeOption = "string",
     format: Annotated[FormatWord, typer.Option(help="Of the files.")] = "parquet",  # noqa: A002
     allow_incomplete: PartFlag = False,
+    partition_by: Annotated[
+        list[str] | None,
+        typer.Option(help="Column that becomes folders: job_id, task_id or end_date. May be repeated."),
+    ] = None,
+    server_name: Annotated[
+        str | None, typer.Option(help="Name of the server in the lake. Default: its URL without scheme.")
+    ] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Compare existing files with their hashes.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Results to read and write at a time.")] = 4,
     storage_option: StorageOption = None,
     storage_options_file: StorageFile = None,
     json: JsonFlag = False,
 ) -> None:
-    """Land all results of a workflow in a folder, each once.
+    """Write all results of a workflow to a lake, each once.
 
-    Those of all its successful jobs; what is there is neither read nor written again, so call it as often as you like.
+    Repeat it at any time: only missing results of successful jobs are read and written.
     """
     try:
         report = ctx.obj.explorer.sync_workflow(
@@ -64,6 +72,9 @@ def sync(
             vid_type=vid_type,
             format=format,
             allow_incomplete=allow_incomplete,
+            partition_by=partition_by or None,
+            server_name=server_name,
+            verify=verify,
             storage_options=storage_options(storage_option, storage_options_file),
             workers=workers,
         )
@@ -84,7 +95,7 @@ def _show(report: SyncReport, *, json: bool) -> None:
     _show_by_task(results)
     note(
         f"{report.jobs} jobs; {report.rows:,} rows in {report.bytes:,} bytes were written to {report.path}; "
-        f"{len(report.skipped)} results were there already."
+        f"{len(report.skipped)} results existed."
     )
 
 
@@ -100,9 +111,11 @@ def _show_by_task(results: list[dict[str, Any]]) -> None:
 
 
 def _tell_failures(report: SyncReport) -> None:
-    error_line(f"{len(report.failed)} results of workflow {report.workflow_id} did not land [{report.path}]")
+    error_line(f"failed to export {len(report.failed)} results of workflow {report.workflow_id} [{report.path}]")
     for failure in report.failed[:_SHOWN]:
         hint_line(f"  {failure}")
     if len(report.failed) > _SHOWN:
         hint_line(f"  and {len(report.failed) - _SHOWN} more: --json has all")
-    hint_line("See to the causes and run it again: only what is missing is read and written.")
+    if report.pending:
+        hint_line(f"  {report.pending} results were not tried")
+    hint_line("Fix the causes and run it again: only missing results are read and written.")

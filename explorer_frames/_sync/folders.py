@@ -1,0 +1,119 @@
+"""The folders of a lake's tasks: which task has which, and the one schema of all files in it."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from explorer_frames._errors import escaped
+from explorer_frames._files.inspection import schema_of
+from explorer_frames._sync.manifest import TaskFolder
+from explorer_frames._sync.names import case_key, claim_name, safe_name
+from explorer_frames.errors import TargetExistsError, WriteError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import pyarrow as pa
+
+    from explorer_frames._storage.folder import Folder
+
+
+class TaskFolders:
+    """The folders of tasks in one lake.
+
+    The first process that writes a result of a task creates the file that describes its folder. All others compare
+    their results with it before they publish them.
+    """
+
+    def __init__(self, lake: Folder) -> None:
+        self._lake = lake
+        self._known: dict[str, TaskFolder] = {}  # by case_key
+        self._files: dict[str, str] = {}  # of each folder, the path of one file in it
+        self._lock = threading.Lock()
+
+    def load(self, contents: Iterable[bytes | None], results: Mapping[tuple[str, str], str]) -> None:
+        """Read the descriptions, and note the results that exist, by folder and file name."""
+        for known in map(TaskFolder.from_json, contents):
+            if known is not None:
+                self._known[case_key(known.folder)] = known
+        self._files = {folder: path for (folder, _), path in results.items()}
+
+    def choose(self, names: Iterable[str]) -> dict[str, str]:
+        """Choose the folder of each task; of names that differ only in case, the first has the plain name."""
+        owners = {key: known.task_name for key, known in self._known.items()}
+        folders = {}
+        for name in dict.fromkeys(names):
+            folder = safe_name(name)
+            if owners.setdefault(case_key(folder), name) != name:
+                folder = safe_name(name, distinct=True)
+            folders[name] = folder
+        return folders
+
+    def schema_of(self, folder: str) -> pa.Schema | None:
+        """Return the schema of the files in a folder; None for a new folder.
+
+        Raises
+        ------
+        WriteError
+        """
+        known = self._known.get(case_key(folder))
+        if known is not None:
+            return known.schema
+        if folder not in self._files:
+            return None
+        schema: pa.Schema = self._lake.look(self._files[folder], schema_of)[1]  # its description is lost
+        return schema.remove_metadata()
+
+    def claim(self, wanted: TaskFolder) -> None:
+        """Write the description of a folder, or compare it with the existing one.
+
+        Raises
+        ------
+        WriteError
+            The folder is another task's, or its files have other columns.
+        """
+        with self._lock:
+            key = case_key(wanted.folder)
+            known = self._known.get(key) or self._created(wanted)
+            self._known[key] = known
+        if known.task_name != wanted.task_name:
+            raise WriteError(
+                f"the folder is of task {escaped(known.task_name, 60)!r}, which another process has added",
+                where=self._lake.url_of(wanted.folder),
+                hint="Sync again: the task gets a folder of its own.",
+            )
+        self.check(wanted.task_name, wanted.schema, known.schema)
+
+    def _created(self, wanted: TaskFolder) -> TaskFolder:
+        name = claim_name(wanted.folder)
+        try:
+            self._lake.put(name, wanted.to_json(), "create")
+        except TargetExistsError:
+            known = TaskFolder.from_json(self._lake.read([name])[0])
+            if known is not None:
+                return known
+            self._lake.put(name, wanted.to_json(), "overwrite")  # it is damaged
+        return wanted
+
+    def check(self, task_name: str, schema: pa.Schema, known: pa.Schema) -> None:
+        """Refuse a result whose columns are not those of its folder.
+
+        Raises
+        ------
+        WriteError
+        """
+        if schema.equals(known):
+            return
+        raise WriteError(
+            f"the result has the columns {_shown(schema)}; earlier results of task {escaped(task_name, 60)!r} in the "
+            f"lake have {_shown(known)}",
+            where=self._lake.url,
+            hint="Pass schema= for this task to read the same columns. If the task now has other columns, rename it in "
+            "the workflow, or pass another path.",
+        )
+
+
+def _shown(schema: pa.Schema) -> str:
+    columns = [f"{escaped(one.name, 40)}: {one.type}{'' if one.nullable else ' not null'}" for one in schema]
+    return f"({', '.join(columns)})"

@@ -1,0 +1,186 @@
+"""A lake -> the results of one task, as a DataFrame or a pyarrow Dataset."""
+
+from __future__ import annotations
+
+import os
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from explorer_frames._errors import escaped
+from explorer_frames._frames import checked_backend, to_pandas
+from explorer_frames._memory import POOL
+from explorer_frames._private import private
+from explorer_frames._storage.failures import is_missing
+from explorer_frames._storage.sources import Store
+from explorer_frames._sync.manifest import PARTITIONS, Dataset, TaskFolder
+from explorer_frames._sync.names import DATASET, TASKS, claim_name, is_result, safe_name
+from explorer_frames.errors import ConfigError, FileReadError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+    import pyarrow.compute as pc
+    import pyarrow.dataset as ds
+
+    from explorer_frames._frames import DtypeBackend
+
+
+@private
+def read_lake(
+    path: str | os.PathLike[str],
+    task: str,
+    *,
+    columns: Sequence[str] | None = None,
+    filter: pc.Expression | None = None,  # noqa: A002 (as pyarrow calls it)
+    dtype_backend: DtypeBackend | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> pd.DataFrame:
+    """Read all results of a task from a lake into a DataFrame.
+
+    Parameters
+    ----------
+    path
+        A folder that `sync_workflow` has written: a local path or any fsspec URL.
+    task
+        Name of the task, as in Explorer.
+    columns
+        Names of the columns to read. Default: all.
+    filter
+        Only rows for which this expression is true, such as ``pyarrow.compute.field("job_id") == "12"``. Files whose
+        statistics exclude it are not read.
+    dtype_backend
+        As in `read_sample_result`.
+    storage_options
+        For the fsspec driver, as pandas takes them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of the result, then ``job_id`` and ``task_id`` (str), and ``end_time`` (``datetime64[us, UTC]``),
+        when the job ended, and the columns of `partition_by`, if any. The order of the jobs is not defined.
+
+    Raises
+    ------
+    ConfigError
+        The lake has no results of a task with this name; the hint lists similar names. Or an argument is invalid.
+    FileReadError
+        There is no lake, or a file cannot be read.
+
+    Examples
+    --------
+    >>> report = sync_workflow(workflow_id, "memory://doc/read")
+    >>> frame = read_lake("memory://doc/read", "PageRank")
+    >>> frame.columns.tolist()
+    ['id', 'score', 'job_id', 'task_id', 'end_time']
+    >>> latest = frame[frame["end_time"] == frame["end_time"].max()]
+    >>> len(latest)
+    77
+    """
+    checked_backend(dtype_backend)
+    store = Store(path, storage_options)
+    dataset = _dataset(store, task)
+    unknown = [name for name in columns or () if name not in dataset.schema.names]
+    if unknown:
+        raise ConfigError(
+            f"task {escaped(task, 60)!r} has no column {escaped(unknown[0], 60)!r}",
+            where=store.shown,
+            hint=f"Its columns are {', '.join(dataset.schema.names)}.",
+        )
+    wanted = None if columns is None else list(columns)
+    table = store.attempt("read", dataset.to_table, wanted, filter, memory_pool=POOL)
+    return to_pandas(table, dtype_backend)
+
+
+@private
+def lake_dataset(
+    path: str | os.PathLike[str], task: str, *, storage_options: Mapping[str, Any] | None = None
+) -> ds.Dataset:
+    """Open all results of a task in a lake as a pyarrow Dataset; no rows are read.
+
+    Parameters
+    ----------
+    path, task, storage_options
+        As in `read_lake`.
+
+    Returns
+    -------
+    pyarrow.dataset.Dataset
+        With the columns that `read_lake` returns. polars (``scan_pyarrow_dataset``) and DuckDB (by the name of the
+        variable) query it too.
+
+    Raises
+    ------
+    ConfigError, FileReadError
+        As `read_lake` does.
+
+    Examples
+    --------
+    >>> report = sync_workflow(workflow_id, "memory://doc/dataset")
+    >>> dataset = lake_dataset("memory://doc/dataset", "PageRank")
+    >>> dataset.count_rows() == 77 * report.jobs
+    True
+    """
+    return _dataset(Store(path, storage_options), task)
+
+
+def _dataset(store: Store, task: str) -> ds.Dataset:
+    import pyarrow.dataset as ds  # noqa: PLC0415 (not needed to import the package)
+
+    lake, folder = _opened(store, task)
+    root = f"{_base(store)}/{folder.folder}"
+    names = store.attempt("list", store.fs.find, root)
+    files = sorted(name for name in names if is_result(f"{folder.folder}{name[len(root) :]}"))
+    partitions = pa.schema([PARTITIONS.field(name) for name in lake.partition_by])
+    schema = pa.schema([*folder.schema, *partitions])
+    partitioning = ds.partitioning(partitions, flavor="hive") if lake.partition_by else None
+    return ds.dataset(files, schema, lake.format, store.fs, partitioning, root)
+
+
+def _base(store: Store) -> str:
+    return store.path.replace(os.sep, "/").rstrip("/")  # as fsspec lists files on Windows too
+
+
+def _opened(store: Store, task: object) -> tuple[Dataset, TaskFolder]:
+    """Find a lake, and the folder of a task in it.
+
+    Raises
+    ------
+    ConfigError, FileReadError
+    """
+    claims = [claim_name(safe_name(task, distinct=one)) for one in (False, True)] if isinstance(task, str) else []
+    content, *found = _contents(store, [f"{_base(store)}/{name}" for name in (DATASET, *claims)])
+    lake = Dataset.from_json(content or b"")
+    if lake is None:
+        hint = "Pass the folder that was synced, without the name of a task."
+        raise FileReadError("there is no lake", where=store.shown, hint=hint)
+    for folder in map(TaskFolder.from_json, found):
+        if folder is not None and folder.task_name == task:
+            return lake, folder
+    names = store.attempt("list", store.fs.find, f"{_base(store)}/{TASKS}")
+    tasks = sorted(one.task_name for one in map(TaskFolder.from_json, _contents(store, names)) if one is not None)
+    alike = get_close_matches(str(task).lower(), {name.lower(): None for name in tasks})
+    meant = " or ".join(repr(escaped(name, 60)) for near in alike for name in tasks if name.lower() == near)
+    shown = ", ".join(repr(escaped(name, 60)) for name in tasks[:50])
+    raise ConfigError(
+        f"the lake has no task {escaped(task, 60)!r}",
+        where=store.shown,
+        hint=f"{f'Did you mean {meant}? ' if meant else ''}Its tasks are {shown or 'none at all'}.",
+    )
+
+
+def _contents(store: Store, paths: list[str]) -> list[bytes | None]:
+    """Read small files; None for one that does not exist.
+
+    Raises
+    ------
+    FileReadError
+    """
+    store.fs.invalidate_cache()
+    found = store.attempt("read", store.fs.cat_ranges, paths, None, None, on_error="return") if paths else []
+    for content in found:
+        if isinstance(content, Exception) and not is_missing(content) and not isinstance(content, NotADirectoryError):
+            raise store.error("read", store.shown, content)
+    return [content if isinstance(content, bytes) else None for content in found]
