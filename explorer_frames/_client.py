@@ -639,6 +639,7 @@ class Explorer:
         partition_by: str | Iterable[str] | None = None,
         server_name: str | None = None,
         verify: bool = False,
+        make_parents: bool = False,
         storage_options: Mapping[str, Any] | None = None,
         workers: int = 4,
         progress: Progress = None,
@@ -674,6 +675,8 @@ class Explorer:
             slash at the end. Pass the recorded name if the URL of the server changes.
         verify
             Whether to read the existing files too, and compare their sizes and content hashes with the lake's record.
+        make_parents
+            Whether to create missing folders above `path`. By default they raise an error. `path` itself is created.
         storage_options
             For the fsspec driver, as pandas takes them.
         workers
@@ -743,6 +746,7 @@ class Explorer:
             url=self._results.url,
             partition_by=partition_by,
             verify=verify,
+            make_parents=make_parents,
         )
         return sync(self, self._results, options, path, storage_options)
 

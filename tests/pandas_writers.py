@@ -18,11 +18,10 @@ from explorer_frames import write_feather, write_parquet
 from explorer_frames.errors import ConfigError
 
 # Each must fail: a test that passes again fails the run.
-PARENTS = "missing parent folders are created"
+PARENTS = "refused as well, in other words"
 STRINGS = "strings of a DataFrame are written as string, where pandas 3 writes large_string"
 EXPECTED_FAILURES = {
     "TestBasic::test_write_index": "an unnamed index of integers is never a column",
-    "TestParquetPyArrow::test_expand_user": PARENTS,
     "TestParquetPyArrow::test_read_dtype_backend_pyarrow_config": STRINGS,
     "TestParquetPyArrow::test_to_parquet_missing_parent_directory_raises": PARENTS,
     "TestFeather::test_read_feather_dtype_backend[python-pyarrow]": STRINGS,

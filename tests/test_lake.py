@@ -112,7 +112,7 @@ def test_read_lake_from_any_store_in_either_format(store, server):
     options = {"storage_options": store.options} if store.options else {}
     names = ["x/y=z", "ShortestPath", "gr\u00fc\u00dfe \u4e2d"]
     for layout in ("parquet", "feather"):
-        lake = Lake(server, store.url(f"{layout}/lake"), names=names, format=layout, **options)
+        lake = Lake(server, store.url(f"{layout}/lake"), names=names, format=layout, make_parents=True, **options)
         for name in names:
             assert repr(rows_of(read_lake(lake.url, name, **options))) == repr(lake.expected[name]), name
 

@@ -11,7 +11,6 @@ from email.utils import formatdate
 
 import pytest
 from faults.rawserver import RawServer, answer, envelope
-from limits import Clock
 from served import served
 
 from explorer_frames import Explorer
@@ -530,12 +529,7 @@ def test_pauses_before_renewals_double_up_to_ten_seconds(monkeypatch):
 
 def test_renewals_after_the_first_wait(monkeypatch):
     pauses = []
-
-    class Waits(Clock):
-        def sleep(self, seconds):
-            pauses.append(seconds)
-
-    monkeypatch.setattr("explorer_frames._http.api.time", Waits())
+    monkeypatch.setattr("explorer_frames._threads.pause", pauses.append)
     monkeypatch.setattr("explorer_frames._http.retries.random.uniform", lambda _low, _high: 0.25)
 
     def script(number, request):

@@ -89,6 +89,16 @@ def test_every_result_lands_once_and_a_second_run_asks_once_and_writes_nothing(s
     assert tree(url, store.options) == files
 
 
+def test_a_lake_makes_its_own_folder_and_those_above_it_only_on_request(tmp_path, world):
+    lake = tmp_path / "a" / "b" / "lake"
+    with pytest.raises(WriteError, match="folder does not exist"):
+        world.add(1).sync(lake)
+    assert not lake.parent.parent.exists()
+    assert world.asked() == {"list": 0, "job": 0, "result": 0}
+    assert len(world.sync(lake, make_parents=True).written) == 2
+    assert len(world.sync(tmp_path / "other").written) == 2
+
+
 def test_a_second_run_makes_no_call_that_changes_anything(tmp_path, world, monkeypatch):
     world.add(2).sync(tmp_path / "lake")
     for name in ("link", "replace", "makedirs", "mkdir", "unlink", "rename"):

@@ -95,13 +95,15 @@ def test_a_job_without_an_end_has_a_missing_end_time(tmp_path, world, monkeypatc
         url = tmp_path / "".join(options)
         with monkeypatch.context() as patch:
             patch.setattr(world.explorer, "list_jobs", without_end)
-            [part] = world.sync(url / "lake", **options).written
+            [part] = world.sync(url / "lake", make_parents=True, **options).written
         assert ("end_date=__HIVE_DEFAULT_PARTITION__" in part.path) is bool(options)
         frame = read_lake(url / "lake", "PageRank")
         assert frame["end_time"].isna().all()
         assert len(frame) == ROWS
         (url / "lake" / record_name(part.job_id)).unlink()
-        assert [one.path for one in world.sync(url / "lake", **options).skipped] == [part.path], "the end is known now"
+        assert [one.path for one in world.sync(url / "lake", make_parents=True, **options).skipped] == [part.path], (
+            "the end is known now"
+        )
 
 
 # --- one schema for each task

@@ -71,8 +71,8 @@ def read_lake(
 
     Examples
     --------
-    >>> report = sync_workflow(workflow_id, "memory://doc/read")
-    >>> frame = read_lake("memory://doc/read", "PageRank")
+    >>> report = sync_workflow(workflow_id, "memory://lake-to-read")
+    >>> frame = read_lake("memory://lake-to-read", "PageRank")
     >>> frame.columns.tolist()
     ['id', 'score', 'job_id', 'task_id', 'end_time']
     >>> latest = frame[frame["end_time"] == frame["end_time"].max()]
@@ -118,8 +118,8 @@ def lake_dataset(
 
     Examples
     --------
-    >>> report = sync_workflow(workflow_id, "memory://doc/dataset")
-    >>> dataset = lake_dataset("memory://doc/dataset", "PageRank")
+    >>> report = sync_workflow(workflow_id, "memory://lake-to-scan")
+    >>> dataset = lake_dataset("memory://lake-to-scan", "PageRank")
     >>> dataset.count_rows() == 77 * report.jobs
     True
     """

@@ -43,6 +43,8 @@ class SyncOptions:
         Columns that are folders.
     verify
         Whether to read the files that exist, and compare them with the lake's record.
+    make_parents
+        Whether to create missing folders above the lake.
     """
 
     workflow: str
@@ -58,6 +60,7 @@ class SyncOptions:
     server_name: str
     partition_by: tuple[str, ...]
     verify: bool
+    make_parents: bool
 
     @classmethod
     def of(
@@ -77,6 +80,7 @@ class SyncOptions:
         url: str,
         partition_by: object,
         verify: object,
+        make_parents: object,
     ) -> SyncOptions:
         """Check a caller's arguments, before any I/O; `url` is the server's, the default of its name.
 
@@ -106,6 +110,7 @@ class SyncOptions:
             server_name=server_name_of(url) if server_name is None else _checked_server_name(server_name),
             partition_by=columns,
             verify=checked_flag("verify", verify),
+            make_parents=checked_flag("make_parents", make_parents),
         )
 
     @property

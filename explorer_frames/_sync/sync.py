@@ -66,7 +66,8 @@ def sync(
     storage_options: Mapping[str, Any] | None,
 ) -> SyncReport:
     """Land what is missing: see `explorer_frames.Explorer.sync_workflow`."""
-    return _Sync(explorer, results, options, Folder(url, storage_options)).run()
+    folder = Folder(url, storage_options, make_parents=options.make_parents)
+    return _Sync(explorer, results, options, folder).run()
 
 
 @dataclass(slots=True)

@@ -52,6 +52,7 @@ def sync(
         str | None, typer.Option(help="Name of the server in the lake. Default: its URL without scheme.")
     ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Compare existing files with their hashes.")] = False,
+    make_parents: Annotated[bool, typer.Option("--make-parents", help="Create missing folders above PATH.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Results to read and write at a time.")] = 4,
     storage_option: StorageOption = None,
     storage_options_file: StorageFile = None,
@@ -75,6 +76,7 @@ def sync(
             partition_by=partition_by or None,
             server_name=server_name,
             verify=verify,
+            make_parents=make_parents,
             storage_options=storage_options(storage_option, storage_options_file),
             workers=workers,
         )
