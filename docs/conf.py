@@ -44,8 +44,11 @@ nitpick_ignore_regex = [
     ("py:obj", r"(cloudpickle|deltalake|igraph|math|pyiceberg)\b.*"),
     ("py:obj", r"top|(Comparison|Provenance)\.\w+"),  # attributes, which their class lists
     # What signatures name and docstrings describe: aliases of types, and records that only we make.
-    ("py:class", r"(AuthEncoding|DtypeBackend|ErrorStatus|Format|Header|IdType|Mode|Order|Progress|SecretSource)"),
-    ("py:class", "Destination"),
+    (
+        "py:class",
+        r"(AuthEncoding|DtypeBackend|ErrorStatus|Format|Header|IdType|Mode|Order|Progress|SecretSource|TableMode)",
+    ),
+    ("py:class", "Destination|TableMode"),
     (
         "py:class",
         r"(.*\.)?(VidType|Array|Axes|Kind|OutputStyle|Quoting|Shape|Run|Done|RequestRecord|(Write|Layout)Options)",
