@@ -90,3 +90,4 @@ needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root may give files to
 needs_no_root = pytest.mark.skipif(
     not hasattr(os, "geteuid") or IS_ROOT, reason="root may write everywhere, and Windows has no read-only folders"
 )
+needs_fifo = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes in folders")

@@ -722,3 +722,16 @@ def test_a_signed_url_tells_no_signature(look):
 def test_odd_storage_options_are_refused_or_taken_as_they_are(options):
     with pytest.raises((ConfigError, FileReadError)):
         read_output("memory://nowhere/a.csv", schema=None, storage_options=options)
+
+
+@needs_fifo
+@pytest.mark.parametrize("given", ["", "*.csv", "part-0.csv", "link/"])
+def test_a_pipe_among_the_files_is_an_error_and_no_wait(tmp_path, given):
+    folder = tmp_path / "output"
+    folder.mkdir()
+    (folder / "part-1.csv").write_text("a,1\n", encoding="utf-8")
+    os.mkfifo(folder / "part-0.csv")
+    (tmp_path / "output" / "link").mkdir()
+    (folder / "link" / "part-0.csv").symlink_to(folder / "part-0.csv")
+    with pytest.raises(FileReadError, match="pipe"):
+        read_output(f"{folder}/{given}", schema="pagerank")

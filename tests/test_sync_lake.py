@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from platforms import needs_fifo
 from syncing import ROWS, World, storage, tree
 
 from explorer_frames import Explorer, read_lake
@@ -21,7 +22,7 @@ from explorer_frames._storage.stores import StoredObject
 from explorer_frames._sync.folders import TaskFolders
 from explorer_frames._sync.manifest import server_name_of
 from explorer_frames._sync.names import DATASET, claim_name, record_name
-from explorer_frames.errors import ConfigError, DamagedFileError, SyncError, WriteError
+from explorer_frames.errors import ConfigError, DamagedFileError, FileReadError, SyncError, WriteError
 from explorer_frames.sandbox import Sandbox
 
 pytest_plugins = ["storage"]
@@ -423,3 +424,20 @@ def test_verify_notices_an_intact_file_in_the_place_of_another(tmp_path, world):
     assert len(world.sync(tmp_path / "lake").skipped) == 1
     [error] = failures(world, tmp_path / "lake", verify=True).values()
     assert "content hash differs" in error.what
+
+
+@needs_fifo
+@pytest.mark.parametrize("name", ["_manifest/dataset.json", "_manifest/tasks/", "_runs/", "PageRank/"])
+def test_a_pipe_in_the_place_of_a_file_is_an_error_and_no_wait(tmp_path, world, name):
+    lake = tmp_path / "lake"
+    world.add(1, ["PageRank"]).sync(lake)
+    place = lake / name if name.endswith(".json") else next((lake / name).iterdir())
+    place.unlink()
+    os.mkfifo(place)
+    with pytest.raises((WriteError, SyncError), match="pipe"):
+        world.sync(lake, verify=True)
+    if name == "_runs/":
+        assert len(read_lake(lake, "PageRank")) == ROWS
+    else:
+        with pytest.raises(FileReadError, match="pipe"):
+            read_lake(lake, "PageRank")

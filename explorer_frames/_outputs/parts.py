@@ -255,6 +255,7 @@ class Parts:
             _check_finished([found], store.shown)
             return [found]
         entries = self._checked(self._in_cores(_without_passed_over(entries)))
+        store.check_regular(entry["name"] for entry in entries)
         return sorted(entries, key=lambda entry: _core_of(_folder(entry["name"])) or 0)
 
     def _in_cores(self, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -25,12 +25,14 @@ NO_FOLDER = "this folder does not exist"
 NOT_REPLACEABLE = "this file cannot be replaced by another one"
 ACL_LOST = "the ACL of this file cannot be given to another one"
 NO_RENAME = "files cannot be renamed in this folder"
+NOT_REGULAR = "this is a device, pipe, socket or folder, not a file"
 _IN_PLACE = 'Pass mode="in_place" to overwrite the file, or pass another path.'
 _HINTS = {
     NO_FOLDER: "Create the folder, or pass make_parents=True.",
     NOT_REPLACEABLE: _IN_PLACE,
     ACL_LOST: _IN_PLACE,
     NO_RENAME: _IN_PLACE,
+    NOT_REGULAR: "Move it away, or pass the path of a file.",
 }
 _NOT_RENAMED = {errno.EBUSY, errno.ENOSYS, errno.EXDEV}
 OVERWRITE = "write all of"  # a target that cannot be published in one step

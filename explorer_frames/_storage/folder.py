@@ -12,7 +12,7 @@ import fsspec
 
 from explorer_frames._storage.address import check_folder_name, checked, shown_url
 from explorer_frames._storage.failures import Guard, is_missing
-from explorer_frames._storage.local import LocalFile
+from explorer_frames._storage.local import LocalFile, check_regular
 from explorer_frames._storage.paths import plain_path
 from explorer_frames._storage.publish import Mode, Target
 from explorer_frames._storage.schemes import scheme_of
@@ -132,7 +132,10 @@ class Folder(Guard):
 
     def _read(self, names: list[str]) -> list[bytes | None]:
         self._fs.invalidate_cache()
-        contents = self._fs.cat_ranges([f"{self._path}/{name}" for name in names], None, None, on_error="return")
+        paths = [f"{self._path}/{name}" for name in names]
+        if self._local is not None:
+            check_regular(paths)
+        contents = self._fs.cat_ranges(paths, None, None, on_error="return")
         for content in contents:
             if isinstance(content, BaseException) and not is_missing(content):
                 raise content
@@ -150,6 +153,8 @@ class Folder(Guard):
 
     def _look(self, name: str, look: Callable[[Any], Any]) -> tuple[int, Any]:
         self._fs.invalidate_cache()
+        if self._local is not None:
+            check_regular([f"{self._path}/{name}"])
         with self._fs.open(f"{self._path}/{name}", "rb") as file:
             found = look(file)
             return file.seek(0, os.SEEK_END), found

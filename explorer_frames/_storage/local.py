@@ -17,18 +17,25 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from explorer_frames._storage.address import WINDOWS
-from explorer_frames._storage.failures import NO_FOLDER, NO_RENAME, NOT_REPLACEABLE, is_open_elsewhere
+from explorer_frames._storage.failures import NO_FOLDER, NO_RENAME, NOT_REGULAR, NOT_REPLACEABLE, is_open_elsewhere
 from explorer_frames._storage.permissions import acl_of, take_over
 from explorer_frames._storage.spool import Spool, hidden_name
 from explorer_frames._threads import shielded_from_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 _HANDLES = "/proc/self/fd/"
 _MOUNTS = "/proc/self/mountinfo"
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _PATIENCE = 10.0  # seconds to wait for another program to close a file; on Windows an open file cannot be replaced
+
+
+def check_regular(paths: Iterable[str]) -> None:
+    """Raise OSError if one of these is not a file: to open a pipe may take for ever. A missing one is none."""
+    for path in paths:
+        if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113 (paths are plain strings here)
+            raise OSError(errno.EINVAL, NOT_REGULAR, path)
 
 
 class LocalFile:

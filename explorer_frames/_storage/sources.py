@@ -18,11 +18,12 @@ from explorer_frames._private import private
 from explorer_frames._storage.address import Mask, local_path, shown_url
 from explorer_frames._storage.drivers import connect
 from explorer_frames._storage.failures import Guard, is_missing
+from explorer_frames._storage.local import check_regular
 from explorer_frames._storage.paths import plain_path
 from explorer_frames.errors import ConfigError, FileReadError, WriteError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 class Store(Guard):
@@ -90,6 +91,11 @@ class Store(Guard):
         self.fs.invalidate_cache()
         entries = self.attempt("list", self.fs.glob, pattern, detail=True).values()
         return sorted(map(dict, entries), key=itemgetter("name"))
+
+    def check_regular(self, paths: Iterable[str]) -> None:
+        """Raise FileReadError if one of these is on local disk, and not a file."""
+        if self.is_local:
+            self.attempt("read", check_regular, paths)
 
     def at(self, path: str) -> Store:
         """The same store, to read what stands at another path of it."""

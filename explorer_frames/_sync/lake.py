@@ -133,6 +133,7 @@ def _dataset(store: Store, task: str) -> ds.Dataset:
     root = f"{_base(store)}/{folder.folder}"
     names = store.attempt("list", store.fs.find, root)
     files = sorted(name for name in names if is_result(f"{folder.folder}{name[len(root) :]}"))
+    store.check_regular(files)
     partitions = pa.schema([PARTITIONS.field(name) for name in lake.partition_by])
     schema = pa.schema([*folder.schema, *partitions])
     partitioning = ds.partitioning(partitions, flavor="hive") if lake.partition_by else None
@@ -179,6 +180,7 @@ def _contents(store: Store, paths: list[str]) -> list[bytes | None]:
     FileReadError
     """
     store.fs.invalidate_cache()
+    store.check_regular(paths)
     found = store.attempt("read", store.fs.cat_ranges, paths, None, None, on_error="return") if paths else []
     for content in found:
         if isinstance(content, Exception) and not is_missing(content) and not isinstance(content, NotADirectoryError):
