@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+import re
 import subprocess
 import sys
 
@@ -18,6 +19,7 @@ from platforms import needs_proc_status
 from served import served
 
 from explorer_frames import Explorer, read_provenance, verify_file, write_feather, write_parquet
+from explorer_frames._files import seal
 from explorer_frames._files.seal import SEAL
 from explorer_frames._provenance import provenance_of
 from explorer_frames.errors import (
@@ -308,6 +310,22 @@ def test_a_value_that_looks_like_a_seal_is_none(layout, tmp_path):
     WRITERS[layout](table, path)
     assert verify_file(path).rows == 2
     assert WRITERS[layout](table, path).schema.metadata[b"zero"] == digits.encode()
+
+
+@pytest.mark.parametrize("found", ["nowhere", "once"])
+def test_a_seal_that_cannot_be_placed_is_left_out(layout, found, tmp_path, monkeypatch, caplog):
+    """As with a pyarrow that frames metadata in another way."""
+    if found == "nowhere":
+        monkeypatch.setattr(seal, "_DIGITS", dict.fromkeys(seal._DIGITS, re.compile(b"(?!)")))
+    else:
+        places = seal._places
+        monkeypatch.setattr(seal, "_places", lambda file: dict([*places(file).items()][1:]))
+    caplog.set_level("DEBUG", "explorer_frames")
+    receipt = WRITERS[layout](rows(), tmp_path / "a")
+    assert "no seal" in caplog.text
+    assert receipt.rows == len(rows())
+    monkeypatch.undo()
+    assert verify_file(tmp_path / "a").rows == receipt.rows
 
 
 def test_metadata_that_looks_like_a_seal_is_refused_or_kept(layout, tmp_path):

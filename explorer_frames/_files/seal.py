@@ -7,10 +7,13 @@ file, which has its schema at its start and in its footer. The hash is taken wit
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import secrets
 from typing import TYPE_CHECKING, BinaryIO
+
+import pyarrow as pa
 
 from explorer_frames._files.formats import ARROW, PARQUET, by_magic
 
@@ -22,12 +25,14 @@ if TYPE_CHECKING:
 SEAL = b"explorer_frames.seal"
 BLANK = b"0" * 64
 
+_LOG = logging.getLogger("explorer_frames")
 _LENGTH = 4  # bytes of the number that says how long a footer, or a message, is
 _HEAD = 16  # bytes of a Feather file before its schema: magic, padded; a mark that goes on before the length
 _DIGITS: dict[Format | None, re.Pattern[bytes]] = {  # in the framing of their format
     "parquet": re.compile(re.escape(SEAL) + rb"\x18\x40([0-9a-f]{64})"),
     "feather": re.compile(rb"\x40\0\0\0([0-9a-f]{64})\0\0\0\0\x14\0\0\0" + re.escape(SEAL) + rb"\0"),
 }
+_LEFT_OUT = re.compile(re.escape(SEAL) + b".{0,16}" + BLANK + b"|" + BLANK + b".{0,16}" + re.escape(SEAL), re.DOTALL)
 _PIECE = 2**20
 
 
@@ -61,26 +66,33 @@ class Seal:
                 self._done += len(piece)
 
     def close(self) -> None:
-        """Hash the rest, and fill in the digits.
+        """Hash the rest, and fill in the digits; leave the seal out if pyarrow frames metadata in a new way.
 
         Raises
         ------
         ValueError
-            They would not be found again, or not only they.
+            If metadata of the data looks like the seal.
         """
         with open(self._path, "r+b") as file:  # noqa: PTH123
             places = _places(file)
-            if len(places) != self._count or {*places.values()} != {self.placeholder}:
-                raise ValueError("metadata of the data looks like the seal, or pyarrow writes metadata in a new way")
+            if {*places.values()} - {self.placeholder}:
+                raise ValueError("metadata of the data looks like the seal")
+            if len(places) != self._count:
+                replace(self._path, self.placeholder, BLANK)
+                _LOG.debug("no seal in %s: pyarrow %s frames metadata in a new way", self._path, pa.__version__)
+                return
             _fill(file, places, BLANK)
             self.follow()
             _fill(file, places, self._total.hexdigest().encode())
 
 
 def holds(file: BinaryIO) -> bool | None:
-    """Tell whether the file still is as it was sealed; None where it has no seal."""
+    """Return whether the file is as it was sealed, or was written without a seal; None if the seal is missing."""
     places = _places(file)
-    return {*places.values()} == {_hash(file, places)} if places else None
+    digits = {*places.values()}
+    if digits - {BLANK}:
+        return digits == {_hash(file, places)}
+    return any(_LEFT_OUT.search(text) for _, text in _metadata(file)[1]) or None
 
 
 def replace(path: str, old: bytes, new: bytes) -> None:
