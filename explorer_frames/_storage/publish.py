@@ -157,7 +157,7 @@ class Target(Guard):
         b'hello'
         """
         if mode not in get_args(Mode):
-            raise ConfigError(f"mode {escaped(mode)!r} is unknown", hint=f"Pass {_either(get_args(Mode))}.")
+            raise ConfigError(f"mode {escaped(mode)!r} is unknown", hint='Pass "overwrite", "create" or "in_place".')
         if filesystem is not None and storage_options is not None:
             raise ConfigError("storage_options and filesystem exclude each other", hint="Pass one of the two.")
         if is_buffer(path):
@@ -276,9 +276,3 @@ def _at_url(url: str | os.PathLike[str], storage_options: Mapping[str, Any] | No
 def _remote(fs: Any, path: str, traits: Scheme, mode: Mode) -> StoredObject:
     is_put = traits.puts_whole if traits.is_object_store else mode == "in_place"
     return (StoredObject if is_put else RemoteFile)(fs, path, traits)
-
-
-def _either(words: tuple[str, ...]) -> str:
-    """Join words for a hint."""
-    *first, last = (f'"{word}"' for word in words)
-    return f"{', '.join(first)} or {last}"

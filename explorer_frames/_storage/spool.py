@@ -51,8 +51,8 @@ class Spool:
     @classmethod
     def named(cls, path: str, permissions: int) -> Self:
         """Make an empty file of a name that nobody has."""
-        spool = cls(path, partial(_unlink, path))  # before there is one
-        spool._discard.callback(_unlink, path)  # twice: an interrupt of one leaves the file to the other
+        spool = cls(path, partial(unlink, path))  # before there is one
+        spool._discard.callback(unlink, path)  # twice: an interrupt of one leaves the file to the other
         with open(path, "xb", opener=partial(os.open, mode=permissions)):
             return spool
 
@@ -120,6 +120,7 @@ def remove_stale_spools() -> None:
         remove_stale(fsspec.filesystem("file"), names)
 
 
-def _unlink(path: str) -> None:
+def unlink(path: str) -> None:
+    """Remove a file, if it is there and may be removed."""
     with suppress(OSError):
         os.unlink(path)  # noqa: PTH108

@@ -35,11 +35,7 @@ class StoredObject:
         self.fs = fs
         self.path = path
         self._scheme = scheme
-
-    @property
-    def is_atomic(self) -> bool:
-        """Whether a put that fails leaves what was there."""
-        return self._scheme.is_object_store
+        self.is_atomic = scheme.is_object_store
 
     def kind(self) -> str | None:
         """Tell what stands at the target: "file", "directory", another word, or None."""
@@ -75,9 +71,7 @@ class StoredObject:
             return
         folder = self.path.rpartition("/")[0]
         if new_folders is not None:
-            expected = folder
-            for _ in range(new_folders):
-                expected = expected.rpartition("/")[0]
+            expected = "/".join(self.path.split("/")[: -1 - new_folders])
             if expected.strip("/") and self._kind_of(expected) is None:
                 raise FileNotFoundError(errno.ENOENT, NO_FOLDER, expected)
         if new_folders != 0 and folder.strip("/"):
@@ -129,15 +123,11 @@ class RemoteFile(StoredObject):
 
     def __init__(self, fs: Any, path: str, scheme: Scheme) -> None:
         super().__init__(fs, path, scheme)
+        self.is_atomic = True
         head, slash, self._name = path.rpartition("/")
         self._head = head + slash
         self._folder = head or slash
         self._move = scheme.move_of(fs)
-
-    @property
-    def is_atomic(self) -> bool:
-        """Whether a put that fails leaves what was there."""
-        return True
 
     def probe(self, new_folders: int | None = None) -> None:
         """Make and remove a small file beside the target: who cannot do that cannot publish either."""
