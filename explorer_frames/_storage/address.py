@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LOCAL = {"file", "local"}
+_OTHER_EXTENSIONS = (
+    *(".csv", ".tsv", ".txt", ".md", ".json", ".jsonl", ".ndjson", ".htm", ".html", ".xml", ".yaml", ".pdf"),
+    *(".orc", ".avro", ".h5", ".hdf", ".hdf5", ".npy", ".npz", ".pkl", ".pickle", ".dta", ".sas7bdat"),
+    *(".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".db", ".sqlite", ".duckdb"),
+    *(".gz", ".bz2", ".zip", ".xz", ".zst", ".tar", ".tgz"),
+)
 # A name with another extension, or without one, can have any format.
-_EXTENSIONS = {
-    "parquet": (".parquet", ".pq"),
-    "feather": (".feather", ".arrow", ".ipc"),
-    "text": (".csv", ".tsv", ".txt", ".md"),
-    "json": (".json", ".jsonl", ".ndjson"),
-    "other data": (".orc", ".avro", ".h5", ".hdf", ".hdf5", ".npy", ".npz", ".pkl", ".pickle", ".dta", ".sas7bdat"),
-    "database": (".db", ".sqlite", ".duckdb"),
-    "document": (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".htm", ".html", ".xml", ".yaml", ".pdf"),
-    "archive": (".gz", ".bz2", ".zip", ".xz", ".zst", ".tar", ".tgz"),
+FORMATS = {
+    **dict.fromkeys((".parquet", ".pq"), "parquet"),
+    **dict.fromkeys((".feather", ".arrow", ".ipc"), "feather"),
+    **dict.fromkeys(_OTHER_EXTENSIONS, "other"),
 }
-FORMATS = {extension: name for name, extensions in _EXTENSIONS.items() for extension in extensions}
 WRAPPERS = {
     "simplecache",
     "filecache",
@@ -68,7 +68,7 @@ def named_format(url: str | os.PathLike[str]) -> str | None:
     Examples
     --------
     >>> named_format("s3://bucket/a.PQ"), named_format("a.csv.gz"), named_format("a.bin"), named_format(".csv")
-    ('parquet', 'archive', None, None)
+    ('parquet', 'other', None, None)
     """
     return FORMATS.get(os.path.splitext(os.fspath(url))[1].lower())  # noqa: PTH122 (a URL)
 

@@ -16,7 +16,7 @@ from explorer_frames._storage.schemes import Scheme, scheme_of
 from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
-    from typing import TypeGuard
+    from typing_extensions import TypeIs
 
 
 class Buffer(Protocol):
@@ -30,7 +30,7 @@ Destination: TypeAlias = "str | os.PathLike[str] | Buffer"
 _OF_PATHLIB = {PurePath.as_uri, Path.as_uri}
 
 
-def is_buffer(path: object) -> TypeGuard[Buffer]:
+def is_buffer(path: object) -> TypeIs[Buffer]:
     """Return whether this is an object to write to, rather than a path; the open local files of fsspec are both."""
     is_opened = isinstance(path, io.IOBase) or not isinstance(path, str | os.PathLike)
     return is_opened and callable(getattr(path, "write", None))
@@ -139,7 +139,7 @@ def inner_path(path: object) -> str:
     raise ConfigError("path must be the path of a file in the filesystem", hint="Pass a string.")
 
 
-def within(filesystem: Any, path: Any) -> tuple[Any, str, Scheme]:
+def within(filesystem: Any, path: str) -> tuple[Any, str, Scheme]:
     """Return the fsspec file system that a caller passed, the path in it, and the traits of its store.
 
     Parameters
@@ -157,7 +157,7 @@ def within(filesystem: Any, path: Any) -> tuple[Any, str, Scheme]:
     from fsspec.implementations.arrow import ArrowFSWrapper  # noqa: PLC0415 (few callers pass a file system)
     from fsspec.spec import AbstractFileSystem  # noqa: PLC0415
 
-    fs, text = _unwrapped(filesystem, inner_path(path))
+    fs, text = _unwrapped(filesystem, path)
     is_arrow = not isinstance(fs, AbstractFileSystem)
     if is_arrow and not (type(fs).__module__.startswith("pyarrow.") and hasattr(fs, "open_output_stream")):
         what = f"filesystem must be a file system, got {escaped(filesystem, 60)!r}"

@@ -69,7 +69,7 @@ from explorer_frames._storage.direct import FileInPlace, OpenBuffer
 from explorer_frames._storage.drivers import connect
 from explorer_frames._storage.failures import OVERWRITE, Guard, is_failed_condition
 from explorer_frames._storage.local import LocalFile
-from explorer_frames._storage.paths import is_buffer, plain_path, within
+from explorer_frames._storage.paths import is_buffer, within
 from explorer_frames._storage.schemes import scheme_of
 from explorer_frames._storage.stores import RemoteFile, StoredObject
 from explorer_frames.errors import ConfigError, TargetExistsError, WriteError
@@ -124,8 +124,8 @@ class Target(Guard):
         Parameters
         ----------
         path
-            A local path (``~``, ``file://`` and symbolic links are followed), an fsspec URL of one file, a path-like
-            object, or an open binary buffer.
+            A local path (``~``, ``file://`` and symbolic links are followed), an fsspec URL of one file, a path in
+            `filesystem` as text, or an open binary buffer.
         mode
             ``"overwrite"`` replaces what is there; ``"create"`` refuses; ``"in_place"`` overwrites its content.
         storage_options
@@ -165,7 +165,7 @@ class Target(Guard):
         elif filesystem is not None:
             target = _in_filesystem(filesystem, path, mode)
         else:
-            target = _at_url(*plain_path(path, storage_options), mode)
+            target = _at_url(path, storage_options, mode)
         found = target.attempt("look up", target.place.kind)
         if found not in {None, "file"}:
             raise ConfigError(f"the target is a {found}", where=target.url, hint="Pass the URL of a file.")
