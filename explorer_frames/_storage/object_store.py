@@ -7,7 +7,6 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from fsspec.config import conf
@@ -15,6 +14,7 @@ from fsspec.config import conf
 from explorer_frames._errors import escaped
 from explorer_frames._extras import package
 from explorer_frames._storage.address import LOCAL, Mask, secret_options, shown_url
+from explorer_frames._storage.schemes import scheme_of
 from explorer_frames.errors import ConfigError
 
 _Convert: TypeAlias = Callable[[Any], dict[str, Any]]
@@ -121,26 +121,22 @@ class _Store(NamedTuple):
     protocols
         Under which fsspec's configuration has defaults for the driver.
     variables
-        By an option's name: the environment variables that the driver reads, and deltalake does not; the first first.
+        Environment variables that the driver reads and deltalake does not, with the names of their options. Of two for
+        one option, the last one that is set applies.
     """
 
     names: Mapping[str, str | _Convert]
-    protocols: tuple[str, ...] = ()
-    variables: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    protocols: tuple[str, ...]
+    variables: Mapping[str, str]
 
 
+# By the extra that installs fsspec's driver.
 _STORES = {
-    **dict.fromkeys(
-        ("s3", "s3a"),
-        _Store(_S3, ("s3", "s3a"), {"endpoint_url": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")}),
-    ),
-    **dict.fromkeys(("gs", "gcs"), _Store(_GCS, ("gs", "gcs"), {"endpoint_url": ("STORAGE_EMULATOR_HOST",)})),
-    **dict.fromkeys(
-        ("abfs", "abfss", "az", "adl"),
-        _Store(_AZURE, ("abfs", "az", "abfss"), {"connection_string": ("AZURE_STORAGE_CONNECTION_STRING",)}),
-    ),
+    "s3": _Store(_S3, ("s3", "s3a"), {"AWS_ENDPOINT_URL": "endpoint_url", "AWS_ENDPOINT_URL_S3": "endpoint_url"}),
+    "gcs": _Store(_GCS, ("gs", "gcs"), {"STORAGE_EMULATOR_HOST": "endpoint_url"}),
+    "azure": _Store(_AZURE, ("abfs", "az", "abfss"), {"AZURE_STORAGE_CONNECTION_STRING": "connection_string"}),
 }
-_OTHER = _Store({})
+_OTHER = _Store({}, (), {})
 # Options that change how fsspec's drivers work, and not where they write or as whom.
 _TUNING = {
     *("asynchronous", "loop", "skip_instance_cache", "use_listings_cache", "listings_expiry_time", "max_paths"),
@@ -185,8 +181,9 @@ def to_object_store(url: str, options: object) -> tuple[dict[str, str], Mask]:
     scheme, separator, _ = url.partition("://")
     if not separator or scheme in LOCAL:
         return {}, Mask(url, {})  # as fsspec, which does not use them on local disk
-    store = _STORES.get(scheme, _OTHER)
-    sources = [_from_environment(store), *(conf.get(protocol, {}) for protocol in store.protocols), options]
+    store = _STORES.get(scheme_of(url).extra or "", _OTHER)
+    variables = {name: os.environ[key] for key, name in store.variables.items() if os.environ.get(key)}
+    sources = [variables, *(conf.get(protocol, {}) for protocol in store.protocols), options]
     translated: dict[str, str] = {}
     native: dict[str, str] = {}
     for source in sources:
@@ -202,15 +199,6 @@ def to_object_store(url: str, options: object) -> tuple[dict[str, str], Mask]:
         sent = _with_profile(sent, url)
     _allow_http(sent)
     return sent, Mask(url, {"given": [_masked(source) for source in sources], "sent": _masked(sent)})
-
-
-def _from_environment(store: _Store) -> dict[str, str]:
-    found = {}
-    for name, variables in store.variables.items():
-        values = [os.environ[variable] for variable in variables if os.environ.get(variable)]
-        if values:
-            found[name] = values[0]
-    return found
 
 
 def _leaves(options: Mapping[Any, Any], store: _Store, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -66,9 +66,16 @@ class Spool:
         self._discard.close()
 
 
-def temporary_spool() -> Spool:
-    """Make an empty file in the folder for temporary files."""
-    return Spool.named(os.path.join(tempfile.gettempdir(), hidden_name(SPOOL)), 0o600)  # noqa: PTH118
+class CopiedTarget:
+    """Base class of targets that a finished file is copied to; its spool file is in the folder for temporary files."""
+
+    def new_spool(self) -> Spool:
+        """Make an empty local file."""
+        # Not a nameless one: drivers copy the link under /proc itself (asyncssh does).
+        return Spool.named(os.path.join(tempfile.gettempdir(), hidden_name(SPOOL)), 0o600)  # noqa: PTH118
+
+    def flush(self, path: str) -> None:
+        """Nothing: the spool file need not outlive a power cut."""
 
 
 def hidden_name(name: str, ending: str = "tmp") -> str:

@@ -15,7 +15,7 @@ from fsspec.callbacks import Callback
 from explorer_frames._storage.failures import NO_FOLDER, is_missing
 from explorer_frames._storage.loop import finish
 from explorer_frames._storage.schemes import move
-from explorer_frames._storage.spool import Spool, hidden_name, temporary_spool
+from explorer_frames._storage.spool import CopiedTarget, hidden_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ _S3_LOGIN = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "Inv
 _PATIENCE = 10  # seconds for which an interrupted upload may go on, to end after its next part
 
 
-class StoredObject:
+class StoredObject(CopiedTarget):
     """The place of an object in an object store: absent until its one put has ended."""
 
     def __init__(self, fs: Any, path: str, scheme: Scheme) -> None:
@@ -77,11 +77,6 @@ class StoredObject:
         if new_folders != 0 and folder.strip("/"):
             self.fs.makedirs(folder, exist_ok=True)
 
-    def new_spool(self) -> Spool:
-        """Make an empty local file."""
-        # Not a nameless one: drivers copy the link under /proc itself (asyncssh does).
-        return temporary_spool()
-
     def put(self, path: str, *, create: bool) -> None:
         """Put the closed spool file at the target, whole or not at all."""
         options: dict[str, Any] = {"mode": "create"} if create else {}
@@ -102,9 +97,6 @@ class StoredObject:
             options["callback"] = _Stopping(stop)
         in_parts = os.path.getsize(path) >= 2 * options.get("chunksize", math.inf)  # noqa: PTH202
         finish(self.fs.loop, self.fs._put_file(path, to, **options), stop, _PATIENCE if in_parts else 0)  # noqa: SLF001
-
-    def flush(self, path: str) -> None:
-        """Nothing: the spool file need not outlive a power cut."""
 
     def remove(self) -> None:
         """Take the file away."""
