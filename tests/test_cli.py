@@ -557,7 +557,7 @@ def test_a_full_result_goes_to_stdout_as_a_file(to_stdout, full):
     ("options", "said"),
     [
         ([], "pass --format parquet or --format feather"),
-        (["--format", "parquet", "--mode", "create"], "mode 'create' is not for buffers"),
+        (["--format", "parquet", "--mode", "create"], "mode 'create' is not supported for buffers"),
         (["--format", "parquet", "--limit", "5"], "may be incomplete"),
     ],
 )

@@ -890,8 +890,8 @@ def test_several_that_append_to_iceberg_lose_and_double_nothing(iceberg_on_disk)
     [
         ("a", {"mode": "error"}, "mode 'error'"),
         ("a", {"mode": ["append"]}, "mode"),
-        ("", {}, "no URL or path"),
-        (5, {}, "no URL or path"),
+        ("", {}, "not a path or a URL"),
+        (5, {}, "not a path or a URL"),
         ("memory://a", {}, "forgets"),
         ("http://host/a", {}, "only be read"),
         ("s3://b/a?x=1", {}, "no query"),

@@ -201,14 +201,14 @@ def checked(url: str | os.PathLike[str], *, to_read: bool = False) -> str:
     """Return the URL as text, when it can be the URL of one file to write, or at least to read."""
     text = os.fspath(url) if isinstance(url, str | os.PathLike) else None
     if not isinstance(text, str) or not text or "\0" in text:
-        raise ConfigError("the target is no URL or path", hint="Pass a path or a URL.")
+        raise ConfigError("the target is not a path or a URL", hint="Pass a path or a URL.")
     try:
         os.fsencode(text)
         text.encode()
     except UnicodeEncodeError:
         text = ""
     if not text:
-        raise ConfigError("the target has characters in it that no name can have", hint="Pass another name.")
+        raise ConfigError("the target has characters that a file name cannot have", hint="Pass another name.")
     problem = _problem(text, is_path=not isinstance(url, str), to_read=to_read)
     if problem:
         what, hint = problem

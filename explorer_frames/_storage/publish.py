@@ -158,10 +158,13 @@ class Target(Guard):
         """
         if mode not in get_args(Mode):
             raise ConfigError(f"mode {escaped(mode)!r} is unknown", hint='Pass "overwrite", "create" or "in_place".')
-        if filesystem is not None and storage_options is not None:
-            raise ConfigError("storage_options and filesystem exclude each other", hint="Pass one of the two.")
+        if filesystem is not None and storage_options:
+            raise ConfigError("storage_options and filesystem are mutually exclusive", hint="Pass one of the two.")
         if is_buffer(path):
-            target = _open_buffer(path, mode, filesystem or storage_options)
+            if filesystem is not None or storage_options:
+                what = "storage_options and filesystem do not apply to a buffer"
+                raise ConfigError(what, hint="Leave both out.")
+            target = _open_buffer(path, mode)
         elif filesystem is not None:
             target = _in_filesystem(filesystem, path, mode)
         else:
@@ -237,14 +240,11 @@ class Target(Guard):
         return TargetExistsError("the target exists", where=self.url, hint=hint)
 
 
-def _open_buffer(buffer: Buffer, mode: Mode, others: object) -> Target:
+def _open_buffer(buffer: Buffer, mode: Mode) -> Target:
     place = OpenBuffer(buffer)
-    if others is not None:
-        hint = "Pass neither storage_options nor filesystem."
-        raise ConfigError("a buffer is in no store", where=place.shown, hint=hint)
     if mode != "overwrite":
         hint = "Leave mode= out: a buffer is written from its current position on."
-        raise ConfigError(f"mode {mode!r} is not for buffers", where=place.shown, hint=hint)
+        raise ConfigError(f"mode {mode!r} is not supported for buffers", where=place.shown, hint=hint)
     return Target(place.shown, mode, Mask("", {}), place)
 
 
