@@ -155,6 +155,7 @@ def within(filesystem: Any, path: str) -> tuple[Any, str, Scheme]:
         It is not a file system, or not one that files can be published in.
     """
     from fsspec.implementations.arrow import ArrowFSWrapper  # noqa: PLC0415 (few callers pass a file system)
+    from fsspec.implementations.cached import CachingFileSystem  # noqa: PLC0415
     from fsspec.spec import AbstractFileSystem  # noqa: PLC0415
 
     fs, text = _unwrapped(filesystem, path)
@@ -167,7 +168,8 @@ def within(filesystem: Any, path: str) -> tuple[Any, str, Scheme]:
         fs = fsspec.filesystem("file") if fs.type_name == "local" else ArrowFSWrapper(fs)
     protocols = {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
     traits = scheme_of(f"{min(protocols)}://")
-    if _is_cached(fs) or protocols & WRAPPERS or not traits.is_writable or getattr(fs, "asynchronous", False):
+    is_wrapper = isinstance(fs, CachingFileSystem) or protocols & WRAPPERS
+    if is_wrapper or not traits.is_writable or getattr(fs, "asynchronous", False):
         what = f"files cannot be published in a {name}"
         raise ConfigError(what, hint="Pass the file system of the store itself, without a cache, archive or wrapper.")
     scheme, separator, _ = text.partition("://")
@@ -198,7 +200,3 @@ def _unwrapped(fs: Any, path: str) -> tuple[Any, str]:
             fs = fs.fs
         else:
             return fs, path
-
-
-def _is_cached(fs: Any) -> bool:
-    return any(cls.__name__ == "CachingFileSystem" for cls in type(fs).__mro__)
