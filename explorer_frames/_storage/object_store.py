@@ -192,7 +192,7 @@ def to_object_store(url: str, options: object) -> tuple[dict[str, str], Mask]:
                 translated |= _translated(name, value, store)
             elif name not in _TUNING:
                 _check_name(name, store)
-                native |= _as_text({name: value}, name)
+                native |= _translated(name, value, store)
     known = {name.lower() for name in native}
     sent = {**{name: text for name, text in translated.items() if name not in known}, **native}
     if store.names is _S3:
@@ -216,33 +216,26 @@ def _leaves(options: Mapping[Any, Any], store: _Store, prefix: str = "") -> Iter
 
 
 def _translated(name: str, value: Any, store: _Store) -> dict[str, str]:
-    row = store.names[name]
-    if isinstance(row, str):
-        return _as_text({row: value}, name)
+    """Return an option as deltalake takes it; a name that is not of fsspec's driver stays."""
+    row = store.names.get(name, name)
     try:
-        converted = row(value)
+        options = {row: value} if isinstance(row, str) else row(value)
+        return {key: _as_text(key, item) for key, item in options.items() if item is not None}
     except (TypeError, AttributeError):
         reason = f"is of the type {type(value).__name__}, which deltalake does not take"
     except ValueError as raised:
         reason = f"cannot be translated: {escaped(raised)}"
-    else:
-        return _as_text(converted, name)
     raise _refusal(name, reason)
 
 
-def _as_text(options: Mapping[str, Any], given: str) -> dict[str, str]:
-    """Return the values as deltalake takes them; those that are None are left out."""
-    texts = {}
-    for name, value in options.items():
-        if isinstance(value, bool):
-            texts[name] = str(value).lower()
-        elif isinstance(value, int | float):
-            texts[name] = f"{value}s" if name.lower() in _SECONDS else str(value)
-        elif isinstance(value, str):
-            texts[name] = value
-        elif value is not None:
-            raise _refusal(given, f"is of the type {type(value).__name__}, which deltalake does not take")
-    return texts
+def _as_text(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return f"{value}s" if name.lower() in _SECONDS else str(value)
+    if isinstance(value, str):
+        return value
+    raise TypeError
 
 
 def _check_name(name: str, store: _Store) -> None:
@@ -261,16 +254,16 @@ def _with_profile(sent: dict[str, str], url: str) -> dict[str, str]:
     """Add the settings of the AWS profile, if there are no keys: deltalake does not read the files of profiles."""
     lower = {name.lower(): text for name, text in sent.items()}
     rest = {name: text for name, text in sent.items() if name.lower() not in _PROFILE}
-    named = [lower[name] for name in _PROFILE if name in lower]
+    profile = lower.get("aws_profile") or lower.get("profile") or os.environ.get("AWS_PROFILE")
     has_keys = bool(lower.keys() & {"aws_access_key_id", "access_key_id"})
     is_anonymous = "true" in {lower.get(name) for name in ("aws_skip_signature", "skip_signature")}
-    if has_keys or is_anonymous or not (named or os.environ.get("AWS_PROFILE")):
+    if has_keys or is_anonymous or not profile:
         return rest
-    return {**_of_profile(named[0] if named else None, url), **rest}
+    return {**_of_profile(profile, url), **rest}
 
 
-def _of_profile(profile: str | None, url: str) -> dict[str, str]:
-    """Read an AWS profile as s3fs does, by botocore; None for the one in the environment."""
+def _of_profile(profile: str, url: str) -> dict[str, str]:
+    """Read an AWS profile as s3fs does, by botocore."""
     botocore = package("botocore.session", "s3")
     try:
         session = botocore.Session(profile=profile)

@@ -45,15 +45,11 @@ def committed_schema(schema: pa.Schema, expected: pa.Schema, where: str) -> pa.S
 
 
 def fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """Return the rows in the types of `committed_schema`; ValueError if a value does not fit."""
+    """Return the rows in the types of `committed_schema`; ValueError or ArrowException if a value does not fit."""
     for field in schema:
         if _lacks_values(batch.column(field.name), field):
             raise ValueError(f"column {field.name!r} has null values, and the table allows none there")
-    try:
-        return batch.cast(schema)
-    except pa.ArrowException as raised:
-        error = raised
-    raise ValueError(str(error))
+    return batch.cast(schema)
 
 
 def plain(kind: pa.DataType) -> pa.DataType:
