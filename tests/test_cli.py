@@ -540,7 +540,8 @@ def test_a_dash_is_stdout_and_the_receipt_goes_to_stderr(to_stdout, ran, in_fold
     monkeypatch.setenv("EXPLORER_FRAMES_STORAGE_OPTIONS", '{"anon": true}')
     code, out, err = to_stdout("export", ran.job_id, "PageRank", "-", "--format", layout)
     assert (code, verify_file(out).rows) == (0, 77)
-    assert ["path: -", f"format: {layout}", "rows: 77"] == err.splitlines()[:3]
+    assert ["path\t-", f"format\t{layout}", "rows\t77"] == err.splitlines()[:3]
+    assert "complete\tyes" in err
     code, out, err = to_stdout("export", ran.job_id, "PageRank", "-", "--format", layout, "--json")
     assert (code, json.loads(err)["bytes"]) == (0, out.stat().st_size)
     assert sorted(path.name for path in in_folder.iterdir()) == ["stdout"]
@@ -549,14 +550,14 @@ def test_a_dash_is_stdout_and_the_receipt_goes_to_stderr(to_stdout, ran, in_fold
 def test_a_full_result_goes_to_stdout_as_a_file(to_stdout, full):
     code, out, err = to_stdout("output", full, "-", "--quoting", "none", "--format", "parquet")
     assert (code, verify_file(out).rows) == (0, 2)
-    assert "rows: 2" in err
+    assert "rows\t2\n" in err
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         ([], "pass --format parquet or --format feather"),
-        (["--format", "parquet", "--mode", "create"], "mode 'create' is not for buffers"),
+        (["--format", "parquet", "--mode", "create"], "mode 'create' is not supported for buffers"),
         (["--format", "parquet", "--limit", "5"], "may be incomplete"),
     ],
 )

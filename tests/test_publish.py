@@ -641,10 +641,10 @@ def test_who_may_put_but_not_look_can_publish(s3_store, monkeypatch):
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("", "no URL or path"),
-        (b"a.bin", "no URL or path"),
-        (None, "no URL or path"),
-        ("a\0b", "no URL or path"),
+        ("", "not a path or a URL"),
+        (b"a.bin", "not a path or a URL"),
+        (None, "not a path or a URL"),
+        ("a\0b", "not a path or a URL"),
         ("out/", "names a directory"),
         ("memory://d/", "names a directory"),
         ("s3://bucket", "names a directory"),

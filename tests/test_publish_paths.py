@@ -107,7 +107,7 @@ def test_a_path_like_object_for_a_local_file_is_that_file(tmp_path, kind):
         (PurePathOfStore("/bucket/a.parquet"), "a PurePathOfStore is known only by its URL"),
         (PurePathOfStore("bucket/a.parquet"), "cannot tell the URL of a PurePathOfStore"),
         (WithScheme("/cache/a.parquet"), "cannot tell the URL of a WithScheme"),
-        (PathLike(b"a.parquet"), "no URL or path"),
+        (PathLike(b"a.parquet"), "not a path or a URL"),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -175,9 +175,9 @@ def test_options_of_the_call_replace_those_of_the_path():
     "name", ["x.csv", "x.feather", "x.ARROW", "x.json", "x.xlsx", "x.orc", "x.parquet.gz", "x.txt"]
 )
 def test_parquet_is_not_written_under_the_name_of_another_format(tmp_path, name):
-    with pytest.raises(UnsupportedFormatError, match="is not that of a parquet file") as caught:
+    with pytest.raises(UnsupportedFormatError, match="contradicts the format 'parquet'") as caught:
         write_parquet(Unread(), tmp_path / name)
-    assert caught.value.hint == "Name the file .parquet, .pq, or without an extension."
+    assert caught.value.hint == "Use the extension .parquet, .pq, or none."
     with pytest.raises(ConfigError, match="a folder with the name of a file"):
         Folder(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
@@ -185,7 +185,7 @@ def test_parquet_is_not_written_under_the_name_of_another_format(tmp_path, name)
 
 def test_feather_is_not_written_under_the_name_of_another_format(tmp_path):
     for name in ("x.parquet", "x.pq", "x.csv"):
-        with pytest.raises(UnsupportedFormatError, match="is not that of a feather file"):
+        with pytest.raises(UnsupportedFormatError, match="contradicts the format 'feather'"):
             write_feather(Unread(), tmp_path / name)
 
 
@@ -306,7 +306,7 @@ def test_a_file_system_of_pyarrow_publishes_by_a_move(s3_store):
         ),
         (lambda: fsspec.filesystem("memory"), "folder/", "must be the path of a file in the filesystem"),
         (lambda: fsspec.filesystem("memory"), None, "must be the path of a file in the filesystem"),
-        (lambda: fsspec.filesystem("file"), "a\0b", "no URL or path"),
+        (lambda: fsspec.filesystem("file"), "a\0b", "not a path or a URL"),
     ],
 )
 def test_a_file_system_that_cannot_publish_is_refused_before_the_first_row(filesystem, path, said):
@@ -315,8 +315,9 @@ def test_a_file_system_that_cannot_publish_is_refused_before_the_first_row(files
 
 
 def test_a_file_system_has_its_own_options(memory_store):
-    with pytest.raises(ConfigError, match="storage_options and filesystem exclude"):
-        write_parquet(Unread(), "a.parquet", filesystem=fsspec.filesystem("memory"), storage_options={})
+    with pytest.raises(ConfigError, match="storage_options and filesystem are mutually exclusive"):
+        write_parquet(Unread(), "a.parquet", filesystem=fsspec.filesystem("memory"), storage_options={"anon": True})
+    write_parquet(FRAME, memory_store.url("a.parquet"), filesystem=fsspec.filesystem("memory"), storage_options={})
 
 
 def test_a_login_in_a_file_system_is_not_shown(s3_store):
@@ -341,7 +342,7 @@ def test_a_buffer_gets_the_finished_file_from_its_position_on(tmp_path):
     exported = io.BytesIO()
     export_output(tmp_path / "part-0.csv", exported, schema=None, format="feather")
     assert pd.read_feather(exported).shape == (1, 2)
-    with pytest.raises(UnsupportedFormatError, match="nothing is written for suffix ''"):
+    with pytest.raises(UnsupportedFormatError, match="unsupported file extension ''"):
         export_output(tmp_path / "part-0.csv", io.BytesIO(), schema=None)
 
 
@@ -417,7 +418,7 @@ def test_an_open_file_of_fsspec_is_a_buffer_although_it_is_path_like(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "how", [{"mode": "create"}, {"mode": "in_place"}, {"storage_options": {}}, {"filesystem": object()}]
+    "how", [{"mode": "create"}, {"mode": "in_place"}, {"storage_options": {"anon": True}}, {"filesystem": object()}]
 )
 def test_options_of_files_are_refused_for_a_buffer(how):
     with pytest.raises(ConfigError):

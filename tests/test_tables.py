@@ -890,8 +890,8 @@ def test_several_that_append_to_iceberg_lose_and_double_nothing(iceberg_on_disk)
     [
         ("a", {"mode": "error"}, "mode 'error'"),
         ("a", {"mode": ["append"]}, "mode"),
-        ("", {}, "no URL or path"),
-        (5, {}, "no URL or path"),
+        ("", {}, "not a path or a URL"),
+        (5, {}, "not a path or a URL"),
         ("memory://a", {}, "forgets"),
         ("http://host/a", {}, "only be read"),
         ("s3://b/a?x=1", {}, "no query"),
@@ -934,12 +934,16 @@ def test_missing_folders_above_a_table_are_made_only_on_demand(tmp_path):
     assert write_delta(OLD, tmp_path / "new" / "scores", mode="append").version == 1
 
 
-def test_a_table_has_not_the_name_of_a_file_and_no_path_of_another_package(tmp_path):
+def test_a_table_has_not_the_name_of_a_file(tmp_path):
     with pytest.raises(ConfigError, match="a folder with the name of a file"):
         write_delta(OLD, tmp_path / "scores.parquet")
-    members = {"protocol": "s3", "storage_options": {"key": "a"}, "__str__": lambda _: "s3://bucket/table"}
-    with pytest.raises(ConfigError, match="does not take the options of a UPath"):
-        write_delta(OLD, type("UPath", (), members)())
+
+
+def test_a_path_of_another_package_has_options_of_its_own(delta_on_s3):
+    url, options = delta_on_s3.url, delta_on_s3.options
+    path = type("UPath", (), {"protocol": "s3", "storage_options": options, "__str__": lambda _: url})()
+    assert write_delta(OLD, path).table == url
+    assert plain(delta_on_s3.rows()) == plain(OLD)
 
 
 def test_a_file_is_no_table(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -15,9 +15,6 @@ from explorer_frames._files.foreign import name_of, open_foreign
 from explorer_frames._files.layouts import with_common_layouts
 from explorer_frames._provenance import KEY, document_of, encoded
 from explorer_frames.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def to_reader(data: Any, index: bool | None = None) -> pa.RecordBatchReader:  # noqa: FBT001 (as pandas has it)
@@ -68,17 +65,12 @@ def to_committed(data: Any, index: bool | None = None) -> pa.RecordBatchReader: 
             return reader
         known: dict[str, Any] = {**document, "complete": None, "derived": None}
         schema = reader.schema.with_metadata({**reader.schema.metadata, KEY: encoded(known)})
-        return pa.RecordBatchReader.from_batches(schema, _cast(reader, schema))
+        return pa.RecordBatchReader.from_batches(schema, (batch.cast(schema) for batch in reader))
     table = reader.read_all()
     known = current(document, table)
     if known.get("derived"):
         table = table.replace_schema_metadata({**table.schema.metadata, KEY: encoded(known)})
     return table.to_reader()
-
-
-def _cast(reader: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    for batch in reader:
-        yield batch.cast(schema)
 
 
 def _reader(data: Any) -> pa.RecordBatchReader:

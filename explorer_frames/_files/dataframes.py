@@ -88,8 +88,9 @@ def _conversion_error(frame: pd.DataFrame, error: Exception) -> ConfigError:
         return ConfigError(f"two columns are called {escaped(label, 60)!r}", hint="Rename or drop one of them.")
     with suppress(TypeError):  # attrs that cannot be copied
         for where, values in _parts(frame):
-            refusal = _refusal(values)
-            if refusal is not None:
+            try:
+                pa.Table.from_pandas(values.to_frame("x"), preserve_index=False)
+            except _REFUSALS as refusal:
                 call = ".sparse.to_dense()" if isinstance(values.dtype, pd.SparseDtype) else ".astype(str)"
                 what = f"cannot convert {where} of dtype {escaped(values.dtype, 60)} to Arrow: {_said(refusal)}"
                 return ConfigError(what, hint=f"Convert it to a dtype that Arrow has, for example with {call}.")
@@ -103,14 +104,6 @@ def _parts(frame: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
         yield f"column {escaped(label, 60)!r}", frame.iloc[:, place]
     for level in range(frame.index.nlevels):
         yield f"index level {level}", frame.index.get_level_values(level).to_series()
-
-
-def _refusal(values: pd.Series) -> Exception | None:
-    try:
-        pa.Table.from_pandas(values.to_frame("x"), preserve_index=False)
-    except _REFUSALS as refusal:
-        return refusal
-    return None
 
 
 def _said(error: Exception) -> str:

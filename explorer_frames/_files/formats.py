@@ -64,7 +64,7 @@ class Options:
             codec = None
         elif codec not in _CODECS[format]:
             hint = f"Pass compression= with one of {', '.join(_CODECS[format])}, or none."
-            raise ConfigError(f"{format} has no compression {escaped(compression)!r}", hint=hint)
+            raise ConfigError(f"unsupported compression {escaped(repr(compression), 60)} for {format}", hint=hint)
         return cls(format, codec, _checked_level(codec, level), checked_count("row_group_size", rows, most=2**31 - 1))
 
 
@@ -72,11 +72,12 @@ def _checked_level(codec: str | None, level: object) -> int | None:
     if level is None:
         return None
     if codec is None or not pa.Codec.supports_compression_level(codec):
-        raise ConfigError(f"compression {codec} has no levels", hint="Leave compression_level out.")
+        raise ConfigError(f"compression {codec} does not have levels", hint="Leave compression_level out.")
     least = pa.Codec.minimum_compression_level(codec)
     most = pa.Codec.maximum_compression_level(codec)
     if not isinstance(level, Integral) or isinstance(level, bool) or not least <= level <= most:
-        raise ConfigError(f"compression_level is {escaped(level)!r}", hint=f"{codec} takes {least} to {most}.")
+        got = escaped(repr(level), 60)
+        raise ConfigError(f"compression_level must be an integer from {least} to {most} for {codec}, got {got}")
     return int(level)
 
 
@@ -100,13 +101,13 @@ def format_of(url: object, format: str | None = None) -> Format:  # noqa: A002
     wanted = _FORMATS.get(format.lower()) if isinstance(format, str) else None
     if wanted and named not in {wanted, None}:
         names = ", ".join(name for name in _SUFFIXES if FORMATS[name] == wanted)
-        what = f"the extension {escaped(suffix)!r} is not that of a {wanted} file"
-        raise UnsupportedFormatError(what, where=shown, hint=f"Name the file {names}, or without an extension.")
+        what = f"the file extension {escaped(suffix)!r} contradicts the format {wanted!r}"
+        raise UnsupportedFormatError(what, where=shown, hint=f"Use the extension {names}, or none.")
     if wanted or (format is None and named in _FORMATS):
         return wanted or _FORMATS[named]
-    what = f"format {escaped(format)!r}" if format is not None else f"suffix {escaped(suffix)!r}"
-    hint = f'Name the file {", ".join(_SUFFIXES)}, or pass format="parquet" or format="feather".'
-    raise UnsupportedFormatError(f"nothing is written for {what}", where=shown, hint=hint)
+    what = f"file extension {escaped(suffix)!r}" if format is None else f"format {escaped(repr(format), 60)}"
+    hint = f'Use the extension {", ".join(_SUFFIXES)}, or pass format="parquet" or format="feather".'
+    raise UnsupportedFormatError(f"unsupported {what}", where=shown, hint=hint)
 
 
 def by_magic(start: bytes) -> Format | None:

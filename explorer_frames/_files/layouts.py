@@ -19,8 +19,8 @@ def with_common_layouts(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
     pandas cannot read them from a file. Dictionaries of whole columns are kept.
     """
     # In two steps, because pyarrow cannot look up string views in a dictionary.
-    without_views = _converted(reader.schema, lambda kind: _mapped(kind, _without_view))
-    common = _converted(without_views, _with_nested_values)
+    without_views = _converted(reader.schema, _without_views)
+    common = _converted(without_views, _without_nested_dictionaries)
     if common == reader.schema:
         return reader
     return pa.RecordBatchReader.from_batches(common, _cast(reader, without_views, common))
@@ -46,11 +46,11 @@ def _converted(schema: pa.Schema, convert: Callable[[pa.DataType], pa.DataType])
     return pa.schema(fields, metadata=schema.metadata)
 
 
-def _mapped(kind: pa.DataType, convert: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
+def map_types(kind: pa.DataType, convert: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
     """Convert the types inside a type, then the type itself."""
 
     def inner(field: pa.Field) -> pa.Field:
-        return field.with_type(_mapped(field.type, convert))
+        return field.with_type(map_types(field.type, convert))
 
     if pa.types.is_struct(kind):
         kind = pa.struct([inner(field) for field in kind])
@@ -63,17 +63,15 @@ def _mapped(kind: pa.DataType, convert: Callable[[pa.DataType], pa.DataType]) ->
     elif pa.types.is_large_list(kind):
         kind = pa.large_list(inner(kind.value_field))
     elif pa.types.is_dictionary(kind):
-        kind = pa.dictionary(kind.index_type, _mapped(kind.value_type, convert), kind.ordered)
+        kind = pa.dictionary(kind.index_type, map_types(kind.value_type, convert), kind.ordered)
     return convert(kind)
 
 
-def _without_view(kind: pa.DataType) -> pa.DataType:
-    return _PLAIN.get(kind, kind)
+def _without_views(kind: pa.DataType) -> pa.DataType:
+    return map_types(kind, lambda inner: _PLAIN.get(inner, inner))
 
 
-def _with_nested_values(kind: pa.DataType) -> pa.DataType:
-    return kind if pa.types.is_dictionary(kind) else _mapped(kind, _value)
-
-
-def _value(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
+def _without_nested_dictionaries(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_dictionary(kind):
+        return kind
+    return map_types(kind, lambda inner: inner.value_type if pa.types.is_dictionary(inner) else inner)

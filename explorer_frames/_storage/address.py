@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LOCAL = {"file", "local"}
+_OTHER_EXTENSIONS = (
+    *(".csv", ".tsv", ".txt", ".md", ".json", ".jsonl", ".ndjson", ".htm", ".html", ".xml", ".yaml", ".pdf"),
+    *(".orc", ".avro", ".h5", ".hdf", ".hdf5", ".npy", ".npz", ".pkl", ".pickle", ".dta", ".sas7bdat"),
+    *(".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".db", ".sqlite", ".duckdb"),
+    *(".gz", ".bz2", ".zip", ".xz", ".zst", ".tar", ".tgz"),
+)
 # A name with another extension, or without one, can have any format.
-_EXTENSIONS = {
-    "parquet": (".parquet", ".pq"),
-    "feather": (".feather", ".arrow", ".ipc"),
-    "text": (".csv", ".tsv", ".txt", ".md"),
-    "json": (".json", ".jsonl", ".ndjson"),
-    "other data": (".orc", ".avro", ".h5", ".hdf", ".hdf5", ".npy", ".npz", ".pkl", ".pickle", ".dta", ".sas7bdat"),
-    "database": (".db", ".sqlite", ".duckdb"),
-    "document": (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".htm", ".html", ".xml", ".yaml", ".pdf"),
-    "archive": (".gz", ".bz2", ".zip", ".xz", ".zst", ".tar", ".tgz"),
+FORMATS = {
+    **dict.fromkeys((".parquet", ".pq"), "parquet"),
+    **dict.fromkeys((".feather", ".arrow", ".ipc"), "feather"),
+    **dict.fromkeys(_OTHER_EXTENSIONS, "other"),
 }
-FORMATS = {extension: name for name, extensions in _EXTENSIONS.items() for extension in extensions}
 WRAPPERS = {
     "simplecache",
     "filecache",
@@ -68,7 +68,7 @@ def named_format(url: str | os.PathLike[str]) -> str | None:
     Examples
     --------
     >>> named_format("s3://bucket/a.PQ"), named_format("a.csv.gz"), named_format("a.bin"), named_format(".csv")
-    ('parquet', 'archive', None, None)
+    ('parquet', 'other', None, None)
     """
     return FORMATS.get(os.path.splitext(os.fspath(url))[1].lower())  # noqa: PTH122 (a URL)
 
@@ -201,14 +201,14 @@ def checked(url: str | os.PathLike[str], *, to_read: bool = False) -> str:
     """Return the URL as text, when it can be the URL of one file to write, or at least to read."""
     text = os.fspath(url) if isinstance(url, str | os.PathLike) else None
     if not isinstance(text, str) or not text or "\0" in text:
-        raise ConfigError("the target is no URL or path", hint="Pass a path or a URL.")
+        raise ConfigError("the target is not a path or a URL", hint="Pass a path or a URL.")
     try:
         os.fsencode(text)
         text.encode()
     except UnicodeEncodeError:
         text = ""
     if not text:
-        raise ConfigError("the target has characters in it that no name can have", hint="Pass another name.")
+        raise ConfigError("the target has characters that a file name cannot have", hint="Pass another name.")
     problem = _problem(text, is_path=not isinstance(url, str), to_read=to_read)
     if problem:
         what, hint = problem

@@ -15,18 +15,17 @@ from typing import TYPE_CHECKING
 from explorer_frames._errors import escaped
 from explorer_frames._storage.address import shown_url
 from explorer_frames._storage.local import LocalFile
-from explorer_frames._storage.spool import temporary_spool
+from explorer_frames._storage.spool import CopiedTarget
 from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
     from explorer_frames._storage.paths import Buffer
-    from explorer_frames._storage.spool import Spool
 
 _PIECE = 1 << 20  # bytes
 _BLOCK = 512  # bytes per unit of `st_blocks`
 
 
-class FileInPlace(LocalFile):
+class FileInPlace(CopiedTarget, LocalFile):
     """The place of a file on local disk that keeps its inode: its content is overwritten."""
 
     is_atomic = False
@@ -38,13 +37,6 @@ class FileInPlace(LocalFile):
             self._check_writable()
         elif not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "this folder cannot be written to", folder)
-
-    def new_spool(self) -> Spool:
-        """Make an empty file in the folder for temporary files."""
-        return temporary_spool()
-
-    def flush(self, path: str) -> None:
-        """Nothing: the spool file need not outlive a power cut."""
 
     def put(self, path: str, *, create: bool) -> None:  # noqa: ARG002 (as the other places are called)
         """Overwrite the target with the closed spool file, if there is room for it."""
@@ -69,7 +61,7 @@ class FileInPlace(LocalFile):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
 
 
-class OpenBuffer:
+class OpenBuffer(CopiedTarget):
     """A binary file that the caller has opened; it is written from its current position on, and stays open."""
 
     is_atomic = False
@@ -97,13 +89,6 @@ class OpenBuffer:
                 answer.close()
         hint = "Pass a file that is open in binary mode for writing.\nSuch as io.BytesIO() or sys.stdout.buffer."
         raise ConfigError(f"the buffer does not take bytes: {why}", where=self.shown, hint=hint)
-
-    def new_spool(self) -> Spool:
-        """Make an empty file in the folder for temporary files."""
-        return temporary_spool()
-
-    def flush(self, path: str) -> None:
-        """Nothing: the spool file need not outlive a power cut."""
 
     def put(self, path: str, *, create: bool) -> None:  # noqa: ARG002 (as the other places are called)
         """Write the closed spool file to the buffer."""

@@ -120,9 +120,7 @@ def hint_for(raised: BaseException, doing: str, *, reads: bool) -> str:
     if getattr(raised, "errno", None) in _FULL:
         return "The disk is full or a size limit was met: make room, or point TMPDIR elsewhere for remote targets."
     if is_open_elsewhere(raised):
-        return (
-            f"Close the file in other programs and retry, or ask for the right to {'read' if reads else 'write'} there."
-        )
+        return f"Close the file in other programs and retry, or ask for the right to {verb} there."
     if is_refusal(raised):
         right = "use it" if doing == "connect" else f"{verb} there"
         return f"Ask for the right to {right}, or pass other credentials as storage_options=."

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from explorer_frames._storage.address import WINDOWS
 from explorer_frames._storage.failures import NO_FOLDER, NO_RENAME, NOT_REGULAR, NOT_REPLACEABLE, is_open_elsewhere
 from explorer_frames._storage.permissions import acl_of, take_over
-from explorer_frames._storage.spool import Spool, hidden_name
+from explorer_frames._storage.spool import Spool, hidden_name, unlink
 from explorer_frames._threads import shielded_from_signals
 
 if TYPE_CHECKING:
@@ -72,17 +72,14 @@ class LocalFile:
 
     def nearest_folder(self, new_folders: int | None) -> str:
         """Return the nearest folder above the target that exists; raise if more than `new_folders` do not."""
-        folder, missing = self._folder, 0
+        folder, missing = self._folder, []
         while not os.path.lexists(folder) and folder != os.path.dirname(folder):  # noqa: PTH120
+            missing.append(folder)
             folder = os.path.dirname(folder)  # noqa: PTH120
-            missing += 1
         if os.path.lexists(folder) and not os.path.isdir(folder):  # noqa: PTH112 (Windows fails later, and otherwise)
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder)
-        if new_folders is not None and missing > new_folders:
-            first = self._folder
-            for _ in range(new_folders):
-                first = os.path.dirname(first)  # noqa: PTH120
-            raise FileNotFoundError(errno.ENOENT, NO_FOLDER, first)
+        if new_folders is not None and missing[new_folders:]:
+            raise FileNotFoundError(errno.ENOENT, NO_FOLDER, missing[new_folders])
         return folder
 
     def _check_writable(self) -> None:
@@ -98,11 +95,8 @@ class LocalFile:
             # kind: another user's file in a sticky folder, a file or folder that is append-only.
             os.rmdir(self.path)  # noqa: PTH106
         except OSError as raised:
-            is_refused = raised.errno == errno.EPERM  # a sandbox that allows to remove files only says EACCES
-        else:
-            return
-        if is_refused:
-            raise PermissionError(errno.EPERM, NOT_REPLACEABLE, self.path)
+            if raised.errno == errno.EPERM:  # a sandbox that allows to remove files only says EACCES
+                raise PermissionError(errno.EPERM, NOT_REPLACEABLE, self.path) from raised
 
     def _check_rename(self, folder: str) -> None:
         """Raise where files cannot be renamed, as in some mounted buckets; they have no nameless files either."""
@@ -113,14 +107,11 @@ class LocalFile:
         with ExitStack() as stack:
             first, second = (os.path.join(folder, hidden_name(self._name)) for _ in range(2))  # noqa: PTH118
             stack.callback(Spool.named(first, 0o600).discard)
-            stack.callback(_unlink, second)
+            stack.callback(unlink, second)
             try:
                 _wait_while_open(os.rename, first, second)
             except OSError as raised:
-                refused = raised.errno
-            else:
-                return
-        raise OSError(refused, NO_RENAME, folder)
+                raise OSError(raised.errno, NO_RENAME, folder) from raised
 
     def new_spool(self) -> Spool:
         """Make an empty file."""
@@ -163,8 +154,7 @@ class LocalFile:
                 _link(path, hidden)
                 _wait_while_open(os.replace, hidden, self.path)
             except BaseException:
-                with suppress(OSError):
-                    os.unlink(hidden)  # noqa: PTH108
+                unlink(hidden)
                 raise
         else:
             _wait_while_open(os.replace, path, self.path)
@@ -222,11 +212,6 @@ def _is_mount_point(path: str) -> bool:
     return os.fsencode(path) in {
         re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), name) for name in names
     }
-
-
-def _unlink(path: str) -> None:
-    with suppress(OSError):
-        os.unlink(path)  # noqa: PTH108
 
 
 def _link(path: str, name: str) -> None:

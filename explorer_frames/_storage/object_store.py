@@ -7,7 +7,6 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from fsspec.config import conf
@@ -15,6 +14,7 @@ from fsspec.config import conf
 from explorer_frames._errors import escaped
 from explorer_frames._extras import package
 from explorer_frames._storage.address import LOCAL, Mask, secret_options, shown_url
+from explorer_frames._storage.schemes import scheme_of
 from explorer_frames.errors import ConfigError
 
 _Convert: TypeAlias = Callable[[Any], dict[str, Any]]
@@ -121,26 +121,22 @@ class _Store(NamedTuple):
     protocols
         Under which fsspec's configuration has defaults for the driver.
     variables
-        By an option's name: the environment variables that the driver reads, and deltalake does not; the first first.
+        Environment variables that the driver reads and deltalake does not, with the names of their options. Of two for
+        one option, the last one that is set applies.
     """
 
     names: Mapping[str, str | _Convert]
-    protocols: tuple[str, ...] = ()
-    variables: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    protocols: tuple[str, ...]
+    variables: Mapping[str, str]
 
 
+# By the extra that installs fsspec's driver.
 _STORES = {
-    **dict.fromkeys(
-        ("s3", "s3a"),
-        _Store(_S3, ("s3", "s3a"), {"endpoint_url": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")}),
-    ),
-    **dict.fromkeys(("gs", "gcs"), _Store(_GCS, ("gs", "gcs"), {"endpoint_url": ("STORAGE_EMULATOR_HOST",)})),
-    **dict.fromkeys(
-        ("abfs", "abfss", "az", "adl"),
-        _Store(_AZURE, ("abfs", "az", "abfss"), {"connection_string": ("AZURE_STORAGE_CONNECTION_STRING",)}),
-    ),
+    "s3": _Store(_S3, ("s3", "s3a"), {"AWS_ENDPOINT_URL": "endpoint_url", "AWS_ENDPOINT_URL_S3": "endpoint_url"}),
+    "gcs": _Store(_GCS, ("gs", "gcs"), {"STORAGE_EMULATOR_HOST": "endpoint_url"}),
+    "azure": _Store(_AZURE, ("abfs", "az", "abfss"), {"AZURE_STORAGE_CONNECTION_STRING": "connection_string"}),
 }
-_OTHER = _Store({})
+_OTHER = _Store({}, (), {})
 # Options that change how fsspec's drivers work, and not where they write or as whom.
 _TUNING = {
     *("asynchronous", "loop", "skip_instance_cache", "use_listings_cache", "listings_expiry_time", "max_paths"),
@@ -185,8 +181,9 @@ def to_object_store(url: str, options: object) -> tuple[dict[str, str], Mask]:
     scheme, separator, _ = url.partition("://")
     if not separator or scheme in LOCAL:
         return {}, Mask(url, {})  # as fsspec, which does not use them on local disk
-    store = _STORES.get(scheme, _OTHER)
-    sources = [_from_environment(store), *(conf.get(protocol, {}) for protocol in store.protocols), options]
+    store = _STORES.get(scheme_of(url).extra or "", _OTHER)
+    variables = {name: os.environ[key] for key, name in store.variables.items() if os.environ.get(key)}
+    sources = [variables, *(conf.get(protocol, {}) for protocol in store.protocols), options]
     translated: dict[str, str] = {}
     native: dict[str, str] = {}
     for source in sources:
@@ -195,22 +192,13 @@ def to_object_store(url: str, options: object) -> tuple[dict[str, str], Mask]:
                 translated |= _translated(name, value, store)
             elif name not in _TUNING:
                 _check_name(name, store)
-                native |= _as_text({name: value}, name)
+                native |= _translated(name, value, store)
     known = {name.lower() for name in native}
     sent = {**{name: text for name, text in translated.items() if name not in known}, **native}
     if store.names is _S3:
         sent = _with_profile(sent, url)
     _allow_http(sent)
     return sent, Mask(url, {"given": [_masked(source) for source in sources], "sent": _masked(sent)})
-
-
-def _from_environment(store: _Store) -> dict[str, str]:
-    found = {}
-    for name, variables in store.variables.items():
-        values = [os.environ[variable] for variable in variables if os.environ.get(variable)]
-        if values:
-            found[name] = values[0]
-    return found
 
 
 def _leaves(options: Mapping[Any, Any], store: _Store, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -228,33 +216,26 @@ def _leaves(options: Mapping[Any, Any], store: _Store, prefix: str = "") -> Iter
 
 
 def _translated(name: str, value: Any, store: _Store) -> dict[str, str]:
-    row = store.names[name]
-    if isinstance(row, str):
-        return _as_text({row: value}, name)
+    """Return an option as deltalake takes it; a name that is not of fsspec's driver stays."""
+    row = store.names.get(name, name)
     try:
-        converted = row(value)
+        options = {row: value} if isinstance(row, str) else row(value)
+        return {key: _as_text(key, item) for key, item in options.items() if item is not None}
     except (TypeError, AttributeError):
         reason = f"is of the type {type(value).__name__}, which deltalake does not take"
     except ValueError as raised:
         reason = f"cannot be translated: {escaped(raised)}"
-    else:
-        return _as_text(converted, name)
     raise _refusal(name, reason)
 
 
-def _as_text(options: Mapping[str, Any], given: str) -> dict[str, str]:
-    """Return the values as deltalake takes them; those that are None are left out."""
-    texts = {}
-    for name, value in options.items():
-        if isinstance(value, bool):
-            texts[name] = str(value).lower()
-        elif isinstance(value, int | float):
-            texts[name] = f"{value}s" if name.lower() in _SECONDS else str(value)
-        elif isinstance(value, str):
-            texts[name] = value
-        elif value is not None:
-            raise _refusal(given, f"is of the type {type(value).__name__}, which deltalake does not take")
-    return texts
+def _as_text(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return f"{value}s" if name.lower() in _SECONDS else str(value)
+    if isinstance(value, str):
+        return value
+    raise TypeError
 
 
 def _check_name(name: str, store: _Store) -> None:
@@ -273,16 +254,16 @@ def _with_profile(sent: dict[str, str], url: str) -> dict[str, str]:
     """Add the settings of the AWS profile, if there are no keys: deltalake does not read the files of profiles."""
     lower = {name.lower(): text for name, text in sent.items()}
     rest = {name: text for name, text in sent.items() if name.lower() not in _PROFILE}
-    named = [lower[name] for name in _PROFILE if name in lower]
+    profile = lower.get("aws_profile") or lower.get("profile") or os.environ.get("AWS_PROFILE")
     has_keys = bool(lower.keys() & {"aws_access_key_id", "access_key_id"})
     is_anonymous = "true" in {lower.get(name) for name in ("aws_skip_signature", "skip_signature")}
-    if has_keys or is_anonymous or not (named or os.environ.get("AWS_PROFILE")):
+    if has_keys or is_anonymous or not profile:
         return rest
-    return {**_of_profile(named[0] if named else None, url), **rest}
+    return {**_of_profile(profile, url), **rest}
 
 
-def _of_profile(profile: str | None, url: str) -> dict[str, str]:
-    """Read an AWS profile as s3fs does, by botocore; None for the one in the environment."""
+def _of_profile(profile: str, url: str) -> dict[str, str]:
+    """Read an AWS profile as s3fs does, by botocore."""
     botocore = package("botocore.session", "s3")
     try:
         session = botocore.Session(profile=profile)

@@ -16,7 +16,7 @@ from explorer_frames._storage.schemes import Scheme, scheme_of
 from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
-    from typing import TypeGuard
+    from typing_extensions import TypeIs
 
 
 class Buffer(Protocol):
@@ -30,7 +30,7 @@ Destination: TypeAlias = "str | os.PathLike[str] | Buffer"
 _OF_PATHLIB = {PurePath.as_uri, Path.as_uri}
 
 
-def is_buffer(path: object) -> TypeGuard[Buffer]:
+def is_buffer(path: object) -> TypeIs[Buffer]:
     """Return whether this is an object to write to, rather than a path; the open local files of fsspec are both."""
     is_opened = isinstance(path, io.IOBase) or not isinstance(path, str | os.PathLike)
     return is_opened and callable(getattr(path, "write", None))
@@ -139,7 +139,7 @@ def inner_path(path: object) -> str:
     raise ConfigError("path must be the path of a file in the filesystem", hint="Pass a string.")
 
 
-def within(filesystem: Any, path: Any) -> tuple[Any, str, Scheme]:
+def within(filesystem: Any, path: str) -> tuple[Any, str, Scheme]:
     """Return the fsspec file system that a caller passed, the path in it, and the traits of its store.
 
     Parameters
@@ -155,9 +155,10 @@ def within(filesystem: Any, path: Any) -> tuple[Any, str, Scheme]:
         It is not a file system, or not one that files can be published in.
     """
     from fsspec.implementations.arrow import ArrowFSWrapper  # noqa: PLC0415 (few callers pass a file system)
+    from fsspec.implementations.cached import CachingFileSystem  # noqa: PLC0415
     from fsspec.spec import AbstractFileSystem  # noqa: PLC0415
 
-    fs, text = _unwrapped(filesystem, inner_path(path))
+    fs, text = _unwrapped(filesystem, path)
     is_arrow = not isinstance(fs, AbstractFileSystem)
     if is_arrow and not (type(fs).__module__.startswith("pyarrow.") and hasattr(fs, "open_output_stream")):
         what = f"filesystem must be a file system, got {escaped(filesystem, 60)!r}"
@@ -167,7 +168,8 @@ def within(filesystem: Any, path: Any) -> tuple[Any, str, Scheme]:
         fs = fsspec.filesystem("file") if fs.type_name == "local" else ArrowFSWrapper(fs)
     protocols = {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
     traits = scheme_of(f"{min(protocols)}://")
-    if _is_cached(fs) or protocols & WRAPPERS or not traits.is_writable or getattr(fs, "asynchronous", False):
+    is_wrapper = isinstance(fs, CachingFileSystem) or protocols & WRAPPERS
+    if is_wrapper or not traits.is_writable or getattr(fs, "asynchronous", False):
         what = f"files cannot be published in a {name}"
         raise ConfigError(what, hint="Pass the file system of the store itself, without a cache, archive or wrapper.")
     scheme, separator, _ = text.partition("://")
@@ -198,7 +200,3 @@ def _unwrapped(fs: Any, path: str) -> tuple[Any, str]:
             fs = fs.fs
         else:
             return fs, path
-
-
-def _is_cached(fs: Any) -> bool:
-    return any(cls.__name__ == "CachingFileSystem" for cls in type(fs).__mro__)

@@ -57,10 +57,7 @@ def _set_acl(path: str, acl: bytes) -> None:
     try:
         os.setxattr(path, _ACL, acl)
     except OSError as raised:
-        refused = raised.errno
-    else:
-        return
-    raise OSError(refused, ACL_LOST)
+        raise OSError(raised.errno, ACL_LOST) from raised
 
 
 def _without_owning_group(acl: bytes) -> bytes:

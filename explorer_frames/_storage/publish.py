@@ -69,7 +69,7 @@ from explorer_frames._storage.direct import FileInPlace, OpenBuffer
 from explorer_frames._storage.drivers import connect
 from explorer_frames._storage.failures import OVERWRITE, Guard, is_failed_condition
 from explorer_frames._storage.local import LocalFile
-from explorer_frames._storage.paths import is_buffer, plain_path, within
+from explorer_frames._storage.paths import is_buffer, within
 from explorer_frames._storage.schemes import scheme_of
 from explorer_frames._storage.stores import RemoteFile, StoredObject
 from explorer_frames.errors import ConfigError, TargetExistsError, WriteError
@@ -124,8 +124,8 @@ class Target(Guard):
         Parameters
         ----------
         path
-            A local path (``~``, ``file://`` and symbolic links are followed), an fsspec URL of one file, a path-like
-            object, or an open binary buffer.
+            A local path (``~``, ``file://`` and symbolic links are followed), an fsspec URL of one file, a path in
+            `filesystem` as text, or an open binary buffer.
         mode
             ``"overwrite"`` replaces what is there; ``"create"`` refuses; ``"in_place"`` overwrites its content.
         storage_options
@@ -157,15 +157,18 @@ class Target(Guard):
         b'hello'
         """
         if mode not in get_args(Mode):
-            raise ConfigError(f"mode {escaped(mode)!r} is unknown", hint=f"Pass {_either(get_args(Mode))}.")
-        if filesystem is not None and storage_options is not None:
-            raise ConfigError("storage_options and filesystem exclude each other", hint="Pass one of the two.")
+            raise ConfigError(f"mode {escaped(mode)!r} is unknown", hint='Pass "overwrite", "create" or "in_place".')
+        if filesystem is not None and storage_options:
+            raise ConfigError("storage_options and filesystem are mutually exclusive", hint="Pass one of the two.")
         if is_buffer(path):
-            target = _open_buffer(path, mode, filesystem or storage_options)
+            if filesystem is not None or storage_options:
+                what = "storage_options and filesystem do not apply to a buffer"
+                raise ConfigError(what, hint="Leave both out.")
+            target = _open_buffer(path, mode)
         elif filesystem is not None:
             target = _in_filesystem(filesystem, path, mode)
         else:
-            target = _at_url(*plain_path(path, storage_options), mode)
+            target = _at_url(path, storage_options, mode)
         found = target.attempt("look up", target.place.kind)
         if found not in {None, "file"}:
             raise ConfigError(f"the target is a {found}", where=target.url, hint="Pass the URL of a file.")
@@ -237,14 +240,11 @@ class Target(Guard):
         return TargetExistsError("the target exists", where=self.url, hint=hint)
 
 
-def _open_buffer(buffer: Buffer, mode: Mode, others: object) -> Target:
+def _open_buffer(buffer: Buffer, mode: Mode) -> Target:
     place = OpenBuffer(buffer)
-    if others is not None:
-        hint = "Pass neither storage_options nor filesystem."
-        raise ConfigError("a buffer is in no store", where=place.shown, hint=hint)
     if mode != "overwrite":
         hint = "Leave mode= out: a buffer is written from its current position on."
-        raise ConfigError(f"mode {mode!r} is not for buffers", where=place.shown, hint=hint)
+        raise ConfigError(f"mode {mode!r} is not supported for buffers", where=place.shown, hint=hint)
     return Target(place.shown, mode, Mask("", {}), place)
 
 
@@ -276,9 +276,3 @@ def _at_url(url: str | os.PathLike[str], storage_options: Mapping[str, Any] | No
 def _remote(fs: Any, path: str, traits: Scheme, mode: Mode) -> StoredObject:
     is_put = traits.puts_whole if traits.is_object_store else mode == "in_place"
     return (StoredObject if is_put else RemoteFile)(fs, path, traits)
-
-
-def _either(words: tuple[str, ...]) -> str:
-    """Join words for a hint."""
-    *first, last = (f'"{word}"' for word in words)
-    return f"{', '.join(first)} or {last}"

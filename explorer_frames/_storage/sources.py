@@ -52,7 +52,7 @@ class Store(Guard):
         url, storage_options = plain_path(url, storage_options)
         text = os.fspath(url) if isinstance(url, str | os.PathLike) else None
         if not isinstance(text, str) or not text or "\0" in text:
-            raise ConfigError("what to read is no URL or path", hint="Pass a path or a URL.")
+            raise ConfigError("the source is not a path or a URL", hint="Pass a path or a URL.")
         options = storage_options or {}
         local = local_path(url)
         configured = _configured(text.partition("://")[0] if local is None else "file")

@@ -51,8 +51,8 @@ class Spool:
     @classmethod
     def named(cls, path: str, permissions: int) -> Self:
         """Make an empty file of a name that nobody has."""
-        spool = cls(path, partial(_unlink, path))  # before there is one
-        spool._discard.callback(_unlink, path)  # twice: an interrupt of one leaves the file to the other
+        spool = cls(path, partial(unlink, path))  # before there is one
+        spool._discard.callback(unlink, path)  # twice: an interrupt of one leaves the file to the other
         with open(path, "xb", opener=partial(os.open, mode=permissions)):
             return spool
 
@@ -66,9 +66,16 @@ class Spool:
         self._discard.close()
 
 
-def temporary_spool() -> Spool:
-    """Make an empty file in the folder for temporary files."""
-    return Spool.named(os.path.join(tempfile.gettempdir(), hidden_name(SPOOL)), 0o600)  # noqa: PTH118
+class CopiedTarget:
+    """Base class of targets that a finished file is copied to; its spool file is in the folder for temporary files."""
+
+    def new_spool(self) -> Spool:
+        """Make an empty local file."""
+        # Not a nameless one: drivers copy the link under /proc itself (asyncssh does).
+        return Spool.named(os.path.join(tempfile.gettempdir(), hidden_name(SPOOL)), 0o600)  # noqa: PTH118
+
+    def flush(self, path: str) -> None:
+        """Nothing: the spool file need not outlive a power cut."""
 
 
 def hidden_name(name: str, ending: str = "tmp") -> str:
@@ -120,6 +127,7 @@ def remove_stale_spools() -> None:
         remove_stale(fsspec.filesystem("file"), names)
 
 
-def _unlink(path: str) -> None:
+def unlink(path: str) -> None:
+    """Remove a file, if it is there and may be removed."""
     with suppress(OSError):
         os.unlink(path)  # noqa: PTH108

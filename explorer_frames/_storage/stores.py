@@ -15,7 +15,7 @@ from fsspec.callbacks import Callback
 from explorer_frames._storage.failures import NO_FOLDER, is_missing
 from explorer_frames._storage.loop import finish
 from explorer_frames._storage.schemes import move
-from explorer_frames._storage.spool import Spool, hidden_name, temporary_spool
+from explorer_frames._storage.spool import CopiedTarget, hidden_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,18 +28,14 @@ _S3_LOGIN = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "Inv
 _PATIENCE = 10  # seconds for which an interrupted upload may go on, to end after its next part
 
 
-class StoredObject:
+class StoredObject(CopiedTarget):
     """The place of an object in an object store: absent until its one put has ended."""
 
     def __init__(self, fs: Any, path: str, scheme: Scheme) -> None:
         self.fs = fs
         self.path = path
         self._scheme = scheme
-
-    @property
-    def is_atomic(self) -> bool:
-        """Whether a put that fails leaves what was there."""
-        return self._scheme.is_object_store
+        self.is_atomic = scheme.is_object_store
 
     def kind(self) -> str | None:
         """Tell what stands at the target: "file", "directory", another word, or None."""
@@ -75,18 +71,11 @@ class StoredObject:
             return
         folder = self.path.rpartition("/")[0]
         if new_folders is not None:
-            expected = folder
-            for _ in range(new_folders):
-                expected = expected.rpartition("/")[0]
+            expected = "/".join(self.path.split("/")[: -1 - new_folders])
             if expected.strip("/") and self._kind_of(expected) is None:
                 raise FileNotFoundError(errno.ENOENT, NO_FOLDER, expected)
         if new_folders != 0 and folder.strip("/"):
             self.fs.makedirs(folder, exist_ok=True)
-
-    def new_spool(self) -> Spool:
-        """Make an empty local file."""
-        # Not a nameless one: drivers copy the link under /proc itself (asyncssh does).
-        return temporary_spool()
 
     def put(self, path: str, *, create: bool) -> None:
         """Put the closed spool file at the target, whole or not at all."""
@@ -109,9 +98,6 @@ class StoredObject:
         in_parts = os.path.getsize(path) >= 2 * options.get("chunksize", math.inf)  # noqa: PTH202
         finish(self.fs.loop, self.fs._put_file(path, to, **options), stop, _PATIENCE if in_parts else 0)  # noqa: SLF001
 
-    def flush(self, path: str) -> None:
-        """Nothing: the spool file need not outlive a power cut."""
-
     def remove(self) -> None:
         """Take the file away."""
         self.fs.rm_file(self.path)
@@ -129,15 +115,11 @@ class RemoteFile(StoredObject):
 
     def __init__(self, fs: Any, path: str, scheme: Scheme) -> None:
         super().__init__(fs, path, scheme)
+        self.is_atomic = True
         head, slash, self._name = path.rpartition("/")
         self._head = head + slash
         self._folder = head or slash
         self._move = scheme.move_of(fs)
-
-    @property
-    def is_atomic(self) -> bool:
-        """Whether a put that fails leaves what was there."""
-        return True
 
     def probe(self, new_folders: int | None = None) -> None:
         """Make and remove a small file beside the target: who cannot do that cannot publish either."""

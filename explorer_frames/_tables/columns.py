@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from explorer_frames._errors import escaped
+from explorer_frames._files.layouts import map_types
 from explorer_frames.errors import ConfigError
 
 _UNITS = ("s", "ms", "us", "ns")
@@ -44,29 +45,25 @@ def committed_schema(schema: pa.Schema, expected: pa.Schema, where: str) -> pa.S
 
 
 def fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """Return the rows in the types of `committed_schema`; ValueError if a value does not fit."""
+    """Return the rows in the types of `committed_schema`; ValueError or ArrowException if a value does not fit."""
     for field in schema:
         if _lacks_values(batch.column(field.name), field):
             raise ValueError(f"column {field.name!r} has null values, and the table allows none there")
-    try:
-        return batch.cast(schema)
-    except pa.ArrowException as raised:
-        error = raised
-    raise ValueError(str(error))
+    return batch.cast(schema)
 
 
 def plain(kind: pa.DataType) -> pa.DataType:
     """Return the type of the values, without layouts in memory and with one name for each type."""
+    return map_types(kind, _without_layout)
+
+
+def _without_layout(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_dictionary(kind):
-        kind = plain(kind.value_type)
+        kind = kind.value_type
     elif getattr(kind, "extension_name", None) in _NAMES:
         kind = plain(kind.storage_type)
-    elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        kind = pa.list_(_plain_field(kind.value_field))
-    elif pa.types.is_struct(kind):
-        kind = pa.struct([_plain_field(kind.field(place)) for place in range(kind.num_fields)])
-    elif pa.types.is_map(kind):
-        kind = pa.map_(plain(kind.key_type), _plain_field(kind.item_field))
+    elif pa.types.is_large_list(kind):
+        kind = pa.list_(kind.value_field)
     elif kind in {pa.large_string(), pa.string_view()}:
         kind = pa.string()
     elif kind in {pa.large_binary(), pa.binary_view()}:
@@ -76,10 +73,6 @@ def plain(kind: pa.DataType) -> pa.DataType:
     elif pa.types.is_timestamp(kind) and _is_utc(kind.tz):
         kind = pa.timestamp(kind.unit, "UTC")
     return kind
-
-
-def _plain_field(field: pa.Field) -> pa.Field:
-    return pa.field(field.name, plain(field.type), field.nullable)
 
 
 def _is_utc(zone: str | None) -> bool:
@@ -97,7 +90,7 @@ def _fits(has: pa.DataType, wants: pa.DataType) -> bool:
     if pa.types.is_timestamp(has) and pa.types.is_timestamp(wants):
         return bool(has.tz == wants.tz and _UNITS.index(has.unit) < _UNITS.index(wants.unit))
     if pa.types.is_fixed_size_list(has) and pa.types.is_list(wants):
-        return _fits(plain(has.value_type), wants.value_type)
+        return _fits(has.value_type, wants.value_type)
     if pa.types.is_fixed_size_binary(has) and pa.types.is_binary(wants):
         return True
     if has.id != wants.id or not pa.types.is_nested(has) or has.num_fields != wants.num_fields:

@@ -57,7 +57,8 @@ def write_delta(
     data
         As for `write_parquet`; streams are read in constant memory. Categories are written as their values.
     path
-        Folder of the table: a local path, or a URL that deltalake knows (``s3://``, ``gs://``, ``abfss://``).
+        Folder of the table: a local path, or a URL that deltalake knows (``s3://``, ``gs://``, ``abfss://``), also as
+        a path of universal_pathlib or cloudpathlib.
     index
         As for `write_parquet`.
     mode
@@ -114,7 +115,9 @@ def write_delta(
     if mode not in get_args(TableMode):
         raise ConfigError(f"mode {escaped(mode)!r} is unknown", hint='Pass "create", "append" or "overwrite".')
     checked_flag("make_parents", make_parents)
-    deltalake, address = package("deltalake", "delta"), _address(path)
+    deltalake = package("deltalake", "delta")
+    path, storage_options = plain_path(path, storage_options)
+    address = _address(path)
     options, mask = to_object_store(address, {} if storage_options is None else storage_options)
     store = _Store(deltalake, address, options, mask)
     if os.path.isabs(address) and not make_parents:  # noqa: PTH117 (paths are plain strings here)
@@ -206,9 +209,6 @@ class _Store(Driver):
 
 def _address(path: str | os.PathLike[str]) -> str:
     """Return the URL or absolute path of a table, when deltalake can work with it."""
-    if plain_path(path, {})[0] is not path:
-        what = f"write_delta does not take the options of a {type(path).__name__}"
-        raise ConfigError(what, hint="Pass the URL as a string, and deltalake's own storage_options=.")
     text = checked(re.sub("(?<![:/])/+$", "", path) if isinstance(path, str) else path)
     local = local_path(text if isinstance(path, str) else path)
     if local is not None:

@@ -114,7 +114,7 @@ class Rows:
     def _fitted(self, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         try:
             return fitted(batch, schema)
-        except ValueError as error:
+        except (ValueError, pa.ArrowException) as error:
             what = f"a row does not fit the table: {escaped(error)}"
         raise WriteError(what, where=self._where, hint="Nothing was committed: fill or leave out missing values.")
 

@@ -67,11 +67,10 @@ TargetArgument = Annotated[
     str, typer.Argument(metavar="PATH", help="A local path or any fsspec URL; - is stdout, and needs --format.")
 ]
 ModeOption = Annotated[
-    ModeWord,
-    typer.Option(
-        help="Whether an existing file is replaced, refused, or overwritten in place, which is not atomic.",
-    ),
+    ModeWord, typer.Option(help="Replace an existing file, refuse it, or overwrite it in place, which is not atomic.")
 ]
+FormatOption = Annotated[FormatWord | None, typer.Option(help="Format of the file; by default, by its extension.")]
+CompressionOption = Annotated[str, typer.Option(help="zstd, lz4 or none; for Parquet also snappy, gzip, brotli.")]
 ParentsFlag = Annotated[bool, typer.Option("--make-parents", help="Create missing folders above the file.")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout.")]
 LimitOption = Annotated[

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,7 +16,8 @@ import typer
 from explorer_frames._arguments import EVERYTHING
 from explorer_frames.cli._exit import INCOMPLETE, tell_warning
 from explorer_frames.cli._options import (
-    FormatWord,
+    CompressionOption,
+    FormatOption,
     JobArgument,
     JsonFlag,
     LimitOption,
@@ -32,8 +34,8 @@ from explorer_frames.cli._options import (
     schema_of,
     storage_options,
 )
-from explorer_frames.cli._out import hint_line, note, write_bytes
-from explorer_frames.cli._show import show_csv, show_json, show_lines, show_receipt, show_receipt_on_stderr, show_table
+from explorer_frames.cli._out import OutputError, hint_line, note, write_bytes
+from explorer_frames.cli._show import show_csv, show_json, show_lines, show_receipt, show_table
 from explorer_frames.cli._text import Column, is_terminal
 from explorer_frames.errors import TruncatedResultWarning
 
@@ -98,14 +100,10 @@ def export(
     limit: LimitOption = "all",
     schema: SchemaOption = "auto",
     vid_type: VidTypeOption = "string",
-    format: Annotated[  # noqa: A002 (as pandas and pyarrow call it)
-        FormatWord | None, typer.Option(help="Where the URL's suffix does not say.")
-    ] = None,
+    format: FormatOption = None,  # noqa: A002 (as pandas and pyarrow call it)
     mode: ModeOption = "overwrite",
     make_parents: ParentsFlag = False,
-    compression: Annotated[
-        str, typer.Option(help="zstd, lz4 or none; for Parquet also snappy, gzip, brotli.")
-    ] = "zstd",
+    compression: CompressionOption = "zstd",
     allow_incomplete: PartFlag = False,
     storage_option: StorageOption = None,
     storage_options_file: StorageFile = None,
@@ -149,7 +147,8 @@ def write_target(path: str, write: Callable[[Destination], Receipt], *, json: bo
         file.seek(0)
         while piece := file.read(_PIECE):
             write_bytes(piece)
-    show_receipt_on_stderr(replace(receipt, path=STDOUT), json=json)
+    with redirect_stdout(sys.stderr), suppress(BrokenPipeError, OutputError):
+        show_receipt(replace(receipt, path=STDOUT), json=json)
 
 
 def output(
@@ -184,14 +183,10 @@ def output(
     quoting: Annotated[
         QuotingWord, typer.Option(help="none: quotes are part of the cells, as NebulaGraph Analytics writes them.")
     ] = "minimal",
-    format: Annotated[  # noqa: A002 (as pandas and pyarrow call it)
-        FormatWord | None, typer.Option(help="Format of TARGET, if its extension does not decide.")
-    ] = None,
+    format: FormatOption = None,  # noqa: A002 (as pandas and pyarrow call it)
     mode: ModeOption = "overwrite",
     make_parents: ParentsFlag = False,
-    compression: Annotated[
-        str, typer.Option(help="zstd, lz4 or none; for Parquet also snappy, gzip, brotli.")
-    ] = "zstd",
+    compression: CompressionOption = "zstd",
     storage_option: StorageOption = None,
     storage_options_file: StorageFile = None,
     json: JsonFlag = False,

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames._errors import printable
-from explorer_frames.cli._out import flush, hint_line, note, write, write_bytes, writing
+from explorer_frames.cli._out import flush, note, write, write_bytes, writing
 from explorer_frames.cli._text import Column, for_tools, is_terminal, to_json
 
 if TYPE_CHECKING:
@@ -62,17 +62,6 @@ def show_receipt(receipt: Receipt, *, json: bool) -> None:
         show_json(known)
     else:
         show_facts({name: value for name, value in known.items() if name != "columns"})
-
-
-def show_receipt_on_stderr(receipt: Receipt, *, json: bool) -> None:
-    """Show the receipt of a file that stdout has taken."""
-    known = receipt.to_dict()
-    if json:
-        text = to_json(known, indent=2)
-    else:
-        text = "\n".join(f"{name}: {for_tools(value)}" for name, value in known.items() if name != "columns")
-    for line in text.splitlines():
-        hint_line(line)
 
 
 def show_finding(finding: Finding) -> None:
