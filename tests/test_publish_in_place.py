@@ -230,6 +230,9 @@ def test_an_append_only_file_or_folder_is_refused_before_the_first_row(tmp_path,
     run_or_skip("chattr", "+a", tmp_path / frozen)
     try:
         assert refused(tmp_path / "a.parquet") == errno.EPERM
+        if frozen == "a.parquet":
+            with pytest.raises(WriteError, match="cannot reach the target"):
+                write_parquet(Unread(), tmp_path / "a.parquet", mode="in_place")
     finally:
         subprocess.run(["chattr", "-a", tmp_path / frozen], check=True)
     assert listed(tmp_path) == ["a.parquet"]

@@ -307,6 +307,12 @@ def test_a_file_system_of_pyarrow_publishes_by_a_move(s3_store):
         (lambda: fsspec.filesystem("memory"), "folder/", "must be the path of a file in the filesystem"),
         (lambda: fsspec.filesystem("memory"), None, "must be the path of a file in the filesystem"),
         (lambda: fsspec.filesystem("file"), "a\0b", "no URL or path"),
+        (lambda: DirFileSystem("/folder", fsspec.filesystem("file")), "../a.parquet", "may lead out of the folder"),
+        (
+            lambda: pa.fs.SubTreeFileSystem("/folder", pa.fs.LocalFileSystem()),
+            "a/../../b.parquet",
+            "may lead out of the folder",
+        ),
     ],
 )
 def test_a_file_system_that_cannot_publish_is_refused_before_the_first_row(filesystem, path, said):

@@ -188,6 +188,9 @@ def _unwrapped(fs: Any, path: str) -> tuple[Any, str]:
     """Return the file system that others only pass calls on to, and the path in that."""
     while True:
         name = type(fs).__name__
+        if name in {"DirFileSystem", "SubTreeFileSystem"} and ".." in path.split("/"):
+            what = f"path {escaped(path, 80)!r} may lead out of the folder of the {name}"
+            raise ConfigError(what, hint='Pass a path without "..".')
         if name == "DirFileSystem":
             path, fs = fs._join(path), fs.fs  # noqa: SLF001 (the only way to ask)
         elif name == "SubTreeFileSystem":
