@@ -375,5 +375,6 @@ def test_in_place_needs_the_right_to_write_to_the_file(tmp_path, monkeypatch):
     access = os.access
     # Root may write to it all the same.
     monkeypatch.setattr(os, "access", lambda path, how: access(path, how) and str(path) != str(tmp_path / "a.parquet"))
-    with pytest.raises(WriteError, match="this file cannot be written to"):
+    with pytest.raises(WriteError, match="this file cannot be written to") as caught:
         write_parquet(Unread(), tmp_path / "a.parquet", mode="in_place")
+    assert caught.value.hint == "Ask for the right to write there."

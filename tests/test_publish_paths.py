@@ -166,6 +166,8 @@ def test_options_of_the_call_replace_those_of_the_path():
     members = {"protocol": "s3", "storage_options": {"key": "a", "anon": False}, "__str__": lambda _: "s3://b/k"}
     path = type("Path", (), members)()
     assert plain_path(path, {"key": "b"}) == ("s3://b/k", {"key": "b", "anon": False})
+    with pytest.raises(ConfigError, match="storage_options is a list, not a mapping"):
+        write_parquet(Unread(), path, storage_options=["key"])
 
 
 # Names
