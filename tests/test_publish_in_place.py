@@ -230,6 +230,9 @@ def test_an_append_only_file_or_folder_is_refused_before_the_first_row(tmp_path,
     run_or_skip("chattr", "+a", tmp_path / frozen)
     try:
         assert refused(tmp_path / "a.parquet") == errno.EPERM
+        if frozen == "a.parquet":
+            with pytest.raises(WriteError, match="cannot reach the target"):
+                write_parquet(Unread(), tmp_path / "a.parquet", mode="in_place")
     finally:
         subprocess.run(["chattr", "-a", tmp_path / frozen], check=True)
     assert listed(tmp_path) == ["a.parquet"]
@@ -372,5 +375,6 @@ def test_in_place_needs_the_right_to_write_to_the_file(tmp_path, monkeypatch):
     access = os.access
     # Root may write to it all the same.
     monkeypatch.setattr(os, "access", lambda path, how: access(path, how) and str(path) != str(tmp_path / "a.parquet"))
-    with pytest.raises(WriteError, match="this file cannot be written to"):
+    with pytest.raises(WriteError, match="this file cannot be written to") as caught:
         write_parquet(Unread(), tmp_path / "a.parquet", mode="in_place")
+    assert caught.value.hint == "Ask for the right to write there."

@@ -166,6 +166,8 @@ def test_options_of_the_call_replace_those_of_the_path():
     members = {"protocol": "s3", "storage_options": {"key": "a", "anon": False}, "__str__": lambda _: "s3://b/k"}
     path = type("Path", (), members)()
     assert plain_path(path, {"key": "b"}) == ("s3://b/k", {"key": "b", "anon": False})
+    with pytest.raises(ConfigError, match="storage_options is a list, not a mapping"):
+        write_parquet(Unread(), path, storage_options=["key"])
 
 
 # Names
@@ -307,6 +309,12 @@ def test_a_file_system_of_pyarrow_publishes_by_a_move(s3_store):
         (lambda: fsspec.filesystem("memory"), "folder/", "must be the path of a file in the filesystem"),
         (lambda: fsspec.filesystem("memory"), None, "must be the path of a file in the filesystem"),
         (lambda: fsspec.filesystem("file"), "a\0b", "not a path or a URL"),
+        (lambda: DirFileSystem("/folder", fsspec.filesystem("file")), "../a.parquet", "may lead out of the folder"),
+        (
+            lambda: pa.fs.SubTreeFileSystem("/folder", pa.fs.LocalFileSystem()),
+            "a/../../b.parquet",
+            "may lead out of the folder",
+        ),
     ],
 )
 def test_a_file_system_that_cannot_publish_is_refused_before_the_first_row(filesystem, path, said):

@@ -939,11 +939,39 @@ def test_a_table_has_not_the_name_of_a_file(tmp_path):
         write_delta(OLD, tmp_path / "scores.parquet")
 
 
-def test_a_path_of_another_package_has_options_of_its_own(delta_on_s3):
-    url, options = delta_on_s3.url, delta_on_s3.options
-    path = type("UPath", (), {"protocol": "s3", "storage_options": options, "__str__": lambda _: url})()
-    assert write_delta(OLD, path).table == url
-    assert plain(delta_on_s3.rows()) == plain(OLD)
+def test_a_path_of_universal_pathlib_brings_its_options_along(delta_on_s3, tmp_path):
+    UPath = pytest.importorskip("upath").UPath  # noqa: N806 (a class)
+    receipt = write_delta(OLD, UPath(delta_on_s3.url, **delta_on_s3.options))
+    assert receipt.table == delta_on_s3.url
+    assert delta_on_s3.rows().equals(OLD)
+    assert write_delta(OLD, UPath(tmp_path / "scores")).table == str(tmp_path / "scores")
+
+
+@cases.each(
+    ("data", "said"),
+    [
+        (pa.table({}), "data has no columns"),
+        (pa.table({"a": pa.array([{}], pa.struct([]))}), "column 'a' is struct<>"),
+        (pa.table({"score": [1], "Score": [2]}), "columns 'score' and 'Score' differ only in case"),
+    ],
+)
+def test_columns_that_no_table_has_are_refused_before_the_folder_is_made(tmp_path, data, said):
+    with pytest.raises(ConfigError) as caught:
+        write_delta(data, tmp_path / "scores")
+    assert caught.value.what.startswith(said)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_string_is_refused_as_a_partition(delta_on_disk):
+    import deltalake
+
+    data = pa.table({"id": ["a", "b"], "community": ["x", None]})
+    deltalake.write_deltalake(delta_on_disk.url, data, partition_by=["community"])
+    with pytest.raises(WriteError, match="column 'community' has an empty string") as caught:
+        delta_on_disk.append(pa.table({"id": ["", "d"], "community": ["x", ""]}))
+    assert "nulls" in caught.value.what
+    assert delta_on_disk.table().version() == 0
+    delta_on_disk.append(pa.table({"id": ["", "d"], "community": ["x", None]}))
 
 
 def test_a_file_is_no_table(tmp_path):

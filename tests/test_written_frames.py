@@ -287,6 +287,21 @@ def test_labels_that_pandas_cannot_read_back_come_back_as_text(tmp_path, layout,
     assert back.to_numpy().tolist() == frame.to_numpy(na_value=np.nan).tolist() or back.isna().sum().sum() == 1
 
 
+@each(
+    "labels",
+    [
+        pd.MultiIndex.from_tuples([("score", np.nan), ("score", "mean")]),
+        pd.MultiIndex.from_tuples([("score", "x", None), ("other", "y", "mean")], names=["column", "run", "call"]),
+    ],
+)
+def test_levels_without_a_label_come_back_as_text(tmp_path, layout, labels):
+    frame = frame_of(list("wxyz"), labels)
+    WRITERS[layout](frame, tmp_path / "a")
+    back = READERS[layout](tmp_path / "a")
+    assert back.columns.tolist() == [str(label) for label in labels]
+    pd.testing.assert_frame_equal(back, frame.set_axis(back.columns, axis="columns"))
+
+
 @pytest.mark.filterwarnings("ignore:The DataFrame has column names of mixed type:UserWarning")
 @each(
     ("labels", "name"),
@@ -349,6 +364,10 @@ def test_a_column_that_cannot_be_written_is_refused_by_name(tmp_path, layout, ki
         (pa.table({"a": [1, 2]}).select([]).to_reader(), "data has 2 rows and no columns"),
         (pa.table({"a": pa.array([(1, 2, 3)], pa.month_day_nano_interval())}), "column 'a' of type month_day_nano"),
         (pa.table({"a": pa.array([{}], pa.struct([]))}), "column 'a' of type struct<>"),
+        (
+            pa.table({"a": pa.DictionaryArray.from_arrays([0], pa.array(["x"]).dictionary_encode())}),
+            "column 'a' of type dictionary<values=dictionary",
+        ),
     ],
 )
 def test_a_table_that_cannot_be_written_says_why(tmp_path, data, said):
@@ -437,6 +456,7 @@ def test_nested_layouts_of_arrow_become_common_ones(tmp_path, layout):
         "list": pa.array([["x"], None, []], pa.large_list(pa.string_view())),
         "map": pa.MapArray.from_arrays([0, 1, 2, 3], pa.array(list("abc")), words),
         "dictionary": words.cast(pa.dictionary(pa.int8(), pa.string_view())),
+        "size 0": pa.array([[], None, []], pa.list_(pa.int64(), 0)),
         "field": pa.StructArray.from_arrays([words.fill_null("z")], fields=[pa.field("f", words.type, nullable=False)]),
     })  # fmt: skip
     WRITERS[layout](table, tmp_path / "a")
@@ -446,6 +466,13 @@ def test_nested_layouts_of_arrow_become_common_ones(tmp_path, layout):
     )
     assert stored.to_pylist() == table.to_pylist()
     assert stored.schema.field("dictionary").type.value_type == pa.string()
+
+
+def test_tensors_come_back_as_tensors(tmp_path, layout):
+    tensors = pa.FixedShapeTensorArray.from_numpy_ndarray(np.arange(6.0).reshape(2, 3))
+    receipt = WRITERS[layout](pa.table({"embedding": tensors}), tmp_path / "a")
+    assert receipt.schema.types == [tensors.type]
+    assert READERS[layout](tmp_path / "a")["embedding"].map(list).tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
 @each(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -122,12 +122,20 @@ def _readable(schema: pa.Schema) -> bytes:
     for level in labels:
         if isinstance(level["name"], list):
             level["name"] = str(tuple(level["name"]))
-    described = json.dumps(document).encode()
-    if all(level["pandas_type"] == "unicode" for level in labels):
-        return described
-    try:
-        schema.with_metadata({b"pandas": described}).empty_table().to_pandas()
-    except (NotImplementedError, TypeError, ValueError):
+    if len(labels) == 1 and labels[0]["pandas_type"] == "unicode":
+        return json.dumps(document).encode()
+    if not _can_be_read(schema, document):
         for level in labels:
             level |= {"pandas_type": "unicode", "numpy_type": "object", "metadata": {"encoding": "UTF-8"}}
+    if not _can_be_read(schema, document):  # pandas cannot parse a tuple with a missing label
+        document["column_indexes"] = [{**labels[0], "name": None, "field_name": None}]
     return json.dumps(document).encode()
+
+
+def _can_be_read(schema: pa.Schema, document: dict[str, Any]) -> bool:
+    """Return whether pandas can read a table with this metadata."""
+    try:
+        pa.Table.from_batches([], schema.with_metadata({b"pandas": json.dumps(document).encode()})).to_pandas()
+    except (NotImplementedError, TypeError, ValueError):
+        return False
+    return True

@@ -219,7 +219,7 @@ def as_kept(schema: pa.Schema, options: Options) -> pa.Schema:
 
 
 def _is_plain(kind: pa.DataType) -> bool:
-    return not pa.types.is_nested(kind) and not isinstance(kind, pa.BaseExtensionType)
+    return not (pa.types.is_nested(kind) or pa.types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType))
 
 
 def _type_error(field: pa.Field, options: Options) -> ConfigError:
@@ -232,5 +232,5 @@ def _empty_parquet(schema: pa.Schema) -> Any:
     import pyarrow.parquet as pq  # noqa: PLC0415 (see open_writer)
 
     sink = pa.BufferOutputStream()
-    pq.write_table(schema.empty_table(), sink)
+    pq.write_table(pa.Table.from_batches([], schema), sink)  # there is no `empty_table` of tensors
     return pq.ParquetFile(pa.BufferReader(sink.getvalue()))

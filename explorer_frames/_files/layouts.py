@@ -14,9 +14,9 @@ _PLAIN = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
 
 
 def with_common_layouts(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
-    """Convert string views to strings, and dictionaries inside other types to their values.
+    """Convert string views to strings, lists of size 0 to lists, and dictionaries inside other types to their values.
 
-    pandas cannot read them from a file. Dictionaries of whole columns are kept.
+    pandas or polars cannot read them from a file. Dictionaries of whole columns are kept.
     """
     # In two steps, because pyarrow cannot look up string views in a dictionary.
     without_views = _converted(reader.schema, _without_views)
@@ -56,9 +56,9 @@ def map_types(kind: pa.DataType, convert: Callable[[pa.DataType], pa.DataType]) 
         kind = pa.struct([inner(field) for field in kind])
     elif pa.types.is_map(kind):
         kind = pa.map_(inner(kind.key_field), inner(kind.item_field), kind.keys_sorted)
-    elif pa.types.is_fixed_size_list(kind):
+    elif pa.types.is_fixed_size_list(kind) and kind.list_size:
         kind = pa.list_(inner(kind.value_field), kind.list_size)
-    elif pa.types.is_list(kind):
+    elif pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
         kind = pa.list_(inner(kind.value_field))
     elif pa.types.is_large_list(kind):
         kind = pa.large_list(inner(kind.value_field))

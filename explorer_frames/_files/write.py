@@ -395,7 +395,7 @@ class _Draft:
     def close(self, document: Mapping[str, Any]) -> None:
         """Write what is known now, close and seal the file."""
         if self._writer is None:
-            self.append(self._begun.empty_table())
+            self.append(pa.Table.from_batches([], self._begun))
         self.known = as_written(document, self.rows, self._content.result())
         self._target.attempt("write", self._finish, encoded(self.known).ljust(len(self._room)))
         self._target.attempt("seal", self._seal.close)

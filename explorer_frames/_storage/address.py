@@ -238,6 +238,13 @@ def _problem(text: str, *, is_path: bool, to_read: bool) -> tuple[str, str] | No
     return found
 
 
+def check_options(options: object) -> None:
+    """Raise ConfigError if storage_options are not a mapping."""
+    if not isinstance(options, Mapping):
+        hint = "Pass what the driver takes by name, such as {'key': ..., 'secret': ...}."
+        raise ConfigError(f"storage_options is a {type(options).__name__}, not a mapping", hint=hint)
+
+
 class Mask:
     """Takes secrets out of what drivers say: called with an exception, it returns the text that may be shown.
 
@@ -258,9 +265,7 @@ class Mask:
     """
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
-        if not isinstance(options, Mapping):
-            hint = "Pass what the driver takes by name, such as {'key': ..., 'secret': ...}."
-            raise ConfigError(f"storage_options is a {type(options).__name__}, not a mapping", hint=hint)
+        check_options(options)
         self._url = url
         self._options = options
 

@@ -35,6 +35,7 @@ class FileInPlace(CopiedTarget, LocalFile):
         folder = self.nearest_folder(new_folders)
         if os.path.exists(self.path):  # noqa: PTH110 (paths are plain strings here)
             self._check_writable()
+            os.close(os.open(self.path, os.O_WRONLY))  # an append-only file is writable, but not in place
         elif not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "this folder cannot be written to", folder)
 

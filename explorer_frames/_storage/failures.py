@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -123,12 +124,19 @@ def hint_for(raised: BaseException, doing: str, *, reads: bool) -> str:
         return f"Close the file in other programs and retry, or ask for the right to {verb} there."
     if is_refusal(raised):
         right = "use it" if doing == "connect" else f"{verb} there"
-        return f"Ask for the right to {right}, or pass other credentials as storage_options=."
+        credentials = "" if _is_local(raised) else ", or pass other credentials as storage_options="
+        return f"Ask for the right to {right}{credentials}."
     if isinstance(raised, NotADirectoryError):
         return "A part of the path is a file, not a folder."
     if doing == "connect":
         return "Check the host and the port, and that it can be reached from here."
     return _hint_to_read(raised) if reads else _hint_to_write(raised, doing)
+
+
+def _is_local(raised: BaseException) -> bool:
+    """Return whether the system reports a file on local disk."""
+    name = getattr(raised, "filename", None)
+    return isinstance(name, str) and os.path.isabs(name)  # noqa: PTH117 (paths are plain strings here)
 
 
 def _hint_to_read(raised: BaseException) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import fsspec
 
 from explorer_frames._errors import escaped
-from explorer_frames._storage.address import LOCAL, WRAPPERS, checked, shown_url
+from explorer_frames._storage.address import LOCAL, WRAPPERS, check_options, checked, shown_url
 from explorer_frames._storage.schemes import Scheme, scheme_of
 from explorer_frames.errors import ConfigError
 
@@ -70,7 +70,9 @@ def plain_path(
     if url is None or url.partition("://")[0] in LOCAL:
         return url or path, storage_options
     if _has_own_options(path):
-        return url, {**path.storage_options, **(storage_options or {})} or None
+        given = storage_options or {}
+        check_options(given)
+        return url, {**path.storage_options, **given} or None
     if storage_options is None:
         storage_options = _options_of_client(path)
     if storage_options is None:
@@ -190,6 +192,9 @@ def _unwrapped(fs: Any, path: str) -> tuple[Any, str]:
     """Return the file system that others only pass calls on to, and the path in that."""
     while True:
         name = type(fs).__name__
+        if name in {"DirFileSystem", "SubTreeFileSystem"} and ".." in path.split("/"):
+            what = f"path {escaped(path, 80)!r} may lead out of the folder of the {name}"
+            raise ConfigError(what, hint='Pass a path without "..".')
         if name == "DirFileSystem":
             path, fs = fs._join(path), fs.fs  # noqa: SLF001 (the only way to ask)
         elif name == "SubTreeFileSystem":

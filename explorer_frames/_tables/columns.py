@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from explorer_frames._errors import escaped
 from explorer_frames._files.layouts import map_types
 from explorer_frames.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _UNITS = ("s", "ms", "us", "ns")
 _UTC = {"utc", "uct", "z", "zulu", "universal", "gmt", "gmt0", "gmt+0", "gmt-0", "greenwich", "+00:00", "-00:00"}
@@ -50,6 +56,16 @@ def fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         if _lacks_values(batch.column(field.name), field):
             raise ValueError(f"column {field.name!r} has null values, and the table allows none there")
     return batch.cast(schema)
+
+
+def with_partitions(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
+    """Return the rows; ValueError if a partition column has an empty string, which Delta Lake reads as null."""
+    for name in names:
+        values = batch.column(name)
+        is_text = pa.types.is_string(values.type) or pa.types.is_binary(values.type)
+        if is_text and pc.any(pc.equal(pc.binary_length(values), 0)).as_py():
+            raise ValueError(f"column {name!r} has an empty string, and partitions turn it into nulls")
+    return batch
 
 
 def plain(kind: pa.DataType) -> pa.DataType:

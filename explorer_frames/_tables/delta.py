@@ -158,13 +158,14 @@ class _Store(Driver):
             raise ConfigError("the table is append-only (delta.appendOnly=true)", where=self.shown, hint=hint)
         self._version = table.version()
         expected = pa.schema(self.attempt("open", table.schema).to_arrow())
-        rows = Rows(reader, expected, self.shown)
+        partitions = self.attempt("open", table.metadata).partition_columns
+        rows = Rows(reader, expected, self.shown, partitions)
         self._commit(rows, table, mode=mode)
         return rows.receipt(self.shown, table.version())
 
     def create(self, reader: pa.RecordBatchReader, mode: TableMode) -> TableReceipt:
         """Make the table, unless another writer is faster."""
-        _check_types(reader.schema, self.shown)
+        _check_columns(reader.schema, self.shown)
         rows = Rows(reader, reader.schema, self.shown)
         # By default a writer that lost this race is let in as the table's second version, whatever its mode.
         once = {"max_commit_retries": 0}
@@ -226,7 +227,15 @@ def _address(path: str | os.PathLike[str]) -> str:
     return text
 
 
-def _check_types(schema: pa.Schema, where: str) -> None:
+def _check_columns(schema: pa.Schema, where: str) -> None:
+    if not schema.names:
+        raise ConfigError("data has no columns", where=where, hint="Select at least one column.")
+    names: dict[str, str] = {}
+    for name in schema.names:
+        other = names.setdefault(name.lower(), name)
+        if other != name:
+            what = f"columns {escaped(other, 60)!r} and {escaped(name, 60)!r} differ only in case"
+            raise ConfigError(what, where=where, hint="Rename one of them.")
     for field in schema:
         if not _kept(plain(field.type)):
             what = f"column {escaped(field.name, 60)!r} is {field.type}, which Delta Lake does not keep"
@@ -236,5 +245,5 @@ def _check_types(schema: pa.Schema, where: str) -> None:
 
 def _kept(kind: pa.DataType) -> bool:
     if pa.types.is_nested(kind):
-        return all(_kept(kind.field(place).type) for place in range(kind.num_fields))
+        return kind.num_fields > 0 and all(_kept(kind.field(place).type) for place in range(kind.num_fields))
     return kind in _KEPT or pa.types.is_decimal128(kind)

@@ -14,13 +14,13 @@ import pyarrow as pa
 from explorer_frames._errors import escaped
 from explorer_frames._provenance import KEY, NAME, as_written, document_of, provenance_of
 from explorer_frames._storage.failures import Guard, is_refusal, own_hint
-from explorer_frames._tables.columns import committed_schema, fitted
+from explorer_frames._tables.columns import committed_schema, fitted, with_partitions
 from explorer_frames._tables.text import readable
 from explorer_frames._threads import beside
 from explorer_frames.errors import UnsafeToRetryError, WriteError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from explorer_frames._storage.address import Mask
 
@@ -67,6 +67,8 @@ class Rows:
         The table's columns.
     where
         How errors name the table.
+    partitions
+        Columns in which the table has nulls in place of empty strings.
 
     Raises
     ------
@@ -74,11 +76,14 @@ class Rows:
         If the columns are others.
     """
 
-    def __init__(self, reader: pa.RecordBatchReader, expected: pa.Schema, where: str) -> None:
+    def __init__(
+        self, reader: pa.RecordBatchReader, expected: pa.Schema, where: str, partitions: Sequence[str] = ()
+    ) -> None:
         self.raised: BaseException | None = None
         self._stopped = False
         self._reader = reader
         self._where = where
+        self._partitions = partitions
         self._count = 0
         self.schema = committed_schema(reader.schema, expected, where)
 
@@ -113,7 +118,7 @@ class Rows:
 
     def _fitted(self, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         try:
-            return fitted(batch, schema)
+            return with_partitions(fitted(batch, schema), self._partitions)
         except (ValueError, pa.ArrowException) as error:
             what = f"a row does not fit the table: {escaped(error)}"
         raise WriteError(what, where=self._where, hint="Nothing was committed: fill or leave out missing values.")
