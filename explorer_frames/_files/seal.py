@@ -79,7 +79,7 @@ class Seal:
                 raise ValueError("metadata of the data looks like the seal")
             if len(places) != self._count:
                 replace(self._path, self.placeholder, BLANK)
-                _LOG.debug("no seal in %s: pyarrow %s frames metadata in a new way", self._path, pa.__version__)
+                _LOG.debug("no seal in %s: Arrow %s frames metadata in a new way", self._path, pa.__version__)
                 return
             _fill(file, places, BLANK)
             self.follow()
