@@ -569,3 +569,28 @@ def test_text_in_lists_has_a_dictionary(tmp_path, column, expected):
     if len(column):
         assert pq.read_metadata(tmp_path / "a").row_group(0).column(0).has_dictionary_page is expected
     assert pq.read_table(tmp_path / "a")["a.b"].to_pylist() == column.to_pylist()
+
+
+LYING = pa.Array.from_buffers(
+    pa.string(), 2, [None, pa.array([0, 1, 2], pa.int32()).buffers()[1], pa.py_buffer(b"a\xff")]
+)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        LYING,
+        pa.ListArray.from_arrays([0, 2], LYING),
+        pa.DictionaryArray.from_arrays(pa.array([0, 1]), LYING, safe=False),
+    ],
+    ids=["string", "list", "dictionary"],
+)
+@pytest.mark.parametrize("write", [write_parquet, write_feather])
+def test_arrays_that_are_not_what_their_type_says_are_refused(tmp_path, write, column):
+    """A file with them cannot be read again."""
+    target = tmp_path / "a"
+    target.write_bytes(b"old")
+    with pytest.raises(ConfigError, match="column 'x' is invalid"):
+        write(pa.table({"x": column}), target)
+    assert target.read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]

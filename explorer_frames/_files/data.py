@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -46,7 +47,7 @@ def to_reader(data: Any, index: bool | None = None) -> pa.RecordBatchReader:  # 
     elif index is not None:
         hint = "Leave index= out: other tables have no index."
         raise ConfigError(f"index={index} requires a pandas DataFrame, got {name_of(data)}", hint=hint)
-    reader = with_common_layouts(_reader(data))
+    reader = with_common_layouts(_validated(_reader(data)))
     _check_names(reader.schema)
     if not reader.schema.names:
         return _empty(reader)
@@ -77,6 +78,24 @@ def _reader(data: Any) -> pa.RecordBatchReader:
     if isinstance(data, pa.RecordBatchReader):
         return data
     return data.to_reader() if isinstance(data, pa.Table) else open_foreign(data)
+
+
+def _validated(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    """Refuse arrays that do not fit their type, such as strings that are not UTF-8: the file could not be read."""
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in reader:
+            for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                try:
+                    column.validate(full=True)
+                except pa.ArrowInvalid as error:
+                    what = f"column {escaped(name, 60)!r} is invalid: {escaped(error)}"
+                else:
+                    continue
+                raise ConfigError(what, hint="Make the column again: its memory does not fit its type.")
+            yield batch
+
+    return pa.RecordBatchReader.from_batches(reader.schema, batches())
 
 
 def _unified(table: pa.Table) -> pa.Table:
