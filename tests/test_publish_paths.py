@@ -102,11 +102,11 @@ def test_a_path_like_object_for_a_local_file_is_that_file(tmp_path, kind):
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        (WithUrl("s3://bucket/a.parquet"), "a WithUrl is known only by its URL, without options for the store"),
-        (PathLike("s3://bucket/a.parquet"), "a PathLike is known only by its URL"),
-        (PurePathOfStore("/bucket/a.parquet"), "a PurePathOfStore is known only by its URL"),
-        (PurePathOfStore("bucket/a.parquet"), "cannot tell the URL of a PurePathOfStore"),
-        (WithScheme("/cache/a.parquet"), "cannot tell the URL of a WithScheme"),
+        (WithUrl("s3://bucket/a.parquet"), "missing storage_options for a WithUrl"),
+        (PathLike("s3://bucket/a.parquet"), "missing storage_options for a PathLike"),
+        (PurePathOfStore("/bucket/a.parquet"), "missing storage_options for a PurePathOfStore"),
+        (PurePathOfStore("bucket/a.parquet"), "cannot find the URL of a PurePathOfStore"),
+        (WithScheme("/cache/a.parquet"), "cannot find the URL of a WithScheme"),
         (PathLike(b"a.parquet"), "not a path or a URL"),
     ],
     ids=lambda value: type(value).__name__,

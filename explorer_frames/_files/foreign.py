@@ -23,7 +23,7 @@ _CONVERSIONS = (
     "collect",
     "df",
 )
-_TABLES = "a pandas DataFrame, a pyarrow Table, or an object with __arrow_c_stream__ or __dataframe__, such as polars'"
+_TABLES = "a pandas DataFrame, a pyarrow Table, or an object with __arrow_c_stream__ or __dataframe__"
 
 
 def open_foreign(data: Any) -> pa.RecordBatchReader:

@@ -171,7 +171,8 @@ def write_parquet(
     TargetExistsError
         If ``mode="create"`` and the target exists; before `data` is read, and again when publishing.
     WriteError
-        If the file cannot be written, checked or published. What stood at the target is still there.
+        If the file cannot be written, checked or published. The existing file is unchanged, unless with
+        ``mode="in_place"``.
     Exception
         Whatever `data` raises while it is read, as it is; nothing is published then.
 

@@ -46,7 +46,7 @@ class FileInPlace(CopiedTarget, LocalFile):
         if exists:
             self._check_room(os.path.getsize(path))  # noqa: PTH202
         # An existing file is opened without O_CREAT, which Linux may refuse for another user's file in a sticky folder.
-        # It is emptied first: of no moment has it an old end, with which a reader would take it for whole.
+        # It is emptied first, so that readers never find the footer of the old file behind a part of the new one.
         flags = os.O_WRONLY | os.O_TRUNC | getattr(os, "O_BINARY", 0) | (0 if exists else os.O_CREAT)
         with open(path, "rb") as spool, os.fdopen(os.open(self.path, flags, 0o666), "wb") as file:  # noqa: PTH123
             shutil.copyfileobj(spool, file, _PIECE)
@@ -106,11 +106,11 @@ class OpenBuffer(CopiedTarget):
         while left:
             taken = self._buffer.write(left)
             if taken is None and isinstance(self._buffer, io.RawIOBase):
-                raise BlockingIOError(errno.EAGAIN, "the buffer takes nothing now, as it does not block")
+                raise BlockingIOError(errno.EAGAIN, "the non-blocking buffer is full")
             if not isinstance(taken, int) or isinstance(self._buffer, io.BufferedIOBase):
                 return
             if taken <= 0:
-                raise OSError(errno.EIO, f"the buffer took {taken} of {len(left)} bytes")
+                raise OSError(errno.EIO, f"the buffer accepted {taken} of {len(left)} bytes")
             left = left[taken:]
 
     def remove(self) -> None:

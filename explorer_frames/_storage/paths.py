@@ -76,7 +76,7 @@ def plain_path(
     if storage_options is None:
         storage_options = _options_of_client(path)
     if storage_options is None:
-        what = f"a {type(path).__name__} is known only by its URL, without options for the store"
+        what = f"missing storage_options for a {type(path).__name__}"
         hint = "Pass storage_options=, or the URL as a string."
         raise ConfigError(what, where=shown_url(url), hint=hint)
     return url, storage_options
@@ -111,7 +111,7 @@ def _url_of(path: Any) -> str | None:
         url = text if isinstance(text, str) and "://" in text else None
     if url is None or url.partition("://")[2]:
         return url
-    what = f"cannot tell the URL of a {type(path).__name__}"
+    what = f"cannot find the URL of a {type(path).__name__}"
     raise ConfigError(what, hint="Pass the URL as a string.\nFor a local file, pass a pathlib.Path.")
 
 

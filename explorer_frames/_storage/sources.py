@@ -138,7 +138,7 @@ class Store(Guard):
         """Raise for a pipe, a socket or a device, which to open may take for ever."""
         if self.is_local and os.path.exists(self.path) and not os.path.isfile(self.path):  # noqa: PTH110, PTH113
             kind = "folder" if os.path.isdir(self.path) else "device, pipe or socket"  # noqa: PTH112
-            raise FileReadError(f"this is a {kind}, and no file", where=self.shown, hint="Pass the URL of a file.")
+            raise FileReadError(f"this is a {kind}, not a file", where=self.shown, hint="Pass the URL of a file.")
 
 
 def _folder() -> tempfile.TemporaryDirectory[str]:

@@ -217,13 +217,13 @@ def _address(path: str | os.PathLike[str]) -> str:
         if os.path.exists(text) and not os.path.isdir(text):  # noqa: PTH110, PTH112
             raise ConfigError("the target is a file", where=shown_url(text), hint="Pass the folder of the table.")
     elif text.startswith("memory://"):
-        raise ConfigError("deltalake forgets what is in memory://", hint="Pass a local path or a store's URL.")
+        raise ConfigError("deltalake does not support memory://", hint="Pass a local path or a store's URL.")
     check_folder_name(text)
     text = re.sub("^gcs://", "gs://", text)  # deltalake has another driver for it, with options of its own
     refused = _REFUSED.search(text)
     if refused:
-        hint = "Pass a folder with another name."
-        raise ConfigError(f"deltalake cannot keep a table below {refused[0]!r}", where=shown_url(text), hint=hint)
+        what = f"deltalake does not support {refused[0]!r} in the path of a table"
+        raise ConfigError(what, where=shown_url(text), hint="Pass a folder with another name.")
     return text
 
 
@@ -238,7 +238,7 @@ def _check_columns(schema: pa.Schema, where: str) -> None:
             raise ConfigError(what, where=where, hint="Rename one of them.")
     for field in schema:
         if not _kept(plain(field.type)):
-            what = f"column {escaped(field.name, 60)!r} is {field.type}, which Delta Lake does not keep"
+            what = f"column {escaped(field.name, 60)!r} has type {field.type}, which Delta Lake does not support"
             hint = "Cast it: integers to int64, times to timestamp[us] or timestamp[us, UTC], dates to date32."
             raise ConfigError(what, where=where, hint=hint)
 

@@ -111,7 +111,7 @@ def export(
 ) -> None:
     """Export a task's result to a Parquet or Feather file.
 
-    It is written whole or not at all: what stood there stays until then.
+    The file is written whole or not at all, unless with --mode in_place.
     """
     wanted = schema_of(schema)
     options = storage_options(storage_option, storage_options_file)
