@@ -347,6 +347,7 @@ def test_a_column_that_cannot_be_written_is_refused_by_name(tmp_path, layout, ki
     with pytest.raises(ConfigError, match="'odd one'") as caught:
         WRITERS[layout](frame, tmp_path / "a")
     assert "onvert" in caught.value.hint
+    assert "column x" not in caught.value.what
     assert not (tmp_path / "a").exists()
     way_out = ".sparse.to_dense()" if kind == "sparse" else ".astype(str)"
     assert way_out in caught.value.hint or "to strings" in caught.value.hint

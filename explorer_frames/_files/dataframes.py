@@ -107,7 +107,7 @@ def _parts(frame: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
 
 def _refusal(values: pd.Series) -> Exception | None:
     try:
-        pa.Table.from_pandas(values.to_frame("x"), preserve_index=False)
+        pa.Table.from_pandas(values.to_frame(), preserve_index=False)
     except _REFUSALS as refusal:
         return refusal
     return None
