@@ -298,7 +298,8 @@ def test_levels_without_a_label_come_back_as_text(tmp_path, layout, labels):
     frame = frame_of(list("wxyz"), labels)
     WRITERS[layout](frame, tmp_path / "a")
     back = READERS[layout](tmp_path / "a")
-    assert back.columns.tolist() == [str(label) for label in labels]
+    texts = [str(label) for label in labels], [tuple(map(str, label)) for label in labels]  # the last before pandas 3
+    assert back.columns.tolist() in texts
     pd.testing.assert_frame_equal(back, frame.set_axis(back.columns, axis="columns"))
 
 
