@@ -281,6 +281,7 @@ def test_a_file_system_of_pyarrow_publishes_by_a_move(s3_store):
     path = s3_store.url("new/a.parquet").removeprefix("s3://")
     for mode in ("overwrite", "in_place"):
         assert write_parquet(FRAME, path, filesystem=arrow, mode=mode).path == s3_store.url("new/a.parquet")
+    assert write_parquet(FRAME, f"/{path}", filesystem=arrow).path == s3_store.url("new/a.parquet")
     assert verify_file(s3_store.url("new/a.parquet"), storage_options=options).rows == 2
 
     with pytest.raises(RuntimeError, match="source"):

@@ -298,7 +298,8 @@ def test_levels_without_a_label_come_back_as_text(tmp_path, layout, labels):
     frame = frame_of(list("wxyz"), labels)
     WRITERS[layout](frame, tmp_path / "a")
     back = READERS[layout](tmp_path / "a")
-    assert back.columns.tolist() == [str(label) for label in labels]
+    texts = [str(label) for label in labels], [tuple(map(str, label)) for label in labels]  # the last before pandas 3
+    assert back.columns.tolist() in texts
     pd.testing.assert_frame_equal(back, frame.set_axis(back.columns, axis="columns"))
 
 
@@ -347,6 +348,7 @@ def test_a_column_that_cannot_be_written_is_refused_by_name(tmp_path, layout, ki
     with pytest.raises(ConfigError, match="'odd one'") as caught:
         WRITERS[layout](frame, tmp_path / "a")
     assert "onvert" in caught.value.hint
+    assert "column x" not in caught.value.what
     assert not (tmp_path / "a").exists()
     way_out = ".sparse.to_dense()" if kind == "sparse" else ".astype(str)"
     assert way_out in caught.value.hint or "to strings" in caught.value.hint
@@ -499,6 +501,8 @@ class Interchanged:
 def test_a_table_with_the_interchange_protocol_is_written(tmp_path, layout):
     WRITERS[layout](Interchanged(pa.table({"id": ["a", None], "score": [0.5, 1.0]})), tmp_path / "a")
     assert READERS[layout](tmp_path / "a")["id"].isna().tolist() == [False, True]
+    with pytest.raises(ConfigError, match="data has 1 rows and no columns"):
+        WRITERS[layout](Interchanged(pa.table({"id": ["a"]}).select([])), tmp_path / "a")
 
 
 class OnAnotherDevice(Interchanged):

@@ -12,7 +12,7 @@ import pyarrow as pa
 from explorer_frames._errors import escaped
 from explorer_frames._files.dataframes import from_pandas
 from explorer_frames._files.digest import current
-from explorer_frames._files.foreign import name_of, open_foreign
+from explorer_frames._files.foreign import name_of, open_foreign, without_columns
 from explorer_frames._files.layouts import with_common_layouts
 from explorer_frames._provenance import KEY, document_of, encoded
 from explorer_frames.errors import ConfigError
@@ -121,6 +121,5 @@ def _empty(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
     """Refuse rows without columns, which files cannot contain."""
     table = reader.read_all()
     if table.num_rows:
-        what = f"data has {table.num_rows} rows and no columns"
-        raise ConfigError(what, hint="Select at least one column.")
+        raise without_columns(table.num_rows)
     return table.to_reader()

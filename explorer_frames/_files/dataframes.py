@@ -89,7 +89,7 @@ def _conversion_error(frame: pd.DataFrame, error: Exception) -> ConfigError:
     with suppress(TypeError):  # attrs that cannot be copied
         for where, values in _parts(frame):
             try:
-                pa.Table.from_pandas(values.to_frame("x"), preserve_index=False)
+                pa.Table.from_pandas(values.to_frame(), preserve_index=False)
             except _REFUSALS as refusal:
                 call = ".sparse.to_dense()" if isinstance(values.dtype, pd.SparseDtype) else ".astype(str)"
                 what = f"cannot convert {where} of dtype {escaped(values.dtype, 60)} to Arrow: {_said(refusal)}"

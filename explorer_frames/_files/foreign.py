@@ -86,9 +86,17 @@ def _interchanged(data: Any) -> pa.RecordBatchReader:
     from pyarrow.interchange import from_dataframe  # noqa: PLC0415 (few objects need it)
 
     try:
-        return from_dataframe(data).to_reader()
+        table, rows = from_dataframe(data), data.__dataframe__().num_rows()
     except (pa.ArrowException, AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         raise _not_a_table(data, error) from error
+    if rows and not table.num_columns:  # the table has lost their number
+        raise without_columns(rows)
+    return table.to_reader()
+
+
+def without_columns(rows: int) -> ConfigError:
+    """Return the error for rows without columns, which files cannot contain."""
+    return ConfigError(f"data has {rows} rows and no columns", hint="Select at least one column.")
 
 
 def _not_a_table(data: object, error: Exception | None = None) -> ConfigError:

@@ -141,8 +141,9 @@ def write_parquet(
         ``"overwrite"`` replaces an existing file in one step; ``"create"`` raises if there is one.
         ``"in_place"`` overwrites the content of a file that cannot be replaced, such as one that is mounted into a
         container. Nothing is overwritten before all rows are written and checked, but readers may see a part of the
-        file meanwhile, and a crash or a full disk in the middle leaves a part of it. In object stores it is the same as
-        ``"overwrite"``. Guarantees by store: see the table in ``explorer_frames._storage.publish``.
+        file meanwhile, and a crash or a full disk in the middle leaves a part of it. A process that has the old file
+        mapped into memory may crash. In object stores it is the same as ``"overwrite"``. Guarantees by
+        store: see the table in ``explorer_frames._storage.publish``.
     compression
         ``"zstd"``, ``"snappy"``, ``"gzip"``, ``"brotli"``, ``"lz4"`` or None.
     compression_level

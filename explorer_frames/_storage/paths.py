@@ -179,6 +179,8 @@ def within(filesystem: Any, path: str) -> tuple[Any, str, Scheme]:
         what = f"path is a URL of {escaped(scheme, 40)}://, and filesystem is a {name}"
         raise ConfigError(what, hint="Pass the path in that file system, without a scheme.")
     inner = str(fs._strip_protocol(text))  # noqa: SLF001 (fsspec's own functions take it so)
+    if traits.is_object_store:
+        inner = inner.lstrip("/")  # a bucket comes first
     if not inner.endswith(text.rpartition("/")[2]):
         raise ConfigError(f"a {name} would write to another name", where=shown_url(text), hint="Pass another name.")
     if is_arrow:  # to close its streams would publish what has been written

@@ -84,11 +84,13 @@ def write_delta(
         For invalid arguments, for ``mode="overwrite"`` of an append-only table, and for columns that do not have the
         names and types of the table (in any order); nothing was written. Types may differ in their layout or name,
         such as ``large_string`` and ``timestamp[us, Etc/UTC]``, and in a coarser unit of time. deltalake itself would
-        write the id ``"007"`` as the number 7.
+        write the id ``"007"`` as the number 7. Also for a new table without columns, or with names that differ only in
+        case.
     TargetExistsError
         If ``mode="create"`` and there is a table, also one that another writer made meanwhile.
     WriteError
-        If the store or the table refuses, or another writer's commit stands against this one.
+        If the store or the table refuses, or another writer's commit stands against this one. For an empty string in a
+        partition column, which Delta Lake turns into null.
     Exception
         Whatever `data` raises while it is read, as it is; nothing is committed then.
 
