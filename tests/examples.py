@@ -51,7 +51,5 @@ def unreliable(url: str, loses: Callable[[bytes], bool]) -> Iterator[RawServer]:
 
 def landed(lake: Path) -> list[str]:
     """Tell which results are in a lake, as task and job."""
-    return sorted(
-        "/".join(part.partition("=")[2] for part in path.parent.relative_to(lake).parts)
-        for path in lake.rglob("*.parquet")
-    )
+    files = (path for path in lake.glob("*/*.parquet") if not path.parent.name.startswith("_"))
+    return sorted(f"{path.parent.name}/{path.stem.partition('-')[0]}" for path in files)

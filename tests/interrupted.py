@@ -169,7 +169,7 @@ class World:
     def _targets(self, base):
         fs, path = self.fs(base)
         for name in fs.find(path):
-            if name.endswith((".parquet", ".feather")):
+            if name.endswith((".parquet", ".feather")) and "/_runs/" not in name:
                 url = name if base == self.folder else fs.unstrip_protocol(name)
                 verify_file(url, storage_options=self.options if base == self.s3 else {})
                 if name.endswith("export.parquet"):

@@ -704,7 +704,7 @@ def test_a_task_that_kills_its_workers_is_an_error_and_nothing_is_published(clus
         return part
 
     deadly = frame.map_partitions(die, meta=frame._meta)
-    with pytest.raises(KilledWorker, match="die"):
+    with pytest.raises(KilledWorker, match=r"die-|explorer_frames-"):  # what else the worker ran may be named, too
         explorer_frames.write_parquet(deadly.compute(scheduler=cluster), target)
     assert explorer_frames.verify_file(target).rows == old.rows
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["all.parquet"]

@@ -191,7 +191,7 @@ class Transport:
         deadline: Deadline,
         params: Mapping[str, str] | None = None,
         body: object = None,
-        piece_size: int = PIECE,
+        times: int = 1,
     ) -> Iterator[Answer]:
         """Send one request, once, and hand over its answer.
 
@@ -199,8 +199,8 @@ class Transport:
         ----------
         segments
             Of the path below ``api-open/v1``, already checked to be ids.
-        piece_size
-            Bytes in which the body arrives.
+        times
+            The body arrives in pieces of so many times 256 KiB.
 
         Raises
         ------
@@ -213,7 +213,7 @@ class Transport:
         request = requests.Request(method, url, params=params, json=body, auth=auth)
         exchange = Exchange(deadline, self._settings.timeout[1], where)
         steps = ahead(
-            self._converse(request, exchange, where, piece_size),
+            self._converse(request, exchange, where, times * PIECE),
             _AHEAD,
             remaining=exchange.remaining,
             cancel=exchange.cancel,

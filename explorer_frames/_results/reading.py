@@ -26,7 +26,6 @@ from explorer_frames._errors import StickyErrorIterator, add_context, escaped
 from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.write import write
 from explorer_frames._http.api import judged_body
-from explorer_frames._http.transport import PIECE
 from explorer_frames._jobs.job import Job, only_task
 from explorer_frames._jobs.status import FINAL, same_id, status_word
 from explorer_frames._jobs.task import Task, listed, runs_of
@@ -66,7 +65,7 @@ _PARAMETER_ERROR = 40004001
 _STEPS = [EVERYTHING, 1_000_000, 100_000, 10_000]
 _FEWEST = 1000  # rows of the lowest cap that is likely
 _KEPT_JOBS = 256
-_LARGER = 2 * PIECE  # for what needs memory for all rows anyway, fewer calls for each; four times is slower
+_LARGER = 2  # times a piece: for what needs memory for all rows anyway, fewer calls for each; four times is slower
 _JOINED = 4  # batches
 
 
@@ -464,12 +463,10 @@ class ResultReader:
         raise refused[0]
 
     @contextmanager
-    def _open(self, query: Query, identity: Identity, deadline: Deadline, piece_size: int = PIECE) -> Iterator[Result]:
+    def _open(self, query: Query, identity: Identity, deadline: Deadline, times: int = 1) -> Iterator[Result]:
         """Request a result and read its first rows."""
         segments, params = ("jobs", query.job, "tasks", query.task, "sample_result"), {"limit": str(query.limit)}
-        with self._api.open(
-            "GET", segments, auth=identity, deadline=deadline, params=params, piece_size=piece_size
-        ) as answer:
+        with self._api.open("GET", segments, auth=identity, deadline=deadline, params=params, times=times) as answer:
             provenance = replace(
                 query.run or Provenance(),
                 server=self._api.url,
