@@ -322,6 +322,8 @@ class _Crew(Generic[_R]):
         except BaseException as error:  # noqa: BLE001 (raised in the thread that waits)
             self._made.put(_Raised(error))
         self._ended.append(None)
+        if len(self._ended) >= len(self._started):
+            _crews.discard(self)  # also where an interrupt has ended the waiting
         self._made.put(_END)
 
 
