@@ -14,10 +14,13 @@ import math
 import os
 import threading
 import time
+from collections import deque
 from contextlib import closing, contextmanager, suppress
 from itertools import chain, islice
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+from explorer_frames.errors import ExplorerFramesError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -112,8 +115,8 @@ def ahead(
     remaining
         Seconds for which to wait for an item; called while there is none, and may raise.
     cancel
-        Ends what the thread waits for. It is called when the thread is to end before `items` do, and then waited for
-        one second only.
+        Ends what the thread waits for. It is called at the end, whether or not `items` have ended: then the thread is
+        waited for one second only.
     """
     wanted: SimpleQueue[None] = SimpleQueue()
     for _ in range(most):
@@ -278,13 +281,23 @@ class _Crew(Generic[_R]):
     def wait(self) -> None:
         """Wait until all have ended; but not for the thread that calls, which the garbage collector may have sent."""
         looks = math.inf
-        if self._cancel and len(self._ended) < len(self._started):
+        if self._cancel:  # an interrupt may have come before the thread was counted
             self._cancel()
             looks = _LOOKS_AFTER_CANCEL
         while len(self._ended) < len(self._started) and threading.get_ident() not in self._own and looks > 0:
             looks -= 1
             with suppress(Empty):
                 self._made.get(timeout=LOOK)
+        _crews.discard(self)
+
+    def leave_to_parent(self) -> None:
+        """Neither wait for the threads of the parent process nor end what they do."""
+        self.stopped = True
+        self._cancel = None
+        self._started.clear()
+        self._made = SimpleQueue()
+        what, hint = "the reader belongs to the parent process", "Open it again after the fork."
+        self._made.put(_Raised(ExplorerFramesError(what, hint=hint)))
 
     def _get(self, queue: SimpleQueue[Any]) -> Any:
         """Wait for what is next; nothing is, once this is to stop."""
@@ -304,20 +317,13 @@ class _Crew(Generic[_R]):
     def _make(self, items: Iterable[_R]) -> None:
         self._own.add(threading.get_ident())
         _thread_state.crew = self
-        raised = None
         try:
-            for item in items:
-                self._made.put(item)
+            deque(map(self._made.put, items), maxlen=0)
         except BaseException as error:  # noqa: BLE001 (raised in the thread that waits)
-            raised = _Raised(error)
-        self._end(raised)
-
-    def _end(self, raised: _Raised | None) -> None:
-        if raised:
-            self._made.put(raised)
+            self._made.put(_Raised(error))
         self._ended.append(None)
         if len(self._ended) >= len(self._started):
-            _crews.discard(self)
+            _crews.discard(self)  # also where an interrupt has ended the waiting
         self._made.put(_END)
 
 
@@ -333,6 +339,12 @@ def _end_all() -> None:
         crew.wait()
 
 
+def _leave_all_to_parent() -> None:
+    for crew in _crews:
+        crew.leave_to_parent()
+    _crews.clear()
+
+
 atexit.register(_end_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_crews.clear)  # the threads are the parent's
+    os.register_at_fork(after_in_child=_leave_all_to_parent)

@@ -15,7 +15,7 @@ from limits import HANG
 from platforms import needs_posix_signals
 
 from explorer_frames import Explorer
-from explorer_frames.errors import RequestTimeoutError
+from explorer_frames.errors import ConnectionFailedError, RequestTimeoutError
 from explorer_frames.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -160,6 +160,21 @@ def test_an_exception_of_a_handler_ends_any_request_and_any_pause(name, reply, r
     ):
         sender = signal_when(lambda: server.requests)
         with pytest.raises(type(raised)) as caught:
+            ONLY_READING[name](explorer)
+        sender.join()
+        assert caught.value is raised
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("raised", [ConnectionFailedError("from a handler")], indirect=True)
+@pytest.mark.parametrize("name", ["list_jobs", "read_sample_result"])
+def test_a_read_is_not_retried_after_an_error_class_of_ours_from_a_handler(name, raised):
+    with (
+        RawServer(lambda *_: [HANG]) as server,
+        Explorer(server.url, token="t", timeout=HANG, deadline=HANG) as explorer,
+    ):
+        sender = signal_when(lambda: server.requests)
+        with pytest.raises(ConnectionFailedError) as caught:
             ONLY_READING[name](explorer)
         sender.join()
         assert caught.value is raised

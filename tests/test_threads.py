@@ -18,7 +18,7 @@ import pytest
 from backward_jumps import unprotected
 from faults.rawserver import wait_until
 from limits import HANG, PROCESS
-from platforms import needs_posix_signals, needs_proc_net
+from platforms import needs_fork, needs_posix_signals, needs_proc_net
 
 from explorer_frames import _threads
 from explorer_frames._outputs import parts
@@ -130,6 +130,31 @@ def test_what_threads_would_do_is_done_where_no_more_can_be_started(call, most, 
     monkeypatch.setattr("_thread.start_new_thread", start)
     assert call()
     wait_until_none_is_left()
+
+
+@pytest.mark.parametrize("call", [call_in_parallel, call_ahead, call_pipelined, call_beside])
+def test_nothing_is_kept_of_threads_that_could_not_be_started(call, monkeypatch):
+    monkeypatch.setattr(_threads, "_start_new_thread", None)  # as gevent does
+    before = [*_threads._crews]
+    assert call()
+    assert [*_threads._crews] == before
+
+
+def test_an_interrupt_just_after_a_thread_was_started_cancels_what_it_does(monkeypatch):
+    cancelled = threading.Event()
+
+    def items():
+        yield cancelled.wait(HANG)
+
+    def start_and_interrupt(*arguments):
+        start_new_thread(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_threads, "_start_new_thread", start_and_interrupt)
+    monkeypatch.setattr("_thread.start_new_thread", start_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        next(ahead(items(), cancel=cancelled.set))
+    assert cancelled.is_set()
 
 
 def test_what_is_raised_comes_out_and_what_has_not_begun_does_not_begin(monkeypatch):
@@ -339,9 +364,9 @@ def test_a_second_interrupt_ends_the_waiting(monkeypatch):
         interrupted()
     second.join()
     assert isinstance(caught.value.__context__, KeyboardInterrupt), "the first one"
-    assert ours()
+    (left,) = ours()
     release.set()
-    wait_until_none_is_left()
+    wait_until(lambda: left not in _threads._crews)
 
 
 READ = "read_sample_result(JOB, TASK, schema=None, explorer=explorer)"
@@ -377,3 +402,43 @@ explorer = Explorer({server.url!r}, token={server.token!r}, deadline={HANG})
             [sys.executable, "-c", script], capture_output=True, text=True, timeout=PROCESS, check=False
         )
     assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
+
+
+FORKED = {"leaves": "sys.exit(7)", "reads on": "reader.read_all()"}
+
+
+@needs_fork
+@pytest.mark.parametrize("child", FORKED)
+def test_a_forked_process_leaves_a_stream_to_its_parent(child):
+    """The child shares the socket, so it must not shut it down; and it does not have the thread that reads."""
+    script = f"""
+import os, sys
+from explorer_frames import Explorer
+from explorer_frames.errors import ExplorerFramesError
+from explorer_frames._http import transport
+transport.PIECE = 2**14
+rows = 0
+with Explorer(sys.argv[1], token=sys.argv[2], deadline={HANG}) as explorer:
+    try:
+        with explorer.open_sample_result(*sys.argv[3:], None, schema=None) as reader:
+            rows += reader.read_next_batch().num_rows
+            child = os.fork()
+            if child == 0:
+                {FORKED[child]}
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+            rows += reader.read_all().num_rows
+    except ExplorerFramesError as error:
+        assert child == 0 and "parent process" in str(error), error
+        sys.exit(7)
+print(rows)
+"""
+    with Sandbox() as server:
+        job, task = server.add_result([[f"p{number}" for number in range(50_000)], ["1"] * 50_000])
+        done = subprocess.run(
+            [sys.executable, "-c", script, server.url, server.token, str(job), task],
+            capture_output=True,
+            text=True,
+            timeout=PROCESS,
+            check=False,
+        )
+    assert (done.returncode, done.stdout) == (0, "50000\n"), done.stderr

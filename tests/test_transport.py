@@ -14,6 +14,7 @@ import time
 import traceback
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
@@ -1007,6 +1008,64 @@ def test_a_tls_handshake_that_hangs_meets_its_limit(limit, other):
         if server.connections:
             break
     assert server.connections == 1
+
+
+@dataclass
+class TlsProxy(TlsServer):
+    """A proxy that is itself reached by TLS; opens tunnels to any port of this machine."""
+
+    def _serve(self, connection):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.certificate.configure_cert(context)
+        with suppress(OSError), context.wrap_socket(connection, server_side=True) as secure:
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                head += secure.recv(1)
+            port = int(head.split()[1].rpartition(b":")[2])
+            with socket.create_connection(("127.0.0.1", port)) as target:
+                secure.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                self._start(self._forward, target, secure)
+                self._forward(secure, target)
+
+    @staticmethod
+    def _forward(source, target):
+        with suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+        with suppress(OSError):
+            target.shutdown(socket.SHUT_RDWR)
+
+
+def test_the_deadline_ends_a_request_over_tls_inside_tls(authority, ca_bundle, monkeypatch):
+    certificate = authority.issue_cert("localhost")
+    script = lambda number, _: [HANG] if number else GOOD  # noqa: E731
+    with TlsProxy(script, certificate=certificate) as proxy, TlsServer(script, certificate=certificate) as server:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", "")
+        options = {"token": "t", "ca_bundle": ca_bundle, "retries": 0}
+        with Explorer(server.url, **options, deadline=HANG) as explorer:
+            assert read(explorer) == ROWS
+        with Explorer(server.url, **options, deadline=1) as explorer, pytest.raises(RequestTimeoutError):
+            read(explorer)
+
+
+def test_a_stream_that_was_read_to_its_end_can_be_closed_after_the_deadline(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("explorer_frames._http.exchange.time", clock)
+    with RawServer(lambda *_: GOOD) as server, Explorer(server.url, token="t", deadline=HANG) as explorer:
+        with explorer.open_sample_result(1, "a", None, schema=None) as reader:
+            assert reader.read_all().num_rows == len(ROWS)
+            clock.advance(2 * HANG)
+        assert read(explorer) == ROWS
+
+
+def test_an_address_family_that_the_machine_lacks_does_not_hide_the_next_address(monkeypatch):
+    with RawServer(lambda *_: GOOD) as server:
+        missing = (99, socket.SOCK_STREAM, 6, "", ("::1", server.port))
+        present = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [missing, present])
+        with Explorer(f"http://explorer.example:{server.port}", token="t", retries=0, trust_env=False) as explorer:
+            assert read(explorer) == ROWS
 
 
 def test_wait_until_the_server_has_seen_a_request_before_it_is_cut():

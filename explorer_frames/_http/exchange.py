@@ -14,7 +14,7 @@ import io
 import socket
 import ssl
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +101,12 @@ class Exchange:
                 # Not by the method of an SSLSocket, which would first take its state away from the thread.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
-    def watch(self, sock: socket.socket, *, connected: bool = False) -> None:
+    def let_go(self) -> bool:
+        """Stop watching the socket, in the thread; returns whether another exchange can have the connection."""
+        self._socket = None
+        return not self._cancelled
+
+    def watch(self, sock: Any, *, connected: bool = False) -> None:
         """Have this socket shut down when the exchange is cancelled; called in the thread.
 
         Raises
@@ -109,7 +114,7 @@ class Exchange:
         TimeoutError
             It has been cancelled.
         """
-        self._socket = sock
+        self._socket = getattr(sock, "socket", sock)  # TLS inside TLS wraps one
         self._connected |= connected
         if self._cancelled:
             self.cancel()
@@ -219,27 +224,24 @@ class _Dialed(_Watched):
     def _dial(self, exchange: Exchange) -> socket.socket:
         """Connect to the first of the host's addresses that accepts."""
         failure: OSError = OSError("the name has no address")
-        kind = socket.SOCK_STREAM
-        for family, _, protocol, _, address in socket.getaddrinfo(
-            self._dns_host, self.port, allowed_gai_family(), kind
+        for family, kind, protocol, _, address in socket.getaddrinfo(
+            self._dns_host, self.port, allowed_gai_family(), socket.SOCK_STREAM
         ):
-            sock = socket.socket(family, kind, protocol)
-            # TLS will take the descriptor from this object, and give no hold on it before the end of the handshake.
-            self._twin = sock.dup()
             try:
-                exchange.watch(self._twin)
-                for option in self.socket_options or ():
-                    sock.setsockopt(*option)
-                sock.settimeout(
-                    max(min(self.timeout or 0, exchange.deadline.remaining()), 0.001)
-                )  # 0 would not wait at all
-                sock.connect(address)
+                with ExitStack() as opened:
+                    sock = opened.enter_context(socket.socket(family, kind, protocol))
+                    # TLS takes the descriptor from `sock`, and gives no hold on it before the handshake has ended.
+                    self._twin = opened.enter_context(sock.dup())
+                    exchange.watch(self._twin)
+                    for option in self.socket_options or ():
+                        sock.setsockopt(*option)
+                    remaining = min(self.timeout or 0, exchange.deadline.remaining())
+                    sock.settimeout(max(remaining, 0.001))  # 0 would not wait at all
+                    sock.connect(address)
+                    opened.pop_all()
+                    return sock
             except OSError as error:
-                self._twin.close()
-                sock.close()
                 failure = error
-            else:
-                return sock
         raise failure
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from explorer_frames import _threads
 from explorer_frames._private import private
+from explorer_frames._signals import is_from_handler
 from explorer_frames.errors import (
     ApiError,
     ConnectionFailedError,
@@ -81,7 +82,7 @@ class Retries:
 
     def _pause(self, error: TransportError | ApiError, tries: int, deadline: Deadline) -> float | None:
         """Return the seconds until the next try, or None if there is none; then put the reason into the error."""
-        transient = is_transient(error)
+        transient = is_transient(error) and not is_from_handler(error)
         asked = getattr(error, "retry_after", None) or 0.0
         pause = max(asked, random.uniform(0, min(0.5 * 2**tries, 20)))  # noqa: S311 (no secret)
         may_wait = transient and tries <= self._most and pause <= min(_LONGEST_RETRY_AFTER, deadline.remaining())

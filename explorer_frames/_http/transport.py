@@ -11,7 +11,7 @@ import json
 import logging
 import re
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from os.path import commonprefix
@@ -241,7 +241,8 @@ class Transport:
         finally:
             if answer is not None and answer.ended:
                 exchange.verdict.put(reusable)
-                next(steps, None)
+                with suppress(RequestTimeoutError):  # the answer is complete
+                    next(steps, None)
             steps.close()
 
     def _converse(
@@ -258,7 +259,7 @@ class Transport:
             if response.status_code != _NO_CONTENT:
                 yield from _pieces(raw, piece_size, exchange.deadline, where)
             yield b""
-            reusable = exchange.verdict.get() and not _is_doubtful(raw)
+            reusable = exchange.verdict.get() and not _is_doubtful(raw) and exchange.let_go()
         finally:
             if not reusable:
                 raw.close()

@@ -12,6 +12,7 @@ from explorer_frames._errors import escaped
 from explorer_frames._jobs.status import FINAL
 from explorer_frames._jobs.task import listed
 from explorer_frames._progress import Done, Progress, check_progress, progress_bar
+from explorer_frames._signals import is_from_handler
 from explorer_frames.errors import ConfigError, EnvelopeError, JobError, ServerError, TransportError
 
 if TYPE_CHECKING:
@@ -45,9 +46,9 @@ def wait_for_end(job: Job, timeout: float | None, poll: float, progress: Progres
         while True:
             try:
                 job, misses = job.refresh(), 0
-            except (TransportError, ServerError, EnvelopeError):
+            except (TransportError, ServerError, EnvelopeError) as error:
                 misses += 1
-                if misses >= _MISSES:
+                if misses >= _MISSES or is_from_handler(error):
                     raise
             show(job)
             if job.status in FINAL:
