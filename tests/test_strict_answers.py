@@ -534,7 +534,7 @@ def test_a_time_beyond_the_calendar_is_an_error_of_ours(value):
 # --- answers with more values than a deadline leaves time to parse
 
 
-@pytest.mark.parametrize("values", [b"[],", b"{},", b"0,", b'{"a":[]},'])
+@pytest.mark.parametrize("values", [b"[],", b'{"a":[]},'])
 @pytest.mark.parametrize(
     "around",
     [

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames._decode.rows import SPACE, Rows, cut
-from explorer_frames._decode.strict_json import loads_bounded, no_constant, scanstring
+from explorer_frames._decode.strict_json import check_values, loads_bounded, no_constant, scanstring
 from explorer_frames._errors import api_error, escaped
 from explorer_frames.errors import EnvelopeError, RowShapeError
 
@@ -204,6 +204,7 @@ def _read_head(buffer: _Buffer) -> bytes | None:
             head = text[:at].encode()
             buffer.data = buffer.data[len(head) + 1 :]
             return head
+        check_values(buffer.data)
         if len(buffer.data) > MAX_HELD:
             return None
     return None

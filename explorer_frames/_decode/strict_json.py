@@ -14,12 +14,17 @@ scanstring = json.decoder.scanstring  # type: ignore[attr-defined]  # missing in
 _MOST_VALUES = 1_000_000  # some two seconds; 16 MiB of an honest answer have fewer
 
 
-def loads_bounded(body: bytes) -> Any:
-    """Parse an answer without rows, which has far fewer values than a hostile one, so that deadlines hold."""
+def check_values(body: bytes) -> None:
+    """Raise EnvelopeError for more values than an honest answer has besides its rows, so that deadlines hold."""
     if body.count(b",") + body.count(b"[") + body.count(b"{") > _MOST_VALUES:
         raise EnvelopeError(
             f"the response contains more than {_MOST_VALUES:,} values besides the rows", hint=_not_json_hint(body)
         )
+
+
+def loads_bounded(body: bytes) -> Any:
+    """Parse an answer without rows, with a limit on its values."""
+    check_values(body)
     return strict_loads(body)
 
 
