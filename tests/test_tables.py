@@ -951,7 +951,7 @@ def test_a_path_of_universal_pathlib_brings_its_options_along(delta_on_s3, tmp_p
     ("data", "said"),
     [
         (pa.table({}), "data has no columns"),
-        (pa.table({"a": pa.array([{}], pa.struct([]))}), "column 'a' is struct<>"),
+        (pa.table({"a": pa.array([{}], pa.struct([]))}), "column 'a' has type struct<>"),
         (pa.table({"score": [1], "Score": [2]}), "columns 'score' and 'Score' differ only in case"),
     ],
 )
