@@ -16,6 +16,7 @@ import threading
 import time
 from collections import deque
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from itertools import chain, islice
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
@@ -68,7 +69,7 @@ def start_thread(call: Callable[..., object], *args: Any) -> bool:
     if _start_new_thread is not _thread.start_new_thread:
         return False
     try:
-        _start_new_thread(contextvars.copy_context().run, (call, *args))
+        _start_new_thread(partial(contextvars.copy_context().run, call, *args), ())
     except RuntimeError:
         return False
     return True

@@ -11,6 +11,7 @@ import threading
 import time
 from _thread import start_new_thread
 from contextlib import closing
+from contextvars import ContextVar
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -155,6 +156,17 @@ def test_an_interrupt_just_after_a_thread_was_started_cancels_what_it_does(monke
     with pytest.raises(KeyboardInterrupt):
         next(ahead(items(), cancel=cancelled.set))
     assert cancelled.is_set()
+
+
+def test_a_thread_sees_the_context_variables_of_its_caller():
+    variable = ContextVar("variable")
+    token = variable.set("of the caller")
+    try:
+        with beside(variable.get) as result:
+            variable.set("changed since")
+            assert result() == "of the caller"
+    finally:
+        variable.reset(token)
 
 
 def test_what_is_raised_comes_out_and_what_has_not_begun_does_not_begin(monkeypatch):
