@@ -38,7 +38,7 @@ from platforms import (
     needs_symlinks,
 )
 
-from explorer_frames import write_feather, write_parquet
+from explorer_frames import _threads, write_feather, write_parquet
 from explorer_frames._storage import local as _local, loop as _loop, spool as _spool, stores as _stores
 from explorer_frames._storage.address import Mask, shown_url
 from explorer_frames._storage.failures import is_missing
@@ -308,6 +308,23 @@ def test_a_write_lists_no_folder_and_starts_no_thread(tmp_path, monkeypatch):
     frame = pd.DataFrame({"id": ["a"], "score": [1.0]})
     assert write_parquet(frame, tmp_path / "a").rows == 1
     assert write_feather(frame, tmp_path / "a", mode="overwrite").rows == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="a file with a name is also opened beside the check")
+def test_a_small_write_starts_one_thread_that_opens_its_file(tmp_path, monkeypatch):
+    started = []
+
+    def start(function, arguments):
+        started.append(function)
+        return start_thread(function, arguments)
+
+    start_thread = _thread.start_new_thread
+    monkeypatch.setattr(_threads, "_start_new_thread", start)
+    monkeypatch.setattr(_thread, "start_new_thread", start)
+    frame = pd.DataFrame({"id": ["a"], "score": [1.0]})
+    for mode in ("create", "overwrite"):
+        write_parquet(frame, tmp_path / "a", mode=mode)
+    assert len(started) == 2
 
 
 @needs_no_root

@@ -12,6 +12,7 @@ import re
 import stat
 import time
 import weakref
+from collections import deque
 from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -102,7 +103,7 @@ class LocalFile:
         """Raise where files cannot be renamed, as in some mounted buckets; they have no nameless files either."""
         if WINDOWS:
             return
-        if shielded_from_signals(partial(_has_nameless_files, folder)):
+        if _has_nameless_files(folder):
             return
         with ExitStack() as stack:
             first, second = (os.path.join(folder, hidden_name(self._name)) for _ in range(2))  # noqa: PTH118
@@ -196,7 +197,8 @@ class LocalFile:
 
 def _has_nameless_files(folder: str) -> bool:
     try:
-        os.close(os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o600))
+        # Opened and closed by C code alone: an interrupt between the two would leak the descriptor.
+        deque(map(os.close, map(os.open, [folder], [os.O_TMPFILE | os.O_RDWR], [0o600])), maxlen=0)
     except (OSError, AttributeError):
         return False
     return True
