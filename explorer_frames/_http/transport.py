@@ -14,6 +14,7 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
@@ -221,12 +222,13 @@ class Transport:
         answer = None
         reusable = False
         try:
-            response = next(steps)
+            response, pieces = next(steps)
             _LOG.debug("%s -> %d in %.3f s", where, response.status_code, deadline.elapsed())
             if response.status_code in _REDIRECTS:
                 raise _redirected(response, where)
             proxy = self._proxy(url) if response.status_code == PROXY_AUTHENTICATION else None
-            answer = Answer(response, steps, where, self._settings.max_bytes, proxy)
+            body = chain(pieces, chain.from_iterable(more for _, more in steps))
+            answer = Answer(response, body, where, self._settings.max_bytes, proxy)
             auth.receive(answer.set_cookies)
             try:
                 yield answer
@@ -247,18 +249,24 @@ class Transport:
 
     def _converse(
         self, request: requests.Request, exchange: Exchange, where: str, piece_size: int
-    ) -> Generator[Any, None, None]:
-        """Yield the response, the pieces of its body, and an empty one: for the thread that talks to the server."""
+    ) -> Generator[tuple[requests.Response, list[bytes]], None, None]:
+        """Yield the response with pieces of its body, the last of them empty, in the thread that talks to the server.
+
+        A short body comes in one item, since each change of threads takes time.
+        """
         response = self._send(request, exchange, where)
         raw: Any = response.raw
         release = raw.release_conn
         raw.release_conn = lambda: None  # else urllib3 returns the connection to the pool before the body was checked
         reusable = False
         try:
-            yield response
-            if response.status_code != _NO_CONTENT:
-                yield from _pieces(raw, piece_size, exchange.deadline, where)
-            yield b""
+            if response.status_code in _REDIRECTS:
+                yield response, []
+            if response.status_code == _NO_CONTENT:
+                yield response, [b""]
+            else:
+                for pieces in _pieces(raw, piece_size, exchange.deadline, where):
+                    yield response, pieces
             reusable = exchange.verdict.get() and not _is_doubtful(raw) and exchange.let_go()
         finally:
             if not reusable:
@@ -323,8 +331,8 @@ class Transport:
         return session.merge_environment_settings(url, proxies={}, stream=True, verify=verify, cert=cert)
 
 
-def _pieces(raw: Any, size: int, deadline: Deadline, where: str) -> Iterator[bytes]:
-    """Yield a body, decompressed."""
+def _pieces(raw: Any, size: int, deadline: Deadline, where: str) -> Iterator[list[bytes]]:
+    """Yield a body, decompressed: piece by piece, the last one with an empty one behind it."""
     encoding = raw.headers.get("Content-Encoding", "identity").strip().lower() or "identity"
     if encoding == "x-gzip":  # the same, by RFC 9110
         encoding = "gzip"
@@ -335,16 +343,17 @@ def _pieces(raw: Any, size: int, deadline: Deadline, where: str) -> Iterator[byt
             hint="Check that no proxy changes the server's answers.",
         )
     raw.headers["Content-Encoding"] = encoding  # urllib3 ignores a name with blanks around it
-    while True:
+    pieces = [b"."]
+    while pieces[-1]:
         try:
-            piece = raw.read(size, decode_content=encoding == "gzip")
+            pieces = [raw.read(size, decode_content=encoding == "gzip")]
+            if 0 < len(pieces[0]) < size:  # nothing follows
+                pieces.append(raw.read(size, decode_content=encoding == "gzip"))
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
             # ValueError: a chunk of negative size.
             failure = translated(error, deadline, where, begun=True)
         else:
-            if not piece:
-                return
-            yield piece
+            yield pieces
             continue
         raise failure
 
