@@ -15,7 +15,7 @@ import os
 import threading
 import time
 from collections import deque
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from functools import partial
 from itertools import chain, islice
 from queue import Empty, SimpleQueue
@@ -34,6 +34,7 @@ _BEHIND = 2  # items: one that is worked on, and one that waits
 LOOK = 0.2  # seconds between looks: what an interrupt threw away is never told again
 _LOOKS_AFTER_CANCEL = 5
 _END: Any = object()
+_NOTHING: Any = object()
 _start_new_thread = _thread.start_new_thread
 _thread_state = threading.local()
 
@@ -73,6 +74,16 @@ def start_thread(call: Callable[..., object], *args: Any) -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def _taken(queue: SimpleQueue[_R], timeout: float) -> _R | Any:
+    """Take the next item, or `_NOTHING` if none comes in time."""
+    try:
+        return queue.get(timeout=timeout)
+    except Empty as error:
+        if error.__traceback__ and error.__traceback__.tb_next:  # not raised here, but by a signal handler
+            raise
+    return _NOTHING
 
 
 def in_parallel(workers: int, action: Callable[[_A], _R], items: Iterable[_A]) -> Generator[_R, None, None]:
@@ -203,10 +214,8 @@ def shielded_from_signals(call: Callable[[], _R]) -> _R:
 
     if not start_thread(run):
         return call()
-    while True:
-        with suppress(Empty):
-            outcome = outcomes.get(timeout=LOOK)
-            break
+    while (outcome := _taken(outcomes, LOOK)) is _NOTHING:
+        pass
     if isinstance(outcome, _Raised):
         try:
             raise outcome.error
@@ -250,9 +259,8 @@ class _Crew(Generic[_R]):
 
     def taken(self, todo: SimpleQueue[_A]) -> Iterator[_A]:
         """What is still to be done."""
-        with suppress(Empty):
-            while not self.stopped:
-                yield todo.get_nowait()
+        while not self.stopped and (item := _taken(todo, 0)) is not _NOTHING:
+            yield item
 
     def given(self, todo: SimpleQueue[_A]) -> Iterator[_A]:
         """What is given to do, up to its end."""
@@ -287,8 +295,7 @@ class _Crew(Generic[_R]):
             looks = _LOOKS_AFTER_CANCEL
         while len(self._ended) < len(self._started) and threading.get_ident() not in self._own and looks > 0:
             looks -= 1
-            with suppress(Empty):
-                self._made.get(timeout=LOOK)
+            _taken(self._made, LOOK)
         _crews.discard(self)
 
     def leave_to_parent(self) -> None:
@@ -303,17 +310,16 @@ class _Crew(Generic[_R]):
     def _get(self, queue: SimpleQueue[Any]) -> Any:
         """Wait for what is next; nothing is, once this is to stop."""
         while not self.stopped:
-            with suppress(Empty):
-                return queue.get(timeout=LOOK)
+            if (item := _taken(queue, LOOK)) is not _NOTHING:
+                return item
         return _END
 
     def _next(self) -> Any:
-        while True:  # Windows lets nobody interrupt one long wait
+        made = _taken(self._made, 0)
+        while made is _NOTHING:  # Windows lets nobody interrupt one long wait
             raise_if_stopped()
-            with suppress(Empty):
-                return self._made.get_nowait()
-            with suppress(Empty):
-                return self._made.get(timeout=min(LOOK, self._remaining()))
+            made = _taken(self._made, min(LOOK, self._remaining()))
+        return made
 
     def _make(self, items: Iterable[_R]) -> None:
         self._own.add(threading.get_ident())

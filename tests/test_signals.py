@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 from contextlib import ExitStack, closing
+from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -40,7 +41,7 @@ class StopRequestedError(Exception):
 RAISED = [
     TimeoutError("time is up"),
     OSError(5, "from a handler"),
-    ConnectionError("stop"),
+    Empty(),  # as the queue raises that a caller waits at
     StopRequestedError(),
     KeyboardInterrupt(),
 ]
