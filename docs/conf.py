@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from pathlib import Path
 
 import typer
 from docutils import nodes
@@ -16,13 +18,15 @@ author = "the explorer_frames maintainers"
 project_copyright = "the explorer_frames maintainers, Apache-2.0"
 version = release = explorer_frames.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "sphinx_copybutton"]
-exclude_patterns = ["_build", "examples"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "sphinx_copybutton"]
+exclude_patterns = ["_build", "examples", "notebooks/.ipynb_checkpoints"]
 
 # Markdown, and in docstrings single backticks: a link where it names one of ours, italics where it names an argument.
 default_role = "autolink"
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
+nb_execution_mode = "off"  # notebooks are stored with their outputs
+nb_merge_streams = True
 copybutton_prompt_text = r"\$ |>>> "
 copybutton_prompt_is_regexp = True
 copybutton_exclude = ".linenos, .gp, .go"
@@ -39,20 +43,10 @@ toc_object_entries_show_parents = "hide"
 nitpick_ignore_regex = [
     (
         "py:.*",
-        r"(pd|pa|pc|ds|np|pandas|pyarrow|numpy|os|contextlib|dd|dask|pyspark|pytest|datetime|collections|io)\b.*",
+        r"(Axes|Literal|pd|pa|pc|ds|np|pandas|pyarrow|numpy|os|contextlib|dd|dask|pyspark|pytest|datetime|collections|io|typing)\b.*",
     ),
     ("py:obj", r"(cloudpickle|deltalake|igraph|math|pyiceberg)\b.*"),
     ("py:obj", r"top|(Comparison|Provenance)\.\w+"),  # attributes, which their class lists
-    # What signatures name and docstrings describe: aliases of types, and records that only we make.
-    (
-        "py:class",
-        r"(AuthEncoding|DtypeBackend|ErrorStatus|Format|Header|IdType|Mode|Order|Progress|SecretSource|TableMode)",
-    ),
-    ("py:class", "Destination|TableMode"),
-    (
-        "py:class",
-        r"(.*\.)?(VidType|Array|Axes|Kind|OutputStyle|Quoting|Shape|Run|Done|RequestRecord|(Write|Layout)Options)",
-    ),
     (
         "py:class",
         r"(Any|Self|Iterable|Mapping|Sequence|Iterator|Callable|PathLike|AbstractContextManager|timedelta|SparkSession)",
@@ -65,6 +59,9 @@ if os.environ.get("DOCS_ONLINE"):
         "pandas": ("https://pandas.pydata.org/docs", None),
         "pyarrow": ("https://arrow.apache.org/docs", None),
     }
+
+# Sphinx reads no file outside its own folder.
+shutil.copytree(Path(__file__).parent.parent / "notebooks", Path(__file__).parent / "notebooks", dirs_exist_ok=True)
 
 html_theme = "pydata_sphinx_theme"
 html_title = "explorer_frames"
@@ -81,6 +78,9 @@ html_theme_options = {
     "footer_end": [],
     "pygments_light_style": "tango",
     "logo": {"text": "explorer_frames"},
+    "icon_links": [
+        {"name": "Source", "url": "https://github.com/explorer-frames/explorer_frames", "icon": "fa-brands fa-github"},
+    ],
 }
 # The site has a folder per version: see .ci/publish_docs.py.
 if docs_version := os.environ.get("DOCS_VERSION"):
@@ -92,7 +92,7 @@ if docs_version := os.environ.get("DOCS_VERSION"):
         "check_switcher": False,  # the build needs no network
         "navbar_start": ["navbar-logo", "version-switcher"],
     }
-html_sidebars = {"index": [], "tutorial": []}
+html_sidebars = {"index": [], "tutorial": [], "changelog": []}
 
 
 class Book(Directive):

@@ -7,6 +7,7 @@ import importlib
 import pkgutil
 import re
 import shlex
+import typing
 from pathlib import Path
 
 import fsspec
@@ -144,6 +145,19 @@ def test_a_page_runs_from_top_to_bottom(path, world, monkeypatch, tmp_path, caps
             for line in code.splitlines():
                 if line.startswith("$ explorer-frames "):
                     _parses(shlex.split(re.split(r" [|>]", line)[0].removeprefix("$ explorer-frames ")))
+
+
+def test_the_choices_of_a_type_are_those_of_the_code():
+    page = (ROOT / "docs/reference/types.md").read_text(encoding="utf-8")
+    choices = re.findall(r"py:type:: (\w+)\n   :canonical: Literal\[(.*)\]", page)
+    defined = {
+        (name, typing.get_args(value))  # one name is of two types
+        for module in map(importlib.import_module, MODULES)
+        for name, value in vars(module).items()
+        if typing.get_origin(value) is typing.Literal
+    }
+    assert len(choices) > 5
+    assert {(name, eval(f"({choice},)")) for name, choice in choices} <= defined
 
 
 def _parses(arguments: list[str]) -> None:

@@ -1,57 +1,8 @@
 """A finished local file -> any fsspec URL, whole or absent.
 
 Nothing is written into the target itself, unless with ``mode="in_place"``: the caller fills a local spool file, closes
-it and checks it, and only then is it put in place, in the strongest single step that the store has. Measured on each
-store named here, with readers that polled and writers that were killed (tests/test_storage_contract.py):
-
-==================  ==============================================  ====================================
-store               ``mode="overwrite"``                            ``mode="create"``
-==================  ==============================================  ====================================
-local disk          fsync, rename: atomic                           fsync, hard link: atomic, one winner;
-                                                                    without hard links (exFAT, some FUSE)
-                                                                    looked up, then renamed
-local, Windows      fsync, rename: atomic; waits up to 10 s for     rename, which never replaces: one
-(not measured)      readers who have the old file open              winner
-s3, gs, abfs        one put: atomic                                 one conditional put: one winner
-sftp (OpenSSH)      put beside, POSIX rename: atomic                SFTP rename, which never replaces:
-                                                                    one winner
-smb (Samba)         put beside, replacing rename: atomic; waits     rename, which never replaces: one
-                    up to 10 s for readers who lock the old file    winner
-webdav (WsgiDAV)    put beside, MOVE: whole, but for a moment a     MOVE without overwrite: as exclusive
-                    reader may find nothing                         as the server makes it
-others              put beside, the driver's own move: as atomic    looked up, then moved: of two
-                    as that is                                      writers at once both may win
-==================  ==============================================  ====================================
-
-On local disk the new file gets the owner, group, permissions and POSIX ACL of the old one. Where one of them cannot be
-set, users have fewer rights than before, or the file is refused; nobody has more.
-
-``mode="in_place"`` overwrites the content of the file, for what cannot be replaced: a file that is mounted into a
-container, another user's file in a folder with the sticky bit or without the right to write, a file in a mounted bucket
-without renames. The new content is finished and checked in TMPDIR before. Then readers see a part of it until it is
-complete. A crash, a quota or a lost connection in the middle leaves a part of it, which Parquet and Feather readers
-refuse: the old content is cut off first. In object stores it is the same as ``"overwrite"``. A buffer, such as
-`io.BytesIO`, is written in the same way, from its current position on. A file system of pyarrow for an object store
-writes a temporary object and moves it: closing its streams publishes whatever was written before a failure.
-
-Missing folders above the file are an error unless they are to be made; object stores have none.
-
-A process that is killed leaves nothing on local disk where files need no name (Linux), and otherwise a hidden file
-beside the target, or one in TMPDIR for other stores. A sync into that folder removes the file
-when it is a day old. On S3 it may leave an unfinished multipart upload, which no listing shows and which is
-paid for: give the bucket a lifecycle rule with AbortIncompleteMultipartUpload.
-
-A writer that is interrupted, as by Ctrl-C, ends its upload before the error passes on: for up to 10 s it waits for
-the part of a multipart upload that is under way, so that the upload is given up whole, and then cancels it.
-
-S3-compatible servers that ignore ``If-None-Match``, and the emulator of Google's store, only look up first. A
-conditional put whose answer was lost is sent again by the driver and then meets its own object: the target is whole,
-the error says that it exists. Where a move does not replace (WebHDFS), the old file is moved aside and, if the new
-one cannot follow, back again: for that moment the target is absent, its data never is.
-
-What the place cannot take is refused before there is work to lose: a missing bucket, container, share or folder, a
-login that is refused, a server that is down, a folder that cannot be written to, a file that cannot be replaced. Stores
-of objects cannot be asked for the right to write; there that error comes with the put.
+it and checks it, and only then is it put in place, in the strongest single step that the store has. What each store
+guarantees is in docs/explanation/writing.md, and is measured in tests/test_storage_contract.py.
 """
 
 from __future__ import annotations
