@@ -283,12 +283,9 @@ ODD = [
     ("kind", "scores", "says"),
     [
         # One kind of picture in the fast lane, in turn.
-        *(
-            pytest.param(kind, *case, marks=[] if kind == KINDS[place % 3] else pytest.mark.slow)
-            for place, case in enumerate(FEW)
-            for kind in KINDS
-        ),
-        *((kind, scores, None) for scores in ODD for kind in KINDS),
+        pytest.param(kind, *case, marks=[] if kind == KINDS[place % 3] else pytest.mark.slow)
+        for place, case in enumerate([*FEW, *((scores, None) for scores in ODD)])
+        for kind in KINDS
     ],
 )
 def test_odd_numbers_are_drawn_or_said(kind, scores, says):
