@@ -590,7 +590,7 @@ def test_a_stream_comes_in_batches_and_ends_with_the_last(tmp_path):
 
 
 def test_a_stream_that_is_left_stops_its_thread_and_closes_its_file(part):
-    path = part("".join(f"a{number},{number}\n" for number in range(2_000_000)))
+    path = part("player,0.5\n" * 2_000_000)
     with open_output(path, schema="pagerank") as reader:
         assert reader.read_next_batch().num_rows
     wait_until(lambda: not [crew for crew in _threads._crews if len(crew._ended) < len(crew._started)])

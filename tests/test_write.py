@@ -21,6 +21,7 @@ import pytest
 from cases import each
 from faults.rawserver import wait_until
 from limits import PROCESS
+from memory import memory_added
 from nasty import NASTY
 from platforms import WINDOWS, needs_proc_status, needs_resource, with_slashes
 
@@ -531,41 +532,23 @@ def test_an_unknown_format_names_the_known(url, layout):
 
 # Cost
 
-MEMORY = """
+WRITE = """
 import sys
-import numpy as np, pyarrow as pa, pyarrow.parquet
+import pyarrow.parquet
 from explorer_frames._files import write as _write
 
-def peak():
-    return int(next(l for l in open("/proc/self/status") if l.startswith("VmHWM")).split()[1]) / 1024
-
-def make(rows, step=50_000):
-    scores = np.random.default_rng(0).random(step)
-    for start in range(0, rows, step):
-        ids = np.char.add("player", np.arange(start, start + step).astype("U8"))
-        yield pa.record_batch([pa.array(ids), scores], names=["id", "score"])
-
-def write(rows, url):
-    schema = pa.schema([("id", pa.string()), ("score", pa.float64())])
-    reader = pa.RecordBatchReader.from_batches(schema, make(rows))
-    assert getattr(_write, "write_" + sys.argv[1])(reader, url).rows == rows
-
-list(make(100_000))
+for _ in players(100_000):
+    pass
 before = peak()
-write(int(sys.argv[2]), sys.argv[3])
+assert getattr(_write, "write_" + sys.argv[1])(players(10_000_000), sys.argv[2]).rows == 10_000_000
 print(peak() - before)
 """
-
-
-def memory_added(layout, rows, url):
-    command = [sys.executable, "-c", MEMORY, layout, str(rows), url]
-    return float(subprocess.run(command, capture_output=True, text=True, timeout=PROCESS, check=True).stdout)
 
 
 @pytest.mark.slow
 @needs_proc_status
 def test_ten_million_rows_add_less_than_100_mb(tmp_path, layout):
-    assert memory_added(layout, 10_000_000, str(tmp_path / "a")) < 100
+    assert memory_added(WRITE, layout, tmp_path / "a") < 100
 
 
 def test_a_part_of_a_result_does_not_pass_for_all_of_it(local_store):
