@@ -22,10 +22,18 @@ FAST = ["pandas", "pyarrow", "polars", "DuckDB", "Dask"]
 HIVE = ds.partitioning(pa.schema([("end_date", pa.date32()), ("job_id", pa.string())]), flavor="hive")
 
 
-@pytest.fixture(scope="module", params=["string", "int64"])
+LAKES = {
+    "names": ("string", [*NAMES, "ShortestPath", "Query"]),
+    "all": ("string", None),
+    "int64": ("int64", [one.name for one in schemas.ALGORITHMS]),
+}
+
+
+@pytest.fixture(
+    scope="module", params=["names", *(pytest.param(one, marks=pytest.mark.slow) for one in ("all", "int64"))]
+)
 def lake(request, sandbox, tmp_path_factory):
-    names = [*NAMES, "ShortestPath", "Query"] if request.param == "string" else [one.name for one in schemas.ALGORITHMS]
-    return Lake(sandbox, f"{tmp_path_factory.mktemp(request.param)}/lake", request.param, names)
+    return Lake(sandbox, f"{tmp_path_factory.mktemp(request.param)}/lake", *LAKES[request.param])
 
 
 @pytest.fixture(scope="module")

@@ -63,7 +63,10 @@ def write(folder: Path, files: dict[str, str | bytes]) -> Path:
 # --- the files of the engine
 
 
-@pytest.mark.parametrize(("name", "vid_type"), [("karate", "int64"), ("karate", "string"), ("lesmis", "string")])
+@pytest.mark.parametrize(
+    ("name", "vid_type"),
+    [("karate", "int64"), pytest.param("karate", "string", marks=pytest.mark.slow), ("lesmis", "string")],
+)
 def test_every_full_result_is_found_by_its_component_and_equals_its_sample(world, name, vid_type):
     root, jobs = world
     for task, component in zip(jobs[name].tasks, COMPONENTS, strict=True):

@@ -362,6 +362,7 @@ def test_an_axes_is_taken_and_no_figure_made():
     assert high <= 1.01
 
 
+@pytest.mark.slow
 def test_long_titles_and_labels_of_a_small_axes_go_on_more_lines():
     figure, axes = plt.subplots(1, 3, figsize=(10, 3), layout="constrained")
     for ax in axes:

@@ -397,7 +397,7 @@ except RuntimeError:
 
 
 @needs_proc_net
-@pytest.mark.parametrize("place", ODD_PLACES)
+@pytest.mark.parametrize("place", [pytest.param("at exit", marks=pytest.mark.slow), "with little memory"])
 def test_results_are_read_where_no_thread_can_be_started(place, sandbox):
     job, task = sandbox.add_result([["a", "b"], ["1", "2"]])
     script = f"""
