@@ -16,7 +16,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("MPLBACKEND", "agg")  # no window opens, also where there is a screen
 
 # `quick` for one's own machine; `.ci/run` runs `ci`, a weekly workflow `weekly`; `release` takes hours (tests/fuzz/README.md).
-settings.register_profile("quick", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("weekly", settings.get_profile("ci"), max_examples=20_000)
 settings.register_profile("release", settings.get_profile("ci"), max_examples=1_000_000)
@@ -30,10 +30,16 @@ def pytest_make_parametrize_id(val, argname):
     return argname if isinstance(val, bytes) and not val.isascii() else None
 
 
-def pytest_collection_finish():
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
     """Spare the garbage collector from looking through thousands of tests again and again."""
-    gc.collect()
-    gc.freeze()
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -91,6 +97,16 @@ def explorer(sandbox):
 
     with Explorer(sandbox.url, token=sandbox.token) as explorer:
         yield explorer
+
+
+@pytest.fixture
+def world(sandbox):
+    """Lend a new workflow to sync."""
+    from syncing import World
+
+    made = World(sandbox)
+    yield made
+    made.explorer.close()
 
 
 @pytest.fixture

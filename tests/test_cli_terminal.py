@@ -184,6 +184,7 @@ def test_a_job_that_stdout_cannot_name_is_named_on_stderr(form, server, monkeypa
     assert FULL in said
 
 
+@pytest.mark.slow
 @needs_dev_full
 def test_who_cannot_be_told_still_gets_the_exit_code():
     command = forking([["export", "1", HARM, "memory://a.parquet", "--limit", "2"], ["read", "1", "nope"]])
@@ -193,7 +194,10 @@ def test_who_cannot_be_told_still_gets_the_exit_code():
 
 
 @needs_dev_full
-@pytest.mark.parametrize("words", [["--help"], ["jobs", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], *(pytest.param(words, marks=pytest.mark.slow) for words in (["jobs", "--help"], ["--version"]))],
+)
 def test_a_full_disk_under_the_help(words):
     command = [sys.executable, "-c", "from explorer_frames.cli import main; main()", *words]
     with Path("/dev/full").open("w", encoding="utf-8") as full:
@@ -248,6 +252,7 @@ def test_a_password_that_is_not_set_is_asked_for(server, cli, monkeypatch):
     assert unasked.is_short
 
 
+@pytest.mark.slow
 @needs_pty
 def test_a_password_that_is_not_given_is_no_bug_and_is_not_asked_for_in_vain(cli, monkeypatch):
     terminal = Terminal("jobs", env={"EXPLORER_FRAMES_PASSWORD": ""})
@@ -265,7 +270,7 @@ def test_a_password_that_is_not_given_is_no_bug_and_is_not_asked_for_in_vain(cli
 
 
 @needs_pty
-@pytest.mark.parametrize("cancels", [False, True])
+@pytest.mark.parametrize("cancels", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_ctrl_c_leaves_the_job_running_and_says_how_to_stop_it(cancels):
     with Sandbox(task_seconds=9 * HANG) as slow, Explorer(slow.url, token=slow.token) as explorer:
         workflow = slow.add_workflow("slow", Graph.karate(), {"a": ("PageRank", {})})
@@ -308,6 +313,7 @@ def test_an_output_that_is_closed():
     assert closed.stderr == f"Error: standard output is closed\nDirect it to a file, or to {os.devnull}.\n"
 
 
+@pytest.mark.slow
 @needs_shell
 def test_an_error_output_that_is_closed():
     done = subprocess.run(

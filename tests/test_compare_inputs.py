@@ -76,7 +76,9 @@ def seen(found):
 
 
 @pytest.mark.parametrize("kind", KINDS, indirect=True)
-@pytest.mark.parametrize(("a", "b"), [(A, B), INTEGERS], ids=["text", "integers"])
+@pytest.mark.parametrize(
+    ("a", "b"), [pytest.param(A, B, id="text"), pytest.param(*INTEGERS, id="integers", marks=pytest.mark.slow)]
+)
 def test_every_kind_of_data_compares_with_every_other(kind, a, b):
     expected = seen(compare(a, b))
     for given in ((kind(a), kind(b)), (kind(a), b), (a, kind(b))):

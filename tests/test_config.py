@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from cases import each
 from faults.rawserver import RawServer, answer, envelope
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, strategies as st
 
 from explorer_frames import Explorer
 from explorer_frames._arguments import checked_count, checked_id
@@ -300,7 +300,6 @@ def test_ids_are_letters_digits_dots_dashes_or_any_integer(value, text):
 @given(text=st.one_of(st.text(), st.text("./%a\\", max_size=6), st.from_regex(r"\A[\w.-]{1,9}\Z")))
 @example(text="..")
 @example(text="a?limit=1")
-@settings(max_examples=200)
 def test_any_text_as_task_id_is_refused_before_any_socket_or_is_that_very_segment(text):
     reached = []
 

@@ -606,7 +606,7 @@ def test_what_gives_no_options_is_a_typed_error(parts, given, said):
     assert caught.value.__context__ is None
 
 
-# --- other processes
+# --- other processes, whose start takes as long as all other tests of this module
 
 
 @pytest.fixture(scope="module")
@@ -629,6 +629,7 @@ def cluster(sandbox):
         yield client
 
 
+@pytest.mark.slow
 def test_other_processes_read_the_same_with_secrets_of_their_own(cluster, world):
     _, folder, tasks = world
     some = [task for task in tasks if task.name == "PageRank"]
@@ -647,6 +648,7 @@ def test_other_processes_read_the_same_with_secrets_of_their_own(cluster, world)
         pd.testing.assert_series_equal(totals.sort_index(), eager.groupby("id")["score"].sum().sort_index())
 
 
+@pytest.mark.slow
 def test_a_function_gives_each_process_its_options(cluster, s3_endpoint, monkeypatch):
     def options():
         return {"key": os.environ["STORE_LOGIN"], "secret": os.environ["STORE_LOGIN"], "endpoint_url": s3_endpoint}
@@ -662,6 +664,7 @@ def test_a_function_gives_each_process_its_options(cluster, s3_endpoint, monkeyp
     assert pandas_of(frame, scheduler=cluster)["id"].tolist() == ["a0", "a1"]
 
 
+@pytest.mark.slow
 def test_errors_cross_processes_typed(cluster, parts, sandbox):
     (parts / "part-1.csv").write_text("a,1\nb,x\n")
     with pytest.raises(ColumnTypeError) as caught:

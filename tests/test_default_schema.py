@@ -337,7 +337,8 @@ def test_the_hint_for_another_width_names_no_algorithm():
 # --- the embedded Explorer's own workflows
 
 
-@pytest.mark.parametrize("workflow", [pytest.param("karate", marks=pytest.mark.slow), "lesmis"])
+@pytest.mark.slow
+@pytest.mark.parametrize("workflow", ["karate", "lesmis"])
 def test_every_way_to_read_has_the_same_columns(workflow, tmp_path):
     with Sandbox() as sandbox, Explorer(sandbox.url, token=sandbox.token, row_cap=10**6) as explorer:
         job = explorer.run_workflow(sandbox.workflows[workflow]).wait(progress=False)

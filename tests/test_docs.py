@@ -58,7 +58,7 @@ def world(sandbox, finished, monkeypatch):
         }
 
 
-# Packages that the examples of a module need, and that the tests at large do without: those are in the lane `lake`.
+# Packages that the examples of a module need, and that the fast lane does without.
 NEEDS = {"explorer_frames._tables.delta": "deltalake", "explorer_frames._tables.iceberg": "pyiceberg.catalog.sql"}
 
 
@@ -73,6 +73,7 @@ def test_examples_in_docstrings(world):
     assert sum(result.attempted for result in results.values()) > 100
 
 
+@pytest.mark.lake
 @pytest.mark.parametrize("name", NEEDS)
 def test_examples_in_docstrings_that_need_more_packages(name, world):
     pytest.importorskip(NEEDS[name])
@@ -114,7 +115,10 @@ def test_the_readme_names_its_two_commands():
         assert command.startswith("python3 -m venv .venv && .venv/bin/pip install ")
 
 
-PAGES = sorted((ROOT / "docs").rglob("*.md"))
+PAGES = {
+    path.relative_to(ROOT / "docs").with_suffix("").as_posix(): path for path in sorted((ROOT / "docs").rglob("*.md"))
+}
+SLOW_PAGES = {"how-to/lake", "how-to/plot"}
 FENCE = re.compile(r"^```(\S+)[^\n]*\n(.*?)^```$(?=(?:\n+^```text\n(.*?)^```$)?)", re.DOTALL | re.MULTILINE)
 # A server's and a store's address in the text, and what stands there for it in the tests.
 STORES = re.compile(r"(s3|gs|hdfs)://lake\b")
@@ -126,8 +130,10 @@ def _runnable(code: str, server) -> str:
     return STORES.sub("memory://lake", code)
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT / "docs").with_suffix("")))
-def test_a_page_runs_from_top_to_bottom(path, world, monkeypatch, tmp_path, capsys):
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=[pytest.mark.slow] * (page in SLOW_PAGES)) for page in PAGES]
+)
+def test_a_page_runs_from_top_to_bottom(page, world, monkeypatch, tmp_path, capsys):
     """One namespace a page; what a block prints is what the text block right behind it shows."""
     fsspec.filesystem("memory").store.clear()
     monkeypatch.chdir(tmp_path)
@@ -135,10 +141,10 @@ def test_a_page_runs_from_top_to_bottom(path, world, monkeypatch, tmp_path, caps
     server = world["server"]
     world |= {"ask_the_vault": lambda: server.password, "__name__": "page"}
     checker = doctest.OutputChecker()
-    for kind, code, shown in FENCE.findall(path.read_text(encoding="utf-8")):
+    for kind, code, shown in FENCE.findall(PAGES[page].read_text(encoding="utf-8")):
         assert kind in {"python", "text", "console", "toml", "ini"} or kind.startswith("{"), kind
         if kind == "python":
-            exec(compile(_runnable(code, server), path.name, "exec"), world)
+            exec(compile(_runnable(code, server), page, "exec"), world)
             printed = capsys.readouterr().out
             assert checker.check_output(shown, printed, doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE), printed
         if kind == "console":

@@ -493,14 +493,15 @@ def test_an_ambiguous_post_is_sent_once_and_says_how_to_look(fault):
         assert "workflow 7" in str(caught.value)
 
 
-def test_two_hundred_ambiguous_posts_make_no_duplicate():
+@pytest.mark.parametrize("times", [40, pytest.param(200, marks=pytest.mark.slow)])
+def test_many_ambiguous_posts_make_no_duplicate(times):
     faults = list(AMBIGUOUS.values())[:-1]
     with RawServer(lambda number, request: faults[number % len(faults)]()) as server:
         explorer = Explorer(server.url, token="t", timeout=HANG, retries=3)
-        for _ in range(200):
+        for _ in range(times):
             with pytest.raises(UnsafeToRetryError):
                 explorer.run_workflow(7)
-        assert posts(server) == 200
+        assert posts(server) == times
 
 
 @pytest.mark.parametrize(
@@ -548,8 +549,8 @@ def test_a_job_whose_first_look_fails_keeps_its_id():
 # --- many at once
 
 
-@pytest.mark.parametrize("rounds", [2, pytest.param(50, marks=pytest.mark.slow)])
-def test_64_threads_on_an_expired_token_log_in_once(rounds):
+@pytest.mark.slow  # in the fast lane, test_auth.py has 32 threads
+def test_64_threads_on_an_expired_token_log_in_once():
     with Sandbox() as server, client(server) as explorer:
         job, task = server.add_result([["a"], ["1"]])
         explorer.read_sample_result(job, task)
@@ -561,7 +562,7 @@ def test_64_threads_on_an_expired_token_log_in_once(rounds):
             return len(explorer.read_sample_result(job, task))
 
         with ThreadPoolExecutor(64) as pool:
-            for number in range(rounds):
+            for number in range(50):
                 server.expire_tokens()
                 assert sum(pool.map(read, range(64))) == 64
                 assert connects(server) == before + number + 1
@@ -592,7 +593,7 @@ def _read_many(explorer: Explorer, tasks: list[tuple[str, str]], number: int, tu
 
 
 @needs_fork
-@pytest.mark.parametrize("turns", [10, pytest.param(150, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("turns", [4, pytest.param(150, marks=pytest.mark.slow)])
 def test_eight_forked_processes_cross_no_answer(turns):
     with Sandbox() as server, client(server) as explorer:
         tasks = [server.add_result([[f"task{index}"], ["1"]]) for index in range(16)]

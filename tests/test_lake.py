@@ -15,7 +15,6 @@ from explorer_frames import Explorer, lake_dataset, read_lake, schemas
 from explorer_frames._storage.address import invalid_on_windows
 from explorer_frames._sync.names import case_key, file_name, is_result, record_name, safe_name
 from explorer_frames.errors import ConfigError, FileReadError
-from explorer_frames.sandbox import Sandbox
 
 pytest_plugins = ["storage"]
 
@@ -23,22 +22,24 @@ FAST = ["pandas", "pyarrow", "polars", "DuckDB", "Dask"]
 HIVE = ds.partitioning(pa.schema([("end_date", pa.date32()), ("job_id", pa.string())]), flavor="hive")
 
 
+LAKES = {
+    "names": ("string", [*NAMES, "ShortestPath", "Query"]),
+    "all": ("string", None),
+    "int64": ("int64", [one.name for one in schemas.ALGORITHMS]),
+}
+
+
+@pytest.fixture(
+    scope="module", params=["names", *(pytest.param(one, marks=pytest.mark.slow) for one in ("all", "int64"))]
+)
+def lake(request, sandbox, tmp_path_factory):
+    return Lake(sandbox, f"{tmp_path_factory.mktemp(request.param)}/lake", *LAKES[request.param])
+
+
 @pytest.fixture(scope="module")
-def server():
-    with Sandbox() as server:
-        yield server
-
-
-@pytest.fixture(scope="module", params=["string", "int64"])
-def lake(request, server, tmp_path_factory):
-    names = None if request.param == "string" else [one.name for one in schemas.ALGORITHMS]
-    return Lake(server, f"{tmp_path_factory.mktemp(request.param)}/lake", request.param, names)
-
-
-@pytest.fixture(scope="module")
-def daily(server, tmp_path_factory):
+def daily(sandbox, tmp_path_factory):
     names = [*NAMES[:8], "ShortestPath", "Query"]
-    return Lake(server, f"{tmp_path_factory.mktemp('daily')}/lake", names=names, partition_by=["end_date", "job_id"])
+    return Lake(sandbox, f"{tmp_path_factory.mktemp('daily')}/lake", names=names, partition_by=["end_date", "job_id"])
 
 
 @pytest.mark.filterwarnings("ignore:The inplace keyword")  # Dask
@@ -49,10 +50,10 @@ def test_each_engine_reads_each_task_by_the_line_of_the_how_to(engine, lake):
 
 
 @pytest.mark.lake
-def test_deltalake_converts_each_task_by_the_line_of_the_how_to(server, tmp_path):
+def test_deltalake_converts_each_task_by_the_line_of_the_how_to(sandbox, tmp_path):
     import deltalake
 
-    lake = Lake(server, f"{tmp_path}/lake")
+    lake = Lake(sandbox, f"{tmp_path}/lake")
 
     def read(url):
         run_line(lines(0)["deltalake"], "s3://lake/graph/PageRank", url)
@@ -63,13 +64,13 @@ def test_deltalake_converts_each_task_by_the_line_of_the_how_to(server, tmp_path
 
 @pytest.mark.etl
 @pytest.mark.filterwarnings("ignore:Series.values")  # awswrangler
-def test_awswrangler_reads_each_task_by_the_line_of_the_how_to(server, s3_store, monkeypatch):
+def test_awswrangler_reads_each_task_by_the_line_of_the_how_to(sandbox, s3_store, monkeypatch):
     pytest.importorskip("awswrangler")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_store.options["key"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_store.options["secret"])
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_store.options["endpoint_url"])
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    lake = Lake(server, s3_store.url("lake"), storage_options=s3_store.options)
+    lake = Lake(sandbox, s3_store.url("lake"), storage_options=s3_store.options)
     check(lake, lambda url: run_line(lines(0)["awswrangler"], "s3://lake/graph/PageRank", url))
 
 
@@ -108,11 +109,11 @@ def test_read_lake_reads_partitions_with_their_types(daily):
         assert repr(rows_of(dataset.to_table())) == repr(with_dates(rows)), name
 
 
-def test_read_lake_from_any_store_in_either_format(store, server):
+def test_read_lake_from_any_store_in_either_format(store, sandbox):
     options = {"storage_options": store.options} if store.options else {}
     names = ["x/y=z", "ShortestPath", "gr\u00fc\u00dfe \u4e2d"]
     for layout in ("parquet", "feather"):
-        lake = Lake(server, store.url(f"{layout}/lake"), names=names, format=layout, make_parents=True, **options)
+        lake = Lake(sandbox, store.url(f"{layout}/lake"), names=names, format=layout, make_parents=True, **options)
         for name in names:
             assert repr(rows_of(read_lake(lake.url, name, **options))) == repr(lake.expected[name]), name
 
@@ -168,16 +169,16 @@ def test_what_is_no_lake_is_refused(tmp_path, lake, s3_store):
     assert "canary" not in str(caught.value)
 
 
-def test_a_damaged_file_is_an_error_that_names_it(server, tmp_path):
-    lake = Lake(server, f"{tmp_path}/lake", names=["PageRank"])
+def test_a_damaged_file_is_an_error_that_names_it(sandbox, tmp_path):
+    lake = Lake(sandbox, f"{tmp_path}/lake", names=["PageRank"])
     [first, _] = sorted((tmp_path / "lake" / "PageRank").iterdir())
     first.write_bytes(bytes(first.stat().st_size))
     with pytest.raises(FileReadError, match=first.name):
         read_lake(lake.url, "PageRank")
 
 
-def test_a_task_whose_files_were_moved_away_has_no_rows(server, tmp_path):
-    lake = Lake(server, f"{tmp_path}/lake", names=["PageRank"])
+def test_a_task_whose_files_were_moved_away_has_no_rows(sandbox, tmp_path):
+    lake = Lake(sandbox, f"{tmp_path}/lake", names=["PageRank"])
     whole = read_lake(lake.url, "PageRank")
     for file in (tmp_path / "lake" / "PageRank").iterdir():
         file.unlink()
@@ -186,13 +187,13 @@ def test_a_task_whose_files_were_moved_away_has_no_rows(server, tmp_path):
     assert len(read_lake(lake.url, "PageRank")) == lake_dataset(lake.url, "PageRank").count_rows() == 0
 
 
-def test_the_columns_of_the_run_need_no_room(server, tmp_path):
-    server._added = None
+def test_the_columns_of_the_run_need_no_room(sandbox, tmp_path):
+    sandbox._added = None
     ids = [f"v{number * 7919 % 100_003}" for number in range(100_001)]
-    job, task = server.add_result([ids, ["0.5"] * len(ids)])
-    with Explorer(server.url, token=server.token) as explorer:
+    job, task = sandbox.add_result([ids, ["0.5"] * len(ids)])
+    with Explorer(sandbox.url, token=sandbox.token) as explorer:
         alone = explorer.export_sample_result(job, task, tmp_path / "alone.parquet")
-        [part] = explorer.sync_workflow(server.workflows["results"], tmp_path / "lake", progress=False).written
+        [part] = explorer.sync_workflow(sandbox.workflows["results"], tmp_path / "lake", progress=False).written
     assert alone.bytes < part.bytes < alone.bytes + 3000
 
 

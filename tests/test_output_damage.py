@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 import zstandard  # pyarrow's own zstd writes no checksum
 from limits import PROCESS
+from memory import memory_added
 from platforms import needs_proc_status
 
 from explorer_frames import read_output_arrow
@@ -82,10 +83,11 @@ def test_what_stands_behind_a_compressed_part_is_an_error(tmp_path, suffix, behi
         read(path)
 
 
-def test_every_cut_of_a_plain_part_within_a_line_is_found(tmp_path):
+@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.slow)])
+def test_every_cut_of_a_plain_part_within_a_line_is_found(tmp_path, step):
     """What no reader can see is a cut just behind the end of a line."""
     path = tmp_path / "part.csv"
-    for size in range(len(TEXT)):
+    for size in range(0, len(TEXT), step):
         path.write_bytes(TEXT[:size])
         found = try_to_read(path)
         if isinstance(found, list):
@@ -135,14 +137,11 @@ def test_a_plain_part_that_is_called_compressed_is_an_error(tmp_path, name):
 
 # --- memory, threads and the end of the process, each in a process of its own
 
-MEMORY = """
+EXPORT = """
 import gzip, sys
 from pathlib import Path
 import pyarrow.parquet
 import explorer_frames
-
-def peak():
-    return int(next(l for l in open("/proc/self/status") if l.startswith("VmHWM")).split()[1]) / 1024
 
 folder, rows = Path(sys.argv[1]), int(sys.argv[2])
 piece = gzip.compress("".join(f"player{n},0.{n:06}\\n" for n in range(100_000)).encode(), 1)
@@ -166,18 +165,15 @@ print("left")
 """
 
 
-def run(code, *arguments):
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=PROCESS, check=True).stdout
-
-
 @pytest.mark.slow
 @needs_proc_status
 def test_twenty_million_rows_add_less_than_100_mb(tmp_path):
-    assert float(run(MEMORY, tmp_path, 20_000_000)) < 100
+    assert memory_added(EXPORT, tmp_path, 20_000_000) < 100
 
 
 def test_a_process_that_leaves_a_reader_in_the_middle_ends(tmp_path):
     for number in range(3):
         (tmp_path / f"{number}.gz").write_bytes(gzip.compress(b"a,1\n" * 2_000_000, 1))
-    assert run(LEFT, tmp_path) == "left\n"
+    command = [sys.executable, "-c", LEFT, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PROCESS, check=True)
+    assert done.stdout == "left\n"

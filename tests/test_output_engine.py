@@ -63,7 +63,10 @@ def write(folder: Path, files: dict[str, str | bytes]) -> Path:
 # --- the files of the engine
 
 
-@pytest.mark.parametrize(("name", "vid_type"), [("karate", "int64"), ("karate", "string"), ("lesmis", "string")])
+@pytest.mark.parametrize(
+    ("name", "vid_type"),
+    [("karate", "int64"), pytest.param("karate", "string", marks=pytest.mark.slow), ("lesmis", "string")],
+)
 def test_every_full_result_is_found_by_its_component_and_equals_its_sample(world, name, vid_type):
     root, jobs = world
     for task, component in zip(jobs[name].tasks, COMPONENTS, strict=True):
@@ -74,16 +77,16 @@ def test_every_full_result_is_found_by_its_component_and_equals_its_sample(world
         pd.testing.assert_frame_equal(full, sample, check_exact=False, rtol=1e-5, atol=1e-5)
 
 
-def test_the_folder_of_a_component_decides_on_the_columns(world):
+@pytest.mark.parametrize("name", ["karate", pytest.param("lesmis", marks=pytest.mark.slow)])
+def test_the_folder_of_a_component_decides_on_the_columns(world, name):
     root, jobs = world
-    for job in jobs.values():
-        for task, component in zip(job.tasks, COMPONENTS, strict=True):
-            folder = root / job.job_id / "tasks" / component
-            frame = task.read_output(root, component=component)
-            pd.testing.assert_frame_equal(read_output(folder), frame)
-            lazy = explorer_frames.dask.read_output(folder)
-            with dask.config.set(scheduler="synchronous"):
-                pd.testing.assert_frame_equal(lazy.compute().reset_index(drop=True), frame)
+    for task, component in zip(jobs[name].tasks, COMPONENTS, strict=True):
+        folder = root / jobs[name].job_id / "tasks" / component
+        frame = task.read_output(root, component=component)
+        pd.testing.assert_frame_equal(read_output(folder), frame)
+        lazy = explorer_frames.dask.read_output(folder)
+        with dask.config.set(scheduler="synchronous"):
+            pd.testing.assert_frame_equal(lazy.compute().reset_index(drop=True), frame)
 
 
 def test_a_task_is_exported_by_its_component(world, tmp_path):

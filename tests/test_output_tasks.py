@@ -15,7 +15,13 @@ from explorer_frames.sandbox import Graph, Sandbox
 BACKENDS = [None, "numpy_nullable", "pyarrow"]
 
 
-@pytest.fixture(scope="module", params=[(1, False), (3, True)], ids=["one part", "three parts with headers"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param((1, False), id="one part", marks=pytest.mark.slow),
+        pytest.param((3, True), id="three parts with headers"),
+    ],
+)
 def world(request, tmp_path_factory):
     """Run both built-in workflows in a sandbox that writes its outputs."""
     folder = tmp_path_factory.mktemp("outputs")

@@ -303,7 +303,7 @@ def test_the_dictionary_of_each_batch_extends_the_last(parts):
 
 
 def test_streams_of_answers_extend_their_dictionaries_too():
-    words = [f"w{number // 5000}" for number in range(60_000)]
+    words = [f"w{number // 2500}" for number in range(30_000)]
     rows = json.dumps([["an id of some length, so that there are many pieces", word] for word in words])
     with (
         served(lambda *_: answer(envelope(rows))) as (_, explorer),

@@ -283,12 +283,9 @@ ODD = [
     ("kind", "scores", "says"),
     [
         # One kind of picture in the fast lane, in turn.
-        *(
-            pytest.param(kind, *case, marks=[] if kind == KINDS[place % 3] else pytest.mark.slow)
-            for place, case in enumerate(FEW)
-            for kind in KINDS
-        ),
-        *((kind, scores, None) for scores in ODD for kind in KINDS),
+        pytest.param(kind, *case, marks=[] if kind == KINDS[place % 3] else pytest.mark.slow)
+        for place, case in enumerate([*FEW, *((scores, None) for scores in ODD)])
+        for kind in KINDS
     ],
 )
 def test_odd_numbers_are_drawn_or_said(kind, scores, says):
@@ -365,6 +362,7 @@ def test_an_axes_is_taken_and_no_figure_made():
     assert high <= 1.01
 
 
+@pytest.mark.slow
 def test_long_titles_and_labels_of_a_small_axes_go_on_more_lines():
     figure, axes = plt.subplots(1, 3, figsize=(10, 3), layout="constrained")
     for ax in axes:

@@ -128,6 +128,7 @@ def site(tmp_path):
     return publish
 
 
+@pytest.mark.slow
 @needs_git
 def test_published_docs_keep_other_versions(site):
     site("dev", "first dev")
@@ -138,6 +139,7 @@ def test_published_docs_keep_other_versions(site):
     assert (checkout / ".nojekyll").exists()
 
 
+@pytest.mark.slow
 @needs_git
 def test_start_page_and_version_menu_prefer_the_newest_final_release(site):
     assert "url=dev/" in (site("dev", "x") / "index.html").read_text()
@@ -149,6 +151,7 @@ def test_start_page_and_version_menu_prefer_the_newest_final_release(site):
     assert "url=0.10.0/" in (checkout / "index.html").read_text()
 
 
+@pytest.mark.slow
 @needs_git
 def test_a_rejected_push_of_the_docs_is_retried(site, tmp_path):
     site("0.1.0", "release")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from itertools import product
 
 import pytest
 from cases import each
 from faults.rawserver import answer
 from served import served
 
+from explorer_frames._decode import strict_json
 from explorer_frames._jobs.listing import PAGE_SIZE
 from explorer_frames._jobs.status import moment
 from explorer_frames._provenance import provenance_of
@@ -71,7 +73,9 @@ def any_call(status: int):
     return script
 
 
-@pytest.mark.parametrize("status", SUCCESSES)
+@pytest.mark.parametrize(
+    "status", [pytest.param(one, marks=[pytest.mark.slow] * (one not in {200, 203, 401, 500})) for one in SUCCESSES]
+)
 def test_code_0_is_success_in_every_call_whatever_the_status(status, tmp_path):
     with served(any_call(status), **LOGIN, retries=0) as (server, explorer):
         assert explorer.run_workflow(7).status == "success"
@@ -112,7 +116,7 @@ def test_an_empty_body_is_not_an_envelope(status):
     assert posts(server) == 1
 
 
-@pytest.mark.parametrize("look", [200, 401, 500, None])
+@pytest.mark.parametrize("look", [200, None, *(pytest.param(look, marks=pytest.mark.slow) for look in (401, 500))])
 @each("status, number", [(status, number) for status in (*SUCCESSES, 205, 206) for number in (107, "107")])
 def test_a_started_job_keeps_its_id_and_is_posted_once(status, number, look):
     def script(turn, request):
@@ -142,7 +146,7 @@ CONTRADICTIONS = {
 
 
 @pytest.mark.parametrize("status", [200, 201, 400, 401, 403, 404, 500])
-@pytest.mark.parametrize("body", CONTRADICTIONS.values(), ids=CONTRADICTIONS)
+@each("body", CONTRADICTIONS.values(), ids=CONTRADICTIONS)
 def test_an_envelope_without_an_error_code_is_never_posted_again(status, body):
     contradiction = answer(body, f"{status} X", CLOSE)
     with (
@@ -241,7 +245,7 @@ NOT_A_LIST = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("data", NOT_A_LIST.values(), ids=NOT_A_LIST)
+@each("data", NOT_A_LIST.values(), ids=NOT_A_LIST)
 def test_what_is_not_the_requested_list_is_refused_and_nothing_is_written(data, tmp_path):
     def script(_number, request):
         path = path_of(request)
@@ -259,9 +263,7 @@ def test_what_is_not_the_requested_list_is_refused_and_nothing_is_written(data, 
     assert all("/jobs?" in path_of(request) for request in server.requests)
 
 
-@pytest.mark.parametrize("workflow", [7, "7"])
-@pytest.mark.parametrize("told", [7, "7"])
-@pytest.mark.parametrize("number", [5, "5", 0, 2**53 + 1])
+@each("workflow, told, number", product([7, "7"], [7, "7"], [5, "5", 0, 2**53 + 1]))
 def test_ids_in_a_list_may_be_text_or_numbers(workflow, told, number):
     with served(said(page([item(number, workflowId=told)], 1))) as (_, explorer):
         frame = explorer.list_jobs(workflow, status=2)
@@ -308,16 +310,14 @@ INCONSISTENT = {
 }
 
 
-@pytest.mark.parametrize("pages", INCONSISTENT.values(), ids=INCONSISTENT)
-@pytest.mark.parametrize("order", ["asc", "desc"])
-@pytest.mark.parametrize("limit", [None, 9])
+@each("pages, order, limit", product(INCONSISTENT.values(), ["asc", "desc"], [None, 9]))
 def test_pages_that_contradict_each_other_are_refused(pages, order, limit):
     with served(numbered(pages), retries=0) as (server, explorer), pytest.raises(EnvelopeError):
         explorer.list_jobs(limit=limit, order=order)
     assert len(server.requests) <= len(pages) + 1
 
 
-@pytest.mark.parametrize("pages", INCONSISTENT.values(), ids=INCONSISTENT)
+@each("pages", INCONSISTENT.values(), ids=INCONSISTENT)
 def test_nothing_is_written_where_pages_contradict_each_other(pages, tmp_path):
     with served(numbered(pages), retries=0) as (_, explorer):
         with pytest.raises(EnvelopeError):
@@ -382,7 +382,7 @@ NOT_THE_JOB = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("data", NOT_THE_JOB.values(), ids=NOT_THE_JOB)
+@each("data", NOT_THE_JOB.values(), ids=NOT_THE_JOB)
 def test_what_is_not_the_detail_of_the_requested_job_is_refused_and_nothing_is_written(data, tmp_path):
     def script(_number, request):
         path = path_of(request)
@@ -398,7 +398,7 @@ def test_what_is_not_the_detail_of_the_requested_job_is_refused_and_nothing_is_w
         with pytest.raises(EnvelopeError):
             explorer.history(7)
         with pytest.raises(SyncError) as caught:
-            explorer.sync_workflow(7, tmp_path / "lake", progress=False)
+            explorer.sync_workflow(7, tmp_path / f"lake{server.port}", progress=False)
     assert [type(failure.error) for failure in caught.value.report.failed] == [EnvelopeError]
     assert list(tmp_path.rglob("*.parquet")) == []
     assert not any(b"sample_result" in request for request in server.requests)
@@ -417,9 +417,7 @@ def test_a_listed_job_whose_detail_has_another_workflow_is_refused(workflow, tmp
     assert list(tmp_path.rglob("*.parquet")) == []
 
 
-@pytest.mark.parametrize("asked", [5, "5", "05"])
-@pytest.mark.parametrize("told", [5, "5"])
-@pytest.mark.parametrize("task", ["t", 8, "8c171f70fb6f"])
+@each("asked, told, task", product([5, "5", "05"], [5, "5"], ["t", 8, "8c171f70fb6f"]))
 def test_ids_in_a_detail_may_be_text_or_numbers(asked, told, task):
     with served(said(detail(told, tasks=[{**TASK, "id": task}]))) as (_, explorer):
         job = explorer.job(asked)
@@ -475,8 +473,8 @@ ZERO = [
 ]
 
 
-@pytest.mark.parametrize("zero", ZERO)
-def test_the_zero_time_is_missing_wherever_times_are_read(zero, tmp_path):
+@each("zero", ZERO)
+def test_the_zero_time_is_missing_wherever_times_are_read(zero):
     times = {"createTime": zero, "runBeginTime": zero, "runEndTime": zero}
     tasks = [{**TASK, **times}]
 
@@ -501,7 +499,7 @@ def test_the_zero_time_is_missing_wherever_times_are_read(zero, tmp_path):
         assert read.attrs["explorer_frames"]["end_time"] is None
 
 
-@pytest.mark.parametrize("zero", [one for one in ZERO if isinstance(one, str)])
+@each("zero", [one for one in ZERO if isinstance(one, str)])
 def test_the_zero_time_is_missing_in_a_stored_provenance(zero):
     found = provenance_of({"begin_time": zero, "end_time": zero, "read_at": "2026-11-29T00:00:00Z"})
     assert (found.begin_time, found.end_time) == (None, None)
@@ -544,8 +542,9 @@ def test_a_time_beyond_the_calendar_is_an_error_of_ours(value):
     ],
     ids=["before", "in data", "behind"],
 )
-def test_a_result_with_too_many_values_besides_the_rows_is_refused(values, around):
-    body = values.join([around[0], *[b""] * 1_000_001, around[1]])
+def test_a_result_with_too_many_values_besides_the_rows_is_refused(values, around, monkeypatch):
+    monkeypatch.setattr(strict_json, "_MOST_VALUES", 10_000)
+    body = values.join([around[0], *[b""] * 10_001, around[1]])
     with served(answer(body)) as (_, explorer), pytest.raises(EnvelopeError, match=r"values|not rows"):
         explorer.read_sample_result(1, "a", schema=None)
 

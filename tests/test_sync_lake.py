@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from platforms import needs_fifo
-from syncing import ROWS, World, storage, tree
+from syncing import ROWS, storage, tree
 
 from explorer_frames import Explorer, read_lake
 from explorer_frames._storage.local import LocalFile
@@ -23,22 +23,8 @@ from explorer_frames._sync.folders import TaskFolders
 from explorer_frames._sync.manifest import server_name_of
 from explorer_frames._sync.names import DATASET, claim_name, record_name
 from explorer_frames.errors import ConfigError, DamagedFileError, FileReadError, SyncError, WriteError
-from explorer_frames.sandbox import Sandbox
 
 pytest_plugins = ["storage"]
-
-
-@pytest.fixture(scope="module")
-def server():
-    with Sandbox() as server:
-        yield server
-
-
-@pytest.fixture
-def world(server):
-    made = World(server)
-    yield made
-    made.explorer.close()
 
 
 def add(world, name: str, *columns: list[str]) -> str:
@@ -326,17 +312,17 @@ def failing(patch, error: OSError, calls: int) -> None:
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO])
 def test_a_full_or_unwritable_disk_ends_the_sync_at_once(tmp_path, world, monkeypatch, number):
-    world.add(20, ["PageRank"])
+    world.add(6, ["PageRank"])
     with monkeypatch.context() as patch:
         failing(patch, OSError(number, os.strerror(number)), 2 + 2 * 3)  # lake, task, three results with their jobs
         with pytest.raises(SyncError, match="were not tried") as caught:
             world.sync(tmp_path, workers=1)
     report = caught.value.report
-    assert (len(report.written), len(report.failed), report.pending) == (3, 1, 16)
+    assert (len(report.written), len(report.failed), report.pending) == (3, 1, 2)
     assert report.failed[0].error.errno == number
     assert world.asked()["result"] == 4
-    assert report.to_dict()["pending"] == 16
-    assert len(world.sync(tmp_path).written) == 17
+    assert report.to_dict()["pending"] == 2
+    assert len(world.sync(tmp_path).written) == 3
 
 
 def test_with_several_workers_no_more_results_than_workers_are_requested_in_vain(tmp_path, world, monkeypatch):

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from limits import HANG, PROCESS
+from memory import memory_added
 from platforms import needs_proc_status
 from servers import Unavailable, azurite
 
@@ -996,37 +997,20 @@ def test_what_is_no_table_is_refused(local_place, data):
 
 # Cost
 
-MEMORY = """
+WRITE = """
 import sys
-import numpy as np, pyarrow as pa, deltalake
 from explorer_frames import write_delta
 
-def peak():
-    return int(next(l for l in open("/proc/self/status") if l.startswith("VmHWM")).split()[1]) / 1024
-
-def make(rows, step=50_000):
-    scores = np.random.default_rng(0).random(step)
-    for start in range(0, rows, step):
-        ids = np.char.add("player", np.arange(start, start + step).astype("U8"))
-        yield pa.record_batch([pa.array(ids), scores], names=["id", "score"])
-
-def write(rows, name):
-    schema = pa.schema([("id", pa.string()), ("score", pa.float64())])
-    reader = pa.RecordBatchReader.from_batches(schema, make(rows))
-    assert write_delta(reader, f"{sys.argv[2]}/{name}").rows == rows
-
-write(100_000, "a")
+write_delta(players(100_000), sys.argv[1] + "/a")
 before = peak()
-write(int(sys.argv[1]), "b")
+assert write_delta(players(5_000_000), sys.argv[1] + "/b").rows == 5_000_000
 print(peak() - before)
 """
 
 
 @needs_proc_status
 def test_memory_does_not_grow_with_the_rows(tmp_path):
-    command = [sys.executable, "-c", MEMORY, "5000000", str(tmp_path)]
-    added = float(subprocess.run(command, capture_output=True, text=True, timeout=PROCESS, check=True).stdout)
-    assert added < 150  # measured: 32 MB at 2,000,000 rows, 55 MB at 10,000,000
+    assert memory_added(WRITE, tmp_path) < 150  # measured: 32 MB at 2,000,000 rows, 55 MB at 10,000,000
 
 
 INTERRUPTED = """

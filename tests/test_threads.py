@@ -25,7 +25,6 @@ from explorer_frames import _threads
 from explorer_frames._outputs import parts
 from explorer_frames._storage import loop
 from explorer_frames._threads import _Crew, ahead, beside, in_parallel, pipelined
-from explorer_frames.sandbox import Sandbox
 
 
 def numbers(count):
@@ -324,7 +323,6 @@ def test_a_process_ends_although_a_reader_was_left_open(how, daemon):
     script = f"""
 import itertools, threading
 from explorer_frames._threads import ahead, pipelined
-from explorer_frames.sandbox import Sandbox
 left = None
 def read():
     global left
@@ -341,7 +339,6 @@ def test_who_reads_on_when_the_main_thread_has_ended_gets_all(how):
     script = f"""
 import threading, time
 from explorer_frames._threads import ahead, pipelined
-from explorer_frames.sandbox import Sandbox
 def numbers():
     for number in range(20):
         time.sleep(0.03)
@@ -400,29 +397,22 @@ except RuntimeError:
 
 
 @needs_proc_net
-@pytest.mark.parametrize("place", ODD_PLACES)
-def test_results_are_read_where_no_thread_can_be_started(place):
-    with Sandbox() as server:
-        job, task = server.add_result([["a", "b"], ["1", "2"]])
-        script = f"""
+@pytest.mark.parametrize("place", [pytest.param("at exit", marks=pytest.mark.slow), "with little memory"])
+def test_results_are_read_where_no_thread_can_be_started(place, sandbox):
+    job, task = sandbox.add_result([["a", "b"], ["1", "2"]])
+    script = f"""
 from explorer_frames import Explorer, read_sample_result
 JOB, TASK = {job}, {task!r}
-explorer = Explorer({server.url!r}, token={server.token!r}, deadline={HANG})
+explorer = Explorer({sandbox.url!r}, token={sandbox.token!r}, deadline={HANG})
 {ODD_PLACES[place]}
 """
-        done = subprocess.run(
-            [sys.executable, "-c", script], capture_output=True, text=True, timeout=PROCESS, check=False
-        )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=PROCESS, check=False)
     assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
 
 
-FORKED = {"leaves": "sys.exit(7)", "reads on": "reader.read_all()"}
-
-
 @needs_fork
-@pytest.mark.parametrize("child", FORKED)
-def test_a_forked_process_leaves_a_stream_to_its_parent(child):
-    """The child shares the socket, so it must not shut it down; and it does not have the thread that reads."""
+def test_a_forked_process_leaves_a_stream_to_its_parent(sandbox):
+    """The children share the socket, so they must not shut it down; and they do not have the thread that reads."""
     script = f"""
 import os, sys
 from explorer_frames import Explorer
@@ -434,23 +424,25 @@ with Explorer(sys.argv[1], token=sys.argv[2], deadline={HANG}) as explorer:
     try:
         with explorer.open_sample_result(*sys.argv[3:], None, schema=None) as reader:
             rows += reader.read_next_batch().num_rows
-            child = os.fork()
-            if child == 0:
-                {FORKED[child]}
-            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+            for reads_on in (False, True):
+                child = os.fork()
+                if child == 0:
+                    if reads_on:
+                        reader.read_all()
+                    sys.exit(7)
+                assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7 + reads_on
             rows += reader.read_all().num_rows
     except ExplorerFramesError as error:
         assert child == 0 and "parent process" in str(error), error
-        sys.exit(7)
+        sys.exit(8)
 print(rows)
 """
-    with Sandbox() as server:
-        job, task = server.add_result([[f"p{number}" for number in range(50_000)], ["1"] * 50_000])
-        done = subprocess.run(
-            [sys.executable, "-c", script, server.url, server.token, str(job), task],
-            capture_output=True,
-            text=True,
-            timeout=PROCESS,
-            check=False,
-        )
+    job, task = sandbox.add_result([[f"p{number}" for number in range(50_000)], ["1"] * 50_000])
+    done = subprocess.run(
+        [sys.executable, "-c", script, sandbox.url, sandbox.token, str(job), task],
+        capture_output=True,
+        text=True,
+        timeout=PROCESS,
+        check=False,
+    )
     assert (done.returncode, done.stdout) == (0, "50000\n"), done.stderr

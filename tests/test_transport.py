@@ -837,7 +837,7 @@ def read_own(explorer: Explorer, name: str) -> bool:
     return explorer.read_sample_result(1, name, schema=None)["id"].tolist() == [name]
 
 
-@pytest.mark.parametrize(("threads", "calls"), [(16, 160), pytest.param(32, 3200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("threads", "calls"), [(16, 64), pytest.param(32, 3200, marks=pytest.mark.slow)])
 def test_threads_get_their_own_answers(threads, calls):
     with served(own_name) as (server, explorer), ThreadPoolExecutor(threads) as pool:
         assert all(pool.map(lambda number: read_own(explorer, f"t{number}"), range(calls)))

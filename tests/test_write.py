@@ -9,6 +9,7 @@ import tempfile
 import threading
 import traceback
 from contextlib import suppress
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,10 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
+from cases import each
 from faults.rawserver import wait_until
 from limits import PROCESS
+from memory import memory_added
 from nasty import NASTY
 from platforms import WINDOWS, needs_proc_status, needs_resource, with_slashes
 
@@ -341,8 +344,7 @@ ENDS = [
 ]
 
 
-@pytest.mark.parametrize("end", ENDS, ids=lambda end: type(end).__name__)
-@pytest.mark.parametrize("before", [0, 3])
+@each("end, before", product(ENDS, [0, 3]))
 def test_what_the_source_raises_comes_through_as_it_is(store, layout, end, before):
     WRITERS[layout](OLD, store.url("a"), storage_options=store.options)
     with pytest.raises(type(end)) as caught:
@@ -403,28 +405,31 @@ from explorer_frames._files import write as _write
 from explorer_frames.errors import WriteError
 
 table = pa.table({"x": np.random.default_rng(0).random(100_000)})
-write = {"parquet": _write.write_parquet, "feather": _write.write_feather}[sys.argv[1]]
-size = write(table, "memory://full", row_group_size=10_000).bytes
-for limit in [0, 1, 100, *range(50_000, size, 250_000), size - 9000, size - 1]:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-    try:
-        write(table, sys.argv[2], row_group_size=10_000)
-    except WriteError as error:
-        assert "disk is full" in error.hint, error
-        assert error.__context__ is None
-    else:
-        raise AssertionError(limit)
+for write, url in zip((_write.write_parquet, _write.write_feather), sys.argv[1:], strict=True):
+    resource.setrlimit(resource.RLIMIT_FSIZE, [resource.RLIM_INFINITY] * 2)
+    size = write(table, "memory://full", row_group_size=10_000).bytes
+    for limit in [0, 1, 100, *range(50_000, size, 250_000), size - 9000, size - 1]:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+        try:
+            write(table, url, row_group_size=10_000)
+        except WriteError as error:
+            assert "disk is full" in error.hint, error
+            assert error.__context__ is None
+        else:
+            raise AssertionError(limit)
 """
 
 
 @needs_resource
-def test_a_full_disk_keeps_the_old_file_wherever_it_strikes(local_store, layout):
-    WRITERS[layout](OLD, local_store.url("a"))
-    command = [sys.executable, "-W", "error", "-c", FULL_DISK, layout, local_store.url("a")]
+def test_a_full_disk_keeps_the_old_file_wherever_it_strikes(local_store):
+    for layout, writer in WRITERS.items():
+        writer(OLD, local_store.url(layout))
+    command = [sys.executable, "-W", "error", "-c", FULL_DISK, *map(local_store.url, WRITERS)]
     child = subprocess.run(command, capture_output=True, text=True, timeout=PROCESS, check=False)
     assert child.stderr == ""
-    assert local_store.names() == ["a"]
-    assert load(local_store, "a", layout).equals(OLD)
+    assert local_store.names() == sorted(WRITERS)
+    for layout in WRITERS:
+        assert load(local_store, layout, layout).equals(OLD)
 
 
 def test_a_reader_sees_old_or_new_only(local_store):
@@ -527,41 +532,23 @@ def test_an_unknown_format_names_the_known(url, layout):
 
 # Cost
 
-MEMORY = """
+WRITE = """
 import sys
-import numpy as np, pyarrow as pa, pyarrow.parquet
+import pyarrow.parquet
 from explorer_frames._files import write as _write
 
-def peak():
-    return int(next(l for l in open("/proc/self/status") if l.startswith("VmHWM")).split()[1]) / 1024
-
-def make(rows, step=50_000):
-    scores = np.random.default_rng(0).random(step)
-    for start in range(0, rows, step):
-        ids = np.char.add("player", np.arange(start, start + step).astype("U8"))
-        yield pa.record_batch([pa.array(ids), scores], names=["id", "score"])
-
-def write(rows, url):
-    schema = pa.schema([("id", pa.string()), ("score", pa.float64())])
-    reader = pa.RecordBatchReader.from_batches(schema, make(rows))
-    assert getattr(_write, "write_" + sys.argv[1])(reader, url).rows == rows
-
-list(make(100_000))
+for _ in players(100_000):
+    pass
 before = peak()
-write(int(sys.argv[2]), sys.argv[3])
+assert getattr(_write, "write_" + sys.argv[1])(players(10_000_000), sys.argv[2]).rows == 10_000_000
 print(peak() - before)
 """
-
-
-def memory_added(layout, rows, url):
-    command = [sys.executable, "-c", MEMORY, layout, str(rows), url]
-    return float(subprocess.run(command, capture_output=True, text=True, timeout=PROCESS, check=True).stdout)
 
 
 @pytest.mark.slow
 @needs_proc_status
 def test_ten_million_rows_add_less_than_100_mb(tmp_path, layout):
-    assert memory_added(layout, 10_000_000, str(tmp_path / "a")) < 100
+    assert memory_added(WRITE, layout, tmp_path / "a") < 100
 
 
 def test_a_part_of_a_result_does_not_pass_for_all_of_it(local_store):

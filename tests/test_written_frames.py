@@ -93,17 +93,18 @@ def compare_with_pandas(folder, layout, index, labels):
 
 @pytest.mark.filterwarnings("ignore:The DataFrame has non-str index name:UserWarning")
 @pytest.mark.filterwarnings("ignore:The DataFrame has column names of mixed type:UserWarning")
-@pytest.mark.parametrize("index", INDEXES)
-@each("labels", LABELS)
-def test_index_and_labels_come_back_as_from_parquet_of_pandas(tmp_path, index, labels):
-    compare_with_pandas(tmp_path, "parquet", index, labels)
+@each(("index", "labels"), [*((index, "strings") for index in INDEXES), *(("default", labels) for labels in LABELS)])
+def test_index_and_labels_come_back_as_from_a_file_of_pandas(tmp_path, layout, index, labels):
+    compare_with_pandas(tmp_path, layout, index, labels)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The DataFrame has non-str index name:UserWarning")
 @pytest.mark.filterwarnings("ignore:The DataFrame has column names of mixed type:UserWarning")
-@each(("index", "labels"), [*((index, "strings") for index in INDEXES), *(("default", labels) for labels in LABELS)])
-def test_index_and_labels_come_back_as_from_feather_of_pandas(tmp_path, index, labels):
-    compare_with_pandas(tmp_path, "feather", index, labels)
+@pytest.mark.parametrize("index", INDEXES)
+@each("labels", LABELS)
+def test_any_index_with_any_labels_comes_back_as_from_parquet_of_pandas(tmp_path, index, labels):
+    compare_with_pandas(tmp_path, "parquet", index, labels)
 
 
 def arrow(kind, *values):
