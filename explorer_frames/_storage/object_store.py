@@ -13,6 +13,7 @@ from fsspec.config import conf
 
 from explorer_frames._errors import escaped
 from explorer_frames._extras import package
+from explorer_frames._signals import failures
 from explorer_frames._storage.address import LOCAL, Mask, secret_options, shown_url
 from explorer_frames._storage.schemes import scheme_of
 from explorer_frames.errors import ConfigError
@@ -275,7 +276,7 @@ def _of_profile(profile: str, url: str) -> dict[str, str]:
             "aws_region": session.get_config_variable("region"),
             "aws_endpoint_url": session.get_scoped_config().get("endpoint_url"),
         }
-    except Exception as raised:  # noqa: BLE001 (of botocore, and of the programs that profiles name)
+    except failures(Exception) as raised:  # of botocore, and of the programs that profiles name
         problem = "it has no credentials" if isinstance(raised, AttributeError) else escaped(raised)
     else:
         return {name: text for name, text in values.items() if text}

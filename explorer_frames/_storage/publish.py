@@ -57,13 +57,14 @@ of objects cannot be asked for the right to write; there that error comes with t
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from fsspec.implementations.local import LocalFileSystem
 
 from explorer_frames._errors import escaped
+from explorer_frames._signals import Suppress, failures
 from explorer_frames._storage.address import Mask, check_local_name, checked, local_path, shown_url
 from explorer_frames._storage.direct import FileInPlace, OpenBuffer
 from explorer_frames._storage.drivers import connect
@@ -187,7 +188,7 @@ class Target(Guard):
         try:
             yield spool.path
         finally:
-            with suppress(OSError):
+            with Suppress(OSError):
                 spool.discard()
 
     def flush(self, path: str) -> None:
@@ -226,9 +227,9 @@ class Target(Guard):
     def _put(self, path: str) -> None:
         try:
             return self.place.put(path, create=self.mode == "create")
-        except Exception as raised:
+        except failures(Exception) as raised:
             taken = False
-            with suppress(Exception):
+            with Suppress(Exception):
                 taken = self.mode == "create" and (is_failed_condition(raised) or self.place.kind() is not None)
             if not taken:
                 raise
