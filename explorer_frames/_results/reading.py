@@ -22,7 +22,7 @@ from explorer_frames._caller import warn_caller
 from explorer_frames._decode.cells import to_batch, to_table
 from explorer_frames._decode.envelope import read_rows
 from explorer_frames._decode.rows import split
-from explorer_frames._errors import StickyErrorIterator, add_context, escaped
+from explorer_frames._errors import StickyErrorIterator, add_context, concealed, concealing, escaped
 from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.write import write
 from explorer_frames._http.api import judged_body
@@ -167,6 +167,8 @@ class Result:
         As known before the first row.
     limits
         Of the server.
+    conceal
+        Takes secrets out of text of the server.
 
     Attributes
     ----------
@@ -176,12 +178,21 @@ class Result:
         Complete when the iteration has ended.
     """
 
-    def __init__(self, query: Query, rows: Iterator[Rows], provenance: Provenance, limits: RowLimits) -> None:
+    def __init__(
+        self,
+        query: Query,
+        rows: Iterator[Rows],
+        provenance: Provenance,
+        limits: RowLimits,
+        conceal: Callable[[str], str],
+    ) -> None:
+        self._conceal = conceal
         self._limit = query.limit or EVERYTHING
         self._limits = limits
-        self._rest = rows
+        self._rest = concealed(rows, conceal)
         first = next(self._rest, None)
-        cells = split(first) if first is not None else None
+        with concealing(conceal):
+            cells = split(first) if first is not None else None
         resolved = query.schema.resolve(int(cells.widths[0]) if cells else None)
         self._may_be_text = resolved.may_be_text
         self.provenance = replace(provenance, algorithm=resolved.algorithm, schema_source=resolved.source)
@@ -210,11 +221,13 @@ class Result:
         self._finish(content.result())
 
     def _decoded(self, rows: Rows) -> pa.RecordBatch:
-        return self._typed(split(rows))
+        with concealing(self._conceal):
+            return self._typed(split(rows))
 
     def _typed(self, cells: Cells) -> pa.RecordBatch:
         try:
-            batch = to_batch(cells, self.schema, self._dictionaries)
+            with concealing(self._conceal):
+                batch = to_batch(cells, self.schema, self._dictionaries)
         except (ColumnTypeError, RowShapeError) as error:
             error._may_be_text = self._may_be_text  # noqa: SLF001 (our own)
             if self._may_be_text:
@@ -477,7 +490,7 @@ class ResultReader:
             )
             pieces = answer.pieces() if answer.status < 400 else [judged_body(answer)]  # noqa: PLR2004 (an error)
             rows = read_rows(pieces, query.limit or EVERYTHING, answer.status, answer.trace_id)
-            yield Result(query, rows, provenance, self._limits)
+            yield Result(query, rows, provenance, self._limits, answer.auth.conceal)
 
     def _read(self, query: Query, identity: Identity, deadline: Deadline) -> tuple[pa.Table, Provenance]:
         with self._open(query, identity, deadline, _LARGER) as result, closing(result.overlapped()) as batches:
