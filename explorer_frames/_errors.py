@@ -7,7 +7,7 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from explorer_frames.errors import (
     ApiError,
@@ -69,15 +69,16 @@ def concealing(conceal: Callable[[str], str]) -> Iterator[None]:
         _conceal.reset(token)
 
 
-def concealed(items: Iterator[_T], conceal: Callable[[str], str]) -> Iterator[_T]:
-    """Yield the items, made within `concealing`."""
-    end: Any = object()
-    while True:
-        with concealing(conceal):
-            item = next(items, end)
-        if item is end:
-            return
-        yield item
+class Concealed(Iterator[_T]):
+    """The same items, made within `concealing`; none is kept."""
+
+    def __init__(self, items: Iterator[_T], conceal: Callable[[str], str]) -> None:
+        self._items = items
+        self._conceal = conceal
+
+    def __next__(self) -> _T:
+        with concealing(self._conceal):
+            return next(self._items)
 
 
 def escaped(text: object, limit: int = _SHOWN) -> str:

@@ -47,7 +47,6 @@ _ORDINARY = re.compile(
     "username|valid|value|wrong"
 )
 SHORT = 4  # characters; a shorter one is a part of many words, and the gaps would spell it out
-_BEGINNING = 8  # characters that tell a secret which was cut off
 _WORD_BEGINS, _WORD_ENDS = r"(?<![^\W_])", r"(?![^\W_])"
 
 
@@ -63,18 +62,18 @@ def is_secret_name(name: object) -> bool:
     return bool(_SECRET_WORDS & {*words, *map("".join, pairwise(words))}) or bool(_SECRET_PARTS.search("".join(words)))
 
 
-def conceal(text: str, secrets: Iterable[str], *, cut: bool = True) -> str:
+def conceal(text: str, secrets: Iterable[str], beginning: int = 8) -> str:
     """Mask secrets in foreign text, in any spelling.
 
     A short one is masked only where it stands as a word, and an ordinary word only where it is quoted or labeled.
 
     Parameters
     ----------
-    cut
-        Whether to mask beginnings of secrets, too.
+    beginning
+        Number of characters that tell a secret which was cut off.
     """
     forms = {form for secret in secrets for form in _spellings(secret)} - {""}
-    pattern = re.compile("|".join(_found_by(form, cut=cut) for form in forms) or "(?!)", re.IGNORECASE)
+    pattern = re.compile("|".join(_found_by(form, beginning) for form in forms) or "(?!)", re.IGNORECASE)
     place = 0
     while found := pattern.search(text, place):
         place = found.start()
@@ -93,12 +92,12 @@ def _spellings(secret: str) -> set[str]:
     return {secret, unquote(secret), repr(secret)[1:-1], quote_plus(secret, errors="replace"), *quoted, *as_json}
 
 
-def _found_by(form: str, *, cut: bool) -> str:
+def _found_by(form: str, length: int) -> str:
     if _ORDINARY.fullmatch(form.lower()):
         return rf"(?<=[\"'=:/@]){re.escape(form)}{_WORD_ENDS}"
     if len(form) < SHORT:
         begins, ends = (_WORD_BEGINS if form[0].isalnum() else ""), (_WORD_ENDS if form[-1].isalnum() else "")
         return f"{begins}{re.escape(form)}{ends}"
-    beginning = form[:_BEGINNING]
+    beginning = form[:length]
     is_word = "/" in beginning or (beginning.isalpha() and beginning[1:].islower())  # or the beginning of other URLs
-    return re.escape(beginning if cut and not is_word else form)
+    return re.escape(form if is_word else beginning)

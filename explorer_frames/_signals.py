@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
-from types import CodeType, TracebackType
+from types import CodeType
 from typing import Any, TypeVar
 
 _E = TypeVar("_E", bound=BaseException)
@@ -42,14 +43,13 @@ def failures(*classes: type[_E]) -> tuple[type[_E], ...]:
     return () if error is not None and raised_by_handler(error) else classes
 
 
-class Suppress(contextlib.suppress):
-    """The same as its base class, but exceptions of signal handlers come out."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        is_failure = error is None or raised_by_handler(error) is None
-        return is_failure and bool(super().__exit__(kind, error, trace))
+@contextmanager
+def suppressed(*classes: type[BaseException]) -> Iterator[None]:
+    """Suppress exceptions of these classes, but none of a signal handler."""
+    try:
+        yield
+    except failures(*classes):
+        pass
 
 
 def _is_handled(error: BaseException) -> bool:

@@ -80,10 +80,10 @@ def read_output(
         decides, and so its beginning is read at once. So it is with ``header=True``, for the first line.
     storage_options
         For the fsspec driver: a mapping of known settings such as ``endpoint_url`` and ``anon``, since it travels to
-        the workers with the tasks, and whoever can read the graph can read what is in it. Or a function that returns the mapping, secrets and all, and is
-        called where it is needed; it travels as `cloudpickle` has it (from a module by name; from a notebook with its
-        code and all that it closes over). Without either, the driver looks in the workers' environment, and in
-        fsspec's configuration there (``FSSPEC_S3='{"secret": "..."}'`` or a file).
+        the workers with the tasks, and whoever can read the graph can read what is in it. Or a function that returns
+        the mapping, secrets and all, and is called where it is needed; it travels as `cloudpickle` has it (from a
+        module by name; from a notebook with its code and all that it closes over). Without either, the driver looks in
+        the workers' environment, and in fsspec's configuration there (``FSSPEC_S3='{"secret": "..."}'`` or a file).
 
     Returns
     -------

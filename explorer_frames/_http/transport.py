@@ -19,7 +19,7 @@ import requests
 import urllib3
 from requests.auth import AuthBase
 
-from explorer_frames._errors import concealed, concealing, escaped
+from explorer_frames._errors import Concealed, concealing, escaped
 from explorer_frames._http.environment import ca_setting, certificate_error, proxy_error, proxy_variable, uses_tls
 from explorer_frames._http.exchange import Exchange, current, new_session
 from explorer_frames._http.failures import NO_TLS, PROXY_AUTHENTICATION, refused_by_proxy, translated
@@ -83,7 +83,7 @@ class Identity(AuthBase):
     def conceal_values(self, body: bytes) -> bytes:
         """Take its secrets out of JSON; but none that may be a word in a name, or a number."""
         secrets = (one for one in self.secrets if len(one) >= _LONG and not (one.isalpha() or one.isdigit()))
-        return conceal(body.decode(errors="surrogateescape"), secrets, cut=False).encode(errors="surrogateescape")
+        return conceal(body.decode(errors="surrogateescape"), secrets, 2 * _LONG).encode(errors="surrogateescape")
 
 
 NOBODY = Identity({})
@@ -134,7 +134,7 @@ class Answer:
         TransportError
             It breaks off, a time limit ends it, or it is not what its headers say.
         """
-        total, body = 0, concealed(self._body, self.auth.conceal)
+        total, body = 0, Concealed(self._body, self.auth.conceal)
         while piece := next(body):
             total += len(piece)
             if self._max_bytes is not None and total > self._max_bytes:

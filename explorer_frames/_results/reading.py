@@ -22,7 +22,7 @@ from explorer_frames._caller import warn_caller
 from explorer_frames._decode.cells import to_batch, to_table
 from explorer_frames._decode.envelope import read_rows
 from explorer_frames._decode.rows import split
-from explorer_frames._errors import StickyErrorIterator, add_context, concealed, concealing, escaped
+from explorer_frames._errors import Concealed, StickyErrorIterator, add_context, concealing, escaped
 from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.write import write
 from explorer_frames._http.api import judged_body
@@ -184,15 +184,14 @@ class Result:
         rows: Iterator[Rows],
         provenance: Provenance,
         limits: RowLimits,
-        conceal: Callable[[str], str],
+        conceal: Callable[[str], str] = str,
     ) -> None:
         self._conceal = conceal
         self._limit = query.limit or EVERYTHING
         self._limits = limits
-        self._rest = concealed(rows, conceal)
+        self._rest = rows
         first = next(self._rest, None)
-        with concealing(conceal):
-            cells = split(first) if first is not None else None
+        cells = split(first) if first is not None else None
         resolved = query.schema.resolve(int(cells.widths[0]) if cells else None)
         self._may_be_text = resolved.may_be_text
         self.provenance = replace(provenance, algorithm=resolved.algorithm, schema_source=resolved.source)
@@ -202,7 +201,7 @@ class Result:
         self._first = iter([self._typed(cells)] if cells else [])  # not kept when it has been read
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        yield from chain(self._first, map(self._decoded, self._rest))
+        yield from Concealed(chain(self._first, map(self._decoded, self._rest)), self._conceal)
         self._finish(None)
 
     def overlapped(self) -> Generator[pa.RecordBatch]:
@@ -212,22 +211,21 @@ class Result:
         """
         content = ContentHash(self.schema)
         yield from map(content.passed, self._first)
-        second = next(self._rest, None)
+        with concealing(self._conceal):
+            second = next(self._rest, None)
         if second is not None:  # else there is nothing to do for a thread
             rest = chain(iter([second]), self._rest)
             del second
             with closing(pipelined(lambda rows: content.passed(self._decoded(rows)), rest)) as batches:
-                yield from batches
+                yield from Concealed(batches, self._conceal)
         self._finish(content.result())
 
     def _decoded(self, rows: Rows) -> pa.RecordBatch:
-        with concealing(self._conceal):
-            return self._typed(split(rows))
+        return self._typed(split(rows))
 
     def _typed(self, cells: Cells) -> pa.RecordBatch:
         try:
-            with concealing(self._conceal):
-                batch = to_batch(cells, self.schema, self._dictionaries)
+            batch = to_batch(cells, self.schema, self._dictionaries)
         except (ColumnTypeError, RowShapeError) as error:
             error._may_be_text = self._may_be_text  # noqa: SLF001 (our own)
             if self._may_be_text:
@@ -490,7 +488,9 @@ class ResultReader:
             )
             pieces = answer.pieces() if answer.status < 400 else [judged_body(answer)]  # noqa: PLR2004 (an error)
             rows = read_rows(pieces, query.limit or EVERYTHING, answer.status, answer.trace_id)
-            yield Result(query, rows, provenance, self._limits, answer.auth.conceal)
+            with concealing(answer.auth.conceal):
+                result = Result(query, rows, provenance, self._limits, answer.auth.conceal)
+            yield result
 
     def _read(self, query: Query, identity: Identity, deadline: Deadline) -> tuple[pa.Table, Provenance]:
         with self._open(query, identity, deadline, _LARGER) as result, closing(result.overlapped()) as batches:

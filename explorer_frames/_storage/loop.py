@@ -6,7 +6,7 @@ import asyncio
 from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any
 
-from explorer_frames._signals import Suppress
+from explorer_frames._signals import suppressed
 
 if TYPE_CHECKING:
     import threading
@@ -43,6 +43,6 @@ def finish(loop: Any, work: Coroutine[Any, Any, Any], stop: threading.Event | No
     except BaseException:
         if stop:
             stop.set()
-        with Suppress(Exception):
+        with suppressed(Exception):
             asyncio.run_coroutine_threadsafe(end(), loop).result(_CANCEL + patience)
         raise

@@ -64,7 +64,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 from fsspec.implementations.local import LocalFileSystem
 
 from explorer_frames._errors import escaped
-from explorer_frames._signals import Suppress, failures
+from explorer_frames._signals import failures, suppressed
 from explorer_frames._storage.address import Mask, check_local_name, checked, local_path, shown_url
 from explorer_frames._storage.direct import FileInPlace, OpenBuffer
 from explorer_frames._storage.drivers import connect
@@ -188,7 +188,7 @@ class Target(Guard):
         try:
             yield spool.path
         finally:
-            with Suppress(OSError):
+            with suppressed(OSError):
                 spool.discard()
 
     def flush(self, path: str) -> None:
@@ -229,7 +229,7 @@ class Target(Guard):
             return self.place.put(path, create=self.mode == "create")
         except failures(Exception) as raised:
             taken = False
-            with Suppress(Exception):
+            with suppressed(Exception):
                 taken = self.mode == "create" and (is_failed_condition(raised) or self.place.kind() is not None)
             if not taken:
                 raise

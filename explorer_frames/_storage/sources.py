@@ -15,7 +15,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from explorer_frames._errors import escaped
 from explorer_frames._private import private
-from explorer_frames._signals import Suppress, failures
+from explorer_frames._signals import failures, suppressed
 from explorer_frames._storage.address import Mask, local_path, shown_url
 from explorer_frames._storage.drivers import connect
 from explorer_frames._storage.failures import Guard, is_missing
@@ -152,6 +152,6 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 
 def _configured(scheme: str) -> dict[str, Any]:
     """What fsspec's own configuration passes to the driver."""
-    with Suppress(Exception):  # what is wrong comes up again where it connects
+    with suppressed(Exception):  # what is wrong comes up again where it connects
         return dict(apply_config(fsspec.get_filesystem_class(scheme), {}))
     return {}

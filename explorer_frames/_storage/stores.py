@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fsspec.callbacks import Callback
 
-from explorer_frames._signals import Suppress, failures
+from explorer_frames._signals import failures, suppressed
 from explorer_frames._storage.failures import NO_FOLDER, is_missing
 from explorer_frames._storage.loop import finish
 from explorer_frames._storage.schemes import move
@@ -105,7 +105,7 @@ class StoredObject(CopiedTarget):
 
     def stored(self) -> int | None:
         """Return the target's size after a put; None where there is nothing to look at, or one may not look."""
-        with Suppress(Exception):  # the put has returned, which is the store's promise
+        with suppressed(Exception):  # the put has returned, which is the store's promise
             self.fs.invalidate_cache()
             return int(self.fs.info(self.path)["size"])
         return None
@@ -158,7 +158,7 @@ class RemoteFile(StoredObject):
         try:
             yield beside
         finally:
-            with Suppress(Exception):
+            with suppressed(Exception):
                 self.fs.rm_file(beside)
 
     def _move_in(self, beside: str, *, create: bool) -> None:
@@ -187,7 +187,7 @@ class RemoteFile(StoredObject):
             if self._kind_of(beside) is not None:
                 raise OSError("the store did not move the file into place")
         except BaseException:
-            with Suppress(FileNotFoundError, FileExistsError):  # it never left, or another writer's stands there
+            with suppressed(FileNotFoundError, FileExistsError):  # it never left, or another writer's stands there
                 self._move(self.fs, aside, self.path, replace=False)
             raise
         self.fs.rm_file(aside)
