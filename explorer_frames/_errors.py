@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 from explorer_frames.errors import (
@@ -54,13 +56,38 @@ _HINTS: dict[type[ApiError], str] = {
 }
 
 
+_conceal: ContextVar[Callable[[str], str]] = ContextVar("conceal", default=str)
+
+
+@contextmanager
+def concealing(conceal: Callable[[str], str]) -> Iterator[None]:
+    """Take secrets out of all foreign text that goes into errors within this block; yield nothing to callers in it."""
+    token = _conceal.set(conceal)
+    try:
+        yield
+    finally:
+        _conceal.reset(token)
+
+
+class Concealed(Iterator[_T]):
+    """The same items, made within `concealing`; none is kept."""
+
+    def __init__(self, items: Iterator[_T], conceal: Callable[[str], str]) -> None:
+        self._items = items
+        self._conceal = conceal
+
+    def __next__(self) -> _T:
+        with concealing(self._conceal):
+            return next(self._items)
+
+
 def escaped(text: object, limit: int = _SHOWN) -> str:
     """Foreign text, safe to show: printable ASCII only and at most `limit` characters."""
     try:
-        said = str(text)
+        said = _conceal.get()(str(text))
     except (ValueError, RecursionError):  # an integer of more digits than Python prints; nested too deeply
         said = f"<{type(text).__name__}>"
-    shown = said[: limit + 1].encode("unicode_escape").decode("ascii")
+    shown = _escaped(said[: limit + 1])
     return shown if len(shown) <= limit else shown[: limit - 3] + "..."
 
 
@@ -75,7 +102,12 @@ def printable(text: object) -> str:
     said = str(text)
     if said.isprintable():
         return said
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in said)
+    return "".join(char if char.isprintable() else _escaped(char) for char in said)
+
+
+def _escaped(text: str) -> str:
+    # By name, the codec would be imported at its first use, which fails when the process has too many files open.
+    return codecs.unicode_escape_encode(text)[0].decode("ascii")
 
 
 @contextmanager

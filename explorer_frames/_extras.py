@@ -9,6 +9,7 @@ from importlib import import_module, metadata
 from typing import Any
 
 from explorer_frames._errors import escaped
+from explorer_frames._signals import failures
 from explorer_frames.errors import ConfigError
 
 
@@ -70,7 +71,7 @@ def package(name: str, extra: str) -> Any:
     root = name.partition(".")[0]
     try:
         return import_module(name)
-    except ImportError as error:
+    except failures(ImportError, OSError) as error:
         if isinstance(error, ModuleNotFoundError) and error.name in (name, root):
             what, hint = f"{root} is not installed", install_hint(extra)
         else:

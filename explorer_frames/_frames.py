@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from explorer_frames._errors import escaped
 from explorer_frames._memory import POOL
 from explorer_frames._provenance import KEY, NAME
+from explorer_frames._schemas import check_zone
 from explorer_frames.errors import ColumnTypeError, ConfigError
 
 if TYPE_CHECKING:
@@ -92,10 +93,17 @@ def _with_plain_dictionaries(table: pa.Table) -> pa.Table:
 
     Categories cannot be NaN, nor both -0.0 and 0.0, and pyarrow drops their time zone when they become a table again.
     PyArrow 18 converts no unsigned indices.
+
+    Raises
+    ------
+    ConfigError
+        A time zone is unknown.
     """
     for place, field in enumerate(table.schema):
-        if pa.types.is_dictionary(field.type):
-            kind = field.type.value_type
+        kind = field.type
+        check_zone(field.name, kind.value_type if pa.types.is_dictionary(kind) or pa.types.is_list(kind) else kind)
+        if pa.types.is_dictionary(kind):
+            kind = kind.value_type
             zoned = pa.types.is_timestamp(kind) and kind.tz
             kind = kind if pa.types.is_floating(kind) or zoned else pa.dictionary(pa.int64(), kind)
             table = table.set_column(place, field.name, table.column(place).cast(kind))

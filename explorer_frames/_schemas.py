@@ -207,11 +207,7 @@ def checked(schema: pa.Schema) -> pa.Schema:
                 hint=f"Use one of {TYPE_NAMES}; or an unordered dictionary of one of these; or, for the last column, "
                 "a list of one of these.",
             )
-        if pa.types.is_timestamp(kind) and kind.tz is not None and not _is_zone(kind.tz):
-            raise ConfigError(
-                f"column {field.name!r} has an unknown time zone: {escaped(kind.tz, 60)!r}",
-                hint="Use a name such as 'UTC' or 'Asia/Shanghai', or an offset such as '+08:00'.",
-            )
+        check_zone(field.name, kind)
     if len(set(schema.names)) != len(schema.names) or not schema.names:
         raise ConfigError(f"a schema needs columns, each of its own name: {schema.names}")
     return schema
@@ -222,13 +218,19 @@ def _is_outer(kind: pa.DataType, *, last: bool) -> bool:
     return bool(pa.types.is_list(kind) and last) or bool(pa.types.is_dictionary(kind) and not kind.ordered)
 
 
-def _is_zone(name: str) -> bool:
-    """Whether Arrow, and so pandas, knows a time zone."""
+def check_zone(column: str, kind: pa.DataType) -> None:
+    """Raise ConfigError for a timestamp with a time zone that Arrow, and so pandas, does not know."""
+    zone = kind.tz if pa.types.is_timestamp(kind) else None
+    if zone is None:
+        return
     try:
-        pa.lib.string_to_tzinfo(name)
+        pa.lib.string_to_tzinfo(zone)
     except (ValueError, KeyError, OSError):
-        return False
-    return True
+        pass
+    else:
+        return
+    what = f"column {escaped(column, 60)!r} has an unknown time zone: {escaped(zone, 60)!r}"
+    raise ConfigError(what, hint="Use a name such as 'UTC' or 'Asia/Shanghai', or an offset such as '+08:00'.")
 
 
 def is_text(kind: pa.DataType) -> bool:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from types import CodeType
-from typing import Any
+from typing import Any, TypeVar
+
+_E = TypeVar("_E", bound=BaseException)
 
 
 def is_from_handler(error: BaseException) -> bool:
@@ -18,6 +23,39 @@ def is_from_handler(error: BaseException) -> bool:
         return True
     handlers = {_code(signal.getsignal(number)) for number in signal.valid_signals()}
     return any(frame.f_code in handlers for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
+def raised_by_handler(error: BaseException) -> BaseException | None:
+    """Return the exception of a signal handler that this is, or that a driver has converted to this; else None."""
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and not any(cause is one for one in chain) and not (chain and _is_handled(cause)):
+        if is_from_handler(cause):
+            return cause
+        chain.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def failures(*classes: type[_E]) -> tuple[type[_E], ...]:
+    """Return these classes, for an ``except`` clause; none of them for the exception of a signal handler."""
+    error = sys.exception()
+    return () if error is not None and raised_by_handler(error) else classes
+
+
+@contextmanager
+def suppressed(*classes: type[BaseException]) -> Iterator[None]:
+    """Suppress exceptions of these classes, but none of a signal handler."""
+    try:
+        yield
+    except failures(*classes):
+        pass
+
+
+def _is_handled(error: BaseException) -> bool:
+    """Whether a function that is still running has caught this, and called the others from its handler."""
+    frames = (frame for frame, _ in traceback.walk_stack(sys._getframe()))  # noqa: SLF001 (has no public name)
+    return error.__traceback__ is not None and any(error.__traceback__.tb_frame is frame for frame in frames)
 
 
 def _code(handler: Any) -> CodeType | None:

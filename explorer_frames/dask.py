@@ -33,7 +33,9 @@ from explorer_frames._private import private
 from explorer_frames._results.columns import fitted, task_schemas, united
 from explorer_frames._results.reading import Query, result_ids
 from explorer_frames._schemas import SchemaRequest, VidType
-from explorer_frames._storage.address import may_hold_secret, secret_options, shown_url
+from explorer_frames._storage.address import may_hold_secret, shown_url
+from explorer_frames._storage.object_store import options_to_withhold
+from explorer_frames._storage.paths import plain_path
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, ExplorerFramesError
 
@@ -77,11 +79,11 @@ def read_output(
         several numbers of columns are possible (None, or a name such as ``"louvain"``) the first row of the first part
         decides, and so its beginning is read at once. So it is with ``header=True``, for the first line.
     storage_options
-        For the fsspec driver: a mapping without secrets, since it travels to the workers with the tasks, and whoever
-        can read the graph can read what is in it. Or a function that returns the mapping, secrets and all, and is
-        called where it is needed; it travels as `cloudpickle` has it (from a module by name; from a notebook with its
-        code and all that it closes over). Without either, the driver looks in the workers' environment, and in
-        fsspec's configuration there (``FSSPEC_S3='{"secret": "..."}'`` or a file).
+        For the fsspec driver: a mapping of known settings such as ``endpoint_url`` and ``anon``, since it travels to
+        the workers with the tasks, and whoever can read the graph can read what is in it. Or a function that returns
+        the mapping, secrets and all, and is called where it is needed; it travels as `cloudpickle` has it (from a
+        module by name; from a notebook with its code and all that it closes over). Without either, the driver looks in
+        the workers' environment, and in fsspec's configuration there (``FSSPEC_S3='{"secret": "..."}'`` or a file).
 
     Returns
     -------
@@ -93,7 +95,7 @@ def read_output(
     ------
     ConfigError
         As in `explorer_frames.read_output`; or there is a password in `path` or a query of HTTP, which may be a
-        signature; or an option of a mapping speaks of a secret by its name, such as ``secret`` or ``sas_token``.
+        signature; or a mapping has an option that may be a secret, such as ``secret``, ``headers`` or an unknown one.
     FileReadError, DecodeError
         Now, if there is nothing to read; else, when it is computed, as in `explorer_frames.read_output`: with part and
         line, but `row` counts from the start of the part. Every partition looks whether any part has changed, come or
@@ -119,8 +121,10 @@ def read_output(
     (2, 1.5)
     """
     checked_backend(dtype_backend)
+    own = None if callable(storage_options) else storage_options
+    path, own = plain_path(path, own)  # paths of universal_pathlib have options
     request = Request.of(path, schema=schema, vid_type=vid_type, header=header, quoting=quoting, storage_options=None)
-    options = _without_secrets(path, storage_options)
+    options = _without_secrets(path, storage_options if callable(storage_options) else own)
     store = Store(path, _options(options))
     parts = Parts(store)
     request = request.for_parts(parts)
@@ -325,10 +329,12 @@ def _without_secrets(
         return _packed(storage_options, "function for storage_options")
     if storage_options is not None and not isinstance(storage_options, Mapping):
         raise ConfigError(f"storage_options cannot be a {type(storage_options).__name__}", hint="Pass a mapping.")
-    names = secret_options(storage_options)
+    names = options_to_withhold(storage_options or {})
     if names:
         shown = ", ".join(escaped(name, 60) for name in names)
-        raise ConfigError(f"secrets in storage_options are not sent to another process: {shown}", hint=_ELSEWHERE)
+        raise ConfigError(
+            f"storage_options that may be secrets are not sent to another process: {shown}", hint=_ELSEWHERE
+        )
     return dict(storage_options) if storage_options else None
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 USER = "root"
+_DRIVERS = {"fsspec", "botocore", "aiobotocore"}  # SECURITY.md names what these log by themselves
 _HERE = str(Path(__file__).parent)
 
 
@@ -215,6 +216,8 @@ class Watch:
     def told(self) -> Iterator[tuple[str, str | bytes]]:
         """Each way, and what was seen of it."""
         for record in self._records:
+            if record.name.partition(".")[0] in _DRIVERS:
+                continue
             yield "log message", f"{record.name}: {record.getMessage()}"
             yield "log record", repr(vars(record))
             if record.exc_info and record.exc_info[1]:

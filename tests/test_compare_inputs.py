@@ -337,6 +337,16 @@ def test_what_cannot_be_compared_is_refused_with_what_to_do(kind, a, b, said):
         compare(kind(a), kind(b))
 
 
+@pytest.mark.parametrize("encoded", [False, True])
+def test_unknown_time_zones_are_refused(tmp_path, encoded):
+    column = pa.array([1, 2], pa.timestamp("us", "Mars/Base"))
+    table = pa.table({"id": ["a", "b"], "time": column.dictionary_encode() if encoded else column})
+    write_parquet(table, tmp_path / "a.parquet")
+    for data in (table, tmp_path / "a.parquet"):
+        with pytest.raises(ConfigError, match="column 'time' has an unknown time zone: 'Mars/Base'"):
+            compare(data, table)
+
+
 def test_ids_beyond_int64_are_refused():
     huge = pa.table({"id": pa.array([2**64 - 1], pa.uint64()), "core": [1]})
     with pytest.raises(ConfigError, match=r"id does not fit int64.*\[b\]\nWhole numbers go up to"):

@@ -560,10 +560,15 @@ def test_no_secret_of_a_store_is_in_the_graph(s3_endpoint, monkeypatch, source):
         ({"connection_string": CANARY}, "connection_string"),
         ({"ConnectionString": CANARY}, "ConnectionString"),
         ({"sas_token": CANARY, "account-key": CANARY}, "sas_token, account-key"),
-        ({"nested": [{"PASSWORD": CANARY}]}, "PASSWORD"),
+        ({"nested": [{"PASSWORD": CANARY}]}, "nested"),
         ({"credential": object()}, "credential"),
-        ({"client_kwargs": {"headers": {"Authorization": CANARY}}}, "Authorization"),
+        (
+            {"client_kwargs": {"headers": {"X-JFrog-Art-Api": CANARY}, "jwt": CANARY, "sig": CANARY}},
+            "headers, jwt, sig",
+        ),
         ({"proxy": f"http://ann:{CANARY}@host:80"}, "proxy"),
+        ({"endpoint_url": f"http://host/?sig={CANARY}"}, "endpoint_url"),
+        ({"profile": [CANARY.encode()]}, "profile"),
     ],
 )
 def test_an_option_that_speaks_of_a_secret_is_refused_before_a_graph_is_made(options, named):
@@ -574,21 +579,36 @@ def test_an_option_that_speaks_of_a_secret_is_refused_before_a_graph_is_made(opt
     assert CANARY not in str(caught.value)
 
 
-def test_an_option_that_only_sounds_like_one_is_taken(tmp_path):
+def test_known_settings_are_taken(tmp_path):
     (tmp_path / "part-0").write_text("a,1\n")
     options = {
-        "keyfile": "x",
-        "monkey": 1,
+        "anon": False,
+        "client_kwargs": {"region_name": "eu-west-1", "verify": False},
         "config_kwargs": {"signature_version": "s3v4"},
         "endpoint_url": "http://h:1",
     }
     assert len(read_output(str(tmp_path), schema="pagerank", storage_options=options)) == 1
 
 
-@pytest.mark.parametrize("url", [f"sftp://ann:{CANARY}@host/x", f"https://host/x.csv?X-Amz-Signature={CANARY}"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"sftp://ann:{CANARY}@host/x",
+        f"https://host/x.csv?X-Amz-Signature={CANARY}",
+        f"https://{CANARY}@host/x.csv",
+        f"abfs://box@account.dfs/x?sv=1&sig={CANARY}",
+    ],
+)
 def test_a_url_that_holds_a_secret_is_refused_before_a_graph_is_made(url):
     with pytest.raises(ConfigError, match="a password or a query") as caught:
         read_output(url, schema=None)
+    assert CANARY not in str(caught.value)
+
+
+def test_secrets_of_a_path_of_universal_pathlib_are_refused_before_a_graph_is_made(tmp_path):
+    upath = pytest.importorskip("upath")
+    with pytest.raises(ConfigError, match="key, secret") as caught:
+        read_output(upath.UPath("s3://bucket/x", key=CANARY, secret=CANARY), schema="pagerank")
     assert CANARY not in str(caught.value)
 
 

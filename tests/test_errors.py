@@ -2,10 +2,15 @@ from __future__ import annotations
 
 import ast
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from cases import each
+from faults.rawserver import RawServer, answer, envelope
+from limits import PROCESS
+from platforms import needs_posix_signals
 
 from explorer_frames import Provenance, errors
 from explorer_frames._errors import StickyErrorIterator, api_error, escaped, printable
@@ -127,3 +132,38 @@ def test_what_failed_never_seems_to_have_ended_well(raised):
             next(enduring)
         assert str(caught.value) == str(raised)
     assert list(StickyErrorIterator(iter([1, 2]))) == [1, 2]
+
+
+WITHOUT_FILES = """
+import os, resource, sys
+import explorer_frames as ef
+folder, url = sys.argv[1:]
+rows = ef.read_output_arrow(f"{folder}/part", schema="pagerank")
+explorer = ef.Explorer(url, token="t", retries=0)
+calls = {
+    "read": lambda: explorer.read_sample_result(1, "a", schema=None),
+    "export": lambda: explorer.export_sample_result(1, "a", f"{folder}/a.parquet", schema=None),
+    "sync": lambda: explorer.sync_workflow(7, f"{folder}/lake", progress=False),
+    "write": lambda: ef.write_feather(rows, f"{folder}/a.feather"),
+    "output": lambda: ef.read_output(f"{folder}/part", schema="pagerank"),
+    "verify": lambda: ef.verify_file(f"{folder}/part.parquet"),
+    "remote": lambda: ef.read_output(f"{url}/x.csv", schema="pagerank"),
+}
+names = [getattr(ef, name) for name in ef.__all__]
+resource.setrlimit(resource.RLIMIT_NOFILE, (os.dup(0), resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+for name, call in calls.items():
+    try:
+        call()
+    except ef.ExplorerFramesError as error:
+        print(name, "Too many open files" in str(error))
+"""
+
+
+@needs_posix_signals  # and limits
+def test_errors_are_typed_when_too_many_files_are_open(tmp_path):
+    (tmp_path / "part").write_text("a,1\n")
+    with RawServer(lambda *_: answer(envelope())) as server:
+        child = [sys.executable, "-c", WITHOUT_FILES, str(tmp_path), server.url]
+        said = subprocess.run(child, capture_output=True, text=True, timeout=PROCESS, check=True)
+    names = ("read", "export", "sync", "write", "output", "verify", "remote")
+    assert said.stdout.split("\n")[:-1] == [f"{name} True" for name in names]

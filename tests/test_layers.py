@@ -11,7 +11,7 @@ import explorer_frames
 PACKAGE = Path(explorer_frames.__file__).parent
 FLOORS = [
     {"_version"},
-    {"errors", "_html", "_memory", "_caller"},
+    {"errors", "_html", "_memory", "_caller", "_secrets"},
     {"_errors", "_signals"},
     {"_types"},
     {"_schemas", "_arguments", "_extras", "_private", "_progress", "_provenance", "_threads"},

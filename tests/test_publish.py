@@ -721,6 +721,12 @@ def test_an_unknown_mode_is_refused():
         ("sftp://ann:pw@host:22/a@b", "sftp://host:22/a@b"),
         ("sftp://host:22/a@b", "sftp://host:22/a@b"),
         ("ftp://ann:p/w@host/a", "ftp://host/a"),
+        ("s3://KEY:/secret@bucket/x", "s3://bucket/x"),
+        ("s3://KEY:1/secret@bucket/x", "s3://bucket/x"),
+        ("sftp://ann:/pw@host/x", "sftp://host/x"),
+        ("s3:/KEY:secret@bucket/x", "s3://bucket/x"),
+        ("s3:/bucket/x", "s3:/bucket/x"),
+        ("s3://bucket/a:1@x", "s3://bucket/a:1@x"),
         ("ftp://ann:p@w@host/a", "ftp://host/a"),
         ("abfs://box@account.dfs/a", "abfs://box@account.dfs/a"),
         ("abfs://box:pw@account.dfs/a", "abfs://account.dfs/a"),
@@ -771,7 +777,7 @@ def test_no_secret_is_ever_shown(step):
     fsspec.register_implementation("chatty", Chatty, clobber=True)
     user, password, listed, raw = OTHERS
     url = f"chatty://{user}:{password}@host/a.bin"
-    options = {"secret": CANARY, "client_kwargs": {"more": [listed]}, "token": raw.encode(), "port": 80}
+    options = {"secret": CANARY, "client_kwargs": {"passwords": [listed]}, "token": raw.encode(), "port": 80}
     with pytest.raises((WriteError, ConfigError)) as caught:
         publish(url, NEW, options=options, new_folders=None)
     told = everything_said(caught.value)
@@ -783,17 +789,29 @@ def test_no_secret_is_ever_shown(step):
 @pytest.mark.parametrize(
     ("options", "said", "shown"),
     [
-        ({"region": "us"}, "refused because of US, us-east", "refused because of ***, ***-east"),
+        ({"region": "us", "port": 80}, "no us-east at host:80", "no us-east at host:80"),
         ({"pin": "b"}, "a b c, abc, x_b=b", "a *** c, abc, x_***=***"),
         ({"password": 12345678}, "login 12345678 refused", "login *** refused"),
         ({"password": 42}, "42 or 420", "*** or 420"),
         ({"anon": True, "token": None}, "True is not None", "True is not None"),
-        ({"pair": "a/"}, "a/b, ba/", "***b, ba/"),
+        ({"sas": "a/"}, "a/b, ba/", "***b, ba/"),
         ({"secret": "s3cr3t"}, "xs3cr3ty", "x***y"),
+        ({"password": "wrong"}, "the password is wrong, not 'wrong'", "the password is wrong, not '***'"),
+        ({"password": "password123"}, "no password, no Password123", "no password, no ***"),
+        ({"jwt": "eyJhbGciOiJIUzI1"}, "got eyJhbGciOi", "got ***"),
+        ({"client_kwargs": {"headers": {"X-JFrog-Art-Api": "AKC1x"}}}, "AKC1x", "***"),
+        ({"proxy": "http://ann:hush1@proxy:80"}, "proxy:80 hush1", "proxy:80 ***"),
+        ({"endpoint": "https://host/a?sig=q1&format=csv"}, "host/a.csv q1", "host/a.csv ***"),
+        ({"config_kwargs": {"signature_version": "s3v4"}}, "no s3v4", "no s3v4"),
     ],
 )
 def test_short_secrets_are_masked_as_words_and_long_ones_anywhere(options, said, shown):
     assert Mask("memory://x", options)(OSError(said)) == f"OSError: {shown}"
+
+
+def test_the_shown_part_of_a_url_is_not_masked():
+    mask = Mask("abfs://box@lake.dfs/a.parquet", {"account_key": "box", "account_name": "lake"})
+    assert mask(OSError("no box in lake")) == "OSError: no box in lake"
 
 
 def test_a_part_of_a_password_with_a_slash_in_it_is_secret_too():

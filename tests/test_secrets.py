@@ -658,6 +658,111 @@ def test_every_error_of_ours_was_reached():
     assert classes - {raises for raises, _ in PATHS.values()} == ABSTRACT
 
 
+# --- servers that repeat secrets, and masks
+
+
+def script_that_echoes(secret: str) -> Any:
+    job = {"id": "1", "name": f"n {secret}", "workflowId": "7", "status": 2}
+    task = {"id": "a", "name": f"PageRank {secret}", "status": 2}
+    headers = f"Traceparent: {secret}\r\n"
+
+    def script(_number: int, request: bytes) -> bytes:
+        if b"sample_result" in request:
+            return answer(envelope(), headers=headers)
+        if b"/jobs/1 " in request:
+            return answer(json.dumps({"code": 0, "data": {**job, "tasks": [task]}}).encode(), headers=headers)
+        if b"/jobs/2 " in request:
+            return answer(
+                json.dumps({"code": 0, "data": {**job, "id": 2, "runBeginTime": secret, "tasks": []}}).encode()
+            )
+        items = [{**job, "id": secret}, {**job, "id": 3, "status": secret}]
+        return answer(json.dumps({"code": 0, "data": {"items": items, "total": 2}}).encode())
+
+    return script
+
+
+def test_what_a_server_repeats_of_a_token_is_in_no_record_frame_or_file(tmp_path):
+    with RawServer(script_that_echoes(TOKEN)) as server, Explorer(server.url, token=TOKEN, retries=0) as explorer:
+        job = explorer.job(1)
+        frame = job.tasks[0].read()
+        explorer.export_sample_result(1, job.tasks[0], tmp_path / "a.parquet")
+        shown = [job, job.to_dict(), job.trace_id, frame.attrs, explorer.list_jobs().to_dict()]
+        shown += [explorer_frames.read_provenance(tmp_path / "a.parquet"), *tmp_path.glob("a.parquet")]
+        assert not found(f"{shown}".encode() + (tmp_path / "a.parquet").read_bytes())
+        assert job.tasks[0].name == "PageRank ***"
+        with pytest.raises(errors.EnvelopeError, match="not a time") as caught:
+            explorer.job(2)
+        assert not [sink for sink, text in told_by_error(caught.value) if found(text)]
+
+
+def test_an_error_within_a_stream_repeats_no_token():
+    rows = json.dumps([["a", "1"]] * 100_000 + [["b", TOKEN]])
+    with (
+        RawServer(lambda *_: answer(envelope(rows))) as server,
+        Explorer(server.url, token=TOKEN) as explorer,
+        explorer.open_sample_result(1, "a", schema="pagerank") as reader,
+        pytest.raises(errors.ColumnTypeError) as caught,
+    ):
+        reader.read_all()
+    assert "***" in str(caught.value)
+    assert not [sink for sink, text in told_by(caught.value) if found(text)]
+
+
+def test_lines_that_are_no_headers_are_not_logged():
+    reply = answer(b'{"code":0,"data":{"items":[],"total":0}}', headers=f"{TOKEN}\r\n")
+    with RawServer(lambda *_: reply) as server, Watch() as watch, Explorer(server.url, token=TOKEN) as explorer:
+        explorer.list_jobs()
+    assert not [(sink, text) for sink, text in watch.told() if found(text)]
+
+
+@pytest.mark.parametrize("password", ["wrong", "password", "server", "connect", "job", "password123", "said"])
+def test_no_mask_tells_that_a_password_is_an_ordinary_word(password):
+    message = "the user name or the password is wrong: server could not connect"
+    reply = answer(json.dumps({"code": 40104000, "message": message}).encode())
+    with RawServer(lambda *_: reply) as server:
+        explorer = Explorer(server.url, user=USER, password=password, graphd="h:9669")
+        with pytest.raises(errors.UnauthorizedError) as caught:
+            explorer.list_jobs()
+    assert caught.value.server_message == message
+    assert "**" not in str(caught.value)
+
+
+@pytest.mark.parametrize("password", ["wrong", "sesame", "pass word", "1234"])
+def test_a_password_that_a_server_quotes_is_masked(password):
+    def reply(_number: int, request: bytes) -> bytes:
+        told = base64.b64decode(re.search(b"Bearer (.*)\r", request)[1]).decode()
+        return answer(json.dumps({"code": 40104000, "message": f"no {told} and {password!r}"}).encode())
+
+    with RawServer(reply) as server:
+        explorer = Explorer(server.url, user=USER, password=password, graphd="h:9669")
+        with pytest.raises(errors.UnauthorizedError) as caught:
+            explorer.list_jobs()
+    assert caught.value.server_message == 'no ["root","***"] and \'***\''
+
+
+@pytest.mark.parametrize("password", ["p\u0141ssw\u00f6rd\u20ac", "\U0001f511:/@"])
+def test_a_proxy_is_sent_any_password(stage, password):
+    proxy = stage.serve(passed_on)
+    stage.monkeypatch.setenv("HTTP_PROXY", f"http://ann:{quote(password, '')}@127.0.0.1:{proxy.port}")
+    with Explorer("http://explorer.invalid:7002", token="t") as explorer:
+        read(explorer)
+    sent = re.search(b"Proxy-Authorization: Basic (.*)\r", proxy.requests[0])[1]
+    assert base64.b64decode(sent).decode() == f"ann:{password}"
+
+
+def test_loggers_of_drivers_are_left_as_they_are():
+    before = [logging.getLogger(name).filters[:] for name in ("fsspec", "fsspec.http")]
+    with RawServer(lambda *_: answer(b"a,1\n")) as server:
+        read_output(f"{server.url}/x.csv", schema="pagerank")
+    assert [logging.getLogger(name).filters for name in ("fsspec", "fsspec.http")] == before
+
+
+def test_an_error_names_the_address_that_it_tells_to_check():
+    options = {"key": "ann", "secret": "hush-hush", "client_kwargs": {"region_name": "eu-west-9"}}
+    with pytest.raises(errors.WriteError, match=r"http://127\.0\.0\.1:9/lake"):
+        write_parquet(TABLE, "s3://lake/a.parquet", storage_options={**options, "endpoint_url": "http://127.0.0.1:9"})
+
+
 # --- that it can fail
 
 ABSTRACT = {

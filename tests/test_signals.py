@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import socket
 import threading
 from contextlib import ExitStack, closing
 from queue import Empty
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import fsspec
+import pyarrow as pa
 import pytest
 from faults.rawserver import RawServer, answer, envelope, wait_until
+from fsspec.implementations.memory import MemoryFileSystem
 from limits import HANG
 from platforms import needs_posix_signals
 
-from explorer_frames import Explorer
-from explorer_frames.errors import ConnectionFailedError, RequestTimeoutError
+from explorer_frames import Explorer, read_output, write_delta, write_parquet
+from explorer_frames.errors import ConnectionFailedError, FileReadError, RequestTimeoutError
 from explorer_frames.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -193,6 +197,108 @@ def test_an_exception_of_a_handler_ends_a_login(login, raised):
             sender.join()
             assert caught.value is raised
             assert len(server.requests) == 1
+
+
+TABLE = pa.table({"id": ["a"], "score": [0.5]})
+S3 = {"key": "k", "secret": "s", "client_kwargs": {"region_name": "us-east-1"}, "skip_instance_cache": True}
+STORE_CALLS = {
+    "write S3": lambda url: write_parquet(TABLE, "s3://b/x.parquet", storage_options={**S3, "endpoint_url": url}),
+    "read S3": lambda url: read_output("s3://b/x", schema=None, storage_options={**S3, "endpoint_url": url}),
+    "write WebDAV": lambda url: write_parquet(
+        TABLE, f"webdav://{url[7:]}/x.parquet", storage_options={"base_url": url}
+    ),
+    "read HTTP": lambda url: read_output(f"{url}/x", schema=None, storage_options={"skip_instance_cache": True}),
+}
+
+
+@pytest.mark.parametrize("name", STORE_CALLS)
+def test_an_exception_of_a_handler_ends_a_call_that_waits_for_a_store(name, raised):
+    with RawServer(lambda *_: [HANG]) as server:
+        sender = signal_when(lambda: server.requests)
+        with pytest.raises(type(raised)) as caught:
+            STORE_CALLS[name](server.url)
+        sender.join()
+        assert caught.value is raised
+        assert len(server.requests) == 1
+
+
+class Interrupted(MemoryFileSystem):
+    """Sends the signal in one of its methods, and converts what the handler raises, as drivers do."""
+
+    protocol = "interrupted"
+    store: ClassVar[dict[str, Any]] = {}
+    cachable = False
+    method = ""
+
+
+def interrupted(name: str) -> Callable[..., Any]:
+    def method(self: Any, *args: Any, **options: Any) -> Any:
+        if self.method == name:
+            type(self).method = ""
+            try:
+                signal.raise_signal(signal.SIGUSR1)
+            except Exception as error:
+                raise FileNotFoundError(name) from error
+        return getattr(MemoryFileSystem, name)(self, *args, **options)
+
+    return method
+
+
+METHODS = ("__init__", "info", "pipe_file", "put_file", "makedirs", "rm_file", "ls")
+for _name in METHODS:
+    setattr(Interrupted, _name, interrupted(_name))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_a_driver_makes_of_an_exception_of_a_handler_comes_out_as_it_was(name, raised):
+    fsspec.register_implementation("interrupted", Interrupted, clobber=True)
+    Interrupted.store.clear()
+    Interrupted.method = name
+    with pytest.raises(type(raised)) as caught:  # noqa: PT012 (one of the two)
+        write_parquet(TABLE, "interrupted://a/part-0.parquet", make_parents=True)
+        read_output("interrupted://a", schema=None)
+    assert caught.value is raised
+
+
+def test_a_call_within_the_handling_of_such_an_exception_fails_and_succeeds_as_any_other(raised, tmp_path):
+    try:
+        signal.raise_signal(signal.SIGUSR1)
+    except BaseException:  # noqa: BLE001 (what the test is about)
+        with pytest.raises(FileReadError, match="no such file"):
+            read_output(tmp_path / "missing", schema=None)
+        assert write_parquet(TABLE, "memory://in/a/handler.parquet", make_parents=True).rows == 1
+
+
+class Slow(io.RawIOBase):
+    """A buffer whose writes are interrupted."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, _data: Any) -> int:
+        signal.raise_signal(signal.SIGUSR1)
+        return 0
+
+
+def test_an_exception_of_a_handler_comes_out_of_a_write_to_a_buffer(raised):
+    with pytest.raises(type(raised)) as caught:
+        write_parquet(TABLE, Slow())
+    assert caught.value is raised
+
+
+def test_an_exception_of_a_handler_comes_out_of_a_commit(raised, tmp_path):
+    pytest.importorskip("deltalake")
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield from TABLE.to_batches()
+        signal.raise_signal(signal.SIGUSR1)  # in the main thread, which waits
+        while True:
+            yield from TABLE.to_batches()
+
+    with pytest.raises(type(raised)) as caught:
+        write_delta(pa.RecordBatchReader.from_batches(TABLE.schema, batches()), tmp_path / "table")
+    assert caught.value is raised
+    assert not [*tmp_path.glob("table/_delta_log/*.json")]
 
 
 def test_an_exception_of_a_handler_ends_the_wait_for_a_job(raised):

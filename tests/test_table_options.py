@@ -225,7 +225,7 @@ def test_messages_show_settings_and_no_secrets():
     _, mask = to_object_store("s3://b/t", options)
     assert mask.masked(f"{HTTP} canary-key canary-s canary-t true") == f"{HTTP} *** *** *** true"
     _, mask = to_object_store("s3://b/t", {"endpoint_url": "http://ann:canary@host", "secret": 1234})
-    assert mask.masked("http://ann:canary@host 1234") == "*** ***"
+    assert mask.masked("http://ann:canary@host 1234") == "http://***:***@host ***"
     _, mask = to_object_store("az://c/t", {"connection_string": AZURITE})
     assert "a2V5" not in mask.masked("key a2V5== of dev")
     _, mask = to_object_store("gs://b/t", {"token": SERVICE})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import uuid
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
@@ -20,6 +19,7 @@ from explorer_frames._files.formats import Format, Options, as_kept, check_file,
 from explorer_frames._files.seal import SEAL, Seal, replace
 from explorer_frames._private import private
 from explorer_frames._provenance import KEY, as_written, document_of, encoded, in_words
+from explorer_frames._signals import suppressed
 from explorer_frames._storage.paths import inner_path, is_buffer, plain_path
 from explorer_frames._storage.publish import Mode, Target
 from explorer_frames._threads import beside
@@ -27,7 +27,8 @@ from explorer_frames._threads import beside
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from explorer_frames._storage.paths import Destination
+    from explorer_frames._signals import suppressed
+from explorer_frames._storage.paths import Destination
 
 Finish: TypeAlias = "Callable[[], Mapping[str, Any]]"
 
@@ -414,7 +415,7 @@ class _Draft:
     def abandon(self) -> None:
         """Close what is open: that adds a footer, and makes a valid file that is too short."""
         for opened in (self._writer, self._file):
-            with suppress(Exception):
+            with suppressed(Exception):
                 opened.close()
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from explorer_frames._arguments import checked_id
 from explorer_frames._decode.envelope import MAX_HELD, data_of
 from explorer_frames._decode.strict_json import loads_bounded, strict_loads
-from explorer_frames._errors import api_error
+from explorer_frames._errors import api_error, concealing
 from explorer_frames._http.auth import Auth, Token, by_login, token_from
 from explorer_frames._http.exchange import Deadline
 from explorer_frames._http.failures import PROXY_AUTHENTICATION
@@ -112,7 +112,7 @@ class Api:
             if _surely_not_accepted(failure, received):
                 raise failure
             made = _id_in(received)
-            unknown = UnsafeToRetryError(
+            raise UnsafeToRetryError(
                 f"no answer tells whether the call was accepted: {failure.what}"
                 + (f" (the response contains the id {made})" if made else ""),
                 where=failure.where,
@@ -120,8 +120,6 @@ class Api:
                 http_status=getattr(failure, "http_status", None),
                 code=getattr(failure, "code", None),
             )
-            identity.conceal(unknown)
-            raise unknown
 
         return self.reading(call, deadline)
 
@@ -199,7 +197,7 @@ def body_of(answer: Answer) -> bytes:
                 f"the answer is larger than {MAX_HELD // 2**20} MiB, and should be small",
                 hint="Check that the url is that of NebulaGraph Explorer.",
             )
-    return b"".join(parts)
+    return answer.auth.conceal_values(b"".join(parts))
 
 
 def _data(answer: Answer) -> dict[str, Any]:
@@ -210,7 +208,8 @@ def _data(answer: Answer) -> dict[str, Any]:
 def _judged(body: bytes, answer: Answer, *, any_status: bool = False) -> dict[str, Any]:
     failure: DecodeError | ApiError
     try:
-        return data_of(loads_bounded(body), answer.status, answer.trace_id, any_status=any_status)
+        with concealing(answer.auth.conceal):
+            return data_of(loads_bounded(body), answer.status, answer.trace_id, any_status=any_status)
     except (DecodeError, ApiError) as error:
         failure = error
     if answer.status == PROXY_AUTHENTICATION and getattr(failure, "code", None) is None:

@@ -7,6 +7,7 @@ resolution and TLS handshakes, and the traceback of an interrupt contains no fra
 
 from __future__ import annotations
 
+import base64
 import contextvars
 import functools
 import http.client
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.utils import get_auth_from_url
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameResolutionError, NewConnectionError
 from urllib3.util.connection import allowed_gai_family
@@ -56,6 +58,8 @@ class Exchange:
         Seconds for one read from the socket.
     where
         How errors name the request.
+    max_bytes
+        Size that the response may have.
 
     Attributes
     ----------
@@ -63,11 +67,12 @@ class Exchange:
         The thread waits here at the end of the body, to be told whether the connection can be used again.
     """
 
-    def __init__(self, deadline: Deadline, timeout: float, where: str) -> None:
+    def __init__(self, deadline: Deadline, timeout: float, where: str, max_bytes: int | None = None) -> None:
         self.deadline = deadline
         self.timeout = timeout
         self.verdict: SimpleQueue[bool] = SimpleQueue()
-        self._where = where
+        self.where = where
+        self.max_bytes = max_bytes
         self._cancelled = False
         self._connected = False
         self._socket: socket.socket | None = None
@@ -86,7 +91,7 @@ class Exchange:
         self.cancel()
         raise RequestTimeoutError(
             f"the total deadline of {self.deadline.seconds:g} s ended the call",
-            where=self._where,
+            where=self.where,
             hint="Pass a longer deadline=.",
             final=True,
             unsent=not self._connected,
@@ -165,6 +170,11 @@ class _TimedResponse(http.client.HTTPResponse):
         self._reader = _TimedReader(sock)
         self.fp = io.BufferedReader(self._reader, 65536)
         self.has_surplus = False  # whether bytes beyond the end of the response have arrived
+
+    def begin(self) -> None:
+        super().begin()
+        self.headers.set_payload("")  # lines that are no headers, which urllib3 would log
+        self.headers.defects.clear()
 
     def _close_conn(self) -> None:  # called at the end of the response
         self._reader.ended = True
@@ -264,6 +274,13 @@ class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         _use_timed_responses(self.poolmanager)
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        try:
+            return super().proxy_headers(proxy)
+        except UnicodeEncodeError:  # in the Latin-1 of requests
+            login = ":".join(get_auth_from_url(proxy)).encode()
+        return {"Proxy-Authorization": f"Basic {base64.b64encode(login).decode()}"}
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> urllib3.ProxyManager:
         known = proxy in self.proxy_manager

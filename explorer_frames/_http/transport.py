@@ -7,27 +7,25 @@ and our own are raised outside the `except` block, without them as context.
 from __future__ import annotations
 
 import http.client
-import json
 import logging
-import re
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import requests
 import urllib3
 from requests.auth import AuthBase
 
-from explorer_frames._errors import escaped
+from explorer_frames._errors import Concealed, concealing, escaped
 from explorer_frames._http.environment import ca_setting, certificate_error, proxy_error, proxy_variable, uses_tls
 from explorer_frames._http.exchange import Exchange, current, new_session
 from explorer_frames._http.failures import NO_TLS, PROXY_AUTHENTICATION, refused_by_proxy, translated
 from explorer_frames._http.retries import retry_after_seconds
+from explorer_frames._secrets import SHORT, conceal
 from explorer_frames._threads import ahead
 from explorer_frames.errors import (
     ApiError,
@@ -51,8 +49,10 @@ _LOG = logging.getLogger("explorer_frames")
 PIECE = 2**18  # bytes: what is in work at a time takes some eight times as much
 _ROOT = "api-open/v1"
 _REDIRECTS = range(300, 400)
+_FAILURES = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)  # those of requests are OSErrors
 _quoted = partial(quote, safe="")
 _AHEAD = 2  # pieces: one that is read while another waits
+_LONG = 8  # characters
 _NO_CONTENT = 204  # by RFC 9110, whatever the headers announce
 
 
@@ -77,37 +77,17 @@ class Identity(AuthBase):
             self.cookies.renew(set_cookies)
             self.secrets += (*self.cookies.secrets(),)
 
-    def conceal(self, error: ExplorerFramesError) -> None:
-        """Take its secrets out of an error: some servers, and more proxies, say back what they were told."""
-        forms = {form for secret in self.secrets for form in _spellings(secret)}
-        for name, value in vars(error).items():
-            if isinstance(value, str) and name != "hint":  # our own words
-                setattr(error, name, _without(value, forms))
-        error.args = (error.what,)
+    def conceal(self, text: str) -> str:
+        """Take its secrets out of a text: some servers, and more proxies, say back what they were told."""
+        return conceal(text, (one for one in self.secrets if len(one) >= SHORT))
+
+    def conceal_values(self, body: bytes) -> bytes:
+        """Take its secrets out of JSON; but none that may be a word in a name, or a number."""
+        secrets = (one for one in self.secrets if len(one) >= _LONG and not (one.isalpha() or one.isdigit()))
+        return conceal(body.decode(errors="surrogateescape"), secrets, 2 * _LONG).encode(errors="surrogateescape")
 
 
 NOBODY = Identity({})
-
-
-def _spellings(secret: str) -> set[str]:
-    """Ways in which an answer may say a secret, as our errors show them."""
-    as_json = (json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
-    quoted = (secret, *as_json, quote(secret), quote(secret, ""), quote_plus(secret))
-    shown = {escaped(text, len(text) * 10) for text in quoted}
-    return shown | {repr(text)[1:-1] for text in shown}
-
-
-def _without(text: str, secrets: set[str]) -> str:
-    """Take secrets out, whole or up to where one was cut off; but none that is too short to be told from a word."""
-    starts = [re.escape(secret[:8]) for secret in secrets if len(secret) > 3]  # noqa: PLR2004
-    pattern, place = re.compile("|".join(starts) or "(?!)", re.IGNORECASE), 0  # hosts are told in small letters
-    while found := pattern.search(text, place):
-        place = found.start()
-        rest = text[place:].lower()
-        length = max(len(commonprefix((rest, secret.lower()))) for secret in secrets)  # noqa: RUF071 (no paths)
-        text = f"{text[:place]}****{text[place + length :]}"
-        place += 4
-    return text
 
 
 class Answer:
@@ -119,21 +99,24 @@ class Answer:
     headers
     trace_id
         The ``Traceparent`` header, which the vendor's support can search for.
+    auth
+        Who the request came from, whose secrets the answer may repeat.
     """
 
     def __init__(
-        self, response: requests.Response, body: Iterator[Any], where: str, max_bytes: int | None, proxy: str | None
+        self, response: requests.Response, body: Iterator[Any], exchange: Exchange, auth: Identity, proxy: str | None
     ) -> None:
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
-        self.trace_id = response.headers.get("Traceparent")
+        self.trace_id = auth.conceal(response.headers.get("Traceparent", "")) or None
         self.url = str(response.request.url)
         self.set_cookies: list[str] = response.raw.headers.getlist("Set-Cookie")
         self.ended = False  # whether the body was read to its end
         self._body = body
-        self._where = where
-        self._max_bytes = max_bytes
+        self._where = exchange.where
+        self._max_bytes = exchange.max_bytes
         self._proxy = proxy
+        self.auth = auth
 
     def proxy_refusal(self) -> ConnectionFailedError:
         """Build the error for a proxy that requires credentials."""
@@ -152,8 +135,8 @@ class Answer:
         TransportError
             It breaks off, a time limit ends it, or it is not what its headers say.
         """
-        total = 0
-        while piece := next(self._body):
+        total, body = 0, Concealed(self._body, self.auth.conceal)
+        while piece := next(body):
             total += len(piece)
             if self._max_bytes is not None and total > self._max_bytes:
                 raise TransportError(
@@ -212,7 +195,7 @@ class Transport:
         url = f"{self._settings.url}/{path}"
         where = f"{method} {path}"
         request = requests.Request(method, url, params=params, json=body, auth=auth)
-        exchange = Exchange(deadline, self._settings.timeout[1], where)
+        exchange = Exchange(deadline, self._settings.timeout[1], where, self._settings.max_bytes)
         steps = ahead(
             self._converse(request, exchange, where, times * PIECE),
             _AHEAD,
@@ -222,13 +205,14 @@ class Transport:
         answer = None
         reusable = False
         try:
-            response, pieces = next(steps)
+            with concealing(auth.conceal):  # also in the thread, which starts here
+                response, pieces = next(steps)
+                if response.status_code in _REDIRECTS:
+                    raise _redirected(response, where)
             _LOG.debug("%s -> %d in %.3f s", where, response.status_code, deadline.elapsed())
-            if response.status_code in _REDIRECTS:
-                raise _redirected(response, where)
             proxy = self._proxy(url) if response.status_code == PROXY_AUTHENTICATION else None
             body = chain(pieces, chain.from_iterable(more for _, more in steps))
-            answer = Answer(response, body, where, self._settings.max_bytes, proxy)
+            answer = Answer(response, body, exchange, auth, proxy)
             auth.receive(answer.set_cookies)
             try:
                 yield answer
@@ -237,9 +221,6 @@ class Transport:
                 reusable = error.code is not None  # a complete envelope
                 raise
             reusable = True
-        except ExplorerFramesError as error:
-            auth.conceal(error)
-            raise
         finally:
             if answer is not None and answer.ended:
                 exchange.verdict.put(reusable)
@@ -294,7 +275,7 @@ class Transport:
                 timeout=(min(connect, left), min(read, left)),
                 **self._of_the_environment(session, prepared.url),
             )
-        except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+        except (*_FAILURES, UnicodeError) as error:
             seen = translated(error, deadline, f"{where} of {self._peer}", proxy=self._proxy(request.url))
             failure = self._wrong_setting(request.url, seen) or seen
         raise failure
@@ -349,8 +330,7 @@ def _pieces(raw: Any, size: int, deadline: Deadline, where: str) -> Iterator[lis
             pieces = [raw.read(size, decode_content=encoding == "gzip")]
             if 0 < len(pieces[0]) < size:  # nothing follows
                 pieces.append(raw.read(size, decode_content=encoding == "gzip"))
-        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
-            # ValueError: a chunk of negative size.
+        except (*_FAILURES, ValueError) as error:  # also for a chunk of negative size
             failure = translated(error, deadline, where, begun=True)
         else:
             yield pieces

@@ -22,7 +22,7 @@ from explorer_frames._caller import warn_caller
 from explorer_frames._decode.cells import to_batch, to_table
 from explorer_frames._decode.envelope import read_rows
 from explorer_frames._decode.rows import split
-from explorer_frames._errors import StickyErrorIterator, add_context, escaped
+from explorer_frames._errors import Concealed, StickyErrorIterator, add_context, concealing, escaped
 from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.write import write
 from explorer_frames._http.api import judged_body
@@ -167,6 +167,8 @@ class Result:
         As known before the first row.
     limits
         Of the server.
+    conceal
+        Takes secrets out of text of the server.
 
     Attributes
     ----------
@@ -176,7 +178,15 @@ class Result:
         Complete when the iteration has ended.
     """
 
-    def __init__(self, query: Query, rows: Iterator[Rows], provenance: Provenance, limits: RowLimits) -> None:
+    def __init__(
+        self,
+        query: Query,
+        rows: Iterator[Rows],
+        provenance: Provenance,
+        limits: RowLimits,
+        conceal: Callable[[str], str] = str,
+    ) -> None:
+        self._conceal = conceal
         self._limit = query.limit or EVERYTHING
         self._limits = limits
         self._rest = rows
@@ -191,7 +201,7 @@ class Result:
         self._first = iter([self._typed(cells)] if cells else [])  # not kept when it has been read
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        yield from chain(self._first, map(self._decoded, self._rest))
+        yield from Concealed(chain(self._first, map(self._decoded, self._rest)), self._conceal)
         self._finish(None)
 
     def overlapped(self) -> Generator[pa.RecordBatch]:
@@ -201,12 +211,13 @@ class Result:
         """
         content = ContentHash(self.schema)
         yield from map(content.passed, self._first)
-        second = next(self._rest, None)
+        with concealing(self._conceal):
+            second = next(self._rest, None)
         if second is not None:  # else there is nothing to do for a thread
             rest = chain(iter([second]), self._rest)
             del second
             with closing(pipelined(lambda rows: content.passed(self._decoded(rows)), rest)) as batches:
-                yield from batches
+                yield from Concealed(batches, self._conceal)
         self._finish(content.result())
 
     def _decoded(self, rows: Rows) -> pa.RecordBatch:
@@ -477,7 +488,9 @@ class ResultReader:
             )
             pieces = answer.pieces() if answer.status < 400 else [judged_body(answer)]  # noqa: PLR2004 (an error)
             rows = read_rows(pieces, query.limit or EVERYTHING, answer.status, answer.trace_id)
-            yield Result(query, rows, provenance, self._limits)
+            with concealing(answer.auth.conceal):
+                result = Result(query, rows, provenance, self._limits, answer.auth.conceal)
+            yield result
 
     def _read(self, query: Query, identity: Identity, deadline: Deadline) -> tuple[pa.Table, Provenance]:
         with self._open(query, identity, deadline, _LARGER) as result, closing(result.overlapped()) as batches:

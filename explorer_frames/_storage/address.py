@@ -6,11 +6,10 @@ import ntpath
 import os
 import re
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, quote_plus, unquote
 
 from explorer_frames._errors import escaped
+from explorer_frames._secrets import conceal, is_secret_name
 from explorer_frames._storage.schemes import scheme_of
 from explorer_frames.errors import ConfigError
 
@@ -41,24 +40,21 @@ WRAPPERS = {
     "asyncwrapper",
 }
 
-# Up to the last "@" of the host part, or of all where a "/" in a password made the host part end early.
-_USERINFO = re.compile(r"(?<=://)(?:[^/]*@|[^/@]*:(?!\d*/).*@)")
+# Up to the last "@" of the host part, or of all where a "/" in a password made the host part end early. What may be a
+# port ends the host part, but buckets have none.
+_USERINFO = re.compile(r"(?<=://)(?:[^/]*@|[^/@]*:(?!\d{1,5}/).*@)")
+_USERINFO_OF_BUCKET = re.compile(r"(?<=://)(?:[^/]*@|[^/@]*:.*@)")
 
 # From the first "?" on in a URL of HTTP; elsewhere it is a wildcard, unless "name=" comes behind it.
 _HTTP_QUERY = re.compile(r"(https?://[^?]*)\?.*", re.DOTALL | re.IGNORECASE)
 _QUERY = re.compile(r"\?[^?/=]*=.*", re.DOTALL)
-_WORD = re.compile("[A-Z]?[a-z0-9]+|[A-Z0-9]+(?![a-z])")
-_SECRET_WORDS = {
-    *("key", "keys", "apikey", "pkey", "secret", "secrets", "token", "tokens", "sas", "sastoken", "connectionstring"),
-    *("password", "passwords", "passwd", "pwd", "pass", "passphrase", "credential", "credentials"),
-    *("auth", "authorization", "accesssignature", "bearer", "cookie", "cookies"),
-}
-_WORD_BEGINS, _WORD_ENDS = r"(?<![^\W_])", r"(?![^\W_])"
+_ONE_SLASH = re.compile(r"^((?!file:|local:)[a-zA-Z][a-zA-Z0-9+.-]+):/(?=[^/].*[@?])", re.DOTALL)  # a misspelled "://"
 WINDOWS = os.name == "nt"
 _WINDOWS_INVALID = re.compile(r'[<>:"|?*\x00-\x1f]|[. ]$')  # the last two are cut off without an error
 _WINDOWS_DEVICE = re.compile(
     r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9\u00b9\u00b2\u00b3]) *(?:\..*)?", re.IGNORECASE
 )
+_LONG = 8  # characters of a value that may be a signature, whatever its name
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -98,16 +94,20 @@ def shown_url(url: str | os.PathLike[str]) -> str:
     >>> shown_url("sftp://ann:pw@host/a b.parquet?x=1")
     'sftp://host/a b.parquet'
     """
-    text = os.fspath(url)
+    text = _ONE_SLASH.sub(r"\1://", os.fspath(url))
     scheme, separator, _ = text.partition("://")
-    if not separator or scheme in LOCAL:
-        return text if text.isprintable() else escaped(text, len(text) * 10)
-
-    def kept(userinfo: re.Match[str]) -> str:
-        return userinfo[0] if scheme_of(text).userinfo_is_container and ":" not in userinfo[0] else ""
-
-    shown = _QUERY.sub("", _HTTP_QUERY.sub(r"\1", _USERINFO.sub(kept, text)))
+    shown = text
+    if separator and scheme not in LOCAL:
+        login = _userinfo(text)
+        shown = _QUERY.sub("", _HTTP_QUERY.sub(r"\1", text.replace(f"://{login}", "://", 1) if login else text))
     return shown if shown.isprintable() else escaped(shown, len(shown) * 10)
+
+
+def _userinfo(url: str) -> str:
+    """Return user and password of a URL up to the ``@``; empty where there are none, or it is a container."""
+    scheme = scheme_of(url)
+    found = (_USERINFO_OF_BUCKET if scheme.is_object_store else _USERINFO).search(url)
+    return "" if found is None or (scheme.userinfo_is_container and ":" not in found[0]) else found[0]
 
 
 def local_path(url: str | os.PathLike[str]) -> str | None:
@@ -171,30 +171,47 @@ def check_local_name(url: str | os.PathLike[str]) -> None:
 
 
 def may_hold_secret(url: str) -> bool:
-    """Return whether a URL has a password in it, or a query of HTTP, which may be a signature."""
-    userinfo = _USERINFO.search(url)
-    return (userinfo is not None and ":" in userinfo[0]) or _HTTP_QUERY.search(url) is not None
+    """Return whether a URL has a password in it, or a query that may be a signature."""
+    is_http = re.match("https?://", url, re.IGNORECASE) is not None
+    login, query = _userinfo(url), _query(url)
+    names = (pair.partition("=")[0] for pair in query.split("&"))
+    return bool(query and is_http) or any(map(is_secret_name, names)) or (":" in login or bool(login and is_http))
 
 
-def secret_options(options: object) -> list[str]:
-    """Names of a driver's options that speak of a secret, or whose value is a URL with one; at any depth.
+def _query(url: str) -> str:
+    """Return the query of a URL; empty where there is none."""
+    found = re.search(r"\?(.*)", url, re.DOTALL) if _HTTP_QUERY.match(url) else None
+    found = found or (_QUERY.search(url) if "://" in url else None)
+    return found[0][1:] if found else ""
+
+
+def secrets_of_url(url: str) -> Iterator[str]:
+    """Yield what is secret in a URL: user, password, and what may be a signature in a query."""
+    if login := _userinfo(url):
+        # By "/" too: who takes the host part to end there says the parts of a password that has one in it.
+        yield from (*re.split("[:@]", login), *re.split("[:@/]", login))
+    if query := _query(url):
+        yield query
+        pairs = (pair.partition("=") for pair in query.split("&"))
+        yield from (value for name, _, value in pairs if is_secret_name(name) or len(value) >= _LONG)
+
+
+def secrets_of(options: object) -> Iterator[str]:
+    """Yield the secrets in a driver's options, by their names, and in URLs among their values; at any depth.
 
     Examples
     --------
-    >>> secret_options({"anon": False, "client_kwargs": {"aws_secret_access_key": "x", "keyfile": "y"}})
-    ['aws_secret_access_key']
+    >>> [*secrets_of({"endpoint_url": "http://ann@host", "client_kwargs": {"aws_secret_access_key": "x"}})]
+    ['ann', '', 'ann', '', 'x']
     """
-    if isinstance(options, list | tuple | set):
-        return [name for item in options for name in secret_options(item)]
-    found = []
-    for name, value in options.items() if isinstance(options, Mapping) else ():
-        words = [word.lower() for word in _WORD.findall(str(name))]
-        values = [text for text in _strings(value) if may_hold_secret(text)] if not isinstance(value, Mapping) else ()
-        if _SECRET_WORDS & {*words, *map("".join, pairwise(words))} or values:
-            found.append(str(name))
-        else:
-            found += secret_options(value)
-    return found
+    if isinstance(options, Mapping):
+        for name, value in options.items():
+            yield from (_strings if is_secret_name(name) else secrets_of)(value)
+    elif isinstance(options, list | tuple | set):
+        for item in options:
+            yield from secrets_of(item)
+    elif isinstance(options, str):
+        yield from secrets_of_url(options)
 
 
 def checked(url: str | os.PathLike[str], *, to_read: bool = False) -> str:
@@ -251,23 +268,18 @@ class Mask:
     Parameters
     ----------
     url, options
-        What the driver was given; user, password, what a query says, and every string and integer in the options are
-        secret.
+        What the driver was given. What the shown part of the URL has in it is not secret.
 
     Raises
     ------
     ConfigError
         The options are no mapping.
-
-    Notes
-    -----
-    One of fewer than four characters is masked only where it stands as a word: "us" does not hide "because".
     """
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
         check_options(options)
-        self._url = url
-        self._options = options
+        public = shown_url(url)
+        self._secrets = {secret for secret in (*secrets_of_url(url), *secrets_of(options)) if secret not in public}
 
     def __call__(self, error: BaseException) -> str:
         name, text = type(error).__name__, self.masked(str(error))
@@ -275,33 +287,7 @@ class Mask:
 
     def masked(self, text: str) -> str:
         """Return a text without colors and secrets; it may hold other control characters."""
-        text = _COLOUR.sub("", text)
-        pattern = self._pattern()
-        return pattern.sub("***", text) if pattern else text
-
-    def _pattern(self) -> re.Pattern[str] | None:
-        url = self._url
-        userinfo = _USERINFO.search(url)
-        login = userinfo[0] if userinfo else ""
-        query = _HTTP_QUERY.sub(lambda found: url[found.end(1) + 1 :], url) if _HTTP_QUERY.match(url) else ""
-        # By "/" too: who takes the host part to end there says the parts of a password that has one in it.
-        words = {*_strings(self._options), *re.split("[:@]", login), *re.split("[:@/]", login)} - {""}
-        words |= {query, *(pair.partition("=")[2] for pair in query.split("&"))} - {""}
-        forms = {form for word in words for form in _spellings(word)}
-        ordered = sorted(forms, key=len, reverse=True)
-        return re.compile("|".join(map(_found_by, ordered)), re.IGNORECASE) if ordered else None
-
-
-def _spellings(word: str) -> tuple[str, ...]:
-    """Ways in which a driver may say a word."""
-    quoted = (quote(word, errors="replace"), quote(word, "", errors="replace"), quote_plus(word, errors="replace"))
-    return (word, unquote(word), *quoted, repr(word)[1:-1])
-
-
-def _found_by(form: str) -> str:
-    if len(form) >= 4:  # noqa: PLR2004 (a shorter one is a part of many words, and the gaps would spell it out)
-        return re.escape(form)
-    return rf"{_WORD_BEGINS if form[0].isalnum() else ''}{re.escape(form)}{_WORD_ENDS if form[-1].isalnum() else ''}"
+        return conceal(_COLOUR.sub("", text), self._secrets)
 
 
 def _strings(value: object) -> Iterator[str]:

@@ -13,6 +13,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from explorer_frames._errors import escaped
+from explorer_frames._signals import failures
 from explorer_frames._storage.address import shown_url
 from explorer_frames._storage.local import LocalFile
 from explorer_frames._storage.spool import CopiedTarget
@@ -80,7 +81,7 @@ class OpenBuffer(CopiedTarget):
         """Raise for a buffer of text, and for one that is closed or not open for writing."""
         try:
             answer = self._buffer.write(b"")
-        except Exception as raised:  # noqa: BLE001 (of a foreign class)
+        except failures(Exception) as raised:  # of a foreign class
             why = escaped(raised)
         else:
             if not inspect.isawaitable(answer):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from fsspec.core import url_to_fs
 
 from explorer_frames._errors import escaped
 from explorer_frames._extras import install_hint
+from explorer_frames._signals import raised_by_handler
 from explorer_frames._storage.address import Mask, shown_url
 from explorer_frames._storage.failures import hint_for
 from explorer_frames._storage.schemes import scheme_of
@@ -24,32 +24,33 @@ _SMB_LOGIN = threading.Lock()  # smbprotocol loses the login of one of two threa
 
 def connect(url: str, options: Mapping[str, Any], mask: Mask, failure: type[ExplorerFramesError]) -> tuple[Any, str]:
     """Make the fsspec filesystem, and the file's path in it; ConfigError, or `failure` where it cannot be reached."""
+    try:
+        return _connected(url.partition("://")[0], url, options)
+    except Exception as raised:  # noqa: BLE001 (some drivers connect at once)
+        error = raised_by_handler(raised) or _refusal(url, raised, mask, failure)
+    raise error
+
+
+def _refusal(url: str, raised: Exception, mask: Mask, failure: type[ExplorerFramesError]) -> ExplorerFramesError:
+    """Make the error for what a driver raised when it was made."""
     scheme = url.partition("://")[0]
     where = shown_url(url)
-    try:
-        fsspec.get_filesystem_class(scheme)
-        return _connected(scheme, url, options)
-    except (ImportError, ValueError, TypeError) as raised:
-        extra = scheme_of(url).extra
-        if isinstance(raised, ImportError) or (extra and "not known" in str(raised)):
-            hint = install_hint(extra) if extra else escaped(raised)  # fsspec names the package
-            error: ExplorerFramesError = ConfigError(f"no driver for {scheme}:// is installed", where=where, hint=hint)
-        elif isinstance(raised.__cause__, OSError):  # smbprotocol's way to say that nothing listens there
-            error = failure(f"cannot connect: {mask(raised)}", where=where, hint=_hint(scheme, raised))
-        else:
-            what = f"the URL or its storage_options are not accepted: {mask(raised)}"
-            hint = "Check the scheme, and the option names in the documentation of its fsspec driver."
-            error = ConfigError(what, where=where, hint=hint)
-    except Exception as raised:  # noqa: BLE001 (some drivers connect at once)
-        error = failure(f"cannot connect: {mask(raised)}", where=where, hint=_hint(scheme, raised))
-    raise error
+    extra = scheme_of(url).extra
+    is_unknown = isinstance(raised, ValueError) and "not known" in str(raised)
+    if isinstance(raised, ImportError) or (extra and is_unknown):
+        hint = install_hint(extra) if extra else escaped(raised)  # fsspec names the package
+        return ConfigError(f"no driver for {scheme}:// is installed", where=where, hint=hint)
+    # A ValueError because of an OSError is smbprotocol's way to say that nothing listens there.
+    if isinstance(raised, ValueError | TypeError) and not isinstance(raised.__cause__, OSError):
+        what = f"the URL or its storage_options are not accepted: {mask(raised)}"
+        hint = "Check the scheme, and the option names in the documentation of its fsspec driver."
+        return ConfigError(what, where=where, hint=hint)
+    return failure(f"cannot connect: {mask(raised)}", where=where, hint=_hint(scheme, raised))
 
 
 def _connected(scheme: str, url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
     """Let the driver read the URL with a plain name in it: some would cut "#" and more off the real one."""
-    if scheme in {"http", "https"}:
-        for name in ("fsspec", "fsspec.http"):
-            logging.getLogger(name).addFilter(_without_secrets)
+    fsspec.get_filesystem_class(scheme)
     head, slash, name = url.rpartition("/")
     if head.endswith(":/"):  # no folder, and so perhaps a host
         head, slash, name = url, "", ""
@@ -65,12 +66,6 @@ def _connected(scheme: str, url: str, options: Mapping[str, Any]) -> tuple[Any, 
     if unsafe and unsafe.search(name):
         raise ValueError(f"{type(fs).__module__} would write to another name")
     return fs, path.removesuffix("name") + name if name else path
-
-
-def _without_secrets(record: logging.LogRecord) -> bool:
-    """Have the driver for HTTP log no user information and no queries: it logs whole URLs."""
-    record.msg, record.args, record.exc_info = shown_url(record.getMessage()), (), None
-    return True
 
 
 def _hint(scheme: str, raised: Exception) -> str:

@@ -7,7 +7,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from explorer_frames._signals import is_from_handler
+from explorer_frames._signals import raised_by_handler
 from explorer_frames.errors import ExplorerFramesError, FileReadError, WriteError
 
 if TYPE_CHECKING:
@@ -80,10 +80,9 @@ class Guard:
         except ExplorerFramesError:
             raise
         except BaseException as raised:
-            is_failure = isinstance(raised, Exception) or type(raised).__name__ == "PanicException"  # of Rust
-            if not is_failure or is_from_handler(raised):
+            if not isinstance(raised, Exception) and type(raised).__name__ != "PanicException":  # of Rust
                 raise
-            error = self.error(doing, self.shown if where == "" else where, raised)
+            error = raised_by_handler(raised) or self.error(doing, self.shown if where == "" else where, raised)
         raise error
 
     def error(self, doing: str, where: str | None, raised: BaseException) -> ExplorerFramesError:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import wait
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+from explorer_frames._signals import suppressed
 
 if TYPE_CHECKING:
     import threading
@@ -42,6 +43,6 @@ def finish(loop: Any, work: Coroutine[Any, Any, Any], stop: threading.Event | No
     except BaseException:
         if stop:
             stop.set()
-        with suppress(Exception):
+        with suppressed(Exception):
             asyncio.run_coroutine_threadsafe(end(), loop).result(_CANCEL + patience)
         raise

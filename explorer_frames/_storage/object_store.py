@@ -13,7 +13,9 @@ from fsspec.config import conf
 
 from explorer_frames._errors import escaped
 from explorer_frames._extras import package
-from explorer_frames._storage.address import LOCAL, Mask, secret_options, shown_url
+from explorer_frames._secrets import is_secret_name
+from explorer_frames._signals import failures
+from explorer_frames._storage.address import LOCAL, Mask, secrets_of_url, shown_url
 from explorer_frames._storage.schemes import scheme_of
 from explorer_frames.errors import ConfigError
 
@@ -150,8 +152,13 @@ _PROFILE = ("aws_profile", "profile")
 _NATIVE = re.compile("aws_|google_|azure_", re.IGNORECASE)
 _SECONDS = {"timeout", "connect_timeout"}
 _SIMILAR = 0.82  # of a misspelled name; deltalake's own names are less similar
-# Of the values, those that error messages may show.
-_SHOWN = re.compile("(endpoint|endpoint_url|base_url|region|region_name|allow_http)$", re.IGNORECASE)
+# Options without secrets, beside those above, and the mappings that these are in.
+_SETTINGS = {
+    *(option.rpartition(".")[2] for option in _TUNING),
+    *(part for store in _STORES.values() for option in store.names for part in option.split(".")),
+    *("host", "hostname", "port", "user", "protocol", "timeout", "retries", "max_attempts", "mode", "encoding", "tls"),
+    *("base_url", "location", "region", "verify_ssl", "verify", "proxy", "proxies", "http", "https"),
+}
 
 
 def to_object_store(url: str, options: object) -> tuple[dict[str, str], Mask]:
@@ -198,7 +205,7 @@ def to_object_store(url: str, options: object) -> tuple[dict[str, str], Mask]:
     if store.names is _S3:
         sent = _with_profile(sent, url)
     _allow_http(sent)
-    return sent, Mask(url, {"given": [_masked(source) for source in sources], "sent": _masked(sent)})
+    return sent, Mask(url, {"given": sources, "sent": sent})
 
 
 def _leaves(options: Mapping[Any, Any], store: _Store, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -275,7 +282,7 @@ def _of_profile(profile: str, url: str) -> dict[str, str]:
             "aws_region": session.get_config_variable("region"),
             "aws_endpoint_url": session.get_scoped_config().get("endpoint_url"),
         }
-    except Exception as raised:  # noqa: BLE001 (of botocore, and of the programs that profiles name)
+    except failures(Exception) as raised:  # of botocore, and of the programs that profiles name
         problem = "it has no credentials" if isinstance(raised, AttributeError) else escaped(raised)
     else:
         return {name: text for name, text in values.items() if text}
@@ -291,14 +298,24 @@ def _allow_http(sent: dict[str, str]) -> None:
         sent["allow_http"] = "true"
 
 
-def _masked(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options whose values error messages must not show."""
-    values: dict[str, Any] = {}
+def options_to_withhold(options: Mapping[str, Any]) -> list[str]:
+    """Return the names of options that may be secrets: all but known settings with plain values.
+
+    Examples
+    --------
+    >>> options_to_withhold({"anon": False, "client_kwargs": {"region_name": "eu", "jwt": "x"}})
+    ['jwt']
+    """
+    withheld = []
     for name, value in options.items():
-        text = str(value).lower()
-        is_shown = _SHOWN.search(str(name)) or text in {"true", "false"} or text.isdecimal()
-        if isinstance(value, Mapping):
-            values[name] = _masked(value)
-        elif not is_shown or secret_options({name: value}):
-            values[name] = value
-    return values
+        if name not in _SETTINGS or is_secret_name(name) or not (isinstance(value, Mapping) or _is_plain(value)):
+            withheld.append(str(name))
+        elif isinstance(value, Mapping):
+            withheld += options_to_withhold(value)
+    return withheld
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return isinstance(value, bool | int | float | None) or (isinstance(value, str) and not any(secrets_of_url(value)))

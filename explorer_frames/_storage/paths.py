@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import fsspec
 
 from explorer_frames._errors import escaped
+from explorer_frames._signals import failures
 from explorer_frames._storage.address import LOCAL, WRAPPERS, check_options, checked, shown_url
 from explorer_frames._storage.schemes import Scheme, scheme_of
 from explorer_frames.errors import ConfigError
@@ -101,7 +102,7 @@ def _url_of(path: Any) -> str | None:
     if getattr(type(path), "as_uri", None) not in {None, *_OF_PATHLIB}:
         try:
             url = str(as_uri())
-        except Exception:  # noqa: BLE001 (of a foreign package)
+        except failures(Exception):  # of a foreign package
             url = ""
         url = None if url.partition("://")[0] in LOCAL else url
     elif scheme:

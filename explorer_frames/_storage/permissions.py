@@ -8,6 +8,7 @@ import stat
 import struct
 from contextlib import suppress
 
+from explorer_frames._signals import failures, suppressed
 from explorer_frames._storage.failures import ACL_LOST
 
 _ACL = "system.posix_acl_access"  # where Linux keeps a POSIX ACL: a version, then entries
@@ -23,7 +24,7 @@ def acl_of(path: str) -> bytes | None:
         return None
     try:
         return os.getxattr(path, _ACL)
-    except OSError as raised:
+    except failures(OSError) as raised:
         if raised.errno not in _NO_ACL:
             raise
     return None
@@ -70,6 +71,6 @@ def _without_owning_group(acl: bytes) -> bytes:
 
 
 def _chown(path: str, owner: int, group: int) -> bool:
-    with suppress(OSError):  # only root may give a file to another owner, and only members to a group
+    with suppressed(OSError):  # only root may give a file to another owner, and only members to a group
         os.chown(path, owner, group)
     return os.stat(path).st_gid == group  # noqa: PTH116

@@ -8,13 +8,14 @@ guarantees is in docs/explanation/writing.md, and is measured in tests/test_stor
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from fsspec.implementations.local import LocalFileSystem
 
 from explorer_frames._errors import escaped
+from explorer_frames._signals import failures, suppressed
 from explorer_frames._storage.address import Mask, check_local_name, checked, local_path, shown_url
 from explorer_frames._storage.direct import FileInPlace, OpenBuffer
 from explorer_frames._storage.drivers import connect
@@ -138,7 +139,7 @@ class Target(Guard):
         try:
             yield spool.path
         finally:
-            with suppress(OSError):
+            with suppressed(OSError):
                 spool.discard()
 
     def flush(self, path: str) -> None:
@@ -177,9 +178,9 @@ class Target(Guard):
     def _put(self, path: str) -> None:
         try:
             return self.place.put(path, create=self.mode == "create")
-        except Exception as raised:
+        except failures(Exception) as raised:
             taken = False
-            with suppress(Exception):
+            with suppressed(Exception):
                 taken = self.mode == "create" and (is_failed_condition(raised) or self.place.kind() is not None)
             if not taken:
                 raise

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from explorer_frames._signals import failures
 from explorer_frames._storage.failures import is_missing
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def _move_smb(fs: Any, old: str, new: str, *, replace: bool) -> None:
     while True:
         try:
             rename(old, new, port=fs.port or 445)
-        except OSError as raised:
+        except failures(OSError) as raised:
             if not replace or is_missing(raised) or time.monotonic() > deadline:
                 raise
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from copy import copy
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -15,6 +15,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from explorer_frames._errors import escaped
 from explorer_frames._private import private
+from explorer_frames._signals import failures, suppressed
 from explorer_frames._storage.address import Mask, local_path, shown_url
 from explorer_frames._storage.drivers import connect
 from explorer_frames._storage.failures import Guard, is_missing
@@ -73,7 +74,7 @@ class Store(Guard):
         self.fs.invalidate_cache()
         try:
             return dict(self.fs.info(path))
-        except Exception as raised:
+        except failures(Exception) as raised:
             if isinstance(raised, NotADirectoryError) or is_missing(raised):
                 return None
             raise
@@ -144,13 +145,13 @@ class Store(Guard):
 def _folder() -> tempfile.TemporaryDirectory[str]:
     try:
         return tempfile.TemporaryDirectory(prefix="explorer_frames-")
-    except OSError as raised:
+    except failures(OSError) as raised:
         what = f"no temporary folder can be made: {escaped(raised)}"
     raise FileReadError(what, hint="Point TMPDIR to a folder that is there and has room.")
 
 
 def _configured(scheme: str) -> dict[str, Any]:
     """What fsspec's own configuration passes to the driver."""
-    with suppress(Exception):  # what is wrong comes up again where it connects
+    with suppressed(Exception):  # what is wrong comes up again where it connects
         return dict(apply_config(fsspec.get_filesystem_class(scheme), {}))
     return {}

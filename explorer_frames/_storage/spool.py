@@ -8,12 +8,14 @@ import tempfile
 import time
 import uuid
 import weakref
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import fsspec
+
+from explorer_frames._signals import suppressed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -112,7 +114,7 @@ def remove_stale(fs: Any, paths: Iterable[str]) -> None:
     for path in paths:
         folder, slash, name = path.rpartition("/")
         if is_stale(name):
-            with suppress(Exception):  # in a shared folder it may be another user's
+            with suppressed(Exception):  # in a shared folder it may be another user's
                 if name.endswith(".old") and not fs.exists(folder + slash + name[1:-_SUFFIX]):
                     continue
                 if time.time() - fs.modified(path).timestamp() > STALE:
@@ -122,12 +124,12 @@ def remove_stale(fs: Any, paths: Iterable[str]) -> None:
 def remove_stale_spools() -> None:
     """Remove the stale temporary files of remote targets."""
     folder = Path(tempfile.gettempdir())
-    with suppress(OSError):
+    with suppressed(OSError):
         names = [path.as_posix() for path in folder.iterdir() if path.name.startswith(f".{SPOOL}.")]
         remove_stale(fsspec.filesystem("file"), names)
 
 
 def unlink(path: str) -> None:
     """Remove a file, if it is there and may be removed."""
-    with suppress(OSError):
+    with suppressed(OSError):
         os.unlink(path)  # noqa: PTH108

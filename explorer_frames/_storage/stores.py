@@ -7,11 +7,12 @@ import math
 import os
 import shutil
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fsspec.callbacks import Callback
 
+from explorer_frames._signals import failures, suppressed
 from explorer_frames._storage.failures import NO_FOLDER, is_missing
 from explorer_frames._storage.loop import finish
 from explorer_frames._storage.schemes import move
@@ -45,11 +46,11 @@ class StoredObject(CopiedTarget):
         self.fs.invalidate_cache()
         try:
             return str(self.fs.info(path)["type"])
-        except PermissionError:
+        except failures(PermissionError):
             if self._scheme.is_object_store:
                 return None  # one may be allowed to put and not to look; a conditional put needs no look
             raise
-        except Exception as raised:
+        except failures(Exception) as raised:
             if is_missing(raised):
                 return None
             raise
@@ -58,7 +59,7 @@ class StoredObject(CopiedTarget):
         """Raise when the bucket is missing or the login refused, as far as one may ask; for folders as `LocalFile`."""
         try:
             self._scheme.ask(self.fs, self.path)
-        except Exception as raised:
+        except failures(Exception) as raised:
             # One may be allowed to put and not to ask.
             answer = getattr(raised.__cause__, "response", {})
             if is_missing(raised) or answer.get("Error", {}).get("Code") in _S3_LOGIN:
@@ -104,7 +105,7 @@ class StoredObject(CopiedTarget):
 
     def stored(self) -> int | None:
         """Return the target's size after a put; None where there is nothing to look at, or one may not look."""
-        with suppress(Exception):  # the put has returned, which is the store's promise
+        with suppressed(Exception):  # the put has returned, which is the store's promise
             self.fs.invalidate_cache()
             return int(self.fs.info(self.path)["size"])
         return None
@@ -129,7 +130,7 @@ class RemoteFile(StoredObject):
             with self._beside() as beside:
                 self.fs.pipe_file(beside, b"")
                 self.fs.rm_file(beside)
-        except Exception:
+        except failures(Exception):
             if self._kind_of(self._folder) == "file":  # which each driver tells in a way of its own
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), self._folder) from None
             raise
@@ -157,14 +158,14 @@ class RemoteFile(StoredObject):
         try:
             yield beside
         finally:
-            with suppress(Exception):
+            with suppressed(Exception):
                 self.fs.rm_file(beside)
 
     def _move_in(self, beside: str, *, create: bool) -> None:
         refusal: Exception = OSError("the store did not move the file into place")
         try:
             self._move(self.fs, beside, self.path, replace=not create)
-        except Exception as raised:  # noqa: BLE001 (drivers raise what they like)
+        except failures(Exception) as raised:  # drivers raise what they like
             refusal = raised
         else:
             if self._move is not move:
@@ -186,7 +187,7 @@ class RemoteFile(StoredObject):
             if self._kind_of(beside) is not None:
                 raise OSError("the store did not move the file into place")
         except BaseException:
-            with suppress(FileNotFoundError, FileExistsError):  # it never left, or another writer's stands there
+            with suppressed(FileNotFoundError, FileExistsError):  # it never left, or another writer's stands there
                 self._move(self.fs, aside, self.path, replace=False)
             raise
         self.fs.rm_file(aside)

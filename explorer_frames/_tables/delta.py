@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pyarrow as pa
@@ -14,6 +13,7 @@ from explorer_frames._errors import escaped
 from explorer_frames._extras import package
 from explorer_frames._files.data import to_committed
 from explorer_frames._private import private
+from explorer_frames._signals import suppressed
 from explorer_frames._storage.address import check_folder_name, checked, local_path, shown_url
 from explorer_frames._storage.local import LocalFile
 from explorer_frames._storage.object_store import to_object_store
@@ -188,7 +188,7 @@ class _Store(Driver):
         """Return whether another writer's version is there: deltalake refuses commits for other reasons, too."""
         if type(raised).__name__ != "CommitFailedError" or self._version is None:
             return False
-        with suppress(Exception):
+        with suppressed(Exception):
             return bool(self._find().version() > self._version)
         return False
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from explorer_frames._errors import escaped
 from explorer_frames._provenance import KEY, NAME, as_written, document_of, provenance_of
+from explorer_frames._signals import failures
 from explorer_frames._storage.failures import Guard, is_refusal, own_hint
 from explorer_frames._tables.columns import committed_schema, fitted, with_partitions
 from explorer_frames._tables.text import readable
@@ -137,9 +138,7 @@ class Driver(Guard):
         """Call `action` with the rows; what their source raised comes first, as it is."""
         try:
             self.attempt("write to", action, rows.stream())
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException:
+        except failures(Exception):
             if rows.raised is None:
                 raise
         if rows.raised is not None:
