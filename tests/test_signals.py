@@ -186,6 +186,21 @@ def test_a_read_is_not_retried_after_an_error_class_of_ours_from_a_handler(name,
         assert len(server.requests) == 1
 
 
+def test_an_exception_of_a_handler_comes_out_of_a_function_that_gets_a_password(raised):
+    def ask() -> str:
+        signal.raise_signal(signal.SIGUSR1)
+        return "nebula"
+
+    with (
+        RawServer(lambda *_: [HANG]) as server,
+        Explorer(server.url, user="root", password=ask, graphd="127.0.0.1:9669") as explorer,
+    ):
+        with pytest.raises(type(raised)) as caught:
+            explorer.list_jobs(7)
+        assert caught.value is raised
+        assert not server.requests
+
+
 @pytest.mark.parametrize("login", [{}, {"refresh": True}], ids=["first", "again"])
 def test_an_exception_of_a_handler_ends_a_login(login, raised):
     with RawServer(lambda *_: [HANG]) as server:

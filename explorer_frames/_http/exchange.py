@@ -15,7 +15,7 @@ import io
 import socket
 import ssl
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameResolutionError, NewConnectionError
 from urllib3.util.connection import allowed_gai_family
 
+from explorer_frames._signals import suppressed
 from explorer_frames._version import __version__
 from explorer_frames.errors import RequestTimeoutError
 
@@ -102,7 +103,7 @@ class Exchange:
         self._cancelled = True
         self.verdict.put(False)  # noqa: FBT003 (as the caller would)
         if self._socket is not None:
-            with suppress(OSError):
+            with suppressed(OSError):
                 # Not by the method of an SSLSocket, which would first take its state away from the thread.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 

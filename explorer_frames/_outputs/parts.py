@@ -7,7 +7,6 @@ import os
 import re
 from codecs import BOM_UTF8
 from collections.abc import Generator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from fsspec.core import has_magic
 
 from explorer_frames._arguments import checked_id
 from explorer_frames._errors import escaped
+from explorer_frames._signals import suppressed
 from explorer_frames._storage.failures import DAMAGED
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, FileReadError
@@ -310,7 +310,7 @@ def pieces(store: Store, part: Part) -> Generator[bytes]:
             yield piece
             last = piece
     finally:
-        with suppress(Exception):  # it was only read
+        with suppressed(Exception):  # it was only read
             raw.close()
     if part.size not in {None, raw.count}:
         raise FileReadError(f"{raw.count} bytes could be read, and it was found to have {part.size}", hint=CHANGED)

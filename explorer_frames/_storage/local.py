@@ -17,6 +17,7 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from explorer_frames._signals import failures, suppressed
 from explorer_frames._storage.address import WINDOWS
 from explorer_frames._storage.failures import NO_FOLDER, NO_RENAME, NOT_REGULAR, NOT_REPLACEABLE, is_open_elsewhere
 from explorer_frames._storage.permissions import acl_of, take_over
@@ -161,7 +162,7 @@ class LocalFile:
             _wait_while_open(os.replace, path, self.path)
         spool = self._spool()
         if spool and spool.folder is not None:
-            with suppress(OSError):  # it is published: without this step a power cut may bring the old file back, whole
+            with suppressed(OSError):  # it is published: else a power cut may bring the old file back, whole
                 os.fsync(spool.folder)
 
     def _create(self, path: str) -> None:
@@ -199,7 +200,7 @@ def _has_nameless_files(folder: str) -> bool:
     try:
         # Opened and closed by C code alone: an interrupt between the two would leak the descriptor.
         deque(map(os.close, map(os.open, [folder], [os.O_TMPFILE | os.O_RDWR], [0o600])), maxlen=0)
-    except (OSError, AttributeError):
+    except failures(OSError, AttributeError):
         return False
     return True
 
@@ -209,7 +210,7 @@ def _is_mount_point(path: str) -> bool:
     try:
         with open(_MOUNTS, "rb") as file:  # noqa: PTH123 (paths are plain strings here)
             names = [line.split(b" ", 5)[4] for line in file]
-    except OSError:
+    except failures(OSError):
         return False
     return os.fsencode(path) in {
         re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), name) for name in names
