@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from explorer_frames.errors import (
     UnauthorizedError,
 )
 
+codecs.lookup("unicode_escape")  # imports it: once no more files can be opened, an error message could not
 _T = TypeVar("_T")
 _SHOWN = 200  # characters of foreign text in a message: enough to recognise it, too few to flood a log
 

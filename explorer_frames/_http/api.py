@@ -199,7 +199,7 @@ def body_of(answer: Answer) -> bytes:
                 f"the answer is larger than {MAX_HELD // 2**20} MiB, and should be small",
                 hint="Check that the url is that of NebulaGraph Explorer.",
             )
-    return b"".join(parts)
+    return answer.without_token(b"".join(parts))
 
 
 def _data(answer: Answer) -> dict[str, Any]:

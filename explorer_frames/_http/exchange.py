@@ -166,6 +166,12 @@ class _TimedResponse(http.client.HTTPResponse):
         self.fp = io.BufferedReader(self._reader, 65536)
         self.has_surplus = False  # whether bytes beyond the end of the response have arrived
 
+    def begin(self) -> None:
+        super().begin()
+        # urllib3 logs header lines that are invalid, with what the server put there.
+        self.headers.defects.clear()
+        self.headers.set_payload("")
+
     def _close_conn(self) -> None:  # called at the end of the response
         self._reader.ended = True
         decrypted = self._sock.pending() if isinstance(self._sock, ssl.SSLSocket) else 0

@@ -53,6 +53,7 @@ _ROOT = "api-open/v1"
 _REDIRECTS = range(300, 400)
 _quoted = partial(quote, safe="")
 _AHEAD = 2  # pieces: one that is read while another waits
+_SHORTEST_TOKEN = 8  # characters: a shorter one cannot be told from a word
 _NO_CONTENT = 204  # by RFC 9110, whatever the headers announce
 
 
@@ -76,6 +77,11 @@ class Identity(AuthBase):
         if self.cookies is not None:
             self.cookies.renew(set_cookies)
             self.secrets += (*self.cookies.secrets(),)
+
+    def without_token(self, body: bytes) -> bytes:
+        """Take the token out of a response that contains it, before it becomes an id, a name or a time."""
+        token = "".join(self.secrets[:1])
+        return body if len(token) < _SHORTEST_TOKEN else body.replace(token.encode(), b"****")
 
     def conceal(self, error: ExplorerFramesError) -> None:
         """Take its secrets out of an error: some servers, and more proxies, say back what they were told."""
@@ -134,6 +140,7 @@ class Answer:
         self._where = where
         self._max_bytes = max_bytes
         self._proxy = proxy
+        self.without_token = NOBODY.without_token
 
     def proxy_refusal(self) -> ConnectionFailedError:
         """Build the error for a proxy that requires credentials."""
@@ -230,6 +237,7 @@ class Transport:
             body = chain(pieces, chain.from_iterable(more for _, more in steps))
             answer = Answer(response, body, where, self._settings.max_bytes, proxy)
             auth.receive(answer.set_cookies)
+            answer.without_token = auth.without_token
             try:
                 yield answer
             except ApiError as error:
