@@ -77,7 +77,7 @@ def main() -> None:
         results = bench(client, faults, workers=options.workers, crossing=crossing, late=late)
         all_results.append(results)
         print(f"{client.name}:", *details(results, options.show), sep="\n", flush=True)
-    print(f"\n{len(faults)} faults\n{table(all_results, faults)}\n\n{surfaces(all_results)}")
+    print(f"\n{len(faults)} faults\n{table(all_results, faults)}\n\n{surfaces(all_results, faults)}")
     if options.json:
         Path(options.json).write_text(json.dumps(as_json(all_results, faults), indent=1))
 

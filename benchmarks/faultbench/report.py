@@ -1,4 +1,4 @@
-"""Outcomes -> the seven zeros, as a table with denominators, and what they are made of."""
+"""Outcomes -> the zeros, as a table with denominators, and what they are made of."""
 
 from __future__ import annotations
 
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from faultbench.runner import Results
 
 ZEROS = ("silent-wrong", "partial", "leak", "hang", "double-submit", "untyped", "interrupt", "crash/crossing")
+
+
+EITHER = (
+    "cuts",
+    "manifests",
+    "low resources",
+)  # where an error is as right as a result, which says nothing of a client
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ def rest(results: Results, faults: Sequence[Fault]) -> dict[str, Count]:
     return {
         "refused": Count(sum(outcome.verdict == "refused" for outcome in rights), len(rights)),
         "by right": Count(
-            sum(outcome.verdict == "by right" and outcome.group != "cuts" for outcome in reads), len(reads)
+            sum(outcome.verdict == "by right" and outcome.group not in EITHER for outcome in reads), len(reads)
         ),
     }
 
@@ -78,11 +85,11 @@ def table(all_results: Sequence[Results], faults: Sequence[Fault]) -> str:
     return _aligned(rows)
 
 
-def surfaces(all_results: Sequence[Results]) -> str:
+def surfaces(all_results: Sequence[Results], faults: Sequence[Fault]) -> str:
     """One line for each surface: how often each client was tried there, and how often it broke a zero."""
     rows = [["surface", *(f"{results.client}: attempts, violations" for results in all_results)]]
     counts = [_by_surface(results.outcomes) for results in all_results]
-    for name in dict.fromkeys(name for count in counts for name in count):
+    for name in dict.fromkeys(fault.group for fault in faults):
         shown = [count.get(name, Count(0, 0)) for count in counts]
         rows.append([name, *(f"{one.of:,} {one.bad:>4,}" for one in shown)])
     return _aligned(rows)
@@ -134,7 +141,7 @@ def details(results: Results, most: int) -> Iterator[str]:
 def as_json(all_results: Sequence[Results], faults: Sequence[Fault]) -> dict[str, Any]:
     """Everything, for other programs."""
     return {
-        "table": f"{table(all_results, faults)}\n\n{surfaces(all_results)}",
+        "table": f"{table(all_results, faults)}\n\n{surfaces(all_results, faults)}",
         "clients": {
             results.client: {
                 **{name: [count.bad, count.of] for name, count in (zeros(results) | rest(results, faults)).items()},
@@ -145,7 +152,7 @@ def as_json(all_results: Sequence[Results], faults: Sequence[Fault]) -> dict[str
                 "by right": {
                     o.fault: o.said
                     for o in results.outcomes
-                    if o.verdict == "by right" and o.mode == "read" and o.group != "cuts"
+                    if o.verdict == "by right" and o.mode == "read" and o.group not in EITHER
                 },
                 "repeated": results.repeated,
                 "seconds": results.seconds,

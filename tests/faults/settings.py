@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import inspect
 import os
-import resource
 import signal
 import socket
 import stat
 import sys
 import threading
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,13 +42,17 @@ def sockets() -> set[tuple[int, int]]:
 
 
 @contextmanager
-def _limited(kind: int, most: int) -> Iterator[None]:
-    before = resource.getrlimit(kind)
-    resource.setrlimit(kind, (most, before[1]))
+def _limited(kind: str, most: int) -> Iterator[None]:
+    """Lower a limit of this process, where the system has it."""
+    import resource  # not on Windows, where the records are read, too
+
+    number = getattr(resource, kind)
+    before = resource.getrlimit(number)
+    resource.setrlimit(number, (most, before[1]))
     try:
         yield
     finally:
-        resource.setrlimit(kind, before)
+        resource.setrlimit(number, before)
 
 
 def disk(size: int) -> Setting:
@@ -59,7 +62,7 @@ def disk(size: int) -> Setting:
     def setting(_: Any) -> Iterator[None]:
         handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         try:
-            with _limited(resource.RLIMIT_FSIZE, size):
+            with _limited("RLIMIT_FSIZE", size):
                 yield
         finally:
             signal.signal(signal.SIGXFSZ, handler)
@@ -73,7 +76,7 @@ def files(more: int) -> Setting:
     def setting(_: Any) -> AbstractContextManager[None]:
         there = descriptors()
         free = (number for number in count() if number not in there)
-        return _limited(resource.RLIMIT_NOFILE, next(islice(free, more, None)))
+        return _limited("RLIMIT_NOFILE", next(islice(free, more, None)))
 
     return setting
 
@@ -82,8 +85,11 @@ def memory(more: int) -> Setting:
     """So many more bytes of addresses can be had."""
 
     def setting(_: Any) -> AbstractContextManager[None]:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-        return _limited(resource.RLIMIT_AS, pages * resource.getpagesize() + more)
+        statm = Path("/proc/self/statm")
+        if not statm.exists():  # not Linux
+            return nullcontext()
+        pages = int(statm.read_text(encoding="ascii").split()[0])
+        return _limited("RLIMIT_AS", pages * os.sysconf("SC_PAGE_SIZE") + more)
 
     return setting
 
@@ -272,6 +278,10 @@ def tls(at_once: bytes, drip: bytes, proxy: bool) -> Setting:
 # --- files
 
 
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
 def _socket(path: Path) -> None:
     with closing(socket.socket(socket.AF_UNIX)) as listener:
         here = Path.cwd()
@@ -295,8 +305,8 @@ def _sparse(path: Path) -> None:
 
 # Kinds of files without an end or without a content, and other odd ones: each makes one at a path.
 STREAMS: dict[str, Callable[[Path], object]] = {
-    "pipe": os.mkfifo,
-    "link to a pipe": lambda path: _linked(path, os.mkfifo),
+    "pipe": _pipe,
+    "link to a pipe": lambda path: _linked(path, _pipe),
     "socket": _socket,
     "endless device": lambda path: path.symlink_to("/dev/zero"),
     "terminal": lambda path: path.symlink_to("/dev/tty"),
