@@ -12,13 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, replace
 from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
+from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import unquote_plus
 
 import numpy as np
 import pandas as pd
 import pytest
-from faults.rawserver import RawServer, answer, envelope, wait_until
+from faults.judge import leaks, logs
+from faults.rawserver import End, RawServer, answer, envelope, wait_until
 from limits import GROWING, HANG, PROCESS, Clock
 from platforms import needs_fork
 
@@ -741,6 +743,36 @@ def test_odd_names_and_times_are_typed_or_mended():
     late = {**odd, "createTime": -(10**30)}
     with RawServer(lambda _, request: wrapped({"items": [late], "total": 1})) as server, pytest.raises(EnvelopeError):
         Explorer(server.url, token="t").list_jobs()
+
+
+def test_half_a_surrogate_pair_in_an_id_is_replaced():
+    task = {"id": "\ud800", "name": "a", "status": 2}
+    with RawServer(lambda _, request: wrapped({"id": 1, "status": 2, "tasks": [task]})) as server:
+        assert Explorer(server.url, token="t").job(1).tasks[0].task_id == "?"
+    with RawServer(lambda _, request: wrapped({"items": [{"id": "\ud800"}], "total": 1})) as server:
+        assert Explorer(server.url, token="t").list_jobs()["job_id"].tolist() == ["?"]
+
+
+TOKEN = "c4naryT0ken"
+ECHOES = {
+    "a time": wrapped({"id": 1, "status": 2, "tasks": [], "createTime": TOKEN}),
+    "an id": wrapped({"id": TOKEN, "status": 2, "tasks": []}),
+    "a task's id": wrapped({"id": 1, "status": 2, "tasks": [{"id": [TOKEN], "status": 2}]}),
+    "a shape": wrapped({"id": 1, "status": 2, "tasks": {TOKEN: TOKEN}}),
+    "a header line without a colon": answer(b"{}", headers=f"{TOKEN}\r\n"),
+}
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+def test_a_token_that_a_detail_contains_is_in_no_error_and_no_log(echo):
+    with (
+        RawServer(lambda *_: [ECHOES[echo], End.CLOSE]) as server,
+        logs() as lines,
+        pytest.raises(errors.ExplorerFramesError) as caught,
+    ):
+        Explorer(server.url, token=TOKEN, retries=0).job(1)
+    assert leaks(caught.value, TOKEN, {Path(__file__)}) == []
+    assert TOKEN not in "\n".join(lines)
 
 
 def test_a_hung_look_ends_a_wait_as_a_job_error():

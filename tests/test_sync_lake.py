@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from platforms import needs_fifo
+from platforms import needs_fifo, needs_symlinks
 from syncing import ROWS, storage, tree
 
 from explorer_frames import Explorer, read_lake
@@ -410,6 +410,15 @@ def test_verify_notices_an_intact_file_in_the_place_of_another(tmp_path, world):
     assert len(world.sync(tmp_path / "lake").skipped) == 1
     [error] = failures(world, tmp_path / "lake", verify=True).values()
     assert "content hash differs" in error.what
+
+
+@needs_symlinks
+def test_a_result_whose_link_is_broken_is_an_error_of_ours(tmp_path, world):
+    [part] = world.add(1, ["PageRank"]).sync(tmp_path / "lake").written
+    Path(part.path).unlink()
+    Path(part.path).symlink_to("nowhere")
+    with pytest.raises(FileReadError):
+        read_lake(tmp_path / "lake", "PageRank")
 
 
 @needs_fifo

@@ -1,6 +1,6 @@
-"""faultbench: what a client of Explorer's API makes of some hundred broken, odd and hostile answers.
+"""faultbench: what a client of Explorer's API makes of broken answers, of signals, and of too little of everything.
 
-``python benchmarks/faultbench mymodule:read`` prints its seven zeros; see README.md. Needs pandas, and the client.
+``python benchmarks/faultbench mymodule:read`` prints its zeros; see README.md. Needs pandas, and the client.
 """
 
 import sys

@@ -13,11 +13,12 @@ if not __package__:  # run as a folder
     here = Path(__file__).resolve()
     sys.path[:1] = [str(here.parents[1]), str(here.parents[2] / "tests")]
 
-from faults import bodies, wires
+from faults import bodies, jobs, surroundings, wires
+from faults.records import ANYTHING
 
 import faultbench
 from faultbench.client import load
-from faultbench.report import as_json, details, table
+from faultbench.report import as_json, details, surfaces, table
 from faultbench.runner import bench
 from faultbench.server import listen
 
@@ -40,6 +41,9 @@ def main() -> None:
     parser.add_argument(
         "--cuts", type=int, default=0, metavar="STEP", help="also cut an answer at every STEP-th byte, in five framings"
     )
+    parser.add_argument(
+        "--lines", type=int, default=0, metavar="N", help="also have a signal handler raise at N lines of each call"
+    )
     parser.add_argument("--only", default="", metavar="REGEX", help="only faults whose 'group: name' matches")
     parser.add_argument("--show", type=int, default=20, metavar="N", help="list up to N faults that broke a zero (20)")
     parser.add_argument("--workers", type=int, default=16, help="how many calls at a time (16)")
@@ -54,7 +58,7 @@ def main() -> None:
     faultbench.DEADLINE = options.deadline  # where clients take it from when they are imported
     sys.path.insert(0, str(Path.cwd()))
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
-    faults = named(options.cuts)
+    faults = named(options.cuts, options.lines)
     faults = [fault for fault in faults if re.search(options.only, f"{fault.group}: {fault.name}")]
     if options.list:
         for fault in faults:
@@ -73,18 +77,28 @@ def main() -> None:
         results = bench(client, faults, workers=options.workers, crossing=crossing, late=late)
         all_results.append(results)
         print(f"{client.name}:", *details(results, options.show), sep="\n", flush=True)
-    print(f"\n{len(faults)} faults\n{table(all_results, faults)}")
+    print(f"\n{len(faults)} faults\n{table(all_results, faults)}\n\n{surfaces(all_results, faults)}")
     if options.json:
         Path(options.json).write_text(json.dumps(as_json(all_results, faults), indent=1))
 
 
-def named(cuts: int = 0) -> list:
-    """All faults that have names, and the cuts if asked for."""
-    return [*bodies.faults(), *wires.faults(), *wires.submits(), *(wires.cuts(cuts) if cuts else ())]
+def named(cuts: int = 0, lines: int = 0) -> list:
+    """All faults that have names, and the cuts and the lines if asked for."""
+    return [
+        *bodies.faults(),
+        *wires.faults(),
+        *wires.submits(),
+        *jobs.faults(),
+        *surroundings.faults(),
+        *(wires.cuts(cuts) if cuts else ()),
+        *surroundings.interrupts(lines),
+    ]
 
 
 def verdict(rows) -> str:
-    return "an error" if rows is None else f"{len(rows)} rows"
+    if rows is ANYTHING:
+        return "anything"
+    return "an error" if rows is None else f"{len(rows)} rows" if len(rows) else repr(rows)
 
 
 if __name__ == "__main__":

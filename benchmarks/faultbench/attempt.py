@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import resource
+import _thread
+import gc
+import shutil
 import signal
+import sys
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import traceback
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from faults.judge import leaks, logs, told, verdict
+from faults import settings
+from faults.judge import leaks, logs, same, told, verdict
+from faults.records import ANYTHING, GOLDEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +27,9 @@ if TYPE_CHECKING:
     from faultbench.client import Client
 
 HERE = Path(__file__).parent
+SETTINGS = Path(settings.__file__)
 NAME, OLD = "out.parquet", b"what was there before"
+WRITING = ("export", "sync")  # calls that leave files
 
 
 @dataclass
@@ -31,11 +39,13 @@ class Outcome:
     Attributes
     ----------
     mode
-        ``"read"``, ``"export"`` or ``"run"``.
+        The call: ``"read"``, ``"export"``, ``"run"``, or one of the other calls of the client.
     verdict
         ``"right"``, ``"by right"``, ``"refused"`` (a right answer), ``"wrong"``, ``"hang"`` or ``"crash"``.
     said
         What was raised or returned, in short.
+    left
+        What was wrong after an exception of a signal handler; None where there was none.
     """
 
     fault: str
@@ -47,6 +57,7 @@ class Outcome:
     untyped: bool = False
     partial: bool = False
     posts: int = 0
+    left: list[str] | None = None
     leaks: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -67,59 +78,110 @@ class Call:
         """The file that an export writes."""
         return self.folder / NAME
 
-    def make(self) -> pd.DataFrame | None:
-        """Call the client, and return the frame of a read."""
+    def rehearsal(self, name: str) -> Call:
+        """Return the same call, which the server counts apart."""
+        return replace(self, url=self.url.replace(f"/{self.mode}", f"/{self.mode}-{name}"))
+
+    def prepare(self) -> None:
+        """Make its folder one with an old file, and nothing else."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir()
+        self.target.write_bytes(OLD)
+
+    def make(self) -> object:
+        """Call the client, and return the frame of a read, or what another call returns."""
         if self.mode == "run":
             self.client.run(self.url, self.token)
             return None
         if self.mode == "export":
-            with _disk(self.fault.file_limit):
-                self.client.export(self.url, self.token, self.fault.limit, str(self.target))
+            self.client.export(self.url, self.token, self.fault.limit, str(self.target))
             return None
+        if self.mode != "read":
+            return (self.client.calls[self.mode](self.url, self.token, str(self.folder)),)
         got = self.client.read(self.url, self.token, self.fault.limit)
         # To return nothing is not to raise.
         return got if isinstance(got, pd.DataFrame) else pd.DataFrame({"no frame": [repr(got)[:100]]})
 
 
-def attempt(call: Call) -> Outcome:
-    """Make a call, and judge what comes of it."""
+def attempt(call: Call, late: float) -> Outcome:
+    """Make a call, and judge what comes of it; what an interrupt leaves may last for a third of `late` seconds."""
     outcome = Outcome(call.fault.name, call.fault.group, call.mode, "right")
     begun = time.monotonic()
+    raised = call.fault.signal and call.fault.signal("from a signal handler")
+    fired: list[int] = []
+    sockets, threads = settings.sockets(), _thread._count()  # noqa: SLF001 (counts also those that `threading` does not know)
     with logs() as lines:
         for _ in range(call.fault.calls):
-            prepare(call.folder)
+            call.prepare()
             got, error = None, None
             try:
-                got = call.make()
-            except KeyboardInterrupt:
-                raise
-            except BaseException as raised:  # noqa: BLE001 (what is raised is what is judged)
-                error = raised
+                with ExitStack() as stack:
+                    stack.enter_context(call.fault.setting(call) if call.fault.setting else nullcontext())
+                    stack.enter_context(_signals(raised, fired))
+                    got = call.make()
+            except BaseException as one:
+                if isinstance(one, KeyboardInterrupt) and one is not raised:
+                    raise
+                error = one
     outcome.seconds = time.monotonic() - begun
-    if isinstance(error, MemoryError):
+    if error is None:
+        got = _returned(outcome, call, got)
+    elif isinstance(error, MemoryError):
         outcome.verdict, outcome.raised, outcome.said = "crash", True, "MemoryError"
         return outcome
-    if error is not None:
-        _judge_error(outcome, call, error)
-    elif call.mode == "export":
-        got = _exported(outcome, call)
-    if call.mode == "export":
+    else:
+        _judge_error(outcome, call, error, raised)
+    if call.mode in WRITING:
         outcome.partial = not _whole(outcome, call, got)
     if call.mode != "run":
         outcome.verdict = verdict(call.fault, got)
-    if got is not None:
-        outcome.said = _shown(got)
     sinks = {"log": "\n".join(lines), "attrs": repr(getattr(got, "attrs", ""))}
     outcome.leaks += [name for name, text in sinks.items() if call.token in text]
+    if raised is not None and (fired or call.fault.rows is not ANYTHING):  # one at a line may not be reached
+        outcome.left = [] if error is raised else ["another outcome"]
+        del error
+        raised.__traceback__ = raised.__context__ = raised.__cause__ = None
+        outcome.left += _left(sockets, threads, late / 3)
     return outcome
 
 
-def prepare(folder: Path) -> None:
-    """Make it a folder with an old file, and nothing else."""
-    folder.mkdir(exist_ok=True)
-    for path in folder.iterdir():
-        path.unlink()
-    (folder / NAME).write_bytes(OLD)
+@contextmanager
+def _signals(error: BaseException | None, fired: list[int]) -> Iterator[None]:
+    """Have a signal raise `error`, while the call lasts; `fired` stays empty where Python itself drops the exception.
+
+    It does so in finalizers and in callbacks of weak references.
+    """
+
+    def handler(number: int, _frame: object) -> None:
+        fired.append(number)
+        if error is not None:
+            raise error
+
+    def dropped(unraisable: sys.UnraisableHookArgs) -> None:
+        if unraisable.exc_value is error:
+            fired.clear()
+
+    hook, sys.unraisablehook = sys.unraisablehook, dropped
+    for number in (signal.SIGUSR1, signal.SIGALRM):
+        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
+        for number in (signal.SIGUSR1, signal.SIGALRM):
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _left(sockets: set[tuple[int, int]], threads: int, late: float) -> list[str]:
+    """What is there that was not before, once there has been time for it to end."""
+    end = time.monotonic() + late
+    while True:
+        found = {"sockets": len(settings.sockets() - sockets), "threads": _thread._count() - threads}  # noqa: SLF001
+        left = [f"{count} {name}" for name, count in found.items() if count > 0]
+        if not left or time.monotonic() > end:
+            return left
+        time.sleep(0.01)
+        gc.collect()
 
 
 def untouched(folder: Path) -> bool:
@@ -128,42 +190,62 @@ def untouched(folder: Path) -> bool:
     return target.exists() and target.read_bytes() == OLD
 
 
-@contextmanager
-def _disk(size: int | None) -> Iterator[None]:
-    """No file may grow beyond `size`: what a full disk is to the one who writes."""
-    if size is None:
-        yield
-        return
-    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
-
-
-def _judge_error(outcome: Outcome, call: Call, error: BaseException) -> None:
+def _judge_error(outcome: Outcome, call: Call, error: BaseException, raised: BaseException | None) -> None:
     outcome.raised = True
     outcome.said = f"{type(error).__name__}: {error}"[:200]
-    outcome.untyped = not told(error, call.client.errors, call.client.advice)
-    outcome.leaks += leaks(error, call.token, {HERE, Path(call.client.file)})
+    if error is raised:
+        places = [
+            f"{frame.f_code.co_filename}:{line}"
+            for frame, line in traceback.walk_tb(error.__traceback__)
+            if frame.f_code.co_filename not in (__file__, str(SETTINGS))
+        ]
+        outcome.said += f" at {places[-1] if places else 'no line of the client'}"
+    outcome.untyped = error is not raised and not told(error, call.client.errors, call.client.advice)
+    outcome.leaks += leaks(error, call.token, {HERE, SETTINGS, Path(call.client.file)})
+
+
+def _returned(outcome: Outcome, call: Call, got: object) -> object:
+    """Take what a call returned, or what it says it wrote."""
+    if call.mode == "export":
+        got = _exported(outcome, call)
+    if isinstance(got, tuple):
+        [got] = got
+        outcome.said = repr(got)[:200]
+    elif isinstance(got, pd.DataFrame):
+        outcome.said = _shown(got)
+    return got
 
 
 def _exported(outcome: Outcome, call: Call) -> pd.DataFrame:
     """Read what an export says it wrote."""
     if call.token.encode() in call.target.read_bytes():
         outcome.leaks.append("file")
+    return _read(call.target)
+
+
+def _read(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_parquet(call.target)
+        return pd.read_parquet(path)
     except Exception as error:  # noqa: BLE001 (whatever it is, it is no file)
         return pd.DataFrame({"unreadable": [repr(error)[:100]]})
 
 
-def _whole(outcome: Outcome, call: Call, got: pd.DataFrame | None) -> bool:
-    """Whether the folder has the old file, whole, or the right new one, and nothing beside."""
-    alone = [path.name for path in call.folder.iterdir()] == [NAME]
-    return alone and (untouched(call.folder) if outcome.raised else verdict(call.fault, got) != "wrong")
+def _whole(outcome: Outcome, call: Call, got: object) -> bool:
+    """Whether there are whole files only: the old one, or the right new one, and those of a lake."""
+    if call.mode == "export":
+        if [path.name for path in call.folder.iterdir()] != [NAME]:
+            return False
+        if call.fault.signal and not untouched(call.folder):  # it may come when the file has been replaced
+            return same(_read(call.target), GOLDEN)
+        return untouched(call.folder) if outcome.raised else verdict(call.fault, got) != "wrong"
+    written = [path for path in call.folder.rglob("*") if path.is_file() and path != call.target]
+    may_differ = call.fault.setting is not None or call.fault.rows is ANYTHING
+    results = [path for path in written if path.suffix == ".parquet" and path.parent.name != "_runs"]
+    return (
+        untouched(call.folder)
+        and not [path for path in written if path.suffix not in {".parquet", ".json"}]
+        and all(may_differ or same(_read(path).iloc[:, :2], GOLDEN) for path in results)
+    )
 
 
 def _shown(frame: pd.DataFrame) -> str:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Where a module has no ERRORS: what the usual libraries document for networks and files, and for bad values.
 USUAL_ERRORS = (OSError, ValueError)
+# Calls without rows of one result, each ``(url, token, folder) -> value``.
+CALLS = ("list_jobs", "job", "wait", "login", "sync", "read_job", "read_lake", "read_output", "verify")
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Client:
         ``(url, token, limit, path)`` writes Parquet, or None.
     run
         ``(url, token)`` runs the workflow, or None.
+    calls
+        What else there is of `CALLS`, by name.
     errors
         The exceptions that the client documents.
     advice
@@ -41,9 +45,14 @@ class Client:
     read: Callable[[str, str, int], pd.DataFrame]
     export: Callable[[str, str, int, str], Any] | None = None
     run: Callable[[str, str], Any] | None = None
+    calls: dict[str, Callable[[str, str, str], Any]] = field(default_factory=dict)
     errors: tuple[type[BaseException], ...] = USUAL_ERRORS
     advice: Callable[[BaseException], str | None] | None = None
     differs: dict[str, str] = field(default_factory=dict)
+
+    def has(self, mode: str) -> bool:
+        """Whether it has such a call."""
+        return mode in self.calls or getattr(self, mode, None) is not None
 
 
 def load(spec: str) -> Client:
@@ -56,6 +65,7 @@ def load(spec: str) -> Client:
         read=getattr(module, function or "read"),
         export=getattr(module, "export", None),
         run=getattr(module, "run", None),
+        calls={name: getattr(module, name) for name in CALLS if hasattr(module, name)},
         errors=tuple(getattr(module, "ERRORS", USUAL_ERRORS)),
         advice=getattr(module, "advice", None),
         differs=dict(getattr(module, "DIFFERS", {})),

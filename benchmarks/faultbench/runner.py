@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from faults.server import Seen
 
-from faultbench.attempt import NAME, Call, Outcome, attempt, prepare, untouched
+from faultbench.attempt import NAME, WRITING, Call, Outcome, attempt, untouched
 from faultbench.server import Server
 
 if TYPE_CHECKING:
@@ -94,16 +94,9 @@ def _repeat_late(results: Results, pool: _Pool) -> None:
 
 
 def _tasks(client: Client, faults: Sequence[Fault]) -> list[Task]:
-    reads, exports, runs = [], [], []
-    for index, fault in enumerate(faults):
-        if fault.group == "submit":
-            runs.append((index, "run"))
-            continue
-        if fault.file_limit is None:
-            reads.append((index, "read"))
-        if fault.group != "cuts" and fault.calls == 1:
-            exports.append((index, "export"))
-    return [*reads, *runs * (client.run is not None), *exports * (client.export is not None)]
+    """Make tasks of what the client has, the exports last: what hung when it was read need not be exported."""
+    tasks = [(index, mode) for index, fault in enumerate(faults) for mode in fault.modes if client.has(mode)]
+    return sorted(tasks, key=lambda task: task[1] == "export")
 
 
 def _complete(client: Client, faults: Sequence[Fault], results: Results, server: Server) -> None:
@@ -115,6 +108,8 @@ def _complete(client: Client, faults: Sequence[Fault], results: Results, server:
             run = seen.get(f"{numbers[outcome.fault]}/{outcome.mode}{label}", Seen())
             outcome.posts += run.posts
             outcome.leaks += ["other host"] * run.strayed
+            if outcome.left is not None and run.after:
+                outcome.left.append(f"{run.after} requests")
         if outcome.fault in client.differs and outcome.verdict in ("wrong", "refused"):
             outcome.verdict, outcome.partial = "by right", False
 
@@ -205,7 +200,7 @@ class _Pool:
         except (EOFError, ConnectionResetError):
             worker.process.join()
             outcome.verdict, outcome.said = "crash", f"exit code {worker.process.exitcode}"
-        if outcome.verdict in ("hang", "crash") and mode == "export":
+        if outcome.verdict in ("hang", "crash") and mode in WRITING:
             outcome.partial = not untouched(worker.folder)
         if outcome.verdict == "hang":
             self.hung.add(worker.task[0])
@@ -214,7 +209,7 @@ class _Pool:
 
     def _work(self, connection: Connection, folder: Path) -> None:
         os.setsid()
-        prepare(folder)
+        folder.mkdir(exist_ok=True)
         try:
             self.client.read(self.server.echo, TOKEN, 2)
             if self.client.export is not None:
@@ -230,9 +225,9 @@ class _Pool:
             except EOFError:
                 return
             fault = self.faults[index]
-            url = f"{self.server.faults}/{index}/{mode}{self.label}"
+            url = f"{self.server.faults}/{index}/{mode}{self.label}.{os.getpid()}"
             url = url.replace("http:", "https:") if fault.secure else url
-            connection.send(attempt(Call(self.client, fault, mode, url, TOKEN, folder)))
+            connection.send(attempt(Call(self.client, fault, mode, url, TOKEN, folder), self.late))
 
 
 def _limit_memory() -> None:

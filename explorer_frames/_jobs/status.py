@@ -76,7 +76,7 @@ def id_of(value: object, what: str) -> str:
         Missing, empty, or of another type.
     """
     if type(value) is int or (isinstance(value, str) and value):
-        return str(value)
+        return str(text(value))
     raise EnvelopeError(f"{what} has no id: {escaped(value, 40)}", hint="Check the server's version.")
 
 

@@ -323,7 +323,7 @@ def entries(data: dict[str, Any], job_id: str) -> list[dict[str, Any]]:
 def task_of(data: dict[str, Any], job_id: str, workflow_id: str | None, explorer: Explorer) -> Task:
     """Read one of them."""
     return Task(
-        task_id=str(data["id"]),
+        task_id=id_of(data["id"], "a task of the job"),
         name=text(data.get("name")) or "",
         status=status_word(data.get("status")),
         begin_time=moment(data.get("runBeginTime")),

@@ -137,7 +137,7 @@ def _dataset(store: Store, task: str) -> ds.Dataset:
     partitions = pa.schema([PARTITIONS.field(name) for name in lake.partition_by])
     schema = pa.schema([*folder.schema, *partitions])
     partitioning = ds.partitioning(partitions, flavor="hive") if lake.partition_by else None
-    return ds.dataset(files, schema, lake.format, store.fs, partitioning, root)
+    return store.attempt("open", ds.dataset, files, schema, lake.format, store.fs, partitioning, root)
 
 
 def _base(store: Store) -> str:

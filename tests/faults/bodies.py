@@ -6,7 +6,7 @@ The tables are plain data, for other tests to use as well.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from faults.rawserver import answer, envelope
 from faults.records import GOLDEN, RAISES, Fault
@@ -187,8 +187,36 @@ STATUSES = [200, 201, 204, 206, 301, 302, 307, 400, 401, 403, 404, 429, 500, 502
 CODES = ["0", '"0"', "0.0", "false", "null", "missing", "40104001", "40404000", "50004000", "50004003", "999"]
 
 
-def coded(code: str) -> bytes:
-    return envelope(code=code).replace(b'"code":missing,', b"")
+def coded(code: str, body: bytes = envelope()) -> bytes:
+    """Return an envelope with another code."""
+    return body.replace(b'"code":0', f'"code":{code}'.encode(), 1).replace(b'"code":missing,', b"")
+
+
+def damaged(body: bytes, headers: str = "") -> Iterator[Fault]:
+    """A good envelope, made invalid beside what it contains."""
+    for name, wrong in {
+        "cut": body[:-1],
+        "junk behind": body + b"x",
+        "two documents": body * 2,
+        "BOM": b"\xef\xbb\xbf" + body,
+        "UTF-16": body.decode().encode("utf-16"),
+        "array": b"[" + body + b"]",
+        "NaN member": body.replace(b'"code"', b'"x":NaN,"code"', 1),
+        "code twice": body.replace(b'"code":0', b'"code":50004000,"code":0', 1),
+        "data twice": body.replace(b'"data"', b'"data":{},"data"', 1),
+        "data null": b'{"code":0,"data":null}',
+        "data array": b'{"code":0,"data":[]}',
+        "data text": b'{"code":0,"data":"{}"}',
+        "no data": b'{"code":0}',
+        "deep data": b'{"code":0,"data":' + b'{"x":' * 100_000 + b"1" + b"}" * 100_001,
+        "invalid UTF-8": body.replace(b"Success", b"\xff"),
+        "lone surrogate as a name": body.replace(b'"code"', b'"\\ud800":1,"code"', 1).replace(
+            b'"data"', b'"dat\\ud800"'
+        ),
+        "comma at the end": body[:-1] + b",}",
+        "single quotes": body.replace(b'"', b"'"),
+    }.items():
+        yield Fault(name=f"envelope: {name}", group="body", wire=answer(wrong, headers=headers))
 
 
 def faults() -> Iterator[Fault]:
@@ -199,7 +227,8 @@ def faults() -> Iterator[Fault]:
     yield from _ids()
     yield from _scores()
     yield from _numbers()
-    yield from _statuses()
+    yield from statuses(envelope(), GOLDEN)
+    yield from _pages()
 
 
 def _valid() -> Iterator[Fault]:
@@ -340,20 +369,25 @@ def _numbers() -> Iterator[Fault]:
         )
 
 
-def _statuses() -> Iterator[Fault]:
+def statuses(body: bytes, rows: Any, headers: str = "") -> Iterator[Fault]:
+    """Each status with each code, around a good body."""
     for status in STATUSES:
         for code in CODES:
             success = code == "0" and status not in NOT_WHOLE and not 300 <= status < 400
             why = LAX_CODES.get(code, "") if status == 200 else CODE_FIRST if success else ""
-            other = RAISES if success else GOLDEN
+            other = RAISES if success else rows
+            location = "Location: /elsewhere\r\n" if 300 <= status < 400 else ""
             yield Fault(
                 name=f"status {status}, code {code}",
                 group="status",
-                wire=answer(coded(code), f"{status} X", "Location: /elsewhere\r\n" if 300 <= status < 400 else ""),
-                rows=GOLDEN if success else RAISES,
+                wire=answer(coded(code, body), f"{status} X", headers + location),
+                rows=rows if success else RAISES,
                 also=(other,) if why else (),
                 why=why,
             )
+
+
+def _pages() -> Iterator[Fault]:
     for status in (600, 999):
         yield Fault(
             name=f"code 0 under status {status}",

@@ -10,9 +10,11 @@ import struct
 import traceback
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
+from faults.records import ANYTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -30,8 +32,8 @@ _repr.maxlevel, _repr.maxdict, _repr.maxlist, _repr.maxtuple, _repr.maxstring, _
 )
 
 
-def verdict(fault: Fault, got: pd.DataFrame | None) -> str:
-    """Hold what came of a call (a frame, or None for an error) against the record."""
+def verdict(fault: Fault, got: object) -> str:
+    """Hold what came of a call (a frame or another value, or None for an error) against the record."""
     if _is(got, fault.rows):
         return "right"
     if any(_is(got, rows) for rows in fault.also):
@@ -39,10 +41,12 @@ def verdict(fault: Fault, got: pd.DataFrame | None) -> str:
     return "refused" if got is None else "wrong"
 
 
-def _is(got: pd.DataFrame | None, rows: Rows | None) -> bool:
+def _is(got: object, rows: Any) -> bool:
+    if rows is ANYTHING:
+        return True
     if got is None or rows is None:
         return got is None and rows is None
-    return same(got, rows)
+    return same(got, rows) if isinstance(got, pd.DataFrame) else got == rows
 
 
 def same(frame: object, rows: Rows) -> bool:

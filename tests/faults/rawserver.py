@@ -22,11 +22,12 @@ _INTERIM = re.compile(rb"^(?:HTTP/1\.1 1\d\d .*?\r\n\r\n)+", re.DOTALL)
 
 
 class End(enum.Enum):
-    """What becomes of the connection behind an answer, where it is not what real servers do."""
+    """What becomes of the connection behind an answer, where it is not what real servers do; SIGNAL signals the client."""
 
     RESET = enum.auto()
     KEEP = enum.auto()
     CLOSE = enum.auto()
+    SIGNAL = enum.auto()
 
 
 def envelope(items: str = '[["a","1.5"],["b","2.5"]]', code: str = "0") -> bytes:

@@ -1,34 +1,38 @@
 """The server of faults: each fault below a path of its own, and what it saw of each run.
 
-A run is ``/<number of the fault>/<label>``: below it, ``.../sample_result`` and POSTs get what the fault has for them;
-the job's detail is always a good one. A second server, the "other host", answers everything with rows, and remembers
+A run is ``/<number of the fault>/<label>``: below it, the requests that the fault is for get what it has for them; others
+get good answers. With the number of a process behind it, as in ``/<number>/<label>.<process>``, that process gets the
+signals that the fault has sent. A second server, the "other host", answers everything with rows, and remembers
 who brought a token. A third keeps its connections and answers with the number that was asked for.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from faults import JOB, TASK, WORKFLOW
-from faults.rawserver import RawServer, answer, envelope
+from faults import JOB
+from faults.jobs import DETAIL, LIST, LOGIN, SESSION
+from faults.rawserver import End, RawServer, answer, envelope
 from faults.records import Exchange, Fault
 from faults.wires import CLOSE, EVIL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from faults.rawserver import End
-
-DETAIL = answer(
-    f'{{"code":0,"data":{{"id":"{JOB}","name":"j","workflowId":"{WORKFLOW}","workflowName":"w","status":2,'
-    f'"tasks":[{{"id":"{TASK}","name":"PageRank","status":2}}]}},"message":"Success"}}'.encode(),
-    headers=CLOSE,
-)
-_RUN = re.compile(rb"[A-Z]+ (?:http://[^/ ]+)?/([0-9]+)/([^/ ]+)(\S*)")
+_RUN = re.compile(r"([A-Z]+) (?:http://[^/ ]+)?/([0-9]+)/([^/ .]+)(?:[.]([0-9]+))?(\S*)")
+_NOT_FOUND = answer(b'{"code":40404000,"message":"no such path"}', "404 Not Found")
+_USUAL = {
+    r"GET \S*/sample_result": answer(envelope(), headers=CLOSE),
+    rf"GET \S*/jobs/{JOB}$": answer(DETAIL, headers=CLOSE),
+    r"GET \S*/jobs(\?|$)": answer(LIST, headers=CLOSE),
+    r"POST \S*/connect$": answer(LOGIN, headers=SESSION + CLOSE),
+}
 
 
 @dataclass
@@ -38,6 +42,8 @@ class Seen:
     requests: int = 0
     posts: int = 0
     strayed: bool = False  # whether its token came to the other host
+    signaled: bool = False
+    after: int = 0  # requests after the signal
 
 
 @dataclass
@@ -72,29 +78,41 @@ class FaultServer:
             return dict(self.seen)
 
     def _serve(self, _: int, request: bytes) -> bytes | Iterable[bytes | float | End]:
-        found = _RUN.match(request)
-        if not found or int(found[1]) >= len(self.faults):
-            return answer(b'{"code":40404000,"message":"no such path"}', "404 Not Found")
-        run = f"{int(found[1])}/{found[2].decode()}"
-        post = request.startswith(b"POST ")
-        if not post and b"/sample_result" not in found[3] and self.faults[int(found[1])].group != "redirect":
-            return DETAIL
-        if not post and found[3].rstrip(b"/").endswith(b"/jobs/" + JOB.encode()):
-            return DETAIL
+        found = _RUN.match(request.decode("latin-1"))
+        if not found or int(found[2]) >= len(self.faults):
+            return _NOT_FOUND
+        method, number, label, process, path = found.groups()
+        run = f"{int(number)}/{label}"
+        fault = self.faults[int(number)]
+        is_hit = re.match(fault.at, f"{method} {path}") is not None
         with self._lock:
             seen = self.seen.setdefault(run, Seen())
-            number = seen.requests
-            seen.requests += 1
-            seen.posts += post
-        exchange = Exchange(number, request, f"{self._main.url}/{run}", f"{self._other.url}/{run}")
-        wire = self.faults[int(found[1])].wire
-        return wire(exchange) if callable(wire) else wire
+            turn = seen.requests
+            seen.requests += is_hit
+            seen.posts += method == "POST" and not path.endswith("/connect")
+            seen.after += seen.signaled
+        if not is_hit:
+            return next((reply for line, reply in _USUAL.items() if re.match(line, f"{method} {path}")), _NOT_FOUND)
+        exchange = Exchange(turn, request, f"{self._main.url}/{run}", f"{self._other.url}/{run}")
+        wire = fault.wire(exchange) if callable(fault.wire) else fault.wire
+        return wire if isinstance(wire, bytes) else self._signaling(wire, seen, int(process or 0))
+
+    def _signaling(
+        self, wire: Iterable[bytes | float | End], seen: Seen, process: int
+    ) -> Iterator[bytes | float | End]:
+        for part in wire:
+            if part is not End.SIGNAL:
+                yield part
+                continue
+            with self._lock:
+                seen.signaled = True
+            os.kill(process, signal.SIGUSR1)
 
     def _catch(self, _: int, request: bytes) -> bytes:
-        found = _RUN.match(request)
+        found = _RUN.match(request.decode("latin-1"))
         if found and self.token.encode() in request:
             with self._lock:
-                self.seen.setdefault(f"{int(found[1])}/{found[2].decode()}", Seen()).strayed = True
+                self.seen.setdefault(f"{int(found[2])}/{found[3]}", Seen()).strayed = True
         return EVIL
 
 
@@ -104,7 +122,7 @@ def _echo(_: int, request: bytes) -> Iterator[bytes | float]:
     Head and body go out as two, as many servers send them: so calls overlap.
     """
     found = re.match(rb"GET \S*[?&]limit=([0-9]+)", request)
-    told = answer(envelope(f'[["{found[1].decode()}","0.5"]]')) if found else DETAIL.replace(CLOSE.encode(), b"")
+    told = answer(envelope(f'[["{found[1].decode()}","0.5"]]')) if found else answer(DETAIL)
     head, end, body = told.partition(b"\r\n\r\n")
     yield 0.002
     yield head + end
