@@ -157,15 +157,15 @@ def progress_bar(progress: Progress, state: Done) -> Iterator[Bar]:
         return
     wanted = _from_environment() if progress is None else progress
     screen = _screen(wanted)
-    token = _current.set(bar)
     try:
+        _current.set(bar)
         with ExitStack() as stack:
             if screen is not None:
                 bar.is_drawn = True
                 stack.enter_context(run_alongside(lambda ended: _draw(bar, screen, ended, at_once=wanted is True)))
             yield bar
     finally:
-        _current.reset(token)
+        _current.set(None)  # by no token, which an interrupt could lose
 
 
 def _from_environment() -> bool | None:
