@@ -86,6 +86,9 @@ class Explorer:
         read a larger one before.
     vid_type
         Default of `vid_type` in all calls: ``"string"`` or ``"int64"``, the type of the graph space's vertex ids.
+    progress
+        Whether calls show progress bars. None shows them in a terminal or a notebook after two seconds, True
+        everywhere and at once, False nowhere. Default: ``EXPLORER_FRAMES_PROGRESS`` (1 or 0), or None.
 
     Raises
     ------
@@ -131,8 +134,10 @@ class Explorer:
         max_bytes: int | None = None,
         row_cap: int | None = None,
         vid_type: VidType = "string",
+        progress: bool | None = None,
     ) -> None:
         self._vid_type = checked_vid_type(vid_type)
+        self._progress = None if progress is None else checked_flag("progress", progress)
         self._settings = config.settings(
             url,
             timeout=timeout,
@@ -156,7 +161,7 @@ class Explorer:
 
     def _start(self) -> None:
         self._api = Api(self._settings, self._credentials)
-        self._results = ResultReader(self._api, self._settings.row_cap)
+        self._results = ResultReader(self._api, self._settings.row_cap, progress=self._progress)
         _explorers.add(self)
 
     def _after_fork(self) -> None:
@@ -164,7 +169,7 @@ class Explorer:
         self._results.after_fork()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_settings": self._settings, "_credentials": self._credentials, "_vid_type": self._vid_type}
+        return {name: getattr(self, name) for name in ("_settings", "_credentials", "_vid_type", "_progress")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -682,8 +687,9 @@ class Explorer:
         workers
             Results to read and write at a time; memory grows with them, not with the size of the results.
         progress
-            None shows a bar of the results in a terminal or a notebook, True everywhere, False nowhere; a function is
-            called with a `SyncReport` of each new state.
+            None shows a bar of the results in a terminal or a notebook after two seconds, unless the `Explorer` or
+            ``EXPLORER_FRAMES_PROGRESS`` is set otherwise. True shows it everywhere, False nowhere. A function is called
+            with a `SyncReport` of each new state.
 
         Returns
         -------
@@ -741,7 +747,7 @@ class Explorer:
             format=format,
             allow_incomplete=allow_incomplete,
             workers=workers,
-            progress=progress,
+            progress=self._progress if progress is None else progress,
             server_name=server_name,
             url=self._results.url,
             partition_by=partition_by,

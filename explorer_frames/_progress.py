@@ -1,26 +1,129 @@
-"""Progress bars in terminals and notebooks, and the `progress` argument."""
+"""Progress bars in terminals and notebooks, and the `progress` argument.
+
+A thread of its own draws the bar: the call that is shown only counts, so that nothing waits for a terminal.
+"""
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeAlias
+import threading
+import time
+from collections import deque
+from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
+from html import escape
+from multiprocessing import parent_process
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TextIO, TypeAlias, TypeVar
 
 from explorer_frames._errors import escaped
+from explorer_frames._threads import run_alongside
 from explorer_frames.errors import ConfigError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+_T = TypeVar("_T")
 Progress: TypeAlias = "bool | Callable[[Any], object] | None"
+
+_VARIABLE = "EXPLORER_FRAMES_PROGRESS"
+_WORDS = {"": None, "0": False, "false": False, "no": False, "off": False, "1": True, "true": True, "yes": True}
+_DELAY = 2.0  # seconds: what takes less needs no bar
+_PAUSE = 0.5  # seconds between two drawings
+_WIDTH = 100  # columns of a line at most
+_READABLE = 10  # columns of a bar; to keep them, details are left out
+_LEAST = 4  # columns of a bar that shows anything
 
 
 class Done(NamedTuple):
-    """How far something is, as a bar shows it."""
+    """How far something is, as a bar shows it.
+
+    Attributes
+    ----------
+    label
+    unit
+        What is counted, in the plural; ``B`` for bytes.
+    done, total
+        None as `total` where it is unknown.
+    status
+        Details that belong to the numbers, such as ``1 failed``.
+    is_steady
+        Whether the time that is left can be estimated from the time that passed.
+    """
 
     label: str
-    done: int
-    total: int
-    states: Mapping[str, int]
+    unit: str
+    done: int = 0
+    total: int | None = None
+    status: str = ""
+    is_steady: bool = True
+
+
+class Bar:
+    """What is shown of a call. Any thread may count.
+
+    Parameters
+    ----------
+    state
+    listener
+        Called with each state that is told.
+    """
+
+    def __init__(self, state: Done, listener: Callable[[Any], object] | None = None) -> None:
+        self.state = state
+        self.is_drawn = False
+        self._listener = listener
+        self._counts: deque[tuple[int, int]] = deque()  # what a lock would protect, which an interrupt can leave taken
+        self._rows = self._done = 0
+        self._started = self._begun = time.monotonic()
+
+    def tell(self, state: Any, done: Done) -> None:
+        """Show a state, and call the listener with it."""
+        self.show(done)
+        if self._listener is not None:
+            self._listener(state)
+
+    def show(self, state: Done) -> None:
+        """Show another state; one with another unit is a new beginning."""
+        if state.unit != self.state.unit:
+            self._begun = time.monotonic()
+        self.state = state
+
+    def count(self, *, rows: int = 0, done: int = 0) -> None:
+        """Add to the rows, and to what is done."""
+        if self.is_drawn:
+            self._counts.append((rows, done))
+
+    def counted(self, items: Iterable[_T], unit: str, total: int) -> Iterator[_T]:
+        """The same items, each of which is done when it comes."""
+        state = Done(self.state.label, unit, 0, total)
+        self.show(state)
+        for number, item in enumerate(items, 1):
+            self.show(state._replace(done=number))
+            yield item
+
+    def details(self) -> tuple[str, int, int | None, list[str]]:
+        """Return label, what is done and in all, and texts, the most important ones first."""
+        while self._counts:
+            more_rows, more_done = self._counts.popleft()
+            self._rows += more_rows
+            self._done += more_done
+        label, unit, done, total, status, is_steady = self.state
+        done += self._done
+        now = time.monotonic()
+        rows = [_amount(self._rows, None, "rows")] if self._rows else []
+        texts = [_amount(done, total, unit)] if total or done else rows
+        texts += [status] if status else []
+        texts.append(_clock(now - self._started))
+        left = (now - self._begun) * ((total or 0) - done) / done if is_steady and done else 0.0
+        texts += [f"{_clock(left)} left"] if left >= 1 else []
+        texts += rows if total or done else []
+        return label, done, total, texts
+
+
+_current: ContextVar[Bar | None] = ContextVar("bar", default=None)
 
 
 def check_progress(progress: object) -> None:
@@ -29,37 +132,201 @@ def check_progress(progress: object) -> None:
         raise ConfigError(f"progress must be True, False, None or a function: {escaped(progress, 60)}")
 
 
+def count(*, rows: int = 0, done: int = 0) -> None:
+    """Add to what the bar of this call shows, if there is one."""
+    bar = _current.get()
+    if bar is not None:
+        bar.count(rows=rows, done=done)
+
+
 @contextmanager
-def progress_bar(progress: Progress, unit: str, how_far: Callable[[Any], Done]) -> Iterator[Callable[[Any], object]]:
-    """Give a function that shows each new state of something.
+def progress_bar(progress: Progress, state: Done) -> Iterator[Bar]:
+    """Show a bar as long as the block runs; none within another bar, which shows what is counted here.
 
     Parameters
     ----------
     progress
-        None shows a bar where a person looks, True everywhere, False nowhere; a function is used as it is.
-    unit
-        What is counted.
-    how_far
-        Reads a state.
+        None shows a bar where a person looks if it takes seconds, True everywhere and at once, False nowhere; a
+        function is told of each state.
+    state
+        The first one.
     """
-    if callable(progress) or progress is False:
-        yield progress or (lambda _: None)
+    bar = Bar(state, progress if callable(progress) else None)
+    if _current.get() is not None:
+        yield bar
         return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tqdm warns where a notebook has no widgets, and draws text there
-        from tqdm.auto import tqdm  # noqa: PLC0415 (not needed to import us)
-        from tqdm.notebook import tqdm_notebook  # noqa: PLC0415
+    wanted = _from_environment() if progress is None else progress
+    screen = _screen(wanted)
+    try:
+        _current.set(bar)
+        with ExitStack() as stack:
+            if screen is not None:
+                bar.is_drawn = True
+                stack.enter_context(run_alongside(lambda ended: _draw(bar, screen, ended, at_once=wanted is True)))
+            yield bar
+    finally:
+        _current.set(None)  # by no token, which an interrupt could lose
 
-        in_notebook = issubclass(tqdm, tqdm_notebook)
-        if sys.stderr is None and not in_notebook:  # as in pythonw and in some services
-            yield lambda _: None
-            return
-        bar = tqdm(unit=unit, disable=False if progress or in_notebook else None, leave=False)
-    with bar:
 
-        def show(state: Any) -> None:
-            label, bar.n, bar.total, states = how_far(state)
-            bar.set_description_str(label, refresh=False)
-            bar.set_postfix(states)
+def _from_environment() -> bool | None:
+    text = os.environ.get(_VARIABLE, "")
+    try:
+        return _WORDS[text.strip().lower()]
+    except KeyError:
+        what, hint = f"{_VARIABLE} must be 0 or 1, got {escaped(text, 60)!r}", "0 shows no progress bars; or unset it."
+        raise ConfigError(what, hint=hint) from None
 
-        yield show
+
+def _draw(bar: Bar, screen: _Screen, ended: SimpleQueue[None], *, at_once: bool) -> None:
+    """Draw a bar until its call has ended, and take it away."""
+    is_shown, pause = at_once, 0.0 if at_once else _DELAY
+    with suppress(Exception):  # where a bar cannot be drawn, the call goes on without it
+        try:
+            while not _comes(ended, pause):
+                is_shown, pause = True, _PAUSE
+                screen.show(bar)
+            if is_shown:
+                screen.show(bar)
+        finally:
+            if is_shown:
+                screen.clear()
+    bar.is_drawn = False
+
+
+def _comes(ended: SimpleQueue[None], seconds: float) -> bool:
+    with suppress(Empty):
+        ended.get(timeout=seconds)
+        return True
+    return False
+
+
+def _screen(wanted: Progress) -> _Screen | None:
+    """Return where a bar is drawn; None where nobody looks, or no bar is wanted."""
+    is_program = threading.get_ident() != threading.main_thread().ident or parent_process() is not None
+    if wanted is not True and (wanted is not None or is_program):
+        return None
+    with suppress(Exception):  # a stream may be closed, or any object
+        if _is_notebook():
+            return _Notebook()
+        stream = sys.stderr
+        if wanted or (stream.isatty() and os.environ.get("TERM") != "dumb"):
+            return _Terminal(stream)
+    return None
+
+
+def _is_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return shell is not None and "IPKernelApp" in shell.config
+
+
+class _Screen(Protocol):
+    """Where a bar is drawn."""
+
+    def show(self, bar: Bar) -> None:
+        """Draw it as it is now."""
+
+    def clear(self) -> None:
+        """Take it away."""
+
+
+class _Terminal:
+    """The last line of a terminal."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._columns = 0
+
+    def show(self, bar: Bar) -> None:
+        columns = shutil.get_terminal_size().columns
+        with suppress(OSError, ValueError):  # it is not a terminal
+            columns = os.get_terminal_size(self._stream.fileno()).columns or columns
+        self._columns = columns - 1  # a full line would go on in the next one
+        self._write(_line(bar, min(self._columns, _WIDTH), self._stream.encoding))
+
+    def clear(self) -> None:
+        self._write("")
+
+    def _write(self, line: str) -> None:
+        from tqdm.utils import disp_len  # noqa: PLC0415 (only where a bar is shown)
+
+        self._stream.write(f"\r{line}{' ' * (self._columns - disp_len(line))}" + "\r" * (not line))
+        self._stream.flush()
+
+
+class _Notebook:
+    """An output of a cell; as HTML, which needs no extension of the notebook."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def show(self, bar: Bar) -> None:
+        label, done, total, texts = bar.details()
+        style = "width: 20em; margin: 0 0.5em; vertical-align: middle"
+        shown = f" <progress value='{done}' max='{total}' style='{style}'></progress>" if total else ":"
+        html = f"<div>{escape(label)}{shown} {escape(', '.join(texts))}</div>"
+        self._display({"text/html": html, "text/plain": _line(bar, 80, "utf-8")})
+
+    def clear(self) -> None:
+        self._display({"text/html": "", "text/plain": ""})
+
+    def _display(self, bundle: dict[str, str]) -> None:
+        from IPython.display import display  # noqa: PLC0415 (only in notebooks)
+
+        if self._handle is None:
+            self._handle = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        else:
+            self._handle.update(bundle, raw=True)
+
+
+def _line(bar: Bar, columns: int, encoding: str | None) -> str:
+    """Return a bar as text: without its last details, or without the bar, where there is no room for them."""
+    from tqdm import tqdm  # noqa: PLC0415
+    from tqdm.utils import disp_len  # noqa: PLC0415
+
+    label, done, total, texts = bar.details()
+    _, _, _, _, status, _ = bar.state
+    needed, wished = 1 + bool(status), _READABLE if total else 0
+
+    def room() -> int:
+        return columns - disp_len(f"{label} || {', '.join(texts)}")
+
+    while room() < wished and len(texts) > needed:
+        texts.pop()
+    has_bar = bool(total) and room() >= _LEAST
+    layout = "{desc} |{bar}| " if has_bar else "{desc}: "
+    details = ", ".join(texts).replace("{", "{{").replace("}", "}}")
+    return str(
+        tqdm.format_meter(
+            min(done, total or done),
+            total or 0,
+            0,
+            ncols=columns,
+            prefix=label,
+            ascii=not _has_blocks(encoding),
+            bar_format=layout + details,
+        )
+    )
+
+
+def _has_blocks(encoding: str | None) -> bool:
+    with suppress(LookupError, UnicodeEncodeError):
+        return bool("▏█".encode(encoding or "ascii"))
+    return False
+
+
+def _amount(done: int, total: int | None, unit: str) -> str:
+    from tqdm import tqdm  # noqa: PLC0415
+
+    if unit == "B":
+        numbers = [tqdm.format_sizeof(number, "B") for number in (done, total) if number is not None]
+        return "/".join(numbers)
+    numbers = [f"{number:,}" for number in (done, total) if number is not None]
+    is_one = (done if total is None else total) == 1
+    return f"{'/'.join(numbers)} {unit.removesuffix('s') if is_one else unit}"
+
+
+def _clock(seconds: float) -> str:
+    from tqdm import tqdm  # noqa: PLC0415
+
+    return str(tqdm.format_interval(seconds))

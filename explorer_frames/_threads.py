@@ -193,6 +193,21 @@ def beside(call: Callable[[], _R]) -> Iterator[Callable[[], _R]]:
         crew.wait()
 
 
+@contextmanager
+def run_alongside(action: Callable[[SimpleQueue[None]], object]) -> Iterator[None]:
+    """Call `action` in another thread, with a queue that gets an item when the block has ended.
+
+    Then the thread is waited for one second only. Where there can be no thread, nothing is called.
+    """
+    ended: SimpleQueue[None] = SimpleQueue()
+    crew: _Crew[object] = _Crew(cancel=partial(ended.put, None))
+    try:
+        crew.start(action(ended) for _ in range(1))
+        yield
+    finally:
+        crew.wait()
+
+
 class _Raised(NamedTuple):
     error: BaseException
 

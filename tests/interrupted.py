@@ -67,7 +67,7 @@ class World:
     memory: str = "memory://interrupted"
 
     def __post_init__(self):
-        self.explorer = Explorer(self.url, **self.login, timeout=HANG, deadline=2 * HANG)
+        self.explorer = Explorer(self.url, **self.login, timeout=HANG, deadline=2 * HANG, progress=True)
 
     def turn(self) -> str:
         """The tasks one after the other, so that an old result differs from a new one."""
@@ -95,7 +95,7 @@ class World:
 
     def log_in_and_read(self):
         self.explorer.close()
-        self.explorer = Explorer(self.url, **self.login, timeout=HANG, deadline=2 * HANG)
+        self.explorer = Explorer(self.url, **self.login, timeout=HANG, deadline=2 * HANG, progress=True)
         return self.read()
 
     def export_local(self):
@@ -115,7 +115,7 @@ class World:
         write_feather(data, f"{self.s3}/parts.feather", compression=None, storage_options=self.options)
 
     def sync_local(self):
-        self.explorer.sync_workflow(self.workflow, f"{self.folder}/lake{self.number}", workers=2, progress=False)
+        self.explorer.sync_workflow(self.workflow, f"{self.folder}/lake{self.number}", workers=2)
         self.number += 1
 
     def read_output(self):
@@ -130,7 +130,7 @@ class World:
     def wait(self):
         job = self.explorer.job(self.running)
         with suppress(JobError):
-            job.wait(timeout=0.3, poll=0.01, progress=False)
+            job.wait(timeout=0.3, poll=0.01)
 
     def _check(self, task, table):
         return "" if table["id"].to_pylist() == self.tasks[task] else f"the rows are not those of {task}"

@@ -231,18 +231,25 @@ def test_the_shell_completes(cli, monkeypatch, line, offered):
     assert offered in cli().out.splitlines()
 
 
+@pytest.mark.parametrize("option", ["--no-progress", "--debug"])
+def test_progress_bars_can_be_turned_off(screen, monkeypatch, option):
+    monkeypatch.setenv("EXPLORER_FRAMES_PROGRESS", "1")
+    assert "3 rows, " in screen("read", "1", HARM).err
+    assert "3 rows, " not in screen("read", "1", HARM, option).err
+
+
 # --- in a process of its own
 
 
 @needs_pty
 def test_a_password_that_is_not_set_is_asked_for(server, cli, monkeypatch):
     small = server.add_workflow("small", Graph.karate(), {"a": ("PageRank", {})})
-    terminal = Terminal("run", small, "--wait", env={"EXPLORER_FRAMES_PASSWORD": ""})
+    terminal = Terminal("run", small, "--wait", env={"EXPLORER_FRAMES_PASSWORD": "", "EXPLORER_FRAMES_PROGRESS": "1"})
     terminal.see("Password of root:")
     terminal.press(f"{server.password}\n")
     assert terminal.end() == 0
     assert server.password not in terminal.shown
-    assert "task/s" in terminal.shown, "a progress bar"
+    assert "1/1 task" in terminal.shown, "a progress bar"
     assert ": success in " in terminal.shown
     monkeypatch.delenv("EXPLORER_FRAMES_PASSWORD")
     with Path(os.devnull).open(encoding="utf-8") as nothing:

@@ -102,7 +102,7 @@ def test_interrupts_leave_no_thread_waiting(call):
 @pytest.mark.parametrize(
     ("module", "functions"),
     [
-        (_threads, {"in_parallel", "ahead", "pipelined", "beside"}),
+        (_threads, {"in_parallel", "ahead", "pipelined", "beside", "run_alongside"}),
         (parts, {"pieces"}),
         (loop, {"finish"}),
     ],

@@ -17,7 +17,7 @@ from explorer_frames._frames import DtypeBackend
 from explorer_frames._jobs.status import FINAL, moment, same_id, status_word, text
 from explorer_frames._jobs.task import Task, Timed, as_plain, entries, listed, outcome, task_of
 from explorer_frames._jobs.wait import check_patience, wait_for_end
-from explorer_frames._progress import Progress
+from explorer_frames._progress import Done, Progress, progress_bar
 from explorer_frames._schemas import VidType
 from explorer_frames._threads import in_parallel
 from explorer_frames.errors import BadRequestError, ConfigError, EnvelopeError, ExplorerFramesError, JobError
@@ -156,8 +156,9 @@ class Job(Timed):
         poll
             The longest pause between two looks, in seconds; the first ones are shorter.
         progress
-            None shows a bar of the tasks done in a terminal or a notebook, True everywhere, False nowhere; a function
-            is called with each new state of the job.
+            None shows a bar of the tasks done in a terminal or a notebook after two seconds, unless the `Explorer` or
+            ``EXPLORER_FRAMES_PROGRESS`` is set otherwise. True shows it everywhere, False nowhere. A function is called
+            with each new state of the job.
         cancel_on_interrupt
             Whether Ctrl-C also cancels the job on the server.
 
@@ -173,6 +174,7 @@ class Job(Timed):
         """
         check_patience(timeout, poll, progress)
         timeout, poll = None if timeout is None else float(timeout), float(poll)
+        progress = self._explorer._progress if progress is None else progress  # noqa: SLF001 (our own)
         try:
             return wait_for_end(self, timeout, poll, progress)
         except KeyboardInterrupt:
@@ -225,8 +227,11 @@ class Job(Timed):
                 return key(task), error
             return key(task), frame
 
-        with closing(in_parallel(checked_count("workers", workers), read, self.tasks)) as reads:
-            outcomes = dict(reads)
+        with (
+            progress_bar(self._explorer._progress, Done(f"job {escaped(self.job_id, 20)}", "results")) as bar,  # noqa: SLF001 (our own)
+            closing(in_parallel(checked_count("workers", workers), read, self.tasks)) as reads,
+        ):
+            outcomes = dict(bar.counted(reads, "results", len(self.tasks)))
         keys = [key(task) for task in self.tasks]  # in the job's order: reads end in any
         errors = {name: outcomes[name] for name in keys if isinstance(outcomes[name], ExplorerFramesError)}
         results = {name: outcomes[name] for name in keys if name not in errors}

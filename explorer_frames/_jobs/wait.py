@@ -42,7 +42,7 @@ def wait_for_end(job: Job, timeout: float | None, poll: float, progress: Progres
     """
     started = known = time.monotonic()
     pause, misses = min(_FIRST_LOOK, poll), 0
-    with progress_bar(progress, "task", _tasks_done) as show:
+    with progress_bar(progress, _tasks_done(job)) as bar:
         while True:
             try:
                 job, misses = job.refresh(), 0
@@ -50,7 +50,7 @@ def wait_for_end(job: Job, timeout: float | None, poll: float, progress: Progres
                 misses += 1
                 if misses >= _MISSES or is_from_handler(error):
                     raise
-            show(job)
+            bar.tell(job, _tasks_done(job))
             if job.status in FINAL:
                 break
             now = time.monotonic()
@@ -68,9 +68,10 @@ def wait_for_end(job: Job, timeout: float | None, poll: float, progress: Progres
 
 
 def _tasks_done(job: Job) -> Done:
-    states = Counter(task.status for task in job.tasks)
+    states = Counter(task.status for task in job.tasks if task.status not in ("preparing", "success"))
     done = sum(task.status in FINAL for task in job.tasks)
-    return Done(f"job {job.job_id} {job.status}", done, len(job.tasks), states)
+    status = ", ".join(f"{count} {word}" for word, count in states.items())
+    return Done(f"job {escaped(job.job_id, 20)} {job.status}", "tasks", done, len(job.tasks), status, is_steady=False)
 
 
 def job_error(job: Job, why: str) -> JobError:

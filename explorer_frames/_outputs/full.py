@@ -21,6 +21,7 @@ from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.formats import Options
 from explorer_frames._files.write import Receipt, write
 from explorer_frames._outputs.parts import Part, Parts, output_url, pieces
+from explorer_frames._progress import Done, count, progress_bar
 from explorer_frames._provenance import Provenance, run_of, with_provenance, with_row_count
 from explorer_frames._storage.paths import plain_path
 from explorer_frames._storage.publish import Target
@@ -140,6 +141,7 @@ class Request:
     job: str | None = None
     task: str | None = None
     run: Provenance | None = None
+    progress: bool | None = None
 
     @classmethod
     def of(
@@ -184,7 +186,8 @@ class Request:
             )
         ids = {"job_id": task.job_id, "task_id": task.task_id}
         path = output_url(path, **ids, folder=folder, component=component, storage_options=storage_options)
-        return replace(request, path=path, job=task.job_id, task=task.task_id, run=run_of(task))
+        shown = task._explorer._progress  # noqa: SLF001 (our own)
+        return replace(request, path=path, job=task.job_id, task=task.task_id, run=run_of(task), progress=shown)
 
     def for_parts(self, parts: Parts) -> Request:
         """Adjust the schema to KCore's folders: they contain subgraphs, and their names contain k."""
@@ -200,6 +203,13 @@ class Request:
     def schema_of(self, given: pa.Schema | _schemas.Algorithm) -> _schemas.SchemaRequest:
         """The same request for another schema."""
         return replace(self.schema, given=given, auto=False)
+
+    def state(self, shown: str) -> Done:
+        """How a progress bar names the result of this URL."""
+        name = escaped(shown.rstrip("/").rpartition("/")[2], 30)
+        if self.run is not None and self.run.task_name:
+            name = f"job {escaped(self.job, 20)}, {escaped(self.run.task_name, 30)}"
+        return Done(name, "B")
 
     def provenance(self, source: str) -> Provenance:
         """What is known before the first row."""
@@ -278,6 +288,7 @@ class Output:
         rows = 0
         for batch in chain(self._first, (self._typed.to_batch(*item) for item in self._blocks)):
             rows += batch.num_rows
+            count(rows=batch.num_rows)
             yield batch
         if rows != self._read_rows:  # the thread was ended, or what it had read was thrown away
             raise FileReadError("reading was ended before its end", where=self._store.shown, hint=_LEFT)
@@ -424,7 +435,11 @@ def _call(request: Request, attempt: Callable[[Output], _T], stack: ExitStack | 
     def read(schema: _schemas.SchemaRequest) -> _T:
         with ExitStack() as own:
             store = Store(request.path, request.storage_options)
+            if stack is None:  # who reads a stream shows how far it is
+                bar = own.enter_context(progress_bar(request.progress, request.state(store.shown)))
             output = own.enter_context(closing(Output(replace(request, schema=schema), store, request)))
+            if stack is None:
+                bar.show(bar.state._replace(total=output.parts.size))
             result = attempt(output)
             if stack is not None:
                 stack.enter_context(own.pop_all())

@@ -16,6 +16,7 @@ from fsspec.core import has_magic
 
 from explorer_frames._arguments import checked_id
 from explorer_frames._errors import escaped
+from explorer_frames._progress import count
 from explorer_frames._signals import suppressed
 from explorer_frames._storage.failures import DAMAGED
 from explorer_frames._storage.sources import Store
@@ -205,6 +206,12 @@ class Parts:
             for entry, k in zip(self._entries, cores, strict=True)
         ]
 
+    @property
+    def size(self) -> int | None:
+        """Bytes of all parts; None if the store does not tell."""
+        sizes = [part.size for part in self.files]
+        return None if None in sizes else sum(filter(None, sizes))
+
     def refuse_among(self, target: str) -> None:
         """Raise when a file to write would replace a part, or be taken for one the next time."""
         store, local = self._store, self._store.is_local
@@ -300,11 +307,14 @@ def pieces(store: Store, part: Part) -> Generator[bytes]:
         It cannot be read, or is damaged or cut off: of a plain part, that its last line has no line end.
     """
     raw, last = _Stream(store.attempt("open", store.fs.open, part.path, "rb", where=None, block_size=_FETCH)), b""
+    counted = 0
     try:
         codec = _codec(store, part, raw)
         file = pa.CompressedInputStream(pa.PythonFile(raw, "r"), codec) if codec else raw
         while True:
             piece = store.attempt("read", file.read, _PIECE, where=None)
+            count(done=raw.count - counted)
+            counted = raw.count
             if not piece:
                 break
             yield piece

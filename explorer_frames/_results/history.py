@@ -16,6 +16,7 @@ from explorer_frames._errors import escaped
 from explorer_frames._files.digest import with_content_hash
 from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
 from explorer_frames._jobs.job import check_workflow
+from explorer_frames._progress import Done, progress_bar
 from explorer_frames._provenance import Provenance, document_of, with_row_count
 from explorer_frames._results.reading import Query
 from explorer_frames._schemas import SchemaRequest
@@ -123,8 +124,11 @@ def history(explorer: Explorer, results: ResultReader, request: HistoryRequest) 
     """Read the requested results: see `explorer_frames.Explorer.history`."""
     now = datetime.now(UTC)
     newest = explorer.list_jobs(request.workflow, status="success", limit=request.last)["job_id"].tolist()
-    with closing(in_parallel(request.workers, partial(_read, explorer, results, request), newest)) as reads:
-        done = dict(reads)
+    with (
+        progress_bar(results.progress, Done(f"workflow {escaped(request.workflow, 20)}", "jobs")) as bar,
+        closing(in_parallel(request.workers, partial(_read, explorer, results, request), newest)) as reads,
+    ):
+        done = dict(bar.counted(reads, "jobs", len(newest)))
     lost = {job: read for job, read in done.items() if isinstance(read, ExplorerFramesError)}
     found = [read for job in reversed(newest) if isinstance(read := done[job], _Read)]
     ordered = sorted(found, key=lambda read: read.time)

@@ -29,6 +29,7 @@ from explorer_frames._http.api import judged_body
 from explorer_frames._jobs.job import Job, only_task
 from explorer_frames._jobs.status import FINAL, same_id, status_word
 from explorer_frames._jobs.task import Task, listed, runs_of
+from explorer_frames._progress import Bar, Done, count, progress_bar
 from explorer_frames._provenance import Provenance, run_of, with_provenance, with_row_count
 from explorer_frames._threads import pipelined
 from explorer_frames.errors import (
@@ -126,6 +127,13 @@ class Query:
         """How errors name it."""
         return f"job {self.job}, task {self.task}"
 
+    @property
+    def state(self) -> Done:
+        """How a progress bar names it."""
+        name = self.run and self.run.task_name
+        task = escaped(name, 30) if name else f"task {escaped(self.task, 20)}"
+        return Done(f"job {escaped(self.job, 20)}, {task}", "rows")
+
 
 def result_ids(job_id: object, task_id: object) -> tuple[object, object, Task | None]:
     """Return the ids of a result that a caller named by ids, a Job or a Task; and the Task, if there is one.
@@ -176,6 +184,8 @@ class Result:
         Known as soon as the first row is.
     provenance
         Complete when the iteration has ended.
+    rows
+        That have come.
     """
 
     def __init__(
@@ -197,7 +207,7 @@ class Result:
         self.provenance = replace(provenance, algorithm=resolved.algorithm, schema_source=resolved.source)
         self.schema = _schemas.with_large_strings(resolved.schema) if query.large else resolved.schema
         self._dictionaries: dict[str, pa.Array] = {}
-        self._rows = 0
+        self.rows = 0
         self._first = iter([self._typed(cells)] if cells else [])  # not kept when it has been read
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
@@ -231,12 +241,13 @@ class Result:
             if self._may_be_text:
                 error.hint = _schemas.AS_TEXT
             raise
-        self._rows += batch.num_rows
+        self.rows += batch.num_rows
+        count(rows=batch.num_rows)
         return batch
 
     def _finish(self, content_hash: str | None) -> None:
-        complete = self._limits.is_complete(self._rows, self._limit)
-        known = with_row_count(self.provenance, self._rows, complete=complete)
+        complete = self._limits.is_complete(self.rows, self._limit)
+        known = with_row_count(self.provenance, self.rows, complete=complete)
         self.provenance = replace(known, content_hash=content_hash)
 
 
@@ -351,6 +362,8 @@ class ResultReader:
     api
     row_cap
         The most rows that the server returns, if the caller knows.
+    progress
+        Whether to show progress bars.
 
     Attributes
     ----------
@@ -359,7 +372,8 @@ class ResultReader:
     lookup
     """
 
-    def __init__(self, api: Api, row_cap: int | None) -> None:
+    def __init__(self, api: Api, row_cap: int | None, *, progress: bool | None = None) -> None:
+        self.progress = progress
         self.lookup = JobLookup(api)
         self.url = api.url
         self._api = api
@@ -371,7 +385,8 @@ class ResultReader:
 
     def table(self, query: Query) -> pa.Table:
         """Read a result whole; warn if it may be truncated."""
-        table, provenance = self._call(query, self._read)
+        with progress_bar(self.progress, query.state) as bar:
+            table, provenance = self._call(query, self._read, bar=bar)
         if not provenance.complete:
             _warn(query, provenance)
         return table
@@ -413,9 +428,10 @@ class ResultReader:
                 schema = with_provenance(result.schema, result.provenance)
                 return consume(pa.RecordBatchReader.from_batches(schema, iter(result)), finish)
 
-        return self._call(query, attempt, needs_status=True)
+        with progress_bar(self.progress, query.state) as bar:
+            return self._call(query, attempt, bar=bar, needs_status=True)
 
-    def _call(self, query: Query, attempt: _Attempt[_T], *, needs_status: bool = False) -> _T:
+    def _call(self, query: Query, attempt: _Attempt[_T], *, bar: Bar | None = None, needs_status: bool = False) -> _T:
         """Look up the task, then read; as text where guessed columns do not fit."""
         unnamed: ApiError | None = None
         where = query.where
@@ -432,6 +448,8 @@ class ResultReader:
                         if not isinstance(error, ApiError):
                             raise
                         unnamed = error
+            if bar is not None:
+                bar.show(query.state)
             if query.run is not None and query.schema.contradicts(query.run.task_name):
                 warn_caller(
                     f"the schema of {query.schema.algorithm} does not match the task's name "
@@ -490,7 +508,11 @@ class ResultReader:
             rows = read_rows(pieces, query.limit or EVERYTHING, answer.status, answer.trace_id)
             with concealing(answer.auth.conceal):
                 result = Result(query, rows, provenance, self._limits, answer.auth.conceal)
-            yield result
+            try:
+                yield result
+            except BaseException:  # a retry counts them again
+                count(rows=-result.rows)
+                raise
 
     def _read(self, query: Query, identity: Identity, deadline: Deadline) -> tuple[pa.Table, Provenance]:
         with self._open(query, identity, deadline, _LARGER) as result, closing(result.overlapped()) as batches:

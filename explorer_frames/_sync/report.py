@@ -152,11 +152,10 @@ class SyncReport:
         return _html.grid(f"Workflow {self.workflow_id} in {self.path}", self._summary, ("task_name", *STATES), rows)
 
 
-def progress_of(report: SyncReport) -> Done:
-    """Read a report for a progress bar."""
-    counts = {state: len(getattr(report, state)) for state in STATES}
-    done = sum(counts.values())
-    return Done(f"workflow {report.workflow_id}", done, done + report.pending, counts)
+def progress_of(report: SyncReport, total: int) -> Done:
+    """Read a report for a progress bar of the results that were missing."""
+    failed = f"{len(report.failed)} failed" if report.failed else ""
+    return Done(f"workflow {escaped(report.workflow_id, 20)}", "results", total - report.pending, total, failed)
 
 
 def checked_report(report: SyncReport) -> SyncReport:

@@ -23,7 +23,7 @@ from explorer_frames._files.inspection import schema_of, verify_file
 from explorer_frames._files.write import layout_of, write
 from explorer_frames._jobs.job import check_workflow
 from explorer_frames._private import private
-from explorer_frames._progress import progress_bar
+from explorer_frames._progress import Bar, Done, progress_bar
 from explorer_frames._provenance import document_of
 from explorer_frames._results.reading import Query
 from explorer_frames._storage.folder import Folder
@@ -67,7 +67,8 @@ def sync(
 ) -> SyncReport:
     """Land what is missing: see `explorer_frames.Explorer.sync_workflow`."""
     folder = Folder(url, storage_options, make_parents=options.make_parents)
-    return _Sync(explorer, results, options, folder).run()
+    with progress_bar(options.progress, Done(f"workflow {escaped(options.workflow, 20)}", "jobs")) as bar:
+        return _Sync(explorer, results, options, folder, bar).run()
 
 
 @dataclass(slots=True)
@@ -114,7 +115,10 @@ class _SyncItem:
 class _Sync:
     """One call: looks, then plans, then lands."""
 
-    def __init__(self, explorer: Explorer, results: ResultReader, options: SyncOptions, folder: Folder) -> None:
+    def __init__(
+        self, explorer: Explorer, results: ResultReader, options: SyncOptions, folder: Folder, bar: Bar
+    ) -> None:
+        self._bar = bar
         self._explorer = explorer
         self._results = results
         self._options = options
@@ -189,7 +193,7 @@ class _Sync:
         failures = []
         unknown = [job for job in jobs if job not in tasks]
         with closing(in_parallel(self._options.workers, self._ask, unknown)) as answers:
-            for job, found in answers:
+            for job, found in self._bar.counted(answers, "jobs looked up", len(unknown)):
                 if isinstance(found, ExplorerFramesError):
                     failures.append(SyncFailure(None, None, job, found))
                 else:
@@ -295,7 +299,8 @@ class _Sync:
 
         workers = self._options.workers if self._folder.reads_in_parallel else 1
         with closing(in_parallel(workers, check, there)) as outcomes:
-            return {item: error for item, error in outcomes if error is not None}
+            checked = self._bar.counted(outcomes, "files verified", len(there))
+            return {item: error for item, error in checked if error is not None}
 
     def _verify(self, part: Part) -> None:
         if part.path is None:
@@ -317,17 +322,14 @@ class _Sync:
     def _run_all(self, items: list[_SyncItem], report: SyncReport) -> SyncReport:
         if not items:
             return report
-        with (
-            progress_bar(self._options.progress, "result", progress_of) as show,
-            closing(in_parallel(self._options.workers, self._run, items)) as outcomes,
-        ):
-            show(report)
+        self._bar.tell(report, progress_of(report, len(items)))
+        with closing(in_parallel(self._options.workers, self._run, items)) as outcomes:
             for outcome in outcomes:
                 if outcome is None:
                     continue  # not tried
                 more: dict[str, Any] = {kind: (*getattr(report, kind), *new) for kind, new in outcome.items()}
                 report = replace(report, pending=report.pending - 1, **more)
-                show(report)
+                self._bar.tell(report, progress_of(report, len(items)))
         return report
 
     def _run(self, item: _SyncItem) -> dict[str, list[Any]] | None:

@@ -57,7 +57,7 @@ class _Group(typer.core.TyperGroup):
 
 
 def _is_ours(option: Any) -> bool:
-    return option.name in {"url", "user", "graphd", "auth_encoding", "deadline", "debug"}
+    return option.name in {"url", "user", "graphd", "auth_encoding", "deadline", "debug", "no_progress"}
 
 
 app = typer.Typer(
@@ -118,6 +118,7 @@ def _root(
         float | None, typer.Option(metavar="SECONDS", help="For one whole call, retries included; by default 600.")
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Log each request; show where an error comes from.")] = False,
+    no_progress: Annotated[bool, typer.Option("--no-progress", help="Show no progress bar.")] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Say the version, and exit.", callback=_version, is_eager=True)
     ] = False,
@@ -130,6 +131,10 @@ def _root(
     """
     given = {"url": url, "user": user, "graphd": graphd, "auth_encoding": auth_encoding, "deadline": deadline}
     ctx.obj = Connection({name: value for name, value in given.items() if value is not None}, debug=debug)
+    if debug or no_progress:
+        from explorer_frames._progress import Done, progress_bar
+
+        ctx.with_resource(progress_bar(progress=False, state=Done("", "")))  # none is shown within another one
     if debug:
         _log_to_stderr(ctx)
     del version
