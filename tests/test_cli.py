@@ -170,7 +170,7 @@ def test_a_job_that_fails_ends_with_its_own_code(cli, failing):
     done = cli("run", failing, "--wait")
     assert done.code == 4
     assert done.is_short
-    assert "Fail failed" in done.err
+    assert "failed (failed tasks: Fail)" in done.err
     assert int(done.out) > 0, "the id is there, whatever becomes of the job"
     described = cli("run", failing, "--wait", "--json")
     assert described.code == 4
@@ -185,12 +185,35 @@ def test_a_job_that_takes_too_long_ends_so_too_and_can_be_cancelled(cli, monkeyp
             "run", server.add_workflow("slow", Graph.karate(), {"a": ("PageRank", {})}), "--wait", "--timeout", 0.3
         )
         assert done.code == 4
-        assert "it has not ended within 0.3 s" in done.err
+        assert done.is_short
         job = done.out.strip()
+        assert f"job {job} did not end within 0.3 s: it is " in done.err
+        advice = f"Wait for it with explorer-frames wait {job}, or stop it with explorer-frames cancel {job}."
+        assert advice in done.err
+        again = cli("wait", job, "--timeout", 0.1, "--json")
+        assert (again.code, again.json["job_id"], advice in again.err) == (4, job, True)
         cancelled = cli("cancel", job, "--json")
         assert cancelled.code == 0
         assert cancelled.json["status"] in ("stopping", "interrupted")
         assert cli("cancel", job).code == 0, "again"
+
+
+def test_wait_goes_on_with_a_job_and_ends_as_the_job(cli, ran, failing):
+    done = cli("wait", ran.job_id)
+    assert (done.code, done.out) == (0, "")
+    assert done.err.startswith(f"Job {ran.job_id}: success")
+    described = cli("wait", ran.job_id, "--json")
+    assert (described.json["status"], described.err) == ("success", "")
+    failed = cli("wait", cli("run", failing).out.strip())
+    assert (failed.code, failed.out) == (4, "")
+    assert failed.is_short
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "1e999", "soon"])
+def test_timeouts_that_are_none_are_refused_before_a_job_is_started(cli, ran, sandbox, seconds):
+    before = len(sandbox.requests)
+    assert cli("run", ran.workflow_id, "--wait", f"--timeout={seconds}").code == 2
+    assert len(sandbox.requests) == before
 
 
 def test_what_only_goes_with_wait_says_so(cli, ran):

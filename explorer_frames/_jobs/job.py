@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
@@ -16,7 +16,7 @@ from explorer_frames._errors import escaped
 from explorer_frames._frames import DtypeBackend
 from explorer_frames._jobs.status import FINAL, moment, same_id, status_word, text
 from explorer_frames._jobs.task import Task, Timed, as_plain, entries, listed, outcome, task_of
-from explorer_frames._jobs.wait import check_patience, wait_for_end
+from explorer_frames._jobs.wait import check_patience, how_to_continue, wait_for_end
 from explorer_frames._progress import Progress
 from explorer_frames._schemas import VidType
 from explorer_frames._threads import in_parallel
@@ -169,16 +169,21 @@ class Job(Timed):
         Raises
         ------
         JobError
-            It failed, was interrupted, or outlasted `timeout`; the message names the tasks and their states.
+            It failed, was interrupted, or did not end within `timeout`. The message names the failed tasks, or counts
+            the tasks in each state.
+
+        Notes
+        -----
+        The job continues on the server after a timeout, Ctrl-C or a lost connection. The hint of the error, or a note
+        on the exception, says how to wait for it again or cancel it.
         """
         check_patience(timeout, poll, progress)
         timeout, poll = None if timeout is None else float(timeout), float(poll)
         try:
             return wait_for_end(self, timeout, poll, progress)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             if cancel_on_interrupt:
-                with suppress(ExplorerFramesError):  # the interrupt is what the caller has to see
-                    self._explorer.cancel_job(self.job_id)
+                interrupt.__notes__ = [self._cancelled()]  # in place of the advice to cancel it
             raise
 
     def read(
@@ -241,6 +246,12 @@ class Job(Timed):
                 errors=errors,
             )
         return results
+
+    def _cancelled(self) -> str:
+        try:
+            return f"Job {self.job_id} was asked to stop. Its status is {self.cancel().status}."
+        except ExplorerFramesError as error:  # the interrupt is what the caller has to see
+            return f"Job {self.job_id} could not be stopped: {error.what}. {how_to_continue(self.job_id)}"
 
     def __repr__(self) -> str:
         states = Counter(task.status for task in self.tasks)

@@ -26,7 +26,7 @@ from explorer_frames.cli._out import OutputError, error_line, hint_line, writing
 from explorer_frames.cli._text import is_terminal
 
 COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
-    "Jobs": (_jobs.jobs, _jobs.show, _jobs.run, _jobs.cancel),
+    "Jobs": (_jobs.jobs, _jobs.show, _jobs.run, _jobs.wait, _jobs.cancel),
     "Results": (_results.read, _results.export, _results.output, _sync.sync, _compare.compare),
     "Files": (_files.inspect, _files.verify),
     "Help": (_doctor.doctor, _serve.demo, _serve.sandbox),

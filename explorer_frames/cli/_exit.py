@@ -84,6 +84,8 @@ def tell(error: BaseException, ctx: typer.Context | None = None) -> None:
         error_line(what)
     if hint:
         hint_line(hint if ctx is None else _with_commands(hint, ctx))
+    for text in _notes(error):
+        hint_line(text)
 
 
 def _with_commands(hint: str, ctx: typer.Context) -> str:
@@ -105,7 +107,7 @@ def _words(error: BaseException) -> tuple[str, str]:
         where = f" [{error.where}]" if error.where else ""
         return f"{error.what}{where}", for_command_line(error.hint or "")
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted", str(error)
+        return "interrupted", ""
     if isinstance(error, BrokenPipeError):
         return "", ""
     if isinstance(error, ModuleNotFoundError):
@@ -115,6 +117,12 @@ def _words(error: BaseException) -> tuple[str, str]:
         return f"cannot write the output: {error}", "See that it leads somewhere, and that there is room."
     # Its words are shown only to who asks: they may hold anything.
     return f"this is a bug: {type(error).__name__}", "Run it again with --debug, and report what it says."
+
+
+def _notes(error: BaseException) -> list[str]:
+    """Our own notes on an error, such as that its job continues."""
+    ours = isinstance(error, errors.ExplorerFramesError | KeyboardInterrupt)
+    return [for_command_line(text) for text in getattr(error, "__notes__", ()) if ours]
 
 
 def tell_warning(message: Warning | str, *_where: Any) -> None:
@@ -147,6 +155,9 @@ _TERMS = {
 }
 _TERM = re.compile(rf"""(?<![\w.])({"|".join(map(re.escape, _TERMS))})(\('[^']*'\)|'[^']*'|"[^"]*"|\w*)""")
 
+# A method of a job, and the command that does the same.
+_CALL = re.compile(r"explorer\.job\('([^']*)'\)\.(wait|cancel)\(\)")
+
 
 def for_command_line(hint: str) -> str:
     """Name options instead of arguments in the first line of a hint; further lines are for Python only.
@@ -156,7 +167,7 @@ def for_command_line(hint: str) -> str:
     >>> for_command_line('Pass another name, or mode="overwrite" to replace it.')
     'Pass another name, or --mode overwrite to replace it.'
     """
-    return _TERM.sub(_as_option, hint.partition("\n")[0])
+    return _TERM.sub(_as_option, _CALL.sub(r"explorer-frames \2 \1", hint.partition("\n")[0]))
 
 
 def _as_option(found: re.Match[str]) -> str:
