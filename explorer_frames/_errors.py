@@ -78,6 +78,17 @@ def printable(text: object) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in said)
 
 
+def plural(number: int, noun: str) -> str:
+    """Return the form of a noun that goes with a number.
+
+    Examples
+    --------
+    >>> plural(1, "job"), plural(0, "job")
+    ('job', 'jobs')
+    """
+    return noun if number == 1 else f"{noun}s"
+
+
 @contextmanager
 def add_context(where: str) -> Iterator[None]:
     """Add to errors that pass through what they are about."""

@@ -374,6 +374,8 @@ def test_schemas_and_types_of_ids(cli, ran, sandbox):
     assert cli("read", job, task, "--schema", offered).rows[1] == ['["1", "3", "5", "7", "9"]']
     numbers = cli("read", job, task, "--schema", "a:int64,rest:list<int64>", "--json").json
     assert numbers["rows"][0] == {"a": 1, "rest": [3, 5, 7, 9]}
+    decimals = cli("read", ran.job_id, "PageRank", "--schema", "id:string,score:int64")
+    assert decimals.err.endswith("Pass --schema NAME:TYPE,NAME:TYPE in which this column is a double.\n")
     ids = cli("read", ran.job_id, "PageRank", "--vid-type", "int64")
     assert ids.code == 1
     assert ids.is_short
@@ -685,12 +687,46 @@ def test_sync_lands_what_is_missing_and_says_what_there_was(cli, ran, tmp_path):
     assert first.json["written"] == 2 * first.json["jobs"]
     assert {one["state"] for one in first.json["results"]} == {"written"}
     again = cli("sync", ran.workflow_id, tmp_path / "lake", "--task", "PageRank")
-    assert again.code == 0
-    assert again.rows[0] == ["task_name", "written", "skipped", "failed", "rows"]
-    assert again.rows[1][:2] == ["PageRank", "0"]
+    jobs = first.json["jobs"]
+    assert (again.code, again.out) == (0, ""), "nothing was to be done"
+    counts = f"{jobs} job{'s' * (jobs > 1)}, 0 results written (0 rows, 0 bytes), {jobs} existed, 0 failed"
+    assert again.err == f"{tmp_path / 'lake'}: {counts}\n"
+    more = cli("sync", ran.workflow_id, tmp_path / "lake", "--task", "Louvain")
+    assert more.rows == [
+        ["task_name", "written", "skipped", "failed", "rows"],
+        ["Louvain", str(jobs), "0", "0", str(77 * jobs)],
+    ]
     other = cli("sync", "999", tmp_path / "lake")
     assert other.code == 2
     assert other.is_short
+
+
+def test_a_quiet_sync_writes_nothing_but_errors(cli, ran, tmp_path):
+    quiet = ("sync", ran.workflow_id, tmp_path, "--task", "PageRank", "--quiet")
+    assert cli(*quiet) == cli(*quiet) == (0, "", "")
+    assert cli(*quiet, "--json").json["failed"] == 0
+    failed = cli("sync", ran.workflow_id, tmp_path, "--quiet", "--task", "Louvain", "--vid-type", "int64")
+    assert failed.code == 2
+    part = cli("sync", ran.workflow_id, tmp_path / "part", "--quiet", "--limit", "5", "--task", "PageRank")
+    assert (part.code, part.out) == (5, "")
+    assert part.err.startswith("Error: failed to export ")
+
+
+def test_an_interrupted_sync_says_how_far_it_came(cli, ran, tmp_path, monkeypatch):
+    real, calls = Explorer.list_jobs, []
+
+    def interrupted(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(Explorer, "list_jobs", interrupted)
+    done = cli("sync", ran.workflow_id, tmp_path)
+    assert (done.code, done.out) == (130, "")
+    assert done.err == (
+        f"Error: interrupted\nWritten to {tmp_path}: nothing yet. Sync the workflow again to write the others.\n"
+    )
 
 
 def test_sync_partitions_verifies_and_names_the_server(cli, ran, tmp_path):

@@ -245,7 +245,7 @@ def test_a_server_that_caps_its_pages_loses_no_job():
 def test_pages_that_end_before_their_total_are_an_error():
     with (
         RawServer(lambda number, request: page([1, 2] if number == 0 else [], 5)) as server,
-        pytest.raises(EnvelopeError, match="ended after 2 jobs of 5"),
+        pytest.raises(EnvelopeError, match="ended after 2 of 5 jobs"),
     ):
         Explorer(server.url, token="t").list_jobs(limit=None)
 
