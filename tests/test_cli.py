@@ -191,7 +191,9 @@ def test_a_job_that_takes_too_long_ends_so_too_and_can_be_cancelled(cli, monkeyp
         advice = f"Wait for it with explorer-frames wait {job}, or stop it with explorer-frames cancel {job}."
         assert advice in done.err
         again = cli("wait", job, "--timeout", 0.1, "--json")
-        assert (again.code, again.json["job_id"], advice in again.err) == (4, job, True)
+        [message] = again.messages
+        assert (again.code, again.json["job_id"]) == (4, job)
+        assert message["error"]["hint"] == f"Job {job} continues on the server. {advice}"
         cancelled = cli("cancel", job, "--json")
         assert cancelled.code == 0
         assert cancelled.json["status"] in ("stopping", "interrupted")
@@ -540,9 +542,11 @@ def test_a_result_is_exported_inspected_and_verified(cli, ran, tmp_path):
     damaged = bytearray(path.read_bytes())
     damaged[len(damaged) // 2] ^= 1
     path.write_bytes(damaged)
-    found = cli("verify", path, "--json")
+    found = cli("verify", path)
     assert (found.code, found.out) == (6, "")
     assert found.is_short
+    [message] = cli("verify", path, "--json").messages
+    assert (message["error"]["class"], message["error"]["exit_code"]) == ("DamagedFileError", 6)
     assert cli("verify", tmp_path / "none.parquet").code == 1
 
 
@@ -763,9 +767,13 @@ def test_a_sync_of_which_some_fails_has_its_own_code(cli, sandbox, tmp_path):
     assert done.code == 5
     failed = [one for one in done.json["results"] if one["state"] == "failed"]
     assert len(failed) == done.json["failed"] == 4
-    assert "4 results" in done.err
-    assert "run it again" in done.err
-    assert cli("sync", workflow, tmp_path, "--vid-type", "int64").rows[1][3] == "1"
+    error = done.messages[0]["error"]
+    assert (error["class"], error["where"], error["exit_code"]) == ("SyncError", str(tmp_path), 5)
+    assert error["message"].startswith(f"failed to export 4 results of workflow {workflow}: ")
+    shown = cli("sync", workflow, tmp_path, "--vid-type", "int64")
+    assert shown.rows[1][3] == "1"
+    assert "4 results" in shown.err
+    assert "run it again" in shown.err
 
 
 # --- options for stores
@@ -921,6 +929,83 @@ def test_what_nobody_thought_of_is_called_a_bug_and_tells_no_secret(cli, monkeyp
     )
 
 
+def test_errors_are_json_with_json(cli, ran, sandbox, monkeypatch):
+    done = cli("show", "999999", "--json")
+    assert (done.code, done.out) == (1, "")
+    [message] = done.messages
+    error = message["error"]
+    assert list(error) == ["class", "message", "where", "hint", "exit_code", "attributes"]
+    assert (error["class"], error["exit_code"]) == ("NotFoundError", 1)
+    assert error["where"].startswith("job 999999, trace ")
+    assert error["hint"].startswith("Check the ids")
+    attributes = error["attributes"]
+    assert list(attributes) == ["code", "http_status", "retry_after", "server_message", "trace_id"]
+    assert (attributes["code"], attributes["retry_after"]) == (40404000, None)
+    job, task = sandbox.add_result([["a", "b"], ["0.5", "player7é\x1b"]])
+    refused = cli("read", job, task, "--schema", "pagerank", "--json")
+    assert refused.messages[0]["error"]["attributes"] == {
+        "column": "score",
+        "row": 1,
+        "value": r"player7\xe9\x1b",
+    }
+    assert refused.err.isascii()
+    monkeypatch.setattr(Explorer, "list_jobs", lambda *_, **__: 1 / 0)
+    [bug] = cli("jobs", "--json").messages
+    assert (bug["error"]["class"], bug["error"]["message"]) == ("ZeroDivisionError", "this is a bug: ZeroDivisionError")
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Explorer, "list_jobs", interrupted)
+    stopped = cli("jobs", "--json")
+    assert stopped.messages[0]["error"] == {
+        "class": "KeyboardInterrupt",
+        "message": "interrupted",
+        "where": None,
+        "hint": None,
+        "exit_code": 130,
+        "attributes": {},
+    }
+    assert stopped.code == 130
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (["jobs", "--nope"], "--nope"),
+        (["nope"], "nope"),
+        (["read", "1"], "TASK"),
+        (["jobs", "--status", "odd"], "odd"),
+        (["jobs", "--limit", "0"], "'0' is neither"),
+        (["read", "1", "x", "--csv"], "exclude each other"),
+    ],
+)
+def test_usage_errors_are_json_with_json(cli, line, said):
+    done = cli(*line, "--json")
+    assert (done.code, done.out) == (2, "")
+    [message] = done.messages
+    error = message["error"]
+    assert (error["class"], error["exit_code"], error["attributes"]) == ("UsageError", 2, {})
+    assert said in error["message"]
+    assert error["hint"].endswith(" --help.")
+
+
+def test_json_behind_a_double_dash_is_an_argument(cli, ran):
+    done = cli("read", ran.job_id, "--", "--json")
+    assert done.code == 2
+    assert done.is_short
+
+
+def test_warnings_are_json_with_json(cli, sandbox):
+    job, task = sandbox.add_result([[f"v{number}" for number in range(1000)], ["0.5"] * 1000])
+    done = cli("read", job, task, "--json")
+    assert (done.code, len(done.json["rows"])) == (3, 1000)
+    warning = done.messages[0]["warning"]
+    assert warning["class"] == "TruncatedResultWarning"
+    assert warning["message"].startswith("the result may be truncated: 1000 rows may be the server's cap")
+    assert warning["hint"].startswith("Set EXPLORER_FRAMES_ROW_CAP")
+
+
 def test_usage_errors(cli):
     for line in (
         ["jobs", "--nope"],
@@ -939,7 +1024,22 @@ def test_times_that_are_none(cli, since):
     assert cli("jobs", f"--created-after={since}").code == 2
 
 
+def test_times_are_in_utc_unless_they_have_an_offset():
+    assert _options._since("2026-11-25") == datetime(2026, 11, 25, tzinfo=UTC)
+    assert _options._since("2026-11-25T08:30+01:00") == datetime(2026, 11, 25, 7, 30, tzinfo=UTC)
+
+
 # --- what is written down once
+
+
+def test_the_help_has_no_types_of_python(cli):
+    names = [function.__name__ for functions in COMMANDS.values() for function in functions]
+    for line in ([], *([name] for name in names)):
+        text = cli(*line, "--help").out
+        assert re.findall(r"<(?:str|int|float|bool|list|path|file)\b|range>|\{[A-Z]|\[\[|INTEGER|FLOAT", text) == []
+    assert "Usage: explorer-frames output [OPTIONS] SOURCE [TARGET]" in cli("output", "--help").out
+    assert "--format parquet|feather" in cli("sync", "--help").out
+    assert "--partition-by TEXT" in cli("sync", "--help").out
 
 
 def test_the_help_has_every_code_and_every_command(cli):

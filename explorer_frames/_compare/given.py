@@ -11,7 +11,6 @@ import pandas as pd
 import pyarrow as pa
 
 from explorer_frames._arguments import EVERYTHING
-from explorer_frames._errors import plural
 from explorer_frames._files.data import to_reader
 from explorer_frames._files.inspection import is_sealed, open_batches
 from explorer_frames._jobs.job import Job, only_task
@@ -79,7 +78,7 @@ def refuse_incomplete(table: pa.Table, known: Known, side: str) -> None:
     elif was.status not in (None, "success"):
         what = f"the task was {was.status} when it was read"
     elif was.complete is False:
-        what = f"the server returned exactly limit={was.limit} {plural(was.limit or 0, 'row')}"
+        what = f"the result has exactly as many rows as requested ({was.limit})"
     else:
         what = "nothing says whether these are all rows"
     raise IncompleteResultError(f"{what}: two results can only be compared whole", where=side, hint=hint)

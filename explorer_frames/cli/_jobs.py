@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -36,6 +36,7 @@ def _seconds(text: str | float) -> float:
     raise typer.BadParameter(f"{text!r} is not a number of seconds above 0.")
 
 
+_STATUS_HELP = f"Only jobs in this state: {', '.join(get_args(StatusWord))}."
 TimeoutOption = Annotated[
     Any, typer.Option("--timeout", metavar="SECONDS", parser=_seconds, help="Seconds to wait at most.")
 ]
@@ -45,7 +46,10 @@ CancelFlag = Annotated[bool, typer.Option("--cancel-on-interrupt", help="Ctrl-C 
 def jobs(
     ctx: typer.Context,
     workflow_id: Annotated[str | None, typer.Option(help="Only jobs of this workflow, by its id.")] = None,
-    status: Annotated[StatusWord | None, typer.Option(help="Only jobs in this state.")] = None,
+    status: Annotated[
+        StatusWord | None,
+        typer.Option(metavar="STATUS", help=f"Only jobs in this state: {', '.join(get_args(StatusWord))}."),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Only jobs of this name, as the server understands it.")] = None,
     created_after: CreatedAfterOption = None,
     limit: LimitOption = "20",

@@ -86,13 +86,16 @@ def sync(
             workers=workers,
             progress=False if quiet else None,
         )
+        failure = None
     except SyncError as error:
-        report = error.report
+        report, failure = error.report, error
     if json:
         _show_json(report)
+        if failure:
+            raise failure
     elif not quiet:
         _show(report)
-    if report.failed:
+    if failure:
         _tell_failures(report)
         raise typer.Exit(PARTLY.number)
 
