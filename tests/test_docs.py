@@ -135,7 +135,7 @@ def test_a_page_runs_from_top_to_bottom(path, world, monkeypatch, tmp_path, caps
     world |= {"ask_the_vault": lambda: server.password, "__name__": "page"}
     checker = doctest.OutputChecker()
     for kind, code, shown in FENCE.findall(path.read_text(encoding="utf-8")):
-        assert kind in {"python", "text", "console", "toml", "ini"} or kind.startswith("{"), kind
+        assert kind in {"python", "text", "console", "json", "toml", "ini"} or kind.startswith("{"), kind
         if kind == "python":
             exec(compile(_runnable(code, server), path.name, "exec"), world)
             printed = capsys.readouterr().out
@@ -143,7 +143,7 @@ def test_a_page_runs_from_top_to_bottom(path, world, monkeypatch, tmp_path, caps
         if kind == "console":
             for line in code.splitlines():
                 if line.startswith("$ explorer-frames "):
-                    _parses(shlex.split(re.split(r" [|>]", line)[0].removeprefix("$ explorer-frames ")))
+                    _parses(shlex.split(re.split(r" 2?[|>]", line)[0].removeprefix("$ explorer-frames ")))
 
 
 def _parses(arguments: list[str]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from explorer_frames import _html
 from explorer_frames._arguments import checked_count
-from explorer_frames._errors import escaped
+from explorer_frames._errors import escaped, plural
 from explorer_frames._frames import DtypeBackend
 from explorer_frames._jobs.status import FINAL, moment, same_id, status_word, text
 from explorer_frames._jobs.task import Task, Timed, as_plain, entries, listed, outcome, task_of
@@ -238,7 +238,7 @@ class Job(Timed):
         if errors:
             failed = (task for task in self.tasks if key(task) in errors)
             raise JobError(
-                f"{len(errors)} of {len(self.tasks)} results could not be read: "
+                f"{len(errors)} of {len(self.tasks)} {plural(len(self.tasks), 'result')} could not be read: "
                 + "; ".join(f"{escaped(task.name, 60)}: {errors[key(task)].what}" for task in failed)[:600],
                 where=f"job {self.job_id}",
                 hint="The others are in this error's .results, the reasons in its .errors.",
