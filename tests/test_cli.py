@@ -22,7 +22,7 @@ import pytest
 import typer
 from cases import each
 from column_types import COLUMN_TYPES
-from commandline import main
+from commandline import commands, main
 from limits import HANG
 
 import explorer_frames
@@ -1030,6 +1030,12 @@ def test_times_are_in_utc_unless_they_have_an_offset():
 
 
 # --- what is written down once
+
+
+def test_no_text_of_the_help_has_brackets_which_a_terminal_would_take_for_markup():
+    group = commands(app)
+    texts = [(one.name, one.help) for command in group.commands.values() for one in (command, *command.params)]
+    assert [name for name, text in texts if "[" in (text or "")] == []
 
 
 def test_the_help_has_no_types_of_python(cli):

@@ -111,7 +111,9 @@ def test_the_help_is_legible(screen):
 
 
 def test_the_help_in_a_terminal_has_no_types_of_python(screen):
-    for command in ("run", "sync", "read", "doctor"):
+    for command in ("run", "sync", "read", "doctor", "output", "compare"):
+        for columns in (60, 80, 100):
+            assert "…" not in screen(command, "--help", columns=columns).out
         shown = without_colours(screen(command, "--help", columns=100).out)
         assert re.findall(r"<(?:str|int|float|bool|list|path|file)\b|range>|\{[A-Z]|\[\[|INTEGER|FLOAT", shown) == []
 
@@ -133,6 +135,7 @@ def test_force_color_colors_messages_and_help_but_no_data(cli, monkeypatch):
     done = cli("show", "999999")
     assert done.err.startswith("\x1b[1;31mError:\x1b[0m the server said no: ")
     assert len(done.err.splitlines()) == 2, "neither line is broken"
+    monkeypatch.setenv("COLUMNS", "100")
     assert "\x1b" in cli("jobs", "--help").out
     for line in (["jobs"], ["show", "1"], ["read", "2", "PageRank", "--csv"], ["jobs", "--json"]):
         assert "\x1b" not in cli(*line).out, line

@@ -34,7 +34,7 @@ COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Help": (_doctor.doctor, _serve.demo, _serve.sandbox),
 }
 _UsageError: Any = typer.BadParameter.__base__  # typer has one of its own, or that of click
-_BOXES = 60  # columns that typer's help needs to be legible
+_BOXES = 100  # columns that typer's help needs to cut no word
 _ELSEWHERE = "Options of every command, such as --url: explorer-frames --help"
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"{code.number:>4}  {code.meaning}" for code in CODES)
 

@@ -103,7 +103,7 @@ SchemaOption = Annotated[
         metavar="NAME",
         help="An algorithm's name; auto: by the task's name, then by the number of columns; query: text columns; none: "
         "by the number of columns; or columns of your own, such as id:string,score:double or "
-        "'at:timestamp[ms, UTC],price:decimal128(10, 2),kind:dictionary<string>'.",
+        "'price:decimal128(10, 2),kind:dictionary<string>'.",
         autocompletion=_schemas,
     ),
 ]
