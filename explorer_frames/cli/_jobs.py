@@ -46,10 +46,7 @@ CancelFlag = Annotated[bool, typer.Option("--cancel-on-interrupt", help="Ctrl-C 
 def jobs(
     ctx: typer.Context,
     workflow_id: Annotated[str | None, typer.Option(help="Only jobs of this workflow, by its id.")] = None,
-    status: Annotated[
-        StatusWord | None,
-        typer.Option(metavar="STATUS", help=f"Only jobs in this state: {', '.join(get_args(StatusWord))}."),
-    ] = None,
+    status: Annotated[StatusWord | None, typer.Option(metavar="STATUS", help=_STATUS_HELP)] = None,
     name: Annotated[str | None, typer.Option(help="Only jobs of this name, as the server understands it.")] = None,
     created_after: CreatedAfterOption = None,
     limit: LimitOption = "20",
@@ -124,7 +121,7 @@ def wait(
 ) -> None:
     """Wait until a job has ended.
 
-    It goes on where `run --wait` stopped after a timeout or Ctrl-C. Exit code 4 means that the job failed, was
+    Use it after `run`, or after a timeout or Ctrl-C. Exit code 4 means that the job failed, was
     interrupted, or did not end in time. With --json, stdout gets the job as `show` has it.
     """
     _wait(ctx.obj.explorer.job(job), timeout, cancel_on_interrupt=cancel_on_interrupt, json=json)
