@@ -700,8 +700,8 @@ class Explorer:
         ------
         SyncError
             Some results could not be exported, or are damaged. ``error.report`` lists them. All others were exported,
-            unless the folder cannot be written to (a full disk, invalid credentials): then no more are requested, and
-            ``error.report.pending`` is the number of those that were not tried.
+            unless every other result would fail, too (a full disk, a missing bucket, a refused login, no connection):
+            then no more are requested, and ``error.report.pending`` is the number of those that were not tried.
         ConfigError, UnsupportedFormatError
             An argument is invalid, no task has such a name, a column of `schema` is one that a lake adds, the folder is
             another workflow's, or one of its jobs is not the server's job with this id. Nothing was written.

@@ -110,6 +110,17 @@ def _escaped(text: str) -> str:
     return codecs.unicode_escape_encode(text)[0].decode("ascii")
 
 
+def plural(number: int, noun: str) -> str:
+    """Return the form of a noun that goes with a number.
+
+    Examples
+    --------
+    >>> plural(1, "job"), plural(0, "job")
+    ('job', 'jobs')
+    """
+    return noun if number == 1 else f"{noun}s"
+
+
 @contextmanager
 def add_context(where: str) -> Iterator[None]:
     """Add to errors that pass through what they are about."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 import pyarrow as pa
 
 from explorer_frames._caller import warn_caller
-from explorer_frames._errors import escaped
+from explorer_frames._errors import escaped, plural
 from explorer_frames._types import NAMES as TYPE_NAMES, is_column_type
 from explorer_frames.errors import ColumnTypeError, ConfigError, RowShapeError, SchemaWarning
 
@@ -421,7 +421,7 @@ def read_or_as_text(schema: SchemaRequest, read: Callable[[SchemaRequest], _T], 
 
 def _width_error(width: int, expected: str) -> RowShapeError:
     return RowShapeError(
-        f"the result has {width} column{'s' * (width != 1)}, but {expected}",
+        f"the result has {width} {plural(width, 'column')}, but {expected}",
         row=0,
         hint="Pass schema='auto' to use the task's name, schema='query' to read every column as text, or a "
         'pyarrow.Schema. schema=pa.schema([("cells", pa.list_(pa.string()))]) fits every result.',

@@ -53,6 +53,11 @@ class Ended(NamedTuple):
         return json.loads(self.out, parse_constant=lambda name: 1 / 0)  # NaN and the like are no JSON
 
     @property
+    def messages(self) -> list[dict[str, Any]]:
+        """What stderr has with --json: an object on each line."""
+        return [json.loads(line) for line in self.err.splitlines()]
+
+    @property
     def rows(self) -> list[list[str]]:
         return [line.split("\t") for line in self.out.splitlines()]
 

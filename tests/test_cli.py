@@ -22,7 +22,7 @@ import pytest
 import typer
 from cases import each
 from column_types import COLUMN_TYPES
-from commandline import main
+from commandline import commands, main
 from limits import HANG
 
 import explorer_frames
@@ -170,7 +170,7 @@ def test_a_job_that_fails_ends_with_its_own_code(cli, failing):
     done = cli("run", failing, "--wait")
     assert done.code == 4
     assert done.is_short
-    assert "Fail failed" in done.err
+    assert "failed (failed tasks: Fail)" in done.err
     assert int(done.out) > 0, "the id is there, whatever becomes of the job"
     described = cli("run", failing, "--wait", "--json")
     assert described.code == 4
@@ -185,12 +185,37 @@ def test_a_job_that_takes_too_long_ends_so_too_and_can_be_cancelled(cli, monkeyp
             "run", server.add_workflow("slow", Graph.karate(), {"a": ("PageRank", {})}), "--wait", "--timeout", 0.3
         )
         assert done.code == 4
-        assert "it has not ended within 0.3 s" in done.err
+        assert done.is_short
         job = done.out.strip()
+        assert f"job {job} did not end within 0.3 s: it is " in done.err
+        advice = f"Wait for it with explorer-frames wait {job}, or stop it with explorer-frames cancel {job}."
+        assert advice in done.err
+        again = cli("wait", job, "--timeout", 0.1, "--json")
+        [message] = again.messages
+        assert (again.code, again.json["job_id"]) == (4, job)
+        assert message["error"]["hint"] == f"Job {job} continues on the server. {advice}"
         cancelled = cli("cancel", job, "--json")
         assert cancelled.code == 0
         assert cancelled.json["status"] in ("stopping", "interrupted")
         assert cli("cancel", job).code == 0, "again"
+
+
+def test_wait_goes_on_with_a_job_and_ends_as_the_job(cli, ran, failing):
+    done = cli("wait", ran.job_id)
+    assert (done.code, done.out) == (0, "")
+    assert done.err.startswith(f"Job {ran.job_id}: success")
+    described = cli("wait", ran.job_id, "--json")
+    assert (described.json["status"], described.err) == ("success", "")
+    failed = cli("wait", cli("run", failing).out.strip())
+    assert (failed.code, failed.out) == (4, "")
+    assert failed.is_short
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "1e999", "soon"])
+def test_timeouts_that_are_none_are_refused_before_a_job_is_started(cli, ran, sandbox, seconds):
+    before = len(sandbox.requests)
+    assert cli("run", ran.workflow_id, "--wait", f"--timeout={seconds}").code == 2
+    assert len(sandbox.requests) == before
 
 
 def test_what_only_goes_with_wait_says_so(cli, ran):
@@ -351,6 +376,8 @@ def test_schemas_and_types_of_ids(cli, ran, sandbox):
     assert cli("read", job, task, "--schema", offered).rows[1] == ['["1", "3", "5", "7", "9"]']
     numbers = cli("read", job, task, "--schema", "a:int64,rest:list<int64>", "--json").json
     assert numbers["rows"][0] == {"a": 1, "rest": [3, 5, 7, 9]}
+    decimals = cli("read", ran.job_id, "PageRank", "--schema", "id:string,score:int64")
+    assert decimals.err.endswith("Pass --schema NAME:TYPE,NAME:TYPE in which this column is a double.\n")
     ids = cli("read", ran.job_id, "PageRank", "--vid-type", "int64")
     assert ids.code == 1
     assert ids.is_short
@@ -515,9 +542,11 @@ def test_a_result_is_exported_inspected_and_verified(cli, ran, tmp_path):
     damaged = bytearray(path.read_bytes())
     damaged[len(damaged) // 2] ^= 1
     path.write_bytes(damaged)
-    found = cli("verify", path, "--json")
+    found = cli("verify", path)
     assert (found.code, found.out) == (6, "")
     assert found.is_short
+    [message] = cli("verify", path, "--json").messages
+    assert (message["error"]["class"], message["error"]["exit_code"]) == ("DamagedFileError", 6)
     assert cli("verify", tmp_path / "none.parquet").code == 1
 
 
@@ -662,12 +691,46 @@ def test_sync_lands_what_is_missing_and_says_what_there_was(cli, ran, tmp_path):
     assert first.json["written"] == 2 * first.json["jobs"]
     assert {one["state"] for one in first.json["results"]} == {"written"}
     again = cli("sync", ran.workflow_id, tmp_path / "lake", "--task", "PageRank")
-    assert again.code == 0
-    assert again.rows[0] == ["task_name", "written", "skipped", "failed", "rows"]
-    assert again.rows[1][:2] == ["PageRank", "0"]
+    jobs = first.json["jobs"]
+    assert (again.code, again.out) == (0, ""), "nothing was to be done"
+    counts = f"{jobs} job{'s' * (jobs > 1)}, 0 results written (0 rows, 0 bytes), {jobs} existed, 0 failed"
+    assert again.err == f"{tmp_path / 'lake'}: {counts}\n"
+    more = cli("sync", ran.workflow_id, tmp_path / "lake", "--task", "Louvain")
+    assert more.rows == [
+        ["task_name", "written", "skipped", "failed", "rows"],
+        ["Louvain", str(jobs), "0", "0", str(77 * jobs)],
+    ]
     other = cli("sync", "999", tmp_path / "lake")
     assert other.code == 2
     assert other.is_short
+
+
+def test_a_quiet_sync_writes_nothing_but_errors(cli, ran, tmp_path):
+    quiet = ("sync", ran.workflow_id, tmp_path, "--task", "PageRank", "--quiet")
+    assert cli(*quiet) == cli(*quiet) == (0, "", "")
+    assert cli(*quiet, "--json").json["failed"] == 0
+    failed = cli("sync", ran.workflow_id, tmp_path, "--quiet", "--task", "Louvain", "--vid-type", "int64")
+    assert failed.code == 2
+    part = cli("sync", ran.workflow_id, tmp_path / "part", "--quiet", "--limit", "5", "--task", "PageRank")
+    assert (part.code, part.out) == (5, "")
+    assert part.err.startswith("Error: failed to export ")
+
+
+def test_an_interrupted_sync_says_how_far_it_came(cli, ran, tmp_path, monkeypatch):
+    real, calls = Explorer.list_jobs, []
+
+    def interrupted(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(Explorer, "list_jobs", interrupted)
+    done = cli("sync", ran.workflow_id, tmp_path)
+    assert (done.code, done.out) == (130, "")
+    assert done.err == (
+        f"Error: interrupted\nWritten to {tmp_path}: nothing yet. Sync the workflow again to write the others.\n"
+    )
 
 
 def test_sync_partitions_verifies_and_names_the_server(cli, ran, tmp_path):
@@ -704,9 +767,13 @@ def test_a_sync_of_which_some_fails_has_its_own_code(cli, sandbox, tmp_path):
     assert done.code == 5
     failed = [one for one in done.json["results"] if one["state"] == "failed"]
     assert len(failed) == done.json["failed"] == 4
-    assert "4 results" in done.err
-    assert "run it again" in done.err
-    assert cli("sync", workflow, tmp_path, "--vid-type", "int64").rows[1][3] == "1"
+    error = done.messages[0]["error"]
+    assert (error["class"], error["where"], error["exit_code"]) == ("SyncError", str(tmp_path), 5)
+    assert error["message"].startswith(f"failed to export 4 results of workflow {workflow}: ")
+    shown = cli("sync", workflow, tmp_path, "--vid-type", "int64")
+    assert shown.rows[1][3] == "1"
+    assert "4 results" in shown.err
+    assert "run it again" in shown.err
 
 
 # --- options for stores
@@ -862,6 +929,83 @@ def test_what_nobody_thought_of_is_called_a_bug_and_tells_no_secret(cli, monkeyp
     )
 
 
+def test_errors_are_json_with_json(cli, ran, sandbox, monkeypatch):
+    done = cli("show", "999999", "--json")
+    assert (done.code, done.out) == (1, "")
+    [message] = done.messages
+    error = message["error"]
+    assert list(error) == ["class", "message", "where", "hint", "exit_code", "attributes"]
+    assert (error["class"], error["exit_code"]) == ("NotFoundError", 1)
+    assert error["where"].startswith("job 999999, trace ")
+    assert error["hint"].startswith("Check the ids")
+    attributes = error["attributes"]
+    assert list(attributes) == ["code", "http_status", "retry_after", "server_message", "trace_id"]
+    assert (attributes["code"], attributes["retry_after"]) == (40404000, None)
+    job, task = sandbox.add_result([["a", "b"], ["0.5", "player7é\x1b"]])
+    refused = cli("read", job, task, "--schema", "pagerank", "--json")
+    assert refused.messages[0]["error"]["attributes"] == {
+        "column": "score",
+        "row": 1,
+        "value": r"player7\xe9\x1b",
+    }
+    assert refused.err.isascii()
+    monkeypatch.setattr(Explorer, "list_jobs", lambda *_, **__: 1 / 0)
+    [bug] = cli("jobs", "--json").messages
+    assert (bug["error"]["class"], bug["error"]["message"]) == ("ZeroDivisionError", "this is a bug: ZeroDivisionError")
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Explorer, "list_jobs", interrupted)
+    stopped = cli("jobs", "--json")
+    assert stopped.messages[0]["error"] == {
+        "class": "KeyboardInterrupt",
+        "message": "interrupted",
+        "where": None,
+        "hint": None,
+        "exit_code": 130,
+        "attributes": {},
+    }
+    assert stopped.code == 130
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (["jobs", "--nope"], "--nope"),
+        (["nope"], "nope"),
+        (["read", "1"], "TASK"),
+        (["jobs", "--status", "odd"], "odd"),
+        (["jobs", "--limit", "0"], "'0' is neither"),
+        (["read", "1", "x", "--csv"], "exclude each other"),
+    ],
+)
+def test_usage_errors_are_json_with_json(cli, line, said):
+    done = cli(*line, "--json")
+    assert (done.code, done.out) == (2, "")
+    [message] = done.messages
+    error = message["error"]
+    assert (error["class"], error["exit_code"], error["attributes"]) == ("UsageError", 2, {})
+    assert said in error["message"]
+    assert error["hint"].endswith(" --help.")
+
+
+def test_json_behind_a_double_dash_is_an_argument(cli, ran):
+    done = cli("read", ran.job_id, "--", "--json")
+    assert done.code == 2
+    assert done.is_short
+
+
+def test_warnings_are_json_with_json(cli, sandbox):
+    job, task = sandbox.add_result([[f"v{number}" for number in range(1000)], ["0.5"] * 1000])
+    done = cli("read", job, task, "--json")
+    assert (done.code, len(done.json["rows"])) == (3, 1000)
+    warning = done.messages[0]["warning"]
+    assert warning["class"] == "TruncatedResultWarning"
+    assert warning["message"].startswith("the result may be truncated: 1000 rows may be the server's cap")
+    assert warning["hint"].startswith("Set EXPLORER_FRAMES_ROW_CAP")
+
+
 def test_usage_errors(cli):
     for line in (
         ["jobs", "--nope"],
@@ -880,7 +1024,28 @@ def test_times_that_are_none(cli, since):
     assert cli("jobs", f"--created-after={since}").code == 2
 
 
+def test_times_are_in_utc_unless_they_have_an_offset():
+    assert _options._since("2026-11-25") == datetime(2026, 11, 25, tzinfo=UTC)
+    assert _options._since("2026-11-25T08:30+01:00") == datetime(2026, 11, 25, 7, 30, tzinfo=UTC)
+
+
 # --- what is written down once
+
+
+def test_no_text_of_the_help_has_brackets_which_a_terminal_would_take_for_markup():
+    group = commands(app)
+    texts = [(one.name, one.help) for command in group.commands.values() for one in (command, *command.params)]
+    assert [name for name, text in texts if "[" in (text or "")] == []
+
+
+def test_the_help_has_no_types_of_python(cli):
+    names = [function.__name__ for functions in COMMANDS.values() for function in functions]
+    for line in ([], *([name] for name in names)):
+        text = cli(*line, "--help").out
+        assert re.findall(r"<(?:str|int|float|bool|list|path|file)\b|range>|\{[A-Z]|\[\[|INTEGER|FLOAT", text) == []
+    assert "Usage: explorer-frames output [OPTIONS] SOURCE [TARGET]" in cli("output", "--help").out
+    assert "--format parquet|feather" in cli("sync", "--help").out
+    assert "--partition-by TEXT" in cli("sync", "--help").out
 
 
 def test_the_help_has_every_code_and_every_command(cli):

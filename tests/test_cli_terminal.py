@@ -110,6 +110,39 @@ def test_the_help_is_legible(screen):
     assert "  3  the rows may not be all there are" in without_colours(done.out)
 
 
+def test_the_help_in_a_terminal_has_no_types_of_python(screen):
+    for command in ("run", "sync", "read", "doctor", "output", "compare"):
+        for columns in (60, 80, 100):
+            assert "…" not in screen(command, "--help", columns=columns).out
+        shown = without_colours(screen(command, "--help", columns=100).out)
+        assert re.findall(r"<(?:str|int|float|bool|list|path|file)\b|range>|\{[A-Z]|\[\[|INTEGER|FLOAT", shown) == []
+
+
+def test_times_in_a_terminal_are_in_utc_and_say_so(screen, server):
+    with Explorer(server.url, token=server.token) as explorer:
+        begun = explorer.job(1).create_time
+    assert f" {begun:%Y-%m-%d %H:%M:%S} UTC " in without_colours(screen("jobs", columns=140).out)
+    job, task = server.add_result([["2026-01-01T08:00:00+08:00", "0001-01-01T00:00:00Z"], ["2026-01-01 00:00:00"] * 2])
+    read = ("read", job, task, "--schema", "a:timestamp[us, Asia/Shanghai],b:timestamp[us]")
+    lines = without_colours(screen(*map(str, read)).out).splitlines()
+    assert lines[2].split() == ["2026-01-01", "00:00:00", "UTC", "2026-01-01", "00:00:00"]
+    assert len(lines) == 4
+
+
+def test_force_color_colors_messages_and_help_but_no_data(cli, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    done = cli("show", "999999")
+    assert done.err.startswith("\x1b[1;31mError:\x1b[0m the server said no: ")
+    assert len(done.err.splitlines()) == 2, "neither line is broken"
+    monkeypatch.setenv("COLUMNS", "100")
+    assert "\x1b" in cli("jobs", "--help").out
+    for line in (["jobs"], ["show", "1"], ["read", "2", "PageRank", "--csv"], ["jobs", "--json"]):
+        assert "\x1b" not in cli(*line).out, line
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in cli("show", "999999").err
+
+
 def test_errors_in_a_terminal_break_between_words(screen):
     done = screen("export", "2", "PageRank", "memory://a.parquet", "--limit", "5", columns=60)
     assert done.code == 3
@@ -166,7 +199,7 @@ def test_a_full_disk(line, form, monkeypatch, capsys):
         with pytest.raises(SystemExit) as ended:
             main([*line, *form])
     assert ended.value.code == 1
-    assert FULL in capsys.readouterr().err
+    assert FULL.strip().removeprefix("Error: ") in capsys.readouterr().err
 
 
 @needs_dev_full
@@ -181,7 +214,7 @@ def test_a_job_that_stdout_cannot_name_is_named_on_stderr(form, server, monkeypa
     said = capsys.readouterr().err
     newest = Explorer(server.url, token=server.token).list_jobs(limit=1)["job_id"][0]
     assert f"Job {newest} was started." in said
-    assert FULL in said
+    assert FULL.strip().removeprefix("Error: ") in said
 
 
 @pytest.mark.slow
@@ -290,11 +323,10 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_stop_it(cancels):
         assert "Traceback" not in said
         job = explorer.job(1)
         if cancels:
-            assert "Job 1 was cancelled" in said
+            assert "Job 1 was asked to stop. Its status is " in said
             assert job.status in ("stopping", "interrupted")
         else:
-            assert "Job 1 runs on" in said
-            assert "explorer-frames cancel 1" in said
+            assert "Wait for it with explorer-frames wait 1, or stop it with explorer-frames cancel 1." in said
             assert job.status == "running"
 
 

@@ -354,7 +354,7 @@ def test_a_split_is_one_split_and_its_vertices_are_in_moved():
     assert found.moved["id"].tolist() == list(range(60, 100))
     assert set(rows(found.moved.drop(columns="id"))) == {("A", None, "p", "q", "split")}
     assert not any(map(len, (found.merges, found.born, found.gone)))
-    assert "2 matched (2 under another name); 0 merges, 1 splits, 0 born, 0 gone" in str(found)
+    assert "2 matched (2 under another name); 0 merges, 1 split, 0 born, 0 gone" in str(found)
     assert "vertices moved: 40 (40 by splits)" in str(found)
 
 

@@ -142,7 +142,7 @@ def test_a_page_runs_from_top_to_bottom(page, world, monkeypatch, tmp_path, caps
     world |= {"ask_the_vault": lambda: server.password, "__name__": "page"}
     checker = doctest.OutputChecker()
     for kind, code, shown in FENCE.findall(PAGES[page].read_text(encoding="utf-8")):
-        assert kind in {"python", "text", "console", "toml", "ini"} or kind.startswith("{"), kind
+        assert kind in {"python", "text", "console", "json", "toml", "ini"} or kind.startswith("{"), kind
         if kind == "python":
             exec(compile(_runnable(code, server), page, "exec"), world)
             printed = capsys.readouterr().out
@@ -150,7 +150,7 @@ def test_a_page_runs_from_top_to_bottom(page, world, monkeypatch, tmp_path, caps
         if kind == "console":
             for line in code.splitlines():
                 if line.startswith("$ explorer-frames "):
-                    _parses(shlex.split(re.split(r" [|>]", line)[0].removeprefix("$ explorer-frames ")))
+                    _parses(shlex.split(re.split(r" 2?[|>]", line)[0].removeprefix("$ explorer-frames ")))
 
 
 def test_the_choices_of_a_type_are_those_of_the_code():

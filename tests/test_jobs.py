@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import pickle
 import re
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -40,6 +41,7 @@ from explorer_frames.errors import (
     JobError,
     NotFoundError,
     RequestTimeoutError,
+    TransportError,
     UnsafeToRetryError,
 )
 from explorer_frames.sandbox import Graph, Sandbox
@@ -245,7 +247,7 @@ def test_a_server_that_caps_its_pages_loses_no_job():
 def test_pages_that_end_before_their_total_are_an_error():
     with (
         RawServer(lambda number, request: page([1, 2] if number == 0 else [], 5)) as server,
-        pytest.raises(EnvelopeError, match="ended after 2 jobs of 5"),
+        pytest.raises(EnvelopeError, match="ended after 2 of 5 jobs"),
     ):
         Explorer(server.url, token="t").list_jobs(limit=None)
 
@@ -286,12 +288,10 @@ def test_bad_input_fails_the_job_and_names_the_task():
         tasks = {"good": ("PageRank", {}), "bad": ("SSSP", {"root": "nobody"})}
         workflow = server.add_workflow("w", PAIR, tasks)
         job = explorer.run_workflow(workflow)
-        with pytest.raises(JobError, match="has failed") as caught:
+        with pytest.raises(JobError, match=rf"job {job.job_id} failed \(failed tasks: SSSP\) \[trace ") as caught:
             job.wait(progress=False)
         error = caught.value
-        assert "PageRank success" in str(error)
-        assert "SSSP failed" in str(error)
-        assert "trace" in str(error)
+        assert error.hint == "The job's page in Explorer shows each task's log."
         assert error.job.status == "failed"
         assert pickle.loads(pickle.dumps(error.where)) == error.where
         with pytest.raises(JobError, match="1 of 2 results could not be read: SSSP") as caught:
@@ -301,14 +301,16 @@ def test_bad_input_fails_the_job_and_names_the_task():
         assert set(caught.value.errors) == {"SSSP"}
 
 
-def test_of_many_tasks_the_failed_ones_are_named_and_the_rest_counted():
+def test_failed_tasks_are_named_and_states_of_others_are_counted():
     names = [*(f"T{number}" for number in range(79)), "PageRank"]
-    tasks = [{"id": f"t{number}", "name": name, "status": 2 + (number == 70)} for number, name in enumerate(names)]
+    tasks = [{"id": f"t{number}", "name": name, "status": 2 + (number >= 50)} for number, name in enumerate(names)]
     job = job_of({"id": 1, "status": 3, "tasks": tasks}, "1", None, None)
-    assert [task.status for task in job.tasks].count("failed") == 1
-    said = str(job_error(job, "it has failed"))
-    assert "tasks: T70 failed, T0 success, " in said
-    assert "T18 success and 60 more" in said
+    assert "job 1 failed (failed tasks: T50, T51, " in str(job_error(job, "failed"))
+    assert "T69 and 10 more)" in str(job_error(job, "failed"))
+    mixed = [task | {"status": 0 if number else 1} for number, task in enumerate(tasks)]
+    for listed, said in ((mixed, "tasks: 1 running, 79 preparing"), ([], "no tasks")):
+        running = job_of({"id": 1, "status": 1, "tasks": listed}, "1", None, None)
+        assert str(job_error(running, "did not end")).startswith(f"job 1 did not end ({said})\nJob 1 continues")
     with pytest.raises(ConfigError, match=r"no task 'PageRnak'\nDid you mean 'PageRank'\? Pass .* and 30 more\."):
         job.task("PageRnak")
 
@@ -336,8 +338,9 @@ def test_a_job_that_outlasts_the_wait():
         [number] = server.add_jobs(1, status=1)
         job, before = explorer.job(number), len(server.requests)
         begun = time.monotonic()
-        with pytest.raises(JobError, match=r"has not ended within 0\.5 s: job \d+ is running"):
+        with pytest.raises(JobError, match=r"job \d+ did not end within 0\.5 s: it is running") as caught:
             job.wait(timeout=0.5, progress=False)
+        assert f"Wait for it with explorer.job('{number}').wait(), or stop it with" in caught.value.hint
         assert time.monotonic() - begun < HANG / 2
         assert 1 <= len(server.requests) - before <= 8  # after 0, 0.1, 0.25, 0.475 and 0.5 s, or less often
 
@@ -352,7 +355,7 @@ def test_a_status_that_no_one_knows_ends_in_an_error(monkeypatch):
         with pytest.raises(JobError, match=r"is unknown\(77\)"):
             explorer.job(number).wait(timeout=0.3, progress=False)
         monkeypatch.setattr(_wait, "_PATIENCE", 0.3)
-        with pytest.raises(JobError, match="status that is not documented"):
+        with pytest.raises(JobError, match=r"has had the undocumented status unknown\(77\) for 0\.3 s"):
             explorer.job(number).wait(progress=False, poll=0.1)
 
 
@@ -393,10 +396,13 @@ def test_ctrl_c_cancels_the_job_if_asked_to(cancel):
         def interrupt(_: Job) -> None:
             raise KeyboardInterrupt
 
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt) as caught:
             job.wait(progress=interrupt, cancel_on_interrupt=cancel)
         stopped = job.refresh().status in {"stopping", "interrupted"}
         assert stopped is cancel
+        [note] = caught.value.__notes__
+        begun = f"Job {job.job_id} was asked to stop. Its status is " if cancel else f"Job {job.job_id} continues on"
+        assert note.startswith(begun)
         job.cancel()
 
 
@@ -661,8 +667,44 @@ def test_an_interrupt_is_an_interrupt_even_where_the_cancel_is_refused():
     def interrupt(_: Job) -> None:
         raise KeyboardInterrupt
 
-    with RawServer(serve) as server, pytest.raises(KeyboardInterrupt):
+    with RawServer(serve) as server, pytest.raises(KeyboardInterrupt) as caught:
         Explorer(server.url, token="t").job(1).wait(progress=interrupt, cancel_on_interrupt=True)
+    assert re.match(r"Job 1 could not be stopped: .*40004000.*\. Job 1 continues on", caught.value.__notes__[0])
+
+
+@pytest.mark.parametrize("ends", [KeyboardInterrupt, TimeoutError, ZeroDivisionError])
+def test_whatever_ends_a_wait_before_the_job_says_how_to_continue(ends):
+    state = {"status": 1}
+
+    def end(_: Job) -> None:
+        raise ends
+
+    with RawServer(lambda *_: wrapped({"id": 7, "tasks": []} | state)) as server:
+        job = Explorer(server.url, token="t").job(7)
+        with pytest.raises(ends) as caught:
+            job.wait(progress=end)
+        assert caught.value.__notes__[0].startswith("Job 7 continues on the server. Wait for it with explorer.job('7')")
+        state["status"] = 2
+        with pytest.raises(ends) as caught:
+            job.wait(progress=end)
+        assert not hasattr(caught.value, "__notes__"), "it has ended"
+    with pytest.raises(TransportError) as caught:
+        job.wait(poll=0.001)
+    assert "Job 7 continues" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_an_interrupted_run_says_where_its_job_is(accepted):
+    def serve(number: int, request: bytes) -> bytes:
+        if accepted and request.startswith(b"POST"):
+            return wrapped({"id": "7"})
+        signal.raise_signal(signal.SIGINT)
+        return wrapped({"id": "7", "status": 1, "tasks": []})
+
+    with RawServer(serve) as server, pytest.raises(KeyboardInterrupt) as caught:
+        Explorer(server.url, token="t").run_workflow(5)
+    [note] = caught.value.__notes__
+    assert note.startswith("Job 7 continues" if accepted else "The job may have been started. Look at list_jobs('5')")
 
 
 def test_errors_of_jobs_pickle_even_with_a_secret_given_as_text(sandbox):
@@ -783,7 +825,7 @@ def test_a_hung_look_ends_a_wait_as_a_job_error():
                 job = Explorer(server.url, token="t", timeout=timeout, retries=0).job(1)
             except RequestTimeoutError:  # the machine is too busy for this timeout
                 continue
-            with pytest.raises(JobError, match=r"has not ended within 0\.3 s"):
+            with pytest.raises(JobError, match=r"did not end within 0\.3 s"):
                 job.wait(timeout=0.3, progress=False)
             return
     pytest.fail("the first look was never answered")
@@ -875,7 +917,7 @@ def test_a_wait_takes_numbers_of_any_library(twins):
     job, _ = twins
     running = replace(job, status="running", _explorer=SimpleNamespace(job=lambda _id: running))
     for number in (np.float32(0.25), Fraction(1, 4)):
-        with pytest.raises(JobError, match=r"has not ended within 0\.25 s"):
+        with pytest.raises(JobError, match=r"did not end within 0\.25 s"):
             running.wait(timeout=number, poll=number, progress=False)
     assert job.wait(timeout=np.int64(3), poll=np.int8(1), progress=False) == job
 

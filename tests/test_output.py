@@ -515,7 +515,7 @@ def test_a_result_without_rows_has_the_full_schema(tmp_path, parts, schema):
         (["part-0", "_temporary/x"], "unfinished"),
         ([], "no part"),
         (["_SUCCESS"], "no part"),
-        (["part-0", "sub/part-1"], "folders are among"),
+        (["part-0", "sub/part-1"], "among the parts"),
         (["part-0.csv", "part-0.csv.gz"], "'part-0.csv' and 'part-0.csv.gz' seem to be one part twice"),
         (["part-0.gz", "part-0.ZST"], "'part-0.ZST' and 'part-0.gz' seem to be one part twice"),
         (["part-0.csv", "part-1.csv.tmp"], "unfinished: part-1.csv.tmp"),

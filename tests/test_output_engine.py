@@ -310,13 +310,13 @@ def test_a_k_that_does_not_fit_is_a_typed_error(tmp_path, name, kind):
 @each(
     ("more", "says"),
     [
-        ({"0000_0000.csv": "a,1\n"}, "folders are among"),
-        ({"other/0.csv": "a,1\n"}, "folders are among"),
-        ({"4_core/sub/0.csv": "a,1\n"}, "folders are among"),
+        ({"0000_0000.csv": "a,1\n"}, "among the parts"),
+        ({"other/0.csv": "a,1\n"}, "among the parts"),
+        ({"4_core/sub/0.csv": "a,1\n"}, "among the parts"),
         ({"4_core/_SUCCESS": ""}, "no part"),
         ({"4_core/0.csv._COPYING_": ""}, "unfinished"),
         ({"4_core/0.csv": "", "4_core/0.csv.gz": ""}, "one part twice"),
-        ({"-1_core/0.csv": "a,b\n"}, "folders are among"),
+        ({"-1_core/0.csv": "a,b\n"}, "among the parts"),
     ],
 )
 def test_folders_that_are_not_only_cores_are_refused(tmp_path, more, says):

@@ -26,7 +26,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from limits import HANG
 from platforms import needs_forkserver, with_slashes
 from sync_child import sync_in_child
-from syncing import ROWS, meaning, storage, tree
+from syncing import ROWS, World, meaning, storage, tree
 
 from explorer_frames import Explorer, SyncReport, __version__, read_provenance, sync_workflow
 from explorer_frames._results.reading import ResultReader
@@ -41,6 +41,7 @@ from explorer_frames.errors import (
     ExplorerFramesError,
     IncompleteResultError,
     NotFoundError,
+    SessionExpiredError,
     SyncError,
     TargetExistsError,
     UnsupportedFormatError,
@@ -443,7 +444,7 @@ def test_what_fails_is_named_and_the_others_land(store, world):
     assert (len(report.written), report.rows, report.pending) == (2, 2 * ROWS, 0)
     assert [(one.job_id, one.task_id, one.task_name) for one in report.failed] == [(str(job), task, "PageRank")]
     assert type(report.failed[0].error) is ColumnTypeError
-    for said in (f"job {job}", "PageRank", "ColumnTypeError", "2 results were written", "call it again"):
+    for said in (f"job {job}", "PageRank", "ColumnTypeError", "written: 2, existed: 0", "call it again"):
         assert said in str(error)
     assert error.__context__ is None
     copy = pickle.loads(pickle.dumps(error))
@@ -602,13 +603,102 @@ def test_an_interrupt_passes_on_and_nothing_more_is_begun(tmp_path, world):
         if len(report.written) == 3:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as caught:
         world.sync(tmp_path, workers=2, progress=interrupt)
     assert world.asked()["result"] < 20
     landed = len(list(tmp_path.glob("PageRank/*.parquet")))
     assert 3 <= landed < 20
+    said = r": at least (\d+) of 20 missing results\. Sync the workflow again to write the others\."
+    assert landed - 2 <= int(re.search(said, caught.value.__notes__[0])[1]) <= landed
     assert [report.pending for report in seen] == list(range(20, 16, -1))
     assert len(world.sync(tmp_path).written) == 20 - landed
+
+
+class _SignalError(Exception):
+    """What a handler of signals raises."""
+
+
+@pytest.mark.parametrize("ends", [KeyboardInterrupt, _SignalError])
+def test_an_interrupt_before_the_first_result_says_so(tmp_path, world, monkeypatch, ends):
+    world.add(1)
+
+    def interrupted(*_, **__):
+        raise ends
+
+    monkeypatch.setattr(world.explorer, "list_jobs", interrupted)
+    with pytest.raises(ends) as caught:
+        world.sync(tmp_path)
+    assert caught.value.__notes__[0].startswith(f"Written to {tmp_path}: nothing yet. Sync the workflow again")
+
+
+def _refuse_login(server):
+    server.expire_tokens()
+
+
+def _stop(server):
+    server.stop()
+
+
+@pytest.mark.parametrize("fault", [_refuse_login, _stop])
+@pytest.mark.parametrize("written", [0, 3])
+def test_a_refused_login_or_a_server_that_is_gone_ends_a_sync(tmp_path, fault, written):
+    with Sandbox() as server:
+        world = World(server).add(20, ["PageRank"])
+        world.asked()
+
+        def show(report):
+            if len(report.written) == written:
+                fault(server)
+
+        with pytest.raises(SyncError) as caught:
+            world.sync(tmp_path, workers=2, progress=show)
+        report = caught.value.report
+        assert 1 <= len(report.failed) <= 2, "what each worker had begun"
+        assert len(report.written) + len(report.failed) + report.pending == 20
+        assert f"not tried: {report.pending}" in str(caught.value)
+        assert world.asked()["result"] <= written + 5
+
+
+def test_a_login_that_is_refused_for_jobs_is_one_error(tmp_path):
+    with Sandbox() as server:
+        world = World(server).add(20, ["PageRank"])
+        world.asked()
+        listed = world.explorer.list_jobs
+
+        def list_jobs(*arguments, **options):
+            jobs = listed(*arguments, **options)
+            server.expire_tokens()
+            return jobs
+
+        world.explorer.list_jobs = list_jobs
+        with pytest.raises(SessionExpiredError):
+            world.sync(tmp_path, workers=2)
+        assert world.asked()["job"] <= 4
+
+
+def test_a_bucket_that_is_removed_ends_a_sync(s3_store, world, monkeypatch):
+    import s3fs
+
+    world.add(20, ["PageRank"])
+    put = s3fs.S3FileSystem._put_file
+    removed = []
+
+    async def put_file(self, path, target, *args, **kwargs):
+        if removed:
+            target = f"no-such-bucket-{os.getpid()}/{target}"
+        await put(self, path, target, *args, **kwargs)
+
+    monkeypatch.setattr(s3fs.S3FileSystem, "_put_file", put_file)
+    options = s3_store.options | {"skip_instance_cache": True}
+    with pytest.raises(SyncError, match="bucket") as caught:
+        world.sync(
+            s3_store.url("lake"),
+            workers=2,
+            storage_options=options,
+            progress=lambda report: removed.extend(report.written[3:4]),
+        )
+    assert len(caught.value.report.failed) <= 2
+    assert caught.value.report.pending > 0
 
 
 def test_no_more_exports_at_a_time_than_workers(tmp_path, world, monkeypatch):

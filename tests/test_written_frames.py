@@ -502,7 +502,7 @@ class Interchanged:
 def test_a_table_with_the_interchange_protocol_is_written(tmp_path, layout):
     WRITERS[layout](Interchanged(pa.table({"id": ["a", None], "score": [0.5, 1.0]})), tmp_path / "a")
     assert READERS[layout](tmp_path / "a")["id"].isna().tolist() == [False, True]
-    with pytest.raises(ConfigError, match="data has 1 rows and no columns"):
+    with pytest.raises(ConfigError, match="data has 1 row and no columns"):
         WRITERS[layout](Interchanged(pa.table({"id": ["a"]}).select([])), tmp_path / "a")
 
 

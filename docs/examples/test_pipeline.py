@@ -23,7 +23,7 @@ def test_a_real_algorithm(explorer_sandbox):
 
 @pytest.mark.explorer_sandbox(task_seconds=60)
 def test_it_does_not_wait_for_ever(explorer_sandbox):
-    with Explorer() as explorer, pytest.raises(JobError, match="not ended within"):
+    with Explorer() as explorer, pytest.raises(JobError, match="did not end within"):
         explorer.run_workflow(explorer_sandbox.workflows["karate"]).wait(
             timeout=0.2, poll=0.1
         )

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from explorer_frames._errors import add_context, escaped
+from explorer_frames._errors import add_context, escaped, plural
 from explorer_frames._schemas import COMMUNITY, KEYS
 from explorer_frames.errors import ConfigError
 
@@ -168,7 +168,7 @@ def _check_ids(table: pa.Table, found: tuple[str, ...], label: str | None) -> No
         missing = column.null_count or inner.null_count
         if missing:
             hint = "Leave these rows out." if name in found else "Give each a label, or leave these rows out."
-            raise ConfigError(f"{escaped(name, 60)} is missing in {missing} rows", hint=hint)
+            raise ConfigError(f"{escaped(name, 60)} is missing in {missing} {plural(missing, 'row')}", hint=hint)
 
 
 def _keys(a: pa.Table, b: pa.Table, found: tuple[str, ...]) -> tuple[Numbers, Numbers]:

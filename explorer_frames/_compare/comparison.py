@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from explorer_frames import _html
-from explorer_frames._errors import printable
+from explorer_frames._errors import plural, printable
 from explorer_frames._provenance import Provenance
 
 _WAYS = {"merge": "by merges", "split": "by splits", "move": "on their own"}
@@ -163,9 +163,12 @@ class Comparison:
         return lines
 
     def _of_communities(self) -> list[str]:
-        counts = ", ".join(f"{len(getattr(self, name)):,} {name}" for name in ("merges", "splits", "born", "gone"))
+        born_or_gone = f"{len(self.born):,} born, {len(self.gone):,} gone"
+        merges = f"{len(self.merges):,} {plural(len(self.merges), 'merge')}"
+        splits = f"{len(self.splits):,} {plural(len(self.splits), 'split')}"
         matched = f"{len(self.labels):,} matched ({self.renamed:,} under another name)"
-        lines = [f"communities: {self.communities_a:,} in a, {self.communities_b:,} in b, {matched}; {counts}"]
+        changes = f"{merges}, {splits}, {born_or_gone}"
+        lines = [f"communities: {self.communities_a:,} in a, {self.communities_b:,} in b, {matched}; {changes}"]
         kinds = self.moved["kind"].value_counts()
         ways = [(kinds.get(kind, 0), way) for kind, way in _WAYS.items()]
         shown = ", ".join(f"{count:,} {way}" for count, way in ways if count)
@@ -180,7 +183,7 @@ def _shown(number: float | None) -> str:
 def _origin(known: Provenance | None) -> str:
     if known is None:
         return ""
-    ended = known.end_time and known.end_time.isoformat(timespec="seconds")
+    ended = known.end_time and f"{known.end_time:%Y-%m-%d %H:%M:%S} UTC"
     name = known.task_name or known.algorithm
     parts = [f"job {known.job_id}" if known.job_id else known.source, name, ended and f"ended {ended}"]
     return "derived from " * bool(known.derived) + ", ".join(printable(part) for part in parts if part)

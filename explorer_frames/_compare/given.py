@@ -73,12 +73,12 @@ def refuse_incomplete(table: pa.Table, known: Known, side: str) -> None:
         return
     hint = "Read it again with limit=None. allow_incomplete=True compares what there is."
     if was.rows is not None and was.rows != table.num_rows:
-        what = f"{table.num_rows} rows are left of {was.rows}" if was.rows > table.num_rows else "rows were added"
+        what = f"{table.num_rows} of {was.rows} rows are left" if was.rows > table.num_rows else "rows were added"
         hint = "Compare the whole results, and look at a part of what comes out. " + hint
     elif was.status not in (None, "success"):
         what = f"the task was {was.status} when it was read"
     elif was.complete is False:
-        what = f"{was.rows} rows came and {was.limit} were asked for, so there may be more"
+        what = f"the result has exactly as many rows as requested ({was.limit})"
     else:
         what = "nothing says whether these are all rows"
     raise IncompleteResultError(f"{what}: two results can only be compared whole", where=side, hint=hint)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
-from explorer_frames._errors import escaped
+from explorer_frames._errors import escaped, plural
 from explorer_frames._provenance import KEY, NAME, encoded
 from explorer_frames.errors import ConfigError
 
@@ -43,7 +43,7 @@ def from_pandas(frame: pd.DataFrame, index: bool | None = None) -> pa.Table:  # 
     except _REFUSALS as error:
         raise _conversion_error(frame, error) from error
     if len(frame) and not table.num_columns:
-        what = f"the DataFrame has {len(frame)} rows and no columns"
+        what = f"the DataFrame has {len(frame)} {plural(len(frame), 'row')} and no columns"
         raise ConfigError(what, hint="Pass index=True to write its index as a column.")
     schema = table.schema
     for place, field in enumerate(schema):

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from explorer_frames._errors import escaped
+from explorer_frames._errors import escaped, plural
 from explorer_frames.errors import ConfigError
 
 # Methods that return a table, or an object that is closer to one. The first that an object has is the hint.
@@ -96,7 +96,7 @@ def _interchanged(data: Any) -> pa.RecordBatchReader:
 
 def without_columns(rows: int) -> ConfigError:
     """Return the error for rows without columns, which files cannot contain."""
-    return ConfigError(f"data has {rows} rows and no columns", hint="Select at least one column.")
+    return ConfigError(f"data has {rows} {plural(rows, 'row')} and no columns", hint="Select at least one column.")
 
 
 def _not_a_table(data: object, error: Exception | None = None) -> ConfigError:

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.ipc
 
+from explorer_frames._errors import plural
 from explorer_frames._files.data import to_reader
 from explorer_frames._files.digest import ContentHash, current
 from explorer_frames._files.formats import ARROW, by_magic, format_of
@@ -170,7 +171,7 @@ def verify_file(path: str | os.PathLike[str], *, storage_options: Mapping[str, A
         rows, content_hash = store.attempt("re-read", _contents, file)
     known = provenance_of(document)
     if rows != known.rows:
-        raise damaged(store, f"it has {rows} rows, and says {known.rows}")
+        raise damaged(store, f"it has {rows} {plural(rows, 'row')}, but its metadata says {known.rows}")
     if content_hash != known.content_hash:
         raise damaged(store, "its values are not those that were written")
     return known

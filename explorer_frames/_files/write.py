@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from explorer_frames import _html
 from explorer_frames._arguments import checked_flag
+from explorer_frames._errors import plural
 from explorer_frames._files.data import to_reader
 from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.formats import Format, Options, as_kept, check_file, footer, format_of, open_writer
@@ -89,7 +90,8 @@ class Receipt:
 
     def __repr__(self) -> str:
         complete = {True: "complete", False: "incomplete", None: "completeness not known"}[self.complete]
-        return f"<Receipt {self.path}: {self.format}, {self.rows:,} rows, {self.bytes:,} bytes, {complete}>"
+        rows = f"{self.rows:,} {plural(self.rows, 'row')}"
+        return f"<Receipt {self.path}: {self.format}, {rows}, {self.bytes:,} bytes, {complete}>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as plain values, ready for JSON; the schema as ``columns``: name and type of each."""

@@ -9,6 +9,7 @@ from explorer_frames._arguments import checked_id, checked_input
 from explorer_frames._errors import add_context
 from explorer_frames._http.api import Api
 from explorer_frames._jobs.job import Job, job_of
+from explorer_frames._jobs.wait import how_to_continue
 from explorer_frames.errors import ConfigError, ExplorerFramesError, JobError, UnsafeToRetryError
 
 if TYPE_CHECKING:
@@ -29,14 +30,20 @@ def run(api: Api, workflow_id: object, given: object, explorer: Explorer) -> Job
     body = {} if given is None else {"input": checked_input(given)}
     now = datetime.now(UTC).isoformat(timespec="seconds")
     hint = f"Look at list_jobs({workflow!r}) for a job made at about {now} before you run it again."
-    with add_context(f"workflow {workflow}"):
-        data = api.post_once("workflows", workflow, "jobs", body=body, hint=hint)
-        number = _made_id(data, hint)
+    number = None
     try:
+        with add_context(f"workflow {workflow}"):
+            data = api.post_once("workflows", workflow, "jobs", body=body, hint=hint)
+            number = _made_id(data, hint)
         return look(api, number, explorer)
     except ExplorerFramesError:
+        if number is None:
+            raise
         # It runs, whatever became of the look at it: its id must not be lost.
         return job_of({"id": number, "status": 0, "workflowId": workflow, "tasks": []}, number, None, explorer)
+    except BaseException as error:  # such as Ctrl-C
+        error.add_note(f"The job may have been started. {hint}" if number is None else how_to_continue(number))
+        raise
 
 
 def cancel(api: Api, job_id: object) -> None:

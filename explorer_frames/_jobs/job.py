@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from explorer_frames import _html
 from explorer_frames._arguments import checked_count
-from explorer_frames._errors import escaped
+from explorer_frames._errors import escaped, plural
 from explorer_frames._frames import DtypeBackend
 from explorer_frames._jobs.status import FINAL, moment, same_id, status_word, text
 from explorer_frames._jobs.task import Task, Timed, as_plain, entries, listed, outcome, task_of
-from explorer_frames._jobs.wait import check_patience, wait_for_end
+from explorer_frames._jobs.wait import check_patience, how_to_continue, wait_for_end
 from explorer_frames._progress import Done, Progress, progress_bar
 from explorer_frames._schemas import VidType
 from explorer_frames._threads import in_parallel
@@ -170,17 +170,22 @@ class Job(Timed):
         Raises
         ------
         JobError
-            It failed, was interrupted, or outlasted `timeout`; the message names the tasks and their states.
+            It failed, was interrupted, or did not end within `timeout`. The message names the failed tasks, or counts
+            the tasks in each state.
+
+        Notes
+        -----
+        The job continues on the server after a timeout, Ctrl-C or a lost connection. The hint of the error, or a note
+        on the exception, says how to wait for it again or cancel it.
         """
         check_patience(timeout, poll, progress)
         timeout, poll = None if timeout is None else float(timeout), float(poll)
         progress = self._explorer._progress if progress is None else progress  # noqa: SLF001 (our own)
         try:
             return wait_for_end(self, timeout, poll, progress)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             if cancel_on_interrupt:
-                with suppress(ExplorerFramesError):  # the interrupt is what the caller has to see
-                    self._explorer.cancel_job(self.job_id)
+                interrupt.__notes__ = [self._cancelled()]  # in place of the advice to cancel it
             raise
 
     def read(
@@ -238,7 +243,7 @@ class Job(Timed):
         if errors:
             failed = (task for task in self.tasks if key(task) in errors)
             raise JobError(
-                f"{len(errors)} of {len(self.tasks)} results could not be read: "
+                f"{len(errors)} of {len(self.tasks)} {plural(len(self.tasks), 'result')} could not be read: "
                 + "; ".join(f"{escaped(task.name, 60)}: {errors[key(task)].what}" for task in failed)[:600],
                 where=f"job {self.job_id}",
                 hint="The others are in this error's .results, the reasons in its .errors.",
@@ -246,6 +251,12 @@ class Job(Timed):
                 errors=errors,
             )
         return results
+
+    def _cancelled(self) -> str:
+        try:
+            return f"Job {self.job_id} was asked to stop. Its status is {self.cancel().status}."
+        except ExplorerFramesError as error:  # the interrupt is what the caller has to see
+            return f"Job {self.job_id} could not be stopped: {error.what}. {how_to_continue(self.job_id)}"
 
     def __repr__(self) -> str:
         states = Counter(task.status for task in self.tasks)

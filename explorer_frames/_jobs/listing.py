@@ -197,15 +197,15 @@ def _total(data: dict[str, Any], before: int) -> int:
 def _check_count(jobs: int, count: int, total: int, *, added: int, ended: bool) -> None:
     """Compare the jobs read so far, and the items of all pages, with the total; `ended` is for a page without jobs."""
     if jobs > total:
-        raise EnvelopeError(f"the list has {jobs} jobs or more, but its total is {total}", hint="Try again.")
+        raise EnvelopeError(f"the list has {jobs} or more jobs, but its total is {total}", hint="Try again.")
     if count - jobs > added:
         raise EnvelopeError(
-            f"{count - jobs} jobs are in two pages, but only {added} were added meanwhile",
+            f"jobs in two pages: {count - jobs}, but only {added} were added meanwhile",
             hint="Try again. If it happens again, the server does not keep to the page number.",
         )
     if ended and count < total:
         raise EnvelopeError(
-            f"the pages ended after {count} jobs of {total}",
+            f"the pages ended after {count} of {total} jobs",
             hint="Jobs were deleted meanwhile, or the server counts its pages otherwise: try again.",
         )
 

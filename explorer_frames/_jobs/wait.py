@@ -16,6 +16,8 @@ from explorer_frames._signals import is_from_handler
 from explorer_frames.errors import ConfigError, EnvelopeError, JobError, ServerError, TransportError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from explorer_frames._jobs.job import Job
 
 _FIRST_LOOK = 0.1  # seconds; each pause is half as long again as the one before
@@ -40,31 +42,53 @@ def wait_for_end(job: Job, timeout: float | None, poll: float, progress: Progres
     JobError
         It ended without success, or did not end in time.
     """
+    latest = job
+    try:
+        with progress_bar(progress, _tasks_done(job)) as bar:
+            for latest in _looks(job, timeout, poll):
+                bar.tell(latest, _tasks_done(latest))
+    except JobError:
+        raise
+    except BaseException as error:
+        if latest.status not in FINAL:
+            error.add_note(how_to_continue(job.job_id))
+        raise
+    if latest.status != "success":
+        raise job_error(latest, "failed" if latest.status == "failed" else "was interrupted")
+    return latest
+
+
+def _looks(job: Job, timeout: float | None, poll: float) -> Iterator[Job]:
+    """Yield each state of a job up to its end."""
     started = known = time.monotonic()
     pause, misses = min(_FIRST_LOOK, poll), 0
-    with progress_bar(progress, _tasks_done(job)) as bar:
-        while True:
-            try:
-                job, misses = job.refresh(), 0
-            except (TransportError, ServerError, EnvelopeError) as error:
-                misses += 1
-                if misses >= _MISSES or is_from_handler(error):
-                    raise
-            bar.tell(job, _tasks_done(job))
-            if job.status in FINAL:
-                break
-            now = time.monotonic()
-            known = known if job.status.startswith("unknown") else now
-            remaining = math.inf if timeout is None else timeout - (now - started)
-            if remaining <= 0:
-                raise job_error(job, f"it has not ended within {timeout:g} s")
-            if now - known > _PATIENCE:
-                raise job_error(job, f"for {_PATIENCE:g} s it has had a status that is not documented")
-            time.sleep(min(pause, remaining))
-            pause = min(pause * 1.5, poll)
-    if job.status != "success":
-        raise job_error(job, "it has failed" if job.status == "failed" else "it was interrupted")
-    return job
+    while True:
+        try:
+            job, misses = job.refresh(), 0
+        except (TransportError, ServerError, EnvelopeError) as error:
+            misses += 1
+            if misses >= _MISSES or is_from_handler(error):
+                raise
+        yield job
+        if job.status in FINAL:
+            return
+        now = time.monotonic()
+        known = known if job.status.startswith("unknown") else now
+        remaining = math.inf if timeout is None else timeout - (now - started)
+        if remaining <= 0:
+            raise job_error(job, f"did not end within {timeout:g} s: it is {job.status}")
+        if now - known > _PATIENCE:
+            raise job_error(job, f"has had the undocumented status {job.status} for {_PATIENCE:g} s")
+        time.sleep(min(pause, remaining))
+        pause = min(pause * 1.5, poll)
+
+
+def how_to_continue(job_id: str) -> str:
+    """Return advice for a caller that no longer waits for a job."""
+    return (
+        f"Job {job_id} continues on the server. Wait for it with explorer.job('{job_id}').wait(), "
+        f"or stop it with explorer.job('{job_id}').cancel()."
+    )
 
 
 def _tasks_done(job: Job) -> Done:
@@ -75,12 +99,16 @@ def _tasks_done(job: Job) -> Done:
 
 
 def job_error(job: Job, why: str) -> JobError:
-    """Make an error that names the tasks and their states."""
-    failed_first = sorted(job.tasks, key=lambda task: task.status != "failed")
-    tasks = listed(failed_first, lambda task: f"{escaped(task.name, 40)} {task.status}", 20)
+    """Make an error that names the failed tasks, or else counts the tasks in each state."""
+    failed = [task for task in job.tasks if task.status == "failed"]
+    states = Counter(task.status for task in job.tasks)
+    tasks = f"tasks: {', '.join(f'{count} {word}' for word, count in states.items())}" if states else "no tasks"
+    if failed:
+        tasks = f"failed tasks: {listed(failed, lambda task: escaped(task.name, 40), 20)}"
+    is_final = job.status in FINAL
     return JobError(
-        f"{why}: job {job.job_id} is {job.status}; tasks: {tasks}",
+        f"job {job.job_id} {why} ({tasks})",
         where=f"trace {escaped(job.trace_id, 80)}" if job.trace_id else None,
-        hint="The job's page in Explorer shows each task's log.",
+        hint="The job's page in Explorer shows each task's log." if is_final else how_to_continue(job.job_id),
         job=job,
     )

@@ -15,7 +15,7 @@ import pyarrow as pa
 from fsspec.core import has_magic
 
 from explorer_frames._arguments import checked_id
-from explorer_frames._errors import escaped
+from explorer_frames._errors import escaped, plural
 from explorer_frames._progress import count
 from explorer_frames._signals import suppressed
 from explorer_frames._storage.failures import DAMAGED
@@ -281,7 +281,8 @@ class Parts:
         where = where or self._store.shown
         folders = [entry for entry in entries if entry["type"] == "directory"]
         if folders:
-            what = f"{len(folders)} folders are among the parts: the first is {escaped(_last(folders[0]), 100)!r}"
+            count = f"{len(folders)} {plural(len(folders), 'folder')}"
+            what = f"{count} among the parts: the first is {escaped(_last(folders[0]), 100)!r}"
             hint = "Pass the folder that holds the parts themselves, or a pattern that fits only files."
             raise FileReadError(what, where=where, hint=hint)
         if not entries:
@@ -323,7 +324,9 @@ def pieces(store: Store, part: Part) -> Generator[bytes]:
         with suppressed(Exception):  # it was only read
             raw.close()
     if part.size not in {None, raw.count}:
-        raise FileReadError(f"{raw.count} bytes could be read, and it was found to have {part.size}", hint=CHANGED)
+        raise FileReadError(
+            f"the file was {part.size} bytes long when it was listed, but {raw.count} when it was read", hint=CHANGED
+        )
     if codec and not raw.count:
         raise FileReadError(f"it has no bytes, which no {codec} file has", hint=DAMAGED)
     if not codec and not last.endswith(b"\n") and last not in {b"", BOM_UTF8}:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from explorer_frames import _schemas
 from explorer_frames._arguments import checked_count
-from explorer_frames._errors import escaped
+from explorer_frames._errors import escaped, plural
 from explorer_frames._extras import package
 from explorer_frames._files.data import to_reader
 from explorer_frames._files.digest import current
@@ -242,6 +242,6 @@ def _entitle(ax: Axes, table: pa.Table) -> None:
     if known.algorithm and known.algorithm.lower() not in name.lower():
         name = f"{name}: {known.algorithm}"
     facts = [f"{word} {value}" for word, value in (("workflow", known.workflow_id), ("job", known.job_id)) if value]
-    facts += [f"{len(table):,} row{'s' * (len(table) != 1)}"]
+    facts += [f"{len(table):,} {plural(len(table), 'row')}"]
     facts += [word for word in (_COMPLETE[known.complete],) if word]
     entitle(ax, name, ", ".join(facts))

@@ -22,7 +22,7 @@ from explorer_frames._caller import warn_caller
 from explorer_frames._decode.cells import to_batch, to_table
 from explorer_frames._decode.envelope import read_rows
 from explorer_frames._decode.rows import split
-from explorer_frames._errors import Concealed, StickyErrorIterator, add_context, concealing, escaped
+from explorer_frames._errors import Concealed, StickyErrorIterator, add_context, concealing, escaped, plural
 from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.write import write
 from explorer_frames._http.api import judged_body
@@ -545,7 +545,8 @@ def _why_incomplete(provenance: Provenance, *, all_rows: bool) -> tuple[str, str
     if provenance.status not in (None, "success"):
         return f"the result may be incomplete: the task is {provenance.status}", "Wait for the job, and read again."
     if provenance.complete is False:
-        what = f"the result may be truncated: the server returned exactly limit={provenance.limit} rows"
+        rows = f"limit={provenance.limit} {plural(provenance.rows or 0, 'row')}"
+        what = f"the result may be truncated: the server returned exactly {rows}"
         if all_rows:
             return what, "The server does not accept a larger limit: read the full result with Task.read_output."
         return what, "Pass limit=None to request every row."

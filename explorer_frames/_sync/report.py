@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames import _html
-from explorer_frames._errors import escaped
+from explorer_frames._errors import escaped, plural
 from explorer_frames._progress import Done
 from explorer_frames.errors import ExplorerFramesError, SyncError
 
@@ -78,7 +78,7 @@ class SyncReport:
         Results that could not be exported, or are damaged: task_name, task_id, job_id, error.
     pending : int
         Results still to come. In the report of a `SyncError`: results that were not tried, because the folder cannot be
-        written to.
+        written to, or the server does not accept the login or any connection.
 
     Examples
     --------
@@ -134,22 +134,22 @@ class SyncReport:
         ]
 
     def __repr__(self) -> str:
-        return f"<SyncReport workflow {self.workflow_id} in {self.path}: {self._summary}>"
-
-    @property
-    def _summary(self) -> str:
-        jobs = f"{self.jobs} job{'s' * (self.jobs != 1)}"
-        later = f", {self.pending} pending" if self.pending else ""
-        return (
-            f"{jobs}, {len(self.written)} results written ({self.rows:,} rows, {self.bytes:,} bytes), "
-            f"{len(self.skipped)} existed, {len(self.failed)} failed{later}"
-        )
+        return f"<SyncReport workflow {self.workflow_id} in {self.path}: {summary(self)}>"
 
     def _repr_html_(self) -> str:
         counts = Counter((one.task_name, state) for state in STATES for one in getattr(self, state))
         tasks = sorted({task for task, _ in counts}, key=str)
         rows = [("(job)" if task is None else task, *(counts[task, state] for state in STATES)) for task in tasks]
-        return _html.grid(f"Workflow {self.workflow_id} in {self.path}", self._summary, ("task_name", *STATES), rows)
+        return _html.grid(f"Workflow {self.workflow_id} in {self.path}", summary(self), ("task_name", *STATES), rows)
+
+
+def summary(report: SyncReport) -> str:
+    """Return counts of jobs, results, rows and bytes, for a person."""
+    jobs = f"{report.jobs:,} {plural(report.jobs, 'job')}"
+    written = f"{len(report.written):,} {plural(len(report.written), 'result')} written"
+    size = f"{report.rows:,} {plural(report.rows, 'row')}, {report.bytes:,} {plural(report.bytes, 'byte')}"
+    later = f", {report.pending} pending" if report.pending else ""
+    return f"{jobs}, {written} ({size}), {len(report.skipped):,} existed, {len(report.failed):,} failed{later}"
 
 
 def progress_of(report: SyncReport, total: int) -> Done:
@@ -168,10 +168,10 @@ def checked_report(report: SyncReport) -> SyncReport:
     if not report.failed:
         return report
     shown = "; ".join(map(str, report.failed[:5])) + ("; ..." if len(report.failed) > 5 else "")  # noqa: PLR2004
-    not_tried = f", {report.pending} were not tried" if report.pending else ""
+    not_tried = f", not tried: {report.pending}" if report.pending else ""
     raise SyncError(
-        f"failed to export {len(report.failed)} results of workflow {report.workflow_id}: {shown}; "
-        f"{len(report.written)} results were written, {len(report.skipped)} existed{not_tried}",
+        f"failed to export {len(report.failed)} {plural(len(report.failed), 'result')} of workflow "
+        f"{report.workflow_id}: {shown}; written: {len(report.written)}, existed: {len(report.skipped)}{not_tried}",
         where=report.path,
         hint="Fix the causes and call it again: only missing results are read and written.\nAll failures are in this "
         "error's .report.failed.",

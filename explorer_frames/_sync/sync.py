@@ -37,7 +37,10 @@ from explorer_frames.errors import (
     DamagedFileError,
     ExplorerFramesError,
     FileReadError,
+    LicenseError,
     TargetExistsError,
+    TransportError,
+    UnauthorizedError,
     WriteError,
 )
 
@@ -131,9 +134,26 @@ class _Sync:
         self._tasks: dict[tuple[str, str], Task] = {}  # those of jobs that were looked at
         self._folders = TaskFolders(folder)
         self._layout = layout_of(options.format)
-        self._stopped = False  # the target refuses, and so it will every other result
+        self._items: list[_SyncItem] = []
+        self._stopped = False  # every other result would fail, too
 
     def run(self) -> SyncReport:
+        """Sync, and say how far it came if something ends it, such as Ctrl-C."""
+        try:
+            return checked_report(self._run_once())
+        except ExplorerFramesError:
+            raise
+        except BaseException as error:
+            error.add_note(self._how_far())
+            raise
+
+    def _how_far(self) -> str:
+        missing = [item.task.task_id in item.state.record.parts for item in self._items if item.task is not None]
+        # A worker that was stopped may have published one more.
+        count = f"at least {sum(missing):,} of {len(missing):,} missing results" if missing else "nothing yet"
+        return f"Written to {self._folder.url}: {count}. Sync the workflow again to write the others."
+
+    def _run_once(self) -> SyncReport:
         # Listed before it is asked whose it is: what is seen was put there under that name.
         self._files = self._folder.files()
         owned = self._check_owner()
@@ -142,6 +162,7 @@ class _Sync:
         states, failures = self._look_up(jobs)
         self._check_names(states, failures)
         there, items = self._plan(states)
+        self._items = items
         damaged = self._damaged(there) if self._options.verify else {}
         report = SyncReport(
             self._folder.url,
@@ -153,7 +174,7 @@ class _Sync:
         )
         if items and not owned:
             self._claim_lake()
-        return checked_report(_in_order(self._run_all(items, report), jobs))
+        return _in_order(self._run_all(items, report), jobs)
 
     def _list_jobs(self) -> dict[str, JobRun]:
         listed = self._explorer.list_jobs(
@@ -233,6 +254,8 @@ class _Sync:
             check_workflow(detail, self._options.workflow)
             tasks = detail.tasks
         except ExplorerFramesError as error:
+            if _stops_all(error):
+                raise
             return job, error
         self._tasks.update({(job, task.task_id): task for task in tasks})
         return job, tuple(TaskEntry(task.task_id, task.name, task.status) for task in tasks)
@@ -357,8 +380,7 @@ class _Sync:
 
     def _noted(self, error: ExplorerFramesError) -> ExplorerFramesError:
         """Return the error; after one that every other result would meet, request no more of them."""
-        if isinstance(error, WriteError) and error._hits_every_file:  # noqa: SLF001 (our own)
-            self._stopped = True
+        self._stopped = self._stopped or _stops_all(error)
         return error
 
     def _write_or_find(self, item: _SyncItem, task: TaskEntry) -> tuple[str, Part]:
@@ -452,6 +474,14 @@ class _Sync:
         if record != theirs:
             self._folder.put(name, record.to_bytes(), "overwrite")
         return None
+
+
+def _stops_all(error: ExplorerFramesError) -> bool:
+    """Whether every other result would fail too: a full disk, a refused login, no connection."""
+    if isinstance(error, WriteError):
+        return error._hits_every_file  # noqa: SLF001 (our own)
+    unreachable = isinstance(error, TransportError) and error.unsent
+    return unreachable or isinstance(error, UnauthorizedError | LicenseError)
 
 
 @lru_cache(maxsize=64)

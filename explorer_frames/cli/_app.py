@@ -12,32 +12,38 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from shutil import get_terminal_size
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
 from explorer_frames._version import __version__
 from explorer_frames.cli import _compare, _doctor, _files, _jobs, _results, _serve, _sync
 from explorer_frames.cli._connection import Connection
-from explorer_frames.cli._exit import CODES, FAILED, guarded, tell
-from explorer_frames.cli._out import OutputError, error_line, hint_line, writing
-from explorer_frames.cli._text import is_terminal
+from explorer_frames.cli._exit import CODES, FAILED, OK, USAGE, guarded, tell, tell_usage
+from explorer_frames.cli._out import OutputError, messages, writing
+from explorer_frames.cli._text import shows_colors
+from explorer_frames.errors import ExplorerFramesError
 
 COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
-    "Jobs": (_jobs.jobs, _jobs.show, _jobs.run, _jobs.cancel),
+    "Jobs": (_jobs.jobs, _jobs.show, _jobs.run, _jobs.wait, _jobs.cancel),
     "Results": (_results.read, _results.export, _results.output, _sync.sync, _compare.compare),
     "Files": (_files.inspect, _files.verify),
     "Help": (_doctor.doctor, _serve.demo, _serve.sandbox),
 }
-_BOXES = 60  # columns that typer's help needs to be legible
+_UsageError: Any = typer.BadParameter.__base__  # typer has one of its own, or that of click
+_BOXES = 100  # columns that typer's help needs to cut no word
 _ELSEWHERE = "Options of every command, such as --url: explorer-frames --help"
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"{code.number:>4}  {code.meaning}" for code in CODES)
 
 
 class _Group(typer.core.TyperGroup):
     """Takes the options of `_root` anywhere on the line: ``explorer-frames jobs --debug``."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _in_words(super().get_params(ctx), self.callback)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         ours_by_name: dict[str, Any] = {
@@ -54,6 +60,36 @@ class _Group(typer.core.TyperGroup):
             if not (ours_by_name[name].is_flag or equals) and rest:
                 ours.append(rest.pop(0))
         return super().parse_args(ctx, [*ours, *theirs, *rest])
+
+
+class _Command(typer.core.TyperCommand):
+    """Help in the words of a command line: ``JOB [TARGET]``, without types of Python."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _in_words(super().get_params(ctx), self.callback)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        arguments: list[Any] = [one for one in self.get_params(ctx) if one.param_type_name == "argument"]
+        return ["[OPTIONS]", *(one.metavar if one.required else f"[{one.metavar}]" for one in arguments)]
+
+
+def _in_words(params: list[Any], callback: Any) -> list[Any]:
+    """Name the values of options that have no `metavar`: by their choices, or by a word for their type."""
+    kinds = get_type_hints(inspect.unwrap(callback))
+    for one in params:
+        if one.metavar is None:
+            one.metavar = _metavar(kinds.get(one.name))
+        if one.param_type_name == "argument":
+            one.display_type = lambda ctx: ""  # noqa: ARG005 (typer's, which names the type of Python)
+    return params
+
+
+def _metavar(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return "|".join(get_args(kind))
+    if inner := get_args(kind):  # X | None, list[X]
+        return _metavar(inner[0])
+    return {str: "TEXT", int: "NUMBER", float: "NUMBER", Path: "PATH"}.get(kind, "")
 
 
 def _is_ours(option: Any) -> bool:
@@ -78,23 +114,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; errors go to stderr in two lines: what happened, and what to do."""
     # Before Arrow is imported, which then keeps some 20 MB less for each worker of a sync. No library may decide that.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    words = sys.argv[1:] if arguments is None else arguments
+    messages.as_json = "--json" in takewhile("--".__ne__, words)
     if sys.stdout is None:  # `>&-`: what a command has to say would be lost, and files opened later take its place
-        error_line("standard output is closed")
-        hint_line(f"Direct it to a file, or to {os.devnull}.")
+        hint = f"Direct it to a file, or to {os.devnull}."
+        tell(ExplorerFramesError("standard output is closed", hint=hint))
         sys.exit(FAILED.number)
     if sys.stderr is None:  # `2>&-`
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (until the process ends)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # what a locale has no letters for
     # Boxes are for who looks, and has room for them: the help may go to a pager, and usage errors into a log.
-    looks = is_terminal(sys.stdout) and is_terminal(sys.stderr) and get_terminal_size().columns >= _BOXES
+    looks = shows_colors(sys.stdout) and shows_colors(sys.stderr) and get_terminal_size().columns >= _BOXES
     app.rich_markup_mode = "rich" if looks else None
     try:
         with writing():  # the help, which is written before any command of ours is called
-            app(None if arguments is None else list(arguments), prog_name="explorer-frames")
+            given = None if arguments is None else list(arguments)
+            code = app(given, prog_name="explorer-frames", standalone_mode=not messages.as_json)
     except OutputError as error:
         tell(error)
-        sys.exit(FAILED.number)
+        code = FAILED.number
+    except _UsageError as error:
+        tell_usage(error)
+        code = USAGE.number
+    sys.exit(code or OK.number)
 
 
 def _version(wanted: bool) -> None:
@@ -120,7 +163,7 @@ def _root(
     debug: Annotated[bool, typer.Option("--debug", help="Log each request; show where an error comes from.")] = False,
     no_progress: Annotated[bool, typer.Option("--no-progress", help="Show no progress bar.")] = False,
     version: Annotated[
-        bool, typer.Option("--version", help="Say the version, and exit.", callback=_version, is_eager=True)
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
     """NebulaGraph Explorer results as data frames and files.
@@ -152,4 +195,5 @@ def _log_to_stderr(ctx: typer.Context) -> None:
 app.callback(help=_unwrapped(_root))(_root)
 for _panel, _functions in COMMANDS.items():
     for _function in _functions:
-        app.command(rich_help_panel=_panel, help=_unwrapped(_function), epilog=_ELSEWHERE)(guarded(_function))
+        options: Any = {"cls": _Command, "rich_help_panel": _panel, "epilog": _ELSEWHERE}
+        app.command(help=_unwrapped(_function), **options)(guarded(_function))

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 def doctor(
     ctx: typer.Context,
-    path: Annotated[
-        str | None, typer.Argument(metavar="[PATH]", help="A folder or file that is to be written.")
-    ] = None,
+    path: Annotated[str | None, typer.Argument(metavar="PATH", help="A folder or file that is to be written.")] = None,
     job_id: Annotated[
         str | None, typer.Option(help="With --task-id: the result that may be read, to see if limit grows.")
     ] = None,

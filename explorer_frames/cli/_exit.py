@@ -15,7 +15,7 @@ import typer
 
 from explorer_frames import errors
 from explorer_frames._extras import extra_of, install_hint
-from explorer_frames.cli._out import OutputError, error_line, flush, hint_line
+from explorer_frames.cli._out import OutputError, error_line, flush, hint_line, json_line, messages
 
 
 class Code(NamedTuple):
@@ -79,11 +79,37 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def tell(error: BaseException, ctx: typer.Context | None = None) -> None:
     """Say on stderr what happened, and what to do in the command of `ctx`."""
-    what, hint = _words(error)
-    if what:
-        error_line(what)
-    if hint:
-        hint_line(hint if ctx is None else _with_commands(hint, ctx))
+    what, where, hint = _words(error)
+    if not what:
+        return
+    hints = [hint if ctx is None else _with_commands(hint, ctx), *_notes(error)]
+    if messages.as_json:
+        _tell_as_json(type(error).__name__, what, where, hints, code_of(error), _attributes(error))
+        return
+    error_line(f"{what} [{where}]" if where else what)
+    for text in filter(None, hints):
+        hint_line(text)
+
+
+def tell_usage(error: Any) -> None:
+    """Describe a command line that cannot be parsed, as JSON."""
+    command = error.ctx.command_path if error.ctx else "explorer-frames"
+    _tell_as_json("UsageError", error.format_message(), None, [f"See {command} --help."], USAGE.number, {})
+
+
+def _tell_as_json(
+    name: str, what: str, where: str | None, hints: list[str], exit_code: int, attributes: dict[str, Any]
+) -> None:
+    document = {"class": name, "message": what, "where": where, "hint": " ".join(filter(None, hints)) or None}
+    json_line("error", {**document, "exit_code": exit_code, "attributes": attributes})
+
+
+def _attributes(error: BaseException) -> dict[str, Any]:
+    """Return the attributes that the class of an error declares, if they are numbers or texts."""
+    declared = [cls for cls in type(error).__mro__ if issubclass(cls, errors.ExplorerFramesError)]
+    names = {name for cls in declared[:-1] for name in vars(cls) if not name.startswith("_")}
+    values = {name: getattr(error, name) for name in sorted(names)}
+    return {name: value for name, value in values.items() if value is None or isinstance(value, int | float | str)}
 
 
 def _with_commands(hint: str, ctx: typer.Context) -> str:
@@ -100,29 +126,40 @@ def _with_commands(hint: str, ctx: typer.Context) -> str:
     return hint
 
 
-def _words(error: BaseException) -> tuple[str, str]:
+def _words(error: BaseException) -> tuple[str, str | None, str]:
+    """Return what happened, where, and what to do."""
     if isinstance(error, errors.ExplorerFramesError):
-        where = f" [{error.where}]" if error.where else ""
-        return f"{error.what}{where}", for_command_line(error.hint or "")
+        return error.what, error.where, for_command_line(error.hint or "")
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted", str(error)
+        return "interrupted", None, ""
     if isinstance(error, BrokenPipeError):
-        return "", ""
+        return "", None, ""
     if isinstance(error, ModuleNotFoundError):
         extra = extra_of(error.name)
-        return f"this command needs the package {error.name}", install_hint(extra) if extra else ""
+        return f"this command needs the package {error.name}", None, install_hint(extra) if extra else ""
     if isinstance(error, OutputError):
-        return f"cannot write the output: {error}", "See that it leads somewhere, and that there is room."
+        return f"cannot write the output: {error}", None, "See that it leads somewhere, and that there is room."
     # Its words are shown only to who asks: they may hold anything.
-    return f"this is a bug: {type(error).__name__}", "Run it again with --debug, and report what it says."
+    return f"this is a bug: {type(error).__name__}", None, "Run it again with --debug, and report what it says."
+
+
+def _notes(error: BaseException) -> list[str]:
+    """Our own notes on an error, such as that its job continues."""
+    ours = isinstance(error, errors.ExplorerFramesError | KeyboardInterrupt)
+    return [for_command_line(text) for text in getattr(error, "__notes__", ()) if ours]
 
 
 def tell_warning(message: Warning | str, *_where: Any) -> None:
     """Say on stderr what is to be known, and what to do."""
     what, _, hint = str(message).partition("]. ")
-    error_line(f"{what}]" if hint else what, word="Warning", style="bold yellow")
+    what = f"{what}]" if hint else what
+    hint = for_command_line(hint)
+    if messages.as_json:
+        json_line("warning", {"class": type(message).__name__, "message": what, "hint": hint or None})
+        return
+    error_line(what, word="Warning", style="bold yellow")
     if hint:
-        hint_line(for_command_line(hint))
+        hint_line(hint)
 
 
 _OPTIONS = (
@@ -147,6 +184,9 @@ _TERMS = {
 }
 _TERM = re.compile(rf"""(?<![\w.])({"|".join(map(re.escape, _TERMS))})(\('[^']*'\)|'[^']*'|"[^"]*"|\w*)""")
 
+# A method of a job, and the command that does the same.
+_CALL = re.compile(r"explorer\.job\('([^']*)'\)\.(wait|cancel)\(\)")
+
 
 def for_command_line(hint: str) -> str:
     """Name options instead of arguments in the first line of a hint; further lines are for Python only.
@@ -156,7 +196,7 @@ def for_command_line(hint: str) -> str:
     >>> for_command_line('Pass another name, or mode="overwrite" to replace it.')
     'Pass another name, or --mode overwrite to replace it.'
     """
-    return _TERM.sub(_as_option, hint.partition("\n")[0])
+    return _TERM.sub(_as_option, _CALL.sub(r"explorer-frames \2 \1", hint.partition("\n")[0]))
 
 
 def _as_option(found: re.Match[str]) -> str:

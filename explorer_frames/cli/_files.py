@@ -20,7 +20,7 @@ def inspect(
     storage_options_file: StorageFile = None,
     json: JsonFlag = False,
 ) -> None:
-    """Say where a file's rows came from."""
+    """Show where a file's rows came from."""
     from explorer_frames import read_provenance
 
     known = read_provenance(path, storage_options=storage_options(storage_option, storage_options_file))
@@ -37,9 +37,9 @@ def verify(
     storage_options_file: StorageFile = None,
     json: JsonFlag = False,
 ) -> None:
-    """Hold a file to what it says of itself.
+    """Check a file's integrity.
 
-    All of it is read, and any byte that was altered is found: exit code 6.
+    All of it is read. Any altered byte is found: exit code 6.
     """
     from explorer_frames import verify_file
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from explorer_frames._arguments import is_duration
 from explorer_frames.cli._options import (
     CreatedAfterOption,
     JobArgument,
@@ -20,16 +21,32 @@ from explorer_frames.cli._options import (
 from explorer_frames.cli._out import OutputError, flush, note, write
 from explorer_frames.cli._show import show_facts, show_json, show_table
 from explorer_frames.cli._text import Column
-from explorer_frames.errors import ConfigError, ExplorerFramesError, JobError
+from explorer_frames.errors import ConfigError, JobError
 
 if TYPE_CHECKING:
-    from explorer_frames import Explorer, Job
+    from explorer_frames import Job
+
+
+def _seconds(text: str | float) -> float:
+    """Read how long to wait, before a job is started."""
+    with suppress(ValueError):
+        seconds = float(text)
+        if is_duration(seconds):
+            return seconds
+    raise typer.BadParameter(f"{text!r} is not a number of seconds above 0.")
+
+
+_STATUS_HELP = f"Only jobs in this state: {', '.join(get_args(StatusWord))}."
+TimeoutOption = Annotated[
+    Any, typer.Option("--timeout", metavar="SECONDS", parser=_seconds, help="Seconds to wait at most.")
+]
+CancelFlag = Annotated[bool, typer.Option("--cancel-on-interrupt", help="Ctrl-C also cancels the job.")]
 
 
 def jobs(
     ctx: typer.Context,
     workflow_id: Annotated[str | None, typer.Option(help="Only jobs of this workflow, by its id.")] = None,
-    status: Annotated[StatusWord | None, typer.Option(help="Only jobs in this state.")] = None,
+    status: Annotated[StatusWord | None, typer.Option(metavar="STATUS", help=_STATUS_HELP)] = None,
     name: Annotated[str | None, typer.Option(help="Only jobs of this name, as the server understands it.")] = None,
     created_after: CreatedAfterOption = None,
     limit: LimitOption = "20",
@@ -73,10 +90,8 @@ def run(
         ),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end.")] = False,
-    timeout: Annotated[float | None, typer.Option(min=0.001, help="Seconds to wait at most.")] = None,
-    cancel_on_interrupt: Annotated[
-        bool, typer.Option("--cancel-on-interrupt", help="Ctrl-C also cancels the job.")
-    ] = False,
+    timeout: TimeoutOption = None,
+    cancel_on_interrupt: CancelFlag = False,
     json: JsonFlag = False,
 ) -> None:
     """Run a workflow as a new job.
@@ -85,23 +100,45 @@ def run(
     """
     if not wait and (timeout is not None or cancel_on_interrupt):
         raise typer.BadParameter("--timeout and --cancel-on-interrupt need --wait.")
-    job = _started(ctx.obj.explorer, workflow, read_input(input))
-    if not json:
-        with _told(job):
+    job = ctx.obj.explorer.run_workflow(workflow, read_input(input))
+    with _told(job):
+        if not json:
             write(f"{job.job_id}\n")
             flush()
+        if wait:
+            _wait(job, timeout, cancel_on_interrupt=cancel_on_interrupt, json=json)
+        elif json:
+            show_json(job.to_dict())
+            flush()
+
+
+def wait(
+    ctx: typer.Context,
+    job: JobArgument,
+    timeout: TimeoutOption = None,
+    cancel_on_interrupt: CancelFlag = False,
+    json: JsonFlag = False,
+) -> None:
+    """Wait until a job has ended.
+
+    Use it after `run`, or after a timeout or Ctrl-C. Exit code 4 means that the job failed, was
+    interrupted, or did not end in time. With --json, stdout gets the job as `show` has it.
+    """
+    _wait(ctx.obj.explorer.job(job), timeout, cancel_on_interrupt=cancel_on_interrupt, json=json)
+
+
+def _wait(job: Job, timeout: float | None, *, cancel_on_interrupt: bool, json: bool) -> None:
     failure: JobError | None = None
     try:
-        job = _waited(job, timeout, cancel_on_interrupt=cancel_on_interrupt) if wait else job
+        job = job.wait(timeout, cancel_on_interrupt=cancel_on_interrupt)
     except JobError as error:
         job, failure = error.job, error
     if json:
-        with _told(job):
-            show_json(job.to_dict())
-            flush()
+        show_json(job.to_dict())
+        flush()
     if failure is not None:
         raise failure
-    if wait and not json:
+    if not json:
         from explorer_frames._jobs.task import outcome
 
         note(f"Job {job.job_id}: {outcome(job)}. Its tasks: explorer-frames show {job.job_id}")
@@ -150,31 +187,3 @@ def _show(job: Job, *, json: bool) -> None:
             for heading, name in columns.items()
         ]
     )
-
-
-def _started(explorer: Explorer, workflow: str, given: dict[str, dict[str, Any]] | None) -> Job:
-    try:
-        return explorer.run_workflow(workflow, given)
-    except KeyboardInterrupt:
-        hint = f"The job may have been made: look at `explorer-frames jobs --workflow-id {workflow}`."
-    raise KeyboardInterrupt(hint)
-
-
-def _waited(job: Job, timeout: float | None, *, cancel_on_interrupt: bool) -> Job:
-    try:
-        return job.wait(timeout)
-    except KeyboardInterrupt:
-        hint = (
-            f"Job {job.job_id} runs on. Look at it with `explorer-frames show {job.job_id}`, "
-            f"or stop it with `explorer-frames cancel {job.job_id}`."
-        )
-        hint = _cancelled(job) if cancel_on_interrupt else hint
-    raise KeyboardInterrupt(hint)
-
-
-def _cancelled(job: Job) -> str:
-    """Cancel it, and say what came of that."""
-    try:
-        return f"Job {job.job_id} was cancelled: it is {job.cancel().status}."
-    except ExplorerFramesError as error:
-        return f"Job {job.job_id} may run on ({error.what}): try `explorer-frames cancel {job.job_id}`."

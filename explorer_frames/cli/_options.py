@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -47,14 +47,16 @@ def _limit(text: str | int) -> int:
 
 
 def _since(text: str | datetime) -> datetime:
-    """Read a time, or how long ago it was, as an aware datetime."""
+    """Read a time, in UTC unless it has an offset, or how long ago it was, as an aware datetime."""
     if isinstance(text, datetime):
         return text
     ago = re.fullmatch(r"(\d+)([smhdw])", text)
     try:
-        now = datetime.now().astimezone()
-        return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])}) if ago else datetime.fromisoformat(text).astimezone()
-    except (ValueError, OverflowError, OSError):  # the last of Windows, before 1970
+        if ago:
+            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        time = datetime.fromisoformat(text)
+        return time if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         hint = "write 3d, 12h, 30m, 2026-11-25 or 2026-11-25T08:30+01:00"
         raise typer.BadParameter(f"{text!r} is no time: {hint}.") from None
 
@@ -92,7 +94,7 @@ CreatedAfterOption = Annotated[
         "--created-after",
         metavar="TIME",
         parser=_since,
-        help="Only jobs created after it: 3d, 12h, 30m or 2026-11-25.",
+        help="Only jobs created after it: 3d, 12h, 30m or 2026-11-25, in UTC.",
     ),
 ]
 SchemaOption = Annotated[
@@ -101,7 +103,7 @@ SchemaOption = Annotated[
         metavar="NAME",
         help="An algorithm's name; auto: by the task's name, then by the number of columns; query: text columns; none: "
         "by the number of columns; or columns of your own, such as id:string,score:double or "
-        "'at:timestamp[ms, UTC],price:decimal128(10, 2),kind:dictionary<string>'.",
+        "'price:decimal128(10, 2),kind:dictionary<string>'.",
         autocompletion=_schemas,
     ),
 ]

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from types import SimpleNamespace
+from typing import Any, TextIO
 
 from explorer_frames._errors import printable
-from explorer_frames.cli._text import is_terminal
+from explorer_frames.cli._text import shows_colors
 
 # Windows reports a reader that has gone as an invalid argument.
 _NO_READER = {errno.EPIPE, errno.EINVAL} if os.name == "nt" else {errno.EPIPE}
+
+messages = SimpleNamespace(as_json=False)  # with --json, each is a JSON object on a line of its own
 
 
 class OutputError(Exception):
@@ -74,18 +78,37 @@ def hint_line(hint: str) -> None:
 
 def note(text: str) -> None:
     """Say on stderr what is good to know."""
-    _line("", text, "dim")
+    if messages.as_json:
+        json_line("note", {"message": text})
+    else:
+        _line("", text, "dim")
+
+
+def json_line(kind: str, document: dict[str, Any]) -> None:
+    """Write a message to stderr as JSON, in ASCII, whatever the locale."""
+    _write_line(json.dumps({kind: document}))
 
 
 def _line(word: str, text: str, style: str) -> None:
     """Say a line, however long."""
     said = printable(text)
-    try:
-        if is_terminal(sys.stderr):
-            from explorer_frames.cli import _terminal
+    if not shows_colors(sys.stderr):
+        _write_line(f"{word} {said}" if word else said)
+        return
+    from explorer_frames.cli import _terminal
 
-            _terminal.show_line(sys.stderr, word, said, style)
-        else:
-            sys.stderr.write(f"{word} {said}\n" if word else f"{said}\n")
+    with _to_stderr():
+        _terminal.show_line(sys.stderr, word, said, style)
+
+
+def _write_line(text: str) -> None:
+    with _to_stderr():
+        sys.stderr.write(f"{text}\n")
+
+
+@contextmanager
+def _to_stderr() -> Iterator[None]:
+    try:
+        yield
     except OSError:  # where nobody can be told, the exit code still says how it ended
         silence(sys.stderr)

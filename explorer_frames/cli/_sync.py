@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from explorer_frames._errors import plural
 from explorer_frames.cli._exit import PARTLY
 from explorer_frames.cli._options import (
     CreatedAfterOption,
@@ -56,11 +57,15 @@ def sync(
     workers: Annotated[int, typer.Option(min=1, help="Results to read and write at a time.")] = 4,
     storage_option: StorageOption = None,
     storage_options_file: StorageFile = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Write only warnings and errors: no table, summary or progress bar.")
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
     """Write all results of a workflow to a lake, each once.
 
-    Repeat it at any time: only missing results of successful jobs are read and written.
+    Repeat it at any time: only missing results of successful jobs are read and written. If nothing is missing, stdout
+    stays empty. With --json, it always gets a document.
     """
     try:
         report = ctx.obj.explorer.sync_workflow(
@@ -79,26 +84,34 @@ def sync(
             make_parents=make_parents,
             storage_options=storage_options(storage_option, storage_options_file),
             workers=workers,
+            progress=False if quiet else None,
         )
+        failure = None
     except SyncError as error:
-        report = error.report
-    _show(report, json=json)
-    if report.failed:
+        report, failure = error.report, error
+    if json:
+        _show_json(report)
+        if failure:
+            raise failure
+    elif not quiet:
+        _show(report)
+    if failure:
         _tell_failures(report)
         raise typer.Exit(PARTLY.number)
 
 
-def _show(report: SyncReport, *, json: bool) -> None:
+def _show_json(report: SyncReport) -> None:
     known = report.to_dict()
     results = known.pop("results")
-    if json:
-        show_json(known, {"results": results})
-        return
-    _show_by_task(results)
-    note(
-        f"{report.jobs} jobs; {report.rows:,} rows in {report.bytes:,} bytes were written to {report.path}; "
-        f"{len(report.skipped)} results existed."
-    )
+    show_json(known, {"results": results})
+
+
+def _show(report: SyncReport) -> None:
+    from explorer_frames._sync.report import summary
+
+    if report.written or report.failed:
+        _show_by_task(report.to_dict()["results"])
+    note(f"{report.path}: {summary(report)}")
 
 
 def _show_by_task(results: list[dict[str, Any]]) -> None:
@@ -113,11 +126,12 @@ def _show_by_task(results: list[dict[str, Any]]) -> None:
 
 
 def _tell_failures(report: SyncReport) -> None:
-    error_line(f"failed to export {len(report.failed)} results of workflow {report.workflow_id} [{report.path}]")
+    count = f"{len(report.failed)} {plural(len(report.failed), 'result')}"
+    error_line(f"failed to export {count} of workflow {report.workflow_id} [{report.path}]")
     for failure in report.failed[:_SHOWN]:
         hint_line(f"  {failure}")
     if len(report.failed) > _SHOWN:
         hint_line(f"  and {len(report.failed) - _SHOWN} more: --json has all")
     if report.pending:
-        hint_line(f"  {report.pending} results were not tried")
+        hint_line(f"  not tried: {report.pending} {plural(report.pending, 'result')}")
     hint_line("Fix the causes and run it again: only missing results are read and written.")

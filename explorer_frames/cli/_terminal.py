@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rich import box
@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from explorer_frames._errors import printable
-from explorer_frames.cli._text import Column, in_words
+from explorer_frames.cli._text import Column, in_words, is_terminal
 
 if TYPE_CHECKING:
     from explorer_frames._doctor.finding import Finding
@@ -39,7 +39,7 @@ def console(stream: TextIO) -> Console:
 def show_line(stream: TextIO, word: str, text: str, style: str) -> None:
     """Show a text, broken between its words: our own word in colour, the rest as it is."""
     said = Text.assemble((word, style), " ", text) if word else Text(text, style)
-    console(stream).print(said, overflow="fold")
+    console(stream).print(said, overflow="fold", soft_wrap=not is_terminal(stream))
 
 
 def show_facts(stream: TextIO, facts: Mapping[str, Any]) -> None:
@@ -89,11 +89,18 @@ def _cell(value: Any) -> Text:
     if isinstance(value, float):
         return Text(f"{value:.6g}")
     if isinstance(value, datetime):
-        return Text(f"{value.astimezone():%Y-%m-%d %H:%M:%S}")
+        return Text(_time(value))
     if isinstance(value, timedelta):
         short = value < timedelta(minutes=2)
         return Text(f"{value.total_seconds():.1f} s" if short else str(value).partition(".")[0])
     return _styled(printable(in_words(value)))
+
+
+def _time(value: datetime) -> str:
+    """Return a time in UTC, or without a zone if it has none."""
+    if value.tzinfo is None:
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _fitting(columns: Sequence[Column], cells: Sequence[Sequence[Text]], width: int) -> int:

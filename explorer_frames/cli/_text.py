@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -85,3 +86,9 @@ def _plain(value: Any) -> Any:
 def is_terminal(stream: TextIO) -> bool:
     """Whether a person looks at it, or types there; a stream that is closed is None."""
     return stream is not None and stream.isatty()
+
+
+def shows_colors(stream: TextIO) -> bool:
+    """Whether messages on it have colors: in a terminal, and with FORCE_COLOR unless NO_COLOR is set."""
+    is_forced = os.environ.get("FORCE_COLOR", "") not in {"", "0"} and not os.environ.get("NO_COLOR")
+    return is_terminal(stream) or is_forced
