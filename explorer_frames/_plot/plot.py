@@ -126,7 +126,10 @@ def plot_result(
     --------
     >>> ax = plot_result(read_sample_result(job_id, task_id))
     >>> print(ax.get_title(loc="left").splitlines()[0], "-", ax.get_ylabel())
-    PageRank - score
+    PageRank - score, log scale
+    >>> ax = plot_result(compare(explorer.job(job_id), explorer.run_workflow(workflow_id).wait(), task="Louvain"))
+    >>> ax.get_xlabel()
+    'vertices'
     """
     _check_choice("kind", kind, Kind)
     _check_choice("scale", scale, Scale)
