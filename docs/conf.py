@@ -51,7 +51,7 @@ nitpick_ignore_regex = [
     ("py:class", "Destination|TableMode"),
     (
         "py:class",
-        r"(.*\.)?(VidType|Array|Axes|Kind|OutputStyle|Quoting|Shape|Run|Done|RequestRecord|(Write|Layout)Options)",
+        r"(.*\.)?(VidType|Array|Axes|Kind|Scale|OutputStyle|Quoting|Shape|Run|Done|RequestRecord|(Write|Layout)Options)",
     ),
     (
         "py:class",

@@ -187,6 +187,7 @@ def test_top_counts_those_that_share_the_last_number():
     tied = vertices(score=[5.0, 4.0, *[1.0] * 26, *[0.5] * 9])
     assert words(plot_result(tied, kind="top").xaxis) == "score (the 20 largest of 37; 18 of 26 that share 1)"
     assert words(plot_result(tied, kind="top", top=2).xaxis) == "score (the 2 largest of 37)"
+    assert words(plot_result(tied, kind="top", top=1).xaxis) == "score (the largest of 37)"
     all_tied = vertices(score=[*[1.0] * 26, *[0.5] * 9])
     assert words(plot_result(all_tied, kind="top").xaxis) == "score (20 of 26 that share 1)"
 
@@ -223,6 +224,7 @@ def test_few_communities_become_bars_of_their_sizes():
         (pa.table({"root": ["Valjean"], "visited": [77]}), "only one vertex: Valjean\nvertices reached: 77"),
         (vertices(core=[3] * 20_000), "all 20,000 vertices have the same core number: 3"),
         (vertices(score=[0.5, None, None]), "v0\nscore: 0.500"),
+        (vertices(out_degree=pa.nulls(2, "int64"), in_degree=pa.nulls(2, "int64")), "no finite numbers"),
         (pa.table({"count": [467]}), "count: 467"),
         (pa.table({"score": [2.641148]}), "score: 2.64"),
         (pa.table({"width": [38], "depth": [3]}), "width: 38\ndepth: 3"),
@@ -654,7 +656,8 @@ def test_a_history_is_a_line_over_the_runs_for_each_of_the_first():
     assert curve(ax, 0)[1] == [2, 5, 3]
     np.testing.assert_equal(curve(ax, 1)[1], [1, np.nan, 2])
     assert np.diff(curve(ax)[0]).tolist() == [1, 1]  # days
-    below = "end of the run, UTC, 2026-11-01 to 2026-11-03 (the 2 largest of the last run's 3)"
+    assert ticks(ax.xaxis) == ["2026-11-01", "2026-11-02", "2026-11-03"]
+    below = "end of the run, UTC (the 2 largest of the last run's 3)"
     assert (words(ax.xaxis), words(ax.yaxis)) == (below, "score")
     assert len({(line.get_color(), line.get_marker()) for line in ax.lines}) == 2
     low, high = seen(ax)
@@ -681,6 +684,27 @@ def test_runs_whose_time_is_unknown_or_the_same_are_in_order():
     for end_time in (frame["end_time"].iloc[0], pd.NaT):
         ax = plot_result(frame.assign(end_time=pd.Series([end_time] * 2, dtype=frame["end_time"].dtype)))
         assert (ticks(ax.xaxis), ax.get_xlabel()) == (["1", "2"], "job")
+
+
+def test_a_history_without_numbers_is_a_sentence():
+    assert said(plot_result(of_runs(2, id=[["a"]] * 2, score=[[None]] * 2).astype({"score": float}))) == [
+        "no finite numbers in the last run"
+    ]
+
+
+def test_columns_that_tell_runs_apart_are_not_drawn():
+    with pytest.raises(ConfigError, match="no column 'job_id' that can be drawn"):
+        plot_result(of_runs(2, count=[[4], [5]]), column="job_id")
+
+
+def test_runs_of_one_day_have_their_time_below_them():
+    frame = of_runs(40, count=[[run] for run in range(40)])
+    shown = ticks(plot_result(frame).xaxis)
+    assert shown[0] == "2026-11-01"
+    assert 3 <= len(shown) <= 6
+    start = frame["end_time"].iloc[0]
+    frame["end_time"] = start + (frame["end_time"] - start) / 1440
+    assert ticks(plot_result(frame).xaxis)[:2] == ["00:00:00\n2026-11-01", "00:10:00\n2026-11-01"]
 
 
 def test_one_run_of_a_history_is_drawn_as_its_result():
@@ -742,7 +766,7 @@ def test_ties_of_a_comparison_are_counted():
     table = vertices(core=[3] * 500)
     ax = plot_result(compare(table, table))
     assert len(ax.lines) == 20
-    assert ax.get_xlabel() == "rank by core (480 more share these ranks)"
+    assert ax.get_xlabel() == "rank by core number (480 more share these ranks)"
 
 
 def test_the_flow_between_communities_is_drawn():
@@ -780,8 +804,8 @@ def test_empty_results_that_are_compared_are_a_sentence():
     table = pa.table(
         {"id": pa.array([], "string"), "community": pa.array([], "string"), "score": pa.array([], "double")}
     )
-    for kind in ("top", "flow"):
-        assert said(plot_result(compare(table, table), kind=kind)) == ["no rows"]
+    assert said(plot_result(compare(table, table))) == ["no ranks"]
+    assert said(plot_result(compare(table, table), kind="flow")) == ["no rows"]
 
 
 def test_what_a_comparison_has_no_picture_for_is_refused():

@@ -52,7 +52,7 @@ class _RankLocator(MaxNLocator):
 
     def tick_values(self, vmin: float, vmax: float) -> Any:
         ticks = np.asarray(super().tick_values(vmin, vmax))
-        return np.where(ticks == 0, 1, ticks)
+        return np.unique(np.where(ticks == 0, 1, ticks))
 
 
 class _SymmetricalLocator(SymmetricalLogLocator):
@@ -227,6 +227,11 @@ def write_sides(ax: Axes, left: Sequence[tuple[float, str]], right: Sequence[tup
         axis.set_ticks([place for place, _ in side], names, **style)
         axis.set_tick_params(length=0)
         axis.axes.spines[:].set_visible(False)
+
+
+def largest(count: int, whole: str) -> str:
+    """Write which part is drawn."""
+    return f"the {f'{count:,} ' if count > 1 else ''}largest of {whole}"
 
 
 def is_heavy(numbers: Numbers) -> bool:

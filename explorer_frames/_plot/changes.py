@@ -23,14 +23,14 @@ _BEND = np.linspace(0, 1, 40)
 _OTHERS = None  # stands for the communities that are too small to be named
 
 
-def draw_ranks(ax: Axes, found: Comparison, top: int, name: str) -> None:
+def draw_ranks(ax: Axes, found: Comparison, top: int, name: str, value: str) -> None:
     """Draw a line from the rank in a to the rank in b, for those that are among the first in either."""
     ranks = found.top_ranks
     best = ranks[["rank_a", "rank_b"]].min(axis=1)
     first = best[best <= top].sort_values(kind="stable").index
     rows = ranks.loc[first[: 2 * top]]
     if rows.empty:
-        write_sentence(ax, "no rows", [])
+        write_sentence(ax, "no ranks", [])
         return
     keys = rows.columns[:-2]
     names = [", ".join(map(str, ids)) for ids in rows[keys].itertuples(index=False)]
@@ -54,7 +54,7 @@ def draw_ranks(ax: Axes, found: Comparison, top: int, name: str) -> None:
     _name_results(ax, found)
     share = f"{100 * (found.top_overlap or 0):.4g}% of the top {found.top} in common"
     entitle(ax, name, ", ".join([share, *_come_and_gone(found)]))
-    write(ax, Said(f"rank by {found.ranked_by}", notes=[f"{more:,} more share these ranks"] if more else []))
+    write(ax, Said(f"rank by {value}", notes=[f"{more:,} more share these ranks"] if more else []))
 
 
 def draw_flow(ax: Axes, found: Comparison, top: int, name: str) -> None:

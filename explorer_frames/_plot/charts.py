@@ -25,6 +25,7 @@ from explorer_frames._plot.axes import (
     hide_numbers,
     is_heavy,
     is_log,
+    largest,
     plain_ticks,
     set_ranks,
     set_scale,
@@ -107,11 +108,15 @@ class Subject:
     def sentence(self, kind: str, top: int) -> str:
         """Return what there is to say where a picture would show nothing: of no number, of one, or of equal ones."""
         numbers = self.numbers[self.ranked]
+        several = kind == "distribution" and len(self.numbers) > 1 and (self.not_reached or len(self.curves) > 1)
+        if several:
+            numbers = np.concatenate([self.numbers, *self.curves.values()])
+            numbers = numbers[~np.isnan(numbers)]
         count = len(numbers)
-        if kind == "distribution" and (self.not_reached or len(self.curves) > 1) and len(self.numbers) > 1:
-            return ""
         if not count:
             return "no finite numbers" if len(self.numbers) else "no rows"
+        if several:
+            return ""
         if len(self.numbers) == 1:
             name = self.name(0)
             named = self.ids or self.grouped
@@ -160,10 +165,9 @@ def _part(subject: Subject, count: int) -> list[str]:
     numbers = subject.numbers[subject.ranked]
     last = numbers[count - 1]
     tied = numbers == last
-    notes = [f"the {count:,} largest of {len(subject.numbers):,}"] if not tied[:count].all() else []
-    if tied[count]:
-        notes.append(f"{np.count_nonzero(tied[:count]):,} of {np.count_nonzero(tied):,} that share {exact(last)}")
-    return notes
+    shown, ties = np.count_nonzero(tied[:count]), np.count_nonzero(tied)
+    shares = [f"{shown:,} of {ties:,} that share {exact(last)}"] if ties > shown else []
+    return shares if shares and shown == count else [largest(count, f"{len(subject.numbers):,}"), *shares]
 
 
 def _draw_rank(ax: Axes, subject: Subject, top: int, scale: Scale | None) -> Said:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
 from explorer_frames._plot.axes import (
     Numbers,
@@ -19,16 +18,19 @@ from explorer_frames._plot.axes import (
     colors,
     columns,
     is_log,
+    largest,
     set_scale,
     write,
+    write_sentence,
 )
 from explorer_frames._plot.glyphs import drawable
 
 if TYPE_CHECKING:
     from explorer_frames._plot.charts import Subject
 
-_TIMES = ["%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M", "%H:%M:%S.%f"]  # ticks at years, months, and so on
-_TICK = 12  # columns that a time takes
+Times: TypeAlias = "np.ndarray[Any, np.dtype[np.datetime64]]"
+
+_DATE = 12  # columns that a date takes
 _MARKERS = "osD^v"
 _STYLES = ("-", "--", ":")
 _NAME = 20  # columns of text
@@ -45,13 +47,14 @@ class Run(NamedTuple):
 
 def runs_of(table: pa.Table) -> list[Run]:
     """Take a history apart, the earliest run first."""
+    numbered = table.append_column("row", pa.array(np.arange(len(table))))
+    groups = numbered.group_by(["job_id", "task_id"], use_threads=False).aggregate([("row", "list")])
     runs = []
-    for keys in table.group_by(["job_id", "task_id"], use_threads=False).aggregate([("end_time", "max")]).to_pylist():
-        chosen = pc.and_(pc.equal(table["job_id"], keys["job_id"]), pc.equal(table["task_id"], keys["task_id"]))
-        own = table.filter(chosen)
+    for job_id, rows in zip(groups["job_id"].to_pylist(), groups["row_list"], strict=True):
+        own = table.take(rows.values)
         time = own["end_time"].cast(pa.timestamp("ms", "UTC"), safe=False)[0].as_py()
         end = np.datetime64(time.replace(tzinfo=None) if time else "NaT", "ms")
-        runs.append(Run(str(keys["job_id"]), end, own))
+        runs.append(Run(str(job_id), end, own))
     return sorted(runs, key=lambda run: run.end_time)
 
 
@@ -61,6 +64,9 @@ def draw_history(ax: Axes, runs: Sequence[Run], subjects: Sequence[Subject], top
     lines = dict(_lines(subjects, top))
     numbers = np.concatenate([*lines.values(), np.empty(0)])
     numbers = numbers[np.isfinite(numbers)]
+    if not len(numbers):
+        write_sentence(ax, "no finite numbers in the last run", [])
+        return
     times = np.array([run.end_time for run in runs])
     timed = not np.isnat(times).any() and len(np.unique(times)) == len(times)
     places = times if timed else np.arange(len(runs))
@@ -75,18 +81,25 @@ def draw_history(ax: Axes, runs: Sequence[Run], subjects: Sequence[Subject], top
         legend = ax.legend(names, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize="small")
         for text in legend.get_texts():
             text.set(**font)
-    notes = [f"the {len(lines)} largest of the last run's {len(last.numbers):,}"] if top < len(last.numbers) else []
-    days = sorted({str(time.astype("datetime64[D]")) for time in times[[0, -1]]})
-    below = f"end of the run, UTC, {' to '.join(days)}" if timed else "job"
-    write(ax, Said(below, last.value + words, notes))
+    notes = [largest(top, f"the last run's {len(last.numbers):,}")] if top < len(last.numbers) else []
+    write(ax, Said("end of the run, UTC" if timed else "job", last.value + words, notes))
     if timed:
-        most = max(3, columns(ax)[0] // _TICK)
-        locator = AutoDateLocator(minticks=2, maxticks=most)  # type: ignore[no-untyped-call]
-        ax.xaxis.set_major_locator(locator)
-        formatter = ConciseDateFormatter(locator, formats=_TIMES, zero_formats=_TIMES, show_offset=False)  # type: ignore[no-untyped-call]
-        ax.xaxis.set_major_formatter(formatter)
+        ax.set_xticks(*_dates(times, max(1, columns(ax)[0] // _DATE - 1)))
     else:
         ax.set_xticks(places, [run.job_id for run in runs])
+
+
+def _dates(times: Times, most: int) -> tuple[Times, list[str]]:
+    """Return the times of as many runs as there is room for, and what to write below them."""
+    chosen = times[:1]
+    for time in times[1:]:
+        if (time - chosen[-1]) * most >= times[-1] - times[0]:
+            chosen = np.append(chosen, time)
+    days = np.datetime_as_string(chosen, "D").tolist()
+    if len({*days}) == len(days) > 1:
+        return chosen, days
+    seconds = np.datetime_as_string(chosen, "s").tolist()
+    return chosen, [f"{second[11:]}\n{second[:10]}" for second in seconds]
 
 
 def _lines(subjects: Sequence[Subject], top: int) -> Iterator[tuple[str, Numbers]]:

@@ -192,7 +192,7 @@ def _plot_comparison(found: Comparison, kind: Kind | None, top: int | None, ax: 
     has = {"top": found.ranked_by is not None, "flow": found.communities_a is not None}
     kinds = [name for name, there in has.items() if there]
     if not kinds:
-        raise ConfigError("this Comparison has neither ranks nor communities", hint="Print it.")
+        raise ConfigError("this Comparison has neither ranks nor communities", hint="Print it to see what changed.")
     _check_kind(kind, kinds, "this Comparison")
     kind = kind or kinds[0]  # type: ignore[assignment]  # one of them
     if kind == "top" and top is not None and top > found.top:
@@ -203,7 +203,7 @@ def _plot_comparison(found: Comparison, kind: Kind | None, top: int | None, ax: 
     name = _name(known) if known else ""
     if kind == "top":
         ax = ax or _new_axes(_height(min(len(found.top_ranks), 2 * found.top)))
-        draw_ranks(ax, found, top or found.top, name)
+        draw_ranks(ax, found, top or found.top, name, _WORDS.get(found.ranked_by or "", str(found.ranked_by)))
     else:
         ax = ax or _new_axes()
         draw_flow(ax, found, top or _COMMUNITIES, name)
@@ -263,7 +263,7 @@ def _value_column(schema: pa.Schema, column: str | None, others: set[str]) -> st
     names = [name for name in schema.names if not name.startswith(_INDEX) and name not in others]
     shown = ", ".join(escaped(name, 40) for name in names[:20])
     if column is not None:
-        if column not in schema.names or pa.types.is_nested(schema.field(column).type):
+        if column not in names or pa.types.is_nested(schema.field(column).type):
             what = f"there is no column {escaped(column, 60)!r} that can be drawn"
             raise ConfigError(what, hint=f"The columns are: {shown}.")
         return column
