@@ -675,7 +675,7 @@ def test_a_history_of_numbers_of_the_whole_graph_is_one_line():
 def test_a_history_of_communities_has_the_sizes_of_the_largest():
     frame = of_runs(2, id=[list("abcdef")] * 2, community=[list("xxxyyz"), list("ppqqqq")])
     ax = plot_result(frame)
-    assert named(ax) == ["largest", "2nd"]
+    assert named(ax) == ["largest", "no. 2"]
     assert [curve(ax, place)[1] for place in (0, 1)] == [[3, 4], [2, 2]]
 
 
@@ -684,6 +684,9 @@ def test_runs_whose_time_is_unknown_or_the_same_are_in_order():
     for end_time in (frame["end_time"].iloc[0], pd.NaT):
         ax = plot_result(frame.assign(end_time=pd.Series([end_time] * 2, dtype=frame["end_time"].dtype)))
         assert (ticks(ax.xaxis), ax.get_xlabel()) == (["1", "2"], "job")
+    frame = of_runs(40, id=[["_a", "b"]] * 40, score=[[2.0, 1.0]] * 40).assign(end_time=frame["end_time"].iloc[0])
+    ax = plot_result(frame)
+    assert (len(ticks(ax.xaxis)), named(ax)) == (8, ["_a", "b"])
 
 
 def test_a_history_without_numbers_is_a_sentence():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from explorer_frames._plot.axes import (
@@ -34,7 +35,7 @@ _DATE = 12  # columns that a date takes
 _MARKERS = "osD^v"
 _STYLES = ("-", "--", ":")
 _NAME = 20  # columns of text
-_PLACES = ("largest", "2nd", "3rd")
+_TICKS = 10
 
 
 class Run(NamedTuple):
@@ -70,15 +71,16 @@ def draw_history(ax: Axes, runs: Sequence[Run], subjects: Sequence[Subject], top
     times = np.array([run.end_time for run in runs])
     timed = not np.isnat(times).any() and len(np.unique(times)) == len(times)
     places = times if timed else np.arange(len(runs))
-    for number, (name, line) in enumerate(lines.items()):
+    handles: list[Artist] = []
+    for number, line in enumerate(lines.values()):
         turn = number // len(_MARKERS)
         marker, style = _MARKERS[number % len(_MARKERS)], _STYLES[turn % len(_STYLES)]
         color = colors(ax)[number % len(_MARKERS)]
-        ax.plot(places, line, style, color=color, marker=marker, markersize=5, label=name)
+        handles += ax.plot(places, line, style, color=color, marker=marker, markersize=5)
     words = set_scale(ax, "y", numbers, log=is_log(ax, "y", scale, numbers), whole=are_whole(numbers))
     if len(lines) > 1:
         names, font = drawable(lines, _NAME)
-        legend = ax.legend(names, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize="small")
+        legend = ax.legend(handles, names, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize="small")
         for text in legend.get_texts():
             text.set(**font)
     notes = [largest(top, f"the last run's {len(last.numbers):,}")] if top < len(last.numbers) else []
@@ -86,7 +88,8 @@ def draw_history(ax: Axes, runs: Sequence[Run], subjects: Sequence[Subject], top
     if timed:
         ax.set_xticks(*_dates(times, max(1, columns(ax)[0] // _DATE - 1)))
     else:
-        ax.set_xticks(places, [run.job_id for run in runs])
+        some = slice(None, None, len(runs) // _TICKS + 1)
+        ax.set_xticks(places[some], [run.job_id for run in runs[some]])
 
 
 def _dates(times: Times, most: int) -> tuple[Times, list[str]]:
@@ -107,9 +110,11 @@ def _lines(subjects: Sequence[Subject], top: int) -> Iterator[tuple[str, Numbers
     last = subjects[-1]
     if last.grouped:  # labels are names only, and come out otherwise in each run
         for place in range(top):
-            name = _PLACES[place] if place < len(_PLACES) else f"{place + 1}th"
             sizes = [subject.numbers[subject.ranked[place : place + 1]] for subject in subjects]
-            yield name, np.array([size[0] if len(size) else np.nan for size in sizes])
+            yield (
+                f"no. {place + 1}" if place else "largest",
+                np.array([size[0] if len(size) else np.nan for size in sizes]),
+            )
         return
     for place in last.ranked[:top]:
         found = [_place(subject, [ids[int(place)] for ids in last.ids]) for subject in subjects]
