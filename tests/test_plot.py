@@ -226,6 +226,7 @@ def test_few_communities_become_bars_of_their_sizes():
         (vertices(score=[0.5, None, None]), "v0\nscore: 0.500"),
         (vertices(out_degree=pa.nulls(2, "int64"), in_degree=pa.nulls(2, "int64")), "no finite numbers"),
         (pa.table({"count": [467]}), "count: 467"),
+        (pa.table({"score": [0.5], "id": ["a"]}), "only one vertex: a\nscore: 0.500"),
         (pa.table({"score": [2.641148]}), "score: 2.64"),
         (pa.table({"width": [38], "depth": [3]}), "width: 38\ndepth: 3"),
     ],
@@ -670,6 +671,8 @@ def test_a_history_of_numbers_of_the_whole_graph_is_one_line():
     assert curve(ax)[1] == [4, 5, 7]
     assert ax.get_ylabel() == "count"
     assert plot_result(of_runs(2, width=[[4], [5]], depth=[[1], [2]]), column="depth").get_ylabel() == "depth"
+    ax = plot_result(of_runs(2, count=[[4, 8], [5]]))
+    assert curve(ax)[1] == [4, 5]
 
 
 def test_a_history_of_communities_has_the_sizes_of_the_largest():

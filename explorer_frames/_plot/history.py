@@ -117,15 +117,17 @@ def _lines(subjects: Sequence[Subject], top: int) -> Iterator[tuple[str, Numbers
             )
         return
     for place in last.ranked[:top]:
-        found = [_place(subject, [ids[int(place)] for ids in last.ids]) for subject in subjects]
+        found = [_place(subject, last, int(place)) for subject in subjects]
         drawn = zip(subjects, found, strict=True)
         numbers = [subject.numbers[at] if at >= 0 and subject.usable[at] else np.nan for subject, at in drawn]
         yield last.name(int(place)), np.array(numbers)
 
 
-def _place(subject: Subject, key: Sequence[pa.Scalar]) -> int:
-    """Return the row of an id, or of the ids of a pair; -1 if there is none."""
+def _place(subject: Subject, last: Subject, place: int) -> int:
+    """Return the row that has the id, or the ids of the pair, at a place of the last run; -1 if there is none."""
     equal = np.ones(len(subject.numbers), bool)
-    for ids, value in zip(subject.ids, key, strict=True):
-        equal &= pc.fill_null(pc.equal(ids, value), False).to_numpy()  # noqa: FBT003
+    if not last.ids:
+        equal &= np.arange(len(equal)) == place
+    for ids, key in zip(subject.ids, last.ids, strict=True):
+        equal &= pc.fill_null(pc.equal(ids, key[place]), False).to_numpy()  # noqa: FBT003
     return int(equal.argmax()) if equal.any() else -1

@@ -196,7 +196,9 @@ def _plot_comparison(found: Comparison, kind: Kind | None, top: int | None, ax: 
     _check_kind(kind, kinds, "this Comparison")
     kind = kind or kinds[0]  # type: ignore[assignment]  # one of them
     if kind == "top" and top is not None and top > found.top:
-        raise ConfigError(f"top is {top}, and this Comparison has the first {found.top}", hint=f"compare(top={top}).")
+        raise ConfigError(
+            f"top is {top}, and this Comparison has the first {found.top}", hint=f"Pass top={top} to compare."
+        )
     from explorer_frames._plot.changes import draw_flow, draw_ranks  # noqa: PLC0415 (it needs matplotlib)
 
     known = found.b or found.a
@@ -300,8 +302,9 @@ def _subject(table: pa.Table, value: str, *, alone: bool) -> Subject:
         words = _WORDS.get(value, f"rows with the same {value}")
         return Subject(sizes, lambda place: str(labels[int(place)]), things, words, grouped=True)
     ids = [table[name] for name in table.column_names if name in _VERTICES]
-    ids = ids or [one for one in table.columns[:1] if value != table.column_names[0]]
-    if len(table) == 1 and table.column_names[0] in {value, *_OF_GRAPH}:  # numbers of the whole graph
+    if not ids and table.column_names[0] not in {value, *_OF_GRAPH}:
+        ids = table.columns[:1]
+    if not ids and len(table) == 1:  # numbers of the whole graph
         whole = [name for name in table.column_names if _is_number(table[name].type)]
         sentence = "\n".join(f"{_WORDS.get(name, name)}: {exact(_numbers(table[name])[0])}" for name in whole)
         return Subject(_numbers(column), lambda _: sentence, "rows", words)
