@@ -157,6 +157,16 @@ def test_all_that_share_the_last_place_are_in_the_top():
     assert compare(a, a, top=2).top_overlap == 1
 
 
+def test_the_first_of_either_are_in_the_top_ranks():
+    before = table({"a": 4.0, "b": 3.0, "c": 2.0, "d": 1.0, "e": None}, "score")
+    after = table({"d": 9.0, "new": 8.0, "a": 4.0, "b": None, "e": 1.0}, "score")
+    found = compare(before, after, top=2).top_ranks
+    assert found.columns.tolist() == ["id", "rank_a", "rank_b"]
+    assert rows(found) == [("a", 1, 3), ("d", 4, 1), ("b", 2, None), ("new", None, 2)]
+    labels = table({"a": "x"}, "community", value_type=STRING)
+    assert compare(labels, labels).top_ranks.columns.tolist() == ["id"]
+
+
 def test_each_column_of_values_is_compared_and_the_first_one_ranks():
     names = ["both_degree", "out_degree", "in_degree"]
     a = pd.DataFrame({"id": [1, 2, 3], "both_degree": [5, 3, 2], "out_degree": [2, 2, 1], "in_degree": [3, 1, 1]})

@@ -191,6 +191,7 @@ def _compared(alike: Alike, top: int, tolerances: tuple[float, float]) -> dict[s
         "deltas": _deltas(changes),
         "ranked_by": by,
         "top_overlap": ranks.top_overlap if ranks else None,
+        "top_ranks": _top_ranks(alike, ranks),
         "rank_correlation": ranks.correlation if ranks else None,
         **_communities(alike),
     }
@@ -220,6 +221,18 @@ def _changed(alike: Alike, changes: dict[str, Change], ranks: Ranks | None) -> p
         what = f"two columns of what has changed would be called {escaped(twice[0], 60)!r}"
         raise ConfigError(what, hint="Rename yours in both results: such names are given to what is found out.")
     return pa.table([values for _, values in columns], names=names)
+
+
+def _top_ranks(alike: Alike, ranks: Ranks | None) -> pd.DataFrame:
+    """Return the rows that are in the top of either result, with both ranks."""
+    keys = pa.concat_tables([alike.a.select(alike.keys), alike.b.select(alike.keys)])
+    if ranks is None:
+        return _frame(keys.slice(0, 0))
+    in_a, in_b = ranks.top_rows
+    table = keys.take(pa.array(np.where(in_a < 0, in_b + alike.a.num_rows, in_a)))
+    for name, values in zip(("rank_a", "rank_b"), ranks.top_ranks, strict=True):
+        table = table.append_column(name, pa.array(values, mask=values < 0))
+    return with_missing_integers(table, {"rank_a", "rank_b"})
 
 
 def _deltas(changes: dict[str, Change]) -> pd.DataFrame:

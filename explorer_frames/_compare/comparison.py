@@ -42,6 +42,9 @@ class Comparison:
         The column that rows are ranked by.
     top_overlap : float or None
         Share of the first `top` rows that both have in common.
+    top_ranks : pandas.DataFrame
+        Rows that are among the first `top` of a or of b: the ids, ``rank_a`` and ``rank_b``. A rank is missing where
+        that result does not have the row, or no value for it. The better of the two ranks first.
     rank_correlation : float or None
         Spearman's rho of the common rows, from -1 to 1; NaN where all values of one are equal.
     moved : pandas.DataFrame
@@ -82,6 +85,7 @@ class Comparison:
     top: int
     ranked_by: str | None
     top_overlap: float | None
+    top_ranks: pd.DataFrame
     rank_correlation: float | None
     moved: pd.DataFrame
     merges: pd.DataFrame

@@ -51,12 +51,16 @@ class Ranks:
         Share of the top that both have in common: 1 if it is the same, whatever its order.
     correlation
         Spearman's rho of the rows that both have a value for; NaN where one of them has only one value.
+    top_rows, top_ranks
+        Places in a and in b of the rows that are in the top of either, and their ranks there; -1 where there is none.
     """
 
     before: Numbers
     after: Numbers
     top_overlap: float
     correlation: float
+    top_rows: tuple[Numbers, Numbers]
+    top_ranks: tuple[Numbers, Numbers]
 
 
 def ranked(numbers: tuple[str, ...]) -> str | None:
@@ -104,7 +108,19 @@ def compare_ranks(name: str, a: pa.ChunkedArray, b: pa.ChunkedArray, rows: Match
     overlap = float((top_a[rows.both_a] & top_b[rows.both_b]).sum() / larger) if larger else 1.0
     before, after = first[rows.both_a], second[rows.both_b]
     known = ~(lost[rows.both_a] | gained[rows.both_b])
-    return Ranks(before, after, overlap, _spearman(before[known], after[known]))
+    none_a, none_b = np.full(len(rows.only_b), -1), np.full(len(rows.only_a), -1)
+    in_a, in_b = np.concatenate([rows.both_a, rows.only_a, none_a]), np.concatenate([rows.both_b, none_b, rows.only_b])
+    in_top = np.append(top_a, False)[in_a] | np.append(top_b, False)[in_b]
+    in_a, in_b = in_a[in_top], in_b[in_top]
+    rank_a, rank_b = (
+        np.append(np.where(missing, -1, ranks), -1) for ranks, missing in ((first, lost), (second, gained))
+    )
+    rank_a, rank_b = rank_a[in_a], rank_b[in_b]
+    best = np.argsort(
+        np.where(rank_a < 0, rank_b, np.where(rank_b < 0, rank_a, np.minimum(rank_a, rank_b))), kind="stable"
+    )
+    correlation = _spearman(before[known], after[known])
+    return Ranks(before, after, overlap, correlation, (in_a[best], in_b[best]), (rank_a[best], rank_b[best]))
 
 
 def _ranked(name: str, column: pa.ChunkedArray) -> tuple[Numbers, NDArray[np.bool_]]:

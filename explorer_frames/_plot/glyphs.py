@@ -12,17 +12,20 @@ from typing import Any
 from matplotlib import font_manager, rcParams
 from matplotlib.ft2font import FT2Font
 
+from explorer_frames._caller import warn_caller
+
 _MOST = 200  # letters looked at from either end
 _NORMAL = 400  # weight
+_warned: set[str] = set()
 _NO_LETTERS = ("Last Resort", "Emoji")  # fonts of boxes, and of pictures that cannot be drawn
 
 
 def drawable(texts: Iterable[str], columns: int) -> tuple[list[str], dict[str, Any]]:
     r"""Make texts fit for a picture, each on one line and no wider than so many columns.
 
-    Where the configured fonts lack characters, an installed one that has them is added; what no font has is spelt as
-    Python would, since matplotlib would warn and draw a box. Of a text that is too wide the middle is left out, since
-    ids differ most at their ends.
+    Where the configured fonts lack characters, an installed one that has them is added. What no font has is spelt as
+    Python would, since matplotlib would draw a box; a warning names a font to install, once. Of a text that is too
+    wide the middle is left out, since ids differ most at their ends.
 
     Returns
     -------
@@ -39,10 +42,14 @@ def drawable(texts: Iterable[str], columns: int) -> tuple[list[str], dict[str, A
     families = list(rcParams["font.family"])
     missing = frozenset("".join(kept)).difference(*map(_characters, families))
     missing = frozenset(letter for letter in missing if letter.isprintable())
-    family = _family_with(missing, len(font_manager.fontManager.ttflist)) if missing else None
+    family = None
+    if missing:
+        _add_new_fonts()
+        family = _family_with(missing, len(font_manager.fontManager.ttflist))
     if family is not None:
         families.append(family)
         missing = missing.difference(_characters(family))
+    _warn_of(missing)
     spelt = [[_spelt(letter, missing) for letter in text] for text in kept]
     properties = {"fontfamily": families, "parse_math": False, "usetex": False}
     return [_shortened(pieces, columns) for pieces in spelt], properties
@@ -69,7 +76,34 @@ def _beginning(pieces: list[str], columns: int) -> list[str]:
 
 def _width(piece: str) -> int:
     """Return how many columns it takes; ideographs take two."""
-    return sum(1 + (unicodedata.east_asian_width(letter) in "WF") for letter in piece)
+    return sum(1 + _is_wide(letter) for letter in piece)
+
+
+def _is_wide(letter: str) -> bool:
+    return unicodedata.east_asian_width(letter) in "WF"
+
+
+def _warn_of(missing: frozenset[str]) -> None:
+    """Name the package of a missing font, once."""
+    for letter in sorted(missing):
+        package = "fonts-noto-cjk" if _is_wide(letter) else "fonts-noto-core"
+        if letter.isalpha() and package not in _warned:  # emoji cannot be drawn
+            _warned.add(package)
+            warn_caller(
+                f"no installed font has the character {letter!r}, so it is drawn as {_spelt(letter, missing)}. Install "
+                f"a font that has it, such as the package {package} on Debian and Ubuntu, and restart Python",
+                UserWarning,
+            )
+
+
+@lru_cache(maxsize=1)
+def _add_new_fonts() -> None:
+    """Add the fonts that were installed after matplotlib wrote its list of fonts, which it never reads anew."""
+    known = {entry.fname for entry in font_manager.fontManager.ttflist}
+    for path in font_manager.findSystemFonts():
+        if path not in known:
+            with suppress(OSError, RuntimeError):
+                font_manager.fontManager.addfont(path)
 
 
 def _characters(family: str) -> frozenset[str]:

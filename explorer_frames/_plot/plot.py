@@ -10,13 +10,14 @@ import pyarrow.compute as pc
 
 from explorer_frames import _schemas
 from explorer_frames._arguments import checked_count
+from explorer_frames._compare.comparison import Comparison
 from explorer_frames._errors import escaped, plural
 from explorer_frames._extras import package
 from explorer_frames._files.data import to_reader
 from explorer_frames._files.digest import current
 from explorer_frames._jobs.job import Job, only_task
 from explorer_frames._jobs.task import Task
-from explorer_frames._provenance import document_of, provenance_of
+from explorer_frames._provenance import Provenance, document_of, provenance_of
 from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,17 +25,18 @@ if TYPE_CHECKING:
 
     from explorer_frames._plot.charts import Subject
 
-Kind: TypeAlias = Literal["rank", "distribution", "top"]
+Scale: TypeAlias = Literal["linear", "log"]
+Kind: TypeAlias = Literal["rank", "distribution", "top", "flow"]
 
 # What the columns of the book are called on an axis, those that are drawn before others first.
 _WORDS = {
     "score": "score",
     "community": "vertices in the community",
-    "both_degree": "degree",
+    "both_degree": "total degree",
     "out_degree": "out-degree",
     "in_degree": "in-degree",
     "degree": "degree",
-    "distance": "distance in edges or weights",
+    "distance": "distance",
     "core": "core number",
     "count": "count",
     "visited": "vertices reached",
@@ -43,10 +45,16 @@ _DIRECTED = ("out_degree", "in_degree")
 _DEGREES = {*_DIRECTED, "degree", "both_degree"}
 _IDS = {name for entry in _schemas.ALGORITHMS for shape in entry.shapes for name, kind in shape if kind == "vid"}
 _VERTICES = _IDS - {"community"}
-_OF_NOTHING = {*_VERTICES, "width", "depth", "value"}  # numbers that are ids, or of the whole graph
+_OF_GRAPH = {"width", "depth", "value"}
+_OF_NOTHING = {*_VERTICES, *_OF_GRAPH}  # numbers that are ids, or of the whole graph
 _NO_WAY = 2.0**63 - 1  # a distance that is none, as programs write it whose distances are integers
 _COMPLETE = {True: "", False: "incomplete", None: "maybe incomplete"}
 _NAMED = {"rank": 5, "distribution": 0, "top": 20}
+_LINES = 5  # of a history
+_COMMUNITIES = 12  # of a comparison
+_RUN = {"job_id", "task_id", "end_time"}  # columns of a history, and of a lake
+_OF_RUN = {*_RUN, "task_name"}
+_SENTENCE = 1.8  # height of a figure that has only a sentence
 _INDEX = "__index_level_"  # columns of a DataFrame's index that has no name
 
 
@@ -57,9 +65,10 @@ def plot_result(
     kind: Kind | None = None,
     column: str | None = None,
     top: int | None = None,
+    scale: Scale | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw a result, in the way that suits its columns.
+    """Draw a result, a history or a comparison, in the way that suits its columns.
 
     Needs the extra ``plot``.
 
@@ -67,21 +76,29 @@ def plot_result(
     ----------
     data
         A result: a pandas DataFrame, a `pyarrow` Table, or anything with ``__arrow_c_stream__``. Readers are empty
-        afterwards. Or a `Task` or a `Job`, whose result is read.
+        afterwards. Or a `Task` or a `Job`, whose result is read. Or the results of several runs, from `history`; or
+        what changed between two, from `compare`.
     task
-        Name or id of the task of a `Job`. Not needed if it has only one.
+        Name or id of the task of a `Job` or a history. Not needed if it has only one.
     kind
-        ``"top"``: a bar for each of the largest, by id. ``"rank"``: all of them, the largest first, on logarithmic axes
-        where few are far above the rest, with the first ones named. ``"distribution"``: how many have which number, as
-        bars, as a histogram, or, for degrees and what is as uneven, as the number of those with so much or more, on
-        logarithmic axes. None takes rank for scores; top for up to 20 communities, by their size, and rank for more;
-        distribution for degrees (in and out), distances, core numbers and counts.
+        ``"top"``: a bar for each of the largest, by id; of a history, a line over the runs for each; of a
+        `Comparison`, a line from the rank in a to the rank in b. ``"rank"``: all of them, the largest first, with the
+        first ones named. ``"distribution"``: how many have which number, as bars, as a histogram, or, for degrees and
+        what is as uneven, as the number of those with so much or more. ``"flow"``: how many vertices go from which
+        community of a `Comparison` to which. None takes rank for scores; top for up to 20 communities, by their size,
+        and rank for more; distribution for degrees (in and out), distances, core numbers and counts; top for a
+        history; top for a `Comparison` with ranks, else flow.
     column
         What to draw, where there is a choice: of numbers their size, of anything else how often each value occurs.
         None takes the first known one: score, community, degrees, distance, core, count, visited; else the first one of
         numbers behind the ids.
     top
-        How many are named: 20 bars, or 5 in the corner of a rank curve, by default.
+        How many are named. Default: 20 bars, 5 in the corner of a rank curve, 5 lines of a history, 12 communities, or
+        the `top` of a `Comparison`.
+    scale
+        ``"linear"`` or ``"log"``, for the numbers, and for their ranks or frequencies. None takes that of an Axes which
+        `ax` shares its axis with, or else a logarithmic one where a few numbers are far above the rest. The label says
+        "log scale". Zero and what is below have a place on it, too.
     ax
         Where to draw; None makes a new figure of pyplot's. In a figure of your own, ``layout="constrained"`` leaves the
         room that labels need.
@@ -101,35 +118,104 @@ def plot_result(
     -----
     The title says where the result came from, with the number of rows; and "incomplete" if it may have been cut off, or
     "maybe incomplete" if that is not known. What has no place on the axes is counted below them: numbers that are
-    missing or not finite, zeros on a logarithmic scale. A distance that is infinite or 2**63 - 1 is "not reached".
+    missing or not finite. A distance that is infinite or 2**63 - 1 is "not reached". A single number, or numbers that
+    are all equal, are a sentence. Communities have other labels in each run, so a history has the sizes of the largest.
+    Colors suit a dark background, too.
 
     Examples
     --------
     >>> ax = plot_result(read_sample_result(job_id, task_id))
     >>> print(ax.get_title(loc="left").splitlines()[0], "-", ax.get_ylabel())
-    PageRank - score
+    PageRank - score, log scale
+    >>> ax = plot_result(compare(explorer.job(job_id), explorer.run_workflow(workflow_id).wait(), task="Louvain"))
+    >>> ax.get_xlabel()
+    'vertices'
     """
-    if kind is not None and kind not in get_args(Kind):
-        raise ConfigError(f"kind {escaped(kind)!r} is unknown", hint='Pass "rank", "distribution" or "top".')
+    _check_choice("kind", kind, Kind)
+    _check_choice("scale", scale, Scale)
     top = None if top is None else checked_count("top", top)
     _check_axes(ax)
+    if isinstance(data, Comparison):
+        if not (task is column is scale is None):
+            raise ConfigError("task, column and scale are not for a Comparison", hint="Leave them out.")
+        return _plot_comparison(data, kind, top, ax)
+    if kind == "flow":
+        raise ConfigError("kind 'flow' is for a Comparison", hint="Pass the result of compare(...).")
     if isinstance(data, Job):
-        data = only_task(data, task)
-    elif task is not None:
-        raise ConfigError("task names a task of a job, and data is not a Job", hint="Leave it out.")
+        data, task = only_task(data, task), None
     reader = to_reader(data.read_arrow() if isinstance(data, Task) else data)
-    value = _value_column(reader.schema, column)
+    of_runs = _RUN.issubset(reader.schema.names)
+    if task is not None and not of_runs:
+        raise ConfigError("task names a task of a job or a history, and data is neither", hint="Leave it out.")
+    value = _value_column(reader.schema, column, _OF_RUN if of_runs else set())
     table = reader.read_all()
-    _check_one_run(table)
-    subject = _subject(table, value, alone=column is not None)
+    if of_runs:
+        table = _of_task(table, task)
+        if len(table.group_by(["job_id", "task_id"]).aggregate([])) > 1:
+            _check_kind(kind, ["top"], "a history of several runs")
+            ax = ax or _new_axes()
+            _draw_history(ax, table, value, top, scale)
+            return ax
+    subject = _subject(_of_result(table) if of_runs else table, value, alone=column is not None)
     kind = kind or _kind_for(value, table.schema.field(value).type, len(subject.numbers))
     count = min(top or _NAMED[kind], len(subject.numbers))
-    ax = ax if ax is not None else _new_axes(count if kind == "top" else 0)
-    from explorer_frames._plot.charts import draw  # noqa: PLC0415 (it needs matplotlib)
+    from explorer_frames._plot.axes import write_sentence  # noqa: PLC0415 (it needs matplotlib)
+    from explorer_frames._plot.charts import draw  # noqa: PLC0415
 
-    draw(ax, subject, kind, count)
-    _entitle(ax, table)
+    sentence = subject.sentence(kind, count)
+    if ax is None:
+        ax = _new_axes(_SENTENCE if sentence else _height(count if kind == "top" else 0))
+    if sentence:
+        write_sentence(ax, sentence, subject.left_out() if subject.ids or subject.grouped else [])
+    else:
+        draw(ax, subject, kind, count, scale)
+    _entitle(ax, table, f"{len(table):,} {plural(len(table), 'row')}")
     return ax
+
+
+def _check_kind(kind: str | None, kinds: list[str], what: str) -> None:
+    if kind is not None and kind not in kinds:
+        hint = f"Pass {' or '.join(map(repr, kinds))}, or leave it out."
+        raise ConfigError(f"kind {kind!r} is not for {what}", hint=hint)
+
+
+def _draw_history(ax: Axes, table: pa.Table, value: str, top: int | None, scale: Scale | None) -> None:
+    from explorer_frames._plot.history import draw_history, runs_of  # noqa: PLC0415 (it needs matplotlib)
+
+    runs = runs_of(table)
+    subjects = [_subject(_of_result(run.table), value, alone=True) for run in runs]
+    draw_history(ax, runs, subjects, min(top or _LINES, len(subjects[-1].numbers)), scale)
+    _entitle(ax, table, f"{len(runs):,} runs")
+
+
+def _plot_comparison(found: Comparison, kind: Kind | None, top: int | None, ax: Axes | None) -> Axes:
+    has = {"top": found.ranked_by is not None, "flow": found.communities_a is not None}
+    kinds = [name for name, there in has.items() if there]
+    if not kinds:
+        raise ConfigError("this Comparison has neither ranks nor communities", hint="Print it to see what changed.")
+    _check_kind(kind, kinds, "this Comparison")
+    kind = kind or kinds[0]  # type: ignore[assignment]  # one of them
+    if kind == "top" and top is not None and top > found.top:
+        raise ConfigError(
+            f"top is {top}, and this Comparison has the first {found.top}", hint=f"Pass top={top} to compare."
+        )
+    from explorer_frames._plot.changes import draw_flow, draw_ranks  # noqa: PLC0415 (it needs matplotlib)
+
+    known = found.b or found.a
+    name = _name(known) if known else ""
+    if kind == "top":
+        ax = ax or _new_axes(_height(min(len(found.top_ranks), 2 * found.top)))
+        draw_ranks(ax, found, top or found.top, name, _WORDS.get(found.ranked_by or "", str(found.ranked_by)))
+    else:
+        ax = ax or _new_axes()
+        draw_flow(ax, found, top or _COMMUNITIES, name)
+    return ax
+
+
+def _check_choice(name: str, value: object, choices: Any) -> None:
+    if value is not None and value not in get_args(choices):
+        *first, last = map(repr, get_args(choices))
+        raise ConfigError(f"{name} must be {', '.join(first)} or {last}, got {escaped(value, 60)!r}")
 
 
 def _check_axes(ax: object) -> None:
@@ -141,44 +227,60 @@ def _check_axes(ax: object) -> None:
         raise ConfigError(f"ax has {ax.name} axes", hint="Pass one that was made without projection=.")
 
 
-def _check_one_run(table: pa.Table) -> None:
-    """Refuse a history, whose runs would lie in one picture as if they were one."""
-    of_run = ["job_id", "task_id"]
-    if {*of_run, "end_time"} <= {*table.column_names}:
-        runs = len(table.group_by(of_run).aggregate([]))
-        if runs > 1:
-            hint = 'Draw one of them, such as frame[frame["job_id"] == frame["job_id"].iloc[-1]].'
-            raise ConfigError(f"these are the results of {runs:,} runs", hint=hint)
+def _of_task(table: pa.Table, task: str | None) -> pa.Table:
+    """Take the rows of one task from a history."""
+    called = table["task_name" if "task_name" in table.column_names else "task_id"]
+    names = pc.unique(called).to_pylist()
+    if task is not None:
+        table = table.filter(pc.or_(pc.equal(called, task), pc.equal(table["task_id"], task)))
+        if not len(table):
+            shown = ", ".join(repr(escaped(name, 60)) for name in names[:20])
+            raise ConfigError(f"no rows of a task {escaped(task, 60)!r}", hint=f"The tasks are {shown or 'none'}.")
+    elif len(names) > 1 and "task_name" in table.column_names:
+        raise ConfigError(f"these are results of {len(names):,} tasks", hint=f"Pass one of them: task={names[0]!r}.")
+    return table
 
 
-def _new_axes(bars: int) -> Axes:
-    """Make a figure, higher than usual if so many bars need it."""
+def _of_result(table: pa.Table) -> pa.Table:
+    return table.select([name for name in table.column_names if name not in _OF_RUN])
+
+
+def _height(rows: int) -> float:
+    """Return how high a figure is that has so many rows of text."""
+    return min(0.2 * rows, 40) + 1
+
+
+def _new_axes(height: float | None = None) -> Axes:
+    """Make a figure, higher than usual if need be, or as low as a sentence."""
     pyplot = package("matplotlib.pyplot", "plot")
     figure, ax = pyplot.subplots(layout="constrained")
-    figure.set_figheight(max(figure.get_figheight(), min(0.2 * bars, 40) + 1))
+    if height is not None:
+        figure.set_figheight(height if height == _SENTENCE else max(figure.get_figheight(), height))
     made: Axes = ax
     return made
 
 
-def _value_column(schema: pa.Schema, column: str | None) -> str:
+def _value_column(schema: pa.Schema, column: str | None, others: set[str]) -> str:
     """Choose what to draw."""
-    names = [name for name in schema.names if not name.startswith(_INDEX)]
+    names = [name for name in schema.names if not name.startswith(_INDEX) and name not in others]
     shown = ", ".join(escaped(name, 40) for name in names[:20])
     if column is not None:
-        if column not in schema.names or pa.types.is_nested(schema.field(column).type):
+        if column not in names or pa.types.is_nested(schema.field(column).type):
             what = f"there is no column {escaped(column, 60)!r} that can be drawn"
             raise ConfigError(what, hint=f"The columns are: {shown}.")
         return column
-    known = [name for name in _WORDS if name in names and not pa.types.is_nested(schema.field(name).type)]
-    # The first column is taken for ids: a number alone would be of the whole graph.
-    numbers = [name for name in names[1:] if name not in _OF_NOTHING and _is_number(schema.field(name).type)]
-    if len(names) > 1 and (known or numbers):
-        found: str = [*known, *numbers][0]
-        return found
+    drawable = [name for name in names if not pa.types.is_nested(schema.field(name).type)]
+    numbers = [name for name in drawable if _is_number(schema.field(name).type)]
+    # The first column is taken for ids, unless it is a number of the whole graph.
+    found = [name for name in _WORDS if name in drawable]
+    found += [name for name in numbers if name not in _OF_NOTHING and name != names[0]]
+    found += [name for name in numbers if name in _OF_GRAPH and name == names[0]]
+    if found and (found[0] != names[0] or _is_number(schema.field(found[0]).type)):
+        return found[0]
     raise ConfigError(
         f"there is no picture for the columns {shown}",
-        hint="There is one for numbers of vertices or pairs (scores, degrees, distances, cores, counts) and for "
-        "communities; column= draws any other.",
+        hint="There is one for numbers of vertices or pairs, such as scores, degrees, distances, cores and counts, "
+        "for numbers of the whole graph, and for communities; column= draws any other.",
     )
 
 
@@ -188,7 +290,8 @@ def _is_number(kind: pa.DataType) -> bool:
 
 def _subject(table: pa.Table, value: str, *, alone: bool) -> Subject:
     """Take from the table what is drawn: the sizes of groups, or the numbers of vertices."""
-    from explorer_frames._plot.charts import Subject  # noqa: PLC0415 (it needs matplotlib)
+    from explorer_frames._plot.axes import exact  # noqa: PLC0415 (it needs matplotlib)
+    from explorer_frames._plot.charts import Subject  # noqa: PLC0415
 
     column = table[value]
     words = _WORDS.get(value, value)
@@ -197,18 +300,24 @@ def _subject(table: pa.Table, value: str, *, alone: bool) -> Subject:
         labels, sizes = groups.field(0), groups.field(1).to_numpy().astype(np.float64)
         things = "communities" if value == "community" else "values"
         words = _WORDS.get(value, f"rows with the same {value}")
-        return Subject(sizes, lambda place: str(labels[int(place)]), things, words)
+        return Subject(sizes, lambda place: str(labels[int(place)]), things, words, grouped=True)
     ids = [table[name] for name in table.column_names if name in _VERTICES]
-    ids = ids or [one for one in table.columns[:1] if value != table.column_names[0]]
+    if not ids and table.column_names[0] not in {value, *_OF_GRAPH}:
+        ids = table.columns[:1]
+    if not ids and len(table) == 1:  # numbers of the whole graph
+        whole = [name for name in table.column_names if _is_number(table[name].type)]
+        sentence = "\n".join(f"{_WORDS.get(name, name)}: {exact(_numbers(table[name])[0])}" for name in whole)
+        return Subject(_numbers(column), lambda _: sentence, "rows", words)
     directed = [name for name in _DIRECTED if name in table.column_names and value in _DEGREES and not alone]
     curves = directed or [value]
     return Subject(
         _numbers(column),
         lambda place: ", ".join(str(one[int(place)]) for one in ids) or f"row {place}",
         ("rows", "vertices", "pairs")[min(len(ids), 2)],
-        "degree" if len(curves) > 1 else words,
+        words,
         curves={_WORDS[name]: _numbers(table[name]) for name in curves if value in _DEGREES},
         reach=_NO_WAY if value == "distance" else None,
+        ids=ids,
     )
 
 
@@ -230,18 +339,21 @@ def _kind_for(value: str, type_: pa.DataType, count: int) -> Kind:
     return "distribution" if whole and value != "score" else "rank"
 
 
-def _entitle(ax: Axes, table: pa.Table) -> None:
+def _entitle(ax: Axes, table: pa.Table, count: str) -> None:
     """Say where it came from, if anything is known of that."""
-    from explorer_frames._plot.charts import entitle  # noqa: PLC0415 (it needs matplotlib)
+    from explorer_frames._plot.axes import entitle  # noqa: PLC0415 (it needs matplotlib)
 
     document = document_of(table.schema.metadata)
     if not document:
         return
     known = provenance_of(current(document, table))
+    facts = [f"{word} {value}" for word, value in (("workflow", known.workflow_id), ("job", known.job_id)) if value]
+    facts += [count, *filter(None, [_COMPLETE[known.complete]])]
+    entitle(ax, _name(known), ", ".join(facts))
+
+
+def _name(known: Provenance) -> str:
     name = known.task_name or known.algorithm or (f"task {known.task_id}" if known.task_id else "")
     if known.algorithm and known.algorithm.lower() not in name.lower():
         name = f"{name}: {known.algorithm}"
-    facts = [f"{word} {value}" for word, value in (("workflow", known.workflow_id), ("job", known.job_id)) if value]
-    facts += [f"{len(table):,} {plural(len(table), 'row')}"]
-    facts += [word for word in (_COMPLETE[known.complete],) if word]
-    entitle(ax, name, ", ".join(facts))
+    return name

@@ -1,0 +1,257 @@
+"""What all pictures share: colors, scales, ticks, and the text at the axes."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.colors import to_rgba
+from matplotlib.figure import FigureBase
+from matplotlib.ticker import Formatter, LogLocator, MaxNLocator, ScalarFormatter, SymmetricalLogLocator
+
+from explorer_frames._plot.glyphs import drawable
+
+Numbers: TypeAlias = "np.ndarray[Any, np.dtype[np.float64]]"
+Places: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
+Name: TypeAlias = Literal["x", "y"]
+Scale: TypeAlias = Literal["linear", "log"]
+
+LINE = 2.5  # columns that are as high as one line
+LARGEST = 1e300  # matplotlib's own arithmetic overflows beyond
+# Of the colors of Okabe and Ito, which people with any color vision can tell apart: on white and on black, those that
+# differ in lightness too.
+_ON_WHITE = ("#0072B2", "#D55E00", "#000000", "#56B4E9", "#E69F00")
+_ON_BLACK = ("#56B4E9", "#E69F00", "#FFFFFF", "#0072B2", "#D55E00")
+_BRIGHTNESS = (0.299, 0.587, 0.114)  # of red, green and blue
+_HEAVY = 5  # times the median: a largest value beyond it calls for a logarithmic scale
+_DECADES = 2.5  # up to which 2 and 5 have ticks, too
+_SPAN = 1e-12  # of the largest number: nearer to zero, numbers are drawn at zero if there are zeros
+_ZERO = 0.4  # decades between zero and the smallest number
+_LONG = 100_000
+_PLAIN = (1e-3, 1e6)  # numbers of an axis that are written without an exponent
+_ROUNDING = 1e-9
+_WHOLE = 1e9
+_EXACT = 2.0**53
+
+
+class Said(NamedTuple):
+    """What stands at the axes, and what the reader has to know of what is not drawn."""
+
+    below: str
+    beside: str = ""
+    notes: Sequence[str] = ()
+
+
+class _RankLocator(MaxNLocator):
+    """Places ticks at ranks, of which 1 is the first."""
+
+    def tick_values(self, vmin: float, vmax: float) -> Any:
+        ticks = np.asarray(super().tick_values(vmin, vmax))
+        return np.unique(np.where(ticks == 0, 1, ticks))
+
+
+class _SymmetricalLocator(SymmetricalLogLocator):
+    """Places ticks at zero and at the numbers that have a logarithmic scale, with none in between."""
+
+    def __init__(self, least: float, subs: Sequence[float]) -> None:
+        super().__init__(base=10, linthresh=least, subs=subs)
+        self._least = least
+
+    def tick_values(self, vmin: float, vmax: float) -> Any:
+        ticks = np.asarray(super().tick_values(vmin, vmax))
+        return ticks[(ticks == 0) | (np.abs(ticks) >= self._least)]
+
+
+class _LogFormatter(Formatter):
+    """Writes all numbers of an axis in one way: 1,000 and 0.01, or 1e7 and 1e-5."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        del pos
+        return self.format_ticks([x])[0]
+
+    def format_ticks(self, values: Sequence[float]) -> list[str]:
+        low, high = sorted(self.axis.get_view_interval())  # type: ignore[union-attr]  # it has an axis
+        sizes = [abs(value) for value in values if value and low <= value <= high]
+        plain = _PLAIN[0] <= min(sizes, default=1) <= max(sizes, default=1) <= _PLAIN[1]
+        return [_number(value) if plain else _power(value) for value in values]
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == np.rint(value) else f"{value:g}"
+
+
+def _power(value: float) -> str:
+    text = re.sub(r"e\+?(-?)0*", r"e\1", f"{value:.3e}")
+    return re.sub(r"\.?0*e", "e", text).removesuffix("e") if value else "0"
+
+
+def colors(ax: Axes) -> tuple[str, ...]:
+    """Return the colors to draw with, which suit the background."""
+    face = to_rgba(ax.get_facecolor())
+    if not face[3]:
+        face = to_rgba(ax.figure.get_facecolor())
+    dark = np.dot(face[:3], _BRIGHTNESS) < 0.5  # noqa: PLR2004 (the middle)
+    return _ON_BLACK if dark else _ON_WHITE
+
+
+def write(ax: Axes, said: Said) -> None:
+    """Write what the picture is at its axes, and what is not in it."""
+    _lay_out(ax)
+    ax.spines[["top", "right"]].set_visible(False)
+    width, height = columns(ax)
+    notes = f" ({'; '.join(said.notes)})" if said.notes else ""
+    _label(ax.xaxis, said.below + notes if said.below else "; ".join(said.notes), width)
+    _label(ax.yaxis, said.beside, height)
+
+
+def _lay_out(ax: Axes) -> None:
+    """Find out how large the Axes will be."""
+    figure: FigureBase | None = ax.get_figure(root=True)
+    if figure is not None and figure.get_layout_engine() is not None:  # type: ignore[attr-defined]
+        figure.draw_without_rendering()  # type: ignore[attr-defined]
+
+
+def _label(axis: Axis, text: str, width: int) -> None:
+    lines, style = drawable(textwrap.wrap(text, width, break_on_hyphens=False), width)
+    axis.set_label_text("\n".join(lines), **style)
+
+
+def entitle(ax: Axes, name: str, facts: str, *, room: float = 0) -> None:
+    """Write the name above the picture, and the facts below the name; leave room below for so many lines."""
+    width = columns(ax)[0]
+    lines, style = drawable([name, *textwrap.wrap(facts, width)], width)
+    pad = 6 + 1.5 * room * text_size(ax)
+    ax.set_title("\n".join(line for line in lines if line), loc="left", fontsize="medium", pad=pad, **style)
+
+
+def write_sentence(ax: Axes, text: str, notes: Sequence[str]) -> None:
+    """Write a sentence in place of a picture."""
+    ax.set(xticks=[], yticks=[])
+    width = columns(ax)[0]
+    lines, style = drawable([line for one in text.split("\n") for line in textwrap.wrap(one, width)], width)
+    ax.text(0.5, 0.5, "\n".join(lines), transform=ax.transAxes, ha="center", va="center", **style)
+    write(ax, Said("", notes=notes))
+    ax.spines[:].set_visible(False)
+
+
+def columns(ax: Axes) -> tuple[int, int]:
+    """Return how many columns of text are as wide, and as high, as the Axes."""
+    box = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
+    letter = 0.62 / 72 * text_size(ax)
+    return max(20, int(box.width / letter)), max(20, int(box.height / letter))
+
+
+def text_size(ax: Axes) -> float:
+    """Return the size of the text at the axes, in points."""
+    return float(ax.xaxis.label.get_fontsize())
+
+
+def is_log(ax: Axes, name: Name, scale: Scale | None, numbers: Numbers, *, usual: bool | None = None) -> bool:
+    """Whether an axis is logarithmic: as requested, as one that it is shared with, or as suits the numbers."""
+    if scale is not None:
+        return scale == "log"
+    grouper = ax.get_shared_x_axes() if name == "x" else ax.get_shared_y_axes()
+    for other in grouper.get_siblings(ax):
+        if other.has_data():
+            return bool((other.get_xscale() if name == "x" else other.get_yscale()) != "linear")
+    return is_heavy(numbers) if usual is None else usual
+
+
+def set_scale(ax: Axes, name: Name, numbers: Numbers, *, log: bool, whole: bool = False) -> str:
+    """Give an axis its scale, on which all numbers have a place, and ticks that can be read.
+
+    Returns
+    -------
+    str
+        The words for the scale, to follow those for the numbers.
+    """
+    if not log:
+        plain_ticks(ax, name, whole=whole)
+        return ""
+    change = ax.set_xscale if name == "x" else ax.set_yscale
+    axis = _axis(ax, name)
+    sizes = np.abs(numbers[numbers != 0])
+    low, high = (sizes.min(), sizes.max()) if len(sizes) else (1.0, 1.0)
+    subs = (1.0, 2.0, 5.0) if high < low * 10**_DECADES else (1.0,)
+    if numbers.min(initial=1) > 0:
+        change("log")
+        axis.set_major_locator(LogLocator(subs=subs))
+    else:
+        low = max(low, high * _SPAN)
+        change("symlog", linthresh=low, linscale=_ZERO)
+        axis.set_major_locator(_SymmetricalLocator(low, subs))
+    axis.set_major_formatter(_LogFormatter())
+    axis.set_minor_formatter("")
+    return ", log scale"
+
+
+def set_ranks(ax: Axes, count: int, *, log: bool) -> str:
+    """Make the horizontal axis one of ranks, from 1."""
+    words = set_scale(ax, "x", np.arange(1.0, count + 1), log=log, whole=True)
+    if not log:
+        ax.xaxis.set_major_locator(_RankLocator(5 if count >= _LONG else "auto", integer=True, min_n_ticks=1))
+    return words
+
+
+def plain_ticks(ax: Axes, name: Name, *, whole: bool = False) -> None:
+    """Give an axis that is not logarithmic ticks that can be read."""
+    axis = _axis(ax, name)
+    if whole:
+        wide = name == "x" and axis.get_view_interval()[1] >= _LONG
+        axis.set_major_locator(MaxNLocator(5 if wide else "auto", integer=True, min_n_ticks=1))
+        axis.set_major_formatter(lambda number, _: f"{number:,.0f}")
+    else:
+        axis.set_major_formatter(ScalarFormatter(useOffset=False))
+
+
+def hide_numbers(ax: Axes, name: Name) -> None:
+    """Leave out the ticks of an axis whose numbers stand at what is drawn."""
+    _axis(ax, name).set_ticks([])
+    ax.spines["bottom" if name == "x" else "left"].set_visible(False)
+
+
+def _axis(ax: Axes, name: Name) -> Axis:
+    return ax.xaxis if name == "x" else ax.yaxis
+
+
+def write_sides(ax: Axes, left: Sequence[tuple[float, str]], right: Sequence[tuple[float, str]], width: int) -> None:
+    """Write names at places of the left and of the right edge."""
+    ax.spines[:].set_visible(False)
+    for axis, side in ((ax.yaxis, left), (ax.secondary_yaxis("right").yaxis, right)):
+        names, style = drawable([name for _, name in side], width)
+        axis.set_ticks([place for place, _ in side], names, **style)
+        axis.set_tick_params(length=0)
+        axis.axes.spines[:].set_visible(False)
+
+
+def largest(count: int, whole: str) -> str:
+    """Write which part is drawn."""
+    return f"the {f'{count:,} ' if count > 1 else ''}largest of {whole}"
+
+
+def is_heavy(numbers: Numbers) -> bool:
+    """Whether a few are so much larger than most that only a logarithmic scale shows all."""
+    positive = numbers[numbers > 0]
+    return bool(len(positive) and numbers.min() >= 0 and positive.max() >= _HEAVY * np.median(positive))
+
+
+def are_alike(numbers: Numbers) -> bool:
+    """Whether they differ by no more than rounding."""
+    return bool(len(numbers) and np.ptp(numbers) <= _ROUNDING * np.abs(numbers[0]))
+
+
+def are_whole(numbers: Numbers) -> bool:
+    """Whether they are integers, and small enough to be told apart by the places of bars."""
+    return bool(np.all((numbers == np.rint(numbers)) & (np.abs(numbers) < _WHOLE)))
+
+
+def exact(number: float) -> str:
+    """Write whole and large numbers in full, and others with three digits."""
+    if abs(number) < _EXACT and (number == np.rint(number) or abs(number) >= 1000):  # noqa: PLR2004 (has four digits)
+        return f"{number:,.0f}"
+    return f"{number:#.3g}".removesuffix(".")

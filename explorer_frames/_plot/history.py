@@ -1,0 +1,133 @@
+"""The results of several runs -> lines over the runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+
+from explorer_frames._plot.axes import (
+    Numbers,
+    Said,
+    Scale,
+    are_whole,
+    colors,
+    columns,
+    is_log,
+    largest,
+    set_scale,
+    write,
+    write_sentence,
+)
+from explorer_frames._plot.glyphs import drawable
+
+if TYPE_CHECKING:
+    from explorer_frames._plot.charts import Subject
+
+Times: TypeAlias = "np.ndarray[Any, np.dtype[np.datetime64]]"
+
+_DATE = 12  # columns that a date takes
+_MARKERS = "osD^v"
+_STYLES = ("-", "--", ":")
+_NAME = 20  # columns of text
+_TICKS = 10
+
+
+class Run(NamedTuple):
+    """One run of a task: the job's id, its end, and its result."""
+
+    job_id: str
+    end_time: np.datetime64
+    table: pa.Table
+
+
+def runs_of(table: pa.Table) -> list[Run]:
+    """Take a history apart, the earliest run first."""
+    numbered = table.append_column("row", pa.array(np.arange(len(table))))
+    groups = numbered.group_by(["job_id", "task_id"], use_threads=False).aggregate([("row", "list")])
+    runs = []
+    for job_id, rows in zip(groups["job_id"].to_pylist(), groups["row_list"], strict=True):
+        own = table.take(rows.values)
+        time = own["end_time"].cast(pa.timestamp("ms", "UTC"), safe=False)[0].as_py()
+        end = np.datetime64(time.replace(tzinfo=None) if time else "NaT", "ms")
+        runs.append(Run(str(job_id), end, own))
+    return sorted(runs, key=lambda run: run.end_time)
+
+
+def draw_history(ax: Axes, runs: Sequence[Run], subjects: Sequence[Subject], top: int, scale: Scale | None) -> None:
+    """Draw a line over the runs for each of the first `top` of the last run."""
+    last = subjects[-1]
+    lines = dict(_lines(subjects, top))
+    numbers = np.concatenate([*lines.values(), np.empty(0)])
+    numbers = numbers[np.isfinite(numbers)]
+    if not len(numbers):
+        write_sentence(ax, "no finite numbers in the last run", [])
+        return
+    times = np.array([run.end_time for run in runs])
+    timed = not np.isnat(times).any() and len(np.unique(times)) == len(times)
+    places = times if timed else np.arange(len(runs))
+    handles: list[Artist] = []
+    for number, line in enumerate(lines.values()):
+        turn = number // len(_MARKERS)
+        marker, style = _MARKERS[number % len(_MARKERS)], _STYLES[turn % len(_STYLES)]
+        color = colors(ax)[number % len(_MARKERS)]
+        handles += ax.plot(places, line, style, color=color, marker=marker, markersize=5)
+    words = set_scale(ax, "y", numbers, log=is_log(ax, "y", scale, numbers), whole=are_whole(numbers))
+    if len(lines) > 1:
+        names, font = drawable(lines, _NAME)
+        legend = ax.legend(handles, names, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize="small")
+        for text in legend.get_texts():
+            text.set(**font)
+    notes = [largest(top, f"the last run's {len(last.numbers):,}")] if top < len(last.numbers) else []
+    write(ax, Said("end of the run, UTC" if timed else "job", last.value + words, notes))
+    if timed:
+        ax.set_xticks(*_dates(times, max(1, columns(ax)[0] // _DATE - 1)))
+    else:
+        some = slice(None, None, len(runs) // _TICKS + 1)
+        ax.set_xticks(places[some], [run.job_id for run in runs[some]])
+
+
+def _dates(times: Times, most: int) -> tuple[Times, list[str]]:
+    """Return the times of as many runs as there is room for, and what to write below them."""
+    chosen = times[:1]
+    for time in times[1:]:
+        if (time - chosen[-1]) * most >= times[-1] - times[0]:
+            chosen = np.append(chosen, time)
+    days = np.datetime_as_string(chosen, "D").tolist()
+    if len({*days}) == len(days) > 1:
+        return chosen, days
+    seconds = np.datetime_as_string(chosen, "s").tolist()
+    return chosen, [f"{second[11:]}\n{second[:10]}" for second in seconds]
+
+
+def _lines(subjects: Sequence[Subject], top: int) -> Iterator[tuple[str, Numbers]]:
+    """Find the numbers in each run of the things that come first in the last run, which is the order of the lines."""
+    last = subjects[-1]
+    if last.grouped:  # labels are names only, and come out otherwise in each run
+        for place in range(top):
+            sizes = [subject.numbers[subject.ranked[place : place + 1]] for subject in subjects]
+            yield (
+                f"no. {place + 1}" if place else "largest",
+                np.array([size[0] if len(size) else np.nan for size in sizes]),
+            )
+        return
+    for place in last.ranked[:top]:
+        found = [_place(subject, last, int(place)) for subject in subjects]
+        drawn = zip(subjects, found, strict=True)
+        numbers = [subject.numbers[at] if at >= 0 and subject.usable[at] else np.nan for subject, at in drawn]
+        yield last.name(int(place)), np.array(numbers)
+
+
+def _place(subject: Subject, last: Subject, place: int) -> int:
+    """Return the row that has the id, or the ids of the pair, at a place of the last run; -1 if there is none."""
+    equal = np.ones(len(subject.numbers), bool)
+    if not last.ids:
+        equal &= np.arange(len(equal)) == place
+    for ids, key in zip(subject.ids, last.ids, strict=True):
+        equal &= pc.fill_null(pc.equal(ids, key[place]), False).to_numpy()  # noqa: FBT003
+    return int(equal.argmax()) if equal.any() else -1
