@@ -270,7 +270,9 @@ class Explorer:
         'ok'
         """
         if (job_id is None) != (task_id is None):
-            raise ConfigError("job_id and task_id go together", hint="Pass both, or leave both out.")
+            raise ConfigError(
+                "a job was passed without its task, or a task without its job", hint="Pass both, or neither."
+            )
         job = job_id.job_id if isinstance(job_id, Job) else job_id
         settings = quick(self._settings)
         twin = type(self).__new__(type(self))

@@ -93,6 +93,10 @@ def test_a_profile_that_is_passed_comes_before_the_environment(config, monkeypat
     explorer = Explorer(profile="production")
     assert known(explorer) == PRODUCTION
     assert explorer._credentials.graphd == ("graphd", 9669)
+    config('[production]\nurl = "https://production:2"\n')
+    assert "is not used, because its url is another one" in refused(profile="production"), "the token is not sent there"
+    monkeypatch.setenv("EXPLORER_FRAMES_URL", "https://production:2/")
+    assert known(Explorer(profile="production"))[2] == "of-environment"
 
 
 def test_the_environment_completes_a_profile(config, monkeypatch):
@@ -113,7 +117,7 @@ def test_no_secret_of_a_profile_is_for_another_server(config, monkeypatch, how):
     else:
         monkeypatch.setenv("EXPLORER_FRAMES_URL", "http://elsewhere:3")
     message = refused(**options)
-    assert "Profile 'default' is not used, because its url is another one" in message
+    assert "A profile, or the environment, is not used, because its url is another one" in message
     explorer = Explorer(**options, token="mine")
     assert known(explorer) == ("http://elsewhere:3", None, "mine", "auto", None)
     same = {"url": "http://DEFAULT:1/"}
@@ -298,6 +302,29 @@ def test_the_command_line_takes_a_profile_anywhere(cli, config, sandbox, monkeyp
     assert "unknown key 'usr'" in done.out
 
 
+def test_the_command_line_asks_for_the_password_of_a_profile(cli, config, sandbox, monkeypatch):
+    config(f'[a]\nurl = "{sandbox.url}"\nuser = "{sandbox.user}"\ngraphd = "{sandbox.graphd}"\n')
+    asked = []
+    monkeypatch.setattr("explorer_frames.cli._connection.is_terminal", lambda _: True)
+    monkeypatch.setattr("getpass.getpass", lambda prompt: asked.append(prompt) or sandbox.password)
+    monkeypatch.setenv("EXPLORER_FRAMES_TOKEN", "of another server")
+    assert cli("jobs", "--profile", "a").code == 0
+    assert asked == [f"Password of {sandbox.user}: "]
+    monkeypatch.setenv("EXPLORER_FRAMES_PASSWORD", sandbox.password)
+    assert cli("jobs", "--profile", "a").code == 0
+    assert len(asked) == 1
+
+
+def test_the_options_of_certificates_reach_the_explorer(cli, tmp_path):
+    connection = ("--url", "https://localhost:9", "--client-key", "k.pem")
+    done = cli("jobs", *connection)
+    assert done.code == 2
+    assert "--client-key needs --client-cert" in done.err
+    done = cli("jobs", *connection, "--client-cert", tmp_path / "no.pem")
+    assert (done.code, done.is_short) == (2, True)
+    assert "client_cert: certificate file" in done.err
+
+
 # --- certificates of the environment
 
 
@@ -313,6 +340,7 @@ def test_certificates_of_the_environment_are_found_and_named(monkeypatch, tmp_pa
     assert Explorer(**options, verify=False)._settings.verify is False
     monkeypatch.setenv("EXPLORER_FRAMES_CLIENT_KEY", str(tmp_path / "key"))
     assert Explorer(**options)._settings.client_cert == (str(tmp_path / "cert"), str(tmp_path / "key"))
+    assert Explorer(**options, client_cert=__file__)._settings.client_cert == __file__, "with its key in the same file"
     for name in ("CA_BUNDLE", "CLIENT_CERT", "CLIENT_KEY"):
         with monkeypatch.context() as patch:
             patch.setenv(f"EXPLORER_FRAMES_{name}", str(tmp_path / "no.pem"))

@@ -105,7 +105,7 @@ class Diagnosis:
 
     def _repr_html_(self) -> str:
         rows = [(finding.state, finding.name, finding.what, finding.hint or "") for finding in self.findings]
-        return _html.grid(f"Diagnosis of {self.url}", self._summary, ("state", "check", "what", "hint"), rows)
+        return _html.grid(f"Diagnosis of {self.url}", self._summary, ("state", "check", "result", "what to do"), rows)
 
 
 def ok(name: str, what: str) -> Finding:

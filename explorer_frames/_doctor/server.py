@@ -257,8 +257,8 @@ class Examination:
         jobs = self._list(20)
         if not jobs:
             return ok("jobs", "the list is empty")
-        newest = f"the newest is {escaped(jobs[0]['job_id'], 40)}, {jobs[0]['status']}"
-        return ok("jobs", f"{len(jobs)}{' or more' * (len(jobs) == 20)} are listed, {newest}")  # noqa: PLR2004
+        newest = f"the newest is job {escaped(jobs[0]['job_id'], 40)} ({jobs[0]['status']})"
+        return ok("jobs", f"{len(jobs)}{' or more' * (len(jobs) == 20)} in the list, {newest}")  # noqa: PLR2004
 
     def _check_license(self) -> Finding:
         if self._license is not None:

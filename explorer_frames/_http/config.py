@@ -220,8 +220,8 @@ def credentials(sources: Sources, auth_encoding: AuthEncoding) -> Credentials:
     if user is None or password is None or graphd is None:
         missing = [name for name in LOGIN if sources.find(name) is None]
         hint = f"Set {PREFIX}TOKEN; or set {PREFIX}USER, {PREFIX}PASSWORD and {PREFIX}GRAPHD."
-        if sources.unused is not None:
-            hint = f"Profile {escaped(sources.unused, 60)!r} is not used, because its url is another one. {hint}"
+        if sources.has_unused:
+            hint = f"A profile, or the environment, is not used, because its url is another one. {hint}"
         raise ConfigError(
             f"no token, and for a login {' and '.join(missing)} is missing",
             hint=f"{hint}\nOr pass token=; or pass user=, password= and graphd='host:port'.",

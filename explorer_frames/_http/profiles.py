@@ -1,8 +1,8 @@
 """Where settings come from: arguments > environment variables > a profile in the config file.
 
 A profile that is passed as an argument comes before the environment, as with the AWS CLI. A profile is for its own url
-only: where an argument or a variable has another one, nothing of the profile is used, so that no secret of it is sent
-there.
+only: where another url comes first, nothing of the profile is used, so that no secret of it is sent there. Where a
+profile is passed, this also applies to the environment.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ class Sources:
     layers : list of Layer
     profile : str or None
         Name of the profile that is used.
-    unused : str or None
-        Name of a profile that is not used, because the url is another one.
+    has_unused : bool
+        Whether a layer is left out, because its url is another one.
 
     Raises
     ------
@@ -107,13 +107,14 @@ class Sources:
         if profile is not None and not isinstance(profile, str):
             raise ConfigError(f"profile must be a str, got {escaped(profile, 60)!r}")
         given = Layer({name: value for name, value in arguments.items() if value is not None}, str)
-        stored = _load(profile)
-        self.layers = [given, stored, _environment()] if profile is not None else [given, _environment(), stored]
-        self.profile, self.unused = stored.profile, None
-        url, own = self.find("url"), stored.values.get("url")
-        if url is not None and own is not None and not _same(url.value, own):
-            self.layers.remove(stored)
-            self.profile, self.unused = None, stored.profile
+        stored, environment = _load(profile), _environment()
+        self.layers = [given, environment, stored] if profile is None else [given, stored, environment]
+        url = self.find("url")
+        for layer in [stored] if profile is None else [stored, environment]:
+            if url is not None and not _same(layer.values.get("url", url.value), url.value):
+                self.layers.remove(layer)
+        self.profile = stored.profile if stored in self.layers else None
+        self.has_unused = len(self.layers) < 3  # noqa: PLR2004 (as many as there were)
 
     def find(self, name: str) -> Setting | None:
         """Find a setting."""
@@ -129,9 +130,12 @@ class Sources:
         """Find the client certificate, as a pair where its key is in a file of its own."""
         found = self.find("client_cert")
         key = self.find("client_key")
-        if key is not None and (found is None or found.layer is not key.layer):
+        if found is None:
+            if key is None:
+                return None
             raise ConfigError(f"{key.label} is set without client_cert", hint="Set both, or leave both out.")
-        return found if key is None or found is None else Setting(found.name, (found.value, key.value), found.layer)
+        own_key = found.layer.values.get("client_key")
+        return found if own_key is None else Setting(found.name, (found.value, own_key), found.layer)
 
 
 @dataclass(frozen=True, slots=True)
