@@ -5,7 +5,7 @@ from . import errors as errors, schemas as schemas
 from ._client import Explorer as Explorer
 from ._compare.compare import compare as compare
 from ._compare.comparison import Comparison as Comparison
-from ._doctor.finding import Diagnosis as Diagnosis
+from ._doctor.finding import Diagnosis as Diagnosis, Finding as Finding
 from ._files.inspection import (
     provenance as provenance,
     read_provenance as read_provenance,
@@ -55,6 +55,7 @@ __all__ = [
     "Diagnosis",
     "Explorer",
     "ExplorerFramesError",
+    "Finding",
     "HistoryGapWarning",
     "Job",
     "Provenance",

@@ -18,7 +18,7 @@ State: TypeAlias = Literal["ok", "warning", "problem", "skipped"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Result of one check.
+    """Result of one check of `Explorer.doctor`.
 
     Attributes
     ----------
@@ -30,6 +30,11 @@ class Finding:
         What was found, in one line.
     hint : str or None
         What to do about a warning or a problem.
+
+    Examples
+    --------
+    >>> explorer.doctor()["http"]
+    Finding(name='http', state='ok', what='the API of NebulaGraph Explorer answers', hint=None)
     """
 
     name: str
