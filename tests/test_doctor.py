@@ -257,7 +257,7 @@ def test_a_wrong_prefix_is_found_before_the_login(diagnose, scored):
     found = diagnose({**scored.environment, "EXPLORER_FRAMES_URL": f"{scored.url}/wrong"})
     assert found["http"][0] == "problem"
     assert f"Pass --url {scored.url}: Explorer answers there." in found["http"][1]
-    assert "no API of Explorer at this url" in found["http"][1]
+    assert "there is no Explorer API at this url (code 40404000)" in found["http"][1]
     assert found["login"][0] == "skipped"
     missing = lambda *_: answer(b'{"code":40404000,"message":"no"}', "404 No")  # noqa: E731
     with RawServer(missing) as raw:

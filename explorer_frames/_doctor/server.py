@@ -80,7 +80,7 @@ class Examination:
         for name in CHECKS:
             check: Callable[[], Finding] = getattr(self, f"_check_{name}")
             if stuck and not (name == "license" and self._license):
-                yield Finding(name, "skipped", f"not checked, because the check of {stuck} failed")
+                yield Finding(name, "skipped", f"the check of {stuck} failed")
                 continue
             finding = found(name, self._patience(name), check)
             yield finding
@@ -167,7 +167,7 @@ class Examination:
         elif said is not None and not _is_of_explorer(said):
             self._failure = said
             if said.code is not None:
-                said.what = f"no API of Explorer at this url: {said.what}"
+                said.what, said.where = f"there is no Explorer API at this url (code {said.code})", None
                 said.hint = (
                     "Check the path of the url. Behind a gateway it may need a prefix, as in https://host/prefix."
                 )

@@ -31,7 +31,7 @@ def findings(url: str, options: Mapping[str, Any] | None) -> Iterator[Finding]:
     driver = found("driver", _PATIENCE, lambda: _driver(url, options))
     yield driver
     if driver.state == "problem":
-        yield Finding("target", "skipped", "not checked, because the check of driver failed")
+        yield Finding("target", "skipped", "the check of driver failed")
     else:
         yield found("target", _PATIENCE, lambda: _written(url, options))
 
