@@ -323,6 +323,8 @@ def test_each_mistake_with_certificates_has_words_of_its_own(diagnose, tmp_path,
 
     with tls(authority, "other.example") as url:
         assert "Use a host name of the server's certificate in --url" in said(url)[1]
+    with tls(other) as url:
+        assert "Check that --ca-bundle contains the CA of the server's certificate" in said(url)[1]
     with tls(authority, client_authority=authority) as url:
         assert "requires a client certificate: pass its PEM file as --client-cert" in said(url)[1]
         assert (

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from explorer_frames._arguments import EVERYTHING, checked_count, is_duration
 from explorer_frames._errors import escaped
-from explorer_frames._http.profiles import LOGIN, PREFIX, StoredSecret, variable
+from explorer_frames._http.profiles import LOGIN, PREFIX, StoredSecret, as_argument, variable
 from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -245,7 +245,8 @@ def _certificate(name: str, path: str | os.PathLike[str]) -> str:
     # An empty name is refused too: `requests` takes it for "do not verify".
     if not isinstance(path, str | os.PathLike) or not os.fspath(path) or not Path(path).expanduser().exists():
         raise ConfigError(
-            f"{name}: certificate file {escaped(path)!r} does not exist", hint=f"{name} must be an existing PEM file."
+            f"{name}: certificate file {escaped(path)!r} does not exist",
+            hint=f"Set {as_argument(name)} to an existing PEM file.",
         )
     return os.path.expanduser(os.fspath(path))  # noqa: PTH111 (keeps the path as it is otherwise)
 

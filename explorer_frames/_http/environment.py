@@ -19,6 +19,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
 from explorer_frames._errors import escaped
+from explorer_frames._http.profiles import as_argument
 from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def certificate_error(
         except (OSError, ValueError) as error:
             return ConfigError(
                 f"{name}: cannot load CA certificates from {escaped(path)!r}: {_reason(error)}",
-                hint=f"Set {name} to a readable PEM file of certificates.",
+                hint=f"Set {as_argument(name)} to a readable PEM file of certificates.",
             )
     if client_cert is not None:
         cert, key = (client_cert, None) if isinstance(client_cert, str) else client_cert
@@ -115,7 +116,7 @@ def certificate_error(
             shown = " and ".join(repr(escaped(file)) for file in (cert, key) if file)
             return ConfigError(
                 f"{cert_name}: cannot load certificate and key from {shown}: {_reason(error)}",
-                hint=f"Set {cert_name} to a readable PEM file with the certificate and its unencrypted key, or a pair.",
+                hint=f"Set {as_argument(cert_name)} to a readable PEM file with the certificate and its unencrypted key, or a pair.",
             )
     return None
 

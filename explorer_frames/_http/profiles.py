@@ -42,6 +42,11 @@ def variable(setting: str) -> str:
     return PREFIX + setting.upper()
 
 
+def as_argument(name: str) -> str:
+    """Spell a setting in a hint: an argument as ``ca_bundle=``, which the command line replaces with its option."""
+    return f"{name}=" if name.isidentifier() and name.islower() else name
+
+
 @dataclass(frozen=True)
 class Layer:
     """Settings that come from one place.

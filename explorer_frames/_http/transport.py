@@ -27,6 +27,7 @@ from explorer_frames._errors import escaped
 from explorer_frames._http.environment import ca_setting, certificate_error, proxy_error, proxy_variable, uses_tls
 from explorer_frames._http.exchange import Exchange, current, new_session
 from explorer_frames._http.failures import PROXY_AUTHENTICATION, UNTRUSTED, refused_by_proxy, translated
+from explorer_frames._http.profiles import as_argument
 from explorer_frames._http.retries import retry_after_seconds
 from explorer_frames._threads import ahead
 from explorer_frames.errors import (
@@ -318,7 +319,7 @@ class Transport:
         if error is not None:
             error.where = failure.where
         elif authorities is not None and failure.hint == UNTRUSTED:
-            failure.hint = f"Check that {authorities[0]} contains the CA of the server's certificate."
+            failure.hint = f"Check that {as_argument(authorities[0])} contains the CA of the server's certificate."
         return error
 
     @property
