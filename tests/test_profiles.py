@@ -81,6 +81,8 @@ def test_an_argument_comes_before_the_environment_and_that_before_the_profile(co
     monkeypatch.setenv("EXPLORER_FRAMES_ROW_CAP", "7")
     assert known(Explorer()) == ("https://production:2/prefix", "bob", CANARY, "json", 7)
     cai = Explorer(user="cai", row_cap=9, auth_encoding="colon")
+    empty = Explorer(url="", user="", graphd="")
+    assert known(empty) == known(Explorer()), "as scripts pass them"
     assert known(cai) == ("https://production:2/prefix", "cai", CANARY, "colon", 9)
     monkeypatch.setenv("EXPLORER_FRAMES_TOKEN", "of-environment")
     assert known(Explorer()) == ("https://production:2/prefix", None, "of-environment", "auto", 7)
@@ -136,6 +138,7 @@ def test_without_a_file_or_a_default_profile_nothing_changes(config):
     [
         ("prodution", ["no profile 'prodution'", "Did you mean 'production'?", "Known profiles: default, production."]),
         ("", ["no profile ''"]),
+        ("PRODUCTION", ["no profile 'PRODUCTION'", "Did you mean 'production'?"]),
         ("\x1b[2J", ["no profile '\\\\x1b[2J'"]),
         (5, ["profile must be a str, got '5'"]),
     ],
@@ -151,6 +154,7 @@ def test_an_unknown_profile_is_named_with_those_that_are_close(config, profile, 
     ("content", "said"),
     [
         (f'[default]\nusr = "{CANARY}"', ["profile 'default'", "unknown key 'usr'", "Did you mean 'user'", "graphd"]),
+        ("[default]\nURL = 'http://a'", ["unknown key 'URL'", "Did you mean 'url'?"]),
         (f'[default]\n{CANARY[:4]} = "{CANARY}"', ["unknown key 'c4na'", "Known keys: url, token"]),
         ("[default]\npassword = 12345678", ["password must be a text in quotes"]),
         ("[default]\nurl = ''", ["url must be a text in quotes, not empty"]),

@@ -116,7 +116,7 @@ def certificate_error(
             shown = " and ".join(repr(escaped(file)) for file in (cert, key) if file)
             return ConfigError(
                 f"{cert_name}: cannot load certificate and key from {shown}: {_reason(error)}",
-                hint=f"Set {as_argument(cert_name)} to a readable PEM file with the certificate and its unencrypted key, or a pair.",
+                hint=f"Set {as_argument(cert_name)} to a PEM file with certificate and unencrypted key, or a pair.",
             )
     return None
 

@@ -92,7 +92,7 @@ class Sources:
     profile
         Default: ``EXPLORER_FRAMES_PROFILE``, or the profile ``default`` if there is one.
     **arguments
-        By the name of the setting; None stands for a missing one.
+        By the name of the setting.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ class Sources:
     def __init__(self, profile: str | None = None, **arguments: Any) -> None:
         if profile is not None and not isinstance(profile, str):
             raise ConfigError(f"profile must be a str, got {escaped(profile, 60)!r}")
-        given = Layer({name: value for name, value in arguments.items() if value is not None}, str)
+        given = Layer({name: value for name, value in arguments.items() if not _is_missing(name, value)}, str)
         stored, environment = _load(profile), _environment()
         self.layers = [given, environment, stored] if profile is None else [given, stored, environment]
         url = self.find("url")
@@ -173,6 +173,11 @@ def file_state() -> tuple[object, ...]:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
+def _is_missing(name: str, value: object) -> bool:
+    """Whether an argument is missing: also an empty url, user or graphd, as scripts pass them."""
+    return value is None or (value == "" and name in ("url", "user", "graphd"))
+
+
 def _same(url: object, other: object) -> bool:
     return str(url).rstrip("/").lower() == str(other).rstrip("/").lower()
 
@@ -203,8 +208,9 @@ def _load(profile: str | None) -> Layer:
 
 
 def _known(what: str, name: str, known: Mapping[str, Any]) -> str:
-    alike = get_close_matches(name, known, 3)
-    meant = f"Did you mean {' or '.join(repr(escaped(one, 60)) for one in alike)}? " if alike else ""
+    by_lower = {one.lower(): one for one in known}
+    alike = [escaped(by_lower[one], 60) for one in get_close_matches(name.lower(), by_lower)]
+    meant = f"Did you mean {' or '.join(map(repr, alike))}? " if alike else ""
     return f"{meant}Known {what}: {', '.join(escaped(one, 60) for one in known)}."
 
 
