@@ -16,15 +16,14 @@ from explorer_frames._http import config
 from explorer_frames._http.api import Api
 from explorer_frames._http.profiles import Sources
 from explorer_frames._jobs import calls
-from explorer_frames._jobs.job import Job
 from explorer_frames._jobs.listing import listed
 from explorer_frames._private import private
 from explorer_frames._results.history import HistoryRequest, history
-from explorer_frames._results.reading import Query, ResultReader
+from explorer_frames._results.reading import Query, ResultReader, result_ids
 from explorer_frames._schemas import SchemaRequest, checked_vid_type
 from explorer_frames._sync.options import SyncOptions
 from explorer_frames._sync.sync import sync
-from explorer_frames.errors import ConfigError, UnencryptedWarning
+from explorer_frames.errors import UnencryptedWarning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from explorer_frames._files.write import Receipt, WriteOptions
     from explorer_frames._frames import DtypeBackend
     from explorer_frames._http.config import AuthEncoding, SecretSource
+    from explorer_frames._jobs.job import Job
     from explorer_frames._jobs.listing import Order
     from explorer_frames._jobs.task import Task
     from explorer_frames._progress import Progress
@@ -226,8 +226,8 @@ class Explorer:
     @private
     def doctor(
         self,
-        job_id: str | int | Job | None = None,
-        task_id: str | None = None,
+        job_id: str | int | Job | Task | None = None,
+        task_id: str | Task | None = None,
         limit: int = 100_000,
         *,
         path: str | os.PathLike[str] | None = None,
@@ -240,8 +240,8 @@ class Explorer:
         Parameters
         ----------
         job_id, task_id
-            A job, and the id or the name of its task, whose result is read to check the row limit. Default: a task of
-            one of the newest successful jobs.
+            The result that is read to check the row limit, as in `read_sample_result`; `task_id` may also be a name.
+            Default: a task of one of the newest successful jobs.
         limit
             The largest `limit` to request; a tenth of it is requested as well.
         path
@@ -269,11 +269,10 @@ class Explorer:
         >>> explorer.doctor()["login"].state
         'ok'
         """
-        if (job_id is None) != (task_id is None):
-            raise ConfigError(
-                "a job was passed without its task, or a task without its job", hint="Pass both, or neither."
-            )
-        job = job_id.job_id if isinstance(job_id, Job) else job_id
+        task = None
+        if job_id is not None or task_id is not None:
+            job, id_or_name, _ = result_ids(job_id, task_id)
+            task = checked_id("job_id", job), str(id_or_name)
         settings = quick(self._settings)
         twin = type(self).__new__(type(self))
         twin.__setstate__({**self.__getstate__(), "_settings": settings})
@@ -281,7 +280,7 @@ class Explorer:
             findings = examine(
                 Setup(settings, self._credentials, (ok("configuration", repr(self)[1:-1]),)),
                 twin,
-                task=None if job is None else (checked_id("job_id", job), str(task_id)),
+                task=task,
                 limit=checked_count("limit", limit, most=EVERYTHING),
                 path=None if path is None else os.fspath(path),
                 storage_options=storage_options,

@@ -646,8 +646,12 @@ def test_the_diagnosis_of_an_explorer(scored, tmp_path, monkeypatch):
         with pytest.raises(KeyError, match="nope"):
             diagnosis["nope"]
         job = explorer.job(explorer.list_jobs(limit=1)["job_id"][0])
-        limited = explorer.doctor(job, job.tasks[0].name, 20)["limit"]
-        assert f"20 rows came for a limit of as many, and no larger one was tried [job {job.job_id}" in limited.what
+        task = job.tasks[0]
+        for given in ((job, task.name), (job.job_id, task.name), (job, task), (task,), (job.job_id, task.task_id)):
+            what = explorer.doctor(*given, limit=20)["limit"].what
+            assert what.startswith(
+                f"20 rows came for a limit of as many, and no larger one was tried [job {job.job_id}"
+            )
         for wrong in ({"job_id": 1}, {"task_id": "t"}, {"job_id": "../x", "task_id": "t"}, {"limit": 0}):
             with pytest.raises(ConfigError):
                 explorer.doctor(**wrong)

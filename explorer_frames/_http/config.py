@@ -11,7 +11,6 @@ import threading
 from dataclasses import dataclass
 from ipaddress import ip_address
 from numbers import Integral
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
@@ -243,12 +242,14 @@ def _secret(found: Setting) -> Secret:
 
 def _certificate(name: str, path: str | os.PathLike[str]) -> str:
     # An empty name is refused too: `requests` takes it for "do not verify".
-    if not isinstance(path, str | os.PathLike) or not os.fspath(path) or not Path(path).expanduser().exists():
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else ""
+    file = os.path.expanduser(text)  # noqa: PTH111 (pathlib fails where there is no home)
+    if not os.path.exists(file):  # noqa: PTH110 (a plain string)
         raise ConfigError(
             f"{name}: certificate file {escaped(path)!r} does not exist",
             hint=f"Set {as_argument(name)} to an existing PEM file.",
         )
-    return os.path.expanduser(os.fspath(path))  # noqa: PTH111 (keeps the path as it is otherwise)
+    return file
 
 
 def _client_certificate(found: Setting) -> str | tuple[str, str]:
