@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "_client": ["Explorer"],
         "_compare.compare": ["compare"],
         "_compare.comparison": ["Comparison"],
+        "_doctor.finding": ["Diagnosis", "Finding"],
         "_files.inspection": ["read_provenance", "provenance", "verify_file"],
         "_files.write": ["Receipt", "write_feather", "write_parquet"],
         "_functions": [
@@ -33,6 +34,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "_tables.table": ["TableReceipt"],
         "_version": ["__version__"],
         "errors": [
+            "ConfigFileWarning",
             "ExplorerFramesError",
             "HistoryGapWarning",
             "SchemaWarning",

@@ -5,6 +5,7 @@ from . import errors as errors, schemas as schemas
 from ._client import Explorer as Explorer
 from ._compare.compare import compare as compare
 from ._compare.comparison import Comparison as Comparison
+from ._doctor.finding import Diagnosis as Diagnosis, Finding as Finding
 from ._files.inspection import (
     provenance as provenance,
     read_provenance as read_provenance,
@@ -40,6 +41,7 @@ from ._tables.iceberg import append_iceberg as append_iceberg
 from ._tables.table import TableReceipt as TableReceipt
 from ._version import __version__ as __version__
 from .errors import (
+    ConfigFileWarning as ConfigFileWarning,
     ExplorerFramesError as ExplorerFramesError,
     HistoryGapWarning as HistoryGapWarning,
     SchemaWarning as SchemaWarning,
@@ -49,8 +51,11 @@ from .errors import (
 
 __all__ = [
     "Comparison",
+    "ConfigFileWarning",
+    "Diagnosis",
     "Explorer",
     "ExplorerFramesError",
+    "Finding",
     "HistoryGapWarning",
     "Job",
     "Provenance",

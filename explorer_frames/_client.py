@@ -6,17 +6,20 @@ import os
 import weakref
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from explorer_frames._arguments import checked_flag
+from explorer_frames._arguments import EVERYTHING, checked_count, checked_flag, checked_id
 from explorer_frames._caller import warn_caller
+from explorer_frames._doctor.examination import Setup, examine, quick
+from explorer_frames._doctor.finding import Diagnosis, ok
 from explorer_frames._files.write import planned
 from explorer_frames._frames import checked_backend, to_pandas
 from explorer_frames._http import config
 from explorer_frames._http.api import Api
+from explorer_frames._http.profiles import Sources
 from explorer_frames._jobs import calls
 from explorer_frames._jobs.listing import listed
 from explorer_frames._private import private
 from explorer_frames._results.history import HistoryRequest, history
-from explorer_frames._results.reading import Query, ResultReader
+from explorer_frames._results.reading import Query, ResultReader, result_ids
 from explorer_frames._schemas import SchemaRequest, checked_vid_type
 from explorer_frames._sync.options import SyncOptions
 from explorer_frames._sync.sync import sync
@@ -53,6 +56,10 @@ class Explorer:
     ----------
     url
         ``http://host:7002``, or ``https://host/prefix``. Default: ``EXPLORER_FRAMES_URL``.
+    profile
+        Name of a profile in the config file, ``~/.config/explorer_frames/config.toml``, whose settings come before
+        environment variables. Default: ``EXPLORER_FRAMES_PROFILE``, or the profile ``default`` if there is one, whose
+        settings come after environment variables. A profile is used for its own `url` only.
     token
         Value of the ``explorer_token`` cookie, or a function that gets it. Default: ``EXPLORER_FRAMES_TOKEN``.
     user, password, graphd
@@ -72,9 +79,11 @@ class Explorer:
     verify
         Whether to check the server's TLS certificate.
     ca_bundle
-        File with the certificates to trust in place of the system's.
+        PEM file or folder with the CA certificates to trust in place of the operating system's. Default:
+        ``EXPLORER_FRAMES_CA_BUNDLE``.
     client_cert
-        File with a client certificate and its key, or a pair of files.
+        PEM file with a client certificate and its key, or a pair of files. Default: ``EXPLORER_FRAMES_CLIENT_CERT``,
+        with the key in ``EXPLORER_FRAMES_CLIENT_KEY`` if that is a file of its own.
     trust_env
         Whether the environment's proxies and certificates (``HTTPS_PROXY``, ``REQUESTS_CA_BUNDLE`` and the like) count.
     max_bytes
@@ -97,6 +106,8 @@ class Explorer:
 
     Warns
     -----
+    ConfigFileWarning
+        Once a process: other users can read the config file, which has a token or a password in it.
     UnencryptedWarning
         Once a process and server: password and token go over the network by plain http.
 
@@ -119,6 +130,7 @@ class Explorer:
         self,
         url: str | None = None,
         *,
+        profile: str | None = None,
         token: SecretSource | None = None,
         user: str | None = None,
         password: SecretSource | None = None,
@@ -138,19 +150,27 @@ class Explorer:
     ) -> None:
         self._vid_type = checked_vid_type(vid_type)
         self._progress = None if progress is None else checked_flag("progress", progress)
+        sources = Sources(
+            profile,
+            url=url,
+            token=token,
+            user=user,
+            password=password,
+            graphd=graphd,
+            ca_bundle=ca_bundle,
+            client_cert=client_cert,
+            row_cap=row_cap,
+        )
         self._settings = config.settings(
-            url,
+            sources,
             timeout=timeout,
             deadline=deadline,
             retries=retries,
             verify=verify,
-            ca_bundle=ca_bundle,
-            client_cert=client_cert,
             trust_env=trust_env,
             max_bytes=max_bytes,
-            row_cap=row_cap,
         )
-        self._credentials = config.credentials(token, user, password, graphd, auth_encoding)
+        self._credentials = config.credentials(sources, auth_encoding)
         if self._settings.is_exposed and self._settings.url not in _warned:
             warn_caller(
                 f"password and token go unencrypted to {self._settings.url}. Use https:// where the server has it.",
@@ -205,6 +225,72 @@ class Explorer:
     def _vid_type_or(self, given: VidType | None) -> VidType:
         """Return a call's `vid_type`, or the default."""
         return self._vid_type if given is None else given
+
+    # --- finding out what works
+
+    @private
+    def doctor(
+        self,
+        job_id: str | int | Job | Task | None = None,
+        task_id: str | Task | None = None,
+        limit: int = 100_000,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> Diagnosis:
+        """Check the connection, the login, the license and the row limit, and how to fix each problem.
+
+        No job is started. Each check has a time limit of its own, of at most 20 seconds for each request.
+
+        Parameters
+        ----------
+        job_id, task_id
+            The result that is read to check the row limit, as in `read_sample_result`; `task_id` may also be a name.
+            Default: a task of one of the newest successful jobs.
+        limit
+            The largest `limit` to request; a tenth of it is requested as well.
+        path
+            A file or folder to check for write access: a small file is written there, read and removed.
+        storage_options
+            For the fsspec driver of `path`.
+
+        Returns
+        -------
+        Diagnosis
+            A finding for each check. Problems do not raise an error.
+
+        Raises
+        ------
+        ConfigError
+            An argument is invalid.
+
+        Notes
+        -----
+        Sources: ``GET api-open/v1/jobs``, ``POST api-open/v1/connect``, ``GET api-open/v1/jobs/<job_id>`` and
+        ``GET .../sample_result``.
+
+        Examples
+        --------
+        >>> explorer.doctor()["login"].state
+        'ok'
+        """
+        task = None
+        if job_id is not None or task_id is not None:
+            job, id_or_name, _ = result_ids(job_id, task_id)
+            task = checked_id("job_id", job), str(id_or_name)
+        settings = quick(self._settings)
+        twin = type(self).__new__(type(self))
+        twin.__setstate__({**self.__getstate__(), "_settings": settings})
+        with twin:
+            findings = examine(
+                Setup(settings, self._credentials, (ok("configuration", repr(self)[1:-1]),)),
+                twin,
+                task=task,
+                limit=checked_count("limit", limit, most=EVERYTHING),
+                path=None if path is None else os.fspath(path),
+                storage_options=storage_options,
+            )
+            return Diagnosis(settings.url, tuple(findings))
 
     # --- reading one task's result
 

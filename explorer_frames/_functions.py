@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from explorer_frames._client import Explorer
-from explorer_frames._http.config import PREFIX
+from explorer_frames._http.profiles import PREFIX, file_state
 from explorer_frames._jobs.job import Job
 from explorer_frames._jobs.task import Task
 from explorer_frames._private import private
@@ -34,12 +34,13 @@ _EXPLORER = """explorer
     Server to read from. Default: that of the `Job` or `Task`, or the one in the environment (``EXPLORER_FRAMES_URL``
     and so on)."""
 
-_shared: dict[tuple[tuple[str, str], ...], Explorer] = {}
+_shared: dict[tuple[object, ...], Explorer] = {}
 
 
 def _explorer() -> Explorer:
-    """Get the `Explorer` of this environment: the same one while its variables stay, so that connections live on."""
-    environment = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith(PREFIX)))
+    """Get the `Explorer` of this environment, the same one while it does not change, so that connections live on."""
+    variables = sorted((name, value) for name, value in os.environ.items() if name.startswith(PREFIX))
+    environment = (*variables, *file_state())
     explorer = _shared.get(environment)
     if explorer is None:
         # One step, so that threads share one session; not by a lock, which a fork or a signal could leave taken.

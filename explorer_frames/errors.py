@@ -31,6 +31,7 @@
        └─ DamagedFileError                  it is not as it was written: not to be used
     TruncatedResultWarning(UserWarning)
     UnencryptedWarning(UserWarning)
+    ConfigFileWarning(UserWarning)
     SchemaWarning(UserWarning)
     HistoryGapWarning(UserWarning)
 
@@ -48,6 +49,7 @@ __all__ = [
     "BadRequestError",
     "ColumnTypeError",
     "ConfigError",
+    "ConfigFileWarning",
     "ConnectionFailedError",
     "DamagedFileError",
     "DecodeError",
@@ -313,6 +315,10 @@ class TruncatedResultWarning(UserWarning):
 
 class UnencryptedWarning(UserWarning):
     """Password and token go over a network by plain http."""
+
+
+class ConfigFileWarning(UserWarning):
+    """Other users of this machine can read the config file, which has a token or a password in it."""
 
 
 class SchemaWarning(UserWarning):

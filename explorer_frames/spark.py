@@ -20,7 +20,7 @@ from explorer_frames import _schemas
 from explorer_frames._client import Explorer
 from explorer_frames._errors import escaped
 from explorer_frames._extras import require
-from explorer_frames._http.config import PREFIX
+from explorer_frames._http.profiles import PREFIX
 from explorer_frames._outputs.full import Header, Request, in_part, preview, read_batches
 from explorer_frames._outputs.parts import CHANGED, Parts
 from explorer_frames._results.columns import task_schemas, united

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -75,11 +76,15 @@ def pytest_terminal_summary(terminalreporter):
             terminalreporter.write_line(f"{name:<18}" + "".join(f"{seen[column]:>14,}" for column in COLUMNS))
 
 
+_CERTIFICATES = {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"}
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch):
     for name in list(os.environ):
-        if name.startswith("EXPLORER_FRAMES_") or name.lower().endswith("_proxy"):
+        if name.startswith("EXPLORER_FRAMES_") or name.lower().endswith("_proxy") or name in _CERTIFICATES:
             monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(Path(os.sep, "no", "config", "of", "a", "person")))
 
 
 @pytest.fixture(scope="session")

@@ -138,6 +138,7 @@ def test_a_page_runs_from_top_to_bottom(page, world, monkeypatch, tmp_path, caps
     fsspec.filesystem("memory").store.clear()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     server = world["server"]
     world |= {"ask_the_vault": lambda: server.password, "__name__": "page"}
     checker = doctest.OutputChecker()
@@ -147,6 +148,11 @@ def test_a_page_runs_from_top_to_bottom(page, world, monkeypatch, tmp_path, caps
             exec(compile(_runnable(code, server), page, "exec"), world)
             printed = capsys.readouterr().out
             assert checker.check_output(shown, printed, doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE), printed
+        if kind == "toml":
+            config = tmp_path / "explorer_frames" / "config.toml"
+            config.parent.mkdir(exist_ok=True)
+            config.write_text(_runnable(code, server), encoding="utf-8")
+            config.chmod(0o600)
         if kind == "console":
             for line in code.splitlines():
                 if line.startswith("$ explorer-frames "):
@@ -172,6 +178,7 @@ def _parses(arguments: list[str]) -> None:
 
     group = commands(app)
     with group.make_context("explorer-frames", list(arguments), resilient_parsing=True) as context:
-        command = group.get_command(context, arguments[0])
+        name, *rest = [*context._protected_args, *context.args]  # without the options of every command
+        command = group.get_command(context, name)
         assert command is not None, arguments
-        command.make_context(arguments[0], arguments[1:], parent=context)
+        command.make_context(name, rest, parent=context)

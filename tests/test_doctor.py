@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import socket
 import ssl
+import sys
 import threading
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import fsspec
 import pytest
 import trustme
+from cases import each
 from faults.rawserver import RawServer, answer, envelope
 from limits import HANG
 
 from explorer_frames import Explorer
 from explorer_frames._doctor import finding, server, target
-from explorer_frames._doctor.examination import examine
-from explorer_frames.errors import ExplorerFramesError
+from explorer_frames._doctor.examination import VARIABLES, Setup, examine
+from explorer_frames.errors import ConfigError, ExplorerFramesError
 from explorer_frames.sandbox import Graph, Sandbox
 
 pytest_plugins = ["storage"]
@@ -43,14 +48,14 @@ def diagnose(cli, monkeypatch):
         found = {}
         for one in done.json["findings"]:
             before = found.get(one["name"])
-            found[one["name"]] = one | {"todo": f"{before['what']} {before['todo']} {one['todo']}"} if before else one
+            found[one["name"]] = one | {"hint": f"{before['what']} {before['hint']} {one['hint']}"} if before else one
         states = [one["state"] for one in done.json["findings"]]
         assert done.json["problems"] == states.count("problem")
         assert done.json["warnings"] == states.count("warning")
         assert done.code == (1 if "problem" in states else 0)
         for one in found.values():
-            assert one["todo"] or one["state"] not in ("problem", "warning"), one
-        return {name: (one["state"], f"{one['what']}; {one['todo']}") for name, one in found.items()}
+            assert one["hint"] or one["state"] not in ("problem", "warning"), one
+        return {name: (one["state"], f"{one['what']}; {one['hint']}") for name, one in found.items()}
 
     return call
 
@@ -83,12 +88,13 @@ def test_all_is_well(diagnose, scored):
 
 
 def test_a_given_task_and_a_given_limit(diagnose, scored):
-    job, task = scored.add_result([[str(number) for number in range(5_000)], ["1"] * 5_000])
-    found = diagnose(scored.environment, "--job-id", job, "--task-id", task, "--limit", 50)
-    assert found["limit"] == (
-        "ok",
-        f"50 rows came for a limit of as many, and no larger one was tried [job {job}, task {task}]; None",
-    )
+    job, task = scored.add_result([[str(number) for number in range(5_100)], ["1"] * 5_100], name="Ranks")
+    for given in (task, "Ranks"):
+        found = diagnose(scored.environment, "--job-id", job, "--task-id", given, "--limit", 50)
+        assert found["limit"] == (
+            "ok",
+            f"50 rows came for a limit of as many, and no larger one was tried [job {job}, task {task}]; None",
+        )
     assert diagnose(scored.environment, "--job-id", job, "--task-id", "nope")["limit"][0] == "problem"
 
 
@@ -119,10 +125,20 @@ def test_without_credentials_the_way_there_is_still_looked_at(diagnose, scored):
     assert found["jobs"][0] == "skipped"
 
 
+def test_every_variable_of_the_package_is_known():
+    package = Path(target.__file__).parents[1]
+    named = {
+        name
+        for path in package.rglob("*.py")
+        for name in re.findall(r"EXPLORER_FRAMES_[A-Z_]*[A-Z]", path.read_text(encoding="utf-8"))
+    }
+    assert named - VARIABLES == set()
+
+
 def test_a_misspelt_variable_is_named_and_secrets_are_not_shown(diagnose, scored):
     found = diagnose({**scored.environment, "EXPLORER_FRAMES_PASWORD": CANARY})
     assert found["configuration"][0] == "warning"
-    assert "EXPLORER_FRAMES_PASWORD" in found["configuration"][1]
+    assert "Did you mean EXPLORER_FRAMES_PASSWORD?" in found["configuration"][1]
 
 
 # --- the way there
@@ -214,8 +230,113 @@ def test_https_with_a_certificate_that_is_trusted_and_with_one_that_is_not(diagn
             server.shutdown()
             thread.join()
     assert untrusted["encryption"][0] == "problem"
-    assert "set REQUESTS_CA_BUNDLE" in untrusted["encryption"][1]
+    assert "Set --ca-bundle to a PEM file" in untrusted["encryption"][1]
     assert trusted["encryption"][0] == trusted["http"][0] == "ok"
+
+
+@each(
+    ("status", "headers", "said"),
+    [
+        ("502 Bad Gateway", "", ["a gateway returned HTTP status 502", "Check that Explorer runs"]),
+        ("503 No", "Retry-After: 30\r\n", ["HTTP status 503", "The gateway asks to wait 30 s"]),
+        ("504 No", "", ["Explorer behind it did not respond"]),
+        ("401 No", "", ["HTTP status 401", "requires a login of its own"]),
+        ("403 No", "", ["HTTP status 403", "refused the request"]),
+        ("404 No", "", ["HTTP status 404", "Check the path of the url"]),
+    ],
+)
+def test_a_gateway_that_answers_in_place_of_explorer(diagnose, status, headers, said):
+    with RawServer(lambda *_: answer(b"<html>", status, headers)) as raw:
+        found = diagnose({"EXPLORER_FRAMES_URL": raw.url, "EXPLORER_FRAMES_TOKEN": "t"})
+    assert found["http"][0] == "problem"
+    assert all(text in found["http"][1] for text in said), found["http"]
+    assert found["login"][0] == "skipped"
+
+
+def test_a_wrong_prefix_is_found_before_the_login(diagnose, scored):
+    found = diagnose({**scored.environment, "EXPLORER_FRAMES_URL": f"{scored.url}/wrong"})
+    assert found["http"][0] == "problem"
+    assert f"Pass --url {scored.url}: Explorer answers there." in found["http"][1]
+    assert "there is no Explorer API at this url (code 40404000)" in found["http"][1]
+    assert found["login"][0] == "skipped"
+    missing = lambda *_: answer(b'{"code":40404000,"message":"no"}', "404 No")  # noqa: E731
+    with RawServer(missing) as raw:
+        found = diagnose({"EXPLORER_FRAMES_URL": f"{raw.url}/wrong"})
+    assert "Behind a gateway it may need a prefix" in found["http"][1]
+
+
+@each("scheme", ["http", "https"])
+def test_a_proxy_that_wants_a_login_is_named(diagnose, monkeypatch, scheme):
+    with RawServer(lambda *_: answer(b"<html>", "407 No")) as proxy:
+        monkeypatch.setenv(f"{scheme.upper()}_PROXY", f"http://ann:{CANARY}@127.0.0.1:{proxy.port}")
+        found = diagnose({"EXPLORER_FRAMES_URL": f"{scheme}://explorer.invalid", "EXPLORER_FRAMES_TOKEN": "t"})
+    assert found["http"][0] == "problem"
+    assert "the proxy requires credentials (HTTP 407)" in found["http"][1]
+    assert f"Set {scheme.upper()}_PROXY to http://user:password@host:port" in found["http"][1]
+
+
+@each("name", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "EXPLORER_FRAMES_CA_BUNDLE", "EXPLORER_FRAMES_CLIENT_CERT"])
+def test_a_certificate_file_that_is_missing_is_named(diagnose, monkeypatch, name, tmp_path):
+    if name == "SSL_CERT_FILE" and sys.platform in ("darwin", "win32"):
+        return
+    with tls(trustme.CA()) as url, monkeypatch.context() as patch:
+        patch.setenv(name, str(tmp_path / "nope.pem"))
+        found = diagnose({"EXPLORER_FRAMES_URL": url, "EXPLORER_FRAMES_TOKEN": "t"})
+    check = "configuration" if name.startswith("EXPLORER") else "encryption"
+    assert found[check][0] == "problem"
+    assert name in found[check][1]
+    assert "nope.pem" in found[check][1]
+
+
+@contextmanager
+def tls(authority, name="localhost", client_authority=None):
+    """A server that answers over TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    if client_authority is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        client_authority.configure_trust(context)
+    server = ThreadingHTTPServer(("localhost", 0), _Greeting)
+    server.handle_error = lambda *_: None  # a handshake that fails
+    with server:
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"https://localhost:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_each_mistake_with_certificates_has_words_of_its_own(diagnose, tmp_path, monkeypatch):
+    authority, other = trustme.CA(), trustme.CA()
+    files = {name: tmp_path / f"{name}.pem" for name in ("ca", "mine", "other")}
+    authority.cert_pem.write_to_path(files["ca"])
+    authority.issue_cert("me@example.org").private_key_and_cert_chain_pem.write_to_path(files["mine"])
+    other.issue_cert("me@example.org").private_key_and_cert_chain_pem.write_to_path(files["other"])
+    monkeypatch.setenv("EXPLORER_FRAMES_TOKEN", "t")
+    mine = ("--client-cert", files["mine"])
+
+    def said(url, *options):
+        return diagnose({"EXPLORER_FRAMES_URL": url}, "--ca-bundle", files["ca"], *options)["encryption"]
+
+    with tls(authority, "other.example") as url:
+        assert "Use a host name of the server's certificate in --url" in said(url)[1]
+    with tls(other) as url:
+        assert "Check that --ca-bundle contains the CA of the server's certificate" in said(url)[1]
+    with tls(authority, client_authority=authority) as url:
+        assert "requires a client certificate: pass its PEM file as --client-cert" in said(url)[1]
+        assert (
+            "Pass another --client-cert: the server rejects this one" in said(url, "--client-cert", files["other"])[1]
+        )
+        assert said(url, *mine) == ("ok", "https, with a certificate that is trusted by ca_bundle; None")
+        untrusted = diagnose({"EXPLORER_FRAMES_URL": url}, *mine)["encryption"]
+        assert "Set --ca-bundle to a PEM file with the CA of the server" in untrusted[1]
+        monkeypatch.setenv("SSL_CERT_FILE", str(files["ca"]))
+        if sys.platform not in ("darwin", "win32"):
+            trusted = diagnose({"EXPLORER_FRAMES_URL": url}, *mine)["encryption"]
+            assert trusted == ("ok", "https, with a certificate that is trusted by the operating system; None")
 
 
 def test_a_proxy_is_left_to_look_up_names(diagnose, scored, monkeypatch):
@@ -299,7 +420,7 @@ def test_a_token_that_is_good_and_one_that_has_ended(diagnose):
         server.expire_tokens()
         found = diagnose(environment)
     assert found["login"][0] == "problem"
-    assert "Get a fresh one" in found["login"][1]
+    assert "Get a new token" in found["login"][1]
 
 
 @pytest.mark.parametrize("date", ["Mon, 01 Jan 0001 00:00:00 GMT", "0001-01-01T00:00:00Z", "", "yesterday"])
@@ -310,7 +431,7 @@ def test_the_zero_time_is_not_a_date_to_compare_clocks_with(diagnose, date):
     assert found["clock"][0] == "skipped"
 
 
-def test_a_licence_that_has_ended(diagnose):
+def test_a_license_that_has_ended(diagnose):
     def script(_, request):
         if b"Cookie" not in request:
             return answer(b'{"code":40104000,"message":"no"}')
@@ -318,8 +439,8 @@ def test_a_licence_that_has_ended(diagnose):
 
     with RawServer(script) as raw:
         found = diagnose({"EXPLORER_FRAMES_URL": raw.url, "EXPLORER_FRAMES_TOKEN": CANARY})
-    assert found["licence"][0] == "problem"
-    assert "renewed" in found["licence"][1]
+    assert found["license"][0] == "problem"
+    assert "renewed" in found["license"][1]
 
 
 # --- limit
@@ -349,12 +470,16 @@ def test_a_server_with_a_mind_of_its_own(diagnose, rows, state):
         if b"sample_result" in request:
             limit = int(request.split(b"limit=")[1].split(b" ")[0])
             return answer(envelope("[" + ",".join(['["a","1"]'] * rows(limit)) + "]"))
+        if b"jobs/1 " in request:
+            return answer(b'{"code":0,"data":{"id":1,"status":2,"tasks":[{"id":"t","name":"T","status":2}]}}')
         return answer(envelope("[]", "0").replace(b"items", b'total":0,"items'))
 
     with RawServer(script) as raw:
         environment = {"EXPLORER_FRAMES_URL": raw.url, "EXPLORER_FRAMES_TOKEN": "t"}
         found = diagnose(environment, "--job-id", "1", "--task-id", "t", "--limit", "1000")
+        limits = [int(limit) for request in raw.requests for limit in re.findall(rb"limit=(\d+)", request)]
     assert found["limit"][0] == state
+    assert {*limits} <= {1, 100, 1000}, "no limit is larger than --limit"
 
 
 # --- a place to write to
@@ -362,19 +487,22 @@ def test_a_server_with_a_mind_of_its_own(diagnose, rows, state):
 
 def test_a_folder_that_can_be_written_to_and_is_left_as_it_was(diagnose, scored, tmp_path):
     (tmp_path / "kept").mkdir()
-    for url in (
-        tmp_path,
-        tmp_path / "kept",
-        tmp_path / "kept" / "x.parquet",
-        tmp_path / "new" / "deep",
-        f"{tmp_path}/",
-    ):
+    kept = tmp_path / "kept"
+    for url in (tmp_path, kept, kept / "x.parquet", tmp_path / "new", f"{tmp_path}/", "memory://doctor"):
         found = diagnose(scored.environment, url)
         assert found["driver"][0] == found["target"][0] == "ok"
+    # A sync creates its folder, and nothing else creates any.
+    for url in (
+        tmp_path / "new" / "deep",
+        tmp_path / "new" / "x.parquet",
+        "memory://doctor/new",
+        "memory://no/x.feather",
+    ):
+        found = diagnose(scored.environment, url)
+        assert found["target"][0] == "problem"
+        assert "this folder does not exist" in found["target"][1]
     assert [path.name for path in tmp_path.rglob("*")] == ["kept"]
-    found = diagnose(scored.environment, "memory://doctor/new/deep")
-    assert (found["driver"][0], found["target"][0]) == ("ok", "ok")
-    assert not fsspec.filesystem("memory").exists("/doctor")
+    assert fsspec.filesystem("memory").find("/") == []
 
 
 def test_a_bucket(diagnose, scored, s3_bucket, s3_options, monkeypatch):
@@ -440,7 +568,7 @@ def test_a_check_that_does_not_end_is_a_problem():
     found = finding.found("slow", 0.1, check)
     assert ended == []
     release.set()
-    assert (found.state, found.what) == ("problem", "it was given up after 0.1 s")
+    assert (found.state, found.what) == ("problem", "no result within 0.1 s")
 
 
 def test_what_a_check_raises():
@@ -460,8 +588,10 @@ def test_a_server_that_accepts_and_says_nothing_is_left_in_time(monkeypatch):
     monkeypatch.setattr(server, "QUICK", {"timeout": (0.2, 0.2), "deadline": HANG, "retries": 0})
     monkeypatch.setenv("EXPLORER_FRAMES_TOKEN", "t")
     with RawServer(lambda *_: [9 * HANG]) as raw:
-        found = {one.name: one for one in examine({"url": raw.url})}
-        secure = {one.name: one for one in examine({"url": raw.url.replace("http:", "https:")})}
+        found, secure = (
+            {one.name: one for one in examine(Setup.of({"url": url}), None)}
+            for url in (raw.url, raw.url.replace("http:", "https:"))
+        )
     assert found["http"].state == "problem"
     assert "no data within the timeout" in found["http"].what
     assert secure["encryption"].state == "skipped", "no TLS handshake took place"
@@ -495,7 +625,47 @@ def test_findings_come_as_they_are_known(scored, monkeypatch):
     for name, value in scored.environment.items():
         monkeypatch.setenv(name, value)
     before = len(scored.requests)
-    findings = examine({})
+    findings = examine(Setup.of({}), None)
     assert [next(findings).name, next(findings).name] == ["versions", "configuration"]
     assert len(scored.requests) == before
-    assert len(list(findings)) == len(server.CHECKS)
+    assert next(findings).name == "address"
+
+
+# --- in Python
+
+
+def test_the_diagnosis_of_an_explorer(scored, tmp_path, monkeypatch):
+    monkeypatch.setenv("EXPLORER_FRAMES_ROW_CAP", "5")  # does not count, as on the command line
+    with Explorer(scored.url, user=scored.user, password=scored.password, graphd=scored.graphd) as explorer:
+        diagnosis = explorer.doctor(path=tmp_path)
+        assert [finding.name for finding in diagnosis] == [*ORDER, "driver", "target"]
+        assert diagnosis.ok
+        assert {finding.state for finding in diagnosis.findings} == {"ok"}
+        assert diagnosis["configuration"].what == f"Explorer {scored.url} as root"
+        assert diagnosis.to_dict()["findings"][0]["name"] == "versions"
+        with pytest.raises(KeyError, match="nope"):
+            diagnosis["nope"]
+        job = explorer.job(explorer.list_jobs(limit=1)["job_id"][0])
+        task = job.tasks[0]
+        for given in ((job, task.name), (job.job_id, task.name), (job, task), (task,), (job.job_id, task.task_id)):
+            what = explorer.doctor(*given, limit=20)["limit"].what
+            assert what.startswith(
+                f"20 rows came for a limit of as many, and no larger one was tried [job {job.job_id}"
+            )
+        for wrong in ({"job_id": 1}, {"task_id": "t"}, {"job_id": "../x", "task_id": "t"}, {"limit": 0}):
+            with pytest.raises(ConfigError):
+                explorer.doctor(**wrong)
+
+
+def test_the_problems_of_an_explorer_are_shown_and_not_raised():
+    with RawServer(lambda *_: answer(b"<html>", "502 <No>")) as raw, Explorer(raw.url, token=CANARY) as explorer:
+        diagnosis = explorer.doctor()
+    assert not diagnosis.ok
+    (problem,) = diagnosis.problems
+    assert (problem.name, problem.state) == ("http", "problem")
+    text, page = repr(diagnosis), diagnosis._repr_html_()
+    assert text.splitlines()[0] == f"<Diagnosis of {raw.url}: 1 problem, no warnings>"
+    assert "problem  http           a gateway returned HTTP status 502" in text
+    assert "                        Check that Explorer runs" in text
+    assert "<td style='text-align:left'>problem</td>" in page
+    assert CANARY not in text + page + str(diagnosis.to_dict())

@@ -170,7 +170,7 @@ def test_a_path_that_would_change():
 @pytest.mark.parametrize("begun", [False, True])
 def test_tls_that_fails(begun):
     error = translated(ssl.SSLError(1, "wrong version"), Deadline(60), "GET x", begun=begun)
-    hint = "For a private CA, set ca_bundle= to its PEM file. If the server has no TLS, its url begins with http://."
+    hint = "If the server has no TLS, its url begins with http://. Otherwise check the port."
     assert str(error) == f"no TLS connection: wrong version [GET x]\n{hint}"
     assert error.final == (not begun)  # once begun, the next try may be luckier
 

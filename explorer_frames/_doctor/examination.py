@@ -1,86 +1,117 @@
-"""What stands between us and an Explorer, found out in one go: it starts no job, shows no secret, and always ends."""
+"""What stands between us and an Explorer, checked step by step: it starts no job, shows no secret, and always ends."""
 
 from __future__ import annotations
 
 import os
 import platform
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from explorer_frames._doctor import server, target as target_checks
+from explorer_frames._arguments import EVERYTHING
+from explorer_frames._doctor import server, target
 from explorer_frames._doctor.finding import Finding, ok
 from explorer_frames._errors import escaped
 from explorer_frames._http import config
+from explorer_frames._http.profiles import PREFIX, SETTINGS, Sources, variable
 from explorer_frames._version import __version__
 from explorer_frames.errors import ConfigError
 
-_VARIABLES = {
-    f"{config.PREFIX}{name}"
-    for name in ("URL", "TOKEN", "USER", "PASSWORD", "GRAPHD", "AUTH_ENCODING", "STORAGE_OPTIONS")
-}
+if TYPE_CHECKING:
+    from explorer_frames._client import Explorer
+
+_OTHERS = ("CONFIG_FILE", "DEBUG", "PROFILE", "PROGRESS", "STORAGE_OPTIONS")
+VARIABLES = {*map(variable, SETTINGS), *(PREFIX + name for name in _OTHERS)}
 _PACKAGES = ("pandas", "pyarrow", "numpy", "requests", "urllib3", "fsspec")
 
 
+@dataclass(frozen=True, repr=False)
+class Setup:
+    """The configuration to examine.
+
+    Attributes
+    ----------
+    settings, credentials
+        None where they are invalid or missing.
+    findings
+        About the configuration.
+    """
+
+    settings: config.Settings | None
+    credentials: config.Credentials | None
+    findings: tuple[Finding, ...]
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> Setup:
+        """Check the arguments of an `Explorer`; what they lack comes from the environment or a profile."""
+        given = {**server.QUICK, **arguments}
+        settings, credentials, sources = None, None, None
+        errors = []
+        try:
+            sources = Sources(given.get("profile"), **{name: given.get(name) for name in SETTINGS})
+            settings = config.settings(
+                sources, **{name: given[name] for name in server.QUICK}, verify=True, trust_env=True, max_bytes=None
+            )
+        except ConfigError as error:
+            errors.append(error)
+        try:
+            if sources is not None:
+                credentials = config.credentials(sources, given.get("auth_encoding", "auto"))
+        except ConfigError as error:
+            errors.append(error)
+        named = [name for name, value in arguments.items() if value is not None and name != "profile"]
+        if sources is not None and sources.profile is not None:
+            named.append(f"profile {escaped(sources.profile, 60)}")
+        return cls(settings, credentials, tuple(_configuration(named, errors)))
+
+
+def quick(settings: config.Settings) -> config.Settings:
+    """Return settings with times that are short enough to wait for, and without a row cap, which is to be found."""
+    connect, read = server.QUICK["timeout"]
+    return replace(
+        settings,
+        timeout=(min(settings.timeout[0], connect), min(settings.timeout[1], read)),
+        deadline=min(settings.deadline or server.QUICK["deadline"], server.QUICK["deadline"]),
+        retries=min(settings.retries, server.QUICK["retries"]),
+        row_cap=EVERYTHING,
+    )
+
+
 def examine(
-    arguments: Mapping[str, Any],
+    setup: Setup,
+    explorer: Explorer | None,
     *,
     task: tuple[str, str] | None = None,
-    most: int = 10_000,
-    target: str | None = None,
+    limit: int = 100_000,
+    path: str | None = None,
     storage_options: Mapping[str, Any] | None = None,
 ) -> Iterator[Finding]:
     """Check all that can be checked; each finding comes as soon as it is known.
 
     Parameters
     ----------
-    arguments
-        For `Explorer`, as far as the environment does not have them: url, user, password, graphd, auth_encoding;
-        deadline takes the place of the short one that calls have here.
+    setup
+    explorer
+        With the settings and credentials of the setup; None where it lacks them.
     task
-        Ids of a job and a task whose result may be read to see whether ``limit`` grows.
-    most
-        The largest limit to try.
-    target
+        Id of a job, and id or name of its task, whose result may be read to see whether ``limit`` grows.
+    limit
+        The largest limit to request.
+    path
         A file or folder to see whether it can be written to.
     storage_options
         For its driver.
     """
     yield _versions()
-    settings: config.Settings | None = None
-    credentials: config.Credentials | None = None
-    errors = []
-    given = {"url": None, **server.QUICK, **arguments}
-    try:
-        settings = config.settings(
-            given["url"],
-            **{name: given[name] for name in server.QUICK},
-            verify=True,
-            ca_bundle=None,
-            client_cert=None,
-            trust_env=True,
-            max_bytes=None,
-            row_cap=None,
-        )
-    except ConfigError as error:
-        errors.append(error)
-    try:
-        credentials = config.credentials(
-            None,
-            given.get("user"),
-            given.get("password"),
-            given.get("graphd"),
-            given.get("auth_encoding", "auto"),
-        )
-    except ConfigError as error:
-        errors.append(error)
-    yield from _configuration(arguments, errors)
-    if settings is None:
-        yield from (Finding(name, "skipped", "needs what configuration denies") for name in server.CHECKS)
+    yield from setup.findings
+    if setup.settings is None:
+        yield from (Finding(name, "skipped", "the configuration is not valid") for name in server.CHECKS)
     else:
-        yield from server.Examination(settings, credentials, given, task, most).findings()
-    if target is not None:
-        yield from target_checks.findings(target, storage_options)
+        yield from server.Examination(setup.settings, setup.credentials, explorer, task, limit).findings()
+    if path is not None:
+        yield from target.findings(path, storage_options)
 
 
 def _versions() -> Finding:
@@ -90,17 +121,20 @@ def _versions() -> Finding:
     )
 
 
-def _configuration(given: Mapping[str, Any], errors: list[ConfigError]) -> Iterator[Finding]:
-    """Say which variables are set, never what secrets they hold."""
-    present = sorted(name for name in os.environ if name.startswith(config.PREFIX) and os.environ[name])
-    named = [name for name, value in given.items() if value is not None]
-    what = ", ".join([*(name for name in present if name in _VARIABLES), *named]) or "nothing is set"
+def _configuration(named: list[str], errors: list[ConfigError]) -> Iterator[Finding]:
+    """List the variables that are set, never the secrets in them; `named` is what else is."""
+    present = sorted(name for name in os.environ if name.startswith(PREFIX) and os.environ[name])
+    what = ", ".join([*(name for name in present if name in VARIABLES), *named]) or "nothing is set"
     if errors:
-        yield from (Finding("configuration", "problem", f"{error.what} [{what}]", error.hint) for error in errors)
+        for error in errors:
+            where = f"{error.where}; {what}" if error.where else what
+            yield Finding("configuration", "problem", f"{error.what} [{where}]", error.hint)
         return
-    strange = [name for name in present if name not in _VARIABLES]
-    if strange:
-        todo = f"Known are {', '.join(sorted(_VARIABLES))}."
-        yield Finding("configuration", "warning", f"{what}; not known: {escaped(', '.join(strange))}", todo)
+    unknown = [name for name in present if name not in VARIABLES]
+    if unknown:
+        meant = dict.fromkeys(alike for name in unknown for alike in get_close_matches(name, VARIABLES, 1))
+        hint = f"Did you mean {' and '.join(meant)}? " if meant else ""
+        hint += f"Known are {', '.join(sorted(VARIABLES))}."
+        yield Finding("configuration", "warning", f"{what}; unknown: {escaped(', '.join(unknown))}", hint)
         return
     yield ok("configuration", what)

@@ -1,13 +1,14 @@
-"""Findings: what a check found out, made within a time."""
+"""Findings: the result of a check, made within a time."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias
 
+from explorer_frames import _html
 from explorer_frames.errors import ExplorerFramesError
 
 _POLL_INTERVAL = 0.2  # seconds
@@ -17,24 +18,99 @@ State: TypeAlias = Literal["ok", "warning", "problem", "skipped"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found out.
+    """Result of one check of `Explorer.doctor`.
 
     Attributes
     ----------
     name : str
-        Of the check.
+        Of the check, such as ``"login"``.
     state : str
-        ok, warning, problem or skipped.
+        ``"ok"``, ``"warning"``, ``"problem"`` or ``"skipped"``.
     what : str
-        In one line, without any secret.
-    todo : str or None
-        What to do about it.
+        What was found, in one line.
+    hint : str or None
+        What to do about a warning or a problem.
+
+    Examples
+    --------
+    >>> explorer.doctor()["http"]
+    Finding(name='http', state='ok', what='the API of NebulaGraph Explorer answers', hint=None)
     """
 
     name: str
     state: State
     what: str
-    todo: str | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Diagnosis:
+    """Results of `Explorer.doctor`, by the name of the check.
+
+    Attributes
+    ----------
+    url : str
+        Of the server.
+    findings : tuple of Finding
+        In the order of the checks.
+
+    Examples
+    --------
+    >>> diagnosis = explorer.doctor()
+    >>> diagnosis.ok, diagnosis["login"].state
+    (True, 'ok')
+    >>> [finding.hint for finding in diagnosis.problems]
+    []
+    """
+
+    url: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no check found a problem."""
+        return not self.problems
+
+    @property
+    def problems(self) -> tuple[Finding, ...]:
+        """Findings with the state problem."""
+        return tuple(finding for finding in self.findings if finding.state == "problem")
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """Findings with the state warning."""
+        return tuple(finding for finding in self.findings if finding.state == "warning")
+
+    def __getitem__(self, name: str) -> Finding:
+        found = next((finding for finding in self.findings if finding.name == name), None)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the counts of problems and warnings, and the findings, as plain values, ready for JSON."""
+        counts = {"problems": len(self.problems), "warnings": len(self.warnings)}
+        return {"url": self.url, **counts, "findings": [asdict(finding) for finding in self.findings]}
+
+    def __repr__(self) -> str:
+        lines = [f"<Diagnosis of {self.url}: {self._summary}>"]
+        width = max((len(finding.name) for finding in self.findings), default=0)
+        for finding in self.findings:
+            lines.append(f"{finding.state:<7}  {finding.name:<{width}}  {finding.what}")
+            lines += [" " * (width + 11) + line for line in (finding.hint or "").splitlines()]
+        return "\n".join(lines)
+
+    @property
+    def _summary(self) -> str:
+        counts = {"problem": len(self.problems), "warning": len(self.warnings)}
+        return ", ".join(f"{count or 'no'} {word}{'s' * (count != 1)}" for word, count in counts.items())
+
+    def _repr_html_(self) -> str:
+        rows = [(finding.state, finding.name, finding.what, finding.hint or "") for finding in self.findings]
+        return _html.grid(f"Diagnosis of {self.url}", self._summary, ("state", "check", "result", "what to do"), rows)
 
 
 def ok(name: str, what: str) -> Finding:
@@ -51,8 +127,8 @@ def problem(name: str, error: ExplorerFramesError) -> Finding:
 def found(name: str, seconds: float, check: Callable[[], Finding]) -> Finding:
     """Make a check; errors of ours, and a check that does not end in time, are problems.
 
-    It is left alone then, in a thread of its own, which does not keep the process from ending: resolvers of names and
-    drivers of stores can neither be told to hurry nor be stopped.
+    Its thread then continues, and does not keep the process from ending: resolvers of names and drivers of stores have
+    no time limit and cannot be cancelled.
     """
     results: list[Finding | Exception] = []
 
@@ -70,8 +146,8 @@ def found(name: str, seconds: float, check: Callable[[], Finding]) -> Finding:
     while thread.is_alive() and time.monotonic() < end:  # Ctrl-C does not end one long wait on Windows
         thread.join(min(_POLL_INTERVAL, seconds))
     if not results:
-        todo = "Try again; if it goes on, look at the load there, and at what is on the way."
-        return Finding(name, "problem", f"it was given up after {seconds:g} s", todo)
+        hint = "Retry. If it happens again, check the load of the server and the network."
+        return Finding(name, "problem", f"no result within {seconds:g} s", hint)
     if isinstance(results[0], Exception):
         raise results[0]
     return results[0]

@@ -7,19 +7,16 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
-from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pyarrow as pa
 from requests.utils import get_environ_proxies
 
 from explorer_frames import errors
-from explorer_frames._arguments import EVERYTHING
-from explorer_frames._client import Explorer
 from explorer_frames._doctor.finding import Finding, found, ok, problem
 from explorer_frames._errors import escaped
 from explorer_frames._http.api import Api
@@ -28,7 +25,10 @@ from explorer_frames._http.failures import NO_TLS
 from explorer_frames._jobs.status import is_missing_time
 from explorer_frames._results.reading import is_round
 
-CHECKS = ("address", "connection", "encryption", "http", "clock", "login", "jobs", "licence", "limit")
+if TYPE_CHECKING:
+    from explorer_frames._client import Explorer
+
+CHECKS = ("address", "connection", "encryption", "http", "clock", "login", "jobs", "license", "limit")
 # One more try: a connection that was kept may be closed by the time it is used again.
 QUICK: dict[str, Any] = {"timeout": (5.0, 10.0), "deadline": 20.0, "retries": 1}
 _LOOKUP = 10.0  # seconds: a resolver has no limit that could be set
@@ -37,7 +37,7 @@ _SLACK = 1.0  # on top of a check's own time limits
 _CLOCK = 60.0  # seconds of difference that are worth a word
 _JOBS, _TRIED = 3, 4  # the newest jobs whose tasks are looked at, and results that are read, for one with several rows
 # Calls that a check makes at most, each within the deadline; one where it is not named.
-_CALLS = {"login": 2, "limit": 1 + _JOBS + _TRIED + 3}
+_CALLS = {"encryption": 2, "login": 2, "limit": 1 + _JOBS + _TRIED + 3}
 _ANY = pa.schema([("cells", pa.list_(pa.string()))])
 
 
@@ -51,19 +51,19 @@ class Examination:
         With short times: see `QUICK`.
     credentials
         None where the configuration lacks them.
-    arguments
-        What `Explorer` takes, for the checks that read.
+    explorer
+        With these settings and credentials, for the checks that read; None where the configuration lacks them.
     task
-        Ids of job and task whose result may be read; None takes one of the newest successful job that has one.
-    most
-        The largest ``limit`` to try.
+        Id of a job, and id or name of its task, whose result may be read; None takes a task of one of the newest jobs.
+    limit
+        The largest ``limit`` to request.
     """
 
     settings: Settings
     credentials: Credentials | None
-    arguments: Mapping[str, Any]
+    explorer: Explorer | None
     task: tuple[str, str] | None
-    most: int
+    limit: int
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.settings.url)
@@ -71,16 +71,16 @@ class Examination:
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._addresses: list[Any] = []
         self._greeting: tuple[Mapping[str, str], float] | None = None
-        self._answers: errors.ExplorerFramesError | None = None  # why nothing of HTTP came
-        self._licence: errors.LicenseError | None = None
+        self._failure: errors.ExplorerFramesError | None = None  # why no Explorer answered
+        self._license: errors.LicenseError | None = None
 
     def findings(self) -> Iterator[Finding]:
-        """Make the checks; behind a problem those that need what it denies are skipped."""
+        """Make the checks; after a problem, those that depend on it are skipped."""
         stuck = ""
         for name in CHECKS:
             check: Callable[[], Finding] = getattr(self, f"_check_{name}")
-            if stuck and not (name == "licence" and self._licence):
-                yield Finding(name, "skipped", f"needs what {stuck} denies")
+            if stuck and not (name == "license" and self._license):
+                yield Finding(name, "skipped", f"the check of {stuck} failed")
                 continue
             finding = found(name, self._patience(name), check)
             yield finding
@@ -98,7 +98,7 @@ class Examination:
     # --- the way there
 
     def _proxied(self) -> bool:
-        return bool(get_environ_proxies(self.settings.url, no_proxy=None))
+        return self.settings.trust_env and bool(get_environ_proxies(self.settings.url, no_proxy=None))
 
     def _check_address(self) -> Finding:
         if self._proxied():
@@ -107,8 +107,8 @@ class Examination:
             self._addresses = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             why = escaped(getattr(error, "strerror", None) or error, 80)
-            todo = "Check the spelling of the url, and that this machine's DNS knows the name."
-            return Finding("address", "problem", f"no address for {escaped(self._host, 80)}: {why}", todo)
+            hint = "Check the spelling of the url, and that this machine's DNS knows the name."
+            return Finding("address", "problem", f"no address for {escaped(self._host, 80)}: {why}", hint)
         shown = ", ".join(dict.fromkeys(str(address[4][0]) for address in self._addresses))
         return ok("address", shown if self._host in shown else f"{self._host} is {shown}")
 
@@ -125,8 +125,8 @@ class Examination:
                 why = "no answer" if isinstance(error, TimeoutError) else str(error.strerror)
             else:
                 return ok("connection", f"port {self._port} answers")
-        todo = "Check the port (Explorer's is 7002), that Explorer runs, and the firewalls on the way."
-        return Finding("connection", "problem", f"port {self._port}: {escaped(why, 80)}", todo)
+        hint = "Check the port (Explorer's is 7002), that Explorer runs, and the firewalls on the way."
+        return Finding("connection", "problem", f"port {self._port}: {escaped(why, 80)}", hint)
 
     def _tried(self) -> list[Any]:
         """Take two addresses of each kind, IPv6 and IPv4, in the resolver's order."""
@@ -138,34 +138,58 @@ class Examination:
         if self._scheme == "http":
             if not self.settings.is_exposed:
                 return ok("encryption", "none, and none needed: http on this machine")
-            todo = "Use https://, or a network that you trust: who is on the way can read the password and the token."
-            return Finding("encryption", "warning", "http, in clear text", todo)
-        if self._greeting is None:
-            if self._answers is not None and self._answers.what.startswith(NO_TLS):
-                return problem("encryption", self._answers)
-            return Finding("encryption", "skipped", "no answer came, so no certificate was seen to be good")
-        return ok("encryption", "https, with a certificate that is trusted")
+            hint = "Use https://, or a network that you trust: others on the way can read the password and the token."
+            return Finding("encryption", "warning", "http, in clear text", hint)
+        error = self._failure
+        if self._greeting is not None:
+            name = self.settings.ca_name if isinstance(self.settings.verify, str) else "the operating system"
+            return ok("encryption", f"https, with a certificate that is trusted by {name}")
+        if error is not None and (error.what.startswith(NO_TLS) or _is_about_certificates(error)):
+            return problem("encryption", error)
+        return Finding("encryption", "skipped", "no response, so the certificate was not checked")
 
     def _check_http(self) -> Finding:
-        if self._answers is not None:
-            return problem("http", self._answers)
+        if self._failure is not None:
+            return problem("http", self._failure)
         return ok("http", "the API of NebulaGraph Explorer answers")
 
     def _greet(self) -> None:
-        """Ask without a token; what is learnt also serves the checks of HTTP, of the clock and of the licence."""
+        """Send a request without a token; the checks of HTTP, of the clock and of the license use its response."""
         began = time.time()
         try:
-            with closing(self._api()) as api:
-                headers, said = api.greeting(api.deadline())
+            headers, said = self._greeted(self.settings)
         except errors.ExplorerFramesError as error:
-            self._answers = error
+            self._failure = error
             return
-        if isinstance(said, errors.LicenseError):
-            self._licence = said
-        elif said is not None and said.code is None:
-            said.hint = "What answers is no Explorer: check the url, its port and its path, and the proxies on the way."
-            self._answers = said
         self._greeting = headers, (began + time.time()) / 2
+        if isinstance(said, errors.LicenseError):
+            self._license = said
+        elif said is not None and not _is_of_explorer(said):
+            self._failure = said
+            if said.code is not None:
+                said.what, said.where = f"there is no Explorer API at this url (code {said.code})", None
+                said.hint = (
+                    "Check the path of the url. Behind a gateway it may need a prefix, as in https://host/prefix."
+                )
+            if said.retry_after:
+                said.hint = f"{said.hint} The gateway asks to wait {said.retry_after:g} s (Retry-After)."
+            said.hint = self._right_url() or said.hint
+
+    def _greeted(self, settings: Settings) -> tuple[Mapping[str, str], errors.ApiError | None]:
+        with closing(Api(settings, Credentials())) as api:
+            return api.greeting(api.deadline())
+
+    def _right_url(self) -> str | None:
+        """Return a hint if Explorer answers without the path of the url."""
+        parts = urlsplit(self.settings.url)
+        if not parts.path:
+            return None
+        root = f"{parts.scheme}://{parts.netloc}"
+        try:
+            _, said = self._greeted(replace(self.settings, url=root))
+        except errors.ExplorerFramesError:
+            return None
+        return f"Pass url={root!r}: Explorer answers there." if said is None or _is_of_explorer(said) else None
 
     def _check_clock(self) -> Finding:
         headers, ours = self._greeting or ({}, 0.0)
@@ -178,8 +202,8 @@ class Examination:
         if abs(apart) <= _CLOCK:
             return ok("clock", f"the server's is within {max(round(abs(apart)), 1)} s of ours")
         side = "ahead of" if apart > 0 else "behind"
-        todo = "Set the clocks by NTP: --created-after and other times of jobs go by the server's."
-        return Finding("clock", "warning", f"the server's is {abs(apart):,.0f} s {side} ours", todo)
+        hint = "Set the clocks by NTP: --created-after and other times of jobs go by the server's."
+        return Finding("clock", "warning", f"the server's is {abs(apart):,.0f} s {side} ours", hint)
 
     # --- who we are
 
@@ -197,7 +221,7 @@ class Examination:
             error.hint = "Check graphd: it is host:port of graphd as the Explorer server reaches it."
             raise
         except errors.LicenseError as error:
-            self._licence = error
+            self._license = error
             raise
 
     def _logged_in(self) -> str:
@@ -210,23 +234,22 @@ class Examination:
         try:
             self._list(1)
         except errors.UnauthorizedError as error:
-            error.hint = "Get a fresh one; or set user, password and graphd instead, so that it is renewed by itself."
+            error.hint = "Get a new token. Or set user, password and graphd instead: a login is renewed automatically."
             raise
         return ok("login", "the token is valid; only a login says for how long, and it is not renewed")
 
     # --- what we may do
 
-    @cached_property
+    @property
     def _explorer(self) -> Explorer:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", errors.UnencryptedWarning)  # said by a check of its own
-            return Explorer(**self.arguments, row_cap=EVERYTHING)  # whatever the environment has
+        assert self.explorer is not None  # noqa: S101 (the login was checked)
+        return self.explorer
 
     def _list(self, limit: int, **filters: Any) -> list[dict[str, Any]]:
         try:
             jobs: list[dict[str, Any]] = self._explorer.list_jobs(limit=limit, **filters).to_dict("records")
         except errors.LicenseError as error:
-            self._licence = error
+            self._license = error
             raise
         return jobs
 
@@ -234,39 +257,45 @@ class Examination:
         jobs = self._list(20)
         if not jobs:
             return ok("jobs", "the list is empty")
-        newest = f"the newest is {escaped(jobs[0]['job_id'], 40)}, {jobs[0]['status']}"
-        return ok("jobs", f"{len(jobs)}{' or more' * (len(jobs) == 20)} are listed, {newest}")  # noqa: PLR2004
+        newest = f"the newest is job {escaped(jobs[0]['job_id'], 40)} ({jobs[0]['status']})"
+        return ok("jobs", f"{len(jobs)}{' or more' * (len(jobs) == 20)} in the list, {newest}")  # noqa: PLR2004
 
-    def _check_licence(self) -> Finding:
-        if self._licence is not None:
-            return problem("licence", self._licence)
-        return ok("licence", "no call was refused for it; whether jobs may be started was not tried")
+    def _check_license(self) -> Finding:
+        if self._license is not None:
+            return problem("license", self._license)
+        return ok("license", "no call was refused for it; whether jobs may be started was not tried")
 
     def _check_limit(self) -> Finding:
-        task = self.task or self._some_task()
+        task = self._given_task() if self.task else self._some_task()
         if task is None:
             return Finding(
                 "limit", "skipped", "no successful job with rows is among the newest", "Pass --job-id and --task-id."
             )
         where = f"job {task[0]}, task {task[1]}"
-        counts = [(asked, self._rows(task, asked)) for asked in sorted({1, self.most})]
-        one, rows = counts[0][1], counts[-1][1]
-        if rows and not one:
+        most = self.limit
+        few = max(most // 10, 1)
+        rows = {limit: self._rows(task, limit) for limit in sorted({1, few, most})}
+        if rows[most] and not rows[1]:
             return _odd(where, "a limit of 1 gives no row, and a larger one does")
-        if rows == self.most:
-            return ok("limit", f"{rows:,} rows came for a limit of as many, and no larger one was tried [{where}]")
-        more = self.most * 10
-        again = self._rows(task, more)
-        if again != rows:
-            return _odd(where, f"{rows:,} rows came for a limit of {self.most:,}, but {again:,} for {more:,}")
-        what = f"{rows:,} rows came for a limit of {self.most:,} and for {more:,}"
-        if is_round(rows):
-            todo = (
+        if rows[few] != min(few, rows[most]):
+            return _odd(where, f"{rows[few]:,} rows came for a limit of {few:,}, but {rows[most]:,} for {most:,}")
+        if rows[most] == most:
+            return ok("limit", f"{most:,} rows came for a limit of as many, and no larger one was tried [{where}]")
+        tried = f"{few:,} and for {most:,}" if rows[few] == rows[most] else f"{most:,}"
+        what = f"{rows[most]:,} rows came for a limit of {tried}"
+        if is_round(rows[most]):
+            hint = (
                 "The number is round, so it may be the server's cap. Compare it with the graph's number of vertices. "
                 "If it is the cap, set EXPLORER_FRAMES_ROW_CAP to it; if not, set it to a larger number."
             )
-            return Finding("limit", "warning", f"{what} [{where}]", todo)
+            return Finding("limit", "warning", f"{what} [{where}]", hint)
         return ok("limit", f"{what}: all there are, unless the server cuts off just there [{where}]")
+
+    def _given_task(self) -> tuple[str, str]:
+        """Look up a task by its id or name."""
+        assert self.task is not None  # noqa: S101 (by the caller)
+        job = self._explorer.job(self.task[0])
+        return job.job_id, job.task(self.task[1]).task_id
 
     def _some_task(self) -> tuple[str, str] | None:
         """Find a task with more than one row, so that a limit can be seen to work."""
@@ -286,9 +315,18 @@ class Examination:
             return int(self._explorer.read_sample_result_arrow(*task, limit, schema=_ANY).num_rows)
 
 
+def _is_of_explorer(error: errors.ApiError) -> bool:
+    """Whether an error is the answer of Explorer to a request for the jobs, which every Explorer has."""
+    return error.code is not None and not isinstance(error, errors.NotFoundError)
+
+
+def _is_about_certificates(error: errors.ExplorerFramesError) -> bool:
+    return isinstance(error, errors.ConfigError) and "certificate" in error.what
+
+
 def _odd(where: str, what: str) -> Finding:
-    todo = "This server ignores limit, so results cannot be verified as complete. Read the full outputs."
-    return Finding("limit", "problem", f"{what} [{where}]", todo)
+    hint = "This server ignores limit, so results cannot be verified as complete. Read the full outputs."
+    return Finding("limit", "problem", f"{what} [{where}]", hint)
 
 
 def _duration(seconds: float) -> str:

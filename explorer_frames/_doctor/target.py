@@ -6,7 +6,7 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from explorer_frames._doctor.finding import Finding, found, ok
 from explorer_frames._files.formats import format_of
 from explorer_frames._storage.address import Mask, local_path, shown_url
 from explorer_frames._storage.drivers import connect
+from explorer_frames._storage.failures import NO_FOLDER
 from explorer_frames._storage.publish import Target
-from explorer_frames._storage.schemes import scheme_of
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, ExplorerFramesError, UnsupportedFormatError, WriteError
 
@@ -31,22 +31,31 @@ def findings(url: str, options: Mapping[str, Any] | None) -> Iterator[Finding]:
     driver = found("driver", _PATIENCE, lambda: _driver(url, options))
     yield driver
     if driver.state == "problem":
-        yield Finding("target", "skipped", "needs what driver denies")
+        yield Finding("target", "skipped", "the check of driver failed")
     else:
-        name = f"explorer-frames-doctor-{uuid.uuid4().hex}.tmp"
-        yield found("target", _PATIENCE, lambda: _written(f"{_folder(url)}/{name}", options))
+        yield found("target", _PATIENCE, lambda: _written(url, options))
 
 
 def _folder(url: str) -> str:
-    """The folder that a URL names, or that of its file."""
-    base = url.rstrip("/") or "/"
+    """Return the folder that a URL names, or that of its file."""
+    return _parent(url) if _is_file(url) else url.rstrip("/") or "/"
+
+
+def _is_file(url: str) -> bool:
+    """Whether a URL is that of a file, by its extension."""
     with suppress(UnsupportedFormatError):
-        format_of(base)
-        if local_path(url) is not None:
-            return os.path.dirname(base) or "."  # noqa: PTH120 (a URL may be one)
-        head, slash, _ = base.rpartition("/")
-        return head if slash else "."
-    return base
+        format_of(url.rstrip("/"))
+        return True
+    return False
+
+
+def _parent(url: str) -> str:
+    """Return the folder above."""
+    base = url.rstrip("/")
+    if local_path(url) is not None:
+        return os.path.dirname(base) or "."  # noqa: PTH120 (a URL may be one)
+    head, slash, _ = base.rpartition("/")
+    return head if slash else "."
 
 
 def _driver(url: str, options: Mapping[str, Any] | None) -> Finding:
@@ -62,23 +71,35 @@ def _driver(url: str, options: Mapping[str, Any] | None) -> Finding:
 
 
 def _written(url: str, options: Mapping[str, Any] | None) -> Finding:
-    with _no_new_folders(url, options):
-        target = Target.resolve(url, mode="create", storage_options=options, new_folders=None)
-        with target.spool() as path:
-            target.attempt("write", Path(path).write_bytes, _CONTENT)
-            target.publish(path)
-        try:
-            store = Store(url, options)
-            with store.open() as file:
-                same = store.attempt("read", file.read) == _CONTENT
-        finally:
-            left = _removed(target)
+    trial, target = _trial(url, options)
+    with target.spool() as path:
+        target.attempt("write", Path(path).write_bytes, _CONTENT)
+        target.publish(path)
+    try:
+        store = Store(trial, options)
+        with store.open() as file:
+            same = store.attempt("read", file.read) == _CONTENT
+    finally:
+        left = _removed(target)
     if not same:
         return Finding("target", "problem", f"what was read back is not what was written [{target.url}]", left)
-    where = target.url.rpartition("/" if local_path(url) is None else os.sep)[0]
+    where = target.url.rpartition("/" if local_path(trial) is None else os.sep)[0]
     if left is not None:
         return Finding("target", "warning", f"written and read back, but not removed [{where}]", left)
     return ok("target", f"written, read back and removed [{where}]")
+
+
+def _trial(url: str, options: Mapping[str, Any] | None) -> tuple[str, Target]:
+    """Return a new file in the folder; beside it where it does not exist, since a sync creates it."""
+    folder, name = _folder(url), f"explorer-frames-doctor-{uuid.uuid4().hex}.tmp"
+    trial = f"{folder}/{name}"
+    try:
+        return trial, Target.resolve(trial, mode="create", storage_options=options)
+    except WriteError as error:
+        if _is_file(url) or NO_FOLDER not in error.what:
+            raise
+    trial = f"{_parent(folder)}/{name}"
+    return trial, Target.resolve(trial, mode="create", storage_options=options)
 
 
 def _removed(target: Target) -> str | None:
@@ -87,29 +108,3 @@ def _removed(target: Target) -> str | None:
     except ExplorerFramesError:
         return f"Remove {target.url} by hand: there seems to be no right to delete, which results do not need."
     return None
-
-
-@contextmanager
-def _no_new_folders(url: str, options: Mapping[str, Any] | None) -> Iterator[None]:
-    """Take away the folders that writing has made, as far as they are empty."""
-    local = local_path(url)
-    if local is not None:
-        fs, path = fsspec.filesystem("file"), Path(local).as_posix()
-    else:
-        fs, path = connect(url, options or {}, Mask(url, options or {}), WriteError)
-    new = [] if local is None and scheme_of(url).is_object_store else list(_missing(fs, path))
-    try:
-        yield
-    finally:
-        for folder in new:
-            with suppress(Exception):
-                fs.rmdir(folder)
-
-
-def _missing(fs: Any, path: str) -> Iterator[str]:
-    """Folders above a file that are not there, the deepest first."""
-    folder = path.rpartition("/")[0]
-    with suppress(Exception):  # who may not look sees what `resolve` says
-        while folder.strip("/") and not fs.exists(folder):
-            yield folder
-            folder = folder.rpartition("/")[0]

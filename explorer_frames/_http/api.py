@@ -32,6 +32,16 @@ if TYPE_CHECKING:
     from explorer_frames._http.transport import Identity
 
 
+_GATEWAY_FAILED = {502, 503, 504}
+# What to do about a status without the API's JSON.
+_STATUS_HINTS = {
+    401: "A gateway in front of Explorer requires a login of its own. Ask for a way around it, or use another url.",
+    403: "A gateway in front of Explorer refused the request. Check its rules, or use another url.",
+    404: "Check the path of the url. Behind a gateway it may need a prefix, as in https://host/prefix.",
+    **dict.fromkeys(_GATEWAY_FAILED, "Check that Explorer runs, and the gateway's route to it. Then retry."),
+}
+
+
 class Api:
     """The calls of one `Explorer`.
 
@@ -135,6 +145,7 @@ class Api:
             try:
                 _data(answer)
             except ApiError as error:
+                error.retry_after = answer.retry_after
                 return answer.headers, error
             return answer.headers, None
 
@@ -216,9 +227,11 @@ def _judged(body: bytes, answer: Answer, *, any_status: bool = False) -> dict[st
         raise answer.proxy_refusal()
     if answer.status < 400 or isinstance(failure, ApiError):  # noqa: PLR2004
         raise failure
-    # A proxy's page, say: its status is all there is to go by.
+    # A gateway's page, say: its status is all there is to go by.
     refusal = api_error(None, answer.status, None, answer.trace_id)
-    refusal.hint = failure.hint
+    refusal.hint = _STATUS_HINTS.get(answer.status, failure.hint)
+    if answer.status in _GATEWAY_FAILED:
+        refusal.what = f"a gateway returned HTTP status {answer.status}: Explorer behind it did not respond"
     raise refusal
 
 

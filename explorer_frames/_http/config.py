@@ -1,6 +1,6 @@
-"""Settings: argument > environment > ConfigError, and secrets that no repr shows.
+"""Settings: argument > environment > profile > ConfigError, and secrets that no repr shows.
 
-The environment is read when an `Explorer` is made or a secret is needed, never at import.
+The environment and the config file are read when an `Explorer` is made or a secret is needed, never at import.
 """
 
 from __future__ import annotations
@@ -11,29 +11,31 @@ import threading
 from dataclasses import dataclass
 from ipaddress import ip_address
 from numbers import Integral
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from explorer_frames._arguments import EVERYTHING, checked_count, is_duration
 from explorer_frames._errors import escaped
+from explorer_frames._http.profiles import LOGIN, PREFIX, StoredSecret, as_argument, variable
 from explorer_frames._signals import failures
 from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from explorer_frames._http.profiles import Setting, Sources
+
 AuthEncoding: TypeAlias = Literal["auto", "json", "colon"]
 SecretSource: TypeAlias = "str | Callable[[], str]"
+_T = TypeVar("_T")
 
-PREFIX = "EXPLORER_FRAMES_"
 _PORT = re.compile(r"[0-9]{1,5}")
 # Control characters, and the halves of pairs that stand for bytes of the environment which are no text.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class Secret:
-    """A password or token, or where to get it when it is needed: an environment variable or a callable.
+    """A password or token, or where to get it when it is needed: an environment variable, a profile or a callable.
 
     A secret that was given as text does not pickle: where a process pool needs one, its source has to travel.
     """
@@ -47,9 +49,11 @@ class Secret:
     def reveal(self) -> str:
         """Get the text, afresh from its source."""
         source = self._source
-        text = os.environ.get(PREFIX + self._name.upper(), "") if source is None else source
+        text = os.environ.get(variable(self._name), "") if source is None else source
         failed = None
-        if callable(source):
+        if isinstance(source, StoredSecret):
+            text = source()
+        elif callable(source):
             try:
                 text = source()
             except failures(Exception) as error:  # the caller's own code; its words may hold the secret
@@ -59,19 +63,21 @@ class Secret:
         if not isinstance(text, str) or not text or _CONTROL.search(text):
             raise ConfigError(
                 f"the {self._name} is empty, or no text, or has control characters in it",
-                hint=f"Set {PREFIX}{self._name.upper()}.\nOr pass {self._name}=.",
+                hint=f"Set {variable(self._name)}.\nOr pass {self._name}=.",
             )
         return text
 
     def __repr__(self) -> str:
         kind = "environment" if self._source is None else "callable" if callable(self._source) else "text"
+        if isinstance(self._source, StoredSecret):
+            kind = "profile"
         return f"<{self._name} from {kind}: ****>"
 
     def __reduce__(self) -> tuple[type[Secret], tuple[str, SecretSource | None]]:
         if isinstance(self._source, str):
             raise ConfigError(
                 f"a {self._name} given as text is not sent to another process",
-                hint=f"Set {PREFIX}{self._name.upper()} there.\nOr pass {self._name}= with a function that fetches it.",
+                hint=f"Set {variable(self._name)} there.\nOr pass {self._name}= with a function that fetches it.",
             )
         return Secret, (self._name, self._source)
 
@@ -99,7 +105,10 @@ _FOREVER = threading.TIMEOUT_MAX  # the most that sockets accept, 292 years
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where the server is and how long to wait for it; times in seconds."""
+    """Where the server is and how long to wait for it; times in seconds.
+
+    `ca_name` and `cert_name` are how errors call the settings of the certificates.
+    """
 
     url: str
     timeout: tuple[float, float] = (10.0, 60.0)
@@ -107,6 +116,8 @@ class Settings:
     retries: int = 2
     verify: bool | str = True
     client_cert: str | tuple[str, str] | None = None
+    ca_name: str = "ca_bundle"
+    cert_name: str = "client_cert"
     trust_env: bool = True
     max_bytes: int | None = None
     row_cap: int | None = None
@@ -124,19 +135,16 @@ class Settings:
 
 
 def settings(
-    url: str | None,
+    sources: Sources,
     *,
     timeout: float | tuple[float | None, float | None] | None,
     deadline: float | None,
     retries: int,
     verify: bool,
-    ca_bundle: str | os.PathLike[str] | None,
-    client_cert: str | tuple[str, str] | None,
     trust_env: bool,
     max_bytes: int | None,
-    row_cap: int | None,
 ) -> Settings:
-    """Check what was passed, and take the url from the environment where it was not."""
+    """Check what was passed, and take the rest from the environment or a profile."""
     waits = timeout if isinstance(timeout, tuple) else (timeout, timeout)
     connect, read = waits if len(waits) == 2 else (0, 0)  # noqa: PLR2004 (a pair)
     if not all(wait is None or is_duration(wait) for wait in (connect, read)):
@@ -154,87 +162,104 @@ def settings(
         raise ConfigError(f"trust_env must be True or False: {escaped(trust_env, 60)!r}")
     if not isinstance(verify, bool):
         raise ConfigError(f"verify must be True or False: {escaped(verify, 60)!r}", hint="A file goes into ca_bundle.")
+    ca_bundle = sources.find("ca_bundle")
     if ca_bundle is not None and not verify:
-        raise ConfigError("ca_bundle and verify=False contradict each other", hint="Pass only ca_bundle.")
+        if ca_bundle.label == ca_bundle.name:
+            raise ConfigError("ca_bundle and verify=False contradict each other", hint="Pass only ca_bundle.")
+        ca_bundle = None
+    client_cert = sources.certificate()
+    url = sources.find("url")
     return Settings(
-        url=_checked_url(url or os.environ.get(PREFIX + "URL") or ""),
+        url=_checked_url("") if url is None else _checked(url, _checked_url),
         timeout=(_FOREVER if connect is None else float(connect), _FOREVER if read is None else float(read)),
         deadline=None if deadline is None else float(deadline),
         retries=int(retries),
-        verify=_certificate("ca_bundle", ca_bundle) if ca_bundle is not None else verify,
-        client_cert=_client_certificate(client_cert),
+        verify=verify if ca_bundle is None else _certificate(ca_bundle.label, ca_bundle.value),
+        client_cert=None if client_cert is None else _client_certificate(client_cert),
+        ca_name="ca_bundle" if ca_bundle is None else ca_bundle.label,
+        cert_name="client_cert" if client_cert is None else client_cert.label,
         trust_env=trust_env,
         max_bytes=None if max_bytes is None else checked_count("max_bytes", max_bytes, or_else=", or None"),
-        row_cap=_row_cap(row_cap),
+        row_cap=_row_cap(sources.find("row_cap")),
     )
 
 
-def _row_cap(given: int | None) -> int | None:
-    name = PREFIX + "ROW_CAP"
-    text = os.environ.get(name, "")
-    if given is not None or not text:
-        return None if given is None else checked_count("row_cap", given, most=EVERYTHING, or_else=", or None")
-    return checked_count(name, int(text) if text.isdecimal() else text, most=EVERYTHING)
+def _checked(setting: Setting, check: Callable[[Any], _T]) -> _T:
+    """Check a setting; errors name where it comes from, unless it is an argument."""
+    with setting.named():
+        return check(setting.value)
 
 
-def credentials(
-    token: SecretSource | None,
-    user: str | None,
-    password: SecretSource | None,
-    graphd: str | None,
-    auth_encoding: AuthEncoding,
-) -> Credentials:
-    """Decide between token and login: what was passed comes before what the environment has."""
-    if auth_encoding == "auto":
-        name = f"{PREFIX}AUTH_ENCODING"
-        auth_encoding = os.environ.get(name) or "auto"  # type: ignore[assignment]  # checked below
-    else:
-        name = "auth_encoding"
-    if auth_encoding not in ("auto", "json", "colon"):
+def _row_cap(found: Setting | None) -> int | None:
+    if found is None:
+        return None
+    or_else = ", or None" if found.label == found.name else ""
+    return checked_count(found.label, found.value, most=EVERYTHING, or_else=or_else)
+
+
+def credentials(sources: Sources, auth_encoding: AuthEncoding) -> Credentials:
+    """Decide between token and login: the first layer that has any of them decides."""
+    encoding, name = auth_encoding, "auth_encoding"
+    if auth_encoding == "auto" and (found := sources.find("auth_encoding")):
+        encoding, name = found.value, found.label
+    if encoding not in ("auto", "json", "colon"):
         raise ConfigError(
-            f"{name} must be 'auto', 'json' or 'colon': {escaped(auth_encoding, 60)!r}",
+            f"{name} must be 'auto', 'json' or 'colon': {escaped(encoding, 60)!r}",
             hint="'colon' is for Explorer 3.1.0, 'json' for 3.2.0 and later; 'auto' tries both.",
         )
-    for name, source in (("token", token), ("password", password)):
-        if not (source is None or isinstance(source, str) or callable(source)):
-            raise ConfigError(f"{name} must be text or a function that gets it, not {type(source).__name__}")
-    login = user is not None or password is not None or graphd is not None
-    if token is not None and login:
+    token, user, password, graphd = map(sources.find, ("token", *LOGIN))
+    for secret in (token, password):
+        if secret is not None and not (isinstance(secret.value, str) or callable(secret.value)):
+            kind = type(secret.value).__name__
+            raise ConfigError(f"{secret.name} must be text or a function that gets it, not {kind}")
+    given = sources.layers[0].values
+    if "token" in given and not given.keys().isdisjoint(LOGIN):
         raise ConfigError("token and user, password, graphd exclude each other", hint="Pass one or the other.")
-    if token is not None or (not login and os.environ.get(PREFIX + "TOKEN")):
-        return Credentials(token=Secret("token", token))
-    user = user or os.environ.get(PREFIX + "USER")
-    graphd = graphd or os.environ.get(PREFIX + "GRAPHD")
-    has_password = password is not None or os.environ.get(PREFIX + "PASSWORD")
-    missing = [name for name, got in (("user", user), ("password", has_password), ("graphd", graphd)) if not got]
-    if missing or not user or not graphd:
+    if token is not None and sources.uses_token():
+        return Credentials(token=_secret(token))
+    if user is None or password is None or graphd is None:
+        missing = [name for name in LOGIN if sources.find(name) is None]
+        hint = f"Set {PREFIX}TOKEN; or set {PREFIX}USER, {PREFIX}PASSWORD and {PREFIX}GRAPHD."
+        if sources.has_unused:
+            hint = f"A profile, or the environment, is not used, because its url is another one. {hint}"
         raise ConfigError(
             f"no token, and for a login {' and '.join(missing)} is missing",
-            hint=f"Set {PREFIX}TOKEN; or set {PREFIX}USER, {PREFIX}PASSWORD and {PREFIX}GRAPHD.\n"
-            "Or pass token=; or pass user=, password= and graphd='host:port'.",
+            hint=f"{hint}\nOr pass token=; or pass user=, password= and graphd='host:port'.",
         )
-    if not isinstance(user, str) or _CONTROL.search(user) or (auth_encoding == "colon" and ":" in user):
+    who = user.value
+    if not isinstance(who, str) or _CONTROL.search(who) or (encoding == "colon" and ":" in who):
         raise ConfigError("the user's name has a character in it that cannot be sent")
     return Credentials(
-        user=user, password=Secret("password", password), graphd=_host_port(graphd), auth_encoding=auth_encoding
+        user=who, password=_secret(password), graphd=_checked(graphd, _host_port), auth_encoding=encoding
     )
+
+
+def _secret(found: Setting) -> Secret:
+    """Keep where a secret comes from, or the argument itself."""
+    if found.layer.profile is not None:
+        return Secret(found.name, StoredSecret(found.layer.profile, found.name))
+    return Secret(found.name, found.value if found.label == found.name else None)
 
 
 def _certificate(name: str, path: str | os.PathLike[str]) -> str:
     # An empty name is refused too: `requests` takes it for "do not verify".
-    if not isinstance(path, str | os.PathLike) or not os.fspath(path) or not Path(path).exists():
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else ""
+    file = os.path.expanduser(text)  # noqa: PTH111 (pathlib fails where there is no home)
+    if not os.path.exists(file):  # noqa: PTH110 (a plain string)
         raise ConfigError(
-            f"{name}: certificate file {escaped(path)!r} does not exist", hint=f"{name} must be an existing PEM file."
+            f"{name}: certificate file {escaped(path)!r} does not exist",
+            hint=f"Set {as_argument(name)} to an existing PEM file.",
         )
-    return os.fspath(path)
+    return file
 
 
-def _client_certificate(files: str | tuple[str, str] | None) -> str | tuple[str, str] | None:
+def _client_certificate(found: Setting) -> str | tuple[str, str]:
+    name, files = found.label, found.value
     if not isinstance(files, tuple):
-        return None if files is None else _certificate("client_cert", files)
+        return _certificate(name, files)
     if len(files) != 2:  # noqa: PLR2004
-        raise ConfigError("client_cert must be a file with certificate and key, or a pair of files")
-    return _certificate("client_cert", files[0]), _certificate("client_cert", files[1])
+        raise ConfigError(f"{name} must be a file with certificate and key, or a pair of files")
+    return _certificate(name, files[0]), _certificate(name, files[1])
 
 
 def _checked_url(url: str) -> str:

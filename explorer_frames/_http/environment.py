@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import ssl
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
 from explorer_frames._errors import escaped
+from explorer_frames._http.profiles import as_argument
 from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,8 +43,8 @@ def uses_tls(url: str, proxies: Mapping[str, str]) -> bool:
     return "https" in (urlsplit(url).scheme, urlsplit(select_proxy(url, proxies) or "").scheme)
 
 
-def ca_setting(*, verify: bool | str, given: bool | str) -> str | None:
-    """Name the argument or the environment variable that the CA bundle comes from; None for the default one.
+def ca_setting(*, verify: bool | str, given: bool | str, name: str) -> tuple[str, str] | None:
+    """Return the setting that the CA certificates come from, and its file; None for those of the operating system.
 
     Parameters
     ----------
@@ -50,11 +52,15 @@ def ca_setting(*, verify: bool | str, given: bool | str) -> str | None:
         The setting that the request was sent with.
     given
         The same without the environment.
+    name
+        How errors call it.
     """
-    if not isinstance(verify, str):
+    if isinstance(given, str):
+        return name, given
+    if not verify or (verify is True and sys.platform in ("darwin", "win32")):  # where OpenSSL's variables do not count
         return None
-    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-    return "ca_bundle" if isinstance(given, str) else next((name for name in names if os.environ.get(name)), None)
+    names = ("SSL_CERT_FILE", "SSL_CERT_DIR") if verify is True else ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    return next(((name, path) for name in names if (path := os.environ.get(name))), None)
 
 
 def proxy_error(url: str, proxies: Mapping[str, str]) -> ConfigError | None:
@@ -78,20 +84,29 @@ def proxy_error(url: str, proxies: Mapping[str, str]) -> ConfigError | None:
 
 
 def certificate_error(
-    *, verify: bool | str, ca_name: str | None, client_cert: str | tuple[str, str] | None
+    authorities: tuple[str, str] | None, client_cert: str | tuple[str, str] | None, cert_name: str
 ) -> ConfigError | None:
-    """Return the error of a CA bundle or a client certificate that cannot be loaded."""
+    """Return the error of a CA bundle or a client certificate that cannot be loaded.
+
+    Parameters
+    ----------
+    authorities
+        As by `ca_setting`.
+    client_cert, cert_name
+        The files, and how errors call them.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if isinstance(verify, str):
+    if authorities is not None:
+        name, path = authorities
         try:
-            if Path(verify).is_dir():
-                context.load_verify_locations(capath=verify)
+            if Path(path).is_dir():
+                context.load_verify_locations(capath=path)
             else:
-                context.load_verify_locations(cafile=verify)
+                context.load_verify_locations(cafile=path)
         except (OSError, ValueError) as error:
             return ConfigError(
-                f"{ca_name}: cannot load CA certificates from {escaped(verify)!r}: {_reason(error)}",
-                hint=f"Set {ca_name} to a readable PEM file of certificates.",
+                f"{name}: cannot load CA certificates from {escaped(path)!r}: {_reason(error)}",
+                hint=f"Set {as_argument(name)} to a readable PEM file of certificates.",
             )
     if client_cert is not None:
         cert, key = (client_cert, None) if isinstance(client_cert, str) else client_cert
@@ -100,8 +115,8 @@ def certificate_error(
         except (OSError, ValueError) as error:
             shown = " and ".join(repr(escaped(file)) for file in (cert, key) if file)
             return ConfigError(
-                f"client_cert: cannot load certificate and key from {shown}: {_reason(error)}",
-                hint="client_cert must be a readable PEM file with the certificate and its unencrypted key, or a pair.",
+                f"{cert_name}: cannot load certificate and key from {shown}: {_reason(error)}",
+                hint=f"Set {as_argument(cert_name)} to a PEM file with certificate and unencrypted key, or a pair.",
             )
     return None
 

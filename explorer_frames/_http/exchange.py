@@ -204,6 +204,7 @@ class _Watched(HTTPConnection):
     _twin: socket.socket | None = None
 
     def connect(self) -> None:
+        _trust_the_system(self)
         try:
             super().connect()
         finally:
@@ -214,7 +215,13 @@ class _Watched(HTTPConnection):
     def request(self, *args: Any, **kwargs: Any) -> None:
         if self.sock:  # left open by an earlier request
             current.get().watch(self.sock, connected=True)
-        super().request(*args, **kwargs)
+        try:
+            super().request(*args, **kwargs)
+        except ssl.SSLEOFError:
+            # A server that rejects the client certificate has sent its reason, which reading raises.
+            with suppressed(ConnectionError):
+                self.sock.recv(1)
+            raise
 
 
 class _Dialed(_Watched):
@@ -271,7 +278,30 @@ def _timed(pool: Any) -> Any:
     return type(f"Timed{pool.__name__}", (pool,), {"ConnectionCls": connection})
 
 
+def _trust_the_system(connection: Any) -> None:
+    """Verify a server by the certificates of the operating system, where no CA bundle is set.
+
+    Each connection has a context of its own: handshakes of one context wait for each other.
+    """
+    if getattr(connection, "cert_reqs", None) != "CERT_REQUIRED" or connection.ca_certs or connection.ca_cert_dir:
+        return
+    connection.ssl_context = _system_context()
+    if connection.proxy_config is not None:
+        connection.proxy_config = connection.proxy_config._replace(ssl_context=_system_context())
+
+
+def _system_context() -> ssl.SSLContext:
+    import truststore  # noqa: PLC0415 (takes time, and plain http does not need it)
+
+    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.post_handshake_auth = True  # as urllib3's
+    return context
+
+
 class _Adapter(HTTPAdapter):
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Leave a connection as its pool was made: requests would load the CA certificates of certifi."""
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         _use_timed_responses(self.poolmanager)

@@ -24,6 +24,32 @@ if TYPE_CHECKING:
 TICK = 2 * time.get_clock_info("monotonic").resolution
 NO_TLS = "no TLS connection"
 PROXY_AUTHENTICATION = 407
+UNTRUSTED = "Set ca_bundle= to a PEM file with the CA of the server, or add that CA to those of the operating system."
+_REJECTED = "alert (.* expired|unknown ca|(bad|unsupported) certificate|certificate (revoked|unknown)|access denied)"
+# What to do about words of OpenSSL, or of the certificate stores of Windows and macOS.
+_TLS_HINTS = (
+    (
+        "mismatch|not valid for|not match|cn_no_match",
+        "Use a host name of the server's certificate in url=, or have a certificate issued for this name.",
+    ),
+    (
+        _REJECTED,
+        "Pass another client_cert=: the server rejects this one. Check its dates, and that the server trusts its CA.",
+    ),
+    ("expired", "Have the server's certificate renewed, and check the clock of this machine."),
+    ("not yet valid", "Check the clocks of this machine and of the server."),
+    ("certificate required", "The server requires a client certificate: pass its PEM file as client_cert=."),
+    (
+        "handshake failure",
+        "The server may require a client certificate: pass it as client_cert=. Otherwise check its TLS versions.",
+    ),
+    (
+        "eof occurred|unexpected eof",
+        "The server may require a client certificate: pass its PEM file as client_cert=. Otherwise check the port.",
+    ),
+    ("self.signed|local issuer|verif|trust", UNTRUSTED),
+    ("", "If the server has no TLS, its url begins with http://. Otherwise check the port."),
+)
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")  # as http.client words it
 
 
@@ -80,7 +106,7 @@ def _classified(
         return ConnectionFailedError(
             f"{NO_TLS}: {said}",
             where=where,
-            hint="For a private CA, set ca_bundle= to its PEM file. If the server has no TLS, its url begins with http://.",
+            hint=_tls_hint(said),
             final=not begun and not any(isinstance(cause, ssl.SSLEOFError) for cause in causes),
         )
     if _is_timeout(causes):
@@ -94,6 +120,10 @@ def _classified(
     else:
         return TransportError(f"the request failed: {type(error).__name__}", where=where, hint="Check the url.")
     return ConnectionFailedError(f"{what}: {said}", where=where, hint=hint)
+
+
+def _tls_hint(said: str) -> str:
+    return next(hint for pattern, hint in _TLS_HINTS if re.search(pattern, said, re.IGNORECASE))
 
 
 def _timed_out(causes: list[BaseException], deadline: Deadline, where: str) -> RequestTimeoutError:
@@ -158,6 +188,8 @@ def _reason(causes: list[BaseException]) -> str:
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return escaped(cause.verify_message)
+        if isinstance(cause, ssl.SSLError) and (reason := getattr(cause, "reason", None)):
+            return escaped(reason.replace("_", " ").lower())
         if isinstance(cause, http.client.RemoteDisconnected):
             return "the server hung up before it answered"
     for cause in causes:

@@ -23,7 +23,8 @@ from requests.auth import AuthBase
 from explorer_frames._errors import Concealed, concealing, escaped
 from explorer_frames._http.environment import ca_setting, certificate_error, proxy_error, proxy_variable, uses_tls
 from explorer_frames._http.exchange import Exchange, current, new_session
-from explorer_frames._http.failures import NO_TLS, PROXY_AUTHENTICATION, refused_by_proxy, translated
+from explorer_frames._http.failures import PROXY_AUTHENTICATION, UNTRUSTED, refused_by_proxy, translated
+from explorer_frames._http.profiles import as_argument
 from explorer_frames._http.retries import retry_after_seconds
 from explorer_frames._secrets import SHORT, conceal
 from explorer_frames._threads import ahead
@@ -290,15 +291,16 @@ class Transport:
         session = self._session
         if session is None or isinstance(failure, RequestTimeoutError):
             return None
+        settings = self._settings
         merged = self._of_the_environment(session, url)
-        name = ca_setting(verify=merged["verify"], given=self._settings.verify)
+        authorities = ca_setting(verify=merged["verify"], given=settings.verify, name=settings.ca_name)
         error = proxy_error(url, merged["proxies"])
         if error is None and uses_tls(url, merged["proxies"]):
-            error = certificate_error(verify=merged["verify"], ca_name=name, client_cert=merged["cert"])
+            error = certificate_error(authorities, merged["cert"], settings.cert_name)
         if error is not None:
             error.where = failure.where
-        elif name is not None and failure.what.startswith(NO_TLS) and failure.unsent:
-            failure.hint = f"Check that {name} contains the CA of the server's certificate. {failure.hint}"
+        elif authorities is not None and failure.hint == UNTRUSTED:
+            failure.hint = f"Check that {as_argument(authorities[0])} contains the CA of the server's certificate."
         return error
 
     @property

@@ -35,6 +35,8 @@ COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
 }
 _UsageError: Any = typer.BadParameter.__base__  # typer has one of its own, or that of click
 _BOXES = 100  # columns that typer's help needs to cut no word
+# Arguments of `Explorer`.
+_OF_EXPLORER = ("url", "profile", "user", "graphd", "auth_encoding", "ca_bundle", "client_cert", "deadline")
 _ELSEWHERE = "Options of every command, such as --url: explorer-frames --help"
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"{code.number:>4}  {code.meaning}" for code in CODES)
 
@@ -93,7 +95,7 @@ def _metavar(kind: Any) -> str:
 
 
 def _is_ours(option: Any) -> bool:
-    return option.name in {"url", "user", "graphd", "auth_encoding", "deadline", "debug", "no_progress"}
+    return option.name in {*_OF_EXPLORER, "client_key", "debug", "no_progress"}
 
 
 app = typer.Typer(
@@ -149,6 +151,7 @@ def _version(wanted: bool) -> None:
 def _root(
     ctx: typer.Context,
     url: Annotated[str | None, typer.Option(metavar="URL", help="Of the Explorer: http://host:7002.")] = None,
+    profile: Annotated[str | None, typer.Option(metavar="NAME", help="A server in the config file.")] = None,
     user: Annotated[str | None, typer.Option(metavar="NAME", help="To log in as.")] = None,
     graphd: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Of graphd, as the server reaches it.")
@@ -157,6 +160,13 @@ def _root(
         Literal["auto", "json", "colon"] | None,
         typer.Option(help="Of the login: colon for Explorer 3.1.0, json for later ones; by default both are tried."),
     ] = None,
+    ca_bundle: Annotated[
+        str | None, typer.Option(metavar="FILE", help="CA certificates to trust in place of the system's.")
+    ] = None,
+    client_cert: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Client certificate, with its key unless --client-key is given.")
+    ] = None,
+    client_key: Annotated[str | None, typer.Option(metavar="FILE", help="Key of the client certificate.")] = None,
     deadline: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="For one whole call, retries included; by default 600.")
     ] = None,
@@ -168,19 +178,24 @@ def _root(
 ) -> None:
     """NebulaGraph Explorer results as data frames and files.
 
-    Where Explorer is, and who asks, is in the environment: EXPLORER_FRAMES_URL, and EXPLORER_FRAMES_TOKEN or
-    EXPLORER_FRAMES_USER, EXPLORER_FRAMES_PASSWORD and EXPLORER_FRAMES_GRAPHD. There is no option for a password: one
-    that is not set is asked for in a terminal. The options here may stand anywhere on the line.
+    The server and the login come from the environment: EXPLORER_FRAMES_URL, and EXPLORER_FRAMES_TOKEN or
+    EXPLORER_FRAMES_USER, EXPLORER_FRAMES_PASSWORD and EXPLORER_FRAMES_GRAPHD; or from a profile in the config file,
+    ~/.config/explorer_frames/config.toml. There is no option for a password: one that is not set is asked for in a
+    terminal. The options here may stand anywhere on the line.
     """
-    given = {"url": url, "user": user, "graphd": graphd, "auth_encoding": auth_encoding, "deadline": deadline}
-    ctx.obj = Connection({name: value for name, value in given.items() if value is not None}, debug=debug)
+    if client_key is not None and client_cert is None:
+        raise typer.BadParameter("--client-key needs --client-cert.")
+    given = {name: ctx.params[name] for name in _OF_EXPLORER if ctx.params[name] is not None}
+    if client_key is not None:
+        given["client_cert"] = (client_cert, client_key)
+    ctx.obj = Connection(given, debug=debug)
     if debug or no_progress:
         from explorer_frames._progress import Done, progress_bar
 
         ctx.with_resource(progress_bar(progress=False, state=Done("", "")))  # none is shown within another one
     if debug:
         _log_to_stderr(ctx)
-    del version
+    del url, profile, user, graphd, auth_encoding, ca_bundle, deadline, version  # of ctx.params
 
 
 def _log_to_stderr(ctx: typer.Context) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,15 +10,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames._errors import printable
+from explorer_frames._http.profiles import LOGIN, SETTINGS, Sources, variable
 from explorer_frames.cli._text import is_terminal
 from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
     from explorer_frames import Explorer, Task
-
-_PASSWORD, _TOKEN = "EXPLORER_FRAMES_PASSWORD", "EXPLORER_FRAMES_TOKEN"
-
-_LOGIN = {"user": "EXPLORER_FRAMES_USER", "graphd": "EXPLORER_FRAMES_GRAPHD"}
 
 
 @dataclass
@@ -57,19 +53,27 @@ class Connection:
         """Find a task of a job by its id, or by its name where no other task has it."""
         return self.explorer.job(job_id).task(name)
 
-    def _login(self) -> list[str | None]:
-        return [self.options.get(name) or os.environ.get(variable) for name, variable in _LOGIN.items()]
+    @cached_property
+    def _sources(self) -> Sources:
+        given = {name: value for name, value in self.options.items() if name in SETTINGS}
+        return Sources(self.options.get("profile"), **given)
 
     def _asks(self) -> bool:
-        login = "user" in self.options or "graphd" in self.options or not os.environ.get(_TOKEN)
-        return login and all(self._login()) and not os.environ.get(_PASSWORD) and is_terminal(sys.stdin)
+        """Whether a login has all but its password, and somebody is there."""
+        if not is_terminal(sys.stdin):
+            return False
+        try:
+            missing = [name for name in LOGIN if self._sources.find(name) is None]
+            return missing == ["password"] and not self._sources.uses_token()
+        except ConfigError:
+            return False  # raised again by what needs the settings
 
     def _password(self) -> str:
         import getpass
 
-        password = ""
+        user, password = self._sources.find("user"), ""
         with suppress(EOFError):  # Ctrl-D
-            password = getpass.getpass(f"Password of {printable(self._login()[0])}: ")
+            password = getpass.getpass(f"Password of {printable(user and user.value)}: ")
         if not password:
-            raise ConfigError("no password was given", hint=f"Type it, or set {_PASSWORD}.")
+            raise ConfigError("no password was given", hint=f"Type it, or set {variable('password')}.")
         return password

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from explorer_frames._arguments import EVERYTHING
 from explorer_frames.cli._exit import FAILED, for_command_line
 from explorer_frames.cli._options import JsonFlag, StorageFile, StorageOption, storage_options
 from explorer_frames.cli._out import write
@@ -23,31 +24,37 @@ def doctor(
     job_id: Annotated[
         str | None, typer.Option(help="With --task-id: the result that may be read, to see if limit grows.")
     ] = None,
-    task_id: Annotated[str | None, typer.Option(help="Id of a task of that job.")] = None,
-    limit: Annotated[int, typer.Option(min=2, max=10_000_000, help="The largest limit to try.")] = 10_000,
+    task_id: Annotated[str | None, typer.Option(help="Id or name of a task of that job.")] = None,
+    limit: Annotated[int, typer.Option(min=2, max=10_000_000, help="The largest limit to request.")] = 100_000,
     storage_option: StorageOption = None,
     storage_options_file: StorageFile = None,
     json: JsonFlag = False,
 ) -> None:
     """Find out what works, and what to do about the rest.
 
-    The server, the login, the licence, the limit of rows, and with a PATH whether it can be written to: a small file is
+    The server, the login, the license, the limit of rows, and with a PATH whether it can be written to: a small file is
     written to its folder, read back, and removed. No job is started, and no secret shown.
     """
     if (job_id is None) != (task_id is None):
         raise typer.BadParameter("--job-id and --task-id go together.")
-    from explorer_frames._doctor.examination import examine
+    from explorer_frames import Explorer
+    from explorer_frames._doctor.examination import Setup, examine
+    from explorer_frames._doctor.server import QUICK
 
+    arguments = ctx.obj.arguments()
+    setup = Setup.of(arguments)
+    is_valid = setup.settings is not None and setup.credentials is not None
     findings: list[Finding] = []
     for finding in examine(
-        ctx.obj.arguments(),
+        setup,
+        Explorer(**{**QUICK, **arguments, "row_cap": EVERYTHING}) if is_valid else None,
         task=None if job_id is None or task_id is None else (job_id, task_id),
-        most=limit,
-        target=path,
+        limit=limit,
+        path=path,
         storage_options=storage_options(storage_option, storage_options_file),
     ):
-        todo = finding.todo and for_command_line(finding.todo)
-        findings.append(dataclasses.replace(finding, todo=todo))
+        hint = finding.hint and for_command_line(finding.hint)
+        findings.append(dataclasses.replace(finding, hint=hint))
         if not json:
             show_finding(findings[-1])
     states = Counter(finding.state for finding in findings)

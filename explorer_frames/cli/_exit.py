@@ -163,15 +163,14 @@ def tell_warning(message: Warning | str, *_where: Any) -> None:
 
 
 _OPTIONS = (
-    *("auth_encoding", "component", "compression", "deadline", "format", "limit", "mode", "folder", "quoting"),
-    *("schema", "server_name", "task", "url", "vid_type"),
+    *("auth_encoding", "ca_bundle", "client_cert", "component", "compression", "deadline", "format", "limit", "mode"),
+    *("folder", "profile", "quoting", "schema", "server_name", "task", "url", "vid_type"),
 )
 # What hints of the library name, and its name on the command line; the longer of two comes first.
 _TERMS = {
     "a pyarrow.Schema": "--schema NAME:TYPE,NAME:TYPE",
     "allow_incomplete=True": "--allow-incomplete",
     "allow_unrelated=True": "--allow-unrelated",
-    "ca_bundle=": "REQUESTS_CA_BUNDLE",
     "make_parents=True": "--make-parents",
     "limit=None": "--limit all",
     "list_jobs": "explorer-frames jobs --workflow-id",

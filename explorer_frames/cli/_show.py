@@ -72,7 +72,7 @@ def show_finding(finding: Finding) -> None:
         with writing():
             _terminal.show_finding(sys.stdout, finding)
     else:
-        _lines([(finding.state, finding.name, finding.what, finding.todo)])
+        _lines([(finding.state, finding.name, finding.what, finding.hint)])
         flush()
 
 

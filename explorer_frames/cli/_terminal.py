@@ -76,8 +76,8 @@ def show_finding(stream: TextIO, finding: Finding) -> None:
     grid.add_column(overflow="fold")
     what = Text(printable(finding.what), "dim" if finding.state == "skipped" else "")
     grid.add_row(_styled(finding.state), Text(finding.name, "bold"), what)
-    if finding.todo:
-        grid.add_row("", "", Text(printable(finding.todo), "italic"))
+    if finding.hint:
+        grid.add_row("", "", Text(printable(finding.hint), "italic"))
     console(stream).print(grid)
 
 
