@@ -811,7 +811,7 @@ def test_no_option_of_a_command_is_called_as_one_of_the_connection():
 
     group = get_command(app)
     ours = {name for option in group.params if _is_ours(option) for name in option.opts}
-    assert ours == {"--url", "--user", "--graphd", "--auth-encoding", "--deadline", "--debug"}
+    assert ours == {"--url", "--user", "--graphd", "--auth-encoding", "--deadline", "--debug", "--no-progress"}
     for command in group.commands.values():
         assert not ours & {name for option in command.params for name in option.opts}, command.name
 
@@ -1041,6 +1041,7 @@ ONLY_PYTHON_WORDS = (
     "open_output, from its beginning",
     "pyarrow writes metadata",
     "verify=False",
+    "<progress",
 )
 
 
