@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from html import escape
 from multiprocessing import parent_process
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TextIO, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeAlias, TypeVar
 
 from explorer_frames._errors import escaped
 from explorer_frames._threads import run_alongside
@@ -177,7 +177,7 @@ def _from_environment() -> bool | None:
         raise ConfigError(what, hint=hint) from None
 
 
-def _draw(bar: Bar, screen: _Screen, ended: SimpleQueue[None], *, at_once: bool) -> None:
+def _draw(bar: Bar, screen: _Terminal | _Notebook, ended: SimpleQueue[None], *, at_once: bool) -> None:
     """Draw a bar until its call has ended, and take it away."""
     is_shown, pause = at_once, 0.0 if at_once else _DELAY
     with suppress(Exception):  # where a bar cannot be drawn, the call goes on without it
@@ -200,7 +200,7 @@ def _comes(ended: SimpleQueue[None], seconds: float) -> bool:
     return False
 
 
-def _screen(wanted: Progress) -> _Screen | None:
+def _screen(wanted: Progress) -> _Terminal | _Notebook | None:
     """Return where a bar is drawn; None where nobody looks, or no bar is wanted."""
     is_program = threading.get_ident() != threading.main_thread().ident or parent_process() is not None
     if wanted is not True and (wanted is not None or is_program):
@@ -218,16 +218,6 @@ def _is_notebook() -> bool:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     return shell is not None and "IPKernelApp" in shell.config
-
-
-class _Screen(Protocol):
-    """Where a bar is drawn."""
-
-    def show(self, bar: Bar) -> None:
-        """Draw it as it is now."""
-
-    def clear(self) -> None:
-        """Take it away."""
 
 
 class _Terminal:

@@ -879,7 +879,8 @@ def test_no_option_of_a_command_is_called_as_one_of_the_connection():
     group = get_command(app)
     ours = {name for option in group.params if _is_ours(option) for name in option.opts}
     login = {"--url", "--profile", "--user", "--graphd", "--auth-encoding"}
-    assert ours == {*login, "--ca-bundle", "--client-cert", "--client-key", "--deadline", "--debug"}
+    tls = {"--ca-bundle", "--client-cert", "--client-key"}
+    assert ours == {*login, *tls, "--deadline", "--debug", "--no-progress"}
     for command in group.commands.values():
         assert not ours & {name for option in command.params for name in option.opts}, command.name
 
@@ -1207,6 +1208,7 @@ ONLY_PYTHON_WORDS = (
     "open_output, from its beginning",
     "pyarrow writes metadata",
     "verify=False",
+    "<progress",
 )
 
 
