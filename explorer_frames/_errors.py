@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from explorer_frames._private import private
 from explorer_frames.errors import (
     ApiError,
     BadRequestError,
@@ -101,6 +102,7 @@ class StickyErrorIterator(Iterator[_T]):
         self._items = items
         self._error: BaseException | None = None
 
+    @private
     def __next__(self) -> _T:
         if self._error is not None:
             raise copy.copy(self._error)

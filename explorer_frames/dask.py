@@ -136,6 +136,7 @@ def read_output(
     return _from_map(read, [parts.files], columns, dtype_backend)
 
 
+@private
 def read_sample_results(
     tasks: Iterable[Task | tuple[str | int | Job, str | Task]] | Task,
     limit: int | None = None,

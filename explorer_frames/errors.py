@@ -41,7 +41,10 @@ of them pickle, so that they cross process pools whole.
 from __future__ import annotations
 
 import pickle
+import sys
 from typing import Any, Self
+
+from explorer_frames._caller import is_debugging, users_traceback
 
 __all__ = [
     "ApiError",
@@ -113,6 +116,15 @@ class ExplorerFramesError(Exception):
         place = f" [{self.where}]" if self.where else ""
         advice = f"\n{self.hint}" if self.hint else ""
         return f"{self.what}{place}{advice}"
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows: one line of code for each frame of the user's."""
+        show = sys.modules["IPython"].get_ipython().InteractiveTB.structured_traceback
+        short = None if is_debugging() else users_traceback(self.__traceback__)
+        if short is None:
+            return list(show(type(self), self, self.__traceback__))
+        *frames, last, message = show(type(self), self, short, 0, 1)
+        return [*(frame.rstrip("\n") for frame in frames), last, message]
 
     def __copy__(self) -> Self:
         # By pickle's way, which is copy's own, a copy shares this `__dict__` once tblib has registered its reducer.

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from explorer_frames._arguments import EVERYTHING, checked_count, is_duration
 from explorer_frames._errors import escaped
+from explorer_frames._private import private
 from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Secret:
         kind = "environment" if self._source is None else "callable" if callable(self._source) else "text"
         return f"<{self._name} from {kind}: ****>"
 
+    @private
     def __reduce__(self) -> tuple[type[Secret], tuple[str, SecretSource | None]]:
         if isinstance(self._source, str):
             raise ConfigError(

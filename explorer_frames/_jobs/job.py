@@ -17,6 +17,7 @@ from explorer_frames._frames import DtypeBackend
 from explorer_frames._jobs.status import FINAL, moment, same_id, status_word, text
 from explorer_frames._jobs.task import Task, Timed, as_plain, entries, listed, outcome, task_of
 from explorer_frames._jobs.wait import check_patience, wait_for_end
+from explorer_frames._private import private, shortened
 from explorer_frames._progress import Progress
 from explorer_frames._schemas import VidType
 from explorer_frames._threads import in_parallel
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from explorer_frames._client import Explorer
 
 
+@private
 @dataclass(frozen=True, slots=True, repr=False)
 class Job(Timed):
     """One run of a workflow, as it stood when the server was asked; `refresh` asks again.
@@ -222,7 +224,7 @@ class Job(Timed):
             except ConfigError:  # no task can be read so
                 raise
             except ExplorerFramesError as error:
-                return key(task), error
+                return key(task), shortened(error)
             return key(task), frame
 
         with closing(in_parallel(checked_count("workers", workers), read, self.tasks)) as reads:

@@ -15,7 +15,7 @@ from explorer_frames._files.write import LayoutOptions, Receipt, WriteOptions, p
 from explorer_frames._frames import DtypeBackend, checked_backend, to_pandas
 from explorer_frames._jobs.status import id_of, moment, same_id, status_word, text
 from explorer_frames._outputs.full import Request, export, open_reader, read_table
-from explorer_frames._private import private
+from explorer_frames._private import PrivateContext, private
 from explorer_frames._provenance import Provenance
 from explorer_frames._schemas import VidType
 from explorer_frames._storage.paths import Destination
@@ -57,6 +57,7 @@ def as_plain(record: Timed, *names: str) -> dict[str, Any]:
     return {**known, "seconds": None if record.duration is None else record.duration.total_seconds()}
 
 
+@private
 @dataclass(frozen=True, slots=True, repr=False)
 class Task(Timed):
     """One component of a job, as it stood when the server was asked.
@@ -120,7 +121,6 @@ class Task(Timed):
         """Stream its result in constant memory: see `explorer_frames.open_sample_result`."""
         return self._explorer.open_sample_result(self, limit=limit, schema=schema, vid_type=vid_type)
 
-    @private
     def export(
         self,
         path: Destination,
@@ -143,7 +143,6 @@ class Task(Timed):
             **options,
         )
 
-    @private
     def read_output(
         self,
         root: str | os.PathLike[str],
@@ -201,7 +200,6 @@ class Task(Timed):
         )
         return to_pandas(read_table(request), dtype_backend)
 
-    @private
     def open_output(
         self,
         root: str | os.PathLike[str],
@@ -226,9 +224,8 @@ class Task(Timed):
             quoting=quoting,
             storage_options=storage_options,
         )
-        return open_reader(request)
+        return PrivateContext(open_reader(request))
 
-    @private
     def export_output(
         self,
         root: str | os.PathLike[str],

@@ -16,6 +16,7 @@ from explorer_frames._errors import escaped
 from explorer_frames._files.digest import with_content_hash
 from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
 from explorer_frames._jobs.job import check_workflow
+from explorer_frames._private import shortened
 from explorer_frames._provenance import Provenance, document_of, with_row_count
 from explorer_frames._results.reading import Query
 from explorer_frames._schemas import SchemaRequest
@@ -146,7 +147,7 @@ def _read(
         job = explorer.job(job_id)
         check_workflow(job, request.workflow)
     except (TransportError, ApiError) as error:
-        return job_id, error
+        return job_id, shortened(error)
     read = _Read(job, {}, {}, [])
     for task in filter(request.takes, job.tasks):
         if task.status != "success":
@@ -157,7 +158,7 @@ def _read(
         except ConfigError:  # no task can be read so
             raise
         except ExplorerFramesError as error:
-            read.errors[task.task_id] = error
+            read.errors[task.task_id] = shortened(error)
         else:
             read.tables[task.task_id] = _of_run(own, job, task)
     if not (read.tables or read.errors or read.gaps):

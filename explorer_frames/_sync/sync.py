@@ -22,7 +22,7 @@ from explorer_frames._files.formats import as_kept
 from explorer_frames._files.inspection import schema_of, verify_file
 from explorer_frames._files.write import layout_of, write
 from explorer_frames._jobs.job import check_workflow
-from explorer_frames._private import private
+from explorer_frames._private import shortened
 from explorer_frames._progress import progress_bar
 from explorer_frames._provenance import document_of
 from explorer_frames._results.reading import Query
@@ -108,7 +108,7 @@ class _SyncItem:
     def failure(self, error: ExplorerFramesError) -> SyncFailure:
         """Describe a failure of it."""
         task = self.task
-        return SyncFailure(task and task.name, task and task.task_id, self.job.job_id, error)
+        return SyncFailure(task and task.name, task and task.task_id, self.job.job_id, shortened(error))
 
 
 class _Sync:
@@ -229,7 +229,7 @@ class _Sync:
             check_workflow(detail, self._options.workflow)
             tasks = detail.tasks
         except ExplorerFramesError as error:
-            return job, error
+            return job, shortened(error)
         self._tasks.update({(job, task.task_id): task for task in tasks})
         return job, tuple(TaskEntry(task.task_id, task.name, task.status) for task in tasks)
 
@@ -374,7 +374,6 @@ class _Sync:
             found = unfit
         raise found if isinstance(refused, TargetExistsError) else refused
 
-    @private
     def _export(self, item: _SyncItem, task: TaskEntry) -> Part:
         options = self._options
         job_id = item.job.job_id
