@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "_client": ["Explorer"],
         "_compare.compare": ["compare"],
         "_compare.comparison": ["Comparison"],
-        "_files.inspection": ["read_provenance", "provenance", "verify_file"],
+        "_files.inspection": ["read_provenance", "provenance", "show", "verify_file"],
         "_files.write": ["Receipt", "write_feather", "write_parquet"],
         "_functions": [
             "export_sample_result",

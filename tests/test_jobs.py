@@ -28,6 +28,7 @@ from explorer_frames._arguments import checked_input
 from explorer_frames._jobs.job import job_of
 from explorer_frames._jobs.listing import PAGE_SIZE
 from explorer_frames._jobs.status import moment, status_word
+from explorer_frames._jobs.task import outcome
 from explorer_frames._jobs.wait import job_error
 from explorer_frames.errors import (
     BadRequestError,
@@ -125,7 +126,16 @@ def test_records_are_frozen_and_readable(sandbox):
         assert timedelta(0) <= job.duration < timedelta(minutes=1)
         assert all(task.begin_time.tzinfo is UTC and task.duration is not None for task in job.tasks)
         assert job.workflow_id == str(sandbox.workflows["karate"])
-        assert "<Task PageRank " in repr(job.tasks[0]) or job.tasks
+        task = job["PageRank"]
+        assert repr(task) == f"<Task PageRank {task.task_id}: {outcome(task)}>"
+        assert repr(task) in repr(job.tasks).splitlines()[job.tasks.index(task)]
+        assert f"<td style='text-align:left'>{task.task_id}</td>" in job.tasks._repr_html_()
+
+
+def test_a_duration_below_a_second_is_not_shown_as_zero(twins):
+    begin = datetime(2026, 11, 30, tzinfo=UTC)
+    shown = [outcome(replace(twins[1], begin_time=begin, end_time=begin + timedelta(seconds=n))) for n in (0, 1, 1.5)]
+    assert shown == ["success in under 1 s", "success in 1 s", "success in 1.5 s"]
 
 
 def test_the_card_of_a_job_escapes_everything():
@@ -306,9 +316,15 @@ def test_of_many_tasks_the_failed_ones_are_named_and_the_rest_counted():
     assert [task.status for task in job.tasks].count("failed") == 1
     said = str(job_error(job, "it has failed"))
     assert "tasks: T70 failed, T0 success, " in said
-    assert "T18 success and 60 more" in said
-    with pytest.raises(ConfigError, match=r"no task 'PageRnak'\nDid you mean 'PageRank'\? Pass .* and 30 more\."):
-        job.task("PageRnak")
+    assert "T1 success and 77 more" in said
+    with pytest.raises(
+        ConfigError, match=r"no task 'pagernak'\nDid you mean 'PageRank'\? There are 80 tasks\. See job"
+    ):
+        job.task("pagernak")
+    with pytest.raises(ConfigError, match=r"Did you mean 'T7' or 'T7\d' or 'T7\d'\? There are 80 tasks\. See job"):
+        job.task("T7x")
+    with pytest.raises(ConfigError, match=r"There are 80 tasks: 'T0', 'T1', 'T2' and 77 more\. See job.tasks\."):
+        job.task("Betweenness")
 
 
 @pytest.mark.parametrize(
@@ -452,7 +468,7 @@ def test_a_task_goes_by_its_id_or_by_a_name_of_its_own(sandbox, explorer):
     assert third not in several.value.hint, "only those that were meant"
     with pytest.raises(ConfigError, match="has no task 'Twin'") as none:
         job.task("Twin")
-    assert third in none.value.hint
+    assert none.value.hint == "Did you mean 'twin'? There are 3 tasks. See job.tasks."
     with pytest.raises(ConfigError, match="has no task 'None'"):
         job.task(None)
 

@@ -19,7 +19,7 @@ from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.formats import Format, Options, as_kept, check_file, footer, format_of, open_writer
 from explorer_frames._files.seal import SEAL, Seal, replace
 from explorer_frames._private import private
-from explorer_frames._provenance import KEY, as_written, document_of, encoded, in_words
+from explorer_frames._provenance import KEY, as_written, completeness, counted_rows, document_of, encoded, receipt_facts
 from explorer_frames._storage.paths import inner_path, is_buffer, plain_path
 from explorer_frames._storage.publish import Mode, Target
 from explorer_frames._threads import beside
@@ -87,8 +87,8 @@ class Receipt:
     content_hash: str | None
 
     def __repr__(self) -> str:
-        complete = {True: "complete", False: "incomplete", None: "completeness not known"}[self.complete]
-        return f"<Receipt {self.path}: {self.format}, {self.rows:,} rows, {self.bytes:,} bytes, {complete}>"
+        size = f"{counted_rows(self.rows)}, {self.bytes:,} bytes"
+        return f"<Receipt {self.path}: {self.format}, {size}, {completeness(self.complete)}>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as plain values, ready for JSON; the schema as ``columns``: name and type of each."""
@@ -96,9 +96,7 @@ class Receipt:
         return {**values, "columns": [{"name": field.name, "type": str(field.type)} for field in self.schema]}
 
     def _repr_html_(self) -> str:
-        known = self.to_dict()
-        known["columns"] = ", ".join(f"{field.name}: {field.type}" for field in self.schema)
-        return _html.facts({name: in_words(value) for name, value in known.items()})
+        return _html.facts(receipt_facts(self.to_dict()))
 
 
 @private

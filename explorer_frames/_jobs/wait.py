@@ -76,7 +76,7 @@ def _tasks_done(job: Job) -> Done:
 def job_error(job: Job, why: str) -> JobError:
     """Make an error that names the tasks and their states."""
     failed_first = sorted(job.tasks, key=lambda task: task.status != "failed")
-    tasks = listed(failed_first, lambda task: f"{escaped(task.name, 40)} {task.status}", 20)
+    tasks = listed(failed_first, lambda task: f"{escaped(task.name, 40)} {task.status}")
     return JobError(
         f"{why}: job {job.job_id} is {job.status}; tasks: {tasks}",
         where=f"trace {escaped(job.trace_id, 80)}" if job.trace_id else None,

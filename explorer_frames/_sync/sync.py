@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
-from explorer_frames._errors import escaped
+from explorer_frames._errors import close_names, escaped
 from explorer_frames._files.formats import as_kept
 from explorer_frames._files.inspection import schema_of, verify_file
 from explorer_frames._files.write import layout_of, write
@@ -244,11 +244,10 @@ class _Sync:
         tasks = {task for state in states for task in state.record.tasks}
         missing = self._options.names - {task.name for task in tasks} - {task.task_id for task in tasks}
         if missing and states and not failures:
-            names = ", ".join(repr(escaped(name, 60)) for name in sorted({task.name for task in tasks})[:50])
             raise ConfigError(
                 f"no job has a task {', '.join(repr(escaped(name, 60)) for name in sorted(missing))}",
                 where=f"workflow {self._options.workflow}",
-                hint=f"Its tasks are {names or 'none at all'}.",
+                hint=close_names(min(missing), sorted({task.name for task in tasks})),
             )
 
     def _plan(self, states: list[_JobState]) -> tuple[list[_SyncItem], list[_SyncItem]]:
