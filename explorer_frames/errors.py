@@ -118,13 +118,14 @@ class ExplorerFramesError(Exception):
         return f"{self.what}{place}{advice}"
 
     def _render_traceback_(self) -> list[str]:
-        """Return what IPython shows: one line of code for each frame of the user's."""
-        show = sys.modules["IPython"].get_ipython().InteractiveTB.structured_traceback
+        """Return what IPython shows: one line of code for each frame of the user's, as with ``%xmode Plain``."""
+        ipython = sys.modules["IPython"]
+        formatter = ipython.get_ipython().InteractiveTB
         short = None if is_debugging() else users_traceback(self.__traceback__)
         if short is None:
-            return list(show(type(self), self, self.__traceback__))
-        *frames, last, message = show(type(self), self, short, 0, 1)
-        return [*(frame.rstrip("\n") for frame in frames), last, message]
+            return list(formatter.structured_traceback(type(self), self, self.__traceback__))
+        parts = ipython.core.ultratb.ListTB.structured_traceback(formatter, type(self), self, short, 0)
+        return [part.rstrip("\n") for part in parts]
 
     def __copy__(self) -> Self:
         # By pickle's way, which is copy's own, a copy shares this `__dict__` once tblib has registered its reducer.

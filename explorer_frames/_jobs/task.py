@@ -61,7 +61,7 @@ def shown_duration(duration: timedelta) -> str:
     if duration < timedelta(seconds=1):
         return "under 1 s"
     if duration < timedelta(minutes=2):
-        return f"{duration.total_seconds():.3g} s"
+        return f"{round(duration.total_seconds(), 1):g} s"
     return str(duration).partition(".")[0]
 
 
