@@ -239,6 +239,7 @@ class _Hidden:
         return hashlib.blake2b(cloudpickle.dumps(self), key=_KEY).hexdigest()
 
 
+@private
 @dataclass(frozen=True, repr=False)
 class _ReadPart(_Hidden):
     """Reads one partition: what any worker needs to know beside the part."""
@@ -258,6 +259,7 @@ class _ReadPart(_Hidden):
         return to_pandas(table, self.dtype_backend)
 
 
+@private
 @dataclass(frozen=True, repr=False)
 class _ReadTask(_Hidden):
     """Reads one partition: what any worker needs to know beside the ids."""

@@ -22,6 +22,7 @@ from explorer_frames import Explorer, compare, dask, provenance, read_lake, read
 from explorer_frames._extras import require
 from explorer_frames._private import private
 from explorer_frames.errors import ConfigError, ExplorerFramesError, JobError, SyncError
+from explorer_frames.sandbox import Sandbox
 
 NAMES = [f"v{number}" for number in range(30_000)]
 
@@ -44,8 +45,6 @@ def module(name, source, **more):
 
 @pytest.fixture(scope="module")
 def served():
-    from explorer_frames.sandbox import Sandbox
-
     with Sandbox() as server, Explorer(server.url, token=server.token) as explorer:
         rows = [["1"] * len(NAMES)] * 2
         job = explorer.job(server.add_result([NAMES, [*rows[0][1:], "x"]], "PageRank")[0])

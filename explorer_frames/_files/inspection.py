@@ -137,7 +137,7 @@ def show(data: pd.DataFrame | pa.Table) -> Any:
 
     Examples
     --------
-    >>> show(read_sample_result(job_id, task_id))
+    >>> show(read_sample_result(job_id, task_id))  # doctest: +ELLIPSIS
     PageRank, job ..., 77 rows, complete
     ...
     """

@@ -136,7 +136,7 @@ _TERMS = {
     "allow_unrelated=True": "--allow-unrelated",
     "ca_bundle=": "REQUESTS_CA_BUNDLE",
     "make_parents=True": "--make-parents",
-    "job.tasks": "explorer-frames show",
+    "job.tasks": "explorer-frames show JOB",
     "limit=None": "--limit all",
     "list_jobs": "explorer-frames jobs --workflow-id",
     "read_output": "explorer-frames output",
