@@ -118,13 +118,18 @@ class ExplorerFramesError(Exception):
         return f"{self.what}{place}{advice}"
 
     def _render_traceback_(self) -> list[str]:
-        """Return what IPython shows: one line of code for each frame of the user's, as with ``%xmode Plain``."""
-        ipython = sys.modules["IPython"]
-        formatter = ipython.get_ipython().InteractiveTB
+        """Return what IPython shows: the user's frames, as with ``%xmode Plain``."""
+        formatter = sys.modules["IPython"].get_ipython().InteractiveTB
         short = None if is_debugging() else users_traceback(self.__traceback__)
         if short is None:
             return list(formatter.structured_traceback(type(self), self, self.__traceback__))
-        parts = ipython.core.ultratb.ListTB.structured_traceback(formatter, type(self), self, short, 0)
+        mode = formatter.mode
+        if mode == "Context":  # the default
+            formatter.set_mode("Plain")
+        try:
+            parts = formatter.structured_traceback(type(self), self, short, 0)
+        finally:
+            formatter.set_mode(mode)
         return [part.rstrip("\n") for part in parts]
 
     def __copy__(self) -> Self:

@@ -275,6 +275,7 @@ CELLS = {  # and the line that is shown last
     "\n1 + 1\nschemas.named('x')\n2 + 2": "schemas.named('x')",
     "load('x')": "found = schemas.named(name)",
     "def outer(name):\n    return load(name)\n\nouter('x')": "found = schemas.named(name)",
+    "try:\n    {}['key']\nexcept KeyError:\n    schemas.named('x')": "schemas.named('x')",
     CAUSE: CAUSE,
     CALLBACK: CALLBACK,
 }
