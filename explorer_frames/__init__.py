@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "_compare.compare": ["compare"],
         "_compare.comparison": ["Comparison"],
         "_doctor.finding": ["Diagnosis", "Finding"],
-        "_files.inspection": ["read_provenance", "provenance", "verify_file"],
+        "_files.inspection": ["read_provenance", "provenance", "show", "verify_file"],
         "_files.write": ["Receipt", "write_feather", "write_parquet"],
         "_functions": [
             "export_sample_result",

@@ -9,6 +9,7 @@ from ._doctor.finding import Diagnosis as Diagnosis, Finding as Finding
 from ._files.inspection import (
     provenance as provenance,
     read_provenance as read_provenance,
+    show as show,
     verify_file as verify_file,
 )
 from ._files.write import (
@@ -85,6 +86,7 @@ __all__ = [
     "read_sample_result",
     "read_sample_result_arrow",
     "schemas",
+    "show",
     "sync_workflow",
     "verify_file",
     "write_delta",

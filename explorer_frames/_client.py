@@ -17,7 +17,7 @@ from explorer_frames._http.api import Api
 from explorer_frames._http.profiles import Sources
 from explorer_frames._jobs import calls
 from explorer_frames._jobs.listing import listed
-from explorer_frames._private import private
+from explorer_frames._private import PrivateContext, private
 from explorer_frames._results.history import HistoryRequest, history
 from explorer_frames._results.reading import Query, ResultReader, result_ids
 from explorer_frames._schemas import SchemaRequest, checked_vid_type
@@ -49,6 +49,7 @@ _warned: set[str] = set()
 _explorers: weakref.WeakSet[Explorer] = weakref.WeakSet()
 
 
+@private
 class Explorer:
     """Client for a NebulaGraph Explorer server.
 
@@ -125,7 +126,6 @@ class Explorer:
     (77, 2)
     """
 
-    @private
     def __init__(
         self,
         url: str | None = None,
@@ -228,7 +228,6 @@ class Explorer:
 
     # --- finding out what works
 
-    @private
     def doctor(
         self,
         job_id: str | int | Job | Task | None = None,
@@ -452,9 +451,8 @@ class Explorer:
         77
         """
         query = self._query(job_id, task_id, limit, schema, vid_type)
-        return self._results.stream(query)
+        return PrivateContext(self._results.stream(query))
 
-    @private
     def export_sample_result(
         self,
         job_id: str | int | Job | Task,
@@ -714,7 +712,6 @@ class Explorer:
         )
         return history(self, self._results, request)
 
-    @private
     def sync_workflow(
         self,
         workflow_id: str | int,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import codecs
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from difflib import get_close_matches
 from typing import TypeVar
 
+from explorer_frames._private import private
 from explorer_frames.errors import (
     ApiError,
     BadRequestError,
@@ -22,6 +24,7 @@ from explorer_frames.errors import (
 )
 
 _T = TypeVar("_T")
+_MOST = 3  # names in a message
 _SHOWN = 200  # characters of foreign text in a message: enough to recognise it, too few to flood a log
 
 _BY_CODE: dict[int, type[ApiError]] = {
@@ -121,6 +124,40 @@ def plural(number: int, noun: str) -> str:
     return noun if number == 1 else f"{noun}s"
 
 
+def first_of(texts: Sequence[str], separator: str = ", ") -> str:
+    """Join the first three texts, and tell how many there are beside them.
+
+    Examples
+    --------
+    >>> first_of(["a", "b", "c", "d", "e"])
+    'a, b, c and 2 more'
+    """
+    more = f" and {len(texts) - _MOST:,} more" if len(texts) > _MOST else ""
+    return separator.join(texts[:_MOST]) + more
+
+
+def close_names(name: object, names: Iterable[str]) -> str:
+    """Return a hint for the misspelt name of a task: up to three close names, or else some, and their number.
+
+    Examples
+    --------
+    >>> close_names("pagernk", ["Louvain", "PageRank", "SSSP", "WCC"])
+    "Did you mean 'PageRank'? There are 4 tasks."
+    >>> close_names("x", ["Louvain", "PageRank", "SSSP", "WCC"])
+    "There are 4 tasks: 'Louvain', 'PageRank', 'SSSP' and 1 more."
+    """
+    known = [*names]
+    if not known:
+        return "There are no tasks."
+    shown = {one: repr(escaped(one, 60)) for one in known}
+    near = get_close_matches(str(name).lower(), {one.lower(): None for one in known}, _MOST)
+    close = [text for lower in near for one, text in shown.items() if one.lower() == lower][:_MOST]
+    count = f"There {'is 1 task' if len(known) == 1 else f'are {len(known):,} tasks'}"
+    if close:
+        return f"Did you mean {' or '.join(close)}? {count}."
+    return f"{count}: {first_of([*shown.values()])}."
+
+
 @contextmanager
 def add_context(where: str) -> Iterator[None]:
     """Add to errors that pass through what they are about."""
@@ -144,6 +181,7 @@ class StickyErrorIterator(Iterator[_T]):
         self._items = items
         self._error: BaseException | None = None
 
+    @private
     def __next__(self) -> _T:
         if self._error is not None:
             raise copy.copy(self._error)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module, metadata
 from typing import Any
 
@@ -44,20 +42,21 @@ def _requirements() -> dict[str, list[str]]:
     return packages
 
 
-@contextmanager
-def require(module: str, *, extra: str) -> Iterator[None]:
-    """Name the extra to install when an import inside the ``with`` block fails.
+class require:  # noqa: N801 (used as a function)
+    """Name the extra to install when an import inside the ``with`` block fails."""
 
-    Raises
-    ------
-    ModuleNotFoundError
-        A package is missing.
-    """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        text = f"{module} needs the package {error.name}; {install_hint(extra)}"
-        raise ModuleNotFoundError(text, name=error.name) from None
+    def __init__(self, module: str, *, extra: str) -> None:
+        self._module = module
+        self._extra = extra
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, ModuleNotFoundError):
+            error.msg = f"{self._module} needs the package {error.name}; {install_hint(self._extra)}"
+            error.args = (error.msg,)
+            error.__traceback__ = None  # of which the user's import would be shown last
 
 
 def package(name: str, extra: str) -> Any:

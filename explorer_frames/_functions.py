@@ -62,12 +62,12 @@ def explorer_or_default(explorer: Explorer | None, job_id: object = None, task_i
 
 
 def _documented_as(method: Callable[..., Any]) -> Callable[[_F], _F]:
-    """Copy a method's docstring to a function, with the parameter `explorer`."""
+    """Make a public function with the docstring of a method and the parameter `explorer`."""
 
     def copy(function: _F) -> _F:
         text = inspect.getdoc(method) or ""  # None with `python -OO`
         function.__doc__ = text.replace("\n\nReturns\n", f"\n{_EXPLORER}\n\nReturns\n", 1)
-        return function
+        return private(function)
 
     return copy
 
@@ -122,7 +122,6 @@ def open_sample_result(
 
 
 @_documented_as(Explorer.export_sample_result)
-@private
 def export_sample_result(
     job_id: str | int | Job | Task,
     task_id: str | Task,
@@ -149,7 +148,6 @@ def export_sample_result(
 
 
 @_documented_as(Explorer.sync_workflow)
-@private
 def sync_workflow(
     workflow_id: str | int,
     path: str | os.PathLike[str],

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames import _html
-from explorer_frames._errors import printable
+from explorer_frames._errors import plural, printable
 from explorer_frames._version import __version__
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _TIMES = ("begin_time", "end_time", "read_at")
 _NUMBERS = ("limit", "rows")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Provenance:
     """What is known of a result; None stands for what is not.
 
@@ -103,6 +103,9 @@ class Provenance:
             document[field.name] = value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else value
         return document
 
+    def __repr__(self) -> str:
+        return f"<Provenance {summary(self)}>"
+
     def __str__(self) -> str:
         known = self._known()
         width = max(map(len, known))
@@ -117,6 +120,25 @@ class Provenance:
         if not self.derived:
             shown.pop("derived", None)
         return {name: in_words(value) for name, value in shown.items()}
+
+
+def summary(provenance: Provenance) -> str:
+    """Describe a result in one line: task, job, number of rows, and whether it is complete."""
+    name = provenance.task_name or provenance.algorithm
+    known = [name and printable(name), provenance.job_id and f"job {printable(provenance.job_id)}"]
+    rows = "" if provenance.rows is None else counted_rows(provenance.rows)
+    known += [rows, "changed after reading" if provenance.derived else completeness(provenance.complete)]
+    return ", ".join(filter(None, known))
+
+
+def counted_rows(rows: int) -> str:
+    """Write a number of rows."""
+    return f"{rows:,} {plural(rows, 'row')}"
+
+
+def completeness(complete: bool | None) -> str:  # noqa: FBT001 (an attribute of records)
+    """Write whether a result is complete, for a person."""
+    return {True: "complete", False: "incomplete", None: "completeness not known"}[complete]
 
 
 def run_of(task: Task) -> Provenance:
@@ -185,6 +207,13 @@ def _value(name: str, value: object) -> Any:
         return value if isinstance(value, bool) else None
     wanted = int if name in _NUMBERS else str
     return value if isinstance(value, wanted) and not isinstance(value, bool) else None
+
+
+def receipt_facts(known: dict[str, Any]) -> dict[str, str]:
+    """Write a receipt's plain values for a person."""
+    columns = ", ".join(f"{column['name']}: {column['type']}" for column in known["columns"])
+    numbers = {name: f"{value:,}" for name, value in known.items() if name in ("rows", "bytes")}
+    return {name: in_words(value) for name, value in {**known, **numbers, "columns": columns}.items()}
 
 
 def in_words(value: object) -> str:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from explorer_frames._caller import warn_caller
 from explorer_frames._errors import escaped, plural
+from explorer_frames._private import private
 from explorer_frames._types import NAMES as TYPE_NAMES, is_column_type
 from explorer_frames.errors import ColumnTypeError, ConfigError, RowShapeError, SchemaWarning
 
@@ -114,6 +115,7 @@ def _normal(name: str) -> str:
 _BY_NAME: dict[str, Algorithm] = {_normal(name): entry for entry in ALGORITHMS for name in (entry.name, *entry.aliases)}
 
 
+@private
 @lru_cache(maxsize=256)
 def find(name: str) -> Algorithm | None:
     """Find the algorithm that a task's name speaks of: the longest words it begins with that name one.
@@ -133,6 +135,7 @@ def find(name: str) -> Algorithm | None:
     return next((_BY_NAME[begin] for begin in begins if begin in _BY_NAME), None)
 
 
+@private
 def named(name: str) -> Algorithm:
     """Find an algorithm by one of its names, whatever the case and punctuation.
 
@@ -172,6 +175,7 @@ def text_columns(width: int | None) -> Shape:
     return tuple((f"column_{number}", _TEXT) for number in range(1, (width or 1) + 1))
 
 
+@private
 @lru_cache(maxsize=256)
 def to_schema(shape: Shape, vid_type: str = "string") -> pa.Schema:
     """Make a shape an Arrow schema.

@@ -140,6 +140,7 @@ def read_output(
     return _from_map(read, [parts.files], columns, dtype_backend)
 
 
+@private
 def read_sample_results(
     tasks: Iterable[Task | tuple[str | int | Job, str | Task]] | Task,
     limit: int | None = None,
@@ -242,6 +243,7 @@ class _Hidden:
         return hashlib.blake2b(cloudpickle.dumps(self), key=_KEY).hexdigest()
 
 
+@private
 @dataclass(frozen=True, repr=False)
 class _ReadPart(_Hidden):
     """Reads one partition: what any worker needs to know beside the part."""
@@ -261,6 +263,7 @@ class _ReadPart(_Hidden):
         return to_pandas(table, self.dtype_backend)
 
 
+@private
 @dataclass(frozen=True, repr=False)
 class _ReadTask(_Hidden):
     """Reads one partition: what any worker needs to know beside the ids."""

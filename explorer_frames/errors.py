@@ -42,7 +42,10 @@ of them pickle, so that they cross process pools whole.
 from __future__ import annotations
 
 import pickle
+import sys
 from typing import Any, Self
+
+from explorer_frames._caller import is_debugging, users_traceback
 
 __all__ = [
     "ApiError",
@@ -115,6 +118,21 @@ class ExplorerFramesError(Exception):
         place = f" [{self.where}]" if self.where else ""
         advice = f"\n{self.hint}" if self.hint else ""
         return f"{self.what}{place}{advice}"
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows: the user's frames, as with ``%xmode Plain``."""
+        formatter = sys.modules["IPython"].get_ipython().InteractiveTB
+        short = None if is_debugging() else users_traceback(self.__traceback__)
+        if short is None:
+            return list(formatter.structured_traceback(type(self), self, self.__traceback__))
+        mode = formatter.mode
+        if mode == "Context":  # the default
+            formatter.set_mode("Plain")
+        try:
+            parts = formatter.structured_traceback(type(self), self, short, 0)
+        finally:
+            formatter.set_mode(mode)
+        return [part.rstrip("\n") for part in parts]
 
     def __copy__(self) -> Self:
         # By pickle's way, which is copy's own, a copy shares this `__dict__` once tblib has registered its reducer.

@@ -23,6 +23,7 @@ from explorer_frames._extras import require
 from explorer_frames._http.profiles import PREFIX
 from explorer_frames._outputs.full import Header, Request, in_part, preview, read_batches
 from explorer_frames._outputs.parts import CHANGED, Parts
+from explorer_frames._private import private
 from explorer_frames._results.columns import task_schemas, united
 from explorer_frames._results.reading import Query
 from explorer_frames._schemas import SchemaRequest
@@ -45,6 +46,7 @@ _TASK = pa.field("task_id", pa.string(), nullable=False)
 _TRUTH = {"true": True, "false": False}
 
 
+@private
 def register(spark: SparkSession) -> None:
     """Make ``explorer`` and ``explorer_output`` formats of a session.
 

@@ -252,7 +252,7 @@ def test_a_task_goes_by_id_and_by_name_where_that_is_its_own(cli, ran, sandbox):
     none = cli("read", ran.job_id, "PageRanc")
     assert none.code == 2
     assert none.is_short
-    assert f"'PageRank' ({task.task_id})" in none.err
+    assert none.err.endswith("Did you mean 'PageRank'? There are 4 tasks. See explorer-frames show JOB.\n")
     job, first = sandbox.add_result([["a"], ["1"]], name="twin")
     _, second = sandbox.add_result([["a"], ["1"]], name="twin", job_id=job)
     both = cli("read", job, "twin")

@@ -108,7 +108,7 @@ def test_a_module_whose_package_is_missing_names_the_extra(monkeypatch, module, 
     with pytest.raises(ModuleNotFoundError, match=f"^explorer_frames.{module} needs the package {package}; ") as caught:
         import_module(f"explorer_frames.{module}")
     assert f"install the extra '{module}': pip install '" in str(caught.value)
-    assert (caught.value.name, caught.value.__suppress_context__) == (package, True)
+    assert (caught.value.name, caught.value.__context__) == (package, None)
 
 
 def test_the_sandbox_names_its_extra_when_a_package_is_missing():

@@ -150,7 +150,7 @@ def test_a_task_may_be_named_by_its_id_and_one_name_may_be_of_several(world):
 def test_a_name_that_no_job_has_is_refused(world):
     world.add(PageRank=[("x", "0.5")])
     with pytest.raises(
-        ConfigError, match=rf"no job has a task 'Pagerank' \[workflow {world.workflow}\]\nIts tasks are 'PageRank'"
+        ConfigError, match=rf"no job has a task 'Pagerank' \[workflow {world.workflow}\]\nDid you mean 'PageRank'"
     ):
         world.history(task="Pagerank")
 

@@ -16,10 +16,19 @@ from memory import memory_added
 from platforms import needs_proc_status
 from served import served
 
-from explorer_frames import Explorer, read_provenance, verify_file, write_feather, write_parquet
+from explorer_frames import (
+    Explorer,
+    Provenance,
+    TableReceipt,
+    read_provenance,
+    show,
+    verify_file,
+    write_feather,
+    write_parquet,
+)
 from explorer_frames._files import seal
 from explorer_frames._files.seal import SEAL
-from explorer_frames._provenance import provenance_of
+from explorer_frames._provenance import KEY, encoded, provenance_of
 from explorer_frames.errors import (
     ConfigError,
     DamagedFileError,
@@ -182,7 +191,7 @@ def test_it_prints_well():
         "complete   no",
     ]
     assert "<b>" not in told._repr_html_()
-    assert "http://h" in repr(told)
+    assert "http://h" in str(told)
 
 
 @pytest.mark.parametrize(
@@ -440,3 +449,38 @@ print(peak() - before)
 @needs_proc_status
 def test_to_verify_takes_no_more_memory_than_to_write(tmp_path, layout):
     assert memory_added(VERIFY, layout, tmp_path / "a") < 60
+
+
+def as_table(frame):
+    return pa.table(dict(frame)).replace_schema_metadata({KEY: encoded(frame.attrs["explorer_frames"])})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda frame: frame, "PageRank, job 1, 2 rows, complete"),
+        (as_table, "PageRank, job 1, 2 rows, complete"),
+        (lambda frame: frame.head(1), "PageRank, job 1, 1 row, changed after reading"),
+        (lambda frame: pd.DataFrame(frame.to_dict("list")), "unknown origin, completeness not known"),
+    ],
+)
+def test_show_puts_a_caption_above_the_rows(change, said):
+    frame = pd.DataFrame({"id": ["a", "<b>"], "score": [0.5, 0.25]})
+    known = Provenance(task_name="PageRank", job_id="1", rows=2, complete=True, derived=False)
+    frame.attrs["explorer_frames"] = known.to_dict()
+    shown = show(change(frame))
+    assert repr(shown).splitlines()[0] == said
+    assert repr(shown).splitlines()[1].split() == ["id", "score"]
+    assert shown._repr_html_().startswith(f"<div><strong>{said}</strong></div>")
+    assert "<table" in shown._repr_html_()
+    with pd.option_context("display.notebook_repr_html", False):
+        assert shown._repr_html_() is None
+    with pytest.raises(ConfigError, match="cannot show int"):
+        show(1)
+
+
+def test_receipts_of_tables_are_readable():
+    receipt = TableReceipt("s3://lake/scores", 3, 1234, pa.schema([("id", pa.string())]), complete=True)
+    assert repr(receipt) == "<TableReceipt s3://lake/scores: version 3, 1,234 rows added, complete>"
+    assert "id: string" in receipt._repr_html_()
+    assert "1,234" in receipt._repr_html_()

@@ -31,6 +31,7 @@ from explorer_frames._arguments import checked_input
 from explorer_frames._jobs.job import job_of
 from explorer_frames._jobs.listing import PAGE_SIZE
 from explorer_frames._jobs.status import moment, status_word
+from explorer_frames._jobs.task import outcome
 from explorer_frames._jobs.wait import job_error
 from explorer_frames.errors import (
     BadRequestError,
@@ -129,7 +130,16 @@ def test_records_are_frozen_and_readable(sandbox):
         assert timedelta(0) <= job.duration < timedelta(minutes=1)
         assert all(task.begin_time.tzinfo is UTC and task.duration is not None for task in job.tasks)
         assert job.workflow_id == str(sandbox.workflows["karate"])
-        assert "<Task PageRank " in repr(job.tasks[0]) or job.tasks
+        task = job["PageRank"]
+        assert repr(task) == f"<Task PageRank {task.task_id}: {outcome(task)}>"
+        assert repr(task) in repr(job.tasks).splitlines()[job.tasks.index(task)]
+        assert f"<td style='text-align:left'>{task.task_id}</td>" in job.tasks._repr_html_()
+
+
+def test_a_duration_below_a_second_is_not_shown_as_zero(twins):
+    begin = datetime(2026, 11, 30, tzinfo=UTC)
+    shown = [outcome(replace(twins[1], begin_time=begin, end_time=begin + timedelta(seconds=n))) for n in (0, 1, 1.5)]
+    assert shown == ["success in under 1 s", "success in 1 s", "success in 1.5 s"]
 
 
 def test_the_card_of_a_job_escapes_everything():
@@ -305,14 +315,19 @@ def test_failed_tasks_are_named_and_states_of_others_are_counted():
     names = [*(f"T{number}" for number in range(79)), "PageRank"]
     tasks = [{"id": f"t{number}", "name": name, "status": 2 + (number >= 50)} for number, name in enumerate(names)]
     job = job_of({"id": 1, "status": 3, "tasks": tasks}, "1", None, None)
-    assert "job 1 failed (failed tasks: T50, T51, " in str(job_error(job, "failed"))
-    assert "T69 and 10 more)" in str(job_error(job, "failed"))
+    assert "job 1 failed (failed tasks: T50, T51, T52 and 27 more)" in str(job_error(job, "failed"))
     mixed = [task | {"status": 0 if number else 1} for number, task in enumerate(tasks)]
     for listed, said in ((mixed, "tasks: 1 running, 79 preparing"), ([], "no tasks")):
         running = job_of({"id": 1, "status": 1, "tasks": listed}, "1", None, None)
         assert str(job_error(running, "did not end")).startswith(f"job 1 did not end ({said})\nJob 1 continues")
-    with pytest.raises(ConfigError, match=r"no task 'PageRnak'\nDid you mean 'PageRank'\? Pass .* and 30 more\."):
-        job.task("PageRnak")
+    with pytest.raises(
+        ConfigError, match=r"no task 'pagernak'\nDid you mean 'PageRank'\? There are 80 tasks\. See job"
+    ):
+        job.task("pagernak")
+    with pytest.raises(ConfigError, match=r"Did you mean 'T7' or 'T7\d' or 'T7\d'\? There are 80 tasks\. See job"):
+        job.task("T7x")
+    with pytest.raises(ConfigError, match=r"There are 80 tasks: 'T0', 'T1', 'T2' and 77 more\. See job.tasks\."):
+        job.task("Betweenness")
 
 
 @pytest.mark.parametrize(
@@ -460,7 +475,7 @@ def test_a_task_goes_by_its_id_or_by_a_name_of_its_own(sandbox, explorer):
     assert third not in several.value.hint, "only those that were meant"
     with pytest.raises(ConfigError, match="has no task 'Twin'") as none:
         job.task("Twin")
-    assert third in none.value.hint
+    assert none.value.hint == "Did you mean 'twin'? There are 3 tasks. See job.tasks."
     with pytest.raises(ConfigError, match="has no task 'None'"):
         job.task(None)
 

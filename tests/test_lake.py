@@ -156,7 +156,7 @@ def test_a_wrong_name_lists_similar_ones(lake):
             if name not in lake.expected:
                 with pytest.raises(ConfigError, match="the lake has no task") as caught:
                     read(lake.url, name)
-                assert caught.value.hint.startswith("Its tasks are '")
+                assert caught.value.hint.startswith(f"There are {len(lake.expected)} tasks: '")
 
 
 def test_what_is_no_lake_is_refused(tmp_path, lake, s3_store):

@@ -10,11 +10,12 @@ import explorer_frames
 
 PACKAGE = Path(explorer_frames.__file__).parent
 FLOORS = [
-    {"_version"},
-    {"errors", "_html", "_memory", "_caller", "_secrets"},
-    {"_errors", "_signals"},
+    {"_version", "_caller"},
+    {"errors", "_html", "_memory", "_signals", "_secrets"},
+    {"_private"},
+    {"_errors"},
     {"_types"},
-    {"_schemas", "_arguments", "_extras", "_private", "_provenance", "_threads"},
+    {"_schemas", "_arguments", "_extras", "_provenance", "_threads"},
     {"schemas", "_decode", "_storage", "_frames", "_progress"},
     {"_http", "_files"},
     {"_tables", "_outputs"},

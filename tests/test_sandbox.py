@@ -111,6 +111,14 @@ def log_in(server, credentials='["root","nebula"]', *, scheme="Bearer", body=Non
 # Connecting
 
 
+def test_its_text_has_the_address_and_the_workflows():
+    sandbox = Sandbox()
+    ids = "{" + ", ".join(f"{name!r}: {number}" for name, number in sandbox.workflows.items()) + "}"
+    assert repr(sandbox) == f"<Sandbox not running, workflows {ids}>"
+    with sandbox:
+        assert repr(sandbox) == f"<Sandbox {sandbox.url}, workflows {ids}>"
+
+
 @pytest.mark.parametrize("credentials", ['["root","nebula"]', "root:nebula"])
 def test_both_encodings_log_in_and_the_cookie_works(server, credentials):
     answer = log_in(server, credentials)

@@ -143,6 +143,7 @@ def stage(tmp_path, monkeypatch, bucket):
     for name in ("HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, f"http://proxy:{PROXY_USERINFO}@127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    monkeypatch.setenv("EXPLORER_FRAMES_DEBUG", "1")  # tracebacks have all frames then
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("explorer_frames._http.retries.random.uniform", lambda *_: 0.0)
     monkeypatch.setattr("s3fs.S3FileSystem.retries", 1)

@@ -22,11 +22,13 @@ from explorer_frames._errors import add_context, escaped
 from explorer_frames._files.digest import current
 from explorer_frames._frames import with_missing_integers
 from explorer_frames._jobs.job import Job
+from explorer_frames._private import private
 from explorer_frames._provenance import Provenance, provenance_of
 from explorer_frames._schemas import VidType
 from explorer_frames.errors import ConfigError
 
 
+@private
 def compare(
     a: Any,
     b: Any,

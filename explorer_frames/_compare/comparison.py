@@ -10,11 +10,13 @@ import pandas as pd
 
 from explorer_frames import _html
 from explorer_frames._errors import plural, printable
+from explorer_frames._private import private
 from explorer_frames._provenance import Provenance
 
 _WAYS = {"merge": "by merges", "split": "by splits", "move": "on their own"}
 
 
+@private
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Comparison:
     """What changed from one result, a, to another, b; see `explorer_frames.compare`.

@@ -9,13 +9,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.ipc
 
+from explorer_frames import _html
 from explorer_frames._errors import plural
 from explorer_frames._files.data import to_reader
 from explorer_frames._files.digest import ContentHash, current
 from explorer_frames._files.formats import ARROW, by_magic, format_of
 from explorer_frames._files.seal import holds
 from explorer_frames._private import private
-from explorer_frames._provenance import NAME, Provenance, as_written, document_of, provenance_of
+from explorer_frames._provenance import NAME, Provenance, as_written, document_of, provenance_of, summary
 from explorer_frames._storage.address import checked
 from explorer_frames._storage.paths import plain_path
 from explorer_frames._storage.sources import Store
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Mapping
 
+_FIRST = 10  # rows of a table to show
 _START = len(ARROW)
 
 
@@ -113,6 +115,53 @@ def provenance(data: Any) -> Provenance | None:
     if isinstance(data, pd.DataFrame | pa.Table | pa.RecordBatch):
         known = _current(known, data)
     return provenance_of(known)
+
+
+@private
+def show(data: pd.DataFrame | pa.Table) -> Any:
+    """Show a frame or table below a caption: task, job, number of rows, and whether they are complete.
+
+    Parameters
+    ----------
+    data
+        A pandas DataFrame, or a `pyarrow` Table, of which the first 10 rows are shown.
+
+    Returns
+    -------
+    object
+        In a notebook, a caption and a table; elsewhere, the same as text.
+
+    Raises
+    ------
+    ConfigError
+        `data` is of another type.
+
+    Examples
+    --------
+    >>> show(read_sample_result(job_id, task_id))  # doctest: +ELLIPSIS
+    PageRank, job ..., 77 rows, complete
+    ...
+    """
+    if not isinstance(data, pd.DataFrame | pa.Table):
+        raise ConfigError(f"cannot show {type(data).__name__}", hint="Pass a DataFrame or a pyarrow Table.")
+    known = provenance(data)
+    caption = "unknown origin, completeness not known" if known is None else summary(known)
+    return _Shown(caption, data if isinstance(data, pd.DataFrame) else data.slice(0, _FIRST).to_pandas())
+
+
+class _Shown:
+    """A frame below a caption."""
+
+    def __init__(self, caption: str, frame: pd.DataFrame) -> None:
+        self._caption = caption
+        self._frame = frame
+
+    def __repr__(self) -> str:
+        return f"{self._caption}\n{self._frame!r}"
+
+    def _repr_html_(self) -> str | None:
+        table = self._frame._repr_html_()
+        return None if table is None else f"{_html.lines(self._caption)}{table}"
 
 
 def _current(known: dict[str, Any], data: Any) -> dict[str, Any]:

@@ -13,13 +13,12 @@ import pyarrow as pa
 
 from explorer_frames import _html
 from explorer_frames._arguments import checked_flag
-from explorer_frames._errors import plural
 from explorer_frames._files.data import to_reader
 from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.formats import Format, Options, as_kept, check_file, footer, format_of, open_writer
 from explorer_frames._files.seal import SEAL, Seal, replace
 from explorer_frames._private import private
-from explorer_frames._provenance import KEY, as_written, document_of, encoded, in_words
+from explorer_frames._provenance import KEY, as_written, completeness, counted_rows, document_of, encoded, receipt_facts
 from explorer_frames._signals import suppressed
 from explorer_frames._storage.paths import inner_path, is_buffer, plain_path
 from explorer_frames._storage.publish import Mode, Target
@@ -89,9 +88,8 @@ class Receipt:
     content_hash: str | None
 
     def __repr__(self) -> str:
-        complete = {True: "complete", False: "incomplete", None: "completeness not known"}[self.complete]
-        rows = f"{self.rows:,} {plural(self.rows, 'row')}"
-        return f"<Receipt {self.path}: {self.format}, {rows}, {self.bytes:,} bytes, {complete}>"
+        size = f"{counted_rows(self.rows)}, {self.bytes:,} bytes"
+        return f"<Receipt {self.path}: {self.format}, {size}, {completeness(self.complete)}>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as plain values, ready for JSON; the schema as ``columns``: name and type of each."""
@@ -99,9 +97,7 @@ class Receipt:
         return {**values, "columns": [{"name": field.name, "type": str(field.type)} for field in self.schema]}
 
     def _repr_html_(self) -> str:
-        known = self.to_dict()
-        known["columns"] = ", ".join(f"{field.name}: {field.type}" for field in self.schema)
-        return _html.facts({name: in_words(value) for name, value in known.items()})
+        return _html.facts(receipt_facts(self.to_dict()))
 
 
 @private

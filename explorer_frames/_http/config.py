@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from explorer_frames._arguments import EVERYTHING, checked_count, is_duration
 from explorer_frames._errors import escaped
 from explorer_frames._http.profiles import LOGIN, PREFIX, StoredSecret, as_argument, variable
+from explorer_frames._private import private
 from explorer_frames._signals import failures
 from explorer_frames.errors import ConfigError
 
@@ -73,6 +74,7 @@ class Secret:
             kind = "profile"
         return f"<{self._name} from {kind}: ****>"
 
+    @private
     def __reduce__(self) -> tuple[type[Secret], tuple[str, SecretSource | None]]:
         if isinstance(self._source, str):
             raise ConfigError(

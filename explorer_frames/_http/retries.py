@@ -10,7 +10,6 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from explorer_frames import _threads
-from explorer_frames._private import private
 from explorer_frames._signals import is_from_handler
 from explorer_frames.errors import (
     ApiError,
@@ -57,7 +56,6 @@ class Retries:
         self._lock = threading.Lock()
         self._left = _BUDGET
 
-    @private
     def call(self, call: Callable[[Identity], _T], deadline: Deadline) -> _T:
         """Make a call that only reads, until it succeeds, or fails for good, or no try is left.
 

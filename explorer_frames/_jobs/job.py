@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames import _html
 from explorer_frames._arguments import checked_count
-from explorer_frames._errors import escaped, plural
+from explorer_frames._errors import close_names, escaped, first_of, plural
 from explorer_frames._frames import DtypeBackend
 from explorer_frames._jobs.status import FINAL, moment, same_id, status_word, text
-from explorer_frames._jobs.task import Task, Timed, as_plain, entries, listed, outcome, task_of
+from explorer_frames._jobs.task import Task, TaskTuple, Timed, as_plain, entries, listed, outcome, states_of, task_of
 from explorer_frames._jobs.wait import check_patience, how_to_continue, wait_for_end
+from explorer_frames._private import private, shortened
 from explorer_frames._progress import Done, Progress, progress_bar
 from explorer_frames._schemas import VidType
 from explorer_frames._threads import in_parallel
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from explorer_frames._client import Explorer
 
 
+@private
 @dataclass(frozen=True, slots=True, repr=False)
 class Job(Timed):
     """One run of a workflow, as it stood when the server was asked; `refresh` asks again.
@@ -103,7 +103,7 @@ class Job(Timed):
         Raises
         ------
         ConfigError
-            No task has this id or name, or several tasks have this name. The hint lists the tasks.
+            No task has this id or name, or several tasks have this name. The hint has similar names.
 
         Examples
         --------
@@ -116,11 +116,11 @@ class Job(Timed):
         found = with_id or [task for task in self.tasks if task.name == name]
         if len(found) == 1:
             return found[0]
-        count = f"{len(found)} tasks" if found else "no task"
-        alike = get_close_matches(str(name), {task.name: None for task in self.tasks}, 1)
-        meant = f"Did you mean {escaped(alike[0], 60)!r}? " if alike and not found else ""
-        pass_one = f"Pass the {'id' if found else 'name or the id'} of one: {listed(found or self.tasks)}."
-        raise ConfigError(f"job {self.job_id} has {count} {escaped(name, 60)!r}", hint=meant + pass_one)
+        if found:
+            count, hint = f"{len(found)} tasks", f"Pass the id of one: {listed(found)}."
+        else:
+            count, hint = "no task", close_names(name, (task.name for task in self.tasks))
+        raise ConfigError(f"job {self.job_id} has {count} {escaped(name, 60)!r}", hint=f"{hint} See job.tasks.")
 
     def refresh(self) -> Job:
         """Ask the server again."""
@@ -229,7 +229,7 @@ class Job(Timed):
             except ConfigError:  # no task can be read so
                 raise
             except ExplorerFramesError as error:
-                return key(task), error
+                return key(task), shortened(error)
             return key(task), frame
 
         with (
@@ -241,10 +241,12 @@ class Job(Timed):
         errors = {name: outcomes[name] for name in keys if isinstance(outcomes[name], ExplorerFramesError)}
         results = {name: outcomes[name] for name in keys if name not in errors}
         if errors:
-            failed = (task for task in self.tasks if key(task) in errors)
+            failed = [
+                f"{escaped(task.name, 60)}: {errors[key(task)].what}" for task in self.tasks if key(task) in errors
+            ]
             raise JobError(
                 f"{len(errors)} of {len(self.tasks)} {plural(len(self.tasks), 'result')} could not be read: "
-                + "; ".join(f"{escaped(task.name, 60)}: {errors[key(task)].what}" for task in failed)[:600],
+                f"{first_of(failed, '; ')}",
                 where=f"job {self.job_id}",
                 hint="The others are in this error's .results, the reasons in its .errors.",
                 results=results,
@@ -259,10 +261,8 @@ class Job(Timed):
             return f"Job {self.job_id} could not be stopped: {error.what}. {how_to_continue(self.job_id)}"
 
     def __repr__(self) -> str:
-        states = Counter(task.status for task in self.tasks)
-        tasks = ", ".join(f"{count} {word}" for word, count in states.items()) or "none"
         name = f" {escaped(self.name, 60)!r}" if self.name else ""
-        return f"<Job {self.job_id}{name}: {outcome(self)}; tasks: {tasks}>"
+        return f"<Job {self.job_id}{name}: {outcome(self)}; tasks: {states_of(self.tasks)}>"
 
     def _repr_html_(self) -> str:
         rows = [(task.name, task.task_id, outcome(task)) for task in self.tasks]
@@ -288,7 +288,7 @@ def job_of(data: dict[str, Any], job_id: str, trace_id: str | None, explorer: Ex
         create_time=moment(data.get("createTime")),
         begin_time=moment(data.get("runBeginTime")),
         end_time=moment(data.get("runEndTime")),
-        tasks=tuple(task_of(task, job_id, workflow_id, explorer) for task in entries(data, job_id)),
+        tasks=TaskTuple(task_of(task, job_id, workflow_id, explorer) for task in entries(data, job_id)),
         trace_id=trace_id,
         _explorer=explorer,
     )
@@ -315,5 +315,5 @@ def only_task(job: Job, name: str | None) -> Task:
         return job.task(name)
     if len(job.tasks) == 1:
         return job.tasks[0]
-    hint = f"Pass task= with the name or the id of one: {listed(job.tasks)}.\nOr pass one of job.tasks."
+    hint = f"Pass task= with the name or the id of one: {listed(job.tasks)}. See job.tasks."
     raise ConfigError(f"job {job.job_id} has {len(job.tasks)} tasks", hint=hint)

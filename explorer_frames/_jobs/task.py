@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Unpack
 
+from explorer_frames import _html
 from explorer_frames._decode.csv_rows import Quoting
-from explorer_frames._errors import escaped
+from explorer_frames._errors import escaped, first_of
 from explorer_frames._files.write import LayoutOptions, Receipt, WriteOptions, planned
 from explorer_frames._frames import DtypeBackend, checked_backend, to_pandas
 from explorer_frames._jobs.status import id_of, moment, same_id, status_word, text
 from explorer_frames._outputs.full import Request, export, open_reader, read_table
-from explorer_frames._private import private
+from explorer_frames._private import PrivateContext, private
 from explorer_frames._provenance import Provenance
 from explorer_frames._schemas import VidType
 from explorer_frames._storage.paths import Destination
@@ -45,7 +47,22 @@ class Timed:
 
 def outcome(record: Timed) -> str:
     """Status and duration, for a person."""
-    return record.status + (f" in {record.duration.total_seconds():.1f} s" if record.duration is not None else "")
+    return record.status + (f" in {shown_duration(record.duration)}" if record.duration is not None else "")
+
+
+def shown_duration(duration: timedelta) -> str:
+    """Write a duration for a person; the times of tasks are in whole seconds.
+
+    Examples
+    --------
+    >>> [shown_duration(timedelta(seconds=seconds)) for seconds in (0, 1, 2.5, 3725)]
+    ['under 1 s', '1 s', '2.5 s', '1:02:05']
+    """
+    if duration < timedelta(seconds=1):
+        return "under 1 s"
+    if duration < timedelta(minutes=2):
+        return f"{round(duration.total_seconds(), 1):g} s"
+    return str(duration).partition(".")[0]
 
 
 def as_plain(record: Timed, *names: str) -> dict[str, Any]:
@@ -57,6 +74,7 @@ def as_plain(record: Timed, *names: str) -> dict[str, Any]:
     return {**known, "seconds": None if record.duration is None else record.duration.total_seconds()}
 
 
+@private
 @dataclass(frozen=True, slots=True, repr=False)
 class Task(Timed):
     """One component of a job, as it stood when the server was asked.
@@ -120,7 +138,6 @@ class Task(Timed):
         """Stream its result in constant memory: see `explorer_frames.open_sample_result`."""
         return self._explorer.open_sample_result(self, limit=limit, schema=schema, vid_type=vid_type)
 
-    @private
     def export(
         self,
         path: Destination,
@@ -143,7 +160,6 @@ class Task(Timed):
             **options,
         )
 
-    @private
     def read_output(
         self,
         root: str | os.PathLike[str],
@@ -201,7 +217,6 @@ class Task(Timed):
         )
         return to_pandas(read_table(request), dtype_backend)
 
-    @private
     def open_output(
         self,
         root: str | os.PathLike[str],
@@ -226,9 +241,8 @@ class Task(Timed):
             quoting=quoting,
             storage_options=storage_options,
         )
-        return open_reader(request)
+        return PrivateContext(open_reader(request))
 
-    @private
     def export_output(
         self,
         root: str | os.PathLike[str],
@@ -263,6 +277,25 @@ class Task(Timed):
 
     def __repr__(self) -> str:
         return f"<Task {escaped(self.name, 60)} {self.task_id}: {outcome(self)}>"
+
+
+class TaskTuple(tuple[Task, ...]):
+    """Tasks of a job, as a table in notebooks."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "(" + ",\n ".join(map(repr, self)) + ")"
+
+    def _repr_html_(self) -> str:
+        rows = [(task.name, task.task_id, outcome(task)) for task in self]
+        return _html.grid(f"{len(self)} tasks", states_of(self), ("task_name", "task_id", "status"), rows)
+
+
+def states_of(tasks: Sequence[Task]) -> str:
+    """Count tasks by their status, for a person."""
+    states = Counter(task.status for task in tasks)
+    return ", ".join(f"{count} {word}" for word, count in states.items()) or "none"
 
 
 def runs_of(data: dict[str, Any], job_id: str) -> dict[str, Provenance]:
@@ -339,7 +372,6 @@ def named(task: Task) -> str:
     return f"{escaped(task.name, 60)!r} ({escaped(task.task_id, 60)})"
 
 
-def listed(tasks: Sequence[Task], say: Callable[[Task], str] = named, most: int = 50) -> str:
+def listed(tasks: Sequence[Task], say: Callable[[Task], str] = named) -> str:
     """The first of them, and how many more there are, for a message."""
-    more = f" and {len(tasks) - most:,} more" if len(tasks) > most else ""
-    return ", ".join(map(say, tasks[:most])) + more or "none"
+    return first_of([say(task) for task in tasks]) or "none"

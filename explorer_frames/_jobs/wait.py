@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from explorer_frames._arguments import is_duration
 from explorer_frames._errors import escaped
 from explorer_frames._jobs.status import FINAL
-from explorer_frames._jobs.task import listed
+from explorer_frames._jobs.task import listed, states_of
 from explorer_frames._progress import Done, Progress, check_progress, progress_bar
 from explorer_frames._signals import is_from_handler
 from explorer_frames.errors import ConfigError, EnvelopeError, JobError, ServerError, TransportError
@@ -101,10 +101,9 @@ def _tasks_done(job: Job) -> Done:
 def job_error(job: Job, why: str) -> JobError:
     """Make an error that names the failed tasks, or else counts the tasks in each state."""
     failed = [task for task in job.tasks if task.status == "failed"]
-    states = Counter(task.status for task in job.tasks)
-    tasks = f"tasks: {', '.join(f'{count} {word}' for word, count in states.items())}" if states else "no tasks"
+    tasks = f"tasks: {states_of(job.tasks)}" if job.tasks else "no tasks"
     if failed:
-        tasks = f"failed tasks: {listed(failed, lambda task: escaped(task.name, 40), 20)}"
+        tasks = f"failed tasks: {listed(failed, lambda task: escaped(task.name, 40))}"
     is_final = job.status in FINAL
     return JobError(
         f"job {job.job_id} {why} ({tasks})",

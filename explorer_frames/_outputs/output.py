@@ -14,7 +14,7 @@ from explorer_frames._decode.csv_rows import Quoting
 from explorer_frames._files.write import LayoutOptions, Receipt, planned
 from explorer_frames._frames import DtypeBackend, checked_backend, to_pandas
 from explorer_frames._outputs.full import Request, export, open_reader, read_table
-from explorer_frames._private import private
+from explorer_frames._private import PrivateContext, private
 from explorer_frames._schemas import VidType
 from explorer_frames._storage.paths import Destination
 
@@ -175,7 +175,7 @@ def open_output(
     request = Request.of(
         path, schema=schema, vid_type=vid_type, header=header, quoting=quoting, storage_options=storage_options
     )
-    return open_reader(request)
+    return PrivateContext(open_reader(request))
 
 
 @private

@@ -17,6 +17,7 @@ from explorer_frames._files.data import to_reader
 from explorer_frames._files.digest import current
 from explorer_frames._jobs.job import Job, only_task
 from explorer_frames._jobs.task import Task
+from explorer_frames._private import private
 from explorer_frames._provenance import Provenance, document_of, provenance_of
 from explorer_frames.errors import ConfigError
 
@@ -58,6 +59,7 @@ _SENTENCE = 1.8  # height of a figure that has only a sentence
 _INDEX = "__index_level_"  # columns of a DataFrame's index that has no name
 
 
+@private
 def plot_result(
     data: Any,
     *,

@@ -12,10 +12,11 @@ import pyarrow as pa
 
 from explorer_frames._arguments import EVERYTHING, checked_count, checked_id, checked_limit
 from explorer_frames._caller import warn_caller
-from explorer_frames._errors import escaped
+from explorer_frames._errors import close_names, escaped, first_of
 from explorer_frames._files.digest import with_content_hash
 from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
 from explorer_frames._jobs.job import check_workflow
+from explorer_frames._private import shortened
 from explorer_frames._progress import Done, progress_bar
 from explorer_frames._provenance import Provenance, document_of, with_row_count
 from explorer_frames._results.reading import Query
@@ -150,7 +151,7 @@ def _read(
         job = explorer.job(job_id)
         check_workflow(job, request.workflow)
     except (TransportError, ApiError) as error:
-        return job_id, error
+        return job_id, shortened(error)
     read = _Read(job, {}, {}, [])
     for task in filter(request.takes, job.tasks):
         if task.status != "success":
@@ -161,7 +162,7 @@ def _read(
         except ConfigError:  # no task can be read so
             raise
         except ExplorerFramesError as error:
-            read.errors[task.task_id] = error
+            read.errors[task.task_id] = shortened(error)
         else:
             read.tables[task.task_id] = _of_run(own, job, task)
     if not (read.tables or read.errors or read.gaps):
@@ -181,9 +182,9 @@ def _check_errors(request: HistoryRequest, reads: list[_Read], lost: dict[str, E
         for task, table in read.tables.items()
     }
     places = [f"job {job}" + f", task {task}" * (task is not None) for job, task in errors]
-    shown = "; ".join(f"{place}: {error.what}" for place, error in zip(places, errors.values(), strict=True))
+    shown = [f"{place}: {error.what}" for place, error in zip(places, errors.values(), strict=True)]
     raise JobError(
-        f"{len(errors)} of {len(errors) + len(results)} results could not be read: {shown[:600]}",
+        f"{len(errors)} of {len(errors) + len(results)} results could not be read: {first_of(shown, '; ')}",
         where=f"workflow {request.workflow}",
         hint="The other results are in this error's .results, the errors in its .errors, by job id and task id.",
         results=results,
@@ -202,11 +203,10 @@ def _gaps(request: HistoryRequest, reads: list[_Read]) -> list[str]:
     """Tell of what is left out; refuse a name that no task of any job has: it is misspelt."""
     tasks = [task for read in reads for task in read.job.tasks]
     if reads and request.task is not None and not any(map(request.takes, tasks)):
-        names = ", ".join(repr(escaped(name, 60)) for name in sorted({task.name for task in tasks})[:50])
         raise ConfigError(
             f"no job has a task {escaped(request.task, 60)!r}",
             where=f"workflow {request.workflow}",
-            hint=f"Its tasks are {names or 'none at all'}.",
+            hint=close_names(request.task, sorted({task.name for task in tasks})),
         )
     gaps = [gap for read in reads for gap in read.gaps]
     if gaps:

@@ -151,7 +151,7 @@ def result_ids(job_id: object, task_id: object) -> tuple[object, object, Task | 
         task, job = task_id, job_id.job_id if isinstance(job_id, Job) else checked_id("job_id", job_id)
     elif isinstance(job_id, Job):
         if task_id is None and len(job_id) != 1:
-            hint = f"Pass the name or the id of one: {listed(job_id.tasks)}."
+            hint = f"Pass the name or the id of one: {listed(job_id.tasks)}. See job.tasks."
             raise ConfigError(f"missing task_id: job {job_id.job_id} has {len(job_id)} tasks", hint=hint)
         task, job = only_task(job_id, None if task_id is None else str(task_id)), job_id.job_id
     else:

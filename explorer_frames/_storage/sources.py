@@ -14,7 +14,6 @@ from fsspec.config import apply_config
 from fsspec.implementations.local import LocalFileSystem
 
 from explorer_frames._errors import escaped
-from explorer_frames._private import private
 from explorer_frames._signals import failures, suppressed
 from explorer_frames._storage.address import Mask, local_path, shown_url
 from explorer_frames._storage.drivers import connect
@@ -48,7 +47,6 @@ class Store(Guard):
     failure: type[WriteError | FileReadError] = FileReadError
     noun: str = "it"
 
-    @private
     def __init__(self, url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> None:
         url, storage_options = plain_path(url, storage_options)
         text = os.fspath(url) if isinstance(url, str | os.PathLike) else None

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from explorer_frames._errors import escaped
+from explorer_frames._errors import close_names, escaped
 from explorer_frames._frames import checked_backend, to_pandas
 from explorer_frames._memory import POOL
 from explorer_frames._private import private
@@ -162,14 +161,8 @@ def _opened(store: Store, task: object) -> tuple[Dataset, TaskFolder]:
             return lake, folder
     names = store.attempt("list", store.fs.find, f"{_base(store)}/{TASKS}")
     tasks = sorted(one.task_name for one in map(TaskFolder.from_json, _contents(store, names)) if one is not None)
-    alike = get_close_matches(str(task).lower(), {name.lower(): None for name in tasks})
-    meant = " or ".join(repr(escaped(name, 60)) for near in alike for name in tasks if name.lower() == near)
-    shown = ", ".join(repr(escaped(name, 60)) for name in tasks[:50])
-    raise ConfigError(
-        f"the lake has no task {escaped(task, 60)!r}",
-        where=store.shown,
-        hint=f"{f'Did you mean {meant}? ' if meant else ''}Its tasks are {shown or 'none at all'}.",
-    )
+    hint = close_names(task, tasks)
+    raise ConfigError(f"the lake has no task {escaped(task, 60)!r}", where=store.shown, hint=hint)
 
 
 def _contents(store: Store, paths: list[str]) -> list[bytes | None]:

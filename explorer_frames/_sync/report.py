@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames import _html
-from explorer_frames._errors import escaped, plural
+from explorer_frames._errors import escaped, first_of, plural
 from explorer_frames._progress import Done
 from explorer_frames.errors import ExplorerFramesError, SyncError
 
@@ -167,7 +167,7 @@ def checked_report(report: SyncReport) -> SyncReport:
     """
     if not report.failed:
         return report
-    shown = "; ".join(map(str, report.failed[:5])) + ("; ..." if len(report.failed) > 5 else "")  # noqa: PLR2004
+    shown = first_of([*map(str, report.failed)], "; ")
     not_tried = f", not tried: {report.pending}" if report.pending else ""
     raise SyncError(
         f"failed to export {len(report.failed)} {plural(len(report.failed), 'result')} of workflow "

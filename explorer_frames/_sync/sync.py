@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
-from explorer_frames._errors import escaped
+from explorer_frames._errors import close_names, escaped
 from explorer_frames._files.formats import as_kept
 from explorer_frames._files.inspection import schema_of, verify_file
 from explorer_frames._files.write import layout_of, write
 from explorer_frames._jobs.job import check_workflow
-from explorer_frames._private import private
+from explorer_frames._private import shortened
 from explorer_frames._progress import Bar, Done, progress_bar
 from explorer_frames._provenance import document_of
 from explorer_frames._results.reading import Query
@@ -112,7 +112,7 @@ class _SyncItem:
     def failure(self, error: ExplorerFramesError) -> SyncFailure:
         """Describe a failure of it."""
         task = self.task
-        return SyncFailure(task and task.name, task and task.task_id, self.job.job_id, error)
+        return SyncFailure(task and task.name, task and task.task_id, self.job.job_id, shortened(error))
 
 
 class _Sync:
@@ -256,7 +256,7 @@ class _Sync:
         except ExplorerFramesError as error:
             if _stops_all(error):
                 raise
-            return job, error
+            return job, shortened(error)
         self._tasks.update({(job, task.task_id): task for task in tasks})
         return job, tuple(TaskEntry(task.task_id, task.name, task.status) for task in tasks)
 
@@ -271,11 +271,10 @@ class _Sync:
         tasks = {task for state in states for task in state.record.tasks}
         missing = self._options.names - {task.name for task in tasks} - {task.task_id for task in tasks}
         if missing and states and not failures:
-            names = ", ".join(repr(escaped(name, 60)) for name in sorted({task.name for task in tasks})[:50])
             raise ConfigError(
                 f"no job has a task {', '.join(repr(escaped(name, 60)) for name in sorted(missing))}",
                 where=f"workflow {self._options.workflow}",
-                hint=f"Its tasks are {names or 'none at all'}.",
+                hint=close_names(min(missing), sorted({task.name for task in tasks})),
             )
 
     def _plan(self, states: list[_JobState]) -> tuple[list[_SyncItem], list[_SyncItem]]:
@@ -398,7 +397,6 @@ class _Sync:
             found = unfit
         raise found if isinstance(refused, TargetExistsError) else refused
 
-    @private
     def _export(self, item: _SyncItem, task: TaskEntry) -> Part:
         options = self._options
         job_id = item.job.job_id

@@ -6,11 +6,13 @@ from typing import Any
 
 from explorer_frames._extras import package
 from explorer_frames._files.data import to_committed
+from explorer_frames._private import private
 from explorer_frames._storage.address import Mask
 from explorer_frames._tables.table import Driver, Rows, TableReceipt, document
 from explorer_frames.errors import ConfigError
 
 
+@private
 def append_iceberg(data: Any, table: Any, *, index: bool | None = None) -> TableReceipt:
     """Append rows to an Apache Iceberg table in one snapshot.
 

@@ -6,13 +6,23 @@ caller, and where a result came from is part of its commit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
+from explorer_frames import _html
 from explorer_frames._errors import escaped
-from explorer_frames._provenance import KEY, NAME, as_written, document_of, provenance_of
+from explorer_frames._provenance import (
+    KEY,
+    NAME,
+    as_written,
+    completeness,
+    counted_rows,
+    document_of,
+    provenance_of,
+    receipt_facts,
+)
 from explorer_frames._signals import failures
 from explorer_frames._storage.failures import Guard, is_refusal, own_hint
 from explorer_frames._tables.columns import committed_schema, fitted, with_partitions
@@ -28,7 +38,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TableReceipt:
     """What was committed.
 
@@ -49,13 +59,20 @@ class TableReceipt:
     table: str
     version: int
     rows: int
-    schema: pa.Schema = field(repr=False)
+    schema: pa.Schema
     complete: bool | None
+
+    def __repr__(self) -> str:
+        rows = f"{counted_rows(self.rows)} added, {completeness(self.complete)}"
+        return f"<TableReceipt {self.table}: version {self.version}, {rows}>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as plain values, ready for JSON; the schema as ``columns``: name and type of each."""
         values = {name: getattr(self, name) for name in ("table", "version", "rows", "complete")}
         return {**values, "columns": [{"name": field.name, "type": str(field.type)} for field in self.schema]}
+
+    def _repr_html_(self) -> str:
+        return _html.facts(receipt_facts(self.to_dict()))
 
 
 class Rows:

@@ -172,6 +172,7 @@ _TERMS = {
     "allow_incomplete=True": "--allow-incomplete",
     "allow_unrelated=True": "--allow-unrelated",
     "make_parents=True": "--make-parents",
+    "job.tasks": "explorer-frames show JOB",
     "limit=None": "--limit all",
     "list_jobs": "explorer-frames jobs --workflow-id",
     "read_output": "explorer-frames output",

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from explorer_frames._errors import printable
+from explorer_frames._jobs.task import shown_duration
 from explorer_frames.cli._text import Column, in_words, is_terminal
 
 if TYPE_CHECKING:
@@ -91,8 +92,7 @@ def _cell(value: Any) -> Text:
     if isinstance(value, datetime):
         return Text(_time(value))
     if isinstance(value, timedelta):
-        short = value < timedelta(minutes=2)
-        return Text(f"{value.total_seconds():.1f} s" if short else str(value).partition(".")[0])
+        return Text(shown_duration(value))
     return _styled(printable(in_words(value)))
 
 

@@ -117,6 +117,11 @@ class Sandbox(Options):
         self.add_workflow("karate", Graph.karate(), everything("33", "16"))
         self.add_workflow("lesmis", Graph.les_miserables(), everything("Valjean", "Child1"))
 
+    def __repr__(self) -> str:
+        place = "not running" if self._server is None else self.url
+        workflows = ", ".join(f"{name!r}: {number}" for name, number in self.workflows.items())
+        return f"<Sandbox {place}, workflows {{{workflows}}}>"
+
     def start(self) -> Self:
         """Listen and serve; returns when a request will be answered."""
         if self._server is not None:
