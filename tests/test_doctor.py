@@ -647,7 +647,8 @@ def test_the_diagnosis_of_an_explorer(scored, tmp_path, monkeypatch):
         assert diagnosis.to_dict()["findings"][0]["name"] == "versions"
         with pytest.raises(KeyError, match="nope"):
             diagnosis["nope"]
-        job = explorer.job(explorer.list_jobs(limit=1)["job_id"][0])
+        job_id, _ = scored.add_result([[f"v{number}" for number in range(50)], ["1"] * 50])
+        job = explorer.job(job_id)
         task = job.tasks[0]
         for given in ((job, task.name), (job.job_id, task.name), (job, task), (task,), (job.job_id, task.task_id)):
             what = explorer.doctor(*given, limit=20)["limit"].what
