@@ -181,7 +181,10 @@ def _ints(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
 
 def _int_hint(kind: pa.DataType, text: str) -> str:
     if _NUMBER.fullmatch(text) and not text.lstrip("+-").isdecimal():
-        return "It has decimals or an exponent. Pass a pyarrow.Schema in which this column is a double."
+        return (
+            "It has decimals or an exponent. If these are vertex ids, pass vid_type='string'; "
+            "else a pyarrow.Schema in which this column is a double."
+        )
     return (
         f"It would not print back the same as an {kind}. If these are vertex ids, pass vid_type='string'; "
         "else a pyarrow.Schema in which this column is a string."

@@ -377,7 +377,7 @@ def test_schemas_and_types_of_ids(cli, ran, sandbox):
     numbers = cli("read", job, task, "--schema", "a:int64,rest:list<int64>", "--json").json
     assert numbers["rows"][0] == {"a": 1, "rest": [3, 5, 7, 9]}
     decimals = cli("read", ran.job_id, "PageRank", "--schema", "id:string,score:int64")
-    assert decimals.err.endswith("Pass --schema NAME:TYPE,NAME:TYPE in which this column is a double.\n")
+    assert decimals.err.endswith("--schema NAME:TYPE,NAME:TYPE in which this column is a double.\n")
     ids = cli("read", ran.job_id, "PageRank", "--vid-type", "int64")
     assert ids.code == 1
     assert ids.is_short
