@@ -35,15 +35,15 @@ def is_users(frame: FrameType) -> bool:
     return not (installed or is_ours(frame) or _package(frame) in sys.stdlib_module_names)
 
 
-def users_traceback(whole: TracebackType | None) -> TracebackType | None:
-    """Return a traceback with the user's frames only."""
+def users_traceback(whole: TracebackType | None, *, with_packages: bool = False) -> TracebackType | None:
+    """Return a traceback with the user's frames only, or also with those of packages other than ours."""
     entries = []
     while whole is not None:
         entries.append(whole)
         whole = whole.tb_next
     kept = None
     for entry in reversed(entries):
-        if is_users(entry.tb_frame):
+        if is_users(entry.tb_frame) or (with_packages and not is_ours(entry.tb_frame)):
             kept = TracebackType(kept, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
     return kept
 

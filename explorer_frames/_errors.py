@@ -190,10 +190,20 @@ class StickyErrorIterator(Iterator[_T]):
         except StopIteration:
             raise
         except BaseException as error:
-            # A copy has no traceback. That holds its frames, one of them our consumer: an Arrow reader which holds us,
-            # in a circle that Python does not see and never collects, with a connection in it.
-            self._error = copy.copy(error)
+            # Without its traceback. That holds its frames, one of them our consumer: an Arrow reader which holds us, in
+            # a circle that Python does not see and never collects, with a connection in it.
+            self._error = _twin(error)
             raise
+
+
+def _twin(error: BaseException) -> BaseException:
+    try:
+        twin = copy.copy(error).with_traceback(None)  # tblib, where it is installed, copies the traceback, too
+    except Exception:  # noqa: BLE001 (a class of the user's, whose arguments are not those of its errors)
+        what = f"reading was ended by {type(error).__name__}"
+        return ExplorerFramesError(what, hint="Open the reader again.")
+    twin.__cause__ = twin.__context__ = None
+    return twin
 
 
 def api_error(code: int | None, http_status: int, message: object, trace_id: str | None) -> ApiError:

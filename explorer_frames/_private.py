@@ -77,13 +77,16 @@ def shortened(error: _E, handled: BaseException | None = None) -> _E:
         seen.add(id(link))
         chain += [link.__context__, link.__cause__]
         interrupted |= not isinstance(link, Exception) or is_from_handler(link)
+        innermost = None
         for frame, _ in traceback.walk_tb(link.__traceback__):
+            innermost = frame
             if is_ours(frame) or (interrupted and not is_users(frame)):
                 with suppress(RuntimeError):  # it is still running, as the outermost one of ours is
                     frame.clear()
         if not whole:
-            link.__traceback__ = users_traceback(link.__traceback__)
-            if isinstance(link, ExplorerFramesError) and link.__context__ is not handled:
+            is_our_error = isinstance(link, ExplorerFramesError) and is_ours(innermost)
+            link.__traceback__ = users_traceback(link.__traceback__, with_packages=not is_our_error)
+            if is_our_error and link.__context__ is not handled:
                 link.__cause__ = None  # tracebacks then leave out the context, too: the message has what it says
     return error
 

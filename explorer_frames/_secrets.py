@@ -74,15 +74,15 @@ def conceal(text: str, secrets: Iterable[str], beginning: int = 8) -> str:
     """
     forms = {form for secret in secrets for form in _spellings(secret)} - {""}
     pattern = re.compile("|".join(_found_by(form, beginning) for form in forms) or "(?!)", re.IGNORECASE)
-    place = 0
+    longest = max(map(len, forms), default=0)
+    kept, place = [], 0
     while found := pattern.search(text, place):
-        place = found.start()
-        rest = text[place:].lower()
+        rest = text[found.start() : found.start() + longest].lower()
         # As much of a secret as is there; of one that another one begins with, the longer one.
         length = max(len(commonprefix((rest, form.lower()))) for form in forms)  # noqa: RUF071 (no paths)
-        text = f"{text[:place]}{MASK}{text[place + max(length, len(found[0])) :]}"
-        place += len(MASK)
-    return text
+        kept += [text[place : found.start()], MASK]
+        place = found.start() + max(length, len(found[0]))
+    return "".join([*kept, text[place:]])
 
 
 def _spellings(secret: str) -> set[str]:

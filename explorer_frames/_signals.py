@@ -59,6 +59,8 @@ def _is_handled(error: BaseException) -> bool:
 
 
 def _code(handler: Any) -> CodeType | None:
+    if isinstance(handler, signal.Handlers):  # an enum, whose own code makes any enum's errors
+        return None
     while isinstance(handler, partial):
         handler = handler.func
     function = getattr(handler, "__func__", handler)

@@ -9,6 +9,7 @@ import socket
 import ssl
 import sys
 import threading
+import warnings
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -324,6 +325,9 @@ def test_each_mistake_with_certificates_has_words_of_its_own(diagnose, tmp_path,
     with tls(authority, "other.example") as url:
         assert "Use a host name of the server's certificate in --url" in said(url)[1]
     with tls(other) as url:
+        with warnings.catch_warnings(action="ignore"):  # urllib3 warns, too
+            found = Explorer(url, token="t", verify=False).doctor()["encryption"]
+        assert (found.state, found.what) == ("warning", "https, but the certificate is not checked: verify=False")
         assert "Check that --ca-bundle contains the CA of the server's certificate" in said(url)[1]
     with tls(authority, client_authority=authority) as url:
         assert "requires a client certificate: pass its PEM file as --client-cert" in said(url)[1]

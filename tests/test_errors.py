@@ -137,6 +137,26 @@ def test_what_failed_never_seems_to_have_ended_well(raised):
     assert list(StickyErrorIterator(iter([1, 2]))) == [1, 2]
 
 
+class SoftLimitError(Exception):
+    """Cannot be copied: it is made of other arguments than it has."""
+
+    def __init__(self, task, seconds):
+        super().__init__(f"{task} took over {seconds} s")
+
+
+def test_an_error_that_cannot_be_copied_comes_out_once_as_it_is():
+    def items():
+        raise SoftLimitError("etl", 3)
+        yield
+
+    enduring = StickyErrorIterator(items())
+    with pytest.raises(SoftLimitError, match="etl took over 3 s"):
+        next(enduring)
+    # Where tblib is installed, such as for Dask, it can be copied.
+    with pytest.raises((ExplorerFramesError, SoftLimitError), match=r"SoftLimitError|etl took over"):
+        next(enduring)
+
+
 WITHOUT_FILES = """
 import os, resource, sys
 import explorer_frames as ef

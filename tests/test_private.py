@@ -141,6 +141,22 @@ def test_frames_of_a_function_that_the_user_passes_stay(served):
     assert not hasattr(caught.value, "__notes__")
 
 
+def test_frames_of_an_installed_package_that_the_user_passes_stay(served):
+    show = module("myco", "def call(_state):\n    raise KeyError", __file__="/lib/site-packages/myco.py")
+    with pytest.raises(KeyError) as caught:
+        served[1].wait(progress=show)
+    assert frames(caught.value)[1:] == ["call"]
+
+
+def test_a_cause_that_the_user_sets_stays(served):
+    def show(_state):
+        raise ConfigError("of the user") from KeyError("the cause")
+
+    with pytest.raises(ConfigError) as caught:
+        served[1].wait(progress=show)
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
 def test_an_error_that_nobody_foresaw_names_the_variable_for_more():
     source = "def deeper():\n    1 / 0\n\ndef call():\n    deeper()"
     with pytest.raises(ZeroDivisionError) as caught:

@@ -276,6 +276,13 @@ def test_a_pickled_explorer_reads_the_secret_of_its_profile_where_it_arrives(con
         pickle.loads(cargo).read_sample_result(job, task)
 
 
+@pytest.mark.parametrize("name", ["default", "q"])
+def test_a_secret_without_a_url_goes_to_no_server(config, name):
+    config(f'[{name}]\ntoken = "{CANARY}"\n')
+    with pytest.raises(ConfigError, match="it has a secret and no url"):
+        Explorer("http://localhost:9", profile=name)
+
+
 def test_functions_use_the_profile_of_the_environment(config, sandbox, monkeypatch):
     job, task = sandbox.add_result([["a"], ["1.5"]])
     config(

@@ -48,6 +48,7 @@ from platforms import needs_proc
 
 import explorer_frames
 from explorer_frames import Explorer, _errors, errors, read_output, write_feather, write_parquet
+from explorer_frames._secrets import conceal
 from explorer_frames.dask import read_output as dask_output, read_sample_results
 
 if TYPE_CHECKING:
@@ -879,3 +880,8 @@ def test_a_careless_client_is_caught(tmp_path):
     }
     # By `requests` alone: what http.client prints, and the request within the error. `raise ... from None` hides neither.
     assert sinks == {"stdout", "traceback", "cause pickle", "cause cloudpickle", *of_error}
+
+
+def test_a_body_that_only_repeats_a_secret_is_read_once():
+    secret = "Abc123-xyz_987654321"
+    assert conceal(f'"{secret}",' * 200_000, [secret]) == '"***",' * 200_000

@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 from contextlib import ExitStack, closing
+from enum import Enum
 from queue import Empty
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,7 +21,7 @@ from limits import HANG
 from platforms import needs_posix_signals
 
 from explorer_frames import Explorer, read_output, write_delta, write_parquet
-from explorer_frames.errors import ConnectionFailedError, FileReadError, RequestTimeoutError
+from explorer_frames.errors import ConfigError, ConnectionFailedError, FileReadError, RequestTimeoutError
 from explorer_frames.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -199,6 +200,19 @@ def test_an_exception_of_a_handler_comes_out_of_a_function_that_gets_a_password(
             explorer.list_jobs(7)
         assert caught.value is raised
         assert not server.requests
+
+
+class Kind(Enum):
+    A = "a"
+
+
+def test_an_error_of_an_enum_is_none_of_a_handler():
+    def ask() -> str:
+        return str(Kind("s3cret"))
+
+    explorer = Explorer("http://127.0.0.1:9", user="root", password=ask, graphd="127.0.0.1:9669")
+    with explorer, pytest.raises(ConfigError, match="raised ValueError"):
+        explorer.list_jobs(7)
 
 
 @pytest.mark.parametrize("login", [{}, {"refresh": True}], ids=["first", "again"])

@@ -141,6 +141,9 @@ class Examination:
             hint = "Use https://, or a network that you trust: others on the way can read the password and the token."
             return Finding("encryption", "warning", "http, in clear text", hint)
         error = self._failure
+        if self._greeting is not None and self.settings.verify is False:
+            hint = "Pass ca_bundle= with the CA of the server's certificate, and leave verify= out."
+            return Finding("encryption", "warning", "https, but the certificate is not checked: verify=False", hint)
         if self._greeting is not None:
             name = self.settings.ca_name if isinstance(self.settings.verify, str) else "the operating system"
             return ok("encryption", f"https, with a certificate that is trusted by {name}")

@@ -204,6 +204,8 @@ def _load(profile: str | None) -> Layer:
         )
     with add_context(f"profile {escaped(name, 60)!r} in {escaped(path)}"):
         values = {key: _value(key, value, path) for key, value in profiles[name].items()}
+        if "url" not in values and not {"token", "password"}.isdisjoint(values):
+            raise ConfigError("it has a secret and no url", hint="Add the url of the server that the secret is for.")
     return Layer(values, lambda key: f"{key} of profile {escaped(name, 60)!r}", name)
 
 
