@@ -272,7 +272,7 @@ class _Notebook:
 def _line(bar: Bar, columns: int, encoding: str | None) -> str:
     """Return a bar as text: without its last details, or without the bar, where there is no room for them."""
     from tqdm import tqdm  # noqa: PLC0415
-    from tqdm.utils import disp_len  # noqa: PLC0415
+    from tqdm.utils import disp_len, disp_trim  # noqa: PLC0415
 
     label, done, total, texts = bar.details()
     _, _, _, _, status, _ = bar.state
@@ -286,17 +286,16 @@ def _line(bar: Bar, columns: int, encoding: str | None) -> str:
     has_bar = bool(total) and room() >= _LEAST
     layout = "{desc} |{bar}| " if has_bar else "{desc}: "
     details = ", ".join(texts).replace("{", "{{").replace("}", "}}")
-    return str(
-        tqdm.format_meter(
-            min(done, total or done),
-            total or 0,
-            0,
-            ncols=columns,
-            prefix=label,
-            ascii=not _has_blocks(encoding),
-            bar_format=layout + details,
-        )
+    line = tqdm.format_meter(
+        min(done, total or done),
+        total or 0,
+        0,
+        ncols=columns,
+        prefix=label,
+        ascii=not _has_blocks(encoding),
+        bar_format=layout + details,
     )
+    return str(disp_trim(line, columns))  # old versions of tqdm trim lines with a bar only
 
 
 def _has_blocks(encoding: str | None) -> bool:
