@@ -20,6 +20,12 @@ import fsspec
 import pytest
 import trustme
 from cases import each
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from faults.rawserver import RawServer, answer, envelope
 from limits import HANG
 
@@ -329,7 +335,15 @@ def test_each_mistake_with_certificates_has_words_of_its_own(diagnose, tmp_path,
             found = Explorer(url, token="t", verify=False).doctor()["encryption"]
         assert (found.state, found.what) == ("warning", "https, but the certificate is not checked: verify=False")
         assert "Check that --ca-bundle contains the CA of the server's certificate" in said(url)[1]
+    key = load_pem_private_key(authority.issue_cert("me@example.org").private_key_pem.bytes(), None)
+    encrypted = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"pw"))
+    files["encrypted"] = tmp_path / "encrypted.pem"
+    _, begin, rest = files["mine"].read_bytes().partition(b"-----BEGIN CERTIFICATE")
+    files["encrypted"].write_bytes(begin + rest + encrypted)
     with tls(authority, client_authority=authority) as url:
+        for client_cert in (str(files["encrypted"]), (str(files["mine"]), str(files["encrypted"]))):
+            with pytest.raises(ConfigError, match="the key is encrypted"):
+                Explorer(url, token="t", ca_bundle=files["ca"], client_cert=client_cert).list_jobs(1)
         assert "requires a client certificate: pass its PEM file as --client-cert" in said(url)[1]
         assert (
             "Pass another --client-cert: the server rejects this one" in said(url, "--client-cert", files["other"])[1]

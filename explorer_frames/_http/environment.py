@@ -114,8 +114,10 @@ def certificate_error(
             context.load_cert_chain(cert, key, password=lambda: b"")  # without it, OpenSSL asks in the terminal
         except (OSError, ValueError) as error:
             shown = " and ".join(repr(escaped(file)) for file in (cert, key) if file)
+            encrypted = isinstance(error, ssl.SSLError) and b"ENCRYPTED" in Path(key or cert).read_bytes()
             return ConfigError(
-                f"{cert_name}: cannot load certificate and key from {shown}: {_reason(error)}",
+                f"{cert_name}: cannot load certificate and key from {shown}: "
+                f"{'the key is encrypted' if encrypted else _reason(error)}",
                 hint=f"Set {as_argument(cert_name)} to a PEM file with certificate and unencrypted key, or a pair.",
             )
     return None

@@ -204,6 +204,7 @@ class _Watched(HTTPConnection):
     _twin: socket.socket | None = None
 
     def connect(self) -> None:
+        self.key_password = ""  # else OpenSSL asks in the terminal for that of an encrypted key
         _trust_the_system(self)
         try:
             super().connect()
