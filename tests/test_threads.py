@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import random
 import signal
@@ -155,6 +156,36 @@ def test_an_interrupt_just_after_a_thread_was_started_cancels_what_it_does(monke
     with pytest.raises(KeyboardInterrupt):
         next(ahead(items(), cancel=cancelled.set))
     assert cancelled.is_set()
+
+
+@needs_posix_signals
+def test_an_interrupt_cancels_what_drivers_do_in_other_threads():
+    begun, cancelled = SimpleQueue(), []
+
+    async def work():
+        begun.put(None)
+        try:
+            await asyncio.sleep(HANG)
+        except asyncio.CancelledError:
+            cancelled.append(1)
+            raise
+
+    def interrupt_when_both_work():
+        for _ in range(2):
+            begun.get(timeout=HANG)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    events = asyncio.new_event_loop()
+    threads = [threading.Thread(target=events.run_forever), threading.Thread(target=interrupt_when_both_work)]
+    for thread in threads:
+        thread.start()
+    with pytest.raises(KeyboardInterrupt), closing(in_parallel(2, lambda _: loop.finish(events, work()), "ab")) as done:
+        list(done)
+    assert len(cancelled) == 2
+    events.call_soon_threadsafe(events.stop)
+    for thread in threads:
+        thread.join()
+    events.close()
 
 
 def test_a_thread_sees_the_context_variables_of_its_caller():

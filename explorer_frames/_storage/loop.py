@@ -7,6 +7,7 @@ from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames._signals import suppressed
+from explorer_frames._threads import LOOK, raise_if_stopped
 
 if TYPE_CHECKING:
     import threading
@@ -39,7 +40,8 @@ def finish(loop: Any, work: Coroutine[Any, Any, Any], stop: threading.Event | No
         while True:
             if future.done():
                 return future.result()
-            wait([future], 1)  # on Windows no signal ends a wait without a limit
+            raise_if_stopped()
+            wait([future], LOOK)  # on Windows no signal ends a wait without a limit
     except BaseException:
         if stop:
             stop.set()
