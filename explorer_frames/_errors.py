@@ -7,7 +7,6 @@ import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from difflib import get_close_matches
 from typing import TypeVar
 
 from explorer_frames._private import private
@@ -146,6 +145,8 @@ def close_names(name: object, names: Iterable[str]) -> str:
     >>> close_names("x", ["Louvain", "PageRank", "SSSP", "WCC"])
     "There are 4 tasks: 'Louvain', 'PageRank', 'SSSP' and 1 more."
     """
+    from difflib import get_close_matches  # noqa: PLC0415 (only for a mistake)
+
     known = [*names]
     if not known:
         return "There are no tasks."

@@ -14,7 +14,6 @@ from collections import deque
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from html import escape
-from multiprocessing import parent_process
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeAlias, TypeVar
 
@@ -202,7 +201,9 @@ def _comes(ended: SimpleQueue[None], seconds: float) -> bool:
 
 def _screen(wanted: Progress) -> _Terminal | _Notebook | None:
     """Return where a bar is drawn; None where nobody looks, or no bar is wanted."""
-    is_program = threading.get_ident() != threading.main_thread().ident or parent_process() is not None
+    processes = sys.modules.get("multiprocessing.process")  # which has been imported in its children
+    is_child = processes is not None and processes.parent_process() is not None
+    is_program = is_child or threading.get_ident() != threading.main_thread().ident
     if wanted is not True and (wanted is not None or is_program):
         return None
     with suppress(Exception):  # a stream may be closed, or any object
