@@ -100,5 +100,6 @@ def test_compare_communities(benchmark, results, way):
 @pytest.mark.parametrize(("kind", "ways"), [("score", SCORES), ("community", COMMUNITIES)])
 def test_compare_is_not_slower_than_what_one_would_write(kind, ways):
     given = made(300_000)[kind]
-    ours, theirs = (min(timeit.repeat(lambda run=run: run(*given), number=1, repeat=3)) for run in ways.values())
-    assert ours <= theirs
+    turns = [[timeit.timeit(lambda run=run: run(*given), number=1) for run in ways.values()] for _ in range(5)]
+    ours, theirs = map(min, zip(*turns, strict=True))
+    assert ours <= 1.25 * theirs  # with room for a busy machine

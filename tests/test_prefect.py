@@ -68,6 +68,6 @@ def test_what_may_have_been_accepted_is_not_sent_twice(flow, lost, tmp_path, san
 
 def test_a_job_that_fails_is_not_waited_for_again(flow, lost, tmp_path, sandbox, explorer):
     workflow = sandbox.add_workflow("prefect4", Graph.les_miserables(), {"bad_1": ("Fail", {})})
-    with pytest.raises(JobError, match="Fail failed"):
+    with pytest.raises(JobError, match="failed tasks: Fail"):
         flow.with_options(retries=0)(workflow, str(tmp_path))
     assert len(explorer.list_jobs(workflow)) == 1
