@@ -142,7 +142,7 @@ class Examination:
             return Finding("encryption", "warning", "http, in clear text", hint)
         error = self._failure
         if self._greeting is not None and self.settings.verify is False:
-            hint = "Pass ca_bundle= with the CA of the server's certificate, and leave verify= out."
+            hint = "Leave verify=False out, and pass ca_bundle= with the CA of the server's certificate."
             return Finding("encryption", "warning", "https, but the certificate is not checked: verify=False", hint)
         if self._greeting is not None:
             name = self.settings.ca_name if isinstance(self.settings.verify, str) else "the operating system"
