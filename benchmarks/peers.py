@@ -106,7 +106,7 @@ def report(  # noqa: PLR0917 (all that was measured)
     parts = {
         "# Results": f"{datetime.now(UTC):%Y-%m-%d}, {_machine()}. Command: `{command}`. Medians of {plan.samples} "
         f"({plan.few} of more than 1,000,000 rows, and of other kinds), each in a fresh process, in turns; least and "
-        "most in parentheses. What is unfair is said in [README.md](README.md).",
+        "most in parentheses. See [README.md](README.md) for what is unfair.",
         "## Time, two columns": f"{_table(sizes, 'seconds', _milliseconds, 'ms')}\n\n![Time against rows](time.png)\n\n"
         f"From {plan.growth[0]:,} rows on, our CPU time grows with their number to the power of "
         f"{exponents['cpu']:.2f}, our time to that of {exponents['seconds']:.2f}, in one process that has read as much "

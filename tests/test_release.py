@@ -54,7 +54,7 @@ def test_links_to_this_repository_name_existing_files(path):
 def test_own_links_are_found():
     found = OWN_FILES.findall((ROOT / "README.md").read_text(encoding="utf-8"))
     assert "docs/tutorial.md" in found
-    assert "benchmarks/time.png" in found
+    assert "notebooks" in found
 
 
 def test_project_urls_name_existing_files():
