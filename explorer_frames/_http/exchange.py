@@ -246,6 +246,9 @@ class _Dialed(_Watched):
         for family, kind, protocol, _, address in socket.getaddrinfo(
             self._dns_host, self.port, allowed_gai_family(), socket.SOCK_STREAM
         ):
+            remaining = min(self.timeout or 0, exchange.deadline.remaining())
+            if remaining <= 0:
+                raise TimeoutError
             try:
                 with ExitStack() as opened:
                     sock = opened.enter_context(socket.socket(family, kind, protocol))
@@ -254,8 +257,7 @@ class _Dialed(_Watched):
                     exchange.watch(self._twin)
                     for option in self.socket_options or ():
                         sock.setsockopt(*option)
-                    remaining = min(self.timeout or 0, exchange.deadline.remaining())
-                    sock.settimeout(max(remaining, 0.001))  # 0 would not wait at all
+                    sock.settimeout(remaining)
                     sock.connect(address)
                     opened.pop_all()
                     return sock
