@@ -11,7 +11,8 @@ import inspect
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
 from shutil import get_terminal_size
@@ -59,9 +60,13 @@ class _Group(typer.core.TyperGroup):
                 theirs.append(word)
                 continue
             ours.append(word)
-            if not (ours_by_name[name].is_flag or equals) and rest:
-                ours.append(rest.pop(0))
-        return super().parse_args(ctx, [*ours, *theirs, *rest])
+            if ours_by_name[name].is_flag or equals:
+                continue
+            if not rest or rest[0].startswith("--"):
+                raise _UsageError(f"Option '{name}' requires an argument.", ctx)
+            ours.append(rest.pop(0))
+        with _plain_errors():
+            return super().parse_args(ctx, [*ours, *theirs, *rest])
 
 
 class _Command(typer.core.TyperCommand):
@@ -70,9 +75,23 @@ class _Command(typer.core.TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         return _in_words(super().get_params(ctx), self.callback)
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        with _plain_errors():
+            return super().parse_args(ctx, args)
+
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         arguments: list[Any] = [one for one in self.get_params(ctx) if one.param_type_name == "argument"]
         return ["[OPTIONS]", *(one.metavar if one.required else f"[{one.metavar}]" for one in arguments)]
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Remove what newer versions of typer put in front of an error of an option."""
+    try:
+        yield
+    except typer.BadParameter as error:
+        error.message = error.message.removeprefix("Value error, ")
+        raise
 
 
 def _in_words(params: list[Any], callback: Any) -> list[Any]:
@@ -190,9 +209,7 @@ def _root(
         given["client_cert"] = (client_cert, client_key)
     ctx.obj = Connection(given, debug=debug)
     if debug or no_progress:
-        from explorer_frames._progress import Done, progress_bar
-
-        ctx.with_resource(progress_bar(progress=False, state=Done("", "")))  # none is shown within another one
+        os.environ["EXPLORER_FRAMES_PROGRESS"] = "0"
     if debug:
         _log_to_stderr(ctx)
     del url, profile, user, graphd, auth_encoding, ca_bundle, deadline, version  # of ctx.params

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from explorer_frames._arguments import is_duration
+from explorer_frames._jobs.status import FINAL
 from explorer_frames.cli._options import (
     CreatedAfterOption,
     JobArgument,
@@ -63,7 +64,9 @@ def jobs(
         show_json({}, {"jobs": listed})
         return
     shown = ("job_id", "status", "name", "create_time", "duration", "workflow_id", "workflow_name")
-    show_table([Column(heading, [job[heading] for job in listed]) for heading in shown])
+    show_table(
+        [Column(heading, [job[heading] for job in listed], is_whole=heading.endswith("_id")) for heading in shown]
+    )
 
 
 def show(ctx: typer.Context, job: JobArgument, json: JsonFlag = False) -> None:
@@ -74,9 +77,12 @@ def show(ctx: typer.Context, job: JobArgument, json: JsonFlag = False) -> None:
 def cancel(ctx: typer.Context, job: JobArgument, json: JsonFlag = False) -> None:
     """Ask the server to stop a job.
 
-    It may take a while until its status says so; a job that has ended stays as it is.
+    It may take a while until its status says so. A job that has already ended stays as it is, and the exit code is 0.
     """
-    _show(ctx.obj.explorer.job(job).cancel(), json=json)
+    found = ctx.obj.explorer.job(job)
+    _show(found.cancel(), json=json)
+    if found.status in FINAL:
+        note(f"Job {found.job_id} had already ended: {found.status}.")
 
 
 def run(
@@ -183,7 +189,12 @@ def _show(job: Job, *, json: bool) -> None:
     columns = {"task_name": "name", "task_id": "task_id", "status": "status", "duration": "duration"}
     show_table(
         [
-            Column(heading, [getattr(task, name) for task in job.tasks], numbers=name == "duration")
+            Column(
+                heading,
+                [getattr(task, name) for task in job.tasks],
+                numbers=name == "duration",
+                is_whole=name == "task_id",
+            )
             for heading, name in columns.items()
         ]
     )
