@@ -68,7 +68,7 @@ class Bar:
 
     def __init__(self, state: Done, listener: Callable[[Any], object] | None = None) -> None:
         self.state = state
-        self.is_drawn = self.has_failed = False
+        self.is_drawn = self.has_ended = False
         self._listener = listener
         self._counts: deque[tuple[int, int]] = deque()  # what a lock would protect, which an interrupt can leave taken
         self._rows = self._done = 0
@@ -146,11 +146,8 @@ def progress_bar(progress: Progress, state: Done) -> Iterator[Bar]:
             if screen is not None:
                 bar.is_drawn = True
                 stack.enter_context(run_alongside(lambda ended: _draw(bar, screen, ended, at_once=wanted is True)))
-            try:
-                yield bar
-            except BaseException:
-                bar.has_failed = True
-                raise
+            yield bar
+            bar.has_ended = True
     finally:
         _current.set(None)  # by no token, which an interrupt could lose
 
@@ -173,7 +170,7 @@ def _draw(bar: Bar, screen: _Terminal | _Notebook, ended: SimpleQueue[None], *, 
             screen.show(bar)
         if is_shown:
             screen.show(bar)
-            screen.end(is_kept=bar.has_failed)
+            screen.end(is_kept=not bar.has_ended)
     bar.is_drawn = False
 
 
@@ -219,14 +216,10 @@ class _Terminal:
             columns = os.get_terminal_size(self._stream.fileno()).columns or columns
         self._columns = columns - 1  # a full line would go on in the next one
         line = _line(bar, min(self._columns, _WIDTH))
-        self._write(f"\r{line}{' ' * (self._columns - _width(line))}\r")
+        print(f"\r{line}{' ' * (self._columns - _width(line))}\r", end="", file=self._stream, flush=True)
 
     def end(self, *, is_kept: bool) -> None:
-        self._write("\n" if is_kept else f"{' ' * self._columns}\r")
-
-    def _write(self, text: str) -> None:
-        self._stream.write(text)
-        self._stream.flush()
+        print("\n" if is_kept else f"{' ' * self._columns}\r", end="", file=self._stream, flush=True)
 
 
 class _Notebook:

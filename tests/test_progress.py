@@ -36,7 +36,7 @@ class Screen(io.StringIO):
 
     def write(self, text):
         count = super().write(text)
-        self.writes += 1
+        self.writes += bool(text)
         self.written.set()
         return count
 

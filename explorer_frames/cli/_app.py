@@ -11,8 +11,7 @@ import inspect
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from itertools import takewhile
 from pathlib import Path
 from shutil import get_terminal_size
@@ -65,8 +64,7 @@ class _Group(typer.core.TyperGroup):
             if not rest or rest[0].startswith("--"):
                 raise _UsageError(f"Option '{name}' requires an argument.", ctx)
             ours.append(rest.pop(0))
-        with _plain_errors():
-            return super().parse_args(ctx, [*ours, *theirs, *rest])
+        return super().parse_args(ctx, [*ours, *theirs, *rest])
 
 
 class _Command(typer.core.TyperCommand):
@@ -75,23 +73,9 @@ class _Command(typer.core.TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         return _in_words(super().get_params(ctx), self.callback)
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        with _plain_errors():
-            return super().parse_args(ctx, args)
-
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         arguments: list[Any] = [one for one in self.get_params(ctx) if one.param_type_name == "argument"]
         return ["[OPTIONS]", *(one.metavar if one.required else f"[{one.metavar}]" for one in arguments)]
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Remove what newer versions of typer put in front of an error of an option."""
-    try:
-        yield
-    except typer.BadParameter as error:
-        error.message = error.message.removeprefix("Value error, ")
-        raise
 
 
 def _in_words(params: list[Any], callback: Any) -> list[Any]:
@@ -119,7 +103,6 @@ def _is_ours(option: Any) -> bool:
 
 app = typer.Typer(
     cls=_Group,
-    no_args_is_help=True,
     epilog=_EPILOG,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -145,13 +128,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (until the process ends)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # what a locale has no letters for
-    # Boxes are for who looks, and has room for them: the help may go to a pager, and usage errors into a log.
-    looks = shows_colors(sys.stdout) and shows_colors(sys.stderr) and get_terminal_size().columns >= _BOXES
-    app.rich_markup_mode = "rich" if looks else None
+    # Boxes are for who looks, and has room for them: the help may go to a pager.
+    app.rich_markup_mode = "rich" if shows_colors(sys.stdout) and get_terminal_size().columns >= _BOXES else None
     try:
         with writing():  # the help, which is written before any command of ours is called
-            given = None if arguments is None else list(arguments)
-            code = app(given, prog_name="explorer-frames", standalone_mode=not messages.as_json)
+            code = app(list(words) or ["--help"], prog_name="explorer-frames", standalone_mode=False)
     except OutputError as error:
         tell(error)
         code = FAILED.number

@@ -64,9 +64,7 @@ def jobs(
         show_json({}, {"jobs": listed})
         return
     shown = ("job_id", "status", "name", "create_time", "duration", "workflow_id", "workflow_name")
-    show_table(
-        [Column(heading, [job[heading] for job in listed], is_whole=heading.endswith("_id")) for heading in shown]
-    )
+    show_table([Column(heading, [job[heading] for job in listed], is_id="_id" in heading) for heading in shown])
 
 
 def show(ctx: typer.Context, job: JobArgument, json: JsonFlag = False) -> None:
@@ -187,14 +185,5 @@ def _show(job: Job, *, json: bool) -> None:
     show_facts({name: value for name, value in facts.items() if value is not None})
     write("\n")
     columns = {"task_name": "name", "task_id": "task_id", "status": "status", "duration": "duration"}
-    show_table(
-        [
-            Column(
-                heading,
-                [getattr(task, name) for task in job.tasks],
-                numbers=name == "duration",
-                is_whole=name == "task_id",
-            )
-            for heading, name in columns.items()
-        ]
-    )
+    values = {heading: [getattr(task, name) for task in job.tasks] for heading, name in columns.items()}
+    show_table([Column(heading, column, is_id=heading == "task_id") for heading, column in values.items()])

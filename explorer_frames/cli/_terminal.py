@@ -68,7 +68,7 @@ def show_table(stream: TextIO, columns: Sequence[Column]) -> str:
                 column.heading,
                 justify="right" if column.numbers else "left",
                 overflow="fold",
-                no_wrap=column.is_whole,
+                no_wrap=column.is_id,
             )
         for row in zip(*cells[:fitting], strict=True):
             table.add_row(*row)
@@ -115,7 +115,7 @@ def _fitting(columns: Sequence[Column], cells: Sequence[Sequence[Text]], width: 
     used = 0
     for number, (column, texts) in enumerate(zip(columns, cells, strict=True)):
         widest = max((cell_len(text.plain) for text in texts), default=0)
-        more = max(len(column.heading), widest if column.is_whole else min(widest, _NARROW)) + _GAP
+        more = max(len(column.heading), widest if column.is_id else min(widest, _NARROW)) + _GAP
         if number > 1 and used + more - _GAP > width:
             return number, used - _GAP
         used += more
