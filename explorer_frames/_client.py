@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import weakref
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -532,7 +533,10 @@ class Explorer:
         >>> explorer.job(job_id).status
         'success'
         """
-        job = calls.look(self._api, job_id, self)
+        return self._look(job_id)
+
+    def _look(self, job_id: str | int | Job, seconds: float = math.inf) -> Job:
+        job = calls.look(self._api, job_id, self, seconds)
         self._results.lookup.remember(job)
         return job
 

@@ -13,11 +13,13 @@ import time
 from collections import deque
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
+from datetime import timedelta
 from html import escape
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeAlias, TypeVar
+from unicodedata import east_asian_width
 
-from explorer_frames._errors import escaped
+from explorer_frames._errors import escaped, plural
 from explorer_frames._threads import run_alongside
 from explorer_frames.errors import ConfigError
 
@@ -32,8 +34,7 @@ _WORDS = {"": None, "0": False, "false": False, "no": False, "off": False, "1": 
 _DELAY = 2.0  # seconds: what takes less needs no bar
 _PAUSE = 0.5  # seconds between two drawings
 _WIDTH = 100  # columns of a line at most
-_READABLE = 10  # columns of a bar; to keep them, details are left out
-_LEAST = 4  # columns of a bar that shows anything
+_LEAST = 6  # columns of a bar; to keep them, details are left out
 
 
 class Done(NamedTuple):
@@ -42,22 +43,17 @@ class Done(NamedTuple):
     Attributes
     ----------
     label
+        What is shown in any width, with the state and the failures.
     unit
-        What is counted, in the plural; ``B`` for bytes.
+        What is counted, in the singular. Without a unit, only the bar's length shows how much is done.
     done, total
         None as `total` where it is unknown.
-    status
-        Details that belong to the numbers, such as ``1 failed``.
-    is_steady
-        Whether the time that is left can be estimated from the time that passed.
     """
 
     label: str
-    unit: str
+    unit: str = ""
     done: int = 0
     total: int | None = None
-    status: str = ""
-    is_steady: bool = True
 
 
 class Bar:
@@ -72,23 +68,17 @@ class Bar:
 
     def __init__(self, state: Done, listener: Callable[[Any], object] | None = None) -> None:
         self.state = state
-        self.is_drawn = False
+        self.is_drawn = self.has_ended = False
         self._listener = listener
         self._counts: deque[tuple[int, int]] = deque()  # what a lock would protect, which an interrupt can leave taken
         self._rows = self._done = 0
-        self._started = self._begun = time.monotonic()
+        self._started = time.monotonic()
 
     def tell(self, state: Any, done: Done) -> None:
         """Show a state, and call the listener with it."""
-        self.show(done)
+        self.state = done
         if self._listener is not None:
             self._listener(state)
-
-    def show(self, state: Done) -> None:
-        """Show another state; one with another unit is a new beginning."""
-        if state.unit != self.state.unit:
-            self._begun = time.monotonic()
-        self.state = state
 
     def count(self, *, rows: int = 0, done: int = 0) -> None:
         """Add to the rows, and to what is done."""
@@ -97,29 +87,23 @@ class Bar:
 
     def counted(self, items: Iterable[_T], unit: str, total: int) -> Iterator[_T]:
         """The same items, each of which is done when it comes."""
-        state = Done(self.state.label, unit, 0, total)
-        self.show(state)
-        for number, item in enumerate(items, 1):
-            self.show(state._replace(done=number))
+        self.state = Done(self.state.label, unit, 0, total)
+        for item in items:
+            self.state = self.state._replace(done=self.state.done + 1)
             yield item
 
-    def details(self) -> tuple[str, int, int | None, list[str]]:
-        """Return label, what is done and in all, and texts, the most important ones first."""
+    def details(self) -> tuple[str, int, int, list[str]]:
+        """Return the label, what is done and in all, and texts, the most important ones first."""
         while self._counts:
             more_rows, more_done = self._counts.popleft()
             self._rows += more_rows
             self._done += more_done
-        label, unit, done, total, status, is_steady = self.state
-        done += self._done
-        now = time.monotonic()
-        rows = [_amount(self._rows, None, "rows")] if self._rows else []
-        texts = [_amount(done, total, unit)] if total or done else rows
-        texts += [status] if status else []
-        texts.append(_clock(now - self._started))
-        left = (now - self._begun) * ((total or 0) - done) / done if is_steady and done else 0.0
-        texts += [f"{_clock(left)} left"] if left >= 1 else []
-        texts += rows if total or done else []
-        return label, done, total, texts
+        label, unit, done, known_total = self.state
+        total = known_total or 0
+        texts = [f"{done:,}/{total:,} {plural(total, unit)}"] if unit and total else []
+        texts += [f"{self._rows:,} {plural(self._rows, 'row')}"] if self._rows else []
+        texts.append(str(timedelta(seconds=int(time.monotonic() - self._started))))
+        return label, done + self._done, total, texts
 
 
 _current: ContextVar[Bar | None] = ContextVar("bar", default=None)
@@ -163,6 +147,7 @@ def progress_bar(progress: Progress, state: Done) -> Iterator[Bar]:
                 bar.is_drawn = True
                 stack.enter_context(run_alongside(lambda ended: _draw(bar, screen, ended, at_once=wanted is True)))
             yield bar
+            bar.has_ended = True
     finally:
         _current.set(None)  # by no token, which an interrupt could lose
 
@@ -177,18 +162,15 @@ def _from_environment() -> bool | None:
 
 
 def _draw(bar: Bar, screen: _Terminal | _Notebook, ended: SimpleQueue[None], *, at_once: bool) -> None:
-    """Draw a bar until its call has ended, and take it away."""
+    """Draw a bar until its call has ended; remove it unless the call failed."""
     is_shown, pause = at_once, 0.0 if at_once else _DELAY
     with suppress(Exception):  # where a bar cannot be drawn, the call goes on without it
-        try:
-            while not _comes(ended, pause):
-                is_shown, pause = True, _PAUSE
-                screen.show(bar)
-            if is_shown:
-                screen.show(bar)
-        finally:
-            if is_shown:
-                screen.clear()
+        while not _comes(ended, pause):
+            is_shown, pause = True, _PAUSE
+            screen.show(bar)
+        if is_shown:
+            screen.show(bar)
+            screen.end(is_kept=not bar.has_ended)
     bar.is_drawn = False
 
 
@@ -222,7 +204,7 @@ def _is_notebook() -> bool:
 
 
 class _Terminal:
-    """The last line of a terminal."""
+    """The last line of a terminal. The cursor stays at its beginning, where the next line overwrites a ``^C``."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -233,16 +215,11 @@ class _Terminal:
         with suppress(OSError, ValueError):  # it is not a terminal
             columns = os.get_terminal_size(self._stream.fileno()).columns or columns
         self._columns = columns - 1  # a full line would go on in the next one
-        self._write(_line(bar, min(self._columns, _WIDTH), self._stream.encoding))
+        line = _line(bar, min(self._columns, _WIDTH))
+        print(f"\r{line}{' ' * (self._columns - _width(line))}\r", end="", file=self._stream, flush=True)
 
-    def clear(self) -> None:
-        self._write("")
-
-    def _write(self, line: str) -> None:
-        from tqdm.utils import disp_len  # noqa: PLC0415 (only where a bar is shown)
-
-        self._stream.write(f"\r{line}{' ' * (self._columns - disp_len(line))}" + "\r" * (not line))
-        self._stream.flush()
+    def end(self, *, is_kept: bool) -> None:
+        print("\n" if is_kept else f"{' ' * self._columns}\r", end="", file=self._stream, flush=True)
 
 
 class _Notebook:
@@ -256,10 +233,11 @@ class _Notebook:
         style = "width: 20em; margin: 0 0.5em; vertical-align: middle"
         shown = f" <progress value='{done}' max='{total}' style='{style}'></progress>" if total else ":"
         html = f"<div>{escape(label)}{shown} {escape(', '.join(texts))}</div>"
-        self._display({"text/html": html, "text/plain": _line(bar, 80, "utf-8")})
+        self._display({"text/html": html, "text/plain": _line(bar, 80)})
 
-    def clear(self) -> None:
-        self._display({"text/html": "", "text/plain": ""})
+    def end(self, *, is_kept: bool) -> None:
+        if not is_kept:
+            self._display({"text/html": "", "text/plain": ""})
 
     def _display(self, bundle: dict[str, str]) -> None:
         from IPython.display import display  # noqa: PLC0415 (only in notebooks)
@@ -270,53 +248,25 @@ class _Notebook:
             self._handle.update(bundle, raw=True)
 
 
-def _line(bar: Bar, columns: int, encoding: str | None) -> str:
+def _line(bar: Bar, columns: int) -> str:
     """Return a bar as text: without its last details, or without the bar, where there is no room for them."""
-    from tqdm import tqdm  # noqa: PLC0415
-    from tqdm.utils import disp_len, disp_trim  # noqa: PLC0415
-
     label, done, total, texts = bar.details()
-    _, _, _, _, status, _ = bar.state
-    needed, wished = 1 + bool(status), _READABLE if total else 0
 
     def room() -> int:
-        return columns - disp_len(f"{label} || {', '.join(texts)}")
+        return columns - _width(f"{label} || {', '.join(texts)}")
 
-    while room() < wished and len(texts) > needed:
+    while texts and room() < (_LEAST if total and texts[1:] else 0):
         texts.pop()
-    has_bar = bool(total) and room() >= _LEAST
-    layout = "{desc} |{bar}| " if has_bar else "{desc}: "
-    details = ", ".join(texts).replace("{", "{{").replace("}", "}}")
-    line = tqdm.format_meter(
-        min(done, total or done),
-        total or 0,
-        0,
-        ncols=columns,
-        prefix=label,
-        ascii=not _has_blocks(encoding),
-        bar_format=layout + details,
-    )
-    return str(disp_trim(line, columns))  # old versions of tqdm trim lines with a bar only
+    shown = ":"
+    if total and room() >= _LEAST:
+        filled = room() * min(done, total) // total
+        shown = f" |{'#' * filled:{room()}}|"
+    line = f"{label}{shown} {', '.join(texts)}"
+    while _width(line) > columns:
+        line = line[:-1]
+    return line
 
 
-def _has_blocks(encoding: str | None) -> bool:
-    with suppress(LookupError, UnicodeEncodeError):
-        return bool("▏█".encode(encoding or "ascii"))
-    return False
-
-
-def _amount(done: int, total: int | None, unit: str) -> str:
-    from tqdm import tqdm  # noqa: PLC0415
-
-    if unit == "B":
-        numbers = [tqdm.format_sizeof(number, "B") for number in (done, total) if number is not None]
-        return "/".join(numbers)
-    numbers = [f"{number:,}" for number in (done, total) if number is not None]
-    is_one = (done if total is None else total) == 1
-    return f"{'/'.join(numbers)} {unit.removesuffix('s') if is_one else unit}"
-
-
-def _clock(seconds: float) -> str:
-    from tqdm import tqdm  # noqa: PLC0415
-
-    return str(tqdm.format_interval(seconds))
+def _width(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    return sum(1 + (east_asian_width(letter) in "FW") for letter in text)

@@ -200,6 +200,14 @@ def test_a_job_that_takes_too_long_ends_so_too_and_can_be_cancelled(cli, monkeyp
         assert cli("cancel", job).code == 0, "again"
 
 
+def test_cancel_says_that_a_job_has_already_ended(cli, ran):
+    done = cli("cancel", ran.job_id)
+    assert done.code == 0
+    assert ["status", "success"] in done.rows
+    assert done.err == f"Job {ran.job_id} had already ended: success.\n"
+    assert cli("cancel", ran.job_id, "--json").messages == [{"note": {"message": done.err.strip()}}]
+
+
 def test_wait_goes_on_with_a_job_and_ends_as_the_job(cli, ran, failing):
     done = cli("wait", ran.job_id)
     assert (done.code, done.out) == (0, "")
@@ -977,7 +985,10 @@ def test_errors_are_json_with_json(cli, ran, sandbox, monkeypatch):
         (["jobs", "--nope"], "--nope"),
         (["nope"], "nope"),
         (["read", "1"], "TASK"),
-        (["jobs", "--status", "odd"], "odd"),
+        (["jobs", "--status", "odd"], "'--status': 'odd' is not one of 'preparing', 'running', 'success', 'failed',"),
+        (["jobs", "--auth-encoding", "odd"], "'--auth-encoding': 'odd' is not one of 'auto', 'json', 'colon'"),
+        (["jobs", "--url"], "Option '--url' requires an argument."),
+        (["--profile"], "Option '--profile' requires an argument."),
         (["jobs", "--limit", "0"], "'0' is neither"),
         (["read", "1", "x", "--csv"], "exclude each other"),
     ],
@@ -1015,10 +1026,17 @@ def test_usage_errors(cli):
         ["read", "1"],
         ["jobs", "--status", "odd"],
         ["jobs", "--created-after", "odd"],
+        ["jobs", "--url"],
     ):
         done = cli(*line)
         assert (done.code, done.out) == (2, ""), line
-        assert "Traceback" not in done.err
+        assert done.is_short, line
+
+
+def test_the_help_is_shown_for_an_empty_line(cli):
+    done = cli()
+    assert (done.code, done.err) == (0, "")
+    assert done.out == cli("--help").out
 
 
 @pytest.mark.parametrize("since", ["1y", "2026-13-01", "99999999w", ""])

@@ -22,7 +22,7 @@ import pandas as pd
 import pytest
 from faults.judge import leaks, logs
 from faults.rawserver import End, RawServer, answer, envelope, wait_until
-from limits import GROWING, HANG, PROCESS, Clock
+from limits import HANG, PROCESS, Clock
 from platforms import needs_fork
 
 import explorer_frames
@@ -41,7 +41,6 @@ from explorer_frames.errors import (
     EnvelopeError,
     JobError,
     NotFoundError,
-    RequestTimeoutError,
     TransportError,
     UnsafeToRetryError,
 )
@@ -834,16 +833,28 @@ def test_a_token_that_a_detail_contains_is_in_no_error_and_no_log(echo):
 
 def test_a_hung_look_ends_a_wait_as_a_job_error():
     script = [wrapped({"id": 1, "status": 1, "tasks": []}), [9 * HANG]]
-    for timeout in GROWING:
-        with RawServer(lambda number, request: script[min(number, 1)]) as server:
-            try:
-                job = Explorer(server.url, token="t", timeout=timeout, retries=0).job(1)
-            except RequestTimeoutError:  # the machine is too busy for this timeout
-                continue
-            with pytest.raises(JobError, match=r"did not end within 0\.3 s"):
-                job.wait(timeout=0.3, progress=False)
-            return
-    pytest.fail("the first look was never answered")
+    with RawServer(lambda number, request: script[min(number, 1)]) as server:
+        job = Explorer(server.url, token="t", timeout=9 * HANG, deadline=None).job(1)
+        with pytest.raises(JobError, match=r"job 1 did not end within 0\.3 s: it is running"):
+            job.wait(timeout=0.3, progress=False)
+
+
+@pytest.mark.parametrize(("timeout", "deadline", "given"), [(50, 600, 50), (50, 7, 7), (50, None, 50), (0.1, 600, 1)])
+def test_a_look_has_the_time_that_is_left_but_at_least_a_second(monkeypatch, timeout, deadline, given):
+    from explorer_frames._http import api, exchange
+
+    class Deadline(exchange.Deadline):
+        def __init__(self, seconds):
+            super().__init__(seconds)
+            seen.append(self.seconds)
+
+    seen = []
+    monkeypatch.setattr(exchange, "time", Clock(running=False))
+    with RawServer(lambda *_: wrapped({"id": 1, "status": 2, "tasks": []})) as server:
+        job = Explorer(server.url, token="t", deadline=deadline).job(1)
+        monkeypatch.setattr(api, "Deadline", Deadline)
+        job.wait(timeout=timeout, progress=False)
+    assert seen == [given]
 
 
 def test_records_become_plain_values(explorer, sandbox, tmp_path):
@@ -930,7 +941,7 @@ def test_a_job_or_a_task_stands_for_ids(twins, tmp_path, monkeypatch):
 
 def test_a_wait_takes_numbers_of_any_library(twins):
     job, _ = twins
-    running = replace(job, status="running", _explorer=SimpleNamespace(job=lambda _id: running))
+    running = replace(job, status="running", _explorer=SimpleNamespace(_look=lambda *_: running))
     for number in (np.float32(0.25), Fraction(1, 4)):
         with pytest.raises(JobError, match=r"did not end within 0\.25 s"):
             running.wait(timeout=number, poll=number, progress=False)

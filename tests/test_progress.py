@@ -15,8 +15,8 @@ from limits import HANG, PROCESS
 
 from explorer_frames import Explorer, Job, _progress, export_output, read_output
 from explorer_frames._progress import Bar, Done, progress_bar
-from explorer_frames.errors import ConfigError
-from explorer_frames.sandbox import Sandbox
+from explorer_frames.errors import ConfigError, JobError
+from explorer_frames.sandbox import Graph, Sandbox
 
 ROWS = 1234
 
@@ -36,13 +36,13 @@ class Screen(io.StringIO):
 
     def write(self, text):
         count = super().write(text)
-        self.writes += 1
+        self.writes += bool(text)
         self.written.set()
         return count
 
     @property
     def lines(self):
-        return [line.rstrip() for line in self.getvalue().split("\r")]
+        return [line.rstrip() for line in self.getvalue().removesuffix("\r").split("\r") if line]
 
 
 @pytest.fixture
@@ -72,13 +72,17 @@ def explorer_of(server, **options):
 
 
 CALLS = {
-    "wait": (lambda call: call.job.wait(), "job {job} success |", "2/2 tasks, 00:0"),
-    "Job.read": (lambda call: call.job.read(), "job {job} |", "2/2 results, 00:0"),
-    "history": (lambda call: call.explorer.history(call.workflow), "workflow {workflow} |", "1/1 job, 00:0"),
+    "wait": (lambda call: call.job.wait(), "job {job} success |", "2/2 tasks, 0:00:0"),
+    "Job.read": (lambda call: call.job.read(), "job {job} |", "2/2 results, 1,236 rows, 0:00:0"),
+    "history": (
+        lambda call: call.explorer.history(call.workflow),
+        "workflow {workflow} |",
+        "1/1 job, 1,236 rows, 0:00:0",
+    ),
     "sync": (
         lambda call: call.explorer.sync_workflow(call.workflow, call.folder / "lake"),
         "workflow {workflow} |",
-        "2/2 results, 00:0",
+        "2/2 results, 1,236 rows, 0:00:0",
     ),
     "read": (lambda call: call.explorer.read_sample_result(*call.ids), "job {job}, PageRank: ", "1,234 rows"),
     "export": (
@@ -86,11 +90,15 @@ CALLS = {
         "job {job}, PageRank: ",
         "1,234 rows",
     ),
-    "read_output": (lambda call: read_output(call.output), "analytics_pagerank_1 |", "27.1kB/27.1kB, 00:0"),
+    "read_output": (
+        lambda call: read_output(call.output),
+        "analytics_pagerank_1 |#######",
+        "#| 2,468 rows, 0:00:0",
+    ),
     "export_output": (
         lambda call: export_output(call.output, call.folder / "a.parquet"),
-        "analytics_pagerank_1 |",
-        "27.1kB/27.1kB, 00:0",
+        "analytics_pagerank_1 |#######",
+        "#| 2,468 rows, 0:00:0",
     ),
 }
 
@@ -111,10 +119,10 @@ def test_long_calls_show_one_bar_and_remove_it(name, server, screen, tmp_path, m
     call, label, text = CALLS[name]
     monkeypatch.setenv("EXPLORER_FRAMES_PROGRESS", "1")
     call(Call(server, tmp_path))
-    *_, last, cleared, end = screen.lines
+    *_, last, cleared = screen.lines
     assert last.startswith(label.format(job=server.ids[0], workflow=server.workflows["results"]))
     assert text in last
-    assert (cleared, end) == ("", "")
+    assert cleared == ""
     assert "\n" not in screen.getvalue()
 
 
@@ -127,8 +135,8 @@ def test_a_bar_shows_by_itself_where_the_call_takes_long(screen, monkeypatch):
 
     with RawServer(serve) as slow:
         assert len(Explorer(slow.url, token="t", retries=0).read_sample_result(1, 2, schema=None)) == 2
-    assert screen.lines[1].startswith("job 1, task 2: 00:0")
-    assert screen.lines[-2:] == ["", ""]
+    assert screen.lines[0].startswith("job 1, task 2: 0:00:0")
+    assert screen.lines[-1] == ""
 
 
 def test_a_short_call_shows_none(server, screen, monkeypatch):
@@ -151,7 +159,7 @@ def test_rows_of_a_failed_attempt_are_not_counted(screen):
     with RawServer(serve) as broken:
         Explorer(broken.url, token="t", progress=True).read_sample_result(1, 2, schema=None)
     assert len(broken.requests) == 2
-    assert "123,456 rows" in screen.lines[-3]
+    assert "123,456 rows" in screen.lines[-2]
 
 
 # --- where none is shown
@@ -194,7 +202,7 @@ def test_none_is_shown_in_other_threads_or_if_the_explorer_or_the_call_excludes_
     monkeypatch.setenv("EXPLORER_FRAMES_PROGRESS", "1")
     assert len(quiet.job(job.job_id).read(workers=1)) == 2
     quiet.job(job.job_id).wait()
-    with progress_bar(progress=False, state=Done("", "")):
+    with progress_bar(progress=False, state=Done("")):
         assert len(job.read(workers=1)) == 2
     assert screen.writes == 0
 
@@ -226,14 +234,14 @@ def test_counting_draws_nothing_and_loses_nothing(screen, monkeypatch):
         for _ in range(10_000):
             bar.count(rows=1)
 
-    with progress_bar(progress=True, state=Done("many", "rows")) as bar:
+    with progress_bar(progress=True, state=Done("many")) as bar:
         threads = [threading.Thread(target=count, args=[bar]) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
     assert screen.writes <= 3
-    assert "40,000 rows" in screen.lines[-3]
+    assert "40,000 rows" in screen.lines[-2]
 
 
 def test_a_stream_that_blocks_does_not_hold_the_call(server, screen, monkeypatch):
@@ -249,55 +257,64 @@ def test_a_stream_that_blocks_does_not_hold_the_call(server, screen, monkeypatch
 
 
 STATES = [
-    Done("job 107 running", "tasks", 8, 25, "1 running", is_steady=False),
-    Done("job 107 running", "tasks", 8, 25, "17 running, 2 failed", is_steady=False),
-    Done("job {1} unknown({})", "tasks", 8, 25, "1 unknown({})", is_steady=False),
-    Done("workflow 1002", "results", 12, 400, "3 failed"),
-    Done("job 107, 社区发现", "results", 1, 3),
-    Done("job 107 preparing", "tasks", 0, 0, is_steady=False),
-    Done("job 107, PageRank", "rows"),
-    Done("a" * 30, "B", 1_200_000_000, 3_400_000_000),
+    Done("job 107 running (1 running)", "task", 8, 25),
+    Done("job 107 running (17 running, 2 failed)", "task", 8, 25),
+    Done("job {1} unknown({}) (1 unknown({}))", "task", 8, 25),
+    Done("workflow 1002 (3 failed)", "result", 12, 400),
+    Done("job 107, 社区发现", "result", 1, 3),
+    Done("job 107 preparing", "task", 0, 0),
+    Done("job 107, PageRank"),
+    Done("a" * 30, "", 1_200_000_000, 3_400_000_000),
 ]
 
 
-@pytest.mark.parametrize("columns", [20, 40, 60, 79, 100])
+@pytest.mark.parametrize("columns", [20, 39, 58, 59, 79, 100])
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.label[:12])
-def test_a_line_fits_and_keeps_the_status(state, columns):
-    from tqdm.utils import disp_len
-
+def test_a_line_fits_and_keeps_the_label_and_whole_numbers(state, columns):
     bar = Bar(state)
     bar.is_drawn = True
     bar.count(rows=12_345_678)
-    line = _progress._line(bar, columns, "utf-8")
-    assert disp_len(line) <= columns
-    assert _progress._line(bar, columns, "ascii").isascii() == state.label.isascii()
-    if columns >= 60:
-        assert state.label in line
-        assert state.status in line
+    line = _progress._line(bar, columns)
+    assert _progress._width(line) <= columns
+    if columns >= 39:
+        assert line.startswith(state.label)
+        assert ("12,345" in line) == ("12,345,678 rows" in line)
+    if columns >= 58:
         assert ("|" in line) == bool(state.total)
-    if columns >= 79 and state.total:
-        assert len(line.split("|")[1]) >= 10
+        assert state.unit != "task" or not state.total or "8/25 tasks" in line
 
 
 def test_numbers_have_the_right_unit():
-    def texts(*state):
+    def text(*state):
         return Bar(Done("", *state)).details()[3][0]
 
-    assert texts("results", 1, 1) == "1/1 result"
-    assert texts("results", 1, 4000) == "1/4,000 results"
-    assert texts("rows", 1) == "1 row"
-    assert texts("B", 1_500_000, 3_000_000_000) == "1.50MB/3.00GB"
+    assert text("result", 1, 1) == "1/1 result"
+    assert text("result", 1, 4000) == "1/4,000 results"
 
 
-def test_the_time_that_is_left_is_that_of_the_current_phase(monkeypatch):
-    now = [100.0]
-    monkeypatch.setattr(_progress.time, "monotonic", lambda: now[0])
-    bar = Bar(Done("", "jobs", 0, 10))
-    now[0] += 60
-    bar.show(Done("", "results", 0, 10))
-    now[0] += 10
-    bar.show(Done("", "results", 5, 10))
-    assert bar.details()[3] == ["5/10 results", "01:10", "00:10 left"]
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ConfigError])
+def test_the_bar_of_a_failed_call_stays_and_the_next_output_has_a_line_of_its_own(error, screen):
+    def fail():
+        with progress_bar(progress=True, state=Done("job 1", "task", 1, 2)):
+            assert screen.written.wait(HANG)
+            screen.write("^C")  # as a terminal shows the key
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert screen.getvalue().endswith("\r\n")
+    assert screen.lines[-2].startswith("job 1 |####")
+    assert len(screen.lines[-2]) == len(screen.lines[0]), "it overwrites the ^C"
+
+
+def test_the_bar_of_a_failed_job_stays(screen):
+    with Sandbox() as server:
+        workflow = server.add_workflow("doomed", Graph.karate(), {"a": ("PageRank", {}), "b": ("Fail", {})})
+        with pytest.raises(JobError):
+            explorer_of(server).run_workflow(workflow).wait(progress=True)
+    assert screen.lines[-2].startswith("job 1 failed (1 failed) |####")
+    assert screen.lines[-1] == ""
+    assert screen.getvalue().endswith("\n")
 
 
 # --- in a notebook
@@ -357,5 +374,5 @@ def test_a_label_is_text_in_a_notebook(monkeypatch):
     shown = []
     notebook = _progress._Notebook()
     monkeypatch.setattr(notebook, "_display", shown.append)
-    notebook.show(Bar(Done("job 1, <b>", "rows")))
+    notebook.show(Bar(Done("job 1, <b>")))
     assert "job 1, &lt;b&gt;" in shown[0]["text/html"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+import math
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames._arguments import checked_id
@@ -61,7 +61,10 @@ class Api:
         self._encodings = credentials.encodings
         self.open = self._transport.open
         self.reading = self._retries.call
-        self.deadline = partial(Deadline, settings.deadline)  # starts the clock of one call
+
+    def deadline(self, seconds: float = math.inf) -> Deadline:
+        """Start the clock of one call, which takes at most `seconds`."""
+        return Deadline(min(seconds, self._settings.deadline or math.inf))
 
     def after_fork(self) -> None:
         """Share neither sockets nor locks with the parent process."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,11 @@ if TYPE_CHECKING:
     from explorer_frames._client import Explorer
 
 
-def look(api: Api, job_id: object, explorer: Explorer) -> Job:
-    """Get a job and its tasks; `explorer` is used for later calls."""
+def look(api: Api, job_id: object, explorer: Explorer, seconds: float = math.inf) -> Job:
+    """Get a job and its tasks in at most `seconds`; `explorer` is used for later calls."""
     number = checked_id("job_id", job_id.job_id if isinstance(job_id, Job) else job_id)
     with add_context(f"job {number}"):
-        data, trace_id = api.get("jobs", number)
+        data, trace_id = api.get("jobs", number, until=api.deadline(seconds))
         return job_of(data, number, trace_id, explorer)
 
 

@@ -151,8 +151,8 @@ class Job(Timed):
         Parameters
         ----------
         timeout
-            Seconds; None waits as long as it runs. A look under way is not cut short. A status that is not documented
-            is waited for 60 s at most.
+            Seconds; None waits as long as it runs. The last status request has one second even if less is left. A
+            status that is not documented is waited for 60 s at most.
         poll
             The longest pause between two looks, in seconds; the first ones are shorter.
         progress
@@ -233,10 +233,10 @@ class Job(Timed):
             return key(task), frame
 
         with (
-            progress_bar(self._explorer._progress, Done(f"job {escaped(self.job_id, 20)}", "results")) as bar,  # noqa: SLF001 (our own)
+            progress_bar(self._explorer._progress, Done(f"job {escaped(self.job_id, 20)}")) as bar,  # noqa: SLF001 (our own)
             closing(in_parallel(checked_count("workers", workers), read, self.tasks)) as reads,
         ):
-            outcomes = dict(bar.counted(reads, "results", len(self.tasks)))
+            outcomes = dict(bar.counted(reads, "result", len(self.tasks)))
         keys = [key(task) for task in self.tasks]  # in the job's order: reads end in any
         errors = {name: outcomes[name] for name in keys if isinstance(outcomes[name], ExplorerFramesError)}
         results = {name: outcomes[name] for name in keys if name not in errors}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from explorer_frames._arguments import is_duration
 from explorer_frames._errors import escaped
+from explorer_frames._http.exchange import Deadline
 from explorer_frames._jobs.status import FINAL
 from explorer_frames._jobs.task import listed, states_of
 from explorer_frames._progress import Done, Progress, check_progress, progress_bar
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from explorer_frames._jobs.job import Job
 
+_LAST_LOOK = 1.0  # seconds that the last look has, so that an end just before the timeout is seen
 _FIRST_LOOK = 0.1  # seconds; each pause is half as long again as the one before
 # How long a status that is not documented may last, and how many looks in a row may fail, before a wait gives up.
 _PATIENCE = 60.0
@@ -47,36 +48,36 @@ def wait_for_end(job: Job, timeout: float | None, poll: float, progress: Progres
         with progress_bar(progress, _tasks_done(job)) as bar:
             for latest in _looks(job, timeout, poll):
                 bar.tell(latest, _tasks_done(latest))
+            if latest.status != "success":
+                raise job_error(latest, "failed" if latest.status == "failed" else "was interrupted")
     except JobError:
         raise
     except BaseException as error:
         if latest.status not in FINAL:
             error.add_note(how_to_continue(job.job_id))
         raise
-    if latest.status != "success":
-        raise job_error(latest, "failed" if latest.status == "failed" else "was interrupted")
     return latest
 
 
 def _looks(job: Job, timeout: float | None, poll: float) -> Iterator[Job]:
     """Yield each state of a job up to its end."""
-    started = known = time.monotonic()
+    known, end = time.monotonic(), Deadline(timeout)
     pause, misses = min(_FIRST_LOOK, poll), 0
     while True:
         try:
-            job, misses = job.refresh(), 0
+            job, misses = job._explorer._look(job.job_id, max(end.remaining(), _LAST_LOOK)), 0  # noqa: SLF001 (our own)
         except (TransportError, ServerError, EnvelopeError) as error:
             misses += 1
-            if misses >= _MISSES or is_from_handler(error):
+            if is_from_handler(error) or (misses >= _MISSES and end.remaining() > 0):
                 raise
         yield job
         if job.status in FINAL:
             return
         now = time.monotonic()
         known = known if job.status.startswith("unknown") else now
-        remaining = math.inf if timeout is None else timeout - (now - started)
+        remaining = end.remaining()
         if remaining <= 0:
-            raise job_error(job, f"did not end within {timeout:g} s: it is {job.status}")
+            raise job_error(job, f"did not end within {end.seconds:g} s: it is {job.status}")
         if now - known > _PATIENCE:
             raise job_error(job, f"has had the undocumented status {job.status} for {_PATIENCE:g} s")
         time.sleep(min(pause, remaining))
@@ -95,7 +96,8 @@ def _tasks_done(job: Job) -> Done:
     states = Counter(task.status for task in job.tasks if task.status not in ("preparing", "success"))
     done = sum(task.status in FINAL for task in job.tasks)
     status = ", ".join(f"{count} {word}" for word, count in states.items())
-    return Done(f"job {escaped(job.job_id, 20)} {job.status}", "tasks", done, len(job.tasks), status, is_steady=False)
+    label = f"job {escaped(job.job_id, 20)} {job.status}"
+    return Done(f"{label} ({status})" if status else label, "task", done, len(job.tasks))
 
 
 def job_error(job: Job, why: str) -> JobError:

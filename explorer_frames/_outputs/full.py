@@ -209,7 +209,7 @@ class Request:
         name = escaped(shown.rstrip("/").rpartition("/")[2], 30)
         if self.run is not None and self.run.task_name:
             name = f"job {escaped(self.job, 20)}, {escaped(self.run.task_name, 30)}"
-        return Done(name, "B")
+        return Done(name)
 
     def provenance(self, source: str) -> Provenance:
         """What is known before the first row."""
@@ -439,7 +439,7 @@ def _call(request: Request, attempt: Callable[[Output], _T], stack: ExitStack | 
                 bar = own.enter_context(progress_bar(request.progress, request.state(store.shown)))
             output = own.enter_context(closing(Output(replace(request, schema=schema), store, request)))
             if stack is None:
-                bar.show(bar.state._replace(total=output.parts.size))
+                bar.state = bar.state._replace(total=output.parts.size)
             result = attempt(output)
             if stack is not None:
                 stack.enter_context(own.pop_all())

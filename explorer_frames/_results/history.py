@@ -126,10 +126,10 @@ def history(explorer: Explorer, results: ResultReader, request: HistoryRequest) 
     now = datetime.now(UTC)
     newest = explorer.list_jobs(request.workflow, status="success", limit=request.last)["job_id"].tolist()
     with (
-        progress_bar(results.progress, Done(f"workflow {escaped(request.workflow, 20)}", "jobs")) as bar,
+        progress_bar(results.progress, Done(f"workflow {escaped(request.workflow, 20)}")) as bar,
         closing(in_parallel(request.workers, partial(_read, explorer, results, request), newest)) as reads,
     ):
-        done = dict(bar.counted(reads, "jobs", len(newest)))
+        done = dict(bar.counted(reads, "job", len(newest)))
     lost = {job: read for job, read in done.items() if isinstance(read, ExplorerFramesError)}
     found = [read for job in reversed(newest) if isinstance(read := done[job], _Read)]
     ordered = sorted(found, key=lambda read: read.time)

@@ -132,7 +132,7 @@ class Query:
         """How a progress bar names it."""
         name = self.run and self.run.task_name
         task = escaped(name, 30) if name else f"task {escaped(self.task, 20)}"
-        return Done(f"job {escaped(self.job, 20)}, {task}", "rows")
+        return Done(f"job {escaped(self.job, 20)}, {task}")
 
 
 def result_ids(job_id: object, task_id: object) -> tuple[object, object, Task | None]:
@@ -449,7 +449,7 @@ class ResultReader:
                             raise
                         unnamed = error
             if bar is not None:
-                bar.show(query.state)
+                bar.state = query.state
             if query.run is not None and query.schema.contradicts(query.run.task_name):
                 warn_caller(
                     f"the schema of {query.schema.algorithm} does not match the task's name "

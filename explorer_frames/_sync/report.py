@@ -154,8 +154,8 @@ def summary(report: SyncReport) -> str:
 
 def progress_of(report: SyncReport, total: int) -> Done:
     """Read a report for a progress bar of the results that were missing."""
-    failed = f"{len(report.failed)} failed" if report.failed else ""
-    return Done(f"workflow {escaped(report.workflow_id, 20)}", "results", total - report.pending, total, failed)
+    failed = f" ({len(report.failed)} failed)" if report.failed else ""
+    return Done(f"workflow {escaped(report.workflow_id, 20)}{failed}", "result", total - report.pending, total)
 
 
 def checked_report(report: SyncReport) -> SyncReport:

@@ -70,7 +70,7 @@ def sync(
 ) -> SyncReport:
     """Land what is missing: see `explorer_frames.Explorer.sync_workflow`."""
     folder = Folder(url, storage_options, make_parents=options.make_parents)
-    with progress_bar(options.progress, Done(f"workflow {escaped(options.workflow, 20)}", "jobs")) as bar:
+    with progress_bar(options.progress, Done(f"workflow {escaped(options.workflow, 20)}")) as bar:
         return _Sync(explorer, results, options, folder, bar).run()
 
 
@@ -214,7 +214,7 @@ class _Sync:
         failures = []
         unknown = [job for job in jobs if job not in tasks]
         with closing(in_parallel(self._options.workers, self._ask, unknown)) as answers:
-            for job, found in self._bar.counted(answers, "jobs looked up", len(unknown)):
+            for job, found in self._bar.counted(answers, "job", len(unknown)):
                 if isinstance(found, ExplorerFramesError):
                     failures.append(SyncFailure(None, None, job, found))
                 else:
@@ -321,7 +321,7 @@ class _Sync:
 
         workers = self._options.workers if self._folder.reads_in_parallel else 1
         with closing(in_parallel(workers, check, there)) as outcomes:
-            checked = self._bar.counted(outcomes, "files verified", len(there))
+            checked = self._bar.counted(outcomes, "file", len(there))
             return {item: error for item, error in checked if error is not None}
 
     def _verify(self, part: Part) -> None:

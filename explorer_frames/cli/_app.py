@@ -59,8 +59,11 @@ class _Group(typer.core.TyperGroup):
                 theirs.append(word)
                 continue
             ours.append(word)
-            if not (ours_by_name[name].is_flag or equals) and rest:
-                ours.append(rest.pop(0))
+            if ours_by_name[name].is_flag or equals:
+                continue
+            if not rest or rest[0].startswith("--"):
+                raise _UsageError(f"Option '{name}' requires an argument.", ctx)
+            ours.append(rest.pop(0))
         return super().parse_args(ctx, [*ours, *theirs, *rest])
 
 
@@ -100,7 +103,6 @@ def _is_ours(option: Any) -> bool:
 
 app = typer.Typer(
     cls=_Group,
-    no_args_is_help=True,
     epilog=_EPILOG,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -126,13 +128,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (until the process ends)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # what a locale has no letters for
-    # Boxes are for who looks, and has room for them: the help may go to a pager, and usage errors into a log.
-    looks = shows_colors(sys.stdout) and shows_colors(sys.stderr) and get_terminal_size().columns >= _BOXES
-    app.rich_markup_mode = "rich" if looks else None
+    # Boxes are for who looks, and has room for them: the help may go to a pager.
+    app.rich_markup_mode = "rich" if shows_colors(sys.stdout) and get_terminal_size().columns >= _BOXES else None
     try:
         with writing():  # the help, which is written before any command of ours is called
-            given = None if arguments is None else list(arguments)
-            code = app(given, prog_name="explorer-frames", standalone_mode=not messages.as_json)
+            code = app(list(words) or ["--help"], prog_name="explorer-frames", standalone_mode=False)
     except OutputError as error:
         tell(error)
         code = FAILED.number
@@ -190,9 +190,7 @@ def _root(
         given["client_cert"] = (client_cert, client_key)
     ctx.obj = Connection(given, debug=debug)
     if debug or no_progress:
-        from explorer_frames._progress import Done, progress_bar
-
-        ctx.with_resource(progress_bar(progress=False, state=Done("", "")))  # none is shown within another one
+        os.environ["EXPLORER_FRAMES_PROGRESS"] = "0"
     if debug:
         _log_to_stderr(ctx)
     del url, profile, user, graphd, auth_encoding, ca_bundle, deadline, version  # of ctx.params

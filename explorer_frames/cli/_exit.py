@@ -83,25 +83,27 @@ def tell(error: BaseException, ctx: typer.Context | None = None) -> None:
     if not what:
         return
     hints = [hint if ctx is None else _with_commands(hint, ctx), *_notes(error)]
-    if messages.as_json:
-        _tell_as_json(type(error).__name__, what, where, hints, code_of(error), _attributes(error))
-        return
-    error_line(f"{what} [{where}]" if where else what)
-    for text in filter(None, hints):
-        hint_line(text)
+    _tell(type(error).__name__, what, where, hints, code_of(error), _attributes(error))
 
 
 def tell_usage(error: Any) -> None:
-    """Describe a command line that cannot be parsed, as JSON."""
+    """Describe a command line that cannot be parsed."""
     command = error.ctx.command_path if error.ctx else "explorer-frames"
-    _tell_as_json("UsageError", error.format_message(), None, [f"See {command} --help."], USAGE.number, {})
+    what = error.format_message().replace("Value error, ", "")  # of newer versions of typer
+    _tell("UsageError", what, None, [f"See {command} --help."], USAGE.number, {})
 
 
-def _tell_as_json(
+def _tell(
     name: str, what: str, where: str | None, hints: list[str], exit_code: int, attributes: dict[str, Any]
 ) -> None:
-    document = {"class": name, "message": what, "where": where, "hint": " ".join(filter(None, hints)) or None}
-    json_line("error", {**document, "exit_code": exit_code, "attributes": attributes})
+    hints = list(filter(None, hints))
+    if messages.as_json:
+        document = {"class": name, "message": what, "where": where, "hint": " ".join(hints) or None}
+        json_line("error", {**document, "exit_code": exit_code, "attributes": attributes})
+        return
+    error_line(f"{what} [{where}]" if where else what)
+    for text in hints:
+        hint_line(text)
 
 
 def _attributes(error: BaseException) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from explorer_frames._arguments import is_duration
+from explorer_frames._jobs.status import FINAL
 from explorer_frames.cli._options import (
     CreatedAfterOption,
     JobArgument,
@@ -63,7 +64,7 @@ def jobs(
         show_json({}, {"jobs": listed})
         return
     shown = ("job_id", "status", "name", "create_time", "duration", "workflow_id", "workflow_name")
-    show_table([Column(heading, [job[heading] for job in listed]) for heading in shown])
+    show_table([Column(heading, [job[heading] for job in listed], is_id="_id" in heading) for heading in shown])
 
 
 def show(ctx: typer.Context, job: JobArgument, json: JsonFlag = False) -> None:
@@ -74,9 +75,12 @@ def show(ctx: typer.Context, job: JobArgument, json: JsonFlag = False) -> None:
 def cancel(ctx: typer.Context, job: JobArgument, json: JsonFlag = False) -> None:
     """Ask the server to stop a job.
 
-    It may take a while until its status says so; a job that has ended stays as it is.
+    It may take a while until its status says so. A job that has already ended stays as it is, and the exit code is 0.
     """
-    _show(ctx.obj.explorer.job(job).cancel(), json=json)
+    found = ctx.obj.explorer.job(job)
+    _show(found.cancel(), json=json)
+    if found.status in FINAL:
+        note(f"Job {found.job_id} had already ended: {found.status}.")
 
 
 def run(
@@ -181,9 +185,5 @@ def _show(job: Job, *, json: bool) -> None:
     show_facts({name: value for name, value in facts.items() if value is not None})
     write("\n")
     columns = {"task_name": "name", "task_id": "task_id", "status": "status", "duration": "duration"}
-    show_table(
-        [
-            Column(heading, [getattr(task, name) for task in job.tasks], numbers=name == "duration")
-            for heading, name in columns.items()
-        ]
-    )
+    values = {heading: [getattr(task, name) for task in job.tasks] for heading, name in columns.items()}
+    show_table([Column(heading, column, is_id=heading == "task_id") for heading, column in values.items()])

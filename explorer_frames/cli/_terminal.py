@@ -59,10 +59,17 @@ def show_table(stream: TextIO, columns: Sequence[Column]) -> str:
     fitting = len(columns)
     for start in range(0, max(len(columns[0].values), 1), _BLOCK):
         cells = [[_cell(value) for value in column.values[start : start + _BLOCK]] for column in columns]
-        fitting = fitting if start else _fitting(columns, cells, out.width)
+        if not start:
+            fitting, needed = _fitting(columns, cells, out.width)
+            out.width = max(out.width, needed)
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, _GAP - 1, 0, 0))
         for column in columns[:fitting]:
-            table.add_column(column.heading, justify="right" if column.numbers else "left", overflow="fold")
+            table.add_column(
+                column.heading,
+                justify="right" if column.numbers else "left",
+                overflow="fold",
+                no_wrap=column.is_id,
+            )
         for row in zip(*cells[:fitting], strict=True):
             table.add_row(*row)
         out.print(table)
@@ -103,12 +110,13 @@ def _time(value: datetime) -> str:
     return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _fitting(columns: Sequence[Column], cells: Sequence[Sequence[Text]], width: int) -> int:
-    """How many columns find room; the first one always does."""
+def _fitting(columns: Sequence[Column], cells: Sequence[Sequence[Text]], width: int) -> tuple[int, int]:
+    """How many columns find room, and how much they need; the first two are always shown."""
     used = 0
     for number, (column, texts) in enumerate(zip(columns, cells, strict=True)):
         widest = max((cell_len(text.plain) for text in texts), default=0)
-        used += max(len(column.heading), min(widest, _NARROW)) + _GAP
-        if number and used - _GAP > width:
-            return number
-    return len(columns)
+        more = max(len(column.heading), widest if column.is_id else min(widest, _NARROW)) + _GAP
+        if number > 1 and used + more - _GAP > width:
+            return number, used - _GAP
+        used += more
+    return len(columns), used - _GAP

@@ -18,11 +18,12 @@ _RISKY = re.compile("[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u206
 
 
 class Column(NamedTuple):
-    """A column of a table: its heading, its values, and whether they are numbers."""
+    """A column of a table: its heading, its values, whether they are numbers, and whether ids, which are not broken."""
 
     heading: str
     values: Sequence[Any]
     numbers: bool = False
+    is_id: bool = False
 
 
 def for_tools(value: Any) -> str:
