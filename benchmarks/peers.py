@@ -34,7 +34,7 @@ WAYS = (*READERS[:4], *PEERS, BARE, STREAM)
 INEXACT = "requests, pyarrow.json"
 SIZES = (10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 KINDS = (*(kind for kind in bodies.KINDS if kind != "pretty"), "two.gzip")
-_GREY = 7  # of matplotlib's colours, which only the floor has
+_GRAY = 7  # of matplotlib's colors, which only the floor has
 _PACKAGES = ("numpy", "pandas", "pyarrow", "requests", "orjson", "msgspec", "polars", "duckdb")
 Samples = dict[str, list[dict[str, float]]]
 
@@ -181,7 +181,7 @@ def _processor() -> str:
 
 
 def plot(sizes: dict[int, Samples], key: str, label: str, path: Path) -> None:
-    """Draw medians against rows, both axes logarithmic; ours stand out, and the floor is grey."""
+    """Draw medians against rows, both axes logarithmic; ours stand out, and the floor is gray."""
     mpl.use("agg")
     figure, ax = plt.subplots(figsize=(8, 5), layout="constrained")
     for number, way in enumerate(WAYS):
@@ -190,7 +190,7 @@ def plot(sizes: dict[int, Samples], key: str, label: str, path: Path) -> None:
             list(sizes),
             [_median(samples[way], key) for samples in sizes.values()],
             label=way,
-            color="0.6" if floor else f"C{number + (number >= _GREY)}",
+            color="0.6" if floor else f"C{number + (number >= _GRAY)}",
             linestyle="--" if floor and way != BARE else "-",
             linewidth=2.5 if ours else 1.2,
             marker="o" if ours else None,

@@ -92,7 +92,7 @@ if docs_version := os.environ.get("DOCS_VERSION"):
         "check_switcher": False,  # the build needs no network
         "navbar_start": ["navbar-logo", "version-switcher"],
     }
-html_sidebars = {"index": [], "tutorial": [], "changelog": []}
+html_sidebars = {"index": [], "tutorial": [], "troubleshooting": [], "changelog": []}
 
 
 class Book(Directive):

@@ -810,8 +810,8 @@ class Explorer:
         completeness, content hash and path of its result. It is written when all requested results of the job exist.
         ``_manifest`` has the owner of the lake and the schema of each task.
 
-        Where the store can only overwrite (see ``explorer_frames._storage.publish``), two processes that write the same
-        result at the same moment both write it completely; the last one stays.
+        In stores without conditional writes, two processes that write the same result at the same moment both write it
+        completely; the last one stays.
 
         Sources: ``GET api-open/v1/workflows/<workflow_id>/jobs``, ``GET api-open/v1/jobs/<job_id>`` once for a job that
         has no record, and ``GET .../sample_result`` once for each missing result.

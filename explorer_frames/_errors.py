@@ -24,7 +24,7 @@ from explorer_frames.errors import (
 
 _T = TypeVar("_T")
 _MOST = 3  # names in a message
-_SHOWN = 200  # characters of foreign text in a message: enough to recognise it, too few to flood a log
+_SHOWN = 200  # characters of foreign text in a message: enough to recognize it, too few to flood a log
 
 _BY_CODE: dict[int, type[ApiError]] = {
     40004000: BadRequestError,
@@ -54,7 +54,7 @@ _HINTS: dict[type[ApiError], str] = {
     ForbiddenError: "Ask for the right to read this job in Explorer.",
     NotFoundError: "Check the ids: the pages of workflow and job in Explorer show them.",
     ServerError: "Try again later; with the trace id the vendor's support can find the call in the server's logs.",
-    LicenseError: "Have the licence of Explorer and its DAG controller renewed; a retry will not help.",
+    LicenseError: "Have the license of Explorer and its DAG controller renewed; a retry will not help.",
 }
 
 
@@ -136,7 +136,7 @@ def first_of(texts: Sequence[str], separator: str = ", ") -> str:
 
 
 def close_names(name: object, names: Iterable[str]) -> str:
-    """Return a hint for the misspelt name of a task: up to three close names, or else some, and their number.
+    """Return a hint for the misspelled name of a task: up to three close names, or else some, and their number.
 
     Examples
     --------

@@ -153,7 +153,7 @@ def named(name: str) -> Algorithm:
     entry = _BY_NAME.get(_normal(name))
     if entry is not None:
         return entry
-    import difflib  # noqa: PLC0415 (only a misspelt name needs it)
+    import difflib  # noqa: PLC0415 (only a misspelled name needs it)
 
     near = difflib.get_close_matches(_normal(name), _BY_NAME, n=1)
     guess = f"Did you mean {_BY_NAME[near[0]].name!r}? " if near else ""

@@ -224,7 +224,7 @@ class ServerError(ApiError):
 
 
 class LicenseError(ApiError):
-    """The server's licence does not allow it; a retry never helps (50004003)."""
+    """The server's license does not allow it; a retry never helps (50004003)."""
 
 
 class UnsafeToRetryError(ExplorerFramesError):

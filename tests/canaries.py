@@ -1,4 +1,4 @@
-"""Secrets that are easy to recognise, and every place where one of them could come to light.
+"""Secrets that are easy to recognize, and every place where one of them could come to light.
 
 `CANARIES` are planted by a test; `found` tells which of them a text holds, quoted in whatever way. `told_by` lists what
 an object or an error shows of itself, and a `Watch` what a process shows while something runs.

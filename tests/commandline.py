@@ -166,9 +166,9 @@ class Terminal:
 
     @property
     def shown(self) -> str:
-        """What stands there, without colours."""
-        return without_colours(self.raw).replace("\r\n", "\n")
+        """What stands there, without colors."""
+        return without_colors(self.raw).replace("\r\n", "\n")
 
 
-def without_colours(text: str) -> str:
+def without_colors(text: str) -> str:
     return _ESCAPES.sub("", text)

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commandline import COMMAND, Ended, Terminal, forking, main, outcomes, without_colours
+from commandline import COMMAND, Ended, Terminal, forking, main, outcomes, without_colors
 from limits import HANG, PROCESS
 from platforms import needs_dev_full, needs_pty, needs_shell
 
@@ -73,7 +73,7 @@ def test_tables_have_colour_and_fit_and_foreign_text_does_no_harm(screen, monkey
     monkeypatch.setenv("NO_COLOR", "1")
     lines = screen("read", "1", HARM).out.splitlines()
     assert not any("\x1b[3" in line for line in lines), "NO_COLOR"
-    lines = [without_colours(line).rstrip() for line in lines]
+    lines = [without_colors(line).rstrip() for line in lines]
     assert lines[0].split() == ["id", "score"]
     assert set(lines[1]) == {"─"}
     assert lines[2].split() == [r"a\x1b[31mX", "0.123457"]
@@ -84,10 +84,10 @@ def test_tables_have_colour_and_fit_and_foreign_text_does_no_harm(screen, monkey
 
 def test_a_narrow_terminal_gets_what_matters_and_is_told_of_the_rest(screen):
     done = screen("jobs", columns=40)
-    lines = without_colours(done.out).splitlines()
+    lines = without_colors(done.out).splitlines()
     assert max(map(len, lines)) <= 40
     assert lines[0].split()[:2] == ["job_id", "status"]
-    assert "too narrow for: duration, workflow_id," in " ".join(without_colours(done.err).split())
+    assert "too narrow for: duration, workflow_id," in " ".join(without_colors(done.err).split())
     assert screen("jobs", columns=140).err == ""
     helped = screen("export", "--help", columns=40)
     assert "…" not in helped.out
@@ -98,7 +98,7 @@ def test_a_narrow_terminal_gets_what_matters_and_is_told_of_the_rest(screen):
 def test_ids_are_never_broken_in_a_terminal(screen, server, columns):
     with Explorer(server.url, token=server.token) as explorer:
         task = explorer.job(1).tasks[0].task_id
-    shown = without_colours(screen("show", "1", columns=columns).out)
+    shown = without_colors(screen("show", "1", columns=columns).out)
     assert "…" not in shown
     assert task in shown.split()
 
@@ -107,24 +107,24 @@ def test_the_help_is_legible(screen):
     done = screen("--help", columns=100)
     assert done.code == 0
     assert re.search("[╭┌]", done.out)  # the latter in old consoles of Windows
-    assert "  3  the rows may not be all there are" in without_colours(done.out)
+    assert "  3  the rows may not be all there are" in without_colors(done.out)
 
 
 def test_the_help_in_a_terminal_has_no_types_of_python(screen):
     for command in ("run", "sync", "read", "doctor", "output", "compare"):
         for columns in (60, 80, 100):
             assert "…" not in screen(command, "--help", columns=columns).out
-        shown = without_colours(screen(command, "--help", columns=100).out)
+        shown = without_colors(screen(command, "--help", columns=100).out)
         assert re.findall(r"<(?:str|int|float|bool|list|path|file)\b|range>|\{[A-Z]|\[\[|INTEGER|FLOAT", shown) == []
 
 
 def test_times_in_a_terminal_are_in_utc_and_say_so(screen, server):
     with Explorer(server.url, token=server.token) as explorer:
         begun = explorer.job(1).create_time
-    assert f" {begun:%Y-%m-%d %H:%M:%S} UTC " in without_colours(screen("jobs", columns=140).out)
+    assert f" {begun:%Y-%m-%d %H:%M:%S} UTC " in without_colors(screen("jobs", columns=140).out)
     job, task = server.add_result([["2026-01-01T08:00:00+08:00", "0001-01-01T00:00:00Z"], ["2026-01-01 00:00:00"] * 2])
     read = ("read", job, task, "--schema", "a:timestamp[us, Asia/Shanghai],b:timestamp[us]")
-    lines = without_colours(screen(*map(str, read)).out).splitlines()
+    lines = without_colors(screen(*map(str, read)).out).splitlines()
     assert lines[2].split() == ["2026-01-01", "00:00:00", "UTC", "2026-01-01", "00:00:00"]
     assert len(lines) == 4
 
@@ -147,7 +147,7 @@ def test_errors_in_a_terminal_break_between_words(screen):
     done = screen("export", "2", "PageRank", "memory://a.parquet", "--limit", "5", columns=60)
     assert done.code == 3
     assert "\x1b[1;31mError:\x1b[0m" in done.err
-    lines = without_colours(done.err).splitlines()
+    lines = without_colors(done.err).splitlines()
     assert max(map(len, lines)) <= 60
     assert " ".join(" ".join(lines).split()).startswith("Error: the result may be truncated: the server")
 
@@ -155,7 +155,7 @@ def test_errors_in_a_terminal_break_between_words(screen):
 def test_read_shows_20_rows_in_a_terminal_and_says_so(screen):
     done = screen("read", "2", "PageRank")
     assert (done.code, done.err) == (0, "These are the first 20 rows. --limit all shows every row.\n")
-    assert len(without_colours(done.out).splitlines()) == 22
+    assert len(without_colors(done.out).splitlines()) == 22
     for line in (["--limit", "all"], ["--limit", "77"], ["--limit", "5"], ["--csv"], ["--json"]):
         done = screen("read", "2", "PageRank", *line)
         assert (done.code, done.err) == (0, ""), line
@@ -165,7 +165,7 @@ def test_read_shows_20_rows_in_a_terminal_and_says_so(screen):
 def test_what_the_doctor_finds_is_shown_in_columns(screen):
     done = screen("doctor", columns=70)
     assert done.code == 0
-    lines = without_colours(done.out).splitlines()
+    lines = without_colors(done.out).splitlines()
     assert max(map(len, lines)) <= 70
     assert lines[0].startswith("ok       versions       explorer_frames ")
     assert lines[-1] == "0 problems, 0 warnings"

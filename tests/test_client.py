@@ -194,7 +194,7 @@ def test_auto_types_every_task_of_a_real_job_by_its_name(workflow, vid_type):
         ("Louvain", [["a"], ["b"]], ["id", "community"]),
         ("louvain_2", [["a"], ["b"]], ["id", "community"]),
         ("Louvain", [["a"], ["b"], ["0.5"]], ["id", "community", "modularity"]),
-        ("my favourite scores", [["a"], ["0.5"]], ["id", "score"]),
+        ("my favorite scores", [["a"], ["0.5"]], ["id", "score"]),
         ("", [["a"], ["0.5"], ["c"]], ["id", "score", "community"]),
         ("PageRank", [["a"], ["0.5"], ["c"]], ["id", "score", "community"]),
         ("BFS", [], ["root", "visited"]),

@@ -348,7 +348,7 @@ def test_vertices_that_come_and_go_do_not_hide_those_that_move(planted):
     assert rows(found.born) == [("of the new", 2000)]
 
 
-def labelled(**sizes):
+def labeled(**sizes):
     """A division: how many vertices have which label, by groups that stay together."""
     return pd.DataFrame(
         {"id": range(sum(sizes.values())), "community": [name for name, size in sizes.items() for _ in range(size)]}
@@ -356,7 +356,7 @@ def labelled(**sizes):
 
 
 def test_a_split_is_one_split_and_its_vertices_are_in_moved():
-    a = labelled(A=100, B=50)
+    a = labeled(A=100, B=50)
     b = a.assign(community=["p"] * 60 + ["q"] * 40 + ["r"] * 50)
     found = compare(a, b)
     assert rows(found.splits) == [("A", None, "p", "q", 40, 100, 40)]
@@ -369,7 +369,7 @@ def test_a_split_is_one_split_and_its_vertices_are_in_moved():
 
 
 def test_a_merge_is_one_merge_and_back_again_a_split():
-    a = labelled(A=60, B=40, C=30)
+    a = labeled(A=60, B=40, C=30)
     b = a.assign(community=["p"] * 100 + ["q"] * 30)
     found, back = compare(a, b), compare(b, a)
     assert rows(found.merges) == [("B", "A", None, "p", 40, 40, 100)]
@@ -380,14 +380,14 @@ def test_a_merge_is_one_merge_and_back_again_a_split():
 
 
 def test_a_community_that_nearly_all_leave_for_another_is_a_merge_though_some_stay():
-    a = labelled(A=100, C=200)
+    a = labeled(A=100, C=200)
     found = compare(a, a.assign(community=["C"] * 99 + ["A"] + ["C"] * 200))
     assert rows(found.merges) == [("A", "C", "A", "C", 99, 100, 299)]
     assert rows(found.labels[["label_a", "label_b", "overlap"]]) == [("C", "C", 200), ("A", "A", 1)]
 
 
 def test_what_comes_from_everywhere_is_born_and_what_goes_everywhere_is_gone():
-    a = labelled(A=30, B=30, C=30, D=9)
+    a = labeled(A=30, B=30, C=30, D=9)
     b = a.assign(
         community=["A"] * 25
         + ["X"] * 5
@@ -417,7 +417,7 @@ def test_a_chain_of_equal_overlaps_is_matched_the_same_way_each_time():
 
 
 def test_labels_of_whole_numbers_that_are_missing_stay_whole():
-    found = compare(labelled(A=3).assign(community=2**53 + 1), labelled(A=3).assign(community=[2**53 + 1] * 2 + [7]))
+    found = compare(labeled(A=3).assign(community=2**53 + 1), labeled(A=3).assign(community=[2**53 + 1] * 2 + [7]))
     assert rows(found.moved) == [(2, 2**53 + 1, None, 2**53 + 1, 7, "split")]
     assert [str(found.moved[name].dtype) for name in ("from_a", "to_a", "from_b", "to_b")] == [
         "int64",
@@ -425,7 +425,7 @@ def test_labels_of_whole_numbers_that_are_missing_stay_whole():
         "Int64",
         "int64",
     ]
-    empty = compare(labelled(A=3).assign(community=1), labelled(A=3).assign(community=2)).moved
+    empty = compare(labeled(A=3).assign(community=1), labeled(A=3).assign(community=2)).moved
     assert (empty.dtypes == found.moved.dtypes).all()
 
 
@@ -449,11 +449,11 @@ def test_results_of_three_columns_have_scores_and_communities():
 
 
 def test_what_has_no_pair_of_vertices_in_common_agrees_on_nothing():
-    apart = compare(labelled(A=3), labelled(A=3).assign(id=[7, 8, 9]))
+    apart = compare(labeled(A=3), labeled(A=3).assign(id=[7, 8, 9]))
     assert math.isnan(apart.adjusted_rand)
     assert math.isnan(apart.to_dict()["adjusted_rand"])
     assert "adjusted Rand index undefined" in str(apart)
-    assert compare(labelled(), labelled()).adjusted_rand == 1
+    assert compare(labeled(), labeled()).adjusted_rand == 1
 
 
 # --- the record

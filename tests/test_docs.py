@@ -106,9 +106,10 @@ PAGES = {
     **{path.relative_to(ROOT / "docs").with_suffix("").as_posix(): path for path in (ROOT / "docs").rglob("*.md")},
 }
 SLOW_PAGES = {"how-to/lake", "how-to/plot"}
-FENCE = re.compile(r"^```(\S+)[^\n]*\n(.*?)^```$(?=(?:\n+^```text\n(.*?)^```$)?)", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"^```(\S+)[^\n]*\n(.*?)^```$(?=(?:\n+(?:-->\n+)?^```text\n(.*?)^```$)?)", re.DOTALL | re.MULTILINE)
 # A server's and a store's address in the text, and what stands there for it in the tests.
 STORES = re.compile(r"(s3|gs|hdfs)://lake\b")
+OUR_CALL = re.compile(r"^\| `[^|]+` \| `([^|]+)` \|$", re.MULTILINE)
 
 
 def _runnable(code: str, server) -> str:
@@ -129,7 +130,8 @@ def test_a_page_runs_from_top_to_bottom(page, world, monkeypatch, tmp_path, caps
     server = world["server"]
     world |= {"ask_the_vault": lambda: server.password, "password": server.password, "__name__": "page"}
     checker = doctest.OutputChecker()
-    for kind, code, shown in FENCE.findall(PAGES[page].read_text(encoding="utf-8")):
+    text = PAGES[page].read_text(encoding="utf-8")
+    for kind, code, shown in FENCE.findall(text):
         assert kind in {"python", "text", "console", "json", "toml", "ini", "sh"} or kind.startswith("{"), kind
         if kind == "python":
             exec(compile(_runnable(code, server), page, "exec"), world)
@@ -144,6 +146,11 @@ def test_a_page_runs_from_top_to_bottom(page, world, monkeypatch, tmp_path, caps
             for line in code.splitlines():
                 if line.startswith("$ explorer-frames "):
                     _parses(shlex.split(re.split(r" 2?[|>]", line)[0].removeprefix("$ explorer-frames ")))
+    if page == "how-to/coming-from":
+        calls = OUR_CALL.findall(text)
+        assert len(calls) > 30
+        for call in calls:
+            exec(compile(_runnable(call, server), page, "exec"), world)
 
 
 def test_the_choices_of_a_type_are_those_of_the_code():

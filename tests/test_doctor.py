@@ -533,7 +533,7 @@ def test_a_bucket(diagnose, scored, s3_bucket, s3_options, monkeypatch):
     fs = fsspec.filesystem("s3", **s3_options)
     fs.invalidate_cache()
     assert {*fs.find("frames/doctor")} <= {"frames/doctor"}  # SeaweedFS removes an empty folder later
-    missing = diagnose(scored.environment, "s3://misspelt/here")
+    missing = diagnose(scored.environment, "s3://misspelled/here")
     assert missing["target"][0] == "problem"
     assert "Make the bucket" in missing["target"][1]
 

@@ -56,7 +56,7 @@ ROWS = [0, 1, MANY]
 
 
 def exactly(value):
-    """A cell, comparable: NaN is itself, -0.0 is not 0.0, what is missing is None, however it is spelt."""
+    """A cell, comparable: NaN is itself, -0.0 is not 0.0, what is missing is None, however it is spelled."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, list):

@@ -284,7 +284,7 @@ def said_back(_number: int, request: bytes) -> bytes:
 at_login("refused", errors.UnauthorizedError, no(40104000))
 at_login("refused as by a new server", errors.SessionExpiredError, no(40104001))
 at_login("refused with what was told", errors.UnauthorizedError, said_back)
-at_login("no licence", errors.LicenseError, no(50004003))
+at_login("no license", errors.LicenseError, no(50004003))
 at_login("no token comes", errors.EnvelopeError, answer(b'{"code":0,"data":{}}'))
 at_login("a cookie that is none", errors.EnvelopeError, answer(b'{"code":0,"data":{}}', headers="Set-Cookie: a=b\r\n"))
 at_login("silent", errors.RequestTimeoutError, silent)

@@ -763,7 +763,7 @@ def test_options_have_the_names_of_every_writer_or_those_of_deltalake(
     ],
 )
 def test_errors_of_stores_show_their_cause_and_no_secrets(change, said, hint, s3_bucket, s3_options):
-    url = f"{s3_bucket}/none" if change else "s3://misspelt/none"
+    url = f"{s3_bucket}/none" if change else "s3://misspelled/none"
     with pytest.raises(WriteError, match=said) as caught:
         write_delta(OLD, url, storage_options={**s3_options, "max_retries": 0, **change})
     assert caught.value.hint.startswith(hint)

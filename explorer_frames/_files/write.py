@@ -141,8 +141,8 @@ def write_parquet(
         ``"in_place"`` overwrites the content of a file that cannot be replaced, such as one that is mounted into a
         container. Nothing is overwritten before all rows are written and checked, but readers may see a part of the
         file meanwhile, and a crash or a full disk in the middle leaves a part of it. A process that has the old file
-        mapped into memory may crash. In object stores it is the same as ``"overwrite"``. Guarantees by
-        store: see the table in ``explorer_frames._storage.publish``.
+        mapped into memory may crash. In object stores it is the same as ``"overwrite"``. The
+        documentation has a page "Atomic writes" with the guarantees of each store.
     compression
         ``"zstd"``, ``"snappy"``, ``"gzip"``, ``"brotli"``, ``"lz4"`` or None.
     compression_level

@@ -181,7 +181,7 @@ class Api:
             return f"the login was refused as {' and as '.join(self._encodings)}."
         other = "colon" if given == "json" else "json"
         versions = "'colon' is for Explorer 3.1.0, 'json' for 3.2.0 and later"
-        return f"If they are right, pass auth_encoding={other!r}: {versions}."
+        return f"if they are right, pass auth_encoding={other!r}: {versions}."
 
     def _log_in(self, encoding: str, deadline: Deadline) -> Token:
         graphd, password, user = self._credentials.graphd, self._credentials.password, self._credentials.user

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from explorer_frames._compare.comparison import Comparison
 
 _NAME = 24  # columns of text
-_GREY = "0.55"
+_GRAY = "0.55"
 _GAP = 0.03  # of all vertices, between communities
 _NODE = 0.02  # width
 _ALPHA = (0.4, 0.85)  # of what stays, and of what moves
@@ -44,7 +44,7 @@ def draw_ranks(ax: Axes, found: Comparison, top: int, name: str, value: str) -> 
     for row in range(len(rows)):
         ends = [(x, side[row]) for x, side in ((0, before), (1, after)) if row in side]
         shift = int(rows["rank_a"].iloc[row] - rows["rank_b"].iloc[row]) if len(ends) > 1 else 0
-        color, style = (climbing, "-") if shift > 0 else (falling, "--") if shift else (_GREY, "-")
+        color, style = (climbing, "-") if shift > 0 else (falling, "--") if shift else (_GRAY, "-")
         ax.plot(*zip(*ends, strict=True), style, color=color, marker="o", markersize=4)
     left = [(place, f"{name}  {rank}") for place, rank, name in sides["rank_a"]]
     right = [(place, f"{rank}  {name}") for place, rank, name in sides["rank_b"]]
@@ -90,7 +90,7 @@ def draw_flow(ax: Axes, found: Comparison, top: int, name: str) -> None:
         ax.fill_between(_BEND, upper, upper + count, **look)
     for x, nodes in ((-_NODE, left), (1, right)):
         for start, size, _ in nodes:
-            ax.bar(x, size, _NODE, start, align="edge", color=_GREY)
+            ax.bar(x, size, _NODE, start, align="edge", color=_GRAY)
     ax.set(xlim=(-_NODE, 1 + _NODE))
     ax.invert_yaxis()
     write_sides(

@@ -23,7 +23,7 @@ _NO_LETTERS = ("Last Resort", "Emoji")  # fonts of boxes, and of pictures that c
 def drawable(texts: Iterable[str], columns: int) -> tuple[list[str], dict[str, Any]]:
     r"""Make texts fit for a picture, each on one line and no wider than so many columns.
 
-    Where the configured fonts lack characters, an installed one that has them is added. What no font has is spelt as
+    Where the configured fonts lack characters, an installed one that has them is added. What no font has is spelled as
     Python would, since matplotlib would draw a box; a warning names a font to install, once. Of a text that is too
     wide the middle is left out, since ids differ most at their ends.
 

@@ -200,7 +200,7 @@ def _of_run(own: pa.Table, job: Job, task: Task) -> pa.Table:
 
 
 def _gaps(request: HistoryRequest, reads: list[_Read]) -> list[str]:
-    """Tell of what is left out; refuse a name that no task of any job has: it is misspelt."""
+    """Tell of what is left out; refuse a name that no task of any job has: it is misspelled."""
     tasks = [task for read in reads for task in read.job.tasks]
     if reads and request.task is not None and not any(map(request.takes, tasks)):
         raise ConfigError(

@@ -55,7 +55,7 @@ _WINDOWS_DEVICE = re.compile(
     r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9\u00b9\u00b2\u00b3]) *(?:\..*)?", re.IGNORECASE
 )
 _LONG = 8  # characters of a value that may be a signature, whatever its name
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def named_format(url: str | os.PathLike[str]) -> str | None:
@@ -287,7 +287,7 @@ class Mask:
 
     def masked(self, text: str) -> str:
         """Return a text without colors and secrets; it may hold other control characters."""
-        return conceal(_COLOUR.sub("", text), self._secrets)
+        return conceal(_COLOR.sub("", text), self._secrets)
 
 
 def _strings(value: object) -> Iterator[str]:

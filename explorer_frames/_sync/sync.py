@@ -267,7 +267,7 @@ class _Sync:
         return _JobState(before, JobRecord(before.job if before else job, tasks, kept))
 
     def _check_names(self, states: list[_JobState], failures: list[SyncFailure]) -> None:
-        """Refuse a name that no task of any job has: it is misspelt."""
+        """Refuse a name that no task of any job has: it is misspelled."""
         tasks = {task for state in states for task in state.record.tasks}
         missing = self._options.names - {task.name for task in tasks} - {task.task_id for task in tasks}
         if missing and states and not failures:

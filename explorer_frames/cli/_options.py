@@ -129,7 +129,7 @@ StorageFile = Annotated[
 
 
 def schema_of(text: str) -> str | pa.Schema | None:
-    """Read what stands for a schema: None for ``none``, a schema for columns that are spelt out, else a name.
+    """Read what stands for a schema: None for ``none``, a schema for columns that are spelled out, else a name.
 
     Raises
     ------

@@ -31,7 +31,7 @@ from explorer_frames.errors import SyncError
 if TYPE_CHECKING:
     from explorer_frames import SyncReport
 
-_SHOWN = 20  # failures that are spelt out
+_SHOWN = 20  # failures that are spelled out
 
 
 def sync(

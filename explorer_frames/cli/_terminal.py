@@ -1,4 +1,4 @@
-"""What a terminal shows: tables that fit its width, and colours, unless NO_COLOR is set."""
+"""What a terminal shows: tables that fit its width, and colors, unless NO_COLOR is set."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def console(stream: TextIO) -> Console:
 
 
 def show_line(stream: TextIO, word: str, text: str, style: str) -> None:
-    """Show a text, broken between its words: our own word in colour, the rest as it is."""
+    """Show a text, broken between its words: our own word in color, the rest as it is."""
     said = Text.assemble((word, style), " ", text) if word else Text(text, style)
     console(stream).print(said, overflow="fold", soft_wrap=not is_terminal(stream))
 

@@ -24,7 +24,7 @@ def main() -> None:
     places = [option for option in options if not option.startswith("-")] or [tempfile.mkdtemp()]
     if not any(Path(place).is_file() for place in places):  # an input to run again stands alone
         places.append(str(corpus))  # behind the first folder, which is where new inputs land
-    command = f"{sys.executable} {HERE} {name}"  # as libFuzzer starts itself again, to merge and to minimise
+    command = f"{sys.executable} {HERE} {name}"  # as libFuzzer starts itself again, to merge and to minimize
     atheris.Setup([command, f"-dict={words}", "-max_len=1024", *flags, *places], target.check)
     atheris.Fuzz()
 

@@ -28,7 +28,7 @@ def serve(folder: Path):
         fsspec.filesystem("az", **options).mkdir("frames")
         wrong = {"connection_string": _login(port, WRONG)}
         # Not `down`: a WriteError too, but only after the 84 seconds for which Microsoft's driver tried again.
-        yield Server("az://frames", options, wrong_login=wrong, missing="az://misspelt")
+        yield Server("az://frames", options, wrong_login=wrong, missing="az://misspelled")
 
 
 def _login(port: int, key: str) -> str:

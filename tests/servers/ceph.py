@@ -110,6 +110,6 @@ def _server(endpoint: str) -> Server:
         options("owner"),
         read_only=("s3://frames", options("guest")),
         wrong_login=options("owner") | {"secret": "wr0ng-s3cret"},
-        missing="s3://misspelt",
+        missing="s3://misspelled",
         down=options("owner") | {"endpoint_url": "http://127.0.0.1:1"},
     )

@@ -26,7 +26,7 @@ def serve(folder: Path):
         before = {name: os.environ.get(name) for name in client}
         os.environ.update(client)
         try:
-            yield Server("gs://frames", {"token": "anon", "project": "p"}, missing="gs://misspelt")
+            yield Server("gs://frames", {"token": "anon", "project": "p"}, missing="gs://misspelled")
         finally:
             for name, value in before.items():
                 if value is None:

@@ -56,6 +56,6 @@ def serve(folder: Path):
             options,
             read_only=("smb://127.0.0.1/fixed", options),
             wrong_login={**options, "username": "nobody-here", "register_session_retries": 0},
-            missing="smb://127.0.0.1/misspelt",
+            missing="smb://127.0.0.1/misspelled",
             down={**options, "port": 1},
         )

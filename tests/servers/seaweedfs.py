@@ -44,7 +44,7 @@ def serve(folder: Path):
             "s3://frames",
             options,
             wrong_login={**options, "key": "wrong"},
-            missing="s3://misspelt",
+            missing="s3://misspelled",
             down={**options, "endpoint_url": "http://127.0.0.1:1"},
         )
 
