@@ -17,7 +17,7 @@ from html import escape
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeAlias, TypeVar
 
-from explorer_frames._errors import escaped
+from explorer_frames._errors import as_given, escaped
 from explorer_frames._threads import run_alongside
 from explorer_frames.errors import ConfigError
 
@@ -128,7 +128,7 @@ _current: ContextVar[Bar | None] = ContextVar("bar", default=None)
 def check_progress(progress: object) -> None:
     """Raise ConfigError unless the argument is True, False, None or a function."""
     if not (progress is None or isinstance(progress, bool) or callable(progress)):
-        raise ConfigError(f"progress must be True, False, None or a function: {escaped(progress, 60)}")
+        raise ConfigError(f"progress must be True, False, None or a function: {as_given(progress)}")
 
 
 def count(*, rows: int = 0, done: int = 0) -> None:

@@ -203,7 +203,7 @@ def test_foreign_metadata_says_nothing_about_completeness(tmp_path, layout, docu
 def test_a_receipt_reads_well(tmp_path):
     table = pa.table({"<b>": ["a"] * 1000, "score": [0.5] * 1000})
     receipt = write_parquet(table, tmp_path / "x.parquet")
-    told = f"parquet, 1,000 rows, {receipt.bytes:,} bytes, completeness not known"
+    told = f"parquet, 1,000 rows, {receipt.bytes:,} bytes"
     assert repr(receipt) == f"<Receipt {tmp_path / 'x.parquet'}: {told}>"
     shown = receipt._repr_html_()
     assert "&lt;b&gt;: string, score: double" in shown

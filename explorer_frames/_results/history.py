@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from explorer_frames._arguments import EVERYTHING, checked_count, checked_id, checked_limit
 from explorer_frames._caller import warn_caller
-from explorer_frames._errors import close_names, escaped, first_of
+from explorer_frames._errors import as_given, close_names, escaped, first_of, hints_of, joined_warnings
 from explorer_frames._files.digest import with_content_hash
 from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
 from explorer_frames._jobs.job import check_workflow
@@ -79,7 +79,7 @@ class HistoryRequest:
         ConfigError
         """
         if task is not None and not isinstance(task, str):
-            raise ConfigError(f"task must be a name or an id: {escaped(task, 60)!r}", hint="Leave it out for all.")
+            raise ConfigError(f"task must be a name or an id: {as_given(task)}", hint="Leave it out for all.")
         most = checked_limit(last, "last")
         requested = SchemaRequest.of(schema, vid_type)
         taken = sorted({*schema.names} & {*_RUN.names}) if isinstance(schema, pa.Schema) else []
@@ -126,6 +126,7 @@ def history(explorer: Explorer, results: ResultReader, request: HistoryRequest) 
     now = datetime.now(UTC)
     newest = explorer.list_jobs(request.workflow, status="success", limit=request.last)["job_id"].tolist()
     with (
+        joined_warnings(),
         progress_bar(results.progress, Done(f"workflow {escaped(request.workflow, 20)}", "jobs")) as bar,
         closing(in_parallel(request.workers, partial(_read, explorer, results, request), newest)) as reads,
     ):
@@ -186,7 +187,8 @@ def _check_errors(request: HistoryRequest, reads: list[_Read], lost: dict[str, E
     raise JobError(
         f"{len(errors)} of {len(errors) + len(results)} results could not be read: {first_of(shown, '; ')}",
         where=f"workflow {request.workflow}",
-        hint="The other results are in this error's .results, the errors in its .errors, by job id and task id.",
+        hint=f"{hints_of(errors.values())}\nThe other results are in this error's .results, the errors in its "
+        ".errors, by job id and task id.",
         results=results,
         errors=errors,
     )
