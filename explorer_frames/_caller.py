@@ -8,35 +8,21 @@ import warnings
 from contextvars import ContextVar
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import NamedTuple
+from typing import TypeAlias
 
 _INSTALLED = {"site-packages", "dist-packages"}
 
 
-class HeldWarning(NamedTuple):
-    """A warning that its caller joins with others: see `joined_warnings`."""
-
-    what: str
-    category: type[Warning]
-    where: str
-    hint: str
-
-
+HeldWarning: TypeAlias = tuple[str, type[Warning], str, str]  # what, category, where, hint
+CallingLine: TypeAlias = tuple[str, int, str]  # file, number, module
+# Warnings that a function higher up joins, in whatever thread they come: see `joined_warnings`.
 held_warnings: ContextVar[list[HeldWarning] | None] = ContextVar("held_warnings", default=None)
-
-
-class CallingLine(NamedTuple):
-    """A line of the user: file name, number and module."""
-
-    file: str
-    number: int
-    module: str
 
 
 def calling_line() -> CallingLine:
     """Return the innermost line that is neither ours nor of what calls us back for ourselves."""
     frame = _outside(sys._getframe(1))[0]  # noqa: SLF001 (the only way to see the caller)
-    return CallingLine(frame.f_code.co_filename, frame.f_lineno, str(frame.f_globals.get("__name__")))
+    return frame.f_code.co_filename, frame.f_lineno, str(frame.f_globals.get("__name__"))
 
 
 def warn_caller(
@@ -45,7 +31,7 @@ def warn_caller(
     """Warn at the line of `calling_line`; in a thread without one, such as one of deltalake, at `opened`."""
     held = held_warnings.get()
     if held is not None:
-        held.append(HeldWarning(what, category, where, hint))
+        held.append((what, category, where, hint))
         return
     message = what + (f" [{where}]" if where else "") + (f". {hint}" if hint else "")
     frame, depth = _outside(sys._getframe(1))  # noqa: SLF001 (the way to point at the caller's line until Python 3.12)

@@ -198,13 +198,13 @@ def joined_warnings(*ignored: type[Warning]) -> Iterator[None]:
         yield
     finally:
         held_warnings.set(outer)  # by no token, which an interrupt could lose
-    for category in {one.category: None for one in held if one.category not in ignored}:
-        mine = sorted(one for one in held if one.category is category)
+    for category in {one[1]: None for one in held if one[1] not in ignored}:
+        mine = sorted((what, where, hint) for what, its, where, hint in held if its is category)
         places: dict[str, list[str]] = {}
-        for one in mine:
-            places.setdefault(one.what, []).append(one.where)
+        for what, where, _ in mine:
+            places.setdefault(what, []).append(where)
         shown = [f"{what} [{first_of(named, '; ')}]" for what, named in places.items()]
-        warn_caller(first_of(shown, "; "), category, hint=" ".join(dict.fromkeys(one.hint for one in mine)))
+        warn_caller(first_of(shown, "; "), category, hint=" ".join(dict.fromkeys(hint for _, _, hint in mine)))
 
 
 class StickyErrorIterator(Iterator[_T]):

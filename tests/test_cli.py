@@ -791,7 +791,7 @@ def test_a_sync_of_which_some_fails_has_its_own_code(cli, sandbox, tmp_path):
     shown = cli("sync", workflow, tmp_path, "--vid-type", "int64")
     assert shown.rows[1][3] == "1"
     assert "4 results" in shown.err
-    assert "run it again" in shown.err
+    assert "sync again" in shown.err
 
 
 # --- options for stores

@@ -364,8 +364,8 @@ def test_what_is_no_result_is_refused_before_anything_is_read(data):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"task": 7}, "task must be a name or an id: '7'"),
-        ({"top": 0}, "top must be a whole number from 1: '0'"),
+        ({"task": 7}, "task must be a name or an id: 7"),
+        ({"top": 0}, "top must be a whole number from 1: 0"),
         ({"top": True}, "top must be"),
         ({"top": 2.5}, "top must be"),
         ({"rel_tol": -1e-9}, "rel_tol must be a number from 0"),

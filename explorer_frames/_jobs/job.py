@@ -244,17 +244,8 @@ class Job(Timed):
         errors = {name: outcomes[name] for name in keys if isinstance(outcomes[name], ExplorerFramesError)}
         results = {name: outcomes[name] for name in keys if name not in errors}
         if errors:
-            failed = [
-                f"{escaped(task.name, 60)}: {errors[key(task)].what}" for task in self.tasks if key(task) in errors
-            ]
-            raise JobError(
-                f"{len(errors)} of {len(self.tasks)} {plural(len(self.tasks), 'result')} could not be read: "
-                f"{first_of(failed, '; ')}",
-                where=f"job {self.job_id}",
-                hint=f"{hints_of(errors.values())}\nThe others are in this error's .results, all errors in .errors.",
-                results=results,
-                errors=errors,
-            )
+            failed = [escaped(task.name, 60) for task in self.tasks if key(task) in errors]
+            raise unread(f"job {self.job_id}", failed, results, errors)
         return results
 
     def _cancelled(self) -> str:
@@ -305,6 +296,19 @@ def check_workflow(job: Job, workflow_id: str) -> None:
             where=f"job {job.job_id}",
             hint="Check the server's version.",
         )
+
+
+def unread(where: str, places: list[str], results: dict[Any, Any], errors: dict[Any, Any]) -> JobError:
+    """Build the error for results that could not be read, with the others in it."""
+    shown = [f"{place}: {error.what}" for place, error in zip(places, errors.values(), strict=True)]
+    count = len(errors) + len(results)
+    return JobError(
+        f"{len(errors)} of {count} {plural(count, 'result')} could not be read: {first_of(shown, '; ')}",
+        where=where,
+        hint=f"{hints_of(errors.values())}\nThe others are in this error's .results, all errors in .errors.",
+        results=results,
+        errors=errors,
+    )
 
 
 def only_task(job: Job, name: str | None) -> Task:
