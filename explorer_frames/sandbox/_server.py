@@ -133,7 +133,8 @@ class Sandbox(Options):
         try:
             listener = socket.create_server((self.host, self.port), family=family)
         except OSError as error:
-            what = f"cannot listen on {self.host}:{self.port}: {error.strerror}"
+            reason = str(error.strerror).partition(" (")[0]  # Python adds the address
+            what = f"cannot listen on {self.host}:{self.port}: {reason}"
             raise ConfigError(what, hint="Pass another port=; 0 takes a free one.") from None
         # Inherited by every connection. asyncio's own attempt passes over sockets made this way, and a body that
         # waits for its head to be acknowledged takes 40 ms.
