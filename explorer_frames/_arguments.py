@@ -12,7 +12,7 @@ from contextlib import suppress
 from numbers import Real
 from typing import Any, TypeGuard
 
-from explorer_frames._errors import escaped
+from explorer_frames._errors import as_given, escaped
 from explorer_frames.errors import ConfigError
 
 # The API has no way to ask for everything: the largest limit that any server can hold does.
@@ -34,7 +34,7 @@ def checked_id(name: str, value: object) -> str:
             text = str(operator.index(value))  # type: ignore[arg-type]
     if not _SEGMENT.fullmatch(text) or text in (".", ".."):
         raise ConfigError(
-            f"{name} is not an id: {escaped(value, 60)!r}",
+            f"{name} is not an id: {as_given(value)}",
             hint="Ids are made of letters, digits, '_', '-' and '.': the job's page in Explorer shows them.",
         )
     return text
@@ -53,7 +53,7 @@ def checked_count(name: str, value: object, *, most: float = math.inf, or_else: 
         number = 0
     if isinstance(value, bool) or not 1 <= number <= most:
         hint = f"The largest that can be asked for is {most}." if most < math.inf else "Such as 1, or 1000."
-        raise ConfigError(f"{name} must be a whole number from 1{or_else}: {escaped(value, 60)!r}", hint=hint)
+        raise ConfigError(f"{name} must be a whole number from 1{or_else}: {as_given(value)}", hint=hint)
     return number
 
 
@@ -71,7 +71,7 @@ def checked_limit(limit: object, name: str = "limit") -> int:
 def checked_flag(name: str, value: object) -> bool:
     """Check an argument that is True or False."""
     if not isinstance(value, bool):
-        raise ConfigError(f"{name} must be True or False, got {escaped(value, 40)!r}")
+        raise ConfigError(f"{name} must be True or False, got {as_given(value)}")
     return value
 
 

@@ -476,7 +476,7 @@ class Explorer:
             Local path, fsspec URL or binary buffer to write to, as in `write_parquet`. Its suffix decides the format:
             ``.parquet``, ``.pq``, or ``.feather``, ``.arrow``, ``.ipc``.
         allow_incomplete
-            Whether to write a result that may be truncated. Default: False.
+            Whether to write a result that may be incomplete. Default: False.
         **options
             ``format`` (for buffers and other suffixes), and those of `write_parquet` or `write_feather`: ``mode``,
             ``make_parents``, ``compression``, ``storage_options``, ``filesystem`` and others.
@@ -489,8 +489,8 @@ class Explorer:
         Raises
         ------
         IncompleteResultError
-            The result may be truncated, under the conditions of TruncatedResultWarning in `read_sample_result`. Nothing
-            was written.
+            The result may be incomplete, under the conditions of TruncatedResultWarning in `read_sample_result`.
+            Nothing was written.
         ConfigError, TransportError, ApiError, DecodeError
             As in `read_sample_result`; nothing was written.
         TypeError

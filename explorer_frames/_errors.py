@@ -7,8 +7,10 @@ import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import islice
 from typing import TypeVar
 
+from explorer_frames._caller import HeldWarning, held_warnings, warn_caller
 from explorer_frames._private import private
 from explorer_frames.errors import (
     ApiError,
@@ -93,6 +95,17 @@ def escaped(text: object, limit: int = _SHOWN) -> str:
     return shown if len(shown) <= limit else shown[: limit - 3] + "..."
 
 
+def as_given(value: object) -> str:
+    """A caller's value, safe to show: only text is in quotes.
+
+    Examples
+    --------
+    >>> as_given("5"), as_given(5)
+    ("'5'", '5')
+    """
+    return repr(escaped(value, 60)) if isinstance(value, str) else escaped(value, 60)
+
+
 def printable(text: object) -> str:
     r"""Foreign text whole and on one line, as it is but for what would steer a terminal.
 
@@ -135,6 +148,12 @@ def first_of(texts: Sequence[str], separator: str = ", ") -> str:
     return separator.join(texts[:_MOST]) + more
 
 
+def hints_of(errors: Iterable[ExplorerFramesError]) -> str:
+    """Join what to do about the first three of several errors, each once; without what is for Python only."""
+    hints = ((error.hint or "").partition("\n")[0] for error in islice(errors, _MOST))
+    return " ".join(dict.fromkeys(filter(None, hints))) or "Fix the causes."
+
+
 def close_names(name: object, names: Iterable[str]) -> str:
     """Return a hint for the misspelled name of a task: up to three close names, or else some, and their number.
 
@@ -167,6 +186,25 @@ def add_context(where: str) -> Iterator[None]:
     except ExplorerFramesError as error:
         error.where = f"{where}, {error.where}" if error.where else where
         raise
+
+
+@contextmanager
+def joined_warnings(*ignored: type[Warning]) -> Iterator[None]:
+    """Give what `warn_caller` is told in the block and its threads as one warning for each category, at its end."""
+    held: list[HeldWarning] = []
+    outer = held_warnings.get()
+    try:
+        held_warnings.set(held)
+        yield
+    finally:
+        held_warnings.set(outer)  # by no token, which an interrupt could lose
+    for category in {one[1]: None for one in held if one[1] not in ignored}:
+        mine = sorted((what, where, hint) for what, its, where, hint in held if its is category)
+        places: dict[str, list[str]] = {}
+        for what, where, _ in mine:
+            places.setdefault(what, []).append(where)
+        shown = [f"{what} [{first_of(named, '; ')}]" for what, named in places.items()]
+        warn_caller(first_of(shown, "; "), category, hint=" ".join(dict.fromkeys(hint for _, _, hint in mine)))
 
 
 class StickyErrorIterator(Iterator[_T]):

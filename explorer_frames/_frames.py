@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from explorer_frames._errors import escaped
+from explorer_frames._errors import as_given
 from explorer_frames._memory import POOL
 from explorer_frames._provenance import KEY, NAME
 from explorer_frames._schemas import check_zone
@@ -39,7 +39,7 @@ _MAPPERS: dict[str | None, Callable[[pa.DataType], object] | None] = {
 def checked_backend(dtype_backend: str | None) -> str | None:
     """Refuse a `dtype_backend` that pandas does not have either."""
     if not isinstance(dtype_backend, str | None) or dtype_backend not in _MAPPERS:
-        raise ConfigError(f"dtype_backend must be None, 'numpy_nullable' or 'pyarrow': {escaped(dtype_backend, 60)!r}")
+        raise ConfigError(f"dtype_backend must be None, 'numpy_nullable' or 'pyarrow': {as_given(dtype_backend)}")
     return dtype_backend
 
 

@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeAlias, TypeVar
 from unicodedata import east_asian_width
 
-from explorer_frames._errors import escaped, plural
+from explorer_frames._errors import as_given, plural
 from explorer_frames._threads import run_alongside
 from explorer_frames.errors import ConfigError
 
@@ -112,7 +112,7 @@ _current: ContextVar[Bar | None] = ContextVar("bar", default=None)
 def check_progress(progress: object) -> None:
     """Raise ConfigError unless the argument is True, False, None or a function."""
     if not (progress is None or isinstance(progress, bool) or callable(progress)):
-        raise ConfigError(f"progress must be True, False, None or a function: {escaped(progress, 60)}")
+        raise ConfigError(f"progress must be True, False, None or a function: {as_given(progress)}")
 
 
 def count(*, rows: int = 0, done: int = 0) -> None:
@@ -157,7 +157,7 @@ def _from_environment() -> bool | None:
     try:
         return _WORDS[text.strip().lower()]
     except KeyError:
-        what, hint = f"{_VARIABLE} must be 0 or 1, got {escaped(text, 60)!r}", "0 shows no progress bars; or unset it."
+        what, hint = f"{_VARIABLE} must be 0 or 1, got {as_given(text)}", "0 shows no progress bars; or unset it."
         raise ConfigError(what, hint=hint) from None
 
 

@@ -127,7 +127,7 @@ def summary(provenance: Provenance) -> str:
     name = provenance.task_name or provenance.algorithm
     known = [name and printable(name), provenance.job_id and f"job {printable(provenance.job_id)}"]
     rows = "" if provenance.rows is None else counted_rows(provenance.rows)
-    known += [rows, "changed after reading" if provenance.derived else completeness(provenance.complete)]
+    known += [rows, completeness(provenance)]
     return ", ".join(filter(None, known))
 
 
@@ -136,9 +136,16 @@ def counted_rows(rows: int) -> str:
     return f"{rows:,} {plural(rows, 'row')}"
 
 
-def completeness(complete: bool | None) -> str:  # noqa: FBT001 (an attribute of records)
+def completeness(known: Provenance) -> str:
     """Write whether a result is complete, for a person."""
-    return {True: "complete", False: "incomplete", None: "completeness not known"}[complete]
+    if known.derived:
+        return "changed after reading"
+    return {True: "complete", False: "incomplete", None: "may be incomplete"}[known.complete]
+
+
+def receipt_line(rows: str, complete: bool | None) -> str:  # noqa: FBT001 (an attribute of receipts)
+    """Write what a receipt says of its rows; rows of unknown origin are neither complete nor incomplete."""
+    return rows if complete is None else f"{rows}, {'complete' if complete else 'incomplete'}"
 
 
 def run_of(task: Task) -> Provenance:

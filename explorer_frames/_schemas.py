@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 import pyarrow as pa
 
 from explorer_frames._caller import warn_caller
-from explorer_frames._errors import escaped, plural
+from explorer_frames._errors import as_given, escaped, plural
 from explorer_frames._private import private
 from explorer_frames._types import NAMES as TYPE_NAMES, is_column_type
 from explorer_frames.errors import ColumnTypeError, ConfigError, RowShapeError, SchemaWarning
@@ -189,7 +189,7 @@ def to_schema(shape: Shape, vid_type: str = "string") -> pa.Schema:
 def checked_vid_type(vid_type: object) -> VidType:
     """Check the type of a graph space's vertex ids."""
     if not isinstance(vid_type, str) or vid_type not in VID_TYPES:
-        raise ConfigError(f"vid_type must be 'string' or 'int64', got {escaped(vid_type, 60)!r}")
+        raise ConfigError(f"vid_type must be 'string' or 'int64', got {as_given(vid_type)}")
     return vid_type  # type: ignore[return-value]  # one of them
 
 
@@ -416,9 +416,10 @@ def read_or_as_text(schema: SchemaRequest, read: Callable[[SchemaRequest], _T], 
             break
     if refused is not None:
         warn_caller(
-            f"the columns that their number decides on do not fit: {refused.what}; all columns are read as text "
-            f"[{refused.where or where}]. Pass schema= to name the columns.",
+            f"the columns that their number decides on do not fit: {refused.what}; all columns are read as text",
             SchemaWarning,
+            refused.where or where,
+            "Pass schema= to name the columns.",
         )
     return result
 

@@ -26,7 +26,7 @@
     ├─ WriteError(OSError)                  the target still holds what it held before
     │  ├─ UnsupportedFormatError(ValueError)
     │  └─ TargetExistsError(FileExistsError)
-    ├─ IncompleteResultError                all rows are needed, and these may not be all
+    ├─ IncompleteResultError                all rows are needed; the result may be incomplete
     └─ FileReadError(OSError)               a file could not be read, or is not what it should be
        └─ DamagedFileError                  it is not as it was written: not to be used
     TruncatedResultWarning(UserWarning)
@@ -312,7 +312,7 @@ class TargetExistsError(WriteError, FileExistsError):
 
 
 class IncompleteResultError(ExplorerFramesError):
-    """The operation needs all rows of a result, and the result may be truncated."""
+    """The operation needs all rows of a result, and the result may be incomplete."""
 
 
 class FileReadError(ExplorerFramesError, OSError):
@@ -324,7 +324,7 @@ class DamagedFileError(FileReadError):
 
 
 class TruncatedResultWarning(UserWarning):
-    """The result may be truncated.
+    """The result may be incomplete.
 
     The server returned exactly `limit` rows, or a round number of rows that may be its cap, or the task's status is
     not success.

@@ -63,7 +63,7 @@ def register(spark: SparkSession) -> None:
         Ids. Separate several tasks by commas. The first column is then ``task_id``, followed by the union of the
         columns of the results, null where a result does not have them.
     ``limit``
-        Number of rows to request of each task. Default: all rows. If a result may be truncated, only the worker's log
+        Number of rows to request of each task. Default: all rows. If a result may be incomplete, only the worker's log
         has the TruncatedResultWarning.
     ``url``
         Of the Explorer. Default: ``EXPLORER_FRAMES_URL``.
@@ -234,7 +234,7 @@ class SampleReader(DataSourceReader):
                 hint = f"Its tasks: {escaped(', '.join(states), 400)}."
                 raise NotFoundError("the job has no such task", where=query.where, hint=hint)
             if states[query.task] != "success":
-                what = f"the task is {states[query.task]}, so its rows may not be all"
+                what = f"the task is {states[query.task]}, so its result may be incomplete"
                 raise JobError(what, where=query.where, hint="Wait for the job, and read again.")
         return [InputPartition(place) for place in range(len(self.queries))]
 

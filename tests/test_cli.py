@@ -246,12 +246,30 @@ def test_read_of_all_rows_exits_with_3_where_they_may_be_incomplete(cli, sandbox
     job, task = sandbox.add_result(rows)
     done = cli("read", job, task)
     assert (done.code, len(done.rows)) == (3, 1001)
-    assert done.err.startswith("Warning: the result may be truncated: 1000 rows may be the server's cap")
+    assert done.err.startswith("Warning: the result may be incomplete: 1000 rows may be the server's cap")
     assert "Set EXPLORER_FRAMES_ROW_CAP" in done.err
     known = cli("read", job, task, "--allow-incomplete")
     assert (known.code, known.err, known.out) == (0, "", done.out)
     part = cli("read", job, task, "--limit", 1000)
     assert (part.code, part.err, part.out) == (0, "", done.out)
+
+
+def test_a_result_at_the_servers_cap_names_what_reads_more(cli, sandbox, monkeypatch, tmp_path):
+    job, task = sandbox.add_result([["a", "b", "c"], ["1", "2", "3"]])
+    monkeypatch.setenv("EXPLORER_FRAMES_ROW_CAP", "2")
+    full, cap = "explorer-frames output", "larger EXPLORER_FRAMES_ROW_CAP"
+    workflow = sandbox.workflows["results"]
+    for line in (
+        ["read", job, task, "--limit", "3"],
+        ["export", job, task, tmp_path / "a.parquet"],
+        ["sync", workflow, tmp_path / "lake", "--task", task],
+    ):
+        done = cli(*line)
+        text = " ".join(done.err.split())
+        assert full in text
+        assert cap in text
+        assert "--limit" not in text
+        assert ("--allow-incomplete" in text) is (line[0] != "read")
 
 
 def test_a_task_goes_by_id_and_by_name_where_that_is_its_own(cli, ran, sandbox):
@@ -781,7 +799,7 @@ def test_a_sync_of_which_some_fails_has_its_own_code(cli, sandbox, tmp_path):
     shown = cli("sync", workflow, tmp_path, "--vid-type", "int64")
     assert shown.rows[1][3] == "1"
     assert "4 results" in shown.err
-    assert "run it again" in shown.err
+    assert "sync again" in shown.err
 
 
 # --- options for stores
@@ -1015,7 +1033,7 @@ def test_warnings_are_json_with_json(cli, sandbox):
     assert (done.code, len(done.json["rows"])) == (3, 1000)
     warning = done.messages[0]["warning"]
     assert warning["class"] == "TruncatedResultWarning"
-    assert warning["message"].startswith("the result may be truncated: 1000 rows may be the server's cap")
+    assert warning["message"].startswith("the result may be incomplete: 1000 rows may be the server's cap")
     assert warning["hint"].startswith("Set EXPLORER_FRAMES_ROW_CAP")
 
 

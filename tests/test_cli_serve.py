@@ -69,9 +69,10 @@ def test_sandbox_serves_until_ctrl_c():
 def test_a_port_that_is_taken_is_said_so(cli, sandbox):
     port = sandbox.url.rpartition(":")[2]
     done = cli("sandbox", "--port", port)
-    assert done.code == 1
+    assert done.code == 2
     assert done.is_short
     assert f"cannot listen on 127.0.0.1:{port}" in done.err
+    assert "Pass another --port; 0 takes a free one." in done.err
 
 
 @pytest.mark.parametrize(

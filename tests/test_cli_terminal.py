@@ -107,7 +107,7 @@ def test_the_help_is_legible(screen):
     done = screen("--help", columns=100)
     assert done.code == 0
     assert re.search("[╭┌]", done.out)  # the latter in old consoles of Windows
-    assert "  3  the rows may not be all there are" in without_colors(done.out)
+    assert "  3  a result may be incomplete" in without_colors(done.out)
 
 
 def test_the_help_in_a_terminal_has_no_types_of_python(screen):
@@ -149,7 +149,7 @@ def test_errors_in_a_terminal_break_between_words(screen):
     assert "\x1b[1;31mError:\x1b[0m" in done.err
     lines = without_colors(done.err).splitlines()
     assert max(map(len, lines)) <= 60
-    assert " ".join(" ".join(lines).split()).startswith("Error: the result may be truncated: the server")
+    assert " ".join(" ".join(lines).split()).startswith("Error: the result may be incomplete: the server")
 
 
 def test_read_shows_20_rows_in_a_terminal_and_says_so(screen):

@@ -300,7 +300,7 @@ def test_a_task_is_looked_up_again_only_if_it_had_not_ended(first, requests):
 
 
 def test_a_result_of_a_successful_task_with_limit_rows_may_be_truncated():
-    said = "may be truncated: the server returned exactly limit=1 row"
+    said = "may be incomplete: the server returned exactly limit=1 row"
     with (
         served(script('[["1","2"]]', answer(detail()))) as (_, explorer),
         pytest.warns(TruncatedResultWarning, match=said),

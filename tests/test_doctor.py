@@ -278,7 +278,7 @@ def test_a_proxy_that_wants_a_login_is_named(diagnose, monkeypatch, scheme):
         monkeypatch.setenv(f"{scheme.upper()}_PROXY", f"http://ann:{CANARY}@127.0.0.1:{proxy.port}")
         found = diagnose({"EXPLORER_FRAMES_URL": f"{scheme}://explorer.invalid", "EXPLORER_FRAMES_TOKEN": "t"})
     assert found["http"][0] == "problem"
-    assert "the proxy requires credentials (HTTP 407)" in found["http"][1]
+    assert f"the proxy 127.0.0.1:{proxy.port} requires credentials (HTTP 407)" in found["http"][1]
     assert f"Set {scheme.upper()}_PROXY to http://user:password@host:port" in found["http"][1]
 
 

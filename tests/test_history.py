@@ -227,7 +227,7 @@ def test_times_that_have_not_come_are_missing():
     ("args", "options", "said"),
     [
         (("a b",), {}, "workflow_id is not an id"),
-        ((1, 0), {}, "last must be a whole number from 1, or None for all: '0'"),
+        ((1, 0), {}, "last must be a whole number from 1, or None for all: 0"),
         ((1, "30"), {}, "must be a whole number"),
         ((1,), {"task": 5}, "task must be a name or an id"),
         ((1,), {"schema": "pagrank"}, "no documented algorithm"),

@@ -13,11 +13,13 @@ from importlib.util import find_spec
 
 import pytest
 import trustme
+from cases import each
 from cryptography.hazmat.primitives import serialization
 from faults.rawserver import RawServer, answer, envelope
 from served import served
 
 from explorer_frames import Explorer
+from explorer_frames._http.environment import proxy_of
 from explorer_frames._http.retries import retry_after_seconds
 from explorer_frames.errors import (
     ConfigError,
@@ -312,12 +314,28 @@ def test_a_proxy_that_requires_credentials_names_its_variable(scheme, body, monk
     assert error.http_status == 407
 
 
-def test_407_without_a_proxy_of_ours_names_both_variables():
+@each(
+    ("url", "host"),
+    [
+        ("http://h.example:1", "h.example:1"),
+        ("https://ann:s3cret@h.example:1/", "h.example:1"),
+        ("ann:s3cret@[::1]:1", "[::1]:1"),
+        ("http://ann:12#s3cret@h.example", "h.example"),
+        ("http://ann:p@s3/cret@h.example", "h.example"),
+        ("http://h.example/?s3cret", ""),
+    ],
+)
+def test_the_host_of_a_proxy_has_no_credentials(url, host):
+    assert proxy_of("http://explorer.invalid", {"http": url}).host == host
+
+
+def test_407_of_the_url_itself_names_no_proxy_setting():
     with served(answer(b"<html>", "407 Proxy Authentication Required")) as (server, explorer):
         with pytest.raises(ConnectionFailedError) as caught:
             explorer.read_sample_result(1, "a", schema=None)
         assert len(server.requests) == 1
-    assert "HTTP_PROXY or HTTPS_PROXY" in caught.value.hint
+    assert caught.value.what == "a proxy at the url requires credentials (HTTP 407)"
+    assert caught.value.hint == "Check the url: Explorer does not answer there."
 
 
 def test_the_code_of_an_envelope_comes_before_status_407():

@@ -461,7 +461,7 @@ def as_table(frame):
         (lambda frame: frame, "PageRank, job 1, 2 rows, complete"),
         (as_table, "PageRank, job 1, 2 rows, complete"),
         (lambda frame: frame.head(1), "PageRank, job 1, 1 row, changed after reading"),
-        (lambda frame: pd.DataFrame(frame.to_dict("list")), "unknown origin, completeness not known"),
+        (lambda frame: pd.DataFrame(frame.to_dict("list")), "unknown origin"),
     ],
 )
 def test_show_puts_a_caption_above_the_rows(change, said):
@@ -475,7 +475,11 @@ def test_show_puts_a_caption_above_the_rows(change, said):
     assert "<table" in shown._repr_html_()
     with pd.option_context("display.notebook_repr_html", False):
         assert shown._repr_html_() is None
-    with pytest.raises(ConfigError, match="cannot show int"):
+    assert repr(show(as_table(frame).to_batches()[0])) == repr(show(as_table(frame)))
+    assert show(known) is known
+    assert show(show(frame))._repr_html_() == show(frame)._repr_html_()
+    assert repr(show(as_table(frame).schema)).startswith("PageRank, job 1, 2 rows, complete\nid: ")
+    with pytest.raises(ConfigError, match="cannot read provenance from int"):
         show(1)
 
 

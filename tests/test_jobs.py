@@ -408,13 +408,16 @@ def test_ctrl_c_cancels_the_job_if_asked_to(cancel):
         job = explorer.run_workflow(workflow)
 
         def interrupt(_: Job) -> None:
-            raise KeyboardInterrupt
+            error = KeyboardInterrupt()
+            error.add_note("of the caller")
+            raise error
 
         with pytest.raises(KeyboardInterrupt) as caught:
             job.wait(progress=interrupt, cancel_on_interrupt=cancel)
         stopped = job.refresh().status in {"stopping", "interrupted"}
         assert stopped is cancel
-        [note] = caught.value.__notes__
+        own, note = caught.value.__notes__
+        assert own == "of the caller"
         begun = f"Job {job.job_id} was asked to stop. Its status is " if cancel else f"Job {job.job_id} continues on"
         assert note.startswith(begun)
         job.cancel()

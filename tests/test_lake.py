@@ -159,6 +159,20 @@ def test_a_wrong_name_lists_similar_ones(lake):
                 assert caught.value.hint.startswith(f"There are {len(lake.expected)} tasks: '")
 
 
+def test_a_filter_that_does_not_fit_names_its_column(lake):
+    for test, what in (
+        (pc.field("jobid") == "1", r"task 'PageRank' has no column 'jobid'"),
+        (pc.field("job_id") == 1, r"filter \(job_id == 1\): "),
+        ([("job_id", "==", "1")], r"filter \[\('job_id', '==', '1'\)\]: "),
+    ):
+        with pytest.raises(ConfigError, match=what) as caught:
+            read_lake(lake.url, "PageRank", columns=["id"], filter=test)
+        assert "job_id" in caught.value.hint
+    assert read_lake(lake.url, "PageRank", columns=["id"], filter=pc.field("job_id") == "none").columns.tolist() == [
+        "id"
+    ]
+
+
 def test_what_is_no_lake_is_refused(tmp_path, lake, s3_store):
     for url in (tmp_path, tmp_path / "nowhere", f"{lake.url}/PageRank", "memory://nowhere"):
         with pytest.raises(FileReadError, match="there is no lake") as caught:

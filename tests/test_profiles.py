@@ -140,7 +140,7 @@ def test_without_a_file_or_a_default_profile_nothing_changes(config):
         ("", ["no profile ''"]),
         ("PRODUCTION", ["no profile 'PRODUCTION'", "Did you mean 'production'?"]),
         ("\x1b[2J", ["no profile '\\\\x1b[2J'"]),
-        (5, ["profile must be a str, got '5'"]),
+        (5, ["profile must be a str, got 5"]),
     ],
 )
 def test_an_unknown_profile_is_named_with_those_that_are_close(config, profile, said):

@@ -276,7 +276,7 @@ def test_a_task_that_has_not_ended_well_is_not_read(spark, sandbox):
     job, task = sandbox.add_result([["a"], ["0.5"]])
     sandbox.set_status(job, 1, task)
     said = failure(load(spark, "explorer", job_id=job, task_id=task, schema="pagerank"))
-    assert f"JobError: the task is running, so its rows may not be all [job {job}, task {task}]" in said
+    assert f"JobError: the task is running, so its result may be incomplete [job {job}, task {task}]" in said
 
 
 # --- full results

@@ -437,7 +437,7 @@ def test_what_fails_is_named_and_the_others_land(store, world):
     assert (len(report.written), report.rows, report.pending) == (2, 2 * ROWS, 0)
     assert [(one.job_id, one.task_id, one.task_name) for one in report.failed] == [(str(job), task, "PageRank")]
     assert type(report.failed[0].error) is ColumnTypeError
-    for said in (f"job {job}", "PageRank", "ColumnTypeError", "written: 2, existed: 0", "call it again"):
+    for said in (f"job {job}", "PageRank", "ColumnTypeError", "written: 2, existed: 0", "sync again"):
         assert said in str(error)
     assert error.__context__ is None
     copy = pickle.loads(pickle.dumps(error))

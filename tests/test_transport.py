@@ -959,6 +959,37 @@ def test_a_private_ca_is_trusted_by_its_bundle_and_by_nothing_else(authority, ca
             assert read(explorer) == ROWS
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("kind", ["unknown CA", "other host", "no TLS"])
+def test_a_proxy_without_a_valid_certificate_is_named(authority, ca_bundle, monkeypatch, scheme, kind):
+    name = "other.example" if kind == "other host" else "localhost"
+    issuer = trustme.CA() if kind == "unknown CA" else authority
+    script = lambda *_: GOOD  # noqa: E731
+    with TlsProxy(script, certificate=issuer.issue_cert(name)) as proxy, RawServer(script) as plain:
+        host = f"localhost:{plain.port if kind == 'no TLS' else proxy.port}"
+        monkeypatch.setenv(f"{scheme.upper()}_PROXY", f"https://ann:s3cretpw@{host}")
+        options = {"token": "t", "ca_bundle": ca_bundle, "retries": 0}
+        with Explorer(f"{scheme}://explorer.invalid", **options) as explorer, pytest.raises(TransportError) as caught:
+            read(explorer)
+    assert caught.value.what.startswith(f"no TLS connection to the proxy {host}: ")
+    assert caught.value.hint.startswith(f"Set {scheme.upper()}_PROXY to http://host:port if the proxy has no TLS. ")
+    assert "s3cretpw" not in str(caught.value)
+
+
+def test_a_server_without_a_valid_certificate_behind_a_proxy_is_named(authority, ca_bundle, monkeypatch):
+    script = lambda *_: GOOD  # noqa: E731
+    ours, other = authority.issue_cert("localhost"), trustme.CA().issue_cert("localhost")
+    with TlsProxy(script, certificate=ours) as proxy, TlsServer(script, certificate=other) as server:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        with (
+            Explorer(server.url, token="t", ca_bundle=ca_bundle, retries=0) as explorer,
+            pytest.raises(ConnectionFailedError) as caught,
+        ):
+            read(explorer)
+    assert "proxy" not in str(caught.value)
+    assert "certificate" in caught.value.what
+
+
 @pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="the system's certificates cannot be replaced there")
 def test_the_certificates_of_the_system_are_trusted_unless_there_is_a_bundle(authority, ca_bundle, monkeypatch):
     certificate = authority.issue_cert("localhost")

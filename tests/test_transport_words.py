@@ -85,7 +85,8 @@ def test_how_often_it_was_tried_is_told(monkeypatch):
 def test_an_answer_that_is_larger_than_allowed():
     error = told(answer(BODY), max_bytes=len(BODY) - 1, retries=0)
     what = f"the answer has more than the {len(BODY) - 1} bytes that max_bytes allows"
-    assert str(error) == f"{what}{PLACE}Ask for fewer rows with limit=.\nOr pass a larger max_bytes=."
+    hint = "Pass limit= to request fewer rows, or read the full result with Task.read_output."
+    assert str(error) == f"{what}{PLACE}{hint}\nOr pass a larger max_bytes=."
     with served(answer(BODY), max_bytes=len(BODY)) as (_, explorer):
         assert len(explorer.read_sample_result(1, "a", None, schema=None)) == 2
 
@@ -150,13 +151,14 @@ def test_a_server_that_is_not_there():
 
 def test_a_proxy_that_is_not_there(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        host = f"127.0.0.1:{listener.getsockname()[1]}"
+    monkeypatch.setenv("HTTP_PROXY", f"http://ann:s3cretpw@{host}/")
     with Explorer("http://h.example", token="t", retries=0) as explorer, pytest.raises(OSError) as caught:
         explorer.read_sample_result(1, "a", None, schema=None)
     hint = "Check HTTP_PROXY, or add the server's host to NO_PROXY."
     assert (
         str(caught.value).replace(" of h.example", "")
-        == f"cannot connect to the proxy: Connection refused{PLACE}{hint}"
+        == f"cannot connect to the proxy {host}: Connection refused{PLACE}{hint}"
     )
 
 

@@ -203,7 +203,7 @@ def test_foreign_metadata_says_nothing_about_completeness(tmp_path, layout, docu
 def test_a_receipt_reads_well(tmp_path):
     table = pa.table({"<b>": ["a"] * 1000, "score": [0.5] * 1000})
     receipt = write_parquet(table, tmp_path / "x.parquet")
-    told = f"parquet, 1,000 rows, {receipt.bytes:,} bytes, completeness not known"
+    told = f"parquet, 1,000 rows, {receipt.bytes:,} bytes"
     assert repr(receipt) == f"<Receipt {tmp_path / 'x.parquet'}: {told}>"
     shown = receipt._repr_html_()
     assert "&lt;b&gt;: string, score: double" in shown
@@ -478,8 +478,8 @@ def test_create_refuses_before_anything_is_read(store, layout):
         (write_parquet, {"compression_level": True}, "must be an integer from"),
         (write_parquet, {"compression": "snappy", "compression_level": 1}, "does not have levels"),
         (write_feather, {"compression": None, "compression_level": 1}, "does not have levels"),
-        (write_parquet, {"row_group_size": 0}, "row_group_size must be a whole number from 1: '0'"),
-        (write_parquet, {"row_group_size": True}, "row_group_size must be a whole number from 1: 'True'"),
+        (write_parquet, {"row_group_size": 0}, "row_group_size must be a whole number from 1: 0"),
+        (write_parquet, {"row_group_size": True}, "row_group_size must be a whole number from 1: True"),
         (write_feather, {"row_group_size": "many"}, "row_group_size must be a whole number from 1: 'many'"),
         (write_parquet, {"path": "http://host/a.parquet"}, "can only be read"),
     ],

@@ -18,7 +18,7 @@ from explorer_frames._compare.communities import compare_labels
 from explorer_frames._compare.comparison import Comparison
 from explorer_frames._compare.given import refuse_incomplete, source
 from explorer_frames._compare.scores import Change, Ranks, compare_ranks, number_change, other_change, ranked
-from explorer_frames._errors import add_context, escaped
+from explorer_frames._errors import add_context, as_given, escaped
 from explorer_frames._files.digest import current
 from explorer_frames._frames import with_missing_integers
 from explorer_frames._jobs.job import Job
@@ -78,7 +78,7 @@ def compare(
     Raises
     ------
     IncompleteResultError
-        A result says that it may not be all rows, or has other rows than those that were read. What says nothing of
+        A result may be incomplete, or has other rows than those that were read. What says nothing of
         itself is taken as it is.
     ConfigError
         They are of different workflows of one server, or of different algorithms, where both say so; have other
@@ -283,7 +283,7 @@ def _refuse_others(a: Provenance, b: Provenance) -> None:
 
 def _check_task(task: object, *given: Any) -> None:
     if task is not None and not isinstance(task, str):
-        raise ConfigError(f"task must be a name or an id: {escaped(task, 60)!r}")
+        raise ConfigError(f"task must be a name or an id: {as_given(task)}")
     if task is not None and not any(isinstance(data, Job) for data in given):
         raise ConfigError("task says which task of a job to take, and neither is a job", hint="Leave it out.")
 
@@ -291,5 +291,5 @@ def _check_task(task: object, *given: Any) -> None:
 def _share(name: str, value: object) -> float:
     number: Any = value if isinstance(value, Real) and not isinstance(value, bool) else -1.0
     if not (number >= 0 and math.isfinite(number)):
-        raise ConfigError(f"{name} must be a number from 0: {escaped(value, 60)!r}", hint="Such as 1e-9.")
+        raise ConfigError(f"{name} must be a number from 0: {as_given(value)}", hint="Such as 1e-9.")
     return float(number)

@@ -71,16 +71,17 @@ def refuse_incomplete(table: pa.Table, known: Known, side: str) -> None:
     own = was.complete is None and not (was.job_id or was.workflow_id or was.source)  # in a file of ours, perhaps
     if whole or own:
         return
-    hint = "Read it again with limit=None. allow_incomplete=True compares what there is."
+    hint = "Read it again with limit=None, or all rows with read_output. allow_incomplete=True compares what there is."
     if was.rows is not None and was.rows != table.num_rows:
         what = f"{table.num_rows} of {was.rows} rows are left" if was.rows > table.num_rows else "rows were added"
         hint = "Compare the whole results, and look at a part of what comes out. " + hint
     elif was.status not in (None, "success"):
         what = f"the task was {was.status} when it was read"
     elif was.complete is False:
-        what = f"the result has exactly as many rows as requested ({was.limit})"
+        what = f"the result may be incomplete: it has exactly as many rows as requested ({was.limit})"
     else:
-        what = "nothing says whether these are all rows"
+        what = "the result may be incomplete"
+        hint = "Set row_cap= if you know the most rows that the server returns. " + hint
     raise IncompleteResultError(f"{what}: two results can only be compared whole", where=side, hint=hint)
 
 

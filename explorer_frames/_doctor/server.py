@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from requests.utils import get_environ_proxies
 
 from explorer_frames import errors
 from explorer_frames._doctor.finding import Finding, found, ok, problem
-from explorer_frames._errors import escaped
+from explorer_frames._errors import escaped, joined_warnings
 from explorer_frames._http.api import Api
 from explorer_frames._http.config import Credentials, Settings
 from explorer_frames._http.failures import NO_TLS
@@ -313,8 +312,7 @@ class Examination:
         return few
 
     def _rows(self, task: tuple[str, str], limit: int) -> int:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", errors.TruncatedResultWarning)
+        with joined_warnings(errors.TruncatedResultWarning):
             return int(self._explorer.read_sample_result_arrow(*task, limit, schema=_ANY).num_rows)
 
 

@@ -118,13 +118,14 @@ def provenance(data: Any) -> Provenance | None:
 
 
 @private
-def show(data: pd.DataFrame | pa.Table) -> Any:
+def show(data: Any) -> Any:
     """Show a frame or table below a caption: task, job, number of rows, and whether they are complete.
 
     Parameters
     ----------
     data
-        A pandas DataFrame, or a `pyarrow` Table, of which the first 10 rows are shown.
+        A pandas DataFrame, or a `pyarrow` Table or RecordBatch, of which the first 10 rows are shown; or a Job, Task,
+        Comparison, receipt, SyncReport or Provenance, which is shown as it is.
 
     Returns
     -------
@@ -142,25 +143,25 @@ def show(data: pd.DataFrame | pa.Table) -> Any:
     PageRank, job ..., 77 rows, complete
     ...
     """
-    if not isinstance(data, pd.DataFrame | pa.Table):
-        raise ConfigError(f"cannot show {type(data).__name__}", hint="Pass a DataFrame or a pyarrow Table.")
+    if type(data).__module__.startswith("explorer_frames."):
+        return data
     known = provenance(data)
-    caption = "unknown origin, completeness not known" if known is None else summary(known)
-    return _Shown(caption, data if isinstance(data, pd.DataFrame) else data.slice(0, _FIRST).to_pandas())
+    caption = "unknown origin" if known is None else summary(known)
+    return _Shown(caption, data.slice(0, _FIRST).to_pandas() if isinstance(data, pa.Table | pa.RecordBatch) else data)
 
 
 class _Shown:
-    """A frame below a caption."""
+    """A frame, or a stream or schema, below a caption."""
 
-    def __init__(self, caption: str, frame: pd.DataFrame) -> None:
+    def __init__(self, caption: str, data: Any) -> None:
         self._caption = caption
-        self._frame = frame
+        self._data = data
 
     def __repr__(self) -> str:
-        return f"{self._caption}\n{self._frame!r}"
+        return f"{self._caption}\n{self._data!r}"
 
     def _repr_html_(self) -> str | None:
-        table = self._frame._repr_html_()
+        table = self._data._repr_html_() if isinstance(self._data, pd.DataFrame) else None
         return None if table is None else f"{_html.lines(self._caption)}{table}"
 
 

@@ -18,7 +18,7 @@ from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.formats import Format, Options, as_kept, check_file, footer, format_of, open_writer
 from explorer_frames._files.seal import SEAL, Seal, replace
 from explorer_frames._private import private
-from explorer_frames._provenance import KEY, as_written, completeness, counted_rows, document_of, encoded, receipt_facts
+from explorer_frames._provenance import KEY, as_written, counted_rows, document_of, encoded, receipt_facts, receipt_line
 from explorer_frames._signals import suppressed
 from explorer_frames._storage.paths import inner_path, is_buffer, plain_path
 from explorer_frames._storage.publish import Mode, Target
@@ -89,7 +89,7 @@ class Receipt:
 
     def __repr__(self) -> str:
         size = f"{counted_rows(self.rows)}, {self.bytes:,} bytes"
-        return f"<Receipt {self.path}: {self.format}, {size}, {completeness(self.complete)}>"
+        return f"<Receipt {self.path}: {self.format}, {receipt_line(size, self.complete)}>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as plain values, ready for JSON; the schema as ``columns``: name and type of each."""

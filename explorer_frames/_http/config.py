@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from explorer_frames._arguments import EVERYTHING, checked_count, is_duration
-from explorer_frames._errors import escaped
+from explorer_frames._errors import as_given, escaped
 from explorer_frames._http.profiles import LOGIN, PREFIX, StoredSecret, as_argument, variable
 from explorer_frames._private import private
 from explorer_frames._signals import failures
@@ -150,20 +150,18 @@ def settings(
     waits = timeout if isinstance(timeout, tuple) else (timeout, timeout)
     connect, read = waits if len(waits) == 2 else (0, 0)  # noqa: PLR2004 (a pair)
     if not all(wait is None or is_duration(wait) for wait in (connect, read)):
-        raise ConfigError(
-            f"timeout must be a number of seconds above 0, None, or a pair of them: {escaped(timeout, 60)}"
-        )
+        raise ConfigError(f"timeout must be a number of seconds above 0, None, or a pair of them: {as_given(timeout)}")
     if deadline is not None and not is_duration(deadline):
         raise ConfigError(
-            f"deadline must be a number of seconds above 0, or None: {escaped(deadline, 60)}",
+            f"deadline must be a number of seconds above 0, or None: {as_given(deadline)}",
             hint="It is for one whole call, retries included: 600 by default.",
         )
     if not isinstance(retries, Integral) or isinstance(retries, bool) or retries < 0:
-        raise ConfigError(f"retries must be a whole number from 0: {escaped(retries, 60)}")
+        raise ConfigError(f"retries must be a whole number from 0: {as_given(retries)}")
     if not isinstance(trust_env, bool):
-        raise ConfigError(f"trust_env must be True or False: {escaped(trust_env, 60)!r}")
+        raise ConfigError(f"trust_env must be True or False: {as_given(trust_env)}")
     if not isinstance(verify, bool):
-        raise ConfigError(f"verify must be True or False: {escaped(verify, 60)!r}", hint="A file goes into ca_bundle.")
+        raise ConfigError(f"verify must be True or False: {as_given(verify)}", hint="A file goes into ca_bundle.")
     ca_bundle = sources.find("ca_bundle")
     if ca_bundle is not None and not verify:
         if ca_bundle.label == ca_bundle.name:
@@ -206,7 +204,7 @@ def credentials(sources: Sources, auth_encoding: AuthEncoding) -> Credentials:
         encoding, name = found.value, found.label
     if encoding not in ("auto", "json", "colon"):
         raise ConfigError(
-            f"{name} must be 'auto', 'json' or 'colon': {escaped(encoding, 60)!r}",
+            f"{name} must be 'auto', 'json' or 'colon': {as_given(encoding)}",
             hint="'colon' is for Explorer 3.1.0, 'json' for 3.2.0 and later; 'auto' tries both.",
         )
     token, user, password, graphd = map(sources.find, ("token", *LOGIN))

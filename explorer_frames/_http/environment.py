@@ -11,7 +11,7 @@ import ssl
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from requests.utils import select_proxy
@@ -29,13 +29,25 @@ _SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
 _SYSTEM = "the proxy settings of this system"
 
 
-def proxy_variable(url: str, proxies: Mapping[str, str]) -> str | None:
-    """Name the environment variable of the proxy that requests to `url` go through; None without a proxy."""
-    if not select_proxy(url, proxies):
+class Proxy(NamedTuple):
+    """A proxy: the name of its setting, and its host and port without credentials."""
+
+    setting: str
+    host: str
+
+    def __str__(self) -> str:
+        return f"the proxy {escaped(self.host, 80)}".rstrip()
+
+
+def proxy_of(url: str, proxies: Mapping[str, str]) -> Proxy | None:
+    """Return the proxy that requests to `url` go through; None without a proxy."""
+    proxy = select_proxy(url, proxies)
+    if not proxy:
         return None
     scheme = urlsplit(url).scheme
     names = (f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
-    return next((name for name in names if os.environ.get(name)), _SYSTEM)
+    host = re.search(r"(?:^|@|//)([^@/?#]+)/*$", proxy)
+    return Proxy(next((name for name in names if os.environ.get(name)), _SYSTEM), host[1] if host else "")
 
 
 def uses_tls(url: str, proxies: Mapping[str, str]) -> bool:
@@ -65,9 +77,10 @@ def ca_setting(*, verify: bool | str, given: bool | str, name: str) -> tuple[str
 
 def proxy_error(url: str, proxies: Mapping[str, str]) -> ConfigError | None:
     """Return the error of a proxy URL that cannot work."""
-    name, proxy = proxy_variable(url, proxies), select_proxy(url, proxies)
-    if name is None or not proxy:
+    used, proxy = proxy_of(url, proxies), select_proxy(url, proxies)
+    if used is None or not proxy:
         return None
+    name = used.setting
     try:
         parts = parse_url(proxy if "://" in proxy else f"http://{proxy}")
     except (HTTPError, ValueError):

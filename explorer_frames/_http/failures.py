@@ -18,6 +18,7 @@ from explorer_frames.errors import ConnectionFailedError, RequestTimeoutError, T
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from explorer_frames._http.environment import Proxy
     from explorer_frames._http.exchange import Deadline
 
 # Seconds that a socket may time out before the clock shows it: 31 ms on Windows before Python 3.13.
@@ -50,19 +51,22 @@ _TLS_HINTS = (
     ("self.signed|local issuer|verif|trust", UNTRUSTED),
     ("", "If the server has no TLS, its url begins with http://. Otherwise check the port."),
 )
+_NO_PROXY = ", or add the server's host to NO_PROXY."
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")  # as http.client words it
 
 
-def refused_by_proxy(status: int, proxy: str | None, where: str) -> ConnectionFailedError:
-    """Build the error for a proxy that does not forward the request; `proxy` names the setting it comes from."""
+def refused_by_proxy(status: int, proxy: Proxy | None, where: str) -> ConnectionFailedError:
+    """Build the error for a proxy that does not forward the request; None for one that answers at the server's URL."""
     unauthorized = status == PROXY_AUTHENTICATION
-    name = proxy or "HTTP_PROXY or HTTPS_PROXY"
-    todo = f"Set {name} to http://user:password@host:port" if unauthorized else f"Check {name}"
-    what = f"the proxy requires credentials (HTTP {status})" if unauthorized else f"the proxy returned HTTP {status}"
+    hint = "Check the url: Explorer does not answer there."
+    if proxy is not None:
+        todo = f"Set {proxy.setting} to http://user:password@host:port" if unauthorized else f"Check {proxy.setting}"
+        hint = f"{todo}{_NO_PROXY}"
+    what = "requires credentials" if unauthorized else "refused the request"
     return ConnectionFailedError(
-        what,
+        f"{proxy or 'a proxy at the url'} {what} (HTTP {status})",
         where=where,
-        hint=f"{todo}, or add the server's host to NO_PROXY.",
+        hint=hint,
         http_status=status,
         final=status not in TRANSIENT_STATUS,
         unsent=True,  # what a proxy refuses it does not forward
@@ -70,7 +74,7 @@ def refused_by_proxy(status: int, proxy: str | None, where: str) -> ConnectionFa
 
 
 def translated(
-    error: Exception, deadline: Deadline, where: str, *, begun: bool = False, proxy: str | None = None
+    error: Exception, deadline: Deadline, where: str, *, begun: bool = False, proxy: Proxy | None = None
 ) -> TransportError:
     """Turn an error of the layers below into ours, without what it holds: URLs with passwords, requests with tokens."""
     causes = list(_chain(error))
@@ -80,7 +84,7 @@ def translated(
 
 
 def _by_proxy(
-    error: Exception, causes: list[BaseException], where: str, proxy: str | None
+    error: Exception, causes: list[BaseException], where: str, proxy: Proxy | None
 ) -> ConnectionFailedError | None:
     """Build the error of a proxy that was not reached or refuses to connect; None where it is not that."""
     if proxy is None:
@@ -88,14 +92,14 @@ def _by_proxy(
     tunnel = next((found for cause in causes if (found := _TUNNEL.search(str(cause)))), None)
     if tunnel:
         return refused_by_proxy(int(tunnel[1]), proxy, where)
-    if not isinstance(error, requests.exceptions.ProxyError) or _is_tls(causes) or _is_timeout(causes):
+    if not isinstance(error, requests.exceptions.ProxyError) or _is_timeout(causes):
         return None
-    return ConnectionFailedError(
-        f"cannot connect to the proxy: {_reason(causes)}",
-        where=where,
-        hint=f"Check {proxy}, or add the server's host to NO_PROXY.",
-        final=True,
-    )
+    what, hint = f"cannot connect to {proxy}", f"Check {proxy.setting}{_NO_PROXY}"
+    if _is_tls(causes):
+        what = f"{NO_TLS} to {proxy}"
+        hint = f"Set {proxy.setting} to http://host:port if the proxy has no TLS. Otherwise check its certificate: "
+        hint += "ca_bundle= must contain its CA."
+    return ConnectionFailedError(f"{what}: {_reason(causes)}", where=where, hint=hint, final=True)
 
 
 def _classified(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames._caller import warn_caller
-from explorer_frames._errors import add_context, escaped
+from explorer_frames._errors import add_context, as_given, escaped
 from explorer_frames.errors import ConfigError, ConfigFileWarning
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Sources:
 
     def __init__(self, profile: str | None = None, **arguments: Any) -> None:
         if profile is not None and not isinstance(profile, str):
-            raise ConfigError(f"profile must be a str, got {escaped(profile, 60)!r}")
+            raise ConfigError(f"profile must be a str, got {as_given(profile)}")
         given = Layer({name: value for name, value in arguments.items() if not _is_missing(name, value)}, str)
         stored, environment = _load(profile), _environment()
         self.layers = [given, environment, stored] if profile is None else [given, stored, environment]

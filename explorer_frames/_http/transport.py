@@ -21,7 +21,7 @@ import urllib3
 from requests.auth import AuthBase
 
 from explorer_frames._errors import Concealed, concealing, escaped
-from explorer_frames._http.environment import ca_setting, certificate_error, proxy_error, proxy_variable, uses_tls
+from explorer_frames._http.environment import ca_setting, certificate_error, proxy_error, proxy_of, uses_tls
 from explorer_frames._http.exchange import Exchange, current, new_session
 from explorer_frames._http.failures import PROXY_AUTHENTICATION, UNTRUSTED, refused_by_proxy, translated
 from explorer_frames._http.profiles import as_argument
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from explorer_frames._http.config import Settings
     from explorer_frames._http.cookies import Cookies
+    from explorer_frames._http.environment import Proxy
     from explorer_frames._http.exchange import Deadline
 
 _LOG = logging.getLogger("explorer_frames")
@@ -105,7 +106,7 @@ class Answer:
     """
 
     def __init__(
-        self, response: requests.Response, body: Iterator[Any], exchange: Exchange, auth: Identity, proxy: str | None
+        self, response: requests.Response, body: Iterator[Any], exchange: Exchange, auth: Identity, proxy: Proxy | None
     ) -> None:
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
@@ -143,7 +144,8 @@ class Answer:
                 raise TransportError(
                     f"the answer has more than the {self._max_bytes} bytes that max_bytes allows",
                     where=self._where,
-                    hint="Ask for fewer rows with limit=.\nOr pass a larger max_bytes=.",
+                    hint="Pass limit= to request fewer rows, or read the full result with Task.read_output.\n"
+                    "Or pass a larger max_bytes=.",
                 )
             yield piece
             del piece
@@ -281,10 +283,10 @@ class Transport:
             failure = self._wrong_setting(request.url, seen) or seen
         raise failure
 
-    def _proxy(self, url: str) -> str | None:
-        """Name the setting of the proxy that the request goes through."""
+    def _proxy(self, url: str) -> Proxy | None:
+        """Return the proxy that the request goes through."""
         session = self._session
-        return proxy_variable(url, self._of_the_environment(session, url)["proxies"]) if session else None
+        return proxy_of(url, self._of_the_environment(session, url)["proxies"]) if session else None
 
     def _wrong_setting(self, url: str, failure: TransportError) -> ExplorerFramesError | None:
         """Find the proxy or the certificate file that cannot work, once a request has failed."""

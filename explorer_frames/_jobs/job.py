@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from explorer_frames import _html
 from explorer_frames._arguments import checked_count
-from explorer_frames._errors import close_names, escaped, first_of, plural
+from explorer_frames._errors import close_names, escaped, first_of, hints_of, joined_warnings, plural
 from explorer_frames._frames import DtypeBackend
 from explorer_frames._jobs.status import FINAL, moment, same_id, status_word, text
 from explorer_frames._jobs.task import Task, TaskTuple, Timed, as_plain, entries, listed, outcome, states_of, task_of
@@ -185,7 +185,9 @@ class Job(Timed):
             return wait_for_end(self, timeout, poll, progress)
         except KeyboardInterrupt as interrupt:
             if cancel_on_interrupt:
-                interrupt.__notes__ = [self._cancelled()]  # in place of the advice to cancel it
+                advice = how_to_continue(self.job_id)
+                notes = [note for note in getattr(interrupt, "__notes__", ()) if note != advice]
+                interrupt.__notes__ = [*notes, self._cancelled()]
             raise
 
     def read(
@@ -233,6 +235,7 @@ class Job(Timed):
             return key(task), frame
 
         with (
+            joined_warnings(),
             progress_bar(self._explorer._progress, Done(f"job {escaped(self.job_id, 20)}")) as bar,  # noqa: SLF001 (our own)
             closing(in_parallel(checked_count("workers", workers), read, self.tasks)) as reads,
         ):
@@ -241,17 +244,8 @@ class Job(Timed):
         errors = {name: outcomes[name] for name in keys if isinstance(outcomes[name], ExplorerFramesError)}
         results = {name: outcomes[name] for name in keys if name not in errors}
         if errors:
-            failed = [
-                f"{escaped(task.name, 60)}: {errors[key(task)].what}" for task in self.tasks if key(task) in errors
-            ]
-            raise JobError(
-                f"{len(errors)} of {len(self.tasks)} {plural(len(self.tasks), 'result')} could not be read: "
-                f"{first_of(failed, '; ')}",
-                where=f"job {self.job_id}",
-                hint="The others are in this error's .results, the reasons in its .errors.",
-                results=results,
-                errors=errors,
-            )
+            failed = [escaped(task.name, 60) for task in self.tasks if key(task) in errors]
+            raise unread(f"job {self.job_id}", failed, results, errors)
         return results
 
     def _cancelled(self) -> str:
@@ -302,6 +296,19 @@ def check_workflow(job: Job, workflow_id: str) -> None:
             where=f"job {job.job_id}",
             hint="Check the server's version.",
         )
+
+
+def unread(where: str, places: list[str], results: dict[Any, Any], errors: dict[Any, Any]) -> JobError:
+    """Build the error for results that could not be read, with the others in it."""
+    shown = [f"{place}: {error.what}" for place, error in zip(places, errors.values(), strict=True)]
+    count = len(errors) + len(results)
+    return JobError(
+        f"{len(errors)} of {count} {plural(count, 'result')} could not be read: {first_of(shown, '; ')}",
+        where=where,
+        hint=f"{hints_of(errors.values())}\nThe others are in this error's .results, all errors in .errors.",
+        results=results,
+        errors=errors,
+    )
 
 
 def only_task(job: Job, name: str | None) -> Task:

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 from explorer_frames._arguments import checked_id, checked_limit
-from explorer_frames._errors import add_context, escaped
+from explorer_frames._errors import add_context, as_given, escaped
 from explorer_frames._http.api import Api
 from explorer_frames._jobs.status import WORDS, id_of, moment, same_id, status_word, text
 from explorer_frames.errors import ConfigError, EnvelopeError
@@ -56,9 +56,9 @@ def listed(
     of_workflow = () if workflow is None else ("workflows", workflow)
     most = None if limit is None else checked_limit(limit)
     if order not in ("desc", "asc"):
-        raise ConfigError(f"order must be 'desc' or 'asc': {escaped(order, 40)!r}")
+        raise ConfigError(f"order must be 'desc' or 'asc': {as_given(order)}")
     if name is not None and not isinstance(name, str):
-        raise ConfigError(f"name must be a str: {escaped(name, 40)}")
+        raise ConfigError(f"name must be a str: {as_given(name)}")
     code = None if status is None else _code(status)
     filters = {
         "name": name,
@@ -89,9 +89,9 @@ def _code(status: object) -> int:
     if isinstance(status, Integral) and not isinstance(status, bool):
         return int(status)
     if not isinstance(status, str):
-        raise ConfigError(f"status must be a word or a code: {escaped(status, 40)}")
+        raise ConfigError(f"status must be a word or a code: {as_given(status)}")
     if status not in codes:
-        raise ConfigError(f"no status is called {escaped(status, 40)!r}", hint=f"Known: {', '.join(codes)}.")
+        raise ConfigError(f"no status is called {as_given(status)}", hint=f"Known: {', '.join(codes)}.")
     return codes[status]
 
 
@@ -112,7 +112,7 @@ def milliseconds(name: str, value: str | datetime | None) -> int | None:
     except (ValueError, OverflowError):
         pass  # raised below, as for a number
     raise ConfigError(
-        f"{name} must be a datetime or a text in ISO 8601 such as '2026-11-25', got {escaped(value, 40)!r}",
+        f"{name} must be a datetime or a text in ISO 8601 such as '2026-11-25', got {as_given(value)}",
         hint="Without an offset, a time is in UTC.",
     )
 

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from explorer_frames._arguments import is_duration
-from explorer_frames._errors import escaped
+from explorer_frames._errors import as_given, escaped
 from explorer_frames._http.exchange import Deadline
 from explorer_frames._jobs.status import FINAL
 from explorer_frames._jobs.task import listed, states_of
@@ -31,7 +31,7 @@ def check_patience(timeout: object, poll: object, progress: object) -> None:
     """Refuse waits that would never end, or never pause."""
     for name, seconds in (("timeout", timeout), ("poll", poll)):
         if not is_duration(seconds) and not (name == "timeout" and seconds is None):
-            raise ConfigError(f"{name} must be a number of seconds above 0: {escaped(seconds, 60)}")
+            raise ConfigError(f"{name} must be a number of seconds above 0: {as_given(seconds)}")
     check_progress(progress)
 
 

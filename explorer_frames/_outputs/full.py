@@ -16,7 +16,7 @@ import pyarrow as pa
 from explorer_frames import _schemas
 from explorer_frames._decode.cells import to_table
 from explorer_frames._decode.csv_rows import Block, Paths, Quoting, read_blocks
-from explorer_frames._errors import StickyErrorIterator, add_context, escaped
+from explorer_frames._errors import StickyErrorIterator, add_context, as_given, escaped
 from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.formats import Options
 from explorer_frames._files.write import Receipt, write
@@ -172,9 +172,9 @@ class Request:
             name, source = _named(task, component) if task else (_component_in(path), "component")
             requested = replace(requested.for_task(name), source=source)
         if not isinstance(header, bool | None):
-            raise ConfigError(f"header must be True, False or None: {escaped(header, 60)!r}")
+            raise ConfigError(f"header must be True, False or None: {as_given(header)}")
         if quoting not in get_args(Quoting):
-            raise ConfigError(f"quoting must be 'minimal' or 'none', got {escaped(quoting, 60)!r}")
+            raise ConfigError(f"quoting must be 'minimal' or 'none', got {as_given(quoting)}")
         request = cls(path, storage_options, requested, header, quoting)  # type: ignore[arg-type]
         if task is None:
             return request

@@ -11,14 +11,14 @@ import pyarrow.compute as pc
 from explorer_frames import _schemas
 from explorer_frames._arguments import checked_count
 from explorer_frames._compare.comparison import Comparison
-from explorer_frames._errors import escaped, plural
+from explorer_frames._errors import as_given, escaped, plural
 from explorer_frames._extras import package
 from explorer_frames._files.data import to_reader
 from explorer_frames._files.digest import current
 from explorer_frames._jobs.job import Job, only_task
 from explorer_frames._jobs.task import Task
 from explorer_frames._private import private
-from explorer_frames._provenance import Provenance, document_of, provenance_of
+from explorer_frames._provenance import Provenance, completeness, document_of, provenance_of
 from explorer_frames.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -49,7 +49,6 @@ _VERTICES = _IDS - {"community"}
 _OF_GRAPH = {"width", "depth", "value"}
 _OF_NOTHING = {*_VERTICES, *_OF_GRAPH}  # numbers that are ids, or of the whole graph
 _NO_WAY = 2.0**63 - 1  # a distance that is none, as programs write it whose distances are integers
-_COMPLETE = {True: "", False: "incomplete", None: "maybe incomplete"}
 _NAMED = {"rank": 5, "distribution": 0, "top": 20}
 _LINES = 5  # of a history
 _COMMUNITIES = 12  # of a comparison
@@ -118,8 +117,8 @@ def plot_result(
 
     Notes
     -----
-    The title says where the result came from, with the number of rows; and "incomplete" if it may have been cut off, or
-    "maybe incomplete" if that is not known. What has no place on the axes is counted below them: numbers that are
+    The title says where the result came from, with the number of rows; and "incomplete", "may be incomplete" or
+    "changed after reading" where that applies. What has no place on the axes is counted below them: numbers that are
     missing or not finite. A distance that is infinite or 2**63 - 1 is "not reached". A single number, or numbers that
     are all equal, are a sentence. Communities have other labels in each run, so a history has the sizes of the largest.
     Colors suit a dark background, too.
@@ -217,7 +216,7 @@ def _plot_comparison(found: Comparison, kind: Kind | None, top: int | None, ax: 
 def _check_choice(name: str, value: object, choices: Any) -> None:
     if value is not None and value not in get_args(choices):
         *first, last = map(repr, get_args(choices))
-        raise ConfigError(f"{name} must be {', '.join(first)} or {last}, got {escaped(value, 60)!r}")
+        raise ConfigError(f"{name} must be {', '.join(first)} or {last}, got {as_given(value)}")
 
 
 def _check_axes(ax: object) -> None:
@@ -350,7 +349,9 @@ def _entitle(ax: Axes, table: pa.Table, count: str) -> None:
         return
     known = provenance_of(current(document, table))
     facts = [f"{word} {value}" for word, value in (("workflow", known.workflow_id), ("job", known.job_id)) if value]
-    facts += [count, *filter(None, [_COMPLETE[known.complete]])]
+    facts.append(count)
+    if not known.complete:
+        facts.append(completeness(known))
     entitle(ax, _name(known), ", ".join(facts))
 
 

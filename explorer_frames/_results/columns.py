@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from explorer_frames._errors import joined_warnings
 from explorer_frames._threads import in_parallel
 from explorer_frames.errors import TruncatedResultWarning
 
@@ -36,8 +36,7 @@ def task_schemas(queries: Sequence[Query], read: Callable[[Query], pa.Table]) ->
     def sample(query: Query) -> tuple[Query, pa.Schema]:
         return query, read(replace(query, limit=_ROWS)).schema.remove_metadata()
 
-    with warnings.catch_warnings(), closing(in_parallel(_WORKERS, sample, queries)) as found:
-        warnings.simplefilter("ignore", TruncatedResultWarning)
+    with joined_warnings(TruncatedResultWarning), closing(in_parallel(_WORKERS, sample, queries)) as found:
         by_task = {(query.job, query.task): schema for query, schema in found}
     return [by_task[query.job, query.task] for query in queries]
 

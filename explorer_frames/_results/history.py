@@ -12,10 +12,10 @@ import pyarrow as pa
 
 from explorer_frames._arguments import EVERYTHING, checked_count, checked_id, checked_limit
 from explorer_frames._caller import warn_caller
-from explorer_frames._errors import close_names, escaped, first_of
+from explorer_frames._errors import as_given, close_names, escaped, first_of, joined_warnings
 from explorer_frames._files.digest import with_content_hash
 from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
-from explorer_frames._jobs.job import check_workflow
+from explorer_frames._jobs.job import check_workflow, unread
 from explorer_frames._private import shortened
 from explorer_frames._progress import Done, progress_bar
 from explorer_frames._provenance import Provenance, document_of, with_row_count
@@ -27,7 +27,6 @@ from explorer_frames.errors import (
     ConfigError,
     ExplorerFramesError,
     HistoryGapWarning,
-    JobError,
     TransportError,
 )
 
@@ -79,7 +78,7 @@ class HistoryRequest:
         ConfigError
         """
         if task is not None and not isinstance(task, str):
-            raise ConfigError(f"task must be a name or an id: {escaped(task, 60)!r}", hint="Leave it out for all.")
+            raise ConfigError(f"task must be a name or an id: {as_given(task)}", hint="Leave it out for all.")
         most = checked_limit(last, "last")
         requested = SchemaRequest.of(schema, vid_type)
         taken = sorted({*schema.names} & {*_RUN.names}) if isinstance(schema, pa.Schema) else []
@@ -126,6 +125,7 @@ def history(explorer: Explorer, results: ResultReader, request: HistoryRequest) 
     now = datetime.now(UTC)
     newest = explorer.list_jobs(request.workflow, status="success", limit=request.last)["job_id"].tolist()
     with (
+        joined_warnings(),
         progress_bar(results.progress, Done(f"workflow {escaped(request.workflow, 20)}")) as bar,
         closing(in_parallel(request.workers, partial(_read, explorer, results, request), newest)) as reads,
     ):
@@ -182,14 +182,7 @@ def _check_errors(request: HistoryRequest, reads: list[_Read], lost: dict[str, E
         for task, table in read.tables.items()
     }
     places = [f"job {job}" + f", task {task}" * (task is not None) for job, task in errors]
-    shown = [f"{place}: {error.what}" for place, error in zip(places, errors.values(), strict=True)]
-    raise JobError(
-        f"{len(errors)} of {len(errors) + len(results)} results could not be read: {first_of(shown, '; ')}",
-        where=f"workflow {request.workflow}",
-        hint="The other results are in this error's .results, the errors in its .errors, by job id and task id.",
-        results=results,
-        errors=errors,
-    )
+    raise unread(f"workflow {request.workflow}", places, results, errors)
 
 
 def _of_run(own: pa.Table, job: Job, task: Task) -> pa.Table:
@@ -210,9 +203,8 @@ def _gaps(request: HistoryRequest, reads: list[_Read]) -> list[str]:
         )
     gaps = [gap for read in reads for gap in read.gaps]
     if gaps:
-        more = f" and {len(gaps) - 20} more" if len(gaps) > 20 else ""  # noqa: PLR2004
-        shown = f"{', '.join(gaps[:20])}{more}"
-        warn_caller(f"missing from the history of workflow {request.workflow}: jobs {shown}", HistoryGapWarning)
+        what = f"missing from the history of workflow {request.workflow}: jobs {first_of(gaps)}"
+        warn_caller(what, HistoryGapWarning)
     return gaps
 
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from explorer_frames import _schemas
 from explorer_frames._arguments import EVERYTHING, checked_id, checked_limit
-from explorer_frames._caller import warn_caller
+from explorer_frames._caller import CallingLine, calling_line, warn_caller
 from explorer_frames._decode.cells import to_batch, to_table
 from explorer_frames._decode.envelope import read_rows
 from explorer_frames._decode.rows import split
@@ -255,7 +255,7 @@ class RowLimits:
     """What one server has shown of its limits.
 
     The API has no call for all rows, and does not document whether a server caps `limit`. A cap is most likely a round
-    number, so a result with a round number of rows may be truncated although fewer rows came than were requested.
+    number, so a result with a round number of rows may be incomplete although fewer rows came than were requested.
 
     Parameters
     ----------
@@ -295,6 +295,28 @@ class RowLimits:
             return False
         known = self._row_cap is not None or larger_came or not is_round(rows)
         return True if known else None
+
+    def why_incomplete(self, provenance: Provenance, requested: int | None) -> tuple[str, str]:
+        """Return why a result may be incomplete, and what to do; `requested` is the caller's limit."""
+        if provenance.status not in (None, "success"):
+            return f"the result may be incomplete: the task is {provenance.status}", "Wait for the job, and read again."
+        why = f"the server returned exactly limit={provenance.limit} {plural(provenance.rows or 0, 'row')}"
+        if provenance.complete is None:
+            why = f"{provenance.rows} rows may be the server's cap, since the number is round"
+            hint = "Set row_cap= if you know the most rows that the server returns. Task.read_output reads all rows."
+        elif requested is not None and requested < (self._row_cap or self._steps[0]):
+            hint = "Pass limit=None to request every row."
+        elif self._row_cap is None:
+            hint = "The server does not accept a larger limit: read the full result with Task.read_output."
+        else:
+            hint = "Read the full result with Task.read_output. If the server returns more rows, set a larger row_cap=."
+        return f"the result may be incomplete: {why}", hint
+
+    def warn(self, query: Query, provenance: Provenance, opened: CallingLine | None = None) -> None:
+        """Warn that a result may be incomplete."""
+        what, hint = self.why_incomplete(provenance, query.limit)
+        name = escaped(provenance.task_name or query.task, 60)
+        warn_caller(what, TruncatedResultWarning, f"job {query.job}, task {name}", hint, opened=opened)
 
 
 def is_round(rows: int) -> bool:
@@ -384,11 +406,11 @@ class ResultReader:
         self.lookup.after_fork()
 
     def table(self, query: Query) -> pa.Table:
-        """Read a result whole; warn if it may be truncated."""
+        """Read a result whole; warn if it may be incomplete."""
         with progress_bar(self.progress, query.state) as bar:
             table, provenance = self._call(query, self._read, bar=bar)
         if not provenance.complete:
-            _warn(query, provenance)
+            self._limits.warn(query, provenance)
         return table
 
     @contextmanager
@@ -398,9 +420,8 @@ class ResultReader:
             # Retried only before the first batch: after it, the caller may have used rows.
             result = self._call(query, lambda *attempt: stack.enter_context(self._open(*attempt)))
             schema = with_provenance(result.schema, result.provenance)
-            yield pa.RecordBatchReader.from_batches(
-                schema, StickyErrorIterator(_batches(query, result, schema.metadata))
-            )
+            batches = self._batches(query, result, schema.metadata, calling_line())
+            yield pa.RecordBatchReader.from_batches(schema, StickyErrorIterator(batches))
 
     def export(self, query: Query, plan: tuple[Target, Options], *, allow_incomplete: bool) -> Receipt:
         """Write a result to a file. A retry starts again, since nothing is published before the end."""
@@ -413,16 +434,18 @@ class ResultReader:
     ) -> _T:
         """Call `consume` with the batches of a result, and again with those of a retry.
 
-        Its second argument returns the provenance when all batches are read; it raises if the result may be truncated.
+        Its second argument returns the provenance when all batches are read; it raises if the result may be incomplete.
         """
-        all_rows = query.limit is None
+        requested = query.limit
 
         def attempt(query: Query, identity: Identity, deadline: Deadline) -> _T:
             with self._open(query, identity, deadline) as result:
 
                 def finish() -> dict[str, Any]:
                     if not (result.provenance.complete or allow_incomplete):
-                        raise _incomplete(result.provenance, all_rows=all_rows)
+                        what, todo = self._limits.why_incomplete(result.provenance, requested)
+                        hint = f"{todo} allow_incomplete=True exports the rows all the same."
+                        raise IncompleteResultError(f"{what}; nothing was written", hint=hint)
                     return result.provenance.to_dict()
 
                 schema = with_provenance(result.schema, result.provenance)
@@ -453,16 +476,19 @@ class ResultReader:
             if query.run is not None and query.schema.contradicts(query.run.task_name):
                 warn_caller(
                     f"the schema of {query.schema.algorithm} does not match the task's name "
-                    f"{escaped(query.run.task_name, 60)!r} [{where}]. Pass schema='auto' to use the task's name.",
+                    f"{escaped(query.run.task_name, 60)!r}",
                     SchemaWarning,
+                    where,
+                    "Pass schema='auto' to use the task's name.",
                 )
             read = partial(self._stepping_down, query, attempt, deadline)
             result = _schemas.read_or_as_text(query.schema, read, where)
         if unnamed is not None:
             warn_caller(
-                f"cannot look up the task's name ({unnamed.what}), so the number of columns decides on the schema "
-                f"[{where}]. Pass schema= to name the columns.",
+                f"cannot look up the task's name ({unnamed.what}), so the number of columns decides on the schema",
                 SchemaWarning,
+                where,
+                "Pass schema= to name the columns.",
             )
         return result
 
@@ -520,35 +546,11 @@ class ResultReader:
         metadata = with_provenance(result.schema, result.provenance).metadata
         return table.replace_schema_metadata(metadata), result.provenance
 
-
-def _batches(query: Query, result: Result, metadata: dict[bytes, bytes]) -> Iterator[pa.RecordBatch]:
-    with add_context(query.where):
-        for batch in result:
-            yield batch.replace_schema_metadata(metadata)
-    if not result.provenance.complete:
-        _warn(query, result.provenance)
-
-
-def _warn(query: Query, provenance: Provenance) -> None:
-    what, hint = _why_incomplete(provenance, all_rows=query.limit is None)
-    warn_caller(f"{what} [{query.where}]. {hint}", TruncatedResultWarning)
-
-
-def _incomplete(provenance: Provenance, *, all_rows: bool) -> IncompleteResultError:
-    what, hint = _why_incomplete(provenance, all_rows=all_rows)
-    return IncompleteResultError(
-        f"{what}; nothing was written", hint=f"{hint} allow_incomplete=True exports the rows all the same."
-    )
-
-
-def _why_incomplete(provenance: Provenance, *, all_rows: bool) -> tuple[str, str]:
-    if provenance.status not in (None, "success"):
-        return f"the result may be incomplete: the task is {provenance.status}", "Wait for the job, and read again."
-    if provenance.complete is False:
-        rows = f"limit={provenance.limit} {plural(provenance.rows or 0, 'row')}"
-        what = f"the result may be truncated: the server returned exactly {rows}"
-        if all_rows:
-            return what, "The server does not accept a larger limit: read the full result with Task.read_output."
-        return what, "Pass limit=None to request every row."
-    what = f"the result may be truncated: {provenance.rows} rows may be the server's cap, since the number is round"
-    return what, "Set row_cap= for the Explorer if you know the most rows that the server returns."
+    def _batches(
+        self, query: Query, result: Result, metadata: dict[bytes, bytes], opened: CallingLine
+    ) -> Iterator[pa.RecordBatch]:
+        with add_context(query.where):
+            for batch in result:
+                yield batch.replace_schema_metadata(metadata)
+        if not result.provenance.complete:
+            self._limits.warn(query, result.provenance, opened)

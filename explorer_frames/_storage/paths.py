@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import fsspec
 
-from explorer_frames._errors import escaped
+from explorer_frames._errors import as_given, escaped
 from explorer_frames._signals import failures
 from explorer_frames._storage.address import LOCAL, WRAPPERS, check_options, checked, shown_url
 from explorer_frames._storage.schemes import Scheme, scheme_of
@@ -164,7 +164,7 @@ def within(filesystem: Any, path: str) -> tuple[Any, str, Scheme]:
     fs, text = _unwrapped(filesystem, path)
     is_arrow = not isinstance(fs, AbstractFileSystem)
     if is_arrow and not (type(fs).__module__.startswith("pyarrow.") and hasattr(fs, "open_output_stream")):
-        what = f"filesystem must be a file system, got {escaped(filesystem, 60)!r}"
+        what = f"filesystem must be a file system, got {as_given(filesystem)}"
         raise ConfigError(what, hint="Pass one of fsspec.\nOr of pyarrow, such as pyarrow.fs.S3FileSystem().")
     name = type(fs).__name__
     if is_arrow:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from fsspec.implementations.local import LocalFileSystem
 
-from explorer_frames._errors import escaped
+from explorer_frames._errors import as_given
 from explorer_frames._signals import failures, suppressed
 from explorer_frames._storage.address import Mask, check_local_name, checked, local_path, shown_url
 from explorer_frames._storage.direct import FileInPlace, OpenBuffer
@@ -109,7 +109,7 @@ class Target(Guard):
         b'hello'
         """
         if mode not in get_args(Mode):
-            raise ConfigError(f"mode {escaped(mode)!r} is unknown", hint='Pass "overwrite", "create" or "in_place".')
+            raise ConfigError(f"mode {as_given(mode)} is unknown", hint='Pass "overwrite", "create" or "in_place".')
         if filesystem is not None and storage_options:
             raise ConfigError("storage_options and filesystem are mutually exclusive", hint="Pass one of the two.")
         if is_buffer(path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -81,16 +82,18 @@ def read_lake(
     checked_backend(dtype_backend)
     store = Store(path, storage_options)
     dataset = _dataset(store, task)
-    unknown = [name for name in columns or () if name not in dataset.schema.names]
-    if unknown:
+    wanted = None if columns is None else list(columns)
+    try:
+        scanner = dataset.scanner(wanted, filter, memory_pool=POOL)  # reads nothing
+    except (pa.ArrowException, TypeError) as error:
+        missing = re.search(r"No match for FieldRef\.Name\((.*?)\) in ", str(error))
+        what = f"cannot be read with columns {escaped(columns, 80)} and filter {escaped(filter, 80)}: {escaped(error)}"
         raise ConfigError(
-            f"task {escaped(task, 60)!r} has no column {escaped(unknown[0], 60)!r}",
+            f"task {escaped(task, 60)!r} {f'has no column {escaped(missing[1], 60)!r}' if missing else what}",
             where=store.shown,
             hint=f"Its columns are {', '.join(dataset.schema.names)}.",
-        )
-    wanted = None if columns is None else list(columns)
-    table = store.attempt("read", dataset.to_table, wanted, filter, memory_pool=POOL)
-    return to_pandas(table, dtype_backend)
+        ) from None
+    return to_pandas(store.attempt("read", scanner.to_table), dtype_backend)
 
 
 @private

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from explorer_frames._arguments import checked_count, checked_flag, checked_id, checked_limit
-from explorer_frames._errors import escaped
+from explorer_frames._errors import as_given, escaped
 from explorer_frames._files.formats import Format, format_of
 from explorer_frames._jobs.listing import milliseconds
 from explorer_frames._progress import check_progress
@@ -154,7 +154,7 @@ def _checked_tasks(tasks: object) -> frozenset[str] | None:
     names = list(tasks) if isinstance(tasks, Iterable) and not isinstance(tasks, str | bytes) else []
     if not names or not all(isinstance(name, str) for name in names):
         raise ConfigError(
-            f"tasks must be a list of names or ids: {escaped(tasks, 60)!r}", hint="Pass a list for a single task, too."
+            f"tasks must be a list of names or ids: {as_given(tasks)}", hint="Pass a list for a single task, too."
         )
     return frozenset(names)
 
@@ -166,7 +166,7 @@ def _checked_partitions(partition_by: object) -> tuple[str, ...]:
     columns = list(given) if isinstance(given, Iterable) and not isinstance(given, bytes) else []
     if not columns or any(column not in PARTITIONS.names for column in columns) or len(set(columns)) < len(columns):
         hint = f"Pass one or several of {', '.join(PARTITIONS.names)}, each once, in the order of the folders."
-        raise ConfigError(f"partition_by must name columns of a lake, got {escaped(partition_by, 60)!r}", hint=hint)
+        raise ConfigError(f"partition_by must name columns of a lake, got {as_given(partition_by)}", hint=hint)
     return tuple(columns)
 
 

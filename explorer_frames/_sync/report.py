@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames import _html
-from explorer_frames._errors import escaped, first_of, plural
+from explorer_frames._errors import escaped, first_of, hints_of, plural
 from explorer_frames._progress import Done
 from explorer_frames.errors import ExplorerFramesError, SyncError
 
@@ -173,7 +173,7 @@ def checked_report(report: SyncReport) -> SyncReport:
         f"failed to export {len(report.failed)} {plural(len(report.failed), 'result')} of workflow "
         f"{report.workflow_id}: {shown}; written: {len(report.written)}, existed: {len(report.skipped)}{not_tried}",
         where=report.path,
-        hint="Fix the causes and call it again: only missing results are read and written.\nAll failures are in this "
-        "error's .report.failed.",
+        hint=f"{hints_of(failure.error for failure in report.failed)} Then sync again: only missing results are read "
+        "and written.\nAll failures are in this error's .report.failed.",
         report=report,
     )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
-from explorer_frames._errors import close_names, escaped
+from explorer_frames._errors import close_names, escaped, joined_warnings
 from explorer_frames._files.formats import as_kept
 from explorer_frames._files.inspection import schema_of, verify_file
 from explorer_frames._files.write import layout_of, write
@@ -140,7 +140,9 @@ class _Sync:
     def run(self) -> SyncReport:
         """Sync, and say how far it came if something ends it, such as Ctrl-C."""
         try:
-            return checked_report(self._run_once())
+            with joined_warnings():
+                report = self._run_once()
+            return checked_report(report)
         except ExplorerFramesError:
             raise
         except BaseException as error:

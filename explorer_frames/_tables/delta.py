@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import pyarrow as pa
 
 from explorer_frames._arguments import checked_flag
-from explorer_frames._errors import escaped
+from explorer_frames._errors import as_given, escaped
 from explorer_frames._extras import package
 from explorer_frames._files.data import to_committed
 from explorer_frames._private import private
@@ -115,7 +115,7 @@ def write_delta(
     (0, 1, 1)
     """
     if mode not in get_args(TableMode):
-        raise ConfigError(f"mode {escaped(mode)!r} is unknown", hint='Pass "create", "append" or "overwrite".')
+        raise ConfigError(f"mode {as_given(mode)} is unknown", hint='Pass "create", "append" or "overwrite".')
     checked_flag("make_parents", make_parents)
     deltalake = package("deltalake", "delta")
     path, storage_options = plain_path(path, storage_options)

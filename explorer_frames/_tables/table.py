@@ -17,11 +17,11 @@ from explorer_frames._provenance import (
     KEY,
     NAME,
     as_written,
-    completeness,
     counted_rows,
     document_of,
     provenance_of,
     receipt_facts,
+    receipt_line,
 )
 from explorer_frames._signals import failures
 from explorer_frames._storage.failures import Guard, is_refusal, own_hint
@@ -63,7 +63,7 @@ class TableReceipt:
     complete: bool | None
 
     def __repr__(self) -> str:
-        rows = f"{counted_rows(self.rows)} added, {completeness(self.complete)}"
+        rows = receipt_line(f"{counted_rows(self.rows)} added", self.complete)
         return f"<TableReceipt {self.table}: version {self.version}, {rows}>"
 
     def to_dict(self) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Code(NamedTuple):
 OK = Code(0, "all went well")
 FAILED = Code(1, "an error, or doctor found a problem", (errors.ExplorerFramesError,))
 USAGE = Code(2, "the command line or the environment cannot work", (errors.ConfigError, errors.UnsupportedFormatError))
-INCOMPLETE = Code(3, "the rows may not be all there are", (errors.IncompleteResultError,))
+INCOMPLETE = Code(3, "a result may be incomplete", (errors.IncompleteResultError,))
 JOB_FAILED = Code(4, "the job failed, was interrupted, or did not end in time", (errors.JobError,))
 PARTLY = Code(5, "some results of a sync could not be exported, or are damaged", (errors.SyncError,))
 DAMAGED = Code(6, "the file is not as it was written", (errors.DamagedFileError,))
@@ -166,7 +166,7 @@ def tell_warning(message: Warning | str, *_where: Any) -> None:
 
 _OPTIONS = (
     *("auth_encoding", "ca_bundle", "client_cert", "component", "compression", "deadline", "format", "limit", "mode"),
-    *("folder", "profile", "quoting", "schema", "server_name", "task", "url", "vid_type"),
+    *("folder", "port", "profile", "quoting", "schema", "server_name", "task", "url", "vid_type"),
 )
 # What hints of the library name, and its name on the command line; the longer of two comes first.
 _TERMS = {

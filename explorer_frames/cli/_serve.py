@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from explorer_frames.cli._out import flush, write
-from explorer_frames.errors import ExplorerFramesError
 
 
 def demo(
@@ -34,11 +33,7 @@ def sandbox(
     """Serve an embedded Explorer until Ctrl-C."""
     from explorer_frames.sandbox import Sandbox
 
-    try:
-        server = Sandbox(port=port, host=host).start()
-    except OSError as error:
-        hint = "Pass another --port; 0 takes a free one."
-        raise ExplorerFramesError(f"cannot listen on {host}:{port}: {error.strerror}", hint=hint) from None
+    server = Sandbox(port=port, host=host).start()
     try:
         for name, value in server.environment.items():
             write(f"export {name}={shlex.quote(value)}\n")

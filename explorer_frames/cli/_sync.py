@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from explorer_frames._errors import plural
-from explorer_frames.cli._exit import PARTLY
+from explorer_frames.cli._exit import PARTLY, for_command_line
 from explorer_frames.cli._options import (
     CreatedAfterOption,
     FormatWord,
@@ -96,7 +96,7 @@ def sync(
     elif not quiet:
         _show(report)
     if failure:
-        _tell_failures(report)
+        _tell_failures(report, for_command_line(failure.hint or ""))
         raise typer.Exit(PARTLY.number)
 
 
@@ -125,7 +125,7 @@ def _show_by_task(results: list[dict[str, Any]]) -> None:
     show_table([*columns, Column("rows", [rows[task] for task in tasks], numbers=True)])
 
 
-def _tell_failures(report: SyncReport) -> None:
+def _tell_failures(report: SyncReport, hint: str) -> None:
     count = f"{len(report.failed)} {plural(len(report.failed), 'result')}"
     error_line(f"failed to export {count} of workflow {report.workflow_id} [{report.path}]")
     for failure in report.failed[:_SHOWN]:
@@ -134,4 +134,4 @@ def _tell_failures(report: SyncReport) -> None:
         hint_line(f"  and {len(report.failed) - _SHOWN} more: --json has all")
     if report.pending:
         hint_line(f"  not tried: {report.pending} {plural(report.pending, 'result')}")
-    hint_line("Fix the causes and run it again: only missing results are read and written.")
+    hint_line(hint)

@@ -1,6 +1,7 @@
 """An embedded NebulaGraph Explorer to try and to test against: real algorithms behind the published HTTP API.
 
-It stands alone: it shares no code with the rest of the library, which never imports it. It needs the extra ``sandbox``.
+It stands alone: except for how errors look, it shares no code with the rest of the library, which never imports it. It
+needs the extra ``sandbox``.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import igraph
 import numpy as np
 
+from explorer_frames._private import private
 from explorer_frames.sandbox._results import Array
 
 VidType = Literal["string", "int64"]
@@ -31,6 +32,7 @@ def seeded(seed: int) -> Iterator[None]:
             igraph.set_random_number_generator(random)  # igraph's own default
 
 
+@private
 class Graph:
     """A graph to run algorithms on, built when the first of them runs.
 

@@ -15,6 +15,8 @@ from typing import Self
 import uvicorn
 from starlette.types import ASGIApp
 
+from explorer_frames._private import private
+from explorer_frames.errors import ConfigError
 from explorer_frames.sandbox._algorithms import everything
 from explorer_frames.sandbox._app import Api, RequestRecord
 from explorer_frames.sandbox._graphs import Graph
@@ -27,6 +29,7 @@ _REMEMBERED = 10_000
 _POLL_INTERVAL = 0.001  # seconds
 
 
+@private
 @dataclass(repr=False, eq=False)
 class Sandbox(Options):
     """An embedded NebulaGraph Explorer: the published workflow API over results that igraph computes.
@@ -127,7 +130,12 @@ class Sandbox(Options):
         if self._server is not None:
             raise RuntimeError("the sandbox is running already")
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        listener = socket.create_server((self.host, self.port), family=family)
+        try:
+            listener = socket.create_server((self.host, self.port), family=family)
+        except OSError as error:
+            reason = str(error.strerror).partition(" (")[0]  # Python adds the address
+            what = f"cannot listen on {self.host}:{self.port}: {reason}"
+            raise ConfigError(what, hint="Pass another port=; 0 takes a free one.") from None
         # Inherited by every connection. asyncio's own attempt passes over sockets made this way, and a body that
         # waits for its head to be acknowledged takes 40 ms.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,0 +1,174 @@
+"""Warnings of calls that read several results in threads: one for all of them, at the caller's line."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+from cases import each
+
+from explorer_frames import Explorer, read_lake
+from explorer_frames.errors import (
+    ConfigError,
+    JobError,
+    SchemaWarning,
+    SyncError,
+    TransportError,
+    TruncatedResultWarning,
+)
+from explorer_frames.sandbox import Graph, Sandbox
+
+NAMES = ["BFS", "Louvain", "PageRank", "SSSP", "WCC"]
+TASKS = {name: (name, {"root": 1} if name in ("BFS", "SSSP") else {}) for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def explorer(server):
+    with Explorer(server.url, token=server.token) as explorer:
+        yield explorer
+
+
+@pytest.fixture(scope="module")
+def workflow(server, explorer):
+    workflow = server.add_workflow("w", Graph.from_edges([(1, 2), (2, 3), (3, 4)]), TASKS)
+    for _ in range(2):
+        explorer.run_workflow(workflow).wait()
+    return workflow
+
+
+@pytest.fixture(scope="module")
+def job(explorer, workflow):
+    return explorer.job(explorer.list_jobs(workflow, limit=1)["job_id"][0])
+
+
+def caught(call):
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        call()
+    assert {warning.filename for warning in found} <= {__file__}
+    return [str(warning.message) for warning in found]
+
+
+@each("workers", [1, 4])
+def test_a_job_warns_once_and_names_the_tasks(job, workers):
+    [told] = caught(lambda: job.read(1, workers=workers))
+    begin = "the result may be incomplete: the server returned exactly limit=1 row ["
+    places = "; ".join(f"job {job.job_id}, task {name}" for name in NAMES[:3])
+    assert told == f"{begin}{places} and 2 more]. Pass limit=None to request every row."
+
+
+def test_the_warnings_of_a_job_can_be_ignored_or_made_errors(job):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert list(job.read(1)) == NAMES
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(TruncatedResultWarning, match="2 more"):
+            job.read(1)
+        assert list(job.read(5)) == NAMES
+    assert len(caught(lambda: job.read(1))) == 1
+
+
+def test_a_history_and_a_sync_warn_once(server, workflow, tmp_path):
+    with Explorer(server.url, token=server.token) as explorer:
+        jobs = [server.add_result([[str(n) for n in range(1000)]] * 2, "mine")[0] for _ in range(2)]
+    results = server.workflows["results"]
+    with Explorer(server.url, token=server.token) as explorer:
+        [told] = caught(lambda: explorer.history(results))
+        assert all(f"job {job}, " in told for job in jobs)
+    for job in jobs:
+        server.add_result([["a"], ["b"]], "words", job_id=job)
+    with Explorer(server.url, token=server.token, row_cap=2000) as explorer:
+        [told] = caught(lambda: explorer.sync_workflow(results, tmp_path / "lake", tasks=["words"]))
+        assert told.endswith("]. Pass schema= to name the columns.")
+        assert all(f"job {job}, " in told for job in jobs)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with pytest.raises(SchemaWarning):
+                explorer.sync_workflow(results, tmp_path / "other", tasks=["words"])
+        assert len(read_lake(tmp_path / "other", "words")) == 2
+
+
+def test_results_that_differ_are_told_apart_in_one_warning(server):
+    job, _ = server.add_result([[str(n) for n in range(1000)]] * 2, "first")
+    server.add_result([[str(n) for n in range(5000)]] * 2, "second", job_id=job)
+    with Explorer(server.url, token=server.token) as explorer:
+        [told] = caught(lambda: explorer.job(job).read(workers=1))
+    assert "1000 rows may be the server's cap, since the number is round [job " in told
+    assert "; the result may be incomplete: 5000 rows" in told
+    assert told.count("row_cap=") == 1
+
+
+def test_a_stream_that_another_thread_writes_warns_at_the_callers_line(job, explorer, tmp_path):
+    pytest.importorskip("deltalake")
+    from explorer_frames import write_delta
+
+    def write():
+        with explorer.open_sample_result(job, "WCC", 1) as reader:
+            write_delta(reader, tmp_path / "table", mode="append")
+
+    with warnings.catch_warnings(action="error"), pytest.raises(TruncatedResultWarning):
+        write()
+    assert not (tmp_path / "table" / "_delta_log").exists()
+
+    [told] = caught(write)
+    assert "task WCC]" in told
+
+
+# --- what to do
+
+
+def test_what_is_capped_names_what_reads_more(server, tmp_path):
+    job, task = server.add_result([[str(n) for n in range(1000)]] * 2, "PageRank")
+    results = server.workflows["results"]
+
+    def refused(call, error):
+        with pytest.raises(error) as found, warnings.catch_warnings(action="ignore"):
+            call()
+        return found.value.hint
+
+    with Explorer(server.url, token=server.token, row_cap=1000) as explorer:
+        for limit in (None, 1000, 5000):
+            with pytest.warns(TruncatedResultWarning, match=r"Task\.read_output.*row_cap=") as found:
+                explorer.read_sample_result(job, task, limit)
+            assert "limit=None" not in str(found[0].message)
+        with pytest.warns(TruncatedResultWarning, match="limit=None"):
+            explorer.read_sample_result(job, task, 10)
+        hint = refused(lambda: explorer.export_sample_result(job, task, tmp_path / "a.parquet"), Exception)
+        assert all(one in hint for one in ("Task.read_output", "row_cap=", "allow_incomplete=True"))
+        hint = refused(lambda: explorer.sync_workflow(results, tmp_path, tasks=["PageRank"]), SyncError)
+        assert all(one in hint for one in ("Task.read_output", "row_cap=", "allow_incomplete=True", "Then sync again"))
+
+
+def test_the_errors_of_several_results_say_what_to_do(server, job):
+    with Explorer(server.url, token=server.token, max_bytes=2000) as explorer:
+        number, _ = server.add_result([[str(n) for n in range(1000)]] * 2, "PageRank")
+        small = explorer.job(number)
+        with pytest.raises(JobError) as found:
+            small.read()
+        begin = "Pass limit= to request fewer rows, or read the full result with Task.read_output. "
+        assert found.value.hint.splitlines()[0] == begin.strip()
+        with pytest.raises(TransportError, match="max_bytes"):
+            small.tasks[0].read()
+
+
+@each(
+    ("call", "what"),
+    [
+        (lambda job: job.read("5"), "limit must be a whole number from 1, or None for all: '5'"),
+        (lambda job: job.read(0), "limit must be a whole number from 1, or None for all: 0"),
+        (lambda job: job.read(workers=-1), "workers must be a whole number from 1: -1"),
+        (lambda job: job.wait(timeout="5"), "timeout must be a number of seconds above 0: '5'"),
+        (lambda job: job.read(dtype_backend=5), "dtype_backend must be None, 'numpy_nullable' or 'pyarrow': 5"),
+    ],
+)
+def test_only_text_is_quoted(job, call, what):
+    with pytest.raises(ConfigError) as found:
+        call(job)
+    assert found.value.what == what
