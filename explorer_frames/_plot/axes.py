@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -12,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import to_rgba
 from matplotlib.figure import FigureBase
-from matplotlib.ticker import Formatter, LogLocator, MaxNLocator, ScalarFormatter, SymmetricalLogLocator
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from explorer_frames._plot.glyphs import drawable
 
@@ -31,9 +30,8 @@ _BRIGHTNESS = (0.299, 0.587, 0.114)  # of red, green and blue
 _HEAVY = 5  # times the median: a largest value beyond it calls for a logarithmic scale
 _DECADES = 2.5  # up to which 2 and 5 have ticks, too
 _SPAN = 1e-12  # of the largest number: nearer to zero, numbers are drawn at zero if there are zeros
-_ZERO = 0.4  # decades between zero and the smallest number
-_LONG = 100_000
-_PLAIN = (1e-3, 1e6)  # numbers of an axis that are written without an exponent
+_ZERO = 0.6  # decades between zero and the first power of ten
+_ABOVE = 1.01  # a power of ten, by more than rounding: the first tick of `SymmetricalLogLocator` is just below
 _ROUNDING = 1e-9
 _WHOLE = 1e9
 _EXACT = 2.0**53
@@ -45,49 +43,6 @@ class Said(NamedTuple):
     below: str
     beside: str = ""
     notes: Sequence[str] = ()
-
-
-class _RankLocator(MaxNLocator):
-    """Places ticks at ranks, of which 1 is the first."""
-
-    def tick_values(self, vmin: float, vmax: float) -> Any:
-        ticks = np.asarray(super().tick_values(vmin, vmax))
-        return np.unique(np.where(ticks == 0, 1, ticks))
-
-
-class _SymmetricalLocator(SymmetricalLogLocator):
-    """Places ticks at zero and at the numbers that have a logarithmic scale, with none in between."""
-
-    def __init__(self, least: float, subs: Sequence[float]) -> None:
-        super().__init__(base=10, linthresh=least, subs=subs)
-        self._least = least
-
-    def tick_values(self, vmin: float, vmax: float) -> Any:
-        ticks = np.asarray(super().tick_values(vmin, vmax))
-        return ticks[(ticks == 0) | (np.abs(ticks) >= self._least)]
-
-
-class _LogFormatter(Formatter):
-    """Writes all numbers of an axis in one way: 1,000 and 0.01, or 1e7 and 1e-5."""
-
-    def __call__(self, x: float, pos: int | None = None) -> str:
-        del pos
-        return self.format_ticks([x])[0]
-
-    def format_ticks(self, values: Sequence[float]) -> list[str]:
-        low, high = sorted(self.axis.get_view_interval())  # type: ignore[union-attr]  # it has an axis
-        sizes = [abs(value) for value in values if value and low <= value <= high]
-        plain = _PLAIN[0] <= min(sizes, default=1) <= max(sizes, default=1) <= _PLAIN[1]
-        return [_number(value) if plain else _power(value) for value in values]
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value == np.rint(value) else f"{value:g}"
-
-
-def _power(value: float) -> str:
-    text = re.sub(r"e\+?(-?)0*", r"e\1", f"{value:.3e}")
-    return re.sub(r"\.?0*e", "e", text).removesuffix("e") if value else "0"
 
 
 def colors(ax: Axes) -> tuple[str, ...]:
@@ -151,6 +106,12 @@ def text_size(ax: Axes) -> float:
     return float(ax.xaxis.label.get_fontsize())
 
 
+def fitting_size(ax: Axes, count: int) -> float:
+    """Return the size that lets so many lines of text stand beside the Axes."""
+    lines = columns(ax)[1] / LINE
+    return text_size(ax) * min(1.0, max(0.4, lines / max(count, 1)))
+
+
 def is_log(ax: Axes, name: Name, scale: Scale | None, numbers: Numbers, *, usual: bool | None = None) -> bool:
     """Whether an axis is logarithmic: as requested, as one that it is shared with, or as suits the numbers."""
     if scale is not None:
@@ -177,24 +138,24 @@ def set_scale(ax: Axes, name: Name, numbers: Numbers, *, log: bool, whole: bool 
     axis = _axis(ax, name)
     sizes = np.abs(numbers[numbers != 0])
     low, high = (sizes.min(), sizes.max()) if len(sizes) else (1.0, 1.0)
-    subs = (1.0, 2.0, 5.0) if high < low * 10**_DECADES else (1.0,)
     if numbers.min(initial=1) > 0:
         change("log")
-        axis.set_major_locator(LogLocator(subs=subs))
     else:
-        low = max(low, high * _SPAN)
-        change("symlog", linthresh=low, linscale=_ZERO)
-        axis.set_major_locator(_SymmetricalLocator(low, subs))
-    axis.set_major_formatter(_LogFormatter())
-    axis.set_minor_formatter("")
+        decade = 10 ** np.floor(np.log10(max(low, high * _SPAN, 1 / LARGEST)))
+        change("symlog", linthresh=_ABOVE * decade, linscale=_ZERO)
+    if high < low * 10**_DECADES:
+        axis.get_major_locator().set_params(subs=(1, 2, 5))  # type: ignore[call-arg]  # it is logarithmic
+        axis.set_major_formatter("{x:,g}")
+        axis.set_minor_formatter("")
     return ", log scale"
 
 
 def set_ranks(ax: Axes, count: int, *, log: bool) -> str:
     """Make the horizontal axis one of ranks, from 1."""
-    words = set_scale(ax, "x", np.arange(1.0, count + 1), log=log, whole=True)
+    words = set_scale(ax, "x", np.array([1.0, count]), log=log, whole=True)
     if not log:
-        ax.xaxis.set_major_locator(_RankLocator(5 if count >= _LONG else "auto", integer=True, min_n_ticks=1))
+        ticks = ax.get_xticks()
+        ax.set_xticks([1, *ticks[(ticks > 1) & (ticks < ax.get_xlim()[1])]])
     return words
 
 
@@ -202,9 +163,10 @@ def plain_ticks(ax: Axes, name: Name, *, whole: bool = False) -> None:
     """Give an axis that is not logarithmic ticks that can be read."""
     axis = _axis(ax, name)
     if whole:
-        wide = name == "x" and axis.get_view_interval()[1] >= _LONG
-        axis.set_major_locator(MaxNLocator(5 if wide else "auto", integer=True, min_n_ticks=1))
-        axis.set_major_formatter(lambda number, _: f"{number:,.0f}")
+        axis.set_major_locator(
+            MaxNLocator(5 if name == "x" else "auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
+        )
+        axis.set_major_formatter("{x:,.0f}")
     else:
         axis.set_major_formatter(ScalarFormatter(useOffset=False))
 

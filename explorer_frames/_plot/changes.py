@@ -150,7 +150,7 @@ def _name_results(ax: Axes, found: Comparison) -> None:
     """Write below each side which result it is."""
     sides = []
     for side, known in (("a", found.a), ("b", found.b)):
-        end = known and known.end_time and f"\n{known.end_time:%Y-%m-%d %H:%M} UTC"
+        end = known and known.end_time and f"\n{known.end_time:%Y-%m-%d\n%H:%M} UTC"
         sides.append(f"{side}: job {known.job_id}{end or ''}" if known and known.job_id else side)
     ax.set_xticks([0, 1], sides)
     ax.tick_params(axis="x", length=0)

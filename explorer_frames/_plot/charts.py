@@ -22,6 +22,7 @@ from explorer_frames._plot.axes import (
     colors,
     columns,
     exact,
+    fitting_size,
     hide_numbers,
     is_heavy,
     is_log,
@@ -29,7 +30,6 @@ from explorer_frames._plot.axes import (
     plain_ticks,
     set_ranks,
     set_scale,
-    text_size,
     write,
 )
 from explorer_frames._plot.glyphs import drawable
@@ -139,8 +139,7 @@ def _draw_top(ax: Axes, subject: Subject, top: int, scale: Scale | None) -> Said
     rows = np.arange(len(places))
     numbers = subject.numbers[places]
     names, style = drawable(map(subject.name, places), _LABEL)
-    lines = columns(ax)[1] / LINE
-    size = text_size(ax) * min(1.0, max(0.4, lines / max(len(places), 1)))
+    size = fitting_size(ax, len(places))
     color = colors(ax)[0]
     log = is_log(ax, "x", scale, numbers, usual=False)
     if log:
@@ -211,7 +210,7 @@ def _draw_curves(ax: Axes, curves: Mapping[str, Numbers], things: str, *, log: b
         _draw_curve(ax, numbers, look, color, label)
     both = np.concatenate(drawn)
     below = set_scale(ax, "x", both, log=log, whole=are_whole(both))
-    beside = set_scale(ax, "y", np.ones(1), log=log, whole=True)
+    beside = set_scale(ax, "y", np.array([1.0, max(map(len, drawn))]), log=log, whole=True)
     if len(looks) > 1:
         ax.legend(frameon=False)
     notes = [note for label, numbers in zip(curves, drawn, strict=True) for note in _zeros(numbers, label) if log]
