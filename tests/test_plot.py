@@ -222,7 +222,7 @@ def test_few_communities_become_bars_of_their_sizes():
     ("table", "sentence"),
     [
         (vertices(community=[7, 7, 7]), "only one community: 7\nvertices in the community: 3"),
-        (pa.table({"root": ["Valjean"], "visited": [77]}), "only one vertex: Valjean\nvertices reached: 77"),
+        (pa.table({"root": ["Valjean"], "visited": [77]}), "only one row: Valjean\nvertices reached: 77"),
         (vertices(core=[3] * 20_000), "all 20,000 vertices have the same core number: 3"),
         (vertices(score=[0.5, None, None]), "v0\nscore: 0.500"),
         (vertices(out_degree=pa.nulls(2, "int64"), in_degree=pa.nulls(2, "int64")), "no finite numbers"),
@@ -230,9 +230,9 @@ def test_few_communities_become_bars_of_their_sizes():
         (known(vertices(score=[0.5]), algorithm="ClusteringCoefficient"), "the whole graph\nscore: 0.500"),
         (
             known(pa.table({"id": [7], "score": [0.5]}), algorithm="ClusteringCoefficient", complete=False),
-            "only one vertex: 7\nscore: 0.500",
+            "only one row: 7\nscore: 0.500",
         ),
-        (pa.table({"score": [0.5], "id": ["a"]}), "only one vertex: a\nscore: 0.500"),
+        (pa.table({"score": [0.5], "id": ["a"]}), "only one row: a\nscore: 0.500"),
         (pa.table({"score": [2.641148]}), "score: 2.64"),
         (pa.table({"width": [38], "depth": [3]}), "width: 38\ndepth: 3"),
     ],
@@ -386,7 +386,7 @@ KINDS = ["rank", "distribution", "top"]
 FEW = [
     ([], "no rows"),
     ([np.nan, np.inf, -np.inf], "no finite numbers"),
-    ([0.5], "only one vertex: v0\nscore: 0.500"),
+    ([0.5], "only one row: v0\nscore: 0.500"),
     ([0.0] * 30, "all 30 vertices have the same score: 0"),
     ([1 / 77] * 77, "all 77 vertices have the same score: 0.0130"),
 ]
@@ -754,7 +754,7 @@ def test_two_tasks_of_one_name_need_the_id_of_one():
     for data, task in ((both, "PageRank"), (both, None), (both.drop(columns="task_name"), None)):
         with pytest.raises(ConfigError, match="job 1 has 2 of these tasks") as caught:
             plot_result(data, task=task)
-        assert "task='t0'" in caught.value.hint
+        assert "one: 't0', 'other1'." in caught.value.hint
     assert firsts(plot_result(both, task="other2")) == [("a", "4"), ("b", "3")]
     assert plt.get_fignums() == [1]
 

@@ -37,8 +37,8 @@ _WHOLE = 1e9
 _EXACT = 2.0**53
 
 
-class Said(NamedTuple):
-    """What stands at the axes, and what the reader has to know of what is not drawn."""
+class AxisText(NamedTuple):
+    """Labels of the horizontal and of the vertical axis, and notes on what is not drawn."""
 
     below: str
     beside: str = ""
@@ -54,21 +54,16 @@ def colors(ax: Axes) -> tuple[str, ...]:
     return _ON_BLACK if dark else _ON_WHITE
 
 
-def write(ax: Axes, said: Said) -> None:
+def write(ax: Axes, text: AxisText) -> None:
     """Write what the picture is at its axes, and what is not in it."""
-    _lay_out(ax)
-    ax.spines[["top", "right"]].set_visible(False)
-    width, height = columns(ax)
-    notes = f" ({'; '.join(said.notes)})" if said.notes else ""
-    _label(ax.xaxis, said.below + notes if said.below else "; ".join(said.notes), width)
-    _label(ax.yaxis, said.beside, height)
-
-
-def _lay_out(ax: Axes) -> None:
-    """Find out how large the Axes will be."""
     figure: FigureBase | None = ax.get_figure(root=True)
     if figure is not None and figure.get_layout_engine() is not None:  # type: ignore[attr-defined]
-        figure.draw_without_rendering()  # type: ignore[attr-defined]
+        figure.draw_without_rendering()  # type: ignore[attr-defined]  # sets the size of the Axes
+    ax.spines[["top", "right"]].set_visible(False)
+    width, height = columns(ax)
+    notes = f" ({'; '.join(text.notes)})" if text.notes else ""
+    _label(ax.xaxis, text.below + notes if text.below else "; ".join(text.notes), width)
+    _label(ax.yaxis, text.beside, height)
 
 
 def _label(axis: Axis, text: str, width: int) -> None:
@@ -90,7 +85,7 @@ def write_sentence(ax: Axes, text: str, notes: Sequence[str]) -> None:
     width = columns(ax)[0]
     lines, style = drawable([line for one in text.split("\n") for line in textwrap.wrap(one, width)], width)
     ax.text(0.5, 0.5, "\n".join(lines), transform=ax.transAxes, ha="center", va="center", **style)
-    write(ax, Said("", notes=notes))
+    write(ax, AxisText("", notes=notes))
     ax.spines[:].set_visible(False)
 
 

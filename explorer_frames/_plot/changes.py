@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from explorer_frames._plot.axes import LINE, Said, colors, columns, entitle, write, write_sentence, write_sides
+from explorer_frames._plot.axes import LINE, AxisText, colors, columns, entitle, write, write_sentence, write_sides
 
 if TYPE_CHECKING:
     from explorer_frames._compare.comparison import Comparison
@@ -54,7 +54,7 @@ def draw_ranks(ax: Axes, found: Comparison, top: int, name: str, value: str) -> 
     _name_results(ax, found)
     share = f"{100 * (found.top_overlap or 0):.4g}% of the top {found.top} in common"
     entitle(ax, name, ", ".join([share, *_come_and_gone(found)]))
-    write(ax, Said(f"rank by {value}", notes=[f"{more:,} more share these ranks"] if more else []))
+    write(ax, AxisText(f"rank by {value}", notes=[f"{more:,} more share these ranks"] if more else []))
 
 
 def draw_flow(ax: Axes, found: Comparison, top: int, name: str) -> None:
@@ -104,7 +104,7 @@ def draw_flow(ax: Axes, found: Comparison, top: int, name: str) -> None:
     for color, (word, count) in enumerate(counts.items()):
         ax.fill_between([], [], color=colors(ax)[color], alpha=_ALPHA[color], label=f"{count:,} {word}")
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, borderaxespad=0, frameon=False)
-    write(ax, Said("vertices"))
+    write(ax, AxisText("vertices"))
     facts = [f"{found.communities_a:,} communities in a", f"{found.communities_b:,} in b", *_come_and_gone(found)]
     entitle(ax, name, ", ".join(facts), room=1)
 

@@ -12,8 +12,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from explorer_frames._plot.axes import (
+    AxisText,
     Numbers,
-    Said,
     Scale,
     are_whole,
     colors,
@@ -86,7 +86,7 @@ def draw_history(ax: Axes, runs: Sequence[Run], subjects: Sequence[Subject], top
         for text in legend.get_texts():
             text.set(**font)
     notes = [largest(len(lines), f"the last run's {len(last.numbers):,}")] if len(lines) < len(last.numbers) else []
-    write(ax, Said("end of the run, UTC" if timed else "job", last.value + words, notes))
+    write(ax, AxisText("end of the run, UTC" if timed else "job", last.value + words, notes))
     if timed:
         ax.set_xticks(*_dates(times, max(1, columns(ax)[0] // _DATE - 1)))
     else:

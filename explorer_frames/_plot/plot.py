@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from explorer_frames import _schemas
 from explorer_frames._arguments import checked_count
 from explorer_frames._compare.comparison import Comparison
-from explorer_frames._errors import escaped, plural
+from explorer_frames._errors import escaped, first_of, plural
 from explorer_frames._extras import package
 from explorer_frames._files.data import to_reader
 from explorer_frames._files.digest import current
@@ -97,8 +97,8 @@ def plot_result(
         None takes the first known one: score, community, degrees, distance, core, count, visited; else the first one of
         numbers behind the ids.
     top
-        How many are named. Default: 20 bars, 5 in the corner of a rank curve, 5 lines of a history, 12 communities, or
-        the `top` of a `Comparison`.
+        How many are named. Default: 20 bars, 5 in the corner of a rank curve, 5 lines of a history (up to 75), 12
+        communities, or the `top` of a `Comparison`.
     scale
         ``"linear"`` or ``"log"``, for the numbers, and for their ranks or frequencies. None takes that of an Axes which
         `ax` shares its axis with, or else a logarithmic one where a few numbers are far above the rest. The label says
@@ -159,12 +159,9 @@ def plot_result(
             _check_kind(kind, ["top"], "a history of several runs")
             return _draw_history(ax, table, value, top, scale)
     known = _known(table)
-    subject = _subject(
-        _of_result(table) if of_runs else table,
-        value,
-        alone=column is not None,
-        whole=bool(known and known.complete and _schemas.find(known.algorithm or "") is _MAYBE_GLOBAL),
-    )
+    algorithm = _schemas.find(known.algorithm or known.task_name or "") if known and known.complete else None
+    whole = algorithm is _MAYBE_GLOBAL
+    subject = _subject(_of_result(table) if of_runs else table, value, alone=column is not None, whole=whole)
     kind = kind or _kind_for(value, table.schema.field(value).type, len(subject.numbers))
     count = min(top or _NAMED[kind], len(subject.numbers))
     from explorer_frames._plot.axes import write_sentence  # noqa: PLC0415 (it needs matplotlib)
@@ -251,13 +248,13 @@ def _of_task(table: pa.Table, task: str | None) -> pa.Table:
             raise ConfigError(f"no rows of a task {escaped(task, 60)!r}", hint=hint)
     elif len(shown) > 1 and called == "task_name":
         raise ConfigError(f"these are results of {len(shown):,} tasks", hint=f"Pass one of them: task={shown[0]}.")
-    jobs = Counter(table.group_by(["job_id", "task_id"]).aggregate([])["job_id"].to_pylist())
-    for job_id, count in jobs.most_common(1):
+    runs = table.group_by(["job_id", "task_id"], use_threads=False).aggregate([]).to_pylist()
+    for job_id, count in Counter(run["job_id"] for run in runs).most_common(1):
         if count > 1:
+            ids = [repr(escaped(run["task_id"], 60)) for run in runs if run["job_id"] == job_id]
             raise ConfigError(
                 f"job {escaped(job_id, 40)} has {count} of these tasks",
-                hint="Pass the id of one to draw it, such as "
-                f"task={table['task_id'][0].as_py()!r}. For a history, select the rows of one task of each job.",
+                hint=f"Pass task= with the id of one: {first_of(ids)}. For several runs, select the rows of one task.",
             )
     return table
 
