@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,16 +60,17 @@ def draw_ranks(ax: Axes, found: Comparison, top: int, name: str, value: str) -> 
 
 def draw_flow(ax: Axes, found: Comparison, top: int, name: str) -> None:
     """Draw a band for the vertices that both results have, from their community in a to that in b."""
-    lines = columns(ax)[1] / LINE
     stay = {(row.label_a, row.label_b): int(row.overlap) for row in found.labels.itertuples()}
     move = {pair: int(count) for pair, count in found.moved.groupby(["from_a", "to_b"], observed=True).size().items()}
     flows = [(a, b, count, color) for pairs, color in ((stay, 0), (move, 1)) for (a, b), count in pairs.items()]
     sizes_a = _sizes(((a, count) for a, _, count, _ in flows), found.vanished)
     sizes_b = _sizes(((b, count) for _, b, count, _ in flows), found.appeared)
-    if not sizes_a and not sizes_b:
+    whole = max(sum(sizes_a.values()), sum(sizes_b.values()))
+    if not whole:
         write_sentence(ax, "no rows", [])
         return
-    least = (1 / lines - _GAP) * max(sum(sizes_a.values()), sum(sizes_b.values()))
+    gap = _GAP * whole
+    least = whole * LINE / columns(ax)[1] - gap
     named_a, named_b = _named(sizes_a, top, least), _named(sizes_b, top, least)
     bands: dict[tuple[Hashable, Hashable, int], int] = defaultdict(int)
     for a, b, count, color in flows:
@@ -76,18 +78,17 @@ def draw_flow(ax: Axes, found: Comparison, top: int, name: str) -> None:
     order_a = [*named_a, _OTHERS]
     origin = {b: order_a.index(a) for (a, b, _), _ in sorted(bands.items(), key=lambda band: band[1])}
     order_b = [*sorted(named_b, key=lambda b: origin.get(b, len(order_a))), _OTHERS]
-    gap = _GAP * max(sum(sizes_a.values()), sum(sizes_b.values()))
     starts_a, left = _stack(order_a, sizes_a, gap)
     starts_b, right = _stack(order_b, sizes_b, gap)
     bend = _BEND**2 * (3 - 2 * _BEND)
-    for (a, b, color), count in sorted(
-        bands.items(), key=lambda band: (order_a.index(band[0][0]), order_b.index(band[0][1]), band[0][2])
-    ):
+    for a, b, color in product(order_a, order_b, (0, 1)):
+        count = bands[a, b, color]
+        if not count:
+            continue
         upper = starts_a[a] + (starts_b[b] - starts_a[a]) * bend
         starts_a[a] += count
         starts_b[b] += count
-        look: dict[str, Any] = {"color": colors(ax)[color], "alpha": _ALPHA[color], "linewidth": 0.8}
-        ax.fill_between(_BEND, upper, upper + count, **look)
+        ax.fill_between(_BEND, upper, upper + count, color=colors(ax)[color], alpha=_ALPHA[color], linewidth=0.8)
     for x, nodes in ((-_NODE, left), (1, right)):
         for start, size, _ in nodes:
             ax.bar(x, size, _NODE, start, align="edge", color=_GREY)

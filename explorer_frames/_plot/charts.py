@@ -203,10 +203,15 @@ def _draw_distribution(ax: Axes, subject: Subject, top: int, scale: Scale | None
 
 
 def _draw_curves(ax: Axes, curves: Mapping[str, Numbers], things: str, *, log: bool) -> AxisText:
+    """Draw how many have at least so much: heavy tails are straight there, and no bins hide anything."""
     looks = _PAIR if len(curves) > 1 else (_ALONE,)
     drawn = [numbers[np.abs(numbers) < LARGEST] for numbers in curves.values()]
-    for label, numbers, look, color in zip(curves, drawn, looks, colors(ax), strict=False):
-        _draw_curve(ax, numbers, look, color, label)
+    for label, numbers, (line, width, size), color in zip(curves, drawn, looks, colors(ax), strict=False):
+        values, firsts = np.unique(np.sort(numbers), return_index=True)
+        counts = len(numbers) - firsts
+        shown = len(values) - 1 - _thinned(len(values), log=True)[::-1]
+        (curve,) = ax.plot(values[shown], counts[shown], line, color=color, linewidth=width, label=label)
+        curve.set(marker="o" if len(values) <= _MARKED else "", markersize=size)
     both = np.concatenate(drawn)
     below = set_scale(ax, "x", both, log=log, whole=are_whole(both))
     beside = set_scale(ax, "y", np.array([1.0, max(map(len, drawn))]), log=log, whole=True)
@@ -214,17 +219,6 @@ def _draw_curves(ax: Axes, curves: Mapping[str, Numbers], things: str, *, log: b
         ax.legend(frameon=False)
     notes = [note for label, numbers in zip(curves, drawn, strict=True) for note in _zeros(numbers, label) if log]
     return AxisText(" and ".join(curves) + below, f"{things} with as much or more{beside}", notes)
-
-
-def _draw_curve(ax: Axes, numbers: Numbers, look: Look, color: str, label: str) -> None:
-    """Draw how many have at least so much: heavy tails are straight there, and no bins hide anything."""
-    line, width, size = look
-    values, firsts = np.unique(np.sort(numbers), return_index=True)
-    counts = len(numbers) - firsts
-    shown = len(values) - 1 - _thinned(len(values), log=True)[::-1]
-    marker = "o" if len(values) <= _MARKED else ""
-    (curve,) = ax.plot(values[shown], counts[shown], line, color=color, linewidth=width, label=label)
-    curve.set(marker=marker, markersize=size)
 
 
 def _draw_bars(ax: Axes, values: Numbers, counts: Places, not_reached: int) -> None:
