@@ -55,7 +55,8 @@ def ticks(axis):
     """Return the labels of the ticks that are within the picture."""
     low, high = sorted(axis.get_view_interval())
     labels = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
-    return [label.get_text() for place, label in labels if low <= place <= high]
+    texts = [label.get_text() for place, label in labels if low <= place <= high]
+    return [text.removeprefix("$\\mathdefault{").removesuffix("}$") for text in texts]
 
 
 def named(ax):
@@ -111,13 +112,13 @@ def test_scores_of_a_heavy_tail_have_logarithmic_axes_on_which_zeros_have_a_plac
     assert words(ax.yaxis) == "score, log scale"
     assert curve(ax)[1][-3:] == [20, 0, 0]
     assert {"1", "2", "5", "10", "20", "50"} <= set(ticks(ax.xaxis))
-    assert ticks(ax.yaxis) == ["0", "20", "50", "100", "200", "500", "1,000"]
+    assert ticks(ax.yaxis) == ["0", "10", "20", "50", "100", "200", "500", "1,000"]
 
 
 def test_nearly_all_scores_are_zero():
     ax = plot_result(vertices(score=[0.0] * 970 + [10.0**-place for place in range(30)]))
     assert max(curve(ax)[0]) == 1000
-    assert "0" in ticks(ax.yaxis)
+    assert ticks(ax.yaxis)[:2] == ["0", "10^{-12}"]
 
 
 @pytest.mark.parametrize(
@@ -163,7 +164,7 @@ def test_two_runs_that_share_an_axis_have_one_scale(heavy_first):
 
 def test_all_ticks_of_an_axis_are_written_in_one_way():
     ax = plot_result(vertices(score=[10.0**-place for place in range(8)]))
-    assert ticks(ax.yaxis) == ["1e-7", "1e-6", "1e-5", "1e-4", "1e-3", "1e-2", "1e-1", "1"]
+    assert ticks(ax.yaxis) == [f"10^{{{place}}}" for place in range(-7, 1)]
     ax = plot_result(vertices(score=[10.0**-place for place in range(3)] * 7))
     assert "0.01" in ticks(ax.yaxis)
 
@@ -221,19 +222,24 @@ def test_few_communities_become_bars_of_their_sizes():
     ("table", "sentence"),
     [
         (vertices(community=[7, 7, 7]), "only one community: 7\nvertices in the community: 3"),
-        (pa.table({"root": ["Valjean"], "visited": [77]}), "only one vertex: Valjean\nvertices reached: 77"),
+        (pa.table({"root": ["Valjean"], "visited": [77]}), "only one row: Valjean\nvertices reached: 77"),
         (vertices(core=[3] * 20_000), "all 20,000 vertices have the same core number: 3"),
         (vertices(score=[0.5, None, None]), "v0\nscore: 0.500"),
         (vertices(out_degree=pa.nulls(2, "int64"), in_degree=pa.nulls(2, "int64")), "no finite numbers"),
         (pa.table({"count": [467]}), "count: 467"),
-        (pa.table({"score": [0.5], "id": ["a"]}), "only one vertex: a\nscore: 0.500"),
+        (known(vertices(score=[0.5]), algorithm="ClusteringCoefficient"), "the whole graph\nscore: 0.500"),
+        (
+            known(pa.table({"id": [7], "score": [0.5]}), algorithm="ClusteringCoefficient", complete=False),
+            "only one row: 7\nscore: 0.500",
+        ),
+        (pa.table({"score": [0.5], "id": ["a"]}), "only one row: a\nscore: 0.500"),
         (pa.table({"score": [2.641148]}), "score: 2.64"),
         (pa.table({"width": [38], "depth": [3]}), "width: 38\ndepth: 3"),
     ],
     ids=lambda case: case.split("\n")[0] if isinstance(case, str) else "",
 )
 def test_what_would_be_an_empty_picture_is_a_sentence(table, sentence):
-    ax = plot_result(known(table))
+    ax = plot_result(table if table.schema.metadata else known(table))
     assert said(ax) == [sentence]
     assert not ax.lines
     assert not ax.patches
@@ -380,7 +386,7 @@ KINDS = ["rank", "distribution", "top"]
 FEW = [
     ([], "no rows"),
     ([np.nan, np.inf, -np.inf], "no finite numbers"),
-    ([0.5], "only one vertex: v0\nscore: 0.500"),
+    ([0.5], "only one row: v0\nscore: 0.500"),
     ([0.0] * 30, "all 30 vertices have the same score: 0"),
     ([1 / 77] * 77, "all 77 vertices have the same score: 0.0130"),
 ]
@@ -424,19 +430,16 @@ IDS = [
 @pytest.fixture
 def latin_fonts(monkeypatch):
     """Leave no fonts but those of matplotlib, and forget which were missed."""
-    ours = [font for font in font_manager.fontManager.ttflist if font.name.startswith("DejaVu")]
-    monkeypatch.setattr(font_manager.fontManager, "ttflist", ours)
-    monkeypatch.setattr(font_manager, "findSystemFonts", list)
+    manager = font_manager.fontManager
+    monkeypatch.setattr(manager, "ttflist", [font for font in manager.ttflist if font.name.startswith("DejaVu")])
     monkeypatch.setattr(glyphs, "_warned", set())
-    glyphs._family_with.cache_clear()
-    glyphs._add_new_fonts.cache_clear()
+    manager._findfont_cached.cache_clear()
     yield
-    glyphs._family_with.cache_clear()
-    glyphs._add_new_fonts.cache_clear()
+    manager._findfont_cached.cache_clear()
 
 
 @pytest.mark.parametrize("kind", ["rank", "top"])
-@pytest.mark.filterwarnings("ignore:no installed font")
+@pytest.mark.filterwarnings("ignore:no configured font")
 def test_any_id_can_be_read(kind, latin_fonts):
     table = pa.table({"id": IDS, "$a_分$": [7.0, 6, 5, 4, 3, 2, 1]})
     ax = plot_result(known(table, task_name="分析 $x$ " * 40), kind=kind)
@@ -455,19 +458,11 @@ def test_any_id_can_be_read(kind, latin_fonts):
 
 def test_a_missing_font_is_named_once(latin_fonts):
     table = pa.table({"id": ["诸葛亮", "🙂"], "score": [2.0, 1.0]})
-    with pytest.warns(UserWarning, match=r"no installed font has the character '亮'.*fonts-noto-cjk") as caught:
+    with pytest.warns(UserWarning, match=r"no configured font has the character '亮'.*fonts-noto-cjk") as caught:
         plot_result(table)
     assert len(caught) == 1
     assert caught[0].filename == __file__
     plot_result(table)  # and no warning, which would be an error
-
-
-def test_a_font_that_was_installed_after_matplotlib_listed_them_is_found(tmp_path, monkeypatch, latin_fonts):
-    save_font(tmp_path / "new.ttf", "诸", "New")
-    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [str(tmp_path / "new.ttf")])
-    ax = plot_result(pa.table({"id": ["诸", "a"], "score": [2.0, 1.0]}), kind="top")
-    assert ticks(ax.yaxis) == ["诸", "a"]
-    assert ax.get_yticklabels()[0].get_fontfamily()[-1] == "New"
 
 
 def save_font(path, letter, family):
@@ -487,14 +482,16 @@ def save_font(path, letter, family):
     builder.save(path)
 
 
-@pytest.mark.filterwarnings("ignore:no installed font")
-def test_an_installed_font_is_used_for_what_the_usual_one_lacks(tmp_path, monkeypatch, latin_fonts):
-    save_font(tmp_path / "ours.ttf", "诸", "Ours")
+@pytest.mark.parametrize("family", ["Noto Sans CJK JP", "Ours"])
+@pytest.mark.filterwarnings("ignore:no configured font")
+def test_a_font_for_ideographs_or_a_configured_one_is_used_for_what_the_usual_one_lacks(family, tmp_path, latin_fonts):
+    save_font(tmp_path / "ours.ttf", "诸", family)
     font_manager.fontManager.addfont(tmp_path / "ours.ttf")
-    ax = plot_result(pa.table({"id": ["诸", "诸葛"], "score": [2.0, 1.0]}), kind="top")
-    seen(ax)
+    with mpl.rc_context({"font.family": ["DejaVu Sans", "Ours"] if family == "Ours" else ["DejaVu Sans"]}):
+        ax = plot_result(pa.table({"id": ["诸", "诸葛"], "score": [2.0, 1.0]}), kind="top")
+        seen(ax)
     assert ticks(ax.yaxis) == ["诸", "诸\\u845b"]
-    assert ax.get_yticklabels()[0].get_fontfamily()[-1] == "Ours"
+    assert ax.get_yticklabels()[0].get_fontfamily()[-1] == family
 
 
 def test_an_axes_is_taken_and_no_figure_made():
@@ -673,6 +670,26 @@ def test_a_history_of_numbers_of_the_whole_graph_is_one_line():
     assert curve(ax)[1] == [4, 5]
 
 
+def test_a_history_of_one_row_each_is_one_line_whatever_the_ids():
+    ax = plot_result(of_runs(3, id=[["a"], ["b"], ["a"]], score=[[0.1], [0.2], [0.3]]))
+    assert curve(ax)[1] == [0.1, 0.2, 0.3]
+
+
+def test_each_of_many_lines_has_a_look_of_its_own():
+    scores = np.linspace(1, 2, 100)
+    frame = of_runs(2, id=[[f"v{place}" for place in range(100)]] * 2, score=[scores, scores])
+    ax = plot_result(frame, top=100)
+    assert words(ax.xaxis) == "end of the run, UTC (the 75 largest of the last run's 100)"
+    looks = {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in ax.lines}
+    assert len(looks) == len(ax.lines) == len(named(ax)) == 75
+    _, ax = plt.subplots(figsize=(4, 3), layout="constrained")
+    plot_result(frame, top=20, ax=ax)
+    assert len({(line.get_color(), line.get_marker()) for line in ax.lines}) == 20
+    low, high = seen(ax)
+    assert low >= -0.01
+    assert high <= 1.01
+
+
 def test_a_history_of_communities_has_the_sizes_of_the_largest():
     frame = of_runs(2, id=[list("abcdef")] * 2, community=[list("xxxyyz"), list("ppqqqq")])
     ax = plot_result(frame)
@@ -682,8 +699,9 @@ def test_a_history_of_communities_has_the_sizes_of_the_largest():
 
 def test_runs_whose_time_is_unknown_or_the_same_are_in_order():
     frame = of_runs(2, count=[[4], [5]])
-    for end_time in (frame["end_time"].iloc[0], pd.NaT):
-        ax = plot_result(frame.assign(end_time=pd.Series([end_time] * 2, dtype=frame["end_time"].dtype)))
+    start = frame["end_time"].iloc[0]
+    for times in ([start, start], [start, start + pd.Timedelta("10ms")], [pd.NaT, pd.NaT]):
+        ax = plot_result(frame.assign(end_time=pd.Series(times, dtype=frame["end_time"].dtype)))
         assert (ticks(ax.xaxis), ax.get_xlabel()) == (["1", "2"], "job")
     frame = of_runs(40, id=[["_a", "b"]] * 40, score=[[2.0, 1.0]] * 40).assign(end_time=frame["end_time"].iloc[0])
     ax = plot_result(frame)
@@ -728,6 +746,17 @@ def test_a_history_of_several_tasks_needs_the_name_of_one():
     assert named(plot_result(both, task="t1")) == ["b", "a", "2", "1"]
     with pytest.raises(ConfigError, match="no rows of a task 'nope'"):
         plot_result(both, task="nope")
+
+
+def test_two_tasks_of_one_name_need_the_id_of_one():
+    frame = of_runs(2, id=[["a", "b"]] * 2, score=[[1.0, 2.0]] * 2)
+    both = pd.concat([frame, frame.assign(task_id="other" + frame["job_id"], score=[4.0, 3.0] * 2)])
+    for data, task in ((both, "PageRank"), (both, None), (both.drop(columns="task_name"), None)):
+        with pytest.raises(ConfigError, match="job 1 has 2 of these tasks") as caught:
+            plot_result(data, task=task)
+        assert "one: 't0', 'other1'." in caught.value.hint
+    assert firsts(plot_result(both, task="other2")) == [("a", "4"), ("b", "3")]
+    assert plt.get_fignums() == [1]
 
 
 def lines_of(ax):

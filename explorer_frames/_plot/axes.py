@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -12,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import to_rgba
 from matplotlib.figure import FigureBase
-from matplotlib.ticker import Formatter, LogLocator, MaxNLocator, ScalarFormatter, SymmetricalLogLocator
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from explorer_frames._plot.glyphs import drawable
 
@@ -31,63 +30,19 @@ _BRIGHTNESS = (0.299, 0.587, 0.114)  # of red, green and blue
 _HEAVY = 5  # times the median: a largest value beyond it calls for a logarithmic scale
 _DECADES = 2.5  # up to which 2 and 5 have ticks, too
 _SPAN = 1e-12  # of the largest number: nearer to zero, numbers are drawn at zero if there are zeros
-_ZERO = 0.4  # decades between zero and the smallest number
-_LONG = 100_000
-_PLAIN = (1e-3, 1e6)  # numbers of an axis that are written without an exponent
+_ZERO = 0.6  # decades between zero and the first power of ten
+_ABOVE = 1.01  # a power of ten, by more than rounding: the first tick of `SymmetricalLogLocator` is just below
 _ROUNDING = 1e-9
 _WHOLE = 1e9
 _EXACT = 2.0**53
 
 
-class Said(NamedTuple):
-    """What stands at the axes, and what the reader has to know of what is not drawn."""
+class AxisText(NamedTuple):
+    """Labels of the horizontal and of the vertical axis, and notes on what is not drawn."""
 
     below: str
     beside: str = ""
     notes: Sequence[str] = ()
-
-
-class _RankLocator(MaxNLocator):
-    """Places ticks at ranks, of which 1 is the first."""
-
-    def tick_values(self, vmin: float, vmax: float) -> Any:
-        ticks = np.asarray(super().tick_values(vmin, vmax))
-        return np.unique(np.where(ticks == 0, 1, ticks))
-
-
-class _SymmetricalLocator(SymmetricalLogLocator):
-    """Places ticks at zero and at the numbers that have a logarithmic scale, with none in between."""
-
-    def __init__(self, least: float, subs: Sequence[float]) -> None:
-        super().__init__(base=10, linthresh=least, subs=subs)
-        self._least = least
-
-    def tick_values(self, vmin: float, vmax: float) -> Any:
-        ticks = np.asarray(super().tick_values(vmin, vmax))
-        return ticks[(ticks == 0) | (np.abs(ticks) >= self._least)]
-
-
-class _LogFormatter(Formatter):
-    """Writes all numbers of an axis in one way: 1,000 and 0.01, or 1e7 and 1e-5."""
-
-    def __call__(self, x: float, pos: int | None = None) -> str:
-        del pos
-        return self.format_ticks([x])[0]
-
-    def format_ticks(self, values: Sequence[float]) -> list[str]:
-        low, high = sorted(self.axis.get_view_interval())  # type: ignore[union-attr]  # it has an axis
-        sizes = [abs(value) for value in values if value and low <= value <= high]
-        plain = _PLAIN[0] <= min(sizes, default=1) <= max(sizes, default=1) <= _PLAIN[1]
-        return [_number(value) if plain else _power(value) for value in values]
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value == np.rint(value) else f"{value:g}"
-
-
-def _power(value: float) -> str:
-    text = re.sub(r"e\+?(-?)0*", r"e\1", f"{value:.3e}")
-    return re.sub(r"\.?0*e", "e", text).removesuffix("e") if value else "0"
 
 
 def colors(ax: Axes) -> tuple[str, ...]:
@@ -99,21 +54,16 @@ def colors(ax: Axes) -> tuple[str, ...]:
     return _ON_BLACK if dark else _ON_WHITE
 
 
-def write(ax: Axes, said: Said) -> None:
+def write(ax: Axes, text: AxisText) -> None:
     """Write what the picture is at its axes, and what is not in it."""
-    _lay_out(ax)
-    ax.spines[["top", "right"]].set_visible(False)
-    width, height = columns(ax)
-    notes = f" ({'; '.join(said.notes)})" if said.notes else ""
-    _label(ax.xaxis, said.below + notes if said.below else "; ".join(said.notes), width)
-    _label(ax.yaxis, said.beside, height)
-
-
-def _lay_out(ax: Axes) -> None:
-    """Find out how large the Axes will be."""
     figure: FigureBase | None = ax.get_figure(root=True)
     if figure is not None and figure.get_layout_engine() is not None:  # type: ignore[attr-defined]
-        figure.draw_without_rendering()  # type: ignore[attr-defined]
+        figure.draw_without_rendering()  # type: ignore[attr-defined]  # sets the size of the Axes
+    ax.spines[["top", "right"]].set_visible(False)
+    width, height = columns(ax)
+    notes = f" ({'; '.join(text.notes)})" if text.notes else ""
+    _label(ax.xaxis, text.below + notes if text.below else "; ".join(text.notes), width)
+    _label(ax.yaxis, text.beside, height)
 
 
 def _label(axis: Axis, text: str, width: int) -> None:
@@ -135,7 +85,7 @@ def write_sentence(ax: Axes, text: str, notes: Sequence[str]) -> None:
     width = columns(ax)[0]
     lines, style = drawable([line for one in text.split("\n") for line in textwrap.wrap(one, width)], width)
     ax.text(0.5, 0.5, "\n".join(lines), transform=ax.transAxes, ha="center", va="center", **style)
-    write(ax, Said("", notes=notes))
+    write(ax, AxisText("", notes=notes))
     ax.spines[:].set_visible(False)
 
 
@@ -149,6 +99,12 @@ def columns(ax: Axes) -> tuple[int, int]:
 def text_size(ax: Axes) -> float:
     """Return the size of the text at the axes, in points."""
     return float(ax.xaxis.label.get_fontsize())
+
+
+def fitting_size(ax: Axes, count: int) -> float:
+    """Return the size that lets so many lines of text stand beside the Axes."""
+    lines = columns(ax)[1] / LINE
+    return text_size(ax) * min(1.0, max(0.4, lines / max(count, 1)))
 
 
 def is_log(ax: Axes, name: Name, scale: Scale | None, numbers: Numbers, *, usual: bool | None = None) -> bool:
@@ -177,24 +133,24 @@ def set_scale(ax: Axes, name: Name, numbers: Numbers, *, log: bool, whole: bool 
     axis = _axis(ax, name)
     sizes = np.abs(numbers[numbers != 0])
     low, high = (sizes.min(), sizes.max()) if len(sizes) else (1.0, 1.0)
-    subs = (1.0, 2.0, 5.0) if high < low * 10**_DECADES else (1.0,)
     if numbers.min(initial=1) > 0:
         change("log")
-        axis.set_major_locator(LogLocator(subs=subs))
     else:
-        low = max(low, high * _SPAN)
-        change("symlog", linthresh=low, linscale=_ZERO)
-        axis.set_major_locator(_SymmetricalLocator(low, subs))
-    axis.set_major_formatter(_LogFormatter())
-    axis.set_minor_formatter("")
+        decade = 10 ** np.floor(np.log10(max(low, high * _SPAN, 1 / LARGEST)))
+        change("symlog", linthresh=_ABOVE * decade, linscale=_ZERO)
+    if high < low * 10**_DECADES:
+        axis.get_major_locator().set_params(subs=(1, 2, 5))  # type: ignore[call-arg]  # it is logarithmic
+        axis.set_major_formatter("{x:,g}")
+        axis.set_minor_formatter("")
     return ", log scale"
 
 
 def set_ranks(ax: Axes, count: int, *, log: bool) -> str:
     """Make the horizontal axis one of ranks, from 1."""
-    words = set_scale(ax, "x", np.arange(1.0, count + 1), log=log, whole=True)
+    words = set_scale(ax, "x", np.array([1.0, count]), log=log, whole=True)
     if not log:
-        ax.xaxis.set_major_locator(_RankLocator(5 if count >= _LONG else "auto", integer=True, min_n_ticks=1))
+        ticks = ax.get_xticks()
+        ax.set_xticks([1, *ticks[(ticks > 1) & (ticks < ax.get_xlim()[1])]])
     return words
 
 
@@ -202,9 +158,10 @@ def plain_ticks(ax: Axes, name: Name, *, whole: bool = False) -> None:
     """Give an axis that is not logarithmic ticks that can be read."""
     axis = _axis(ax, name)
     if whole:
-        wide = name == "x" and axis.get_view_interval()[1] >= _LONG
-        axis.set_major_locator(MaxNLocator(5 if wide else "auto", integer=True, min_n_ticks=1))
-        axis.set_major_formatter(lambda number, _: f"{number:,.0f}")
+        axis.set_major_locator(
+            MaxNLocator(5 if name == "x" else "auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
+        )
+        axis.set_major_formatter("{x:,.0f}")
     else:
         axis.set_major_formatter(ScalarFormatter(useOffset=False))
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from explorer_frames._plot.axes import LINE, Said, colors, columns, entitle, write, write_sentence, write_sides
+from explorer_frames._plot.axes import LINE, AxisText, colors, columns, entitle, write, write_sentence, write_sides
 
 if TYPE_CHECKING:
     from explorer_frames._compare.comparison import Comparison
@@ -54,21 +55,22 @@ def draw_ranks(ax: Axes, found: Comparison, top: int, name: str, value: str) -> 
     _name_results(ax, found)
     share = f"{100 * (found.top_overlap or 0):.4g}% of the top {found.top} in common"
     entitle(ax, name, ", ".join([share, *_come_and_gone(found)]))
-    write(ax, Said(f"rank by {value}", notes=[f"{more:,} more share these ranks"] if more else []))
+    write(ax, AxisText(f"rank by {value}", notes=[f"{more:,} more share these ranks"] if more else []))
 
 
 def draw_flow(ax: Axes, found: Comparison, top: int, name: str) -> None:
     """Draw a band for the vertices that both results have, from their community in a to that in b."""
-    lines = columns(ax)[1] / LINE
     stay = {(row.label_a, row.label_b): int(row.overlap) for row in found.labels.itertuples()}
     move = {pair: int(count) for pair, count in found.moved.groupby(["from_a", "to_b"], observed=True).size().items()}
     flows = [(a, b, count, color) for pairs, color in ((stay, 0), (move, 1)) for (a, b), count in pairs.items()]
     sizes_a = _sizes(((a, count) for a, _, count, _ in flows), found.vanished)
     sizes_b = _sizes(((b, count) for _, b, count, _ in flows), found.appeared)
-    if not sizes_a and not sizes_b:
+    whole = max(sum(sizes_a.values()), sum(sizes_b.values()))
+    if not whole:
         write_sentence(ax, "no rows", [])
         return
-    least = (1 / lines - _GAP) * max(sum(sizes_a.values()), sum(sizes_b.values()))
+    gap = _GAP * whole
+    least = whole * LINE / columns(ax)[1] - gap
     named_a, named_b = _named(sizes_a, top, least), _named(sizes_b, top, least)
     bands: dict[tuple[Hashable, Hashable, int], int] = defaultdict(int)
     for a, b, count, color in flows:
@@ -76,18 +78,17 @@ def draw_flow(ax: Axes, found: Comparison, top: int, name: str) -> None:
     order_a = [*named_a, _OTHERS]
     origin = {b: order_a.index(a) for (a, b, _), _ in sorted(bands.items(), key=lambda band: band[1])}
     order_b = [*sorted(named_b, key=lambda b: origin.get(b, len(order_a))), _OTHERS]
-    gap = _GAP * max(sum(sizes_a.values()), sum(sizes_b.values()))
     starts_a, left = _stack(order_a, sizes_a, gap)
     starts_b, right = _stack(order_b, sizes_b, gap)
     bend = _BEND**2 * (3 - 2 * _BEND)
-    for (a, b, color), count in sorted(
-        bands.items(), key=lambda band: (order_a.index(band[0][0]), order_b.index(band[0][1]), band[0][2])
-    ):
+    for a, b, color in product(order_a, order_b, (0, 1)):
+        count = bands[a, b, color]
+        if not count:
+            continue
         upper = starts_a[a] + (starts_b[b] - starts_a[a]) * bend
         starts_a[a] += count
         starts_b[b] += count
-        look: dict[str, Any] = {"color": colors(ax)[color], "alpha": _ALPHA[color], "linewidth": 0.8}
-        ax.fill_between(_BEND, upper, upper + count, **look)
+        ax.fill_between(_BEND, upper, upper + count, color=colors(ax)[color], alpha=_ALPHA[color], linewidth=0.8)
     for x, nodes in ((-_NODE, left), (1, right)):
         for start, size, _ in nodes:
             ax.bar(x, size, _NODE, start, align="edge", color=_GRAY)
@@ -104,7 +105,7 @@ def draw_flow(ax: Axes, found: Comparison, top: int, name: str) -> None:
     for color, (word, count) in enumerate(counts.items()):
         ax.fill_between([], [], color=colors(ax)[color], alpha=_ALPHA[color], label=f"{count:,} {word}")
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, borderaxespad=0, frameon=False)
-    write(ax, Said("vertices"))
+    write(ax, AxisText("vertices"))
     facts = [f"{found.communities_a:,} communities in a", f"{found.communities_b:,} in b", *_come_and_gone(found)]
     entitle(ax, name, ", ".join(facts), room=1)
 
@@ -150,7 +151,7 @@ def _name_results(ax: Axes, found: Comparison) -> None:
     """Write below each side which result it is."""
     sides = []
     for side, known in (("a", found.a), ("b", found.b)):
-        end = known and known.end_time and f"\n{known.end_time:%Y-%m-%d %H:%M} UTC"
+        end = known and known.end_time and f"\n{known.end_time:%Y-%m-%d\n%H:%M} UTC"
         sides.append(f"{side}: job {known.job_id}{end or ''}" if known and known.job_id else side)
     ax.set_xticks([0, 1], sides)
     ax.tick_params(axis="x", length=0)

@@ -13,15 +13,16 @@ from matplotlib.axes import Axes
 from explorer_frames._plot.axes import (
     LARGEST,
     LINE,
+    AxisText,
     Numbers,
     Places,
-    Said,
     Scale,
     are_alike,
     are_whole,
     colors,
     columns,
     exact,
+    fitting_size,
     hide_numbers,
     is_heavy,
     is_log,
@@ -29,7 +30,6 @@ from explorer_frames._plot.axes import (
     plain_ticks,
     set_ranks,
     set_scale,
-    text_size,
     write,
 )
 from explorer_frames._plot.glyphs import drawable
@@ -46,7 +46,7 @@ _NUMBERED = 12  # so few bars have their number written above
 _LABEL = 28  # columns of text
 _CORNER = 0.4  # of the height of the Axes is for names
 _ROOM = 5  # bars that there is room for, even if there are fewer
-_ONE_OF = {"communities": "community", "values": "value", "vertices": "vertex", "pairs": "pair", "rows": "row"}
+_GROUP = {"communities": "community", "values": "value"}
 
 
 @dataclass(frozen=True)
@@ -117,12 +117,11 @@ class Subject:
             return "no finite numbers" if len(self.numbers) else "no rows"
         if several:
             return ""
-        if len(self.numbers) == 1:
-            name = self.name(0)
-            named = self.ids or self.grouped
-            return f"only one {_ONE_OF[self.things]}: {name}\n{self.value}: {exact(numbers[0])}" if named else name
+        if len(self.numbers) == 1 and not (self.ids or self.grouped):
+            return self.name(0)
         if count == 1:
-            return f"{self.name(int(self.ranked[0]))}\n{self.value}: {exact(numbers[0])}"
+            only = f"only one {_GROUP.get(self.things, 'row')}: " if len(self.numbers) == 1 else ""
+            return f"{only}{self.name(int(self.ranked[0]))}\n{self.value}: {exact(numbers[0])}"
         if are_alike(numbers) and (kind != "top" or count > top):
             return f"all {count:,} {self.things} have the same {self.value}: {exact(numbers[0])}"
         return ""
@@ -133,29 +132,28 @@ def draw(ax: Axes, subject: Subject, kind: str, top: int, scale: Scale | None) -
     write(ax, _DRAW[kind](ax, subject, top, scale))
 
 
-def _draw_top(ax: Axes, subject: Subject, top: int, scale: Scale | None) -> Said:
+def _draw_top(ax: Axes, subject: Subject, top: int, scale: Scale | None) -> AxisText:
     """Draw a bar for each of the `top` largest, by name; points on a logarithmic scale, where lengths mean nothing."""
     places = subject.ranked[:top]
     rows = np.arange(len(places))
     numbers = subject.numbers[places]
     names, style = drawable(map(subject.name, places), _LABEL)
-    lines = columns(ax)[1] / LINE
-    size = text_size(ax) * min(1.0, max(0.4, lines / max(len(places), 1)))
+    size = fitting_size(ax, len(places))
     color = colors(ax)[0]
-    log = is_log(ax, "x", scale, numbers, usual=False)
-    if log:
+    words = ""
+    if is_log(ax, "x", scale, numbers, usual=False):
         ax.plot(numbers, rows, "o", color=color)
         ax.grid(axis="y", alpha=0.4)
+        words = set_scale(ax, "x", numbers, log=True)
     else:
         bars = ax.barh(rows, numbers, height=0.7, color=color)
         ax.bar_label(bars, [exact(number) for number in numbers], padding=3, fontsize=size)
         ax.margins(x=0.14)
         hide_numbers(ax, "x")
-    words = set_scale(ax, "x", numbers, log=log, whole=are_whole(numbers)) if log else ""
     ax.set_yticks(rows, names, fontsize=size, **style)
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(max(len(rows), _ROOM) - 0.5, -0.5)
-    return Said(subject.value + words, notes=_part(subject, len(places)) + subject.left_out())
+    return AxisText(subject.value + words, notes=_part(subject, len(places)) + subject.left_out())
 
 
 def _part(subject: Subject, count: int) -> list[str]:
@@ -170,7 +168,7 @@ def _part(subject: Subject, count: int) -> list[str]:
     return shares if shares and shown == count else [largest(count, f"{len(subject.numbers):,}"), *shares]
 
 
-def _draw_rank(ax: Axes, subject: Subject, top: int, scale: Scale | None) -> Said:
+def _draw_rank(ax: Axes, subject: Subject, top: int, scale: Scale | None) -> AxisText:
     """Draw all numbers, the largest first, and name the first `top`."""
     numbers = subject.numbers[subject.ranked]
     log = is_log(ax, "y", scale, numbers)
@@ -181,10 +179,10 @@ def _draw_rank(ax: Axes, subject: Subject, top: int, scale: Scale | None) -> Sai
     below = set_ranks(ax, len(numbers), log=log)
     _name_first(ax, subject, top)
     notes = _zeros(numbers, subject.value) if log else []
-    return Said(f"rank among the {subject.things}{below}", subject.value + beside, subject.left_out() + notes)
+    return AxisText(f"rank among the {subject.things}{below}", subject.value + beside, subject.left_out() + notes)
 
 
-def _draw_distribution(ax: Axes, subject: Subject, top: int, scale: Scale | None) -> Said:
+def _draw_distribution(ax: Axes, subject: Subject, top: int, scale: Scale | None) -> AxisText:
     """Draw how many have which number, in the form that suits the numbers."""
     del top
     if subject.curves:
@@ -195,38 +193,32 @@ def _draw_distribution(ax: Axes, subject: Subject, top: int, scale: Scale | None
     whole = are_whole(values)
     few = len(values) <= 1 or (whole and len(values) <= _BARS and values[-1] - values[0] <= 2 * _BARS)
     if is_log(ax, "x", scale, numbers, usual=not few and is_heavy(numbers) and subject.reach is None):
-        said = _draw_curves(ax, {subject.value: numbers}, subject.things, log=True)
-        return said._replace(notes=[*subject.left_out(), *said.notes])
+        text = _draw_curves(ax, {subject.value: numbers}, subject.things, log=True)
+        return text._replace(notes=[*subject.left_out(), *text.notes])
     if few:
         _draw_bars(ax, values, counts, subject.not_reached)
-        return Said(subject.value, subject.things, subject.left_out(reached=False))
+        return AxisText(subject.value, subject.things, subject.left_out(reached=False))
     _draw_histogram(ax, numbers, whole=whole)
-    return Said(subject.value, subject.things, subject.left_out())
+    return AxisText(subject.value, subject.things, subject.left_out())
 
 
-def _draw_curves(ax: Axes, curves: Mapping[str, Numbers], things: str, *, log: bool) -> Said:
+def _draw_curves(ax: Axes, curves: Mapping[str, Numbers], things: str, *, log: bool) -> AxisText:
+    """Draw how many have at least so much: heavy tails are straight there, and no bins hide anything."""
     looks = _PAIR if len(curves) > 1 else (_ALONE,)
     drawn = [numbers[np.abs(numbers) < LARGEST] for numbers in curves.values()]
-    for label, numbers, look, color in zip(curves, drawn, looks, colors(ax), strict=False):
-        _draw_curve(ax, numbers, look, color, label)
+    for label, numbers, (line, width, size), color in zip(curves, drawn, looks, colors(ax), strict=False):
+        values, firsts = np.unique(np.sort(numbers), return_index=True)
+        counts = len(numbers) - firsts
+        shown = len(values) - 1 - _thinned(len(values), log=True)[::-1]
+        (curve,) = ax.plot(values[shown], counts[shown], line, color=color, linewidth=width, label=label)
+        curve.set(marker="o" if len(values) <= _MARKED else "", markersize=size)
     both = np.concatenate(drawn)
     below = set_scale(ax, "x", both, log=log, whole=are_whole(both))
-    beside = set_scale(ax, "y", np.ones(1), log=log, whole=True)
+    beside = set_scale(ax, "y", np.array([1.0, max(map(len, drawn))]), log=log, whole=True)
     if len(looks) > 1:
         ax.legend(frameon=False)
     notes = [note for label, numbers in zip(curves, drawn, strict=True) for note in _zeros(numbers, label) if log]
-    return Said(" and ".join(curves) + below, f"{things} with as much or more{beside}", notes)
-
-
-def _draw_curve(ax: Axes, numbers: Numbers, look: Look, color: str, label: str) -> None:
-    """Draw how many have at least so much: heavy tails are straight there, and no bins hide anything."""
-    line, width, size = look
-    values, firsts = np.unique(np.sort(numbers), return_index=True)
-    counts = len(numbers) - firsts
-    shown = len(values) - 1 - _thinned(len(values), log=True)[::-1]
-    marker = "o" if len(values) <= _MARKED else ""
-    (curve,) = ax.plot(values[shown], counts[shown], line, color=color, linewidth=width, label=label)
-    curve.set(marker=marker, markersize=size)
+    return AxisText(" and ".join(curves) + below, f"{things} with as much or more{beside}", notes)
 
 
 def _draw_bars(ax: Axes, values: Numbers, counts: Places, not_reached: int) -> None:
@@ -307,7 +299,7 @@ def _thinned(count: int, *, log: bool) -> Places:
     return np.unique(np.rint(spread).astype(np.int64))
 
 
-_DRAW: dict[str, Callable[[Axes, Subject, int, Scale | None], Said]] = {
+_DRAW: dict[str, Callable[[Axes, Subject, int, Scale | None], AxisText]] = {
     "top": _draw_top,
     "rank": _draw_rank,
     "distribution": _draw_distribution,

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from contextlib import suppress
 from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
-from matplotlib import font_manager, rcParams
+from matplotlib import font_manager, get_cachedir, rcParams
 from matplotlib.ft2font import FT2Font
 
 from explorer_frames._caller import warn_caller
 
 _MOST = 200  # letters looked at from either end
-_NORMAL = 400  # weight
 _warned: set[str] = set()
-_NO_LETTERS = ("Last Resort", "Emoji")  # fonts of boxes, and of pictures that cannot be drawn
+# Families for Chinese and Japanese on Linux, Windows and macOS, used after the configured ones.
+_IDEOGRAPHS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Micro Hei", "Microsoft YaHei", "Hiragino Sans GB")
 
 
 def drawable(texts: Iterable[str], columns: int) -> tuple[list[str], dict[str, Any]]:
     r"""Make texts fit for a picture, each on one line and no wider than so many columns.
 
-    Where the configured fonts lack characters, an installed one that has them is added. What no font has is spelled as
-    Python would, since matplotlib would draw a box; a warning names a font to install, once. Of a text that is too
-    wide the middle is left out, since ids differ most at their ends.
+    Installed fonts for Chinese and Japanese are used after the configured ones. A character that none of them has is
+    written as an escape, since matplotlib would draw a box; a warning names a font to install, once. The middle of a
+    text that is too wide is left out, since ids differ most at their ends.
 
     Returns
     -------
@@ -39,16 +38,9 @@ def drawable(texts: Iterable[str], columns: int) -> tuple[list[str], dict[str, A
     https://e…le/valjean two\nlines
     """
     kept = [text[:_MOST] + text[_MOST:][-_MOST:] for text in texts]
-    families = list(rcParams["font.family"])
+    families = [*rcParams["font.family"], *filter(_characters, _IDEOGRAPHS)]
     missing = frozenset("".join(kept)).difference(*map(_characters, families))
     missing = frozenset(letter for letter in missing if letter.isprintable())
-    family = None
-    if missing:
-        _add_new_fonts()
-        family = _family_with(missing, len(font_manager.fontManager.ttflist))
-    if family is not None:
-        families.append(family)
-        missing = missing.difference(_characters(family))
     _warn_of(missing)
     spelt = [[_spelt(letter, missing) for letter in text] for text in kept]
     properties = {"fontfamily": families, "parse_math": False, "usetex": False}
@@ -90,20 +82,11 @@ def _warn_of(missing: frozenset[str]) -> None:
         if letter.isalpha() and package not in _warned:  # emoji cannot be drawn
             _warned.add(package)
             warn_caller(
-                f"no installed font has the character {letter!r}, so it is drawn as {_spelt(letter, missing)}. Install "
-                f"a font that has it, such as the package {package} on Debian and Ubuntu, and restart Python",
+                f"no configured font has the character {letter!r}, so it is drawn as {_spelt(letter, missing)}. "
+                f"Install a font that has it, such as the package {package} on Debian and Ubuntu. Add its family to "
+                f"matplotlib's font.family, delete {get_cachedir()}/fontlist-*.json and restart Python",
                 UserWarning,
             )
-
-
-@lru_cache(maxsize=1)
-def _add_new_fonts() -> None:
-    """Add the fonts that were installed after matplotlib wrote its list of fonts, which it never reads anew."""
-    known = {entry.fname for entry in font_manager.fontManager.ttflist}
-    for path in font_manager.findSystemFonts():
-        if path not in known:
-            with suppress(OSError, RuntimeError):
-                font_manager.fontManager.addfont(path)
 
 
 def _characters(family: str) -> frozenset[str]:
@@ -113,28 +96,6 @@ def _characters(family: str) -> frozenset[str]:
     except ValueError:
         return frozenset()
     return _charmap(str(path))
-
-
-@lru_cache(maxsize=32)
-def _family_with(missing: frozenset[str], installed: int) -> str | None:
-    """Find the installed family that has the most of these characters; upright and of normal weight before others."""
-    del installed  # how many there are: with more, the answer may be another
-    best, most = None, 0
-    for entry in sorted(font_manager.fontManager.ttflist, key=_plainness):
-        if any(word in entry.name for word in _NO_LETTERS):
-            continue
-        with suppress(OSError, RuntimeError):  # a font that cannot be opened
-            font = FT2Font(entry.fname)
-            has = sum(bool(font.get_char_index(ord(letter))) for letter in missing)
-            if has > most:
-                best, most = entry.name, has
-        if most == len(missing):
-            break
-    return best
-
-
-def _plainness(entry: font_manager.FontEntry) -> tuple[bool, bool, str]:
-    return entry.style != "normal", entry.weight not in {_NORMAL, "normal", "regular"}, entry.name
 
 
 @lru_cache(maxsize=32)

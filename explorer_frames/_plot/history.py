@@ -12,12 +12,13 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from explorer_frames._plot.axes import (
+    AxisText,
     Numbers,
-    Said,
     Scale,
     are_whole,
     colors,
     columns,
+    fitting_size,
     is_log,
     largest,
     set_scale,
@@ -31,10 +32,12 @@ if TYPE_CHECKING:
 
 Times: TypeAlias = "np.ndarray[Any, np.dtype[np.datetime64]]"
 
-_DATE = 12  # columns that a date takes
-_MARKERS = "osD^v"
+_MARKERS = "osD^v"  # as many as colors
 _STYLES = ("-", "--", ":")
+_LOOKS = len(_MARKERS) ** 2 * len(_STYLES)
+_DATE = 12  # columns of text
 _NAME = 20  # columns of text
+_SMALL = 0.8  # of the usual size of text
 _TICKS = 10
 
 
@@ -48,43 +51,42 @@ class Run(NamedTuple):
 
 def runs_of(table: pa.Table) -> list[Run]:
     """Take a history apart, the earliest run first."""
-    numbered = table.append_column("row", pa.array(np.arange(len(table))))
-    groups = numbered.group_by(["job_id", "task_id"], use_threads=False).aggregate([("row", "list")])
     runs = []
-    for job_id, rows in zip(groups["job_id"].to_pylist(), groups["row_list"], strict=True):
-        own = table.take(rows.values)
-        time = own["end_time"].cast(pa.timestamp("ms", "UTC"), safe=False)[0].as_py()
-        end = np.datetime64(time.replace(tzinfo=None) if time else "NaT", "ms")
-        runs.append(Run(str(job_id), end, own))
+    for job_id in pc.unique(table["job_id"]).to_pylist():
+        own = table.filter(pc.equal(table["job_id"], job_id))
+        times = own["end_time"].cast(pa.timestamp("ms", "UTC"), safe=False).to_numpy()
+        runs.append(Run(str(job_id), times[0], own))
     return sorted(runs, key=lambda run: run.end_time)
 
 
 def draw_history(ax: Axes, runs: Sequence[Run], subjects: Sequence[Subject], top: int, scale: Scale | None) -> None:
     """Draw a line over the runs for each of the first `top` of the last run."""
     last = subjects[-1]
-    lines = dict(_lines(subjects, top))
-    numbers = np.concatenate([*lines.values(), np.empty(0)])
+    lines = list(_lines(subjects, min(top, _LOOKS)))
+    numbers = np.concatenate([*(line for _, line in lines), np.empty(0)])
     numbers = numbers[np.isfinite(numbers)]
     if not len(numbers):
         write_sentence(ax, "no finite numbers in the last run", [])
         return
     times = np.array([run.end_time for run in runs])
-    timed = not np.isnat(times).any() and len(np.unique(times)) == len(times)
+    seconds = np.unique(times.astype("datetime64[s]"))
+    timed = len(seconds) == len(times) and not np.isnat(times).any()
     places = times if timed else np.arange(len(runs))
     handles: list[Artist] = []
-    for number, line in enumerate(lines.values()):
-        turn = number // len(_MARKERS)
-        marker, style = _MARKERS[number % len(_MARKERS)], _STYLES[turn % len(_STYLES)]
-        color = colors(ax)[number % len(_MARKERS)]
-        handles += ax.plot(places, line, style, color=color, marker=marker, markersize=5)
+    for number, (_, line) in enumerate(lines):
+        turn, marker = divmod(number, len(_MARKERS))
+        color = colors(ax)[(marker + turn) % len(_MARKERS)]
+        style = _STYLES[turn % len(_STYLES)]
+        handles += ax.plot(places, line, style, color=color, marker=_MARKERS[marker], markersize=5)
     words = set_scale(ax, "y", numbers, log=is_log(ax, "y", scale, numbers), whole=are_whole(numbers))
     if len(lines) > 1:
-        names, font = drawable(lines, _NAME)
-        legend = ax.legend(handles, names, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize="small")
+        names, font = drawable((name for name, _ in lines), _NAME)
+        size = _SMALL * fitting_size(ax, len(lines))
+        legend = ax.legend(handles, names, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=size)
         for text in legend.get_texts():
             text.set(**font)
-    notes = [largest(top, f"the last run's {len(last.numbers):,}")] if top < len(last.numbers) else []
-    write(ax, Said("end of the run, UTC" if timed else "job", last.value + words, notes))
+    notes = [largest(len(lines), f"the last run's {len(last.numbers):,}")] if len(lines) < len(last.numbers) else []
+    write(ax, AxisText("end of the run, UTC" if timed else "job", last.value + words, notes))
     if timed:
         ax.set_xticks(*_dates(times, max(1, columns(ax)[0] // _DATE - 1)))
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 from explorer_frames import _schemas
 from explorer_frames._arguments import checked_count
 from explorer_frames._compare.comparison import Comparison
-from explorer_frames._errors import as_given, escaped, plural
+from explorer_frames._errors import as_given, escaped, first_of, plural
 from explorer_frames._extras import package
 from explorer_frames._files.data import to_reader
 from explorer_frames._files.digest import current
@@ -47,6 +48,7 @@ _DEGREES = {*_DIRECTED, "degree", "both_degree"}
 _IDS = {name for entry in _schemas.ALGORITHMS for shape in entry.shapes for name, kind in shape if kind == "vid"}
 _VERTICES = _IDS - {"community"}
 _OF_GRAPH = {"width", "depth", "value"}
+_MAYBE_GLOBAL = _schemas.named("ClusteringCoefficient")  # with TYPE=global it has one row, which has an id
 _OF_NOTHING = {*_VERTICES, *_OF_GRAPH}  # numbers that are ids, or of the whole graph
 _NO_WAY = 2.0**63 - 1  # a distance that is none, as programs write it whose distances are integers
 _NAMED = {"rank": 5, "distribution": 0, "top": 20}
@@ -94,8 +96,8 @@ def plot_result(
         None takes the first known one: score, community, degrees, distance, core, count, visited; else the first one of
         numbers behind the ids.
     top
-        How many are named. Default: 20 bars, 5 in the corner of a rank curve, 5 lines of a history, 12 communities, or
-        the `top` of a `Comparison`.
+        How many are named. Default: 20 bars, 5 in the corner of a rank curve, 5 lines of a history (up to 75), 12
+        communities, or the `top` of a `Comparison`.
     scale
         ``"linear"`` or ``"log"``, for the numbers, and for their ranks or frequencies. None takes that of an Axes which
         `ax` shares its axis with, or else a logarithmic one where a few numbers are far above the rest. The label says
@@ -152,12 +154,13 @@ def plot_result(
     table = reader.read_all()
     if of_runs:
         table = _of_task(table, task)
-        if len(table.group_by(["job_id", "task_id"]).aggregate([])) > 1:
+        if len(pc.unique(table["job_id"])) > 1:
             _check_kind(kind, ["top"], "a history of several runs")
-            ax = ax or _new_axes()
-            _draw_history(ax, table, value, top, scale)
-            return ax
-    subject = _subject(_of_result(table) if of_runs else table, value, alone=column is not None)
+            return _draw_history(ax, table, value, top, scale)
+    known = _known(table)
+    algorithm = _schemas.find(known.algorithm or known.task_name or "") if known and known.complete else None
+    whole = algorithm is _MAYBE_GLOBAL
+    subject = _subject(_of_result(table) if of_runs else table, value, alone=column is not None, whole=whole)
     kind = kind or _kind_for(value, table.schema.field(value).type, len(subject.numbers))
     count = min(top or _NAMED[kind], len(subject.numbers))
     from explorer_frames._plot.axes import write_sentence  # noqa: PLC0415 (it needs matplotlib)
@@ -170,7 +173,7 @@ def plot_result(
         write_sentence(ax, sentence, subject.left_out() if subject.ids or subject.grouped else [])
     else:
         draw(ax, subject, kind, count, scale)
-    _entitle(ax, table, f"{len(table):,} {plural(len(table), 'row')}")
+    _entitle(ax, known, f"{len(table):,} {plural(len(table), 'row')}")
     return ax
 
 
@@ -180,13 +183,17 @@ def _check_kind(kind: str | None, kinds: list[str], what: str) -> None:
         raise ConfigError(f"kind {kind!r} is not for {what}", hint=hint)
 
 
-def _draw_history(ax: Axes, table: pa.Table, value: str, top: int | None, scale: Scale | None) -> None:
+def _draw_history(ax: Axes | None, table: pa.Table, value: str, top: int | None, scale: Scale | None) -> Axes:
     from explorer_frames._plot.history import draw_history, runs_of  # noqa: PLC0415 (it needs matplotlib)
 
     runs = runs_of(table)
-    subjects = [_subject(_of_result(run.table), value, alone=True) for run in runs]
-    draw_history(ax, runs, subjects, min(top or _LINES, len(subjects[-1].numbers)), scale)
-    _entitle(ax, table, f"{len(runs):,} runs")
+    whole = all(len(run.table) == 1 for run in runs)
+    subjects = [_subject(_of_result(run.table), value, alone=True, whole=whole) for run in runs]
+    count = min(top or _LINES, len(subjects[-1].numbers))
+    ax = ax or _new_axes(_height(count))
+    draw_history(ax, runs, subjects, count, scale)
+    _entitle(ax, _known(table), f"{len(runs):,} runs")
+    return ax
 
 
 def _plot_comparison(found: Comparison, kind: Kind | None, top: int | None, ax: Axes | None) -> Axes:
@@ -230,15 +237,24 @@ def _check_axes(ax: object) -> None:
 
 def _of_task(table: pa.Table, task: str | None) -> pa.Table:
     """Take the rows of one task from a history."""
-    called = table["task_name" if "task_name" in table.column_names else "task_id"]
-    names = pc.unique(called).to_pylist()
+    called = "task_name" if "task_name" in table.column_names else "task_id"
+    shown = [repr(escaped(name, 60)) for name in pc.unique(table[called]).to_pylist()]
     if task is not None:
-        table = table.filter(pc.or_(pc.equal(called, task), pc.equal(table["task_id"], task)))
+        with_id = table.filter(pc.equal(table["task_id"], task))
+        table = with_id if len(with_id) else table.filter(pc.equal(table[called], task))
         if not len(table):
-            shown = ", ".join(repr(escaped(name, 60)) for name in names[:20])
-            raise ConfigError(f"no rows of a task {escaped(task, 60)!r}", hint=f"The tasks are {shown or 'none'}.")
-    elif len(names) > 1 and "task_name" in table.column_names:
-        raise ConfigError(f"these are results of {len(names):,} tasks", hint=f"Pass one of them: task={names[0]!r}.")
+            hint = f"The tasks are {', '.join(shown[:20]) or 'none'}."
+            raise ConfigError(f"no rows of a task {escaped(task, 60)!r}", hint=hint)
+    elif len(shown) > 1 and called == "task_name":
+        raise ConfigError(f"these are results of {len(shown):,} tasks", hint=f"Pass one of them: task={shown[0]}.")
+    runs = table.group_by(["job_id", "task_id"], use_threads=False).aggregate([]).to_pylist()
+    for job_id, count in Counter(run["job_id"] for run in runs).most_common(1):
+        if count > 1:
+            ids = [repr(escaped(run["task_id"], 60)) for run in runs if run["job_id"] == job_id]
+            raise ConfigError(
+                f"job {escaped(job_id, 40)} has {count} of these tasks",
+                hint=f"Pass task= with the id of one: {first_of(ids)}. For several runs, select the rows of one task.",
+            )
     return table
 
 
@@ -289,7 +305,7 @@ def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
-def _subject(table: pa.Table, value: str, *, alone: bool) -> Subject:
+def _subject(table: pa.Table, value: str, *, alone: bool, whole: bool) -> Subject:
     """Take from the table what is drawn: the sizes of groups, or the numbers of vertices."""
     from explorer_frames._plot.axes import exact  # noqa: PLC0415 (it needs matplotlib)
     from explorer_frames._plot.charts import Subject  # noqa: PLC0415
@@ -305,9 +321,10 @@ def _subject(table: pa.Table, value: str, *, alone: bool) -> Subject:
     ids = [table[name] for name in table.column_names if name in _VERTICES]
     if not ids and table.column_names[0] not in {value, *_OF_GRAPH}:
         ids = table.columns[:1]
-    if not ids and len(table) == 1:  # numbers of the whole graph
-        whole = [name for name in table.column_names if _is_number(table[name].type)]
-        sentence = "\n".join(f"{_WORDS.get(name, name)}: {exact(_numbers(table[name])[0])}" for name in whole)
+    if len(table) == 1 and (whole or not ids):
+        of_graph = [name for name in table.column_names if name not in _VERTICES and _is_number(table[name].type)]
+        facts = [f"{_WORDS.get(name, name)}: {exact(_numbers(table[name])[0])}" for name in of_graph]
+        sentence = "\n".join(["the whole graph"] * whole + facts)
         return Subject(_numbers(column), lambda _: sentence, "rows", words)
     directed = [name for name in _DIRECTED if name in table.column_names and value in _DEGREES and not alone]
     curves = directed or [value]
@@ -340,14 +357,17 @@ def _kind_for(value: str, type_: pa.DataType, count: int) -> Kind:
     return "distribution" if whole and value != "score" else "rank"
 
 
-def _entitle(ax: Axes, table: pa.Table, count: str) -> None:
-    """Say where it came from, if anything is known of that."""
+def _known(table: pa.Table) -> Provenance | None:
+    """Return where it came from, if anything is known of that."""
+    document = document_of(table.schema.metadata)
+    return provenance_of(current(document, table)) if document else None
+
+
+def _entitle(ax: Axes, known: Provenance | None, count: str) -> None:
     from explorer_frames._plot.axes import entitle  # noqa: PLC0415 (it needs matplotlib)
 
-    document = document_of(table.schema.metadata)
-    if not document:
+    if known is None:
         return
-    known = provenance_of(current(document, table))
     facts = [f"{word} {value}" for word, value in (("workflow", known.workflow_id), ("job", known.job_id)) if value]
     facts.append(count)
     if not known.complete:
