@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import codecs
 import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import TypeVar
 
+from explorer_frames import _secrets
 from explorer_frames._private import private
 from explorer_frames.errors import (
     ApiError,
@@ -58,35 +58,10 @@ _HINTS: dict[type[ApiError], str] = {
 }
 
 
-_conceal: ContextVar[Callable[[str], str]] = ContextVar("conceal", default=str)
-
-
-@contextmanager
-def concealing(conceal: Callable[[str], str]) -> Iterator[None]:
-    """Take secrets out of all foreign text that goes into errors within this block; yield nothing to callers in it."""
-    token = _conceal.set(conceal)
-    try:
-        yield
-    finally:
-        _conceal.reset(token)
-
-
-class Concealed(Iterator[_T]):
-    """The same items, made within `concealing`; none is kept."""
-
-    def __init__(self, items: Iterator[_T], conceal: Callable[[str], str]) -> None:
-        self._items = items
-        self._conceal = conceal
-
-    def __next__(self) -> _T:
-        with concealing(self._conceal):
-            return next(self._items)
-
-
 def escaped(text: object, limit: int = _SHOWN) -> str:
     """Foreign text, safe to show: printable ASCII only and at most `limit` characters."""
     try:
-        said = _conceal.get()(str(text))
+        said = _secrets.of_call.get().conceal(str(text))
     except (ValueError, RecursionError):  # an integer of more digits than Python prints; nested too deeply
         said = f"<{type(text).__name__}>"
     shown = _escaped(said[: limit + 1])
