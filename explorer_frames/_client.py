@@ -7,7 +7,6 @@ import weakref
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from explorer_frames._arguments import EVERYTHING, checked_count, checked_flag, checked_id
-from explorer_frames._caller import warn_caller
 from explorer_frames._doctor.examination import Setup, examine, quick
 from explorer_frames._doctor.finding import Diagnosis, ok
 from explorer_frames._files.write import planned
@@ -17,7 +16,7 @@ from explorer_frames._http.api import Api
 from explorer_frames._http.profiles import Sources
 from explorer_frames._jobs import calls
 from explorer_frames._jobs.listing import listed
-from explorer_frames._private import PrivateContext, private
+from explorer_frames._private import PrivateContext, private, warn_caller
 from explorer_frames._results.history import HistoryRequest, history
 from explorer_frames._results.reading import Query, ResultReader, result_ids
 from explorer_frames._schemas import SchemaRequest, checked_vid_type

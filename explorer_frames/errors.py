@@ -45,7 +45,7 @@ import pickle
 import sys
 from typing import Any, Self
 
-from explorer_frames._caller import is_debugging, users_traceback
+from explorer_frames._private import is_debugging, users_traceback
 
 __all__ = [
     "ApiError",

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from explorer_frames._arguments import EVERYTHING, checked_count, checked_id, checked_limit
-from explorer_frames._caller import warn_caller
 from explorer_frames._errors import close_names, escaped, first_of
 from explorer_frames._files.digest import with_content_hash
 from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
 from explorer_frames._jobs.job import check_workflow
-from explorer_frames._private import shortened
+from explorer_frames._private import shortened, warn_caller
 from explorer_frames._progress import Done, progress_bar
 from explorer_frames._provenance import Provenance, document_of, with_row_count
 from explorer_frames._results.reading import Query

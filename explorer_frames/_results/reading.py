@@ -18,7 +18,6 @@ import pyarrow as pa
 
 from explorer_frames import _schemas
 from explorer_frames._arguments import EVERYTHING, checked_id, checked_limit
-from explorer_frames._caller import warn_caller
 from explorer_frames._decode.cells import to_batch, to_table
 from explorer_frames._decode.envelope import read_rows
 from explorer_frames._decode.rows import split
@@ -29,6 +28,7 @@ from explorer_frames._http.api import judged_body
 from explorer_frames._jobs.job import Job, only_task
 from explorer_frames._jobs.status import FINAL, same_id, status_word
 from explorer_frames._jobs.task import Task, listed, runs_of
+from explorer_frames._private import warn_caller
 from explorer_frames._progress import Bar, Done, count, progress_bar
 from explorer_frames._provenance import Provenance, run_of, with_provenance, with_row_count
 from explorer_frames._secrets import NO_SECRETS, Concealed, Secrets
