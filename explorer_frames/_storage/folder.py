@@ -82,8 +82,7 @@ class Folder(Guard):
         self._place: Any = type(trial.place)
         self._reached: set[str] = set()  # folders in it
         self.mask: Mask = trial.mask
-        self.url: str = shown_url(self._base if self._local is None else self._local)
-        self.shown: str = self.url
+        self.url = self.shown = shown_url(self._base if self._local is None else self._local)
 
     @property
     def reads_in_parallel(self) -> bool:
