@@ -224,11 +224,17 @@ def secrets_of(options: object, *, is_secret: bool = False) -> Iterator[str]:
         yield str(options)
 
 
+def text_of(url: object, noun: str) -> str:
+    """Return a path or a URL as text; anything else is a ConfigError, which names it by `noun`."""
+    text = os.fspath(url) if isinstance(url, str | os.PathLike) else None
+    if isinstance(text, str) and text and "\0" not in text:
+        return text
+    raise ConfigError(f"the {noun} is not a path or a URL", hint="Pass a path or a URL.")
+
+
 def checked(url: str | os.PathLike[str], *, to_read: bool = False) -> str:
     """Return the URL as text, when it can be the URL of one file to write, or at least to read."""
-    text = os.fspath(url) if isinstance(url, str | os.PathLike) else None
-    if not isinstance(text, str) or not text or "\0" in text:
-        raise ConfigError("the target is not a path or a URL", hint="Pass a path or a URL.")
+    text = text_of(url, "target")
     try:
         os.fsencode(text)
         text.encode()

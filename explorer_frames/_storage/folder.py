@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import fsspec
 
-from explorer_frames._storage.address import check_folder_name, checked, shown_url
+from explorer_frames._storage.address import check_folder_name, shown_url, text_of
 from explorer_frames._storage.failures import Guard, is_missing
 from explorer_frames._storage.local import LocalFile, check_regular
 from explorer_frames._storage.paths import plain_path
@@ -57,9 +57,7 @@ class Folder(Guard):
         make_parents: bool = False,
     ) -> None:
         url, storage_options = plain_path(url, storage_options)
-        text = os.fspath(url) if isinstance(url, str | os.PathLike) else ""
-        if not isinstance(text, str) or not text:
-            checked(text)  # says what is wrong
+        text = text_of(url, "target")
         self.storage_options = storage_options
         self._base = re.sub(r"(?<![:/])/+$", "", text)
         check_folder_name(self._base)

@@ -62,17 +62,13 @@ def _with_connection_string(value: str) -> dict[str, Any]:
     if endpoint is None and account and "endpointsuffix" in parts:
         protocol = parts.get("defaultendpointsprotocol", "https")
         endpoint = f"{protocol}://{account}.blob.{parts['endpointsuffix']}"
+    host = re.match(r"https?://([a-z0-9]+)\.", endpoint or "")
     return {
-        "azure_storage_account_name": account or _account_in(endpoint or ""),
+        "azure_storage_account_name": account or (host and host[1]),
         "azure_storage_account_key": parts.get("accountkey"),
         "azure_storage_sas_token": parts.get("sharedaccesssignature"),
         "azure_storage_endpoint": endpoint,
     }
-
-
-def _account_in(endpoint: str) -> str | None:
-    found = re.match(r"https?://([a-z0-9]+)\.", endpoint)
-    return found[1] if found else None
 
 
 # Names of fsspec's drivers, those of nested mappings behind a period, and what deltalake takes in their place.

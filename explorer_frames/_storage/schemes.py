@@ -113,14 +113,9 @@ class Scheme:
     part_size: int | None = None
     unsafe_name: re.Pattern[str] | None = None
 
-    def move_of(self, fs: Any) -> Callable[..., None]:
-        """Return the way to move a file with this driver."""
-        return self.move if type(fs).__module__ == self.driver else move
 
-
-_S3 = Scheme(
-    extra="s3", is_object_store=True, ask=_ask_s3, part_size=8 * 2**20
-)  # s3fs holds ten parts in memory; its own default is 50 MiB
+# s3fs holds ten parts in memory; its own default is 50 MiB.
+_S3 = Scheme(extra="s3", is_object_store=True, ask=_ask_s3, part_size=8 * 2**20)
 _GCS = Scheme(extra="gcs", is_object_store=True, ask=_ask_gcs)
 _AZURE = Scheme(extra="azure", is_object_store=True, ask=_ask_for_container, userinfo_is_container=True)
 _SFTP = Scheme(extra="sftp", move=_move_sftp, driver="sshfs.spec")
