@@ -38,7 +38,7 @@ _ORDINARY = re.compile(
     "refused|rejected|request|root|secret|server|service|session|success|test|timeout|token|unauthorized|unknown|user|"
     "username|valid|value|wrong"
 )
-_SHORT = 4  # characters; a shorter one is a part of many words, and the gaps would spell it out
+SHORT = 4  # characters; a shorter one is a part of many words, and the gaps would spell it out
 _LONG = 8  # characters: too many for a number or a part of a word
 _WORD_BEGINS, _WORD_ENDS = r"(?<![^\W_])", r"(?![^\W_])"
 
@@ -57,14 +57,24 @@ def is_secret_name(name: object) -> bool:
 
 
 class Secrets:
-    """What a server or a driver was told in secret."""
+    """What a server or a driver was told in secret.
 
-    def __init__(self, texts: Iterable[str] = ()) -> None:
-        self._texts = set(texts)
+    Parameters
+    ----------
+    texts
+    shortest
+        Number of characters below which a text is no secret: a load balancer's cookie may be ``1``.
+    """
+
+    def __init__(self, texts: Iterable[str] = (), shortest: int = 1) -> None:
+        self._shortest = shortest
+        self._texts: frozenset[str] = frozenset()
+        self.add(texts)
 
     def add(self, texts: Iterable[str]) -> None:
         """Count further texts as secrets."""
-        self._texts.update(texts)
+        secrets = (text for text in texts if len(text) >= self._shortest)
+        self._texts = self._texts.union(secrets)  # another thread may be at the old set
 
     def conceal(self, text: str) -> str:
         """Mask them in a message; it may be about anything."""
@@ -134,7 +144,7 @@ def _spellings(secret: str) -> set[str]:
 def _found_by(form: str, length: int) -> str:
     if _ORDINARY.fullmatch(form.lower()):
         return rf"(?<=[\"'=:/@]){re.escape(form)}{_WORD_ENDS}"
-    if len(form) < _SHORT:
+    if len(form) < SHORT:
         begins, ends = (_WORD_BEGINS if form[0].isalnum() else ""), (_WORD_ENDS if form[-1].isalnum() else "")
         return f"{begins}{re.escape(form)}{ends}"
     beginning = form[:length]
