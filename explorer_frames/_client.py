@@ -8,7 +8,6 @@ import weakref
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from explorer_frames._arguments import EVERYTHING, checked_count, checked_flag, checked_id
-from explorer_frames._caller import warn_caller
 from explorer_frames._doctor.examination import Setup, examine, quick
 from explorer_frames._doctor.finding import Diagnosis, ok
 from explorer_frames._files.write import planned
@@ -24,6 +23,7 @@ from explorer_frames._results.reading import Query, ResultReader, result_ids
 from explorer_frames._schemas import SchemaRequest, checked_vid_type
 from explorer_frames._sync.options import SyncOptions
 from explorer_frames._sync.sync import sync
+from explorer_frames._warnings import warn_caller
 from explorer_frames.errors import UnencryptedWarning
 
 if TYPE_CHECKING:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import codecs
 import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from itertools import islice
 from typing import TypeVar
 
-from explorer_frames._caller import HeldWarning, held_warnings, warn_caller
+from explorer_frames import _secrets
 from explorer_frames._private import private
 from explorer_frames.errors import (
     ApiError,
@@ -60,35 +59,10 @@ _HINTS: dict[type[ApiError], str] = {
 }
 
 
-_conceal: ContextVar[Callable[[str], str]] = ContextVar("conceal", default=str)
-
-
-@contextmanager
-def concealing(conceal: Callable[[str], str]) -> Iterator[None]:
-    """Take secrets out of all foreign text that goes into errors within this block; yield nothing to callers in it."""
-    token = _conceal.set(conceal)
-    try:
-        yield
-    finally:
-        _conceal.reset(token)
-
-
-class Concealed(Iterator[_T]):
-    """The same items, made within `concealing`; none is kept."""
-
-    def __init__(self, items: Iterator[_T], conceal: Callable[[str], str]) -> None:
-        self._items = items
-        self._conceal = conceal
-
-    def __next__(self) -> _T:
-        with concealing(self._conceal):
-            return next(self._items)
-
-
 def escaped(text: object, limit: int = _SHOWN) -> str:
     """Foreign text, safe to show: printable ASCII only and at most `limit` characters."""
     try:
-        said = _conceal.get()(str(text))
+        said = _secrets.of_call.get().conceal(str(text))
     except (ValueError, RecursionError):  # an integer of more digits than Python prints; nested too deeply
         said = f"<{type(text).__name__}>"
     shown = _escaped(said[: limit + 1])
@@ -186,25 +160,6 @@ def add_context(where: str) -> Iterator[None]:
     except ExplorerFramesError as error:
         error.where = f"{where}, {error.where}" if error.where else where
         raise
-
-
-@contextmanager
-def joined_warnings(*ignored: type[Warning]) -> Iterator[None]:
-    """Give what `warn_caller` is told in the block and its threads as one warning for each category, at its end."""
-    held: list[HeldWarning] = []
-    outer = held_warnings.get()
-    try:
-        held_warnings.set(held)
-        yield
-    finally:
-        held_warnings.set(outer)  # by no token, which an interrupt could lose
-    for category in {one[1]: None for one in held if one[1] not in ignored}:
-        mine = sorted((what, where, hint) for what, its, where, hint in held if its is category)
-        places: dict[str, list[str]] = {}
-        for what, where, _ in mine:
-            places.setdefault(what, []).append(where)
-        shown = [f"{what} [{first_of(named, '; ')}]" for what, named in places.items()]
-        warn_caller(first_of(shown, "; "), category, hint=" ".join(dict.fromkeys(hint for _, _, hint in mine)))
 
 
 class StickyErrorIterator(Iterator[_T]):

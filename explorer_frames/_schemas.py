@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 import pyarrow as pa
 
-from explorer_frames._caller import warn_caller
 from explorer_frames._errors import as_given, escaped, plural
 from explorer_frames._private import private
 from explorer_frames._types import NAMES as TYPE_NAMES, is_column_type
+from explorer_frames._warnings import warn_caller
 from explorer_frames.errors import ColumnTypeError, ConfigError, RowShapeError, SchemaWarning
 
 if TYPE_CHECKING:

@@ -1,39 +1,31 @@
-"""Secrets: which names stand for one, and text of servers and drivers without those that a call holds."""
+"""What a call tells a server or a driver in secret is ``***`` in what comes back, before any of it is kept or shown.
+
+That is in text of errors, when it is made safe to show, and in JSON, before it is parsed; not in rows. Whether an
+option of a driver is a secret is decided by its name.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import pairwise
 from os.path import commonprefix
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, quote_plus, unquote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_T = TypeVar("_T")
 MASK = "***"
 _WORD = re.compile("[A-Z]?[a-z0-9]+|[A-Z0-9]+(?![a-z])")
-_SECRET_WORDS = {
-    *(
-        "key",
-        "keys",
-        "pkey",
-        "apikey",
-        "sas",
-        "sig",
-        "jwt",
-        "pwd",
-        "pass",
-        "pin",
-        "otp",
-        "auth",
-        "dsn",
-        "pem",
-        "ticket",
-    ),
-    *("header", "headers", "connstr", "connectionstring"),  # headers of HTTP have any names
-}
+_SECRET_WORDS = re.compile(
+    "keys?|pkey|apikey|sas|sig|jwt|pwd|pass|pin|otp|auth|dsn|pem|ticket|"
+    "headers?|connstr|connectionstring"  # headers of HTTP have any names
+)
 _SECRET_PARTS = re.compile(
     "secret|passw|passphrase|token|credential|signature(?!version)|bearer|cookie|authoriz|"
     "(?:access|account|api|customer|encryption|master|private|shared|storage)key"
@@ -47,6 +39,7 @@ _ORDINARY = re.compile(
     "username|valid|value|wrong"
 )
 SHORT = 4  # characters; a shorter one is a part of many words, and the gaps would spell it out
+_LONG = 8  # characters: too many for a number or a part of a word
 _WORD_BEGINS, _WORD_ENDS = r"(?<![^\W_])", r"(?![^\W_])"
 
 
@@ -59,10 +52,66 @@ def is_secret_name(name: object) -> bool:
     ['aws_secret_access_key', 'sasToken']
     """
     words = [word.lower() for word in _WORD.findall(str(name))]
-    return bool(_SECRET_WORDS & {*words, *map("".join, pairwise(words))}) or bool(_SECRET_PARTS.search("".join(words)))
+    pairs = map("".join, pairwise(words))
+    return any(map(_SECRET_WORDS.fullmatch, [*words, *pairs])) or bool(_SECRET_PARTS.search("".join(words)))
 
 
-def conceal(text: str, secrets: Iterable[str], beginning: int = 8) -> str:
+class Secrets:
+    """What a server or a driver was told in secret.
+
+    Parameters
+    ----------
+    texts
+    shortest
+        Number of characters below which a text is no secret: a load balancer's cookie may be ``1``.
+    """
+
+    def __init__(self, texts: Iterable[str] = (), shortest: int = 1) -> None:
+        self._shortest = shortest
+        self._texts: frozenset[str] = frozenset()
+        self.add(texts)
+
+    def add(self, texts: Iterable[str]) -> None:
+        """Count further texts as secrets."""
+        secrets = (text for text in texts if len(text) >= self._shortest)
+        self._texts = self._texts.union(secrets)  # another thread may be at the old set
+
+    def conceal(self, text: str) -> str:
+        """Mask them in a message; it may be about anything."""
+        return conceal(text, self._texts)
+
+    def conceal_in_json(self, body: bytes) -> bytes:
+        """Mask them in JSON; but none that may be a word in a name, or a number."""
+        sure = (text for text in self._texts if len(text) >= _LONG and not (text.isalpha() or text.isdigit()))
+        return conceal(body.decode(errors="surrogateescape"), sure, 2 * _LONG).encode(errors="surrogateescape")
+
+    @contextmanager
+    def concealed_in_errors(self) -> Iterator[None]:
+        """Mask them in all foreign text of errors within this block; yield nothing to callers in it."""
+        token = of_call.set(self)
+        try:
+            yield
+        finally:
+            of_call.reset(token)
+
+
+class Concealed(Iterator[_T]):
+    """The same items, with secrets concealed in errors while one is made; none is kept."""
+
+    def __init__(self, items: Iterator[_T], secrets: Secrets) -> None:
+        self._items = items
+        self._secrets = secrets
+
+    def __next__(self) -> _T:
+        with self._secrets.concealed_in_errors():
+            return next(self._items)
+
+
+NO_SECRETS = Secrets()
+of_call: ContextVar[Secrets] = ContextVar("secrets", default=NO_SECRETS)
+
+
+def conceal(text: str, secrets: Iterable[str], beginning: int = _LONG) -> str:
     """Mask secrets in foreign text, in any spelling.
 
     A short one is masked only where it stands as a word, and an ordinary word only where it is quoted or labeled.

@@ -45,7 +45,7 @@ import pickle
 import sys
 from typing import Any, Self
 
-from explorer_frames._caller import is_debugging, users_traceback
+from explorer_frames._private import is_debugging, users_traceback
 
 __all__ = [
     "ApiError",
@@ -107,10 +107,8 @@ class ExplorerFramesError(Exception):
         # Only `what` goes into `args`: pickle calls `cls(what)` and then restores __dict__, keywords and all.
         super().__init__(what)
         self.what = what
-        if where is not None:
-            self.where = where
-        if hint is not None:
-            self.hint = hint
+        self.where = where
+        self.hint = hint
         for name, value in details.items():
             setattr(self, name, value)
 

@@ -10,10 +10,11 @@ import explorer_frames
 
 PACKAGE = Path(explorer_frames.__file__).parent
 FLOORS = [
-    {"_version", "_caller"},
-    {"errors", "_html", "_memory", "_signals", "_secrets"},
+    {"_version", "_signals"},
     {"_private"},
+    {"errors", "_html", "_memory", "_secrets"},
     {"_errors"},
+    {"_warnings"},
     {"_types"},
     {"_schemas", "_arguments", "_extras", "_provenance", "_threads"},
     {"schemas", "_decode", "_storage", "_frames", "_progress"},

@@ -17,7 +17,7 @@ from explorer_frames import read_output
 from explorer_frames._doctor.target import _folder
 from explorer_frames._http import failures as _failures
 from explorer_frames._http.exchange import Deadline
-from explorer_frames._storage import address as _address, local as _local
+from explorer_frames._storage import address as _address, failures as _of_stores, local as _local
 from explorer_frames._storage.address import invalid_on_windows, without_scheme
 from explorer_frames._storage.local import LocalFile
 from explorer_frames._storage.publish import Target
@@ -144,12 +144,12 @@ def test_a_file_that_stays_open_is_an_error_that_says_so(tmp_path, monkeypatch, 
     def locked(*args):
         calls.append(args)
         if len(calls) == 2:
-            monkeypatch.setattr(_local, "_PATIENCE", 0.0)
+            monkeypatch.setattr(_of_stores, "_PATIENCE", 0.0)
         raise refused(number, winerror)
 
     monkeypatch.setattr(os, "replace", locked)
     clock = SimpleNamespace(monotonic=iter(range(0, 10_000, 8)).__next__, sleep=time.sleep)
-    monkeypatch.setattr(_local, "time", clock)  # not the clock of the servers' event loops
+    monkeypatch.setattr(_of_stores, "time", clock)  # not the clock of the servers' event loops
     with pytest.raises(WriteError) as caught:
         publish(tmp_path / "a", NEW)
     assert len(calls) == tries

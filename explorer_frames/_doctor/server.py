@@ -17,12 +17,13 @@ from requests.utils import get_environ_proxies
 
 from explorer_frames import errors
 from explorer_frames._doctor.finding import Finding, found, ok, problem
-from explorer_frames._errors import escaped, joined_warnings
+from explorer_frames._errors import escaped
 from explorer_frames._http.api import Api
 from explorer_frames._http.config import Credentials, Settings
 from explorer_frames._http.failures import NO_TLS
 from explorer_frames._jobs.status import is_missing_time
 from explorer_frames._results.reading import is_round
+from explorer_frames._warnings import joined_warnings
 
 if TYPE_CHECKING:
     from explorer_frames._client import Explorer

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from explorer_frames._arguments import checked_id
 from explorer_frames._decode.envelope import MAX_HELD, data_of
 from explorer_frames._decode.strict_json import loads_bounded, strict_loads
-from explorer_frames._errors import api_error, concealing
+from explorer_frames._errors import api_error
 from explorer_frames._http.auth import Auth, Token, by_login, token_from
 from explorer_frames._http.exchange import Deadline
 from explorer_frames._http.failures import PROXY_AUTHENTICATION
@@ -211,7 +211,7 @@ def body_of(answer: Answer) -> bytes:
                 f"the answer is larger than {MAX_HELD // 2**20} MiB, and should be small",
                 hint="Check that the url is that of NebulaGraph Explorer.",
             )
-    return answer.auth.conceal_values(b"".join(parts))
+    return answer.secrets.conceal_in_json(b"".join(parts))
 
 
 def _data(answer: Answer) -> dict[str, Any]:
@@ -222,7 +222,7 @@ def _data(answer: Answer) -> dict[str, Any]:
 def _judged(body: bytes, answer: Answer, *, any_status: bool = False) -> dict[str, Any]:
     failure: DecodeError | ApiError
     try:
-        with concealing(answer.auth.conceal):
+        with answer.secrets.concealed_in_errors():
             return data_of(loads_bounded(body), answer.status, answer.trace_id, any_status=any_status)
     except (DecodeError, ApiError) as error:
         failure = error

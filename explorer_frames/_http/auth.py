@@ -16,6 +16,7 @@ from explorer_frames import _threads
 from explorer_frames._http.cookies import Cookies
 from explorer_frames._http.retries import renewal_pause
 from explorer_frames._http.transport import Identity
+from explorer_frames._secrets import SHORT, Secrets
 from explorer_frames._signals import is_from_handler
 from explorer_frames.errors import (
     ConfigError,
@@ -78,12 +79,12 @@ class Token:
 
 
 def by_token(token: Token) -> Identity:
-    return Identity({"Cookie": f"{COOKIE}={token.text}"}, (token.text,), token.cookies)
+    return Identity({"Cookie": f"{COOKIE}={token.text}"}, Secrets([token.text], SHORT), token.cookies)
 
 
 def by_login(user: str, password: str, encoding: str) -> Identity:
     text = bearer(user, password, encoding)
-    return Identity({"Authorization": f"Bearer {text}"}, (text, password))
+    return Identity({"Authorization": f"Bearer {text}"}, Secrets([text, password], SHORT))
 
 
 def bearer(user: str, password: str, encoding: str) -> str:

@@ -16,8 +16,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from explorer_frames._caller import warn_caller
 from explorer_frames._errors import add_context, as_given, escaped
+from explorer_frames._warnings import warn_caller
 from explorer_frames.errors import ConfigError, ConfigFileWarning
 
 if TYPE_CHECKING:

@@ -20,13 +20,13 @@ import requests
 import urllib3
 from requests.auth import AuthBase
 
-from explorer_frames._errors import Concealed, concealing, escaped
+from explorer_frames._errors import escaped
 from explorer_frames._http.environment import ca_setting, certificate_error, proxy_error, proxy_of, uses_tls
 from explorer_frames._http.exchange import Exchange, current, new_session
 from explorer_frames._http.failures import PROXY_AUTHENTICATION, UNTRUSTED, refused_by_proxy, translated
 from explorer_frames._http.profiles import as_argument
 from explorer_frames._http.retries import retry_after_seconds
-from explorer_frames._secrets import SHORT, conceal
+from explorer_frames._secrets import NO_SECRETS, Secrets
 from explorer_frames._threads import ahead
 from explorer_frames.errors import (
     ApiError,
@@ -54,7 +54,6 @@ _REDIRECTS = range(300, 400)
 _FAILURES = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)  # those of requests are OSErrors
 _quoted = partial(quote, safe="")
 _AHEAD = 2  # pieces: one that is read while another waits
-_LONG = 8  # characters
 _NO_CONTENT = 204  # by RFC 9110, whatever the headers announce
 
 
@@ -63,13 +62,13 @@ class Identity(AuthBase):
     """Who a request comes from: a header. Being an auth, it also keeps `requests` from looking into ``.netrc``."""
 
     headers: Mapping[str, str]
-    secrets: tuple[str, ...] = ()
+    secrets: Secrets
     cookies: Cookies | None = None
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         request.headers.update(self.headers)
         if self.cookies is not None:
-            self.secrets += (*self.cookies.secrets(),)
+            self.secrets.add(self.cookies.secrets())
             request.headers["Cookie"] += self.cookies.header(request.url or "")
         return request
 
@@ -77,19 +76,10 @@ class Identity(AuthBase):
         """Take over cookies that a response renews."""
         if self.cookies is not None:
             self.cookies.renew(set_cookies)
-            self.secrets += (*self.cookies.secrets(),)
-
-    def conceal(self, text: str) -> str:
-        """Take its secrets out of a text: some servers, and more proxies, say back what they were told."""
-        return conceal(text, (one for one in self.secrets if len(one) >= SHORT))
-
-    def conceal_values(self, body: bytes) -> bytes:
-        """Take its secrets out of JSON; but none that may be a word in a name, or a number."""
-        secrets = (one for one in self.secrets if len(one) >= _LONG and not (one.isalpha() or one.isdigit()))
-        return conceal(body.decode(errors="surrogateescape"), secrets, 2 * _LONG).encode(errors="surrogateescape")
+            self.secrets.add(self.cookies.secrets())
 
 
-NOBODY = Identity({})
+NOBODY = Identity({}, NO_SECRETS)
 
 
 class Answer:
@@ -101,8 +91,8 @@ class Answer:
     headers
     trace_id
         The ``Traceparent`` header, which the vendor's support can search for.
-    auth
-        Who the request came from, whose secrets the answer may repeat.
+    secrets
+        Of the request, which some servers, and more proxies, repeat.
     """
 
     def __init__(
@@ -110,7 +100,7 @@ class Answer:
     ) -> None:
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
-        self.trace_id = auth.conceal(response.headers.get("Traceparent", "")) or None
+        self.trace_id = auth.secrets.conceal(response.headers.get("Traceparent", "")) or None
         self.url = str(response.request.url)
         self.set_cookies: list[str] = response.raw.headers.getlist("Set-Cookie")
         self.ended = False  # whether the body was read to its end
@@ -118,7 +108,7 @@ class Answer:
         self._where = exchange.where
         self._max_bytes = exchange.max_bytes
         self._proxy = proxy
-        self.auth = auth
+        self.secrets = auth.secrets
 
     def proxy_refusal(self) -> ConnectionFailedError:
         """Build the error for a proxy that requires credentials."""
@@ -137,8 +127,8 @@ class Answer:
         TransportError
             It breaks off, a time limit ends it, or it is not what its headers say.
         """
-        total, body = 0, Concealed(self._body, self.auth.conceal)
-        while piece := next(body):
+        total = 0
+        while piece := next(self._body):
             total += len(piece)
             if self._max_bytes is not None and total > self._max_bytes:
                 raise TransportError(
@@ -208,7 +198,7 @@ class Transport:
         answer = None
         reusable = False
         try:
-            with concealing(auth.conceal):  # also in the thread, which starts here
+            with auth.secrets.concealed_in_errors():  # also in the thread, which starts here
                 response, pieces = next(steps)
                 if response.status_code in _REDIRECTS:
                     raise _redirected(response, where)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from explorer_frames import _html
 from explorer_frames._arguments import checked_count
-from explorer_frames._errors import close_names, escaped, first_of, hints_of, joined_warnings, plural
+from explorer_frames._errors import close_names, escaped, first_of, hints_of, plural
 from explorer_frames._frames import DtypeBackend
 from explorer_frames._jobs.status import FINAL, moment, same_id, status_word, text
 from explorer_frames._jobs.task import Task, TaskTuple, Timed, as_plain, entries, listed, outcome, states_of, task_of
@@ -19,6 +19,7 @@ from explorer_frames._private import private, shortened
 from explorer_frames._progress import Done, Progress, progress_bar
 from explorer_frames._schemas import VidType
 from explorer_frames._threads import in_parallel
+from explorer_frames._warnings import joined_warnings
 from explorer_frames.errors import BadRequestError, ConfigError, EnvelopeError, ExplorerFramesError, JobError
 
 if TYPE_CHECKING:

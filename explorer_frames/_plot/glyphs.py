@@ -11,7 +11,7 @@ from typing import Any
 from matplotlib import font_manager, get_cachedir, rcParams
 from matplotlib.ft2font import FT2Font
 
-from explorer_frames._caller import warn_caller
+from explorer_frames._warnings import warn_caller
 
 _MOST = 200  # letters looked at from either end
 _warned: set[str] = set()

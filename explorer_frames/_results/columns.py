@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from explorer_frames._errors import joined_warnings
 from explorer_frames._threads import in_parallel
+from explorer_frames._warnings import joined_warnings
 from explorer_frames.errors import TruncatedResultWarning
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from explorer_frames._arguments import EVERYTHING, checked_count, checked_id, checked_limit
-from explorer_frames._caller import warn_caller
-from explorer_frames._errors import as_given, close_names, escaped, first_of, joined_warnings
+from explorer_frames._errors import as_given, close_names, escaped, first_of
 from explorer_frames._files.digest import with_content_hash
 from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
 from explorer_frames._jobs.job import check_workflow, unread
@@ -22,6 +21,7 @@ from explorer_frames._provenance import Provenance, document_of, with_row_count
 from explorer_frames._results.reading import Query
 from explorer_frames._schemas import SchemaRequest
 from explorer_frames._threads import in_parallel
+from explorer_frames._warnings import joined_warnings, warn_caller
 from explorer_frames.errors import (
     ApiError,
     ConfigError,

@@ -18,11 +18,10 @@ import pyarrow as pa
 
 from explorer_frames import _schemas
 from explorer_frames._arguments import EVERYTHING, checked_id, checked_limit
-from explorer_frames._caller import CallingLine, calling_line, warn_caller
 from explorer_frames._decode.cells import to_batch, to_table
 from explorer_frames._decode.envelope import read_rows
 from explorer_frames._decode.rows import split
-from explorer_frames._errors import Concealed, StickyErrorIterator, add_context, concealing, escaped, plural
+from explorer_frames._errors import StickyErrorIterator, add_context, escaped, plural
 from explorer_frames._files.digest import ContentHash
 from explorer_frames._files.write import write
 from explorer_frames._http.api import judged_body
@@ -31,7 +30,9 @@ from explorer_frames._jobs.status import FINAL, same_id, status_word
 from explorer_frames._jobs.task import Task, listed, runs_of
 from explorer_frames._progress import Bar, Done, count, progress_bar
 from explorer_frames._provenance import Provenance, run_of, with_provenance, with_row_count
+from explorer_frames._secrets import NO_SECRETS, Concealed, Secrets
 from explorer_frames._threads import pipelined
+from explorer_frames._warnings import CallingLine, calling_line, warn_caller
 from explorer_frames.errors import (
     ApiError,
     BadRequestError,
@@ -175,8 +176,8 @@ class Result:
         As known before the first row.
     limits
         Of the server.
-    conceal
-        Takes secrets out of text of the server.
+    secrets
+        Of the request, which the answer may repeat.
 
     Attributes
     ----------
@@ -194,12 +195,12 @@ class Result:
         rows: Iterator[Rows],
         provenance: Provenance,
         limits: RowLimits,
-        conceal: Callable[[str], str] = str,
+        secrets: Secrets = NO_SECRETS,
     ) -> None:
-        self._conceal = conceal
+        self._secrets = secrets
         self._limit = query.limit or EVERYTHING
         self._limits = limits
-        self._rest = rows
+        self._rest = Concealed(rows, secrets)
         first = next(self._rest, None)
         cells = split(first) if first is not None else None
         resolved = query.schema.resolve(int(cells.widths[0]) if cells else None)
@@ -211,7 +212,7 @@ class Result:
         self._first = iter([self._typed(cells)] if cells else [])  # not kept when it has been read
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        yield from Concealed(chain(self._first, map(self._decoded, self._rest)), self._conceal)
+        yield from chain(self._first, map(self._decoded, self._rest))
         self._finish(None)
 
     def overlapped(self) -> Generator[pa.RecordBatch]:
@@ -221,17 +222,17 @@ class Result:
         """
         content = ContentHash(self.schema)
         yield from map(content.passed, self._first)
-        with concealing(self._conceal):
-            second = next(self._rest, None)
+        second = next(self._rest, None)
         if second is not None:  # else there is nothing to do for a thread
             rest = chain(iter([second]), self._rest)
             del second
             with closing(pipelined(lambda rows: content.passed(self._decoded(rows)), rest)) as batches:
-                yield from Concealed(batches, self._conceal)
+                yield from batches
         self._finish(content.result())
 
     def _decoded(self, rows: Rows) -> pa.RecordBatch:
-        return self._typed(split(rows))
+        with self._secrets.concealed_in_errors():
+            return self._typed(split(rows))
 
     def _typed(self, cells: Cells) -> pa.RecordBatch:
         try:
@@ -532,8 +533,8 @@ class ResultReader:
             )
             pieces = answer.pieces() if answer.status < 400 else [judged_body(answer)]  # noqa: PLR2004 (an error)
             rows = read_rows(pieces, query.limit or EVERYTHING, answer.status, answer.trace_id)
-            with concealing(answer.auth.conceal):
-                result = Result(query, rows, provenance, self._limits, answer.auth.conceal)
+            with answer.secrets.concealed_in_errors():
+                result = Result(query, rows, provenance, self._limits, answer.secrets)
             try:
                 yield result
             except BaseException:  # a retry counts them again

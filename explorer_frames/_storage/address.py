@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames._errors import escaped
-from explorer_frames._secrets import conceal, is_secret_name
+from explorer_frames._secrets import Secrets, is_secret_name
 from explorer_frames._storage.schemes import scheme_of
 from explorer_frames.errors import ConfigError
 
@@ -196,8 +196,14 @@ def secrets_of_url(url: str) -> Iterator[str]:
         yield from (value for name, _, value in pairs if is_secret_name(name) or len(value) >= _LONG)
 
 
-def secrets_of(options: object) -> Iterator[str]:
+def secrets_of(options: object, *, is_secret: bool = False) -> Iterator[str]:
     """Yield the secrets in a driver's options, by their names, and in URLs among their values; at any depth.
+
+    Parameters
+    ----------
+    options
+    is_secret
+        Whether they are in an option that is a secret by its name.
 
     Examples
     --------
@@ -206,19 +212,29 @@ def secrets_of(options: object) -> Iterator[str]:
     """
     if isinstance(options, Mapping):
         for name, value in options.items():
-            yield from (_strings if is_secret_name(name) else secrets_of)(value)
+            yield from secrets_of(value, is_secret=is_secret or is_secret_name(name))
     elif isinstance(options, list | tuple | set):
         for item in options:
-            yield from secrets_of(item)
+            yield from secrets_of(item, is_secret=is_secret)
     elif isinstance(options, str):
-        yield from secrets_of_url(options)
+        yield from [options] if is_secret else secrets_of_url(options)
+    elif is_secret and isinstance(options, bytes):
+        yield options.decode("utf-8", "replace")
+    elif is_secret and isinstance(options, int) and not isinstance(options, bool):
+        yield str(options)
+
+
+def text_of(url: object, noun: str) -> str:
+    """Return a path or a URL as text; anything else is a ConfigError, which names it by `noun`."""
+    text = os.fspath(url) if isinstance(url, str | os.PathLike) else None
+    if isinstance(text, str) and text and "\0" not in text:
+        return text
+    raise ConfigError(f"the {noun} is not a path or a URL", hint="Pass a path or a URL.")
 
 
 def checked(url: str | os.PathLike[str], *, to_read: bool = False) -> str:
     """Return the URL as text, when it can be the URL of one file to write, or at least to read."""
-    text = os.fspath(url) if isinstance(url, str | os.PathLike) else None
-    if not isinstance(text, str) or not text or "\0" in text:
-        raise ConfigError("the target is not a path or a URL", hint="Pass a path or a URL.")
+    text = text_of(url, "target")
     try:
         os.fsencode(text)
         text.encode()
@@ -262,8 +278,8 @@ def check_options(options: object) -> None:
         raise ConfigError(f"storage_options is a {type(options).__name__}, not a mapping", hint=hint)
 
 
-class Mask:
-    """Takes secrets out of what drivers say: called with an exception, it returns the text that may be shown.
+class Mask(Secrets):
+    """The secrets of a URL and of options; called with an exception of a driver, it returns the text to show.
 
     Parameters
     ----------
@@ -279,27 +295,12 @@ class Mask:
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
         check_options(options)
         public = shown_url(url)
-        self._secrets = {secret for secret in (*secrets_of_url(url), *secrets_of(options)) if secret not in public}
+        super().__init__(one for one in (*secrets_of_url(url), *secrets_of(options)) if one not in public)
 
     def __call__(self, error: BaseException) -> str:
         name, text = type(error).__name__, self.masked(str(error))
         return f"{name}: {escaped(text)}" if text else name
 
     def masked(self, text: str) -> str:
-        """Return a text without colors and secrets; it may hold other control characters."""
-        return conceal(_COLOR.sub("", text), self._secrets)
-
-
-def _strings(value: object) -> Iterator[str]:
-    if isinstance(value, str) and value:
-        yield value
-    elif isinstance(value, bytes) and value:
-        yield value.decode("utf-8", "replace")
-    elif isinstance(value, int) and not isinstance(value, bool):
-        yield str(value)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _strings(item)
-    elif isinstance(value, list | tuple | set):
-        for item in value:
-            yield from _strings(item)
+        """Conceal them in a text, and remove its colors."""
+        return self.conceal(_COLOR.sub("", text))

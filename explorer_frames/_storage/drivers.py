@@ -19,6 +19,10 @@ from explorer_frames.errors import ConfigError, ExplorerFramesError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_NO_HADOOP = (
+    "hdfs:// needs Hadoop's native client: JAVA_HOME, HADOOP_HOME or ARROW_LIBHDFS_DIR, and CLASSPATH. "
+    "webhdfs:// needs none of them."
+)
 _SMB_LOGIN = threading.Lock()  # smbprotocol loses the login of one of two threads that connect at the same moment
 
 
@@ -45,7 +49,8 @@ def _refusal(url: str, raised: Exception, mask: Mask, failure: type[ExplorerFram
         what = f"the URL or its storage_options are not accepted: {mask(raised)}"
         hint = "Check the scheme, and the option names in the documentation of its fsspec driver."
         return ConfigError(what, where=where, hint=hint)
-    return failure(f"cannot connect: {mask(raised)}", where=where, hint=_hint(scheme, raised))
+    hint = _NO_HADOOP if scheme == "hdfs" else hint_for(raised, "connect", reads=False)
+    return failure(f"cannot connect: {mask(raised)}", where=where, hint=hint)
 
 
 def _connected(scheme: str, url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
@@ -66,12 +71,3 @@ def _connected(scheme: str, url: str, options: Mapping[str, Any]) -> tuple[Any, 
     if unsafe and unsafe.search(name):
         raise ValueError(f"{type(fs).__module__} would write to another name")
     return fs, path.removesuffix("name") + name if name else path
-
-
-def _hint(scheme: str, raised: Exception) -> str:
-    if scheme == "hdfs":
-        return (
-            "hdfs:// needs Hadoop's native client: JAVA_HOME, HADOOP_HOME or ARROW_LIBHDFS_DIR, and CLASSPATH. "
-            "webhdfs:// needs none of them."
-        )
-    return hint_for(raised, "connect", reads=False)

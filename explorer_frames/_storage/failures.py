@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import re
+import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from explorer_frames._signals import raised_by_handler
+from explorer_frames._signals import failures, raised_by_handler
 from explorer_frames.errors import ExplorerFramesError, FileReadError, WriteError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ _T = TypeVar("_T")
 DAMAGED = "It is damaged or was cut off: get it again from where it was copied, or make it again."
 _NO_NAME = 0xC0000033  # STATUS_OBJECT_NAME_INVALID, which SMB servers say to "part-*"
 _INVALID_NAME = 123  # ERROR_INVALID_NAME, the same on a Windows disk
+_PATIENCE = 10.0  # seconds to wait for readers to close a file
 _LOCKED = {5, 32}  # Windows: ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION
 # What our own checks of a target find, and what to do about it.
 NO_FOLDER = "this folder does not exist"
@@ -187,3 +189,17 @@ def is_refusal(raised: BaseException) -> bool:
 def is_open_elsewhere(raised: BaseException) -> bool:
     """Whether Windows refuses a rename or removal because a file is open, or because of a missing right."""
     return getattr(raised, "winerror", None) in _LOCKED
+
+
+def retry_while_open(
+    action: Callable[..., None], *paths: str, is_open: Callable[[OSError], bool] = is_open_elsewhere
+) -> None:
+    """Rename or remove a file; retry while readers or virus scanners have it open, as far as errors show that."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return action(*paths)
+        except failures(OSError) as raised:
+            if not is_open(raised) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.02)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import fsspec
 
-from explorer_frames._storage.address import check_folder_name, checked, shown_url
+from explorer_frames._storage.address import check_folder_name, shown_url, text_of
 from explorer_frames._storage.failures import Guard, is_missing
 from explorer_frames._storage.local import LocalFile, check_regular
 from explorer_frames._storage.paths import plain_path
@@ -57,9 +57,7 @@ class Folder(Guard):
         make_parents: bool = False,
     ) -> None:
         url, storage_options = plain_path(url, storage_options)
-        text = os.fspath(url) if isinstance(url, str | os.PathLike) else ""
-        if not isinstance(text, str) or not text:
-            checked(text)  # says what is wrong
+        text = text_of(url, "target")
         self.storage_options = storage_options
         self._base = re.sub(r"(?<![:/])/+$", "", text)
         check_folder_name(self._base)
@@ -82,8 +80,7 @@ class Folder(Guard):
         self._place: Any = type(trial.place)
         self._reached: set[str] = set()  # folders in it
         self.mask: Mask = trial.mask
-        self.url: str = shown_url(self._base if self._local is None else self._local)
-        self.shown: str = self.url
+        self.url = self.shown = shown_url(self._base if self._local is None else self._local)
 
     @property
     def reads_in_parallel(self) -> bool:

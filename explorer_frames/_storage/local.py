@@ -10,7 +10,6 @@ import errno
 import os
 import re
 import stat
-import time
 import weakref
 from collections import deque
 from contextlib import ExitStack, suppress
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from explorer_frames._signals import failures, suppressed
 from explorer_frames._storage.address import WINDOWS
-from explorer_frames._storage.failures import NO_FOLDER, NO_RENAME, NOT_REGULAR, NOT_REPLACEABLE, is_open_elsewhere
+from explorer_frames._storage.failures import NO_FOLDER, NO_RENAME, NOT_REGULAR, NOT_REPLACEABLE, retry_while_open
 from explorer_frames._storage.permissions import acl_of, take_over
 from explorer_frames._storage.spool import Spool, hidden_name, unlink
 from explorer_frames._threads import shielded_from_signals
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 _HANDLES = "/proc/self/fd/"
 _MOUNTS = "/proc/self/mountinfo"
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
-_PATIENCE = 10.0  # seconds to wait for another program to close a file; on Windows an open file cannot be replaced
 
 
 def check_regular(paths: Iterable[str]) -> None:
@@ -111,7 +109,7 @@ class LocalFile:
             stack.callback(Spool.named(first, 0o600).discard)
             stack.callback(unlink, second)
             try:
-                _wait_while_open(os.rename, first, second)
+                retry_while_open(os.rename, first, second)
             except OSError as raised:
                 raise OSError(raised.errno, NO_RENAME, folder) from raised
 
@@ -154,12 +152,12 @@ class LocalFile:
             hidden = self._hidden()
             try:
                 _link(path, hidden)
-                _wait_while_open(os.replace, hidden, self.path)
+                retry_while_open(os.replace, hidden, self.path)
             except BaseException:
                 unlink(hidden)
                 raise
         else:
-            _wait_while_open(os.replace, path, self.path)
+            retry_while_open(os.replace, path, self.path)
         spool = self._spool()
         if spool and spool.folder is not None:
             with suppressed(OSError):  # it is published: else a power cut may bring the old file back, whole
@@ -167,7 +165,7 @@ class LocalFile:
 
     def _create(self, path: str) -> None:
         if WINDOWS:
-            _wait_while_open(os.rename, path, self.path)  # it never replaces there
+            retry_while_open(os.rename, path, self.path)  # it never replaces there
             return
         try:
             _link(path, self.path)  # unlike a rename, it never replaces
@@ -190,7 +188,7 @@ class LocalFile:
 
     def remove(self) -> None:
         """Take the file away."""
-        _wait_while_open(os.unlink, self.path)
+        retry_while_open(os.unlink, self.path)
 
     def stored(self) -> None:
         """Nothing: the very file that was checked stands there."""
@@ -224,15 +222,3 @@ def _link(path: str, name: str) -> None:
         os.link(path, name, src_dir_fd=0)
     else:
         os.link(path, name)
-
-
-def _wait_while_open(action: Callable[..., None], *paths: str) -> None:
-    """Rename or remove; on Windows, retry while readers or virus scanners have one of the files open."""
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            return action(*paths)
-        except OSError as raised:
-            if not is_open_elsewhere(raised) or time.monotonic() > deadline:
-                raise
-        time.sleep(0.02)

@@ -15,7 +15,7 @@ from explorer_frames._errors import escaped
 from explorer_frames._extras import package
 from explorer_frames._secrets import is_secret_name
 from explorer_frames._signals import failures
-from explorer_frames._storage.address import LOCAL, Mask, secrets_of_url, shown_url
+from explorer_frames._storage.address import LOCAL, Mask, check_options, secrets_of_url, shown_url
 from explorer_frames._storage.schemes import scheme_of
 from explorer_frames.errors import ConfigError
 
@@ -62,17 +62,13 @@ def _with_connection_string(value: str) -> dict[str, Any]:
     if endpoint is None and account and "endpointsuffix" in parts:
         protocol = parts.get("defaultendpointsprotocol", "https")
         endpoint = f"{protocol}://{account}.blob.{parts['endpointsuffix']}"
+    host = re.match(r"https?://([a-z0-9]+)\.", endpoint or "")
     return {
-        "azure_storage_account_name": account or _account_in(endpoint or ""),
+        "azure_storage_account_name": account or (host and host[1]),
         "azure_storage_account_key": parts.get("accountkey"),
         "azure_storage_sas_token": parts.get("sharedaccesssignature"),
         "azure_storage_endpoint": endpoint,
     }
-
-
-def _account_in(endpoint: str) -> str | None:
-    found = re.match(r"https?://([a-z0-9]+)\.", endpoint)
-    return found[1] if found else None
 
 
 # Names of fsspec's drivers, those of nested mappings behind a period, and what deltalake takes in their place.
@@ -183,8 +179,7 @@ def to_object_store(url: str, options: object) -> tuple[dict[str, str], Mask]:
     >>> translated["aws_access_key_id"], translated["AWS_REGION"], translated["allow_http"]
     ('a', 'eu-west-1', 'true')
     """
-    if not isinstance(options, Mapping):
-        raise ConfigError(f"storage_options is a {type(options).__name__}, not a mapping of names to values")
+    check_options(options)
     scheme, separator, _ = url.partition("://")
     if not separator or scheme in LOCAL:
         return {}, Mask(url, {})  # as fsspec, which does not use them on local disk

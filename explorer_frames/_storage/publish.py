@@ -50,8 +50,7 @@ class Target(Guard):
     """
 
     def __init__(self, url: str, mode: Mode, mask: Mask, place: Place) -> None:
-        self.url: str = url
-        self.shown: str = url
+        self.url = self.shown = url
         self.mask: Mask = mask
         self.mode = mode
         self.place = place

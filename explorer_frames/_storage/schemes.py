@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from explorer_frames._signals import failures
-from explorer_frames._storage.failures import is_missing
+from explorer_frames._storage.failures import is_missing, retry_while_open
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-_PATIENCE = 10  # seconds for which SMB readers, each of whom locks the old file, may hold up a move
 
 
 def move(fs: Any, old: str, new: str, *, replace: bool) -> None:  # noqa: ARG001 (as the other moves are called)
@@ -43,21 +40,12 @@ def _move_sftp(fs: Any, old: str, new: str, *, replace: bool) -> None:
 
 
 def _move_smb(fs: Any, old: str, new: str, *, replace: bool) -> None:
-    """Rename in one step, which replaces where fsspec's own `mv` refuses; wait for readers to close the old file."""
+    """Rename in one step, which replaces where fsspec's own `mv` refuses; wait for readers, who lock the old file."""
     import smbclient  # noqa: PLC0415 (there is no SMB without it)
 
     old, new = (rf"\\{fs.host}" + path.replace("/", "\\") for path in (old, new))
-    rename = smbclient.replace if replace else smbclient.rename
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            rename(old, new, port=fs.port or 445)
-        except failures(OSError) as raised:
-            if not replace or is_missing(raised) or time.monotonic() > deadline:
-                raise
-        else:
-            return
-        time.sleep(0.02)
+    rename = partial(smbclient.replace if replace else smbclient.rename, port=fs.port or 445)
+    retry_while_open(rename, old, new, is_open=lambda raised: replace and not is_missing(raised))
 
 
 def _move_webdav(fs: Any, old: str, new: str, *, replace: bool) -> None:
@@ -125,14 +113,9 @@ class Scheme:
     part_size: int | None = None
     unsafe_name: re.Pattern[str] | None = None
 
-    def move_of(self, fs: Any) -> Callable[..., None]:
-        """Return the way to move a file with this driver."""
-        return self.move if type(fs).__module__ == self.driver else move
 
-
-_S3 = Scheme(
-    extra="s3", is_object_store=True, ask=_ask_s3, part_size=8 * 2**20
-)  # s3fs holds ten parts in memory; its own default is 50 MiB
+# s3fs holds ten parts in memory; its own default is 50 MiB.
+_S3 = Scheme(extra="s3", is_object_store=True, ask=_ask_s3, part_size=8 * 2**20)
 _GCS = Scheme(extra="gcs", is_object_store=True, ask=_ask_gcs)
 _AZURE = Scheme(extra="azure", is_object_store=True, ask=_ask_for_container, userinfo_is_container=True)
 _SFTP = Scheme(extra="sftp", move=_move_sftp, driver="sshfs.spec")

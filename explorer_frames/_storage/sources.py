@@ -15,12 +15,12 @@ from fsspec.implementations.local import LocalFileSystem
 
 from explorer_frames._errors import escaped
 from explorer_frames._signals import failures, suppressed
-from explorer_frames._storage.address import Mask, local_path, shown_url
+from explorer_frames._storage.address import Mask, local_path, shown_url, text_of
 from explorer_frames._storage.drivers import connect
 from explorer_frames._storage.failures import Guard, is_missing
 from explorer_frames._storage.local import check_regular
 from explorer_frames._storage.paths import plain_path
-from explorer_frames.errors import ConfigError, FileReadError, WriteError
+from explorer_frames.errors import FileReadError, WriteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -49,9 +49,7 @@ class Store(Guard):
 
     def __init__(self, url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> None:
         url, storage_options = plain_path(url, storage_options)
-        text = os.fspath(url) if isinstance(url, str | os.PathLike) else None
-        if not isinstance(text, str) or not text or "\0" in text:
-            raise ConfigError("the source is not a path or a URL", hint="Pass a path or a URL.")
+        text = text_of(url, "source")
         options = storage_options or {}
         local = local_path(url)
         configured = _configured(text.partition("://")[0] if local is None else "file")

@@ -120,7 +120,7 @@ class RemoteFile(StoredObject):
         head, slash, self._name = path.rpartition("/")
         self._head = head + slash
         self._folder = head or slash
-        self._move = scheme.move_of(fs)
+        self._move = scheme.move if type(fs).__module__ == scheme.driver else move
 
     def probe(self, new_folders: int | None = None) -> None:
         """Make and remove a small file beside the target: who cannot do that cannot publish either."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
-from explorer_frames._errors import close_names, escaped, joined_warnings
+from explorer_frames._errors import close_names, escaped
 from explorer_frames._files.formats import as_kept
 from explorer_frames._files.inspection import schema_of, verify_file
 from explorer_frames._files.write import layout_of, write
@@ -32,6 +32,7 @@ from explorer_frames._sync.manifest import RUN_COLUMNS, Dataset, JobRecord, JobR
 from explorer_frames._sync.names import DATASET, OWN, TASKS, file_name, is_result, record_name
 from explorer_frames._sync.report import SyncedPart, SyncFailure, SyncReport, checked_report, progress_of
 from explorer_frames._threads import in_parallel
+from explorer_frames._warnings import joined_warnings
 from explorer_frames.errors import (
     ConfigError,
     DamagedFileError,

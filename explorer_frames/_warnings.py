@@ -1,0 +1,72 @@
+"""Warnings at the user's line, also from our threads."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, TypeAlias
+
+from explorer_frames._errors import first_of
+from explorer_frames._private import is_ours, package_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+_CALL_US_BACK = {"explorer_frames", "contextlib", "concurrent", "threading"}
+
+_Held: TypeAlias = tuple[str, type[Warning], str, str]  # what, category, where, hint
+CallingLine: TypeAlias = tuple[str, int, str]  # file, number, module
+
+_held: ContextVar[list[_Held] | None] = ContextVar("held_warnings", default=None)
+
+
+def calling_line() -> CallingLine:
+    """Return the innermost line that is neither ours nor of what calls us back for ourselves."""
+    frame = _outside(sys._getframe(1))[0]  # noqa: SLF001 (the only way to see the caller)
+    return frame.f_code.co_filename, frame.f_lineno, str(frame.f_globals.get("__name__"))
+
+
+def warn_caller(
+    what: str, category: type[Warning], where: str = "", hint: str = "", *, opened: CallingLine | None = None
+) -> None:
+    """Warn at the line of `calling_line`; in a thread without one, such as one of deltalake, at `opened`."""
+    held = _held.get()
+    if held is not None:
+        held.append((what, category, where, hint))
+        return
+    message = what + (f" [{where}]" if where else "") + (f". {hint}" if hint else "")
+    frame, depth = _outside(sys._getframe(1))  # noqa: SLF001 (the way to point at the caller's line until Python 3.12)
+    if opened is not None and is_ours(frame):
+        warnings.warn_explicit(message, category, *opened)
+    else:
+        warnings.warn(message, category, stacklevel=depth)
+
+
+@contextmanager
+def joined_warnings(*ignored: type[Warning]) -> Iterator[None]:
+    """Give what `warn_caller` is told in the block and its threads as one warning for each category, at its end."""
+    held: list[_Held] = []
+    outer = _held.get()
+    try:
+        _held.set(held)
+        yield
+    finally:
+        _held.set(outer)  # by no token, which an interrupt could lose
+    for category in {one[1]: None for one in held if one[1] not in ignored}:
+        mine = sorted((what, where, hint) for what, its, where, hint in held if its is category)
+        places: dict[str, list[str]] = {}
+        for what, where, _ in mine:
+            places.setdefault(what, []).append(where)
+        shown = [f"{what} [{first_of(named, '; ')}]" for what, named in places.items()]
+        warn_caller(first_of(shown, "; "), category, hint=" ".join(dict.fromkeys(hint for _, _, hint in mine)))
+
+
+def _outside(frame: FrameType) -> tuple[FrameType, int]:
+    """Return the innermost frame outside of this package, and its depth."""
+    depth = 2
+    while frame.f_back is not None and package_of(frame) in _CALL_US_BACK:
+        depth, frame = depth + 1, frame.f_back
+    return frame, depth
