@@ -145,7 +145,7 @@ def test_every_variable_of_the_package_is_known():
 def test_a_misspelt_variable_is_named_and_secrets_are_not_shown(diagnose, scored):
     found = diagnose({**scored.environment, "EXPLORER_FRAMES_PASWORD": CANARY})
     assert found["configuration"][0] == "warning"
-    assert "Did you mean EXPLORER_FRAMES_PASSWORD?" in found["configuration"][1]
+    assert "Did you mean 'EXPLORER_FRAMES_PASSWORD'" in found["configuration"][1]
 
 
 # --- the way there

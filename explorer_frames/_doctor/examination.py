@@ -6,7 +6,6 @@ import os
 import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from explorer_frames._doctor import server, target
 from explorer_frames._doctor.finding import Finding, ok
 from explorer_frames._errors import escaped
 from explorer_frames._http import config
-from explorer_frames._http.profiles import ENVIRONMENT, PASSED, PREFIX, SETTINGS, Sources, variable
+from explorer_frames._http.profiles import ENVIRONMENT, PASSED, PREFIX, SETTINGS, Sources, known, variable
 from explorer_frames._version import __version__
 from explorer_frames.errors import ConfigError
 
@@ -133,9 +132,7 @@ def _configuration(
     unknown = [name for name in os.environ if name.startswith(PREFIX) and os.environ[name] and name not in VARIABLES]
     if unknown:
         what += f"; unknown: {escaped(', '.join(sorted(unknown)))}"
-        meant = dict.fromkeys(alike for name in sorted(unknown) for alike in get_close_matches(name, VARIABLES, 1))
-        hints += [f"Did you mean {' and '.join(meant)}?"] if meant else []
-        hints.append(f"Known are {', '.join(sorted(VARIABLES))}.")
+        hints.append(known("variables", unknown[0], sorted(VARIABLES)))
     yield Finding("configuration", "warning", what, " ".join(hints)) if hints else ok("configuration", what)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
 from ipaddress import ip_address
 from numbers import Integral
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from explorer_frames._arguments import EVERYTHING, checked_count, is_duration
-from explorer_frames._errors import escaped
+from explorer_frames._errors import add_context, escaped
 from explorer_frames._http.profiles import LOGIN, PREFIX, StoredSecret, as_argument, base_path, variable
 from explorer_frames._private import private
 from explorer_frames._signals import failures
@@ -191,7 +192,7 @@ def settings(
 
 def _checked(setting: Setting, check: Callable[[Any], _T]) -> _T:
     """Check a setting; errors name where it comes from, unless it is an argument."""
-    with setting.named():
+    with nullcontext() if setting.is_passed else add_context(setting.label):
         return check(setting.value)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,7 +21,7 @@ from explorer_frames._errors import add_context, escaped
 from explorer_frames.errors import ConfigError, ConfigFileWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 PREFIX = "EXPLORER_FRAMES_"
 CONFIG_FILE, PROFILE = f"{PREFIX}CONFIG_FILE", f"{PREFIX}PROFILE"
@@ -78,10 +77,6 @@ class Setting:
             return self.name
         return variable(self.name) if self.source == ENVIRONMENT else f"{self.name} of {self.source}"
 
-    def named(self) -> AbstractContextManager[None]:
-        """Name where it comes from in errors, unless it is an argument."""
-        return nullcontext() if self.is_passed else add_context(self.label)
-
 
 class Sources:
     """The settings of one `Explorer`, each from the first place that has it.
@@ -121,7 +116,7 @@ class Sources:
         places = [given, environment, stored] if profile is None else [given, stored, environment]
         url = next((place["url"].value for place in places if "url" in place), None)
         bound = [stored] if profile is None else [stored, environment]  # to their urls
-        left_out = [place for place in bound if "url" in place and not is_same_url(place["url"].value, url)]
+        left_out = [place for place in bound if "url" in place and _server(place["url"].value) != _server(url)]
         places = [place for place in places if place not in left_out]
         self.unused = [place["url"].source for place in left_out]
         self.found = {name: setting for place in reversed(places) for name, setting in place.items()}
@@ -163,7 +158,7 @@ class StoredSecret:
         values = _load(self.profile)
         if isinstance(values, ConfigError):
             raise values
-        if not is_same_url(values.get("url", self.url), self.url):
+        if _server(values.get("url", self.url)) != _server(self.url):
             raise ConfigError(
                 f"the {self.name} is for another url now", where=_place(self.profile), hint="Create a new Explorer."
             )
@@ -194,19 +189,14 @@ def _is_missing(name: str, value: object) -> bool:
     return value is None or (value == "" and name in ("url", "user", "graphd"))
 
 
-def is_same_url(url: object, other: object) -> bool:
-    """Whether two urls are of the same Explorer."""
-    return _server(url) == _server(other)
-
-
-def _server(url: object) -> tuple[object, ...]:
-    """Return scheme, host, port and path; the url itself if it is not valid."""
+def _server(url: object) -> object:
+    """Return what urls of one server have in common; the url itself if it is not valid."""
     try:
         parts = urlsplit(str(url))
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     except ValueError:
-        return (url,)
-    return parts.scheme, parts.hostname, port, base_path(parts.path), parts.query, parts.fragment
+        return url
+    return parts.scheme, parts.hostname, port, base_path(parts.path), parts.query
 
 
 def _settings(source: str, values: dict[str, Any]) -> dict[str, Setting]:
@@ -258,7 +248,7 @@ def _load(name: str) -> dict[str, Any] | ConfigError:
     if name not in profiles:
         hint = f"There is no such file, or no profile in it. Create it, or set {CONFIG_FILE} to another path."
         if profiles:
-            hint = _known("profiles", name, profiles) + _DOTS * ("." in name)
+            hint = known("profiles", name, profiles) + _DOTS * ("." in name)
         return ConfigError(f"the profile {escaped(name, 60)!r} is missing", where=escaped(path), hint=hint)
     with add_context(_place(name)):
         values = {key: _value(key, value, path) for key, value in profiles[name].items()}
@@ -267,17 +257,18 @@ def _load(name: str) -> dict[str, Any] | ConfigError:
     return values
 
 
-def _known(what: str, name: str, known: Mapping[str, Any]) -> str:
-    by_lower = {one.lower(): one for one in known}
+def known(what: str, name: str, names: Iterable[str]) -> str:
+    """Return a hint for a misspelt name: those that are close, and all."""
+    by_lower = {one.lower(): one for one in names}
     alike = [escaped(by_lower[one], 60) for one in get_close_matches(name.lower(), by_lower)]
     meant = f"Did you mean {' or '.join(map(repr, alike))}? " if alike else ""
-    return f"{meant}Known {what}: {', '.join(escaped(one, 60) for one in known)}."
+    return f"{meant}Known {what}: {', '.join(escaped(one, 60) for one in by_lower.values())}."
 
 
 def _value(key: str, value: object, path: Path) -> Any:
     """Check one key of a profile; its value is never shown, since a secret may stand behind any key."""
     if key not in SETTINGS:
-        hint = _known("keys", key, dict.fromkeys(SETTINGS))
+        hint = known("keys", key, SETTINGS)
         raise ConfigError(f"unknown key {escaped(key, 60)!r}", hint=hint + _DOTS * isinstance(value, dict))
     kind = str if key in _TEXTS else int
     if type(value) is not kind or not value:
