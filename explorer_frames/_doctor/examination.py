@@ -126,8 +126,8 @@ def _configuration(
         for error in errors:
             yield Finding("configuration", "problem", f"{error.what} [{error.where or what}]", error.hint)
         return
-    hints = [] if sources is None else [sources.hidden] if sources.hidden else []
-    if sources is not None and sources.missing:
+    hints = [*sources.hints] if sources else []
+    if sources and sources.missing:
         hints.append(f"{sources.missing.what} [{sources.missing.where}]: {sources.missing.hint}")
     unknown = [name for name in os.environ if name.startswith(PREFIX) and os.environ[name] and name not in VARIABLES]
     if unknown:

@@ -236,8 +236,7 @@ def credentials(sources: Sources, auth_encoding: AuthEncoding) -> Credentials:
 def _missing_credentials(sources: Sources) -> ConfigError:
     missing = " or ".join(", ".join(name for name in LOGIN if name not in sources.found).rsplit(", ", 1))
     hints = [f"Not used, because its url is another one: {place}." for place in sources.unused]
-    hints += [sources.hidden] if sources.hidden else []
-    hints.append(f"Set {PREFIX}TOKEN; or set {PREFIX}USER, {PREFIX}PASSWORD and {PREFIX}GRAPHD.")
+    hints += [*sources.hints, f"Set {PREFIX}TOKEN; or set {PREFIX}USER, {PREFIX}PASSWORD and {PREFIX}GRAPHD."]
     return ConfigError(
         f"missing credentials: no token, and no {missing} for a login",
         hint=f"{' '.join(hints)}\nOr pass token=; or pass user=, password= and graphd='host:port'.",

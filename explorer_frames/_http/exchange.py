@@ -17,6 +17,7 @@ import ssl
 import sys
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,7 @@ class Deadline:
         return self._started + self.seconds - time.monotonic()
 
 
+@dataclass(eq=False, repr=False)
 class Exchange:
     """A request and its response, as the thread that sends it and the caller that waits for it share it.
 
@@ -73,20 +75,14 @@ class Exchange:
         The thread waits here at the end of the body, to be told whether the connection can be used again.
     """
 
-    def __init__(
-        self,
-        deadline: Deadline,
-        timeout: float,
-        where: str,
-        max_bytes: int | None,
-        trusted: Callable[[], ssl.SSLContext],
-    ) -> None:
-        self.deadline = deadline
-        self.timeout = timeout
+    deadline: Deadline
+    timeout: float
+    where: str
+    max_bytes: int | None
+    trusted: Callable[[], ssl.SSLContext]
+
+    def __post_init__(self) -> None:
         self.verdict: SimpleQueue[bool] = SimpleQueue()
-        self.where = where
-        self.max_bytes = max_bytes
-        self.trusted = trusted
         self._cancelled = False
         self._connected = False
         self._socket: socket.socket | None = None

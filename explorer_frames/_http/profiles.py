@@ -94,8 +94,8 @@ class Sources:
         By name. It has a token or settings of a login, as the first place with any of them decides.
     unused : list of str
         Places that are left out, because their url is another one.
-    hidden : str or None
-        A hint, if a token from elsewhere than the arguments hides a login, or the reverse.
+    hints : list of str
+        Of a token from elsewhere than the arguments that hides a login, or the reverse.
     missing : ConfigError or None
         If ``EXPLORER_FRAMES_PROFILE`` or ``_CONFIG_FILE`` names none that exists, and a url is passed.
 
@@ -120,18 +120,19 @@ class Sources:
         places = [place for place in places if place not in left_out]
         self.unused = [place["url"].source for place in left_out]
         self.found = {name: setting for place in reversed(places) for name, setting in place.items()}
-        self.hidden = self._hide(next((one for one in places if not one.keys().isdisjoint(("token", *LOGIN))), {}))
+        self.hints = self._hide(next((one for one in places if not one.keys().isdisjoint(("token", *LOGIN))), {}))
         if "client_cert" in self.found:
             self.found.pop("client_key", None)  # it is that of another certificate
 
-    def _hide(self, deciding: Mapping[str, Setting]) -> str | None:
-        """Leave out credentials of the other kind than those of the deciding place; return a hint about them."""
+    def _hide(self, deciding: Mapping[str, Setting]) -> list[str]:
+        """Leave out credentials of the other kind than those of the deciding place; return hints about them."""
         other = LOGIN if "token" in deciding else ("token",)
         hidden = [self.found.pop(name).label for name in other if deciding and name in self.found]
-        used = [one.label for name, one in deciding.items() if name in self.found and name in ("token", *LOGIN)]
-        if not hidden or any(one.is_passed for one in deciding.values()):
-            return None
-        return f"Remove {', '.join(used)} to use {', '.join(hidden)}: the first place with a token or a login decides."
+        used = [deciding[name] for name in ("token", *LOGIN) if name in deciding and name in self.found]
+        if not hidden or used[0].is_passed:
+            return []
+        names = ", ".join(one.label for one in used)
+        return [f"Remove {names} to use {', '.join(hidden)}: the first place with a token or a login decides."]
 
 
 @dataclass(frozen=True, slots=True)
