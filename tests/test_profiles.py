@@ -268,7 +268,7 @@ def test_a_file_or_a_profile_that_was_named_must_exist(config, monkeypatch, tmp_
     message = refused(token="t")
     assert f"the profile 'default' is missing [{tmp_path / 'nope.toml'}]" in message
     assert "Create it, or set EXPLORER_FRAMES_CONFIG_FILE to another path." in message
-    assert "Or unset EXPLORER_FRAMES_CONFIG_FILE." in message
+    assert "Correct EXPLORER_FRAMES_CONFIG_FILE, or unset it." in message
     assert "the profile 'a' is missing" in refused(url="http://a", token="t", profile="a")
     other = tmp_path / "other.toml"
     other.write_text('[default]\nurl = "http://other:1"\n')
@@ -286,7 +286,7 @@ def test_a_variable_that_names_no_profile_matters_only_without_a_url_and_credent
     for options in ({"url": "http://a:1"}, {"url": "http://a:1", "user": "ann"}, {"token": "t"}, {}):
         message = refused(**options)
         assert "' is missing [" in message
-        assert f"Or unset {variable}." in message
+        assert f"Correct {variable}, or unset it." in message
 
 
 def test_doctor_warns_of_a_variable_that_names_no_profile(cli, config, monkeypatch):
@@ -297,7 +297,7 @@ def test_doctor_warns_of_a_variable_that_names_no_profile(cli, config, monkeypat
     state, _, hint = configuration(cli, "--url", "http://a:1")
     assert state == "warning"
     assert "the profile 'prod' is missing [" in hint
-    assert "Known profiles: default, production. Or unset EXPLORER_FRAMES_PROFILE." in hint
+    assert "Known profiles: default, production. Correct EXPLORER_FRAMES_PROFILE, or unset it." in hint
 
 
 def test_a_config_file_that_is_a_folder_or_unreadable_is_named(config, monkeypatch, tmp_path):

@@ -132,7 +132,7 @@ def _configuration(
     unknown = [name for name in os.environ if name.startswith(PREFIX) and os.environ[name] and name not in VARIABLES]
     if unknown:
         what += f"; unknown: {escaped(', '.join(sorted(unknown)))}"
-        hints.append(known("variables", unknown[0], sorted(VARIABLES)))
+        hints.append(known("variables", sorted(VARIABLES), *sorted(unknown)))
     yield Finding("configuration", "warning", what, " ".join(hints)) if hints else ok("configuration", what)
 
 

@@ -230,7 +230,7 @@ def _stored(profile: str | None, *, needed: bool) -> tuple[dict[str, Setting], C
         if named is None and (not path or path.exists()):
             return {}, None
         if profile is None:
-            values.hint = f"{values.hint} Or unset {CONFIG_FILE if named is None else PROFILE}."
+            values.hint = f"{values.hint} Correct {CONFIG_FILE if named is None else PROFILE}, or unset it."
         if needed:
             raise values
         return {}, values
@@ -249,7 +249,7 @@ def _load(name: str) -> dict[str, Any] | ConfigError:
     if name not in profiles:
         hint = f"There is no such file, or no profile in it. Create it, or set {CONFIG_FILE} to another path."
         if profiles:
-            hint = known("profiles", name, profiles) + _DOTS * ("." in name)
+            hint = known("profiles", profiles, name) + _DOTS * ("." in name)
         return ConfigError(f"the profile {escaped(name, 60)!r} is missing", where=escaped(path), hint=hint)
     with add_context(_place(name)):
         values = {key: _value(key, value, path) for key, value in profiles[name].items()}
@@ -258,18 +258,18 @@ def _load(name: str) -> dict[str, Any] | ConfigError:
     return values
 
 
-def known(what: str, name: str, names: Iterable[str]) -> str:
-    """Return a hint for a misspelt name: those that are close, and all."""
+def known(what: str, names: Iterable[str], *wrong: str) -> str:
+    """Return a hint for misspelt names: those that are close, and all."""
     by_lower = {one.lower(): one for one in names}
-    alike = [escaped(by_lower[one], 60) for one in get_close_matches(name.lower(), by_lower)]
-    meant = f"Did you mean {' or '.join(map(repr, alike))}? " if alike else ""
+    alike = dict.fromkeys(one for name in wrong for one in get_close_matches(name.lower(), by_lower))
+    meant = f"Did you mean {' or '.join(repr(escaped(by_lower[one], 60)) for one in alike)}? " if alike else ""
     return f"{meant}Known {what}: {', '.join(escaped(one, 60) for one in by_lower.values())}."
 
 
 def _value(key: str, value: object, path: Path) -> Any:
     """Check one key of a profile; its value is never shown, since a secret may stand behind any key."""
     if key not in SETTINGS:
-        hint = known("keys", key, SETTINGS)
+        hint = known("keys", SETTINGS, key)
         raise ConfigError(f"unknown key {escaped(key, 60)!r}", hint=hint + _DOTS * isinstance(value, dict))
     kind = str if key in _TEXTS else int
     if type(value) is not kind or not value:
