@@ -61,7 +61,8 @@ class Explorer:
     profile
         Name of a profile in the config file, ``~/.config/explorer_frames/config.toml``, whose settings come before
         environment variables. Default: ``EXPLORER_FRAMES_PROFILE``, or the profile ``default`` if there is one, whose
-        settings come after environment variables. A profile is used for its own `url` only.
+        settings come after environment variables. A profile is used for its own `url` only. If `url` is passed, the
+        profile of the variable may be missing.
     token
         Value of the ``explorer_token`` cookie, or a function that gets it. Default: ``EXPLORER_FRAMES_TOKEN``.
     user, password, graphd

@@ -168,7 +168,7 @@ def test_what_the_doctor_finds_is_shown_in_columns(screen):
     lines = without_colors(done.out).splitlines()
     assert max(map(len, lines)) <= 70
     assert lines[0].startswith("ok       versions       explorer_frames ")
-    assert lines[-1] == "0 problems, 0 warnings"
+    assert lines[-1] == "no problems, no warnings"
 
 
 def test_a_terminal_without_unicode(screen):

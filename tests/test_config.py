@@ -77,9 +77,9 @@ def test_credentials_come_from_arguments_before_the_environment(monkeypatch, arg
 @each(
     ("arguments", "named"),
     [
-        ({"token": None}, ["TOKEN", "user and password and graphd is missing"]),
-        ({"token": None, "user": "u"}, ["password and graphd is missing"]),
-        ({"token": None, "user": "u", "password": CANARY}, ["graphd is missing"]),
+        ({"token": None}, ["TOKEN", "no token, and no user, password or graphd for a login"]),
+        ({"token": None, "user": "u"}, ["no token, and no password or graphd for a login"]),
+        ({"token": None, "user": "u", "password": CANARY}, ["no token, and no graphd for a login"]),
         ({"token": CANARY, "user": "u"}, ["exclude"]),
         ({"token": CANARY, "password": CANARY}, ["exclude"]),
         ({"token": CANARY, "graphd": "h:1"}, ["exclude"]),

@@ -126,7 +126,7 @@ def test_nothing_is_set(diagnose):
 def test_without_credentials_the_way_there_is_still_looked_at(diagnose, scored):
     found = diagnose({"EXPLORER_FRAMES_URL": scored.url, "EXPLORER_FRAMES_USER": "root"})
     assert found["configuration"][0] == "problem"
-    assert "password and graphd is missing" in found["configuration"][1]
+    assert "no password or graphd for a login" in found["configuration"][1]
     assert found["http"][0] == "ok"
     assert found["login"][0] == "problem"
     assert found["jobs"][0] == "skipped"
@@ -145,7 +145,7 @@ def test_every_variable_of_the_package_is_known():
 def test_a_misspelt_variable_is_named_and_secrets_are_not_shown(diagnose, scored):
     found = diagnose({**scored.environment, "EXPLORER_FRAMES_PASWORD": CANARY})
     assert found["configuration"][0] == "warning"
-    assert "Did you mean EXPLORER_FRAMES_PASSWORD?" in found["configuration"][1]
+    assert "Did you mean 'EXPLORER_FRAMES_PASSWORD'" in found["configuration"][1]
 
 
 # --- the way there

@@ -96,14 +96,15 @@ def test_a_profile_that_is_passed_comes_before_the_environment(config, monkeypat
     assert known(explorer) == PRODUCTION
     assert explorer._credentials.graphd == ("graphd", 9669)
     config('[production]\nurl = "https://production:2"\n')
-    assert "is not used, because its url is another one" in refused(profile="production"), "the token is not sent there"
+    message = refused(profile="production")
+    assert "Not used, because its url is another one: environment." in message, "the token is not sent there"
     monkeypatch.setenv("EXPLORER_FRAMES_URL", "https://production:2/")
     assert known(Explorer(profile="production"))[2] == "of-environment"
 
 
 def test_the_environment_completes_a_profile(config, monkeypatch):
     config('[a]\nurl = "http://a:1"\nuser = "ann"\ngraphd = "g:1"\n')
-    assert "password is missing" in refused(profile="a")
+    assert "no token, and no password for a login" in refused(profile="a")
     monkeypatch.setenv("EXPLORER_FRAMES_PASSWORD", "of-environment")
     assert known(Explorer(profile="a"))[2] == "of-environment"
     monkeypatch.setenv("EXPLORER_FRAMES_PROFILE", "a")
@@ -112,18 +113,41 @@ def test_the_environment_completes_a_profile(config, monkeypatch):
 
 @each("how", ["argument", "variable"])
 def test_no_secret_of_a_profile_is_for_another_server(config, monkeypatch, how):
-    config(TWO)
+    path = config(TWO)
     options = {}
     if how == "argument":
         options = {"url": "http://elsewhere:3"}
     else:
         monkeypatch.setenv("EXPLORER_FRAMES_URL", "http://elsewhere:3")
     message = refused(**options)
-    assert "A profile, or the environment, is not used, because its url is another one" in message
+    assert f"Not used, because its url is another one: profile 'default' in {path}." in message
     explorer = Explorer(**options, token="mine")
     assert known(explorer) == ("http://elsewhere:3", None, "mine", "auto", None)
-    same = {"url": "http://DEFAULT:1/"}
-    assert known(Explorer(**same))[2] == f"{CANARY}-default"
+
+
+@each(
+    ("url", "other", "is_same"),
+    [
+        ("http://default:1", "HTTP://DEFAULT:1/", True),
+        ("http://a", "http://a:80/api-open/v1/", True),
+        ("https://a:443/", "https://A", True),
+        ("https://a/prefix", "https://a:443/prefix/api-open/v1", True),
+        ("https://a/prefix", "https://a/PREFIX", False),
+        ("https://a/prefix", "https://a", False),
+        ("http://a", "https://a", False),
+        ("http://a:443", "https://a:443", False),
+        ("http://a", "http://a:7002", False),
+        ("http://a", "http://a.example", False),
+        ("http://[::1]:7002", "http://[::1]:7002/", True),
+        ("http://a", "http://[", False),
+    ],
+)
+def test_a_url_is_compared_as_that_of_a_server(config, url, other, is_same):
+    config(f'[default]\nurl = "{other}"\ntoken = "t"\n')
+    if is_same:
+        assert known(Explorer(url))[2] == "t"
+    else:
+        assert "Not used, because its url is another one" in refused(url=url)
 
 
 def test_without_a_file_or_a_default_profile_nothing_changes(config):
@@ -136,10 +160,18 @@ def test_without_a_file_or_a_default_profile_nothing_changes(config):
 @each(
     ("profile", "said"),
     [
-        ("prodution", ["no profile 'prodution'", "Did you mean 'production'?", "Known profiles: default, production."]),
-        ("", ["no profile ''"]),
-        ("PRODUCTION", ["no profile 'PRODUCTION'", "Did you mean 'production'?"]),
-        ("\x1b[2J", ["no profile '\\\\x1b[2J'"]),
+        (
+            "prodution",
+            [
+                "the profile 'prodution' is missing",
+                "Did you mean 'production'?",
+                "Known profiles: default, production.",
+            ],
+        ),
+        ("", ["the profile '' is missing"]),
+        ("PRODUCTION", ["the profile 'PRODUCTION' is missing", "Did you mean 'production'?"]),
+        ("\x1b[2J", ["the profile '\\\\x1b[2J' is missing"]),
+        ("production.east", ["the profile 'production.east' is missing", "Did you mean 'production'?", '["a.b"]']),
         (5, ["profile must be a str, got 5"]),
     ],
 )
@@ -160,23 +192,31 @@ def test_an_unknown_profile_is_named_with_those_that_are_close(config, profile, 
         ("[default]\nurl = ''", ["url must be a text in quotes, not empty"]),
         ("[default]\nrow_cap = '5'", ["row_cap must be a positive integer"]),
         ("[default]\nrow_cap = true", ["row_cap must be a positive integer"]),
-        ("[default]\nrow_cap = -1\nurl = 'http://a'", ["row_cap of profile 'default' must be a whole number from 1"]),
+        ("[default]\nrow_cap = -1\nurl = 'http://a'", ["row_cap of profile 'default' in ", " must be a whole number from 1"]),
         ("[default]\nurl = 'nonsense'", ["not the url of an Explorer", "url of profile 'default'"]),
         ("[default]\nurl = 'http://a'\nuser = 'u'\npassword = 'p'\ngraphd = 'g'", ["graphd of profile 'default'", "host:port"]),
-        ("[default]\nurl = 'http://a'\ntoken='t'\nauth_encoding = 'x'", ["auth_encoding of profile 'default' must be"]),
-        ("[default]\nurl = 'http://a'\nca_bundle = 'no.pem'", ["ca_bundle of profile 'default': certificate file"]),
-        ("[default]\nurl = 'http://a'\nclient_key = 'k.pem'", ["client_key of profile 'default' is set without client_cert"]),
+        ("[default]\nurl = 'http://a'\ntoken='t'\nauth_encoding = 'x'", ["auth_encoding of profile 'default' in ", "must be 'auto'"]),
+        ("[default]\nurl = 'http://a'\nca_bundle = 'no.pem'", ["ca_bundle of profile 'default' in ", ": certificate file"]),
+        ("[default]\nurl = 'http://a'\nclient_key = 'k.pem'", ["client_key of profile 'default' in ", " is set without client_cert"]),
         (f"[default]\ntoken = {CANARY}", ["not valid TOML at line 2", "texts in quotes"]),
         (f'[default]\ntoken = "{CANARY}', ["not valid TOML"]),
         (f"token = '{CANARY}'", ["key 'token' is outside of a profile", "[default]"]),
+        (f"[[default]]\ntoken = '{CANARY}'", ["key 'default' is outside of a profile"]),
         (b"[default]\nuser = '\xff'", ["not valid UTF-8"]),
+        ("[default]\n[a]\n[default]\n", ["not valid TOML at line 3", "Write [name] once"]),
+        (f"[default.east]\ntoken = '{CANARY}'", ["profile 'default'", "unknown key 'east'", '["a.b"]']),
+        (f"[default.token]\na = '{CANARY}'", ["token must be a text in quotes"]),
+        (f"[default]\ntoken = ['{CANARY}']", ["token must be a text in quotes"]),
+        ("[default]\nrow_cap = 1.5", ["row_cap must be a positive integer"]),
+        ("a = " + "[" * 9_999, ["not valid TOML"]),
+        ("[default]\nrow_cap = " + "9" * 5_000, ["not valid TOML"]),
     ],
 )  # fmt: skip
 def test_a_config_file_that_cannot_work_is_refused_without_its_values(config, content, said):
     path = config(content)
     message = refused()
     assert all(text in message for text in said), message
-    assert "of profile" in message or str(path) in message
+    assert str(path) in message
 
 
 def test_a_mistake_in_another_profile_does_not_matter(config):
@@ -202,6 +242,9 @@ def test_paths_in_a_profile_are_relative_to_the_file_or_to_the_home(config, tmp_
     assert settings.verify == str(tmp_path / "ca.pem")
     assert settings.client_cert == (str(path.parent / "me.pem"), str(path.parent / "k.pem"))
     assert Explorer(profile="a", verify=False)._settings.verify is False
+    monkeypatch.setenv("EXPLORER_FRAMES_PROFILE", "a")
+    monkeypatch.setenv("EXPLORER_FRAMES_CLIENT_KEY", __file__)
+    assert Explorer()._settings.client_cert == settings.client_cert, "the key of another place is not for it"
 
 
 def test_the_file_is_where_the_system_keeps_such_files(monkeypatch, tmp_path):
@@ -221,19 +264,49 @@ def test_the_file_is_where_the_system_keeps_such_files(monkeypatch, tmp_path):
 
 
 def test_a_file_or_a_profile_that_was_named_must_exist(config, monkeypatch, tmp_path):
-    monkeypatch.setenv("EXPLORER_FRAMES_PROFILE", "a")
-    assert "cannot read the config file: No such file or directory" in refused(url="http://a", token="t")
-    monkeypatch.delenv("EXPLORER_FRAMES_PROFILE")
     monkeypatch.setenv("EXPLORER_FRAMES_CONFIG_FILE", str(tmp_path / "nope.toml"))
-    message = refused(url="http://a", token="t")
-    assert "nope.toml" in message
-    assert "EXPLORER_FRAMES_CONFIG_FILE" in message
+    message = refused(token="t")
+    assert f"the profile 'default' is missing [{tmp_path / 'nope.toml'}]" in message
+    assert "Create it, or set EXPLORER_FRAMES_CONFIG_FILE to another path." in message
+    assert "Correct EXPLORER_FRAMES_CONFIG_FILE, or unset it." in message
+    assert "the profile 'a' is missing" in refused(url="http://a", token="t", profile="a")
     other = tmp_path / "other.toml"
     other.write_text('[default]\nurl = "http://other:1"\n')
     monkeypatch.setenv("EXPLORER_FRAMES_CONFIG_FILE", str(other))
     assert known(Explorer(token="t"))[0] == "http://other:1"
     monkeypatch.setenv("EXPLORER_FRAMES_CONFIG_FILE", os.devnull)
     assert "no url" in refused(token="t")
+
+
+@pytest.mark.parametrize("variable", ["EXPLORER_FRAMES_PROFILE", "EXPLORER_FRAMES_CONFIG_FILE"])
+def test_a_variable_that_names_no_profile_matters_only_without_a_url_and_credentials(config, monkeypatch, variable):
+    config(TWO)
+    monkeypatch.setenv(variable, "nope")
+    assert known(Explorer("http://a:1", token="t"))[:3] == ("http://a:1", None, "t")
+    for options in ({"url": "http://a:1"}, {"url": "http://a:1", "user": "ann"}, {"token": "t"}, {}):
+        message = refused(**options)
+        assert "' is missing [" in message
+        assert f"Correct {variable}, or unset it." in message
+
+
+def test_doctor_warns_of_a_variable_that_names_no_profile(cli, config, monkeypatch):
+    config(TWO)
+    monkeypatch.setattr("explorer_frames._doctor.server.CHECKS", ())
+    monkeypatch.setenv("EXPLORER_FRAMES_PROFILE", "prod")
+    monkeypatch.setenv("EXPLORER_FRAMES_TOKEN", CANARY)
+    state, _, hint = configuration(cli, "--url", "http://a:1")
+    assert state == "warning"
+    assert "the profile 'prod' is missing [" in hint
+    assert "Known profiles: default, production. Correct EXPLORER_FRAMES_PROFILE, or unset it." in hint
+
+
+def test_a_config_file_that_is_a_folder_or_unreadable_is_named(config, monkeypatch, tmp_path):
+    path = config(TWO)
+    path.unlink()
+    path.mkdir()
+    message = refused(url="http://a", token="t")
+    assert "cannot read the config file: " in message
+    assert f"[{path}]" in message
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
@@ -269,11 +342,17 @@ def test_a_pickled_explorer_reads_the_secret_of_its_profile_where_it_arrives(con
     done = subprocess.run([sys.executable, "-c", code, str(job), task], input=cargo, capture_output=True, check=False)
     assert done.stdout.decode().strip() == "['a']", done.stderr.decode()
     config("")
-    with pytest.raises(ConfigError, match="no profile 'a'"):
+    with pytest.raises(ConfigError, match="the profile 'a' is missing"):
         pickle.loads(cargo).read_sample_result(job, task)
     config("[a]\n")
     with pytest.raises(ConfigError, match="the token is empty"):
         pickle.loads(cargo).read_sample_result(job, task)
+    before = len(sandbox.requests)
+    path = config(f'[a]\nurl = "http://127.0.0.1:9"\ntoken = "{CANARY}"\n')
+    with pytest.raises(ConfigError, match="the token is for another url now") as caught:
+        pickle.loads(cargo).read_sample_result(job, task)
+    assert f"profile 'a' in {path}" in caught.value.where
+    assert len(sandbox.requests) == before, "no secret goes to a server that its profile does not name"
 
 
 @pytest.mark.parametrize("name", ["default", "q"])
@@ -304,7 +383,7 @@ def test_the_command_line_takes_a_profile_anywhere(cli, config, sandbox, monkeyp
     assert (done.code, done.is_short) == (2, True)
     assert "Did you mean 'a'?" not in done.err
     assert "Known profiles: a." in done.err
-    assert "profile a" in cli("doctor", "--profile", "a").out
+    assert "profile 'a' in " in cli("doctor", "--profile", "a").out
     monkeypatch.setenv("EXPLORER_FRAMES_PROFILE", "a")
     assert cli("read", job, task).code == 0
     config("[a]\nusr = 1")
@@ -334,6 +413,52 @@ def test_the_options_of_certificates_reach_the_explorer(cli, tmp_path):
     done = cli("jobs", *connection, "--client-cert", tmp_path / "no.pem")
     assert (done.code, done.is_short) == (2, True)
     assert "client_cert: certificate file" in done.err
+
+
+# --- what doctor says of it
+
+
+def configuration(cli, *options):
+    found = [one for one in cli("doctor", "--json", *options).json["findings"] if one["name"] == "configuration"]
+    assert CANARY not in str(found)
+    return found[-1]["state"], found[-1]["what"], found[-1]["hint"] or ""
+
+
+def test_doctor_names_the_place_that_each_setting_comes_from(cli, config, monkeypatch):
+    place = f"profile 'production' in {config(TWO)}"
+    monkeypatch.setattr("explorer_frames._doctor.server.CHECKS", ())
+    for name, value in {"URL": "http://elsewhere:3", "GRAPHD": "g:1", "DEBUG": "0", "PROFILE": "default"}.items():
+        monkeypatch.setenv(f"EXPLORER_FRAMES_{name}", value)
+    _, what, _ = configuration(cli, "--profile", "production", "--user", "bob", "--deadline", "9")
+    assert what == (
+        "arguments: deadline, user; environment: EXPLORER_FRAMES_DEBUG; "
+        f"{place}: url, password, graphd, auth_encoding; not used, because its url is another one: environment"
+    )
+    monkeypatch.setenv("EXPLORER_FRAMES_URL", "https://Production:2/prefix")
+    monkeypatch.setenv("EXPLORER_FRAMES_PROFILE", "production")
+    state, what, _ = configuration(cli)
+    assert state == "ok"
+    assert what == (
+        "environment: EXPLORER_FRAMES_DEBUG, EXPLORER_FRAMES_PROFILE, EXPLORER_FRAMES_URL, EXPLORER_FRAMES_GRAPHD; "
+        f"{place}: user, password, auth_encoding"
+    )
+
+
+def test_a_token_that_hides_a_login_or_the_reverse_is_named(cli, config, monkeypatch):
+    place = f"profile 'production' in {config(TWO)}"
+    monkeypatch.setattr("explorer_frames._doctor.server.CHECKS", ())
+    monkeypatch.setenv("EXPLORER_FRAMES_PROFILE", "production")
+    monkeypatch.setenv("EXPLORER_FRAMES_TOKEN", CANARY)
+    state, what, hint = configuration(cli)
+    assert (state, "user" in what) == ("warning", False)
+    assert f"Remove EXPLORER_FRAMES_TOKEN to use user of {place}, password of {place}" in hint
+    monkeypatch.delenv("EXPLORER_FRAMES_TOKEN")
+    assert configuration(cli)[0] == "ok"
+    monkeypatch.setenv("EXPLORER_FRAMES_PROFILE", "default")
+    monkeypatch.setenv("EXPLORER_FRAMES_USER", "bob")
+    hint = configuration(cli)[2]
+    assert "Remove EXPLORER_FRAMES_USER to use token of profile 'default' in " in hint, "also in the error"
+    assert "Remove EXPLORER_FRAMES_USER to use token of profile 'default' in " in refused()
 
 
 # --- certificates of the environment

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import pytest
 import requests
 import trustme
+import truststore
 import urllib3
 from cases import each
 from faults.bodies import CODES, STATUSES, coded
@@ -1008,6 +1009,34 @@ def test_the_certificates_of_the_system_are_trusted_unless_there_is_a_bundle(aut
             read(explorer)
         assert len(server.requests) == seen
     assert ssl.SSLContext.__module__ == "ssl", "other users of this process are not affected"
+    with TlsServer(script, certificate=authority.issue_cert("other.example")) as server:
+        assert "mismatch" in tls_failure(server).what
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="the system verifies certificates there")
+def test_the_certificates_of_the_system_are_loaded_once_for_all_connections(
+    authority, ca_bundle, monkeypatch, tmp_path
+):
+    authority.issue_cert("me@example.org").private_key_and_cert_chain_pem.write_to_path(tmp_path / "mine.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca_bundle))
+    loaded = []
+
+    class Context(truststore.SSLContext):
+        def __init__(self, protocol):
+            loaded.append(protocol)
+            super().__init__(protocol)
+
+    monkeypatch.setattr(truststore, "SSLContext", Context)
+    closing = answer(envelope('[["a","1"]]'), headers="Connection: close\r\n")
+    with TlsServer(lambda *_: closing, certificate=authority.issue_cert("localhost")) as server:
+        with Explorer(server.url, token="t") as explorer, ThreadPoolExecutor(4) as pool:
+            read(explorer)
+            list(pool.map(lambda _: read(explorer), range(8)))
+            assert (server.connections, len(loaded)) == (9, 1)
+        with Explorer(server.url, token="t", client_cert=str(tmp_path / "mine.pem")) as explorer:
+            read(explorer)
+            read(explorer)
+        assert len(loaded) == 3, "urllib3 loads the certificate into each"
 
 
 def test_a_certificate_for_another_host_is_refused(authority, ca_bundle):

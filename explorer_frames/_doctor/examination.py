@@ -6,7 +6,6 @@ import os
 import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from explorer_frames._doctor import server, target
 from explorer_frames._doctor.finding import Finding, ok
 from explorer_frames._errors import escaped
 from explorer_frames._http import config
-from explorer_frames._http.profiles import PREFIX, SETTINGS, Sources, variable
+from explorer_frames._http.profiles import ENVIRONMENT, PASSED, PREFIX, SETTINGS, Sources, known, variable
 from explorer_frames._version import __version__
 from explorer_frames.errors import ConfigError
 
@@ -61,10 +60,7 @@ class Setup:
                 credentials = config.credentials(sources, given.get("auth_encoding", "auto"))
         except ConfigError as error:
             errors.append(error)
-        named = [name for name, value in arguments.items() if value is not None and name != "profile"]
-        if sources is not None and sources.profile is not None:
-            named.append(f"profile {escaped(sources.profile, 60)}")
-        return cls(settings, credentials, tuple(_configuration(named, errors)))
+        return cls(settings, credentials, tuple(_configuration(arguments, sources, errors)))
 
 
 def quick(settings: config.Settings) -> config.Settings:
@@ -121,20 +117,32 @@ def _versions() -> Finding:
     )
 
 
-def _configuration(named: list[str], errors: list[ConfigError]) -> Iterator[Finding]:
-    """List the variables that are set, never the secrets in them; `named` is what else is."""
-    present = sorted(name for name in os.environ if name.startswith(PREFIX) and os.environ[name])
-    what = ", ".join([*(name for name in present if name in VARIABLES), *named]) or "nothing is set"
+def _configuration(
+    arguments: Mapping[str, Any], sources: Sources | None, errors: list[ConfigError]
+) -> Iterator[Finding]:
+    """List where each setting comes from, never the secrets."""
+    what = _places(arguments, sources)
     if errors:
         for error in errors:
-            where = f"{error.where}; {what}" if error.where else what
-            yield Finding("configuration", "problem", f"{error.what} [{where}]", error.hint)
+            yield Finding("configuration", "problem", f"{error.what} [{error.where or what}]", error.hint)
         return
-    unknown = [name for name in present if name not in VARIABLES]
+    hints = [*sources.hints] if sources else []
+    if sources and sources.missing:
+        hints.append(f"{sources.missing.what} [{sources.missing.where}]: {sources.missing.hint}")
+    unknown = [name for name in os.environ if name.startswith(PREFIX) and os.environ[name] and name not in VARIABLES]
     if unknown:
-        meant = dict.fromkeys(alike for name in unknown for alike in get_close_matches(name, VARIABLES, 1))
-        hint = f"Did you mean {' and '.join(meant)}? " if meant else ""
-        hint += f"Known are {', '.join(sorted(VARIABLES))}."
-        yield Finding("configuration", "warning", f"{what}; unknown: {escaped(', '.join(unknown))}", hint)
-        return
-    yield ok("configuration", what)
+        what += f"; unknown: {escaped(', '.join(sorted(unknown)))}"
+        hints.append(known("variables", sorted(VARIABLES), *sorted(unknown)))
+    yield Finding("configuration", "warning", what, " ".join(hints)) if hints else ok("configuration", what)
+
+
+def _places(arguments: Mapping[str, Any], sources: Sources | None) -> str:
+    """Name the settings by the place that each comes from."""
+    passed = [name for name, value in arguments.items() if value is not None and name not in (*SETTINGS, "profile")]
+    variables = [PREFIX + name for name in _OTHERS if name != "PROFILE" or arguments.get("profile") is None]
+    places = {PASSED: passed, ENVIRONMENT: [name for name in variables if os.environ.get(name)]}
+    if sources is not None:
+        for setting in sources.found.values():
+            places.setdefault(setting.source, []).append(setting.label.removesuffix(f" of {setting.source}"))
+        places["not used, because its url is another one"] = sources.unused
+    return "; ".join(f"{place}: {', '.join(names)}" for place, names in places.items() if names) or "nothing is set"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -78,14 +79,21 @@ class Examination:
         """Make the checks; after a problem, those that depend on it are skipped."""
         stuck = ""
         for name in CHECKS:
-            check: Callable[[], Finding] = getattr(self, f"_check_{name}")
             if stuck and not (name == "license" and self._license):
                 yield Finding(name, "skipped", f"the check of {stuck} failed")
                 continue
-            finding = found(name, self._patience(name), check)
+            finding = found(name, self._patience(name), partial(self._check, name))
             yield finding
             if finding.state == "problem" and name not in {"clock", "limit"}:
                 stuck = name
+
+    def _check(self, name: str) -> Finding:
+        check: Callable[[], Finding] = getattr(self, f"_check_{name}")
+        try:
+            return check()
+        except errors.LicenseError as error:
+            self._license = error
+            raise
 
     def _patience(self, name: str) -> float:
         """How long a check may take: what its own time limits add up to."""
@@ -210,28 +218,19 @@ class Examination:
 
     # --- who we are
 
-    def _api(self) -> Api:
-        return Api(self.settings, self.credentials or Credentials())
-
     def _check_login(self) -> Finding:
         if self.credentials is None:
             return Finding("login", "problem", "nothing to log in with", "See what configuration says.")
         if self.credentials.token is not None:
             return self._check_token()
-        try:
-            return ok("login", self._logged_in())
-        except errors.BadRequestError as error:
-            error.hint = "Check graphd: it is host:port of graphd as the Explorer server reaches it."
-            raise
-        except errors.LicenseError as error:
-            self._license = error
-            raise
-
-    def _logged_in(self) -> str:
-        with closing(self._api()) as api:
-            token = api.login(api.deadline())
+        with closing(Api(self.settings, self.credentials)) as api:
+            try:
+                token = api.login(api.deadline())
+            except errors.BadRequestError as error:
+                error.hint = "Check graphd: it is host:port of graphd as the Explorer server reaches it."
+                raise
         life = "the server does not say how long" if token.life is None else f"for {_duration(token.life)}"
-        return f"with the encoding {api.auth_encoding}, {life}"
+        return ok("login", f"with the encoding {api.auth_encoding}, {life}")
 
     def _check_token(self) -> Finding:
         try:
@@ -249,11 +248,7 @@ class Examination:
         return self.explorer
 
     def _list(self, limit: int, **filters: Any) -> list[dict[str, Any]]:
-        try:
-            jobs: list[dict[str, Any]] = self._explorer.list_jobs(limit=limit, **filters).to_dict("records")
-        except errors.LicenseError as error:
-            self._license = error
-            raise
+        jobs: list[dict[str, Any]] = self._explorer.list_jobs(limit=limit, **filters).to_dict("records")
         return jobs
 
     def _check_jobs(self) -> Finding:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
 from ipaddress import ip_address
 from numbers import Integral
@@ -15,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from explorer_frames._arguments import EVERYTHING, checked_count, is_duration
-from explorer_frames._errors import as_given, escaped
-from explorer_frames._http.profiles import LOGIN, PREFIX, StoredSecret, as_argument, variable
+from explorer_frames._errors import add_context, as_given, escaped
+from explorer_frames._http.profiles import LOGIN, PREFIX, StoredSecret, as_argument, base_path, variable
 from explorer_frames._private import private
 from explorer_frames._signals import failures
 from explorer_frames.errors import ConfigError
@@ -43,15 +44,14 @@ class Secret:
 
     __slots__ = ("_name", "_source")
 
-    def __init__(self, name: str, source: SecretSource | None = None) -> None:
+    def __init__(self, name: str, source: SecretSource) -> None:
         self._name = name
         self._source = source
 
     def reveal(self) -> str:
         """Get the text, afresh from its source."""
         source = self._source
-        text = os.environ.get(variable(self._name), "") if source is None else source
-        failed = None
+        text, failed = source, None
         if isinstance(source, StoredSecret):
             text = source()
         elif callable(source):
@@ -69,13 +69,13 @@ class Secret:
         return text
 
     def __repr__(self) -> str:
-        kind = "environment" if self._source is None else "callable" if callable(self._source) else "text"
+        kind = "callable" if callable(self._source) else "text"
         if isinstance(self._source, StoredSecret):
-            kind = "profile"
+            kind = "environment" if self._source.profile is None else "profile"
         return f"<{self._name} from {kind}: ****>"
 
     @private
-    def __reduce__(self) -> tuple[type[Secret], tuple[str, SecretSource | None]]:
+    def __reduce__(self) -> tuple[type[Secret], tuple[str, SecretSource]]:
         if isinstance(self._source, str):
             raise ConfigError(
                 f"a {self._name} given as text is not sent to another process",
@@ -162,13 +162,17 @@ def settings(
         raise ConfigError(f"trust_env must be True or False: {as_given(trust_env)}")
     if not isinstance(verify, bool):
         raise ConfigError(f"verify must be True or False: {as_given(verify)}", hint="A file goes into ca_bundle.")
-    ca_bundle = sources.find("ca_bundle")
+    found = sources.found
+    ca_bundle = found.get("ca_bundle")
     if ca_bundle is not None and not verify:
-        if ca_bundle.label == ca_bundle.name:
+        if ca_bundle.is_passed:
             raise ConfigError("ca_bundle and verify=False contradict each other", hint="Pass only ca_bundle.")
         ca_bundle = None
-    client_cert = sources.certificate()
-    url = sources.find("url")
+    client_cert = found.get("client_cert")
+    if "client_key" in found:
+        key = found["client_key"].label
+        raise ConfigError(f"{key} is set without client_cert", hint="Set both, or leave both out.")
+    url = found.get("url")
     return Settings(
         url=_checked_url("") if url is None else _checked(url, _checked_url),
         timeout=(_FOREVER if connect is None else float(connect), _FOREVER if read is None else float(read)),
@@ -180,65 +184,61 @@ def settings(
         cert_name="client_cert" if client_cert is None else client_cert.label,
         trust_env=trust_env,
         max_bytes=None if max_bytes is None else checked_count("max_bytes", max_bytes, or_else=", or None"),
-        row_cap=_row_cap(sources.find("row_cap")),
+        row_cap=_row_cap(found.get("row_cap")),
     )
 
 
 def _checked(setting: Setting, check: Callable[[Any], _T]) -> _T:
     """Check a setting; errors name where it comes from, unless it is an argument."""
-    with setting.named():
+    with nullcontext() if setting.is_passed else add_context(setting.label):
         return check(setting.value)
 
 
 def _row_cap(found: Setting | None) -> int | None:
     if found is None:
         return None
-    or_else = ", or None" if found.label == found.name else ""
+    or_else = ", or None" if found.is_passed else ""
     return checked_count(found.label, found.value, most=EVERYTHING, or_else=or_else)
 
 
 def credentials(sources: Sources, auth_encoding: AuthEncoding) -> Credentials:
-    """Decide between token and login: the first layer that has any of them decides."""
+    """Check the token, or the settings of a login."""
     encoding, name = auth_encoding, "auth_encoding"
-    if auth_encoding == "auto" and (found := sources.find("auth_encoding")):
+    if auth_encoding == "auto" and (found := sources.found.get("auth_encoding")):
         encoding, name = found.value, found.label
     if encoding not in ("auto", "json", "colon"):
         raise ConfigError(
             f"{name} must be 'auto', 'json' or 'colon': {as_given(encoding)}",
             hint="'colon' is for Explorer 3.1.0, 'json' for 3.2.0 and later; 'auto' tries both.",
         )
-    token, user, password, graphd = map(sources.find, ("token", *LOGIN))
+    token, user, password, graphd = map(sources.found.get, ("token", *LOGIN))
     for secret in (token, password):
         if secret is not None and not (isinstance(secret.value, str) or callable(secret.value)):
             kind = type(secret.value).__name__
             raise ConfigError(f"{secret.name} must be text or a function that gets it, not {kind}")
-    given = sources.layers[0].values
-    if "token" in given and not given.keys().isdisjoint(LOGIN):
-        raise ConfigError("token and user, password, graphd exclude each other", hint="Pass one or the other.")
-    if token is not None and sources.uses_token():
-        return Credentials(token=_secret(token))
+    if token is not None:
+        return Credentials(token=Secret("token", token.value))
     if user is None or password is None or graphd is None:
-        missing = [name for name in LOGIN if sources.find(name) is None]
-        hint = f"Set {PREFIX}TOKEN; or set {PREFIX}USER, {PREFIX}PASSWORD and {PREFIX}GRAPHD."
-        if sources.has_unused:
-            hint = f"A profile, or the environment, is not used, because its url is another one. {hint}"
-        raise ConfigError(
-            f"no token, and for a login {' and '.join(missing)} is missing",
-            hint=f"{hint}\nOr pass token=; or pass user=, password= and graphd='host:port'.",
-        )
+        raise sources.missing or _missing_credentials(sources)
     who = user.value
     if not isinstance(who, str) or _CONTROL.search(who) or (encoding == "colon" and ":" in who):
         raise ConfigError("the user's name has a character in it that cannot be sent")
     return Credentials(
-        user=who, password=_secret(password), graphd=_checked(graphd, _host_port), auth_encoding=encoding
+        user=who,
+        password=Secret("password", password.value),
+        graphd=_checked(graphd, _host_port),
+        auth_encoding=encoding,
     )
 
 
-def _secret(found: Setting) -> Secret:
-    """Keep where a secret comes from, or the argument itself."""
-    if found.layer.profile is not None:
-        return Secret(found.name, StoredSecret(found.layer.profile, found.name))
-    return Secret(found.name, found.value if found.label == found.name else None)
+def _missing_credentials(sources: Sources) -> ConfigError:
+    missing = " or ".join(", ".join(name for name in LOGIN if name not in sources.found).rsplit(", ", 1))
+    hints = [f"Not used, because its url is another one: {place}." for place in sources.unused]
+    hints += [*sources.hints, f"Set {PREFIX}TOKEN; or set {PREFIX}USER, {PREFIX}PASSWORD and {PREFIX}GRAPHD."]
+    return ConfigError(
+        f"missing credentials: no token, and no {missing} for a login",
+        hint=f"{' '.join(hints)}\nOr pass token=; or pass user=, password= and graphd='host:port'.",
+    )
 
 
 def _certificate(name: str, path: str | os.PathLike[str]) -> str:
@@ -282,8 +282,7 @@ def _checked_url(url: str) -> str:
             f"not the url of an Explorer: {escaped(url, 80)!r}",
             hint="It looks like 'http://host:7002' or 'https://host/prefix'.",
         )
-    prefix = parts.path.rstrip("/").removesuffix("/api-open/v1").rstrip("/")
-    return f"{parts.scheme}://{parts.netloc}{prefix}"
+    return f"{parts.scheme}://{parts.netloc}{base_path(parts.path)}"
 
 
 def _host_port(graphd: str) -> tuple[str, int]:

@@ -14,8 +14,10 @@ import http.client
 import io
 import socket
 import ssl
+import sys
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,8 @@ from explorer_frames._version import __version__
 from explorer_frames.errors import RequestTimeoutError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import urllib3
 
 
@@ -48,6 +52,7 @@ class Deadline:
         return self._started + self.seconds - time.monotonic()
 
 
+@dataclass(eq=False, repr=False)
 class Exchange:
     """A request and its response, as the thread that sends it and the caller that waits for it share it.
 
@@ -61,6 +66,8 @@ class Exchange:
         How errors name the request.
     max_bytes
         Size that the response may have.
+    trusted
+        Returns the TLS context that connections share.
 
     Attributes
     ----------
@@ -68,12 +75,14 @@ class Exchange:
         The thread waits here at the end of the body, to be told whether the connection can be used again.
     """
 
-    def __init__(self, deadline: Deadline, timeout: float, where: str, max_bytes: int | None = None) -> None:
-        self.deadline = deadline
-        self.timeout = timeout
+    deadline: Deadline
+    timeout: float
+    where: str
+    max_bytes: int | None
+    trusted: Callable[[], ssl.SSLContext]
+
+    def __post_init__(self) -> None:
         self.verdict: SimpleQueue[bool] = SimpleQueue()
-        self.where = where
-        self.max_bytes = max_bytes
         self._cancelled = False
         self._connected = False
         self._socket: socket.socket | None = None
@@ -131,6 +140,7 @@ current: contextvars.ContextVar[Exchange] = contextvars.ContextVar("current")
 
 
 _MAX_LINE = 65536  # bytes, as in http.client
+_WITH_OWN_VERIFICATION = ("darwin", "win32")
 
 
 class _TimedReader(io.RawIOBase):
@@ -282,21 +292,31 @@ def _timed(pool: Any) -> Any:
 
 
 def _trust_the_system(connection: Any) -> None:
-    """Verify a server by the certificates of the operating system, where no CA bundle is set.
-
-    Each connection has a context of its own: handshakes of one context wait for each other.
-    """
+    """Verify a server by the certificates of the operating system, where no CA bundle is set."""
     if getattr(connection, "cert_reqs", None) != "CERT_REQUIRED" or connection.ca_certs or connection.ca_cert_dir:
         return
-    connection.ssl_context = _system_context()
+    # urllib3 loads a client certificate into the context, which must not change while other threads connect with it.
+    is_own = connection.cert_file or sys.platform in _WITH_OWN_VERIFICATION
+    context = connection.ssl_context = system_context() if is_own else current.get().trusted()
     if connection.proxy_config is not None:
-        connection.proxy_config = connection.proxy_config._replace(ssl_context=_system_context())
+        connection.proxy_config = connection.proxy_config._replace(ssl_context=context)
 
 
-def _system_context() -> ssl.SSLContext:
+def system_context() -> ssl.SSLContext:
+    """Load the certificates of the operating system.
+
+    With its own classes of sockets, truststore would parse all certificates for each connection, and handshakes of one
+    context would wait for each other. Both are needed only where the operating system verifies the certificates.
+    """
     import truststore  # noqa: PLC0415 (takes time, and plain http does not need it)
 
-    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if sys.platform not in _WITH_OWN_VERIFICATION:
+        context = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost").context
+        context.sslsocket_class, context.sslobject_class = ssl.SSLSocket, ssl.SSLObject
+        context.set_alpn_protocols(["http/1.1"])
+        # urllib3 would set it again for each connection, while other threads connect with the same context.
+        context.set_alpn_protocols = lambda alpn_protocols: None  # type: ignore[method-assign]  # noqa: ARG005
     context.post_handshake_auth = True  # as urllib3's
     return context
 

@@ -10,18 +10,18 @@ from __future__ import annotations
 import os
 import re
 import stat
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from explorer_frames._errors import add_context, as_given, escaped
 from explorer_frames._warnings import warn_caller
 from explorer_frames.errors import ConfigError, ConfigFileWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterable, Mapping
 
 PREFIX = "EXPLORER_FRAMES_"
 CONFIG_FILE, PROFILE = f"{PREFIX}CONFIG_FILE", f"{PREFIX}PROFILE"
@@ -31,9 +31,12 @@ _DEFAULT = "default"
 _TEXTS = ("url", "token", "user", "password", "graphd", "auth_encoding", "ca_bundle", "client_cert", "client_key")
 SETTINGS = (*_TEXTS, "row_cap")
 LOGIN = ("user", "password", "graphd")
+_SECRETS = ("token", "password")
 _FILES = {"ca_bundle", "client_cert", "client_key"}
 _POSITION = re.compile(r"line \d+, column \d+")
+_DOTS = ' The name of a profile with a dot in it needs quotes: ["a.b"].'
 _WINDOWS = os.name == "nt"
+PASSED, ENVIRONMENT = "arguments", "environment"
 _warned: set[str] = set()
 
 
@@ -47,45 +50,36 @@ def as_argument(name: str) -> str:
     return f"{name}=" if name.isidentifier() and name.islower() else name
 
 
-@dataclass(frozen=True)
-class Layer:
-    """Settings that come from one place.
-
-    Attributes
-    ----------
-    values
-        By the name of the setting; none is None or an empty variable.
-    label
-        How errors call a setting.
-    profile
-        The profile that they are in, if any.
-    """
-
-    values: Mapping[str, Any] = field(repr=False)
-    label: Callable[[str], str]
-    profile: str | None = None
+def base_path(path: str) -> str:
+    """Return the path of an Explorer's url, without the path of its API."""
+    return path.rstrip("/").removesuffix("/api-open/v1").rstrip("/")
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting that was found, and the layer that has it."""
+    """A setting, and where it comes from: the arguments, the environment or a profile.
+
+    The value of a secret that was not passed is a `StoredSecret`.
+    """
 
     name: str
     value: Any = field(repr=False)
-    layer: Layer
+    source: str
+
+    @property
+    def is_passed(self) -> bool:
+        return self.source == PASSED
 
     @property
     def label(self) -> str:
         """How errors call it."""
-        return self.layer.label(self.name)
-
-    def named(self) -> AbstractContextManager[None]:
-        """Name where it comes from in errors, unless it is an argument."""
-        return nullcontext() if self.label == self.name else add_context(self.label)
+        if self.is_passed:
+            return self.name
+        return variable(self.name) if self.source == ENVIRONMENT else f"{self.name} of {self.source}"
 
 
 class Sources:
-    """The settings of one `Explorer`, by name, from the first layer that has them.
+    """The settings of one `Explorer`, each from the first place that has it.
 
     Parameters
     ----------
@@ -96,11 +90,14 @@ class Sources:
 
     Attributes
     ----------
-    layers : list of Layer
-    profile : str or None
-        Name of the profile that is used.
-    has_unused : bool
-        Whether a layer is left out, because its url is another one.
+    found : dict of Setting
+        By name. It has a token or settings of a login, as the first place with any of them decides.
+    unused : list of str
+        Places that are left out, because their url is another one.
+    hints : list of str
+        Of a token from elsewhere than the arguments that hides a login, or the reverse.
+    missing : ConfigError or None
+        If ``EXPLORER_FRAMES_PROFILE`` or ``_CONFIG_FILE`` names none that exists, and a url is passed.
 
     Raises
     ------
@@ -111,47 +108,62 @@ class Sources:
     def __init__(self, profile: str | None = None, **arguments: Any) -> None:
         if profile is not None and not isinstance(profile, str):
             raise ConfigError(f"profile must be a str, got {as_given(profile)}")
-        given = Layer({name: value for name, value in arguments.items() if not _is_missing(name, value)}, str)
-        stored, environment = _load(profile), _environment()
-        self.layers = [given, environment, stored] if profile is None else [given, stored, environment]
-        url = self.find("url")
-        for layer in [stored] if profile is None else [stored, environment]:
-            if url is not None and not _same(layer.values.get("url", url.value), url.value):
-                self.layers.remove(layer)
-        self.profile = stored.profile if stored in self.layers else None
-        self.has_unused = len(self.layers) < 3  # noqa: PLR2004 (as many as there were)
+        given = _settings(PASSED, {name: value for name, value in arguments.items() if not _is_missing(name, value)})
+        if "token" in given and not given.keys().isdisjoint(LOGIN):
+            raise ConfigError("token and user, password, graphd exclude each other", hint="Pass one or the other.")
+        environment = _settings(ENVIRONMENT, _environment())
+        stored, self.missing = _stored(profile, needed=profile is not None or "url" not in given)
+        places = [given, environment, stored] if profile is None else [given, stored, environment]
+        url = next((place["url"].value for place in places if "url" in place), None)
+        bound = [stored] if profile is None else [stored, environment]  # to their urls
+        left_out = [place for place in bound if "url" in place and _server(place["url"].value) != _server(url)]
+        places = [place for place in places if place not in left_out]
+        self.unused = [place["url"].source for place in left_out]
+        self.found = {name: setting for place in reversed(places) for name, setting in place.items()}
+        self.hints = self._hide(next((one for one in places if not one.keys().isdisjoint(("token", *LOGIN))), {}))
+        if "client_cert" in self.found:
+            self.found.pop("client_key", None)  # it is that of another certificate
 
-    def find(self, name: str) -> Setting | None:
-        """Find a setting."""
-        return next((Setting(name, layer.values[name], layer) for layer in self.layers if name in layer.values), None)
-
-    def uses_token(self) -> bool:
-        """Return whether a token is used, and not a login: the first layer that has any of them decides."""
-        credentials = ("token", *LOGIN)
-        deciding = (layer.values for layer in self.layers if not layer.values.keys().isdisjoint(credentials))
-        return "token" in next(deciding, {})
-
-    def certificate(self) -> Setting | None:
-        """Find the client certificate, as a pair where its key is in a file of its own."""
-        found = self.find("client_cert")
-        key = self.find("client_key")
-        if found is None:
-            if key is None:
-                return None
-            raise ConfigError(f"{key.label} is set without client_cert", hint="Set both, or leave both out.")
-        own_key = found.layer.values.get("client_key")
-        return found if own_key is None else Setting(found.name, (found.value, own_key), found.layer)
+    def _hide(self, deciding: Mapping[str, Setting]) -> list[str]:
+        """Leave out credentials of the other kind than those of the deciding place; return hints about them."""
+        other = LOGIN if "token" in deciding else ("token",)
+        hidden = [self.found.pop(name).label for name in other if deciding and name in self.found]
+        used = [deciding[name] for name in ("token", *LOGIN) if name in deciding and name in self.found]
+        if not hidden or used[0].is_passed:
+            return []
+        names = ", ".join(one.label for one in used)
+        return [f"Remove {names} to use {', '.join(hidden)}: the first place with a token or a login decides."]
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSecret:
-    """A token or a password in a profile, read when it is needed; it pickles without its text."""
+    """A token or a password in the environment or a profile, read when it is needed; it pickles without its text.
 
-    profile: str
+    Parameters
+    ----------
+    name
+        Of the setting.
+    profile
+        None for the environment.
+    url
+        That of the profile, to which the secret goes.
+    """
+
     name: str
+    profile: str | None = None
+    url: str | None = None
 
     def __call__(self) -> str:
-        return str(_load(self.profile).values.get(self.name, ""))
+        if self.profile is None:
+            return os.environ.get(variable(self.name), "")
+        values = _load(self.profile)
+        if isinstance(values, ConfigError):
+            raise values
+        if _server(values.get("url", self.url)) != _server(self.url):
+            raise ConfigError(
+                f"the {self.name} is for another url now", where=_place(self.profile), hint="Create a new Explorer."
+            )
+        return str(values.get(self.name, ""))
 
 
 def config_file() -> Path:
@@ -178,48 +190,87 @@ def _is_missing(name: str, value: object) -> bool:
     return value is None or (value == "" and name in ("url", "user", "graphd"))
 
 
-def _same(url: object, other: object) -> bool:
-    return str(url).rstrip("/").lower() == str(other).rstrip("/").lower()
+def _server(url: object) -> object:
+    """Return what urls of one server have in common; the url itself if it is not valid."""
+    try:
+        parts = urlsplit(str(url))
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return url
+    return parts.scheme, parts.hostname, port, base_path(parts.path), parts.query
 
 
-def _environment() -> Layer:
+def _settings(source: str, values: dict[str, Any]) -> dict[str, Setting]:
+    """Return the settings of one place; a client certificate takes its key along, as in arguments."""
+    if "client_cert" in values and "client_key" in values:
+        values["client_cert"] = values["client_cert"], values.pop("client_key")
+    return {name: Setting(name, value, source) for name, value in values.items()}
+
+
+def _environment() -> dict[str, Any]:
     values: dict[str, Any] = {name: text for name in SETTINGS if (text := os.environ.get(variable(name)))}
     row_cap = values.get("row_cap", "")
-    return Layer(values | ({"row_cap": int(row_cap)} if row_cap.isdecimal() else {}), variable)
+    secrets = {name: StoredSecret(name) for name in _SECRETS if name in values}
+    return values | secrets | ({"row_cap": int(row_cap)} if row_cap.isdecimal() else {})
 
 
-def _load(profile: str | None) -> Layer:
-    """Read a profile; without a name, the one of the environment or the default one, if any."""
+def _stored(profile: str | None, *, needed: bool) -> tuple[dict[str, Setting], ConfigError | None]:
+    """Read a profile; without a name, the one of the environment or the default one, if any.
+
+    Raises
+    ------
+    ConfigError
+        It is named, needed and missing. If it is not needed, the error is returned.
+    """
     named = profile if profile is not None else os.environ.get(PROFILE) or None
     name = _DEFAULT if named is None else named
+    values = _load(name)
+    if isinstance(values, ConfigError):
+        path = os.environ.get(CONFIG_FILE) and config_file()
+        if named is None and (not path or path.exists()):
+            return {}, None
+        if profile is None:
+            values.hint = f"{values.hint} Correct {CONFIG_FILE if named is None else PROFILE}, or unset it."
+        if needed:
+            raise values
+        return {}, values
+    secrets = {key: StoredSecret(key, name, values["url"]) for key in _SECRETS if key in values}
+    return _settings(_place(name), values | secrets), None
+
+
+def _place(name: str) -> str:
+    return f"profile {escaped(name, 60)!r} in {escaped(config_file())}"
+
+
+def _load(name: str) -> dict[str, Any] | ConfigError:
+    """Read the settings of a profile, or return the error of one that is missing."""
     path = config_file()
-    profiles = _profiles(path, needed=named is not None or bool(os.environ.get(CONFIG_FILE)))
+    profiles = _profiles(path) if os.path.exists(path) else {}  # noqa: PTH110 (False if its folder is unreadable)
     if name not in profiles:
-        if named is None:
-            return Layer({}, str)
-        raise ConfigError(
-            f"no profile {escaped(name, 60)!r} in the config file",
-            where=escaped(path),
-            hint=_known("profiles", name, profiles) if profiles else "The file has no profile. Add one.",
-        )
-    with add_context(f"profile {escaped(name, 60)!r} in {escaped(path)}"):
+        hint = f"There is no such file, or no profile in it. Create it, or set {CONFIG_FILE} to another path."
+        if profiles:
+            hint = known("profiles", profiles, name) + _DOTS * ("." in name)
+        return ConfigError(f"the profile {escaped(name, 60)!r} is missing", where=escaped(path), hint=hint)
+    with add_context(_place(name)):
         values = {key: _value(key, value, path) for key, value in profiles[name].items()}
-        if "url" not in values and not {"token", "password"}.isdisjoint(values):
+        if "url" not in values and not values.keys().isdisjoint(_SECRETS):
             raise ConfigError("it has a secret and no url", hint="Add the url of the server that the secret is for.")
-    return Layer(values, lambda key: f"{key} of profile {escaped(name, 60)!r}", name)
+    return values
 
 
-def _known(what: str, name: str, known: Mapping[str, Any]) -> str:
-    by_lower = {one.lower(): one for one in known}
-    alike = [escaped(by_lower[one], 60) for one in get_close_matches(name.lower(), by_lower)]
-    meant = f"Did you mean {' or '.join(map(repr, alike))}? " if alike else ""
-    return f"{meant}Known {what}: {', '.join(escaped(one, 60) for one in known)}."
+def known(what: str, names: Iterable[str], *wrong: str) -> str:
+    """Return a hint for misspelt names: those that are close, and all."""
+    by_lower = {one.lower(): one for one in names}
+    alike = dict.fromkeys(one for name in wrong for one in get_close_matches(name.lower(), by_lower))
+    meant = f"Did you mean {' or '.join(repr(escaped(by_lower[one], 60)) for one in alike)}? " if alike else ""
+    return f"{meant}Known {what}: {', '.join(escaped(one, 60) for one in by_lower.values())}."
 
 
 def _value(key: str, value: object, path: Path) -> Any:
     """Check one key of a profile; its value is never shown, since a secret may stand behind any key."""
     if key not in SETTINGS:
-        raise ConfigError(f"unknown key {escaped(key, 60)!r}", hint=_known("keys", key, dict.fromkeys(SETTINGS)))
+        hint = known("keys", SETTINGS, key)
+        raise ConfigError(f"unknown key {escaped(key, 60)!r}", hint=hint + _DOTS * isinstance(value, dict))
     kind = str if key in _TEXTS else int
     if type(value) is not kind or not value:
         expected = "a text in quotes, not empty" if kind is str else "a positive integer"
@@ -229,26 +280,23 @@ def _value(key: str, value: object, path: Path) -> Any:
     return value
 
 
-def _profiles(path: Path, *, needed: bool) -> dict[str, dict[str, Any]]:
+def _profiles(path: Path) -> dict[str, dict[str, Any]]:
     """Read the profiles of the config file."""
-    if not needed and not os.path.exists(path):  # noqa: PTH110 (False in a folder that cannot be looked into)
-        return {}
     import tomllib  # noqa: PLC0415 (most programs have no config file)
 
-    where = escaped(path)
-    hint = f"Create it, or set {CONFIG_FILE} to another path."
     try:
         with path.open("rb") as file:
             permissions = os.fstat(file.fileno()).st_mode
             content = tomllib.loads(file.read().decode("utf-8-sig"))
     except OSError as error:
         failure = f"cannot read the config file: {escaped(error.strerror or type(error).__name__)}"
+        hint = f"Correct it, or set {CONFIG_FILE} to another path."
     except UnicodeDecodeError:
         failure, hint = "the config file is not valid UTF-8", "Save it as UTF-8."
-    except tomllib.TOMLDecodeError as error:  # whose words may quote a secret
+    except (ValueError, RecursionError) as error:  # whose words may quote a secret
         position = _POSITION.search(str(error))
         failure = f"the config file is not valid TOML{f' at {position[0]}' if position else ''}"
-        hint = "Write [name] above the settings of each profile, and texts in quotes."
+        hint = "Write [name] once above the settings of each profile, and texts in quotes."
     else:
         _check_permissions(path, permissions, content)
         outside = next((key for key, value in content.items() if not isinstance(value, dict)), None)
@@ -256,12 +304,12 @@ def _profiles(path: Path, *, needed: bool) -> dict[str, dict[str, Any]]:
             return content
         failure = f"key {escaped(outside, 60)!r} is outside of a profile"
         hint = f"Write it below the name of a profile, such as [{_DEFAULT}]."
-    raise ConfigError(failure, where=where, hint=hint)
+    raise ConfigError(failure, where=escaped(path), hint=hint)
 
 
 def _check_permissions(path: Path, permissions: int, content: Mapping[str, Any]) -> None:
     """Warn, once a process, if other users can read a file with secrets; Windows has no such bits."""
-    has_secrets = any(not {"token", "password"}.isdisjoint(one) for one in content.values() if isinstance(one, dict))
+    has_secrets = any(not one.keys().isdisjoint(_SECRETS) for one in content.values() if isinstance(one, dict))
     others = permissions & (stat.S_IRGRP | stat.S_IROTH)
     if not has_secrets or not others or _WINDOWS or str(path) in _warned:
         return

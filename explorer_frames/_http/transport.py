@@ -11,7 +11,7 @@ import logging
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -22,7 +22,7 @@ from requests.auth import AuthBase
 
 from explorer_frames._errors import escaped
 from explorer_frames._http.environment import ca_setting, certificate_error, proxy_error, proxy_of, uses_tls
-from explorer_frames._http.exchange import Exchange, current, new_session
+from explorer_frames._http.exchange import Exchange, current, new_session, system_context
 from explorer_frames._http.failures import PROXY_AUTHENTICATION, UNTRUSTED, refused_by_proxy, translated
 from explorer_frames._http.profiles import as_argument
 from explorer_frames._http.retries import retry_after_seconds
@@ -148,6 +148,7 @@ class Transport:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._session: requests.Session | None = None
+        self._trusted = cache(system_context)
 
     def after_fork(self) -> None:
         """Forget the connections: their sockets are the parent's too, and answers would cross."""
@@ -188,7 +189,7 @@ class Transport:
         url = f"{self._settings.url}/{path}"
         where = f"{method} {path}"
         request = requests.Request(method, url, params=params, json=body, auth=auth)
-        exchange = Exchange(deadline, self._settings.timeout[1], where, self._settings.max_bytes)
+        exchange = Exchange(deadline, self._settings.timeout[1], where, self._settings.max_bytes, self._trusted)
         steps = ahead(
             self._converse(request, exchange, where, times * PIECE),
             _AHEAD,

@@ -63,17 +63,17 @@ class Connection:
         if not is_terminal(sys.stdin):
             return False
         try:
-            missing = [name for name in LOGIN if self._sources.find(name) is None]
-            return missing == ["password"] and not self._sources.uses_token()
+            found = self._sources.found
+            return "token" not in found and [name for name in LOGIN if name not in found] == ["password"]
         except ConfigError:
             return False  # raised again by what needs the settings
 
     def _password(self) -> str:
         import getpass
 
-        user, password = self._sources.find("user"), ""
+        password = ""
         with suppress(EOFError):  # Ctrl-D
-            password = getpass.getpass(f"Password of {printable(user and user.value)}: ")
+            password = getpass.getpass(f"Password of {printable(self._sources.found['user'].value)}: ")
         if not password:
             raise ConfigError("no password was given", hint=f"Type it, or set {variable('password')}.")
         return password

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -39,13 +38,14 @@ def doctor(
         raise typer.BadParameter("--job-id and --task-id go together.")
     from explorer_frames import Explorer
     from explorer_frames._doctor.examination import Setup, examine
+    from explorer_frames._doctor.finding import Diagnosis
     from explorer_frames._doctor.server import QUICK
 
     arguments = ctx.obj.arguments()
     setup = Setup.of(arguments)
     is_valid = setup.settings is not None and setup.credentials is not None
     findings: list[Finding] = []
-    for finding in examine(
+    for found in examine(
         setup,
         Explorer(**{**QUICK, **arguments, "row_cap": EVERYTHING}) if is_valid else None,
         task=None if job_id is None or task_id is None else (job_id, task_id),
@@ -53,16 +53,13 @@ def doctor(
         path=path,
         storage_options=storage_options(storage_option, storage_options_file),
     ):
-        hint = finding.hint and for_command_line(finding.hint)
-        findings.append(dataclasses.replace(finding, hint=hint))
+        findings.append(dataclasses.replace(found, hint=found.hint and for_command_line(found.hint)))
         if not json:
             show_finding(findings[-1])
-    states = Counter(finding.state for finding in findings)
+    diagnosis = Diagnosis(setup.settings.url if setup.settings else "", tuple(findings))
     if json:
-        listed = [dataclasses.asdict(finding) for finding in findings]
-        show_json({"problems": states["problem"], "warnings": states["warning"]}, {"findings": listed})
+        show_json(diagnosis.to_dict())
     else:
-        counts = [f"{states[state]} {state}{'s' * (states[state] != 1)}" for state in ("problem", "warning")]
-        write(f"\n{', '.join(counts)}\n")
-    if states["problem"]:
+        write(f"\n{diagnosis._summary}\n")  # noqa: SLF001 (our own)
+    if diagnosis.problems:
         raise typer.Exit(FAILED.number)
