@@ -4,46 +4,39 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any, Self, Unpack
+
+import pandas as pd
+import pyarrow as pa
 
 from explorer_frames._arguments import EVERYTHING, checked_count, checked_flag, checked_id
 from explorer_frames._caller import warn_caller
 from explorer_frames._doctor.examination import Setup, examine, quick
 from explorer_frames._doctor.finding import Diagnosis, ok
-from explorer_frames._files.write import planned
-from explorer_frames._frames import checked_backend, to_pandas
+from explorer_frames._files.formats import Format
+from explorer_frames._files.write import Receipt, WriteOptions, planned
+from explorer_frames._frames import DtypeBackend, checked_backend, to_pandas
 from explorer_frames._http import config
 from explorer_frames._http.api import Api
+from explorer_frames._http.config import AuthEncoding, SecretSource
 from explorer_frames._http.profiles import Sources
 from explorer_frames._jobs import calls
-from explorer_frames._jobs.listing import listed
+from explorer_frames._jobs.job import Job
+from explorer_frames._jobs.listing import Order, listed
+from explorer_frames._jobs.task import Task
 from explorer_frames._private import PrivateContext, private
+from explorer_frames._progress import Progress
 from explorer_frames._results.history import HistoryRequest, history
 from explorer_frames._results.reading import Query, ResultReader, result_ids
-from explorer_frames._schemas import SchemaRequest, checked_vid_type
+from explorer_frames._schemas import SchemaRequest, VidType, checked_vid_type
+from explorer_frames._storage.paths import Destination
 from explorer_frames._sync.options import SyncOptions
+from explorer_frames._sync.report import SyncReport
 from explorer_frames._sync.sync import sync
 from explorer_frames.errors import UnencryptedWarning
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from contextlib import AbstractContextManager
-    from datetime import datetime
-
-    import pandas as pd
-    import pyarrow as pa
-
-    from explorer_frames._files.formats import Format
-    from explorer_frames._files.write import Receipt, WriteOptions
-    from explorer_frames._frames import DtypeBackend
-    from explorer_frames._http.config import AuthEncoding, SecretSource
-    from explorer_frames._jobs.job import Job
-    from explorer_frames._jobs.listing import Order
-    from explorer_frames._jobs.task import Task
-    from explorer_frames._progress import Progress
-    from explorer_frames._schemas import VidType
-    from explorer_frames._storage.paths import Destination
-    from explorer_frames._sync.report import SyncReport
 
 _warned: set[str] = set()
 _explorers: weakref.WeakSet[Explorer] = weakref.WeakSet()

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import inspect
 import os
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any, TypeVar, Unpack
+
+import pandas as pd
+import pyarrow as pa
 
 from explorer_frames._client import Explorer
+from explorer_frames._files.formats import Format
+from explorer_frames._files.write import Receipt, WriteOptions
+from explorer_frames._frames import DtypeBackend
 from explorer_frames._http.profiles import PREFIX, file_state
 from explorer_frames._jobs.job import Job
 from explorer_frames._jobs.task import Task
 from explorer_frames._private import private
+from explorer_frames._progress import Progress
+from explorer_frames._schemas import VidType
+from explorer_frames._storage.paths import Destination
+from explorer_frames._sync.report import SyncReport
 from explorer_frames.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from contextlib import AbstractContextManager
-    from datetime import datetime
-
-    import pandas as pd
-    import pyarrow as pa
-
-    from explorer_frames._files.formats import Format
-    from explorer_frames._files.write import Receipt, WriteOptions
-    from explorer_frames._frames import DtypeBackend
-    from explorer_frames._progress import Progress
-    from explorer_frames._schemas import VidType
-    from explorer_frames._storage.paths import Destination
-    from explorer_frames._sync.report import SyncReport
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 _EXPLORER = """explorer

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 import pyarrow as pa
 
@@ -14,9 +15,6 @@ from explorer_frames._errors import escaped, plural
 from explorer_frames._private import private
 from explorer_frames._types import NAMES as TYPE_NAMES, is_column_type
 from explorer_frames.errors import ColumnTypeError, ConfigError, RowShapeError, SchemaWarning
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _T = TypeVar("_T")
 VidType: TypeAlias = Literal["string", "int64"]

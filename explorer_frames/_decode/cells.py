@@ -5,22 +5,19 @@ What takes rows apart, JSON or CSV, hands their cells over as `Cells`; from ther
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from explorer_frames._errors import escaped
 from explorer_frames._memory import POOL
 from explorer_frames._types import typed
 from explorer_frames.errors import ColumnTypeError, RowShapeError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from numpy.typing import NDArray
 
 
 class Cells(Protocol):

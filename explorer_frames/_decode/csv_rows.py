@@ -12,24 +12,21 @@ a quote left open for a closed one, knows no rows of different lengths, and cann
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
+from typing import Literal, NoReturn, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from explorer_frames._decode.cells import to_batch
 from explorer_frames._errors import escaped
 from explorer_frames._memory import POOL
 from explorer_frames.errors import ColumnTypeError, DecodeError, FileReadError, RowShapeError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
-
-    from numpy.typing import NDArray
 
 Quoting: TypeAlias = Literal["minimal", "none"]
 

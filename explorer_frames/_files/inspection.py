@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -21,10 +23,6 @@ from explorer_frames._storage.address import checked
 from explorer_frames._storage.paths import plain_path
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, DamagedFileError, FileReadError, UnsupportedFormatError
-
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterator, Mapping
 
 _FIRST = 10  # rows of a table to show
 _START = len(ARROW)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import os
 import uuid
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
+from typing import Any, TypeAlias, TypedDict
 
 import pyarrow as pa
 
@@ -20,17 +21,11 @@ from explorer_frames._files.seal import SEAL, Seal, replace
 from explorer_frames._private import private
 from explorer_frames._provenance import KEY, as_written, completeness, counted_rows, document_of, encoded, receipt_facts
 from explorer_frames._signals import suppressed
-from explorer_frames._storage.paths import inner_path, is_buffer, plain_path
+from explorer_frames._storage.paths import Destination, inner_path, is_buffer, plain_path
 from explorer_frames._storage.publish import Mode, Target
 from explorer_frames._threads import beside
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from explorer_frames._signals import suppressed
-from explorer_frames._storage.paths import Destination
-
-Finish: TypeAlias = "Callable[[], Mapping[str, Any]]"
+Finish: TypeAlias = Callable[[], Mapping[str, Any]]
 
 _ROWS = 262_144  # per row group or batch: enough to compress well, few enough to hold many in memory
 _PARALLEL = 10_000  # rows from which hashing and compressing at the same time is worth a thread

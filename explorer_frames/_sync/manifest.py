@@ -6,7 +6,8 @@ import base64
 import json
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from datetime import datetime
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -15,9 +16,6 @@ from explorer_frames._errors import escaped
 from explorer_frames._jobs.status import FINAL
 from explorer_frames._provenance import LIBRARY
 from explorer_frames.errors import ConfigError
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 _LAYOUT = 1
 _TIME = pa.timestamp("us", "UTC")

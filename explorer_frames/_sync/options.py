@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 import pyarrow as pa
 
@@ -13,16 +13,10 @@ from explorer_frames._arguments import checked_count, checked_flag, checked_id, 
 from explorer_frames._errors import escaped
 from explorer_frames._files.formats import Format, format_of
 from explorer_frames._jobs.listing import milliseconds
-from explorer_frames._progress import check_progress
+from explorer_frames._progress import Progress, check_progress
 from explorer_frames._schemas import FALLBACKS, Algorithm, SchemaRequest
-from explorer_frames._sync.manifest import PARTITIONS, RUN_COLUMNS, server_name_of
+from explorer_frames._sync.manifest import PARTITIONS, RUN_COLUMNS, TaskEntry, server_name_of
 from explorer_frames.errors import ConfigError
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from explorer_frames._progress import Progress
-    from explorer_frames._sync.manifest import TaskEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,12 @@ anywhere, and any number of processes may run it at once.
 
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -18,18 +21,21 @@ import pandas as pd
 import pyarrow as pa
 
 from explorer_frames._errors import close_names, escaped
-from explorer_frames._files.formats import as_kept
+from explorer_frames._files.formats import Options, as_kept
 from explorer_frames._files.inspection import schema_of, verify_file
-from explorer_frames._files.write import layout_of, write
+from explorer_frames._files.write import Finish, layout_of, write
 from explorer_frames._jobs.job import check_workflow
+from explorer_frames._jobs.task import Task
 from explorer_frames._private import shortened
 from explorer_frames._progress import Bar, Done, progress_bar
 from explorer_frames._provenance import document_of
-from explorer_frames._results.reading import Query
+from explorer_frames._results.reading import Query, ResultReader
 from explorer_frames._storage.folder import Folder
+from explorer_frames._storage.publish import Target
 from explorer_frames._sync.folders import TaskFolders
 from explorer_frames._sync.manifest import RUN_COLUMNS, Dataset, JobRecord, JobRun, Part, TaskEntry, TaskFolder
 from explorer_frames._sync.names import DATASET, OWN, TASKS, file_name, is_result, record_name
+from explorer_frames._sync.options import SyncOptions
 from explorer_frames._sync.report import SyncedPart, SyncFailure, SyncReport, checked_report, progress_of
 from explorer_frames._threads import in_parallel
 from explorer_frames.errors import (
@@ -45,17 +51,7 @@ from explorer_frames.errors import (
 )
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterable, Iterator, Mapping
-    from datetime import datetime
-
     from explorer_frames._client import Explorer
-    from explorer_frames._files.formats import Options
-    from explorer_frames._files.write import Finish
-    from explorer_frames._jobs.task import Task
-    from explorer_frames._results.reading import ResultReader
-    from explorer_frames._storage.publish import Target
-    from explorer_frames._sync.options import SyncOptions
 
 _NO_DATE = "__HIVE_DEFAULT_PARTITION__"
 _MOVE_AWAY = "Move the file out of the lake and sync again: existing files are neither replaced nor deleted."

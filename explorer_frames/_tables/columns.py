@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,9 +10,6 @@ import pyarrow.compute as pc
 from explorer_frames._errors import escaped
 from explorer_frames._files.layouts import map_types
 from explorer_frames.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _UNITS = ("s", "ms", "us", "ns")
 _UTC = {"utc", "uct", "z", "zulu", "universal", "gmt", "gmt0", "gmt+0", "gmt-0", "greenwich", "+00:00", "-00:00"}

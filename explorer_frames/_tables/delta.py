@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
@@ -14,18 +15,13 @@ from explorer_frames._extras import package
 from explorer_frames._files.data import to_committed
 from explorer_frames._private import private
 from explorer_frames._signals import suppressed
-from explorer_frames._storage.address import check_folder_name, checked, local_path, shown_url
+from explorer_frames._storage.address import Mask, check_folder_name, checked, local_path, shown_url
 from explorer_frames._storage.local import LocalFile
 from explorer_frames._storage.object_store import to_object_store
 from explorer_frames._storage.paths import plain_path
 from explorer_frames._tables.columns import plain
 from explorer_frames._tables.table import Driver, Rows, TableReceipt, document, interruptible
 from explorer_frames.errors import ConfigError, TargetExistsError, WriteError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from explorer_frames._storage.address import Mask
 
 TableMode = Literal["create", "append", "overwrite"]
 

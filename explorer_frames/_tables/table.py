@@ -6,8 +6,9 @@ caller, and where a result came from is part of its commit.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -24,16 +25,12 @@ from explorer_frames._provenance import (
     receipt_facts,
 )
 from explorer_frames._signals import failures
+from explorer_frames._storage.address import Mask
 from explorer_frames._storage.failures import Guard, is_refusal, own_hint
 from explorer_frames._tables.columns import committed_schema, fitted, with_partitions
 from explorer_frames._tables.text import readable
 from explorer_frames._threads import beside
 from explorer_frames.errors import UnsafeToRetryError, WriteError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from explorer_frames._storage.address import Mask
 
 _T = TypeVar("_T")
 
