@@ -62,9 +62,7 @@ def to_batch(cells: Cells, schema: pa.Schema, dictionaries: dict[str, pa.Array] 
     dictionaries = {} if dictionaries is None else dictionaries
     for number, field in enumerate(schema):
         if pa.types.is_list(field.type):
-            ends, texts = cells.rest(number)
-            values = typed(texts, field.type.value_field.with_name(field.name), row_by_end(cells.first, ends))
-            arrays.append(pa.ListArray.from_arrays(pa.array(ends), values, type=field.type))
+            arrays.append(to_lists(*cells.rest(number), field, cells.first))
         elif pa.types.is_dictionary(field.type):
             arrays.append(_encoded(cells.column(number), field, cells.first, dictionaries))
         else:
@@ -122,6 +120,12 @@ def _refuse_shape(cells: Cells, index: int, schema: pa.Schema) -> None:
         hint="The rows differ in length, or the schema is not that of this result. Pass schema='auto' to use the "
         'task\'s name. schema=pa.schema([("cells", pa.list_(pa.string()))]) fits every result.',
     )
+
+
+def to_lists(ends: NDArray[np.int32], texts: pa.StringArray, field: pa.Field, first: int) -> pa.ListArray:
+    """Give the cells of a column of lists their type; `first` is the number of their first row."""
+    values = typed(texts, field.type.value_field.with_name(field.name), row_by_end(first, ends))
+    return pa.ListArray.from_arrays(pa.array(ends), values, type=field.type)
 
 
 def row_by_end(first: int, ends: NDArray[np.int32]) -> Callable[[int], int]:

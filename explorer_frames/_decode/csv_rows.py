@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from explorer_frames._decode.cells import to_batch
+from explorer_frames._decode.cells import to_batch, to_lists
 from explorer_frames._errors import escaped
 from explorer_frames._memory import POOL
 from explorer_frames.errors import ColumnTypeError, DecodeError, FileReadError, RowShapeError
@@ -161,34 +161,6 @@ class Block:
         return pc.replace_substring(taken, '""', '"', memory_pool=POOL) if self.doubled else taken
 
 
-class Walks:
-    """Rows of vertices that are separated by blanks: `explorer_frames._decode.cells.Cells` with one column of lists.
-
-    Parameters
-    ----------
-    block
-        Rows of one cell each.
-    """
-
-    def __init__(self, block: Block) -> None:
-        self.first = block.first
-        self.widths = block.widths
-        self._cells = block.column(0)
-
-    def column(self, number: int) -> pa.StringArray:
-        """All cells of one column."""
-        raise NotImplementedError(number)
-
-    def rest(self, number: int) -> tuple[NDArray[np.int32], pa.StringArray]:  # noqa: ARG002
-        """All vertices, row after row, and where each row's begin and end."""
-        trimmed = pc.utf8_trim(self._cells, " \t", memory_pool=POOL)
-        empty = pc.index(pc.equal(trimmed, ""), True).as_py()
-        if empty >= 0:
-            raise RowShapeError(f"row {self.first + empty} has only blanks", row=self.first + empty, hint=_SEPARATORS)
-        lists = pc.split_pattern_regex(trimmed, "[ \t]+", memory_pool=POOL)
-        return lists.offsets.to_numpy(), lists.values
-
-
 class Paths:
     """Gives rows of paths their types: their vertices are separated by commas or, in all rows, by blanks."""
 
@@ -217,7 +189,19 @@ class Paths:
                     row=row,
                     hint=_SEPARATORS,
                 )
-            return to_batch(Walks(block) if self._blanks else block, schema)
+            return _parted_by_blanks(block, schema) if self._blanks else to_batch(block, schema)
+
+
+def _parted_by_blanks(block: Block, schema: pa.Schema) -> pa.RecordBatch:
+    """Give rows of one cell each, with blanks between their vertices, the type of a column of lists."""
+    trimmed = pc.utf8_trim(block.column(0), " \t", memory_pool=POOL)
+    empty = pc.index(pc.equal(trimmed, ""), True).as_py()
+    if empty >= 0:
+        raise RowShapeError(f"row {block.first + empty} has only blanks", row=block.first + empty, hint=_SEPARATORS)
+    lists = pc.split_pattern_regex(trimmed, "[ \t]+", memory_pool=POOL)
+    return pa.RecordBatch.from_arrays(
+        [to_lists(lists.offsets.to_numpy(), lists.values, schema.field(0), block.first)], schema=schema
+    )
 
 
 def _first_true(flags: NDArray[np.bool_]) -> int | None:

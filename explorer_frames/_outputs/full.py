@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -53,6 +53,7 @@ _SYNONYMS = {
 _NAMES = {name for entry in _schemas.ALGORITHMS for shape in entry.shapes for name, _ in shape}
 _DOCUMENTED = frozenset(name.replace("_", "") for name in _NAMES).union(*_SYNONYMS.values())
 _OF_IDS = {"id", "id1", "root", "vid", "vid1"}  # names of a first column
+_WHAT = "full result"  # what warnings name
 _K = "k"  # the column with the k of KCore's folders
 _COMPONENT = re.compile(r"(?:analytics_\w+|query)_[0-9]+")
 
@@ -269,8 +270,7 @@ class Output:
         self._header = Header(named.for_parts(self.parts) if named else request)
         self._read_rows: int | None = None  # in all, when the parts are at their end
         self._blocks = ahead(self._read())
-        with ExitStack() as stack:
-            stack.callback(self.close)
+        try:
             first = next(self._blocks, None)
             resolved = choose(request, self._header, first)
             self.provenance = replace(self.provenance, algorithm=resolved.algorithm, schema_source=resolved.source)
@@ -278,7 +278,9 @@ class Output:
             self.schema = with_provenance(schema, self.provenance)
             self._typed = _Typed(self.schema, may_be_text=resolved.may_be_text)
             self._first = iter([self._typed.to_batch(*first)] if first else [])  # not kept when it has been read
-            stack.pop_all()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """End the thread that reads, and close its file."""
@@ -409,8 +411,11 @@ def read_table(request: Request) -> pa.Table:
 @contextmanager
 def open_reader(request: Request) -> Iterator[pa.RecordBatchReader]:
     """Read a result batch by batch."""
-    with ExitStack() as stack:
-        output = _call(request, lambda output: output, stack)
+
+    def opened(schema: _schemas.SchemaRequest) -> Output:
+        return Output(replace(request, schema=schema), Store(request.path, request.storage_options), request)
+
+    with closing(_schemas.read_or_as_text(request.schema, opened, _WHAT)) as output:
         yield pa.RecordBatchReader.from_batches(output.schema, StickyErrorIterator(iter(output)))
 
 
@@ -429,20 +434,16 @@ def export(request: Request, plan: tuple[Target, Options]) -> Receipt:
     return _call(request, attempt)
 
 
-def _call(request: Request, attempt: Callable[[Output], _T], stack: ExitStack | None = None) -> _T:
-    """Open a result for `attempt`; it stays open as long as `stack`, or else until the attempt ends."""
+def _call(request: Request, attempt: Callable[[Output], _T]) -> _T:
+    """Open a result for `attempt`, and show how far it is; who reads a stream shows that for itself."""
 
     def read(schema: _schemas.SchemaRequest) -> _T:
-        with ExitStack() as own:
-            store = Store(request.path, request.storage_options)
-            if stack is None:  # who reads a stream shows how far it is
-                bar = own.enter_context(progress_bar(request.progress, request.state(store.shown)))
-            output = own.enter_context(closing(Output(replace(request, schema=schema), store, request)))
-            if stack is None:
-                bar.show(bar.state._replace(total=output.parts.size))
-            result = attempt(output)
-            if stack is not None:
-                stack.enter_context(own.pop_all())
-            return result
+        store = Store(request.path, request.storage_options)
+        with (
+            progress_bar(request.progress, request.state(store.shown)) as bar,
+            closing(Output(replace(request, schema=schema), store, request)) as output,
+        ):
+            bar.show(bar.state._replace(total=output.parts.size))
+            return attempt(output)
 
-    return _schemas.read_or_as_text(request.schema, read, "full result")
+    return _schemas.read_or_as_text(request.schema, read, _WHAT)

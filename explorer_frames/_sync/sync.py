@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ from explorer_frames._sync.folders import TaskFolders
 from explorer_frames._sync.manifest import RUN_COLUMNS, Dataset, JobRecord, JobRun, Part, TaskEntry, TaskFolder
 from explorer_frames._sync.names import DATASET, OWN, TASKS, file_name, is_result, record_name
 from explorer_frames._sync.options import SyncOptions
-from explorer_frames._sync.report import SyncedPart, SyncFailure, SyncReport, checked_report, progress_of
+from explorer_frames._sync.report import STATES, SyncedPart, SyncFailure, SyncReport, checked_report, progress_of
 from explorer_frames._threads import in_parallel
 from explorer_frames.errors import (
     ConfigError,
@@ -400,10 +400,7 @@ class _Sync:
         plan = self._folder.new_target(item.path), self._layout
         schema = options.schema_of(task, self._folders.schema_of(item.folder))
         query = Query.of(job_id, looked_up or task.task_id, options.limit, schema)
-
-        def land(reader: pa.RecordBatchReader, finish: Finish) -> Part:
-            return self._land(item, task, plan, reader, finish)
-
+        land = partial(self._land, item, task, plan)
         return self._results.consume(query, land, allow_incomplete=options.allow_incomplete)
 
     def _land(
@@ -508,9 +505,5 @@ def _in_order(report: SyncReport, jobs: Iterable[str]) -> SyncReport:
     def place(one: SyncedPart | SyncFailure) -> tuple[int, str, str]:
         return places[one.job_id], one.task_name or "", one.task_id or ""
 
-    return replace(
-        report,
-        written=tuple(sorted(report.written, key=place)),
-        skipped=tuple(sorted(report.skipped, key=place)),
-        failed=tuple(sorted(report.failed, key=place)),
-    )
+    in_order: dict[str, Any] = {state: tuple(sorted(getattr(report, state), key=place)) for state in STATES}
+    return replace(report, **in_order)
