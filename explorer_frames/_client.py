@@ -12,11 +12,11 @@ from typing import Any, Self, Unpack
 import pandas as pd
 import pyarrow as pa
 
-from explorer_frames._arguments import EVERYTHING, checked_count, checked_flag, checked_id
+from explorer_frames._arguments import EVERYTHING, checked_count, checked_flag, checked_id, checked_limit
 from explorer_frames._caller import warn_caller
 from explorer_frames._doctor.examination import Setup, examine, quick
 from explorer_frames._doctor.finding import Diagnosis, ok
-from explorer_frames._files.formats import Format
+from explorer_frames._files.formats import Format, format_of
 from explorer_frames._files.write import Receipt, WriteOptions, planned
 from explorer_frames._frames import DtypeBackend, checked_backend, to_pandas
 from explorer_frames._http import config
@@ -25,15 +25,21 @@ from explorer_frames._http.config import AuthEncoding, SecretSource
 from explorer_frames._http.profiles import Sources
 from explorer_frames._jobs import calls
 from explorer_frames._jobs.job import Job
-from explorer_frames._jobs.listing import Order, listed
+from explorer_frames._jobs.listing import Order, listed, milliseconds
 from explorer_frames._jobs.task import Task
 from explorer_frames._private import PrivateContext, private
-from explorer_frames._progress import Progress
+from explorer_frames._progress import Progress, check_progress
 from explorer_frames._results.history import HistoryRequest, history
 from explorer_frames._results.reading import Query, ResultReader, result_ids
 from explorer_frames._schemas import SchemaRequest, VidType, checked_vid_type
 from explorer_frames._storage.paths import Destination
-from explorer_frames._sync.options import SyncOptions
+from explorer_frames._sync.options import (
+    SyncOptions,
+    checked_partitions,
+    checked_schemas,
+    checked_server_name,
+    checked_tasks,
+)
 from explorer_frames._sync.report import SyncReport
 from explorer_frames._sync.sync import sync
 from explorer_frames.errors import UnencryptedWarning
@@ -813,22 +819,27 @@ class Explorer:
         >>> explorer.sync_workflow(workflow_id, "memory://lake", tasks=["PageRank"]).written
         ()
         """
-        options = SyncOptions.of(
-            workflow_id,
-            tasks=tasks,
+        progress = self._progress if progress is None else progress
+        check_progress(progress)
+        milliseconds("created_after", created_after)
+        checked_limit(limit)
+        partitions = checked_partitions(partition_by)
+        default, by_task = checked_schemas(schema, self._vid_type_or(vid_type), partitions)
+        options = SyncOptions(
+            workflow=checked_id("workflow_id", workflow_id),
+            tasks=checked_tasks(tasks),
             created_after=created_after,
             limit=limit,
-            schema=schema,
-            vid_type=self._vid_type_or(vid_type),
-            format=format,
-            allow_incomplete=allow_incomplete,
-            workers=workers,
-            progress=self._progress if progress is None else progress,
-            server_name=server_name,
-            url=self._results.url,
-            partition_by=partition_by,
-            verify=verify,
-            make_parents=make_parents,
+            schema=default,
+            schemas=by_task,
+            format=format_of("", str(format) or "none"),
+            allow_incomplete=checked_flag("allow_incomplete", allow_incomplete),
+            workers=checked_count("workers", workers),
+            progress=progress,
+            server_name=checked_server_name(server_name, self._results.url),
+            partition_by=partitions,
+            verify=checked_flag("verify", verify),
+            make_parents=checked_flag("make_parents", make_parents),
         )
         return sync(self, self._results, options, path, storage_options)
 

@@ -176,7 +176,7 @@ class Dataset:
             document = json.loads(content)
             *texts, partition_by = (document[name] for name in cls.__slots__)
             if document["layout"] == _LAYOUT and all(isinstance(text, str) for text in (*texts, *partition_by)):
-                return cls(*texts, tuple(partition_by))
+                return cls(*texts, tuple(partition_by))  # type: ignore[call-arg]  # as many as there are fields
         except (ValueError, KeyError, TypeError, RecursionError):
             pass
         return None

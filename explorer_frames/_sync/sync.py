@@ -23,7 +23,7 @@ import pyarrow as pa
 from explorer_frames._errors import close_names, escaped
 from explorer_frames._files.formats import Options, as_kept
 from explorer_frames._files.inspection import schema_of, verify_file
-from explorer_frames._files.write import Finish, layout_of, write
+from explorer_frames._files.write import Finish, write
 from explorer_frames._jobs.job import check_workflow
 from explorer_frames._jobs.task import Task
 from explorer_frames._private import shortened
@@ -129,7 +129,7 @@ class _Sync:
         self._paths: dict[tuple[str, str], str] = {}  # of results, by the folder of the task and the name of the file
         self._tasks: dict[tuple[str, str], Task] = {}  # those of jobs that were looked at
         self._folders = TaskFolders(folder)
-        self._layout = layout_of(options.format)
+        self._layout = Options(options.format)
         self._items: list[_SyncItem] = []
         self._stopped = False  # every other result would fail, too
 
