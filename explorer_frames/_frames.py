@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from collections.abc import Callable, Collection
+from typing import Literal, TypeAlias
 
 import pandas as pd
 import pyarrow as pa
@@ -14,9 +15,6 @@ from explorer_frames._memory import POOL
 from explorer_frames._provenance import KEY, NAME
 from explorer_frames._schemas import check_zone
 from explorer_frames.errors import ColumnTypeError, ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
 
 DtypeBackend: TypeAlias = Literal["numpy_nullable", "pyarrow"]
 

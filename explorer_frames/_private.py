@@ -10,17 +10,14 @@ import functools
 import logging
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
-from types import FunctionType
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import FunctionType, TracebackType
+from typing import Any, TypeVar
 
 from explorer_frames._caller import is_debugging, is_ours, is_users, users_traceback
 from explorer_frames._signals import is_from_handler
 from explorer_frames.errors import ExplorerFramesError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import TracebackType
 
 _C = TypeVar("_C", bound="Callable[..., Any]")
 _E = TypeVar("_E", bound=BaseException)
