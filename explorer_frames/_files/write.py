@@ -16,7 +16,7 @@ from explorer_frames import _html
 from explorer_frames._arguments import checked_flag
 from explorer_frames._files.data import to_reader
 from explorer_frames._files.digest import ContentHash
-from explorer_frames._files.formats import Format, Options, as_kept, check_file, footer, format_of, open_writer
+from explorer_frames._files.formats import ROWS, Format, Options, as_kept, check_file, footer, format_of, open_writer
 from explorer_frames._files.seal import SEAL, Seal, replace
 from explorer_frames._private import private
 from explorer_frames._provenance import KEY, as_written, completeness, counted_rows, document_of, encoded, receipt_facts
@@ -27,7 +27,6 @@ from explorer_frames._threads import beside
 
 Finish: TypeAlias = Callable[[], Mapping[str, Any]]
 
-_ROWS = 262_144  # per row group or batch: enough to compress well, few enough to hold many in memory
 _PARALLEL = 10_000  # rows from which hashing and compressing at the same time is worth a thread
 _SLACK = 64  # bytes by which a document may grow until its end is known, beside its numbers and its hash
 
@@ -104,7 +103,7 @@ def write_parquet(
     mode: Mode = "overwrite",
     compression: str | None = "zstd",
     compression_level: int | None = None,
-    row_group_size: int = _ROWS,
+    row_group_size: int = ROWS,
     make_parents: bool = False,
     storage_options: Mapping[str, Any] | None = None,
     filesystem: Any = None,
@@ -179,19 +178,7 @@ def write_parquet(
     >>> receipt.rows, receipt.complete
     (2, None)
     """
-    reader = to_reader(data, index)
-    plan = planned(
-        path,
-        format="parquet",
-        mode=mode,
-        compression=compression,
-        compression_level=compression_level,
-        row_group_size=row_group_size,
-        make_parents=make_parents,
-        storage_options=storage_options,
-        filesystem=filesystem,
-    )
-    return write(reader, plan)
+    return _written("parquet", locals())
 
 
 @private
@@ -203,7 +190,7 @@ def write_feather(
     mode: Mode = "overwrite",
     compression: str | None = "zstd",
     compression_level: int | None = None,
-    row_group_size: int = _ROWS,
+    row_group_size: int = ROWS,
     make_parents: bool = False,
     storage_options: Mapping[str, Any] | None = None,
     filesystem: Any = None,
@@ -239,19 +226,12 @@ def write_feather(
     >>> write_feather(table, "memory://scores.feather").schema.names
     ['id', 'score']
     """
-    reader = to_reader(data, index)
-    plan = planned(
-        path,
-        format="feather",
-        mode=mode,
-        compression=compression,
-        compression_level=compression_level,
-        row_group_size=row_group_size,
-        make_parents=make_parents,
-        storage_options=storage_options,
-        filesystem=filesystem,
-    )
-    return write(reader, plan)
+    return _written("feather", locals())
+
+
+def _written(format: Format, arguments: dict[str, Any]) -> Receipt:  # noqa: A002 (as in `planned`)
+    reader = to_reader(arguments.pop("data"), arguments.pop("index"))
+    return write(reader, planned(**arguments, format=format))
 
 
 def planned(
@@ -261,7 +241,7 @@ def planned(
     mode: Mode = "overwrite",
     compression: str | None = "zstd",
     compression_level: int | None = None,
-    row_group_size: int = _ROWS,
+    row_group_size: int = ROWS,
     make_parents: bool = False,
     storage_options: Mapping[str, Any] | None = None,
     filesystem: Any = None,
@@ -281,11 +261,6 @@ def planned(
         path, mode=mode, storage_options=storage_options, filesystem=filesystem, new_folders=new_folders
     )
     return target, options
-
-
-def layout_of(format: Format) -> Options:  # noqa: A002 (as in `planned`)
-    """Return the default options of a format."""
-    return Options.of(format, "zstd", None, _ROWS)
 
 
 def write(reader: pa.RecordBatchReader, plan: tuple[Target, Options], finish: Finish | None = None) -> Receipt:
