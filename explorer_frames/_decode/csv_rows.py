@@ -96,7 +96,8 @@ class Block:
 
     def without_first_row(self) -> Block | None:
         """The rows behind the first one, where there are any; they keep its number."""
-        data = self.data[self._end_of_first_row() :]
+        end = self.data.index(b"\n", int(self.offsets[2 * self.width - 1])) + 1
+        data = self.data[end:]
         line = self.line + self.lines - data.count(b"\n")
         return cut(data, self.first, line, quoting=self.quoting) if data else None
 
@@ -150,9 +151,6 @@ class Block:
             before = self.data.count(b"\n", 0, int(self.offsets[2 * self.begins[index]]))
             error.where = f"line {self.line + before}"
             raise
-
-    def _end_of_first_row(self) -> int:
-        return self.data.index(b"\n", int(self.offsets[2 * self.width - 1])) + 1
 
     def _take(self, cells: NDArray[np.intp]) -> pa.StringArray:
         buffers = (pa.py_buffer(self.offsets), pa.py_buffer(self.data))
