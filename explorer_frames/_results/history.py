@@ -14,7 +14,7 @@ from explorer_frames._arguments import EVERYTHING, checked_count, checked_id, ch
 from explorer_frames._caller import warn_caller
 from explorer_frames._errors import close_names, escaped, first_of
 from explorer_frames._files.digest import with_content_hash
-from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
+from explorer_frames._frames import checked_backend, to_pandas
 from explorer_frames._jobs.job import check_workflow
 from explorer_frames._private import shortened
 from explorer_frames._progress import Done, progress_bar
@@ -217,6 +217,4 @@ def _gaps(request: HistoryRequest, reads: list[_Read]) -> list[str]:
 
 
 def _frame(request: HistoryRequest, table: pa.Table) -> pd.DataFrame:
-    if request.task is None and request.dtype_backend is None:
-        return with_missing_integers(table, table.column_names)
-    return to_pandas(table, request.dtype_backend)
+    return to_pandas(table, request.dtype_backend, nullable=table.column_names if request.task is None else ())
