@@ -185,7 +185,7 @@ class Explorer:
 
     def _after_fork(self) -> None:
         self._api.after_fork()
-        self._results.after_fork()
+        self._results.lookup.after_fork()
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ("_settings", "_credentials", "_vid_type", "_progress")}
@@ -370,9 +370,7 @@ class Explorer:
         True
         """
         checked_backend(dtype_backend)
-        large = (
-            dtype_backend != "pyarrow"
-        )  # pandas 3 holds text so: given shorter offsets, it would copy all at the end
+        large = dtype_backend != "pyarrow"  # as pandas 3 holds text: given shorter offsets, it would copy all of it
         query = self._query(job_id, task_id, limit, schema, vid_type, large=large)
         return to_pandas(self._results.table(query), dtype_backend)
 
