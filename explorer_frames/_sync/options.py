@@ -54,11 +54,6 @@ class SyncOptions:
     verify: bool
     make_parents: bool
 
-    @property
-    def names(self) -> frozenset[str]:
-        """All names and ids of tasks in the arguments."""
-        return (self.tasks or frozenset()) | self.schemas.keys()
-
     def takes(self, task: TaskEntry) -> bool:
         """Whether the result of this task is to be in the folder."""
         return task.status == "success" and (self.tasks is None or not self.tasks.isdisjoint((task.name, task.task_id)))

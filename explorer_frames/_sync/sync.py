@@ -265,7 +265,8 @@ class _Sync:
     def _check_names(self, states: list[_JobState], failures: list[SyncFailure]) -> None:
         """Refuse a name that no task of any job has: it is misspelt."""
         tasks = {task for state in states for task in state.record.tasks}
-        missing = self._options.names - {task.name for task in tasks} - {task.task_id for task in tasks}
+        named = (self._options.tasks or frozenset()) | self._options.schemas.keys()
+        missing = named - {task.name for task in tasks} - {task.task_id for task in tasks}
         if missing and states and not failures:
             raise ConfigError(
                 f"no job has a task {', '.join(repr(escaped(name, 60)) for name in sorted(missing))}",

@@ -12,6 +12,7 @@ from explorer_frames._files.layouts import map_types
 from explorer_frames.errors import ConfigError
 
 _UNITS = ("s", "ms", "us", "ns")
+# Names of UTC, also behind "Etc/".
 _UTC = {"utc", "uct", "z", "zulu", "universal", "gmt", "gmt0", "gmt+0", "gmt-0", "greenwich", "+00:00", "-00:00"}
 # Types of Arrow that only give a name to the type in which their values are stored.
 _NAMES = {"arrow.uuid", "arrow.json"}
@@ -83,14 +84,9 @@ def _without_layout(kind: pa.DataType) -> pa.DataType:
         kind = pa.binary()
     elif pa.types.is_decimal(kind) and kind.precision <= _MOST_DIGITS:
         kind = pa.decimal128(kind.precision, kind.scale)
-    elif pa.types.is_timestamp(kind) and _is_utc(kind.tz):
+    elif pa.types.is_timestamp(kind) and (kind.tz or "").lower().removeprefix("etc/") in _UTC:
         kind = pa.timestamp(kind.unit, "UTC")
     return kind
-
-
-def _is_utc(zone: str | None) -> bool:
-    """Return whether a time zone is another name of UTC."""
-    return zone is not None and zone.lower().removeprefix("etc/") in _UTC
 
 
 def _fits(has: pa.DataType, wants: pa.DataType) -> bool:

@@ -151,13 +151,13 @@ class _Store(Driver):
 
     def change(self, table: Any, reader: pa.RecordBatchReader, mode: TableMode) -> TableReceipt:
         """Add to the table or replace its rows."""
-        if mode == "overwrite" and self._is_append_only(table):
+        metadata = self.attempt("open", table.metadata)
+        if mode == "overwrite" and str(metadata.configuration.get("delta.appendOnly")).lower() == "true":
             hint = 'Pass mode="append", or unset the property of the table first.'
             raise ConfigError("the table is append-only (delta.appendOnly=true)", where=self.shown, hint=hint)
         self._version = table.version()
         expected = pa.schema(self.attempt("open", table.schema).to_arrow())
-        partitions = self.attempt("open", table.metadata).partition_columns
-        rows = Rows(reader, expected, self.shown, partitions)
+        rows = Rows(reader, expected, self.shown, metadata.partition_columns)
         self._commit(rows, table, mode=mode)
         return rows.receipt(self.shown, table.version())
 
@@ -187,10 +187,6 @@ class _Store(Driver):
         with suppressed(Exception):
             return bool(self._find().version() > self._version)
         return False
-
-    def _is_append_only(self, table: Any) -> bool:
-        properties = self.attempt("open", table.metadata).configuration
-        return str(properties.get("delta.appendOnly")).lower() == "true"
 
     def exists_error(self) -> TargetExistsError:
         hint = 'Pass mode="append" or mode="overwrite".'

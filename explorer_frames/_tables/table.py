@@ -95,7 +95,7 @@ class Rows:
         self, reader: pa.RecordBatchReader, expected: pa.Schema, where: str, partitions: Sequence[str] = ()
     ) -> None:
         self.raised: BaseException | None = None
-        self._stopped = False
+        self.stopped = False  # set it, and the stream ends before its end
         self._reader = reader
         self._where = where
         self._partitions = partitions
@@ -105,10 +105,6 @@ class Rows:
     def stream(self) -> pa.RecordBatchReader:
         """Lend the rows, once; what the source raises is kept in `raised`."""
         return pa.RecordBatchReader.from_batches(self.schema.remove_metadata(), self._batches())
-
-    def stop(self) -> None:
-        """End the stream before its end."""
-        self._stopped = True
 
     def receipt(self, table: str, version: int) -> TableReceipt:
         """Say what was committed."""
@@ -120,7 +116,7 @@ class Rows:
         schema = self.schema.remove_metadata()
         try:
             for batch in self._reader:
-                if self._stopped:
+                if self.stopped:
                     raise WriteError("writing was interrupted", where=self._where, hint="Nothing was committed.")
                 fitted = self._fitted(batch, schema)
                 self._count += batch.num_rows
@@ -183,7 +179,7 @@ def interruptible(rows: Rows, call: Callable[[], _T]) -> _T:
         try:
             return result()
         except BaseException:
-            rows.stop()
+            rows.stopped = True
             raise
 
 
