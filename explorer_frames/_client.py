@@ -5,46 +5,45 @@ from __future__ import annotations
 import math
 import os
 import weakref
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any, Self, Unpack
 
-from explorer_frames._arguments import EVERYTHING, checked_count, checked_flag, checked_id
+import pandas as pd
+import pyarrow as pa
+
+from explorer_frames._arguments import EVERYTHING, checked_count, checked_flag, checked_id, checked_limit
 from explorer_frames._doctor.examination import Setup, examine, quick
 from explorer_frames._doctor.finding import Diagnosis, ok
-from explorer_frames._files.write import planned
-from explorer_frames._frames import checked_backend, to_pandas
+from explorer_frames._files.formats import Format, format_of
+from explorer_frames._files.write import Receipt, WriteOptions, planned
+from explorer_frames._frames import DtypeBackend, checked_backend, to_pandas
 from explorer_frames._http import config
 from explorer_frames._http.api import Api
+from explorer_frames._http.config import AuthEncoding, SecretSource
 from explorer_frames._http.profiles import Sources
 from explorer_frames._jobs import calls
-from explorer_frames._jobs.listing import listed
+from explorer_frames._jobs.job import Job
+from explorer_frames._jobs.listing import Order, listed, milliseconds
+from explorer_frames._jobs.task import Task
 from explorer_frames._private import PrivateContext, private
+from explorer_frames._progress import Progress, check_progress
 from explorer_frames._results.history import HistoryRequest, history
 from explorer_frames._results.reading import Query, ResultReader, result_ids
-from explorer_frames._schemas import SchemaRequest, checked_vid_type
-from explorer_frames._sync.options import SyncOptions
+from explorer_frames._schemas import SchemaRequest, VidType, checked_vid_type
+from explorer_frames._storage.paths import Destination
+from explorer_frames._sync.options import (
+    SyncOptions,
+    checked_partitions,
+    checked_schemas,
+    checked_server_name,
+    checked_tasks,
+)
+from explorer_frames._sync.report import SyncReport
 from explorer_frames._sync.sync import sync
 from explorer_frames._warnings import warn_caller
 from explorer_frames.errors import UnencryptedWarning
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from contextlib import AbstractContextManager
-    from datetime import datetime
-
-    import pandas as pd
-    import pyarrow as pa
-
-    from explorer_frames._files.formats import Format
-    from explorer_frames._files.write import Receipt, WriteOptions
-    from explorer_frames._frames import DtypeBackend
-    from explorer_frames._http.config import AuthEncoding, SecretSource
-    from explorer_frames._jobs.job import Job
-    from explorer_frames._jobs.listing import Order
-    from explorer_frames._jobs.task import Task
-    from explorer_frames._progress import Progress
-    from explorer_frames._schemas import VidType
-    from explorer_frames._storage.paths import Destination
-    from explorer_frames._sync.report import SyncReport
 
 _warned: set[str] = set()
 _explorers: weakref.WeakSet[Explorer] = weakref.WeakSet()
@@ -188,7 +187,7 @@ class Explorer:
 
     def _after_fork(self) -> None:
         self._api.after_fork()
-        self._results.after_fork()
+        self._results.lookup.after_fork()
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ("_settings", "_credentials", "_vid_type", "_progress")}
@@ -373,9 +372,7 @@ class Explorer:
         True
         """
         checked_backend(dtype_backend)
-        large = (
-            dtype_backend != "pyarrow"
-        )  # pandas 3 holds text so: given shorter offsets, it would copy all at the end
+        large = dtype_backend != "pyarrow"  # as pandas 3 holds text: given shorter offsets, it would copy all of it
         query = self._query(job_id, task_id, limit, schema, vid_type, large=large)
         return to_pandas(self._results.table(query), dtype_backend)
 
@@ -825,22 +822,27 @@ class Explorer:
         >>> explorer.sync_workflow(workflow_id, "memory://lake", tasks=["PageRank"]).written
         ()
         """
-        options = SyncOptions.of(
-            workflow_id,
-            tasks=tasks,
+        progress = self._progress if progress is None else progress
+        check_progress(progress)
+        milliseconds("created_after", created_after)
+        checked_limit(limit)
+        partitions = checked_partitions(partition_by)
+        default, by_task = checked_schemas(schema, self._vid_type_or(vid_type), partitions)
+        options = SyncOptions(
+            workflow=checked_id("workflow_id", workflow_id),
+            tasks=checked_tasks(tasks),
             created_after=created_after,
             limit=limit,
-            schema=schema,
-            vid_type=self._vid_type_or(vid_type),
-            format=format,
-            allow_incomplete=allow_incomplete,
-            workers=workers,
-            progress=self._progress if progress is None else progress,
-            server_name=server_name,
-            url=self._results.url,
-            partition_by=partition_by,
-            verify=verify,
-            make_parents=make_parents,
+            schema=default,
+            schemas=by_task,
+            format=format_of("", str(format) or "none"),
+            allow_incomplete=checked_flag("allow_incomplete", allow_incomplete),
+            workers=checked_count("workers", workers),
+            progress=progress,
+            server_name=checked_server_name(server_name, self._results.url),
+            partition_by=partitions,
+            verify=checked_flag("verify", verify),
+            make_parents=checked_flag("make_parents", make_parents),
         )
         return sync(self, self._results, options, path, storage_options)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from collections.abc import Callable, Collection
+from typing import Literal, TypeAlias
 
 import pandas as pd
 import pyarrow as pa
@@ -14,9 +15,6 @@ from explorer_frames._memory import POOL
 from explorer_frames._provenance import KEY, NAME
 from explorer_frames._schemas import check_zone
 from explorer_frames.errors import ColumnTypeError, ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
 
 DtypeBackend: TypeAlias = Literal["numpy_nullable", "pyarrow"]
 
@@ -43,8 +41,14 @@ def checked_backend(dtype_backend: str | None) -> str | None:
     return dtype_backend
 
 
-def to_pandas(table: pa.Table, dtype_backend: str | None = None) -> pd.DataFrame:
+def to_pandas(table: pa.Table, dtype_backend: str | None = None, *, nullable: Collection[str] = ()) -> pd.DataFrame:
     """Convert a table, its provenance into `attrs`.
+
+    Parameters
+    ----------
+    table, dtype_backend
+    nullable
+        Columns whose integers and bools become nullable ones, where pandas' default dtypes are asked for.
 
     Raises
     ------
@@ -52,6 +56,7 @@ def to_pandas(table: pa.Table, dtype_backend: str | None = None) -> pd.DataFrame
         A missing integer or bool, for which numpy has no value (pandas would change the type of the column), or a list
         of timestamps with a zone, which numpy does not have.
     """
+    nullable = () if dtype_backend else nullable
     for field, column in zip(table.schema, table.columns, strict=True):
         in_lists = pa.types.is_list(field.type)
         values = pc.list_flatten(column) if in_lists else column
@@ -62,12 +67,15 @@ def to_pandas(table: pa.Table, dtype_backend: str | None = None) -> pd.DataFrame
             lost = f"has missing values, and numpy's {'integers' if whole else 'bools'} have none"
         elif in_lists and pa.types.is_timestamp(values.type) and values.type.tz:
             lost = "has lists of timestamps with a zone, and numpy's have none"
-        if lost and dtype_backend not in exact:
+        if lost and dtype_backend not in exact and field.name not in nullable:
             hint = f"Pass dtype_backend={' or '.join(map(repr, exact))}."
             raise ColumnTypeError(f"column {field.name!r} {lost}", column=field.name, hint=hint)
     if dtype_backend != "pyarrow":
         table = _with_plain_dictionaries(table)
     frame: pd.DataFrame = table.to_pandas(types_mapper=_MAPPERS[dtype_backend], use_threads=False, memory_pool=POOL)
+    for field, column in zip(table.schema, table.columns, strict=True):
+        if field.name in nullable and (pa.types.is_integer(field.type) or pa.types.is_boolean(field.type)):
+            frame[field.name] = _NULLABLE[field.type].__from_arrow__(column)
     _describe(frame, table, dtype_backend)
     return frame
 
@@ -108,14 +116,3 @@ def _with_plain_dictionaries(table: pa.Table) -> pa.Table:
             kind = kind if pa.types.is_floating(kind) or zoned else pa.dictionary(pa.int64(), kind)
             table = table.set_column(place, field.name, table.column(place).cast(kind))
     return table
-
-
-def with_missing_integers(table: pa.Table, names: Collection[str]) -> pd.DataFrame:
-    """Convert a table to pandas' default dtypes, but integers and bools of the columns `names` to nullable ones."""
-    table = _with_plain_dictionaries(table)
-    frame: pd.DataFrame = table.to_pandas(use_threads=False, memory_pool=POOL)
-    for field, column in zip(table.schema, table.columns, strict=True):
-        if field.name in names and (pa.types.is_integer(field.type) or pa.types.is_boolean(field.type)):
-            frame[field.name] = _NULLABLE[field.type].__from_arrow__(column)
-    _describe(frame, table, None)
-    return frame

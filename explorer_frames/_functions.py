@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import inspect
 import os
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any, TypeVar, Unpack
+
+import pandas as pd
+import pyarrow as pa
 
 from explorer_frames._client import Explorer
+from explorer_frames._files.formats import Format
+from explorer_frames._files.write import Receipt, WriteOptions
+from explorer_frames._frames import DtypeBackend
 from explorer_frames._http.profiles import PREFIX, file_state
 from explorer_frames._jobs.job import Job
 from explorer_frames._jobs.task import Task
 from explorer_frames._private import private
+from explorer_frames._progress import Progress
+from explorer_frames._schemas import VidType
+from explorer_frames._storage.paths import Destination
+from explorer_frames._sync.report import SyncReport
 from explorer_frames.errors import ConfigError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from contextlib import AbstractContextManager
-    from datetime import datetime
-
-    import pandas as pd
-    import pyarrow as pa
-
-    from explorer_frames._files.formats import Format
-    from explorer_frames._files.write import Receipt, WriteOptions
-    from explorer_frames._frames import DtypeBackend
-    from explorer_frames._progress import Progress
-    from explorer_frames._schemas import VidType
-    from explorer_frames._storage.paths import Destination
-    from explorer_frames._sync.report import SyncReport
-
+_T = TypeVar("_T")
 _F = TypeVar("_F", bound="Callable[..., Any]")
 _EXPLORER = """explorer
     Server to read from. Default: that of the `Job` or `Task`, or the one in the environment (``EXPLORER_FRAMES_URL``
@@ -61,6 +59,13 @@ def explorer_or_default(explorer: Explorer | None, job_id: object = None, task_i
     return explorer
 
 
+def _called(method: Callable[..., _T], arguments: dict[str, Any]) -> _T:
+    """Call a method of an `Explorer`, which is one of the arguments, with the others."""
+    explorer = explorer_or_default(arguments.pop("explorer"), arguments.get("job_id"), arguments.get("task_id"))
+    call: Callable[..., _T] = getattr(explorer, method.__name__)
+    return call(**arguments.pop("options", {}), **arguments)
+
+
 def _documented_as(method: Callable[..., Any]) -> Callable[[_F], _F]:
     """Make a public function with the docstring of a method and the parameter `explorer`."""
 
@@ -84,9 +89,7 @@ def read_sample_result(
     explorer: Explorer | None = None,
 ) -> pd.DataFrame:
     """See `Explorer.read_sample_result`."""
-    return explorer_or_default(explorer, job_id, task_id).read_sample_result(
-        job_id, task_id, limit, schema=schema, vid_type=vid_type, dtype_backend=dtype_backend
-    )
+    return _called(Explorer.read_sample_result, locals())
 
 
 @_documented_as(Explorer.read_sample_result_arrow)
@@ -100,9 +103,7 @@ def read_sample_result_arrow(
     explorer: Explorer | None = None,
 ) -> pa.Table:
     """See `Explorer.read_sample_result_arrow`."""
-    return explorer_or_default(explorer, job_id, task_id).read_sample_result_arrow(
-        job_id, task_id, limit, schema=schema, vid_type=vid_type
-    )
+    return _called(Explorer.read_sample_result_arrow, locals())
 
 
 @_documented_as(Explorer.open_sample_result)
@@ -116,9 +117,7 @@ def open_sample_result(
     explorer: Explorer | None = None,
 ) -> AbstractContextManager[pa.RecordBatchReader]:
     """See `Explorer.open_sample_result`."""
-    return explorer_or_default(explorer, job_id, task_id).open_sample_result(
-        job_id, task_id, limit, schema=schema, vid_type=vid_type
-    )
+    return _called(Explorer.open_sample_result, locals())
 
 
 @_documented_as(Explorer.export_sample_result)
@@ -135,16 +134,7 @@ def export_sample_result(
     **options: Unpack[WriteOptions],
 ) -> Receipt:
     """See `Explorer.export_sample_result`."""
-    return explorer_or_default(explorer, job_id, task_id).export_sample_result(
-        job_id,
-        task_id,
-        path,
-        limit,
-        schema=schema,
-        vid_type=vid_type,
-        allow_incomplete=allow_incomplete,
-        **options,
-    )
+    return _called(Explorer.export_sample_result, locals())
 
 
 @_documented_as(Explorer.sync_workflow)
@@ -169,24 +159,7 @@ def sync_workflow(
     explorer: Explorer | None = None,
 ) -> SyncReport:
     """See `Explorer.sync_workflow`."""
-    return explorer_or_default(explorer).sync_workflow(
-        workflow_id,
-        path,
-        tasks=tasks,
-        created_after=created_after,
-        limit=limit,
-        schema=schema,
-        vid_type=vid_type,
-        format=format,
-        allow_incomplete=allow_incomplete,
-        partition_by=partition_by,
-        server_name=server_name,
-        verify=verify,
-        make_parents=make_parents,
-        storage_options=storage_options,
-        workers=workers,
-        progress=progress,
-    )
+    return _called(Explorer.sync_workflow, locals())
 
 
 @_documented_as(Explorer.history)
@@ -202,12 +175,4 @@ def history(
     explorer: Explorer | None = None,
 ) -> pd.DataFrame:
     """See `Explorer.history`."""
-    return explorer_or_default(explorer).history(
-        workflow_id,
-        last,
-        task=task,
-        schema=schema,
-        vid_type=vid_type,
-        dtype_backend=dtype_backend,
-        workers=workers,
-    )
+    return _called(Explorer.history, locals())

@@ -11,16 +11,13 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from types import FunctionType, TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import FrameType, FunctionType, TracebackType
+from typing import Any, TypeVar
 
 from explorer_frames._signals import is_from_handler
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import FrameType
 
 _C = TypeVar("_C", bound="Callable[..., Any]")
 _E = TypeVar("_E", bound=BaseException)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 import pyarrow as pa
 
@@ -14,9 +16,6 @@ from explorer_frames._private import private
 from explorer_frames._types import NAMES as TYPE_NAMES, is_column_type
 from explorer_frames._warnings import warn_caller
 from explorer_frames.errors import ColumnTypeError, ConfigError, RowShapeError, SchemaWarning
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _T = TypeVar("_T")
 VidType: TypeAlias = Literal["string", "int64"]
@@ -203,7 +202,8 @@ def checked(schema: pa.Schema) -> pa.Schema:
     """
     for number, field in enumerate(schema):
         kind = field.type
-        if _is_outer(kind, last=number == len(schema) - 1):
+        is_rest = pa.types.is_list(kind) and number == len(schema) - 1
+        if is_rest or (pa.types.is_dictionary(kind) and not kind.ordered):
             kind = kind.value_type
         if not is_column_type(kind):
             raise ConfigError(
@@ -215,11 +215,6 @@ def checked(schema: pa.Schema) -> pa.Schema:
     if len(set(schema.names)) != len(schema.names) or not schema.names:
         raise ConfigError(f"a schema needs columns, each of its own name: {schema.names}")
     return schema
-
-
-def _is_outer(kind: pa.DataType, *, last: bool) -> bool:
-    """Whether the cells of a column have the type's value type."""
-    return bool(pa.types.is_list(kind) and last) or bool(pa.types.is_dictionary(kind) and not kind.ordered)
 
 
 def check_zone(column: str, kind: pa.DataType) -> None:
@@ -235,11 +230,6 @@ def check_zone(column: str, kind: pa.DataType) -> None:
         return
     what = f"column {escaped(column, 60)!r} has an unknown time zone: {escaped(zone, 60)!r}"
     raise ConfigError(what, hint="Use a name such as 'UTC' or 'Asia/Shanghai', or an offset such as '+08:00'.")
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Whether a column holds the text of its cells, unchanged."""
-    return kind in (pa.string(), pa.large_string())
 
 
 def with_large_strings(schema: pa.Schema) -> pa.Schema:
@@ -396,7 +386,19 @@ class SchemaRequest:
 
 # What to request where guessed columns do not fit: text columns, else one column of lists of text.
 FALLBACKS = tuple(SchemaRequest(given, source="text fallback") for given in (_TEXT_COLUMNS, _CELLS))
-AS_TEXT = "Pass schema='query' to read every column as text, or a pyarrow.Schema."
+_AS_TEXT = "Pass schema='query' to read every column as text, or a pyarrow.Schema."
+
+
+@contextmanager
+def noting_fallback(*, may_be_text: bool) -> Iterator[None]:
+    """Note in errors of cells that pass through whether the result may be read as text."""
+    try:
+        yield
+    except (ColumnTypeError, RowShapeError) as error:
+        error._may_be_text = may_be_text  # noqa: SLF001 (our own)
+        if may_be_text:
+            error.hint = _AS_TEXT
+        raise
 
 
 def read_or_as_text(schema: SchemaRequest, read: Callable[[SchemaRequest], _T], where: str) -> _T:

@@ -15,16 +15,14 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from itertools import chain, islice
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from explorer_frames.errors import ExplorerFramesError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
 
 _A = TypeVar("_A")
 _R = TypeVar("_R")

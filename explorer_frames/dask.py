@@ -23,7 +23,7 @@ from explorer_frames._client import Explorer
 from explorer_frames._decode.csv_rows import Quoting
 from explorer_frames._errors import escaped
 from explorer_frames._extras import require
-from explorer_frames._frames import DtypeBackend, checked_backend, to_pandas, with_missing_integers
+from explorer_frames._frames import DtypeBackend, checked_backend, to_pandas
 from explorer_frames._functions import explorer_or_default, read_sample_result_arrow
 from explorer_frames._jobs.job import Job
 from explorer_frames._jobs.task import Task
@@ -282,7 +282,7 @@ class _ReadTask(_Hidden):
         if self.include_ids:
             table = _with_ids(table, (job, task))
         table = fitted(table, self.columns) if self.mixed else table.replace_schema_metadata(self.columns.metadata)
-        return _to_pandas(table, self.dtype_backend, mixed=self.mixed)
+        return to_pandas(table, self.dtype_backend, nullable=self.columns.names if self.mixed else ())
 
 
 def _from_map(
@@ -294,17 +294,12 @@ def _from_map(
     mixed: bool = False,
 ) -> dd.DataFrame:
     # Each partition has its own categories.
-    meta = clear_known_categories(_to_pandas(columns.empty_table(), dtype_backend, mixed=mixed))  # type: ignore[no-untyped-call]
+    empty = to_pandas(columns.empty_table(), dtype_backend, nullable=columns.names if mixed else ())
+    meta = clear_known_categories(empty)  # type: ignore[no-untyped-call]
     # Types are ours: Dask would make text of every column of objects, of lists too.
     with dask.config.set({"dataframe.convert-string": False}):
         frame: dd.DataFrame = dd.from_map(read, *arguments, meta=meta, label="explorer_frames")  # type: ignore[no-untyped-call]
     return frame
-
-
-def _to_pandas(table: pa.Table, dtype_backend: DtypeBackend | None, *, mixed: bool) -> pd.DataFrame:
-    if mixed and dtype_backend is None:
-        return with_missing_integers(table, table.column_names)
-    return to_pandas(table, dtype_backend)
 
 
 def _with_ids(table: pa.Table, ids: tuple[str, str]) -> pa.Table:

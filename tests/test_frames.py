@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from column_types import COLUMN_TYPES
 
-from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
+from explorer_frames._frames import checked_backend, to_pandas
 from explorer_frames._provenance import Provenance, with_provenance, with_row_count
 from explorer_frames.errors import ColumnTypeError, ConfigError
 
@@ -106,7 +106,7 @@ def test_missing_bools_are_refused_by_numpy_and_kept_by_the_others():
     assert (caught.value.column, "numpy_nullable" in caught.value.hint) == ("flag", True)
     for backend in BACKENDS[1:]:
         assert cells(to_pandas(table, backend), "flag") == [True, None]
-    assert with_missing_integers(table, ["flag"])["flag"].dtype == "boolean"
+    assert to_pandas(table, nullable=["flag"])["flag"].dtype == "boolean"
 
 
 def test_lists_of_timestamps_keep_their_zone_or_are_refused():

@@ -172,21 +172,29 @@ def _check_ids(table: pa.Table, found: tuple[str, ...], label: str | None) -> No
 
 
 def _keys(a: pa.Table, b: pa.Table, found: tuple[str, ...]) -> tuple[Numbers, Numbers]:
-    if found:
-        sides = ([table.column(name) for name in found] for table in (a, b))
-        return keys(*sides, ordered={*found} != _UNORDERED)
-    for side, table in (("a", a), ("b", b)):
-        if table.num_rows > 1:
-            raise ConfigError(
-                f"no column tells the {table.num_rows} rows apart: {_listed(table.column_names)}",
-                where=side,
-                hint="Call the column of vertex ids `id`, or those of pairs `id1` and `id2`.",
-            )
-    return np.zeros(a.num_rows, np.int64), np.zeros(b.num_rows, np.int64)
+    """Number the keys of rows: equal ones alike, in a and in b."""
+    if not found:
+        for side, table in (("a", a), ("b", b)):
+            if table.num_rows > 1:
+                raise ConfigError(
+                    f"no column tells the {table.num_rows} rows apart: {_listed(table.column_names)}",
+                    where=side,
+                    hint="Call the column of vertex ids `id`, or those of pairs `id1` and `id2`.",
+                )
+        return np.zeros(a.num_rows, np.int64), np.zeros(b.num_rows, np.int64)
+    columns_a, columns_b = ([table.column(name) for name in found] for table in (a, b))
+    if {*found} == _UNORDERED:
+        _, numbers = numbered(*columns_a, *columns_b)
+        sides = (np.sort(np.column_stack(side), axis=1) for side in (numbers[: len(found)], numbers[len(found) :]))
+        pairs = [list(pair) for pair in zip(*(side.T for side in sides), strict=True)]
+    else:
+        pairs = [numbered(*pair)[1] for pair in zip(columns_a, columns_b, strict=True)]
+    first, second = reduce(_joined, pairs)
+    return first, second
 
 
 def _distinct(table: pa.Table, numbers: Numbers) -> tuple[pa.Table, Numbers]:
-    places = firsts(numbers)
+    places = np.sort(np.unique(numbers, return_index=True)[1])  # where each number stands first
     return (table, numbers) if len(places) == len(numbers) else (table.take(places), numbers[places])
 
 
@@ -239,33 +247,6 @@ def numbered(*columns: pa.ChunkedArray) -> tuple[pa.Array, list[Numbers]]:
     numbers = [chunk.indices.to_numpy() for chunk in encoded.chunks]
     together = np.concatenate([*numbers, np.empty(0, np.int32)]).astype(np.int64)
     return values, np.split(together, np.cumsum([len(column) for column in columns])[:-1])
-
-
-def keys(
-    a: Sequence[pa.ChunkedArray], b: Sequence[pa.ChunkedArray], *, ordered: bool = True
-) -> tuple[Numbers, Numbers]:
-    """Number the keys of rows: equal ones alike, in a and in b.
-
-    Parameters
-    ----------
-    a, b
-        The same columns of both, at least one.
-    ordered
-        Whether the same ids in another order are another key.
-    """
-    if ordered:
-        pairs = [numbered(*pair)[1] for pair in zip(a, b, strict=True)]
-    else:
-        _, numbers = numbered(*a, *b)
-        sides = (np.sort(np.column_stack(side), axis=1) for side in (numbers[: len(a)], numbers[len(a) :]))
-        pairs = [list(pair) for pair in zip(*(side.T for side in sides), strict=True)]
-    first, second = reduce(_joined, pairs)
-    return first, second
-
-
-def firsts(numbers: Numbers) -> Numbers:
-    """Where each number stands first, in order."""
-    return np.sort(np.unique(numbers, return_index=True)[1])
 
 
 def matched(a: Numbers, b: Numbers) -> Matched:

@@ -20,7 +20,7 @@ from explorer_frames._compare.given import refuse_incomplete, source
 from explorer_frames._compare.scores import Change, Ranks, compare_ranks, number_change, other_change, ranked
 from explorer_frames._errors import add_context, as_given, escaped
 from explorer_frames._files.digest import current
-from explorer_frames._frames import with_missing_integers
+from explorer_frames._frames import to_pandas
 from explorer_frames._jobs.job import Job
 from explorer_frames._private import private
 from explorer_frames._provenance import Provenance, provenance_of
@@ -167,15 +167,11 @@ def compare(
             results.append(read())
         if not allow_incomplete:
             refuse_incomplete(*results[-1], side)
-    (table_a, known_a), (table_b, known_b) = ((table, known and current(known, table)) for table, known in results)
-    if not allow_unrelated:
-        _refuse_others(provenance_of(known_a), provenance_of(known_b))
-    return Comparison(
-        a=provenance_of(known_a) if known_a else None,
-        b=provenance_of(known_b) if known_b else None,
-        top=top,
-        **_compared(Alike.of(table_a, table_b), top, tolerances),
-    )
+    known_a, known_b = (provenance_of(current(known, table)) if known else None for table, known in results)
+    if not allow_unrelated and known_a and known_b:
+        _refuse_others(known_a, known_b)
+    (table_a, _), (table_b, _) = results
+    return Comparison(a=known_a, b=known_b, top=top, **_compared(Alike.of(table_a, table_b), top, tolerances))
 
 
 def _compared(alike: Alike, top: int, tolerances: tuple[float, float]) -> dict[str, Any]:
@@ -234,7 +230,7 @@ def _top_ranks(alike: Alike, ranks: Ranks | None) -> pd.DataFrame:
     table = keys.take(pa.array(np.where(in_a < 0, in_b + alike.a.num_rows, in_a)))
     for name, values in zip(("rank_a", "rank_b"), ranks.top_ranks, strict=True):
         table = table.append_column(name, pa.array(values, mask=values < 0))
-    return with_missing_integers(table, {"rank_a", "rank_b"})
+    return to_pandas(table, nullable={"rank_a", "rank_b"})
 
 
 def _deltas(changes: dict[str, Change]) -> pd.DataFrame:
@@ -265,7 +261,7 @@ def _communities(alike: Alike) -> dict[str, Any]:
 def _frame(table: pa.Table) -> pd.DataFrame:
     """Make a DataFrame; where some are missing, and where names may be, integers are nullable."""
     gaps = [name for name in table.column_names if table.column(name).null_count]
-    return with_missing_integers(table, {*gaps, "from_b", "to_a"})
+    return to_pandas(table, nullable={*gaps, "from_b", "to_a"})
 
 
 def _refuse_others(a: Provenance, b: Provenance) -> None:

@@ -5,22 +5,19 @@ What takes rows apart, JSON or CSV, hands their cells over as `Cells`; from ther
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from explorer_frames._errors import escaped
 from explorer_frames._memory import POOL
 from explorer_frames._types import typed
 from explorer_frames.errors import ColumnTypeError, RowShapeError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from numpy.typing import NDArray
 
 
 class Cells(Protocol):
@@ -65,9 +62,7 @@ def to_batch(cells: Cells, schema: pa.Schema, dictionaries: dict[str, pa.Array] 
     dictionaries = {} if dictionaries is None else dictionaries
     for number, field in enumerate(schema):
         if pa.types.is_list(field.type):
-            ends, texts = cells.rest(number)
-            values = typed(texts, field.type.value_field.with_name(field.name), row_by_end(cells.first, ends))
-            arrays.append(pa.ListArray.from_arrays(pa.array(ends), values, type=field.type))
+            arrays.append(to_lists(*cells.rest(number), field, cells.first))
         elif pa.types.is_dictionary(field.type):
             arrays.append(_encoded(cells.column(number), field, cells.first, dictionaries))
         else:
@@ -125,6 +120,12 @@ def _refuse_shape(cells: Cells, index: int, schema: pa.Schema) -> None:
         hint="The rows differ in length, or the schema is not that of this result. Pass schema='auto' to use the "
         'task\'s name. schema=pa.schema([("cells", pa.list_(pa.string()))]) fits every result.',
     )
+
+
+def to_lists(ends: NDArray[np.int32], texts: pa.StringArray, field: pa.Field, first: int) -> pa.ListArray:
+    """Give the cells of a column of lists their type; `first` is the number of their first row."""
+    values = typed(texts, field.type.value_field.with_name(field.name), row_by_end(first, ends))
+    return pa.ListArray.from_arrays(pa.array(ends), values, type=field.type)
 
 
 def row_by_end(first: int, ends: NDArray[np.int32]) -> Callable[[int], int]:

@@ -12,24 +12,21 @@ a quote left open for a closed one, knows no rows of different lengths, and cann
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
+from typing import Literal, NoReturn, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from explorer_frames._decode.cells import to_batch
+from explorer_frames._decode.cells import to_batch, to_lists
 from explorer_frames._errors import escaped
 from explorer_frames._memory import POOL
 from explorer_frames.errors import ColumnTypeError, DecodeError, FileReadError, RowShapeError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
-
-    from numpy.typing import NDArray
 
 Quoting: TypeAlias = Literal["minimal", "none"]
 
@@ -99,7 +96,8 @@ class Block:
 
     def without_first_row(self) -> Block | None:
         """The rows behind the first one, where there are any; they keep its number."""
-        data = self.data[self._end_of_first_row() :]
+        end = self.data.index(b"\n", int(self.offsets[2 * self.width - 1])) + 1
+        data = self.data[end:]
         line = self.line + self.lines - data.count(b"\n")
         return cut(data, self.first, line, quoting=self.quoting) if data else None
 
@@ -154,42 +152,11 @@ class Block:
             error.where = f"line {self.line + before}"
             raise
 
-    def _end_of_first_row(self) -> int:
-        return self.data.index(b"\n", int(self.offsets[2 * self.width - 1])) + 1
-
     def _take(self, cells: NDArray[np.intp]) -> pa.StringArray:
         buffers = (pa.py_buffer(self.offsets), pa.py_buffer(self.data))
         strings = pa.StringArray.from_buffers(self.offsets.size - 1, *buffers)
         taken = pc.take(strings, pa.array(2 * cells), memory_pool=POOL)  # each cell has a separator behind it
         return pc.replace_substring(taken, '""', '"', memory_pool=POOL) if self.doubled else taken
-
-
-class Walks:
-    """Rows of vertices that are separated by blanks: `explorer_frames._decode.cells.Cells` with one column of lists.
-
-    Parameters
-    ----------
-    block
-        Rows of one cell each.
-    """
-
-    def __init__(self, block: Block) -> None:
-        self.first = block.first
-        self.widths = block.widths
-        self._cells = block.column(0)
-
-    def column(self, number: int) -> pa.StringArray:
-        """All cells of one column."""
-        raise NotImplementedError(number)
-
-    def rest(self, number: int) -> tuple[NDArray[np.int32], pa.StringArray]:  # noqa: ARG002
-        """All vertices, row after row, and where each row's begin and end."""
-        trimmed = pc.utf8_trim(self._cells, " \t", memory_pool=POOL)
-        empty = pc.index(pc.equal(trimmed, ""), True).as_py()
-        if empty >= 0:
-            raise RowShapeError(f"row {self.first + empty} has only blanks", row=self.first + empty, hint=_SEPARATORS)
-        lists = pc.split_pattern_regex(trimmed, "[ \t]+", memory_pool=POOL)
-        return lists.offsets.to_numpy(), lists.values
 
 
 class Paths:
@@ -220,7 +187,19 @@ class Paths:
                     row=row,
                     hint=_SEPARATORS,
                 )
-            return to_batch(Walks(block) if self._blanks else block, schema)
+            return _parted_by_blanks(block, schema) if self._blanks else to_batch(block, schema)
+
+
+def _parted_by_blanks(block: Block, schema: pa.Schema) -> pa.RecordBatch:
+    """Give rows of one cell each, with blanks between their vertices, the type of a column of lists."""
+    trimmed = pc.utf8_trim(block.column(0), " \t", memory_pool=POOL)
+    empty = pc.index(pc.equal(trimmed, ""), True).as_py()
+    if empty >= 0:
+        raise RowShapeError(f"row {block.first + empty} has only blanks", row=block.first + empty, hint=_SEPARATORS)
+    lists = pc.split_pattern_regex(trimmed, "[ \t]+", memory_pool=POOL)
+    return pa.RecordBatch.from_arrays(
+        [to_lists(lists.offsets.to_numpy(), lists.values, schema.field(0), block.first)], schema=schema
+    )
 
 
 def _first_true(flags: NDArray[np.bool_]) -> int | None:

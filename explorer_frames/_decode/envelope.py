@@ -12,16 +12,14 @@ import codecs
 import json
 import math
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from explorer_frames._decode.rows import SPACE, Rows, cut
 from explorer_frames._decode.strict_json import check_values, loads_bounded, no_constant, scanstring
 from explorer_frames._errors import api_error, escaped
 from explorer_frames.errors import EnvelopeError, RowShapeError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 # What may have to be held at once beside the rows: the head, the tail, one single row, an answer without rows.
 MAX_HELD = 16 * 2**20

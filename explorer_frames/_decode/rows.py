@@ -9,29 +9,23 @@ one: see `cells`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from explorer_frames._decode.cells import row_by_end
+from explorer_frames._decode.cells import Cells, row_by_end
 from explorer_frames._decode.strict_json import scanstring, strict_loads
 from explorer_frames._errors import escaped
 from explorer_frames._memory import POOL
 from explorer_frames.errors import ColumnTypeError, DecodeError, EnvelopeError, RowShapeError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeAlias
-
-    from numpy.typing import NDArray
-
-    from explorer_frames._decode.cells import Cells
-
-    _Positions: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.intp]]
+_Positions: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.intp]]
 
 SPACE = b" \t\n\r"
 _NO_LIST = "Each element of `items` must be an array: this is no result of a graph algorithm."

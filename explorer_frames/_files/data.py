@@ -49,8 +49,11 @@ def to_reader(data: Any, index: bool | None = None) -> pa.RecordBatchReader:  # 
         raise ConfigError(f"index={index} requires a pandas DataFrame, got {name_of(data)}", hint=hint)
     reader = with_common_layouts(_validated(_reader(data)))
     _check_names(reader.schema)
-    if not reader.schema.names:
-        return _empty(reader)
+    if not reader.schema.names:  # files cannot contain rows without columns
+        rows = reader.read_all().num_rows
+        if rows:
+            raise without_columns(rows)
+        return reader.schema.empty_table().to_reader()
     return _unified(reader.read_all()).to_reader() if isinstance(data, pa.Table) else reader
 
 
@@ -115,11 +118,3 @@ def _check_names(schema: pa.Schema) -> None:
         if count > 1:
             what = f"two columns are called {escaped(name, 60)!r}"
             raise ConfigError(what, hint="Rename one of them; names of columns in a file are strings.")
-
-
-def _empty(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
-    """Refuse rows without columns, which files cannot contain."""
-    table = reader.read_all()
-    if table.num_rows:
-        raise without_columns(table.num_rows)
-    return table.to_reader()

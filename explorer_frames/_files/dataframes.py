@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -12,9 +13,6 @@ import pyarrow as pa
 from explorer_frames._errors import escaped, plural
 from explorer_frames._provenance import KEY, NAME, encoded
 from explorer_frames.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _STRING_LIMIT = 2**31 - 1  # bytes behind one array of Arrow's `string`
 _REFUSALS = (pa.ArrowException, AttributeError, NotImplementedError, OverflowError, TypeError, ValueError)

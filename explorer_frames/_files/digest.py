@@ -11,8 +11,9 @@ NaN counts as null here, and a suffix contains the places of NaN.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,10 +21,6 @@ import pyarrow.compute as pc
 
 from explorer_frames._memory import POOL
 from explorer_frames._provenance import KEY, as_written, encoded
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
 
 _EMPTY = hashlib.sha256().digest()
 _OFFSETS = {  # as what a type is hashed, and the type of its offsets

@@ -20,6 +20,8 @@ from explorer_frames.errors import ConfigError, UnsupportedFormatError, WriteErr
 
 Format = Literal["parquet", "feather"]
 
+ROWS = 262_144  # per row group or batch: enough to compress well, few enough to hold many in memory
+
 _FORMATS: dict[str | None, Format] = {"parquet": "parquet", "feather": "feather"}
 _SUFFIXES = [suffix for suffix, name in FORMATS.items() if name in _FORMATS]
 _CODECS: dict[str, tuple[str, ...]] = {
@@ -47,9 +49,9 @@ class Options:
     """
 
     format: Format
-    compression: str | None
-    level: int | None
-    rows: int
+    compression: str | None = "zstd"
+    level: int | None = None
+    rows: int = ROWS
 
     @classmethod
     def of(cls, format: Format, compression: object, level: object, rows: object) -> Options:  # noqa: A002

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any, get_args
 
 import pandas as pd
 import pyarrow as pa
@@ -13,18 +15,14 @@ from explorer_frames import _html
 from explorer_frames._errors import plural
 from explorer_frames._files.data import to_reader
 from explorer_frames._files.digest import ContentHash, current
-from explorer_frames._files.formats import ARROW, by_magic, format_of
+from explorer_frames._files.formats import ARROW, Format, by_magic
 from explorer_frames._files.seal import holds
 from explorer_frames._private import private
 from explorer_frames._provenance import NAME, Provenance, as_written, document_of, provenance_of, summary
-from explorer_frames._storage.address import checked
+from explorer_frames._storage.address import checked, named_format
 from explorer_frames._storage.paths import plain_path
 from explorer_frames._storage.sources import Store
-from explorer_frames.errors import ConfigError, DamagedFileError, FileReadError, UnsupportedFormatError
-
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterator, Mapping
+from explorer_frames.errors import ConfigError, DamagedFileError, FileReadError
 
 _FIRST = 10  # rows of a table to show
 _START = len(ARROW)
@@ -215,7 +213,7 @@ def verify_file(path: str | os.PathLike[str], *, storage_options: Mapping[str, A
     store = Store(path, storage_options)
     with store.fetched() as file:  # opened once: what is published meanwhile is another file
         sealed = is_sealed(store, file)
-        document = _document(store, _schema(store, file, path))
+        document = _document(store, _schema(store, file))
         if not sealed:
             raise damaged(store, "its seal is gone: another program has rewritten it")
         rows, content_hash = store.attempt("re-read", _contents, file)
@@ -227,22 +225,16 @@ def verify_file(path: str | os.PathLike[str], *, storage_options: Mapping[str, A
     return known
 
 
-def _schema(store: Store, file: Any, path: str | os.PathLike[str]) -> pa.Schema:
+def _schema(store: Store, file: Any) -> pa.Schema:
     """Read the schema of what was a Parquet or Feather file, by its name or its first bytes, if it is to be had."""
     try:
         return store.attempt("read", schema_of, file)
     except FileReadError as error:
         failure = error
     file.seek(0)
-    if by_magic(file.read(_START)) or _named_so(path):
+    if by_magic(file.read(_START)) or named_format(store.shown) in get_args(Format):
         raise damaged(store, "it is no whole Parquet or Feather file any more")
     raise failure
-
-
-def _named_so(path: str | os.PathLike[str]) -> bool:
-    with suppress(UnsupportedFormatError):
-        return bool(format_of(path))
-    return False
 
 
 def _document(store: Store, schema: pa.Schema) -> dict[str, Any]:

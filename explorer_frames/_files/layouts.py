@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 import pyarrow as pa
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 _ROWS = 262_144  # cast at a time: polars has whole columns in a batch, and an array of strings ends at 2 GiB
 _PLAIN = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}

@@ -11,16 +11,12 @@ import logging
 import os
 import re
 import secrets
-from typing import TYPE_CHECKING, BinaryIO
+from collections.abc import Iterable
+from typing import BinaryIO
 
 import pyarrow as pa
 
-from explorer_frames._files.formats import ARROW, PARQUET, by_magic
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from explorer_frames._files.formats import Format
+from explorer_frames._files.formats import ARROW, PARQUET, Format, by_magic
 
 SEAL = b"explorer_frames.seal"
 BLANK = b"0" * 64

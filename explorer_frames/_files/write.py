@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import os
 import uuid
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
+from typing import Any, TypeAlias, TypedDict
 
 import pyarrow as pa
 
@@ -15,24 +16,17 @@ from explorer_frames import _html
 from explorer_frames._arguments import checked_flag
 from explorer_frames._files.data import to_reader
 from explorer_frames._files.digest import ContentHash
-from explorer_frames._files.formats import Format, Options, as_kept, check_file, footer, format_of, open_writer
+from explorer_frames._files.formats import ROWS, Format, Options, as_kept, check_file, footer, format_of, open_writer
 from explorer_frames._files.seal import SEAL, Seal, replace
 from explorer_frames._private import private
 from explorer_frames._provenance import KEY, as_written, counted_rows, document_of, encoded, receipt_facts, receipt_line
 from explorer_frames._signals import suppressed
-from explorer_frames._storage.paths import inner_path, is_buffer, plain_path
+from explorer_frames._storage.paths import Destination, inner_path, is_buffer, plain_path
 from explorer_frames._storage.publish import Mode, Target
 from explorer_frames._threads import beside
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+Finish: TypeAlias = Callable[[], Mapping[str, Any]]
 
-    from explorer_frames._signals import suppressed
-from explorer_frames._storage.paths import Destination
-
-Finish: TypeAlias = "Callable[[], Mapping[str, Any]]"
-
-_ROWS = 262_144  # per row group or batch: enough to compress well, few enough to hold many in memory
 _PARALLEL = 10_000  # rows from which hashing and compressing at the same time is worth a thread
 _SLACK = 64  # bytes by which a document may grow until its end is known, beside its numbers and its hash
 
@@ -109,7 +103,7 @@ def write_parquet(
     mode: Mode = "overwrite",
     compression: str | None = "zstd",
     compression_level: int | None = None,
-    row_group_size: int = _ROWS,
+    row_group_size: int = ROWS,
     make_parents: bool = False,
     storage_options: Mapping[str, Any] | None = None,
     filesystem: Any = None,
@@ -184,19 +178,7 @@ def write_parquet(
     >>> receipt.rows, receipt.complete
     (2, None)
     """
-    reader = to_reader(data, index)
-    plan = planned(
-        path,
-        format="parquet",
-        mode=mode,
-        compression=compression,
-        compression_level=compression_level,
-        row_group_size=row_group_size,
-        make_parents=make_parents,
-        storage_options=storage_options,
-        filesystem=filesystem,
-    )
-    return write(reader, plan)
+    return _written("parquet", locals())
 
 
 @private
@@ -208,7 +190,7 @@ def write_feather(
     mode: Mode = "overwrite",
     compression: str | None = "zstd",
     compression_level: int | None = None,
-    row_group_size: int = _ROWS,
+    row_group_size: int = ROWS,
     make_parents: bool = False,
     storage_options: Mapping[str, Any] | None = None,
     filesystem: Any = None,
@@ -244,19 +226,12 @@ def write_feather(
     >>> write_feather(table, "memory://scores.feather").schema.names
     ['id', 'score']
     """
-    reader = to_reader(data, index)
-    plan = planned(
-        path,
-        format="feather",
-        mode=mode,
-        compression=compression,
-        compression_level=compression_level,
-        row_group_size=row_group_size,
-        make_parents=make_parents,
-        storage_options=storage_options,
-        filesystem=filesystem,
-    )
-    return write(reader, plan)
+    return _written("feather", locals())
+
+
+def _written(format: Format, arguments: dict[str, Any]) -> Receipt:  # noqa: A002 (as in `planned`)
+    reader = to_reader(arguments.pop("data"), arguments.pop("index"))
+    return write(reader, planned(**arguments, format=format))
 
 
 def planned(
@@ -266,7 +241,7 @@ def planned(
     mode: Mode = "overwrite",
     compression: str | None = "zstd",
     compression_level: int | None = None,
-    row_group_size: int = _ROWS,
+    row_group_size: int = ROWS,
     make_parents: bool = False,
     storage_options: Mapping[str, Any] | None = None,
     filesystem: Any = None,
@@ -286,11 +261,6 @@ def planned(
         path, mode=mode, storage_options=storage_options, filesystem=filesystem, new_folders=new_folders
     )
     return target, options
-
-
-def layout_of(format: Format) -> Options:  # noqa: A002 (as in `planned`)
-    """Return the default options of a format."""
-    return Options.of(format, "zstd", None, _ROWS)
 
 
 def write(reader: pa.RecordBatchReader, plan: tuple[Target, Options], finish: Finish | None = None) -> Receipt:

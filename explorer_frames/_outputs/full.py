@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -27,7 +27,7 @@ from explorer_frames._storage.paths import plain_path
 from explorer_frames._storage.publish import Target
 from explorer_frames._storage.sources import Store
 from explorer_frames._threads import ahead, pipelined
-from explorer_frames.errors import ColumnTypeError, ConfigError, FileReadError, JobError, RowShapeError
+from explorer_frames.errors import ConfigError, FileReadError, JobError
 
 if TYPE_CHECKING:
     from explorer_frames._jobs.task import Task
@@ -53,6 +53,7 @@ _SYNONYMS = {
 _NAMES = {name for entry in _schemas.ALGORITHMS for shape in entry.shapes for name, _ in shape}
 _DOCUMENTED = frozenset(name.replace("_", "") for name in _NAMES).union(*_SYNONYMS.values())
 _OF_IDS = {"id", "id1", "root", "vid", "vid1"}  # names of a first column
+_WHAT = "full result"  # what warnings name
 _K = "k"  # the column with the k of KCore's folders
 _COMPONENT = re.compile(r"(?:analytics_\w+|query)_[0-9]+")
 
@@ -97,7 +98,7 @@ class Header:
 def _may_name(names: list[str], shape: pa.Schema) -> bool:
     """Whether a line of these names can only be the header of a shape: of one column of text it may be a row."""
     kinds = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in shape.types]
-    numbers = [not _schemas.is_text(kind) for kind in kinds]
+    numbers = [kind not in (pa.string(), pa.large_string()) for kind in kinds]
     if len(names) != len(shape) or (len(names) == 1 and not numbers[0]):
         return False
     columns = zip(names, shape.names, numbers, strict=True)
@@ -247,9 +248,10 @@ class Output:
     Parameters
     ----------
     request
+        Its columns are those that a header may name.
+    schema
+        To read with: the request's own, or text.
     store
-    named
-        The request whose columns a header may name, where the result is read as text.
 
     Attributes
     ----------
@@ -260,25 +262,25 @@ class Output:
     parts
     """
 
-    def __init__(self, request: Request, store: Store, named: Request | None = None) -> None:
+    def __init__(self, request: Request, schema: _schemas.SchemaRequest, store: Store) -> None:
         self._store = store
         self.parts = Parts(store)
-        request = request.for_parts(self.parts)
         self.provenance = request.provenance(store.shown)
         self._quoting = request.quoting
-        self._header = Header(named.for_parts(self.parts) if named else request)
+        self._header = Header(request.for_parts(self.parts))
+        request = replace(request, schema=schema).for_parts(self.parts)
         self._read_rows: int | None = None  # in all, when the parts are at their end
         self._blocks = ahead(self._read())
-        with ExitStack() as stack:
-            stack.callback(self.close)
+        try:
             first = next(self._blocks, None)
             resolved = choose(request, self._header, first)
             self.provenance = replace(self.provenance, algorithm=resolved.algorithm, schema_source=resolved.source)
-            schema = resolved.schema
-            self.schema = with_provenance(schema, self.provenance)
+            self.schema = with_provenance(resolved.schema, self.provenance)
             self._typed = _Typed(self.schema, may_be_text=resolved.may_be_text)
             self._first = iter([self._typed.to_batch(*first)] if first else [])  # not kept when it has been read
-            stack.pop_all()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """End the thread that reads, and close its file."""
@@ -315,16 +317,7 @@ class _Typed:
         self._paths = Paths() if columns.names == ["path"] and _schemas.takes_rest(columns) else None
 
     def to_batch(self, part: Part, block: Block) -> pa.RecordBatch:
-        try:
-            return self._to_batch(part, block)
-        except (ColumnTypeError, RowShapeError) as error:
-            error._may_be_text = self._may_be_text  # noqa: SLF001 (our own)
-            if self._may_be_text:
-                error.hint = _schemas.AS_TEXT
-            raise
-
-    def _to_batch(self, part: Part, block: Block) -> pa.RecordBatch:
-        with add_context(part.shown):
+        with _schemas.noting_fallback(may_be_text=self._may_be_text), add_context(part.shown):
             if self._paths:
                 return self._paths.to_batch(block, self._columns)
             columns = in_part(part, self._columns)
@@ -409,8 +402,11 @@ def read_table(request: Request) -> pa.Table:
 @contextmanager
 def open_reader(request: Request) -> Iterator[pa.RecordBatchReader]:
     """Read a result batch by batch."""
-    with ExitStack() as stack:
-        output = _call(request, lambda output: output, stack)
+
+    def opened(schema: _schemas.SchemaRequest) -> Output:
+        return Output(request, schema, Store(request.path, request.storage_options))
+
+    with closing(_schemas.read_or_as_text(request.schema, opened, _WHAT)) as output:
         yield pa.RecordBatchReader.from_batches(output.schema, StickyErrorIterator(iter(output)))
 
 
@@ -429,20 +425,16 @@ def export(request: Request, plan: tuple[Target, Options]) -> Receipt:
     return _call(request, attempt)
 
 
-def _call(request: Request, attempt: Callable[[Output], _T], stack: ExitStack | None = None) -> _T:
-    """Open a result for `attempt`; it stays open as long as `stack`, or else until the attempt ends."""
+def _call(request: Request, attempt: Callable[[Output], _T]) -> _T:
+    """Open a result for `attempt`, and show how far it is; who reads a stream shows that for itself."""
 
     def read(schema: _schemas.SchemaRequest) -> _T:
-        with ExitStack() as own:
-            store = Store(request.path, request.storage_options)
-            if stack is None:  # who reads a stream shows how far it is
-                bar = own.enter_context(progress_bar(request.progress, request.state(store.shown)))
-            output = own.enter_context(closing(Output(replace(request, schema=schema), store, request)))
-            if stack is None:
-                bar.state = bar.state._replace(total=output.parts.size)
-            result = attempt(output)
-            if stack is not None:
-                stack.enter_context(own.pop_all())
-            return result
+        store = Store(request.path, request.storage_options)
+        with (
+            progress_bar(request.progress, request.state(store.shown)) as bar,
+            closing(Output(request, schema, store)) as output,
+        ):
+            bar.state = bar.state._replace(total=output.parts.size)
+            return attempt(output)
 
-    return _schemas.read_or_as_text(request.schema, read, "full result")
+    return _schemas.read_or_as_text(request.schema, read, _WHAT)

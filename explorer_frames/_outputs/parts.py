@@ -282,14 +282,14 @@ class Parts:
         folders = [entry for entry in entries if entry["type"] == "directory"]
         if folders:
             count = f"{len(folders)} {plural(len(folders), 'folder')}"
-            what = f"{count} among the parts: the first is {escaped(_last(folders[0]), 100)!r}"
+            what = f"{count} among the parts: the first is {escaped(_last_of(folders[0]['name']), 100)!r}"
             hint = "Pass the folder that holds the parts themselves, or a pattern that fits only files."
             raise FileReadError(what, where=where, hint=hint)
         if not entries:
             hint = "A result without rows has a part all the same: see in Explorer whether the task has ended."
             raise FileReadError("no parts found", where=where, hint=hint)
         plain: dict[str, str] = {}
-        for name in map(_name, entries):
+        for name in (entry["name"] for entry in entries):
             stem, suffix = os.path.splitext(name)  # noqa: PTH122 (a URL's path)
             other = plain.setdefault(stem if suffix.lower() in _CODECS else name, name)
             if other != name:
@@ -379,7 +379,7 @@ def _codec(store: Store, part: Part, raw: _Stream) -> str | None:
 
 
 def _without_passed_over(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [entry for entry in entries if not _last(entry).startswith(_PASSED_OVER)]
+    return [entry for entry in entries if not _last_of(entry["name"]).startswith(_PASSED_OVER)]
 
 
 def _core_of(path: str) -> int | None:
@@ -392,20 +392,12 @@ def _folder(path: str) -> str:
     return os.path.dirname(path.rstrip("/"))  # noqa: PTH120 (a URL's path)
 
 
-def _name(entry: dict[str, Any]) -> str:
-    return str(entry["name"])
-
-
-def _last(entry: dict[str, Any]) -> str:
-    return _last_of(_name(entry))
-
-
 def _last_of(path: str) -> str:
     return path.rstrip("/").rpartition("/")[2]
 
 
 def _check_finished(entries: list[dict[str, Any]], where: str) -> None:
-    for name in map(_last, entries):
+    for name in (_last_of(entry["name"]) for entry in entries):
         if name == "_temporary":
             hint = "Wait until the job has ended; when it has, it failed or was killed, and has to run again."
             raise FileReadError("it is unfinished: _temporary is still in it", where=where, hint=hint)

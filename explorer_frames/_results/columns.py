@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from explorer_frames._results.reading import Query
 from explorer_frames._threads import in_parallel
 from explorer_frames._warnings import joined_warnings
 from explorer_frames.errors import TruncatedResultWarning
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from explorer_frames._results.reading import Query
 
 _WORKERS = 4
 _ROWS = 100  # of each result: cells that are not numbers make all columns text, and are most likely among them

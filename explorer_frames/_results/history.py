@@ -13,7 +13,7 @@ import pyarrow as pa
 from explorer_frames._arguments import EVERYTHING, checked_count, checked_id, checked_limit
 from explorer_frames._errors import as_given, close_names, escaped, first_of
 from explorer_frames._files.digest import with_content_hash
-from explorer_frames._frames import checked_backend, to_pandas, with_missing_integers
+from explorer_frames._frames import checked_backend, to_pandas
 from explorer_frames._jobs.job import check_workflow, unread
 from explorer_frames._private import shortened
 from explorer_frames._progress import Done, progress_bar
@@ -209,6 +209,4 @@ def _gaps(request: HistoryRequest, reads: list[_Read]) -> list[str]:
 
 
 def _frame(request: HistoryRequest, table: pa.Table) -> pd.DataFrame:
-    if request.task is None and request.dtype_backend is None:
-        return with_missing_integers(table, table.column_names)
-    return to_pandas(table, request.dtype_backend)
+    return to_pandas(table, request.dtype_backend, nullable=table.column_names if request.task is None else ())

@@ -36,11 +36,9 @@ from explorer_frames._warnings import CallingLine, calling_line, warn_caller
 from explorer_frames.errors import (
     ApiError,
     BadRequestError,
-    ColumnTypeError,
     ConfigError,
     EnvelopeError,
     IncompleteResultError,
-    RowShapeError,
     SchemaWarning,
     TransportError,
     TruncatedResultWarning,
@@ -235,13 +233,8 @@ class Result:
             return self._typed(split(rows))
 
     def _typed(self, cells: Cells) -> pa.RecordBatch:
-        try:
+        with _schemas.noting_fallback(may_be_text=self._may_be_text):
             batch = to_batch(cells, self.schema, self._dictionaries)
-        except (ColumnTypeError, RowShapeError) as error:
-            error._may_be_text = self._may_be_text  # noqa: SLF001 (our own)
-            if self._may_be_text:
-                error.hint = _schemas.AS_TEXT
-            raise
         self.rows += batch.num_rows
         count(rows=batch.num_rows)
         return batch
@@ -401,10 +394,6 @@ class ResultReader:
         self.url = api.url
         self._api = api
         self._limits = RowLimits(row_cap)
-
-    def after_fork(self) -> None:
-        """Share no lock with the parent process."""
-        self.lookup.after_fork()
 
     def table(self, query: Query) -> pa.Table:
         """Read a result whole; warn if it may be incomplete."""

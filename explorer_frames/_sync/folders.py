@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+
+import pyarrow as pa
 
 from explorer_frames._errors import escaped
 from explorer_frames._files.inspection import schema_of
+from explorer_frames._storage.folder import Folder
 from explorer_frames._sync.manifest import TaskFolder
 from explorer_frames._sync.names import case_key, claim_name, safe_name
 from explorer_frames.errors import TargetExistsError, WriteError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    import pyarrow as pa
-
-    from explorer_frames._storage.folder import Folder
 
 
 class TaskFolders:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from explorer_frames._errors import close_names, escaped
-from explorer_frames._frames import checked_backend, to_pandas
+from explorer_frames._frames import DtypeBackend, checked_backend, to_pandas
 from explorer_frames._memory import POOL
 from explorer_frames._private import private
 from explorer_frames._storage.failures import is_missing
@@ -19,13 +20,9 @@ from explorer_frames._sync.names import DATASET, TASKS, claim_name, is_result, s
 from explorer_frames.errors import ConfigError, FileReadError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     import pandas as pd
     import pyarrow.compute as pc
     import pyarrow.dataset as ds
-
-    from explorer_frames._frames import DtypeBackend
 
 
 @private

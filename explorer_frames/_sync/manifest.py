@@ -6,7 +6,8 @@ import base64
 import json
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from datetime import datetime
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -15,9 +16,6 @@ from explorer_frames._errors import escaped
 from explorer_frames._jobs.status import FINAL
 from explorer_frames._provenance import LIBRARY
 from explorer_frames.errors import ConfigError
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 _LAYOUT = 1
 _TIME = pa.timestamp("us", "UTC")
@@ -104,8 +102,7 @@ class JobRecord:
 
         missing = (None,) * len(Part._fields)
         rows = [(*self.job, *task, *self.parts.get(task.task_id, missing)) for task in self.tasks]
-        columns = [pa.array(column, kind) for column, kind in zip(zip(*rows, strict=True), _KINDS, strict=bool(rows))]
-        table = pa.table(columns, schema=RUNS_SCHEMA) if rows else RUNS_SCHEMA.empty_table()
+        table = pa.Table.from_pylist([dict(zip(RUNS_SCHEMA.names, row, strict=True)) for row in rows], RUNS_SCHEMA)
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, write_page_checksum=True)
         return bytes(sink.getvalue())
@@ -131,9 +128,6 @@ class JobRecord:
         tasks = tuple(TaskEntry(*row[of_job:of_task]) for row in rows)
         parts = {row[of_job]: Part(*row[of_task:]) for row in rows if None not in row[of_task : of_task + 2]}
         return cls(JobRun(*rows[0][:of_job]) if rows else job, tasks, parts)
-
-
-_KINDS = RUNS_SCHEMA.types
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,14 +174,12 @@ class Dataset:
         """Read the file; None if it is damaged."""
         try:
             document = json.loads(content)
-            known = cls(*(document[name] for name in cls.__slots__))
-            whole = document["layout"] == _LAYOUT and all(isinstance(one, str) for one in known.partition_by)
-            whole = whole and all(isinstance(getattr(known, name), str) for name in cls.__slots__[:-1])
+            *texts, partition_by = (document[name] for name in cls.__slots__)
+            if document["layout"] == _LAYOUT and all(isinstance(text, str) for text in (*texts, *partition_by)):
+                return cls(*texts, tuple(partition_by))  # type: ignore[call-arg]  # as many as there are fields
         except (ValueError, KeyError, TypeError, RecursionError):
-            return None
-        if not whole:
-            return None
-        return cls(known.server_name, known.workflow_id, known.format, known.vid_type, tuple(known.partition_by))
+            pass
+        return None
 
     def check(self, content: bytes, where: str) -> None:
         """Refuse a lake that is another's.

@@ -5,24 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 import pyarrow as pa
 
-from explorer_frames._arguments import checked_count, checked_flag, checked_id, checked_limit
 from explorer_frames._errors import as_given, escaped
-from explorer_frames._files.formats import Format, format_of
-from explorer_frames._jobs.listing import milliseconds
-from explorer_frames._progress import check_progress
+from explorer_frames._files.formats import Format
+from explorer_frames._progress import Progress
 from explorer_frames._schemas import FALLBACKS, Algorithm, SchemaRequest
-from explorer_frames._sync.manifest import PARTITIONS, RUN_COLUMNS, server_name_of
+from explorer_frames._sync.manifest import PARTITIONS, RUN_COLUMNS, TaskEntry, server_name_of
 from explorer_frames.errors import ConfigError
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from explorer_frames._progress import Progress
-    from explorer_frames._sync.manifest import TaskEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,62 +54,6 @@ class SyncOptions:
     verify: bool
     make_parents: bool
 
-    @classmethod
-    def of(
-        cls,
-        workflow_id: object,
-        *,
-        tasks: object,
-        created_after: str | datetime | None,
-        limit: int | None,
-        schema: object,
-        vid_type: str,
-        format: str,  # noqa: A002
-        allow_incomplete: object,
-        workers: object,
-        progress: Progress,
-        server_name: object,
-        url: str,
-        partition_by: object,
-        verify: object,
-        make_parents: object,
-    ) -> SyncOptions:
-        """Check a caller's arguments, before any I/O; `url` is the server's, the default of its name.
-
-        Raises
-        ------
-        ConfigError, UnsupportedFormatError
-        """
-        milliseconds("created_after", created_after)
-        check_progress(progress)
-        by_task = schema if isinstance(schema, Mapping) else {}
-        default = "auto" if isinstance(schema, Mapping) else schema
-        checked_limit(limit)
-        columns = _checked_partitions(partition_by)
-        for one in (default, *by_task.values()):
-            _check_names(one, columns)
-        return cls(
-            workflow=checked_id("workflow_id", workflow_id),
-            tasks=_checked_tasks(tasks),
-            created_after=created_after,
-            limit=limit,
-            schema=SchemaRequest.of(default, vid_type),
-            schemas={name: SchemaRequest.of(one, vid_type) for name, one in by_task.items()},
-            format=format_of("", str(format) or "none"),
-            allow_incomplete=checked_flag("allow_incomplete", allow_incomplete),
-            workers=checked_count("workers", workers),
-            progress=progress,
-            server_name=server_name_of(url) if server_name is None else _checked_server_name(server_name),
-            partition_by=columns,
-            verify=checked_flag("verify", verify),
-            make_parents=checked_flag("make_parents", make_parents),
-        )
-
-    @property
-    def names(self) -> frozenset[str]:
-        """All names and ids of tasks in the arguments."""
-        return (self.tasks or frozenset()) | self.schemas.keys()
-
     def takes(self, task: TaskEntry) -> bool:
         """Whether the result of this task is to be in the folder."""
         return task.status == "success" and (self.tasks is None or not self.tasks.isdisjoint((task.name, task.task_id)))
@@ -148,7 +84,30 @@ class SyncOptions:
         return None if request.given is None else request.resolve(None).schema
 
 
-def _checked_tasks(tasks: object) -> frozenset[str] | None:
+def checked_schemas(
+    schema: object, vid_type: str, partition_by: tuple[str, ...]
+) -> tuple[SchemaRequest, dict[str, SchemaRequest]]:
+    """Check one schema for all tasks, or one for each of some: return that of all other tasks, and those of these.
+
+    Raises
+    ------
+    ConfigError
+    """
+    by_task = schema if isinstance(schema, Mapping) else {}
+    default = "auto" if isinstance(schema, Mapping) else schema
+    for one in (default, *by_task.values()):
+        _check_names(one, partition_by)
+    requests = {name: SchemaRequest.of(one, vid_type) for name, one in by_task.items()}
+    return SchemaRequest.of(default, vid_type), requests
+
+
+def checked_tasks(tasks: object) -> frozenset[str] | None:
+    """Check names and ids of tasks.
+
+    Raises
+    ------
+    ConfigError
+    """
     if tasks is None:
         return None
     names = list(tasks) if isinstance(tasks, Iterable) and not isinstance(tasks, str | bytes) else []
@@ -159,7 +118,13 @@ def _checked_tasks(tasks: object) -> frozenset[str] | None:
     return frozenset(names)
 
 
-def _checked_partitions(partition_by: object) -> tuple[str, ...]:
+def checked_partitions(partition_by: object) -> tuple[str, ...]:
+    """Check names of columns that are to be folders.
+
+    Raises
+    ------
+    ConfigError
+    """
     if partition_by is None:
         return ()
     given = [partition_by] if isinstance(partition_by, str) else partition_by
@@ -170,7 +135,15 @@ def _checked_partitions(partition_by: object) -> tuple[str, ...]:
     return tuple(columns)
 
 
-def _checked_server_name(server_name: object) -> str:
+def checked_server_name(server_name: object, url: str) -> str:
+    """Check the name of a server; `url` is that of the server, from which it has its name by default.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if server_name is None:
+        return server_name_of(url)
     name = server_name.strip() if isinstance(server_name, str) else ""
     with suppress(ValueError):  # not a URL
         name = server_name_of(name) if "://" in name else name

@@ -7,10 +7,13 @@ anywhere, and any number of processes may run it at once.
 
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from datetime import datetime
+from functools import lru_cache, partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +21,22 @@ import pandas as pd
 import pyarrow as pa
 
 from explorer_frames._errors import close_names, escaped
-from explorer_frames._files.formats import as_kept
+from explorer_frames._files.formats import Options, as_kept
 from explorer_frames._files.inspection import schema_of, verify_file
-from explorer_frames._files.write import layout_of, write
+from explorer_frames._files.write import Finish, write
 from explorer_frames._jobs.job import check_workflow
+from explorer_frames._jobs.task import Task
 from explorer_frames._private import shortened
 from explorer_frames._progress import Bar, Done, progress_bar
 from explorer_frames._provenance import document_of
-from explorer_frames._results.reading import Query
+from explorer_frames._results.reading import Query, ResultReader
 from explorer_frames._storage.folder import Folder
+from explorer_frames._storage.publish import Target
 from explorer_frames._sync.folders import TaskFolders
 from explorer_frames._sync.manifest import RUN_COLUMNS, Dataset, JobRecord, JobRun, Part, TaskEntry, TaskFolder
 from explorer_frames._sync.names import DATASET, OWN, TASKS, file_name, is_result, record_name
-from explorer_frames._sync.report import SyncedPart, SyncFailure, SyncReport, checked_report, progress_of
+from explorer_frames._sync.options import SyncOptions
+from explorer_frames._sync.report import STATES, SyncedPart, SyncFailure, SyncReport, checked_report, progress_of
 from explorer_frames._threads import in_parallel
 from explorer_frames._warnings import joined_warnings
 from explorer_frames.errors import (
@@ -46,17 +52,7 @@ from explorer_frames.errors import (
 )
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterable, Iterator, Mapping
-    from datetime import datetime
-
     from explorer_frames._client import Explorer
-    from explorer_frames._files.formats import Options
-    from explorer_frames._files.write import Finish
-    from explorer_frames._jobs.task import Task
-    from explorer_frames._results.reading import ResultReader
-    from explorer_frames._storage.publish import Target
-    from explorer_frames._sync.options import SyncOptions
 
 _NO_DATE = "__HIVE_DEFAULT_PARTITION__"
 _MOVE_AWAY = "Move the file out of the lake and sync again: existing files are neither replaced nor deleted."
@@ -134,7 +130,7 @@ class _Sync:
         self._paths: dict[tuple[str, str], str] = {}  # of results, by the folder of the task and the name of the file
         self._tasks: dict[tuple[str, str], Task] = {}  # those of jobs that were looked at
         self._folders = TaskFolders(folder)
-        self._layout = layout_of(options.format)
+        self._layout = Options(options.format)
         self._items: list[_SyncItem] = []
         self._stopped = False  # every other result would fail, too
 
@@ -272,7 +268,8 @@ class _Sync:
     def _check_names(self, states: list[_JobState], failures: list[SyncFailure]) -> None:
         """Refuse a name that no task of any job has: it is misspelled."""
         tasks = {task for state in states for task in state.record.tasks}
-        missing = self._options.names - {task.name for task in tasks} - {task.task_id for task in tasks}
+        named = (self._options.tasks or frozenset()) | self._options.schemas.keys()
+        missing = named - {task.name for task in tasks} - {task.task_id for task in tasks}
         if missing and states and not failures:
             raise ConfigError(
                 f"no job has a task {', '.join(repr(escaped(name, 60)) for name in sorted(missing))}",
@@ -407,10 +404,7 @@ class _Sync:
         plan = self._folder.new_target(item.path), self._layout
         schema = options.schema_of(task, self._folders.schema_of(item.folder))
         query = Query.of(job_id, looked_up or task.task_id, options.limit, schema)
-
-        def land(reader: pa.RecordBatchReader, finish: Finish) -> Part:
-            return self._land(item, task, plan, reader, finish)
-
+        land = partial(self._land, item, task, plan)
         return self._results.consume(query, land, allow_incomplete=options.allow_incomplete)
 
     def _land(
@@ -515,9 +509,5 @@ def _in_order(report: SyncReport, jobs: Iterable[str]) -> SyncReport:
     def place(one: SyncedPart | SyncFailure) -> tuple[int, str, str]:
         return places[one.job_id], one.task_name or "", one.task_id or ""
 
-    return replace(
-        report,
-        written=tuple(sorted(report.written, key=place)),
-        skipped=tuple(sorted(report.skipped, key=place)),
-        failed=tuple(sorted(report.failed, key=place)),
-    )
+    in_order: dict[str, Any] = {state: tuple(sorted(getattr(report, state), key=place)) for state in STATES}
+    return replace(report, **in_order)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,10 +11,8 @@ from explorer_frames._errors import escaped
 from explorer_frames._files.layouts import map_types
 from explorer_frames.errors import ConfigError
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 _UNITS = ("s", "ms", "us", "ns")
+# Names of UTC, also behind "Etc/".
 _UTC = {"utc", "uct", "z", "zulu", "universal", "gmt", "gmt0", "gmt+0", "gmt-0", "greenwich", "+00:00", "-00:00"}
 # Types of Arrow that only give a name to the type in which their values are stored.
 _NAMES = {"arrow.uuid", "arrow.json"}
@@ -86,14 +84,9 @@ def _without_layout(kind: pa.DataType) -> pa.DataType:
         kind = pa.binary()
     elif pa.types.is_decimal(kind) and kind.precision <= _MOST_DIGITS:
         kind = pa.decimal128(kind.precision, kind.scale)
-    elif pa.types.is_timestamp(kind) and _is_utc(kind.tz):
+    elif pa.types.is_timestamp(kind) and (kind.tz or "").lower().removeprefix("etc/") in _UTC:
         kind = pa.timestamp(kind.unit, "UTC")
     return kind
-
-
-def _is_utc(zone: str | None) -> bool:
-    """Return whether a time zone is another name of UTC."""
-    return zone is not None and zone.lower().removeprefix("etc/") in _UTC
 
 
 def _fits(has: pa.DataType, wants: pa.DataType) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
@@ -14,18 +15,13 @@ from explorer_frames._extras import package
 from explorer_frames._files.data import to_committed
 from explorer_frames._private import private
 from explorer_frames._signals import suppressed
-from explorer_frames._storage.address import check_folder_name, checked, local_path, shown_url
+from explorer_frames._storage.address import Mask, check_folder_name, checked, local_path, shown_url
 from explorer_frames._storage.local import LocalFile
 from explorer_frames._storage.object_store import to_object_store
 from explorer_frames._storage.paths import plain_path
 from explorer_frames._tables.columns import plain
 from explorer_frames._tables.table import Driver, Rows, TableReceipt, document, interruptible
 from explorer_frames.errors import ConfigError, TargetExistsError, WriteError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from explorer_frames._storage.address import Mask
 
 TableMode = Literal["create", "append", "overwrite"]
 
@@ -155,13 +151,13 @@ class _Store(Driver):
 
     def change(self, table: Any, reader: pa.RecordBatchReader, mode: TableMode) -> TableReceipt:
         """Add to the table or replace its rows."""
-        if mode == "overwrite" and self._is_append_only(table):
+        metadata = self.attempt("open", table.metadata)
+        if mode == "overwrite" and str(metadata.configuration.get("delta.appendOnly")).lower() == "true":
             hint = 'Pass mode="append", or unset the property of the table first.'
             raise ConfigError("the table is append-only (delta.appendOnly=true)", where=self.shown, hint=hint)
         self._version = table.version()
         expected = pa.schema(self.attempt("open", table.schema).to_arrow())
-        partitions = self.attempt("open", table.metadata).partition_columns
-        rows = Rows(reader, expected, self.shown, partitions)
+        rows = Rows(reader, expected, self.shown, metadata.partition_columns)
         self._commit(rows, table, mode=mode)
         return rows.receipt(self.shown, table.version())
 
@@ -191,10 +187,6 @@ class _Store(Driver):
         with suppressed(Exception):
             return bool(self._find().version() > self._version)
         return False
-
-    def _is_append_only(self, table: Any) -> bool:
-        properties = self.attempt("open", table.metadata).configuration
-        return str(properties.get("delta.appendOnly")).lower() == "true"
 
     def exists_error(self) -> TargetExistsError:
         hint = 'Pass mode="append" or mode="overwrite".'

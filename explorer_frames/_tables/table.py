@@ -6,8 +6,9 @@ caller, and where a result came from is part of its commit.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -24,16 +25,12 @@ from explorer_frames._provenance import (
     receipt_line,
 )
 from explorer_frames._signals import failures
+from explorer_frames._storage.address import Mask
 from explorer_frames._storage.failures import Guard, is_refusal, own_hint
 from explorer_frames._tables.columns import committed_schema, fitted, with_partitions
 from explorer_frames._tables.text import readable
 from explorer_frames._threads import beside
 from explorer_frames.errors import UnsafeToRetryError, WriteError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from explorer_frames._storage.address import Mask
 
 _T = TypeVar("_T")
 
@@ -98,7 +95,7 @@ class Rows:
         self, reader: pa.RecordBatchReader, expected: pa.Schema, where: str, partitions: Sequence[str] = ()
     ) -> None:
         self.raised: BaseException | None = None
-        self._stopped = False
+        self.stopped = False  # set it, and the stream ends before its end
         self._reader = reader
         self._where = where
         self._partitions = partitions
@@ -108,10 +105,6 @@ class Rows:
     def stream(self) -> pa.RecordBatchReader:
         """Lend the rows, once; what the source raises is kept in `raised`."""
         return pa.RecordBatchReader.from_batches(self.schema.remove_metadata(), self._batches())
-
-    def stop(self) -> None:
-        """End the stream before its end."""
-        self._stopped = True
 
     def receipt(self, table: str, version: int) -> TableReceipt:
         """Say what was committed."""
@@ -123,7 +116,7 @@ class Rows:
         schema = self.schema.remove_metadata()
         try:
             for batch in self._reader:
-                if self._stopped:
+                if self.stopped:
                     raise WriteError("writing was interrupted", where=self._where, hint="Nothing was committed.")
                 fitted = self._fitted(batch, schema)
                 self._count += batch.num_rows
@@ -186,7 +179,7 @@ def interruptible(rows: Rows, call: Callable[[], _T]) -> _T:
         try:
             return result()
         except BaseException:
-            rows.stop()
+            rows.stopped = True
             raise
 
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from explorer_frames._errors import printable
-
-if TYPE_CHECKING:
-    from explorer_frames._storage.address import Mask
+from explorer_frames._storage.address import Mask
 
 _HEAD, _TAIL = 160, 300  # characters of a long message; the cause is at its end
 _ESCAPE = re.compile(r"""\\(["'nrt])""")

@@ -190,12 +190,10 @@ def _levels(graph: Graph, root: str, *, directed: bool = True) -> Array:
 
 def _bfs(graph: Graph, p: _Parameters) -> Result:
     levels = _levels(graph, p["root"], directed=p["is_directed"])
-    root = graph.find(p["root"])
-    return Columns(graph.vids[root : root + 1], _one(len(levels)))
+    return Columns(graph.vids[[graph.find(p["root"])]], _one(len(levels)))
 
 
-def _apsp(graph: Graph, p: _Parameters) -> Result:
-    del p
+def _apsp(graph: Graph, _: _Parameters) -> Result:
     count = graph.vertex_count
     distances = np.asarray(graph.view().distances(weights=graph.weights, mode="out"), dtype=float).reshape(count, count)
     first, second = np.nonzero(~np.eye(count, dtype=bool))
@@ -238,8 +236,7 @@ def _triangles(graph: Graph, p: _Parameters) -> Result:
     return Columns(*graph.vids[np.sort(triangles, axis=1).T])
 
 
-def _average_distance(graph: Graph, p: _Parameters) -> Result:
-    del p
+def _average_distance(graph: Graph, _: _Parameters) -> Result:
     return Columns(_one(graph.view().average_path_length(directed=True, unconn=True)))
 
 
@@ -252,8 +249,7 @@ def _tree_statistics(graph: Graph, p: _Parameters) -> Result:
     return Columns(*(_one(statistics[name]) for name in asked))
 
 
-def _fail(graph: Graph, p: _Parameters) -> Result:
-    del graph, p
+def _fail(_graph: Graph, _: _Parameters) -> Result:
     raise RuntimeError("a task of the algorithm Fail always fails")
 
 

@@ -75,9 +75,8 @@ class Ragged:
         """Return rows `start` to `stop` as JSON, each followed by a comma."""
         return "".join(_row(quote(str(cell)) for cell in row) for row in self._rows[start:stop])
 
-    def cells(self, start: int, stop: int, double: str = "%.6f") -> Iterable[Sequence[str]]:
+    def cells(self, start: int, stop: int, _double: str = "%.6f") -> Iterable[Sequence[str]]:
         """Return the text of the cells of rows `start` to `stop`."""
-        del double
         return [[*map(str, row)] for row in self._rows[start:stop]]
 
 
