@@ -1,4 +1,4 @@
-"""Calls in other threads: several at a time, in the background, or as a prefetch; and a Ctrl-C at any moment.
+"""Worker threads: calls in parallel, in the background, or as a prefetch; and a Ctrl-C at any moment.
 
 Signals reach the main thread between any two steps of Python's own code: also between those by which `threading` and
 `concurrent.futures` take a lock and give it back, which then stays taken, and whoever waits for it waits for ever. So
@@ -29,8 +29,8 @@ _R = TypeVar("_R")
 
 _AHEAD = 4  # items: enough to go on while a row group is written
 _BEHIND = 2  # items: one that is worked on, and one that waits
-LOOK = 0.2  # seconds between looks: what an interrupt threw away is never told again
-_LOOKS_AFTER_CANCEL = 5
+POLL_INTERVAL = 0.2  # seconds between looks: what an interrupt threw away is never told again
+_POLLS_AFTER_CANCEL = 5
 _END: Any = object()
 _NOTHING: Any = object()
 _start_new_thread = _thread.start_new_thread
@@ -43,20 +43,20 @@ class Stopped(BaseException):
 
 def raise_if_stopped() -> None:
     """Raise `Stopped` in a worker thread that is to end, as after an interrupt of the main thread."""
-    crew = getattr(_thread_state, "crew", None)
-    if crew is not None and crew.is_stopped():
+    pool = getattr(_thread_state, "pool", None)
+    if pool is not None and pool.is_stopped():
         raise Stopped
 
 
 def pause(seconds: float) -> None:
     """Sleep; in a worker thread, not longer than it is to work."""
-    if getattr(_thread_state, "crew", None) is None:
+    if getattr(_thread_state, "pool", None) is None:
         time.sleep(seconds)
         return
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         raise_if_stopped()
-        time.sleep(min(left, LOOK))
+        time.sleep(min(left, POLL_INTERVAL))
 
 
 def start_thread(call: Callable[..., object], *args: Any) -> bool:
@@ -98,22 +98,22 @@ def in_parallel(workers: int, action: Callable[[_A], _R], items: Iterable[_A]) -
     todo: SimpleQueue[_A] = SimpleQueue()
     for item in every:
         todo.put(item)
-    crew: _Crew[_R] = _Crew()
+    pool: _WorkerPool[_R] = _WorkerPool()
     try:
         for _ in range(min(workers, len(every))):
-            crew.start(action(item) for item in crew.taken(todo))
-        yield from crew
-        yield from (action(item) for item in crew.taken(todo))  # no thread could be started
+            pool.start(action(item) for item in pool.taken(todo))
+        yield from pool
+        yield from (action(item) for item in pool.taken(todo))  # no thread could be started
     finally:
-        crew.stopped = True
-        crew.wait()
+        pool.stopped = True
+        pool.wait()
 
 
-def ahead(
+def prefetch(
     items: Generator[_R],
     most: int = _AHEAD,
     *,
-    remaining: Callable[[], float] = lambda: LOOK,
+    remaining: Callable[[], float] = lambda: POLL_INTERVAL,
     cancel: Callable[[], object] | None = None,
 ) -> Generator[_R]:
     """The same items, a few of them made ahead by another thread, which closes `items`. Close it to end the thread.
@@ -131,17 +131,17 @@ def ahead(
     wanted: SimpleQueue[None] = SimpleQueue()
     for _ in range(most):
         wanted.put(None)
-    crew: _Crew[_R] = _Crew(remaining, cancel)
+    pool: _WorkerPool[_R] = _WorkerPool(remaining, cancel)
     try:
-        if not crew.start(crew.as_wanted(items, wanted)):
+        if not pool.start(pool.as_wanted(items, wanted)):
             yield from items
-        for item in crew:
+        for item in pool:
             wanted.put(None)
             yield item
     finally:
-        crew.stopped = True
+        pool.stopped = True
         wanted.put(None)
-        crew.wait()
+        pool.wait()
 
 
 def pipelined(action: Callable[[_A], _R], items: Iterator[_A]) -> Generator[_R]:
@@ -150,14 +150,14 @@ def pipelined(action: Callable[[_A], _R], items: Iterator[_A]) -> Generator[_R]:
     What making an item raises comes out behind the results of those before it.
     """
     todo: SimpleQueue[_A] = SimpleQueue()
-    crew: _Crew[_R] = _Crew()
-    results = iter(crew)
+    pool: _WorkerPool[_R] = _WorkerPool()
+    results = iter(pool)
     failure: list[Exception] = []
     source = _until_failure(items, failure)
     try:
         for number, item in enumerate(source):
             todo.put(item)
-            if number == 0 and not crew.start(action(item) for item in crew.given(todo)):
+            if number == 0 and not pool.start(action(item) for item in pool.given(todo)):
                 yield from map(action, chain([item], source))
             # Not `if ...: yield next(results)`: CPython 3.12 to 3.14 exclude a conditional jump back to the loop's head
             # from the `try`, so an interrupt there would skip `finally`.
@@ -167,9 +167,9 @@ def pipelined(action: Callable[[_A], _R], items: Iterator[_A]) -> Generator[_R]:
         if failure:
             raise failure.pop()
     finally:
-        crew.stopped = True
+        pool.stopped = True
         todo.put(_END)
-        crew.wait()
+        pool.wait()
 
 
 def _until_failure(items: Iterator[_A], failure: list[Exception]) -> Iterator[_A]:
@@ -180,15 +180,15 @@ def _until_failure(items: Iterator[_A], failure: list[Exception]) -> Iterator[_A
 
 
 @contextmanager
-def beside(call: Callable[[], _R]) -> Iterator[Callable[[], _R]]:
+def run_in_background(call: Callable[[], _R]) -> Iterator[Callable[[], _R]]:
     """Begin a call, and get a function that waits for its result; when this is left, the call is over."""
-    crew: _Crew[_R] = _Crew()
+    pool: _WorkerPool[_R] = _WorkerPool()
     try:
-        started = crew.start(call() for _ in range(1))
-        results = iter(crew)
+        started = pool.start(call() for _ in range(1))
+        results = iter(pool)
         yield (lambda: next(results)) if started else call
     finally:
-        crew.wait()
+        pool.wait()
 
 
 @contextmanager
@@ -198,12 +198,12 @@ def run_alongside(action: Callable[[SimpleQueue[None]], object]) -> Iterator[Non
     Then the thread is waited for one second only. Where there can be no thread, nothing is called.
     """
     ended: SimpleQueue[None] = SimpleQueue()
-    crew: _Crew[object] = _Crew(cancel=partial(ended.put, None))
+    pool: _WorkerPool[object] = _WorkerPool(cancel=partial(ended.put, None))
     try:
-        crew.start(action(ended) for _ in range(1))
+        pool.start(action(ended) for _ in range(1))
         yield
     finally:
-        crew.wait()
+        pool.wait()
 
 
 class _Raised(NamedTuple):
@@ -227,7 +227,7 @@ def shielded_from_signals(call: Callable[[], _R]) -> _R:
 
     if not start_thread(run):
         return call()
-    while (outcome := _taken(outcomes, LOOK)) is _NOTHING:
+    while (outcome := _taken(outcomes, POLL_INTERVAL)) is _NOTHING:
         pass
     if isinstance(outcome, _Raised):
         try:
@@ -237,7 +237,7 @@ def shielded_from_signals(call: Callable[[], _R]) -> _R:
     return outcome
 
 
-class _Crew(Generic[_R]):
+class _WorkerPool(Generic[_R]):
     """Threads that make items, and who waits for these.
 
     Attributes
@@ -247,7 +247,7 @@ class _Crew(Generic[_R]):
     """
 
     def __init__(
-        self, remaining: Callable[[], float] = lambda: LOOK, cancel: Callable[[], object] | None = None
+        self, remaining: Callable[[], float] = lambda: POLL_INTERVAL, cancel: Callable[[], object] | None = None
     ) -> None:
         self.stopped = False
         self._remaining = remaining
@@ -256,15 +256,15 @@ class _Crew(Generic[_R]):
         self._started: list[None] = []
         self._ended: list[None] = []
         self._own: set[int] = set()
-        self._parent: _Crew[Any] | None = getattr(_thread_state, "crew", None)
+        self._parent: _WorkerPool[Any] | None = getattr(_thread_state, "pool", None)
 
     def is_stopped(self) -> bool:
-        """Whether this or the crew that it works for is stopped."""
+        """Whether this or the pool that it works for is stopped."""
         return self.stopped or (self._parent is not None and self._parent.is_stopped())
 
     def start(self, items: Iterable[_R]) -> bool:
         """Let one more thread make these; returns False where there can be no more threads."""
-        _crews.add(self)
+        _pools.add(self)
         started = start_thread(self._make, items)
         if started:
             self._started.append(None)  # not before: what was not begun would be waited for
@@ -305,11 +305,11 @@ class _Crew(Generic[_R]):
         looks = math.inf
         if self._cancel:  # an interrupt may have come before the thread was counted
             self._cancel()
-            looks = _LOOKS_AFTER_CANCEL
+            looks = _POLLS_AFTER_CANCEL
         while len(self._ended) < len(self._started) and threading.get_ident() not in self._own and looks > 0:
             looks -= 1
-            _taken(self._made, LOOK)
-        _crews.discard(self)
+            _taken(self._made, POLL_INTERVAL)
+        _pools.discard(self)
 
     def leave_to_parent(self) -> None:
         """Neither wait for the threads of the parent process nor end what they do."""
@@ -323,7 +323,7 @@ class _Crew(Generic[_R]):
     def _get(self, queue: SimpleQueue[Any]) -> Any:
         """Wait for what is next; nothing is, once this is to stop."""
         while not self.stopped:
-            if (item := _taken(queue, LOOK)) is not _NOTHING:
+            if (item := _taken(queue, POLL_INTERVAL)) is not _NOTHING:
                 return item
         return _END
 
@@ -331,38 +331,38 @@ class _Crew(Generic[_R]):
         made = _taken(self._made, 0)
         while made is _NOTHING:  # Windows lets nobody interrupt one long wait
             raise_if_stopped()
-            made = _taken(self._made, min(LOOK, self._remaining()))
+            made = _taken(self._made, min(POLL_INTERVAL, self._remaining()))
         return made
 
     def _make(self, items: Iterable[_R]) -> None:
         self._own.add(threading.get_ident())
-        _thread_state.crew = self
+        _thread_state.pool = self
         try:
             deque(map(self._made.put, items), maxlen=0)
         except BaseException as error:  # noqa: BLE001 (raised in the thread that waits)
             self._made.put(_Raised(error))
         self._ended.append(None)
         if len(self._ended) >= len(self._started):
-            _crews.discard(self)  # also where an interrupt has ended the waiting
+            _pools.discard(self)  # also where an interrupt has ended the waiting
         self._made.put(_END)
 
 
-_crews: set[_Crew[Any]] = set()  # with threads; not a WeakSet, whose callbacks would swallow an interrupt
+_pools: set[_WorkerPool[Any]] = set()  # with threads; not a WeakSet, whose callbacks would swallow an interrupt
 
 
 def _end_all() -> None:
     """End the threads of readers that were left open: at the end of the process, C++ code must not run in one."""
-    crews = list(_crews)
-    for crew in crews:
-        crew.stopped = True
-    for crew in crews:
-        crew.wait()
+    pools = list(_pools)
+    for pool in pools:
+        pool.stopped = True
+    for pool in pools:
+        pool.wait()
 
 
 def _leave_all_to_parent() -> None:
-    for crew in _crews:
-        crew.leave_to_parent()
-    _crews.clear()
+    for pool in _pools:
+        pool.leave_to_parent()
+    _pools.clear()
 
 
 atexit.register(_end_all)

@@ -290,7 +290,7 @@ def _seal_again(path):
     with path.open("r+b") as file:
         places = _seal._places(file)
         _seal._fill(file, places, _seal._hash(file, places))
-        assert _seal.holds(file) is True
+        assert _seal.is_intact(file) is True
 
 
 def test_a_file_that_another_program_rewrote_is_told(layout, tmp_path):

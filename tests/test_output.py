@@ -594,7 +594,7 @@ def test_a_stream_that_is_left_stops_its_thread_and_closes_its_file(part):
     path = part("player,0.5\n" * 2_000_000)
     with open_output(path, schema="pagerank") as reader:
         assert reader.read_next_batch().num_rows
-    wait_until(lambda: not [crew for crew in _threads._crews if len(crew._ended) < len(crew._started)])
+    wait_until(lambda: not [pool for pool in _threads._pools if len(pool._ended) < len(pool._started)])
     assert not [name for name in open_files() if str(path) in name]
     with pytest.raises(FileReadError, match="ended before its end"):
         reader.read_all()

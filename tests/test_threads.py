@@ -25,7 +25,7 @@ from platforms import needs_fork, needs_posix_signals, needs_proc_net
 from explorer_frames import _threads
 from explorer_frames._outputs import parts
 from explorer_frames._storage import loop
-from explorer_frames._threads import _Crew, ahead, beside, in_parallel, pipelined
+from explorer_frames._threads import _WorkerPool, in_parallel, pipelined, prefetch, run_in_background
 
 
 def numbers(count):
@@ -40,7 +40,7 @@ def call_in_parallel():
 
 
 def call_ahead():
-    with closing(ahead(numbers(30))) as items:
+    with closing(prefetch(numbers(30))) as items:
         return list(items) == list(range(30))
 
 
@@ -50,7 +50,7 @@ def call_pipelined():
 
 
 def call_beside():
-    with beside(lambda: sum(numbers(100))) as result:
+    with run_in_background(lambda: sum(numbers(100))) as result:
         return result() == 4950
 
 
@@ -62,12 +62,12 @@ def seconds_of(call):
 
 def call_before_waiting(monkeypatch, do):
     """Call `do` just before a thread waits for its worker threads to end."""
-    wait = _Crew.wait
-    monkeypatch.setattr(_Crew, "wait", lambda crew: (do(), wait(crew)))
+    wait = _WorkerPool.wait
+    monkeypatch.setattr(_WorkerPool, "wait", lambda pool: (do(), wait(pool)))
 
 
 def ours():
-    return [crew for crew in _threads._crews if len(crew._ended) < len(crew._started)]
+    return [pool for pool in _threads._pools if len(pool._ended) < len(pool._started)]
 
 
 def wait_until_none_is_left():
@@ -103,7 +103,7 @@ def test_interrupts_leave_no_thread_waiting(call):
 @pytest.mark.parametrize(
     ("module", "functions"),
     [
-        (_threads, {"in_parallel", "ahead", "pipelined", "beside", "run_alongside"}),
+        (_threads, {"in_parallel", "prefetch", "pipelined", "run_in_background", "run_alongside"}),
         (parts, {"pieces"}),
         (loop, {"finish"}),
     ],
@@ -136,9 +136,9 @@ def test_what_threads_would_do_is_done_where_no_more_can_be_started(call, most, 
 @pytest.mark.parametrize("call", [call_in_parallel, call_ahead, call_pipelined, call_beside])
 def test_nothing_is_kept_of_threads_that_could_not_be_started(call, monkeypatch):
     monkeypatch.setattr(_threads, "_start_new_thread", None)  # as gevent does
-    before = [*_threads._crews]
+    before = [*_threads._pools]
     assert call()
-    assert [*_threads._crews] == before
+    assert [*_threads._pools] == before
 
 
 def test_an_interrupt_just_after_a_thread_was_started_cancels_what_it_does(monkeypatch):
@@ -154,7 +154,7 @@ def test_an_interrupt_just_after_a_thread_was_started_cancels_what_it_does(monke
     monkeypatch.setattr(_threads, "_start_new_thread", start_and_interrupt)
     monkeypatch.setattr("_thread.start_new_thread", start_and_interrupt)
     with pytest.raises(KeyboardInterrupt):
-        next(ahead(items(), cancel=cancelled.set))
+        next(prefetch(items(), cancel=cancelled.set))
     assert cancelled.is_set()
 
 
@@ -192,7 +192,7 @@ def test_a_thread_sees_the_context_variables_of_its_caller():
     variable = ContextVar("variable")
     token = variable.set("of the caller")
     try:
-        with beside(variable.get) as result:
+        with run_in_background(variable.get) as result:
             variable.set("changed since")
             assert result() == "of the caller"
     finally:
@@ -238,7 +238,7 @@ def test_only_a_few_are_made_ahead():
             made.append(number)
             yield number
 
-    with closing(ahead(items())) as some:
+    with closing(prefetch(items())) as some:
         assert next(some) == 0
         time.sleep(0.1)
         assert len(made) <= 6
@@ -254,7 +254,7 @@ def test_the_source_is_closed_by_the_thread_that_reads_it():
         finally:
             seen.append(threading.get_ident())
 
-    with closing(ahead(items())) as some:
+    with closing(prefetch(items())) as some:
         next(some)
     wait_until_none_is_left()
     assert len(seen) == 1
@@ -271,7 +271,7 @@ def test_a_thread_that_collects_its_own_reader_does_not_wait_for_itself():
         yield from range(100)
 
     def read_and_forget():
-        some = ahead(items())
+        some = prefetch(items())
         circle = [some]
         circle.append(circle)
         next(some)
@@ -344,7 +344,10 @@ def test_the_source_is_read_by_who_reads_the_results_and_nothing_is_started_for_
     wait_until_none_is_left()
 
 
-LEFT_OPEN = {"ahead": "ahead(number for number in itertools.count())", "pipelined": "pipelined(int, itertools.count())"}
+LEFT_OPEN = {
+    "prefetch": "prefetch(number for number in itertools.count())",
+    "pipelined": "pipelined(int, itertools.count())",
+}
 
 
 @pytest.mark.parametrize("how", LEFT_OPEN)
@@ -353,7 +356,7 @@ def test_a_process_ends_although_a_reader_was_left_open(how, daemon):
     read = f"print(next(left := {LEFT_OPEN[how]}))"
     script = f"""
 import itertools, threading
-from explorer_frames._threads import ahead, pipelined
+from explorer_frames._threads import prefetch, pipelined
 left = None
 def read():
     global left
@@ -365,11 +368,11 @@ def read():
     assert (done.returncode, done.stdout, done.stderr) == (0, "0\n", "")
 
 
-@pytest.mark.parametrize("how", ["ahead(numbers())", "pipelined(int, numbers())"])
+@pytest.mark.parametrize("how", ["prefetch(numbers())", "pipelined(int, numbers())"])
 def test_who_reads_on_when_the_main_thread_has_ended_gets_all(how):
     script = f"""
 import threading, time
-from explorer_frames._threads import ahead, pipelined
+from explorer_frames._threads import prefetch, pipelined
 def numbers():
     for number in range(20):
         time.sleep(0.03)
@@ -394,7 +397,7 @@ def test_a_second_interrupt_ends_the_waiting(monkeypatch):
         signal.pthread_kill(main, signal.SIGINT)
 
     def interrupted():
-        with beside(lambda: release.wait(9 * HANG)):
+        with run_in_background(lambda: release.wait(9 * HANG)):
             signal.raise_signal(signal.SIGINT)
             pytest.fail("was not interrupted")
 
@@ -406,7 +409,7 @@ def test_a_second_interrupt_ends_the_waiting(monkeypatch):
     assert isinstance(caught.value.__context__, KeyboardInterrupt), "the first one"
     (left,) = ours()
     release.set()
-    wait_until(lambda: left not in _threads._crews)
+    wait_until(lambda: left not in _threads._pools)
 
 
 READ = "read_sample_result(JOB, TASK, schema=None, explorer=explorer)"

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from explorer_frames._compare.alike import Matched, Numbers, numbered
+from explorer_frames._compare.aligned import Matched, Numbers, numbered
 
 _KINDS = pa.array(["move", "merge", "split"])
 

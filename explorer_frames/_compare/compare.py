@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from explorer_frames import _schemas
 from explorer_frames._arguments import checked_count, checked_flag
-from explorer_frames._compare.alike import Alike
+from explorer_frames._compare.aligned import AlignedTables
 from explorer_frames._compare.communities import compare_labels
 from explorer_frames._compare.comparison import Comparison
 from explorer_frames._compare.given import refuse_incomplete, source
@@ -171,43 +171,46 @@ def compare(
     if not allow_unrelated and known_a and known_b:
         _refuse_others(known_a, known_b)
     (table_a, _), (table_b, _) = results
-    return Comparison(a=known_a, b=known_b, top=top, **_compared(Alike.of(table_a, table_b), top, tolerances))
+    return Comparison(a=known_a, b=known_b, top=top, **_compared(AlignedTables.of(table_a, table_b), top, tolerances))
 
 
-def _compared(alike: Alike, top: int, tolerances: tuple[float, float]) -> dict[str, Any]:
-    rows = alike.rows
-    changes = {name: _change(alike, name, tolerances) for name in alike.measures}
-    by = ranked(alike.numbers) if alike.keys else None
-    ranks = compare_ranks(by, alike.a.column(by), alike.b.column(by), rows, top) if by else None
+def _compared(aligned: AlignedTables, top: int, tolerances: tuple[float, float]) -> dict[str, Any]:
+    rows = aligned.rows
+    changes = {name: _change(aligned, name, tolerances) for name in aligned.measures}
+    by = ranked(aligned.numbers) if aligned.keys else None
+    ranks = compare_ranks(by, aligned.a.column(by), aligned.b.column(by), rows, top) if by else None
     return {
-        "rows_a": alike.a.num_rows,
-        "rows_b": alike.b.num_rows,
+        "rows_a": aligned.a.num_rows,
+        "rows_b": aligned.b.num_rows,
         "common": len(rows.both_a),
-        "appeared": _frame(alike.b.take(rows.only_b)),
-        "vanished": _frame(alike.a.take(rows.only_a)),
-        "changed": _frame(_changed(alike, changes, ranks)),
+        "appeared": _frame(aligned.b.take(rows.only_b)),
+        "vanished": _frame(aligned.a.take(rows.only_a)),
+        "changed": _frame(_changed(aligned, changes, ranks)),
         "deltas": _deltas(changes),
         "ranked_by": by,
         "top_overlap": ranks.top_overlap if ranks else None,
-        "top_ranks": _top_ranks(alike, ranks),
+        "top_ranks": _top_ranks(aligned, ranks),
         "rank_correlation": ranks.correlation if ranks else None,
-        **_communities(alike),
+        **_communities(aligned),
     }
 
 
-def _change(alike: Alike, name: str, tolerances: tuple[float, float]) -> Change:
-    a, b = alike.a.column(name).take(alike.rows.both_a), alike.b.column(name).take(alike.rows.both_b)
-    return number_change(name, a, b, *tolerances) if name in alike.numbers else other_change(a, b)
+def _change(aligned: AlignedTables, name: str, tolerances: tuple[float, float]) -> Change:
+    a, b = aligned.a.column(name).take(aligned.rows.both_a), aligned.b.column(name).take(aligned.rows.both_b)
+    return number_change(name, a, b, *tolerances) if name in aligned.numbers else other_change(a, b)
 
 
-def _changed(alike: Alike, changes: dict[str, Change], ranks: Ranks | None) -> pa.Table:
-    differs = np.zeros(len(alike.rows.both_a), bool)
+def _changed(aligned: AlignedTables, changes: dict[str, Change], ranks: Ranks | None) -> pa.Table:
+    differs = np.zeros(len(aligned.rows.both_a), bool)
     for change in changes.values():
         differs |= change.differs
-    rows_a, rows_b = alike.rows.both_a[differs], alike.rows.both_b[differs]
-    columns = [(name, alike.a.column(name).take(rows_a)) for name in alike.keys]
+    rows_a, rows_b = aligned.rows.both_a[differs], aligned.rows.both_b[differs]
+    columns = [(name, aligned.a.column(name).take(rows_a)) for name in aligned.keys]
     for name, change in changes.items():
-        columns += [(f"{name}_a", alike.a.column(name).take(rows_a)), (f"{name}_b", alike.b.column(name).take(rows_b))]
+        columns += [
+            (f"{name}_a", aligned.a.column(name).take(rows_a)),
+            (f"{name}_b", aligned.b.column(name).take(rows_b)),
+        ]
         if change.delta is not None:
             columns.append((f"{name}_delta", change.delta.filter(pa.array(differs))))
     if ranks is not None:
@@ -221,13 +224,13 @@ def _changed(alike: Alike, changes: dict[str, Change], ranks: Ranks | None) -> p
     return pa.table([values for _, values in columns], names=names)
 
 
-def _top_ranks(alike: Alike, ranks: Ranks | None) -> pd.DataFrame:
+def _top_ranks(aligned: AlignedTables, ranks: Ranks | None) -> pd.DataFrame:
     """Return the rows that are in the top of either result, with both ranks."""
-    keys = pa.concat_tables([alike.a.select(alike.keys), alike.b.select(alike.keys)])
+    keys = pa.concat_tables([aligned.a.select(aligned.keys), aligned.b.select(aligned.keys)])
     if ranks is None:
         return _frame(keys.slice(0, 0))
     in_a, in_b = ranks.top_rows
-    table = keys.take(pa.array(np.where(in_a < 0, in_b + alike.a.num_rows, in_a)))
+    table = keys.take(pa.array(np.where(in_a < 0, in_b + aligned.a.num_rows, in_a)))
     for name, values in zip(("rank_a", "rank_b"), ranks.top_ranks, strict=True):
         table = table.append_column(name, pa.array(values, mask=values < 0))
     return to_pandas(table, nullable={"rank_a", "rank_b"})
@@ -244,16 +247,16 @@ def _deltas(changes: dict[str, Change]) -> pd.DataFrame:
     )
 
 
-def _communities(alike: Alike) -> dict[str, Any]:
-    label, rows = alike.label, alike.rows
+def _communities(aligned: AlignedTables) -> dict[str, Any]:
+    label, rows = aligned.label, aligned.rows
     if label is None:
         nothing = pa.chunked_array([], pa.large_string())
         found = compare_labels(nothing, nothing, type(rows)(*(np.empty(0, np.int64),) * 4))
     else:
-        found = compare_labels(alike.a.column(label), alike.b.column(label), rows)
+        found = compare_labels(aligned.a.column(label), aligned.b.column(label), rows)
     tables, numbers, movers = found
-    for place, name in enumerate(alike.keys):
-        tables["moved"] = tables["moved"].add_column(place, name, alike.a.column(name).take(movers))
+    for place, name in enumerate(aligned.keys):
+        tables["moved"] = tables["moved"].add_column(place, name, aligned.a.column(name).take(movers))
     frames = {name: _frame(table) for name, table in tables.items()}
     return {**frames, **(numbers if label is not None else dict.fromkeys(numbers))}
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from explorer_frames._compare.alike import Matched, Numbers
+from explorer_frames._compare.aligned import Matched, Numbers
 from explorer_frames._errors import escaped
 from explorer_frames.errors import ConfigError
 

@@ -191,7 +191,7 @@ def _read_back(path: str, options: Options) -> tuple[int, pa.Schema]:
         return parquet.metadata.num_rows, parquet.schema_arrow
 
 
-def as_kept(schema: pa.Schema, options: Options) -> pa.Schema:
+def roundtrip_schema(schema: pa.Schema, options: Options) -> pa.Schema:
     """Return the schema after a round trip.
 
     Parquet has no seconds and keeps them as milliseconds; of dictionaries, it restores only those of text.

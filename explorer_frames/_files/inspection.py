@@ -16,7 +16,7 @@ from explorer_frames._errors import plural
 from explorer_frames._files.data import to_reader
 from explorer_frames._files.digest import ContentHash, current
 from explorer_frames._files.formats import ARROW, Format, by_magic
-from explorer_frames._files.seal import holds
+from explorer_frames._files.seal import is_intact
 from explorer_frames._private import private
 from explorer_frames._provenance import NAME, Provenance, as_written, document_of, provenance_of, summary
 from explorer_frames._storage.address import checked, named_format
@@ -266,7 +266,7 @@ def is_sealed(store: Store, file: Any) -> bool:
     DamagedFileError
         It has one, and is not as it was sealed.
     """
-    held = store.attempt("read", holds, file)
+    held = store.attempt("read", is_intact, file)
     if held is False:
         raise damaged(store, "its bytes are not those that were sealed")
     return held is not None

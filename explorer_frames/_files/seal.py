@@ -82,7 +82,7 @@ class Seal:
             _fill(file, places, self._total.hexdigest().encode())
 
 
-def holds(file: BinaryIO) -> bool | None:
+def is_intact(file: BinaryIO) -> bool | None:
     """Return whether the file is as it was sealed, or was written without a seal; None if the seal is missing."""
     places = _places(file)
     digits = {*places.values()}

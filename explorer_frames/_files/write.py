@@ -16,14 +16,23 @@ from explorer_frames import _html
 from explorer_frames._arguments import checked_flag
 from explorer_frames._files.data import to_reader
 from explorer_frames._files.digest import ContentHash
-from explorer_frames._files.formats import ROWS, Format, Options, as_kept, check_file, footer, format_of, open_writer
+from explorer_frames._files.formats import (
+    ROWS,
+    Format,
+    Options,
+    check_file,
+    footer,
+    format_of,
+    open_writer,
+    roundtrip_schema,
+)
 from explorer_frames._files.seal import SEAL, Seal, replace
 from explorer_frames._private import private
 from explorer_frames._provenance import KEY, as_written, counted_rows, document_of, encoded, receipt_facts, receipt_line
 from explorer_frames._signals import suppressed
 from explorer_frames._storage.paths import Destination, inner_path, is_buffer, plain_path
 from explorer_frames._storage.publish import Mode, Target
-from explorer_frames._threads import beside
+from explorer_frames._threads import run_in_background
 
 Finish: TypeAlias = Callable[[], Mapping[str, Any]]
 
@@ -329,7 +338,7 @@ class _Draft:
             # Its schema is written first: room is left for what is known at the end.
             longest = encoded(as_written(document, 2**63, f"sha256:{'0' * 81}"))
             self._room = uuid.uuid4().hex.encode().ljust(len(longest) + _SLACK)
-        self.schema = as_kept(schema, layout)
+        self.schema = roundtrip_schema(schema, layout)
         self._content = ContentHash(self.schema)
         self._seal = Seal(path, layout.format)
         self._begun = schema.with_metadata({**self._metadata, KEY: self._room, SEAL: self._seal.placeholder})
@@ -342,7 +351,7 @@ class _Draft:
             self._target.attempt("write", self._write, group)
             self._target.attempt("hash the rows of", self._hash, group)
         else:
-            with beside(partial(self._hash_and_flush, group)) as hashed:  # hashing is a third of the work
+            with run_in_background(partial(self._hash_and_flush, group)) as hashed:  # hashing is a third of the work
                 self._target.attempt("write", self._write, group)
                 self._target.attempt("hash the rows of", hashed)
         self.rows += group.num_rows

@@ -214,7 +214,7 @@ class Auth:
                     hint="Pass a longer deadline=.",
                     final=True,
                 )
-            wait([flight], min(_threads.LOOK, remaining))
+            wait([flight], min(_threads.POLL_INTERVAL, remaining))
         if flight.cancelled():
             return self.renew(refused, deadline)
         error = flight.exception()

@@ -27,7 +27,7 @@ from explorer_frames._http.failures import PROXY_AUTHENTICATION, UNTRUSTED, refu
 from explorer_frames._http.profiles import as_argument
 from explorer_frames._http.retries import retry_after_seconds
 from explorer_frames._secrets import NO_SECRETS, Secrets
-from explorer_frames._threads import ahead
+from explorer_frames._threads import prefetch
 from explorer_frames.errors import (
     ApiError,
     ConfigError,
@@ -190,7 +190,7 @@ class Transport:
         where = f"{method} {path}"
         request = requests.Request(method, url, params=params, json=body, auth=auth)
         exchange = Exchange(deadline, self._settings.timeout[1], where, self._settings.max_bytes, self._trusted)
-        steps = ahead(
+        steps = prefetch(
             self._converse(request, exchange, where, times * PIECE),
             _AHEAD,
             remaining=exchange.remaining,

@@ -26,7 +26,7 @@ from explorer_frames._provenance import Provenance, run_of, with_provenance, wit
 from explorer_frames._storage.paths import plain_path
 from explorer_frames._storage.publish import Target
 from explorer_frames._storage.sources import Store
-from explorer_frames._threads import ahead, pipelined
+from explorer_frames._threads import pipelined, prefetch
 from explorer_frames.errors import ConfigError, FileReadError, JobError
 
 if TYPE_CHECKING:
@@ -270,7 +270,7 @@ class Output:
         self._header = Header(request.for_parts(self.parts))
         request = replace(request, schema=schema).for_parts(self.parts)
         self._read_rows: int | None = None  # in all, when the parts are at their end
-        self._blocks = ahead(self._read())
+        self._blocks = prefetch(self._read())
         try:
             first = next(self._blocks, None)
             resolved = choose(request, self._header, first)

@@ -7,7 +7,7 @@ from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any
 
 from explorer_frames._signals import suppressed
-from explorer_frames._threads import LOOK, raise_if_stopped
+from explorer_frames._threads import POLL_INTERVAL, raise_if_stopped
 
 if TYPE_CHECKING:
     import threading
@@ -41,7 +41,7 @@ def finish(loop: Any, work: Coroutine[Any, Any, Any], stop: threading.Event | No
             if future.done():
                 return future.result()
             raise_if_stopped()
-            wait([future], LOOK)  # on Windows no signal ends a wait without a limit
+            wait([future], POLL_INTERVAL)  # on Windows no signal ends a wait without a limit
     except BaseException:
         if stop:
             stop.set()

@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 
 from explorer_frames._errors import close_names, escaped
-from explorer_frames._files.formats import Options, as_kept
+from explorer_frames._files.formats import Options, roundtrip_schema
 from explorer_frames._files.inspection import schema_of, verify_file
 from explorer_frames._files.write import Finish, write
 from explorer_frames._jobs.job import check_workflow
@@ -482,7 +482,7 @@ def _stops_all(error: ExplorerFramesError) -> bool:
 @lru_cache(maxsize=64)
 def _kept(schema: pa.Schema, options: Options) -> pa.Schema:
     """Return the schema that a file has after a round trip."""
-    return as_kept(schema, options).remove_metadata()
+    return roundtrip_schema(schema, options).remove_metadata()
 
 
 def _with_values(

@@ -29,7 +29,7 @@ from explorer_frames._storage.address import Mask
 from explorer_frames._storage.failures import Guard, is_refusal, own_hint
 from explorer_frames._tables.columns import committed_schema, fitted, with_partitions
 from explorer_frames._tables.text import readable
-from explorer_frames._threads import beside
+from explorer_frames._threads import run_in_background
 from explorer_frames.errors import UnsafeToRetryError, WriteError
 
 _T = TypeVar("_T")
@@ -175,7 +175,7 @@ class Driver(Guard):
 
 def interruptible(rows: Rows, call: Callable[[], _T]) -> _T:
     """Make a call into a package that hears no Ctrl-C itself: an interrupt ends the stream, and so the call."""
-    with beside(call) as result:
+    with run_in_background(call) as result:
         try:
             return result()
         except BaseException:

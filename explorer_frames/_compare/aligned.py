@@ -29,7 +29,7 @@ Numbers: TypeAlias = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Alike:
+class AlignedTables:
     """Two results of the same columns, and which rows of theirs belong together.
 
     Attributes
@@ -53,7 +53,7 @@ class Alike:
     rows: Matched
 
     @classmethod
-    def of(cls, a: pa.Table, b: pa.Table) -> Alike:
+    def of(cls, a: pa.Table, b: pa.Table) -> AlignedTables:
         """Make two tables alike, and match their rows.
 
         Raises
