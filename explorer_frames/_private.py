@@ -95,7 +95,7 @@ def shortened(error: _E, handled: BaseException | None = None) -> _E:
 def _guarded(function: _C) -> _C:
     @functools.wraps(function)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        if is_ours(sys._getframe(1)):  # noqa: SLF001 (the only way to see the caller)
+        if is_ours(sys._getframe().f_back):  # noqa: SLF001 (the only way to see the caller)
             return function(*args, **kwargs)
         handled = sys.exc_info()[1]  # by the caller, whose frames it has
         try:
@@ -152,9 +152,9 @@ def _is_users(frame: FrameType) -> bool:
     return not (installed or is_ours(frame) or package_of(frame) in sys.stdlib_module_names)
 
 
-def is_ours(frame: FrameType) -> bool:
-    """Whether a frame runs code of this package."""
-    return package_of(frame) == _OURS
+def is_ours(frame: FrameType | None) -> bool:
+    """Whether a frame runs code of this package; no frame does, as above a call from another language."""
+    return frame is not None and package_of(frame) == _OURS
 
 
 def package_of(frame: FrameType) -> str:

@@ -646,7 +646,7 @@ def test_a_refused_login_or_a_server_that_is_gone_ends_a_sync(tmp_path, fault, w
         with pytest.raises(SyncError) as caught:
             world.sync(tmp_path, workers=2, progress=show)
         report = caught.value.report
-        assert 1 <= len(report.failed) <= 2, "what each worker had begun"
+        assert 1 <= len(report.failed) <= 4, "each worker lost one response at most, and was refused once"
         assert len(report.written) + len(report.failed) + report.pending == 20
         assert f"not tried: {report.pending}" in str(caught.value)
         assert world.asked()["result"] <= len(report.written) + 5
