@@ -103,7 +103,7 @@ def examine(
     yield _versions()
     yield from setup.findings
     if setup.settings is None:
-        yield from (Finding(name, "skipped", "the configuration is not valid") for name in server.CHECKS)
+        yield from (Finding(name, "skipped", "invalid configuration") for name in server.CHECKS)
     else:
         yield from server.Examination(setup.settings, setup.credentials, explorer, task, limit).findings()
     if path is not None:
@@ -145,4 +145,4 @@ def _places(arguments: Mapping[str, Any], sources: Sources | None) -> str:
         for setting in sources.found.values():
             places.setdefault(setting.source, []).append(setting.label.removesuffix(f" of {setting.source}"))
         places["not used, because its url is another one"] = sources.unused
-    return "; ".join(f"{place}: {', '.join(names)}" for place, names in places.items() if names) or "nothing is set"
+    return "; ".join(f"{place}: {', '.join(names)}" for place, names in places.items() if names) or "no settings found"

@@ -110,7 +110,9 @@ class Sources:
             raise ConfigError(f"profile must be a str, got {as_given(profile)}")
         given = _settings(PASSED, {name: value for name, value in arguments.items() if not _is_missing(name, value)})
         if "token" in given and not given.keys().isdisjoint(LOGIN):
-            raise ConfigError("token and user, password, graphd exclude each other", hint="Pass one or the other.")
+            raise ConfigError(
+                "token is mutually exclusive with user, password and graphd", hint="Pass either the token or the login."
+            )
         environment = _settings(ENVIRONMENT, _environment())
         stored, self.missing = _stored(profile, needed=profile is not None or "url" not in given)
         places = [given, environment, stored] if profile is None else [given, stored, environment]
@@ -254,7 +256,7 @@ def _load(name: str) -> dict[str, Any] | ConfigError:
     with add_context(_place(name)):
         values = {key: _value(key, value, path) for key, value in profiles[name].items()}
         if "url" not in values and not values.keys().isdisjoint(_SECRETS):
-            raise ConfigError("it has a secret and no url", hint="Add the url of the server that the secret is for.")
+            raise ConfigError("the profile has a secret but no url", hint="Add the url of the server.")
     return values
 
 
@@ -273,8 +275,8 @@ def _value(key: str, value: object, path: Path) -> Any:
         raise ConfigError(f"unknown key {escaped(key, 60)!r}", hint=hint + _DOTS * isinstance(value, dict))
     kind = str if key in _TEXTS else int
     if type(value) is not kind or not value:
-        expected = "a text in quotes, not empty" if kind is str else "a positive integer"
-        raise ConfigError(f"{key} must be {expected}", hint=f"Correct it, or remove the line of {key}.")
+        expected = "a non-empty string in quotes" if kind is str else "a positive integer"
+        raise ConfigError(f"{key} must be {expected}", hint=f"Correct or remove {key}.")
     if key in _FILES:
         return os.path.join(path.parent, os.path.expanduser(str(value)))  # noqa: PTH111, PTH118 (fails without a home)
     return value
@@ -303,7 +305,7 @@ def _profiles(path: Path) -> dict[str, dict[str, Any]]:
         if outside is None:
             return content
         failure = f"key {escaped(outside, 60)!r} is outside of a profile"
-        hint = f"Write it below the name of a profile, such as [{_DEFAULT}]."
+        hint = f"Move it below the [name] line of a profile, such as [{_DEFAULT}]."
     raise ConfigError(failure, where=escaped(path), hint=hint)
 
 
@@ -314,7 +316,7 @@ def _check_permissions(path: Path, permissions: int, content: Mapping[str, Any])
     if not has_secrets or not others or _WINDOWS or str(path) in _warned:
         return
     warn_caller(
-        f"other users can read the secrets in the config file [{escaped(path)}]. Make it yours alone: chmod 600.",
+        f"the config file contains secrets and is readable by other users [{escaped(path)}]. Run chmod 600 on it.",
         ConfigFileWarning,
     )
     _warned.add(str(path))  # behind the warning, which a filter may make an error

@@ -31,7 +31,7 @@ def check_patience(timeout: object, poll: object, progress: object) -> None:
     """Refuse waits that would never end, or never pause."""
     for name, seconds in (("timeout", timeout), ("poll", poll)):
         if not is_duration(seconds) and not (name == "timeout" and seconds is None):
-            raise ConfigError(f"{name} must be a number of seconds above 0: {as_given(seconds)}")
+            raise ConfigError(f"{name} must be a positive number of seconds, got {as_given(seconds)}")
     check_progress(progress)
 
 
@@ -87,8 +87,8 @@ def _looks(job: Job, timeout: float | None, poll: float) -> Iterator[Job]:
 def how_to_continue(job_id: str) -> str:
     """Return advice for a caller that no longer waits for a job."""
     return (
-        f"Job {job_id} continues on the server. Wait for it with explorer.job('{job_id}').wait(), "
-        f"or stop it with explorer.job('{job_id}').cancel()."
+        f"Job {job_id} continues on the server. Wait for it with explorer.job('{job_id}').wait(), or cancel it "
+        f"with explorer.job('{job_id}').cancel()."
     )
 
 

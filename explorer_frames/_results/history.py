@@ -78,12 +78,14 @@ class HistoryRequest:
         ConfigError
         """
         if task is not None and not isinstance(task, str):
-            raise ConfigError(f"task must be a name or an id: {as_given(task)}", hint="Leave it out for all.")
+            raise ConfigError(
+                f"task must be a name or an id, got {as_given(task)}", hint="Remove task= to read all tasks."
+            )
         most = checked_limit(last, "last")
         requested = SchemaRequest.of(schema, vid_type)
         taken = sorted({*schema.names} & {*_RUN.names}) if isinstance(schema, pa.Schema) else []
         if taken:
-            raise ConfigError(f"a history has a column {taken[0]} of its own", hint="Call yours otherwise in schema=.")
+            raise ConfigError(f"column name {taken[0]} is reserved in a history", hint="Rename the column in schema=.")
         return cls(
             workflow=checked_id("workflow_id", workflow_id),
             last=None if most == EVERYTHING else most,

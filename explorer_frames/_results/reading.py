@@ -145,7 +145,7 @@ def result_ids(job_id: object, task_id: object) -> tuple[object, object, Task | 
     if isinstance(job_id, Task):
         task, job = job_id, job_id.job_id
         if task_id is not None:
-            raise ConfigError("a Task and a task_id exclude each other", hint="Pass the Task only.")
+            raise ConfigError("task_id cannot be combined with a Task", hint="Pass the Task only.")
     elif isinstance(task_id, Task):
         task, job = task_id, job_id.job_id if isinstance(job_id, Job) else checked_id("job_id", job_id)
     elif isinstance(job_id, Job):
@@ -293,7 +293,10 @@ class RowLimits:
     def why_incomplete(self, provenance: Provenance, requested: int | None) -> tuple[str, str]:
         """Return why a result may be incomplete, and what to do; `requested` is the caller's limit."""
         if provenance.status not in (None, "success"):
-            return f"the result may be incomplete: the task is {provenance.status}", "Wait for the job, and read again."
+            return (
+                f"the result may be incomplete: the task's status is {provenance.status}",
+                "Wait for the job, and read again.",
+            )
         why = f"the server returned exactly limit={provenance.limit} {plural(provenance.rows or 0, 'row')}"
         if provenance.complete is None:
             why = f"{provenance.rows} rows may be the server's cap, since the number is round"
@@ -504,7 +507,7 @@ class ResultReader:
                 if refused:
                     self._limits.accept(limit)
                 return result
-        refused[0].hint = "The server may refuse so large a limit: pass a smaller one."
+        refused[0].hint = "Pass a smaller limit=. The server may not accept this one."
         raise refused[0]
 
     @contextmanager
