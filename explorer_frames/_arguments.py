@@ -34,8 +34,8 @@ def checked_id(name: str, value: object) -> str:
             text = str(operator.index(value))  # type: ignore[arg-type]
     if not _SEGMENT.fullmatch(text) or text in (".", ".."):
         raise ConfigError(
-            f"{name} is not an id: {escaped(value, 60)!r}",
-            hint="Ids are made of letters, digits, '_', '-' and '.': the job's page in Explorer shows them.",
+            f"invalid {name}: {escaped(value, 60)!r}",
+            hint="Ids contain only letters, digits, '_', '-' and '.'. Copy the id from the job's page in Explorer.",
         )
     return text
 
@@ -52,8 +52,8 @@ def checked_count(name: str, value: object, *, most: float = math.inf, or_else: 
     except TypeError:
         number = 0
     if isinstance(value, bool) or not 1 <= number <= most:
-        hint = f"The largest that can be asked for is {most}." if most < math.inf else "Such as 1, or 1000."
-        raise ConfigError(f"{name} must be a whole number from 1{or_else}: {escaped(value, 60)!r}", hint=hint)
+        hint = f"Pass a number from 1 to {most}." if most < math.inf else "Pass a number such as 1 or 1000."
+        raise ConfigError(f"{name} must be a positive integer{or_else}, got {escaped(value, 60)!r}", hint=hint)
     return number
 
 
@@ -65,7 +65,7 @@ def is_duration(value: object) -> TypeGuard[float]:
 
 def checked_limit(limit: object, name: str = "limit") -> int:
     """Check how many rows or jobs to ask for."""
-    return EVERYTHING if limit is None else checked_count(name, limit, most=EVERYTHING, or_else=", or None for all")
+    return EVERYTHING if limit is None else checked_count(name, limit, most=EVERYTHING, or_else=" or None")
 
 
 def checked_flag(name: str, value: object) -> bool:
@@ -86,11 +86,11 @@ def checked_input(given: object) -> dict[str, dict[str, Any]]:
                 return json.loads(text)  # type: ignore[no-any-return]
             why = "names of components and parameters must be strings"
         else:
-            why = "it is not a mapping of mappings"
+            why = "expected a mapping of mappings"
     except (TypeError, ValueError, RecursionError) as error:
         why = escaped(error)
     raise ConfigError(
-        f"not the input of a workflow: {why}", hint='It looks like {"analytics_sssp_1": {"root": "player100"}}.'
+        f"invalid workflow input: {why}", hint='Pass a mapping such as {"analytics_sssp_1": {"root": "player100"}}.'
     )
 
 

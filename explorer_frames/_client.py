@@ -173,7 +173,8 @@ class Explorer:
         self._credentials = config.credentials(sources, auth_encoding)
         if self._settings.is_exposed and self._settings.url not in _warned:
             warn_caller(
-                f"password and token go unencrypted to {self._settings.url}. Use https:// where the server has it.",
+                f"credentials are sent unencrypted to {self._settings.url}. Use an https:// URL if the server "
+                "supports TLS.",
                 UnencryptedWarning,
             )
             _warned.add(self._settings.url)  # behind the warning, which a filter may make an error

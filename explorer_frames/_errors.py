@@ -47,14 +47,14 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     404: NotFoundError,
 }
 _HINTS: dict[type[ApiError], str] = {
-    BadRequestError: "Check what was passed. A task has a result when it has ended well: wait for its job.",
+    BadRequestError: "Check the arguments. Only tasks that succeeded have a result, so wait for the job first.",
     UnauthorizedError: "Check the token, or user, password, graphd and auth_encoding=.",
     SessionExpiredError: "The session has expired, or another login of the same user ended it. Pass a fresh token, or "
     "user, password and graphd so that a new login is possible.",
-    ForbiddenError: "Ask for the right to read this job in Explorer.",
-    NotFoundError: "Check the ids: the pages of workflow and job in Explorer show them.",
-    ServerError: "Try again later; with the trace id the vendor's support can find the call in the server's logs.",
-    LicenseError: "Have the licence of Explorer and its DAG controller renewed; a retry will not help.",
+    ForbiddenError: "Ask for permission to read this job in Explorer.",
+    NotFoundError: "Check the ids on the pages of the workflow and the job in Explorer.",
+    ServerError: "Retry later. If it happens again, report the trace id to the vendor's support.",
+    LicenseError: "Renew the license of Explorer and its DAG controller. Retrying does not help.",
 }
 
 
@@ -201,7 +201,7 @@ def _twin(error: BaseException) -> BaseException:
     try:
         twin = copy.copy(error).with_traceback(None)  # tblib, where it is installed, copies the traceback, too
     except Exception:  # noqa: BLE001 (a class of the user's, whose arguments are not those of its errors)
-        what = f"reading was ended by {type(error).__name__}"
+        what = f"the reader was interrupted by {type(error).__name__}"
         return ExplorerFramesError(what, hint="Open the reader again.")
     twin.__cause__ = twin.__context__ = None
     return twin
@@ -229,8 +229,8 @@ def api_error(code: int | None, http_status: int, message: object, trace_id: str
     family = int(str(code)[:3]) if code is not None and code >= 100 else http_status  # noqa: PLR2004 (three digits)
     cls = _BY_CODE.get(code or 0) or _BY_STATUS.get(family, ServerError)
     said = escaped(message) if message else None
-    named = f"code {escaped(code, 40)}" if code is not None else f"HTTP status {http_status}"
-    what = f"the server said no: {named}" + (f", {said!r}" if said else "")
+    named = f"error {escaped(code, 40)}" if code is not None else f"HTTP status {http_status}"
+    what = f"server returned {named}" + (f": {said}" if said else "")
     where = f"trace {escaped(trace_id, 80)}" if trace_id else None
     return cls(
         what, where=where, hint=_HINTS[cls], code=code, http_status=http_status, server_message=said, trace_id=trace_id

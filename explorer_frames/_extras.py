@@ -74,6 +74,6 @@ def package(name: str, extra: str) -> Any:
         if isinstance(error, ModuleNotFoundError) and error.name in (name, root):
             what, hint = f"{root} is not installed", install_hint(extra)
         else:
-            what = f"{root} is installed and cannot be imported: {escaped(error)}"
-            hint = f"Try `import {name}` by itself; installed anew, with what it needs, it may work."
+            what = f"cannot import {root}: {escaped(error)}"
+            hint = f"Run `import {name}` to see the error, or reinstall the package with its dependencies."
     raise ConfigError(what, hint=hint)

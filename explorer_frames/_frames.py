@@ -39,7 +39,9 @@ _MAPPERS: dict[str | None, Callable[[pa.DataType], object] | None] = {
 def checked_backend(dtype_backend: str | None) -> str | None:
     """Refuse a `dtype_backend` that pandas does not have either."""
     if not isinstance(dtype_backend, str | None) or dtype_backend not in _MAPPERS:
-        raise ConfigError(f"dtype_backend must be None, 'numpy_nullable' or 'pyarrow': {escaped(dtype_backend, 60)!r}")
+        raise ConfigError(
+            f"dtype_backend must be None, 'numpy_nullable' or 'pyarrow', got {escaped(dtype_backend, 60)!r}"
+        )
     return dtype_backend
 
 
@@ -59,9 +61,9 @@ def to_pandas(table: pa.Table, dtype_backend: str | None = None) -> pd.DataFrame
         whole = pa.types.is_integer(values.type)
         lost = None
         if values.null_count and (whole or (pa.types.is_boolean(values.type) and not in_lists)):
-            lost = f"has missing values, and numpy's {'integers' if whole else 'bools'} have none"
+            lost = f"has missing values, which numpy {'integers' if whole else 'bools'} do not support"
         elif in_lists and pa.types.is_timestamp(values.type) and values.type.tz:
-            lost = "has lists of timestamps with a zone, and numpy's have none"
+            lost = "has lists of timestamps with a zone, which numpy does not support"
         if lost and dtype_backend not in exact:
             hint = f"Pass dtype_backend={' or '.join(map(repr, exact))}."
             raise ColumnTypeError(f"column {field.name!r} {lost}", column=field.name, hint=hint)

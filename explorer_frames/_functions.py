@@ -57,7 +57,10 @@ def explorer_or_default(explorer: Explorer | None, job_id: object = None, task_i
         known = (given for given in (task_id, job_id) if isinstance(given, Job | Task))
         return next((given._explorer for given in known), None) or _explorer()  # noqa: SLF001 (our own)
     if not isinstance(explorer, Explorer):
-        raise ConfigError(f"explorer is a {type(explorer).__name__}", hint="Pass Explorer(url, ...), or leave it out.")
+        raise ConfigError(
+            f"explorer must be an Explorer, got {type(explorer).__name__}",
+            hint="Pass Explorer(url, ...), or remove explorer=.",
+        )
     return explorer
 
 

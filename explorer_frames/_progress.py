@@ -128,7 +128,7 @@ _current: ContextVar[Bar | None] = ContextVar("bar", default=None)
 def check_progress(progress: object) -> None:
     """Raise ConfigError unless the argument is True, False, None or a function."""
     if not (progress is None or isinstance(progress, bool) or callable(progress)):
-        raise ConfigError(f"progress must be True, False, None or a function: {escaped(progress, 60)}")
+        raise ConfigError(f"progress must be True, False, None or a function, got {escaped(progress, 60)}")
 
 
 def count(*, rows: int = 0, done: int = 0) -> None:
@@ -172,7 +172,10 @@ def _from_environment() -> bool | None:
     try:
         return _WORDS[text.strip().lower()]
     except KeyError:
-        what, hint = f"{_VARIABLE} must be 0 or 1, got {escaped(text, 60)!r}", "0 shows no progress bars; or unset it."
+        what, hint = (
+            f"{_VARIABLE} must be 0 or 1, got {escaped(text, 60)!r}",
+            "Set it to 0 to turn off progress bars, or unset it.",
+        )
         raise ConfigError(what, hint=hint) from None
 
 

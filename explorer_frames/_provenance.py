@@ -138,7 +138,7 @@ def counted_rows(rows: int) -> str:
 
 def completeness(complete: bool | None) -> str:  # noqa: FBT001 (an attribute of records)
     """Write whether a result is complete, for a person."""
-    return {True: "complete", False: "incomplete", None: "completeness not known"}[complete]
+    return {True: "complete", False: "incomplete", None: "completeness unknown"}[complete]
 
 
 def run_of(task: Task) -> Provenance:

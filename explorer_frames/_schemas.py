@@ -158,7 +158,7 @@ def named(name: str) -> Algorithm:
     near = difflib.get_close_matches(_normal(name), _BY_NAME, n=1)
     guess = f"Did you mean {_BY_NAME[near[0]].name!r}? " if near else ""
     raise ConfigError(
-        f"no documented algorithm is called {escaped(name, 60)!r}",
+        f"unknown algorithm {escaped(name, 60)!r}",
         hint=f"{guess}Known: {', '.join(entry.name for entry in ALGORITHMS)}; or pass a pyarrow.Schema.",
     )
 
@@ -207,13 +207,13 @@ def checked(schema: pa.Schema) -> pa.Schema:
             kind = kind.value_type
         if not is_column_type(kind):
             raise ConfigError(
-                f"column {field.name!r} cannot be a {field.type}",
+                f"unsupported type {field.type} for column {field.name!r}",
                 hint=f"Use one of {TYPE_NAMES}; or an unordered dictionary of one of these; or, for the last column, "
                 "a list of one of these.",
             )
         check_zone(field.name, kind)
     if len(set(schema.names)) != len(schema.names) or not schema.names:
-        raise ConfigError(f"a schema needs columns, each of its own name: {schema.names}")
+        raise ConfigError(f"schema must have at least one column, and unique names, got {schema.names}")
     return schema
 
 
@@ -416,7 +416,7 @@ def read_or_as_text(schema: SchemaRequest, read: Callable[[SchemaRequest], _T], 
             break
     if refused is not None:
         warn_caller(
-            f"the columns that their number decides on do not fit: {refused.what}; all columns are read as text "
+            f"the default columns do not match ({refused.what}), so all columns are read as text "
             f"[{refused.where or where}]. Pass schema= to name the columns.",
             SchemaWarning,
         )
@@ -428,5 +428,6 @@ def _width_error(width: int, expected: str) -> RowShapeError:
         f"the result has {width} {plural(width, 'column')}, but {expected}",
         row=0,
         hint="Pass schema='auto' to use the task's name, schema='query' to read every column as text, or a "
-        'pyarrow.Schema. schema=pa.schema([("cells", pa.list_(pa.string()))]) fits every result.',
+        'pyarrow.Schema. To read any number of columns, pass schema=pa.schema([("cells", '
+        "pa.list_(pa.string()))]).",
     )

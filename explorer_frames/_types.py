@@ -96,7 +96,7 @@ def _refuse(cells: pa.StringArray, field: pa.Field, row_of: Callable[[int], int]
     kind = pa.string() if pa.types.is_large_string(field.type) else field.type  # how pandas holds it is no matter here
     shown = "null" if text is None else escaped(text, 80)
     raise ColumnTypeError(
-        f"row {row}, column {field.name!r}: {shown if text is None else repr(shown)} is no {kind}",
+        f"row {row}, column {field.name!r}: cannot convert {shown if text is None else repr(shown)} to {kind}",
         row=row,
         column=field.name,
         value=shown,
@@ -115,11 +115,11 @@ def _first_invalid(cells: pa.StringArray, kind: pa.DataType) -> int:
 
 def _hint(kind: pa.DataType, text: str | None) -> str:
     if text is None:
-        return "Pass a pyarrow.Schema in which this column is nullable, if it may be missing."
+        return "If cells may be missing, pass a pyarrow.Schema in which this column is nullable."
     if not text:
         return (
-            "The cell is empty: if that may be, pass a pyarrow.Schema in which this column is a string, or, for vertex "
-            "ids, vid_type='string'."
+            "If cells may be empty, pass a pyarrow.Schema in which this column is a string, or "
+            "vid_type='string' for vertex ids."
         )
     return _row(kind).hint(kind, text)
 
@@ -159,7 +159,7 @@ def _float_hint(kind: pa.DataType, text: str) -> str:
             f"use the task's name, or a pyarrow.Schema in which this column is {exact}."
         )
     if _NUMBER.fullmatch(text):  # and yet refused
-        return f"It is beyond {kind}: pass a pyarrow.Schema in which this column is a string."
+        return f"The number is out of range for {kind}. Pass a pyarrow.Schema in which this column is a string."
     return (
         "Pass schema='auto' to use the task's name, schema='query' to read every column as text, or a pyarrow.Schema "
         "in which this column is a string."
@@ -182,12 +182,12 @@ def _ints(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
 def _int_hint(kind: pa.DataType, text: str) -> str:
     if _NUMBER.fullmatch(text) and not text.lstrip("+-").isdecimal():
         return (
-            "It has decimals or an exponent. If these are vertex ids, pass vid_type='string'; "
-            "else a pyarrow.Schema in which this column is a double."
+            "The number has decimals or an exponent. For vertex ids, pass vid_type='string'. Otherwise, pass a "
+            "pyarrow.Schema in which this column is a double."
         )
     return (
-        f"It would not print back the same as an {kind}. If these are vertex ids, pass vid_type='string'; "
-        "else a pyarrow.Schema in which this column is a string."
+        f"The text is not an {kind} in its standard notation. For vertex ids, pass vid_type='string'. Otherwise, "
+        "pass a pyarrow.Schema in which this column is a string."
     )
 
 

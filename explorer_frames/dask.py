@@ -51,8 +51,8 @@ __all__ = ["read_output", "read_sample_results"]
 _KEY = os.urandom(16)  # names of tasks are hashes, shown in dashboards: no password can be guessed from them
 _IDS = ("job_id", "task_id")
 _ELSEWHERE = (
-    "Let the driver find secrets in the workers' environment or in fsspec's configuration there (FSSPEC_...), or pass "
-    "storage_options as a function that returns them: it is called in each process."
+    "Set secrets in the workers' environment or in their fsspec configuration (FSSPEC_...), or pass "
+    "storage_options as a function that returns them, which is called in each process."
 )
 _revival = threading.Lock()
 
@@ -215,7 +215,7 @@ def read_sample_results(
     requested = SchemaRequest.of(schema, vid_type)
     queries = [Query.of(job, task, limit, requested) for job, task, _ in named]
     if not queries:
-        raise ConfigError("there is no task to read", hint="Pass a Job, its tasks, or [(job_id, task_id), ...].")
+        raise ConfigError("no tasks to read", hint="Pass a Job, its tasks, or [(job_id, task_id), ...].")
     packed = None if explorer is None else _packed(explorer, "explorer")
 
     def read_rows(query: Query) -> pa.Table:
@@ -225,7 +225,9 @@ def read_sample_results(
     columns = united(own)
     taken = [name for name in _IDS if include_ids and name in columns.names]
     if taken:
-        raise ConfigError(f"the schema has a column {taken[0]!r} of its own", hint="Leave out include_ids.")
+        raise ConfigError(
+            f"column name {taken[0]!r} is reserved with include_ids", hint="Remove include_ids=, or rename the column."
+        )
     made = _with_ids(columns.empty_table(), ("", "")).schema if include_ids else columns
     mixed = any(schema != columns for schema in own)
     read = _ReadTask(packed, limit, made, mixed, dtype_backend, include_ids, uuid4().hex)
@@ -326,17 +328,20 @@ def _without_secrets(
 ) -> Mapping[str, Any] | bytes | None:
     """What may stand in a graph of a caller's options: a function is pickled, and called where it is needed."""
     if isinstance(path, str) and may_hold_secret(path):
-        what = "the URL has a password or a query in it, and graphs are shown"
+        what = "the URL contains a password or a query, which would be visible in graphs"
         raise ConfigError(what, where=shown_url(path), hint=_ELSEWHERE)
     if callable(storage_options):
         return _packed(storage_options, "function for storage_options")
     if storage_options is not None and not isinstance(storage_options, Mapping):
-        raise ConfigError(f"storage_options cannot be a {type(storage_options).__name__}", hint="Pass a mapping.")
+        raise ConfigError(
+            f"storage_options must be a mapping or a function, got {type(storage_options).__name__}",
+            hint="Pass a mapping.",
+        )
     names = options_to_withhold(storage_options or {})
     if names:
         shown = ", ".join(escaped(name, 60) for name in names)
         raise ConfigError(
-            f"storage_options that may be secrets are not sent to another process: {shown}", hint=_ELSEWHERE
+            f"storage_options with possible secrets cannot be sent to another process: {shown}", hint=_ELSEWHERE
         )
     return dict(storage_options) if storage_options else None
 
@@ -352,9 +357,12 @@ def _options(held: Mapping[str, Any] | bytes | None) -> Mapping[str, Any] | None
     except Exception as raised:  # noqa: BLE001 (it is the caller's own)
         found, kind = None, type(raised).__name__  # what it says may be a secret
     if kind:
-        raise ConfigError(f"the function for storage_options raised {kind}", hint="Call it by itself to see why.")
+        raise ConfigError(f"the function for storage_options raised {kind}", hint="Call the function to see the error.")
     if not isinstance(found, Mapping | None):
-        raise ConfigError(f"the function for storage_options returned a {type(found).__name__}", hint="Not a mapping.")
+        raise ConfigError(
+            f"the function for storage_options must return a mapping, got {type(found).__name__}",
+            hint="Return a mapping from the function.",
+        )
     return found
 
 
@@ -368,7 +376,7 @@ def _packed(thing: Explorer | Callable[..., Any], named: str) -> bytes:
         kind = type(raised).__name__
     raise ConfigError(
         f"the {named} cannot be sent to another process: {kind}",
-        hint="Let its secrets come from the workers' environment, or from a function of a module that they have.",
+        hint="Set its secrets in the workers' environment, or pass a function of a module that the workers can import.",
     )
 
 

@@ -68,7 +68,7 @@ def _sandbox(node: pytest.Item) -> Sandbox:
     try:
         for marker in node.iter_markers(MARKER):  # the closest comes first
             if marker.args:
-                raise TypeError("it takes options by name, such as limit_cap=100")
+                raise TypeError("pass options as keyword arguments, such as limit_cap=100")
             signature.bind(**marker.kwargs)
             options = {**marker.kwargs, **options}
         return Sandbox(**options)
@@ -76,4 +76,4 @@ def _sandbox(node: pytest.Item) -> Sandbox:
         why = f"{error}\nOptions: {', '.join(signature.parameters)}."
     except ValueError as error:
         why = str(error)
-    pytest.fail(f"the marker {MARKER} is wrong: {why}", pytrace=False)
+    pytest.fail(f"invalid marker {MARKER}: {why}", pytrace=False)

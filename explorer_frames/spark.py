@@ -121,7 +121,7 @@ class _Source(DataSource):
         if names & _SECRETS:
             variables = ", ".join(PREFIX + name.upper() for name in sorted(names & _SECRETS))
             raise ConfigError(
-                f"no option, since plans are shown: {', '.join(sorted(names & _SECRETS))}",
+                f"secrets cannot be options, because plans are visible: {', '.join(sorted(names & _SECRETS))}",
                 hint=f"Set {variables} in the environment of the driver and of the workers. {hint}",
             )
         unknown = ", ".join(escaped(name, 60) for name in sorted(names - {*self._options}))
@@ -139,7 +139,7 @@ class _Source(DataSource):
         value: str | None = self.options.get(name)
         if not value:
             hint = f"Known options: {', '.join(self._options)}."
-            raise ConfigError(f"format {self.name()!r} needs the option {name}", hint=hint)
+            raise ConfigError(f"format {self.name()!r} requires the option {name}", hint=hint)
         return value
 
     def _wanted(self, schema: types.StructType) -> pa.Schema:
@@ -147,12 +147,19 @@ class _Source(DataSource):
         if self._columns is not None:
             return self._columns
         if self.options.get("schema"):
-            raise ConfigError("there are two schemas: an option and .schema(...)", hint="Pass only one of them.")
+            raise ConfigError(
+                "the option schema and .schema(...) are mutually exclusive", hint="Pass only one of them."
+            )
         for field in schema:
             kind = field.dataType.elementType if isinstance(field.dataType, types.ArrayType) else field.dataType
             if not _is_column_type(kind):
-                hint = f"Use a type that Arrow has as one of {TYPE_NAMES}; or, for the last column, an array of one."
-                raise ConfigError(f"column {field.name!r} cannot be {field.dataType.simpleString()}", hint=hint)
+                hint = (
+                    f"Use a type that Arrow has as one of {TYPE_NAMES}, or, for the last column, an array of one "
+                    "of these."
+                )
+                raise ConfigError(
+                    f"unsupported type {field.dataType.simpleString()} for column {field.name!r}", hint=hint
+                )
         return _schemas.checked(_to_arrow(schema))
 
 
@@ -170,7 +177,7 @@ class SampleSource(_Source):
         super().__init__(options)
         limit, tasks = options.get("limit"), [task.strip() for task in self._required("task_id").split(",")]
         if len({*tasks}) < len(tasks):
-            raise ConfigError("the option task_id names one task twice")
+            raise ConfigError("duplicate task in the option task_id")
         number = int(limit) if limit and limit.isdecimal() else limit
         requested = SchemaRequest.of(options.get("schema", "auto"), options.get("vid_type", "string"))
         self._queries = [Query.of(self._required("job_id"), task, number, requested) for task in tasks]
@@ -180,8 +187,8 @@ class SampleSource(_Source):
         """What reads the partitions, on the workers."""
         columns = self._wanted(schema)
         if len(self._queries) > 1 and (columns.names[0] != _TASK.name or columns.types[0] != _TASK.type):
-            hint = "Begin the schema with task_id string, for the id of each row's task."
-            raise ConfigError("several tasks need a first column task_id", hint=hint)
+            hint = "Add task_id string as the first column of the schema."
+            raise ConfigError("several tasks require task_id as the first column", hint=hint)
         several = len(self._queries) > 1
         own = self._own or [pa.schema([*columns][several:])] * len(self._queries)
         return SampleReader(self.options.get("url"), self._queries, own, _to_arrow(schema))
@@ -234,7 +241,7 @@ class SampleReader(DataSourceReader):
                 hint = f"Its tasks: {escaped(', '.join(states), 400)}."
                 raise NotFoundError("the job has no such task", where=query.where, hint=hint)
             if states[query.task] != "success":
-                what = f"the task is {states[query.task]}, so its rows may not be all"
+                what = f"the task's status is {states[query.task]}, so its rows may be incomplete"
                 raise JobError(what, where=query.where, hint="Wait for the job, and read again.")
         return [InputPartition(place) for place in range(len(self.queries))]
 
@@ -266,8 +273,8 @@ class OutputSource(_Source):
         super().__init__(options)
         path, header = self._required("path"), options.get("header")
         if may_hold_secret(path):
-            hint = "Set it where the driver of the store looks for it, or in fsspec's configuration (FSSPEC_...)."
-            raise ConfigError("the path has a password or a query in it, and plans are shown", hint=hint)
+            hint = "Set it in the environment of the store's driver, or in fsspec's configuration (FSSPEC_...)."
+            raise ConfigError("the path contains a password or a query, which would be visible in plans", hint=hint)
         self._request = Request.of(
             path,
             schema=options.get("schema", "auto"),
@@ -321,7 +328,7 @@ class OutputReader(DataSourceReader):
         parts = Parts(store)
         part = replace(parts.files[0], k=planned.k)
         if part.size != planned.size:
-            what = f"it had {planned.size} bytes when the query was planned, and has {part.size}"
+            what = f"the file size changed from {planned.size} to {part.size} bytes since the query was planned"
             raise FileReadError(what, where=store.shown, hint=CHANGED)
         request = self.request
         columns = request.schema.only

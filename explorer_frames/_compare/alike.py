@@ -84,7 +84,7 @@ def _of_same_columns(a: pa.Table, b: pa.Table) -> tuple[pa.Table, pa.Table]:
     if set(a.column_names) != set(b.column_names):
         only = {"a": sorted({*a.column_names} - {*b.column_names}), "b": sorted({*b.column_names} - {*a.column_names})}
         said = "; ".join(f"only {side} has {_listed(names)}" for side, names in only.items() if names)
-        hint = "Read or export both with the same schema=, or leave out the columns that only one has."
+        hint = "Read or export both with the same schema=, or drop the columns that are only in one of them."
         raise ConfigError(f"a and b have different columns: {said}", hint=hint)
     return a, b.select(a.column_names)
 
@@ -103,9 +103,13 @@ def _of_same_types(a: pa.Table, b: pa.Table, ids: set[str]) -> tuple[pa.Table, p
             first = pa.large_string() if name in ids else pa.float64()
         kinds[name] = second if pa.types.is_null(first) else first
         if kinds[name] != second and not pa.types.is_null(second):
-            hint = "Read both with the same vid_type=" if name in ids else f"Make {escaped(name, 60)} of one type"
+            hint = (
+                "Read both with the same vid_type="
+                if name in ids
+                else f"Convert {escaped(name, 60)} to the same type in both"
+            )
             if name in ids and any(pa.types.is_floating(kind) for kind in (first, second)):  # what pandas makes of gaps
-                hint = f"Drop rows without {escaped(name, 60)}, and make it whole numbers or text"
+                hint = f"Drop rows in which {escaped(name, 60)} is missing, and convert it to integers or strings"
             raise ConfigError(
                 f"{escaped(name, 60)} is {a.schema.field(name).type} in a and {b.schema.field(name).type} in b",
                 hint=f"{hint}, and compare again.",
@@ -135,17 +139,17 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 
 def _check_type(name: str, kind: pa.DataType, *, is_id: bool) -> None:
     """Refuse what cannot be compared."""
-    shown = f"{escaped(name, 60)} is {kind}"
+    shown = f"column {escaped(name, 60)} has type {kind}"
     inner = kind.value_type if pa.types.is_large_list(kind) and name != COMMUNITY else kind
     if is_id:
         if pa.types.is_int64(inner) or pa.types.is_large_string(inner):
             return
-        hint = "Ids and labels are text or whole numbers; pandas makes decimals of whole numbers where one is missing."
-        raise ConfigError(f"{shown}, and no id", hint=hint)
+        hint = "Ids and labels must be strings or integers. pandas converts integers to floats if a value is missing."
+        raise ConfigError(f"{shown}, which is not supported for ids", hint=hint)
     try:
         pc.equal(pa.array([], kind), pa.array([], kind))
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-        raise ConfigError(f"{shown}, which cannot be compared value by value", hint="Leave it out.") from None
+        raise ConfigError(f"{shown}, which cannot be compared", hint="Drop the column.") from None
 
 
 def _cast(table: pa.Table, kinds: Mapping[str, pa.DataType], side: str) -> pa.Table:
@@ -156,8 +160,8 @@ def _cast(table: pa.Table, kinds: Mapping[str, pa.DataType], side: str) -> pa.Ta
             column = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
             columns.append(column.cast(kind))
         except pa.ArrowException as raised:
-            what = f"{escaped(name, 60)} does not fit {kind}: {escaped(raised)}"
-            raise ConfigError(what, where=side, hint="Whole numbers go up to 2**63 - 1.") from None
+            what = f"cannot convert {escaped(name, 60)} to {kind}: {escaped(raised)}"
+            raise ConfigError(what, where=side, hint="Integers must be at most 2**63 - 1.") from None
     return pa.table(columns, names=list(kinds)).combine_chunks()  # rows are taken from one chunk much faster
 
 
@@ -167,7 +171,7 @@ def _check_ids(table: pa.Table, found: tuple[str, ...], label: str | None) -> No
         inner = pc.list_flatten(column) if pa.types.is_large_list(column.type) else column
         missing = column.null_count or inner.null_count
         if missing:
-            hint = "Leave these rows out." if name in found else "Give each a label, or leave these rows out."
+            hint = "Drop these rows." if name in found else "Fill in the missing labels, or drop these rows."
             raise ConfigError(f"{escaped(name, 60)} is missing in {missing} {plural(missing, 'row')}", hint=hint)
 
 
@@ -178,9 +182,9 @@ def _keys(a: pa.Table, b: pa.Table, found: tuple[str, ...]) -> tuple[Numbers, Nu
     for side, table in (("a", a), ("b", b)):
         if table.num_rows > 1:
             raise ConfigError(
-                f"no column tells the {table.num_rows} rows apart: {_listed(table.column_names)}",
+                f"no column identifies the {table.num_rows} rows: {_listed(table.column_names)}",
                 where=side,
-                hint="Call the column of vertex ids `id`, or those of pairs `id1` and `id2`.",
+                hint="Name the column of vertex ids `id`, or the columns of pairs `id1` and `id2`.",
             )
     return np.zeros(a.num_rows, np.int64), np.zeros(b.num_rows, np.int64)
 
@@ -197,8 +201,8 @@ def _refuse_twice(table: pa.Table, found: tuple[str, ...], numbers: Numbers) -> 
         place = int(np.argmax(often > 1))
         key = ", ".join(f"{name} {escaped(table.column(name)[place].as_py(), 60)!r}" for name in found)
         raise ConfigError(
-            f"{key} has {often[place]} rows, and {int((times > 1).sum())} ids in all have more than one",
-            hint="Rows are matched by their ids: keep one row of each. If these are several results, compare two.",
+            f"duplicate ids: {key} occurs {often[place]} times, and {int((times > 1).sum())} ids occur more than once",
+            hint="Keep one row for each id. To compare several results, compare two at a time.",
         )
 
 

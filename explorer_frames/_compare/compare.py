@@ -156,7 +156,9 @@ def compare(
     checked_flag("allow_incomplete", allow_incomplete)
     checked_flag("allow_unrelated", allow_unrelated)
     if a is b and isinstance(a, pa.RecordBatchReader):
-        raise ConfigError("a and b are one stream, which can be read once", hint="Read it into a table before.")
+        raise ConfigError(
+            "a and b are the same stream, which can be read only once", hint="Read it into a table first."
+        )
     given = []
     for side, data in (("a", a), ("b", b)):
         with add_context(side):
@@ -220,8 +222,8 @@ def _changed(alike: Alike, changes: dict[str, Change], ranks: Ranks | None) -> p
     names = [name for name, _ in columns]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        what = f"two columns of what has changed would be called {escaped(twice[0], 60)!r}"
-        raise ConfigError(what, hint="Rename yours in both results: such names are given to what is found out.")
+        what = f"column name {escaped(twice[0], 60)!r} is reserved for the comparison"
+        raise ConfigError(what, hint="Rename the column in both results.")
     return pa.table([values for _, values in columns], names=names)
 
 
@@ -277,19 +279,21 @@ def _refuse_others(a: Provenance, b: Provenance) -> None:
         if first is not None and second is not None and first != second:
             raise ConfigError(
                 f"the {words} of the two results differ: {escaped(first, 60)!r} and {escaped(second, 60)!r}",
-                hint="allow_unrelated=True compares them all the same.",
+                hint="Pass allow_unrelated=True to compare them anyway.",
             )
 
 
 def _check_task(task: object, *given: Any) -> None:
     if task is not None and not isinstance(task, str):
-        raise ConfigError(f"task must be a name or an id: {escaped(task, 60)!r}")
+        raise ConfigError(f"task must be a name or an id, got {escaped(task, 60)!r}")
     if task is not None and not any(isinstance(data, Job) for data in given):
-        raise ConfigError("task says which task of a job to take, and neither is a job", hint="Leave it out.")
+        raise ConfigError("task requires a Job as a or b", hint="Remove task=.")
 
 
 def _share(name: str, value: object) -> float:
     number: Any = value if isinstance(value, Real) and not isinstance(value, bool) else -1.0
     if not (number >= 0 and math.isfinite(number)):
-        raise ConfigError(f"{name} must be a number from 0: {escaped(value, 60)!r}", hint="Such as 1e-9.")
+        raise ConfigError(
+            f"{name} must be a non-negative number, got {escaped(value, 60)!r}", hint="Pass a number such as 1e-9."
+        )
     return float(number)

@@ -100,7 +100,7 @@ class Comparison:
     adjusted_rand: float | None
 
     def __bool__(self) -> bool:
-        raise TypeError("a Comparison is neither true nor false: use its .same")
+        raise TypeError("the truth value of a Comparison is ambiguous; use .same")
 
     @property
     def same(self) -> bool:

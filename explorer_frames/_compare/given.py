@@ -47,7 +47,7 @@ def source(
         return partial(_of_file, data, storage_options)
     if not (isinstance(data, pd.DataFrame) or hasattr(data, "__arrow_c_stream__")):
         raise ConfigError(
-            f"a {type(data).__name__} cannot be compared",
+            f"cannot compare {type(data).__name__}",
             hint="Pass a DataFrame, an Arrow table or stream, a path or URL of a file, a Job or a Task.",
         )
     known = data.attrs.get(NAME) if isinstance(data, pd.DataFrame) else None
@@ -71,17 +71,17 @@ def refuse_incomplete(table: pa.Table, known: Known, side: str) -> None:
     own = was.complete is None and not (was.job_id or was.workflow_id or was.source)  # in a file of ours, perhaps
     if whole or own:
         return
-    hint = "Read it again with limit=None. allow_incomplete=True compares what there is."
+    hint = "Read it again with limit=None, or pass allow_incomplete=True to compare the rows anyway."
     if was.rows is not None and was.rows != table.num_rows:
-        what = f"{table.num_rows} of {was.rows} rows are left" if was.rows > table.num_rows else "rows were added"
-        hint = "Compare the whole results, and look at a part of what comes out. " + hint
+        what = f"{table.num_rows} of {was.rows} rows remain" if was.rows > table.num_rows else "rows were added"
+        hint = f"Compare the whole results, and filter the comparison. {hint}"
     elif was.status not in (None, "success"):
-        what = f"the task was {was.status} when it was read"
+        what = f"the task's status was {was.status} when it was read"
     elif was.complete is False:
         what = f"the result has exactly as many rows as requested ({was.limit})"
     else:
-        what = "nothing says whether these are all rows"
-    raise IncompleteResultError(f"{what}: two results can only be compared whole", where=side, hint=hint)
+        what = "completeness is unknown"
+    raise IncompleteResultError(f"cannot compare an incomplete result: {what}", where=side, hint=hint)
 
 
 def _of_task(task: Task, vid_type: VidType | None) -> Given:

@@ -83,7 +83,7 @@ def number_change(name: str, a: pa.ChunkedArray, b: pa.ChunkedArray, rel_tol: fl
         delta = after - before
         if delta.dtype.kind == "i" and (((before > after) != (delta < 0)) & ~missing).any():  # it went around
             what = f"{escaped(name, 60)} differs by more than 2**63"
-            raise ConfigError(what, hint="Make it a column of float64 in both.")
+            raise ConfigError(what, hint="Convert the column to float64 in both results.")
         delta[same] = 0
         apart = np.abs(delta.astype(float))
         if rel_tol or abs_tol:

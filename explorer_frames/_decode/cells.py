@@ -118,12 +118,16 @@ def to_table(batches: Iterable[pa.RecordBatch], schema: pa.Schema, *, joined: in
 
 def _refuse_shape(cells: Cells, index: int, schema: pa.Schema) -> None:
     row = cells.first + index
-    due = f"fewer than the {len(schema) - 1}" if pa.types.is_list(schema.types[-1]) else f"not the {len(schema)}"
+    due = (
+        f"too few cells: the schema has at least {len(schema) - 1} columns"
+        if pa.types.is_list(schema.types[-1])
+        else f"the wrong number of cells: the schema has {len(schema)} columns"
+    )
     raise RowShapeError(
-        f"row {row} has {due} cells of the schema ({', '.join(schema.names)})",
+        f"row {row} has {due} ({', '.join(schema.names)})",
         row=row,
-        hint="The rows differ in length, or the schema is not that of this result. Pass schema='auto' to use the "
-        'task\'s name. schema=pa.schema([("cells", pa.list_(pa.string()))]) fits every result.',
+        hint="Pass schema='auto' to use the task's name. To read rows of any length, pass "
+        'schema=pa.schema([("cells", pa.list_(pa.string()))]).',
     )
 
 
@@ -149,11 +153,12 @@ def _encoded(
         row = first + pc.equal(indices, room).index(True).as_py()
         value = escaped(cells[row - first].as_py(), 80)
         raise ColumnTypeError(
-            f"row {row}, column {field.name!r}: {value!r} is value number {room + 1} of a dictionary, "
-            f"and indices of {kind.index_type} allow {room}",
+            f"row {row}, column {field.name!r}: {value!r} exceeds the {room} values of a dictionary with "
+            f"{kind.index_type} indices",
             row=row,
             column=field.name,
             value=value,
-            hint="Pass a pyarrow.Schema in which this dictionary has indices of int32, or no dictionary.",
+            hint="Pass a pyarrow.Schema in which this dictionary has int32 indices, or in which the column is not "
+            "a dictionary.",
         )
     return pa.DictionaryArray.from_arrays(indices.cast(kind.index_type), known)

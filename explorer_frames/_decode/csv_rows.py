@@ -37,8 +37,8 @@ MAX_HELD = 16 * 2**20  # bytes of one row: beyond it, a quote was never closed
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _QUOTE, _COMMA, _NEWLINE, _RETURN = b'",\n\r'
 _QUOTING = (
-    'A cell with a quote, a comma or a line end in it is written as "...", each quote inside it doubled. For files '
-    'that were written without quoting, pass quoting="none".'
+    "Put cells with a quote, a comma or a line end in quotes, and double the quotes inside them. If the "
+    'files were written without quoting, pass quoting="none".'
 )
 _HOLE = "A hole in a sparse file reads as NUL bytes. Copy the file again from its source, or run the job again."
 _SEPARATORS = 'Pass schema=pa.schema([("cells", pa.list_(pa.string()))]) to read the cells between commas as they are.'
@@ -282,7 +282,7 @@ def cut(data: bytes, first: int, line: int, *, final: bool = True, quoting: Quot
         stops = _outside(stops, quotes)
         wrong = _irregular(text, quotes, final=final)
         if wrong is not None:
-            _refuse("has a quote where none can be", data, wrong, stops, (first, line))
+            _refuse("contains an unexpected quote", data, wrong, stops, (first, line))
     lasts = np.flatnonzero(text[stops] == _NEWLINE)
     if not lasts.size:
         return None
@@ -294,7 +294,7 @@ def cut(data: bytes, first: int, line: int, *, final: bool = True, quoting: Quot
         returns = _outside(np.flatnonzero(text[: len(data)] == _RETURN), quotes)
         bare = returns[text[returns + 1] != _NEWLINE]
         if bare.size:
-            _refuse("has a CR without an LF behind it", data, int(bare[0]), stops, (first, line))
+            _refuse("contains a CR that is not followed by LF", data, int(bare[0]), stops, (first, line))
     return _block(data, stops, lasts, (first, line), quoting)
 
 
@@ -388,9 +388,9 @@ def _check_utf8(data: bytes, line: int) -> None:
         return
     number = line + data.count(b"\n", 0, position)
     raise DecodeError(
-        f"it is not valid UTF-8: {escaped(data[position : position + 10].decode('latin-1'))!r}",
+        f"invalid UTF-8: {escaped(data[position : position + 10].decode('latin-1'))!r}",
         where=f"line {number}",
-        hint="Only CSV in UTF-8 is read, plain or compressed by gzip or zstd.",
+        hint="Convert the file to UTF-8. It may be compressed with gzip or zstd.",
     )
 
 

@@ -31,8 +31,8 @@ _WITHOUT_WHOLE_BODY = {*range(200), 204, 205, 206, *range(300, 400)}
 _FIRST_KEY = re.compile(r'[ \t\n\r]*\{[ \t\n\r]*"')
 _NEXT_KEY = re.compile(r'[ \t\n\r]*,[ \t\n\r]*"')
 _COLON = re.compile(r"[ \t\n\r]*:[ \t\n\r]*")
-_CUT_OFF = "The answer was cut off on its way, by the server or by a proxy: try again."
-_NO_RESULT = "Check that the url is that of NebulaGraph Explorer, and that no proxy changes its answers."
+_CUT_OFF = "The server or a proxy truncated the response. Retry."
+_NO_RESULT = "Check that url= is the URL of NebulaGraph Explorer, and that no proxy changes its responses."
 
 
 def read_rows(
@@ -85,8 +85,8 @@ def read_rows(
         char = buffer.peek()
         more = char == b","
         if not more and char != b"]":
-            found = repr(escaped(char.decode("latin-1"))) if char else "the end of the answer"
-            what = f"{found} stands where a comma or the end of the rows was due"
+            found = repr(escaped(char.decode("latin-1"))) if char else "the end of the response"
+            what = f"expected a comma or the end of the rows, got {found}"
             raise EnvelopeError(what, where=f"row {first}", hint=_NO_RESULT if char else _CUT_OFF)
         if more:
             buffer.data = buffer.data[1:]
@@ -99,8 +99,8 @@ def read_rows(
     data = data_of(loads_bounded(start + buffer.drain()), http_status, trace_id)
     if data.get("items") != []:
         raise EnvelopeError(
-            f"data.items is no list of rows: {_as_json(data.get('items', 'missing'))}",
-            hint="Only an empty list is an empty result: see in Explorer whether the task has one.",
+            f"invalid response: data.items must be a list of rows, got {_as_json(data.get('items', 'missing'))}",
+            hint="Check in Explorer that the task has a result.",
         )
 
 
@@ -109,7 +109,7 @@ def _grow_row(buffer: _Buffer, row: int) -> None:
     if len(buffer.data) > MAX_HELD:
         raise RowShapeError(f"row {row} is larger than {MAX_HELD // 2**20} MiB", row=row, hint=_NO_RESULT)
     if not buffer.grow():
-        raise EnvelopeError("the answer ends in the middle of a row", where=f"row {row}", hint=_CUT_OFF)
+        raise EnvelopeError("the response ends in the middle of a row", where=f"row {row}", hint=_CUT_OFF)
 
 
 def _as_json(value: object) -> str:
@@ -148,9 +148,9 @@ def data_of(envelope: object, http_status: int, trace_id: str | None, *, any_sta
         raise api_error(code or None, http_status, members.get("message"), trace_id)
     wrong = f"HTTP status {http_status}" if not whole else "code" if code is None else "data"
     raise EnvelopeError(
-        f"the answer is JSON, but not the API's envelope: its {wrong} is not as documented",
+        f"invalid response: unexpected {wrong}",
         where=f"trace {escaped(trace_id, 80)}" if trace_id else None,
-        hint="Check that the url is that of NebulaGraph Explorer, and its version (3.1 to 3.8 are documented).",
+        hint="Check that url= is the URL of NebulaGraph Explorer. The documented versions are 3.1 to 3.8.",
     )
 
 
@@ -184,7 +184,7 @@ class _Buffer:
         while self.grow():
             if len(self.data) > MAX_HELD:
                 raise EnvelopeError(
-                    f"more than {MAX_HELD // 2**20} MiB that are not rows of the result",
+                    f"the response contains more than {MAX_HELD // 2**20} MiB besides the rows",
                     hint=_NO_RESULT,
                 )
         return self.data

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     _Positions: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.intp]]
 
 SPACE = b" \t\n\r"
-_NO_LIST = "Each element of `items` must be an array: this is no result of a graph algorithm."
+_NO_LIST = "Check that this is the result of a graph algorithm: each element of `items` must be an array."
 _FEW = 64  # cells in which the first row has most likely ended
 _NEXT_CELL, _NEXT_ROW = b',"', b'],["'  # from behind the close of one string to the open of the next
 _QUOTE, _OPEN, _CLOSE, _BACKSLASH, _FIRST_PRINTABLE = b'"[]\\ '
@@ -71,7 +71,7 @@ def cut(data: bytes, first: int) -> Rows | None:
         return None
     if data[start] != _OPEN:
         raise RowShapeError(
-            f"row {first} is not a list of cells: {escaped(data[start : start + 20].decode('latin-1'))!r} stands there",
+            f"row {first} is not a list of cells: {escaped(data[start : start + 20].decode('latin-1'))!r}",
             row=first,
             hint=_NO_LIST,
         )
@@ -140,7 +140,9 @@ def _cut_any(data: bytes, first: int) -> Rows | None:
     wrong = np.flatnonzero(closing != (np.arange(closing.size) % 2 == 1))
     if wrong.size and wrong[0] == 1:
         raise RowShapeError(
-            f"row {first} has a list as a cell", row=first, hint="Every cell of a result must be text or a number."
+            f"row {first} contains a nested list",
+            row=first,
+            hint="Check that this is the result of a graph algorithm: each cell must be a string or a number.",
         )
     count = int(wrong[0] if wrong.size else closing.size) // 2
     return Rows(data[: brackets[2 * count - 1] + 1], first, count, None) if count else None
@@ -277,10 +279,10 @@ def _strings(cells: list[Any], row_of: Callable[[int], int]) -> pa.StringArray:
         index = next(index for index, cell in enumerate(cells) if not _is_text(cell))
     row = row_of(index)
     raise ColumnTypeError(
-        f"row {row} has a cell that is neither text nor a number: {escaped(cells[index], 80)}",
+        f"row {row}: each cell must be a string or a number, got {escaped(cells[index], 80)}",
         row=row,
         value=escaped(cells[index], 80),
-        hint="The answer is not a result as the API documents it: report it with the server's version.",
+        hint="The response does not match the documented API. Report it with the server's version.",
     )
 
 
@@ -306,5 +308,5 @@ def _check_utf8(rows: Rows, quotes: NDArray[np.intp]) -> None:
     row = rows.first + cells_before // (quotes.size // 2 // rows.count)
     raise EnvelopeError(
         f"row {row} is not valid UTF-8: {escaped(rows.data[position : position + 10].decode('latin-1'))!r}",
-        hint="JSON is UTF-8 by definition; a proxy that changes the charset would do this.",
+        hint="Check that no proxy changes the character encoding of responses.",
     )

@@ -47,21 +47,24 @@ def strict_loads(body: bytes, **hooks: Any) -> Any:
         failure = escaped(error)
     except RecursionError:  # its text differs between versions of Python
         failure = "arrays or objects are nested too deeply"
-    raise EnvelopeError(f"the answer is not valid JSON: {failure}", hint=_not_json_hint(body))
+    raise EnvelopeError(f"the response is not valid JSON: {failure}", hint=_not_json_hint(body))
 
 
 def _not_json_hint(body: bytes) -> str:
     if body.lstrip().startswith(b"<"):
-        return "That is an HTML page: the url is not that of the Explorer API, or a proxy answered in its place."
-    return "Check that the url is that of NebulaGraph Explorer and that no proxy changes its answers."
+        return (
+            "The response is an HTML page. Check that url= is the URL of the Explorer API, and that no proxy "
+            "responds in its place."
+        )
+    return "Check that url= is the URL of NebulaGraph Explorer, and that no proxy changes its responses."
 
 
 def no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("an object has the same key twice")
+        raise ValueError("duplicate key in an object")
     return members

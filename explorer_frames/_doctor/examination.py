@@ -107,7 +107,7 @@ def examine(
     yield _versions()
     yield from setup.findings
     if setup.settings is None:
-        yield from (Finding(name, "skipped", "the configuration is not valid") for name in server.CHECKS)
+        yield from (Finding(name, "skipped", "invalid configuration") for name in server.CHECKS)
     else:
         yield from server.Examination(setup.settings, setup.credentials, explorer, task, limit).findings()
     if path is not None:
@@ -124,7 +124,7 @@ def _versions() -> Finding:
 def _configuration(named: list[str], errors: list[ConfigError]) -> Iterator[Finding]:
     """List the variables that are set, never the secrets in them; `named` is what else is."""
     present = sorted(name for name in os.environ if name.startswith(PREFIX) and os.environ[name])
-    what = ", ".join([*(name for name in present if name in VARIABLES), *named]) or "nothing is set"
+    what = ", ".join([*(name for name in present if name in VARIABLES), *named]) or "no settings found"
     if errors:
         for error in errors:
             where = f"{error.where}; {what}" if error.where else what
@@ -134,7 +134,7 @@ def _configuration(named: list[str], errors: list[ConfigError]) -> Iterator[Find
     if unknown:
         meant = dict.fromkeys(alike for name in unknown for alike in get_close_matches(name, VARIABLES, 1))
         hint = f"Did you mean {' and '.join(meant)}? " if meant else ""
-        hint += f"Known are {', '.join(sorted(VARIABLES))}."
+        hint += f"Known variables: {', '.join(sorted(VARIABLES))}."
         yield Finding("configuration", "warning", f"{what}; unknown: {escaped(', '.join(unknown))}", hint)
         return
     yield ok("configuration", what)

@@ -80,7 +80,7 @@ class Examination:
         for name in CHECKS:
             check: Callable[[], Finding] = getattr(self, f"_check_{name}")
             if stuck and not (name == "license" and self._license):
-                yield Finding(name, "skipped", f"the check of {stuck} failed")
+                yield Finding(name, "skipped", f"the {stuck} check failed")
                 continue
             finding = found(name, self._patience(name), check)
             yield finding
@@ -102,19 +102,19 @@ class Examination:
 
     def _check_address(self) -> Finding:
         if self._proxied():
-            return Finding("address", "skipped", "a proxy of the environment looks it up")
+            return Finding("address", "skipped", "the proxy resolves the host name")
         try:
             self._addresses = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             why = escaped(getattr(error, "strerror", None) or error, 80)
-            hint = "Check the spelling of the url, and that this machine's DNS knows the name."
+            hint = "Check the host name in url=, and the DNS settings of this machine."
             return Finding("address", "problem", f"no address for {escaped(self._host, 80)}: {why}", hint)
         shown = ", ".join(dict.fromkeys(str(address[4][0]) for address in self._addresses))
         return ok("address", shown if self._host in shown else f"{self._host} is {shown}")
 
     def _check_connection(self) -> Finding:
         if self._proxied():
-            return Finding("connection", "skipped", "a proxy of the environment connects")
+            return Finding("connection", "skipped", "the proxy makes the connection")
         why = ""
         for family, kind, protocol, _, address in self._tried():
             try:
@@ -122,10 +122,10 @@ class Examination:
                     sock.settimeout(_CONNECT)
                     sock.connect(address)
             except OSError as error:  # also of a kind of address that this machine does not have
-                why = "no answer" if isinstance(error, TimeoutError) else str(error.strerror)
+                why = "no response" if isinstance(error, TimeoutError) else str(error.strerror)
             else:
-                return ok("connection", f"port {self._port} answers")
-        hint = "Check the port (Explorer's is 7002), that Explorer runs, and the firewalls on the way."
+                return ok("connection", f"port {self._port} is open")
+        hint = "Check the port (default: 7002), the firewalls, and that Explorer is running."
         return Finding("connection", "problem", f"port {self._port}: {escaped(why, 80)}", hint)
 
     def _tried(self) -> list[Any]:
@@ -137,13 +137,13 @@ class Examination:
         self._greet()
         if self._scheme == "http":
             if not self.settings.is_exposed:
-                return ok("encryption", "none, and none needed: http on this machine")
-            hint = "Use https://, or a network that you trust: others on the way can read the password and the token."
-            return Finding("encryption", "warning", "http, in clear text", hint)
+                return ok("encryption", "not required: http on this machine")
+            hint = "Use an https:// URL. Without TLS, the password and the token can be read on the network."
+            return Finding("encryption", "warning", "http, unencrypted", hint)
         error = self._failure
         if self._greeting is not None and self.settings.verify is False:
-            hint = "Leave verify=False out, and pass ca_bundle= with the CA of the server's certificate."
-            return Finding("encryption", "warning", "https, but the certificate is not checked: verify=False", hint)
+            hint = "Remove verify=False, and pass the CA of the server's certificate as ca_bundle=."
+            return Finding("encryption", "warning", "https without certificate verification (verify=False)", hint)
         if self._greeting is not None:
             name = self.settings.ca_name if isinstance(self.settings.verify, str) else "the operating system"
             return ok("encryption", f"https, with a certificate that is trusted by {name}")
@@ -154,7 +154,7 @@ class Examination:
     def _check_http(self) -> Finding:
         if self._failure is not None:
             return problem("http", self._failure)
-        return ok("http", "the API of NebulaGraph Explorer answers")
+        return ok("http", "the NebulaGraph Explorer API responded")
 
     def _greet(self) -> None:
         """Send a request without a token; the checks of HTTP, of the clock and of the license use its response."""
@@ -170,10 +170,8 @@ class Examination:
         elif said is not None and not _is_of_explorer(said):
             self._failure = said
             if said.code is not None:
-                said.what, said.where = f"there is no Explorer API at this url (code {said.code})", None
-                said.hint = (
-                    "Check the path of the url. Behind a gateway it may need a prefix, as in https://host/prefix."
-                )
+                said.what, said.where = f"no Explorer API at this URL (code {said.code})", None
+                said.hint = "Check the path in url=. Behind a gateway it may need a prefix, as in https://host/prefix."
             if said.retry_after:
                 said.hint = f"{said.hint} The gateway asks to wait {said.retry_after:g} s (Retry-After)."
             said.hint = self._right_url() or said.hint
@@ -192,7 +190,7 @@ class Examination:
             _, said = self._greeted(replace(self.settings, url=root))
         except errors.ExplorerFramesError:
             return None
-        return f"Pass url={root!r}: Explorer answers there." if said is None or _is_of_explorer(said) else None
+        return f"Pass url={root!r}, where Explorer responded." if said is None or _is_of_explorer(said) else None
 
     def _check_clock(self) -> Finding:
         headers, ours = self._greeting or ({}, 0.0)
@@ -200,13 +198,15 @@ class Examination:
             date = "" if is_missing_time(headers.get("Date")) else headers["Date"]
             theirs = parsedate_to_datetime(date).timestamp()
         except (ValueError, OverflowError):
-            return Finding("clock", "skipped", "the answer has no date")
+            return Finding("clock", "skipped", "the response has no Date header")
         apart = theirs - ours + 0.5  # it counts whole seconds
         if abs(apart) <= _CLOCK:
-            return ok("clock", f"the server's is within {max(round(abs(apart)), 1)} s of ours")
+            return ok(
+                "clock", f"the clocks of the server and of this machine differ by at most {max(round(abs(apart)), 1)} s"
+            )
         side = "ahead of" if apart > 0 else "behind"
-        hint = "Set the clocks by NTP: --created-after and other times of jobs go by the server's."
-        return Finding("clock", "warning", f"the server's is {abs(apart):,.0f} s {side} ours", hint)
+        hint = "Synchronize the clocks with NTP. --created-after uses the server's clock."
+        return Finding("clock", "warning", f"the server's clock is {abs(apart):,.0f} s {side} this machine's", hint)
 
     # --- who we are
 
@@ -215,13 +215,13 @@ class Examination:
 
     def _check_login(self) -> Finding:
         if self.credentials is None:
-            return Finding("login", "problem", "nothing to log in with", "See what configuration says.")
+            return Finding("login", "problem", "no credentials", 'See the check "configuration".')
         if self.credentials.token is not None:
             return self._check_token()
         try:
             return ok("login", self._logged_in())
         except errors.BadRequestError as error:
-            error.hint = "Check graphd: it is host:port of graphd as the Explorer server reaches it."
+            error.hint = "Check graphd. It must be host:port of graphd as the Explorer server reaches it."
             raise
         except errors.LicenseError as error:
             self._license = error
@@ -230,7 +230,7 @@ class Examination:
     def _logged_in(self) -> str:
         with closing(self._api()) as api:
             token = api.login(api.deadline())
-        life = "the server does not say how long" if token.life is None else f"for {_duration(token.life)}"
+        life = "unknown expiry" if token.life is None else f"valid for {_duration(token.life)}"
         return f"with the encoding {api.auth_encoding}, {life}"
 
     def _check_token(self) -> Finding:
@@ -239,7 +239,7 @@ class Examination:
         except errors.UnauthorizedError as error:
             error.hint = "Get a new token. Or set user, password and graphd instead: a login is renewed automatically."
             raise
-        return ok("login", "the token is valid; only a login says for how long, and it is not renewed")
+        return ok("login", "the token is valid, with unknown expiry; it is not renewed")
 
     # --- what we may do
 
@@ -259,40 +259,38 @@ class Examination:
     def _check_jobs(self) -> Finding:
         jobs = self._list(20)
         if not jobs:
-            return ok("jobs", "the list is empty")
+            return ok("jobs", "no jobs")
         newest = f"the newest is job {escaped(jobs[0]['job_id'], 40)} ({jobs[0]['status']})"
         return ok("jobs", f"{len(jobs)}{' or more' * (len(jobs) == 20)} in the list, {newest}")  # noqa: PLR2004
 
     def _check_license(self) -> Finding:
         if self._license is not None:
             return problem("license", self._license)
-        return ok("license", "no call was refused for it; whether jobs may be started was not tried")
+        return ok("license", "valid for reading; starting jobs was not tested")
 
     def _check_limit(self) -> Finding:
         task = self._given_task() if self.task else self._some_task()
         if task is None:
-            return Finding(
-                "limit", "skipped", "no successful job with rows is among the newest", "Pass --job-id and --task-id."
-            )
+            return Finding("limit", "skipped", "no recent successful job with rows", "Pass --job-id and --task-id.")
         where = f"job {task[0]}, task {task[1]}"
         most = self.limit
         few = max(most // 10, 1)
         rows = {limit: self._rows(task, limit) for limit in sorted({1, few, most})}
         if rows[most] and not rows[1]:
-            return _odd(where, "a limit of 1 gives no row, and a larger one does")
+            return _odd(where, "limit=1 returned no rows, but a larger limit returned rows")
         if rows[few] != min(few, rows[most]):
-            return _odd(where, f"{rows[few]:,} rows came for a limit of {few:,}, but {rows[most]:,} for {most:,}")
+            return _odd(where, f"limit={few} returned {rows[few]:,} rows, but limit={most} returned {rows[most]:,}")
         if rows[most] == most:
-            return ok("limit", f"{most:,} rows came for a limit of as many, and no larger one was tried [{where}]")
+            return ok("limit", f"limit={most} returned {most:,} rows; a larger limit was not tested [{where}]")
         tried = f"{few:,} and for {most:,}" if rows[few] == rows[most] else f"{most:,}"
-        what = f"{rows[most]:,} rows came for a limit of {tried}"
+        what = f"{rows[most]:,} rows returned for limit={tried}"
         if is_round(rows[most]):
             hint = (
                 "The number is round, so it may be the server's cap. Compare it with the graph's number of vertices. "
                 "If it is the cap, set EXPLORER_FRAMES_ROW_CAP to it; if not, set it to a larger number."
             )
             return Finding("limit", "warning", f"{what} [{where}]", hint)
-        return ok("limit", f"{what}: all there are, unless the server cuts off just there [{where}]")
+        return ok("limit", f"{what}: complete, unless that is exactly the server's cap [{where}]")
 
     def _given_task(self) -> tuple[str, str]:
         """Look up a task by its id or name."""

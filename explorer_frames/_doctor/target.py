@@ -31,7 +31,7 @@ def findings(url: str, options: Mapping[str, Any] | None) -> Iterator[Finding]:
     driver = found("driver", _PATIENCE, lambda: _driver(url, options))
     yield driver
     if driver.state == "problem":
-        yield Finding("target", "skipped", "the check of driver failed")
+        yield Finding("target", "skipped", "the driver check failed")
     else:
         yield found("target", _PATIENCE, lambda: _written(url, options))
 
@@ -60,7 +60,7 @@ def _parent(url: str) -> str:
 
 def _driver(url: str, options: Mapping[str, Any] | None) -> Finding:
     if local_path(url) is not None:
-        return ok("driver", "local disk: none needed")
+        return ok("driver", "local disk, no driver required")
     scheme = url.partition("://")[0]
     with suppress(ImportError, ValueError):
         module = fsspec.get_filesystem_class(scheme).__module__.partition(".")[0]
@@ -82,7 +82,9 @@ def _written(url: str, options: Mapping[str, Any] | None) -> Finding:
     finally:
         left = _removed(target)
     if not same:
-        return Finding("target", "problem", f"what was read back is not what was written [{target.url}]", left)
+        return Finding(
+            "target", "problem", f"the content read back differs from the content written [{target.url}]", left
+        )
     where = target.url.rpartition("/" if local_path(trial) is None else os.sep)[0]
     if left is not None:
         return Finding("target", "warning", f"written and read back, but not removed [{where}]", left)
@@ -106,5 +108,7 @@ def _removed(target: Target) -> str | None:
     try:
         target.remove()
     except ExplorerFramesError:
-        return f"Remove {target.url} by hand: there seems to be no right to delete, which results do not need."
+        return (
+            f"Remove {target.url} by hand. The credentials may lack permission to delete, which exports do not require."
+        )
     return None

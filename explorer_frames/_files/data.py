@@ -45,7 +45,7 @@ def to_reader(data: Any, index: bool | None = None) -> pa.RecordBatchReader:  # 
     if isinstance(data, pd.DataFrame):
         data = from_pandas(data, index)
     elif index is not None:
-        hint = "Leave index= out: other tables have no index."
+        hint = "Remove index=. Only pandas DataFrames have an index."
         raise ConfigError(f"index={index} requires a pandas DataFrame, got {name_of(data)}", hint=hint)
     reader = with_common_layouts(_validated(_reader(data)))
     _check_names(reader.schema)
@@ -92,7 +92,7 @@ def _validated(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
                     what = f"column {escaped(name, 60)!r} is invalid: {escaped(error)}"
                 else:
                     continue
-                raise ConfigError(what, hint="Make the column again: its memory does not fit its type.")
+                raise ConfigError(what, hint="Create the column again. Its buffers do not match its type.")
             yield batch
 
     return pa.RecordBatchReader.from_batches(reader.schema, batches())
@@ -113,8 +113,8 @@ def _unified(table: pa.Table) -> pa.Table:
 def _check_names(schema: pa.Schema) -> None:
     for name, count in Counter(schema.names).most_common(1):
         if count > 1:
-            what = f"two columns are called {escaped(name, 60)!r}"
-            raise ConfigError(what, hint="Rename one of them; names of columns in a file are strings.")
+            what = f"duplicate column name {escaped(name, 60)!r}"
+            raise ConfigError(what, hint="Rename one of them. Column names in a file are strings.")
 
 
 def _empty(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:

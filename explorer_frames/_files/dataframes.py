@@ -63,7 +63,7 @@ def _document(frame: pd.DataFrame) -> bytes | None:
         return encoded(known)
     except (TypeError, ValueError) as error:
         what = f"cannot convert attrs[{NAME!r}] to JSON: {escaped(error)}"
-        raise ConfigError(what, hint="Keep the attrs of the frame that was read, or delete them.") from error
+        raise ConfigError(what, hint="Restore the attrs of the frame, or delete them.") from error
 
 
 def _without_row_numbers(frame: pd.DataFrame) -> tuple[pd.DataFrame, bool | None]:
@@ -85,7 +85,7 @@ def _conversion_error(frame: pd.DataFrame, error: Exception) -> ConfigError:
     """Name the column that cannot be converted."""
     if not frame.columns.is_unique:
         label = frame.columns[frame.columns.duplicated()][0]
-        return ConfigError(f"two columns are called {escaped(label, 60)!r}", hint="Rename or drop one of them.")
+        return ConfigError(f"duplicate column name {escaped(label, 60)!r}", hint="Rename or drop one of them.")
     with suppress(TypeError):  # attrs that cannot be copied
         for where, values in _parts(frame):
             try:
@@ -93,7 +93,7 @@ def _conversion_error(frame: pd.DataFrame, error: Exception) -> ConfigError:
             except _REFUSALS as refusal:
                 call = ".sparse.to_dense()" if isinstance(values.dtype, pd.SparseDtype) else ".astype(str)"
                 what = f"cannot convert {where} of dtype {escaped(values.dtype, 60)} to Arrow: {_said(refusal)}"
-                return ConfigError(what, hint=f"Convert it to a dtype that Arrow has, for example with {call}.")
+                return ConfigError(what, hint=f"Convert it to a dtype that Arrow supports, for example with {call}.")
     hint = "Check attrs and the names of the index and of the columns."
     return ConfigError(f"cannot convert the DataFrame to Arrow: {_said(error)}", hint=hint)
 

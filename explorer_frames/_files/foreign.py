@@ -65,7 +65,7 @@ def _stream_error(data: Any, error: Exception) -> ConfigError:
             pa.RecordBatchReader.from_stream(data.select(name))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as refusal:
             what = f"cannot convert column {escaped(name, 60)!r} to Arrow: {escaped(refusal)}"
-            return ConfigError(what, hint="Cast the column to a type that Arrow has.")
+            return ConfigError(what, hint="Cast the column to a type that Arrow supports.")
     return _not_a_table(data, error)
 
 
@@ -74,7 +74,7 @@ def _check_objects(schema: pa.Schema) -> None:
     for field in schema:
         if _has_objects(field.type):
             what = f"cannot convert column {escaped(field.name, 60)!r} of dtype Object to Arrow"
-            raise ConfigError(what, hint="Cast the column to a type that Arrow has, or drop it.")
+            raise ConfigError(what, hint="Cast the column to a type that Arrow supports, or drop it.")
 
 
 def _has_objects(kind: pa.DataType) -> bool:

@@ -72,7 +72,7 @@ def _checked_level(codec: str | None, level: object) -> int | None:
     if level is None:
         return None
     if codec is None or not pa.Codec.supports_compression_level(codec):
-        raise ConfigError(f"compression {codec} does not have levels", hint="Leave compression_level out.")
+        raise ConfigError(f"compression {codec} does not support compression_level", hint="Remove compression_level=.")
     least = pa.Codec.minimum_compression_level(codec)
     most = pa.Codec.maximum_compression_level(codec)
     if not isinstance(level, Integral) or isinstance(level, bool) or not least <= level <= most:
@@ -101,7 +101,7 @@ def format_of(url: object, format: str | None = None) -> Format:  # noqa: A002
     wanted = _FORMATS.get(format.lower()) if isinstance(format, str) else None
     if wanted and named not in {wanted, None}:
         names = ", ".join(name for name in _SUFFIXES if FORMATS[name] == wanted)
-        what = f"the file extension {escaped(suffix)!r} contradicts the format {wanted!r}"
+        what = f"file extension {escaped(suffix)!r} does not match format {wanted!r}"
         raise UnsupportedFormatError(what, where=shown, hint=f"Use the extension {names}, or none.")
     if wanted or (format is None and named in _FORMATS):
         return wanted or _FORMATS[named]
@@ -173,9 +173,9 @@ def check_file(path: str, expected: pa.Schema, rows: int, options: Options, wher
     stored = stored.with_metadata(metadata)  # without the seal
     if counted == rows and stored.equals(expected, check_metadata=True):
         return stored
-    what = f"{counted} of {rows} rows" if counted != rows else "another schema"
-    hint = "Write again; if this repeats, the local disk or memory is at fault."
-    raise WriteError(f"the finished file has {what}; it was not published", where=where, hint=hint)
+    what = f"{counted} of {rows} rows" if counted != rows else "a different schema"
+    hint = "Retry. If it happens again, check the local disk and memory."
+    raise WriteError(f"the new file failed verification ({what}) and was not published", where=where, hint=hint)
 
 
 def _read_back(path: str, options: Options) -> tuple[int, pa.Schema]:

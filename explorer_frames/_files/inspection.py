@@ -145,7 +145,7 @@ def show(data: pd.DataFrame | pa.Table) -> Any:
     if not isinstance(data, pd.DataFrame | pa.Table):
         raise ConfigError(f"cannot show {type(data).__name__}", hint="Pass a DataFrame or a pyarrow Table.")
     known = provenance(data)
-    caption = "unknown origin, completeness not known" if known is None else summary(known)
+    caption = "unknown origin and completeness" if known is None else summary(known)
     return _Shown(caption, data if isinstance(data, pd.DataFrame) else data.slice(0, _FIRST).to_pandas())
 
 
@@ -216,13 +216,13 @@ def verify_file(path: str | os.PathLike[str], *, storage_options: Mapping[str, A
         sealed = is_sealed(store, file)
         document = _document(store, _schema(store, file, path))
         if not sealed:
-            raise damaged(store, "its seal is gone: another program has rewritten it")
+            raise damaged(store, "missing checksum, because another program rewrote the file")
         rows, content_hash = store.attempt("re-read", _contents, file)
     known = provenance_of(document)
     if rows != known.rows:
-        raise damaged(store, f"it has {rows} {plural(rows, 'row')}, but its metadata says {known.rows}")
+        raise damaged(store, f"it has {rows} {plural(rows, 'row')}, but its metadata has {known.rows}")
     if content_hash != known.content_hash:
-        raise damaged(store, "its values are not those that were written")
+        raise damaged(store, "content hash mismatch")
     return known
 
 
@@ -234,7 +234,7 @@ def _schema(store: Store, file: Any, path: str | os.PathLike[str]) -> pa.Schema:
         failure = error
     file.seek(0)
     if by_magic(file.read(_START)) or _named_so(path):
-        raise damaged(store, "it is no whole Parquet or Feather file any more")
+        raise damaged(store, "it is not a complete Parquet or Feather file")
     raise failure
 
 
@@ -249,9 +249,9 @@ def _document(store: Store, schema: pa.Schema) -> dict[str, Any]:
     if document:
         return document
     raise FileReadError(
-        "nothing in the file says where it came from",
+        "the file has no provenance record",
         where=store.shown,
-        hint="Only files that explorer_frames has written do.",
+        hint="Pass a file that was written by explorer_frames.",
     )
 
 
@@ -275,14 +275,14 @@ def is_sealed(store: Store, file: Any) -> bool:
     """
     held = store.attempt("read", holds, file)
     if held is False:
-        raise damaged(store, "its bytes are not those that were sealed")
+        raise damaged(store, "checksum mismatch")
     return held is not None
 
 
 def damaged(store: Store, what: str) -> DamagedFileError:
     """Say that a file is not to be used."""
     return DamagedFileError(
-        f"the file is not as it was written: {what}", where=store.shown, hint="Export it again; do not use its rows."
+        f"file verification failed: {what}", where=store.shown, hint="Do not use its rows. Export the result again."
     )
 
 
@@ -297,7 +297,7 @@ def open_batches(file: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     layout = by_magic(file.read(_START))
     file.seek(0)
     if layout is None:
-        raise ValueError("it is neither Parquet nor Feather version 2")
+        raise ValueError("not a Parquet or Feather version 2 file")
     if layout == "feather":
         reader = pa.ipc.open_file(pa.PythonFile(file, "r"))
         return reader.schema, _validated(reader)

@@ -76,10 +76,10 @@ class Seal:
         with open(self._path, "r+b") as file:  # noqa: PTH123
             places = _places(file)
             if {*places.values()} - {self.placeholder}:
-                raise ValueError("metadata of the data looks like the seal")
+                raise ValueError("the metadata contains a reserved checksum marker")
             if len(places) != self._count:
                 replace(self._path, self.placeholder, BLANK)
-                _LOG.debug("no seal in %s: Arrow %s frames metadata in a new way", self._path, pa.__version__)
+                _LOG.debug("no checksum in %s: unsupported metadata layout of Arrow %s", self._path, pa.__version__)
                 return
             _fill(file, places, BLANK)
             self.follow()
@@ -98,7 +98,7 @@ def holds(file: BinaryIO) -> bool | None:
 def replace(path: str, old: bytes, new: bytes) -> None:
     """Put as many other bytes in the place of some, wherever they stand in the file's metadata."""
     if len(old) != len(new):
-        raise ValueError(f"{len(new)} bytes do not fit into the place of {len(old)}")
+        raise ValueError(f"the checksum has {len(new)} bytes, expected {len(old)}")
     with open(path, "r+b") as file:  # noqa: PTH123
         for start, text in _metadata(file)[1]:
             place = text.find(old)

@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 _GATEWAY_FAILED = {502, 503, 504}
 # What to do about a status without the API's JSON.
 _STATUS_HINTS = {
-    401: "A gateway in front of Explorer requires a login of its own. Ask for a way around it, or use another url.",
-    403: "A gateway in front of Explorer refused the request. Check its rules, or use another url.",
-    404: "Check the path of the url. Behind a gateway it may need a prefix, as in https://host/prefix.",
-    **dict.fromkeys(_GATEWAY_FAILED, "Check that Explorer runs, and the gateway's route to it. Then retry."),
+    401: "A gateway in front of Explorer requires its own login. Use a URL that bypasses the gateway.",
+    403: "A gateway in front of Explorer refused the request. Check its rules, or use another URL.",
+    404: "Check the path in url=. Behind a gateway it may need a prefix, as in https://host/prefix.",
+    **dict.fromkeys(_GATEWAY_FAILED, "Check that Explorer is running, and the gateway's route to it. Then retry."),
 }
 
 
@@ -123,7 +123,7 @@ class Api:
                 raise failure
             made = _id_in(received)
             raise UnsafeToRetryError(
-                f"no answer tells whether the call was accepted: {failure.what}"
+                f"the request may have been accepted: {failure.what}"
                 + (f" (the response contains the id {made})" if made else ""),
                 where=failure.where,
                 hint=hint,
@@ -175,7 +175,7 @@ class Api:
     def _hint(self) -> str:
         given = self._credentials.auth_encoding
         if given == "auto":
-            return f"the login was refused as {' and as '.join(self._encodings)}."
+            return f"the server refused the login in the encodings {' and '.join(self._encodings)}."
         other = "colon" if given == "json" else "json"
         versions = "'colon' is for Explorer 3.1.0, 'json' for 3.2.0 and later"
         return f"If they are right, pass auth_encoding={other!r}: {versions}."
@@ -205,8 +205,8 @@ def body_of(answer: Answer) -> bytes:
         size += len(piece)
         if size > MAX_HELD:
             raise EnvelopeError(
-                f"the answer is larger than {MAX_HELD // 2**20} MiB, and should be small",
-                hint="Check that the url is that of NebulaGraph Explorer.",
+                f"the response is larger than {MAX_HELD // 2**20} MiB",
+                hint="Check that url= is the URL of NebulaGraph Explorer.",
             )
     return answer.auth.conceal_values(b"".join(parts))
 

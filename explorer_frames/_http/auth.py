@@ -69,7 +69,7 @@ class Token:
     def __post_init__(self) -> None:
         if not re.fullmatch(_OCTETS, self.text):
             raise ConfigError(
-                "the token has characters in it that no cookie can carry",
+                "the token contains characters that are invalid in a cookie",
                 hint="Pass only the value of the explorer_token cookie, without its name and attributes.",
             )
 
@@ -112,8 +112,8 @@ def token_from(
             cookies = None if url is None else Cookies(url, set_cookies, without=COOKIE)
             return Token(value[1], clock() + due, life, cookies)
     raise EnvelopeError(
-        "the login was accepted, but no explorer_token cookie came with the answer",
-        hint="Check that no proxy takes cookies out, and that the url is that of NebulaGraph Explorer.",
+        "login succeeded, but the response has no explorer_token cookie",
+        hint="Check that url= is the URL of NebulaGraph Explorer, and that no proxy removes cookies.",
     )
 
 
@@ -159,8 +159,8 @@ class Auth:
             token, renewals = renewed, renewals + 1
         if logs_in:
             refused.hint = (
-                f"The server accepted {renewals} logins, and refused each new session. Another login of the same user "
-                "probably ended it: use another user for each process, or share one Explorer."
+                "Use another user for each process, or share one Explorer. The server refused "
+                f"{renewals} new sessions, probably because of another login of the same user."
             )
         raise refused
 
@@ -209,7 +209,7 @@ class Auth:
             remaining = deadline.remaining()
             if remaining <= 0:
                 raise RequestTimeoutError(
-                    f"the total deadline of {deadline.seconds:g} s ended the wait for a login",
+                    f"login exceeded the deadline of {deadline.seconds:g} s",
                     hint="Pass a longer deadline=.",
                     final=True,
                 )
@@ -236,7 +236,7 @@ def _checked(token: str) -> str:
     """Raise ConfigError if the token is not the bare value of the cookie."""
     if _PASTED.fullmatch(token):
         raise ConfigError(
-            "the token must be the value of the explorer_token cookie alone",
+            "the token must be only the value of the explorer_token cookie",
             hint="Remove the name of the cookie, 'Bearer', 'Cookie:', and quotes or blanks around the value.",
         )
     return token

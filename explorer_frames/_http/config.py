@@ -60,10 +60,12 @@ class Secret:
             except failures(Exception) as error:  # the caller's own code; its words may hold the secret
                 failed = type(error).__name__
         if failed:
-            raise ConfigError(f"the function that gets the {self._name} raised {failed}", hint="Call it by itself.")
+            raise ConfigError(
+                f"the function passed as {self._name}= raised {failed}", hint="Call the function to see the error."
+            )
         if not isinstance(text, str) or not text or _CONTROL.search(text):
             raise ConfigError(
-                f"the {self._name} is empty, or no text, or has control characters in it",
+                f"{self._name} must be a non-empty str without control characters",
                 hint=f"Set {variable(self._name)}.\nOr pass {self._name}=.",
             )
         return text
@@ -78,8 +80,9 @@ class Secret:
     def __reduce__(self) -> tuple[type[Secret], tuple[str, SecretSource | None]]:
         if isinstance(self._source, str):
             raise ConfigError(
-                f"a {self._name} given as text is not sent to another process",
-                hint=f"Set {variable(self._name)} there.\nOr pass {self._name}= with a function that fetches it.",
+                f"cannot pickle an Explorer with {self._name} passed as a str",
+                hint=f"Set {variable(self._name)} in the other process.\nOr pass {self._name}= as a function that "
+                "returns it.",
             )
         return Secret, (self._name, self._source)
 
@@ -151,23 +154,25 @@ def settings(
     connect, read = waits if len(waits) == 2 else (0, 0)  # noqa: PLR2004 (a pair)
     if not all(wait is None or is_duration(wait) for wait in (connect, read)):
         raise ConfigError(
-            f"timeout must be a number of seconds above 0, None, or a pair of them: {escaped(timeout, 60)}"
+            f"timeout must be a positive number of seconds, None or a pair of these, got {escaped(timeout, 60)}"
         )
     if deadline is not None and not is_duration(deadline):
         raise ConfigError(
-            f"deadline must be a number of seconds above 0, or None: {escaped(deadline, 60)}",
-            hint="It is for one whole call, retries included: 600 by default.",
+            f"deadline must be a positive number of seconds or None, got {escaped(deadline, 60)}",
+            hint="deadline= applies to a whole call with its retries. Default: 600.",
         )
     if not isinstance(retries, Integral) or isinstance(retries, bool) or retries < 0:
-        raise ConfigError(f"retries must be a whole number from 0: {escaped(retries, 60)}")
+        raise ConfigError(f"retries must be a non-negative integer, got {escaped(retries, 60)}")
     if not isinstance(trust_env, bool):
-        raise ConfigError(f"trust_env must be True or False: {escaped(trust_env, 60)!r}")
+        raise ConfigError(f"trust_env must be True or False, got {escaped(trust_env, 60)!r}")
     if not isinstance(verify, bool):
-        raise ConfigError(f"verify must be True or False: {escaped(verify, 60)!r}", hint="A file goes into ca_bundle.")
+        raise ConfigError(
+            f"verify must be True or False, got {escaped(verify, 60)!r}", hint="Pass a certificate file as ca_bundle=."
+        )
     ca_bundle = sources.find("ca_bundle")
     if ca_bundle is not None and not verify:
         if ca_bundle.label == ca_bundle.name:
-            raise ConfigError("ca_bundle and verify=False contradict each other", hint="Pass only ca_bundle.")
+            raise ConfigError("ca_bundle and verify=False are mutually exclusive", hint="Pass only ca_bundle.")
         ca_bundle = None
     client_cert = sources.certificate()
     url = sources.find("url")
@@ -206,31 +211,33 @@ def credentials(sources: Sources, auth_encoding: AuthEncoding) -> Credentials:
         encoding, name = found.value, found.label
     if encoding not in ("auto", "json", "colon"):
         raise ConfigError(
-            f"{name} must be 'auto', 'json' or 'colon': {escaped(encoding, 60)!r}",
-            hint="'colon' is for Explorer 3.1.0, 'json' for 3.2.0 and later; 'auto' tries both.",
+            f"{name} must be 'auto', 'json' or 'colon', got {escaped(encoding, 60)!r}",
+            hint="Pass 'colon' for Explorer 3.1.0, 'json' for 3.2.0 and later, or 'auto' to try both.",
         )
     token, user, password, graphd = map(sources.find, ("token", *LOGIN))
     for secret in (token, password):
         if secret is not None and not (isinstance(secret.value, str) or callable(secret.value)):
             kind = type(secret.value).__name__
-            raise ConfigError(f"{secret.name} must be text or a function that gets it, not {kind}")
+            raise ConfigError(f"{secret.name} must be a str or a function that returns a str, got {kind}")
     given = sources.layers[0].values
     if "token" in given and not given.keys().isdisjoint(LOGIN):
-        raise ConfigError("token and user, password, graphd exclude each other", hint="Pass one or the other.")
+        raise ConfigError(
+            "token is mutually exclusive with user, password and graphd", hint="Pass either the token or the login."
+        )
     if token is not None and sources.uses_token():
         return Credentials(token=_secret(token))
     if user is None or password is None or graphd is None:
         missing = [name for name in LOGIN if sources.find(name) is None]
         hint = f"Set {PREFIX}TOKEN; or set {PREFIX}USER, {PREFIX}PASSWORD and {PREFIX}GRAPHD."
         if sources.has_unused:
-            hint = f"A profile, or the environment, is not used, because its url is another one. {hint}"
+            hint = f"A profile or the environment was ignored, because it has another URL. {hint}"
         raise ConfigError(
-            f"no token, and for a login {' and '.join(missing)} is missing",
+            f"missing credentials: no token, and no {' or '.join(missing)} for a login",
             hint=f"{hint}\nOr pass token=; or pass user=, password= and graphd='host:port'.",
         )
     who = user.value
     if not isinstance(who, str) or _CONTROL.search(who) or (encoding == "colon" and ":" in who):
-        raise ConfigError("the user's name has a character in it that cannot be sent")
+        raise ConfigError("user contains an invalid character")
     return Credentials(
         user=who, password=_secret(password), graphd=_checked(graphd, _host_port), auth_encoding=encoding
     )
@@ -260,13 +267,13 @@ def _client_certificate(found: Setting) -> str | tuple[str, str]:
     if not isinstance(files, tuple):
         return _certificate(name, files)
     if len(files) != 2:  # noqa: PLR2004
-        raise ConfigError(f"{name} must be a file with certificate and key, or a pair of files")
+        raise ConfigError(f"{name} must be a PEM file with certificate and key, or a pair of files")
     return _certificate(name, files[0]), _certificate(name, files[1])
 
 
 def _checked_url(url: str) -> str:
     if not url:
-        raise ConfigError("no url of an Explorer", hint=f"Pass url='http://host:7002', or set {PREFIX}URL.")
+        raise ConfigError("missing url", hint=f"Pass url='http://host:7002', or set {PREFIX}URL.")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -275,14 +282,14 @@ def _checked_url(url: str) -> str:
     if parts is None or not isinstance(url, str) or any(char in url for char in "@?#"):
         # Not shown: what stands around an @, or in a query, may be a password, however the rest parses.
         raise ConfigError(
-            "the url is not valid, or has a user, a password, a query or a fragment in it",
+            "invalid url: a user, password, query or fragment is not supported",
             hint="Pass url='http://host:7002' or url='https://host/prefix', and the credentials separately.",
         )
     bad = parts.scheme not in ("http", "https") or not parts.hostname or port == 0
     if bad or _CONTROL.search(url) or any(char.isspace() or char == "\\" for char in url):
         raise ConfigError(
-            f"not the url of an Explorer: {escaped(url, 80)!r}",
-            hint="It looks like 'http://host:7002' or 'https://host/prefix'.",
+            f"invalid url: {escaped(url, 80)!r}",
+            hint="Pass a URL such as 'http://host:7002' or 'https://host/prefix'.",
         )
     prefix = parts.path.rstrip("/").removesuffix("/api-open/v1").rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{prefix}"
@@ -293,7 +300,7 @@ def _host_port(graphd: str) -> tuple[str, int]:
     host = host.removeprefix("[").removesuffix("]")
     if not host or _CONTROL.search(host) or not _PORT.fullmatch(port) or not 0 < int(port) < 2**16:
         raise ConfigError(
-            f"graphd must be 'host:port': {escaped(graphd, 80)!r}",
+            f"graphd must be 'host:port', got {escaped(graphd, 80)!r}",
             hint="It is the address of graphd as the Explorer server reaches it, usually with port 9669.",
         )
     return host, int(port)

@@ -77,8 +77,8 @@ def proxy_error(url: str, proxies: Mapping[str, str]) -> ConfigError | None:
         return ConfigError(f"{name} is not a valid proxy URL", hint=f"Set {name} to http://host:port, or unset it.")
     if parts.scheme in _SOCKS and find_spec("socks") is None:
         return ConfigError(
-            f"{name} is a SOCKS proxy, which needs the package PySocks",
-            hint=f"pip install PySocks, or set {name} to http://host:port.",
+            f"{name} is a SOCKS proxy, which requires the package PySocks",
+            hint=f"Run pip install PySocks, or set {name} to http://host:port.",
         )
     return None
 

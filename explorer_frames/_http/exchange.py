@@ -91,7 +91,7 @@ class Exchange:
             return remaining
         self.cancel()
         raise RequestTimeoutError(
-            f"the total deadline of {self.deadline.seconds:g} s ended the call",
+            f"the call exceeded the deadline of {self.deadline.seconds:g} s",
             where=self.where,
             hint="Pass a longer deadline=.",
             final=True,
@@ -242,7 +242,7 @@ class _Dialed(_Watched):
 
     def _dial(self, exchange: Exchange) -> socket.socket:
         """Connect to the first of the host's addresses that accepts."""
-        failure: OSError = OSError("the name has no address")
+        failure: OSError = OSError("the host name has no address")
         for family, kind, protocol, _, address in socket.getaddrinfo(
             self._dns_host, self.port, allowed_gai_family(), socket.SOCK_STREAM
         ):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Seconds that a socket may time out before the clock shows it: 31 ms on Windows before Python 3.13.
 TICK = 2 * time.get_clock_info("monotonic").resolution
-NO_TLS = "no TLS connection"
+NO_TLS = "TLS connection failed"
 PROXY_AUTHENTICATION = 407
 UNTRUSTED = "Set ca_bundle= to a PEM file with the CA of the server, or add that CA to those of the operating system."
 _REJECTED = "alert (.* expired|unknown ca|(bad|unsupported) certificate|certificate (revoked|unknown)|access denied)"
@@ -30,13 +30,13 @@ _REJECTED = "alert (.* expired|unknown ca|(bad|unsupported) certificate|certific
 _TLS_HINTS = (
     (
         "mismatch|not valid for|not match|cn_no_match",
-        "Use a host name of the server's certificate in url=, or have a certificate issued for this name.",
+        "Use a host name of the server's certificate in url=, or issue a certificate for this name.",
     ),
     (
         _REJECTED,
-        "Pass another client_cert=: the server rejects this one. Check its dates, and that the server trusts its CA.",
+        "The server rejected the client certificate. Check its expiry date and its CA, or pass another client_cert=.",
     ),
-    ("expired", "Have the server's certificate renewed, and check the clock of this machine."),
+    ("expired", "Renew the server's certificate, or correct the clock of this machine."),
     ("not yet valid", "Check the clocks of this machine and of the server."),
     ("certificate required", "The server requires a client certificate: pass its PEM file as client_cert=."),
     (
@@ -48,7 +48,7 @@ _TLS_HINTS = (
         "The server may require a client certificate: pass its PEM file as client_cert=. Otherwise check the port.",
     ),
     ("self.signed|local issuer|verif|trust", UNTRUSTED),
-    ("", "If the server has no TLS, its url begins with http://. Otherwise check the port."),
+    ("", "If the server does not use TLS, pass an http:// URL. Otherwise check the port."),
 )
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")  # as http.client words it
 
@@ -112,13 +112,15 @@ def _classified(
     if _is_timeout(causes):
         return _timed_out(causes, deadline, where)
     if begun or any(isinstance(cause, _CUT_SHORT) for cause in causes):
-        return TruncatedBodyError(f"the answer broke off: {said}", where=where, hint="Try again.")
+        return TruncatedBodyError(
+            f"connection closed before the response was complete: {said}", where=where, hint="Retry the call."
+        )
     if any(_is_no_http(cause) for cause in causes):
-        what, hint = "what answered is no HTTP", "Check the url: the server may want https://, or another port."
+        what, hint = "invalid HTTP response", "Check url=. The server may require https:// or another port."
     elif any(isinstance(cause, _UNREACHED) or _is_of_the_system(cause) for cause in causes):
-        what, hint = "no connection", "Check the url, and that the server runs and can be reached from here."
+        what, hint = "cannot connect", "Check url=, and that the server is running and reachable."
     else:
-        return TransportError(f"the request failed: {type(error).__name__}", where=where, hint="Check the url.")
+        return TransportError(f"the request failed: {type(error).__name__}", where=where, hint="Check url=.")
     return ConnectionFailedError(f"{what}: {said}", where=where, hint=hint)
 
 
@@ -128,9 +130,9 @@ def _tls_hint(said: str) -> str:
 
 def _timed_out(causes: list[BaseException], deadline: Deadline, where: str) -> RequestTimeoutError:
     if deadline.remaining() <= TICK:
-        what = f"the total deadline of {deadline.seconds:g} s ended the call"
+        what = f"the call exceeded the deadline of {deadline.seconds:g} s"
         return RequestTimeoutError(what, where=where, hint="Pass a longer deadline=.", final=True)
-    what = "no connection" if any(isinstance(cause, requests.ConnectTimeout) for cause in causes) else "no data"
+    what = "cannot connect" if any(isinstance(cause, requests.ConnectTimeout) for cause in causes) else "no data"
     hint = "Retry. If it happens again, check the load of the server.\nOr pass a longer timeout=."
     return RequestTimeoutError(f"{what} within the timeout", where=where, hint=hint)
 
@@ -191,7 +193,7 @@ def _reason(causes: list[BaseException]) -> str:
         if isinstance(cause, ssl.SSLError) and (reason := getattr(cause, "reason", None)):
             return escaped(reason.replace("_", " ").lower())
         if isinstance(cause, http.client.RemoteDisconnected):
-            return "the server hung up before it answered"
+            return "the server closed the connection without a response"
     for cause in causes:
         if isinstance(cause, OSError) and _is_of_the_system(cause) and cause.strerror:
             return escaped(cause.strerror)

@@ -138,7 +138,7 @@ class Sources:
         if found is None:
             if key is None:
                 return None
-            raise ConfigError(f"{key.label} is set without client_cert", hint="Set both, or leave both out.")
+            raise ConfigError(f"{key.label} is set without client_cert", hint="Set both or neither.")
         own_key = found.layer.values.get("client_key")
         return found if own_key is None else Setting(found.name, (found.value, own_key), found.layer)
 
@@ -198,14 +198,14 @@ def _load(profile: str | None) -> Layer:
         if named is None:
             return Layer({}, str)
         raise ConfigError(
-            f"no profile {escaped(name, 60)!r} in the config file",
+            f"profile {escaped(name, 60)!r} not found in the config file",
             where=escaped(path),
             hint=_known("profiles", name, profiles) if profiles else "The file has no profile. Add one.",
         )
     with add_context(f"profile {escaped(name, 60)!r} in {escaped(path)}"):
         values = {key: _value(key, value, path) for key, value in profiles[name].items()}
         if "url" not in values and not {"token", "password"}.isdisjoint(values):
-            raise ConfigError("it has a secret and no url", hint="Add the url of the server that the secret is for.")
+            raise ConfigError("the profile has a secret but no url", hint="Add the url of the server.")
     return Layer(values, lambda key: f"{key} of profile {escaped(name, 60)!r}", name)
 
 
@@ -222,8 +222,8 @@ def _value(key: str, value: object, path: Path) -> Any:
         raise ConfigError(f"unknown key {escaped(key, 60)!r}", hint=_known("keys", key, dict.fromkeys(SETTINGS)))
     kind = str if key in _TEXTS else int
     if type(value) is not kind or not value:
-        expected = "a text in quotes, not empty" if kind is str else "a positive integer"
-        raise ConfigError(f"{key} must be {expected}", hint=f"Correct it, or remove the line of {key}.")
+        expected = "a non-empty string in quotes" if kind is str else "a positive integer"
+        raise ConfigError(f"{key} must be {expected}", hint=f"Correct or remove {key}.")
     if key in _FILES:
         return os.path.join(path.parent, os.path.expanduser(str(value)))  # noqa: PTH111, PTH118 (fails without a home)
     return value
@@ -248,14 +248,14 @@ def _profiles(path: Path, *, needed: bool) -> dict[str, dict[str, Any]]:
     except tomllib.TOMLDecodeError as error:  # whose words may quote a secret
         position = _POSITION.search(str(error))
         failure = f"the config file is not valid TOML{f' at {position[0]}' if position else ''}"
-        hint = "Write [name] above the settings of each profile, and texts in quotes."
+        hint = "Start each profile with a [name] line, and put strings in quotes."
     else:
         _check_permissions(path, permissions, content)
         outside = next((key for key, value in content.items() if not isinstance(value, dict)), None)
         if outside is None:
             return content
         failure = f"key {escaped(outside, 60)!r} is outside of a profile"
-        hint = f"Write it below the name of a profile, such as [{_DEFAULT}]."
+        hint = f"Move it below the [name] line of a profile, such as [{_DEFAULT}]."
     raise ConfigError(failure, where=where, hint=hint)
 
 
@@ -266,7 +266,7 @@ def _check_permissions(path: Path, permissions: int, content: Mapping[str, Any])
     if not has_secrets or not others or _WINDOWS or str(path) in _warned:
         return
     warn_caller(
-        f"other users can read the secrets in the config file [{escaped(path)}]. Make it yours alone: chmod 600.",
+        f"the config file contains secrets and is readable by other users [{escaped(path)}]. Run chmod 600 on it.",
         ConfigFileWarning,
     )
     _warned.add(str(path))  # behind the warning, which a filter may make an error

@@ -87,9 +87,9 @@ class Retries:
         if may_wait and self._take():
             return pause
         if transient and asked:
-            error.hint = f"The server asks to wait {asked:g} s before the next try."
+            error.hint = f"Retry after {asked:g} s, as requested by the server."
         elif may_wait:
-            error.hint = "Too many calls have failed, so this one was not retried. Check the server first."
+            error.hint = "Check the server. This call was not retried, because too many calls failed."
         if tries > 1:
             told = f"{tries} attempts in {deadline.elapsed():.1f} s"
             error.where = f"{error.where}, {told}" if error.where else told

@@ -141,9 +141,9 @@ class Answer:
             total += len(piece)
             if self._max_bytes is not None and total > self._max_bytes:
                 raise TransportError(
-                    f"the answer has more than the {self._max_bytes} bytes that max_bytes allows",
+                    f"the response is larger than max_bytes ({self._max_bytes} bytes)",
                     where=self._where,
-                    hint="Ask for fewer rows with limit=.\nOr pass a larger max_bytes=.",
+                    hint="Pass a smaller limit=.\nOr pass a larger max_bytes=.",
                 )
             yield piece
             del piece
@@ -265,9 +265,9 @@ class Transport:
             prepared = session.prepare_request(request)
             if urlsplit(prepared.url or "").path != urlsplit(request.url).path:
                 raise ConfigError(
-                    "the path of the request changed on its way out",
+                    "the request path differs from the intended one",
                     where=where,
-                    hint="Pass a url whose path has only letters, digits, '-', '_', '.', '/', and no '..'.",
+                    hint="Pass a url whose path contains only letters, digits, '-', '_', '.' and '/', without '..'.",
                 )
             left = max(deadline.remaining(), 0.001)  # sockets refuse 0
             # Not `Session.send`: followed or not, it reads a redirect's body to its end and parses its Location.
@@ -321,9 +321,9 @@ def _pieces(raw: Any, size: int, deadline: Deadline, where: str) -> Iterator[lis
         encoding = "gzip"
     if encoding not in ("identity", "gzip"):
         raise TransportError(
-            f"the answer is encoded as {escaped(encoding, 60)!r}; only gzip was offered",
+            f"unsupported Content-Encoding {escaped(encoding, 60)!r}; only gzip was requested",
             where=where,
-            hint="Check that no proxy changes the server's answers.",
+            hint="Check that no proxy changes the server's responses.",
         )
     raw.headers["Content-Encoding"] = encoding  # urllib3 ignores a name with blanks around it
     pieces = [b"."]
@@ -361,6 +361,6 @@ def _redirected(response: requests.Response, where: str) -> TransportError:
     return TransportError(
         f"the server redirects (HTTP {response.status_code}) to {escaped(target, 120)}, which is not followed",
         where=where,
-        hint="If that is the right server, pass its address as url=.",
+        hint="If this is the right server, pass its URL as url=.",
         http_status=response.status_code,
     )

@@ -29,7 +29,7 @@ def run(api: Api, workflow_id: object, given: object, explorer: Explorer) -> Job
     workflow = checked_id("workflow_id", workflow_id)
     body = {} if given is None else {"input": checked_input(given)}
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    hint = f"Look at list_jobs({workflow!r}) for a job made at about {now} before you run it again."
+    hint = f"Check list_jobs({workflow!r}) for a job created at about {now} before you run the workflow again."
     number = None
     try:
         with add_context(f"workflow {workflow}"):
@@ -51,7 +51,7 @@ def cancel(api: Api, job_id: object) -> None:
     number = checked_id("job_id", job_id.job_id if isinstance(job_id, Job) else job_id)
     with add_context(f"job {number}"):
         if api.put("jobs", number, "cancel").get("success") is False:
-            raise JobError("the server did not cancel the job", hint="Look at the job again: it may have ended.")
+            raise JobError("the server did not cancel the job", hint="Check the job's status. It may have ended.")
 
 
 def _made_id(data: dict[str, Any], hint: str) -> str:
@@ -60,4 +60,4 @@ def _made_id(data: dict[str, Any], hint: str) -> str:
         return checked_id("id", data.get("id"))
     except ConfigError:
         pass  # what it is worth saying is said below
-    raise UnsafeToRetryError("the server accepted the job and did not say a usable id", hint=hint)
+    raise UnsafeToRetryError("the server accepted the job but returned no valid id", hint=hint)

@@ -120,7 +120,7 @@ class Job(Timed):
             count, hint = f"{len(found)} tasks", f"Pass the id of one: {listed(found)}."
         else:
             count, hint = "no task", close_names(name, (task.name for task in self.tasks))
-        raise ConfigError(f"job {self.job_id} has {count} {escaped(name, 60)!r}", hint=f"{hint} See job.tasks.")
+        raise ConfigError(f"job {self.job_id} has {count} named {escaped(name, 60)!r}", hint=f"{hint} See job.tasks.")
 
     def refresh(self) -> Job:
         """Ask the server again."""
@@ -248,7 +248,7 @@ class Job(Timed):
                 f"{len(errors)} of {len(self.tasks)} {plural(len(self.tasks), 'result')} could not be read: "
                 f"{first_of(failed, '; ')}",
                 where=f"job {self.job_id}",
-                hint="The others are in this error's .results, the reasons in its .errors.",
+                hint="This error has the other results in .results and the errors in .errors.",
                 results=results,
                 errors=errors,
             )
@@ -256,9 +256,9 @@ class Job(Timed):
 
     def _cancelled(self) -> str:
         try:
-            return f"Job {self.job_id} was asked to stop. Its status is {self.cancel().status}."
+            return f"Requested the cancellation of job {self.job_id}. Its status is {self.cancel().status}."
         except ExplorerFramesError as error:  # the interrupt is what the caller has to see
-            return f"Job {self.job_id} could not be stopped: {error.what}. {how_to_continue(self.job_id)}"
+            return f"Cannot cancel job {self.job_id}: {error.what}. {how_to_continue(self.job_id)}"
 
     def __repr__(self) -> str:
         name = f" {escaped(self.name, 60)!r}" if self.name else ""
@@ -316,4 +316,4 @@ def only_task(job: Job, name: str | None) -> Task:
     if len(job.tasks) == 1:
         return job.tasks[0]
     hint = f"Pass task= with the name or the id of one: {listed(job.tasks)}. See job.tasks."
-    raise ConfigError(f"job {job.job_id} has {len(job.tasks)} tasks", hint=hint)
+    raise ConfigError(f"missing task: job {job.job_id} has {len(job.tasks)} tasks", hint=hint)

@@ -56,9 +56,9 @@ def listed(
     of_workflow = () if workflow is None else ("workflows", workflow)
     most = None if limit is None else checked_limit(limit)
     if order not in ("desc", "asc"):
-        raise ConfigError(f"order must be 'desc' or 'asc': {escaped(order, 40)!r}")
+        raise ConfigError(f"order must be 'desc' or 'asc', got {escaped(order, 40)!r}")
     if name is not None and not isinstance(name, str):
-        raise ConfigError(f"name must be a str: {escaped(name, 40)}")
+        raise ConfigError(f"name must be a str, got {escaped(name, 40)}")
     code = None if status is None else _code(status)
     filters = {
         "name": name,
@@ -89,9 +89,9 @@ def _code(status: object) -> int:
     if isinstance(status, Integral) and not isinstance(status, bool):
         return int(status)
     if not isinstance(status, str):
-        raise ConfigError(f"status must be a word or a code: {escaped(status, 40)}")
+        raise ConfigError(f"status must be a status name or a code, got {escaped(status, 40)}")
     if status not in codes:
-        raise ConfigError(f"no status is called {escaped(status, 40)!r}", hint=f"Known: {', '.join(codes)}.")
+        raise ConfigError(f"unknown status {escaped(status, 40)!r}", hint=f"Known: {', '.join(codes)}.")
     return codes[status]
 
 
@@ -112,8 +112,8 @@ def milliseconds(name: str, value: str | datetime | None) -> int | None:
     except (ValueError, OverflowError):
         pass  # raised below, as for a number
     raise ConfigError(
-        f"{name} must be a datetime or a text in ISO 8601 such as '2026-11-25', got {escaped(value, 40)!r}",
-        hint="Without an offset, a time is in UTC.",
+        f"{name} must be a datetime or an ISO 8601 string such as '2026-11-25', got {escaped(value, 40)!r}",
+        hint="Times without an offset are in UTC.",
     )
 
 
@@ -147,7 +147,7 @@ def _read(page: Page, workflow: str | None, status: int | None, limit: int | Non
             total = _total(data, total)
             first_total = total if number == 1 else first_total
             if items and items.keys() <= jobs.keys():
-                raise EnvelopeError("a page of the list has only jobs of the pages before", hint="Try again.")
+                raise EnvelopeError("invalid list of jobs: repeated page", hint="Retry.")
             jobs |= items
             count += len(items)
             _check_count(len(jobs), count, total, added=total - first_total, ended=not items)
@@ -163,10 +163,10 @@ def _items(data: dict[str, Any], workflow: str | None, status: int | None) -> di
     """Return the jobs of a page by their ids."""
     items = data.get("items")
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise EnvelopeError("the list's items are no list of objects", hint="Check the server's version.")
+        raise EnvelopeError("invalid list of jobs: items must be a list of objects", hint="Check the server's version.")
     jobs = {id_of(item.get("id"), "a job in the list"): item for item in items}
     if len(jobs) < len(items):
-        raise EnvelopeError("a job is in the page twice", hint="Check the server's version.")
+        raise EnvelopeError("invalid list of jobs: duplicate job in a page", hint="Check the server's version.")
     for job, item in jobs.items():
         its_workflow, its_status = item.get("workflowId"), item.get("status")
         wrong = ""
@@ -186,27 +186,28 @@ def _total(data: dict[str, Any], before: int) -> int:
     total = data.get("total")
     if type(total) is not int or total < 0:
         raise EnvelopeError(
-            f"the list's total is not a count of jobs: {escaped(total, 40)}", hint="Check the server's version."
+            f"invalid list of jobs: total must be a non-negative integer, got {escaped(total, 40)}",
+            hint="Check the server's version.",
         )
     if total < before:
         # Those behind a deleted one moved up, past the end of the page before.
-        raise EnvelopeError("jobs were deleted while they were listed", hint="Try again.")
+        raise EnvelopeError("jobs were deleted while they were listed", hint="Retry.")
     return total
 
 
 def _check_count(jobs: int, count: int, total: int, *, added: int, ended: bool) -> None:
     """Compare the jobs read so far, and the items of all pages, with the total; `ended` is for a page without jobs."""
     if jobs > total:
-        raise EnvelopeError(f"the list has {jobs} or more jobs, but its total is {total}", hint="Try again.")
+        raise EnvelopeError(f"invalid list of jobs: at least {jobs} jobs, but its total is {total}", hint="Retry.")
     if count - jobs > added:
         raise EnvelopeError(
-            f"jobs in two pages: {count - jobs}, but only {added} were added meanwhile",
-            hint="Try again. If it happens again, the server does not keep to the page number.",
+            f"invalid list of jobs: {count - jobs} jobs are in two pages, but only {added} were added meanwhile",
+            hint="Retry. If it happens again, the server ignores the page number.",
         )
     if ended and count < total:
         raise EnvelopeError(
-            f"the pages ended after {count} of {total} jobs",
-            hint="Jobs were deleted meanwhile, or the server counts its pages otherwise: try again.",
+            f"the list of jobs ended after {count} of {total} jobs",
+            hint="Retry. Jobs may have been deleted meanwhile.",
         )
 
 

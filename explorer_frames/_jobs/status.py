@@ -44,7 +44,7 @@ def moment(value: object) -> datetime | None:
             return read.astimezone(UTC)
     except (ValueError, OverflowError):
         pass  # raised below, as for a time without an offset
-    raise EnvelopeError(f"not a time: {escaped(value, 40)!r}", hint="Check the server's version.")
+    raise EnvelopeError(f"invalid time: {escaped(value, 40)!r}", hint="Check the server's version.")
 
 
 def is_missing_time(value: object) -> bool:
@@ -77,7 +77,7 @@ def id_of(value: object, what: str) -> str:
     """
     if type(value) is int or (isinstance(value, str) and value):
         return str(text(value))
-    raise EnvelopeError(f"{what} has no id: {escaped(value, 40)}", hint="Check the server's version.")
+    raise EnvelopeError(f"{what} has an invalid id: {escaped(value, 40)}", hint="Check the server's version.")
 
 
 def text(value: object) -> str | None:

@@ -337,17 +337,17 @@ def entries(data: dict[str, Any], job_id: str) -> list[dict[str, Any]]:
     if not same_id(number, job_id):
         raise EnvelopeError(
             f"server returned job {escaped(number, 40)!r} instead of job {job_id}",
-            hint="Check that no proxy or cache mixes up answers.",
+            hint="Check that no proxy or cache returns responses of other requests.",
         )
     tasks = data.get("tasks")
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
-        raise EnvelopeError("the job's tasks are no list of objects", hint="Check the server's version.")
+        raise EnvelopeError("invalid job: tasks must be a list of objects", hint="Check the server's version.")
     seen: set[str] = set()
     for task in tasks:
         one = id_of(task.get("id"), "a task of the job")
         if one in seen:
             raise EnvelopeError(
-                f"two tasks of the job have the id {escaped(one, 40)!r}", hint="Check the server's version."
+                f"invalid job: duplicate task id {escaped(one, 40)!r}", hint="Check the server's version."
             )
         seen.add(one)
     return tasks

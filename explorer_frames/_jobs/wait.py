@@ -30,7 +30,7 @@ def check_patience(timeout: object, poll: object, progress: object) -> None:
     """Refuse waits that would never end, or never pause."""
     for name, seconds in (("timeout", timeout), ("poll", poll)):
         if not is_duration(seconds) and not (name == "timeout" and seconds is None):
-            raise ConfigError(f"{name} must be a number of seconds above 0: {escaped(seconds, 60)}")
+            raise ConfigError(f"{name} must be a positive number of seconds, got {escaped(seconds, 60)}")
     check_progress(progress)
 
 
@@ -76,7 +76,7 @@ def _looks(job: Job, timeout: float | None, poll: float) -> Iterator[Job]:
         known = known if job.status.startswith("unknown") else now
         remaining = math.inf if timeout is None else timeout - (now - started)
         if remaining <= 0:
-            raise job_error(job, f"did not end within {timeout:g} s: it is {job.status}")
+            raise job_error(job, f"did not end within {timeout:g} s (status: {job.status})")
         if now - known > _PATIENCE:
             raise job_error(job, f"has had the undocumented status {job.status} for {_PATIENCE:g} s")
         time.sleep(min(pause, remaining))
@@ -86,8 +86,8 @@ def _looks(job: Job, timeout: float | None, poll: float) -> Iterator[Job]:
 def how_to_continue(job_id: str) -> str:
     """Return advice for a caller that no longer waits for a job."""
     return (
-        f"Job {job_id} continues on the server. Wait for it with explorer.job('{job_id}').wait(), "
-        f"or stop it with explorer.job('{job_id}').cancel()."
+        f"Job {job_id} continues on the server. Wait for it with explorer.job('{job_id}').wait(), or cancel it "
+        f"with explorer.job('{job_id}').cancel()."
     )
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from explorer_frames._jobs.task import Task
 
 _T = TypeVar("_T")
-_LEFT = "Read it within the `with` block of open_output, from its beginning."
+_LEFT = "Read all rows within the `with` block of open_output."
 
 # Names of the columns in the vendor's documentation and product, beside our own: letters and digits are compared.
 _SYNONYMS = {
@@ -172,7 +172,7 @@ class Request:
             name, source = _named(task, component) if task else (_component_in(path), "component")
             requested = replace(requested.for_task(name), source=source)
         if not isinstance(header, bool | None):
-            raise ConfigError(f"header must be True, False or None: {escaped(header, 60)!r}")
+            raise ConfigError(f"header must be True, False or None, got {escaped(header, 60)!r}")
         if quoting not in get_args(Quoting):
             raise ConfigError(f"quoting must be 'minimal' or 'none', got {escaped(quoting, 60)!r}")
         request = cls(path, storage_options, requested, header, quoting)  # type: ignore[arg-type]
@@ -227,8 +227,8 @@ def _named(task: Task, component: str | None) -> tuple[str, str]:
     by_name, by_component = _schemas.find(task.name), _schemas.find(component or "")
     if by_name and by_component and not by_name.name.startswith(by_component.name):
         raise ConfigError(
-            f"component {escaped(component, 60)!r} is {by_component.name}, but task {escaped(task.name, 60)!r} is "
-            f"{by_name.name}",
+            f"component {escaped(component, 60)!r} does not match task {escaped(task.name, 60)!r}: "
+            f"{by_component.name} and {by_name.name}",
             hint="Pass the component of this task. If the task was renamed, pass the algorithm's name as schema=.",
         )
     return (component or "", "component") if by_component and not by_name else (task.name, "task name")
@@ -291,7 +291,9 @@ class Output:
             count(rows=batch.num_rows)
             yield batch
         if rows != self._read_rows:  # the thread was ended, or what it had read was thrown away
-            raise FileReadError("reading was ended before its end", where=self._store.shown, hint=_LEFT)
+            raise FileReadError(
+                "the reader was closed before the end of the result", where=self._store.shown, hint=_LEFT
+            )
         self.provenance = with_row_count(self.provenance, rows, complete=True)
 
     def _read(self) -> Generator[tuple[Part, Block]]:

@@ -22,9 +22,9 @@ from explorer_frames._storage.failures import DAMAGED
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, FileReadError
 
-CHANGED = "Read it again when nothing is written there any more."
-_MISSING = "Full results lie where the workflow's author had them written, under a path made from job and task id."
-_UNENDED = "Get it again from where it was copied; if it is whole as it is, end its last line."
+CHANGED = "Retry when no more files are written there."
+_MISSING = "Check the output path of the workflow. Full results are in a folder with the ids of the job and the task."
+_UNENDED = "Copy the file again. If it is complete, add a line end."
 _CORE = re.compile("([0-9]{1,9})_core")  # of KCore with TYPE=subgraph: a folder for each k
 _PASSED_OVER = (".", "_")  # what names begin with that are no parts
 _PIECE = 2**20  # bytes: smaller is slower to cut, larger is no faster
@@ -90,14 +90,18 @@ def output_url(
         found = [below for below in names if _is_of(below, job, task)] if component is None else []
     if len(found) == 1:
         return _join(root, found[0])
-    which = f"{len(found)} places may have it: {_list(found)}" if found else f"there are: {_list(names) or 'no names'}"
+    which = (
+        f"{len(found)} folders match: {_list(found)}"
+        if found
+        else f"the folder contains {_list(names) or 'no folders'}"
+    )
     if component is None:
-        others = ", and names with both ids"
+        others = ", and folders with both ids"
         hint = f"Pass the component, such as component='analytics_pagerank_1', or folder='{_BY_TASK[0]}'."
     else:
         others, hint = "", f"Check the component, or pass the folder, such as folder='{_BY_COMPONENT[0]}'."
     raise FileReadError(
-        f"the result of job {job}, {f'task {task}' if component is None else component} was not found: {which}",
+        f"cannot find the result of job {job}, {f'task {task}' if component is None else component}: {which}",
         where=store.shown,
         hint=f"Looked for {', '.join(usual)}{others}. {hint}",
     )
@@ -110,7 +114,7 @@ def _checked(folder: str, ids: dict[str, str]) -> str:
     if "task_id" not in names and "component" not in names:
         raise ConfigError(f"folder must contain {{task_id}} or {{component}}, got {escaped(folder, 60)!r}", hint=hint)
     if "component" in names and "component" not in ids:
-        raise ConfigError("folder contains {component}, and no component was passed", hint=hint)
+        raise ConfigError("folder contains {component}, but no component was passed", hint=hint)
     if "component" in ids and "component" not in names:
         raise ConfigError(f"folder does not contain {{component}}, got {escaped(folder, 60)!r}", hint=hint)
     unknown = [name for name in names if name not in ids]
@@ -222,7 +226,9 @@ class Parts:
             folders |= {*map(_folder, places), *(f"{store.shown.rstrip('/')}/{name}" for name in names)}
         beside, name = os.path.split(target) if local else target.rpartition("/")[::2]
         if target in places or (beside in folders and not name.startswith(_PASSED_OVER)):
-            raise ConfigError("the target is among the parts", where=target, hint="Pass a name in another folder.")
+            raise ConfigError(
+                "the output path is inside the input folder", where=target, hint="Pass a path in another folder."
+            )
 
     def state(self) -> str:
         """Digest of what they are: another one once any of them changed, came or went."""
@@ -235,13 +241,13 @@ class Parts:
         changed = sorted(name for name in {*known, *now} if known.get(name) != now.get(name))
         if changed:
             first = self._store.shown_path(changed[0])
-            what = f"{len(changed)} of {len({*known, *now})} parts changed, came or went while they were read"
-            raise FileReadError(f"{what}: the first is {first}", where=self._store.shown, hint=CHANGED)
+            what = f"{len(changed)} of {len({*known, *now})} files changed while they were read"
+            raise FileReadError(f"{what}, such as {first}", where=self._store.shown, hint=CHANGED)
 
     def check_state(self, state: str) -> None:
         """Raise unless they are as they were when `state` was taken, by whichever process."""
         if self.state() != state:
-            what = "parts changed, came or went since they were listed"
+            what = "files changed after they were listed"
             raise FileReadError(what, where=self._store.shown, hint=CHANGED)
 
     def _look(self) -> list[dict[str, Any]]:
@@ -252,12 +258,12 @@ class Parts:
             for folder in sorted({store.fs._parent(entry["name"]) for entry in entries}):  # noqa: SLF001 (fsspec's)
                 _check_finished(store.ls(folder), store.shown_path(folder))
         elif found is None:
-            raise FileReadError("there is no such file or folder", where=store.shown, hint=_MISSING)
+            raise FileReadError("file or folder not found", where=store.shown, hint=_MISSING)
         elif found["type"] == "directory":
             entries = store.ls(store.path)
             _check_finished(entries, store.shown)
         elif found["type"] != "file":
-            raise FileReadError("this is a device, pipe or socket", where=store.shown, hint="Pass files of CSV.")
+            raise FileReadError("not a regular file: device, pipe or socket", where=store.shown, hint="Pass CSV files.")
         else:
             _check_finished([found], store.shown)
             return [found]
@@ -282,20 +288,20 @@ class Parts:
         folders = [entry for entry in entries if entry["type"] == "directory"]
         if folders:
             count = f"{len(folders)} {plural(len(folders), 'folder')}"
-            what = f"{count} among the parts: the first is {escaped(_last(folders[0]), 100)!r}"
-            hint = "Pass the folder that holds the parts themselves, or a pattern that fits only files."
+            what = f"found {count} among the CSV files, such as {escaped(_last(folders[0]), 100)!r}"
+            hint = "Pass the folder that contains the CSV files, or a pattern that matches only files."
             raise FileReadError(what, where=where, hint=hint)
         if not entries:
-            hint = "A result without rows has a part all the same: see in Explorer whether the task has ended."
-            raise FileReadError("no parts found", where=where, hint=hint)
+            hint = "Check in Explorer that the task has ended. An empty result has a file, too."
+            raise FileReadError("no CSV files found", where=where, hint=hint)
         plain: dict[str, str] = {}
         for name in map(_name, entries):
             stem, suffix = os.path.splitext(name)  # noqa: PTH122 (a URL's path)
             other = plain.setdefault(stem if suffix.lower() in _CODECS else name, name)
             if other != name:
                 both = f"{escaped(_last_of(other), 100)!r} and {escaped(_last_of(name), 100)!r}"
-                hint = "Remove one of the two, or pass a pattern that fits only one."
-                raise FileReadError(f"{both} seem to be one part twice", where=where, hint=hint)
+                hint = "Remove one of them, or pass a pattern that matches only one."
+                raise FileReadError(f"duplicate files: {both}", where=where, hint=hint)
         return entries
 
 
@@ -325,12 +331,12 @@ def pieces(store: Store, part: Part) -> Generator[bytes]:
             raw.close()
     if part.size not in {None, raw.count}:
         raise FileReadError(
-            f"the file was {part.size} bytes long when it was listed, but {raw.count} when it was read", hint=CHANGED
+            f"the file size changed from {part.size} to {raw.count} bytes while it was read", hint=CHANGED
         )
     if codec and not raw.count:
-        raise FileReadError(f"it has no bytes, which no {codec} file has", hint=DAMAGED)
+        raise FileReadError(f"invalid {codec} file: it is empty", hint=DAMAGED)
     if not codec and not last.endswith(b"\n") and last not in {b"", BOM_UTF8}:
-        what = "it was cut off or is half written: its last line has no line end"
+        what = "truncated file: the last line has no line end"
         raise FileReadError(what, hint=_UNENDED)
 
 
@@ -371,7 +377,7 @@ class _Stream:
 def _codec(store: Store, part: Part, raw: _Stream) -> str | None:
     suffix = os.path.splitext(part.path)[1].lower()  # noqa: PTH122 (a URL's path)
     if suffix in _NOT_CSV:
-        raise FileReadError(f"{suffix} is not read", hint="Parts are plain CSV, .gz or .zst.")
+        raise FileReadError(f"unsupported file extension {suffix}", hint="Pass CSV files, plain, .gz or .zst.")
     if suffix in _CODECS:
         return _CODECS[suffix]
     start = store.attempt("read", raw.peek, 4, where=None)
@@ -407,11 +413,11 @@ def _last_of(path: str) -> str:
 def _check_finished(entries: list[dict[str, Any]], where: str) -> None:
     for name in map(_last, entries):
         if name == "_temporary":
-            hint = "Wait until the job has ended; when it has, it failed or was killed, and has to run again."
-            raise FileReadError("it is unfinished: _temporary is still in it", where=where, hint=hint)
+            hint = "Wait until the job has ended. If it has ended, it failed: run it again."
+            raise FileReadError("unfinished result: the folder contains _temporary", where=where, hint=hint)
         if name.endswith(("._COPYING_", ".tmp", ".partial", "~")):  # as of `hdfs dfs -put`, or of an editor
-            hint = "Wait until it was copied; if nothing copies any more, copy it again."
-            raise FileReadError(f"it is unfinished: {escaped(name, 100)} is still in it", where=where, hint=hint)
+            hint = "Wait until the copy is complete. If it was interrupted, copy again."
+            raise FileReadError(f"unfinished copy: the folder contains {escaped(name, 100)}", where=where, hint=hint)
 
 
 def _identity(entry: dict[str, Any]) -> tuple[str, ...]:

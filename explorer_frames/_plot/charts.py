@@ -215,7 +215,7 @@ def _draw_curves(ax: Axes, curves: Mapping[str, Numbers], things: str, *, log: b
     if len(looks) > 1:
         ax.legend(frameon=False)
     notes = [note for label, numbers in zip(curves, drawn, strict=True) for note in _zeros(numbers, label) if log]
-    return Said(" and ".join(curves) + below, f"{things} with as much or more{beside}", notes)
+    return Said(" and ".join(curves) + below, f"number of {things} with at least this value{beside}", notes)
 
 
 def _draw_curve(ax: Axes, numbers: Numbers, look: Look, color: str, label: str) -> None:

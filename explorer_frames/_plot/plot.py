@@ -139,16 +139,16 @@ def plot_result(
     _check_axes(ax)
     if isinstance(data, Comparison):
         if not (task is column is scale is None):
-            raise ConfigError("task, column and scale are not for a Comparison", hint="Leave them out.")
+            raise ConfigError("task, column and scale are not supported for a Comparison", hint="Remove them.")
         return _plot_comparison(data, kind, top, ax)
     if kind == "flow":
-        raise ConfigError("kind 'flow' is for a Comparison", hint="Pass the result of compare(...).")
+        raise ConfigError("kind 'flow' requires a Comparison", hint="Pass the result of compare(...).")
     if isinstance(data, Job):
         data, task = only_task(data, task), None
     reader = to_reader(data.read_arrow() if isinstance(data, Task) else data)
     of_runs = _RUN.issubset(reader.schema.names)
     if task is not None and not of_runs:
-        raise ConfigError("task names a task of a job or a history, and data is neither", hint="Leave it out.")
+        raise ConfigError("task requires a Job or a history as data", hint="Remove task=.")
     value = _value_column(reader.schema, column, _OF_RUN if of_runs else set())
     table = reader.read_all()
     if of_runs:
@@ -177,8 +177,8 @@ def plot_result(
 
 def _check_kind(kind: str | None, kinds: list[str], what: str) -> None:
     if kind is not None and kind not in kinds:
-        hint = f"Pass {' or '.join(map(repr, kinds))}, or leave it out."
-        raise ConfigError(f"kind {kind!r} is not for {what}", hint=hint)
+        hint = f"Pass {' or '.join(map(repr, kinds))}, or remove kind=."
+        raise ConfigError(f"kind {kind!r} is not supported for {what}", hint=hint)
 
 
 def _draw_history(ax: Axes, table: pa.Table, value: str, top: int | None, scale: Scale | None) -> None:
@@ -199,7 +199,7 @@ def _plot_comparison(found: Comparison, kind: Kind | None, top: int | None, ax: 
     kind = kind or kinds[0]  # type: ignore[assignment]  # one of them
     if kind == "top" and top is not None and top > found.top:
         raise ConfigError(
-            f"top is {top}, and this Comparison has the first {found.top}", hint=f"Pass top={top} to compare."
+            f"top={top} exceeds the top={found.top} of this Comparison", hint=f"Pass top={top} to compare."
         )
     from explorer_frames._plot.changes import draw_flow, draw_ranks  # noqa: PLC0415 (it needs matplotlib)
 
@@ -223,10 +223,12 @@ def _check_choice(name: str, value: object, choices: Any) -> None:
 def _check_axes(ax: object) -> None:
     axes = package("matplotlib.axes", "plot")
     if ax is not None and not isinstance(ax, axes.Axes):
-        hint = "Pass one Axes: of plt.subplots(1, 2) one is [0]."
-        raise ConfigError(f"ax is a {type(ax).__name__}, not an Axes of matplotlib", hint=hint)
+        hint = "Pass one Axes, such as axes[0] after fig, axes = plt.subplots(1, 2)."
+        raise ConfigError(f"ax must be a matplotlib Axes, got {type(ax).__name__}", hint=hint)
     if ax is not None and ax.name != "rectilinear":
-        raise ConfigError(f"ax has {ax.name} axes", hint="Pass one that was made without projection=.")
+        raise ConfigError(
+            f"ax has the unsupported projection {ax.name}", hint="Pass an Axes that was created without projection=."
+        )
 
 
 def _of_task(table: pa.Table, task: str | None) -> pa.Table:
@@ -237,9 +239,11 @@ def _of_task(table: pa.Table, task: str | None) -> pa.Table:
         table = table.filter(pc.or_(pc.equal(called, task), pc.equal(table["task_id"], task)))
         if not len(table):
             shown = ", ".join(repr(escaped(name, 60)) for name in names[:20])
-            raise ConfigError(f"no rows of a task {escaped(task, 60)!r}", hint=f"The tasks are {shown or 'none'}.")
+            raise ConfigError(f"no rows for task {escaped(task, 60)!r}", hint=f"The tasks are {shown or 'none'}.")
     elif len(names) > 1 and "task_name" in table.column_names:
-        raise ConfigError(f"these are results of {len(names):,} tasks", hint=f"Pass one of them: task={names[0]!r}.")
+        raise ConfigError(
+            f"data contains the results of {len(names):,} tasks", hint=f"Pass one of them: task={names[0]!r}."
+        )
     return table
 
 
@@ -268,7 +272,7 @@ def _value_column(schema: pa.Schema, column: str | None, others: set[str]) -> st
     shown = ", ".join(escaped(name, 40) for name in names[:20])
     if column is not None:
         if column not in names or pa.types.is_nested(schema.field(column).type):
-            what = f"there is no column {escaped(column, 60)!r} that can be drawn"
+            what = f"cannot plot column {escaped(column, 60)!r}"
             raise ConfigError(what, hint=f"The columns are: {shown}.")
         return column
     drawable = [name for name in names if not pa.types.is_nested(schema.field(name).type)]
@@ -280,9 +284,8 @@ def _value_column(schema: pa.Schema, column: str | None, others: set[str]) -> st
     if found and (found[0] != names[0] or _is_number(schema.field(found[0]).type)):
         return found[0]
     raise ConfigError(
-        f"there is no picture for the columns {shown}",
-        hint="There is one for numbers of vertices or pairs, such as scores, degrees, distances, cores and counts, "
-        "for numbers of the whole graph, and for communities; column= draws any other.",
+        f"no plot is available for the columns {shown}",
+        hint="Pass the numeric column to plot as column=.",
     )
 
 

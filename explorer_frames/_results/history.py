@@ -79,12 +79,14 @@ class HistoryRequest:
         ConfigError
         """
         if task is not None and not isinstance(task, str):
-            raise ConfigError(f"task must be a name or an id: {escaped(task, 60)!r}", hint="Leave it out for all.")
+            raise ConfigError(
+                f"task must be a name or an id, got {escaped(task, 60)!r}", hint="Remove task= to read all tasks."
+            )
         most = checked_limit(last, "last")
         requested = SchemaRequest.of(schema, vid_type)
         taken = sorted({*schema.names} & {*_RUN.names}) if isinstance(schema, pa.Schema) else []
         if taken:
-            raise ConfigError(f"a history has a column {taken[0]} of its own", hint="Call yours otherwise in schema=.")
+            raise ConfigError(f"column name {taken[0]} is reserved in a history", hint="Rename the column in schema=.")
         return cls(
             workflow=checked_id("workflow_id", workflow_id),
             last=None if most == EVERYTHING else most,
@@ -186,7 +188,7 @@ def _check_errors(request: HistoryRequest, reads: list[_Read], lost: dict[str, E
     raise JobError(
         f"{len(errors)} of {len(errors) + len(results)} results could not be read: {first_of(shown, '; ')}",
         where=f"workflow {request.workflow}",
-        hint="The other results are in this error's .results, the errors in its .errors, by job id and task id.",
+        hint="This error has the other results in .results and the errors in .errors, by job id and task id.",
         results=results,
         errors=errors,
     )

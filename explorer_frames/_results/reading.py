@@ -146,7 +146,7 @@ def result_ids(job_id: object, task_id: object) -> tuple[object, object, Task | 
     if isinstance(job_id, Task):
         task, job = job_id, job_id.job_id
         if task_id is not None:
-            raise ConfigError("a Task and a task_id exclude each other", hint="Pass the Task only.")
+            raise ConfigError("task_id cannot be combined with a Task", hint="Pass the Task only.")
     elif isinstance(task_id, Task):
         task, job = task_id, job_id.job_id if isinstance(job_id, Job) else checked_id("job_id", job_id)
     elif isinstance(job_id, Job):
@@ -488,7 +488,7 @@ class ResultReader:
                 if refused:
                     self._limits.accept(limit)
                 return result
-        refused[0].hint = "The server may refuse so large a limit: pass a smaller one."
+        refused[0].hint = "Pass a smaller limit=. The server may not accept this one."
         raise refused[0]
 
     @contextmanager
@@ -537,13 +537,16 @@ def _warn(query: Query, provenance: Provenance) -> None:
 def _incomplete(provenance: Provenance, *, all_rows: bool) -> IncompleteResultError:
     what, hint = _why_incomplete(provenance, all_rows=all_rows)
     return IncompleteResultError(
-        f"{what}; nothing was written", hint=f"{hint} allow_incomplete=True exports the rows all the same."
+        f"{what}; nothing was written", hint=f"{hint} Pass allow_incomplete=True to export the rows anyway."
     )
 
 
 def _why_incomplete(provenance: Provenance, *, all_rows: bool) -> tuple[str, str]:
     if provenance.status not in (None, "success"):
-        return f"the result may be incomplete: the task is {provenance.status}", "Wait for the job, and read again."
+        return (
+            f"the result may be incomplete: the task's status is {provenance.status}",
+            "Wait for the job, and read again.",
+        )
     if provenance.complete is False:
         rows = f"limit={provenance.limit} {plural(provenance.rows or 0, 'row')}"
         what = f"the result may be truncated: the server returned exactly {rows}"
@@ -551,4 +554,4 @@ def _why_incomplete(provenance: Provenance, *, all_rows: bool) -> tuple[str, str
             return what, "The server does not accept a larger limit: read the full result with Task.read_output."
         return what, "Pass limit=None to request every row."
     what = f"the result may be truncated: {provenance.rows} rows may be the server's cap, since the number is round"
-    return what, "Set row_cap= for the Explorer if you know the most rows that the server returns."
+    return what, "Pass row_cap= to Explorer if you know the server's maximum number of rows."

@@ -73,7 +73,7 @@ def check_folder_name(url: str | os.PathLike[str]) -> None:
     """Raise ConfigError if a folder to write files to has the name of a file."""
     if named_format(url):
         hint = "Pass a folder whose name has no file extension."
-        raise ConfigError("the target is a folder with the name of a file", where=shown_url(url), hint=hint)
+        raise ConfigError("the name of the folder has a file extension", where=shown_url(url), hint=hint)
 
 
 def shown_url(url: str | os.PathLike[str]) -> str:
@@ -128,7 +128,7 @@ def local_path(url: str | os.PathLike[str]) -> str | None:
         return os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111 (paths are plain strings here)
     except FileNotFoundError:
         pass
-    raise ConfigError("the working directory is gone", where=shown_url(url), hint="Pass an absolute path.")
+    raise ConfigError("the working directory does not exist", where=shown_url(url), hint="Pass an absolute path.")
 
 
 def without_scheme(url: str, *, windows: bool) -> str:
@@ -225,7 +225,7 @@ def checked(url: str | os.PathLike[str], *, to_read: bool = False) -> str:
     except UnicodeEncodeError:
         text = ""
     if not text:
-        raise ConfigError("the target has characters that a file name cannot have", hint="Pass another name.")
+        raise ConfigError("the target contains characters that are invalid in a file name", hint="Pass another name.")
     problem = _problem(text, is_path=not isinstance(url, str), to_read=to_read)
     if problem:
         what, hint = problem
@@ -242,24 +242,24 @@ def _problem(text: str, *, is_path: bool, to_read: bool) -> tuple[str, str] | No
         hint = "Pass the plain URL of the store, or a local file without :: in its name.\nOr pass a pathlib.Path."
         found = "chained URLs are not supported", hint
     elif text.endswith(("/", os.sep)) or (store and store.is_object_store and "/" not in rest):
-        found = "the target names a directory", "Add the name of a file."
+        found = "the target is a directory", "Add the name of a file."
     elif store and not store.is_writable and not to_read:
-        found = f"{scheme}:// can only be read", "Pass a local path or a store's URL."
+        found = f"{scheme}:// is read-only", "Pass a local path or a store's URL."
     elif separator and scheme not in {*LOCAL, "memory"} and "?" in rest and not to_read:
-        found = "a URL to write to has no query", "Pass settings as storage_options=."
+        found = "the URL of a target must not have a query", "Pass settings as storage_options=."
     elif separator and scheme in LOCAL and not re.match("[/~]|[A-Za-z]:", rest):
-        found = f"{scheme}:// needs an absolute path", f"Write {scheme}:///folder/name."
+        found = f"{scheme}:// requires an absolute path", f"Write {scheme}:///folder/name."
     elif not separator and re.match("(?!file:|local:)[a-z][a-z0-9+.-]+:/", text):
         hint = "Write two slashes: scheme://host/name.\nA pathlib.Path turns :// into :/, so pass a str."
-        found = "a URL needs ://", hint
+        found = "invalid URL: missing ://", hint
     return found
 
 
 def check_options(options: object) -> None:
     """Raise ConfigError if storage_options are not a mapping."""
     if not isinstance(options, Mapping):
-        hint = "Pass what the driver takes by name, such as {'key': ..., 'secret': ...}."
-        raise ConfigError(f"storage_options is a {type(options).__name__}, not a mapping", hint=hint)
+        hint = "Pass a mapping such as {'key': ..., 'secret': ...}."
+        raise ConfigError(f"storage_options must be a mapping, got {type(options).__name__}", hint=hint)
 
 
 class Mask:

@@ -38,7 +38,7 @@ class FileInPlace(CopiedTarget, LocalFile):
             self._check_writable()
             os.close(os.open(self.path, os.O_WRONLY))  # an append-only file is writable, but not in place
         elif not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, "this folder cannot be written to", folder)
+            raise PermissionError(errno.EACCES, "the folder is not writable", folder)
 
     def put(self, path: str, *, create: bool) -> None:  # noqa: ARG002 (as the other places are called)
         """Overwrite the target with the closed spool file, if there is room for it."""
@@ -90,7 +90,7 @@ class OpenBuffer(CopiedTarget):
             if inspect.iscoroutine(answer):
                 answer.close()
         hint = "Pass a file that is open in binary mode for writing.\nSuch as io.BytesIO() or sys.stdout.buffer."
-        raise ConfigError(f"the buffer does not take bytes: {why}", where=self.shown, hint=hint)
+        raise ConfigError(f"the buffer is not writable in binary mode: {why}", where=self.shown, hint=hint)
 
     def put(self, path: str, *, create: bool) -> None:  # noqa: ARG002 (as the other places are called)
         """Write the closed spool file to the buffer."""

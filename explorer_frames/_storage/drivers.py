@@ -42,7 +42,7 @@ def _refusal(url: str, raised: Exception, mask: Mask, failure: type[ExplorerFram
         return ConfigError(f"no driver for {scheme}:// is installed", where=where, hint=hint)
     # A ValueError because of an OSError is smbprotocol's way to say that nothing listens there.
     if isinstance(raised, ValueError | TypeError) and not isinstance(raised.__cause__, OSError):
-        what = f"the URL or its storage_options are not accepted: {mask(raised)}"
+        what = f"invalid URL or storage_options: {mask(raised)}"
         hint = "Check the scheme, and the option names in the documentation of its fsspec driver."
         return ConfigError(what, where=where, hint=hint)
     return failure(f"cannot connect: {mask(raised)}", where=where, hint=_hint(scheme, raised))
@@ -61,10 +61,10 @@ def _connected(scheme: str, url: str, options: Mapping[str, Any]) -> tuple[Any, 
     else:
         fs, path = url_to_fs(plain, **options)
     if name and not f"/{path}".endswith("/name"):
-        raise ValueError("the driver takes a part of the path for something else")
+        raise ValueError("the driver does not support this file name")
     unsafe = scheme_of(url).unsafe_name
     if unsafe and unsafe.search(name):
-        raise ValueError(f"{type(fs).__module__} would write to another name")
+        raise ValueError(f"{type(fs).__module__} would write to another file name")
     return fs, path.removesuffix("name") + name if name else path
 
 

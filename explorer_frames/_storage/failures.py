@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-DAMAGED = "It is damaged or was cut off: get it again from where it was copied, or make it again."
+DAMAGED = "The file is damaged or truncated. Copy it or create it again."
 _NO_NAME = 0xC0000033  # STATUS_OBJECT_NAME_INVALID, which SMB servers say to "part-*"
 _INVALID_NAME = 123  # ERROR_INVALID_NAME, the same on a Windows disk
 _LOCKED = {5, 32}  # Windows: ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION
 # What our own checks of a target find, and what to do about it.
-NO_FOLDER = "this folder does not exist"
-NOT_REPLACEABLE = "this file cannot be replaced by another one"
-ACL_LOST = "the ACL of this file cannot be given to another one"
+NO_FOLDER = "the folder does not exist"
+NOT_REPLACEABLE = "the file cannot be replaced"
+ACL_LOST = "cannot copy the ACL of the existing file"
 NO_RENAME = "files cannot be renamed in this folder"
-NOT_REGULAR = "this is a device, pipe, socket or folder, not a file"
+NOT_REGULAR = "not a regular file: device, pipe, socket or folder"
 _IN_PLACE = 'Pass mode="in_place" to overwrite the file, or pass another path.'
 _HINTS = {
     NO_FOLDER: "Create the folder, or pass make_parents=True.",
@@ -40,7 +40,7 @@ OVERWRITE = "write all of"  # a target that cannot be published in one step
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _OF_ONE_FILE = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EFBIG, errno.EINVAL}
-_OF_THE_STORE = {"look up", "reach", "make a temporary file for", "publish"}
+_OF_THE_STORE = {"look up", "reach", "create a temporary file for", "publish"}
 _REFUSED = re.compile("credential|denied|forbidden|(?:un|not )authori[sz]ed|logon|authenticat", re.IGNORECASE)
 _DAMAGED = re.compile("compressed|decompress|inflate")  # Arrow's words
 
@@ -90,7 +90,7 @@ class Guard:
         reads = issubclass(self.failure, FileReadError)
         what = f"cannot {doing} {self.noun}"
         if reads and is_missing(raised):
-            what = "there is no such file"
+            what = "file not found"
         hint = own_hint(raised, doing) or hint_for(raised, doing, reads=reads or doing in {"list", "read"})
         error = self.failure(f"{what}: {self.mask(raised)}", where=where, hint=hint)
         error.errno = getattr(raised, "errno", None)  # as callers of OSErrors expect
@@ -118,17 +118,17 @@ def hint_for(raised: BaseException, doing: str, *, reads: bool) -> str:
     """Find what to do about an exception of a driver."""
     verb = "read" if reads else "write"
     if getattr(raised, "errno", None) in _FULL:
-        return "The disk is full or a size limit was met: make room, or point TMPDIR elsewhere for remote targets."
+        return "Free disk space or raise the size limit. For remote targets, set TMPDIR to another disk."
     if is_open_elsewhere(raised):
-        return f"Close the file in other programs and retry, or ask for the right to {verb} there."
+        return f"Close the file in other programs and retry, or get permission to {verb} it."
     if is_refusal(raised):
         right = "use it" if doing == "connect" else f"{verb} there"
         credentials = "" if _is_local(raised) else ", or pass other credentials as storage_options="
-        return f"Ask for the right to {right}{credentials}."
+        return f"Get permission to {right}{credentials}."
     if isinstance(raised, NotADirectoryError):
         return "A part of the path is a file, not a folder."
     if doing == "connect":
-        return "Check the host and the port, and that it can be reached from here."
+        return "Check the host, the port and the network."
     return _hint_to_read(raised) if reads else _hint_to_write(raised, doing)
 
 
@@ -148,9 +148,9 @@ def _hint_to_write(raised: BaseException, doing: str) -> str:
     if isinstance(raised, FileExistsError):
         return "A part of the path is a file, not a folder."
     if is_bad_name(raised):
-        return "Pass another name: this store has none like that."
+        return "Pass another file name. The store does not support this one."
     if is_missing(raised) and doing in {"reach", "publish"}:
-        return "Make the bucket, container, share or folder first: it is never created implicitly."
+        return "Create the bucket, container, share or folder first. It is never created implicitly."
     if doing == OVERWRITE:
         return "The target may be incomplete. Fix the error above and write again."
     return "The existing file is unchanged. Fix the error above and retry."

@@ -111,7 +111,7 @@ class Folder(Guard):
         self._fs.invalidate_cache()
         found: dict[str, dict[str, Any]] = self.attempt("list", self._fs.find, self._path, detail=True)
         if self._path and self._path in found and self.attempt("look up", self._fs.isfile, self._path):
-            raise ConfigError("this is a file", where=self.url, hint="Pass the URL of a folder, new or synced before.")
+            raise ConfigError("the path is a file, not a folder", where=self.url, hint="Pass the URL of a folder.")
         return {name.removeprefix(f"{self._path}/"): int(entry["size"] or 0) for name, entry in found.items()}
 
     def remove_stale(self, names: Iterable[str]) -> None:
@@ -182,8 +182,8 @@ class Folder(Guard):
         """
         target = self._target(name, "create")
         if target.attempt("look up", target.place.kind):
-            hint = "Another process has written it: read it, or move it away."
-            raise TargetExistsError("the target exists", where=target.url, hint=hint)
+            hint = "Another process wrote it. Read it, or move it away."
+            raise TargetExistsError("the target already exists", where=target.url, hint=hint)
         return target
 
     def _target(self, name: str, mode: Mode) -> Target:

@@ -66,7 +66,7 @@ class LocalFile:
         if not os.access(folder, os.W_OK | os.X_OK):
             if exists and os.access(self.path, os.W_OK):
                 raise PermissionError(errno.EACCES, NOT_REPLACEABLE, self.path)
-            raise PermissionError(errno.EACCES, "this folder cannot be written to", folder)
+            raise PermissionError(errno.EACCES, "the folder is not writable", folder)
         if exists:
             self._check_writable()
             self._check_replaceable()
@@ -86,7 +86,7 @@ class LocalFile:
 
     def _check_writable(self) -> None:
         if not os.access(self.path, os.W_OK):
-            raise PermissionError(errno.EACCES, "this file cannot be written to", self.path)
+            raise PermissionError(errno.EACCES, "the file is not writable", self.path)
 
     def _check_replaceable(self) -> None:
         """Raise for a file whose content may be overwritten, but whose name may not be given to another file."""

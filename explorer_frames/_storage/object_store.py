@@ -29,7 +29,7 @@ def _allowing_http(value: object) -> dict[str, Any]:
 def _verifying(value: object) -> dict[str, Any]:
     if isinstance(value, bool):
         return {"allow_invalid_certificates": not value}
-    raise ValueError("deltalake uses the certificates of the operating system")
+    raise ValueError("deltalake always uses the operating system's certificates")
 
 
 def _unsigned(value: object) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def _unsigned(value: object) -> dict[str, Any]:
 
 def _unsupported(value: object) -> dict[str, Any]:
     if value:
-        raise ValueError("deltalake has no such setting")
+        raise ValueError("deltalake does not have this setting")
     return {}
 
 
@@ -52,7 +52,7 @@ def _with_gcs_token(value: Any) -> dict[str, Any]:
         return {"google_service_account_key": json.dumps(dict(value))}
     if isinstance(value, str | os.PathLike) and os.path.isfile(value):  # noqa: PTH113 (raises nothing for odd names)
         return {"google_application_credentials": os.fspath(value)}
-    raise ValueError("deltalake takes the path of a file with credentials, a service account's dict, or 'anon'")
+    raise ValueError("deltalake supports the path of a credentials file, a service account's dict or 'anon'")
 
 
 def _with_connection_string(value: str) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def to_object_store(url: str, options: object) -> tuple[dict[str, str], Mask]:
     ('a', 'eu-west-1', 'true')
     """
     if not isinstance(options, Mapping):
-        raise ConfigError(f"storage_options is a {type(options).__name__}, not a mapping of names to values")
+        raise ConfigError(f"storage_options must be a mapping, got {type(options).__name__}")
     scheme, separator, _ = url.partition("://")
     if not separator or scheme in LOCAL:
         return {}, Mask(url, {})  # as fsspec, which does not use them on local disk
@@ -213,7 +213,7 @@ def _leaves(options: Mapping[Any, Any], store: _Store, prefix: str = "") -> Iter
     for key, value in options.items():
         name = f"{prefix}{key}"
         if not isinstance(key, str):
-            raise _refusal(name, "is not named by a string")
+            raise _refusal(name, "has a name that is not a str")
         if isinstance(value, Mapping) and name not in store.names:
             yield from _leaves(value, store, f"{name}.")
         elif prefix and name not in {*store.names, *_TUNING}:
@@ -229,7 +229,7 @@ def _translated(name: str, value: Any, store: _Store) -> dict[str, str]:
         options = {row: value} if isinstance(row, str) else row(value)
         return {key: _as_text(key, item) for key, item in options.items() if item is not None}
     except (TypeError, AttributeError):
-        reason = f"is of the type {type(value).__name__}, which deltalake does not take"
+        reason = f"has type {type(value).__name__}, which deltalake does not support"
     except ValueError as raised:
         reason = f"cannot be translated: {escaped(raised)}"
     raise _refusal(name, reason)
@@ -249,11 +249,11 @@ def _check_name(name: str, store: _Store) -> None:
     """Refuse what deltalake would ignore without an error."""
     similar = [] if _NATIVE.match(name) else difflib.get_close_matches(name, store.names, 1, _SIMILAR)
     if similar:
-        raise ConfigError(f"storage_options has no {escaped(name, 60)!r}", hint=f"Did you mean {similar[0]!r}?")
+        raise ConfigError(f"unknown storage option {escaped(name, 60)!r}", hint=f"Did you mean {similar[0]!r}?")
 
 
 def _refusal(name: str, what: str) -> ConfigError:
-    hint = "Leave it out, or pass the setting by its name in object_store, such as AWS_REGION."
+    hint = "Remove it, or pass the setting by its name in object_store, such as AWS_REGION."
     return ConfigError(f"the storage option {escaped(name, 60)!r} {what}", hint=hint)
 
 
@@ -287,7 +287,7 @@ def _of_profile(profile: str, url: str) -> dict[str, str]:
     else:
         return {name: text for name, text in values.items() if text}
     hint = "Check the files of AWS profiles, or pass key and secret in storage_options=."
-    raise ConfigError(f"the AWS profile cannot be used: {problem}", where=shown_url(url), hint=hint)
+    raise ConfigError(f"cannot use the AWS profile: {problem}", where=shown_url(url), hint=hint)
 
 
 def _allow_http(sent: dict[str, str]) -> None:

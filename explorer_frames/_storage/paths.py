@@ -165,7 +165,9 @@ def within(filesystem: Any, path: str) -> tuple[Any, str, Scheme]:
     is_arrow = not isinstance(fs, AbstractFileSystem)
     if is_arrow and not (type(fs).__module__.startswith("pyarrow.") and hasattr(fs, "open_output_stream")):
         what = f"filesystem must be a file system, got {escaped(filesystem, 60)!r}"
-        raise ConfigError(what, hint="Pass one of fsspec.\nOr of pyarrow, such as pyarrow.fs.S3FileSystem().")
+        raise ConfigError(
+            what, hint="Pass an fsspec file system.\nOr a pyarrow file system, such as pyarrow.fs.S3FileSystem()."
+        )
     name = type(fs).__name__
     if is_arrow:
         fs = fsspec.filesystem("file") if fs.type_name == "local" else ArrowFSWrapper(fs)
@@ -173,17 +175,17 @@ def within(filesystem: Any, path: str) -> tuple[Any, str, Scheme]:
     traits = scheme_of(f"{min(protocols)}://")
     is_wrapper = isinstance(fs, CachingFileSystem) or protocols & WRAPPERS
     if is_wrapper or not traits.is_writable or getattr(fs, "asynchronous", False):
-        what = f"files cannot be published in a {name}"
+        what = f"cannot write to a {name}"
         raise ConfigError(what, hint="Pass the file system of the store itself, without a cache, archive or wrapper.")
     scheme, separator, _ = text.partition("://")
     if separator and scheme not in protocols:
-        what = f"path is a URL of {escaped(scheme, 40)}://, and filesystem is a {name}"
+        what = f"path must not be a URL of {escaped(scheme, 40)}:// if filesystem is a {name}"
         raise ConfigError(what, hint="Pass the path in that file system, without a scheme.")
     inner = str(fs._strip_protocol(text))  # noqa: SLF001 (fsspec's own functions take it so)
     if traits.is_object_store:
         inner = inner.lstrip("/")  # a bucket comes first
     if not inner.endswith(text.rpartition("/")[2]):
-        raise ConfigError(f"a {name} would write to another name", where=shown_url(text), hint="Pass another name.")
+        raise ConfigError(f"{name} does not support this file name", where=shown_url(text), hint="Pass another name.")
     if is_arrow:  # to close its streams would publish what has been written
         traits = Scheme(is_object_store=traits.is_object_store, puts_whole=False)
     if not protocols & LOCAL:
@@ -196,7 +198,7 @@ def _unwrapped(fs: Any, path: str) -> tuple[Any, str]:
     while True:
         name = type(fs).__name__
         if name in {"DirFileSystem", "SubTreeFileSystem"} and ".." in path.split("/"):
-            what = f"path {escaped(path, 80)!r} may lead out of the folder of the {name}"
+            what = f"path {escaped(path, 80)!r} may be outside of the folder of the {name}"
             raise ConfigError(what, hint='Pass a path without "..".')
         if name == "DirFileSystem":
             path, fs = fs._join(path), fs.fs  # noqa: SLF001 (the only way to ask)

@@ -109,13 +109,13 @@ class Target(Guard):
         b'hello'
         """
         if mode not in get_args(Mode):
-            raise ConfigError(f"mode {escaped(mode)!r} is unknown", hint='Pass "overwrite", "create" or "in_place".')
+            raise ConfigError(f"unknown mode {escaped(mode)!r}", hint='Pass "overwrite", "create" or "in_place".')
         if filesystem is not None and storage_options:
             raise ConfigError("storage_options and filesystem are mutually exclusive", hint="Pass one of the two.")
         if is_buffer(path):
             if filesystem is not None or storage_options:
                 what = "storage_options and filesystem do not apply to a buffer"
-                raise ConfigError(what, hint="Leave both out.")
+                raise ConfigError(what, hint="Remove both.")
             target = _open_buffer(path, mode)
         elif filesystem is not None:
             target = _in_filesystem(filesystem, path, mode)
@@ -135,7 +135,7 @@ class Target(Guard):
 
         The file may have no name: open it by this path, in this process, and neither rename nor unlink it.
         """
-        spool = self.attempt("make a temporary file for", self.place.new_spool)
+        spool = self.attempt("create a temporary file for", self.place.new_spool)
         try:
             yield spool.path
         finally:
@@ -167,8 +167,8 @@ class Target(Guard):
             return
         size = self.attempt("read the temporary file for", os.path.getsize, path)
         if stored != size:
-            what = f"{size} bytes were published, and {stored} stand there now"
-            hint = "Another writer has replaced the file, or the store cut it: look there before you write again."
+            what = f"the published file has {stored} bytes, expected {size}"
+            hint = "Check the file before you write again. Another process may have replaced it."
             raise WriteError(what, where=self.url, hint=hint)
 
     def remove(self) -> None:
@@ -189,13 +189,13 @@ class Target(Guard):
     def exists_error(self) -> TargetExistsError:
         """Make the error of `mode="create"` for what exists."""
         hint = 'Pass another name, or mode="overwrite" to replace it.'
-        return TargetExistsError("the target exists", where=self.url, hint=hint)
+        return TargetExistsError("the target already exists", where=self.url, hint=hint)
 
 
 def _open_buffer(buffer: Buffer, mode: Mode) -> Target:
     place = OpenBuffer(buffer)
     if mode != "overwrite":
-        hint = "Leave mode= out: a buffer is written from its current position on."
+        hint = "Remove mode=. Buffers are written from their current position."
         raise ConfigError(f"mode {mode!r} is not supported for buffers", where=place.shown, hint=hint)
     return Target(place.shown, mode, Mask("", {}), place)
 
@@ -219,8 +219,8 @@ def _at_url(url: str | os.PathLike[str], storage_options: Mapping[str, Any] | No
         return Target(shown_url(text), mode, mask, _remote(fs, inner, scheme_of(text), mode))
     check_local_name(url)
     if local.startswith(("/dev/std", "/dev/fd/", "/proc/")):
-        hint = "Pass the name of a file: what a shell directs the output to would be replaced."
-        raise ConfigError("the target is a stream of this process", where=local, hint=hint)
+        hint = "Pass the path of a file. Writing here would replace the redirected output of this process."
+        raise ConfigError("the target is a standard stream of this process", where=local, hint=hint)
     path = os.path.realpath(local)  # a link stays, and its file is replaced
     return Target(shown_url(path), mode, mask, (FileInPlace if mode == "in_place" else LocalFile)(path))
 

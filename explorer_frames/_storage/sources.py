@@ -144,8 +144,8 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
     try:
         return tempfile.TemporaryDirectory(prefix="explorer_frames-")
     except failures(OSError) as raised:
-        what = f"no temporary folder can be made: {escaped(raised)}"
-    raise FileReadError(what, hint="Point TMPDIR to a folder that is there and has room.")
+        what = f"cannot create a temporary folder: {escaped(raised)}"
+    raise FileReadError(what, hint="Set TMPDIR to an existing folder with free space.")
 
 
 def _configured(scheme: str) -> dict[str, Any]:

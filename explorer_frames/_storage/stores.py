@@ -143,9 +143,9 @@ class RemoteFile(StoredObject):
             self.fs.invalidate_cache()
             stored = self.fs.info(beside)["size"]
             if stored != size:
-                raise OSError(f"{size} bytes were put and {stored} are there")
+                raise OSError(f"uploaded {size} bytes, but the store has {stored}")
             if create and self.kind():
-                raise FileExistsError(errno.EEXIST, "the target exists")
+                raise FileExistsError(errno.EEXIST, "the target already exists")
             self._move_in(beside, create=create)
 
     def stored(self) -> None:

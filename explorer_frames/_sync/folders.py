@@ -79,9 +79,9 @@ class TaskFolders:
             self._known[key] = known
         if known.task_name != wanted.task_name:
             raise WriteError(
-                f"the folder is of task {escaped(known.task_name, 60)!r}, which another process has added",
+                f"another process uses the folder for task {escaped(known.task_name, 60)!r}",
                 where=self._lake.url_of(wanted.folder),
-                hint="Sync again: the task gets a folder of its own.",
+                hint="Sync again to create another folder for this task.",
             )
         self.check(wanted.task_name, wanted.schema, known.schema)
 

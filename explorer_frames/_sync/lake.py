@@ -155,7 +155,7 @@ def _opened(store: Store, task: object) -> tuple[Dataset, TaskFolder]:
     lake = Dataset.from_json(content or b"")
     if lake is None:
         hint = "Pass the folder that was synced, without the name of a task."
-        raise FileReadError("there is no lake", where=store.shown, hint=hint)
+        raise FileReadError("no lake found at this path", where=store.shown, hint=hint)
     for folder in map(TaskFolder.from_json, found):
         if folder is not None and folder.task_name == task:
             return lake, folder

@@ -42,7 +42,7 @@ RUNS_SCHEMA = pa.schema(
         ("path", pa.string()),
     ]
 )
-_ELSEWHERE = "A lake is of one workflow of one server, with one format and partition_by. Pass another path."
+_ELSEWHERE = "A lake contains one workflow of one server, with one format and partition_by. Pass another path."
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -209,7 +209,7 @@ class Dataset:
                 f"If it is the same server under another URL, pass server_name={escaped(found.server_name, 200)!r}. "
                 "Otherwise pass another path."
             )
-        raise ConfigError(f"the folder is a lake of {'; '.join(shown)}", where=where, hint=hint)
+        raise ConfigError(f"the folder is a lake with other settings: {'; '.join(shown)}", where=where, hint=hint)
 
 
 def _shown(value: str | tuple[str, ...]) -> str:

@@ -154,7 +154,8 @@ def _checked_tasks(tasks: object) -> frozenset[str] | None:
     names = list(tasks) if isinstance(tasks, Iterable) and not isinstance(tasks, str | bytes) else []
     if not names or not all(isinstance(name, str) for name in names):
         raise ConfigError(
-            f"tasks must be a list of names or ids: {escaped(tasks, 60)!r}", hint="Pass a list for a single task, too."
+            f"tasks must be a list of names or ids, got {escaped(tasks, 60)!r}",
+            hint="Pass a list, also for a single task.",
         )
     return frozenset(names)
 
@@ -188,6 +189,6 @@ def _check_names(schema: object, partition_by: tuple[str, ...]) -> None:
     for name in schema.names if isinstance(schema, pa.Schema) else ():
         if name.lower() in taken:
             raise ConfigError(
-                f"column {escaped(name, 60)!r} of the schema is a column that a lake adds to each result",
-                hint="Pass another name for this column in schema=.",
+                f"column name {escaped(name, 60)!r} is reserved in a lake",
+                hint="Rename the column in schema=.",
             )

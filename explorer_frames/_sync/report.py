@@ -168,7 +168,7 @@ def checked_report(report: SyncReport) -> SyncReport:
     if not report.failed:
         return report
     shown = first_of([*map(str, report.failed)], "; ")
-    not_tried = f", not tried: {report.pending}" if report.pending else ""
+    not_tried = f", not attempted: {report.pending}" if report.pending else ""
     raise SyncError(
         f"failed to export {len(report.failed)} {plural(len(report.failed), 'result')} of workflow "
         f"{report.workflow_id}: {shown}; written: {len(report.written)}, existed: {len(report.skipped)}{not_tried}",

@@ -193,7 +193,7 @@ class _Sync:
             self._dataset.check(content, self._folder.url)
         elif any(name.startswith(OWN) or is_result(name) for name in self._files):
             raise ConfigError(
-                "the folder has results in it, and no _manifest/dataset.json that says whose",
+                "the folder contains results but no _manifest/dataset.json",
                 where=self._folder.url,
                 hint="Restore that file, or pass another path.",
             )
@@ -243,9 +243,9 @@ class _Sync:
         difference = job.difference(known)
         if difference:
             raise ConfigError(
-                f"job {job.job_id} is another run in this lake: {difference}",
+                f"job {job.job_id} in this lake is a different run: {difference}",
                 where=self._folder.url,
-                hint="The lake is of another server. Pass another path.",
+                hint="Pass another path. This lake belongs to another server.",
             )
 
     def _ask(self, job: str) -> tuple[str, tuple[TaskEntry, ...] | ExplorerFramesError]:
@@ -334,7 +334,7 @@ class _Sync:
             raise
         if (known.rows, known.content_hash) != (part.rows, part.content_hash):
             raise DamagedFileError(
-                "the file is another one than the lake's record describes: its content hash differs",
+                "content hash mismatch: the file differs from the lake's record",
                 where=self._folder.url_of(part.path),
                 hint=_MOVE_AWAY,
             )

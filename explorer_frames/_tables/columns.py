@@ -54,7 +54,7 @@ def fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """Return the rows in the types of `committed_schema`; ValueError or ArrowException if a value does not fit."""
     for field in schema:
         if _lacks_values(batch.column(field.name), field):
-            raise ValueError(f"column {field.name!r} has null values, and the table allows none there")
+            raise ValueError(f"column {field.name!r} has null values, but the table's column is not nullable")
     return batch.cast(schema)
 
 
@@ -64,7 +64,7 @@ def with_partitions(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBat
         values = batch.column(name)
         is_text = pa.types.is_string(values.type) or pa.types.is_binary(values.type)
         if is_text and pc.any(pc.equal(pc.binary_length(values), 0)).as_py():
-            raise ValueError(f"column {name!r} has an empty string, and partitions turn it into nulls")
+            raise ValueError(f"column {name!r} has an empty string, which Delta Lake stores as null in partitions")
     return batch
 
 

@@ -115,7 +115,7 @@ def write_delta(
     (0, 1, 1)
     """
     if mode not in get_args(TableMode):
-        raise ConfigError(f"mode {escaped(mode)!r} is unknown", hint='Pass "create", "append" or "overwrite".')
+        raise ConfigError(f"unknown mode {escaped(mode)!r}", hint='Pass "create", "append" or "overwrite".')
     checked_flag("make_parents", make_parents)
     deltalake = package("deltalake", "delta")
     path, storage_options = plain_path(path, storage_options)
@@ -181,8 +181,8 @@ class _Store(Driver):
             raise refusal
         if mode == "create":
             raise self.exists_error()
-        what = "another writer created the table at the same moment"
-        raise WriteError(what, where=self.shown, hint="Nothing was committed: write again.")
+        what = "another writer created the table"
+        raise WriteError(what, where=self.shown, hint="Nothing was committed. Retry.")
 
     def is_conflict(self, raised: BaseException) -> bool:
         """Return whether another writer's version is there: deltalake refuses commits for other reasons, too."""
@@ -198,7 +198,7 @@ class _Store(Driver):
 
     def exists_error(self) -> TargetExistsError:
         hint = 'Pass mode="append" or mode="overwrite".'
-        return TargetExistsError("the table exists", where=self.shown, hint=hint)
+        return TargetExistsError("the table already exists", where=self.shown, hint=hint)
 
     def _commit(self, rows: Rows, table: Any, properties: Mapping[str, int] | None = None, **how: Any) -> None:
         commit = self._deltalake.CommitProperties(custom_metadata=document(rows.schema), **(properties or {}))

@@ -138,8 +138,8 @@ class Rows:
         try:
             return with_partitions(fitted(batch, schema), self._partitions)
         except (ValueError, pa.ArrowException) as error:
-            what = f"a row does not fit the table: {escaped(error)}"
-        raise WriteError(what, where=self._where, hint="Nothing was committed: fill or leave out missing values.")
+            what = f"a row does not match the table's schema: {escaped(error)}"
+        raise WriteError(what, where=self._where, hint="Nothing was committed. Fill or drop missing values.")
 
 
 class Driver(Guard):
@@ -166,13 +166,13 @@ class Driver(Guard):
         kind = type(raised).__name__
         what = f"cannot {doing} the table: {readable(raised, self.mask)}"
         if kind == "CommitStateUnknownException":
-            hint = "It may have been committed: look at the table's snapshots before you append again."
+            hint = "The rows may have been committed. Check the table's snapshots before you retry."
             return UnsafeToRetryError(what, where=where, hint=hint)
         hint = own_hint(raised, doing) or "Fix the error above. Check the table's history before you retry."
         if self.is_conflict(raised):
-            hint = "Another writer changed the table at the same moment, and nothing was committed: write again."
+            hint = "Another writer changed the table, and nothing was committed. Retry."
         elif is_refusal(raised):
-            hint = "Check the credentials, and ask for the right to write there."
+            hint = "Check the credentials and the write permission."
         return WriteError(what, where=where, hint=hint)
 
     def is_conflict(self, raised: BaseException) -> bool:

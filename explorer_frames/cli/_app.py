@@ -119,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else arguments
     messages.as_json = "--json" in takewhile("--".__ne__, words)
     if sys.stdout is None:  # `>&-`: what a command has to say would be lost, and files opened later take its place
-        hint = f"Direct it to a file, or to {os.devnull}."
+        hint = f"Redirect it to a file or to {os.devnull}."
         tell(ExplorerFramesError("standard output is closed", hint=hint))
         sys.exit(FAILED.number)
     if sys.stderr is None:  # `2>&-`
@@ -150,41 +150,43 @@ def _version(wanted: bool) -> None:
 
 def _root(
     ctx: typer.Context,
-    url: Annotated[str | None, typer.Option(metavar="URL", help="Of the Explorer: http://host:7002.")] = None,
-    profile: Annotated[str | None, typer.Option(metavar="NAME", help="A server in the config file.")] = None,
-    user: Annotated[str | None, typer.Option(metavar="NAME", help="To log in as.")] = None,
+    url: Annotated[str | None, typer.Option(metavar="URL", help="URL of Explorer, such as http://host:7002.")] = None,
+    profile: Annotated[str | None, typer.Option(metavar="NAME", help="Name of a profile in the config file.")] = None,
+    user: Annotated[str | None, typer.Option(metavar="NAME", help="User name.")] = None,
     graphd: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Of graphd, as the server reaches it.")
+        str | None, typer.Option(metavar="HOST:PORT", help="Address of graphd, as the server reaches it.")
     ] = None,
     auth_encoding: Annotated[
         Literal["auto", "json", "colon"] | None,
-        typer.Option(help="Of the login: colon for Explorer 3.1.0, json for later ones; by default both are tried."),
+        typer.Option(
+            help="Encoding of the login: colon for Explorer 3.1.0, json for later versions. Default: try both."
+        ),
     ] = None,
     ca_bundle: Annotated[
-        str | None, typer.Option(metavar="FILE", help="CA certificates to trust in place of the system's.")
+        str | None, typer.Option(metavar="FILE", help="CA certificates to trust instead of the operating system's.")
     ] = None,
     client_cert: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Client certificate, with its key unless --client-key is given.")
+        str | None, typer.Option(metavar="FILE", help="Client certificate, with its key unless --client-key is passed.")
     ] = None,
     client_key: Annotated[str | None, typer.Option(metavar="FILE", help="Key of the client certificate.")] = None,
     deadline: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="For one whole call, retries included; by default 600.")
+        float | None, typer.Option(metavar="SECONDS", help="Timeout of a call with its retries. Default: 600.")
     ] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Log each request; show where an error comes from.")] = False,
-    no_progress: Annotated[bool, typer.Option("--no-progress", help="Show no progress bar.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Log each request, and show full tracebacks.")] = False,
+    no_progress: Annotated[bool, typer.Option("--no-progress", help="Hide progress bars.")] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
-    """NebulaGraph Explorer results as data frames and files.
+    """Read NebulaGraph Explorer results as tables and files.
 
-    The server and the login come from the environment: EXPLORER_FRAMES_URL, and EXPLORER_FRAMES_TOKEN or
-    EXPLORER_FRAMES_USER, EXPLORER_FRAMES_PASSWORD and EXPLORER_FRAMES_GRAPHD; or from a profile in the config file,
-    ~/.config/explorer_frames/config.toml. There is no option for a password: one that is not set is asked for in a
-    terminal. The options here may stand anywhere on the line.
+    Set the server and the login in the environment (EXPLORER_FRAMES_URL, and EXPLORER_FRAMES_TOKEN or
+    EXPLORER_FRAMES_USER, EXPLORER_FRAMES_PASSWORD and EXPLORER_FRAMES_GRAPHD), or in a profile of
+    ~/.config/explorer_frames/config.toml. In a terminal, a missing password is prompted for. The options below can be
+    anywhere on the command line.
     """
     if client_key is not None and client_cert is None:
-        raise typer.BadParameter("--client-key needs --client-cert.")
+        raise typer.BadParameter("--client-key requires --client-cert.")
     given = {name: ctx.params[name] for name in _OF_EXPLORER if ctx.params[name] is not None}
     if client_key is not None:
         given["client_cert"] = (client_cert, client_key)

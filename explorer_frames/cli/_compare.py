@@ -26,26 +26,26 @@ def compare(
     ctx: typer.Context,
     a: Annotated[str, typer.Argument(metavar="A", help=_SIDE)],
     b: Annotated[str, typer.Argument(metavar="B", help=_SIDE)],
-    task: Annotated[str | None, typer.Option(help="Name or id of the task to take of a job.")] = None,
-    top: Annotated[int, typer.Option(min=1, help="How many of the first ranks to look at.")] = 10,
-    rel_tol: Annotated[float, typer.Option(help="Share by which two numbers may differ and be the same.")] = 0.0,
-    abs_tol: Annotated[float, typer.Option(help="How far two numbers may be apart and be the same.")] = 0.0,
+    task: Annotated[str | None, typer.Option(help="Name or id of the task, if A or B is a job.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="Number of top ranks to compare.")] = 10,
+    rel_tol: Annotated[float, typer.Option(help="Relative tolerance for numbers.")] = 0.0,
+    abs_tol: Annotated[float, typer.Option(help="Absolute tolerance for numbers.")] = 0.0,
     vid_type: VidTypeOption = "string",
     allow_incomplete: PartFlag = False,
     allow_unrelated: Annotated[
-        bool, typer.Option("--allow-unrelated", help="Compare also different workflows or algorithms.")
+        bool, typer.Option("--allow-unrelated", help="Also compare results of different workflows or algorithms.")
     ] = False,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help=f"End with {CHANGED.number} where something has changed.")
+        bool, typer.Option("--exit-code", help=f"Exit with {CHANGED.number} if the results differ.")
     ] = False,
     storage_option: StorageOption = None,
     storage_options_file: StorageFile = None,
     json: JsonFlag = False,
 ) -> None:
-    """Tell what changed from one result to another.
+    """Compare two results.
 
-    Rows come and gone, scores, ranks, communities; a mere change of the communities' names is no change. What may not
-    be all rows is refused: exit code 3.
+    Shows added and removed rows, and changes of scores, ranks and communities. Renamed communities are not changes.
+    Incomplete results are refused with exit code 3.
     """
     from explorer_frames import compare as find_changes
 

@@ -75,5 +75,5 @@ class Connection:
         with suppress(EOFError):  # Ctrl-D
             password = getpass.getpass(f"Password of {printable(user and user.value)}: ")
         if not password:
-            raise ConfigError("no password was given", hint=f"Type it, or set {variable('password')}.")
+            raise ConfigError("missing password", hint=f"Type it, or set {variable('password')}.")
         return password

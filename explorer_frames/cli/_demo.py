@@ -76,7 +76,7 @@ def _check(task: Task, frame: pd.DataFrame, path: Path) -> None:
     for read, suffix in ((pd.read_parquet, ".parquet"), (pd.read_feather, ".feather")):
         back = read(path.with_suffix(suffix))
         if back.to_json() != frame.to_json() or list(back.columns) != list(frame.columns):
-            raise AssertionError(f"{path}{suffix} does not hold what task {task.name} returned")
+            raise AssertionError(f"{path}{suffix} does not match the result of task {task.name}")
 
 
 def _say(console: Console, text: str = "") -> None:

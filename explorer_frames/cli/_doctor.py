@@ -20,23 +20,25 @@ if TYPE_CHECKING:
 
 def doctor(
     ctx: typer.Context,
-    path: Annotated[str | None, typer.Argument(metavar="PATH", help="A folder or file that is to be written.")] = None,
+    path: Annotated[
+        str | None, typer.Argument(metavar="PATH", help="Folder or file to check for write access.")
+    ] = None,
     job_id: Annotated[
-        str | None, typer.Option(help="With --task-id: the result that may be read, to see if limit grows.")
+        str | None, typer.Option(help="Id of a job, with --task-id: the result to check the row limit with.")
     ] = None,
     task_id: Annotated[str | None, typer.Option(help="Id or name of a task of that job.")] = None,
-    limit: Annotated[int, typer.Option(min=2, max=10_000_000, help="The largest limit to request.")] = 100_000,
+    limit: Annotated[int, typer.Option(min=2, max=10_000_000, help="Largest limit to request.")] = 100_000,
     storage_option: StorageOption = None,
     storage_options_file: StorageFile = None,
     json: JsonFlag = False,
 ) -> None:
-    """Find out what works, and what to do about the rest.
+    """Check the settings, the connection and the server.
 
-    The server, the login, the license, the limit of rows, and with a PATH whether it can be written to: a small file is
-    written to its folder, read back, and removed. No job is started, and no secret shown.
+    Checks the server, the login, the license and the row limit. With PATH, writes a small file to its folder, reads it
+    back and removes it. No job is started, and no secret is shown.
     """
     if (job_id is None) != (task_id is None):
-        raise typer.BadParameter("--job-id and --task-id go together.")
+        raise typer.BadParameter("--job-id and --task-id must be used together.")
     from explorer_frames import Explorer
     from explorer_frames._doctor.examination import Setup, examine
     from explorer_frames._doctor.server import QUICK

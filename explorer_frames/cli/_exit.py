@@ -26,16 +26,16 @@ class Code(NamedTuple):
     errors: tuple[type[Exception], ...] = ()
 
 
-OK = Code(0, "all went well")
+OK = Code(0, "success")
 FAILED = Code(1, "an error, or doctor found a problem", (errors.ExplorerFramesError,))
-USAGE = Code(2, "the command line or the environment cannot work", (errors.ConfigError, errors.UnsupportedFormatError))
-INCOMPLETE = Code(3, "the rows may not be all there are", (errors.IncompleteResultError,))
+USAGE = Code(2, "invalid options or settings", (errors.ConfigError, errors.UnsupportedFormatError))
+INCOMPLETE = Code(3, "the rows may be incomplete", (errors.IncompleteResultError,))
 JOB_FAILED = Code(4, "the job failed, was interrupted, or did not end in time", (errors.JobError,))
 PARTLY = Code(5, "some results of a sync could not be exported, or are damaged", (errors.SyncError,))
-DAMAGED = Code(6, "the file is not as it was written", (errors.DamagedFileError,))
+DAMAGED = Code(6, "the file is damaged or was modified", (errors.DamagedFileError,))
 CHANGED = Code(7, "compare --exit-code found a change")
 INTERRUPTED = Code(130, "Ctrl-C", (KeyboardInterrupt,))  # type: ignore[arg-type]  # no Exception, but what ends so
-NO_READER = Code(141, "the reader of the output has gone, as in `| head`", (BrokenPipeError,))
+NO_READER = Code(141, "the output pipe was closed, as by `| head`", (BrokenPipeError,))
 # The one place where they stand: the help is made from it.
 CODES = (OK, FAILED, USAGE, INCOMPLETE, JOB_FAILED, PARTLY, DAMAGED, CHANGED, INTERRUPTED, NO_READER)
 
@@ -136,11 +136,15 @@ def _words(error: BaseException) -> tuple[str, str | None, str]:
         return "", None, ""
     if isinstance(error, ModuleNotFoundError):
         extra = extra_of(error.name)
-        return f"this command needs the package {error.name}", None, install_hint(extra) if extra else ""
+        return f"this command requires the package {error.name}", None, install_hint(extra) if extra else ""
     if isinstance(error, OutputError):
-        return f"cannot write the output: {error}", None, "See that it leads somewhere, and that there is room."
+        return (
+            f"cannot write the output: {error}",
+            None,
+            "Check that the output is open, and that the disk is not full.",
+        )
     # Its words are shown only to who asks: they may hold anything.
-    return f"this is a bug: {type(error).__name__}", None, "Run it again with --debug, and report what it says."
+    return f"internal error: {type(error).__name__}", None, "Run the command again with --debug, and report its output."
 
 
 def _notes(error: BaseException) -> list[str]:

@@ -20,7 +20,7 @@ def inspect(
     storage_options_file: StorageFile = None,
     json: JsonFlag = False,
 ) -> None:
-    """Show where a file's rows came from."""
+    """Show the provenance of a file."""
     from explorer_frames import read_provenance
 
     known = read_provenance(path, storage_options=storage_options(storage_option, storage_options_file))
@@ -37,9 +37,9 @@ def verify(
     storage_options_file: StorageFile = None,
     json: JsonFlag = False,
 ) -> None:
-    """Check a file's integrity.
+    """Verify a file.
 
-    All of it is read. Any altered byte is found: exit code 6.
+    Reads the whole file. Any changed byte is an error (exit code 6).
     """
     from explorer_frames import verify_file
 
@@ -53,5 +53,5 @@ def verify(
 def _shown(known: Provenance) -> dict[str, object]:
     """What a person wants to see: all that is known, and in any case whether it is complete."""
     facts = {name: getattr(known, name) for name in known.to_dict()}
-    facts["complete"] = "not known" if known.complete is None else known.complete
+    facts["complete"] = "unknown" if known.complete is None else known.complete
     return {name: value for name, value in facts.items() if value is not None}

@@ -33,21 +33,21 @@ def _seconds(text: str | float) -> float:
         seconds = float(text)
         if is_duration(seconds):
             return seconds
-    raise typer.BadParameter(f"{text!r} is not a number of seconds above 0.")
+    raise typer.BadParameter(f"{text!r} is not a positive number of seconds.")
 
 
 _STATUS_HELP = f"Only jobs in this state: {', '.join(get_args(StatusWord))}."
 TimeoutOption = Annotated[
-    Any, typer.Option("--timeout", metavar="SECONDS", parser=_seconds, help="Seconds to wait at most.")
+    Any, typer.Option("--timeout", metavar="SECONDS", parser=_seconds, help="Maximum number of seconds to wait.")
 ]
-CancelFlag = Annotated[bool, typer.Option("--cancel-on-interrupt", help="Ctrl-C also cancels the job.")]
+CancelFlag = Annotated[bool, typer.Option("--cancel-on-interrupt", help="Also cancel the job on Ctrl-C.")]
 
 
 def jobs(
     ctx: typer.Context,
     workflow_id: Annotated[str | None, typer.Option(help="Only jobs of this workflow, by its id.")] = None,
     status: Annotated[StatusWord | None, typer.Option(metavar="STATUS", help=_STATUS_HELP)] = None,
-    name: Annotated[str | None, typer.Option(help="Only jobs of this name, as the server understands it.")] = None,
+    name: Annotated[str | None, typer.Option(help="Only jobs with this name, as the server matches it.")] = None,
     created_after: CreatedAfterOption = None,
     limit: LimitOption = "20",
     json: JsonFlag = False,
@@ -72,9 +72,9 @@ def show(ctx: typer.Context, job: JobArgument, json: JsonFlag = False) -> None:
 
 
 def cancel(ctx: typer.Context, job: JobArgument, json: JsonFlag = False) -> None:
-    """Ask the server to stop a job.
+    """Cancel a job.
 
-    It may take a while until its status says so; a job that has ended stays as it is.
+    The status may change with a delay. A job that has ended is unchanged.
     """
     _show(ctx.obj.explorer.job(job).cancel(), json=json)
 
@@ -86,20 +86,20 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="COMPONENT.PARAM=VALUE",
-            help="A parameter, such as analytics_sssp_1.root=Valjean; PARAM:=JSON for other values than text.",
+            help="Parameter, such as analytics_sssp_1.root=Valjean. Use PARAM:=JSON for values other than strings.",
         ),
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for its end.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the job has ended.")] = False,
     timeout: TimeoutOption = None,
     cancel_on_interrupt: CancelFlag = False,
     json: JsonFlag = False,
 ) -> None:
     """Run a workflow as a new job.
 
-    The job's id goes to stdout, at once; how it ends goes to stderr. With --json, stdout gets the job as `show` has it.
+    Writes the job's id to stdout at once, and the outcome to stderr. With --json, stdout is the same as for `show`.
     """
     if not wait and (timeout is not None or cancel_on_interrupt):
-        raise typer.BadParameter("--timeout and --cancel-on-interrupt need --wait.")
+        raise typer.BadParameter("--timeout and --cancel-on-interrupt require --wait.")
     job = ctx.obj.explorer.run_workflow(workflow, read_input(input))
     with _told(job):
         if not json:
@@ -121,8 +121,8 @@ def wait(
 ) -> None:
     """Wait until a job has ended.
 
-    Use it after `run`, or after a timeout or Ctrl-C. Exit code 4 means that the job failed, was
-    interrupted, or did not end in time. With --json, stdout gets the job as `show` has it.
+    Use it after `run`, a timeout or Ctrl-C. Exit code 4 means that the job failed, was interrupted, or did not end in
+    time. With --json, stdout is the same as for `show`.
     """
     _wait(ctx.obj.explorer.job(job), timeout, cancel_on_interrupt=cancel_on_interrupt, json=json)
 
@@ -166,7 +166,8 @@ def read_input(texts: list[str] | None) -> dict[str, dict[str, Any]] | None:
         component, dot, parameter = name.partition(".")
         if not dot or not component or not parameter:
             raise ConfigError(
-                f"input {name!r} names no component", hint="Write COMPONENT.PARAM=VALUE: analytics_sssp_1.root=Valjean."
+                f"missing component in input {name!r}",
+                hint="Write COMPONENT.PARAM=VALUE: analytics_sssp_1.root=Valjean.",
             )
         read.setdefault(component, {})[parameter] = value
     return read or None

@@ -42,7 +42,7 @@ def _limit(text: str | int) -> int:
     if str(text) == "all":
         return EVERYTHING
     if not re.fullmatch("[1-9][0-9]{0,9}", str(text)) or int(text) > EVERYTHING:
-        raise typer.BadParameter(f"{text!r} is neither a number from 1 to {EVERYTHING} nor 'all'.")
+        raise typer.BadParameter(f"{text!r} is not an integer from 1 to {EVERYTHING} or 'all'.")
     return int(text)
 
 
@@ -57,21 +57,21 @@ def _since(text: str | datetime) -> datetime:
         time = datetime.fromisoformat(text)
         return time if time.tzinfo else time.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
-        hint = "write 3d, 12h, 30m, 2026-11-25 or 2026-11-25T08:30+01:00"
-        raise typer.BadParameter(f"{text!r} is no time: {hint}.") from None
+        hint = "use 3d, 12h, 30m, 2026-11-25 or 2026-11-25T08:30+01:00"
+        raise typer.BadParameter(f"{text!r} is not a valid time; {hint}.") from None
 
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job.")]
-TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="Id of the task, or its name.")]
+TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="Id or name of the task.")]
 WorkflowArgument = Annotated[str, typer.Argument(metavar="WORKFLOW", help="Id of the workflow.")]
 FileArgument = Annotated[str, typer.Argument(metavar="PATH", help="A local path or any fsspec URL.")]
 TargetArgument = Annotated[
-    str, typer.Argument(metavar="PATH", help="A local path or any fsspec URL; - is stdout, and needs --format.")
+    str, typer.Argument(metavar="PATH", help="Local path or fsspec URL. - is stdout, and requires --format.")
 ]
 ModeOption = Annotated[
-    ModeWord, typer.Option(help="Replace an existing file, refuse it, or overwrite it in place, which is not atomic.")
+    ModeWord, typer.Option(help="Replace an existing file, refuse to, or overwrite it in place (not atomic).")
 ]
-FormatOption = Annotated[FormatWord | None, typer.Option(help="Format of the file; by default, by its extension.")]
+FormatOption = Annotated[FormatWord | None, typer.Option(help="File format. Default: by file extension.")]
 CompressionOption = Annotated[str, typer.Option(help="zstd, lz4 or none; for Parquet also snappy, gzip, brotli.")]
 ParentsFlag = Annotated[bool, typer.Option("--make-parents", help="Create missing folders above the file.")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout.")]
@@ -94,15 +94,15 @@ CreatedAfterOption = Annotated[
         "--created-after",
         metavar="TIME",
         parser=_since,
-        help="Only jobs created after it: 3d, 12h, 30m or 2026-11-25, in UTC.",
+        help="Only jobs created after this time: 3d, 12h, 30m or 2026-11-25 (UTC).",
     ),
 ]
 SchemaOption = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="An algorithm's name; auto: by the task's name, then by the number of columns; query: text columns; none: "
-        "by the number of columns; or columns of your own, such as id:string,score:double or "
+        help="Columns: the name of an algorithm; auto (by the task's name, then by the number of columns); query "
+        "(text columns); none (by the number of columns); or your own, such as id:string,score:double or "
         "'price:decimal128(10, 2),kind:dictionary<string>'.",
         autocompletion=_schemas,
     ),
@@ -114,8 +114,8 @@ StorageOption = Annotated[
     typer.Option(
         "--storage-option",
         metavar="KEY=VALUE",
-        help="For the store's driver; KEY:=JSON for a value that is no text. Other users of this machine can see the "
-        "command line: give secrets in a file, or in the environment.",
+        help="Option of the store's driver. Use KEY:=JSON for values other than strings. Pass secrets in a file or "
+        "in the environment, since other users of this machine can see the command line.",
     ),
 ]
 StorageFile = Annotated[
@@ -123,7 +123,7 @@ StorageFile = Annotated[
     typer.Option(
         "--storage-options-file",
         metavar="FILE",
-        help=f"JSON object of options for the store's driver; {STORAGE_VARIABLE} may hold one, too.",
+        help=f"JSON file with options of the store's driver. {STORAGE_VARIABLE} may contain the same JSON.",
     ),
 ]
 
@@ -192,7 +192,7 @@ def _arrow_type(text: str) -> pa.DataType:
     try:
         return pa.date32() if text == "date" else pa.type_for_alias(text)
     except ValueError:
-        raise ValueError(f"{text!r} is not a type") from None
+        raise ValueError(f"unknown type {text!r}") from None
 
 
 def pairs(texts: Iterable[str] | None, what: str) -> dict[str, Any]:
@@ -210,11 +210,11 @@ def pairs(texts: Iterable[str] | None, what: str) -> dict[str, Any]:
         name = name.removesuffix(":")
         hint = "Write NAME=TEXT, or NAME:=JSON for numbers, true, false and objects."
         if not equals or not name:
-            raise ConfigError(f"{what} {name.partition(':')[0]!r} is not NAME=VALUE", hint=hint)
+            raise ConfigError(f"{what} {name.partition(':')[0]!r} must be NAME=VALUE", hint=hint)
         try:
             read[name] = json.loads(value) if is_json else value
         except (ValueError, RecursionError):
-            raise ConfigError(f"what stands behind := in {what} {name!r} is no JSON", hint=hint) from None
+            raise ConfigError(f"{what} {name!r}: the value after := is not valid JSON", hint=hint) from None
     return read
 
 
@@ -233,8 +233,8 @@ def _read(file: Path | None) -> str | None:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "it is no text"
-        hint = "--storage-options-file takes a file with a JSON object."
+        why = getattr(error, "strerror", None) or "the file is not text"
+        hint = "Pass a file with a JSON object."
         raise ConfigError(f"cannot read {file}: {why}", hint=hint) from None
 
 
@@ -246,5 +246,7 @@ def _object(text: str | None, where: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         read = None
     if not isinstance(read, dict):
-        raise ConfigError(f"{where} holds no JSON object", hint='It looks like {"key": "...", "secret": "..."}.')
+        raise ConfigError(
+            f"{where} is not a JSON object", hint='Pass an object such as {"key": "...", "secret": "..."}.'
+        )
     return read

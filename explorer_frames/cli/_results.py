@@ -64,16 +64,16 @@ def read(
     json: JsonFlag = False,
     csv: Annotated[bool, typer.Option("--csv", help="Write CSV to stdout, with a header.")] = False,
 ) -> None:
-    r"""Read a task's result to stdout: a table, JSON or CSV.
+    r"""Write a task's result to stdout as a table, JSON or CSV.
 
-    A table that does not go to a terminal is tab-separated lines, where backslash, tab, line ends and control
-    characters stand as \\, \t, \n, \r and \xNN; --csv and --json are exact.
+    If stdout is not a terminal, the table has tab-separated columns. Backslash, tab, line ends and control characters
+    are escaped as \\, \t, \n, \r and \xNN. --csv and --json are exact.
 
-    If the rows may be incomplete although --limit asks for more, they are written with a warning and exit code 3, or
-    without both with --allow-incomplete.
+    If the result may be incomplete, the rows are written with a warning and exit code 3. Pass --allow-incomplete to
+    accept them.
     """
     if json and csv:
-        raise typer.BadParameter("--json and --csv exclude each other.")
+        raise typer.BadParameter("--json and --csv are mutually exclusive.")
     wanted = schema_of(schema)
     found = ctx.obj.task(job, task)
     is_preview = limit is None and not (json or csv) and is_terminal(sys.stdout)
@@ -111,7 +111,7 @@ def export(
 ) -> None:
     """Export a task's result to a Parquet or Feather file.
 
-    The file is written whole or not at all, unless with --mode in_place.
+    The file is replaced atomically, except with --mode in_place.
     """
     wanted = schema_of(schema)
     options = storage_options(storage_option, storage_options_file)
@@ -181,7 +181,7 @@ def output(
     vid_type: VidTypeOption = "string",
     header: Annotated[HeaderWord, typer.Option(help="Whether the first line contains column names.")] = "auto",
     quoting: Annotated[
-        QuotingWord, typer.Option(help="none: quotes are part of the cells, as NebulaGraph Analytics writes them.")
+        QuotingWord, typer.Option(help="none: quotes are part of the cells, as written by NebulaGraph Analytics.")
     ] = "minimal",
     format: FormatOption = None,  # noqa: A002 (as pandas and pyarrow call it)
     mode: ModeOption = "overwrite",
@@ -195,15 +195,17 @@ def output(
     """Read or export a full result from its CSV files.
 
     Full results are on NFS by default: explorer-frames output /mnt/analytics-data/107/tasks/analytics_pagerank_1.
-    In a terminal, the first 20 rows are shown. Nothing is written before all files are read without an error.
+    A terminal shows the first 20 rows. Nothing is written until all files were read.
 
     With --job-id and --task, the job is looked up in Explorer, and SOURCE is the folder of all full results. Storage
     options apply to SOURCE and TARGET.
     """
     if csv and (json or target):
-        raise typer.BadParameter("--csv excludes --json and TARGET.")
+        raise typer.BadParameter("--csv cannot be used with --json or TARGET.")
     if (job_id is None) != (task is None) or (job_id is None and (component or folder)):
-        raise typer.BadParameter("--job-id and --task are used together; --component and --folder need both.")
+        raise typer.BadParameter(
+            "--job-id and --task must be used together, and are required for --component and --folder."
+        )
     options: dict[str, Any] = {
         "schema": schema_of(schema),
         "vid_type": vid_type,

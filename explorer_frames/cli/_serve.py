@@ -15,11 +15,11 @@ from explorer_frames.errors import ExplorerFramesError
 
 def demo(
     ctx: typer.Context,  # noqa: ARG001 (all commands take it)
-    folder: Annotated[Path, typer.Option(help="Where to write the files.")] = Path("explorer-frames-demo"),
+    folder: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("explorer-frames-demo"),
 ) -> None:
-    """See it work, on an embedded Explorer.
+    """Run a demo on an embedded Explorer.
 
-    A workflow is run, its results are read, and written to Parquet and Feather.
+    Runs a workflow, reads its results, and writes them to Parquet and Feather files.
     """
     from explorer_frames.cli import _demo
 
@@ -28,22 +28,22 @@ def demo(
 
 def sandbox(
     ctx: typer.Context,  # noqa: ARG001
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 7002,
+    port: Annotated[int, typer.Option(help="Port to listen on. 0 selects a free port.", min=0, max=65535)] = 7002,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
-    """Serve an embedded Explorer until Ctrl-C."""
+    """Run an embedded Explorer until Ctrl-C."""
     from explorer_frames.sandbox import Sandbox
 
     try:
         server = Sandbox(port=port, host=host).start()
     except OSError as error:
-        hint = "Pass another --port; 0 takes a free one."
+        hint = "Pass another --port, or 0 for a free port."
         raise ExplorerFramesError(f"cannot listen on {host}:{port}: {error.strerror}", hint=hint) from None
     try:
         for name, value in server.environment.items():
             write(f"export {name}={shlex.quote(value)}\n")
         write(f"# workflows: {', '.join(f'{name} {number}' for name, number in server.workflows.items())}\n")
-        write("# Ctrl-C ends it\n")
+        write("# Press Ctrl-C to stop\n")
         flush()
         while True:  # on Windows, Ctrl-C does not end the wait for an event or a lock
             time.sleep(3600)

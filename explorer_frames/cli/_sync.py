@@ -37,35 +37,33 @@ _SHOWN = 20  # failures that are spelt out
 def sync(
     ctx: typer.Context,
     workflow: WorkflowArgument,
-    path: Annotated[str, typer.Argument(metavar="PATH", help="A folder: a local path or any fsspec URL.")],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="Folder, as a local path or fsspec URL.")],
     task: Annotated[list[str] | None, typer.Option(help="Only this task, by name or id. May be repeated.")] = None,
     created_after: CreatedAfterOption = None,
     limit: LimitOption = "all",
     schema: SchemaOption = "auto",
     vid_type: VidTypeOption = "string",
-    format: Annotated[FormatWord, typer.Option(help="Of the files.")] = "parquet",  # noqa: A002
+    format: Annotated[FormatWord, typer.Option(help="File format.")] = "parquet",  # noqa: A002
     allow_incomplete: PartFlag = False,
     partition_by: Annotated[
         list[str] | None,
-        typer.Option(help="Column that becomes folders: job_id, task_id or end_date. May be repeated."),
+        typer.Option(help="Column to partition by: job_id, task_id or end_date. May be repeated."),
     ] = None,
     server_name: Annotated[
         str | None, typer.Option(help="Name of the server in the lake. Default: its URL without scheme.")
     ] = None,
-    verify: Annotated[bool, typer.Option("--verify", help="Compare existing files with their hashes.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Compare existing files with their content hashes.")] = False,
     make_parents: Annotated[bool, typer.Option("--make-parents", help="Create missing folders above PATH.")] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Results to read and write at a time.")] = 4,
+    workers: Annotated[int, typer.Option(min=1, help="Number of results to read and write at the same time.")] = 4,
     storage_option: StorageOption = None,
     storage_options_file: StorageFile = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", help="Write only warnings and errors: no table, summary or progress bar.")
-    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only warnings and errors.")] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Write all results of a workflow to a lake, each once.
+    """Sync the results of a workflow to a data lake.
 
-    Repeat it at any time: only missing results of successful jobs are read and written. If nothing is missing, stdout
-    stays empty. With --json, it always gets a document.
+    Reads and writes only the missing results of successful jobs, so it can be repeated. If no result is missing, stdout
+    is empty. With --json, stdout always has a document.
     """
     try:
         report = ctx.obj.explorer.sync_workflow(
@@ -133,5 +131,5 @@ def _tell_failures(report: SyncReport) -> None:
     if len(report.failed) > _SHOWN:
         hint_line(f"  and {len(report.failed) - _SHOWN} more: --json has all")
     if report.pending:
-        hint_line(f"  not tried: {report.pending} {plural(report.pending, 'result')}")
+        hint_line(f"  not attempted: {report.pending} {plural(report.pending, 'result')}")
     hint_line("Fix the causes and run it again: only missing results are read and written.")

@@ -96,7 +96,7 @@ class Api:
         body = await _read_object(request)
         host, _, port = self.options.graphd.rpartition(":")
         if (body.get("address"), body.get("port")) != (host, int(port)):
-            raise Fault(Code.ErrParam, "there is no graphd at this address and port")
+            raise Fault(Code.ErrParam, "no graphd at this address")
         answer = self._success({"success": True})
         answer.headers["set-cookie"] = (
             f"{_COOKIE}={self.sessions.issue()}; Path=/; Max-Age={math.ceil(self.sessions.life)}; HttpOnly"
@@ -167,7 +167,7 @@ class Api:
         return guarded
 
     async def _no_such_call(self, request: Request, _: Exception) -> Response:
-        return self._failure(Fault(Code.ErrNotFound, f"no such call: {request.method} {request.url.path}"))
+        return self._failure(Fault(Code.ErrNotFound, f"unknown endpoint: {request.method} {request.url.path}"))
 
     def _success(self, data: object) -> Response:
         return self._answer({"code": 0, "data": data, "message": "Success"}, 200)
@@ -237,14 +237,14 @@ def _read_inputs(body: dict[str, Any]) -> Inputs:
 
 def _read_id(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
-        raise Fault(Code.ErrNotFound, f"ids are numbers, not {text!r}")
+        raise Fault(Code.ErrNotFound, f"ids must be integers, got {text!r}")
     return int(text[:19])  # all of them are shorter
 
 
 def _read_positive(request: Request, name: str, default: int) -> int:
     text = request.query_params.get(name, str(default))
     if not (text.isascii() and text.isdecimal() and int(text[:19])):
-        raise Fault(Code.ErrParam, f"{name} must be a positive integer, not {text!r}")
+        raise Fault(Code.ErrParam, f"{name} must be a positive integer, got {text!r}")
     return int(text[:19])  # more than any list holds
 
 
@@ -252,7 +252,7 @@ def _read_filter(text: str) -> dict[str, Any]:
     wanted = _object(text, Fault(Code.ErrParam, "filter must be a JSON object"))
     for key, value in wanted.items():
         if type(value) is not _FILTERS.get(key):
-            raise Fault(Code.ErrParam, f"filter: {key}={value!r} is no filter")
+            raise Fault(Code.ErrParam, f"unknown filter {key}={value!r}")
     if wanted.get("orderByCreateTime", "desc") not in ("desc", "asc"):
         raise Fault(Code.ErrParam, "filter: orderByCreateTime must be desc or asc")
     return wanted

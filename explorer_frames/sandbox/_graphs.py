@@ -100,7 +100,9 @@ class Graph:
         """
         rows = [tuple(edge) for edge in edges]
         if len({len(row) for row in rows}) > 1 or (rows and len(rows[0]) not in (2, 3)):
-            raise ValueError("edges are (source, destination) or (source, destination, weight), all alike")
+            raise ValueError(
+                "edges must be (source, destination) or (source, destination, weight), all of the same length"
+            )
         as_vid = int if vid_type == "int64" else str
         alike = [(as_vid(row[0]), as_vid(row[1]), *map(float, row[2:])) for row in rows]
         weighted = any(len(row) > 2 for row in alike)  # noqa: PLR2004 - the third is the weight

@@ -156,7 +156,7 @@ class Jobs:
         task = self.task(job_id, task_id)
         if task.result is None or task.shown != Status.SUCCESS:
             reason = f": {task.error}" if task.error else ""
-            raise Fault(Code.ErrBadRequest, f"task {task_id} has no result, its status is {task.shown}{reason}")
+            raise Fault(Code.ErrBadRequest, f"task {task_id} has no result (status: {task.shown}{reason})")
         return task.result
 
     def all(self, workflow_id: int | None = None) -> list[Job]:
@@ -208,7 +208,7 @@ class Jobs:
         job = self.job(job_id)
         with self._lock:
             if job.status in _FINAL:
-                raise Fault(Code.ErrBadRequest, f"job {job_id} is over, its status is {job.shown}")
+                raise Fault(Code.ErrBadRequest, f"job {job_id} has ended (status: {job.shown})")
             self._stop(job)
 
     def close(self) -> None:

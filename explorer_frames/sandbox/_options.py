@@ -47,10 +47,10 @@ class Options:
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
-                raise ValueError(f"{name} must be one of {choices}, not {getattr(self, name)!r}")
+                raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
         for name, least in _LEAST.items():
             value = getattr(self, name)
             if name == "limit_cap" and value is None:
                 continue
             if not isinstance(value, int | float) or isinstance(value, bool) or not value >= least:
-                raise ValueError(f"{name} must be a number from {least}: {value!r}")
+                raise ValueError(f"{name} must be at least {least}, got {value!r}")

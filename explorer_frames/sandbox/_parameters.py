@@ -53,7 +53,7 @@ def _read(name: str, default: Default, value: object) -> Any:
     if isinstance(default, OneOf):
         read = _read(name, default.options[0], value)
         if read not in default.options:
-            raise ValueError(f"{name} must be one of {default.options}, not {value!r}")
+            raise ValueError(f"{name} must be one of {default.options}, got {value!r}")
         return read
     if value is None:
         return default
@@ -67,4 +67,4 @@ def _read(name: str, default: Default, value: object) -> Any:
             return number
     except (KeyError, ValueError):
         pass
-    raise ValueError(f"{name} must be {_KINDS[kind]}, not {value!r}")
+    raise ValueError(f"{name} must be {_KINDS[kind]}, got {value!r}")

@@ -125,7 +125,7 @@ class Sandbox(Options):
     def start(self) -> Self:
         """Listen and serve; returns when a request will be answered."""
         if self._server is not None:
-            raise RuntimeError("the sandbox is running already")
+            raise RuntimeError("the sandbox is already running")
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         listener = socket.create_server((self.host, self.port), family=family)
         # Inherited by every connection. asyncio's own attempt passes over sockets made this way, and a body that
@@ -265,7 +265,7 @@ class _Server(uvicorn.Server):
             time.sleep(_POLL_INTERVAL)
         if not self.started:
             listener.close()
-            raise RuntimeError("the sandbox could not start; its thread has printed why")
+            raise RuntimeError("cannot start the sandbox; see the output of its thread")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
