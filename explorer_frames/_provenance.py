@@ -218,5 +218,5 @@ def receipt_facts(known: dict[str, Any]) -> dict[str, str]:
 
 def in_words(value: object) -> str:
     """Write a value for a person."""
-    words = {True: "yes", False: "no", None: "not known"}
+    words = {True: "yes", False: "no", None: "unknown"}
     return words[value] if isinstance(value, bool | None) else printable(value)

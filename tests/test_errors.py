@@ -108,9 +108,9 @@ def test_one_bad_character_leaves_the_others_readable():
     assert printable("雪 é\x1b[2J\n\ud800") == r"雪 é\x1b[2J\n\ud800"
     assert printable(Path("a\tb")) == r"a\tb"
     assert repr(Provenance(task_name="雪\a", job_id="1", rows=1234)) == (
-        "<Provenance 雪\\x07, job 1, 1,234 rows, completeness not known>"
+        "<Provenance 雪\\x07, job 1, 1,234 rows, completeness unknown>"
     )
-    assert str(Provenance(task_name="雪\a", library=None)) == "task_name  雪\\x07\ncomplete   not known"
+    assert str(Provenance(task_name="雪\a", library=None)) == "task_name  雪\\x07\ncomplete   unknown"
 
 
 def test_message_may_be_anything():

@@ -96,14 +96,14 @@ def test_a_profile_that_is_passed_comes_before_the_environment(config, monkeypat
     assert known(explorer) == PRODUCTION
     assert explorer._credentials.graphd == ("graphd", 9669)
     config('[production]\nurl = "https://production:2"\n')
-    assert "is not used, because its url is another one" in refused(profile="production"), "the token is not sent there"
+    assert "was ignored, because it has another URL" in refused(profile="production"), "the token is not sent there"
     monkeypatch.setenv("EXPLORER_FRAMES_URL", "https://production:2/")
     assert known(Explorer(profile="production"))[2] == "of-environment"
 
 
 def test_the_environment_completes_a_profile(config, monkeypatch):
     config('[a]\nurl = "http://a:1"\nuser = "ann"\ngraphd = "g:1"\n')
-    assert "password is missing" in refused(profile="a")
+    assert "no password for a login" in refused(profile="a")
     monkeypatch.setenv("EXPLORER_FRAMES_PASSWORD", "of-environment")
     assert known(Explorer(profile="a"))[2] == "of-environment"
     monkeypatch.setenv("EXPLORER_FRAMES_PROFILE", "a")
@@ -119,7 +119,7 @@ def test_no_secret_of_a_profile_is_for_another_server(config, monkeypatch, how):
     else:
         monkeypatch.setenv("EXPLORER_FRAMES_URL", "http://elsewhere:3")
     message = refused(**options)
-    assert "A profile, or the environment, is not used, because its url is another one" in message
+    assert "A profile or the environment was ignored, because it has another URL" in message
     explorer = Explorer(**options, token="mine")
     assert known(explorer) == ("http://elsewhere:3", None, "mine", "auto", None)
     same = {"url": "http://DEFAULT:1/"}
@@ -127,19 +127,22 @@ def test_no_secret_of_a_profile_is_for_another_server(config, monkeypatch, how):
 
 
 def test_without_a_file_or_a_default_profile_nothing_changes(config):
-    assert "no url" in refused()
+    assert "missing url" in refused()
     config('[other]\nurl = "http://a:1"\ntoken = "t"\n')
-    assert "no url" in refused()
+    assert "missing url" in refused()
     assert known(Explorer("http://b:1", token="t"))[0] == "http://b:1"
 
 
 @each(
     ("profile", "said"),
     [
-        ("prodution", ["no profile 'prodution'", "Did you mean 'production'?", "Known profiles: default, production."]),
-        ("", ["no profile ''"]),
-        ("PRODUCTION", ["no profile 'PRODUCTION'", "Did you mean 'production'?"]),
-        ("\x1b[2J", ["no profile '\\\\x1b[2J'"]),
+        (
+            "prodution",
+            ["profile 'prodution' not found", "Did you mean 'production'?", "Known profiles: default, production."],
+        ),
+        ("", ["profile '' not found"]),
+        ("PRODUCTION", ["profile 'PRODUCTION' not found", "Did you mean 'production'?"]),
+        ("\x1b[2J", ["profile '\\\\x1b[2J' not found"]),
         (5, ["profile must be a str, got '5'"]),
     ],
 )
@@ -157,11 +160,11 @@ def test_an_unknown_profile_is_named_with_those_that_are_close(config, profile, 
         ("[default]\nURL = 'http://a'", ["unknown key 'URL'", "Did you mean 'url'?"]),
         (f'[default]\n{CANARY[:4]} = "{CANARY}"', ["unknown key 'c4na'", "Known keys: url, token"]),
         ("[default]\npassword = 12345678", ["password must be a text in quotes"]),
-        ("[default]\nurl = ''", ["url must be a text in quotes, not empty"]),
+        ("[default]\nurl = ''", ["url must be a non-empty string in quotes"]),
         ("[default]\nrow_cap = '5'", ["row_cap must be a positive integer"]),
         ("[default]\nrow_cap = true", ["row_cap must be a positive integer"]),
-        ("[default]\nrow_cap = -1\nurl = 'http://a'", ["row_cap of profile 'default' must be a whole number from 1"]),
-        ("[default]\nurl = 'nonsense'", ["not the url of an Explorer", "url of profile 'default'"]),
+        ("[default]\nrow_cap = -1\nurl = 'http://a'", ["row_cap of profile 'default' must be a positive integer"]),
+        ("[default]\nurl = 'nonsense'", ["invalid url", "url of profile 'default'"]),
         ("[default]\nurl = 'http://a'\nuser = 'u'\npassword = 'p'\ngraphd = 'g'", ["graphd of profile 'default'", "host:port"]),
         ("[default]\nurl = 'http://a'\ntoken='t'\nauth_encoding = 'x'", ["auth_encoding of profile 'default' must be"]),
         ("[default]\nurl = 'http://a'\nca_bundle = 'no.pem'", ["ca_bundle of profile 'default': certificate file"]),
@@ -233,7 +236,7 @@ def test_a_file_or_a_profile_that_was_named_must_exist(config, monkeypatch, tmp_
     monkeypatch.setenv("EXPLORER_FRAMES_CONFIG_FILE", str(other))
     assert known(Explorer(token="t"))[0] == "http://other:1"
     monkeypatch.setenv("EXPLORER_FRAMES_CONFIG_FILE", os.devnull)
-    assert "no url" in refused(token="t")
+    assert "missing url" in refused(token="t")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
@@ -269,17 +272,17 @@ def test_a_pickled_explorer_reads_the_secret_of_its_profile_where_it_arrives(con
     done = subprocess.run([sys.executable, "-c", code, str(job), task], input=cargo, capture_output=True, check=False)
     assert done.stdout.decode().strip() == "['a']", done.stderr.decode()
     config("")
-    with pytest.raises(ConfigError, match="no profile 'a'"):
+    with pytest.raises(ConfigError, match="profile 'a' not found"):
         pickle.loads(cargo).read_sample_result(job, task)
     config("[a]\n")
-    with pytest.raises(ConfigError, match="the token is empty"):
+    with pytest.raises(ConfigError, match="token must be a non-empty"):
         pickle.loads(cargo).read_sample_result(job, task)
 
 
 @pytest.mark.parametrize("name", ["default", "q"])
 def test_a_secret_without_a_url_goes_to_no_server(config, name):
     config(f'[{name}]\ntoken = "{CANARY}"\n')
-    with pytest.raises(ConfigError, match="it has a secret and no url"):
+    with pytest.raises(ConfigError, match="the profile has a secret but no url"):
         Explorer("http://localhost:9", profile=name)
 
 
@@ -330,7 +333,7 @@ def test_the_options_of_certificates_reach_the_explorer(cli, tmp_path):
     connection = ("--url", "https://localhost:9", "--client-key", "k.pem")
     done = cli("jobs", *connection)
     assert done.code == 2
-    assert "--client-key needs --client-cert" in done.err
+    assert "--client-key requires --client-cert" in done.err
     done = cli("jobs", *connection, "--client-cert", tmp_path / "no.pem")
     assert (done.code, done.is_short) == (2, True)
     assert "client_cert: certificate file" in done.err

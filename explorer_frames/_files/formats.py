@@ -72,7 +72,9 @@ def _checked_level(codec: str | None, level: object) -> int | None:
     if level is None:
         return None
     if codec is None or not pa.Codec.supports_compression_level(codec):
-        raise ConfigError(f"compression {codec} does not support compression_level", hint="Remove compression_level=.")
+        raise ConfigError(
+            f"compression {codec} does not support compression_level", hint="Do not pass a compression level."
+        )
     least = pa.Codec.minimum_compression_level(codec)
     most = pa.Codec.maximum_compression_level(codec)
     if not isinstance(level, Integral) or isinstance(level, bool) or not least <= level <= most:

@@ -61,7 +61,7 @@ class Secret:
                 failed = type(error).__name__
         if failed:
             raise ConfigError(
-                f"the function passed as {self._name}= raised {failed}", hint="Call the function to see the error."
+                f"the function passed as {self._name} raised {failed}", hint="Call the function to see the error."
             )
         if not isinstance(text, str) or not text or _CONTROL.search(text):
             raise ConfigError(

@@ -554,4 +554,4 @@ def _why_incomplete(provenance: Provenance, *, all_rows: bool) -> tuple[str, str
             return what, "The server does not accept a larger limit: read the full result with Task.read_output."
         return what, "Pass limit=None to request every row."
     what = f"the result may be truncated: {provenance.rows} rows may be the server's cap, since the number is round"
-    return what, "Pass row_cap= to Explorer if you know the server's maximum number of rows."
+    return what, "Set row_cap= if you know the server's maximum number of rows."

@@ -141,7 +141,7 @@ def _is_local(raised: BaseException) -> bool:
 def _hint_to_read(raised: BaseException) -> str:
     if is_missing(raised):
         return "Check the URL, and whether it was moved."
-    return DAMAGED if _DAMAGED.search(str(raised)) else "See to the cause that is named here and read again."
+    return DAMAGED if _DAMAGED.search(str(raised)) else "Fix the error above and retry."
 
 
 def _hint_to_write(raised: BaseException, doing: str) -> str:

@@ -25,7 +25,7 @@ _NARROW = 12  # as many characters of a column have to be seen, or else it is le
 _STYLES = {
     **dict.fromkeys(("success", "ok", "yes"), "green"),
     **dict.fromkeys(("failed", "problem", "no"), "red"),
-    **dict.fromkeys(("interrupted", "stopping", "warning", "not known"), "yellow"),
+    **dict.fromkeys(("interrupted", "stopping", "warning", "unknown"), "yellow"),
     **dict.fromkeys(("preparing", "running"), "cyan"),
     "skipped": "dim",
 }
