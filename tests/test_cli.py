@@ -372,7 +372,7 @@ def test_schemas_and_types_of_ids(cli, ran, sandbox):
     refused = cli("read", job, task, "--schema", "pagerank")
     assert refused.code == 1
     assert refused.is_short
-    offered = re.search(r"--schema '(\S+)' fits every result", refused.err)[1]
+    offered = re.search(r"pass --schema '(\S+)'", refused.err)[1]
     assert cli("read", job, task, "--schema", offered).rows[1] == ['["1", "3", "5", "7", "9"]']
     numbers = cli("read", job, task, "--schema", "a:int64,rest:list<int64>", "--json").json
     assert numbers["rows"][0] == {"a": 1, "rest": [3, 5, 7, 9]}
@@ -627,7 +627,7 @@ def test_two_results_are_compared(cli, ran, tmp_path):
     for arguments, code, said in (
         (("compare", ran.job_id, ran.job_id), 2, "--task"),
         (("compare", path, path, "--task", "Louvain"), 2, "requires a Job"),
-        (("compare", path, ran.job_id, "--task", "PageRank"), 2, "--allow-unrelated compares them all the same"),
+        (("compare", path, ran.job_id, "--task", "PageRank"), 2, "--allow-unrelated to compare them anyway"),
         (("compare", path, tmp_path / "none.parquet"), 1, "no such file"),
         (("compare", path, 4711), 1, "40404000"),
     ):
@@ -1202,13 +1202,13 @@ ONLY_PYTHON = {
 }
 ONLY_PYTHON_WORDS = (
     "; x=x",  # of a cookie
-    "a Task and a task_id",
+    "cannot be combined with a Task",
     "missing task_id",
     "Pass a DataFrame",
     "index=",
     "datetime.now(UTC)",
     "dtype_backend",
-    "open_output, from its beginning",
+    "block of open_output",
     "pyarrow writes metadata",
     "verify=False",
     "<progress",

@@ -387,8 +387,8 @@ def test_files_that_are_not_ours(look, tmp_path):
         ("text", "not a Parquet or Feather"),
         ("empty", "not a Parquet or Feather"),
         ("folder", "this is a folder"),
-        ("pandas", "nothing in the file says"),
-        ("arrow", "nothing in the file says"),
+        ("pandas", "no provenance record"),
+        ("arrow", "no provenance record"),
         ("missing", "file not found"),
     ]:
         with pytest.raises(FileReadError, match=said) as caught:

@@ -416,7 +416,11 @@ def test_ctrl_c_cancels_the_job_if_asked_to(cancel):
         stopped = job.refresh().status in {"stopping", "interrupted"}
         assert stopped is cancel
         [note] = caught.value.__notes__
-        begun = f"Job {job.job_id} was asked to stop. Its status is " if cancel else f"Job {job.job_id} continues on"
+        begun = (
+            f"Requested the cancellation of job {job.job_id}. Its status is "
+            if cancel
+            else f"Job {job.job_id} continues on"
+        )
         assert note.startswith(begun)
         job.cancel()
 
@@ -473,7 +477,7 @@ def test_a_task_goes_by_its_id_or_by_a_name_of_its_own(sandbox, explorer):
         job.task("twin")
     assert first in several.value.hint
     assert third not in several.value.hint, "only those that were meant"
-    with pytest.raises(ConfigError, match="has no task 'Twin'") as none:
+    with pytest.raises(ConfigError, match="has no task named 'Twin'") as none:
         job.task("Twin")
     assert none.value.hint == "Did you mean 'twin'? There are 3 tasks. See job.tasks."
     with pytest.raises(ConfigError, match="has no task 'None'"):
@@ -889,7 +893,7 @@ def test_a_job_is_a_collection_of_its_tasks(twins):
     assert job_of({"id": 1, "status": 0, "tasks": []}, "1", None, None)  # true also without tasks
     with pytest.raises(ConfigError, match="has no task named 'C'"):
         job["C"]
-    with pytest.raises(ConfigError, match="has 2 tasks 'A'"):
+    with pytest.raises(ConfigError, match="has 2 tasks named 'A'"):
         same["A"]
 
 

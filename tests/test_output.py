@@ -167,8 +167,8 @@ def test_line_ends_and_byte_order_mark(part, end, mark):
         ("a\rb\rc\n", 1, "CR that is not followed by LF"),
         ('a\n"b"\rc\n', 2, "CR that is not followed by LF"),
         ("a\r\r\n", 1, "CR that is not followed by LF"),
-        ("a\nb,c\n", 2, "cells of the schema"),
-        ('a\n"\n\n",c\n', 2, "cells of the schema"),
+        ("a\nb,c\n", 2, "wrong number of cells"),
+        ('a\n"\n\n",c\n', 2, "wrong number of cells"),
         (b"a\nb\n\xff\n", 3, "UTF-8"),
         (b'"\n"\n\xed\xa0\x80\n', 3, "UTF-8"),
         (b"a\n\xc3\n", 2, "UTF-8"),
@@ -181,7 +181,7 @@ def test_what_is_no_csv_is_refused_by_file_and_line(part, text, line, says):
         read_output_arrow(path, schema=IDS)
     assert f"[{path}, line {line}]" in str(caught.value)
     assert says in caught.value.what
-    assert says == "cells of the schema" or not re.search("row [0-9]", caught.value.what)  # the line says where
+    assert says == "wrong number of cells" or not re.search("row [0-9]", caught.value.what)  # the line says where
 
 
 @pytest.mark.parametrize("text", ["a", "a\nb", 'a\n"b', 'a\n"', "VID", "a\nb\r", b"a\n\xc3", "\ufeffa"])
@@ -190,7 +190,7 @@ def test_a_plain_part_whose_last_line_has_no_end_may_be_cut_off(part, text):
     with pytest.raises(FileReadError, match="truncated file") as caught:
         read_output_arrow(path, schema=IDS)
     assert str(path) in str(caught.value)
-    assert "end its last line" in caught.value.hint
+    assert "add a line end" in caught.value.hint
 
 
 @pytest.mark.parametrize(("schema", "text"), [("pagerank", "a,\n"), ("louvain", ",1\n"), ("trianglecount", '""\n')])

@@ -244,7 +244,7 @@ def test_types_that_text_cannot_have_are_refused():
         pa.list_(pa.dictionary(pa.int8(), pa.string())),
         pa.struct([("a", pa.string())]),
     ):
-        with pytest.raises(ConfigError, match="unsupported type .* for column 'x'") as caught:
+        with pytest.raises(ConfigError, match=r"unsupported type .* for column 'x'") as caught:
             _schemas.checked(columns(kind))
         assert "date32" in caught.value.hint
 
