@@ -82,7 +82,7 @@ def test_a_port_that_is_taken_is_said_so(cli, sandbox):
         (
             "igraph",
             ["sandbox"],
-            "Error: this command needs the package igraph\ninstall the extra 'sandbox': pip install '",
+            "Error: this command requires the package igraph\ninstall the extra 'sandbox': pip install '",
         ),
     ],
 )

@@ -133,7 +133,7 @@ def test_force_color_colors_messages_and_help_but_no_data(cli, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "80")
     done = cli("show", "999999")
-    assert done.err.startswith("\x1b[1;31mError:\x1b[0m the server said no: ")
+    assert done.err.startswith("\x1b[1;31mError:\x1b[0m server returned ")
     assert len(done.err.splitlines()) == 2, "neither line is broken"
     monkeypatch.setenv("COLUMNS", "100")
     assert "\x1b" in cli("jobs", "--help").out
@@ -246,7 +246,7 @@ def test_only_what_stdout_says_is_an_error_of_the_output(cli, monkeypatch):
     monkeypatch.setattr(Explorer, "list_jobs", broken)
     done = cli("jobs")
     assert done.code == 1
-    assert done.err.startswith("Error: this is a bug: OSError\n")
+    assert done.err.startswith("Error: internal error: OSError\n")
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ def test_a_password_that_is_not_given_is_no_bug_and_is_not_asked_for_in_vain(cli
     terminal.see("Password of root:")
     terminal.press("\x04")
     assert terminal.end() == 2
-    assert "Error: no password was given" in terminal.shown
+    assert "Error: missing password" in terminal.shown
     for name in ("EXPLORER_FRAMES_PASSWORD", "EXPLORER_FRAMES_URL"):
         monkeypatch.delenv(name)
     monkeypatch.setattr(sys, "stdin", _Screen(io.BytesIO()))
@@ -326,10 +326,10 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_stop_it(cancels):
         assert "Traceback" not in said
         job = explorer.job(1)
         if cancels:
-            assert "Job 1 was asked to stop. Its status is " in said
+            assert "Requested the cancellation of job 1. Its status is " in said
             assert job.status in ("stopping", "interrupted")
         else:
-            assert "Wait for it with explorer-frames wait 1, or stop it with explorer-frames cancel 1." in said
+            assert "Wait for it with explorer-frames wait 1, or cancel it with explorer-frames cancel 1." in said
             assert job.status == "running"
 
 
@@ -352,7 +352,7 @@ def test_an_output_that_is_closed():
         timeout=PROCESS,
     )
     assert closed.returncode == 1
-    assert closed.stderr == f"Error: standard output is closed\nDirect it to a file, or to {os.devnull}.\n"
+    assert closed.stderr == f"Error: standard output is closed\nRedirect it to a file or to {os.devnull}.\n"
 
 
 @pytest.mark.slow

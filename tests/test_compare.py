@@ -252,7 +252,7 @@ def test_other_columns_beside_an_id_are_values_whatever_they_are_called():
 
 def test_half_a_pair_is_no_key():
     half = pd.DataFrame({"id1": ["x", "y"], "score": [1.0, 2.0]})
-    with pytest.raises(ConfigError, match="no column tells the 2 rows apart: 'id1', 'score'"):
+    with pytest.raises(ConfigError, match="no column identifies the 2 rows: 'id1', 'score'"):
         compare(half, half)
 
 
@@ -263,7 +263,7 @@ def test_results_without_ids_compare_if_they_are_one_row():
     many = pa.table({"width": [4, 4], "depth": [3, 3]})
     with pytest.raises(
         ConfigError,
-        match=r"no column tells the 2 rows apart: 'width', 'depth' \[b\]\nCall the column of vertex ids `id`",
+        match=r"no column identifies the 2 rows: 'width', 'depth' \[b\]\nCall the column of vertex ids `id`",
     ):
         compare(pa.table({"width": [4], "depth": [3]}), many)
 

@@ -617,7 +617,8 @@ def _fails():
 
 
 @pytest.mark.parametrize(
-    ("given", "said"), [(_fails, "raised ValueError"), (lambda: 5, "returned a int"), (5, "cannot be a int")]
+    ("given", "said"),
+    [(_fails, "raised ValueError"), (lambda: 5, "return a mapping, got int"), (5, "function, got int")],
 )
 def test_what_gives_no_options_is_a_typed_error(parts, given, said):
     with pytest.raises(ConfigError, match=said) as caught:

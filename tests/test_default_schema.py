@@ -199,7 +199,7 @@ def test_a_job_that_is_not_final_is_looked_up_again(status):
     count = []
     with served(script('[["a","1"]]', answer(detail(status=status)), count)) as (_, explorer):
         for _ in range(2):
-            with pytest.warns(TruncatedResultWarning, match="the task is"):
+            with pytest.warns(TruncatedResultWarning, match="the task's status is"):
                 explorer.read_sample_result(1, "a")
     assert count == ["look", "read"] * 2
 
@@ -270,7 +270,7 @@ def test_a_job_that_was_looked_at_with_unfinished_tasks_is_looked_up_again(tmp_p
     look = answer(b'{"code":0,"data":{"id":1,"status":3,"tasks":%b}}' % tasks.encode())
     with served(script('[["1","2"]]', look)) as (_, explorer):
         assert explorer.job(1).status == "failed"
-        with pytest.warns(TruncatedResultWarning, match="the task is preparing"):
+        with pytest.warns(TruncatedResultWarning, match="status is preparing"):
             frame = explorer.read_sample_result(1, "b")
         assert (list(frame), provenance(frame).complete) == (["id", "community"], False)
         with pytest.raises(IncompleteResultError):
@@ -281,7 +281,7 @@ def test_an_unfinished_task_is_never_complete_whatever_the_schema():
     with served(script('[["1","2"]]', answer(detail(status=1)))) as (_, explorer):
         job = explorer.job(1)
         for schema in ("auto", "pagerank", None, pa.schema([("a", pa.string()), ("b", pa.string())])):
-            with pytest.warns(TruncatedResultWarning, match="the task is running"):
+            with pytest.warns(TruncatedResultWarning, match="status is running"):
                 frame = job.tasks[0].read(schema=schema)
             assert provenance(frame).complete is False
 

@@ -110,7 +110,7 @@ def test_one_bad_character_leaves_the_others_readable():
     assert repr(Provenance(task_name="雪\a", job_id="1", rows=1234)) == (
         "<Provenance 雪\\x07, job 1, 1,234 rows, may be incomplete>"
     )
-    assert str(Provenance(task_name="雪\a", library=None)) == "task_name  雪\\x07\ncomplete   not known"
+    assert str(Provenance(task_name="雪\a", library=None)) == "task_name  雪\\x07\ncomplete   unknown"
 
 
 def test_message_may_be_anything():

@@ -94,9 +94,7 @@ def test_a_package_that_is_broken_is_not_called_missing(monkeypatch, tmp_path, c
     (tmp_path / "deltalake.py").write_text(content)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "deltalake", raising=False)
-    with pytest.raises(
-        ConfigError, match=r"^deltalake is installed and cannot be imported: .*a_package_that"
-    ) as caught:
+    with pytest.raises(ConfigError, match=r"^cannot import deltalake: .*a_package_that") as caught:
         package("deltalake", "delta")
     assert "pip install" not in str(caught.value)
 

@@ -226,16 +226,16 @@ def test_times_that_have_not_come_are_missing():
 @pytest.mark.parametrize(
     ("args", "options", "said"),
     [
-        (("a b",), {}, "workflow_id is not an id"),
-        ((1, 0), {}, "last must be a whole number from 1, or None for all: 0"),
-        ((1, "30"), {}, "must be a whole number"),
+        (("a b",), {}, "invalid workflow_id"),
+        ((1, 0), {}, "last must be a positive integer or None, got 0"),
+        ((1, "30"), {}, "must be a positive integer"),
         ((1,), {"task": 5}, "task must be a name or an id"),
-        ((1,), {"schema": "pagrank"}, "no documented algorithm"),
-        ((1,), {"schema": pa.schema([("task_name", pa.string())])}, "a history has a column task_name of its own"),
+        ((1,), {"schema": "pagrank"}, "unknown algorithm"),
+        ((1,), {"schema": pa.schema([("task_name", pa.string())])}, "column name task_name is reserved in a history"),
         ((1,), {"vid_type": "text"}, "vid_type must be"),
         ((1,), {"dtype_backend": "numpy"}, "dtype_backend must be"),
         ((1,), {"workers": 0}, "workers must be"),
-        ((1,), {"explorer": 5}, "explorer is a int"),
+        ((1,), {"explorer": 5}, "explorer must be an Explorer"),
     ],
 )
 def test_arguments_that_cannot_work_are_refused_before_any_request(args, options, said):

@@ -131,14 +131,14 @@ def test_what_a_running_task_gives_is_not_all(layout, tmp_path):
         return answer(envelope('[["a","0.5"]]') if b"sample_result" in request else job)
 
     with served(script) as (_, explorer):
-        with pytest.raises(IncompleteResultError, match="the task is running") as caught:
+        with pytest.raises(IncompleteResultError, match="status is running") as caught:
             explorer.export_sample_result(1, "t", tmp_path / NAMES[layout])
         assert "Wait for the job" in caught.value.hint
         assert list(tmp_path.iterdir()) == []
         receipt = explorer.export_sample_result(1, "t", tmp_path / NAMES[layout], allow_incomplete=True)
         told = read_provenance(tmp_path / NAMES[layout])
         assert (receipt.complete, told.complete, told.status, told.workflow_id) == (False, False, "running", "7")
-        with pytest.warns(TruncatedResultWarning, match="the task is running"):
+        with pytest.warns(TruncatedResultWarning, match="status is running"):
             frame = explorer.read_sample_result(1, "t", schema="auto")
         assert frame.attrs["explorer_frames"]["complete"] is False
 
@@ -280,7 +280,7 @@ def test_another_value_in_a_file_that_was_sealed_again_is_found(layout, tmp_path
     assert content != path.read_bytes()
     path.write_bytes(content)
     _seal_again(path)
-    with pytest.raises(FileReadError, match="CRC" if layout == "parquet" else "values are not those"):
+    with pytest.raises(FileReadError, match="CRC" if layout == "parquet" else "content hash mismatch"):
         verify_file(path)
 
 
@@ -298,12 +298,12 @@ def test_a_file_that_another_program_rewrote_is_told(layout, tmp_path):
     WRITERS[layout](rows(), path)
     if layout == "parquet":
         pq.write_table(pq.read_table(path), path)
-        said = "its seal is gone"
+        said = "missing checksum"
     else:
         table = pa.ipc.open_file(path).read_all().slice(1)
         with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
             writer.write_table(table)
-        said = "not those that were sealed"
+        said = "checksum mismatch"
     with pytest.raises(DamagedFileError, match=said):
         verify_file(path)
     assert read_provenance(path).rows == 3000  # what it says of itself is still there
@@ -330,7 +330,7 @@ def test_a_seal_that_cannot_be_placed_is_left_out(layout, found, tmp_path, monke
         monkeypatch.setattr(seal, "_places", lambda file: dict([*places(file).items()][1:]))
     caplog.set_level("DEBUG", "explorer_frames")
     receipt = WRITERS[layout](rows(), tmp_path / "a")
-    assert "no seal" in caplog.text
+    assert "no checksum" in caplog.text
     assert receipt.rows == len(rows())
     monkeypatch.undo()
     assert verify_file(tmp_path / "a").rows == receipt.rows
@@ -346,7 +346,7 @@ def test_metadata_that_looks_like_a_seal_is_refused_or_kept(layout, tmp_path):
         assert verify_file(tmp_path / "a").rows == 1
         assert pq.read_schema(tmp_path / "a").metadata[b"about"] == value.encode()
     else:
-        with pytest.raises(WriteError, match="looks like the seal"):
+        with pytest.raises(WriteError, match="reserved checksum marker"):
             WRITERS[layout](table, tmp_path / "a")
         assert list(tmp_path.iterdir()) == []
 
@@ -369,7 +369,7 @@ def test_a_file_that_is_replaced_while_it_is_verified_is_no_damage(tmp_path, mon
 def test_where_no_copy_can_be_made_it_is_said(memory_store, monkeypatch, tmp_path):
     write_parquet(rows(3), memory_store.url("a.parquet"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
-    with pytest.raises(FileReadError, match="no temporary folder"):
+    with pytest.raises(FileReadError, match="temporary folder"):
         verify_file(memory_store.url("a.parquet"))
 
 
@@ -384,12 +384,12 @@ def test_files_that_are_not_ours(look, tmp_path):
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "pandas")
     pd.DataFrame({"a": [1]}).to_feather(tmp_path / "arrow")
     for name, said in [
-        ("text", "neither Parquet nor Feather"),
-        ("empty", "neither Parquet nor Feather"),
+        ("text", "not a Parquet or Feather"),
+        ("empty", "not a Parquet or Feather"),
         ("folder", "this is a folder"),
-        ("pandas", "nothing in the file says"),
-        ("arrow", "nothing in the file says"),
-        ("missing", "no such file"),
+        ("pandas", "no provenance record"),
+        ("arrow", "no provenance record"),
+        ("missing", "file not found"),
     ]:
         with pytest.raises(FileReadError, match=said) as caught:
             look(tmp_path / name)
@@ -400,7 +400,7 @@ def test_files_that_are_not_ours(look, tmp_path):
 
 @pytest.mark.parametrize("look", [read_provenance, verify_file])
 def test_files_that_are_not_there(look, store):
-    with pytest.raises(FileReadError, match="no such file") as caught:
+    with pytest.raises(FileReadError, match="file not found") as caught:
         look(store.url("missing.parquet"), storage_options=store.options)
     assert "canary" not in str(caught.value) + repr(vars(caught.value))
 

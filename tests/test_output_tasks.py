@@ -137,16 +137,16 @@ def test_a_result_is_found_under_its_root(tmp_path, there, path, found, form):
 @pytest.mark.parametrize(
     ("there", "says"),
     [
-        ([], "there are: no names"),
-        (["13/x/p", "readme"], "there are: 13, readme"),
-        (["12/x/p"], "there are: 12, 12/x"),
+        ([], "the folder contains no folders"),
+        (["13/x/p", "readme"], "the folder contains 13, readme"),
+        (["12/x/p"], "the folder contains 12, 12/x"),
         (
             ["12/8c171f70fb6f4e3a/p", "8c171f70fb6f4e3a/p"],
-            "2 places may have it: 12/8c171f70fb6f4e3a, 8c171f70fb6f4e3a",
+            "2 folders match: 12/8c171f70fb6f4e3a, 8c171f70fb6f4e3a",
         ),
         (
             ["12_8c171f70fb6f4e3a/p", "12-8c171f70fb6f4e3a/p"],
-            "2 places may have it: 12-8c171f70fb6f4e3a, 12_8c171f70fb6f4e3a",
+            "2 folders match: 12-8c171f70fb6f4e3a, 12_8c171f70fb6f4e3a",
         ),
     ],
 )
@@ -178,7 +178,7 @@ def test_an_id_is_found_only_as_a_whole_and_the_jobs_before_the_tasks(tmp_path, 
     if found:
         assert output_url(tmp_path, job, task) == tmp_path / name
         return
-    with pytest.raises(FileReadError, match=f"there are: {name}"):
+    with pytest.raises(FileReadError, match=f"the folder contains {name}"):
         output_url(tmp_path, job, task)
 
 

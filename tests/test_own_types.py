@@ -83,7 +83,7 @@ def test_other_text_is_refused_with_row_column_value_and_hint(tmp_path, kind, te
             error = caught.value
             assert (error.row, error.column, error.where.endswith("line 3")) == (2, "x", True), text
             assert error.value == escaped(text, 80)
-            assert str(error).startswith(f"row 2, column 'x': {error.value!r} is no {kind}"), text
+            assert str(error).startswith(f"row 2, column 'x': cannot convert {error.value!r} to {kind}"), text
             assert "string" in error.hint
             assert text == "" or "Accepted " in error.hint
 
@@ -244,7 +244,7 @@ def test_types_that_text_cannot_have_are_refused():
         pa.list_(pa.dictionary(pa.int8(), pa.string())),
         pa.struct([("a", pa.string())]),
     ):
-        with pytest.raises(ConfigError, match="column 'x' cannot be a") as caught:
+        with pytest.raises(ConfigError, match=r"unsupported type .* for column 'x'") as caught:
             _schemas.checked(columns(kind))
         assert "date32" in caught.value.hint
 
@@ -388,14 +388,14 @@ def test_more_values_than_indices_are_refused(tmp_path):
         table = read_output_arrow(parts, schema=columns(kind))
         assert (table.num_rows, table["x"].to_pylist()[-1]) == (200 + room - 50, room - 1)
         (parts / "c.csv").write_text(f"a,1\na,{room + 5}\na,{room}\n")
-        with pytest.raises(ColumnTypeError, match=f"'{room + 5}' is value number {room + 1}") as caught:
+        with pytest.raises(ColumnTypeError, match=f"'{room + 5}' exceeds the {room} values") as caught:
             read_output_arrow(parts, schema=columns(kind))
         assert (caught.value.row, caught.value.column) == (200 + room - 50 + 1, "x")
         assert caught.value.where.endswith("c.csv, line 2")
         assert "int32" in caught.value.hint
         (parts / "c.csv").unlink()
     (parts / "c.csv").write_text(f"a,{'y' * 81}\n")
-    with pytest.raises(ColumnTypeError, match=f"'{'y' * 77}[.]{{3}}' is value number 257"):
+    with pytest.raises(ColumnTypeError, match=f"'{'y' * 77}[.]{{3}}' exceeds the 256 values"):
         read_output_arrow(parts, schema=columns(pa.dictionary(pa.uint8(), pa.string())))
 
 

@@ -151,9 +151,9 @@ def test_a_url_is_compared_as_that_of_a_server(config, url, other, is_same):
 
 
 def test_without_a_file_or_a_default_profile_nothing_changes(config):
-    assert "no url" in refused()
+    assert "missing url" in refused()
     config('[other]\nurl = "http://a:1"\ntoken = "t"\n')
-    assert "no url" in refused()
+    assert "missing url" in refused()
     assert known(Explorer("http://b:1", token="t"))[0] == "http://b:1"
 
 
@@ -188,25 +188,25 @@ def test_an_unknown_profile_is_named_with_those_that_are_close(config, profile, 
         (f'[default]\nusr = "{CANARY}"', ["profile 'default'", "unknown key 'usr'", "Did you mean 'user'", "graphd"]),
         ("[default]\nURL = 'http://a'", ["unknown key 'URL'", "Did you mean 'url'?"]),
         (f'[default]\n{CANARY[:4]} = "{CANARY}"', ["unknown key 'c4na'", "Known keys: url, token"]),
-        ("[default]\npassword = 12345678", ["password must be a text in quotes"]),
-        ("[default]\nurl = ''", ["url must be a text in quotes, not empty"]),
+        ("[default]\npassword = 12345678", ["password must be a non-empty string in quotes"]),
+        ("[default]\nurl = ''", ["url must be a non-empty string in quotes"]),
         ("[default]\nrow_cap = '5'", ["row_cap must be a positive integer"]),
         ("[default]\nrow_cap = true", ["row_cap must be a positive integer"]),
-        ("[default]\nrow_cap = -1\nurl = 'http://a'", ["row_cap of profile 'default' in ", " must be a whole number from 1"]),
-        ("[default]\nurl = 'nonsense'", ["not the url of an Explorer", "url of profile 'default'"]),
+        ("[default]\nrow_cap = -1\nurl = 'http://a'", ["row_cap of profile 'default' in ", " must be a positive integer"]),
+        ("[default]\nurl = 'nonsense'", ["invalid url", "url of profile 'default'"]),
         ("[default]\nurl = 'http://a'\nuser = 'u'\npassword = 'p'\ngraphd = 'g'", ["graphd of profile 'default'", "host:port"]),
         ("[default]\nurl = 'http://a'\ntoken='t'\nauth_encoding = 'x'", ["auth_encoding of profile 'default' in ", "must be 'auto'"]),
         ("[default]\nurl = 'http://a'\nca_bundle = 'no.pem'", ["ca_bundle of profile 'default' in ", ": certificate file"]),
         ("[default]\nurl = 'http://a'\nclient_key = 'k.pem'", ["client_key of profile 'default' in ", " is set without client_cert"]),
-        (f"[default]\ntoken = {CANARY}", ["not valid TOML at line 2", "texts in quotes"]),
+        (f"[default]\ntoken = {CANARY}", ["not valid TOML at line 2", "strings in quotes"]),
         (f'[default]\ntoken = "{CANARY}', ["not valid TOML"]),
         (f"token = '{CANARY}'", ["key 'token' is outside of a profile", "[default]"]),
         (f"[[default]]\ntoken = '{CANARY}'", ["key 'default' is outside of a profile"]),
         (b"[default]\nuser = '\xff'", ["not valid UTF-8"]),
         ("[default]\n[a]\n[default]\n", ["not valid TOML at line 3", "Write [name] once"]),
         (f"[default.east]\ntoken = '{CANARY}'", ["profile 'default'", "unknown key 'east'", '["a.b"]']),
-        (f"[default.token]\na = '{CANARY}'", ["token must be a text in quotes"]),
-        (f"[default]\ntoken = ['{CANARY}']", ["token must be a text in quotes"]),
+        (f"[default.token]\na = '{CANARY}'", ["token must be a non-empty string in quotes"]),
+        (f"[default]\ntoken = ['{CANARY}']", ["token must be a non-empty string in quotes"]),
         ("[default]\nrow_cap = 1.5", ["row_cap must be a positive integer"]),
         ("a = " + "[" * 9_999, ["not valid TOML"]),
         ("[default]\nrow_cap = " + "9" * 5_000, ["not valid TOML"]),
@@ -275,7 +275,7 @@ def test_a_file_or_a_profile_that_was_named_must_exist(config, monkeypatch, tmp_
     monkeypatch.setenv("EXPLORER_FRAMES_CONFIG_FILE", str(other))
     assert known(Explorer(token="t"))[0] == "http://other:1"
     monkeypatch.setenv("EXPLORER_FRAMES_CONFIG_FILE", os.devnull)
-    assert "no url" in refused(token="t")
+    assert "missing url" in refused(token="t")
 
 
 @pytest.mark.parametrize("variable", ["EXPLORER_FRAMES_PROFILE", "EXPLORER_FRAMES_CONFIG_FILE"])
@@ -345,7 +345,7 @@ def test_a_pickled_explorer_reads_the_secret_of_its_profile_where_it_arrives(con
     with pytest.raises(ConfigError, match="the profile 'a' is missing"):
         pickle.loads(cargo).read_sample_result(job, task)
     config("[a]\n")
-    with pytest.raises(ConfigError, match="the token is empty"):
+    with pytest.raises(ConfigError, match="token must be a non-empty"):
         pickle.loads(cargo).read_sample_result(job, task)
     before = len(sandbox.requests)
     path = config(f'[a]\nurl = "http://127.0.0.1:9"\ntoken = "{CANARY}"\n')
@@ -358,7 +358,7 @@ def test_a_pickled_explorer_reads_the_secret_of_its_profile_where_it_arrives(con
 @pytest.mark.parametrize("name", ["default", "q"])
 def test_a_secret_without_a_url_goes_to_no_server(config, name):
     config(f'[{name}]\ntoken = "{CANARY}"\n')
-    with pytest.raises(ConfigError, match="it has a secret and no url"):
+    with pytest.raises(ConfigError, match="the profile has a secret but no url"):
         Explorer("http://localhost:9", profile=name)
 
 
@@ -409,7 +409,7 @@ def test_the_options_of_certificates_reach_the_explorer(cli, tmp_path):
     connection = ("--url", "https://localhost:9", "--client-key", "k.pem")
     done = cli("jobs", *connection)
     assert done.code == 2
-    assert "--client-key needs --client-cert" in done.err
+    assert "--client-key requires --client-cert" in done.err
     done = cli("jobs", *connection, "--client-cert", tmp_path / "no.pem")
     assert (done.code, done.is_short) == (2, True)
     assert "client_cert: certificate file" in done.err

@@ -86,7 +86,7 @@ def test_a_sandbox_of_its_own_for_each_test(project):
             assert not [thread for thread in left if thread.name.startswith("sandbox")]
             with pytest.raises(ConnectionError), Explorer(seen[0].url, token="t", retries=0) as explorer:
                 explorer.list_jobs()
-            with pytest.raises(ValueError, match="no url of an Explorer"):
+            with pytest.raises(ValueError, match="missing url"):
                 Explorer()
     """)
     project.runpytest_inprocess(plugins=[pytest_plugin]).assert_outcomes(passed=3)
@@ -123,7 +123,7 @@ def test_options_come_from_markers_the_closest_first(project):
     [
         ("limitcap=1", "*unexpected keyword argument 'limitcap'*"),
         ("100", "*takes options by name, such as limit_cap=100*"),
-        ("limit_cap='x'", "*is wrong: limit_cap must be a number from 1: 'x'*"),
+        ("limit_cap='x'", "*invalid marker explorer_sandbox: limit_cap must be at least 1, got 'x'*"),
         ("id_type='text'", "*id_type must be one of*not 'text'*"),
     ],
 )

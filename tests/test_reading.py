@@ -289,7 +289,7 @@ def test_a_list_column_is_of_the_type_that_was_asked_for():
         assert table.schema.types == own.types
         for kind in (table.schema.field("path").type, table["path"].chunk(0).type):
             assert (kind.value_field.name, kind.value_field.nullable) == ("vertex", False)
-    with pytest.raises(ColumnTypeError, match="row 1, column 'path': null is no int8"):
+    with pytest.raises(ColumnTypeError, match="row 1, column 'path': cannot convert null to int8"):
         read(wrap('[["a","1"],["b",null]]'), schema=own)
 
 

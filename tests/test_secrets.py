@@ -692,7 +692,7 @@ def test_what_a_server_repeats_of_a_token_is_in_no_record_frame_or_file(tmp_path
         shown += [explorer_frames.read_provenance(tmp_path / "a.parquet"), *tmp_path.glob("a.parquet")]
         assert not found(f"{shown}".encode() + (tmp_path / "a.parquet").read_bytes())
         assert job.tasks[0].name == "PageRank ***"
-        with pytest.raises(errors.EnvelopeError, match="not a time") as caught:
+        with pytest.raises(errors.EnvelopeError, match="invalid time") as caught:
             explorer.job(2)
         assert not [sink for sink, text in told_by_error(caught.value) if found(text)]
 

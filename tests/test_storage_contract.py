@@ -134,7 +134,7 @@ def test_what_the_body_raises_passes_and_the_old_file_stays(store, raised):
 
 def test_create_refuses_what_exists_before_any_work(store):
     store.put("a.bin", OLD)
-    with pytest.raises(TargetExistsError, match="the target exists") as caught:
+    with pytest.raises(TargetExistsError, match="the target already exists") as caught:
         Target.resolve(store.url("a.bin"), mode="create", storage_options=store.options)
     assert "a.bin" in str(caught.value)
     assert store.read("a.bin") == OLD
@@ -266,7 +266,7 @@ def test_missing_folders_are_refused_unless_they_are_to_be_made(store):
         publish(store, "2026/11/a.bin", NEW)  # there are no folders
         return
     for new_folders, missing in ((0, "2026/11"), (1, "2026")):
-        with pytest.raises(WriteError, match=f"this folder does not exist: .*{missing}'") as caught:
+        with pytest.raises(WriteError, match=f"the folder does not exist: .*{missing}'") as caught:
             resolve(new_folders)
         assert caught.value.hint == "Create the folder, or pass make_parents=True."
         assert caught.value.errno == errno.ENOENT
@@ -301,9 +301,9 @@ def test_what_happens_after_it_was_published_is_no_failure_but_another_size_of_a
         Path(path).write_bytes(NEW)
         monkeypatch.setattr(target.place, "put", put_and_be_overtaken)
         if type(target.place) is _stores.StoredObject:
-            with pytest.raises(WriteError, match=f"{len(NEW)} bytes were published, and {len(OLD)} stand") as caught:
+            with pytest.raises(WriteError, match=f"has {len(OLD)} bytes, expected {len(NEW)}") as caught:
                 target.publish(path)
-            assert "Another writer" in caught.value.hint
+            assert "Another process" in caught.value.hint
         else:
             target.publish(path)
     in_the_end(store, "a.bin", OLD)
@@ -552,7 +552,7 @@ def test_a_missing_bucket_container_or_share_is_refused_and_not_made(store):
         pytest.skip("this store has no such thing")
     for mode in ("first", "again: it was not made"):
         error = refused_in_resolve(store, store.options, url=f"{store.server.missing}/folder/{mode}.bin")
-        assert "Make the bucket" in error.hint
+        assert "Create the bucket" in error.hint
 
 
 def test_a_wrong_login_is_refused(store):

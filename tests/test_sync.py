@@ -296,7 +296,7 @@ def test_anothers_folder_is_refused_before_any_write(tmp_path, world, other):
     options = {name: value for name, value in other.items() if isinstance(value, str)}
     with Sandbox() as second, Explorer(second.url, token=second.token) as elsewhere:
         explorer = elsewhere if "server" in other else world.explorer
-        with pytest.raises(ConfigError, match="the folder is a lake of") as caught:
+        with pytest.raises(ConfigError, match="lake with other settings") as caught:
             explorer.sync_workflow(workflow, tmp_path, **options)
     assert "ass another path" in caught.value.hint
     assert sum(world.asked().values()) == 0
@@ -326,7 +326,7 @@ def test_of_two_first_syncs_at_once_the_second_sees_whose_folder_it_became(tmp_p
         return put(self, name, content, mode)
 
     monkeypatch.setattr(Folder, "put", another_first)
-    with pytest.raises(ConfigError, match="the folder is a lake of workflow_id '9"):
+    with pytest.raises(ConfigError, match="the folder is a lake with other settings: workflow_id '9"):
         world.sync(tmp_path)
     assert list(tree(tmp_path)) == [DATASET]
 
@@ -648,7 +648,7 @@ def test_a_refused_login_or_a_server_that_is_gone_ends_a_sync(tmp_path, fault, w
         report = caught.value.report
         assert 1 <= len(report.failed) <= 4, "each worker lost one response at most, and was refused once"
         assert len(report.written) + len(report.failed) + report.pending == 20
-        assert f"not tried: {report.pending}" in str(caught.value)
+        assert f"not attempted: {report.pending}" in str(caught.value)
         assert world.asked()["result"] <= len(report.written) + 5
 
 

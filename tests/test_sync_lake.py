@@ -288,7 +288,7 @@ def test_a_job_that_is_another_run_in_the_lake_is_refused(tmp_path, world, monke
 
     monkeypatch.setattr(world.explorer, "list_jobs", later)
     files = tree(tmp_path)
-    with pytest.raises(ConfigError, match=f"job {world.jobs[0]} is another run in this lake: {column} is"):
+    with pytest.raises(ConfigError, match=f"job {world.jobs[0]} in this lake is a different run: {column} is"):
         world.sync(tmp_path)
     assert tree(tmp_path) == files
     assert world.asked()["result"] == 4
@@ -315,7 +315,7 @@ def test_a_full_or_unwritable_disk_ends_the_sync_at_once(tmp_path, world, monkey
     world.add(6, ["PageRank"])
     with monkeypatch.context() as patch:
         failing(patch, OSError(number, os.strerror(number)), 2 + 2 * 3)  # lake, task, three results with their jobs
-        with pytest.raises(SyncError, match="not tried: ") as caught:
+        with pytest.raises(SyncError, match="not attempted: ") as caught:
             world.sync(tmp_path, workers=1)
     report = caught.value.report
     assert (len(report.written), len(report.failed), report.pending) == (3, 1, 2)

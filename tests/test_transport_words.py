@@ -23,11 +23,11 @@ CLOSE = "Connection: close\r\n"  # lest the next request goes out over a connect
 PATH = "GET api-open/v1/jobs/1/tasks/a/sample_result"
 PLACE = f" [job 1, task a, {PATH}]\n"
 TIMEOUT = "Retry. If it happens again, check the load of the server.\nOr pass a longer timeout=."
-REACH = "Check the url, and that the server runs and can be reached from here."
-NO_HTTP = "Check the url: the server may want https://, or another port."
-NO_PROXY = "Check that no proxy changes the server's answers."
-FOLLOW = "If that is the right server, pass its address as url=."
-LATER = "Try again later; with the trace id the vendor's support can find the call in the server's logs."
+REACH = "Check url=, and that the server is running and reachable."
+NO_HTTP = "Check url=. The server may require https:// or another port."
+NO_PROXY = "Check that no proxy changes the server's responses."
+FOLLOW = "If this is the right server, pass its URL as url=."
+LATER = "Retry later. If it happens again, report the trace id to the vendor's support."
 REFUSED = b'{"code":50004000}'
 
 
@@ -36,20 +36,20 @@ def moved(to: str) -> bytes:
 
 
 SAID = [
-    (b"", "no connection: the server hung up before it answered" + PLACE + REACH),
-    (answer(BODY)[:-9], "the answer broke off: IncompleteRead" + PLACE + "Try again."),
-    (b"SSH-2.0-OpenSSH_9.6\r\n", "what answered is no HTTP: BadStatusLine" + PLACE + NO_HTTP),
-    (answer(BODY, headers="Content-Encoding: BR \r\n"), "the answer is encoded as 'br'; only gzip was offered" + PLACE + NO_PROXY),
-    (answer(BODY, headers=f"Content-Encoding: {'b' * 61}\r\n"), f"the answer is encoded as '{'b' * 57}...'; only gzip was offered" + PLACE + NO_PROXY),
+    (b"", "cannot connect: the server closed the connection without a response" + PLACE + REACH),
+    (answer(BODY)[:-9], "connection closed before the response was complete: IncompleteRead" + PLACE + "Retry the call."),
+    (b"SSH-2.0-OpenSSH_9.6\r\n", "invalid HTTP response: BadStatusLine" + PLACE + NO_HTTP),
+    (answer(BODY, headers="Content-Encoding: BR \r\n"), "unsupported Content-Encoding 'br'; only gzip was requested" + PLACE + NO_PROXY),
+    (answer(BODY, headers=f"Content-Encoding: {'b' * 61}\r\n"), f"unsupported Content-Encoding '{'b' * 57}...'; only gzip was requested" + PLACE + NO_PROXY),
     (moved("http://u:p@h.example:8/x?y#z"), "the server redirects (HTTP 302) to http://h.example:8, which is not followed" + PLACE + FOLLOW),
     (moved(f"https://{'h' * 130}/"), f"the server redirects (HTTP 302) to https://{'h' * 109}..., which is not followed" + PLACE + FOLLOW),
     (moved("/x"), "the server redirects (HTTP 302) to another path, which is not followed" + PLACE + FOLLOW),
     (moved("http://[::1"), "the server redirects (HTTP 302) to another path, which is not followed" + PLACE + FOLLOW),
     (answer(b"", "302 Found"), "the server redirects (HTTP 302) to another path, which is not followed" + PLACE + FOLLOW),
-    (answer(BODY, headers="Content-Length: 1\r\n"), "the request failed: InvalidHeader" + PLACE + "Check the url."),
-    (answer(REFUSED, "503 No", "Retry-After: 31\r\nTraceparent: t\r\n"), "the server said no: code 50004000 [job 1, task a, trace t]\nThe server asks to wait 31 s before the next try."),
-    (answer(REFUSED, "503 No", "Retry-After: 0\r\n"), "the server said no: code 50004000 [job 1, task a]\n" + LATER),
-    (answer(REFUSED, "503 No", "Retry-After: 1e1\r\n"), "the server said no: code 50004000 [job 1, task a]\n" + LATER),
+    (answer(BODY, headers="Content-Length: 1\r\n"), "the request failed: InvalidHeader" + PLACE + "Check url=."),
+    (answer(REFUSED, "503 No", "Retry-After: 31\r\nTraceparent: t\r\n"), "server returned error 50004000 [job 1, task a, trace t]\nRetry after 31 s, as requested by the server."),
+    (answer(REFUSED, "503 No", "Retry-After: 0\r\n"), "server returned error 50004000 [job 1, task a]\n" + LATER),
+    (answer(REFUSED, "503 No", "Retry-After: 1e1\r\n"), "server returned error 50004000 [job 1, task a]\n" + LATER),
 ]  # fmt: skip
 
 
@@ -79,12 +79,12 @@ def test_an_answer_that_cannot_be_used(sent, said):
 def test_how_often_it_was_tried_is_told(monkeypatch):
     monkeypatch.setattr("explorer_frames._http.retries.random.uniform", lambda *_: 0.0)
     error = told(answer(REFUSED, headers=CLOSE), retries=2)
-    assert str(error) == f"the server said no: code 50004000 [job 1, task a, 3 attempts in 0.0 s]\n{LATER}"
+    assert str(error) == f"server returned error 50004000 [job 1, task a, 3 attempts in 0.0 s]\n{LATER}"
 
 
 def test_an_answer_that_is_larger_than_allowed():
     error = told(answer(BODY), max_bytes=len(BODY) - 1, retries=0)
-    what = f"the answer has more than the {len(BODY) - 1} bytes that max_bytes allows"
+    what = f"the response is larger than max_bytes ({len(BODY) - 1} bytes)"
     hint = "Pass limit= to request fewer rows, or read the full result with Task.read_output."
     assert str(error) == f"{what}{PLACE}{hint}\nOr pass a larger max_bytes=."
     with served(answer(BODY), max_bytes=len(BODY)) as (_, explorer):
@@ -95,9 +95,9 @@ def test_an_answer_that_is_larger_than_allowed():
 def test_what_cannot_pass_ends_the_tries(monkeypatch):
     monkeypatch.setattr("explorer_frames._http.retries.random.uniform", lambda *_: 0.0)
     answers = [answer(REFUSED, headers=CLOSE), answer(b'{"code":40404000}', headers=CLOSE), answer(BODY)]
-    hint = "Check the ids: the pages of workflow and job in Explorer show them."
+    hint = "Check the ids on the pages of the workflow and the job in Explorer."
     said = str(told(lambda number, _: answers[number], retries=2))
-    assert said == f"the server said no: code 40404000 [job 1, task a, 2 attempts in 0.0 s]\n{hint}"
+    assert said == f"server returned error 40404000 [job 1, task a, 2 attempts in 0.0 s]\n{hint}"
 
 
 def test_the_longest_wait_is_waited(monkeypatch):
@@ -115,8 +115,8 @@ def test_the_longest_wait_is_waited(monkeypatch):
         ([9.0], {"timeout": 0.05}, f"no data within the timeout{PLACE}{TIMEOUT}"),
         ([answer(BODY)[:-9], 9.0], {"timeout": 0.05}, f"no data within the timeout{PLACE}{TIMEOUT}"),
         ([9.0], {"timeout": 0.05, "deadline": 60}, f"no data within the timeout{PLACE}{TIMEOUT}"),
-        ([9.0], {"deadline": 0.2}, f"the total deadline of 0.2 s ended the call{PLACE}Pass a longer deadline=."),
-        ([answer(BODY)[:-9], 9.0], {"deadline": 0.25}, f"the total deadline of 0.25 s ended the call{PLACE}Pass a longer deadline=."),
+        ([9.0], {"deadline": 0.2}, f"the call exceeded the deadline of 0.2 s{PLACE}Pass a longer deadline=."),
+        ([answer(BODY)[:-9], 9.0], {"deadline": 0.25}, f"the call exceeded the deadline of 0.25 s{PLACE}Pass a longer deadline=."),
     ],
 )  # fmt: skip
 def test_a_limit_that_ended_the_call(script, options, said):
@@ -135,7 +135,7 @@ def test_a_server_that_takes_no_connection():
         explorer = stack.enter_context(Explorer(url, token="t", retries=0, timeout=0.1))
         with pytest.raises(TimeoutError) as caught:
             explorer.read_sample_result(1, "a", None, schema=None)
-    assert unplaced(caught.value) == f"no connection within the timeout{PLACE}{TIMEOUT}"
+    assert unplaced(caught.value) == f"cannot connect within the timeout{PLACE}{TIMEOUT}"
     assert caught.value.unsent
 
 
@@ -145,7 +145,7 @@ def test_a_server_that_is_not_there():
     with Explorer(f"http://127.0.0.1:{port}", token="t", retries=0) as explorer, pytest.raises(OSError) as caught:
         explorer.read_sample_result(1, "a", None, schema=None)
     place = PLACE.replace(PATH, f"{PATH} of 127.0.0.1:{port}")
-    assert str(caught.value) == f"no connection: Connection refused{place}{REACH}"
+    assert str(caught.value) == f"cannot connect: Connection refused{place}{REACH}"
     assert caught.value.unsent
 
 
@@ -165,21 +165,21 @@ def test_a_proxy_that_is_not_there(monkeypatch):
 def test_a_path_that_would_change():
     with Explorer("http://127.0.0.1:1/a/../b", token="t") as explorer, pytest.raises(ConfigError) as caught:
         explorer.read_sample_result(1, "a", None, schema=None)
-    hint = "Pass a url whose path has only letters, digits, '-', '_', '.', '/', and no '..'."
-    assert str(caught.value) == f"the path of the request changed on its way out{PLACE}{hint}"
+    hint = "Pass a url whose path contains only letters, digits, '-', '_', '.' and '/', without '..'."
+    assert str(caught.value) == f"the request path differs from the intended one{PLACE}{hint}"
 
 
 @pytest.mark.parametrize("begun", [False, True])
 def test_tls_that_fails(begun):
     error = translated(ssl.SSLError(1, "wrong version"), Deadline(60), "GET x", begun=begun)
-    hint = "If the server has no TLS, its url begins with http://. Otherwise check the port."
-    assert str(error) == f"no TLS connection: wrong version [GET x]\n{hint}"
+    hint = "If the server does not use TLS, pass an http:// URL. Otherwise check the port."
+    assert str(error) == f"TLS connection failed: wrong version [GET x]\n{hint}"
     assert error.final == (not begun)  # once begun, the next try may be luckier
 
 
 def test_an_error_of_the_system_that_nothing_wraps():
     error = translated(ConnectionResetError(104, "Connection reset by peer"), Deadline(60), "GET x")
-    assert str(error) == f"no connection: Connection reset by peer [GET x]\n{REACH}"
+    assert str(error) == f"cannot connect: Connection reset by peer [GET x]\n{REACH}"
 
 
 def test_errors_that_hold_each_other_are_looked_at_once():
@@ -192,4 +192,4 @@ def test_a_host_that_cannot_be():
     with Explorer("http://a..b", token="t") as explorer, pytest.raises(ExplorerFramesError) as caught:
         explorer.read_sample_result(1, "a", None, schema=None)
     place = PLACE.replace(PATH, f"{PATH} of a..b")
-    assert str(caught.value) == f"the request failed: LocationParseError{place}Check the url."
+    assert str(caught.value) == f"the request failed: LocationParseError{place}Check url=."

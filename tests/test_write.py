@@ -413,7 +413,7 @@ for write, url in zip((_write.write_parquet, _write.write_feather), sys.argv[1:]
         try:
             write(table, url, row_group_size=10_000)
         except WriteError as error:
-            assert "disk is full" in error.hint, error
+            assert "Free disk space" in error.hint, error
             assert error.__context__ is None
         else:
             raise AssertionError(limit)
@@ -476,12 +476,12 @@ def test_create_refuses_before_anything_is_read(store, layout):
         (write_parquet, {"compression_level": 23}, "from -131072 to 22 for zstd, got 23"),
         (write_parquet, {"compression_level": 1.5}, "must be an integer from"),
         (write_parquet, {"compression_level": True}, "must be an integer from"),
-        (write_parquet, {"compression": "snappy", "compression_level": 1}, "does not have levels"),
-        (write_feather, {"compression": None, "compression_level": 1}, "does not have levels"),
-        (write_parquet, {"row_group_size": 0}, "row_group_size must be a whole number from 1: 0"),
-        (write_parquet, {"row_group_size": True}, "row_group_size must be a whole number from 1: True"),
-        (write_feather, {"row_group_size": "many"}, "row_group_size must be a whole number from 1: 'many'"),
-        (write_parquet, {"path": "http://host/a.parquet"}, "can only be read"),
+        (write_parquet, {"compression": "snappy", "compression_level": 1}, "does not support compression_level"),
+        (write_feather, {"compression": None, "compression_level": 1}, "does not support compression_level"),
+        (write_parquet, {"row_group_size": 0}, "row_group_size must be a positive integer, got 0"),
+        (write_parquet, {"row_group_size": True}, "row_group_size must be a positive integer, got True"),
+        (write_feather, {"row_group_size": "many"}, "row_group_size must be a positive integer, got 'many'"),
+        (write_parquet, {"path": "http://host/a.parquet"}, "read-only"),
     ],
 )
 def test_bad_arguments_are_refused_before_anything_is_read(tmp_path, writer, arguments, said):
@@ -626,7 +626,7 @@ def test_categories_that_do_not_fit_one_dictionary_are_written_as_values(tmp_pat
 
 
 def test_two_columns_of_one_name_are_refused(tmp_path, layout):
-    with pytest.raises(ConfigError, match="two columns are called 'a'"):
+    with pytest.raises(ConfigError, match="duplicate column name 'a'"):
         WRITERS[layout](pa.table([[1], [2]], names=["a", "a"]), tmp_path / "a")
     assert listed(tmp_path) == []
 
@@ -637,7 +637,7 @@ def test_two_columns_of_one_name_are_refused(tmp_path, layout):
         ({"format": 5}, "unsupported format 5"),
         ({"format": ""}, "format ''"),
         ({"format": ["parquet"]}, "unsupported format"),
-        ({"explorer": "http://x"}, "explorer is a str"),
+        ({"explorer": "http://x"}, "explorer must be an Explorer"),
         ({"allow_incomplete": "no"}, "allow_incomplete must be True or False"),
     ],
 )
@@ -675,6 +675,6 @@ def test_a_working_directory_that_is_gone_is_said(tmp_path, monkeypatch):
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
-    with pytest.raises(ConfigError, match="working directory is gone"):
+    with pytest.raises(ConfigError, match="working directory does not exist"):
         write_parquet(OLD, "a.parquet")
     monkeypatch.chdir(tmp_path)

@@ -321,7 +321,7 @@ def test_labels_of_the_same_text_are_refused(tmp_path, layout, labels, name):
     labels = labels if isinstance(labels, pd.Index) else pd.Index(labels, dtype=object, tupleize_cols=False)
     with pytest.raises(ConfigError) as caught:
         WRITERS[layout](frame_of(columns=labels), tmp_path / "a")
-    assert caught.value.what == f"two columns are called {name!r}"
+    assert caught.value.what == f"duplicate column name {name!r}"
     assert [*tmp_path.iterdir()] == []
 
 
