@@ -345,7 +345,7 @@ class Explorer:
         TransportError
             No usable answer came within the timeouts, the deadline and the retries.
         ApiError
-            The server said no: NotFoundError, UnauthorizedError, BadRequestError, ServerError and others.
+            The server returned an error: NotFoundError, UnauthorizedError, BadRequestError, ServerError and others.
         DecodeError
             The answer is not as documented, or a cell does not fit its column: RowShapeError, ColumnTypeError.
 

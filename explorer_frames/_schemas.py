@@ -418,7 +418,7 @@ def read_or_as_text(schema: SchemaRequest, read: Callable[[SchemaRequest], _T], 
             break
     if refused is not None:
         warn_caller(
-            f"the columns that their number decides on do not fit: {refused.what}; all columns are read as text",
+            f"the default columns do not match ({refused.what}), so all columns are read as text",
             SchemaWarning,
             refused.where or where,
             "Pass schema= to name the columns.",

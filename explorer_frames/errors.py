@@ -8,7 +8,7 @@
     │  ├─ ConnectionFailedError(ConnectionError)
     │  ├─ RequestTimeoutError(TimeoutError)
     │  └─ TruncatedBodyError                the answer broke off
-    ├─ ApiError                             the server said no: .code .http_status .server_message .trace_id
+    ├─ ApiError                             the server returned an error: .code .http_status .server_message .trace_id
     │  ├─ BadRequestError
     │  ├─ UnauthorizedError
     │  │  └─ SessionExpiredError            logging in again may help
@@ -175,7 +175,7 @@ class TruncatedBodyError(TransportError):
 
 
 class ApiError(ExplorerFramesError):
-    """The server answered, and said no.
+    """The server returned an error.
 
     Attributes
     ----------

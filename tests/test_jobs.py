@@ -838,7 +838,7 @@ def test_a_hung_look_ends_a_wait_as_a_job_error():
     script = [wrapped({"id": 1, "status": 1, "tasks": []}), [9 * HANG]]
     with RawServer(lambda number, request: script[min(number, 1)]) as server:
         job = Explorer(server.url, token="t", timeout=9 * HANG, deadline=None).job(1)
-        with pytest.raises(JobError, match=r"job 1 did not end within 0\.3 s: it is running"):
+        with pytest.raises(JobError, match=r"job 1 did not end within 0\.3 s; status: running"):
             job.wait(timeout=0.3, progress=False)
 
 

@@ -34,7 +34,7 @@ class Finding:
     Examples
     --------
     >>> explorer.doctor()["http"]
-    Finding(name='http', state='ok', what='the API of NebulaGraph Explorer answers', hint=None)
+    Finding(name='http', state='ok', what='the NebulaGraph Explorer API responded', hint=None)
     """
 
     name: str

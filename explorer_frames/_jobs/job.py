@@ -306,7 +306,7 @@ def unread(where: str, places: list[str], results: dict[Any, Any], errors: dict[
     return JobError(
         f"{len(errors)} of {count} {plural(count, 'result')} could not be read: {first_of(shown, '; ')}",
         where=where,
-        hint=f"{hints_of(errors.values())}\nThe others are in this error's .results, all errors in .errors.",
+        hint=f"{hints_of(errors.values())}\nThis error has the other results in .results and all errors in .errors.",
         results=results,
         errors=errors,
     )

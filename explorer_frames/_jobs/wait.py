@@ -77,7 +77,7 @@ def _looks(job: Job, timeout: float | None, poll: float) -> Iterator[Job]:
         known = known if job.status.startswith("unknown") else now
         remaining = end.remaining()
         if remaining <= 0:
-            raise job_error(job, f"did not end within {end.seconds:g} s: it is {job.status}")
+            raise job_error(job, f"did not end within {end.seconds:g} s; status: {job.status}")
         if now - known > _PATIENCE:
             raise job_error(job, f"has had the undocumented status {job.status} for {_PATIENCE:g} s")
         time.sleep(min(pause, remaining))

@@ -288,7 +288,7 @@ class Parts:
         folders = [entry for entry in entries if entry["type"] == "directory"]
         if folders:
             count = f"{len(folders)} {plural(len(folders), 'folder')}"
-            what = f"{count} among the parts: the first is {escaped(_last_of(folders[0]['name']), 100)!r}"
+            what = f"found {count} among the CSV files, such as {escaped(_last_of(folders[0]['name']), 100)!r}"
             hint = "Pass the folder that contains the CSV files, or a pattern that matches only files."
             raise FileReadError(what, where=where, hint=hint)
         if not entries:

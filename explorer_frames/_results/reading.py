@@ -437,7 +437,7 @@ class ResultReader:
                 def finish() -> dict[str, Any]:
                     if not (result.provenance.complete or allow_incomplete):
                         what, todo = self._limits.why_incomplete(result.provenance, requested)
-                        hint = f"{todo} allow_incomplete=True exports the rows all the same."
+                        hint = f"{todo} Pass allow_incomplete=True to export the rows anyway."
                         raise IncompleteResultError(f"{what}; nothing was written", hint=hint)
                     return result.provenance.to_dict()
 

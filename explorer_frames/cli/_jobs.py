@@ -73,14 +73,14 @@ def show(ctx: typer.Context, job: JobArgument, json: JsonFlag = False) -> None:
 
 
 def cancel(ctx: typer.Context, job: JobArgument, json: JsonFlag = False) -> None:
-    """Ask the server to stop a job.
+    """Cancel a job.
 
-    It may take a while until its status says so. A job that has already ended stays as it is, and the exit code is 0.
+    The status may change with a delay. A job that has already ended is unchanged, and the exit code is 0.
     """
     found = ctx.obj.explorer.job(job)
     _show(found.cancel(), json=json)
     if found.status in FINAL:
-        note(f"Job {found.job_id} had already ended: {found.status}.")
+        note(f"Job {found.job_id} has already ended: {found.status}.")
 
 
 def run(
