@@ -59,9 +59,9 @@ def joined_warnings(*ignored: type[Warning]) -> Iterator[None]:
         mine = sorted((what, where, hint) for what, its, where, hint in held if its is category)
         places: dict[str, list[str]] = {}
         for what, where, _ in mine:
-            places.setdefault(what, []).append(where)
-        shown = [f"{what} [{first_of(named, '; ')}]" for what, named in places.items()]
-        warn_caller(first_of(shown, "; "), category, hint=" ".join(dict.fromkeys(hint for _, _, hint in mine)))
+            places.setdefault(what, []).extend([where] if where else [])
+        shown = [what + (f" [{first_of(named, '; ')}]" if named else "") for what, named in places.items()]
+        warn_caller(first_of(shown, "; "), category, hint=" ".join(dict.fromkeys(hint for _, _, hint in mine if hint)))
 
 
 def _outside(frame: FrameType) -> tuple[FrameType, int]:
