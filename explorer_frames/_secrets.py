@@ -73,8 +73,8 @@ class Secrets:
 
     def add(self, texts: Iterable[str]) -> None:
         """Count further texts as secrets."""
-        secrets = (text for text in texts if len(text) >= self._shortest)
-        self._texts = self._texts.union(secrets)  # another thread may be at the old set
+        secrets = {text for text in texts if len(text) >= self._shortest}
+        self._texts |= secrets  # in one step, as another thread may add some
 
     def conceal(self, text: str) -> str:
         """Mask them in a message; it may be about anything."""
@@ -88,11 +88,12 @@ class Secrets:
     @contextmanager
     def concealed_in_errors(self) -> Iterator[None]:
         """Mask them in all foreign text of errors within this block; yield nothing to callers in it."""
-        token = of_call.set(self)
+        outer = of_call.get()
         try:
+            of_call.set(self)
             yield
         finally:
-            of_call.reset(token)
+            of_call.set(outer)  # by no token, which an interrupt could lose
 
 
 class Concealed(Iterator[_T]):
