@@ -207,6 +207,7 @@ def test_profiles_that_differ_in_case_are_all_named_and_not_thousands(config):
         ("[default]\nurl = 'http://a'\nclient_key = 'k.pem'", ["client_key of profile 'default' in ", " is set without client_cert"]),
         (f"[default]\ntoken = {CANARY}", ["not valid TOML at line 2", "texts in quotes"]),
         (f'[default]\ntoken = "{CANARY}', ["not valid TOML"]),
+        ('[default]\nca_bundle = "C:\\certs\\ca.pem"', ["not valid TOML at line 2", "those with \\ in single quotes"]),
         (f"token = '{CANARY}'", ["key 'token' is outside of a profile", "[default]"]),
         (f"[[default]]\ntoken = '{CANARY}'", ["key 'default' is outside of a profile"]),
         (b"[default]\nuser = '\xff'", ["not valid UTF-8"]),

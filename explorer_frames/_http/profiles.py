@@ -298,7 +298,7 @@ def _profiles(path: Path) -> dict[str, dict[str, Any]]:
     except (ValueError, RecursionError) as error:  # whose words may quote a secret
         position = _POSITION.search(str(error))
         failure = f"the config file is not valid TOML{f' at {position[0]}' if position else ''}"
-        hint = "Write [name] once above the settings of each profile, and texts in quotes."
+        hint = r"Write [name] once above each profile's settings, texts in quotes, and those with \ in single quotes."
     else:
         _check_permissions(path, permissions, content)
         outside = next((key for key, value in content.items() if not isinstance(value, dict)), None)
