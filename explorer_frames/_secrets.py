@@ -1,7 +1,7 @@
-"""What a call tells a server or a driver in secret is ``***`` in what comes back, before any of it is kept or shown.
+"""Secrets of requests and of drivers, which are masked as ``***`` in what servers and drivers return.
 
-That is in text of errors, when it is made safe to show, and in JSON, before it is parsed; not in rows. Whether an
-option of a driver is a secret is decided by its name.
+Text of errors is masked when it is made safe to show, and JSON before it is parsed. Rows are not masked. An option of a
+driver is a secret by its name.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ def is_secret_name(name: object) -> bool:
 
 
 class Secrets:
-    """What a server or a driver was told in secret.
+    """Secrets of a request, or of a driver's URL and options.
 
     Parameters
     ----------
     texts
     shortest
-        Number of characters below which a text is no secret: a load balancer's cookie may be ``1``.
+        Number of characters below which a text is not a secret: a load balancer's cookie may be ``1``.
     """
 
     def __init__(self, texts: Iterable[str] = (), shortest: int = 1) -> None:
@@ -70,8 +70,8 @@ class Secrets:
 
     def add(self, texts: Iterable[str]) -> None:
         """Count further texts as secrets."""
-        secrets = (text for text in texts if len(text) >= self._shortest)
-        self._texts = self._texts.union(secrets)  # another thread may be at the old set
+        secrets = {text for text in texts if len(text) >= self._shortest}
+        self._texts |= secrets  # in one step, as another thread may add some
 
     def conceal(self, text: str) -> str:
         """Mask them in a message; it may be about anything."""
@@ -84,16 +84,17 @@ class Secrets:
 
     @contextmanager
     def concealed_in_errors(self) -> Iterator[None]:
-        """Mask them in all foreign text of errors within this block; yield nothing to callers in it."""
-        token = of_call.set(self)
+        """Mask them in foreign text of errors within this block, in which a generator must not yield."""
+        outer = of_call.get()
         try:
+            of_call.set(self)
             yield
         finally:
-            of_call.reset(token)
+            of_call.set(outer)  # by no token, which an interrupt could lose
 
 
 class Concealed(Iterator[_T]):
-    """The same items, with secrets concealed in errors while one is made; none is kept."""
+    """Iterator over the same items, with secrets masked in the errors of making one."""
 
     def __init__(self, items: Iterator[_T], secrets: Secrets) -> None:
         self._items = items

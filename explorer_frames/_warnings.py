@@ -24,7 +24,7 @@ _held: ContextVar[list[_Held] | None] = ContextVar("held_warnings", default=None
 
 
 def calling_line() -> CallingLine:
-    """Return the innermost line that is neither ours nor of what calls us back for ourselves."""
+    """Return the innermost line outside of this package and of the modules that call it back."""
     frame = _outside(sys._getframe(1))[0]  # noqa: SLF001 (the only way to see the caller)
     return frame.f_code.co_filename, frame.f_lineno, str(frame.f_globals.get("__name__"))
 
@@ -47,7 +47,7 @@ def warn_caller(
 
 @contextmanager
 def joined_warnings(*ignored: type[Warning]) -> Iterator[None]:
-    """Give what `warn_caller` is told in the block and its threads as one warning for each category, at its end."""
+    """Emit the warnings of the block and of its threads at its end, joined into one for each category."""
     held: list[_Held] = []
     outer = _held.get()
     try:
@@ -59,9 +59,9 @@ def joined_warnings(*ignored: type[Warning]) -> Iterator[None]:
         mine = sorted((what, where, hint) for what, its, where, hint in held if its is category)
         places: dict[str, list[str]] = {}
         for what, where, _ in mine:
-            places.setdefault(what, []).append(where)
-        shown = [f"{what} [{first_of(named, '; ')}]" for what, named in places.items()]
-        warn_caller(first_of(shown, "; "), category, hint=" ".join(dict.fromkeys(hint for _, _, hint in mine)))
+            places.setdefault(what, []).extend([where] if where else [])
+        shown = [what + (f" [{first_of(named, '; ')}]" if named else "") for what, named in places.items()]
+        warn_caller(first_of(shown, "; "), category, hint=" ".join(dict.fromkeys(hint for _, _, hint in mine if hint)))
 
 
 def _outside(frame: FrameType) -> tuple[FrameType, int]:

@@ -269,6 +269,7 @@ def test_progress_bars_can_be_turned_off(screen, monkeypatch, option):
     monkeypatch.setenv("EXPLORER_FRAMES_PROGRESS", "1")
     assert "3 rows, " in screen("read", "1", HARM).err
     assert "3 rows, " not in screen("read", "1", HARM, option).err
+    assert os.environ["EXPLORER_FRAMES_PROGRESS"] == "1", "doctor names the variables that are set"
 
 
 # --- in a process of its own

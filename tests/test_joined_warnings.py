@@ -8,6 +8,7 @@ import pytest
 from cases import each
 
 from explorer_frames import Explorer, read_lake
+from explorer_frames._warnings import joined_warnings, warn_caller
 from explorer_frames.errors import (
     ConfigError,
     JobError,
@@ -103,6 +104,16 @@ def test_results_that_differ_are_told_apart_in_one_warning(server):
     assert "1000 rows may be the server's cap, since the number is round [job " in told
     assert "; the result may be incomplete: 5000 rows" in told
     assert told.count("row_cap=") == 1
+
+
+def test_warnings_without_a_place_or_a_hint_have_none_when_they_are_joined():
+    def warn():
+        with joined_warnings():
+            warn_caller("one", UserWarning)
+            with joined_warnings():
+                warn_caller("two", UserWarning, "job 1", "Retry.")
+
+    assert caught(warn) == ["one; two [job 1]. Retry."]
 
 
 def test_a_stream_that_another_thread_writes_warns_at_the_callers_line(job, explorer, tmp_path):

@@ -168,6 +168,8 @@ def test_a_filter_that_does_not_fit_names_its_column(lake):
         with pytest.raises(ConfigError, match=what) as caught:
             read_lake(lake.url, "PageRank", columns=["id"], filter=test)
         assert "job_id" in caught.value.hint
+    with pytest.raises(ConfigError, match="with columns 5 and"):
+        read_lake(lake.url, "PageRank", columns=5)
     assert read_lake(lake.url, "PageRank", columns=["id"], filter=pc.field("job_id") == "none").columns.tolist() == [
         "id"
     ]

@@ -465,6 +465,13 @@ def test_a_missing_font_is_named_once(latin_fonts):
     plot_result(table)  # and no warning, which would be an error
 
 
+def test_a_damaged_font_is_as_one_that_is_missing(latin_fonts, tmp_path):
+    path = tmp_path / "damaged.ttf"
+    path.write_bytes(b"no font")
+    font_manager.fontManager.ttflist.append(font_manager.FontEntry(fname=str(path), name="Noto Sans CJK SC"))
+    seen(plot_result(pa.table({"id": ["a", "b"], "score": [2.0, 1.0]})))
+
+
 def save_font(path, letter, family):
     from fontTools.fontBuilder import FontBuilder
     from fontTools.ttLib.tables._g_l_y_f import Glyph

@@ -182,6 +182,13 @@ def test_an_unknown_profile_is_named_with_those_that_are_close(config, profile, 
     assert profile == 5 or str(path) in message
 
 
+def test_profiles_that_differ_in_case_are_all_named_and_not_thousands(config):
+    config("[Prod]\n[prod]\n[other]\n")
+    assert "Did you mean 'Prod' or 'prod'? Known profiles: Prod, prod, other." in refused(profile="PROD")
+    config("".join(f"[a{number}]\n" for number in range(1000)))
+    assert len(refused(profile="b")) < 1500
+
+
 @each(
     ("content", "said"),
     [
@@ -198,8 +205,9 @@ def test_an_unknown_profile_is_named_with_those_that_are_close(config, profile, 
         ("[default]\nurl = 'http://a'\ntoken='t'\nauth_encoding = 'x'", ["auth_encoding of profile 'default' in ", "must be 'auto'"]),
         ("[default]\nurl = 'http://a'\nca_bundle = 'no.pem'", ["ca_bundle of profile 'default' in ", ": certificate file"]),
         ("[default]\nurl = 'http://a'\nclient_key = 'k.pem'", ["client_key of profile 'default' in ", " is set without client_cert"]),
-        (f"[default]\ntoken = {CANARY}", ["not valid TOML at line 2", "strings in quotes"]),
+        (f"[default]\ntoken = {CANARY}", ["not valid TOML at line 2", "Put strings in quotes"]),
         (f'[default]\ntoken = "{CANARY}', ["not valid TOML"]),
+        ('[default]\nca_bundle = "C:\\certs\\ca.pem"', ["not valid TOML at line 2", "those with \\ in single quotes"]),
         (f"token = '{CANARY}'", ["key 'token' is outside of a profile", "[default]"]),
         (f"[[default]]\ntoken = '{CANARY}'", ["key 'default' is outside of a profile"]),
         (b"[default]\nuser = '\xff'", ["not valid UTF-8"]),
@@ -217,6 +225,12 @@ def test_a_config_file_that_cannot_work_is_refused_without_its_values(config, co
     message = refused()
     assert all(text in message for text in said), message
     assert str(path) in message
+
+
+@each("text", ["-1", "1_000", "1.5", "9" * 5000])
+def test_a_row_cap_of_the_environment_that_is_not_a_number_is_refused(monkeypatch, text):
+    monkeypatch.setenv("EXPLORER_FRAMES_ROW_CAP", text)
+    assert "EXPLORER_FRAMES_ROW_CAP must be a whole number from 1: '" in refused(url="http://a", token="t")
 
 
 def test_a_mistake_in_another_profile_does_not_matter(config):
@@ -276,6 +290,8 @@ def test_a_file_or_a_profile_that_was_named_must_exist(config, monkeypatch, tmp_
     assert known(Explorer(token="t"))[0] == "http://other:1"
     monkeypatch.setenv("EXPLORER_FRAMES_CONFIG_FILE", os.devnull)
     assert "missing url" in refused(token="t")
+    monkeypatch.setenv("EXPLORER_FRAMES_CONFIG_FILE", str(tmp_path / ("a" * 5000)))
+    assert "the profile 'default' is missing" in refused(token="t")
 
 
 @pytest.mark.parametrize("variable", ["EXPLORER_FRAMES_PROFILE", "EXPLORER_FRAMES_CONFIG_FILE"])

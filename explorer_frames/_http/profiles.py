@@ -21,7 +21,7 @@ from explorer_frames._warnings import warn_caller
 from explorer_frames.errors import ConfigError, ConfigFileWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
 PREFIX = "EXPLORER_FRAMES_"
 CONFIG_FILE, PROFILE = f"{PREFIX}CONFIG_FILE", f"{PREFIX}PROFILE"
@@ -33,6 +33,7 @@ SETTINGS = (*_TEXTS, "row_cap")
 LOGIN = ("user", "password", "graphd")
 _SECRETS = ("token", "password")
 _FILES = {"ca_bundle", "client_cert", "client_key"}
+_WHOLE = re.compile(r"\d{1,20}")  # Python refuses to convert thousands of digits
 _POSITION = re.compile(r"line \d+, column \d+")
 _DOTS = ' The name of a profile with a dot in it needs quotes: ["a.b"].'
 _WINDOWS = os.name == "nt"
@@ -189,7 +190,7 @@ def file_state() -> tuple[object, ...]:
 
 def _is_missing(name: str, value: object) -> bool:
     """Whether an argument is missing: also an empty url, user or graphd, as scripts pass them."""
-    return value is None or (value == "" and name in ("url", "user", "graphd"))
+    return value is None or (name in ("url", "user", "graphd") and isinstance(value, str) and not value)
 
 
 def _server(url: object) -> object:
@@ -213,7 +214,7 @@ def _environment() -> dict[str, Any]:
     values: dict[str, Any] = {name: text for name in SETTINGS if (text := os.environ.get(variable(name)))}
     row_cap = values.get("row_cap", "")
     secrets = {name: StoredSecret(name) for name in _SECRETS if name in values}
-    return values | secrets | ({"row_cap": int(row_cap)} if row_cap.isdecimal() else {})
+    return values | secrets | ({"row_cap": int(row_cap)} if _WHOLE.fullmatch(row_cap) else {})
 
 
 def _stored(profile: str | None, *, needed: bool) -> tuple[dict[str, Setting], ConfigError | None]:
@@ -228,8 +229,8 @@ def _stored(profile: str | None, *, needed: bool) -> tuple[dict[str, Setting], C
     name = _DEFAULT if named is None else named
     values = _load(name)
     if isinstance(values, ConfigError):
-        path = os.environ.get(CONFIG_FILE) and config_file()
-        if named is None and (not path or path.exists()):
+        has_file = not os.environ.get(CONFIG_FILE) or os.path.exists(config_file())  # noqa: PTH110 (as in `_load`)
+        if named is None and has_file:
             return {}, None
         if profile is None:
             values.hint = f"{values.hint} Correct {CONFIG_FILE if named is None else PROFILE}, or unset it."
@@ -260,12 +261,13 @@ def _load(name: str) -> dict[str, Any] | ConfigError:
     return values
 
 
-def known(what: str, names: Iterable[str], *wrong: str) -> str:
-    """Return a hint for misspelt names: those that are close, and all."""
-    by_lower = {one.lower(): one for one in names}
-    alike = dict.fromkeys(one for name in wrong for one in get_close_matches(name.lower(), by_lower))
-    meant = f"Did you mean {' or '.join(repr(escaped(by_lower[one], 60)) for one in alike)}? " if alike else ""
-    return f"{meant}Known {what}: {', '.join(escaped(one, 60) for one in by_lower.values())}."
+def known(what: str, names: Collection[str], *wrong: str) -> str:
+    """Return a hint for misspelled names: those that are close, and all, as far as there is room."""
+    lower = [one.lower() for one in names]
+    alike = dict.fromkeys(one for name in wrong for one in get_close_matches(name.lower(), lower))
+    close = [repr(escaped(name, 60)) for one in alike for name in names if name.lower() == one]
+    meant = f"Did you mean {' or '.join(close)}? " if close else ""
+    return f"{meant}Known {what}: {escaped(', '.join(names), 1000)}."
 
 
 def _value(key: str, value: object, path: Path) -> Any:
@@ -298,7 +300,7 @@ def _profiles(path: Path) -> dict[str, dict[str, Any]]:
     except (ValueError, RecursionError) as error:  # whose words may quote a secret
         position = _POSITION.search(str(error))
         failure = f"the config file is not valid TOML{f' at {position[0]}' if position else ''}"
-        hint = "Start each profile with one [name] line, and put strings in quotes."
+        hint = r"Start each profile with one [name] line. Put strings in quotes, and those with \ in single quotes."
     else:
         _check_permissions(path, permissions, content)
         outside = next((key for key, value in content.items() if not isinstance(value, dict)), None)

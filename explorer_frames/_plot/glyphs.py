@@ -93,9 +93,9 @@ def _characters(family: str) -> frozenset[str]:
     """Return what a family, or the first installed one of a generic name such as ``sans-serif``, can draw."""
     try:
         path = font_manager.findfont(font_manager.FontProperties(family=[family]), fallback_to_default=False)
-    except ValueError:
+        return _charmap(str(path))
+    except (ValueError, OSError, RuntimeError):  # it is missing or damaged
         return frozenset()
-    return _charmap(str(path))
 
 
 @lru_cache(maxsize=32)

@@ -248,7 +248,9 @@ def _of_task(table: pa.Table, task: str | None) -> pa.Table:
             hint = f"The tasks are {', '.join(shown[:20]) or 'none'}."
             raise ConfigError(f"no rows for task {escaped(task, 60)!r}", hint=hint)
     elif len(shown) > 1 and called == "task_name":
-        raise ConfigError(f"data contains the results of {len(shown):,} tasks", hint=f"Pass one of them: task={shown[0]}.")
+        raise ConfigError(
+            f"data contains the results of {len(shown):,} tasks", hint=f"Pass one of them: task={shown[0]}."
+        )
     runs = table.group_by(["job_id", "task_id"], use_threads=False).aggregate([]).to_pylist()
     for job_id, count in Counter(run["job_id"] for run in runs).most_common(1):
         if count > 1:

@@ -79,8 +79,8 @@ def read_lake(
     checked_backend(dtype_backend)
     store = Store(path, storage_options)
     dataset = _dataset(store, task)
-    wanted = None if columns is None else list(columns)
     try:
+        wanted = None if columns is None else list(columns)
         scanner = dataset.scanner(wanted, filter, memory_pool=POOL)  # reads nothing
     except (pa.ArrowException, TypeError) as error:
         missing = re.search(r"No match for FieldRef\.Name\((.*?)\) in ", str(error))

@@ -192,7 +192,9 @@ def _root(
         given["client_cert"] = (client_cert, client_key)
     ctx.obj = Connection(given, debug=debug)
     if debug or no_progress:
-        os.environ["EXPLORER_FRAMES_PROGRESS"] = "0"
+        from explorer_frames._progress import Done, progress_bar
+
+        ctx.with_resource(progress_bar(progress=False, state=Done("")))  # none is shown within another one
     if debug:
         _log_to_stderr(ctx)
     del url, profile, user, graphd, auth_encoding, ca_bundle, deadline, version  # of ctx.params

@@ -170,7 +170,7 @@ def tell_warning(message: Warning | str, *_where: Any) -> None:
 
 _OPTIONS = (
     *("auth_encoding", "ca_bundle", "client_cert", "component", "compression", "deadline", "format", "limit", "mode"),
-    *("folder", "port", "profile", "quoting", "schema", "server_name", "task", "url", "vid_type"),
+    *("folder", "host", "port", "profile", "quoting", "schema", "server_name", "task", "url", "vid_type"),
 )
 # What hints of the library name, and its name on the command line; the longer of two comes first.
 _TERMS = {

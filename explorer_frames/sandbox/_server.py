@@ -135,7 +135,7 @@ class Sandbox(Options):
         except OSError as error:
             reason = str(error.strerror).partition(" (")[0]  # Python adds the address
             what = f"cannot listen on {self.host}:{self.port}: {reason}"
-            raise ConfigError(what, hint="Pass another port=; 0 takes a free one.") from None
+            raise ConfigError(what, hint="Pass another port=; 0 takes a free one. Or pass another host=.") from None
         # Inherited by every connection. asyncio's own attempt passes over sockets made this way, and a body that
         # waits for its head to be acknowledged takes 40 ms.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
