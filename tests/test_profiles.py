@@ -230,7 +230,7 @@ def test_a_config_file_that_cannot_work_is_refused_without_its_values(config, co
 @each("text", ["-1", "1_000", "1.5", "9" * 5000])
 def test_a_row_cap_of_the_environment_that_is_not_a_number_is_refused(monkeypatch, text):
     monkeypatch.setenv("EXPLORER_FRAMES_ROW_CAP", text)
-    assert "EXPLORER_FRAMES_ROW_CAP must be a whole number from 1: '" in refused(url="http://a", token="t")
+    assert "EXPLORER_FRAMES_ROW_CAP must be a positive integer, got '" in refused(url="http://a", token="t")
 
 
 def test_a_mistake_in_another_profile_does_not_matter(config):
