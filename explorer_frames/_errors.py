@@ -55,7 +55,7 @@ _HINTS: dict[type[ApiError], str] = {
     ForbiddenError: "Ask for permission to read this job in Explorer.",
     NotFoundError: "Check the ids on the pages of the workflow and the job in Explorer.",
     ServerError: "Retry later. If it happens again, report the trace id to the vendor's support.",
-    LicenseError: "Have the license of Explorer and its DAG controller renewed; a retry will not help.",
+    LicenseError: "Renew the license of Explorer and its DAG controller. Retrying does not help.",
 }
 
 

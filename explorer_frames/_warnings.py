@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -47,21 +47,31 @@ def warn_caller(
 
 @contextmanager
 def joined_warnings(*ignored: type[Warning]) -> Iterator[None]:
-    """Emit the warnings of the block and of its threads at its end, joined into one for each category."""
+    """Emit the warnings of the block and of its threads at its end, joined into one for each category.
+
+    If the block raises, its error is raised also where warnings are errors.
+    """
     held: list[_Held] = []
     outer = _held.get()
+    overruled: tuple[type[Warning], ...] = (Warning,)
     try:
         _held.set(held)
         yield
+        overruled = ()
     finally:
         _held.set(outer)  # by no token, which an interrupt could lose
-    for category in {one[1]: None for one in held if one[1] not in ignored}:
-        mine = sorted((what, where, hint) for what, its, where, hint in held if its is category)
-        places: dict[str, list[str]] = {}
-        for what, where, _ in mine:
-            places.setdefault(what, []).extend([where] if where else [])
-        shown = [what + (f" [{first_of(named, '; ')}]" if named else "") for what, named in places.items()]
-        warn_caller(first_of(shown, "; "), category, hint=" ".join(dict.fromkeys(hint for _, _, hint in mine if hint)))
+        with suppress(*overruled):
+            for category in {one[1]: None for one in held if one[1] not in ignored}:
+                _warn_joined([one for one in held if one[1] is category], category)
+
+
+def _warn_joined(held: list[_Held], category: type[Warning]) -> None:
+    ordered = sorted((what, where, hint) for what, _, where, hint in held)
+    places: dict[str, list[str]] = {}
+    for what, where, _ in ordered:
+        places.setdefault(what, []).extend([where] if where else [])
+    shown = [what + (f" [{first_of(named, '; ')}]" if named else "") for what, named in places.items()]
+    warn_caller(first_of(shown, "; "), category, hint=" ".join(dict.fromkeys(hint for *_, hint in ordered if hint)))
 
 
 def _outside(frame: FrameType) -> tuple[FrameType, int]:

@@ -204,7 +204,7 @@ def test_cancel_says_that_a_job_has_already_ended(cli, ran):
     done = cli("cancel", ran.job_id)
     assert done.code == 0
     assert ["status", "success"] in done.rows
-    assert done.err == f"Job {ran.job_id} had already ended: success.\n"
+    assert done.err == f"Job {ran.job_id} has already ended: success.\n"
     assert cli("cancel", ran.job_id, "--json").messages == [{"note": {"message": done.err.strip()}}]
 
 
@@ -654,7 +654,7 @@ def test_two_results_are_compared(cli, ran, tmp_path):
         (("compare", ran.job_id, ran.job_id), 2, "--task"),
         (("compare", path, path, "--task", "Louvain"), 2, "requires a Job"),
         (("compare", path, ran.job_id, "--task", "PageRank"), 2, "--allow-unrelated to compare them anyway"),
-        (("compare", path, tmp_path / "none.parquet"), 1, "no such file"),
+        (("compare", path, tmp_path / "none.parquet"), 1, "file not found"),
         (("compare", path, 4711), 1, "40404000"),
     ):
         done = cli(*arguments)

@@ -47,7 +47,7 @@ def test_sandbox_serves_until_ctrl_c():
     try:
         environment = {}
         for line in process.stdout:
-            if line.startswith("# Ctrl-C"):
+            if line.startswith("# Press Ctrl-C"):
                 break
             if exported := re.fullmatch(r"export (\w+)=(\S+)\n", line):
                 environment[exported[1]] = exported[2]

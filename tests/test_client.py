@@ -110,7 +110,7 @@ def test_an_error_speaks_of_a_string_however_pandas_holds_it():
     own = pa.schema([pa.field("id", pa.string(), nullable=False), ("score", pa.float64())])
     with served(answer(envelope('[["a","1"],[null,"2"]]'))) as (_, explorer):
         for read in (explorer.read_sample_result, explorer.read_sample_result_arrow):
-            with pytest.raises(ColumnTypeError, match="null is no string"):
+            with pytest.raises(ColumnTypeError, match="cannot convert null to string"):
                 read(1, "t", schema=own)
 
 

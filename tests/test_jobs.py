@@ -478,7 +478,7 @@ def test_a_task_goes_by_its_id_or_by_a_name_of_its_own(sandbox, explorer):
     with pytest.raises(ConfigError, match="has no task named 'Twin'") as none:
         job.task("Twin")
     assert none.value.hint == "Did you mean 'twin'? There are 3 tasks. See job.tasks."
-    with pytest.raises(ConfigError, match="has no task 'None'"):
+    with pytest.raises(ConfigError, match="has no task named 'None'"):
         job.task(None)
 
 

@@ -64,6 +64,22 @@ def test_a_job_warns_once_and_names_the_tasks(job, workers):
     assert told == f"{begin}{places} and 2 more]. Pass limit=None to request every row."
 
 
+def call_that_warns_and_raises(error):
+    with joined_warnings():
+        warn_caller("odd", SchemaWarning, "task a")
+        raise error("stop")
+
+
+@each("error", [KeyboardInterrupt, ConfigError])
+@each("action", ["always", "error"])
+def test_a_call_that_fails_still_warns_of_what_it_read(error, action):
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter(action)
+        with pytest.raises(error):
+            call_that_warns_and_raises(error)
+    assert [str(warning.message) for warning in found] == ["odd [task a]"] * (action == "always")
+
+
 def test_the_warnings_of_a_job_can_be_ignored_or_made_errors(job):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -172,11 +188,11 @@ def test_the_errors_of_several_results_say_what_to_do(server, job):
 @each(
     ("call", "what"),
     [
-        (lambda job: job.read("5"), "limit must be a whole number from 1, or None for all: '5'"),
-        (lambda job: job.read(0), "limit must be a whole number from 1, or None for all: 0"),
-        (lambda job: job.read(workers=-1), "workers must be a whole number from 1: -1"),
-        (lambda job: job.wait(timeout="5"), "timeout must be a number of seconds above 0: '5'"),
-        (lambda job: job.read(dtype_backend=5), "dtype_backend must be None, 'numpy_nullable' or 'pyarrow': 5"),
+        (lambda job: job.read("5"), "limit must be a positive integer or None, got '5'"),
+        (lambda job: job.read(0), "limit must be a positive integer or None, got 0"),
+        (lambda job: job.read(workers=-1), "workers must be a positive integer, got -1"),
+        (lambda job: job.wait(timeout="5"), "timeout must be a positive number of seconds, got '5'"),
+        (lambda job: job.read(dtype_backend=5), "dtype_backend must be None, 'numpy_nullable' or 'pyarrow', got 5"),
     ],
 )
 def test_only_text_is_quoted(job, call, what):

@@ -516,7 +516,7 @@ def test_where_every_session_is_ended_the_error_names_another_login(code, cls):
     assert type(caught.value) is cls
     assert "another login of the same user" in caught.value.hint.lower()
     assert logins == 11
-    assert "accepted 10 logins" in caught.value.hint
+    assert "refused 10 new sessions" in caught.value.hint
 
 
 def test_pauses_before_renewals_double_up_to_ten_seconds(monkeypatch):

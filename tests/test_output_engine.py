@@ -294,7 +294,7 @@ def test_cores_are_read_from_other_stores():
         table = read_output_arrow(url)
         assert table.to_pydict() == {"id": ["a"] * 3, "neighbor": ["2", "3", "10"], "k": [2, 3, 10]}
     assert read_output_arrow("memory://cores/analytics_kcore_1/3_core").to_pydict() == {"id": ["a"], "neighbor": ["3"]}
-    with pytest.raises(ConfigError, match="among the CSV files"):
+    with pytest.raises(ConfigError, match="inside the input folder"):
         export_output("memory://cores/analytics_kcore_1", "memory://cores/analytics_kcore_1/2_core/x.parquet")
     fs.rm("/cores", recursive=True)
 
@@ -313,9 +313,9 @@ def test_a_k_that_does_not_fit_is_a_typed_error(tmp_path, name, kind):
         ({"0000_0000.csv": "a,1\n"}, "among the CSV files"),
         ({"other/0.csv": "a,1\n"}, "among the CSV files"),
         ({"4_core/sub/0.csv": "a,1\n"}, "among the CSV files"),
-        ({"4_core/_SUCCESS": ""}, "no part"),
+        ({"4_core/_SUCCESS": ""}, "no CSV files"),
         ({"4_core/0.csv._COPYING_": ""}, "unfinished"),
-        ({"4_core/0.csv": "", "4_core/0.csv.gz": ""}, "one part twice"),
+        ({"4_core/0.csv": "", "4_core/0.csv.gz": ""}, "duplicate files"),
         ({"-1_core/0.csv": "a,b\n"}, "among the CSV files"),
     ],
 )
@@ -339,7 +339,7 @@ def test_cores_are_exported_and_compared_with_their_k(cores, tmp_path):
     assert receipt.complete
     assert compare(tmp_path / "a.parquet", read_output(cores)).same
     for target in ("2_core/x.parquet", "x.parquet"):
-        with pytest.raises(ConfigError, match="among the CSV files"):
+        with pytest.raises(ConfigError, match="inside the input folder"):
             export_output(cores, cores / target)
 
 

@@ -401,7 +401,12 @@ def test_a_file_where_a_folder_must_be(tmp_path):
 
 @pytest.mark.parametrize(
     ("number", "advice"),
-    [(errno.ENOSPC, "Free disk space"), (errno.EACCES, "permission"), (errno.EROFS, "right"), (errno.EIO, "unchanged")],
+    [
+        (errno.ENOSPC, "Free disk space"),
+        (errno.EACCES, "permission"),
+        (errno.EROFS, "permission"),
+        (errno.EIO, "unchanged"),
+    ],
 )
 @pytest.mark.parametrize(("call", "mode"), [("fsync", "overwrite"), ("replace", "overwrite"), (LINK, "create")])
 def test_a_failing_system_call_keeps_the_old_file(disk, monkeypatch, call, mode, number, advice):  # noqa: PLR0917

@@ -122,9 +122,9 @@ def test_options_come_from_markers_the_closest_first(project):
     ("marker", "said"),
     [
         ("limitcap=1", "*unexpected keyword argument 'limitcap'*"),
-        ("100", "*takes options by name, such as limit_cap=100*"),
+        ("100", "*pass options as keyword arguments, such as limit_cap=100*"),
         ("limit_cap='x'", "*invalid marker explorer_sandbox: limit_cap must be at least 1, got 'x'*"),
-        ("id_type='text'", "*id_type must be one of*not 'text'*"),
+        ("id_type='text'", "*id_type must be one of*got 'text'*"),
     ],
 )
 def test_a_wrong_marker_is_told(project, marker, said):

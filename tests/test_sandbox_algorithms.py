@@ -375,7 +375,7 @@ def test_vids_come_in_the_order_of_their_first_appearance():
 
 @pytest.mark.parametrize("edges", [[(1,)], [(1, 2), (1, 2, 3)], [(1, 2, 3, 4)]])
 def test_edges_that_are_none(edges):
-    with pytest.raises(ValueError, match="all alike"):
+    with pytest.raises(ValueError, match="all of the same length"):
         Graph.from_edges(edges)
 
 

@@ -589,7 +589,7 @@ def signed(name: str, raises: type[BaseException] | None, reply: Any) -> None:
 
 
 signed("whole", None, answer(b"a,1\n"))
-signed("no such file", errors.FileReadError, answer(b"", "404 Not Found"))
+signed("not found", errors.FileReadError, answer(b"", "404 Not Found"))
 signed("denied", errors.FileReadError, answer(b"", "403 Forbidden"))
 signed("hangs up", errors.FileReadError, b"")
 signed("cut", errors.FileReadError, answer(b"a,1\n", length=99))

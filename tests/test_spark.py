@@ -315,7 +315,11 @@ def test_loading_reads_no_further_than_the_first_row(spark, tmp_path):
 
 
 DAMAGED = {
-    "cut": (gzip.compress(b"VID,VALUE\n" + b"a,0.5\n" * 500_000)[:-9], "FileReadError: cannot read it", "after line "),
+    "cut": (
+        gzip.compress(b"VID,VALUE\n" + b"a,0.5\n" * 500_000)[:-9],
+        "FileReadError: cannot read the file",
+        "after line ",
+    ),
     "type": (
         b"VID,VALUE\na,0.5\nb,player7\n",
         "ColumnTypeError: row 1, column 'score': 'player7' is no double",

@@ -585,5 +585,5 @@ def test_who_may_only_read_is_refused(store):
         assert "s3cret" not in str(caught.value)
         store.count(fault_points=1)
     else:
-        assert "right to write" in refused_in_resolve(store, options, url=url).hint
+        assert "permission to write" in refused_in_resolve(store, options, url=url).hint
     in_the_end(store, "a.bin", OLD)

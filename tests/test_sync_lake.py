@@ -409,7 +409,7 @@ def test_verify_notices_an_intact_file_in_the_place_of_another(tmp_path, world):
     pq.write_table(table.set_column(table.column_names.index("bytes"), "bytes", size), record)
     assert len(world.sync(tmp_path / "lake").skipped) == 1
     [error] = failures(world, tmp_path / "lake", verify=True).values()
-    assert "content hash differs" in error.what
+    assert "content hash mismatch" in error.what
 
 
 @needs_symlinks

@@ -894,7 +894,7 @@ def test_several_that_append_to_iceberg_lose_and_double_nothing(iceberg_on_disk)
         ("", {}, "not a path or a URL"),
         (5, {}, "not a path or a URL"),
         ("memory://a", {}, "does not support memory://"),
-        ("http://host/a", {}, "only be read"),
+        ("http://host/a", {}, "read-only"),
         ("s3://b/a?x=1", {}, "no query"),
         ("simplecache::s3://b/a", {}, "chained"),
         ("a%20b", {}, "does not support '%20'"),

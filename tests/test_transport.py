@@ -972,7 +972,7 @@ def test_a_proxy_without_a_valid_certificate_is_named(authority, ca_bundle, monk
         options = {"token": "t", "ca_bundle": ca_bundle, "retries": 0}
         with Explorer(f"{scheme}://explorer.invalid", **options) as explorer, pytest.raises(TransportError) as caught:
             read(explorer)
-    assert caught.value.what.startswith(f"no TLS connection to the proxy {host}: ")
+    assert caught.value.what.startswith(f"TLS connection failed to the proxy {host}: ")
     assert caught.value.hint.startswith(f"Set {scheme.upper()}_PROXY to http://host:port if the proxy has no TLS. ")
     assert "s3cretpw" not in str(caught.value)
 

@@ -71,18 +71,21 @@ def refuse_incomplete(table: pa.Table, known: Known, side: str) -> None:
     own = was.complete is None and not (was.job_id or was.workflow_id or was.source)  # in a file of ours, perhaps
     if whole or own:
         return
-    hint = "Read it again with limit=None, or all rows with read_output. allow_incomplete=True compares what there is."
+    hint = (
+        "Read it again with limit=None, or all rows with read_output. Pass allow_incomplete=True to compare the rows "
+        "anyway."
+    )
     if was.rows is not None and was.rows != table.num_rows:
         what = f"{table.num_rows} of {was.rows} rows remain" if was.rows > table.num_rows else "rows were added"
         hint = f"Compare the whole results, and filter the comparison. {hint}"
     elif was.status not in (None, "success"):
         what = f"the task's status was {was.status} when it was read"
     elif was.complete is False:
-        what = f"the result may be incomplete: it has exactly as many rows as requested ({was.limit})"
+        what = f"it has exactly as many rows as requested ({was.limit})"
     else:
-        what = "the result may be incomplete"
+        what = "completeness is unknown"
         hint = "Set row_cap= if you know the most rows that the server returns. " + hint
-    raise IncompleteResultError(f"cannot compare an incomplete result: {what}", where=side, hint=hint)
+    raise IncompleteResultError(f"cannot compare a result that may be incomplete: {what}", where=side, hint=hint)
 
 
 def _of_task(task: Task, vid_type: VidType | None) -> Given:

@@ -45,7 +45,7 @@ class Store(Guard):
     """
 
     failure: type[WriteError | FileReadError] = FileReadError
-    noun: str = "it"
+    noun: str = "the file"
 
     def __init__(self, url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> None:
         url, storage_options = plain_path(url, storage_options)
