@@ -30,7 +30,8 @@ _T = TypeVar("_T")
 Progress: TypeAlias = "bool | Callable[[Any], object] | None"
 
 _VARIABLE = "EXPLORER_FRAMES_PROGRESS"
-_WORDS = {"": None, "0": False, "false": False, "no": False, "off": False, "1": True, "true": True, "yes": True}
+_WORDS: dict[str, bool | None] = {"": None, "0": False, "false": False, "no": False, "off": False}
+_WORDS |= {"1": True, "true": True, "yes": True, "on": True}
 _DELAY = 2.0  # seconds: what takes less needs no bar
 _PAUSE = 0.5  # seconds between two drawings
 _WIDTH = 100  # columns of a line at most
@@ -217,8 +218,8 @@ class _Terminal:
         columns = shutil.get_terminal_size().columns
         with suppress(OSError, ValueError):  # it is not a terminal
             columns = os.get_terminal_size(self._stream.fileno()).columns or columns
-        self._columns = columns - 1  # a full line would go on in the next one
-        line = _line(bar, min(self._columns, _WIDTH))
+        self._columns = min(columns - 1, _WIDTH)  # a full line would go on in the next one
+        line = _line(bar, self._columns)
         print(f"\r{line}{' ' * (self._columns - _width(line))}\r", end="", file=self._stream, flush=True)
 
     def end(self, *, is_kept: bool) -> None:

@@ -323,6 +323,7 @@ def test_a_proxy_that_requires_credentials_names_its_variable(scheme, body, monk
         ("http://ann:12#s3cret@h.example", "h.example"),
         ("http://ann:p@s3/cret@h.example", "h.example"),
         ("http://h.example/?s3cret", ""),
+        ("http://ann:s3cret", ""),
     ],
 )
 def test_the_host_of_a_proxy_has_no_credentials(url, host):

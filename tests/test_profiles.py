@@ -468,6 +468,7 @@ def test_a_token_that_hides_a_login_or_the_reverse_is_named(cli, config, monkeyp
     state, what, hint = configuration(cli)
     assert (state, "user" in what) == ("warning", False)
     assert f"Remove EXPLORER_FRAMES_TOKEN to use user of {place}, password of {place}" in hint
+    assert configuration(cli, "--profile", "production")[0] == "ok", "a profile that is passed decides"
     monkeypatch.delenv("EXPLORER_FRAMES_TOKEN")
     assert configuration(cli)[0] == "ok"
     monkeypatch.setenv("EXPLORER_FRAMES_PROFILE", "default")

@@ -96,7 +96,7 @@ class Diagnosis:
         return {"url": self.url, **counts, "findings": [asdict(finding) for finding in self.findings]}
 
     def __repr__(self) -> str:
-        lines = [f"<Diagnosis of {self.url}: {self._summary}>"]
+        lines = [f"<Diagnosis of {self.url}: {self.summary}>"]
         width = max((len(finding.name) for finding in self.findings), default=0)
         for finding in self.findings:
             lines.append(f"{finding.state:<7}  {finding.name:<{width}}  {finding.what}")
@@ -104,13 +104,14 @@ class Diagnosis:
         return "\n".join(lines)
 
     @property
-    def _summary(self) -> str:
+    def summary(self) -> str:
+        """Number of problems and of warnings, in words."""
         counts = {"problem": len(self.problems), "warning": len(self.warnings)}
         return ", ".join(f"{count or 'no'} {word}{'s' * (count != 1)}" for word, count in counts.items())
 
     def _repr_html_(self) -> str:
         rows = [(finding.state, finding.name, finding.what, finding.hint or "") for finding in self.findings]
-        return _html.grid(f"Diagnosis of {self.url}", self._summary, ("state", "check", "result", "what to do"), rows)
+        return _html.grid(f"Diagnosis of {self.url}", self.summary, ("state", "check", "result", "what to do"), rows)
 
 
 def ok(name: str, what: str) -> Finding:

@@ -46,7 +46,7 @@ def proxy_of(url: str, proxies: Mapping[str, str]) -> Proxy | None:
         return None
     scheme = urlsplit(url).scheme
     names = (f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
-    host = re.search(r"(?:^|@|//)([^@/?#]+)/*$", proxy)
+    host = re.search(r"(?:^|@|//)((?:\[[^@/?#]*\]|[^@/?#:]+)(?::\d+)?)/*$", proxy)
     return Proxy(next((name for name in names if os.environ.get(name)), _SYSTEM), host[1] if host else "")
 
 

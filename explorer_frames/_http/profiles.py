@@ -123,7 +123,8 @@ class Sources:
         places = [place for place in places if place not in left_out]
         self.unused = [place["url"].source for place in left_out]
         self.found = {name: setting for place in reversed(places) for name, setting in place.items()}
-        self.hints = self._hide(next((one for one in places if not one.keys().isdisjoint(("token", *LOGIN))), {}))
+        hints = self._hide(next((one for one in places if not one.keys().isdisjoint(("token", *LOGIN))), {}))
+        self.hints = hints if profile is None else []  # which place decides was passed, too
         if "client_cert" in self.found:
             self.found.pop("client_key", None)  # it is that of another certificate
 

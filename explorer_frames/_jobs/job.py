@@ -303,10 +303,11 @@ def unread(where: str, places: list[str], results: dict[Any, Any], errors: dict[
     """Build the error for results that could not be read, with the others in it."""
     shown = [f"{place}: {error.what}" for place, error in zip(places, errors.values(), strict=True)]
     count = len(errors) + len(results)
+    others = "the other results in .results and " if results else ""
     return JobError(
         f"{len(errors)} of {count} {plural(count, 'result')} could not be read: {first_of(shown, '; ')}",
         where=where,
-        hint=f"{hints_of(errors.values())}\nThis error has the other results in .results and all errors in .errors.",
+        hint=f"{hints_of(errors.values())}\nThis error has {others}all errors in .errors.",
         results=results,
         errors=errors,
     )

@@ -13,6 +13,7 @@ from explorer_frames._errors import close_names, escaped
 from explorer_frames._frames import DtypeBackend, checked_backend, to_pandas
 from explorer_frames._memory import POOL
 from explorer_frames._private import private
+from explorer_frames._signals import failures
 from explorer_frames._storage.failures import is_missing
 from explorer_frames._storage.sources import Store
 from explorer_frames._sync.manifest import PARTITIONS, Dataset, TaskFolder
@@ -82,7 +83,7 @@ def read_lake(
     try:
         wanted = None if columns is None else list(columns)
         scanner = dataset.scanner(wanted, filter, memory_pool=POOL)  # reads nothing
-    except (pa.ArrowException, TypeError) as error:
+    except failures(pa.ArrowException, TypeError) as error:
         missing = re.search(r"No match for FieldRef\.Name\((.*?)\) in ", str(error))
         what = f"cannot be read with columns {escaped(columns, 80)} and filter {escaped(filter, 80)}: {escaped(error)}"
         raise ConfigError(

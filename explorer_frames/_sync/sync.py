@@ -149,7 +149,7 @@ class _Sync:
     def _how_far(self) -> str:
         missing = [item.task.task_id in item.state.record.parts for item in self._items if item.task is not None]
         # A worker that was stopped may have published one more.
-        count = f"at least {sum(missing):,} of {len(missing):,} missing results" if missing else "nothing yet"
+        count = f"at least {sum(missing):,} of {len(missing):,} missing results" if any(missing) else "nothing yet"
         return f"Written to {self._folder.url}: {count}. Sync the workflow again to write the others."
 
     def _run_once(self) -> SyncReport:

@@ -62,6 +62,6 @@ def doctor(
     if json:
         show_json(diagnosis.to_dict())
     else:
-        write(f"\n{diagnosis._summary}\n")  # noqa: SLF001 (our own)
+        write(f"\n{diagnosis.summary}\n")
     if diagnosis.problems:
         raise typer.Exit(FAILED.number)
