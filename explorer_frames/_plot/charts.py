@@ -218,7 +218,7 @@ def _draw_curves(ax: Axes, curves: Mapping[str, Numbers], things: str, *, log: b
     if len(looks) > 1:
         ax.legend(frameon=False)
     notes = [note for label, numbers in zip(curves, drawn, strict=True) for note in _zeros(numbers, label) if log]
-    return AxisText(" and ".join(curves) + below, f"number of {things} with at least this value{beside}", notes)
+    return AxisText(" and ".join(curves) + below, f"{things} with at least this value{beside}", notes)
 
 
 def _draw_bars(ax: Axes, values: Numbers, counts: Places, not_reached: int) -> None:
