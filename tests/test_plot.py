@@ -273,7 +273,7 @@ def test_degrees_become_two_curves_of_in_and_out():
     assert ax.lines[0].get_color() != ax.lines[1].get_color()
     assert ax.lines[0].get_linestyle() != ax.lines[1].get_linestyle()
     assert words(ax.xaxis) == "out-degree and in-degree, log scale (1 with out-degree 0; 1 with in-degree 0)"
-    assert words(ax.yaxis) == "number of vertices with at least this value, log scale"
+    assert words(ax.yaxis) == "vertices with at least this value, log scale"
 
 
 def test_one_degree_can_be_chosen_and_ranked():
