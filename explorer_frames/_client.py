@@ -1,4 +1,4 @@
-"""Explorer: one server, and all that can be asked of it."""
+"""`Explorer`, the client for a NebulaGraph Explorer server."""
 
 from __future__ import annotations
 
@@ -58,65 +58,67 @@ class Explorer:
     url
         ``http://host:7002``, or ``https://host/prefix``. Default: ``EXPLORER_FRAMES_URL``.
     profile
-        Name of a profile in the config file, ``~/.config/explorer_frames/config.toml``, whose settings come before
-        environment variables. Default: ``EXPLORER_FRAMES_PROFILE``, or the profile ``default`` if there is one, whose
-        settings come after environment variables. A profile is used for its own `url` only. If `url` is passed, the
-        profile of the variable may be missing.
+        Name of a profile in the config file, ``~/.config/explorer_frames/config.toml``. Its settings override
+        environment variables. Default: ``EXPLORER_FRAMES_PROFILE``, or the profile ``default`` if it exists, whose
+        settings are used only where no environment variable is set. A profile applies only to its own `url`. If `url`
+        is passed, the profile named by the variable does not have to exist.
     token
-        Value of the ``explorer_token`` cookie, or a function that gets it. Default: ``EXPLORER_FRAMES_TOKEN``.
+        Value of the ``explorer_token`` cookie, or a function that returns it. Default: ``EXPLORER_FRAMES_TOKEN``.
     user, password, graphd
-        To log in with in place of a token; `password` may be a function that gets it, `graphd` is ``host:port`` of
-        graphd as the server reaches it. Defaults: ``EXPLORER_FRAMES_USER``, ``_PASSWORD``, ``_GRAPHD``.
+        Credentials for a login, in place of a token. `password` may be a function that returns it. `graphd` is the
+        ``host:port`` at which the server reaches graphd. Defaults: ``EXPLORER_FRAMES_USER``, ``_PASSWORD``,
+        ``_GRAPHD``.
     auth_encoding
-        How the login is encoded: ``"json"`` for Explorer 3.2.0 and later, ``"colon"`` for 3.1.0. ``"auto"`` takes
-        ``EXPLORER_FRAMES_AUTH_ENCODING`` where it is set; else it tries the JSON form, then the other one where the
-        server refuses that, and remembers which one worked.
+        Encoding of the login: ``"json"`` for Explorer 3.2.0 and later, ``"colon"`` for 3.1.0. ``"auto"`` uses
+        ``EXPLORER_FRAMES_AUTH_ENCODING`` if it is set. Otherwise it tries ``"json"``, then ``"colon"`` if the server
+        rejects the login, and reuses the accepted encoding for later logins.
     timeout
-        Seconds to wait for a connection and for each next piece of a response, or a pair of both. None has no limit but
-        `deadline`.
+        Timeout in seconds for the connection and for each read of the response, or a pair ``(connect, read)``. None
+        sets no timeout other than `deadline`.
     deadline
-        Seconds for one whole call, retries included; None for no end.
+        Maximum duration of a whole call in seconds, including retries; None for no limit.
     retries
-        How many more times a call that only reads is tried when the failure may pass.
+        Maximum number of retries of an idempotent call after a transient error.
     verify
-        Whether to check the server's TLS certificate.
+        Whether to verify the server's TLS certificate.
     ca_bundle
         PEM file or folder with the CA certificates to trust in place of the operating system's. Default:
         ``EXPLORER_FRAMES_CA_BUNDLE``.
     client_cert
-        PEM file with a client certificate and its key, or a pair of files. Default: ``EXPLORER_FRAMES_CLIENT_CERT``,
-        with the key in ``EXPLORER_FRAMES_CLIENT_KEY`` if that is a file of its own.
+        PEM file with a client certificate and its key, or a pair ``(certificate, key)`` of files. Default:
+        ``EXPLORER_FRAMES_CLIENT_CERT``, and ``EXPLORER_FRAMES_CLIENT_KEY`` if the key is in a separate file.
     trust_env
-        Whether the environment's proxies and certificates (``HTTPS_PROXY``, ``REQUESTS_CA_BUNDLE`` and the like) count.
+        Whether to use proxies and certificates from the environment (``HTTPS_PROXY``, ``REQUESTS_CA_BUNDLE`` and
+        similar variables).
     max_bytes
-        The most bytes of one answer, decompressed; what is larger is refused. None for no bound.
+        Maximum size of a response in bytes, after decompression. Larger responses raise an error. None for no limit.
     row_cap
-        The most rows of one result that this server returns, if you know. Default: ``EXPLORER_FRAMES_ROW_CAP``. Results
-        with fewer rows are then complete. Without it, a round number of rows (a power of 2 or 10, or 5 times a power of
-        10, from 1,000) may be the server's cap. Such a result is not known to be complete, unless this `Explorer` has
-        read a larger one before.
+        Maximum number of rows that this server returns for a result, if known. Default: ``EXPLORER_FRAMES_ROW_CAP``.
+        Results with fewer rows are then complete. Without `row_cap`, a round number of rows (a power of 2 or 10, or 5
+        times a power of 10, from 1,000) may be the server's cap. Such a result may be incomplete, unless this
+        `Explorer` has read a larger one before.
     vid_type
-        Default of `vid_type` in all calls: ``"string"`` or ``"int64"``, the type of the graph space's vertex ids.
+        Default `vid_type` of all calls: ``"string"`` or ``"int64"``, the type of the graph space's vertex ids.
     progress
-        Whether calls show progress bars. None shows them in a terminal or a notebook after two seconds, True
-        everywhere and at once, False nowhere. Default: ``EXPLORER_FRAMES_PROGRESS`` (1 or 0), or None.
+        Whether calls show progress bars. None shows them in a terminal or a notebook after two seconds. True shows
+        them everywhere and immediately, False never. Default: ``EXPLORER_FRAMES_PROGRESS`` (1 or 0), or None.
 
     Raises
     ------
     ConfigError
-        Something is missing or cannot work. Nothing is sent before the first call.
+        A setting is missing or invalid. No request is sent before the first call.
 
     Warns
     -----
     ConfigFileWarning
-        Once a process: other users can read the config file, which has a token or a password in it.
+        The config file contains a token or a password, and other users can read it. Emitted once per process.
     UnencryptedWarning
-        Once a process and server: password and token go over the network by plain http.
+        Credentials are sent over plain HTTP. Emitted once per process and server.
 
     Notes
     -----
-    Safe to share between threads; usable after a fork. It pickles when its secrets come from the environment or a
-    function, and never carries a token or a password along.
+    An `Explorer` is thread-safe and can be used after a fork. It can be pickled if its secrets come from the
+    environment or from a function. The pickle never contains a token or a password.
 
     ``.netrc`` is not read. Redirects are not followed.
 
@@ -178,7 +180,7 @@ class Explorer:
                 "supports TLS.",
                 UnencryptedWarning,
             )
-            _warned.add(self._settings.url)  # behind the warning, which a filter may make an error
+            _warned.add(self._settings.url)  # after the warning, which a filter may turn into an error
         self._start()
 
     def _start(self) -> None:
@@ -208,7 +210,7 @@ class Explorer:
         self.close()
 
     def close(self) -> None:
-        """Close the connections. A later call opens new ones."""
+        """Close all connections. Later calls open new ones."""
         self._api.close()
 
     def _query(
@@ -225,10 +227,10 @@ class Explorer:
         return Query.of(job_id, task_id, limit, SchemaRequest.of(schema, self._vid_type_or(vid_type)), large=large)
 
     def _vid_type_or(self, given: VidType | None) -> VidType:
-        """Return a call's `vid_type`, or the default."""
+        """Return the `vid_type` of a call, or the default if it is None."""
         return self._vid_type if given is None else given
 
-    # --- finding out what works
+    # --- diagnosis
 
     def doctor(
         self,
@@ -239,26 +241,26 @@ class Explorer:
         path: str | os.PathLike[str] | None = None,
         storage_options: Mapping[str, Any] | None = None,
     ) -> Diagnosis:
-        """Check the connection, the login, the license and the row limit, and how to fix each problem.
+        """Diagnose the connection, login, license and row limit.
 
-        No job is started. Each check has a time limit of its own, of at most 20 seconds for each request.
+        No job is started. Each check has its own time limit, with at most 20 seconds per request.
 
         Parameters
         ----------
         job_id, task_id
-            The result that is read to check the row limit, as in `read_sample_result`; `task_id` may also be a name.
+            Result to read for the check of the row limit, as in `read_sample_result`. `task_id` may also be a name.
             Default: a task of one of the newest successful jobs.
         limit
-            The largest `limit` to request; a tenth of it is requested as well.
+            Largest `limit` to request. A tenth of it is also requested.
         path
-            A file or folder to check for write access: a small file is written there, read and removed.
+            File or folder to check for write access. A small file is written there, read and deleted.
         storage_options
-            For the fsspec driver of `path`.
+            Options of the fsspec filesystem of `path`.
 
         Returns
         -------
         Diagnosis
-            A finding for each check. Problems do not raise an error.
+            One finding per check, with a fix for each problem. Problems do not raise an error.
 
         Raises
         ------
@@ -293,7 +295,7 @@ class Explorer:
             )
             return Diagnosis(settings.url, tuple(findings))
 
-    # --- reading one task's result
+    # --- results of a task
 
     def read_sample_result(
         self,
@@ -305,64 +307,66 @@ class Explorer:
         vid_type: VidType | None = None,
         dtype_backend: DtypeBackend | None = None,
     ) -> pd.DataFrame:
-        """Read the result of one task as a typed DataFrame.
+        """Read the result of a task into a typed DataFrame.
 
         Parameters
         ----------
         job_id, task_id
-            As the job's page in Explorer shows them. `job_id` may be a `Job`; `task_id` is then the id or the name of a
-            task, or a `Task`. A `Task` as the only argument stands for both. A `Job` or a `Task` saves the request for
-            the task's name.
+            Ids from the job's page in Explorer. If `job_id` is a `Job`, `task_id` is the id or name of a task, or a
+            `Task`. A single `Task` may replace both arguments. With a `Job` or a `Task`, no request for the task's name
+            is necessary.
         limit
-            Number of rows to request. Default: None, for all rows. If the server refuses so large a limit, 1,000,000,
+            Number of rows to request. Default: None, for all rows. If the server rejects such a large limit, 1,000,000,
             100,000 and 10,000 are requested, in this order.
         schema
-            Columns of the result. Default: ``"auto"``, which looks up the task's name in the job's detail, once for a
-            job that has ended, and uses the columns of that algorithm (`explorer_frames.schemas.ALGORITHMS`). If no
+            Columns of the result. Default: ``"auto"``, which reads the task's name from the job's detail (cached for
+            jobs that have ended) and uses the columns of that algorithm (`explorer_frames.schemas.ALGORITHMS`). If no
             algorithm has that name, or none of its results has this number of columns, the number of columns decides: 2
             are ``id, score``, 3 are ``id, score, community``, others are text columns ``column_1, column_2, ...``. If a
-            cell does not fit these columns, all columns are text. Pass the name of an algorithm or a `pyarrow.Schema`
-            for other columns, ``"query"`` to read every column as text, or None to use only the number of columns,
-            strictly.
+            cell cannot be converted to these types, all columns are text. Pass the name of an algorithm or a
+            `pyarrow.Schema` for other columns, ``"query"`` to read every column as text, or None to use only the number
+            of columns and raise an error for cells that cannot be converted.
         vid_type
-            Type of the graph space's vertex ids: ``"string"`` keeps each one as it came; ``"int64"`` refuses what would
-            not print back the same, such as ``007``. Default: that of the `Explorer`.
+            Type of the graph space's vertex ids. ``"string"`` keeps ids unchanged. ``"int64"`` raises an error for ids
+            that do not round-trip, such as ``007``. Default: the `vid_type` of the `Explorer`.
         dtype_backend
-            As in pandas: None, ``"numpy_nullable"`` or ``"pyarrow"``. The values are the same in all three; what pandas
-            makes of a NaN is not (``isna()`` is False for it with ``"pyarrow"``).
+            As in pandas: None, ``"numpy_nullable"`` or ``"pyarrow"``. The values are the same for all three, but pandas
+            treats NaN differently (with ``"pyarrow"``, ``isna()`` returns False for it).
 
         Returns
         -------
         pandas.DataFrame
-            One row per row of the result, in its order, with the columns of `schema`; the same for 0, 1 and many rows.
-            Vertex ids and the labels of communities are str or int64, scores and distances float64, counts int64.
-            ``attrs["explorer_frames"]`` is the record of `provenance`, with ``complete`` and ``schema_source``.
+            The rows of the result in the server's order, with the columns and dtypes of `schema`, also without rows.
+            Vertex ids and community labels are str or int64, scores and distances float64, counts int64.
+            ``attrs["explorer_frames"]`` is the record that `provenance` returns, with ``complete`` and
+            ``schema_source``.
 
         Raises
         ------
         ConfigError
-            An argument or the environment cannot work; nothing was sent.
+            An argument or an environment variable is invalid. No request was sent.
         TransportError
-            No usable answer came within the timeouts, the deadline and the retries.
+            No complete response was received within the timeouts, the deadline and the retries.
         ApiError
             The server returned an error: NotFoundError, UnauthorizedError, BadRequestError, ServerError and others.
         DecodeError
-            The answer is not as documented, or a cell does not fit its column: RowShapeError, ColumnTypeError.
+            The response does not have the documented format, or a cell cannot be converted to the type of its column:
+            RowShapeError, ColumnTypeError.
 
         Warns
         -----
         TruncatedResultWarning
-            The server returned exactly `limit` rows, or a round number of rows that may be its cap (see `Explorer`,
-            `row_cap`); or the task's status is not success.
+            The server returned exactly `limit` rows, or a round number of rows that may be its cap (see `row_cap` of
+            `Explorer`), or the task's status is not success.
         SchemaWarning
-            `schema` is an algorithm that the task's name contradicts; the task's name could not be looked up; or a cell
-            does not fit the columns by number, so that all columns are text.
+            `schema` is not the algorithm of the task's name, the task's name could not be looked up, or all columns are
+            text because a cell could not be converted to the type chosen by the number of columns.
 
         Notes
         -----
         Sources: ``GET api-open/v1/jobs/<job_id>`` for the task's name, unless `schema` is None or a `pyarrow.Schema`,
-        and ``GET api-open/v1/jobs/<job_id>/tasks/<task_id>/sample_result?limit=N``. ``limit`` is its only parameter. It
-        has no order, no offset and no total.
+        and ``GET api-open/v1/jobs/<job_id>/tasks/<task_id>/sample_result?limit=N``. ``limit`` is its only parameter.
+        The endpoint has no sort order, offset or total row count.
 
         Examples
         --------
@@ -373,7 +377,7 @@ class Explorer:
         True
         """
         checked_backend(dtype_backend)
-        large = dtype_backend != "pyarrow"  # as pandas 3 holds text: given shorter offsets, it would copy all of it
+        large = dtype_backend != "pyarrow"  # pandas 3 uses 64-bit string offsets and would copy 32-bit ones
         query = self._query(job_id, task_id, limit, schema, vid_type, large=large)
         return to_pandas(self._results.table(query), dtype_backend)
 
@@ -386,9 +390,9 @@ class Explorer:
         schema: str | pa.Schema | None = "auto",
         vid_type: VidType | None = None,
     ) -> pa.Table:
-        """Read the result of one task as a typed Arrow table.
+        """Read the result of a task into a typed Arrow table.
 
-        Errors and warnings are those of `read_sample_result`.
+        Errors and warnings are the same as in `read_sample_result`.
 
         Parameters
         ----------
@@ -398,12 +402,12 @@ class Explorer:
         Returns
         -------
         pyarrow.Table
-            The columns of `schema`, such as ``id: string, score: double``. The record of `provenance` is one JSON
-            document in the schema's metadata, under ``explorer_frames``.
+            The columns of `schema`, such as ``id: string, score: double``. The schema metadata contains the record that
+            `provenance` returns, as JSON under the key ``explorer_frames``.
 
         Notes
         -----
-        Sources: as of `read_sample_result`.
+        Sources: as in `read_sample_result`.
 
         Examples
         --------
@@ -423,11 +427,11 @@ class Explorer:
         schema: str | pa.Schema | None = "auto",
         vid_type: VidType | None = None,
     ) -> AbstractContextManager[pa.RecordBatchReader]:
-        """Stream the result of one task in constant memory, however large.
+        """Stream the result of a task as record batches, in constant memory.
 
-        Errors and warnings are those of `read_sample_result`. The deadline includes the time between two batches. With
-        ``schema="auto"``, a cell that does not fit the columns by number makes all columns text only if it is in the
-        first batch; later ones raise ColumnTypeError.
+        Errors and warnings are the same as in `read_sample_result`. The deadline includes the time between two batches.
+        With ``schema="auto"``, columns chosen by number fall back to text only for an invalid cell in the first batch.
+        Invalid cells in later batches raise ColumnTypeError.
 
         Parameters
         ----------
@@ -437,12 +441,12 @@ class Explorer:
         Returns
         -------
         context manager of a pyarrow.RecordBatchReader
-            Batches as the response arrives. The response was complete and valid only if the reader ended without an
-            error. After an error, discard the batches before it.
+            Yields batches while the response is received. The response is complete and valid only if the reader ends
+            without an error. After an error, discard the batches before it.
 
         Notes
         -----
-        Sources: as of `read_sample_result`.
+        Sources: as in `read_sample_result`.
 
         Examples
         --------
@@ -465,41 +469,41 @@ class Explorer:
         allow_incomplete: bool = False,
         **options: Unpack[WriteOptions],
     ) -> Receipt:
-        """Write the result of one task to a file, in constant memory, whole or not at all.
+        """Write the result of a task to a file atomically, in constant memory.
 
         Parameters
         ----------
         job_id, task_id, limit, schema, vid_type
-            As in `read_sample_result`; but `task_id` is required. `Task.export` exports a Task.
+            As in `read_sample_result`, but `task_id` is required. To export a Task, use `Task.export`.
         path
-            Local path, fsspec URL or binary buffer to write to, as in `write_parquet`. Its suffix decides the format:
-            ``.parquet``, ``.pq``, or ``.feather``, ``.arrow``, ``.ipc``.
+            Local path, fsspec URL or binary buffer to write to, as in `write_parquet`. The format is inferred from the
+            extension: ``.parquet``, ``.pq``, or ``.feather``, ``.arrow``, ``.ipc``.
         allow_incomplete
             Whether to write a result that may be incomplete. Default: False.
         **options
-            ``format`` (for buffers and other suffixes), and those of `write_parquet` or `write_feather`: ``mode``,
+            ``format`` (for buffers and other extensions), and options of `write_parquet` or `write_feather`: ``mode``,
             ``make_parents``, ``compression``, ``storage_options``, ``filesystem`` and others.
 
         Returns
         -------
         Receipt
-            path, format, rows, bytes, schema, complete.
+            Path, format, rows, bytes, schema and completeness of the file.
 
         Raises
         ------
         IncompleteResultError
             The result may be incomplete, under the conditions of TruncatedResultWarning in `read_sample_result`.
-            Nothing was written.
+            No file was written.
         ConfigError, TransportError, ApiError, DecodeError
-            As in `read_sample_result`; nothing was written.
+            As in `read_sample_result`. No file was written.
         TypeError
             An option does not exist.
         WriteError
-            As in `write_parquet`; what stood at the target is still there.
+            As in `write_parquet`. An existing file is unchanged.
 
         Notes
         -----
-        Sources: as of `read_sample_result`.
+        Sources: as in `read_sample_result`.
 
         Examples
         --------
@@ -514,14 +518,14 @@ class Explorer:
     # --- jobs
 
     def job(self, job_id: str | int | Job) -> Job:
-        """Look at one job and its tasks.
+        """Get a job and its tasks.
 
         Raises
         ------
         NotFoundError
-            There is none of that id.
+            There is no job with this id.
         EnvelopeError
-            The server returned another job, or tasks that do not have the documented shape.
+            The server returned a different job, or tasks that do not have the documented format.
 
         Notes
         -----
@@ -557,30 +561,31 @@ class Explorer:
         workflow_id
             Only jobs of this workflow.
         status
-            Only jobs in this state: ``"success"`` and so on, or a code.
+            Only jobs with this status: a name such as ``"success"``, or a code.
         name
-            Only jobs of this name, as the server understands it.
+            Only jobs with this name, as matched by the server.
         created_after, created_before
-            Only jobs created between these times: datetimes, or texts in ISO 8601. Times without an offset are in UTC.
-            The server's clock decides.
+            Only jobs created between these times: datetimes, or strings in ISO 8601. Times without an offset are in
+            UTC. Creation times are those of the server's clock.
         order
-            ``"desc"`` has the newest first, ``"asc"`` the oldest.
+            ``"desc"`` for the newest jobs first, ``"asc"`` for the oldest first.
         limit
-            The most jobs to return; None for all. Pages are read as needed; a job that appears meanwhile does not
-            make another one come twice.
+            Maximum number of jobs to return; None for all. Pages are read as needed. Jobs that are created between two
+            pages do not cause duplicates.
 
         Returns
         -------
         pandas.DataFrame
             Columns job_id, name, workflow_id, workflow_name, status (str); create_time, begin_time, end_time
-            (``datetime64[ms, UTC]``, missing where it has not come). The same columns and dtypes without any job.
+            (``datetime64[ms, UTC]``, NaT if the job has not begun or ended). Columns and dtypes are the same without
+            rows.
 
         Raises
         ------
         ConfigError, TransportError, ApiError
         EnvelopeError
-            A page does not have the documented shape, contradicts the pages before it, or has a job of another
-            workflow or status. Nothing is returned then.
+            A page does not have the documented format, contradicts the pages before it, or contains a job of another
+            workflow or status. No jobs are returned.
 
         Notes
         -----
@@ -615,14 +620,14 @@ class Explorer:
         Returns
         -------
         Job
-            As it stands right after it was made: see `Job.wait`.
+            The job immediately after its creation. To wait for its end, use `Job.wait`.
 
         Raises
         ------
         UnsafeToRetryError
-            The call may have been accepted: it is never sent a second time once any of it may have gone out.
+            The server may have accepted the request. A request that may have been sent, even in part, is not retried.
         ConfigError, ApiError, ConnectionFailedError
-            The job was not made.
+            The job was not created.
 
         Notes
         -----
@@ -636,7 +641,7 @@ class Explorer:
         return calls.run(self._api, workflow_id, input, self)
 
     def cancel_job(self, job_id: str | int | Job) -> None:
-        """Ask the server to stop a job; it may take a while until its status says so.
+        """Request the cancellation of a job; its status may change later.
 
         Notes
         -----
@@ -644,7 +649,7 @@ class Explorer:
         """
         calls.cancel(self._api, job_id)
 
-    # --- a workflow's results
+    # --- results of a workflow
 
     def history(
         self,
@@ -657,46 +662,48 @@ class Explorer:
         dtype_backend: DtypeBackend | None = None,
         workers: int = 4,
     ) -> pd.DataFrame:
-        """Read the results of a workflow's last successful jobs, whole, as one long frame, the oldest first.
+        """Read the results of a workflow's last successful jobs into one DataFrame.
+
+        The DataFrame is in long format, with the oldest job first. Each result is read completely.
 
         Parameters
         ----------
         workflow_id
         last
-            How many jobs at most, counted from the newest; None for all.
+            Maximum number of jobs, counted from the newest; None for all.
         task
-            Name or id of the one task to read of each; None reads them all, and unites their columns.
+            Name or id of the task to read from each job. None reads all tasks and uses the union of their columns.
         schema, vid_type, dtype_backend
             As in `read_sample_result`, for each result.
         workers
-            Jobs to read at a time.
+            Number of jobs to read in parallel.
 
         Returns
         -------
         pandas.DataFrame
             ``job_id`` (str), ``end_time`` of the job (``datetime64[ms, UTC]``), ``task_name`` and ``task_id`` (str),
-            then the result's own columns, missing where a result has no such. Integers are nullable (``Int64``) without
-            `task`. It needs the memory that all these results need.
+            then the columns of the results. Values are missing for results without a column. Integers are nullable
+            (``Int64``) without `task`. All results have to fit in memory.
 
         Raises
         ------
         ConfigError
-            An argument cannot work, or no job has a task of that name.
+            An argument is invalid, or no job has a task with this name.
         TransportError, ApiError, DecodeError
             As in `read_sample_result`, for the list of jobs and the jobs.
         JobError
-            Some results could not be read. ``error.results`` has the frames of the others, ``error.errors`` the errors,
+            Some results could not be read. ``error.results`` contains the other frames and ``error.errors`` the errors,
             both by job id and task id.
 
         Warns
         -----
         HistoryGapWarning
-            Jobs were left out: they have no such task, or it did not end well.
+            Jobs were skipped because they do not have this task, or the task did not succeed.
 
         Notes
         -----
-        Sources: the list of jobs, then ``GET api-open/v1/jobs/<job_id>`` once and ``GET .../sample_result`` once a
-        result for each job, each time: `sync_workflow` keeps what it has read.
+        Sources: the list of jobs, then ``GET api-open/v1/jobs/<job_id>`` once per job and ``GET .../sample_result``
+        once per result. Each call sends all requests again. Use `sync_workflow` to keep the results.
 
         Examples
         --------
@@ -735,18 +742,19 @@ class Explorer:
         workers: int = 4,
         progress: Progress = None,
     ) -> SyncReport:
-        """Write the results of all successful jobs of a workflow to a lake, each once.
+        """Write each result of all successful jobs of a workflow to a lake once.
 
-        A lake is a folder with a data set for each task. Repeat the call at any time, also after a failure and from
-        several processes: existing results are neither read nor written again, and no result is ever deleted. If
-        nothing is missing, a call sends one request for each 1,000 jobs, lists the folder and reads its records.
+        A lake is a folder with one data set per task. The call is idempotent and can be repeated at any time, also
+        after a failure and from several processes. Existing results are neither read nor written again, and results are
+        never deleted. If no result is missing, a call sends one request per 1,000 jobs, lists the folder and reads its
+        records.
 
         Parameters
         ----------
         workflow_id
         path
-            A folder: a local path or any fsspec URL. It belongs to one workflow of one server, with one `format`,
-            `vid_type` and `partition_by`, from the first result on.
+            Folder, as a local path or any fsspec URL. After the first result, it accepts only results of the same
+            workflow and server, with the same `format`, `vid_type` and `partition_by`.
         tasks
             Names or ids of tasks. Default: all tasks with the status success.
         created_after
@@ -754,66 +762,68 @@ class Explorer:
         limit, vid_type, allow_incomplete
             As in `export_sample_result`, for each result. They do not apply to results that exist in the folder.
         schema
-            As in `read_sample_result`, for each result; or a mapping of them by task name or id. Tasks that are not in
-            the mapping have ``"auto"``. All results of a task must have the same columns.
+            As in `read_sample_result`, for each result; or a mapping from task names or ids to schemas. The default for
+            other tasks is ``"auto"``. All results of a task must have the same columns.
         format
             ``"parquet"`` or ``"feather"``.
         partition_by
-            ``"job_id"``, ``"task_id"``, ``"end_date"``, or a list of them: these columns become hive folders below the
-            folder of each task, and are not in the files. ``end_date`` is the day of ``end_time`` in UTC.
+            ``"job_id"``, ``"task_id"``, ``"end_date"``, or a list of them. These columns become Hive partitions in the
+            folder of each task and are not in the files. ``end_date`` is the date of ``end_time`` in UTC.
         server_name
-            A name for the server, recorded in the lake. Default: the server's URL without scheme, default port and
-            slash at the end. Pass the recorded name if the URL of the server changes.
+            Name for the server, recorded in the lake. Default: the server's URL without scheme, default port and
+            trailing slash. Pass the recorded name if the URL of the server changes.
         verify
-            Whether to read the existing files too, and compare their sizes and content hashes with the lake's record.
+            Whether to also read the existing files and compare their sizes and content hashes with the lake's record.
         make_parents
-            Whether to create missing folders above `path`. By default they raise an error. `path` itself is created.
+            Whether to create missing parent folders of `path`. By default they raise an error. `path` itself is
+            created.
         storage_options
-            For the fsspec driver, as pandas takes them.
+            Options of the fsspec filesystem, as in pandas.
         workers
-            Results to read and write at a time; memory grows with them, not with the size of the results.
+            Number of results to read and write in parallel. Memory use grows with it, not with the size of the results.
         progress
-            None shows a bar of the results in a terminal or a notebook after two seconds, unless the `Explorer` or
-            ``EXPLORER_FRAMES_PROGRESS`` is set otherwise. True shows it everywhere, False nowhere. A function is called
-            with a `SyncReport` of each new state.
+            None shows a progress bar in a terminal or a notebook after two seconds, unless the `Explorer` or
+            ``EXPLORER_FRAMES_PROGRESS`` sets another default. True shows it everywhere, False never. A function is
+            called with a `SyncReport` after each change.
 
         Returns
         -------
         SyncReport
-            The results that this call wrote, and those that existed.
+            The results that this call wrote, and the existing results.
 
         Raises
         ------
         SyncError
             Some results could not be exported, or are damaged. ``error.report`` lists them. All others were exported,
-            unless every other result would fail, too (a full disk, a missing bucket, a refused login, no connection):
-            then no more are requested, and ``error.report.pending`` is the number of those that were not tried.
+            except after an error that affects every result (full disk, missing bucket, rejected login, no connection).
+            Then no more results are requested, and ``error.report.pending`` is the number of results not attempted.
         ConfigError, UnsupportedFormatError
-            An argument is invalid, no task has such a name, a column of `schema` is one that a lake adds, the folder is
-            another workflow's, or one of its jobs is not the server's job with this id. Nothing was written.
+            An argument is invalid, no task has this name, `schema` contains a column that a lake adds, the folder
+            belongs to another workflow, or one of its jobs differs from the server's job with the same id. No file was
+            written.
         TransportError, ApiError, EnvelopeError
-            The jobs cannot be listed; nothing was written.
+            The jobs cannot be listed. No file was written.
         WriteError
             The folder cannot be listed or written to.
 
         Notes
         -----
-        Files are ``<task>/<job id>-<hash>.parquet``. Each folder of a task is a data set that every engine reads as it
-        is; see also `read_lake`. Characters of the task's name other than letters, digits, blanks, ``.``, ``_`` and
-        ``-`` are replaced in the name of the folder, and a hash is added.
+        Files are named ``<task>/<job id>-<hash>.parquet``. The folder of each task is a data set that any engine can
+        read; see also `read_lake`. In folder names, characters of the task's name other than letters, digits, spaces,
+        ``.``, ``_`` and ``-`` are replaced, and a hash is appended.
 
-        After a result's own columns, each file has ``job_id`` and ``task_id`` (string) and ``end_time`` (timestamp in
-        UTC), when the job ended; null if unknown.
+        After the columns of the result, each file has ``job_id`` and ``task_id`` (string) and ``end_time`` (timestamp
+        in UTC), the end of the job; null if unknown.
 
-        ``_runs/<job id>-<hash>.parquet`` has a row for each task of a job: job, times, status, rows, bytes,
-        completeness, content hash and path of its result. It is written when all requested results of the job exist.
-        ``_manifest`` has the owner of the lake and the schema of each task.
+        ``_runs/<job id>-<hash>.parquet`` has one row per task of a job: job, times, status, rows, bytes, completeness,
+        content hash and path of its result. It is written when all requested results of the job exist. ``_manifest``
+        contains the owner of the lake and the schema of each task.
 
-        In stores without conditional writes, two processes that write the same result at the same moment both write it
-        completely; the last one stays.
+        In stores without conditional writes, two processes that write the same result at the same time both write it
+        completely. The last write wins.
 
-        Sources: ``GET api-open/v1/workflows/<workflow_id>/jobs``, ``GET api-open/v1/jobs/<job_id>`` once for a job that
-        has no record, and ``GET .../sample_result`` once for each missing result.
+        Sources: ``GET api-open/v1/workflows/<workflow_id>/jobs``, ``GET api-open/v1/jobs/<job_id>`` once per job
+        without a record, and ``GET .../sample_result`` once per missing result.
 
         Examples
         --------
