@@ -1,4 +1,4 @@
-"""The readers as plain functions, over one `Explorer` made from the environment."""
+"""Functions that call the methods of a shared `Explorer`, which is configured by the environment."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _shared: dict[tuple[object, ...], Explorer] = {}
 
 
 def _explorer() -> Explorer:
-    """Get the `Explorer` of this environment, the same one while it does not change, so that connections live on."""
+    """Return the cached `Explorer` for this environment, to reuse its connections until the environment changes."""
     variables = sorted((name, value) for name, value in os.environ.items() if name.startswith(PREFIX))
     environment = (*variables, *file_state())
     explorer = _shared.get(environment)
     if explorer is None:
-        # One step, so that threads share one session; not by a lock, which a fork or a signal could leave taken.
+        # Atomic, so that threads share one session. A fork or a signal could leave a lock acquired forever.
         explorer = _shared.setdefault(environment, Explorer())
         for other in [*_shared]:
             if other != environment:
@@ -50,7 +50,7 @@ def _explorer() -> Explorer:
 
 
 def explorer_or_default(explorer: Explorer | None, job_id: object = None, task_id: object = None) -> Explorer:
-    """Return the caller's `Explorer`, or that of a `Job` or `Task`, or that of the environment."""
+    """Return `explorer` if it is not None, else that of the `Job` or `Task`, else the default one."""
     if explorer is None:
         known = (given for given in (task_id, job_id) if isinstance(given, Job | Task))
         return next((given._explorer for given in known), None) or _explorer()  # noqa: SLF001 (our own)
@@ -63,14 +63,14 @@ def explorer_or_default(explorer: Explorer | None, job_id: object = None, task_i
 
 
 def _called(method: Callable[..., _T], arguments: dict[str, Any]) -> _T:
-    """Call a method of an `Explorer`, which is one of the arguments, with the others."""
+    """Call a method of the `Explorer` in `arguments` with the other arguments."""
     explorer = explorer_or_default(arguments.pop("explorer"), arguments.get("job_id"), arguments.get("task_id"))
     call: Callable[..., _T] = getattr(explorer, method.__name__)
     return call(**arguments.pop("options", {}), **arguments)
 
 
 def _documented_as(method: Callable[..., Any]) -> Callable[[_F], _F]:
-    """Make a public function with the docstring of a method and the parameter `explorer`."""
+    """Decorate a public function with the docstring of a method, extended by the parameter `explorer`."""
 
     def copy(function: _F) -> _F:
         text = inspect.getdoc(method) or ""  # None with `python -OO`

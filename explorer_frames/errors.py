@@ -1,42 +1,42 @@
-"""What can go wrong, as one tree: a class exists only where a caller would act differently.
+"""Exceptions and warnings, with one class per error that callers handle differently.
 
 ::
 
     ExplorerFramesError(Exception)          .what .where .hint
-    ├─ ConfigError(ValueError)              refused before any I/O
-    ├─ TransportError                       no usable answer came
+    ├─ ConfigError(ValueError)              invalid argument or setting, raised before any I/O
+    ├─ TransportError                       no complete response was received: .http_status .final .unsent
     │  ├─ ConnectionFailedError(ConnectionError)
     │  ├─ RequestTimeoutError(TimeoutError)
-    │  └─ TruncatedBodyError                the answer broke off
+    │  └─ TruncatedBodyError                the response was truncated
     ├─ ApiError                             the server returned an error: .code .http_status .server_message .trace_id
     │  ├─ BadRequestError
     │  ├─ UnauthorizedError
-    │  │  └─ SessionExpiredError            logging in again may help
+    │  │  └─ SessionExpiredError            a new login may help
     │  ├─ ForbiddenError
     │  ├─ NotFoundError
     │  ├─ ServerError
-    │  └─ LicenseError                      never worth a retry
-    ├─ UnsafeToRetryError                   it may have been accepted: look before it is sent again
-    ├─ DecodeError(ValueError)              it said yes, but not in the agreed shape
+    │  └─ LicenseError                      a retry does not help
+    ├─ UnsafeToRetryError                   the request may have been accepted; check before sending it again
+    ├─ DecodeError(ValueError)              successful response in an invalid format
     │  ├─ EnvelopeError
     │  ├─ RowShapeError                     .row
     │  └─ ColumnTypeError                   .row .column .value
-    ├─ JobError                             failed, interrupted, or not ended in time: .job .results .errors
+    ├─ JobError                             job failed, interrupted or timed out: .job .results .errors
     ├─ SyncError                            some results could not be exported: .report
-    ├─ WriteError(OSError)                  the target still holds what it held before
+    ├─ WriteError(OSError)                  the existing target is unchanged
     │  ├─ UnsupportedFormatError(ValueError)
     │  └─ TargetExistsError(FileExistsError)
-    ├─ IncompleteResultError                all rows are needed; the result may be incomplete
-    └─ FileReadError(OSError)               a file could not be read, or is not what it should be
-       └─ DamagedFileError                  it is not as it was written: not to be used
+    ├─ IncompleteResultError                all rows are required, but the result may be incomplete
+    └─ FileReadError(OSError)               a file cannot be read, or has the wrong format
+       └─ DamagedFileError                  a file has changed since it was written; do not use it
     TruncatedResultWarning(UserWarning)
     UnencryptedWarning(UserWarning)
     ConfigFileWarning(UserWarning)
     SchemaWarning(UserWarning)
     HistoryGapWarning(UserWarning)
 
-Every error says what happened, where, and what to do next; none carries a password, a token or a request, and all
-of them pickle, so that they cross process pools whole.
+Every error describes the problem, its location and a fix. Errors contain no passwords, tokens or requests. They can be
+pickled without loss, for example by process pools.
 """
 
 from __future__ import annotations
@@ -84,19 +84,19 @@ __all__ = [
 
 
 class ExplorerFramesError(Exception):
-    """Root of everything this library raises.
+    """Base class of all errors in this package.
 
     Parameters
     ----------
     what
-        What happened, in one line.
+        Description of the problem, in one line.
     where
-        Job and task, URL, row: filled in by the layer that knows it.
+        Location of the problem, such as job and task, URL or row.
     hint
-        What to do next, with arguments as ``limit=None`` or ``schema=``, which the command line replaces with its
-        options. The command line shows only the first line; advice only for Python goes on a second one.
+        How to fix the problem. The command line replaces arguments such as ``limit=None`` or ``schema=`` with its
+        options. It shows only the first line, so advice that applies only to Python is on a second line.
     **details
-        Set as attributes; each class names the ones it has.
+        Values of the attributes that the class documents.
     """
 
     what: str
@@ -104,7 +104,7 @@ class ExplorerFramesError(Exception):
     hint: str | None = None
 
     def __init__(self, what: str = "", *, where: str | None = None, hint: str | None = None, **details: Any) -> None:
-        # Only `what` goes into `args`: pickle calls `cls(what)` and then restores __dict__, keywords and all.
+        # `args` contains only `what` because pickle calls `cls(*args)` and then restores `__dict__`.
         super().__init__(what)
         self.what = what
         self.where = where
@@ -118,7 +118,7 @@ class ExplorerFramesError(Exception):
         return f"{self.what}{place}{advice}"
 
     def _render_traceback_(self) -> list[str]:
-        """Return what IPython shows: the user's frames, as with ``%xmode Plain``."""
+        """Return the traceback for IPython, with the user's frames only, as with ``%xmode Plain``."""
         formatter = sys.modules["IPython"].get_ipython().InteractiveTB
         short = None if is_debugging() else users_traceback(self.__traceback__)
         if short is None:
@@ -133,7 +133,7 @@ class ExplorerFramesError(Exception):
         return [part.rstrip("\n") for part in parts]
 
     def __copy__(self) -> Self:
-        # By pickle's way, which is copy's own, a copy shares this `__dict__` once tblib has registered its reducer.
+        # By default, copy uses pickle's reducer. With tblib's reducer, the copy would share this `__dict__`.
         twin = type(self)(self.what)
         twin.__dict__.update(self.__dict__)
         if hasattr(self, "__notes__"):
@@ -142,17 +142,19 @@ class ExplorerFramesError(Exception):
 
 
 class ConfigError(ExplorerFramesError, ValueError):
-    """An argument or a setting that cannot work; raised before any I/O."""
+    """Error raised before any I/O when an argument or a setting is invalid."""
 
 
 class TransportError(ExplorerFramesError):
-    """No usable answer came: network, proxy, TLS, redirect or a limit on time or size.
+    """Error raised when no complete response is received.
+
+    Causes are the network, a proxy, TLS, a redirect, or a limit on time or size.
 
     Attributes
     ----------
     http_status : int or None
     final : bool
-        Whether a retry is known not to help.
+        Whether the error is permanent, so that a retry does not help.
     unsent : bool
         Whether no byte of the request can have reached the server.
     """
@@ -163,31 +165,31 @@ class TransportError(ExplorerFramesError):
 
 
 class ConnectionFailedError(TransportError, ConnectionError):
-    """The server could not be reached, or hung up before it answered."""
+    """Error raised when the connection fails, or is closed before a response is received."""
 
 
 class RequestTimeoutError(TransportError, TimeoutError):
-    """A time limit of ours ended the call."""
+    """Error raised when a call exceeds its timeout or deadline."""
 
 
 class TruncatedBodyError(TransportError):
-    """The answer began and broke off."""
+    """Error raised when a response is truncated."""
 
 
 class ApiError(ExplorerFramesError):
-    """The server returned an error.
+    """Error raised when the server returns an error.
 
     Attributes
     ----------
     code : int or None
-        The envelope's own code, such as 40404000.
+        Error code in the response's JSON envelope, such as 40404000.
     http_status : int or None
     server_message : str or None
-        At most 200 characters of the server's words, escaped.
+        At most 200 characters of the server's message, escaped.
     trace_id : str or None
-        The ``Traceparent`` of the answer: the vendor's support can search for it.
+        ``Traceparent`` header of the response. The vendor's support can search for it.
     retry_after : float or None
-        Seconds to wait, from the ``Retry-After`` header.
+        Seconds to wait before a retry, from the ``Retry-After`` header.
     """
 
     code: int | None = None
@@ -198,37 +200,38 @@ class ApiError(ExplorerFramesError):
 
 
 class BadRequestError(ApiError):
-    """The server rejects what was asked for (4000x)."""
+    """Error raised when the server rejects the request as invalid (4000x)."""
 
 
 class UnauthorizedError(ApiError):
-    """The server does not accept who we are (4010x)."""
+    """Error raised when the server rejects the credentials (4010x)."""
 
 
 class SessionExpiredError(UnauthorizedError):
-    """The login session ended; a new login may help (40104001)."""
+    """Error raised when the session has expired; a new login may help (40104001)."""
 
 
 class ForbiddenError(ApiError):
-    """The server knows us and denies it (4030x)."""
+    """Error raised when the user does not have permission (4030x)."""
 
 
 class NotFoundError(ApiError):
-    """The server has no such job, task or workflow (4040x)."""
+    """Error raised when the job, task or workflow does not exist (4040x)."""
 
 
 class ServerError(ApiError):
-    """The server failed (5xxxx, 9xxxx)."""
+    """Error raised when the server fails (5xxxx, 9xxxx)."""
 
 
 class LicenseError(ApiError):
-    """The server's license does not allow it; a retry never helps (50004003)."""
+    """Error raised when the server's license does not permit the call; a retry does not help (50004003)."""
 
 
 class UnsafeToRetryError(ExplorerFramesError):
-    """What must not happen twice may have happened: look first, then decide.
+    """Error raised when a request that is not idempotent may have been accepted.
 
-    It is no ApiError, since the server did not say no; nor a TransportError, since it may have said something.
+    Check the server before sending the request again. This is not an ApiError because the server may not have rejected
+    the request, and not a TransportError because the server may have responded.
     """
 
     code: int | None = None
@@ -236,93 +239,93 @@ class UnsafeToRetryError(ExplorerFramesError):
 
 
 class JobError(ExplorerFramesError):
-    """A job or a task of it that failed, was interrupted, or outlasted the wait.
+    """Error raised when a job or one of its tasks fails, is interrupted, or does not end in time.
 
     Attributes
     ----------
     job : Job or None
-        As it stood at last.
+        Last known state of the job.
     results, errors : dict
-        Where several results were read: those that could be read, and the errors of the others. The keys are those of
-        `Job.read`, or of a history (job id, task id).
+        After reading several results, those that could be read, and the errors of the others. The keys are those of
+        `Job.read`, or pairs (job id, task id) for a history.
     """
 
     job: Any = None
-    results: dict[Any, Any] = {}  # noqa: RUF012 (a default that is replaced, never changed)
+    results: dict[Any, Any] = {}  # noqa: RUF012 (a default that is replaced, never mutated)
     errors: dict[Any, ExplorerFramesError] = {}  # noqa: RUF012
 
     def __reduce__(self) -> Any:
         try:
             pickle.dumps(self.job)
-        except ExplorerFramesError:  # its Explorer holds a secret given as text, which stays in this process
+        except ExplorerFramesError:  # its Explorer has a secret passed as a str, which must not be pickled
             return type(self), (self.what,), {**self.__dict__, "job": None}
         return super().__reduce__()
 
 
 class SyncError(ExplorerFramesError):
-    """Some results of a workflow could not be exported to the lake, or are damaged there.
+    """Error raised when some results of a workflow cannot be exported to a lake, or are damaged in it.
 
     Attributes
     ----------
     report : SyncReport
-        The results that were written, that existed, and that failed, with their errors.
+        The written, existing and failed results, with the errors of the failed ones.
     """
 
     report: Any = None
 
 
 class DecodeError(ExplorerFramesError, ValueError):
-    """A successful answer that is not in the agreed shape."""
+    """Error raised when a successful response does not have the documented format."""
 
 
 class EnvelopeError(DecodeError):
-    """Not the JSON envelope that the API promises."""
+    """Error raised when a response is not the documented JSON envelope."""
 
 
 class RowShapeError(DecodeError):
-    """A row that is not a list of the right number of cells."""
+    """Error raised when a row is not a list with the expected number of cells."""
 
     row: int | None = None
-    _may_be_text = False  # as of ColumnTypeError
+    _may_be_text = False  # as in ColumnTypeError
 
 
 class ColumnTypeError(DecodeError):
-    """A cell that does not fit its column's type."""
+    """Error raised when a cell cannot be converted to the type of its column."""
 
     row: int | None = None
     column: str | None = None
     value: str | None = None
-    _may_be_text = False  # whether nothing but the number of columns decided on the type
+    _may_be_text = False  # whether the type was chosen only by the number of columns
 
 
 class WriteError(ExplorerFramesError, OSError):
-    """The file was not published; what stood at the target is still there."""
+    """Error raised when a file cannot be written; an existing file is unchanged."""
 
-    _hits_every_file = False  # whether writing any other file would fail too
+    _hits_every_file = False  # whether writing any other file would also fail
 
 
 class UnsupportedFormatError(WriteError, ValueError):
-    """No format of ours goes with that name or suffix."""
+    """Error raised when a format name or file extension is not supported."""
 
 
 class TargetExistsError(WriteError, FileExistsError):
-    """``mode="create"`` met an existing target."""
+    """Error raised when the target exists and ``mode="create"``."""
 
 
 class IncompleteResultError(ExplorerFramesError):
-    """The operation needs all rows of a result, and the result may be incomplete."""
+    """Error raised when an operation requires all rows and the result may be incomplete."""
 
 
 class FileReadError(ExplorerFramesError, OSError):
-    """A file could not be read, or is not what it should be."""
+    """Error raised when a file cannot be read, or does not have the expected format."""
 
 
 class DamagedFileError(FileReadError):
-    """A file is not as it was written: its rows are not to be used."""
+    """Error raised when a file has changed since it was written; do not use its rows."""
 
 
 class TruncatedResultWarning(UserWarning):
-    """The result may be incomplete.
+    """Warning emitted when a result may be incomplete.
 
     The server returned exactly `limit` rows, or a round number of rows that may be its cap, or the task's status is
     not success.
@@ -330,20 +333,20 @@ class TruncatedResultWarning(UserWarning):
 
 
 class UnencryptedWarning(UserWarning):
-    """Password and token go over a network by plain http."""
+    """Warning emitted when credentials are sent over plain HTTP."""
 
 
 class ConfigFileWarning(UserWarning):
-    """Other users of this machine can read the config file, which has a token or a password in it."""
+    """Warning emitted when other users can read a config file with a token or a password."""
 
 
 class SchemaWarning(UserWarning):
-    """The columns of a result may not be those of its algorithm.
+    """Warning emitted when the columns of a result may not be those of its algorithm.
 
-    The caller passed an algorithm that the task's name contradicts; the task's name could not be looked up; or a cell
-    does not fit the columns by number, so that all columns are text.
+    The algorithm that the caller passed is not that of the task's name, the task's name could not be looked up, or all
+    columns are text because a cell could not be converted to the type chosen by the number of columns.
     """
 
 
 class HistoryGapWarning(UserWarning):
-    """Jobs of a workflow are missing from its history: they have no such task, or it did not end well."""
+    """Warning emitted when a history skips jobs that do not have the task, or whose task did not succeed."""
