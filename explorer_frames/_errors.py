@@ -1,4 +1,4 @@
-"""Helpers to raise errors: text that is safe to show, where an error happened, and errors of the API by code."""
+"""Helpers for errors, which escape messages, add context and map API error codes to classes."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from explorer_frames.errors import (
 )
 
 _T = TypeVar("_T")
-_MOST = 3  # names in a message
-_SHOWN = 200  # characters of foreign text in a message: enough to recognize it, too few to flood a log
+_MOST = 3  # maximum number of names in a message
+_SHOWN = 200  # maximum characters of untrusted text in a message, to keep logs short
 
 _BY_CODE: dict[int, type[ApiError]] = {
     40004000: BadRequestError,
@@ -40,7 +40,7 @@ _BY_CODE: dict[int, type[ApiError]] = {
     50004003: LicenseError,
     90004000: ServerError,
 }
-# For a code that is not published, its first three digits read as an HTTP status; also for a status without a code.
+# By HTTP status, for responses without a code. For undocumented codes, the first three digits are used as the status.
 _BY_STATUS: dict[int, type[ApiError]] = {
     400: BadRequestError,
     401: UnauthorizedError,
@@ -60,17 +60,17 @@ _HINTS: dict[type[ApiError], str] = {
 
 
 def escaped(text: object, limit: int = _SHOWN) -> str:
-    """Foreign text, safe to show: printable ASCII only and at most `limit` characters."""
+    """Escape untrusted text as printable ASCII, truncated to `limit` characters."""
     try:
         said = _secrets.of_call.get().conceal(str(text))
-    except (ValueError, RecursionError):  # an integer of more digits than Python prints; nested too deeply
+    except (ValueError, RecursionError):  # an integer with more digits than Python prints, or deep nesting
         said = f"<{type(text).__name__}>"
     shown = _escaped(said[: limit + 1])
     return shown if len(shown) <= limit else shown[: limit - 3] + "..."
 
 
 def as_given(value: object) -> str:
-    """A caller's value, safe to show: only text is in quotes.
+    """Format an argument's value for a message, with quotes only for strings.
 
     Examples
     --------
@@ -81,7 +81,7 @@ def as_given(value: object) -> str:
 
 
 def printable(text: object) -> str:
-    r"""Foreign text whole and on one line, as it is but for what would steer a terminal.
+    r"""Escape the characters of untrusted text that are not printable, such as terminal control codes.
 
     Examples
     --------
@@ -95,12 +95,12 @@ def printable(text: object) -> str:
 
 
 def _escaped(text: str) -> str:
-    # By name, the codec would be imported at its first use, which fails when the process has too many files open.
+    # Calling the codec by name would import it on first use, which fails if the process has too many open files.
     return codecs.unicode_escape_encode(text)[0].decode("ascii")
 
 
 def plural(number: int, noun: str) -> str:
-    """Return the form of a noun that goes with a number.
+    """Return the singular or plural of a noun for a number.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def plural(number: int, noun: str) -> str:
 
 
 def first_of(texts: Sequence[str], separator: str = ", ") -> str:
-    """Join the first three texts, and tell how many there are beside them.
+    """Join the first three texts, and append the number of the others.
 
     Examples
     --------
@@ -123,13 +123,13 @@ def first_of(texts: Sequence[str], separator: str = ", ") -> str:
 
 
 def hints_of(errors: Iterable[ExplorerFramesError]) -> str:
-    """Join what to do about the first three of several errors, each once; without what is for Python only."""
+    """Join the distinct hints of the first three errors, without the lines that apply only to Python."""
     hints = ((error.hint or "").partition("\n")[0] for error in islice(errors, _MOST))
     return " ".join(dict.fromkeys(filter(None, hints))) or "Fix the causes."
 
 
 def close_names(name: object, names: Iterable[str]) -> str:
-    """Return a hint for the misspelled name of a task: up to three close names, or else some, and their number.
+    """Return a hint for a misspelled task name, with up to three close names, or else the first names.
 
     Examples
     --------
@@ -138,7 +138,7 @@ def close_names(name: object, names: Iterable[str]) -> str:
     >>> close_names("x", ["Louvain", "PageRank", "SSSP", "WCC"])
     "There are 4 tasks: 'Louvain', 'PageRank', 'SSSP' and 1 more."
     """
-    from difflib import get_close_matches  # noqa: PLC0415 (only for a mistake)
+    from difflib import get_close_matches  # noqa: PLC0415 (used only for errors)
 
     known = [*names]
     if not known:
@@ -154,7 +154,7 @@ def close_names(name: object, names: Iterable[str]) -> str:
 
 @contextmanager
 def add_context(where: str) -> Iterator[None]:
-    """Add to errors that pass through what they are about."""
+    """Prepend `where` to the location of errors raised in the block."""
     try:
         yield
     except ExplorerFramesError as error:
@@ -163,12 +163,12 @@ def add_context(where: str) -> Iterator[None]:
 
 
 class StickyErrorIterator(Iterator[_T]):
-    """The same items; behind an error that error again, so that what failed never seems to have ended well.
+    """Iterator that raises its first error again on each later call.
 
     Parameters
     ----------
     items
-        Such as a generator, which just ends when it is asked again.
+        Iterator such as a generator, which would raise StopIteration after an error, as if it had succeeded.
     """
 
     def __init__(self, items: Iterator[_T]) -> None:
@@ -184,16 +184,16 @@ class StickyErrorIterator(Iterator[_T]):
         except StopIteration:
             raise
         except BaseException as error:
-            # Without its traceback. That holds its frames, one of them our consumer: an Arrow reader which holds us, in
-            # a circle that Python does not see and never collects, with a connection in it.
+            # Drop the traceback. Its frames include the Arrow reader that refers to this iterator. The garbage
+            # collector cannot see this reference cycle, so it would leak a connection.
             self._error = _twin(error)
             raise
 
 
 def _twin(error: BaseException) -> BaseException:
     try:
-        twin = copy.copy(error).with_traceback(None)  # tblib, where it is installed, copies the traceback, too
-    except Exception:  # noqa: BLE001 (a class of the user's, whose arguments are not those of its errors)
+        twin = copy.copy(error).with_traceback(None)  # tblib, if installed, also copies the traceback
+    except Exception:  # noqa: BLE001 (a user's class whose `__init__` does not accept `args`)
         what = f"the reader was interrupted by {type(error).__name__}"
         return ExplorerFramesError(what, hint="Open the reader again.")
     twin.__cause__ = twin.__context__ = None
@@ -201,23 +201,23 @@ def _twin(error: BaseException) -> BaseException:
 
 
 def api_error(code: int | None, http_status: int, message: object, trace_id: str | None) -> ApiError:
-    """Build the error for an answer that says no.
+    """Build the exception for an error response.
 
     Parameters
     ----------
     code
-        The envelope's code, or None where the answer had none.
+        Code in the envelope, or None if the response has none.
     http_status
-        Decides only where there is no code: which status goes with which code is not published.
+        HTTP status, used only without `code`, because the mapping from codes to statuses is not documented.
     message
-        The envelope's ``message``, whatever it was.
+        ``message`` in the envelope, of any type.
     trace_id
         The ``Traceparent`` header.
 
     Returns
     -------
     ApiError
-        Of the class that the code maps to, else its family, else ServerError.
+        An instance of the class for this code, else of the class for its first three digits, else of ServerError.
     """
     family = int(str(code)[:3]) if code is not None and code >= 100 else http_status  # noqa: PLR2004 (three digits)
     cls = _BY_CODE.get(code or 0) or _BY_STATUS.get(family, ServerError)

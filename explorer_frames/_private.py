@@ -1,7 +1,7 @@
-"""Errors leave public functions with the user's lines only, and without our local variables.
+"""Removal of this package's frames and local variables from the tracebacks of public functions.
 
-URLs, options and headers have secrets in them, and Sentry, rich and
-``pytest --showlocals`` show the variables of each frame.
+URLs, options and headers contain secrets. Sentry, rich and ``pytest --showlocals`` show the local variables of each
+frame.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _T = TypeVar("_T")
 _LOG = logging.getLogger("explorer_frames")
 _OURS = "explorer_frames"
 _INSTALLED = {"site-packages", "dist-packages"}
-_OWN = 2  # frames: of a public function, and of its wrapper here
+_OWN = 2  # frames of a public function and its wrapper
 _NOTE = "Set EXPLORER_FRAMES_DEBUG=1 for the whole traceback."
 
 
 def private(public: _C) -> _C:
-    """Remove our frames from the traceback of what a public function raises, and those of packages that we call.
+    """Remove frames of this package and its dependencies from the tracebacks of a public function.
 
-    For a class, this applies to its public and special methods and its properties. Frames of the user's own functions
-    stay, such as a progress function. Errors that are raised to a caller in this package are not changed.
+    For a class, this applies to its public and special methods and its properties. Frames of the user's own functions,
+    such as a progress function, are kept. Errors raised to a caller within this package are unchanged.
     """
     if not isinstance(public, type):
         return _guarded(public)
@@ -49,17 +49,17 @@ def private(public: _C) -> _C:
 
 
 def shortened(error: _E, handled: BaseException | None = None) -> _E:
-    """Return an error for the user, with the user's frames only.
+    """Reduce the traceback of an error to the user's frames, and return the error.
 
-    With ``EXPLORER_FRAMES_DEBUG=1`` all frames stay. Ours lose their variables; those of other packages lose them after
-    an interrupt, which may come in the middle of a storage driver. The logger ``explorer_frames`` always gets the whole
-    traceback, at level DEBUG.
+    With ``EXPLORER_FRAMES_DEBUG=1`` all frames are kept. The local variables of this package's frames are cleared, and
+    after an interrupt, which may occur inside a storage driver, also those of other packages. The whole traceback is
+    always logged to ``explorer_frames`` at level DEBUG.
 
     Parameters
     ----------
     error
     handled
-        Error that the caller is handling, which may be the context of `error`. It is not changed.
+        Error that the caller is handling, which may be the context of `error`. It is unchanged.
     """
     if _LOG.isEnabledFor(logging.DEBUG):
         _LOG.debug("%s", "".join(traceback.format_exception(error)).rstrip())
@@ -69,7 +69,7 @@ def shortened(error: _E, handled: BaseException | None = None) -> _E:
     chain: list[Any] = [error]
     while chain:
         link = chain.pop()
-        if id(link) in seen:  # who sets causes can make a circle
+        if id(link) in seen:  # a cause that was set explicitly may form a cycle
             continue
         seen.add(id(link))
         chain += [link.__context__, link.__cause__]
@@ -77,7 +77,7 @@ def shortened(error: _E, handled: BaseException | None = None) -> _E:
         frames = [frame for frame, _ in traceback.walk_tb(link.__traceback__)]
         for frame in frames:
             if is_ours(frame) or (interrupted and not _is_users(frame)):
-                with suppress(RuntimeError):  # it is still running, as the outermost one of ours is
+                with suppress(RuntimeError):  # raised for running frames, such as the outermost one of this package
                     frame.clear()
         if whole:
             continue
@@ -85,7 +85,7 @@ def shortened(error: _E, handled: BaseException | None = None) -> _E:
         raised_by_us = is_typed and bool(frames) and is_ours(frames[-1])
         link.__traceback__ = users_traceback(link.__traceback__, with_packages=not raised_by_us)
         if raised_by_us and link.__context__ is not handled:
-            link.__cause__ = None  # tracebacks then leave out the context, too: the message has what it says
+            link.__cause__ = None  # this also hides the context, which the message already describes
         is_bug = isinstance(link, Exception) and not isinstance(link, Warning) and not is_typed
         if link is error and is_bug and len(frames) > _OWN and not _is_users(frames[-1]):
             error.add_note(_NOTE)
@@ -95,9 +95,9 @@ def shortened(error: _E, handled: BaseException | None = None) -> _E:
 def _guarded(function: _C) -> _C:
     @functools.wraps(function)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        if is_ours(sys._getframe().f_back):  # noqa: SLF001 (the only way to see the caller)
+        if is_ours(sys._getframe().f_back):  # noqa: SLF001 (the only way to get the caller's frame)
             return function(*args, **kwargs)
-        handled = sys.exc_info()[1]  # by the caller, whose frames it has
+        handled = sys.exc_info()[1]  # the exception that the caller is handling, with the caller's frames
         try:
             return function(*args, **kwargs)
         except StopIteration:
@@ -105,16 +105,16 @@ def _guarded(function: _C) -> _C:
         except BaseException as error:
             del args, kwargs
             shortened(error, handled)
-            raise  # without a value: with one, this frame would be in the traceback again
+            raise  # not `raise error`, which would add this frame to the traceback again
         finally:
-            del handled  # this frame may be in its traceback
+            del handled  # avoids a reference cycle, as its traceback may contain this frame
 
-    return guarded  # type: ignore[return-value]  # functools.wraps makes another type of it
+    return guarded  # type: ignore[return-value]  # functools.wraps changes the type
 
 
 @private
 class PrivateContext(AbstractContextManager[_T]):
-    """A context manager for the user, around one of ours."""
+    """Context manager for the user that wraps an internal one."""
 
     def __init__(self, manager: AbstractContextManager[_T]) -> None:
         self._manager = manager
@@ -129,12 +129,12 @@ class PrivateContext(AbstractContextManager[_T]):
 
 
 def is_debugging() -> bool:
-    """Whether tracebacks keep our frames: ``EXPLORER_FRAMES_DEBUG=1``."""
+    """Return whether tracebacks keep all frames (``EXPLORER_FRAMES_DEBUG=1``)."""
     return os.environ.get("EXPLORER_FRAMES_DEBUG", "0") not in ("", "0")
 
 
 def users_traceback(whole: TracebackType | None, *, with_packages: bool = False) -> TracebackType | None:
-    """Return a traceback with the user's frames only, or also with those of packages other than ours."""
+    """Return a traceback with the user's frames only, or also with those of other packages."""
     entries = []
     while whole is not None:
         entries.append(whole)
@@ -147,16 +147,16 @@ def users_traceback(whole: TracebackType | None, *, with_packages: bool = False)
 
 
 def _is_users(frame: FrameType) -> bool:
-    """Whether a frame runs code of the user: not ours, not of Python, and not of an installed package."""
+    """Return whether a frame's code is the user's, not of this package, Python or an installed package."""
     installed = not _INSTALLED.isdisjoint(Path(frame.f_globals.get("__file__") or "").parts)
     return not (installed or is_ours(frame) or package_of(frame) in sys.stdlib_module_names)
 
 
 def is_ours(frame: FrameType | None) -> bool:
-    """Whether a frame runs code of this package; no frame does, as above a call from another language."""
+    """Return whether a frame's code is in this package; False for None, as in a call from another language."""
     return frame is not None and package_of(frame) == _OURS
 
 
 def package_of(frame: FrameType) -> str:
-    """Return the name of the top-level package of a frame's code."""
+    """Return the top-level package of a frame's code."""
     return str(frame.f_globals.get("__name__")).partition(".")[0]

@@ -1,4 +1,4 @@
-"""Warnings at the user's line, also from our threads."""
+"""Warnings that point to the user's line, also from worker threads."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _held: ContextVar[list[_Held] | None] = ContextVar("held_warnings", default=None
 
 
 def calling_line() -> CallingLine:
-    """Return the innermost line outside of this package and of the modules that call it back."""
-    frame = _outside(sys._getframe(1))[0]  # noqa: SLF001 (the only way to see the caller)
+    """Return the innermost line outside this package and the modules that call it back."""
+    frame = _outside(sys._getframe(1))[0]  # noqa: SLF001 (the only way to get the caller's frame)
     return frame.f_code.co_filename, frame.f_lineno, str(frame.f_globals.get("__name__"))
 
 
 def warn_caller(
     what: str, category: type[Warning], where: str = "", hint: str = "", *, opened: CallingLine | None = None
 ) -> None:
-    """Warn at the line of `calling_line`; in a thread without one, such as one of deltalake, at `opened`."""
+    """Emit a warning at the line of `calling_line`, or at `opened` in a thread without one, as in deltalake."""
     held = _held.get()
     if held is not None:
         held.append((what, category, where, hint))
         return
     message = what + (f" [{where}]" if where else "") + (f". {hint}" if hint else "")
-    frame, depth = _outside(sys._getframe(1))  # noqa: SLF001 (the way to point at the caller's line until Python 3.12)
+    frame, depth = _outside(sys._getframe(1))  # noqa: SLF001 (how to warn at the caller's line before Python 3.12)
     if opened is not None and is_ours(frame):
         warnings.warn_explicit(message, category, *opened)
     else:
@@ -47,9 +47,9 @@ def warn_caller(
 
 @contextmanager
 def joined_warnings(*ignored: type[Warning]) -> Iterator[None]:
-    """Emit the warnings of the block and of its threads at its end, joined into one for each category.
+    """Emit the warnings of the block and its threads at its end, joined into one per category.
 
-    If the block raises, its error is raised also where warnings are errors.
+    If the block raises an error, that error is raised even if a filter turns warnings into errors.
     """
     held: list[_Held] = []
     outer = _held.get()
@@ -59,7 +59,7 @@ def joined_warnings(*ignored: type[Warning]) -> Iterator[None]:
         yield
         overruled = ()
     finally:
-        _held.set(outer)  # by no token, which an interrupt could lose
+        _held.set(outer)  # not `reset`, because an interrupt could lose the token
         with suppress(*overruled):
             for category in {one[1]: None for one in held if one[1] not in ignored}:
                 _warn_joined([one for one in held if one[1] is category], category)
@@ -75,7 +75,7 @@ def _warn_joined(held: list[_Held], category: type[Warning]) -> None:
 
 
 def _outside(frame: FrameType) -> tuple[FrameType, int]:
-    """Return the innermost frame outside of this package, and its depth."""
+    """Return the innermost frame outside this package, and its depth."""
     depth = 2
     while frame.f_back is not None and package_of(frame) in _CALL_US_BACK:
         depth, frame = depth + 1, frame.f_back
