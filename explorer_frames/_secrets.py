@@ -1,7 +1,7 @@
-"""Secrets of requests and of drivers, which are masked as ``***`` in what servers and drivers return.
+"""Masking of secrets as ``***`` in text from servers and storage drivers.
 
-Text of errors is masked when it is made safe to show, and JSON before it is parsed. Rows are not masked. An option of a
-driver is a secret by its name.
+Error messages are masked when they are escaped, and JSON before it is parsed. Rows are not masked. Driver options are
+recognized as secrets by their names.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ MASK = "***"
 _WORD = re.compile("[A-Z]?[a-z0-9]+|[A-Z0-9]+(?![a-z])")
 _SECRET_WORDS = re.compile(
     "keys?|pkey|apikey|sas|sig|jwt|pwd|pass|pin|otp|auth|dsn|pem|ticket|"
-    "headers?|connstr|connectionstring"  # headers of HTTP have any names
+    "headers?|connstr|connectionstring"  # all HTTP headers, because they can have any name
 )
 _SECRET_PARTS = re.compile(
     "secret|passw|passphrase|token|credential|signature(?!version)|bearer|cookie|authoriz|"
     "(?:access|account|api|customer|encryption|master|private|shared|storage)key"
 )
-# Where one of these is a password, its mask would tell it: "the password is ***".
+# Masking a password that is one of these words would reveal it in a message such as "the *** is wrong".
 _ORDINARY = re.compile(
     "an?|and|are|as|at|be|by|for|from|has|in|is|it|not?|of|on|or|the|this|to|was|with|access|account|admin|anon|bad|"
     "bucket|cache|check|cloud|code|connect|connection|database|default|denied|error|expired|explorer|failed|file|graph|"
@@ -35,13 +35,13 @@ _ORDINARY = re.compile(
     "refused|rejected|request|root|secret|server|service|session|success|test|timeout|token|unauthorized|unknown|user|"
     "username|valid|value|wrong"
 )
-SHORT = 4  # characters; a shorter one is a part of many words, and the gaps would spell it out
-_LONG = 8  # characters: too many for a number or a part of a word
+SHORT = 4  # characters; shorter secrets are parts of many words, so masking them everywhere would reveal them
+_LONG = 8  # characters; a secret of this length is unlikely to be a number or a part of a word
 _WORD_BEGINS, _WORD_ENDS = r"(?<![^\W_])", r"(?![^\W_])"
 
 
 def is_secret_name(name: object) -> bool:
-    """Whether a setting of this name is a secret.
+    """Return whether a setting with this name is a secret.
 
     Examples
     --------
@@ -60,7 +60,7 @@ class Secrets:
     ----------
     texts
     shortest
-        Number of characters below which a text is not a secret: a load balancer's cookie may be ``1``.
+        Minimum number of characters of a secret. A load balancer's cookie, for example, may be ``1``.
     """
 
     def __init__(self, texts: Iterable[str] = (), shortest: int = 1) -> None:
@@ -69,32 +69,32 @@ class Secrets:
         self.add(texts)
 
     def add(self, texts: Iterable[str]) -> None:
-        """Count further texts as secrets."""
+        """Add secrets."""
         secrets = {text for text in texts if len(text) >= self._shortest}
-        self._texts |= secrets  # in one step, as another thread may add some
+        self._texts |= secrets  # in one step, because other threads may also add secrets
 
     def conceal(self, text: str) -> str:
-        """Mask them in a message; it may be about anything."""
+        """Mask the secrets in a message."""
         return conceal(text, self._texts)
 
     def conceal_in_json(self, body: bytes) -> bytes:
-        """Mask them in JSON; but none that may be a word in a name, or a number."""
+        """Mask the secrets in JSON, except those that may be a word in a name or a number."""
         sure = (text for text in self._texts if len(text) >= _LONG and not (text.isalpha() or text.isdigit()))
         return conceal(body.decode(errors="surrogateescape"), sure, 2 * _LONG).encode(errors="surrogateescape")
 
     @contextmanager
     def concealed_in_errors(self) -> Iterator[None]:
-        """Mask them in foreign text of errors within this block, in which a generator must not yield."""
+        """Mask the secrets in error messages within the block, in which a generator must not yield."""
         outer = of_call.get()
         try:
             of_call.set(self)
             yield
         finally:
-            of_call.set(outer)  # by no token, which an interrupt could lose
+            of_call.set(outer)  # not `reset`, because an interrupt could lose the token
 
 
 class Concealed(Iterator[_T]):
-    """Iterator over the same items, with secrets masked in the errors of making one."""
+    """Iterator over the same items that masks secrets in errors raised by `items`."""
 
     def __init__(self, items: Iterator[_T], secrets: Secrets) -> None:
         self._items = items
@@ -110,14 +110,14 @@ of_call: ContextVar[Secrets] = ContextVar("secrets", default=NO_SECRETS)
 
 
 def conceal(text: str, secrets: Iterable[str], beginning: int = _LONG) -> str:
-    """Mask secrets in foreign text, in any spelling.
+    """Mask secrets in untrusted text, in all encodings.
 
-    A short one is masked only where it stands as a word, and an ordinary word only where it is quoted or labeled.
+    Short secrets are masked only as whole words. Ordinary words are masked only after a quote or a separator.
 
     Parameters
     ----------
     beginning
-        Number of characters that tell a secret which was cut off.
+        Number of leading characters that identify a truncated secret.
     """
     forms = {form for secret in secrets for form in _spellings(secret)} - {""}
     pattern = re.compile("|".join(_found_by(form, beginning) for form in forms) or "(?!)", re.IGNORECASE)
@@ -125,15 +125,15 @@ def conceal(text: str, secrets: Iterable[str], beginning: int = _LONG) -> str:
     kept, place = [], 0
     while found := pattern.search(text, place):
         rest = text[found.start() : found.start() + longest].lower()
-        # As much of a secret as is there; of one that another one begins with, the longer one.
-        length = max(len(commonprefix((rest, form.lower()))) for form in forms)  # noqa: RUF071 (no paths)
+        # Mask as much of the secret as is present. If one secret is a prefix of another, mask the longer one.
+        length = max(len(commonprefix((rest, form.lower()))) for form in forms)  # noqa: RUF071 (not paths)
         kept += [text[place : found.start()], MASK]
         place = found.start() + max(length, len(found[0]))
     return "".join([*kept, text[place:]])
 
 
 def _spellings(secret: str) -> set[str]:
-    """Ways in which a server or a driver may write a secret."""
+    """Return the encodings of a secret that a server or a driver may use."""
     quoted = (quote(secret, safe, errors="replace") for safe in ("/", ""))
     as_json = (json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
     return {secret, unquote(secret), repr(secret)[1:-1], quote_plus(secret, errors="replace"), *quoted, *as_json}
@@ -146,5 +146,5 @@ def _found_by(form: str, length: int) -> str:
         begins, ends = (_WORD_BEGINS if form[0].isalnum() else ""), (_WORD_ENDS if form[-1].isalnum() else "")
         return f"{begins}{re.escape(form)}{ends}"
     beginning = form[:length]
-    is_word = "/" in beginning or (beginning.isalpha() and beginning[1:].islower())  # or the beginning of other URLs
+    is_word = "/" in beginning or (beginning.isalpha() and beginning[1:].islower())  # or a prefix of other URLs
     return re.escape(form if is_word else beginning)
