@@ -1,8 +1,9 @@
-"""Worker threads: calls in parallel, in the background, or as a prefetch; and a Ctrl-C at any moment.
+"""Worker threads for parallel calls, background calls and prefetch, safe against Ctrl-C at any time.
 
-Signals reach the main thread between any two steps of Python's own code: also between those by which `threading` and
-`concurrent.futures` take a lock and give it back, which then stays taken, and whoever waits for it waits for ever. So
-threads are started here without the bookkeeping of `threading`, and are met at queues that are written in C.
+A signal handler can interrupt the main thread between any two bytecode instructions. If it interrupts `threading` or
+`concurrent.futures` between acquiring and releasing a lock, the lock is never released, and the next thread that
+acquires it deadlocks. Therefore, threads are started here without `threading`, and communicate through queues
+implemented in C.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ from explorer_frames.errors import ExplorerFramesError
 _A = TypeVar("_A")
 _R = TypeVar("_R")
 
-_AHEAD = 4  # items: enough to go on while a row group is written
-_BEHIND = 2  # items: one that is worked on, and one that waits
-POLL_INTERVAL = 0.2  # seconds between looks: what an interrupt threw away is never told again
+_AHEAD = 4  # items to prefetch, enough to continue while a row group is written
+_BEHIND = 2  # items in the pipeline, one in progress and one queued
+POLL_INTERVAL = 0.2  # seconds; waits have to poll, because an interrupt may discard an item of a queue
 _POLLS_AFTER_CANCEL = 5
 _END: Any = object()
 _NOTHING: Any = object()
@@ -38,18 +39,18 @@ _thread_state = threading.local()
 
 
 class Stopped(BaseException):
-    """Ends a call in a worker thread whose caller has left; nobody reads what it returns."""
+    """Exception that ends a call in a worker thread after its caller has stopped waiting for the result."""
 
 
 def raise_if_stopped() -> None:
-    """Raise `Stopped` in a worker thread that is to end, as after an interrupt of the main thread."""
+    """Raise `Stopped` in a worker thread whose pool is stopped, as after an interrupt of the main thread."""
     pool = getattr(_thread_state, "pool", None)
     if pool is not None and pool.is_stopped():
         raise Stopped
 
 
 def pause(seconds: float) -> None:
-    """Sleep; in a worker thread, not longer than it is to work."""
+    """Sleep; in a worker thread, raise `Stopped` as soon as its pool is stopped."""
     if getattr(_thread_state, "pool", None) is None:
         time.sleep(seconds)
         return
@@ -60,10 +61,10 @@ def pause(seconds: float) -> None:
 
 
 def start_thread(call: Callable[..., object], *args: Any) -> bool:
-    """Start a thread that `threading` does not know; returns False where there can be none.
+    """Start a thread without `threading`, and return whether it was started.
 
-    That is with little memory left, at the end of the process, and when gevent or eventlet have replaced threads and
-    sockets after our import: their sockets belong to the thread that made them.
+    This fails with too little memory, at interpreter shutdown, and if gevent or eventlet patched threads and sockets
+    after this module was imported. A socket of theirs can be used only in the thread that created it.
     """
     if _start_new_thread is not _thread.start_new_thread:
         return False
@@ -75,20 +76,20 @@ def start_thread(call: Callable[..., object], *args: Any) -> bool:
 
 
 def _taken(queue: SimpleQueue[_R], timeout: float) -> _R | Any:
-    """Take the next item, or `_NOTHING` if none comes in time."""
+    """Get the next item, or `_NOTHING` after the timeout."""
     try:
         return queue.get(timeout=timeout)
     except Empty as error:
-        if error.__traceback__ and error.__traceback__.tb_next:  # not raised here, but by a signal handler
+        if error.__traceback__ and error.__traceback__.tb_next:  # raised by a signal handler, not by the queue
             raise
     return _NOTHING
 
 
 def in_parallel(workers: int, action: Callable[[_A], _R], items: Iterable[_A]) -> Generator[_R, None, None]:
-    """Call `action` with each item; results come as they are ready.
+    """Call `action` with each item in parallel, and yield the results as they complete.
 
-    What `action` raises comes out here. Then, as after an interrupt and when this is closed early, calls that have
-    not begun do not begin; those under way are waited for. One at a time needs no other thread.
+    Exceptions of `action` are raised here. After an exception, an interrupt or an early close, no further calls are
+    started, and running calls are waited for. With one worker, calls run in the current thread.
     """
     every = list(items)
     if min(workers, len(every)) == 1:
@@ -103,7 +104,7 @@ def in_parallel(workers: int, action: Callable[[_A], _R], items: Iterable[_A]) -
         for _ in range(min(workers, len(every))):
             pool.start(action(item) for item in pool.taken(todo))
         yield from pool
-        yield from (action(item) for item in pool.taken(todo))  # no thread could be started
+        yield from (action(item) for item in pool.taken(todo))  # items are left if no thread could be started
     finally:
         pool.stopped = True
         pool.wait()
@@ -116,17 +117,19 @@ def prefetch(
     remaining: Callable[[], float] = lambda: POLL_INTERVAL,
     cancel: Callable[[], object] | None = None,
 ) -> Generator[_R]:
-    """The same items, a few of them made ahead by another thread, which closes `items`. Close it to end the thread.
+    """Yield the same items, prefetched by a background thread, which closes `items`.
+
+    Close the generator to end the thread.
 
     Parameters
     ----------
     most
-        Items that may wait to be taken.
+        Maximum number of prefetched items.
     remaining
-        Seconds for which to wait for an item; called while there is none, and may raise.
+        Function that returns the seconds to wait for an item. It is called while no item is available, and may raise.
     cancel
-        Ends what the thread waits for. It is called at the end, whether or not `items` have ended: then the thread is
-        waited for one second only.
+        Function that interrupts blocking calls of the thread. It is always called at the end, even if `items` is
+        exhausted. The thread is then waited for at most one second.
     """
     wanted: SimpleQueue[None] = SimpleQueue()
     for _ in range(most):
@@ -145,9 +148,9 @@ def prefetch(
 
 
 def pipelined(action: Callable[[_A], _R], items: Iterator[_A]) -> Generator[_R]:
-    """`action` of each item, in order, by another thread, while this one makes the items after it.
+    """Yield `action` of each item in order, computed by a background thread while this one gets the next items.
 
-    What making an item raises comes out behind the results of those before it.
+    An exception of `items` is raised after the results of the items before it.
     """
     todo: SimpleQueue[_A] = SimpleQueue()
     pool: _WorkerPool[_R] = _WorkerPool()
@@ -159,8 +162,8 @@ def pipelined(action: Callable[[_A], _R], items: Iterator[_A]) -> Generator[_R]:
             todo.put(item)
             if number == 0 and not pool.start(action(item) for item in pool.given(todo)):
                 yield from map(action, chain([item], source))
-            # Not `if ...: yield next(results)`: CPython 3.12 to 3.14 exclude a conditional jump back to the loop's head
-            # from the `try`, so an interrupt there would skip `finally`.
+            # Do not use `if ...: yield next(results)`. CPython 3.12 to 3.14 exclude a conditional jump back to the
+            # start of the loop from the `try`, so an interrupt there would skip `finally`.
             yield from islice(results, int(number >= _BEHIND))
         todo.put(_END)
         yield from results
@@ -175,13 +178,13 @@ def pipelined(action: Callable[[_A], _R], items: Iterator[_A]) -> Generator[_R]:
 def _until_failure(items: Iterator[_A], failure: list[Exception]) -> Iterator[_A]:
     try:
         yield from items
-    except Exception as error:  # noqa: BLE001 (raised in its turn)
+    except Exception as error:  # noqa: BLE001 (raised later, in order)
         failure.append(error)
 
 
 @contextmanager
 def run_in_background(call: Callable[[], _R]) -> Iterator[Callable[[], _R]]:
-    """Begin a call, and get a function that waits for its result; when this is left, the call is over."""
+    """Run a call in the background during the block, with a function that waits for its result as the target."""
     pool: _WorkerPool[_R] = _WorkerPool()
     try:
         started = pool.start(call() for _ in range(1))
@@ -193,9 +196,9 @@ def run_in_background(call: Callable[[], _R]) -> Iterator[Callable[[], _R]]:
 
 @contextmanager
 def run_alongside(action: Callable[[SimpleQueue[None]], object]) -> Iterator[None]:
-    """Call `action` in another thread, with a queue that gets an item when the block has ended.
+    """Call `action` in a background thread, with a queue that receives an item at the end of the block.
 
-    Then the thread is waited for one second only. Where there can be no thread, nothing is called.
+    The thread is then waited for at most one second. If no thread can be started, `action` is not called.
     """
     ended: SimpleQueue[None] = SimpleQueue()
     pool: _WorkerPool[object] = _WorkerPool(cancel=partial(ended.put, None))
@@ -211,7 +214,7 @@ class _Raised(NamedTuple):
 
 
 def shielded_from_signals(call: Callable[[], _R]) -> _R:
-    """Make a short call in a thread that receives no signals, such as one that opens a file descriptor.
+    """Run a short call in a thread that receives no signals, for example to open a file descriptor.
 
     In the main thread, Ctrl-C between `os.open` and the assignment of its result would leak the descriptor.
     """
@@ -222,7 +225,7 @@ def shielded_from_signals(call: Callable[[], _R]) -> _R:
     def run() -> None:
         try:
             outcomes.put(call())
-        except BaseException as error:  # noqa: BLE001 (raised in the thread that waits)
+        except BaseException as error:  # noqa: BLE001 (raised in the waiting thread)
             outcomes.put(_Raised(error))
 
     if not start_thread(run):
@@ -233,17 +236,17 @@ def shielded_from_signals(call: Callable[[], _R]) -> _R:
         try:
             raise outcome.error
         finally:
-            del outcome  # this frame is in its traceback
+            del outcome  # avoids a reference cycle, as this frame is in its traceback
     return outcome
 
 
 class _WorkerPool(Generic[_R]):
-    """Threads that make items, and who waits for these.
+    """Worker threads that produce items, and the iterator over these items.
 
     Attributes
     ----------
     stopped
-        Set it, and no item is begun any more.
+        Whether the threads stop before their next item; set by the consumer.
     """
 
     def __init__(
@@ -259,29 +262,29 @@ class _WorkerPool(Generic[_R]):
         self._parent: _WorkerPool[Any] | None = getattr(_thread_state, "pool", None)
 
     def is_stopped(self) -> bool:
-        """Whether this or the pool that it works for is stopped."""
+        """Return whether this pool or a parent pool is stopped."""
         return self.stopped or (self._parent is not None and self._parent.is_stopped())
 
     def start(self, items: Iterable[_R]) -> bool:
-        """Let one more thread make these; returns False where there can be no more threads."""
+        """Start a thread that produces `items`, and return whether it was started."""
         _pools.add(self)
         started = start_thread(self._make, items)
         if started:
-            self._started.append(None)  # not before: what was not begun would be waited for
+            self._started.append(None)  # only now, because `wait` would wait forever for a thread that failed to start
         return started
 
     def taken(self, todo: SimpleQueue[_A]) -> Iterator[_A]:
-        """What is still to be done."""
+        """Yield the queued items until the queue is empty."""
         while not self.stopped and (item := _taken(todo, 0)) is not _NOTHING:
             yield item
 
     def given(self, todo: SimpleQueue[_A]) -> Iterator[_A]:
-        """What is given to do, up to its end."""
+        """Yield items from the queue until its end marker."""
         while (item := self._get(todo)) is not _END:
             yield item
 
     def as_wanted(self, items: Generator[_R], wanted: SimpleQueue[None]) -> Iterator[_R]:
-        """Items, each when it is wanted."""
+        """Yield one item per entry in the queue `wanted`."""
         with closing(items):
             while self._get(wanted) is not _END and not self.stopped and (item := next(items, _END)) is not _END:
                 yield item
@@ -296,14 +299,14 @@ class _WorkerPool(Generic[_R]):
                 try:
                     raise made.error
                 finally:
-                    del made  # this frame is in its traceback
+                    del made  # avoids a reference cycle, as this frame is in its traceback
             else:
                 yield made
 
     def wait(self) -> None:
-        """Wait until all have ended; but not for the thread that calls, which the garbage collector may have sent."""
+        """Wait until all threads have ended, except in a thread of this pool, where garbage collection may call it."""
         looks = math.inf
-        if self._cancel:  # an interrupt may have come before the thread was counted
+        if self._cancel:  # regardless of the count, because an interrupt may have prevented the count of the thread
             self._cancel()
             looks = _POLLS_AFTER_CANCEL
         while len(self._ended) < len(self._started) and threading.get_ident() not in self._own and looks > 0:
@@ -312,7 +315,7 @@ class _WorkerPool(Generic[_R]):
         _pools.discard(self)
 
     def leave_to_parent(self) -> None:
-        """Neither wait for the threads of the parent process nor end what they do."""
+        """Detach from the threads of the parent process after a fork, without waiting or canceling."""
         self.stopped = True
         self._cancel = None
         self._started.clear()
@@ -321,7 +324,7 @@ class _WorkerPool(Generic[_R]):
         self._made.put(_Raised(ExplorerFramesError(what, hint=hint)))
 
     def _get(self, queue: SimpleQueue[Any]) -> Any:
-        """Wait for what is next; nothing is, once this is to stop."""
+        """Wait for the next item, or return `_END` once the pool is stopped."""
         while not self.stopped:
             if (item := _taken(queue, POLL_INTERVAL)) is not _NOTHING:
                 return item
@@ -329,7 +332,7 @@ class _WorkerPool(Generic[_R]):
 
     def _next(self) -> Any:
         made = _taken(self._made, 0)
-        while made is _NOTHING:  # Windows lets nobody interrupt one long wait
+        while made is _NOTHING:  # short waits, because Windows does not allow an interrupt of a long one
             raise_if_stopped()
             made = _taken(self._made, min(POLL_INTERVAL, self._remaining()))
         return made
@@ -339,19 +342,19 @@ class _WorkerPool(Generic[_R]):
         _thread_state.pool = self
         try:
             deque(map(self._made.put, items), maxlen=0)
-        except BaseException as error:  # noqa: BLE001 (raised in the thread that waits)
+        except BaseException as error:  # noqa: BLE001 (raised in the waiting thread)
             self._made.put(_Raised(error))
         self._ended.append(None)
         if len(self._ended) >= len(self._started):
-            _pools.discard(self)  # also where an interrupt has ended the waiting
+            _pools.discard(self)  # also here, because an interrupt may have ended `wait`
         self._made.put(_END)
 
 
-_pools: set[_WorkerPool[Any]] = set()  # with threads; not a WeakSet, whose callbacks would swallow an interrupt
+_pools: set[_WorkerPool[Any]] = set()  # pools with threads; callbacks of a WeakSet would suppress an interrupt
 
 
 def _end_all() -> None:
-    """End the threads of readers that were left open: at the end of the process, C++ code must not run in one."""
+    """End the threads of open readers, because C++ code must not run in them at interpreter shutdown."""
     pools = list(_pools)
     for pool in pools:
         pool.stopped = True
