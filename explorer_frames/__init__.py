@@ -2,8 +2,8 @@
 
 import lazy_loader
 
-# Each name is imported when it is first used: the command line, its completion and pytest, which loads our plugin in
-# every project, need not wait for pandas and pyarrow. Type checkers read the same names in `__init__.pyi`.
+# Each name is imported on first use, so that the command line, its completion and pytest, which loads the plugin in
+# every project, do not import pandas and pyarrow. Type checkers read the same names from `__init__.pyi`.
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["errors", "schemas"],

@@ -1,5 +1,5 @@
-# The public names: type checkers and editors read them here, and `__init__.py` loads each one when it is first used.
-# Editors that use jedi take only the names after `as`.
+# Public names for type checkers and editors; `__init__.py` imports each one on first use. Editors that use jedi
+# recognize only the names after `as`.
 
 from . import errors as errors, schemas as schemas
 from ._client import Explorer as Explorer

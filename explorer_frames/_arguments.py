@@ -1,4 +1,4 @@
-"""Ids, counts and inputs, checked before they go into a path, a query or a body."""
+"""Validation of arguments before they are used in a path, a query or a body."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from typing import Any, TypeGuard
 from explorer_frames._errors import as_given, escaped
 from explorer_frames.errors import ConfigError
 
-# The API has no way to ask for everything: the largest limit that any server can hold does.
+# The API cannot request all rows, so this is the largest limit that every server can represent.
 EVERYTHING = 2**31 - 1
 _SEGMENT = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)
 
 
 def checked_id(name: str, value: object) -> str:
-    """Check an id that goes into a path: it may not lead to any other resource.
+    """Validate an id for use in a path, so that it cannot refer to another resource.
 
     Raises
     ------
     ConfigError
-        Anything but 1 to 128 letters, digits, ``_``, ``-`` and ``.``, and not ``.`` or ``..``.
+        The id is not 1 to 128 letters, digits, ``_``, ``-`` and ``.``, or it is ``.`` or ``..``.
     """
     text = value if isinstance(value, str) else ""
     if not isinstance(value, str | bool):
-        with suppress(TypeError, ValueError):  # ValueError: thousands of digits
+        with suppress(TypeError, ValueError):  # ValueError for integers with thousands of digits
             text = str(operator.index(value))  # type: ignore[arg-type]
     if not _SEGMENT.fullmatch(text) or text in (".", ".."):
         raise ConfigError(
@@ -41,7 +41,9 @@ def checked_id(name: str, value: object) -> str:
 
 
 def checked_count(name: str, value: object, *, most: float = math.inf, or_else: str = "") -> int:
-    """Check how many of something: a whole number of any library, from 1; `or_else` says what else is allowed.
+    """Validate a positive integer of any library, such as numpy.
+
+    `or_else` describes other valid values in the message.
 
     Raises
     ------
@@ -58,29 +60,32 @@ def checked_count(name: str, value: object, *, most: float = math.inf, or_else: 
 
 
 def is_duration(value: object) -> TypeGuard[float]:
-    """Whether a value of any library is a number of seconds above 0 that sockets accept."""
+    """Return whether a value is a positive number of seconds that sockets accept.
+
+    The number may be of any library.
+    """
     number = isinstance(value, Real) and not isinstance(value, bool)
     return number and 0 < value <= threading.TIMEOUT_MAX  # type: ignore[operator]  # a number
 
 
 def checked_limit(limit: object, name: str = "limit") -> int:
-    """Check how many rows or jobs to ask for."""
+    """Validate the number of rows or jobs to request."""
     return EVERYTHING if limit is None else checked_count(name, limit, most=EVERYTHING, or_else=" or None")
 
 
 def checked_flag(name: str, value: object) -> bool:
-    """Check an argument that is True or False."""
+    """Validate a boolean argument."""
     if not isinstance(value, bool):
         raise ConfigError(f"{name} must be True or False, got {as_given(value)}")
     return value
 
 
 def checked_input(given: object) -> dict[str, dict[str, Any]]:
-    """Check the input of a workflow: parameters by component, as JSON can carry them."""
+    """Validate the JSON parameters by component that are the input of a workflow."""
     try:
         if isinstance(given, Mapping) and all(isinstance(item, Mapping) for item in given.values()):
             names = [*given, *(name for item in given.values() for name in item)]
-            if all(isinstance(name, str) for name in names):  # JSON would turn others into text
+            if all(isinstance(name, str) for name in names):  # JSON would convert other keys to strings
                 parameters = {name: dict(item) for name, item in given.items()}
                 text = json.dumps(parameters, allow_nan=False, default=_plain)
                 return json.loads(text)  # type: ignore[no-any-return]
@@ -95,7 +100,7 @@ def checked_input(given: object) -> dict[str, dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """Convert a numpy scalar; TypeError for all else that JSON does not have."""
+    """Convert a numpy scalar; raise TypeError for types that JSON does not support."""
     if not hasattr(value, "item") or getattr(value, "shape", None) != ():
         raise TypeError(f"{type(value).__name__} is not JSON serializable")
     return value.item()

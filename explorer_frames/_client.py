@@ -223,7 +223,7 @@ class Explorer:
         *,
         large: bool = False,
     ) -> Query:
-        """Check the arguments of a reader."""
+        """Validate the arguments of a reader."""
         return Query.of(job_id, task_id, limit, SchemaRequest.of(schema, self._vid_type_or(vid_type)), large=large)
 
     def _vid_type_or(self, given: VidType | None) -> VidType:
@@ -860,7 +860,7 @@ class Explorer:
 
 def _after_fork() -> None:
     for explorer in _explorers:
-        explorer._after_fork()  # noqa: SLF001 (our own)
+        explorer._after_fork()  # noqa: SLF001 (same package)
 
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork

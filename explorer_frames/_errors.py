@@ -1,4 +1,4 @@
-"""Helpers for errors, which escape messages, add context and map API error codes to classes."""
+"""Helpers that escape messages, add context, and map API error codes to classes."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def as_given(value: object) -> str:
 
 
 def printable(text: object) -> str:
-    r"""Escape the characters of untrusted text that are not printable, such as terminal control codes.
+    r"""Escape nonprintable characters, such as control codes of a terminal.
 
     Examples
     --------
@@ -123,13 +123,13 @@ def first_of(texts: Sequence[str], separator: str = ", ") -> str:
 
 
 def hints_of(errors: Iterable[ExplorerFramesError]) -> str:
-    """Join the distinct hints of the first three errors, without the lines that apply only to Python."""
+    """Join the distinct hints of the first three errors, without Python advice."""
     hints = ((error.hint or "").partition("\n")[0] for error in islice(errors, _MOST))
     return " ".join(dict.fromkeys(filter(None, hints))) or "Fix the causes."
 
 
 def close_names(name: object, names: Iterable[str]) -> str:
-    """Return a hint for a misspelled task name, with up to three close names, or else the first names.
+    """Return a hint for a misspelled task name, with up to three task names.
 
     Examples
     --------

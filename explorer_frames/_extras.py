@@ -1,4 +1,4 @@
-"""Packages that only some uses need: named with the extra that brings them, where they are missing."""
+"""Imports of optional dependencies, with errors that name the extra to install."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from explorer_frames.errors import ConfigError
 
 
 def install_hint(extra: str) -> str:
-    """Return how to install the packages of an extra, which works before this project is on a package index."""
+    """Return how to install the packages of an extra.
+
+    The packages are listed by name, which also works before this project is on a package index.
+    """
     packages = " ".join(f"'{package}'" for package in _requirements().get(extra, ()))
     return f"install the extra '{extra}'" + (f": pip install {packages}" if packages else " of explorer-frames")
 
 
 def extra_of(module: str | None) -> str | None:
-    """Return the smallest extra for users that has a package, or None."""
+    """Return the smallest extra, other than test, that contains a package, or None."""
     pattern = re.compile(rf"{re.escape(module or '')}\b", re.IGNORECASE)
     candidates = [
         (len(packages), extra)
@@ -29,10 +32,10 @@ def extra_of(module: str | None) -> str | None:
 
 
 def _requirements() -> dict[str, list[str]]:
-    """Return the packages of each extra, from the metadata of the installed distribution."""
+    """Return the packages of each extra from the distribution's metadata."""
     try:
         lines = metadata.requires("explorer-frames") or []
-    except metadata.PackageNotFoundError:  # imported from an archive, as Spark's workers do
+    except metadata.PackageNotFoundError:  # imported from an archive, as in Spark workers
         lines = []
     packages: dict[str, list[str]] = {}
     for line in lines:
@@ -42,8 +45,8 @@ def _requirements() -> dict[str, list[str]]:
     return packages
 
 
-class require:  # noqa: N801 (used as a function)
-    """Name the extra to install when an import inside the ``with`` block fails."""
+class require:  # noqa: N801 (used like a function)
+    """Context manager that names the extra to install if an import in it fails."""
 
     def __init__(self, module: str, *, extra: str) -> None:
         self._module = module
@@ -56,16 +59,16 @@ class require:  # noqa: N801 (used as a function)
         if isinstance(error, ModuleNotFoundError):
             error.msg = f"{self._module} needs the package {error.name}; {install_hint(self._extra)}"
             error.args = (error.msg,)
-            error.__traceback__ = None  # of which the user's import would be shown last
+            error.__traceback__ = None  # so that the traceback ends at the user's import
 
 
 def package(name: str, extra: str) -> Any:
-    """Import what an extra brings along.
+    """Import a package of an extra.
 
     Raises
     ------
     ConfigError
-        It is not installed, or it is and what it needs itself is not there.
+        The package or one of its dependencies is not installed.
     """
     root = name.partition(".")[0]
     try:

@@ -1,4 +1,7 @@
-"""Functions that call the methods of a shared `Explorer`, which is configured by the environment."""
+"""Functions that call methods of a shared `Explorer`.
+
+The `Explorer` is configured by environment variables.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ _shared: dict[tuple[object, ...], Explorer] = {}
 
 
 def _explorer() -> Explorer:
-    """Return the cached `Explorer` for this environment, to reuse its connections until the environment changes."""
+    """Return the `Explorer` for this environment, cached to reuse connections."""
     variables = sorted((name, value) for name, value in os.environ.items() if name.startswith(PREFIX))
     environment = (*variables, *file_state())
     explorer = _shared.get(environment)
@@ -50,10 +53,10 @@ def _explorer() -> Explorer:
 
 
 def explorer_or_default(explorer: Explorer | None, job_id: object = None, task_id: object = None) -> Explorer:
-    """Return `explorer` if it is not None, else that of the `Job` or `Task`, else the default one."""
+    """Return `explorer`, or that of a `Job` or `Task`, or the default `Explorer`."""
     if explorer is None:
         known = (given for given in (task_id, job_id) if isinstance(given, Job | Task))
-        return next((given._explorer for given in known), None) or _explorer()  # noqa: SLF001 (our own)
+        return next((given._explorer for given in known), None) or _explorer()  # noqa: SLF001 (same package)
     if not isinstance(explorer, Explorer):
         raise ConfigError(
             f"explorer must be an Explorer, got {type(explorer).__name__}",
@@ -70,7 +73,7 @@ def _called(method: Callable[..., _T], arguments: dict[str, Any]) -> _T:
 
 
 def _documented_as(method: Callable[..., Any]) -> Callable[[_F], _F]:
-    """Decorate a public function with the docstring of a method, extended by the parameter `explorer`."""
+    """Copy the docstring of a method and document the parameter `explorer`."""
 
     def copy(function: _F) -> _F:
         text = inspect.getdoc(method) or ""  # None with `python -OO`

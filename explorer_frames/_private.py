@@ -1,4 +1,4 @@
-"""Removal of this package's frames and local variables from the tracebacks of public functions.
+"""Removal of internal frames and local variables from tracebacks.
 
 URLs, options and headers contain secrets. Sentry, rich and ``pytest --showlocals`` show the local variables of each
 frame.
@@ -31,10 +31,11 @@ _NOTE = "Set EXPLORER_FRAMES_DEBUG=1 for the whole traceback."
 
 
 def private(public: _C) -> _C:
-    """Remove frames of this package and its dependencies from the tracebacks of a public function.
+    """Remove internal frames from the tracebacks of a public function or class.
 
-    For a class, this applies to its public and special methods and its properties. Frames of the user's own functions,
-    such as a progress function, are kept. Errors raised to a caller within this package are unchanged.
+    Internal frames are those of this package and its dependencies. Frames of the user's own functions, such as a
+    progress function, are kept. For a class, this applies to its public and special methods and its properties. Errors
+    raised to a caller within this package are unchanged.
     """
     if not isinstance(public, type):
         return _guarded(public)
@@ -134,7 +135,7 @@ def is_debugging() -> bool:
 
 
 def users_traceback(whole: TracebackType | None, *, with_packages: bool = False) -> TracebackType | None:
-    """Return a traceback with the user's frames only, or also with those of other packages."""
+    """Return a traceback with the user's frames, and optionally other packages'."""
     entries = []
     while whole is not None:
         entries.append(whole)
@@ -147,13 +148,13 @@ def users_traceback(whole: TracebackType | None, *, with_packages: bool = False)
 
 
 def _is_users(frame: FrameType) -> bool:
-    """Return whether a frame's code is the user's, not of this package, Python or an installed package."""
+    """Return whether a frame is the user's, not Python's or an installed package's."""
     installed = not _INSTALLED.isdisjoint(Path(frame.f_globals.get("__file__") or "").parts)
     return not (installed or is_ours(frame) or package_of(frame) in sys.stdlib_module_names)
 
 
 def is_ours(frame: FrameType | None) -> bool:
-    """Return whether a frame's code is in this package; False for None, as in a call from another language."""
+    """Return whether a frame is of this package; None is a caller not in Python."""
     return frame is not None and package_of(frame) == _OURS
 
 

@@ -78,13 +78,13 @@ class Secrets:
         return conceal(text, self._texts)
 
     def conceal_in_json(self, body: bytes) -> bytes:
-        """Mask the secrets in JSON, except those that may be a word in a name or a number."""
+        """Mask the secrets in JSON, except those that may be numbers or words."""
         sure = (text for text in self._texts if len(text) >= _LONG and not (text.isalpha() or text.isdigit()))
         return conceal(body.decode(errors="surrogateescape"), sure, 2 * _LONG).encode(errors="surrogateescape")
 
     @contextmanager
     def concealed_in_errors(self) -> Iterator[None]:
-        """Mask the secrets in error messages within the block, in which a generator must not yield."""
+        """Mask the secrets in error messages of the block, which must not yield."""
         outer = of_call.get()
         try:
             of_call.set(self)

@@ -16,18 +16,21 @@ _E = TypeVar("_E", bound=BaseException)
 
 
 def is_from_handler(error: BaseException) -> bool:
-    """Return whether a signal handler raised this, such as `KeyboardInterrupt` or a handler's `TimeoutError`."""
+    """Return whether a signal handler raised this exception, of any class."""
     if threading.get_ident() != threading.main_thread().ident:
         return False
     if isinstance(error, KeyboardInterrupt):
         return True
-    # `signal.getsignal` converts each handler to an enum, which takes about 0.4 ms per exception.
+    # `signal.getsignal` would look up an enum member for each handler, which takes about 0.4 ms per exception.
     handlers = {_code(handler) for number in range(1, _signal.NSIG) if callable(handler := _signal.getsignal(number))}
     return any(frame.f_code in handlers for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def raised_by_handler(error: BaseException) -> BaseException | None:
-    """Return `error` or its cause if a signal handler raised it, else None; drivers convert such exceptions."""
+    """Return the signal handler's exception that is, or caused, `error`; else None.
+
+    Storage drivers convert such exceptions to their own.
+    """
     chain: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and not any(cause is one for one in chain) and not (chain and _is_handled(cause)):
@@ -39,7 +42,10 @@ def raised_by_handler(error: BaseException) -> BaseException | None:
 
 
 def failures(*classes: type[_E]) -> tuple[type[_E], ...]:
-    """Return `classes` for an ``except`` clause, or an empty tuple for an exception of a signal handler."""
+    """Return `classes`, or an empty tuple for a signal handler's exception.
+
+    For use in an ``except`` clause.
+    """
     error = sys.exception()
     return () if error is not None and raised_by_handler(error) else classes
 

@@ -1,4 +1,6 @@
-"""Worker threads for parallel calls, background calls and prefetch, safe against Ctrl-C at any time.
+"""Worker threads for parallel calls, background calls and prefetch.
+
+The functions are safe against Ctrl-C at any time.
 
 A signal handler can interrupt the main thread between any two bytecode instructions. If it interrupts `threading` or
 `concurrent.futures` between acquiring and releasing a lock, the lock is never released, and the next thread that
@@ -39,11 +41,11 @@ _thread_state = threading.local()
 
 
 class Stopped(BaseException):
-    """Exception that ends a call in a worker thread after its caller has stopped waiting for the result."""
+    """Exception that ends a call in a worker thread without a waiting caller."""
 
 
 def raise_if_stopped() -> None:
-    """Raise `Stopped` in a worker thread whose pool is stopped, as after an interrupt of the main thread."""
+    """Raise `Stopped` in a worker thread of a stopped pool, as after an interrupt."""
     pool = getattr(_thread_state, "pool", None)
     if pool is not None and pool.is_stopped():
         raise Stopped
@@ -86,10 +88,10 @@ def _taken(queue: SimpleQueue[_R], timeout: float) -> _R | Any:
 
 
 def in_parallel(workers: int, action: Callable[[_A], _R], items: Iterable[_A]) -> Generator[_R, None, None]:
-    """Call `action` with each item in parallel, and yield the results as they complete.
+    """Call `action` with each item in parallel, and yield results as completed.
 
     Exceptions of `action` are raised here. After an exception, an interrupt or an early close, no further calls are
-    started, and running calls are waited for. With one worker, calls run in the current thread.
+    started, and running calls are waited for. With one worker or item, no thread is started.
     """
     every = list(items)
     if min(workers, len(every)) == 1:
@@ -148,9 +150,10 @@ def prefetch(
 
 
 def pipelined(action: Callable[[_A], _R], items: Iterator[_A]) -> Generator[_R]:
-    """Yield `action` of each item in order, computed by a background thread while this one gets the next items.
+    """Yield `action` of each item in order, with calls in a background thread.
 
-    An exception of `items` is raised after the results of the items before it.
+    This thread gets the next items meanwhile. An exception of `items` is raised after the results of the items before
+    it.
     """
     todo: SimpleQueue[_A] = SimpleQueue()
     pool: _WorkerPool[_R] = _WorkerPool()
@@ -184,7 +187,10 @@ def _until_failure(items: Iterator[_A], failure: list[Exception]) -> Iterator[_A
 
 @contextmanager
 def run_in_background(call: Callable[[], _R]) -> Iterator[Callable[[], _R]]:
-    """Run a call in the background during the block, with a function that waits for its result as the target."""
+    """Run a call in the background, and yield a function that returns its result.
+
+    The call has ended when the block is left.
+    """
     pool: _WorkerPool[_R] = _WorkerPool()
     try:
         started = pool.start(call() for _ in range(1))
@@ -196,9 +202,10 @@ def run_in_background(call: Callable[[], _R]) -> Iterator[Callable[[], _R]]:
 
 @contextmanager
 def run_alongside(action: Callable[[SimpleQueue[None]], object]) -> Iterator[None]:
-    """Call `action` in a background thread, with a queue that receives an item at the end of the block.
+    """Call `action` in a background thread during the block.
 
-    The thread is then waited for at most one second. If no thread can be started, `action` is not called.
+    Its argument is a queue that receives an item at the end of the block. The thread is then waited for at most one
+    second. If no thread can be started, `action` is not called.
     """
     ended: SimpleQueue[None] = SimpleQueue()
     pool: _WorkerPool[object] = _WorkerPool(cancel=partial(ended.put, None))
@@ -214,9 +221,10 @@ class _Raised(NamedTuple):
 
 
 def shielded_from_signals(call: Callable[[], _R]) -> _R:
-    """Run a short call in a thread that receives no signals, for example to open a file descriptor.
+    """Run a short call in a thread that receives no signals.
 
-    In the main thread, Ctrl-C between `os.open` and the assignment of its result would leak the descriptor.
+    In the main thread, for example, Ctrl-C between `os.open` and the assignment of its result would leak the file
+    descriptor.
     """
     if threading.get_ident() != threading.main_thread().ident:
         return call()
@@ -304,7 +312,10 @@ class _WorkerPool(Generic[_R]):
                 yield made
 
     def wait(self) -> None:
-        """Wait until all threads have ended, except in a thread of this pool, where garbage collection may call it."""
+        """Wait until all threads have ended.
+
+        Do not wait in a thread of this pool, in which garbage collection may call this.
+        """
         looks = math.inf
         if self._cancel:  # regardless of the count, because an interrupt may have prevented the count of the thread
             self._cancel()
@@ -315,7 +326,7 @@ class _WorkerPool(Generic[_R]):
         _pools.discard(self)
 
     def leave_to_parent(self) -> None:
-        """Detach from the threads of the parent process after a fork, without waiting or canceling."""
+        """Detach from threads of the parent process, without wait or cancellation."""
         self.stopped = True
         self._cancel = None
         self._started.clear()
@@ -354,7 +365,7 @@ _pools: set[_WorkerPool[Any]] = set()  # pools with threads; callbacks of a Weak
 
 
 def _end_all() -> None:
-    """End the threads of open readers, because C++ code must not run in them at interpreter shutdown."""
+    """End the threads of open readers; C++ code must not run in them at shutdown."""
     pools = list(_pools)
     for pool in pools:
         pool.stopped = True

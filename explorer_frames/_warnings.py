@@ -24,7 +24,7 @@ _held: ContextVar[list[_Held] | None] = ContextVar("held_warnings", default=None
 
 
 def calling_line() -> CallingLine:
-    """Return the innermost line outside this package and the modules that call it back."""
+    """Return the innermost line outside this package and modules that call it back."""
     frame = _outside(sys._getframe(1))[0]  # noqa: SLF001 (the only way to get the caller's frame)
     return frame.f_code.co_filename, frame.f_lineno, str(frame.f_globals.get("__name__"))
 
@@ -32,7 +32,7 @@ def calling_line() -> CallingLine:
 def warn_caller(
     what: str, category: type[Warning], where: str = "", hint: str = "", *, opened: CallingLine | None = None
 ) -> None:
-    """Emit a warning at the line of `calling_line`, or at `opened` in a thread without one, as in deltalake."""
+    """Emit a warning at `calling_line`, or at `opened` in threads of other libraries."""
     held = _held.get()
     if held is not None:
         held.append((what, category, where, hint))
@@ -47,9 +47,10 @@ def warn_caller(
 
 @contextmanager
 def joined_warnings(*ignored: type[Warning]) -> Iterator[None]:
-    """Emit the warnings of the block and its threads at its end, joined into one per category.
+    """Join the warnings of the block and its threads into one per category.
 
-    If the block raises an error, that error is raised even if a filter turns warnings into errors.
+    They are emitted at the end of the block. If the block raises an error, that error is raised even if a filter turns
+    warnings into errors.
     """
     held: list[_Held] = []
     outer = _held.get()

@@ -1,4 +1,4 @@
-"""Exceptions and warnings, with one class per error that callers handle differently.
+"""Exceptions and warnings, one class per error that callers handle differently.
 
 ::
 
@@ -36,7 +36,7 @@
     HistoryGapWarning(UserWarning)
 
 Every error describes the problem, its location and a fix. Errors contain no passwords, tokens or requests. They can be
-pickled without loss, for example by process pools.
+pickled with their attributes, for example by process pools.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class ExplorerFramesError(Exception):
         return f"{self.what}{place}{advice}"
 
     def _render_traceback_(self) -> list[str]:
-        """Return the traceback for IPython, with the user's frames only, as with ``%xmode Plain``."""
+        """Return the user's frames for IPython, as with ``%xmode Plain``."""
         formatter = sys.modules["IPython"].get_ipython().InteractiveTB
         short = None if is_debugging() else users_traceback(self.__traceback__)
         if short is None:
@@ -165,7 +165,7 @@ class TransportError(ExplorerFramesError):
 
 
 class ConnectionFailedError(TransportError, ConnectionError):
-    """Error raised when the connection fails, or is closed before a response is received."""
+    """Error raised when the connection fails, or is closed before a response."""
 
 
 class RequestTimeoutError(TransportError, TimeoutError):
@@ -224,7 +224,10 @@ class ServerError(ApiError):
 
 
 class LicenseError(ApiError):
-    """Error raised when the server's license does not permit the call; a retry does not help (50004003)."""
+    """Error raised when the license does not permit the call (50004003).
+
+    A retry does not help.
+    """
 
 
 class UnsafeToRetryError(ExplorerFramesError):
@@ -239,7 +242,7 @@ class UnsafeToRetryError(ExplorerFramesError):
 
 
 class JobError(ExplorerFramesError):
-    """Error raised when a job or one of its tasks fails, is interrupted, or does not end in time.
+    """Error raised when a job or a task fails, is interrupted, or times out.
 
     Attributes
     ----------
@@ -263,7 +266,7 @@ class JobError(ExplorerFramesError):
 
 
 class SyncError(ExplorerFramesError):
-    """Error raised when some results of a workflow cannot be exported to a lake, or are damaged in it.
+    """Error raised when results cannot be exported to a lake, or are damaged in it.
 
     Attributes
     ----------
@@ -313,7 +316,7 @@ class TargetExistsError(WriteError, FileExistsError):
 
 
 class IncompleteResultError(ExplorerFramesError):
-    """Error raised when an operation requires all rows and the result may be incomplete."""
+    """Error raised when all rows are required but the result may be incomplete."""
 
 
 class FileReadError(ExplorerFramesError, OSError):
@@ -337,7 +340,10 @@ class UnencryptedWarning(UserWarning):
 
 
 class ConfigFileWarning(UserWarning):
-    """Warning emitted when other users can read a config file with a token or a password."""
+    """Warning emitted when other users can read the config file.
+
+    The file contains a token or a password.
+    """
 
 
 class SchemaWarning(UserWarning):
@@ -349,4 +355,7 @@ class SchemaWarning(UserWarning):
 
 
 class HistoryGapWarning(UserWarning):
-    """Warning emitted when a history skips jobs that do not have the task, or whose task did not succeed."""
+    """Warning emitted when a history skips jobs.
+
+    These jobs do not have the task, or the task did not succeed.
+    """
