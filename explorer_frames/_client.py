@@ -94,9 +94,9 @@ class Explorer:
         Maximum size of a response in bytes, after decompression. Larger responses raise an error. None for no limit.
     row_cap
         Maximum number of rows that this server returns for a result, if known. Default: ``EXPLORER_FRAMES_ROW_CAP``.
-        Results with fewer rows are then complete. Without `row_cap`, a round number of rows (a power of 2 or 10, or 5
-        times a power of 10, from 1,000) may be the server's cap. Such a result may be incomplete, unless this
-        `Explorer` has read a larger one before.
+        Results with fewer rows are then complete. Without `row_cap`, any round number of rows may be the server's cap:
+        a power of 2 or 10, or 5 times a power of 10, from 1,000. A result with such a number of rows may be incomplete,
+        unless this `Explorer` has read a larger one before.
     vid_type
         Default `vid_type` of all calls: ``"string"`` or ``"int64"``, the type of the graph space's vertex ids.
     progress
@@ -321,11 +321,11 @@ class Explorer:
         schema
             Columns of the result. Default: ``"auto"``, which reads the task's name from the job's detail (cached for
             jobs that have ended) and uses the columns of that algorithm (`explorer_frames.schemas.ALGORITHMS`). If no
-            algorithm has that name, or none of its results has this number of columns, the number of columns decides: 2
-            are ``id, score``, 3 are ``id, score, community``, others are text columns ``column_1, column_2, ...``. If a
-            cell cannot be converted to these types, all columns are text. Pass the name of an algorithm or a
-            `pyarrow.Schema` for other columns, ``"query"`` to read every column as text, or None to use only the number
-            of columns and raise an error for cells that cannot be converted.
+            algorithm has that name, or none of its results has this number of columns, columns depend on their number:
+            2 are ``id, score``, 3 are ``id, score, community``, others are text columns ``column_1, column_2, ...``. If
+            a cell cannot be converted to these types, all columns are text. For other columns, pass the name of an
+            algorithm or a `pyarrow.Schema`. Pass ``"query"`` to read every column as text. Pass None to use only the
+            number of columns, and to raise an error for cells that cannot be converted.
         vid_type
             Type of the graph space's vertex ids. ``"string"`` keeps ids unchanged. ``"int64"`` raises an error for ids
             that do not round-trip, such as ``007``. Default: the `vid_type` of the `Explorer`.
@@ -357,10 +357,10 @@ class Explorer:
         -----
         TruncatedResultWarning
             The server returned exactly `limit` rows, or a round number of rows that may be its cap (see `row_cap` of
-            `Explorer`), or the task's status is not success.
+            `Explorer`). Or the task's status is not success.
         SchemaWarning
-            `schema` is not the algorithm of the task's name, the task's name could not be looked up, or all columns are
-            text because a cell could not be converted to the type chosen by the number of columns.
+            `schema` does not match the algorithm in the task's name, or the task's name could not be looked up. Or all
+            columns are text, because a cell does not fit the types chosen by the number of columns.
 
         Notes
         -----
@@ -798,7 +798,7 @@ class Explorer:
             except after an error that affects every result (full disk, missing bucket, rejected login, no connection).
             Then no more results are requested, and ``error.report.pending`` is the number of results not attempted.
         ConfigError, UnsupportedFormatError
-            An argument is invalid, no task has this name, `schema` contains a column that a lake adds, the folder
+            An argument is invalid, no task has this name, or `schema` contains a column that a lake adds. Or the folder
             belongs to another workflow, or one of its jobs differs from the server's job with the same id. No file was
             written.
         TransportError, ApiError, EnvelopeError

@@ -349,8 +349,8 @@ class ConfigFileWarning(UserWarning):
 class SchemaWarning(UserWarning):
     """Warning emitted when the columns of a result may not be those of its algorithm.
 
-    The algorithm that the caller passed is not that of the task's name, the task's name could not be looked up, or all
-    columns are text because a cell could not be converted to the type chosen by the number of columns.
+    The algorithm passed as `schema` does not match the task's name, or the task's name could not be looked up. Or all
+    columns are text, because a cell does not fit the types chosen by the number of columns.
     """
 
 
