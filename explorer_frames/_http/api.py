@@ -63,7 +63,7 @@ class Api:
         self.reading = self._retries.call
 
     def deadline(self, seconds: float = math.inf) -> Deadline:
-        """Return a deadline in `seconds` from now, or the configured one if shorter."""
+        """Return a deadline `seconds` from now, or the configured one if shorter."""
         return Deadline(min(seconds, self._settings.deadline or math.inf))
 
     def after_fork(self) -> None:

@@ -66,7 +66,7 @@ class Exchange:
     where
         Description of the request in errors.
     max_bytes
-        Maximum size of the decompressed response; None for no limit.
+        Maximum size of the decompressed response, in bytes; None for no limit.
     trusted
         Returns the TLS context that the connections share.
 

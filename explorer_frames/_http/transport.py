@@ -146,7 +146,10 @@ class Answer:
 
 
 class Transport:
-    """Connections of one `Explorer`: a `requests.Session` that its threads share."""
+    """Connections of one `Explorer`, with one `requests.Session` per process.
+
+    The threads of a process share the session.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -342,8 +345,8 @@ def _pieces(raw: Any, size: int, deadline: Deadline, where: str) -> Iterator[lis
 def _is_doubtful(raw: Any) -> bool:
     """Whether a connection must not be reused after its response.
 
-    This applies if the response was not read completely, has an ambiguous length, or is longer than its headers
-    announced. The remaining bytes would be read as the response to the next request.
+    This applies if the response was not read completely, has an ambiguous length, or was followed by extra bytes.
+    The remaining bytes would be read as the response to the next request.
     """
     response = raw._original_response  # noqa: SLF001 (has no public name)
     ambiguous = "Transfer-Encoding" in raw.headers and "Content-Length" in raw.headers  # RFC 9112, section 6.3
@@ -351,7 +354,7 @@ def _is_doubtful(raw: Any) -> bool:
 
 
 def _redirected(response: requests.Response, where: str) -> TransportError:
-    # Redirects are not followed, because this would send the token to another port or over plain http.
+    # A followed redirect would send the token to another port or over plain http.
     try:
         parts = urlsplit(response.headers.get("Location", ""))
     except ValueError:
