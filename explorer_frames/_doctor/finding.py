@@ -93,7 +93,7 @@ class Diagnosis:
     def to_dict(self) -> dict[str, Any]:
         """Return the diagnosis as a JSON-serializable dict.
 
-        It contains the url, the numbers of problems and warnings, and the findings.
+        It contains the URL, the numbers of problems and warnings, and the findings.
         """
         counts = {"problems": len(self.problems), "warnings": len(self.warnings)}
         return {"url": self.url, **counts, "findings": [asdict(finding) for finding in self.findings]}

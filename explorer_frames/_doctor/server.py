@@ -37,14 +37,14 @@ _CONNECT = 5.0
 _SLACK = 1.0  # seconds, added to the time limits of a check
 _CLOCK = 60.0  # difference in seconds above which a warning is reported
 _JOBS, _TRIED = 3, 4  # maximum numbers of jobs and results to search for one with several rows
-# Maximum number of calls of a check, each within the deadline. Default: 1.
+# Maximum number of calls per check, each within the deadline. Default: 1.
 _CALLS = {"encryption": 2, "login": 2, "limit": 1 + _JOBS + _TRIED + 3}
 _ANY = pa.schema([("cells", pa.list_(pa.string()))])
 
 
 @dataclass(repr=False)
 class Examination:
-    """Checks of one server, which depend on the preceding ones.
+    """Checks of one server, each of which depends on the preceding ones.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ class Examination:
                 with socket.socket(family, kind, protocol) as sock:
                     sock.settimeout(_CONNECT)
                     sock.connect(address)
-            except OSError as error:  # also for an address family without support on this machine
+            except OSError as error:  # also for an address family that this machine does not support
                 why = "no response" if isinstance(error, TimeoutError) else str(error.strerror)
             else:
                 return ok("connection", f"port {self._port} is open")
@@ -192,7 +192,7 @@ class Examination:
             return api.greeting(api.deadline())
 
     def _right_url(self) -> str | None:
-        """Return a hint if Explorer responds at the url without its path."""
+        """Return a hint if Explorer responds at the URL without its path."""
         parts = urlsplit(self.settings.url)
         if not parts.path:
             return None
@@ -292,7 +292,7 @@ class Examination:
 
     def _given_task(self) -> tuple[str, str]:
         """Return the ids of the given task and its job."""
-        assert self.task is not None  # noqa: S101 (by the caller)
+        assert self.task is not None  # noqa: S101 (checked by the caller)
         job = self._explorer.job(self.task[0])
         return job.job_id, job.task(self.task[1]).task_id
 
@@ -314,7 +314,7 @@ class Examination:
 
 
 def _is_of_explorer(error: errors.ApiError) -> bool:
-    """Whether Explorer returned the error of its jobs endpoint, which always exists."""
+    """Whether Explorer itself returned an error; its jobs endpoint always exists."""
     return error.code is not None and not isinstance(error, errors.NotFoundError)
 
 

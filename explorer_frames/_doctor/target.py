@@ -37,7 +37,7 @@ def findings(url: str, options: Mapping[str, Any] | None) -> Iterator[Finding]:
 
 
 def _folder(url: str) -> str:
-    """Return the folder of a URL, which is the parent folder if it is a file."""
+    """Return the folder of a URL, or the parent folder of a file."""
     return _parent(url) if _is_file(url) else url.rstrip("/") or "/"
 
 
@@ -53,7 +53,7 @@ def _parent(url: str) -> str:
     """Return the parent folder."""
     base = url.rstrip("/")
     if local_path(url) is not None:
-        return os.path.dirname(base) or "."  # noqa: PTH120 (a URL may be one)
+        return os.path.dirname(base) or "."  # noqa: PTH120 (pathlib would change a URL)
     head, slash, _ = base.rpartition("/")
     return head if slash else "."
 

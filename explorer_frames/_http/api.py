@@ -249,7 +249,7 @@ def _id_in(received: bytes) -> str:
 
 
 def _surely_not_accepted(failure: TransportError | DecodeError | ApiError, received: bytes) -> bool:
-    """Whether a failed POST surely had no effect; `received` is the response body."""
+    """Whether a failed POST certainly had no effect, by its error and response body."""
     if isinstance(failure, TransportError):
         return failure.unsent
     if isinstance(failure, DecodeError | ServerError):

@@ -121,7 +121,7 @@ def token_from(
 
 
 class Auth:
-    """Token of one `Explorer`, which it renews when required.
+    """Token of one `Explorer`, with its renewal.
 
     Parameters
     ----------

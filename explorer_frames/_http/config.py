@@ -59,7 +59,7 @@ class Secret:
         elif callable(source):
             try:
                 text = source()
-            except failures(Exception) as error:  # the message may contain the secret
+            except failures(Exception) as error:  # the message of the user's function may contain the secret
                 failed = type(error).__name__
         if failed:
             raise ConfigError(

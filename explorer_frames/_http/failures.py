@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from explorer_frames._http.environment import Proxy
     from explorer_frames._http.exchange import Deadline
 
-# Seconds by which a socket may time out early on the clock: 31 ms on Windows before Python 3.13.
+# Seconds by which a socket timeout may precede the clock: 31 ms on Windows before Python 3.13.
 TICK = 2 * time.get_clock_info("monotonic").resolution
 NO_TLS = "TLS connection failed"
 PROXY_AUTHENTICATION = 407

@@ -1,8 +1,8 @@
 """Sources of settings: arguments, environment variables and profiles.
 
 Arguments override environment variables, which override a profile in the config file. A profile that is passed as an
-argument overrides environment variables, as in the AWS CLI. A profile applies only to its own url. If another url
-takes precedence, the whole profile is ignored, so that its secrets are not sent to that url. If a profile is passed,
+argument overrides environment variables, as in the AWS CLI. A profile applies only to its own URL. If another URL
+takes precedence, the whole profile is ignored, so that its secrets are not sent to that URL. If a profile is passed,
 the same applies to environment variables.
 """
 
@@ -56,7 +56,7 @@ def as_argument(name: str) -> str:
 
 
 def base_path(path: str) -> str:
-    """Return the path of an Explorer's url, without the path of its API."""
+    """Return the path of an Explorer URL, without the path of its API."""
     return path.rstrip("/").removesuffix("/api-open/v1").rstrip("/")
 
 
@@ -98,11 +98,11 @@ class Sources:
     found : dict of Setting
         Settings by name, with either a token or a login. The first source with any of these determines which.
     unused : list of str
-        Sources that are ignored because of a different url.
+        Sources that are ignored because of a different URL.
     hints : list of str
-        Hints about a token that hides a login, or the reverse, if it is not an argument.
+        Hints about a token that overrides a login, or the reverse, unless it was passed as an argument.
     missing : ConfigError or None
-        Error if ``EXPLORER_FRAMES_PROFILE`` or ``_CONFIG_FILE`` is set to one that does not exist, and a url is passed.
+        Error if ``EXPLORER_FRAMES_PROFILE`` or ``_CONFIG_FILE`` is set to a missing one, and `url` is passed.
 
     Raises
     ------
@@ -122,7 +122,7 @@ class Sources:
         stored, self.missing = _stored(profile, needed=profile is not None or "url" not in given)
         places = [given, environment, stored] if profile is None else [given, stored, environment]
         url = next((place["url"].value for place in places if "url" in place), None)
-        bound = [stored] if profile is None else [stored, environment]  # to its own url
+        bound = [stored] if profile is None else [stored, environment]  # only used with its own URL
         left_out = [place for place in bound if "url" in place and _server(place["url"].value) != _server(url)]
         places = [place for place in places if place not in left_out]
         self.unused = [place["url"].source for place in left_out]
@@ -156,7 +156,7 @@ class StoredSecret:
     profile
         Name of the profile; None for the environment.
     url
-        Url of the profile, to which the secret is sent.
+        URL of the profile, to which the secret is sent.
     """
 
     name: str
@@ -201,7 +201,7 @@ def _is_missing(name: str, value: object) -> bool:
 
 
 def _server(url: object) -> object:
-    """Return a key that is equal for urls of one server; an invalid url as it is."""
+    """Return a key that is equal for URLs of one server, or an invalid URL unchanged."""
     try:
         parts = urlsplit(str(url))
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
