@@ -1,1 +1,1 @@
-"""What stands between us and an Explorer or a store, found out: for the command `doctor`."""
+"""Checks of the configuration, the server and storage, for `doctor`."""

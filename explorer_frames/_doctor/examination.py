@@ -1,4 +1,7 @@
-"""What stands between us and an Explorer, checked step by step: it starts no job, shows no secret, and always ends."""
+"""Diagnostic checks of the configuration, the server and an output path.
+
+They do not start jobs, do not show secrets, and have time limits.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +31,14 @@ _PACKAGES = ("pandas", "pyarrow", "numpy", "requests", "urllib3", "fsspec")
 
 @dataclass(frozen=True, repr=False)
 class Setup:
-    """The configuration to examine.
+    """Configuration to check.
 
     Attributes
     ----------
     settings, credentials
-        None where they are invalid or missing.
+        None if they are invalid or missing.
     findings
-        About the configuration.
+        Findings about the configuration.
     """
 
     settings: config.Settings | None
@@ -44,7 +47,7 @@ class Setup:
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> Setup:
-        """Check the arguments of an `Explorer`; what they lack comes from the environment or a profile."""
+        """Validate the arguments of an `Explorer`, the environment and the profile."""
         given = {**server.QUICK, **arguments}
         settings, credentials, sources = None, None, None
         errors = []
@@ -64,7 +67,10 @@ class Setup:
 
 
 def quick(settings: config.Settings) -> config.Settings:
-    """Return settings with times that are short enough to wait for, and without a row cap, which is to be found."""
+    """Return settings with short time limits and without a row cap.
+
+    Without a row cap, the checks can detect that of the server.
+    """
     connect, read = server.QUICK["timeout"]
     return replace(
         settings,
@@ -84,21 +90,21 @@ def examine(
     path: str | None = None,
     storage_options: Mapping[str, Any] | None = None,
 ) -> Iterator[Finding]:
-    """Check all that can be checked; each finding comes as soon as it is known.
+    """Run all checks, and yield each finding as soon as it is available.
 
     Parameters
     ----------
     setup
     explorer
-        With the settings and credentials of the setup; None where it lacks them.
+        Client with the settings and credentials of `setup`; None if any are missing.
     task
-        Id of a job, and id or name of its task, whose result may be read to see whether ``limit`` grows.
+        Id of a job, and id or name of its task, whose result is read to test ``limit``.
     limit
-        The largest limit to request.
+        Largest ``limit`` to request.
     path
-        A file or folder to see whether it can be written to.
+        File or folder to test for write access.
     storage_options
-        For its driver.
+        Options of the storage driver for `path`.
     """
     yield _versions()
     yield from setup.findings
@@ -120,7 +126,7 @@ def _versions() -> Finding:
 def _configuration(
     arguments: Mapping[str, Any], sources: Sources | None, errors: list[ConfigError]
 ) -> Iterator[Finding]:
-    """List where each setting comes from, never the secrets."""
+    """Yield findings with the source of each setting, without secrets."""
     what = _places(arguments, sources)
     if errors:
         for error in errors:
@@ -137,7 +143,7 @@ def _configuration(
 
 
 def _places(arguments: Mapping[str, Any], sources: Sources | None) -> str:
-    """Name the settings by the place that each comes from."""
+    """List the settings by their source."""
     passed = [name for name, value in arguments.items() if value is not None and name not in (*SETTINGS, "profile")]
     variables = [PREFIX + name for name in _OTHERS if name != "PROFILE" or arguments.get("profile") is None]
     places = {PASSED: passed, ENVIRONMENT: [name for name in variables if os.environ.get(name)]}

@@ -1,4 +1,4 @@
-"""Findings: the result of a check, made within a time."""
+"""Findings, the results of checks with a time limit."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Finding:
     Attributes
     ----------
     name : str
-        Of the check, such as ``"login"``.
+        Name of the check, such as ``"login"``.
     state : str
         ``"ok"``, ``"warning"``, ``"problem"`` or ``"skipped"``.
     what : str
-        What was found, in one line.
+        Result of the check, in one line.
     hint : str or None
-        What to do about a warning or a problem.
+        Recommended action, usually for a warning or a problem.
 
     Examples
     --------
@@ -50,9 +50,9 @@ class Diagnosis:
     Attributes
     ----------
     url : str
-        Of the server.
+        URL of the server.
     findings : tuple of Finding
-        In the order of the checks.
+        Findings in the order of the checks.
 
     Examples
     --------
@@ -68,17 +68,17 @@ class Diagnosis:
 
     @property
     def ok(self) -> bool:
-        """Whether no check found a problem."""
+        """Whether there are no problems."""
         return not self.problems
 
     @property
     def problems(self) -> tuple[Finding, ...]:
-        """Findings with the state problem."""
+        """Findings with the state ``"problem"``."""
         return tuple(finding for finding in self.findings if finding.state == "problem")
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """Findings with the state warning."""
+        """Findings with the state ``"warning"``."""
         return tuple(finding for finding in self.findings if finding.state == "warning")
 
     def __getitem__(self, name: str) -> Finding:
@@ -91,7 +91,10 @@ class Diagnosis:
         return iter(self.findings)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the counts of problems and warnings, and the findings, as plain values, ready for JSON."""
+        """Return the diagnosis as a JSON-serializable dict.
+
+        It contains the URL, the numbers of problems and warnings, and the findings.
+        """
         counts = {"problems": len(self.problems), "warnings": len(self.warnings)}
         return {"url": self.url, **counts, "findings": [asdict(finding) for finding in self.findings]}
 
@@ -105,7 +108,7 @@ class Diagnosis:
 
     @property
     def summary(self) -> str:
-        """Number of problems and of warnings, in words."""
+        """Numbers of problems and warnings, as text."""
         counts = {"problem": len(self.problems), "warning": len(self.warnings)}
         return ", ".join(f"{count or 'no'} {word}{'s' * (count != 1)}" for word, count in counts.items())
 
@@ -115,21 +118,21 @@ class Diagnosis:
 
 
 def ok(name: str, what: str) -> Finding:
-    """All is well."""
+    """Return a finding with the state ``"ok"``."""
     return Finding(name, "ok", what)
 
 
 def problem(name: str, error: ExplorerFramesError) -> Finding:
-    """What an error says."""
+    """Return a finding with the message and hint of an error."""
     where = f" [{error.where}]" if error.where else ""
     return Finding(name, "problem", f"{error.what}{where}", error.hint)
 
 
 def found(name: str, seconds: float, check: Callable[[], Finding]) -> Finding:
-    """Make a check; errors of ours, and a check that does not end in time, are problems.
+    """Run a check in a thread; a timeout or an error of this package is a problem.
 
-    Its thread then continues, and does not keep the process from ending: resolvers of names and drivers of stores have
-    no time limit and cannot be cancelled.
+    After a timeout, the daemon thread continues, but does not delay the exit of the process. Name resolution and
+    storage drivers have no time limit and cannot be canceled.
     """
     results: list[Finding | Exception] = []
 
@@ -138,13 +141,13 @@ def found(name: str, seconds: float, check: Callable[[], Finding]) -> Finding:
             results.append(check())
         except ExplorerFramesError as error:
             results.append(problem(name, error))
-        except Exception as error:  # noqa: BLE001 (raised in the thread that asked)
+        except Exception as error:  # noqa: BLE001 (raised in the calling thread)
             results.append(error)
 
     thread = threading.Thread(target=work, name=f"doctor-{name}", daemon=True)
     thread.start()
     end = time.monotonic() + seconds
-    while thread.is_alive() and time.monotonic() < end:  # Ctrl-C does not end one long wait on Windows
+    while thread.is_alive() and time.monotonic() < end:  # Ctrl-C does not interrupt a long wait on Windows
         thread.join(min(_POLL_INTERVAL, seconds))
     if not results:
         hint = "Retry. If it happens again, check the load of the server and the network."

@@ -1,4 +1,4 @@
-"""What can be found out about a server, and about who we are to it, without starting any job."""
+"""Checks of a server and of the access to it, without starting a job."""
 
 from __future__ import annotations
 
@@ -30,32 +30,32 @@ if TYPE_CHECKING:
     from explorer_frames._client import Explorer
 
 CHECKS = ("address", "connection", "encryption", "http", "clock", "login", "jobs", "license", "limit")
-# One more try: a connection that was kept may be closed by the time it is used again.
+# One retry is required, because the server may have closed a pooled connection.
 QUICK: dict[str, Any] = {"timeout": (5.0, 10.0), "deadline": 20.0, "retries": 1}
-_LOOKUP = 10.0  # seconds: a resolver has no limit that could be set
+_LOOKUP = 10.0  # seconds; name resolution has no timeout setting
 _CONNECT = 5.0
-_SLACK = 1.0  # on top of a check's own time limits
-_CLOCK = 60.0  # seconds of difference that are worth a word
-_JOBS, _TRIED = 3, 4  # the newest jobs whose tasks are looked at, and results that are read, for one with several rows
-# Calls that a check makes at most, each within the deadline; one where it is not named.
+_SLACK = 1.0  # seconds, added to the time limits of a check
+_CLOCK = 60.0  # difference in seconds above which a warning is reported
+_JOBS, _TRIED = 3, 4  # maximum numbers of jobs and results to search for one with several rows
+# Maximum number of calls per check, each within the deadline. Default: 1.
 _CALLS = {"encryption": 2, "login": 2, "limit": 1 + _JOBS + _TRIED + 3}
 _ANY = pa.schema([("cells", pa.list_(pa.string()))])
 
 
 @dataclass(repr=False)
 class Examination:
-    """The checks of one server, each built on the ones before it.
+    """Checks of one server, each of which depends on the preceding ones.
 
     Parameters
     ----------
     settings
-        With short times: see `QUICK`.
+        Settings with short time limits, as in `QUICK`.
     credentials
-        None where the configuration lacks them.
+        None if they are missing from the configuration.
     explorer
-        With these settings and credentials, for the checks that read; None where the configuration lacks them.
+        Client with these settings and credentials, for the checks that read; None if any are missing.
     task
-        Id of a job, and id or name of its task, whose result may be read; None takes a task of one of the newest jobs.
+        Id of a job, and id or name of its task, whose result is read. None selects a task of one of the newest jobs.
     limit
         The largest ``limit`` to request.
     """
@@ -72,11 +72,11 @@ class Examination:
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._addresses: list[Any] = []
         self._greeting: tuple[Mapping[str, str], float] | None = None
-        self._failure: errors.ExplorerFramesError | None = None  # why no Explorer answered
+        self._failure: errors.ExplorerFramesError | None = None  # why Explorer did not respond
         self._license: errors.LicenseError | None = None
 
     def findings(self) -> Iterator[Finding]:
-        """Make the checks; after a problem, those that depend on it are skipped."""
+        """Run the checks; skip those that depend on a failed check."""
         stuck = ""
         for name in CHECKS:
             if stuck and not (name == "license" and self._license):
@@ -96,14 +96,14 @@ class Examination:
             raise
 
     def _patience(self, name: str) -> float:
-        """How long a check may take: what its own time limits add up to."""
+        """Return the maximum duration of a check in seconds, from its own time limits."""
         if name == "address":
             return _LOOKUP
         if name == "connection":
             return len(self._tried()) * _CONNECT + _SLACK
         return _CALLS.get(name, 1) * (self.settings.deadline or 0) + _SLACK
 
-    # --- the way there
+    # --- connection
 
     def _proxied(self) -> bool:
         return self.settings.trust_env and bool(get_environ_proxies(self.settings.url, no_proxy=None))
@@ -129,7 +129,7 @@ class Examination:
                 with socket.socket(family, kind, protocol) as sock:
                     sock.settimeout(_CONNECT)
                     sock.connect(address)
-            except OSError as error:  # also of a kind of address that this machine does not have
+            except OSError as error:  # also for an address family that this machine does not support
                 why = "no response" if isinstance(error, TimeoutError) else str(error.strerror)
             else:
                 return ok("connection", f"port {self._port} is open")
@@ -137,7 +137,7 @@ class Examination:
         return Finding("connection", "problem", f"port {self._port}: {escaped(why, 80)}", hint)
 
     def _tried(self) -> list[Any]:
-        """Take two addresses of each kind, IPv6 and IPv4, in the resolver's order."""
+        """Return up to two IPv6 and two IPv4 addresses, in the resolver's order."""
         kinds = dict.fromkeys(address[0] for address in self._addresses)
         return [one for kind in kinds for one in [one for one in self._addresses if one[0] == kind][:2]]
 
@@ -165,7 +165,10 @@ class Examination:
         return ok("http", "the NebulaGraph Explorer API responded")
 
     def _greet(self) -> None:
-        """Send a request without a token; the checks of HTTP, of the clock and of the license use its response."""
+        """Send a request without a token, and keep its response.
+
+        The encryption, http, clock and license checks use it.
+        """
         began = time.time()
         try:
             headers, said = self._greeted(self.settings)
@@ -189,7 +192,7 @@ class Examination:
             return api.greeting(api.deadline())
 
     def _right_url(self) -> str | None:
-        """Return a hint if Explorer answers without the path of the url."""
+        """Return a hint if Explorer responds at the URL without its path."""
         parts = urlsplit(self.settings.url)
         if not parts.path:
             return None
@@ -207,7 +210,7 @@ class Examination:
             theirs = parsedate_to_datetime(date).timestamp()
         except (ValueError, OverflowError):
             return Finding("clock", "skipped", "the response has no Date header")
-        apart = theirs - ours + 0.5  # it counts whole seconds
+        apart = theirs - ours + 0.5  # the Date header has whole seconds
         if abs(apart) <= _CLOCK:
             return ok(
                 "clock", f"the clocks of the server and of this machine differ by at most {max(round(abs(apart)), 1)} s"
@@ -216,7 +219,7 @@ class Examination:
         hint = "Synchronize the clocks with NTP. --created-after uses the server's clock."
         return Finding("clock", "warning", f"the server's clock is {abs(apart):,.0f} s {side} this machine's", hint)
 
-    # --- who we are
+    # --- credentials
 
     def _check_login(self) -> Finding:
         if self.credentials is None:
@@ -240,7 +243,7 @@ class Examination:
             raise
         return ok("login", "the token is valid, with unknown expiry; it is not renewed")
 
-    # --- what we may do
+    # --- jobs, license and limit
 
     @property
     def _explorer(self) -> Explorer:
@@ -288,13 +291,13 @@ class Examination:
         return ok("limit", f"{what}: complete, unless that is exactly the server's cap [{where}]")
 
     def _given_task(self) -> tuple[str, str]:
-        """Look up a task by its id or name."""
-        assert self.task is not None  # noqa: S101 (by the caller)
+        """Return the ids of the given task and its job."""
+        assert self.task is not None  # noqa: S101 (checked by the caller)
         job = self._explorer.job(self.task[0])
         return job.job_id, job.task(self.task[1]).task_id
 
     def _some_task(self) -> tuple[str, str] | None:
-        """Find a task with more than one row, so that a limit can be seen to work."""
+        """Find a task to test the limit, preferably with more than one row."""
         few = None
         jobs = (self._explorer.job(job["job_id"]) for job in self._list(_JOBS, status="success"))
         done = ((job.job_id, task.task_id) for job in jobs for task in job.tasks if task.status == "success")
@@ -311,7 +314,7 @@ class Examination:
 
 
 def _is_of_explorer(error: errors.ApiError) -> bool:
-    """Whether an error is the answer of Explorer to a request for the jobs, which every Explorer has."""
+    """Whether Explorer itself returned an error; its jobs endpoint always exists."""
     return error.code is not None and not isinstance(error, errors.NotFoundError)
 
 

@@ -1,4 +1,4 @@
-"""What can be found out about a place to write to: a small file is written there, read back and removed."""
+"""Check of an output path, which writes, reads and removes a small file."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, ExplorerFramesError, UnsupportedFormatError, WriteError
 
 CHECKS = ("driver", "target")
-_PATIENCE = 60.0  # seconds: S3's driver tries again for a while
+_PATIENCE = 60.0  # seconds; the S3 driver retries for some time
 _CONTENT = b"explorer-frames doctor was here, and should have removed this file.\n"
 
 
 def findings(url: str, options: Mapping[str, Any] | None) -> Iterator[Finding]:
-    """Check the driver, then the place."""
+    """Check the storage driver, then write access to the target."""
     driver = found("driver", _PATIENCE, lambda: _driver(url, options))
     yield driver
     if driver.state == "problem":
@@ -37,12 +37,12 @@ def findings(url: str, options: Mapping[str, Any] | None) -> Iterator[Finding]:
 
 
 def _folder(url: str) -> str:
-    """Return the folder that a URL names, or that of its file."""
+    """Return the folder of a URL, or the parent folder of a file."""
     return _parent(url) if _is_file(url) else url.rstrip("/") or "/"
 
 
 def _is_file(url: str) -> bool:
-    """Whether a URL is that of a file, by its extension."""
+    """Whether a URL has the extension of a supported file format."""
     with suppress(UnsupportedFormatError):
         format_of(url.rstrip("/"))
         return True
@@ -50,10 +50,10 @@ def _is_file(url: str) -> bool:
 
 
 def _parent(url: str) -> str:
-    """Return the folder above."""
+    """Return the parent folder."""
     base = url.rstrip("/")
     if local_path(url) is not None:
-        return os.path.dirname(base) or "."  # noqa: PTH120 (a URL may be one)
+        return os.path.dirname(base) or "."  # noqa: PTH120 (pathlib would change a URL)
     head, slash, _ = base.rpartition("/")
     return head if slash else "."
 
@@ -66,7 +66,7 @@ def _driver(url: str, options: Mapping[str, Any] | None) -> Finding:
         module = fsspec.get_filesystem_class(scheme).__module__.partition(".")[0]
         version = getattr(sys.modules[module], "__version__", "")
         return ok("driver", f"{scheme}:// by {module} {version}".rstrip())
-    connect(url, options or {}, Mask(url, options or {}), WriteError)  # says what to install
+    connect(url, options or {}, Mask(url, options or {}), WriteError)  # the error contains the package to install
     raise ConfigError(f"no driver for {scheme}:// is installed", where=shown_url(url))
 
 
@@ -92,7 +92,10 @@ def _written(url: str, options: Mapping[str, Any] | None) -> Finding:
 
 
 def _trial(url: str, options: Mapping[str, Any] | None) -> tuple[str, Target]:
-    """Return a new file in the folder; beside it where it does not exist, since a sync creates it."""
+    """Return a new file in the folder, or in its parent if the folder is missing.
+
+    A missing folder is valid, because a sync creates it.
+    """
     folder, name = _folder(url), f"explorer-frames-doctor-{uuid.uuid4().hex}.tmp"
     trial = f"{folder}/{name}"
     try:

@@ -1,1 +1,1 @@
-"""HTTP: settings, sessions, tokens, requests and the API's calls; no Arrow."""
+"""HTTP layer with settings, sessions, tokens and API calls, without Arrow."""

@@ -1,4 +1,4 @@
-"""Calls to the API as one who is logged in: retries, envelope, login."""
+"""Authenticated API calls with retries, response envelopes and login."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 _GATEWAY_FAILED = {502, 503, 504}
-# What to do about a status without the API's JSON.
+# Hints for error responses without the API's JSON envelope, by HTTP status.
 _STATUS_HINTS = {
     401: "A gateway in front of Explorer requires its own login. Use a URL that bypasses the gateway.",
     403: "A gateway in front of Explorer refused the request. Check its rules, or use another URL.",
@@ -43,12 +43,12 @@ _STATUS_HINTS = {
 
 
 class Api:
-    """The calls of one `Explorer`.
+    """HTTP client of one `Explorer`, with login and retries.
 
     Parameters
     ----------
     settings, credentials
-        As checked by `_config`.
+        As validated by `config.settings` and `config.credentials`.
     """
 
     def __init__(self, settings: Settings, credentials: Credentials) -> None:
@@ -63,11 +63,11 @@ class Api:
         self.reading = self._retries.call
 
     def deadline(self, seconds: float = math.inf) -> Deadline:
-        """Start the clock of one call, which takes at most `seconds`."""
+        """Return a deadline `seconds` from now, or the configured one if shorter."""
         return Deadline(min(seconds, self._settings.deadline or math.inf))
 
     def after_fork(self) -> None:
-        """Share neither sockets nor locks with the parent process."""
+        """Replace the sockets and locks that are shared with the parent process."""
         self._transport.after_fork()
         self._retries.after_fork()
         self._auth.after_fork()
@@ -78,7 +78,7 @@ class Api:
     def get(
         self, *segments: str, params: Mapping[str, str] | None = None, until: Deadline | None = None
     ) -> tuple[dict[str, Any], str | None]:
-        """GET a small answer, and return its ``data`` and its trace id."""
+        """Send a GET request for a small response; return its ``data`` and trace id."""
         deadline = until or self.deadline()
 
         def call(identity: Identity) -> tuple[dict[str, Any], str | None]:
@@ -88,7 +88,7 @@ class Api:
         return self.reading(call, deadline)
 
     def put(self, *segments: str) -> dict[str, Any]:
-        """PUT, which may be repeated like a GET, and return the answer's ``data``."""
+        """Send a PUT request, retried like a GET, and return the ``data`` received."""
         deadline = self.deadline()
 
         def call(identity: Identity) -> dict[str, Any]:
@@ -98,20 +98,20 @@ class Api:
         return self.reading(call, deadline)
 
     def post_once(self, *segments: str, body: object, hint: str) -> dict[str, Any]:
-        """POST what must not happen twice, and return the answer's ``data``.
+        """Send a POST request that is not idempotent, and return the ``data`` received.
 
-        It is sent again only where it surely was not accepted: no byte of it was sent, or the server refused the
-        token. Code 0 with ``data`` is success under every HTTP status, 401 included.
+        The request is sent again only if no byte of it was sent or the server rejected the token. A response with code
+        0 and ``data`` is a success under every HTTP status, including 401.
 
         Raises
         ------
         UnsafeToRetryError
-            Nobody knows whether it was accepted.
+            It is unknown whether the server accepted the request.
         """
         deadline = self.deadline()
 
         def call(identity: Identity) -> dict[str, Any]:
-            # Over a connection of its own: one that the server had meanwhile closed would leave us in doubt.
+            # This needs a new connection. If the server had closed a pooled one, the outcome would be unknown.
             alone = Transport(self._settings)
             received = b""
             try:
@@ -137,12 +137,12 @@ class Api:
         return self.reading(call, deadline)
 
     def greeting(self, deadline: Deadline) -> tuple[Mapping[str, str], ApiError | None]:
-        """Ask without a token; return the answer's headers, and what the server says to strangers.
+        """Send a request without a token; return the response headers and any API error.
 
         Raises
         ------
         TransportError, DecodeError
-            What answers, if anything, is no Explorer.
+            There is no response, or it is not from Explorer.
         """
         with self.open("GET", ("jobs",), auth=NOBODY, deadline=deadline) as answer:
             try:
@@ -153,16 +153,17 @@ class Api:
             return answer.headers, None
 
     def login(self, deadline: Deadline) -> Token:
-        """Log in; with ``auth_encoding="auto"``, a second time in the other form where the first is refused.
+        """Log in and return the token.
 
-        Never more often: trying a wrong password again would lock people out.
+        With ``auth_encoding="auto"``, a rejected login is repeated once in the other encoding. There are no further
+        attempts, because repeated attempts with a wrong password can lock the account.
         """
         try:
             return self._log_in(self._encodings[0], deadline)
         except UnauthorizedError as error:
             refused = error
         if len(self._encodings) > 1:
-            self._encodings.reverse()  # which stays where this one works, or fails for another reason
+            self._encodings.reverse()  # the new order is kept unless this login is rejected, too
             try:
                 return self._log_in(self._encodings[0], deadline)
             except UnauthorizedError:
@@ -172,7 +173,7 @@ class Api:
 
     @property
     def auth_encoding(self) -> str:
-        """The form of the last login that was accepted."""
+        """Encoding of the last successful login."""
         return self._encodings[0]
 
     def _hint(self) -> str:
@@ -185,7 +186,7 @@ class Api:
 
     def _log_in(self, encoding: str, deadline: Deadline) -> Token:
         graphd, password, user = self._credentials.graphd, self._credentials.password, self._credentials.user
-        assert graphd and password and user  # noqa: S101, PT018 (by `_config.credentials`)
+        assert graphd and password and user  # noqa: S101, PT018 (checked by `config.credentials`)
         auth = by_login(user, password.reveal(), encoding)
         body = {"address": graphd[0], "port": graphd[1]}
         with self.open("POST", ("connect",), auth=auth, deadline=deadline, body=body) as answer:
@@ -194,14 +195,14 @@ class Api:
 
 
 def judged_body(answer: Answer) -> bytes:
-    """Read an answer without rows, and raise what it says no with."""
+    """Read a response without rows, and raise its error, if any."""
     body = body_of(answer)
     _judged(body, answer)
     return body
 
 
 def body_of(answer: Answer) -> bytes:
-    """Read an answer without rows, which has a limit."""
+    """Read the body of a response without rows, up to `MAX_HELD` bytes."""
     parts, size = [], 0
     for piece in answer.pieces():
         parts.append(piece)
@@ -215,7 +216,7 @@ def body_of(answer: Answer) -> bytes:
 
 
 def _data(answer: Answer) -> dict[str, Any]:
-    """Read and judge an answer without rows."""
+    """Read a response without rows; return its ``data`` or raise its error."""
     return _judged(body_of(answer), answer)
 
 
@@ -230,7 +231,7 @@ def _judged(body: bytes, answer: Answer, *, any_status: bool = False) -> dict[st
         raise answer.proxy_refusal()
     if answer.status < 400 or isinstance(failure, ApiError):  # noqa: PLR2004
         raise failure
-    # A gateway's page, say: its status is all there is to go by.
+    # The body is not the API's JSON, but for example a gateway's error page. Only its HTTP status is usable.
     refusal = api_error(None, answer.status, None, answer.trace_id)
     refusal.hint = _STATUS_HINTS.get(answer.status, failure.hint)
     if answer.status in _GATEWAY_FAILED:
@@ -239,7 +240,7 @@ def _judged(body: bytes, answer: Answer, *, any_status: bool = False) -> dict[st
 
 
 def _id_in(received: bytes) -> str:
-    """Find ``data.id`` in an answer that is not a valid success; empty where there is none."""
+    """Return ``data.id`` of an invalid or failed response; empty if it has none."""
     try:
         data = strict_loads(received)["data"]
         return checked_id("id", data["id"])
@@ -248,10 +249,10 @@ def _id_in(received: bytes) -> str:
 
 
 def _surely_not_accepted(failure: TransportError | DecodeError | ApiError, received: bytes) -> bool:
-    """Whether a POST that failed had no effect; `received` is the body of the answer."""
+    """Whether a failed POST certainly had no effect, by its error and response body."""
     if isinstance(failure, TransportError):
         return failure.unsent
     if isinstance(failure, DecodeError | ServerError):
         return False
-    # An error status around an envelope without an error code is a contradiction; a gateway's page has no envelope.
+    # An error status with an envelope but no error code is contradictory. A gateway's page has no envelope.
     return failure.code is not None or not (b'"code"' in received or b'"data"' in received)

@@ -1,4 +1,4 @@
-"""Token, login and renewal: one login for any number of waiting threads."""
+"""Tokens and their renewal, with one login shared by all waiting threads."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 COOKIE = "explorer_token"
-# Logins of one call at most. Each fails only where another login of the same user comes between it and the call.
+# Maximum number of logins per call. A new session is rejected only after another login of the same user.
 _LOGINS = 10
-# Renew this much before the server would forget the token, so that a call under way does not outlive it.
+# Seconds before its expiry at which a token is renewed, so that it does not expire during a call.
 _EARLY = 60.0
-_OCTETS = r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+"  # what RFC 6265 lets a cookie carry
+_OCTETS = r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+"  # valid in a cookie value by RFC 6265
 _COOKIE_VALUE = re.compile(rf"(?:^|[;,]\s*){COOKIE}=\"?({_OCTETS})\"?\s*(?:[;,]|$)")
-# What people paste besides the value: a header, the cookie's name, quotes.
+# Values pasted with the name of a header, the name of the cookie, or quotes.
 _PASTED = re.compile(
     rf"(?:bearer|cookie|set-cookie|authorization)[\s:=].*|.*{COOKIE}\s*[=:].*|[\s'\"].*|.*[\s'\"]", re.IGNORECASE
 )
@@ -49,17 +49,18 @@ _MAX_AGE = re.compile(r"max-age\s*=\s*\"?(\d{1,10})", re.IGNORECASE | re.ASCII)
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Token:
-    """What a call is made with.
+    """Session token that authenticates API calls.
 
     Attributes
     ----------
     text
+        Value of the ``explorer_token`` cookie.
     ends
-        When it is due for renewal, on the monotonic clock; infinite where nobody said.
+        Time when the token is due for renewal, on the monotonic clock; infinite if the lifetime is unknown.
     life
-        Seconds that the server gave it; None where it did not say.
+        Lifetime in seconds, as sent by the server; None if it is unknown.
     cookies
-        Further cookies of the login, such as a load balancer's; None for a token that was passed.
+        Other cookies of the login, such as a load balancer's; None for a token without a login.
     """
 
     text: str
@@ -88,7 +89,7 @@ def by_login(user: str, password: str, encoding: str) -> Identity:
 
 
 def bearer(user: str, password: str, encoding: str) -> str:
-    """Encode a login: as JSON for Explorer 3.2.0 and later, as ``user:password`` for 3.1.0."""
+    """Encode a login as JSON (Explorer 3.2.0 or later) or ``user:password`` (3.1.0)."""
     text = json.dumps([user, password], separators=(",", ":"), ensure_ascii=False)
     return base64.b64encode((text if encoding == "json" else f"{user}:{password}").encode()).decode()
 
@@ -96,14 +97,15 @@ def bearer(user: str, password: str, encoding: str) -> str:
 def token_from(
     set_cookies: Sequence[str], clock: Callable[[], float] = time.monotonic, url: str | None = None
 ) -> Token:
-    """Read the token out of a login's ``Set-Cookie`` headers, tolerantly (the published sample is not quite valid).
+    """Parse the token from the ``Set-Cookie`` headers of a login.
 
-    Of several, the last counts, as in a browser. With the `url` of the login, its other cookies are kept as well.
+    The parser is lenient, because the published sample is not valid. The last of several tokens is used, as in a
+    browser. With the `url` of the login, its other cookies are kept as well.
 
     Raises
     ------
     EnvelopeError
-        There is no token in them.
+        The headers contain no token.
     """
     for header in reversed(set_cookies):
         value, age = _COOKIE_VALUE.search(header), _MAX_AGE.search(header)
@@ -119,13 +121,13 @@ def token_from(
 
 
 class Auth:
-    """The token of one `Explorer`, and how it gets a new one.
+    """Token of one `Explorer`, with its renewal.
 
     Parameters
     ----------
     credentials
     login
-        Logs in over the network; called by one thread at a time.
+        Function that logs in over the network; called by one thread at a time.
     """
 
     def __init__(self, credentials: Credentials, login: Callable[[Deadline], Token]) -> None:
@@ -135,12 +137,15 @@ class Auth:
         self.after_fork()
 
     def after_fork(self) -> None:
-        """Start with locks of one's own; a login that another process has under way will not end here."""
+        """Reset the lock and the pending login, which cannot finish in a child process."""
         self._lock = threading.Lock()
         self._flight: Future[Token] | None = None
 
     def call(self, call: Callable[[Identity], _T], deadline: Deadline) -> _T:
-        """Make a call with a token; where the server refuses it, again with a new one, a bounded number of times."""
+        """Run a call, and repeat it with a new token if the server rejects the token.
+
+        There are at most `_LOGINS` renewals by login, and one renewal of a token that was passed.
+        """
         token = self.token(deadline)
         renewals, began = 0, time.monotonic()
         logs_in = self._credentials.token is None
@@ -166,25 +171,25 @@ class Auth:
         raise refused
 
     def token(self, deadline: Deadline) -> Token:
-        """Get a token: the one at hand while it lives, else a new one."""
+        """Return the cached token, or a new one if it is missing or due for renewal."""
         token = self._token
         if token is None or token.ends <= time.monotonic():
             return self.renew(token, deadline)
         return token
 
     def renew(self, refused: Token | None, deadline: Deadline) -> Token:
-        """Get another token than the one that was refused.
+        """Return a new token in place of the rejected one.
 
-        However many threads come with the same refused token, one logs in; the others wait and share what comes of
-        it, an error too, so that a wrong password is not tried once for each of them.
+        If several threads renew the same token, one logs in and the others wait for the result. They also share its
+        error, so that a wrong password is not sent once per thread.
 
         Raises
         ------
         RequestTimeoutError
-            The login that another thread has under way outlasts the deadline.
+            The login of another thread does not finish before the deadline.
         """
         mine: Future[Token] = Future()
-        try:  # from before it can be seen: wherever Ctrl-C comes, nobody may wait for a login that has no end
+        try:  # before `mine` is shared, so that no thread waits forever after Ctrl-C
             with self._lock:
                 if self._token is not refused and self._token is not None:
                     return self._token
@@ -198,13 +203,13 @@ class Auth:
             self._land(mine, None)
             if isinstance(error, Exception) and not is_from_handler(error):
                 mine.set_exception(_twin(error))
-            elif not mine.done():  # a signal is for one thread only
+            elif not mine.done():  # a signal must interrupt only one thread
                 mine.cancel()
             raise
         return token
 
     def _joined(self, flight: Future[Token], refused: Token | None, deadline: Deadline) -> Token:
-        """Wait for the login of another thread."""
+        """Wait for the login of another thread, and return its token."""
         while not flight.done():
             _threads.raise_if_stopped()
             remaining = deadline.remaining()
@@ -244,5 +249,5 @@ def _checked(token: str) -> str:
 
 
 def _twin(error: BaseException) -> BaseException:
-    """One for each thread that raises it, since each adds to it where it happened."""
+    """Copy an error of this package, since each thread adds its own context."""
     return copy.copy(error) if isinstance(error, ExplorerFramesError) else error

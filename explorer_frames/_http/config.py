@@ -1,6 +1,7 @@
-"""Settings: argument > environment > profile > ConfigError, and secrets that no repr shows.
+"""Validated settings and credentials, whose secrets are not shown in any repr.
 
-The environment and the config file are read when an `Explorer` is made or a secret is needed, never at import.
+Arguments override environment variables, which override the profile. `profiles` describes the exceptions. The
+environment and the config file are read when an `Explorer` is created or a secret is needed, never at import.
 """
 
 from __future__ import annotations
@@ -32,14 +33,15 @@ SecretSource: TypeAlias = "str | Callable[[], str]"
 _T = TypeVar("_T")
 
 _PORT = re.compile(r"[0-9]{1,5}")
-# Control characters, and the halves of pairs that stand for bytes of the environment which are no text.
+# Control characters and surrogates, which represent undecodable bytes of environment variables.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class Secret:
-    """A password or token, or where to get it when it is needed: an environment variable, a profile or a callable.
+    """Password or token, either as text or with a source that is read on demand.
 
-    A secret that was given as text does not pickle: where a process pool needs one, its source has to travel.
+    Sources are an environment variable, a profile or a callable. A secret passed as text cannot be pickled. For a
+    process pool, it needs a source.
     """
 
     __slots__ = ("_name", "_source")
@@ -49,7 +51,7 @@ class Secret:
         self._source = source
 
     def reveal(self) -> str:
-        """Get the text, afresh from its source."""
+        """Return the text, read again from its source."""
         source = self._source
         text, failed = source, None
         if isinstance(source, StoredSecret):
@@ -57,7 +59,7 @@ class Secret:
         elif callable(source):
             try:
                 text = source()
-            except failures(Exception) as error:  # the caller's own code; its words may hold the secret
+            except failures(Exception) as error:  # the message of the user's function may contain the secret
                 failed = type(error).__name__
         if failed:
             raise ConfigError(
@@ -89,7 +91,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """A token, or what is needed to get one."""
+    """Token, or the settings of a login."""
 
     token: Secret | None = None
     user: str | None = None
@@ -99,20 +101,20 @@ class Credentials:
 
     @property
     def encodings(self) -> list[str]:
-        """The forms of the login to try, in this order."""
+        """Encodings of the login, in the order to try them."""
         if self.auth_encoding != "auto":
             return [self.auth_encoding]
         return ["json"] if ":" in (self.user or "") else ["json", "colon"]
 
 
-_FOREVER = threading.TIMEOUT_MAX  # the most that sockets accept, 292 years
+_FOREVER = threading.TIMEOUT_MAX  # maximum timeout of a socket, 292 years
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where the server is and how long to wait for it; times in seconds.
+    """URL of the server, time limits in seconds, and other connection settings.
 
-    `ca_name` and `cert_name` are how errors call the settings of the certificates.
+    `ca_name` and `cert_name` are the names of the certificate settings in errors.
     """
 
     url: str
@@ -129,7 +131,7 @@ class Settings:
 
     @property
     def is_exposed(self) -> bool:
-        """Whether what is sent could be read on its way: plain http, and not within this machine."""
+        """Whether requests are sent unencrypted, by plain http to another machine."""
         parts = urlsplit(self.url)
         host = parts.hostname or ""
         try:
@@ -149,7 +151,7 @@ def settings(
     trust_env: bool,
     max_bytes: int | None,
 ) -> Settings:
-    """Check what was passed, and take the rest from the environment or a profile."""
+    """Validate the arguments, and the settings from the environment or a profile."""
     waits = timeout if isinstance(timeout, tuple) else (timeout, timeout)
     connect, read = waits if len(waits) == 2 else (0, 0)  # noqa: PLR2004 (a pair)
     if not all(wait is None or is_duration(wait) for wait in (connect, read)):
@@ -196,7 +198,7 @@ def settings(
 
 
 def _checked(setting: Setting, check: Callable[[Any], _T]) -> _T:
-    """Check a setting; errors name where it comes from, unless it is an argument."""
+    """Validate a setting; errors contain its source, unless it is an argument."""
     with nullcontext() if setting.is_passed else add_context(setting.label):
         return check(setting.value)
 
@@ -209,7 +211,7 @@ def _row_cap(found: Setting | None) -> int | None:
 
 
 def credentials(sources: Sources, auth_encoding: AuthEncoding) -> Credentials:
-    """Check the token, or the settings of a login."""
+    """Validate the token or the settings of a login."""
     encoding, name = auth_encoding, "auth_encoding"
     if auth_encoding == "auto" and (found := sources.found.get("auth_encoding")):
         encoding, name = found.value, found.label
@@ -249,7 +251,7 @@ def _missing_credentials(sources: Sources) -> ConfigError:
 
 
 def _certificate(name: str, path: str | os.PathLike[str]) -> str:
-    # An empty name is refused too: `requests` takes it for "do not verify".
+    # An empty path is invalid too, because `requests` would then disable verification.
     text = os.fspath(path) if isinstance(path, str | os.PathLike) else ""
     file = os.path.expanduser(text)  # noqa: PTH111 (pathlib fails where there is no home)
     if not os.path.exists(file):  # noqa: PTH110 (a plain string)
@@ -275,10 +277,10 @@ def _checked_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except (ValueError, TypeError, AttributeError):  # the latter two: no text
+    except (ValueError, TypeError, AttributeError):  # the latter two if it is not a str
         parts, port = None, None
     if parts is None or not isinstance(url, str) or any(char in url for char in "@?#"):
-        # Not shown: what stands around an @, or in a query, may be a password, however the rest parses.
+        # The URL is not shown: text around an @ or in a query may be a password, even in an invalid URL.
         raise ConfigError(
             "invalid url: a user, password, query or fragment is not supported",
             hint="Pass url='http://host:7002' or url='https://host/prefix', and the credentials separately.",

@@ -1,4 +1,7 @@
-"""Cookies that a login sets besides its token, such as a load balancer's: sent back to the same host and path only."""
+"""Cookies of a login other than its token, such as a load balancer's.
+
+They are sent only to the same host and path.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,9 @@ from explorer_frames._http.retries import http_date
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Some proxies join several headers by commas. The comma of a date has no `name=` behind it.
+# Some proxies join several headers with commas. A comma in a date is not followed by `name=`.
 _JOINT = re.compile(r",\s*(?=[\w.-]+=)", re.ASCII)
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # as RFC 9110 defines a token
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token as defined by RFC 9110
 _VALUE = re.compile(r"[\x21-\x7e]*")
 _ADDRESS = re.compile(r"[0-9.]+|.*:.*")
 _MAX_AGE = re.compile(r"-?[0-9]{1,12}")
@@ -23,7 +26,7 @@ _MAX_AGE = re.compile(r"-?[0-9]{1,12}")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Cookie:
-    """One cookie; `ends` is on the monotonic clock."""
+    """One cookie; `ends` is its expiry time on the monotonic clock."""
 
     name: str
     value: str
@@ -32,27 +35,27 @@ class Cookie:
     ends: float
 
     def is_for(self, scheme: str, path: str) -> bool:
-        """Whether a request is to carry it, by RFC 6265: path prefix, TLS, and time."""
+        """Whether a request must include the cookie (path, TLS and expiry, by RFC 6265)."""
         within = path == self.path or path.startswith(self.path.rstrip("/") + "/")
         return within and (scheme == "https" or not self.secure) and time.monotonic() < self.ends
 
 
 class Cookies:
-    """The cookies of one login session, shared by the threads that use it.
+    """Cookies of one login session, shared by its threads.
 
     Parameters
     ----------
     url
-        Where the login was sent to.
+        URL of the login request.
     set_cookies
         The ``Set-Cookie`` headers of the response.
     without
-        Name of the cookie that is handled elsewhere.
+        Name of a cookie to skip, because it is handled elsewhere.
     """
 
     def __init__(self, url: str, set_cookies: Iterable[str], without: str) -> None:
         self._url = url
-        # A later answer replaces what its name stands for in one step; other names are not accepted.
+        # A later response replaces all cookies of a name atomically; it cannot add other names.
         self._by_name: dict[str, tuple[Cookie, ...]] = {}
         for cookie in _parsed(set_cookies, url):
             if cookie.name != without:
@@ -60,13 +63,13 @@ class Cookies:
                 self._by_name[cookie.name] = (*others, cookie)
 
     def renew(self, set_cookies: Iterable[str]) -> None:
-        """Replace cookies that a later response sets again, or remove them where it lets them expire."""
+        """Replace the known cookies that a later response sets again or expires."""
         for cookie in _parsed(set_cookies, self._url):
             if cookie.name in self._by_name:
                 self._by_name[cookie.name] = (cookie,)
 
     def header(self, url: str) -> str:
-        """Return the cookies of a request to `url`, to append to the token in its ``Cookie`` header."""
+        """Return the cookies to append to the ``Cookie`` header of a request to `url`."""
         parts = urlsplit(url)
         kept = [cookie for group in tuple(self._by_name.values()) for cookie in group]
         sent = [cookie for cookie in kept if cookie.is_for(parts.scheme, parts.path)]
@@ -74,12 +77,12 @@ class Cookies:
         return "".join(f"; {cookie.name}={cookie.value}" for cookie in sent)
 
     def secrets(self) -> list[str]:
-        """Return the values, which errors must not show."""
+        """Return the cookie values, which errors must not contain."""
         return [cookie.value for group in tuple(self._by_name.values()) for cookie in group if cookie.value]
 
 
 def _parsed(set_cookies: Iterable[str], url: str) -> list[Cookie]:
-    """Read headers tolerantly; cookies of other domains and those that no header can carry are dropped."""
+    """Parse headers leniently, without invalid cookies and those of other domains."""
     found = (_cookie(part, url) for header in set_cookies for part in _JOINT.split(header))
     return [cookie for cookie in found if cookie is not None]
 
@@ -101,12 +104,12 @@ def _cookie(header: str, url: str) -> Cookie | None:
         return None
     path = attributes.get("path", "")
     if not path.startswith("/"):
-        path = parts.path.rpartition("/")[0] or "/"  # RFC 6265, section 5.1.4: the folder of the request
+        path = parts.path.rpartition("/")[0] or "/"  # directory of the request path, by RFC 6265, section 5.1.4
     return Cookie(name, value, path, "secure" in attributes, time.monotonic() + _life(attributes))
 
 
 def _life(attributes: dict[str, str]) -> float:
-    """Seconds until a cookie ends; infinite where it lasts as long as the session."""
+    """Return the seconds until a cookie expires; infinite for a session cookie."""
     age = attributes.get("max-age", "")
     if _MAX_AGE.fullmatch(age):
         return float(age) if int(age) > 0 else float("-inf")

@@ -1,6 +1,6 @@
-"""Proxies and certificate files: which setting they come from, and whether it can work.
+"""Sources and validation of proxy and certificate settings.
 
-It is called after a request has failed. No proxy URL is shown: it may hold a password.
+The functions run after a failed request. Proxy URLs are not shown, because they may contain a password.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SYSTEM = "the proxy settings of this system"
 
 
 class Proxy(NamedTuple):
-    """A proxy: the name of its setting, and its host and port without credentials."""
+    """Proxy with the name of its setting, and its host and port without credentials."""
 
     setting: str
     host: str
@@ -51,32 +51,34 @@ def proxy_of(url: str, proxies: Mapping[str, str]) -> Proxy | None:
 
 
 def uses_tls(url: str, proxies: Mapping[str, str]) -> bool:
-    """Whether a request to `url` reads certificate files: for the server, or for a proxy that is valid."""
+    """Whether a request to `url` uses TLS, to the server or to a valid proxy."""
     return "https" in (urlsplit(url).scheme, urlsplit(select_proxy(url, proxies) or "").scheme)
 
 
 def ca_setting(*, verify: bool | str, given: bool | str, name: str) -> tuple[str, str] | None:
-    """Return the setting that the CA certificates come from, and its file; None for those of the operating system.
+    """Return the setting with the CA certificates, and its path.
+
+    The result is None for the certificates of the operating system.
 
     Parameters
     ----------
     verify
-        The setting that the request was sent with.
+        Value that the request was sent with.
     given
-        The same without the environment.
+        Value without the environment.
     name
-        How errors call it.
+        Name of the setting in errors.
     """
     if isinstance(given, str):
         return name, given
-    if not verify or (verify is True and sys.platform in ("darwin", "win32")):  # where OpenSSL's variables do not count
+    if not verify or (verify is True and sys.platform in ("darwin", "win32")):  # which ignore OpenSSL's variables
         return None
     names = ("SSL_CERT_FILE", "SSL_CERT_DIR") if verify is True else ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
     return next(((name, path) for name in names if (path := os.environ.get(name))), None)
 
 
 def proxy_error(url: str, proxies: Mapping[str, str]) -> ConfigError | None:
-    """Return the error of a proxy URL that cannot work."""
+    """Return an error if the proxy URL is invalid or unsupported."""
     used, proxy = proxy_of(url, proxies), select_proxy(url, proxies)
     if used is None or not proxy:
         return None
@@ -85,7 +87,7 @@ def proxy_error(url: str, proxies: Mapping[str, str]) -> ConfigError | None:
         parts = parse_url(proxy if "://" in proxy else f"http://{proxy}")
     except (HTTPError, ValueError):
         parts = parse_url("")
-    # Older versions of urllib3 accept blanks in a host.
+    # Older versions of urllib3 accept whitespace in a host.
     if not parts.host or re.search(r"\s", proxy) or parts.scheme not in ("http", "https", *_SOCKS):
         return ConfigError(f"{name} is not a valid proxy URL", hint=f"Set {name} to http://host:port, or unset it.")
     if parts.scheme in _SOCKS and find_spec("socks") is None:
@@ -99,14 +101,14 @@ def proxy_error(url: str, proxies: Mapping[str, str]) -> ConfigError | None:
 def certificate_error(
     authorities: tuple[str, str] | None, client_cert: str | tuple[str, str] | None, cert_name: str
 ) -> ConfigError | None:
-    """Return the error of a CA bundle or a client certificate that cannot be loaded.
+    """Return an error if the CA bundle or the client certificate cannot be loaded.
 
     Parameters
     ----------
     authorities
-        As by `ca_setting`.
+        As returned by `ca_setting`.
     client_cert, cert_name
-        The files, and how errors call them.
+        Files, and the name of their setting in errors.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if authorities is not None:
@@ -124,7 +126,7 @@ def certificate_error(
     if client_cert is not None:
         cert, key = (client_cert, None) if isinstance(client_cert, str) else client_cert
         try:
-            context.load_cert_chain(cert, key, password=lambda: b"")  # without it, OpenSSL asks in the terminal
+            context.load_cert_chain(cert, key, password=lambda: b"")  # otherwise OpenSSL prompts in the terminal
         except (OSError, ValueError) as error:
             shown = " and ".join(repr(escaped(file)) for file in (cert, key) if file)
             encrypted = isinstance(error, ssl.SSLError) and b"ENCRYPTED" in Path(key or cert).read_bytes()

@@ -1,8 +1,9 @@
-"""One request and its response, in a thread of its own, and the connections that carry them.
+"""Requests in background threads, and connections with deadlines.
 
-Signal handlers run in the main thread, also in the middle of `requests`: their exceptions would be retried like those
-of the network, or swallowed. Here the caller only waits, and watches the deadline. So a deadline also covers name
-resolution and TLS handshakes, and the traceback of an interrupt contains no frame with a secret.
+Python runs signal handlers in the main thread. If `requests` runs there, it may retry their exceptions like network
+errors, or swallow them. Each request therefore runs in a background thread, and the caller only waits for it or the
+deadline. Deadlines thus also cover name resolution and TLS handshakes, and the traceback of an interrupt contains no
+frame with a secret.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 
 class Deadline:
-    """The end of a call, all attempts and waits included, on the monotonic clock."""
+    """Deadline of a call with all its retries and waits, on the monotonic clock."""
 
     def __init__(self, seconds: float | None) -> None:
         self.seconds = float("inf") if seconds is None else seconds
@@ -54,25 +55,25 @@ class Deadline:
 
 @dataclass(eq=False, repr=False)
 class Exchange:
-    """A request and its response, as the thread that sends it and the caller that waits for it share it.
+    """State of one request, shared by its background thread and its caller.
 
     Parameters
     ----------
     deadline
-        Of the whole call.
+        Deadline of the whole call.
     timeout
-        Seconds for one read from the socket.
+        Timeout of one read from the socket, in seconds.
     where
-        How errors name the request.
+        Description of the request in errors.
     max_bytes
-        Size that the response may have.
+        Maximum size of the decompressed response, in bytes; None for no limit.
     trusted
-        Returns the TLS context that connections share.
+        Returns the TLS context that the connections share.
 
     Attributes
     ----------
     verdict
-        The thread waits here at the end of the body, to be told whether the connection can be used again.
+        At the end of the body, the thread reads from this queue whether the connection can be reused.
     """
 
     deadline: Deadline
@@ -88,12 +89,12 @@ class Exchange:
         self._socket: socket.socket | None = None
 
     def remaining(self) -> float:
-        """Return the seconds that are left.
+        """Return the seconds until the deadline.
 
         Raises
         ------
         RequestTimeoutError
-            None are. The connection is shut down.
+            The deadline is exceeded. The connection is shut down.
         """
         remaining = self.deadline.remaining()
         if remaining > 0:
@@ -108,28 +109,28 @@ class Exchange:
         )
 
     def cancel(self) -> None:
-        """Shut the connection down, which ends what the thread waits for."""
+        """Shut down the connection, which unblocks the thread."""
         self._cancelled = True
         self.verdict.put(False)  # noqa: FBT003 (as the caller would)
         if self._socket is not None:
             with suppressed(OSError):
-                # Not by the method of an SSLSocket, which would first take its state away from the thread.
+                # `SSLSocket.shutdown` would first delete the TLS state, which the thread still uses.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def let_go(self) -> bool:
-        """Stop watching the socket, in the thread; returns whether another exchange can have the connection."""
+        """Stop watching the socket, in the thread; return whether it can be reused."""
         self._socket = None
         return not self._cancelled
 
     def watch(self, sock: Any, *, connected: bool = False) -> None:
-        """Have this socket shut down when the exchange is cancelled; called in the thread.
+        """Set the socket that `cancel` shuts down; called in the thread.
 
         Raises
         ------
         TimeoutError
-            It has been cancelled.
+            The exchange has been canceled.
         """
-        self._socket = getattr(sock, "socket", sock)  # TLS inside TLS wraps one
+        self._socket = getattr(sock, "socket", sock)  # TLS inside TLS wraps the socket
         self._connected |= connected
         if self._cancelled:
             self.cancel()
@@ -144,10 +145,10 @@ _WITH_OWN_VERIFICATION = ("darwin", "win32")
 
 
 class _TimedReader(io.RawIOBase):
-    """A socket's bytes, each wait for them cut to what is left of the deadline.
+    """Raw stream of a socket whose reads end at the deadline.
 
-    The timeout of a socket is for one `recv`: a server that sends a byte now and then, in the headers too, would
-    hold a call for ever.
+    The timeout of a socket applies to a single `recv`. Without a deadline, a server that sends single bytes, in the
+    headers or the body, could block a call forever.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -180,11 +181,11 @@ class _TimedResponse(http.client.HTTPResponse):
         self._sock = sock
         self._reader = _TimedReader(sock)
         self.fp = io.BufferedReader(self._reader, 65536)
-        self.has_surplus = False  # whether bytes beyond the end of the response have arrived
+        self.has_surplus = False  # whether bytes were received after the end of the response
 
     def begin(self) -> None:
         super().begin()
-        self.headers.set_payload("")  # lines that are no headers, which urllib3 would log
+        self.headers.set_payload("")  # invalid header lines, which urllib3 would log
         self.headers.defects.clear()
 
     def _close_conn(self) -> None:  # called at the end of the response
@@ -194,7 +195,7 @@ class _TimedResponse(http.client.HTTPResponse):
         super()._close_conn()  # type: ignore[misc]  # missing in typeshed
 
     # http.client returns 1xx responses other than 100 as the final response, and newer versions reject more than 100
-    # interim responses or trailers. Any number of either is skipped here: the deadline limits them on every version.
+    # interim responses or trailers. This class skips any number of both, up to the deadline, on every version.
     def _read_status(self) -> tuple[str, int, str]:
         while True:
             version, status, reason = super()._read_status()  # type: ignore[misc]  # missing in typeshed
@@ -209,12 +210,12 @@ class _TimedResponse(http.client.HTTPResponse):
 
 
 class _Watched(HTTPConnection):
-    """A connection whose socket is known to the `Exchange` of the request, which can shut it down."""
+    """Connection whose socket the `Exchange` of the request can shut down."""
 
     _twin: socket.socket | None = None
 
     def connect(self) -> None:
-        self.key_password = ""  # else OpenSSL asks in the terminal for that of an encrypted key
+        self.key_password = ""  # otherwise OpenSSL prompts for the password of an encrypted key
         _trust_the_system(self)
         try:
             super().connect()
@@ -229,14 +230,14 @@ class _Watched(HTTPConnection):
         try:
             super().request(*args, **kwargs)
         except ssl.SSLEOFError:
-            # A server that rejects the client certificate has sent its reason, which reading raises.
+            # If the server rejected the client certificate, reading raises the error with its reason.
             with suppressed(ConnectionError):
                 self.sock.recv(1)
             raise
 
 
 class _Dialed(_Watched):
-    """The same, which ends name resolution and connection attempts by the deadline."""
+    """Watched connection that resolves names and connects within the deadline."""
 
     def _new_conn(self) -> socket.socket:
         try:
@@ -251,7 +252,7 @@ class _Dialed(_Watched):
             raise NewConnectionError(self, str(error)) from error
 
     def _dial(self, exchange: Exchange) -> socket.socket:
-        """Connect to the first of the host's addresses that accepts."""
+        """Connect to the first address of the host that accepts a connection."""
         failure: OSError = OSError("the host name has no address")
         for family, kind, protocol, _, address in socket.getaddrinfo(
             self._dns_host, self.port, allowed_gai_family(), socket.SOCK_STREAM
@@ -262,7 +263,7 @@ class _Dialed(_Watched):
             try:
                 with ExitStack() as opened:
                     sock = opened.enter_context(socket.socket(family, kind, protocol))
-                    # TLS takes the descriptor from `sock`, and gives no hold on it before the handshake has ended.
+                    # TLS detaches the descriptor from `sock`. During the handshake, only a duplicate can shut it down.
                     self._twin = opened.enter_context(sock.dup())
                     exchange.watch(self._twin)
                     for option in self.socket_options or ():
@@ -277,13 +278,13 @@ class _Dialed(_Watched):
 
 
 def _use_timed_responses(manager: urllib3.PoolManager) -> None:
-    """Have the connections of a manager, of whatever kind, read with time limits."""
+    """Apply time limits to all kinds of connections of a pool manager."""
     manager.pool_classes_by_scheme = {scheme: _timed(pool) for scheme, pool in manager.pool_classes_by_scheme.items()}
 
 
 @functools.cache
 def _timed(pool: Any) -> Any:
-    # What a debugged http.client prints has the token and the login in it.
+    # The debug output of http.client would contain the token and the login.
     attributes = {"response_class": _TimedResponse, "debuglevel": 0}
     plain = pool.ConnectionCls
     mixin = _Dialed if plain._new_conn is HTTPConnection._new_conn else _Watched  # noqa: SLF001 (a SOCKS proxy has its own)
@@ -292,10 +293,10 @@ def _timed(pool: Any) -> Any:
 
 
 def _trust_the_system(connection: Any) -> None:
-    """Verify a server by the certificates of the operating system, where no CA bundle is set."""
+    """Use the operating system's CA certificates, unless a CA bundle is set."""
     if getattr(connection, "cert_reqs", None) != "CERT_REQUIRED" or connection.ca_certs or connection.ca_cert_dir:
         return
-    # urllib3 loads a client certificate into the context, which must not change while other threads connect with it.
+    # urllib3 loads a client certificate into the context. A context in use by other threads must not change.
     is_own = connection.cert_file or sys.platform in _WITH_OWN_VERIFICATION
     context = connection.ssl_context = system_context() if is_own else current.get().trusted()
     if connection.proxy_config is not None:
@@ -303,10 +304,10 @@ def _trust_the_system(connection: Any) -> None:
 
 
 def system_context() -> ssl.SSLContext:
-    """Load the certificates of the operating system.
+    """Return a TLS context with the CA certificates of the operating system.
 
-    With its own classes of sockets, truststore would parse all certificates for each connection, and handshakes of one
-    context would wait for each other. Both are needed only where the operating system verifies the certificates.
+    With the socket classes of truststore, each connection would parse all certificates, and the handshakes of one
+    context would run one after another. These classes are needed only on systems that verify certificates themselves.
     """
     import truststore  # noqa: PLC0415 (takes time, and plain http does not need it)
 
@@ -315,15 +316,15 @@ def system_context() -> ssl.SSLContext:
         context = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost").context
         context.sslsocket_class, context.sslobject_class = ssl.SSLSocket, ssl.SSLObject
         context.set_alpn_protocols(["http/1.1"])
-        # urllib3 would set it again for each connection, while other threads connect with the same context.
+        # urllib3 would set the protocols for each connection, while other threads use the same context.
         context.set_alpn_protocols = lambda alpn_protocols: None  # type: ignore[method-assign]  # noqa: ARG005
-    context.post_handshake_auth = True  # as urllib3's
+    context.post_handshake_auth = True  # as in urllib3
     return context
 
 
 class _Adapter(HTTPAdapter):
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Leave a connection as its pool was made: requests would load the CA certificates of certifi."""
+        """Keep the settings of the pool; requests would load the CA bundle of certifi."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
@@ -332,7 +333,7 @@ class _Adapter(HTTPAdapter):
     def proxy_headers(self, proxy: str) -> dict[str, str]:
         try:
             return super().proxy_headers(proxy)
-        except UnicodeEncodeError:  # in the Latin-1 of requests
+        except UnicodeEncodeError:  # requests encodes the login as Latin-1
             login = ":".join(get_auth_from_url(proxy)).encode()
         return {"Proxy-Authorization": f"Basic {base64.b64encode(login).decode()}"}
 
@@ -345,7 +346,7 @@ class _Adapter(HTTPAdapter):
 
 
 def new_session(*, trust_env: bool) -> requests.Session:
-    """Make a session; `trust_env` is whether proxies and certificates of the environment count."""
+    """Create a session; `trust_env` enables the environment's proxies and CAs."""
     session = requests.Session()
     session.trust_env = trust_env
     session.headers.update(

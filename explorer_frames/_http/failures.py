@@ -1,4 +1,7 @@
-"""Errors of requests, urllib3, http.client and sockets -> our own, without what they hold: URLs, passwords, tokens."""
+"""Translation of network errors into errors of this package, without secrets.
+
+Errors of requests, urllib3, http.client and sockets may contain URLs, passwords and tokens.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +24,13 @@ if TYPE_CHECKING:
     from explorer_frames._http.environment import Proxy
     from explorer_frames._http.exchange import Deadline
 
-# Seconds that a socket may time out before the clock shows it: 31 ms on Windows before Python 3.13.
+# Seconds by which a socket timeout may precede the clock: 31 ms on Windows before Python 3.13.
 TICK = 2 * time.get_clock_info("monotonic").resolution
 NO_TLS = "TLS connection failed"
 PROXY_AUTHENTICATION = 407
 UNTRUSTED = "Set ca_bundle= to a PEM file with the CA of the server, or add that CA to those of the operating system."
 _REJECTED = "alert (.* expired|unknown ca|(bad|unsupported) certificate|certificate (revoked|unknown)|access denied)"
-# What to do about words of OpenSSL, or of the certificate stores of Windows and macOS.
+# Hints by pattern in error messages of OpenSSL or the certificate stores of Windows and macOS.
 _TLS_HINTS = (
     (
         "mismatch|not valid for|not match|cn_no_match",
@@ -52,11 +55,14 @@ _TLS_HINTS = (
     ("", "If the server does not use TLS, pass an http:// URL. Otherwise check the port."),
 )
 _NO_PROXY = ", or add the server's host to NO_PROXY."
-_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")  # as http.client words it
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")  # message of http.client
 
 
 def refused_by_proxy(status: int, proxy: Proxy | None, where: str) -> ConnectionFailedError:
-    """Build the error for a proxy that does not forward the request; None for one that answers at the server's URL."""
+    """Build the error for a proxy that did not forward the request.
+
+    `proxy` is None if the proxy responded at the server's own URL.
+    """
     unauthorized = status == PROXY_AUTHENTICATION
     hint = "Check the url: Explorer does not answer there."
     if proxy is not None:
@@ -69,14 +75,17 @@ def refused_by_proxy(status: int, proxy: Proxy | None, where: str) -> Connection
         hint=hint,
         http_status=status,
         final=status not in TRANSIENT_STATUS,
-        unsent=True,  # what a proxy refuses it does not forward
+        unsent=True,  # proxies do not forward requests that they refuse
     )
 
 
 def translated(
     error: Exception, deadline: Deadline, where: str, *, begun: bool = False, proxy: Proxy | None = None
 ) -> TransportError:
-    """Turn an error of the layers below into ours, without what it holds: URLs with passwords, requests with tokens."""
+    """Translate an error of requests or a lower layer, without its secrets.
+
+    Its URLs may contain passwords, and its requests tokens.
+    """
     causes = list(_chain(error))
     failure = _by_proxy(error, causes, where, proxy) or _classified(error, causes, deadline, where, begun=begun)
     failure.unsent = failure.unsent or any(isinstance(cause, _BEFORE_SENDING) for cause in causes)
@@ -86,7 +95,7 @@ def translated(
 def _by_proxy(
     error: Exception, causes: list[BaseException], where: str, proxy: Proxy | None
 ) -> ConnectionFailedError | None:
-    """Build the error of a proxy that was not reached or refuses to connect; None where it is not that."""
+    """Build the error for a proxy that is unreachable or refuses to connect, or None."""
     if proxy is None:
         return None
     tunnel = next((found for cause in causes if (found := _TUNNEL.search(str(cause)))), None)
@@ -162,7 +171,7 @@ def _is_tls(causes: list[BaseException]) -> bool:
 
 
 def _is_timeout(causes: list[BaseException]) -> bool:
-    # urllib3 derives the error of a refused connection from that of a timeout.
+    # In urllib3, the error of a refused connection is a subclass of the error of a timeout.
     refused = any(isinstance(cause, urllib3.exceptions.NewConnectionError) for cause in causes)
     return not refused and any(isinstance(cause, _TIMEOUTS) for cause in causes)
 
@@ -172,12 +181,12 @@ def _is_no_http(cause: BaseException) -> bool:
 
 
 def _is_of_the_system(cause: BaseException) -> bool:
-    """Whether it is an OSError of the operating system: all of requests' own are OSErrors, too."""
+    """Whether an error is an OSError other than the OSErrors that requests defines."""
     return isinstance(cause, OSError) and not isinstance(cause, requests.RequestException)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that it holds of what caused it, wherever the libraries put it."""
+    """Yield an error and its causes, from attributes and arguments."""
     todo, seen = [error], set()
     while todo:
         cause = todo.pop()
@@ -190,7 +199,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _reason(causes: list[BaseException]) -> str:
-    """What the operating system or TLS said, which is short and holds no URL."""
+    """Return the short reason from the operating system or TLS, without any URL."""
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return escaped(cause.verify_message)

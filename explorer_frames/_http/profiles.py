@@ -1,8 +1,9 @@
-"""Where settings come from: arguments > environment variables > a profile in the config file.
+"""Sources of settings: arguments, environment variables and profiles.
 
-A profile that is passed as an argument comes before the environment, as with the AWS CLI. A profile is for its own url
-only: where another url comes first, nothing of the profile is used, so that no secret of it is sent there. Where a
-profile is passed, this also applies to the environment.
+Arguments override environment variables, which override a profile in the config file. A profile that is passed as an
+argument overrides environment variables, as in the AWS CLI. A profile applies only to its own URL. If another URL
+takes precedence, the whole profile is ignored, so that its secrets are not sent to that URL. If a profile is passed,
+the same applies to environment variables.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ if TYPE_CHECKING:
 PREFIX = "EXPLORER_FRAMES_"
 CONFIG_FILE, PROFILE = f"{PREFIX}CONFIG_FILE", f"{PREFIX}PROFILE"
 _DEFAULT = "default"
-# Each has this name as an argument and as a key of a profile, and in capitals behind the prefix as a variable. Only the
-# argument client_cert takes a pair in place of client_key.
+# Names of arguments and profile keys. Environment variables have the same name in capitals, after the prefix. In place
+# of client_key, the argument client_cert accepts a pair.
 _TEXTS = ("url", "token", "user", "password", "graphd", "auth_encoding", "ca_bundle", "client_cert", "client_key")
 SETTINGS = (*_TEXTS, "row_cap")
 LOGIN = ("user", "password", "graphd")
 _SECRETS = ("token", "password")
 _FILES = {"ca_bundle", "client_cert", "client_key"}
-_WHOLE = re.compile(r"\d{1,20}")  # Python refuses to convert thousands of digits
+_WHOLE = re.compile(r"\d{1,20}")  # `int` raises an error for thousands of digits
 _POSITION = re.compile(r"line \d+, column \d+")
 _DOTS = ' The name of a profile with a dot in it needs quotes: ["a.b"].'
 _WINDOWS = os.name == "nt"
@@ -42,25 +43,28 @@ _warned: set[str] = set()
 
 
 def variable(setting: str) -> str:
-    """Name the environment variable of a setting."""
+    """Return the environment variable of a setting."""
     return PREFIX + setting.upper()
 
 
 def as_argument(name: str) -> str:
-    """Spell a setting in a hint: an argument as ``ca_bundle=``, which the command line replaces with its option."""
+    """Format a setting for a hint; an argument is formatted as ``ca_bundle=``.
+
+    The command line replaces arguments in hints with its options.
+    """
     return f"{name}=" if name.isidentifier() and name.islower() else name
 
 
 def base_path(path: str) -> str:
-    """Return the path of an Explorer's url, without the path of its API."""
+    """Return the path of an Explorer URL, without the path of its API."""
     return path.rstrip("/").removesuffix("/api-open/v1").rstrip("/")
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting, and where it comes from: the arguments, the environment or a profile.
+    """Setting with its source: the arguments, the environment or a profile.
 
-    The value of a secret that was not passed is a `StoredSecret`.
+    The value of a secret is a `StoredSecret` unless it was passed as an argument.
     """
 
     name: str
@@ -73,37 +77,37 @@ class Setting:
 
     @property
     def label(self) -> str:
-        """How errors call it."""
+        """Name of the setting in errors."""
         if self.is_passed:
             return self.name
         return variable(self.name) if self.source == ENVIRONMENT else f"{self.name} of {self.source}"
 
 
 class Sources:
-    """The settings of one `Explorer`, each from the first place that has it.
+    """Settings of one `Explorer`, each from the first source that contains it.
 
     Parameters
     ----------
     profile
-        Default: ``EXPLORER_FRAMES_PROFILE``, or the profile ``default`` if there is one.
+        Name of the profile. Default: ``EXPLORER_FRAMES_PROFILE``, or the profile ``default`` if it exists.
     **arguments
-        By the name of the setting.
+        Settings by name.
 
     Attributes
     ----------
     found : dict of Setting
-        By name. It has a token or settings of a login, as the first place with any of them decides.
+        Settings by name, with either a token or a login. The first source with any of these determines which.
     unused : list of str
-        Places that are left out, because their url is another one.
+        Sources that are ignored because of a different URL.
     hints : list of str
-        Of a token from elsewhere than the arguments that hides a login, or the reverse.
+        Hints about a token that overrides a login, or the reverse, unless it was passed as an argument.
     missing : ConfigError or None
-        If ``EXPLORER_FRAMES_PROFILE`` or ``_CONFIG_FILE`` names none that exists, and a url is passed.
+        Error if ``EXPLORER_FRAMES_PROFILE`` or ``_CONFIG_FILE`` is set to a missing one, and `url` is passed.
 
     Raises
     ------
     ConfigError
-        The config file is invalid, has no such profile, or the profile has an unknown key.
+        The config file is invalid, the profile is missing, or the profile contains an unknown key.
     """
 
     def __init__(self, profile: str | None = None, **arguments: Any) -> None:
@@ -118,18 +122,18 @@ class Sources:
         stored, self.missing = _stored(profile, needed=profile is not None or "url" not in given)
         places = [given, environment, stored] if profile is None else [given, stored, environment]
         url = next((place["url"].value for place in places if "url" in place), None)
-        bound = [stored] if profile is None else [stored, environment]  # to their urls
+        bound = [stored] if profile is None else [stored, environment]  # only used with its own URL
         left_out = [place for place in bound if "url" in place and _server(place["url"].value) != _server(url)]
         places = [place for place in places if place not in left_out]
         self.unused = [place["url"].source for place in left_out]
         self.found = {name: setting for place in reversed(places) for name, setting in place.items()}
         hints = self._hide(next((one for one in places if not one.keys().isdisjoint(("token", *LOGIN))), {}))
-        self.hints = hints if profile is None else []  # which place decides was passed, too
+        self.hints = hints if profile is None else []  # passing a profile is explicit, so no hint is required
         if "client_cert" in self.found:
-            self.found.pop("client_key", None)  # it is that of another certificate
+            self.found.pop("client_key", None)  # the key belongs to another certificate
 
     def _hide(self, deciding: Mapping[str, Setting]) -> list[str]:
-        """Leave out credentials of the other kind than those of the deciding place; return hints about them."""
+        """Remove credentials of the other kind than in `deciding`; return hints."""
         other = LOGIN if "token" in deciding else ("token",)
         hidden = [self.found.pop(name).label for name in other if deciding and name in self.found]
         used = [deciding[name] for name in ("token", *LOGIN) if name in deciding and name in self.found]
@@ -141,16 +145,18 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class StoredSecret:
-    """A token or a password in the environment or a profile, read when it is needed; it pickles without its text.
+    """Token or password in the environment or a profile, read on demand.
+
+    Its pickle does not contain the text.
 
     Parameters
     ----------
     name
-        Of the setting.
+        Name of the setting.
     profile
-        None for the environment.
+        Name of the profile; None for the environment.
     url
-        That of the profile, to which the secret goes.
+        URL of the profile, to which the secret is sent.
     """
 
     name: str
@@ -171,17 +177,17 @@ class StoredSecret:
 
 
 def config_file() -> Path:
-    """Return the path of the config file, whether it exists or not."""
+    """Return the path of the config file, even if it does not exist."""
     if path := os.environ.get(CONFIG_FILE):
-        return Path(os.path.expanduser(path))  # noqa: PTH111 (fails where there is no home)
+        return Path(os.path.expanduser(path))  # noqa: PTH111 (pathlib fails without a home)
     home = os.environ.get("XDG_CONFIG_HOME", "")
-    if not os.path.isabs(home):  # noqa: PTH117 (also as the XDG specification has it)
+    if not os.path.isabs(home):  # noqa: PTH117 (absolute by the XDG specification)
         home = (os.environ.get("APPDATA") if _WINDOWS else None) or os.path.expanduser("~/.config")  # noqa: PTH111
     return Path(home, "explorer_frames", "config.toml")
 
 
 def file_state() -> tuple[object, ...]:
-    """Return what changes when the config file is written."""
+    """Return a fingerprint of the config file, which changes when it is written."""
     try:
         found = config_file().stat()
     except OSError:
@@ -190,12 +196,12 @@ def file_state() -> tuple[object, ...]:
 
 
 def _is_missing(name: str, value: object) -> bool:
-    """Whether an argument is missing: also an empty url, user or graphd, as scripts pass them."""
+    """Whether an argument is None, or an empty url, user or graphd from a script."""
     return value is None or (name in ("url", "user", "graphd") and isinstance(value, str) and not value)
 
 
 def _server(url: object) -> object:
-    """Return what urls of one server have in common; the url itself if it is not valid."""
+    """Return a key that is equal for URLs of one server, or an invalid URL unchanged."""
     try:
         parts = urlsplit(str(url))
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
@@ -205,7 +211,7 @@ def _server(url: object) -> object:
 
 
 def _settings(source: str, values: dict[str, Any]) -> dict[str, Setting]:
-    """Return the settings of one place; a client certificate takes its key along, as in arguments."""
+    """Return the settings of a source, with client_cert and client_key as a pair."""
     if "client_cert" in values and "client_key" in values:
         values["client_cert"] = values["client_cert"], values.pop("client_key")
     return {name: Setting(name, value, source) for name, value in values.items()}
@@ -219,12 +225,12 @@ def _environment() -> dict[str, Any]:
 
 
 def _stored(profile: str | None, *, needed: bool) -> tuple[dict[str, Setting], ConfigError | None]:
-    """Read a profile; without a name, the one of the environment or the default one, if any.
+    """Read a profile: the named one, that of the environment, or the default one.
 
     Raises
     ------
     ConfigError
-        It is named, needed and missing. If it is not needed, the error is returned.
+        A profile is named and needed, but missing. If it is not needed, the error is returned.
     """
     named = profile if profile is not None else os.environ.get(PROFILE) or None
     name = _DEFAULT if named is None else named
@@ -247,7 +253,7 @@ def _place(name: str) -> str:
 
 
 def _load(name: str) -> dict[str, Any] | ConfigError:
-    """Read the settings of a profile, or return the error of one that is missing."""
+    """Read the settings of a profile, or return an error if it is missing."""
     path = config_file()
     profiles = _profiles(path) if os.path.exists(path) else {}  # noqa: PTH110 (False if its folder is unreadable)
     if name not in profiles:
@@ -263,7 +269,7 @@ def _load(name: str) -> dict[str, Any] | ConfigError:
 
 
 def known(what: str, names: Collection[str], *wrong: str) -> str:
-    """Return a hint for misspelled names: those that are close, and all, as far as there is room."""
+    """Return a hint for misspelled names, with close matches and the known names."""
     lower = [one.lower() for one in names]
     alike = dict.fromkeys(one for name in wrong for one in get_close_matches(name.lower(), lower))
     close = [repr(escaped(name, 60)) for one in alike for name in names if name.lower() == one]
@@ -272,7 +278,7 @@ def known(what: str, names: Collection[str], *wrong: str) -> str:
 
 
 def _value(key: str, value: object, path: Path) -> Any:
-    """Check one key of a profile; its value is never shown, since a secret may stand behind any key."""
+    """Validate a key of a profile; its value may be a secret and is never shown."""
     if key not in SETTINGS:
         hint = known("keys", SETTINGS, key)
         raise ConfigError(f"unknown key {escaped(key, 60)!r}", hint=hint + _DOTS * isinstance(value, dict))
@@ -298,7 +304,7 @@ def _profiles(path: Path) -> dict[str, dict[str, Any]]:
         hint = f"Correct it, or set {CONFIG_FILE} to another path."
     except UnicodeDecodeError:
         failure, hint = "the config file is not valid UTF-8", "Save it as UTF-8."
-    except (ValueError, RecursionError) as error:  # whose words may quote a secret
+    except (ValueError, RecursionError) as error:  # its message may contain a secret
         position = _POSITION.search(str(error))
         failure = f"the config file is not valid TOML{f' at {position[0]}' if position else ''}"
         hint = r"Start each profile with one [name] line. Put strings in quotes, and those with \ in single quotes."
@@ -313,7 +319,10 @@ def _profiles(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _check_permissions(path: Path, permissions: int, content: Mapping[str, Any]) -> None:
-    """Warn, once a process, if other users can read a file with secrets; Windows has no such bits."""
+    """Warn once per process if other users can read a file with secrets.
+
+    Windows has no such permission bits.
+    """
     has_secrets = any(not one.keys().isdisjoint(_SECRETS) for one in content.values() if isinstance(one, dict))
     others = permissions & (stat.S_IRGRP | stat.S_IROTH)
     if not has_secrets or not others or _WINDOWS or str(path) in _warned:
@@ -322,4 +331,4 @@ def _check_permissions(path: Path, permissions: int, content: Mapping[str, Any])
         f"the config file contains secrets and is readable by other users [{escaped(path)}]. Run chmod 600 on it.",
         ConfigFileWarning,
     )
-    _warned.add(str(path))  # behind the warning, which a filter may make an error
+    _warned.add(str(path))  # after the warning, which a filter may turn into an error

@@ -1,4 +1,4 @@
-"""When a failed call is tried again: how often, how soon, and how much of it one client may do in all."""
+"""Retries of failed calls, with back-off and a retry budget per client."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
     from explorer_frames._http.transport import Identity
 
 _T = TypeVar("_T")
-# Worth another try where no code says what it is.
+# HTTP statuses that are retried if the response has no error code.
 TRANSIENT_STATUS = {429, 502, 503, 504}
 _LONGEST_RETRY_AFTER = 30.0
-# As botocore's standard mode: a hundred retries in a row, and then one for every five calls that succeed.
+# As in botocore's standard mode: 100 consecutive retries, then one for every five successful calls.
 _BUDGET, _COST = 500, 5
 
 
 class Retries:
-    """What one client may try again.
+    """Retry policy of one client.
 
     Parameters
     ----------
     most
-        How many more times one call is tried.
+        Maximum number of retries of one call.
     auth
-        Who the calls come from.
+        Authentication of the calls.
     """
 
     def __init__(self, most: int, auth: Auth) -> None:
@@ -52,16 +52,16 @@ class Retries:
         self.after_fork()
 
     def after_fork(self) -> None:
-        """Begin anew: another thread of the parent may have held the lock."""
+        """Reset the budget and the lock, which a thread of the parent may have held."""
         self._lock = threading.Lock()
         self._left = _BUDGET
 
     def call(self, call: Callable[[Identity], _T], deadline: Deadline) -> _T:
-        """Make a call that only reads, until it succeeds, or fails for good, or no try is left.
+        """Run an idempotent call, and retry it after transient errors.
 
-        Between two tries it waits with exponential backoff and full jitter, at least as long as the server's
-        Retry-After. If that is longer than 30 s, or than the rest of the deadline, the call ends at once. So it does
-        where the tries, the deadline or the budget are used up.
+        Retries wait with exponential back-off and full jitter, and at least as long as the server's Retry-After. The
+        error is raised without another retry if this wait exceeds 30 s or the remaining deadline, or if the retries or
+        the budget are exhausted.
         """
         tries = 1
         while True:
@@ -75,11 +75,11 @@ class Retries:
                 with self._lock:
                     self._left = min(_BUDGET, self._left + (1 if tries == 1 else _COST))
                 return result
-            _threads.pause(pause)  # behind the handler, so that no failure is kept meanwhile
+            _threads.pause(pause)  # outside the except block, to release the exception first
             tries += 1
 
     def _pause(self, error: TransportError | ApiError, tries: int, deadline: Deadline) -> float | None:
-        """Return the seconds until the next try, or None if there is none; then put the reason into the error."""
+        """Return the seconds until a retry, or None after adding a reason to the error."""
         transient = is_transient(error) and not is_from_handler(error)
         asked = getattr(error, "retry_after", None) or 0.0
         pause = max(asked, random.uniform(0, min(0.5 * 2**tries, 20)))  # noqa: S311 (no secret)
@@ -96,7 +96,7 @@ class Retries:
         return None
 
     def _take(self) -> bool:
-        """Pay for a retry, if there is enough left."""
+        """Take a retry from the budget; return whether enough was left."""
         with self._lock:
             enough = self._left >= _COST
             self._left -= _COST * enough
@@ -104,7 +104,9 @@ class Retries:
 
 
 def retry_after_seconds(header: str, now: float) -> float | None:
-    """Read a ``Retry-After`` header: seconds, or an HTTP date in any of its three formats; None where it is neither.
+    """Parse a ``Retry-After`` header into seconds; return None if it is invalid.
+
+    The header contains a number of seconds, or an HTTP date in any of its three formats.
 
     Parameters
     ----------
@@ -119,28 +121,29 @@ def retry_after_seconds(header: str, now: float) -> float | None:
 
 
 def http_date(text: str) -> float | None:
-    """Read an HTTP date in any of its three formats, as seconds since the epoch; None where it is not one."""
+    """Parse an HTTP date in any of its three formats into epoch seconds, or None."""
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    # HTTP dates are always in UTC; asctime has no time zone in it.
+    # HTTP dates are always in UTC; the asctime format has no time zone.
     return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
 
 
 def renewal_pause(renewals: int, took: float) -> float:
-    """Seconds to wait, with jitter, before a session is renewed again: none the first time.
+    """Return the seconds to wait, with jitter, before a session is renewed again.
 
-    Clients of one user, on a server that keeps one session for each, end each other's sessions until they spread out.
-    How far depends on how long the last login and the call after it took.
+    The first renewal does not wait. On a server with one session per user, clients of the same user end each other's
+    sessions until their logins are spread out. The maximum wait doubles with each renewal, and depends on `took`, the
+    seconds of the last login and the call after it.
     """
     most = min(max(took, 0.05) * 2**renewals, 10.0)
     return random.uniform(0, most) if renewals else 0.0  # noqa: S311 (no secret)
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same GET may succeed a moment later."""
+    """Whether a retry of the same GET may succeed."""
     if isinstance(error, ConnectionFailedError | RequestTimeoutError | TruncatedBodyError):
         return not error.final
-    # By its code, as everywhere, and by its status where there is none.
+    # An error code takes precedence over the HTTP status.
     return isinstance(error, ServerError) and (error.code is not None or error.http_status in TRANSIENT_STATUS)

@@ -1,7 +1,7 @@
-"""Path and parameters -> a stream of bytes: every wait ends by a deadline, no redirects. Knows no Arrow.
+"""HTTP requests with streamed responses and deadlines, without redirects.
 
-Nothing of `requests` leaves this module: its errors hold the request and with it the token, so they are read here,
-and our own are raised outside the `except` block, without them as context.
+The module does not depend on Arrow. Errors of `requests` contain the request and therefore the token. They are
+translated here, and the new errors are raised outside the `except` block, so that the old ones are not their context.
 """
 
 from __future__ import annotations
@@ -48,18 +48,21 @@ if TYPE_CHECKING:
     from explorer_frames._http.exchange import Deadline
 
 _LOG = logging.getLogger("explorer_frames")
-PIECE = 2**18  # bytes: what is in work at a time takes some eight times as much
+PIECE = 2**18  # bytes; the memory in use at a time is about eight times as much
 _ROOT = "api-open/v1"
 _REDIRECTS = range(300, 400)
-_FAILURES = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)  # those of requests are OSErrors
+_FAILURES = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)  # errors of requests are OSErrors
 _quoted = partial(quote, safe="")
-_AHEAD = 2  # pieces: one that is read while another waits
-_NO_CONTENT = 204  # by RFC 9110, whatever the headers announce
+_AHEAD = 2  # pieces to prefetch: one is read while another is queued
+_NO_CONTENT = 204  # has no body, whatever its headers contain (RFC 9110)
 
 
 @dataclass(eq=False, repr=False)
 class Identity(AuthBase):
-    """Who a request comes from: a header. Being an auth, it also keeps `requests` from looking into ``.netrc``."""
+    """Credentials of a request, which are sent as headers.
+
+    Passing any auth object also prevents `requests` from reading ``.netrc``.
+    """
 
     headers: Mapping[str, str]
     secrets: Secrets
@@ -73,7 +76,7 @@ class Identity(AuthBase):
         return request
 
     def receive(self, set_cookies: Sequence[str]) -> None:
-        """Take over cookies that a response renews."""
+        """Store the cookies that a response renews."""
         if self.cookies is not None:
             self.cookies.renew(set_cookies)
             self.secrets.add(self.cookies.secrets())
@@ -83,7 +86,7 @@ NOBODY = Identity({}, NO_SECRETS)
 
 
 class Answer:
-    """One HTTP answer, its body still on the wire.
+    """HTTP response with a streamed body.
 
     Attributes
     ----------
@@ -92,7 +95,7 @@ class Answer:
     trace_id
         The ``Traceparent`` header, which the vendor's support can search for.
     secrets
-        Of the request, which some servers, and more proxies, repeat.
+        Secrets of the request. Some servers, and more often proxies, repeat them in responses.
     """
 
     def __init__(
@@ -116,16 +119,16 @@ class Answer:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds that the server asks to wait; None where the header is missing or invalid."""
+        """Seconds in the ``Retry-After`` header; None if it is missing or invalid."""
         return retry_after_seconds(self.headers.get("Retry-After", ""), time.time())
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the body, decompressed, in pieces of one size (the last one smaller).
+        """Yield the decompressed body in pieces of equal size; the last may be smaller.
 
         Raises
         ------
         TransportError
-            It breaks off, a time limit ends it, or it is not what its headers say.
+            The body is incomplete, contradicts its headers, or exceeds a time limit or `max_bytes`.
         """
         total = 0
         while piece := next(self._body):
@@ -143,7 +146,10 @@ class Answer:
 
 
 class Transport:
-    """The connections of one `Explorer`; one `requests.Session` a process, shared by its threads."""
+    """Connections of one `Explorer`, with one `requests.Session` per process.
+
+    The threads of a process share the session.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -151,7 +157,7 @@ class Transport:
         self._trusted = cache(system_context)
 
     def after_fork(self) -> None:
-        """Forget the connections: their sockets are the parent's too, and answers would cross."""
+        """Drop connections shared with the parent process, which would mix responses."""
         self._session = None
 
     def close(self) -> None:
@@ -171,19 +177,19 @@ class Transport:
         body: object = None,
         times: int = 1,
     ) -> Iterator[Answer]:
-        """Send one request, once, and hand over its answer.
+        """Send one request, without retries, and yield its response.
 
         Parameters
         ----------
         segments
-            Of the path below ``api-open/v1``, already checked to be ids.
+            Path segments below ``api-open/v1``, already validated as ids.
         times
-            The body arrives in pieces of so many times 256 KiB.
+            Size of the pieces of the body, in units of 256 KiB.
 
         Raises
         ------
         TransportError
-            There is no answer, or it leads elsewhere.
+            There is no response, or it is a redirect.
         """
         path = "/".join((_ROOT, *map(_quoted, segments)))
         url = f"{self._settings.url}/{path}"
@@ -199,7 +205,7 @@ class Transport:
         answer = None
         reusable = False
         try:
-            with auth.secrets.concealed_in_errors():  # also in the thread, which starts here
+            with auth.secrets.concealed_in_errors():  # also in the thread, which `next` starts
                 response, pieces = next(steps)
                 if response.status_code in _REDIRECTS:
                     raise _redirected(response, where)
@@ -212,27 +218,27 @@ class Transport:
                 yield answer
             except ApiError as error:
                 error.retry_after = answer.retry_after if error.retry_after is None else error.retry_after
-                reusable = error.code is not None  # a complete envelope
+                reusable = error.code is not None  # only a complete envelope has a code
                 raise
             reusable = True
         finally:
             if answer is not None and answer.ended:
                 exchange.verdict.put(reusable)
-                with suppress(RequestTimeoutError):  # the answer is complete
+                with suppress(RequestTimeoutError):  # the response is complete
                     next(steps, None)
             steps.close()
 
     def _converse(
         self, request: requests.Request, exchange: Exchange, where: str, piece_size: int
     ) -> Generator[tuple[requests.Response, list[bytes]], None, None]:
-        """Yield the response with pieces of its body, the last of them empty, in the thread that talks to the server.
+        """Send the request; yield the response with pieces of its body, the last empty.
 
-        A short body comes in one item, since each change of threads takes time.
+        This runs in the background thread. A short body is one item, because each thread switch takes time.
         """
         response = self._send(request, exchange, where)
         raw: Any = response.raw
         release = raw.release_conn
-        raw.release_conn = lambda: None  # else urllib3 returns the connection to the pool before the body was checked
+        raw.release_conn = lambda: None  # otherwise urllib3 reuses the connection before the body is checked
         reusable = False
         try:
             if response.status_code in _REDIRECTS:
@@ -262,8 +268,8 @@ class Transport:
                     where=where,
                     hint="Pass a url whose path contains only letters, digits, '-', '_', '.' and '/', without '..'.",
                 )
-            left = max(deadline.remaining(), 0.001)  # sockets refuse 0
-            # Not `Session.send`: followed or not, it reads a redirect's body to its end and parses its Location.
+            left = max(deadline.remaining(), 0.001)  # 0 is not a valid timeout
+            # `Session.send` reads the whole body of a redirect and parses its Location, even if it does not follow it.
             return session.get_adapter(str(prepared.url)).send(
                 prepared,
                 timeout=(min(connect, left), min(read, left)),
@@ -280,7 +286,7 @@ class Transport:
         return proxy_of(url, self._of_the_environment(session, url)["proxies"]) if session else None
 
     def _wrong_setting(self, url: str, failure: TransportError) -> ExplorerFramesError | None:
-        """Find the proxy or the certificate file that cannot work, once a request has failed."""
+        """Return the error of an invalid proxy or certificate file after a failure."""
         session = self._session
         if session is None or isinstance(failure, RequestTimeoutError):
             return None
@@ -298,19 +304,22 @@ class Transport:
 
     @property
     def _peer(self) -> str:
-        """Whom errors name: host and port, without a path or what else a URL may hold."""
+        """Host and port for errors, without the other parts of the URL."""
         return urlsplit(self._settings.url).netloc.rpartition("@")[2]
 
     def _of_the_environment(self, session: requests.Session, url: str | None) -> Any:
-        """Proxies and CA bundle; in no variable, since a proxy's password would show in a traceback with locals."""
+        """Return the settings of a request, with the environment's proxies and CA bundle.
+
+        They must not be in a variable when an error is raised: a traceback with locals would show a proxy's password.
+        """
         verify, cert = self._settings.verify, self._settings.client_cert
         return session.merge_environment_settings(url, proxies={}, stream=True, verify=verify, cert=cert)
 
 
 def _pieces(raw: Any, size: int, deadline: Deadline, where: str) -> Iterator[list[bytes]]:
-    """Yield a body, decompressed: piece by piece, the last one with an empty one behind it."""
+    """Yield the decompressed body in lists of pieces; the last piece is empty."""
     encoding = raw.headers.get("Content-Encoding", "identity").strip().lower() or "identity"
-    if encoding == "x-gzip":  # the same, by RFC 9110
+    if encoding == "x-gzip":  # a synonym of gzip (RFC 9110)
         encoding = "gzip"
     if encoding not in ("identity", "gzip"):
         raise TransportError(
@@ -318,14 +327,14 @@ def _pieces(raw: Any, size: int, deadline: Deadline, where: str) -> Iterator[lis
             where=where,
             hint="Check that no proxy changes the server's responses.",
         )
-    raw.headers["Content-Encoding"] = encoding  # urllib3 ignores a name with blanks around it
+    raw.headers["Content-Encoding"] = encoding  # urllib3 ignores a name surrounded by blanks
     pieces = [b"."]
     while pieces[-1]:
         try:
             pieces = [raw.read(size, decode_content=encoding == "gzip")]
-            if 0 < len(pieces[0]) < size:  # nothing follows
+            if 0 < len(pieces[0]) < size:  # only the last piece is shorter
                 pieces.append(raw.read(size, decode_content=encoding == "gzip"))
-        except (*_FAILURES, ValueError) as error:  # also for a chunk of negative size
+        except (*_FAILURES, ValueError) as error:  # a ValueError if a chunk has a negative size
             failure = translated(error, deadline, where, begun=True)
         else:
             yield pieces
@@ -334,9 +343,10 @@ def _pieces(raw: Any, size: int, deadline: Deadline, where: str) -> Iterator[lis
 
 
 def _is_doubtful(raw: Any) -> bool:
-    """Whether a connection must not be used again: a late body would be taken for the response to the next request.
+    """Whether a connection must not be reused after its response.
 
-    The response was not read to its end, its length is ambiguous, or more bytes came than its headers announced.
+    This applies if the response was not read completely, has an ambiguous length, or was followed by extra bytes.
+    The remaining bytes would be read as the response to the next request.
     """
     response = raw._original_response  # noqa: SLF001 (has no public name)
     ambiguous = "Transfer-Encoding" in raw.headers and "Content-Length" in raw.headers  # RFC 9112, section 6.3
@@ -344,7 +354,7 @@ def _is_doubtful(raw: Any) -> bool:
 
 
 def _redirected(response: requests.Response, where: str) -> TransportError:
-    # Not followed: a redirect takes the token along, to another port or by plain http.
+    # A followed redirect would send the token to another port or over plain http.
     try:
         parts = urlsplit(response.headers.get("Location", ""))
     except ValueError:
