@@ -144,7 +144,7 @@ def without_scheme(url: str, *, windows: bool) -> str:
 
 
 def invalid_on_windows(path: str) -> str | None:
-    r"""Return the first part of a path that is invalid on Windows, or None.
+    r"""Return the first invalid component of a Windows path; None if all are valid.
 
     Windows does not always raise an error. It writes ``a.`` to ``a`` and ``a:b`` to a stream of ``a``, and discards
     data for ``NUL``.
@@ -200,7 +200,7 @@ def secrets_of_url(url: str) -> Iterator[str]:
 def secrets_of(options: object, *, is_secret: bool = False) -> Iterator[str]:
     """Yield the secrets in a driver's options, including nested ones.
 
-    Options are secret by their names. Secrets in URLs among the values are included.
+    Secret options are recognized by name. Secrets in URLs among the values are included.
 
     Parameters
     ----------
@@ -256,7 +256,7 @@ def checked(url: str | os.PathLike[str], *, to_read: bool = False) -> str:
 
 
 def _problem(text: str, *, is_path: bool, to_read: bool) -> tuple[str, str] | None:
-    """Return the problem of a file's URL and a hint; None if the URL is valid."""
+    """Return the error message and hint for a file's URL; None if it is valid."""
     scheme, separator, rest = text.partition("://")
     store = scheme_of(text) if separator else None
     found = None
@@ -278,7 +278,7 @@ def _problem(text: str, *, is_path: bool, to_read: bool) -> tuple[str, str] | No
 
 
 def check_options(options: object) -> None:
-    """Raise ConfigError if storage_options are not a mapping."""
+    """Raise ConfigError if storage_options is not a mapping."""
     if not isinstance(options, Mapping):
         hint = "Pass a mapping such as {'key': ..., 'secret': ...}."
         raise ConfigError(f"storage_options must be a mapping, got {type(options).__name__}", hint=hint)

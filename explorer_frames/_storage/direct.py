@@ -84,7 +84,7 @@ class OpenBuffer(CopiedTarget):
         """Raise if the buffer is a text buffer, closed or not open for writing."""
         try:
             answer = self._buffer.write(b"")
-        except failures(Exception) as raised:  # of the caller's class
+        except failures(Exception) as raised:  # raised by the caller's class
             why = escaped(raised)
         else:
             if not inspect.isawaitable(answer):

@@ -57,7 +57,7 @@ def _refusal(url: str, raised: Exception, mask: Mask, failure: type[ExplorerFram
 
 
 def _connected(scheme: str, url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
-    """Connect with a plain file name in the URL; some drivers cut off "#" and more."""
+    """Connect with a placeholder name; some drivers truncate names such as "a#b"."""
     fsspec.get_filesystem_class(scheme)
     head, slash, name = url.rpartition("/")
     if head.endswith(":/"):  # without a folder, the last part may be the host

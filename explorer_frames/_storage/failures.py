@@ -57,7 +57,7 @@ class Guard:
     failure
         Class of the errors.
     noun
-        Object of the calls in error messages.
+        Noun for the object of the calls, in error messages.
     mask
         Function that returns the text of an exception without secrets.
     shown

@@ -102,7 +102,7 @@ class LocalFile:
             # as a replacement: another user's file in a sticky folder, or an append-only file or folder.
             os.rmdir(self.path)  # noqa: PTH106
         except OSError as raised:
-            if raised.errno == errno.EPERM:  # EACCES is from a sandbox that allows the removal of files only
+            if raised.errno == errno.EPERM:  # EACCES means that a sandbox allows only the removal of files
                 raise PermissionError(errno.EPERM, NOT_REPLACEABLE, self.path) from raised
 
     def _check_rename(self, folder: str) -> None:

@@ -283,7 +283,7 @@ def _of_profile(profile: str, url: str) -> dict[str, str]:
             "aws_region": session.get_config_variable("region"),
             "aws_endpoint_url": session.get_scoped_config().get("endpoint_url"),
         }
-    except failures(Exception) as raised:  # of botocore, and of credential programs in profiles
+    except failures(Exception) as raised:  # raised by botocore, or by credential programs of profiles
         problem = "it has no credentials" if isinstance(raised, AttributeError) else escaped(raised)
     else:
         return {name: text for name, text in values.items() if text}

@@ -108,7 +108,7 @@ def _url_of(path: Any) -> str | None:
     if getattr(type(path), "as_uri", None) not in {None, *_OF_PATHLIB}:
         try:
             url = str(as_uri())
-        except failures(Exception):  # of another package
+        except failures(Exception):  # raised by another package
             url = ""
         url = None if url.partition("://")[0] in LOCAL else url
     elif scheme:
@@ -154,7 +154,7 @@ def within(filesystem: Any, path: str) -> tuple[Any, str, Scheme]:
     Parameters
     ----------
     filesystem
-        File system of fsspec or pyarrow. For a folder or subtree of another file system, that one is returned.
+        File system of fsspec or pyarrow. A folder or subtree is replaced by the file system that it wraps.
     path
         Plain path in the file system, or a URL with its protocol.
 

@@ -1,4 +1,4 @@
-"""Copying of owner, group, permissions and ACL to a replacement on local disk."""
+"""Transfer of owner, group, permissions and ACL to a replacement on local disk."""
 
 from __future__ import annotations
 

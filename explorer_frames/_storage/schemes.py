@@ -90,8 +90,8 @@ class Scheme:
     extra
         Extra of this package that installs the driver.
     is_object_store
-        Whether the store has no folders, and one put publishes a file atomically. In other stores, a temporary file is
-        moved. The path begins with a bucket.
+        Whether the store has no folders, and one put publishes a file atomically. URLs begin with a bucket. In other
+        stores, a temporary file is moved.
     puts_whole
         Whether an interrupted put in an object store leaves no object.
     is_writable
@@ -121,7 +121,7 @@ class Scheme:
     unsafe_name: re.Pattern[str] | None = None
 
 
-# s3fs holds ten parts in memory, with a default part size of 50 MiB.
+# s3fs holds ten parts in memory, and its default part size is 50 MiB.
 _S3 = Scheme(extra="s3", is_object_store=True, ask=_ask_s3, part_size=8 * 2**20)
 _GCS = Scheme(extra="gcs", is_object_store=True, ask=_ask_gcs)
 _AZURE = Scheme(extra="azure", is_object_store=True, ask=_ask_for_container, userinfo_is_container=True)

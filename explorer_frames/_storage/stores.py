@@ -58,7 +58,7 @@ class StoredObject(CopiedTarget):
     def probe(self, new_folders: int | None = None) -> None:
         """Raise if the bucket is missing or the credentials are invalid.
 
-        The check depends on the read permission. Folders are checked as in `LocalFile`.
+        The check is incomplete without read permission. Folders are checked as in `LocalFile`.
         """
         try:
             self._scheme.ask(self.fs, self.path)
@@ -134,7 +134,7 @@ class RemoteFile(StoredObject):
                 self.fs.pipe_file(beside, b"")
                 self.fs.rm_file(beside)
         except failures(Exception):
-            if self._kind_of(self._folder) == "file":  # each driver reports this with another error
+            if self._kind_of(self._folder) == "file":  # each driver reports this with a different error
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), self._folder) from None
             raise
 
@@ -180,7 +180,7 @@ class RemoteFile(StoredObject):
         self._swap(beside)
 
     def _swap(self, beside: str) -> None:
-        """Move the old file away, then the new one in, if the store cannot replace files."""
+        """Replace the old file with two moves, for stores that cannot replace files."""
         aside = self._head + hidden_name(self._name, "old")
         self._move(self.fs, self.path, aside, replace=False)
         try:

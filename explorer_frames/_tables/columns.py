@@ -95,7 +95,8 @@ def _without_layout(kind: pa.DataType) -> pa.DataType:
 def _fits(has: pa.DataType, wants: pa.DataType) -> bool:
     """Return whether a cast from one plain type to another keeps all values.
 
-    Numbers are not widened, although their values would fit, because the type of an id column determines its spelling.
+    Numbers are not widened, although their values would fit, because the type of an id column determines how ids are
+    formatted.
     """
     if has == wants or pa.types.is_null(has):
         return True

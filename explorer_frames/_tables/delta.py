@@ -80,10 +80,10 @@ def write_delta(
     ------
     ConfigError
         For invalid arguments, and for ``mode="overwrite"`` of an append-only table. If a new table would have no
-        columns, or column names that differ only in case. If the columns of the data do not match the names and types
-        of the table, in any order. Nothing is written. Types may differ in layout or name, such as ``large_string``
-        and ``timestamp[us, Etc/UTC]``, and the data may have a coarser time unit. Without this check, deltalake would
-        write the id ``"007"`` as the number 7.
+        columns, or column names that differ only in case. If the columns of the data do not have the names and types
+        of the table; the column order may differ. Types may differ in layout or name, such as ``large_string`` and
+        ``timestamp[us, Etc/UTC]``, and the data may have a coarser time unit. Nothing is written. Without this check,
+        deltalake would write the id ``"007"`` as the number 7.
     TargetExistsError
         If ``mode="create"`` and the table exists, even if another writer created it during the call.
     WriteError

@@ -39,10 +39,10 @@ def append_iceberg(data: Any, table: Any, *, index: bool | None = None) -> Table
     Raises
     ------
     ConfigError
-        For invalid arguments, and if the columns of the data do not match the names and types of the table, in any
-        order. Nothing is written. Types may differ in layout or name, such as ``large_string`` and
-        ``timestamp[us, Etc/UTC]``, and the data may have a coarser time unit. Without this check, pyiceberg would fill
-        a missing column with nulls and widen numbers.
+        For invalid arguments. If the columns of the data do not have the names and types of the table; the column order
+        may differ. Types may differ in layout or name, such as ``large_string`` and ``timestamp[us, Etc/UTC]``, and the
+        data may have a coarser time unit. Nothing is written. Without this check, pyiceberg would fill a missing column
+        with nulls and widen numbers.
     WriteError
         If the store, the catalog or the table rejects the write, or each retry conflicts with another writer's commit.
     UnsafeToRetryError

@@ -50,7 +50,7 @@ class TableReceipt:
     schema : pyarrow.Schema
         Schema of the added rows, with its metadata.
     complete : bool or None
-        Whether the result is known to be complete; None if its metadata does not contain this.
+        Whether the result is known to be complete; None if its metadata does not record this.
     """
 
     table: str
