@@ -1,1 +1,1 @@
-"""A file at any URL: published, or read."""
+"""Reading and publishing of files at any fsspec URL."""

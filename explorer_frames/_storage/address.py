@@ -1,4 +1,4 @@
-"""Addresses: what can be the URL of a file to write, and how one is shown without its secrets."""
+"""Validation of target URLs, and their display without secrets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OTHER_EXTENSIONS = (
     *(".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".db", ".sqlite", ".duckdb"),
     *(".gz", ".bz2", ".zip", ".xz", ".zst", ".tar", ".tgz"),
 )
-# A name with another extension, or without one, can have any format.
+# Files with another extension, or without one, can have any format.
 FORMATS = {
     **dict.fromkeys((".parquet", ".pq"), "parquet"),
     **dict.fromkeys((".feather", ".arrow", ".ipc"), "feather"),
@@ -40,26 +40,26 @@ WRAPPERS = {
     "asyncwrapper",
 }
 
-# Up to the last "@" of the host part, or of all where a "/" in a password made the host part end early. What may be a
-# port ends the host part, but buckets have none.
+# Matches up to the last "@" of the host part, or of the URL if a "/" in a password ends the host part early. A possible
+# port number ends the host part, except in URLs of buckets, which have no port.
 _USERINFO = re.compile(r"(?<=://)(?:[^/]*@|[^/@]*:(?!\d{1,5}/).*@)")
 _USERINFO_OF_BUCKET = re.compile(r"(?<=://)(?:[^/]*@|[^/@]*:.*@)")
 
-# From the first "?" on in a URL of HTTP; elsewhere it is a wildcard, unless "name=" comes behind it.
+# In an HTTP URL, the query begins at the first "?". In other URLs, "?" is a wildcard unless "name=" follows it.
 _HTTP_QUERY = re.compile(r"(https?://[^?]*)\?.*", re.DOTALL | re.IGNORECASE)
 _QUERY = re.compile(r"\?[^?/=]*=.*", re.DOTALL)
 _ONE_SLASH = re.compile(r"^((?!file:|local:)[a-zA-Z][a-zA-Z0-9+.-]+):/(?=[^/].*[@?])", re.DOTALL)  # a misspelled "://"
 WINDOWS = os.name == "nt"
-_WINDOWS_INVALID = re.compile(r'[<>:"|?*\x00-\x1f]|[. ]$')  # the last two are cut off without an error
+_WINDOWS_INVALID = re.compile(r'[<>:"|?*\x00-\x1f]|[. ]$')  # Windows silently removes the last two
 _WINDOWS_DEVICE = re.compile(
     r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9\u00b9\u00b2\u00b3]) *(?:\..*)?", re.IGNORECASE
 )
-_LONG = 8  # characters of a value that may be a signature, whatever its name
+_LONG = 8  # minimum characters of a value that may be a signature under any name
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def named_format(url: str | os.PathLike[str]) -> str | None:
-    """Return the format that the extension of a file's name stands for; None for an unknown extension.
+    """Return the file format of a file extension; None if the extension is unknown.
 
     Examples
     --------
@@ -70,24 +70,24 @@ def named_format(url: str | os.PathLike[str]) -> str | None:
 
 
 def check_folder_name(url: str | os.PathLike[str]) -> None:
-    """Raise ConfigError if a folder to write files to has the name of a file."""
+    """Raise ConfigError if the name of an output folder has a file extension."""
     if named_format(url):
         hint = "Pass a folder whose name has no file extension."
         raise ConfigError("the name of the folder has a file extension", where=shown_url(url), hint=hint)
 
 
 def shown_url(url: str | os.PathLike[str]) -> str:
-    """Return the URL as messages and receipts show it: without user, password and query.
+    """Return a URL without user, password and query, for messages and receipts.
 
     Parameters
     ----------
     url
-        Any address; a local path comes back as it is.
+        Any URL or path. A local path is returned unchanged.
 
     Returns
     -------
     str
-        For Azure the part before ``@`` stays, unless it holds a password: it is the container there.
+        For Azure, the part before ``@`` is the container, which is kept unless it contains a password.
 
     Examples
     --------
@@ -104,14 +104,14 @@ def shown_url(url: str | os.PathLike[str]) -> str:
 
 
 def _userinfo(url: str) -> str:
-    """Return user and password of a URL up to the ``@``; empty where there are none, or it is a container."""
+    """Return the userinfo of a URL with its ``@``; empty for none or a container."""
     scheme = scheme_of(url)
     found = (_USERINFO_OF_BUCKET if scheme.is_object_store else _USERINFO).search(url)
     return "" if found is None or (scheme.userinfo_is_container and ":" not in found[0]) else found[0]
 
 
 def local_path(url: str | os.PathLike[str]) -> str | None:
-    """Return the absolute path of what is on local disk; None for what is elsewhere.
+    """Return the absolute path of a local path or URL; None for a remote URL.
 
     Examples
     --------
@@ -132,7 +132,7 @@ def local_path(url: str | os.PathLike[str]) -> str | None:
 
 
 def without_scheme(url: str, *, windows: bool) -> str:
-    """Return the path of a local URL; on Windows without the slash before a drive.
+    """Return the path of a local URL, on Windows without the slash before a drive.
 
     Examples
     --------
@@ -144,9 +144,10 @@ def without_scheme(url: str, *, windows: bool) -> str:
 
 
 def invalid_on_windows(path: str) -> str | None:
-    r"""Return the first part of a path that cannot be the name of a file on Windows; None if there is none.
+    r"""Return the first invalid component of a Windows path; None if all are valid.
 
-    Windows does not always raise: it writes ``a.`` to ``a``, ``a:b`` to a stream of ``a``, and ``NUL`` nowhere.
+    Windows does not always raise an error. It writes ``a.`` to ``a`` and ``a:b`` to a stream of ``a``, and discards
+    data for ``NUL``.
 
     Examples
     --------
@@ -171,7 +172,7 @@ def check_local_name(url: str | os.PathLike[str]) -> None:
 
 
 def may_hold_secret(url: str) -> bool:
-    """Return whether a URL has a password in it, or a query that may be a signature."""
+    """Return whether a URL contains a password, or a query that may be a signature."""
     is_http = re.match("https?://", url, re.IGNORECASE) is not None
     login, query = _userinfo(url), _query(url)
     names = (pair.partition("=")[0] for pair in query.split("&"))
@@ -179,16 +180,16 @@ def may_hold_secret(url: str) -> bool:
 
 
 def _query(url: str) -> str:
-    """Return the query of a URL; empty where there is none."""
+    """Return the query of a URL; empty if there is none."""
     found = re.search(r"\?(.*)", url, re.DOTALL) if _HTTP_QUERY.match(url) else None
     found = found or (_QUERY.search(url) if "://" in url else None)
     return found[0][1:] if found else ""
 
 
 def secrets_of_url(url: str) -> Iterator[str]:
-    """Yield what is secret in a URL: user, password, and what may be a signature in a query."""
+    """Yield the secrets in a URL: user, password and possible signatures in a query."""
     if login := _userinfo(url):
-        # By "/" too: who takes the host part to end there says the parts of a password that has one in it.
+        # A driver that ends the host part at a "/" in a password can report the parts of the password.
         yield from (*re.split("[:@]", login), *re.split("[:@/]", login))
     if query := _query(url):
         yield query
@@ -197,13 +198,15 @@ def secrets_of_url(url: str) -> Iterator[str]:
 
 
 def secrets_of(options: object, *, is_secret: bool = False) -> Iterator[str]:
-    """Yield the secrets in a driver's options, by their names, and in URLs among their values; at any depth.
+    """Yield the secrets in a driver's options, including nested ones.
+
+    Secret options are recognized by name. Secrets in URLs among the values are included.
 
     Parameters
     ----------
     options
     is_secret
-        Whether they are in an option that is a secret by its name.
+        Whether the options are in an option with a secret name.
 
     Examples
     --------
@@ -225,7 +228,7 @@ def secrets_of(options: object, *, is_secret: bool = False) -> Iterator[str]:
 
 
 def text_of(url: object, noun: str) -> str:
-    """Return a path or a URL as text; anything else is a ConfigError, which names it by `noun`."""
+    """Return a path or URL as text; raise ConfigError about `noun` if it is invalid."""
     text = os.fspath(url) if isinstance(url, str | os.PathLike) else None
     if isinstance(text, str) and text and "\0" not in text:
         return text
@@ -233,7 +236,10 @@ def text_of(url: object, noun: str) -> str:
 
 
 def checked(url: str | os.PathLike[str], *, to_read: bool = False) -> str:
-    """Return the URL as text, when it can be the URL of one file to write, or at least to read."""
+    """Return the URL of a file as text; raise ConfigError if it is not writable.
+
+    With `to_read`, it only has to be readable.
+    """
     text = text_of(url, "target")
     try:
         os.fsencode(text)
@@ -250,7 +256,7 @@ def checked(url: str | os.PathLike[str], *, to_read: bool = False) -> str:
 
 
 def _problem(text: str, *, is_path: bool, to_read: bool) -> tuple[str, str] | None:
-    """Return what is wrong with the URL of a file, and a hint."""
+    """Return the error message and hint for a file's URL; None if it is valid."""
     scheme, separator, rest = text.partition("://")
     store = scheme_of(text) if separator else None
     found = None
@@ -272,24 +278,26 @@ def _problem(text: str, *, is_path: bool, to_read: bool) -> tuple[str, str] | No
 
 
 def check_options(options: object) -> None:
-    """Raise ConfigError if storage_options are not a mapping."""
+    """Raise ConfigError if storage_options is not a mapping."""
     if not isinstance(options, Mapping):
         hint = "Pass a mapping such as {'key': ..., 'secret': ...}."
         raise ConfigError(f"storage_options must be a mapping, got {type(options).__name__}", hint=hint)
 
 
 class Mask(Secrets):
-    """The secrets of a URL and of options; called with an exception of a driver, it returns the text to show.
+    """Secrets of a URL and options, to be removed from messages.
+
+    A call with an exception of a driver returns its class and message without secrets.
 
     Parameters
     ----------
     url, options
-        What the driver was given. What the shown part of the URL has in it is not secret.
+        URL and options of the driver. Text in the displayed part of the URL is not treated as secret.
 
     Raises
     ------
     ConfigError
-        The options are no mapping.
+        If the options are not a mapping.
     """
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
@@ -302,5 +310,5 @@ class Mask(Secrets):
         return f"{name}: {escaped(text)}" if text else name
 
     def masked(self, text: str) -> str:
-        """Conceal them in a text, and remove its colors."""
+        """Replace the secrets in a text, and remove ANSI colors."""
         return self.conceal(_COLOR.sub("", text))

@@ -1,6 +1,6 @@
-"""Targets without a step that publishes a file: files that are overwritten in place, and open buffers.
+"""Targets that are not published atomically: in-place files and open buffers.
 
-The file is finished and checked in the folder for temporary files, and then copied.
+The file is completed and checked in the folder for temporary files, and then copied to the target.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ _BLOCK = 512  # bytes per unit of `st_blocks`
 
 
 class FileInPlace(CopiedTarget, LocalFile):
-    """The place of a file on local disk that keeps its inode: its content is overwritten."""
+    """File on local disk whose content is overwritten, so that it keeps its inode."""
 
     is_atomic = False
 
     def probe(self, new_folders: int | None = None) -> None:
-        """Raise when the file cannot be overwritten, or made if there is none."""
+        """Raise if the file cannot be overwritten, or created if it does not exist."""
         folder = self.nearest_folder(new_folders)
         if os.path.exists(self.path):  # noqa: PTH110 (paths are plain strings here)
             self._check_writable()
-            os.close(os.open(self.path, os.O_WRONLY))  # an append-only file is writable, but not in place
+            os.close(os.open(self.path, os.O_WRONLY))  # an append-only file is writable, but cannot be overwritten
         elif not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "the folder is not writable", folder)
 
-    def put(self, path: str, *, create: bool) -> None:  # noqa: ARG002 (as the other places are called)
-        """Overwrite the target with the closed spool file, if there is room for it."""
+    def put(self, path: str, *, create: bool) -> None:  # noqa: ARG002 (same signature as the other targets)
+        """Overwrite the target with the closed spool file if the disk has enough space."""
         os.makedirs(os.path.dirname(self.path), exist_ok=True)  # noqa: PTH103, PTH120
         exists = os.path.exists(self.path)  # noqa: PTH110
         if exists:
             self._check_room(os.path.getsize(path))  # noqa: PTH202
-        # An existing file is opened without O_CREAT, which Linux may refuse for another user's file in a sticky folder.
-        # It is emptied first, so that readers never find the footer of the old file behind a part of the new one.
+        # An existing file is opened without O_CREAT, which Linux may reject for another user's file in a sticky folder.
+        # The file is truncated first, so that readers never find the old footer after a part of the new content.
         flags = os.O_WRONLY | os.O_TRUNC | getattr(os, "O_BINARY", 0) | (0 if exists else os.O_CREAT)
         with open(path, "rb") as spool, os.fdopen(os.open(self.path, flags, 0o666), "wb") as file:  # noqa: PTH123
             shutil.copyfileobj(spool, file, _PIECE)
@@ -55,7 +55,7 @@ class FileInPlace(CopiedTarget, LocalFile):
             os.fsync(file.fileno())
 
     def _check_room(self, size: int) -> None:
-        """Raise if the disk has too little room, before the old content is lost."""
+        """Raise if the disk has too little space, before the old content is lost."""
         if not hasattr(os, "statvfs"):
             return
         disk, old = os.statvfs(self.path), os.stat(self.path)  # noqa: PTH116
@@ -64,7 +64,10 @@ class FileInPlace(CopiedTarget, LocalFile):
 
 
 class OpenBuffer(CopiedTarget):
-    """A binary file that the caller has opened; it is written from its current position on, and stays open."""
+    """Binary file opened by the caller.
+
+    It is written from its current position, and stays open.
+    """
 
     is_atomic = False
 
@@ -75,13 +78,13 @@ class OpenBuffer(CopiedTarget):
         self.shown = f"<{type(buffer).__name__}{shown}>"
 
     def kind(self) -> None:
-        """Nothing: a buffer is not replaced."""
+        """Return None, because a buffer is not replaced."""
 
-    def probe(self, new_folders: int | None = None) -> None:  # noqa: ARG002 (as the other places are called)
-        """Raise for a buffer of text, and for one that is closed or not open for writing."""
+    def probe(self, new_folders: int | None = None) -> None:  # noqa: ARG002 (same signature as the other targets)
+        """Raise if the buffer is a text buffer, closed or not open for writing."""
         try:
             answer = self._buffer.write(b"")
-        except failures(Exception) as raised:  # of a foreign class
+        except failures(Exception) as raised:  # raised by the caller's class
             why = escaped(raised)
         else:
             if not inspect.isawaitable(answer):
@@ -92,7 +95,7 @@ class OpenBuffer(CopiedTarget):
         hint = "Pass a file that is open in binary mode for writing.\nSuch as io.BytesIO() or sys.stdout.buffer."
         raise ConfigError(f"the buffer is not writable in binary mode: {why}", where=self.shown, hint=hint)
 
-    def put(self, path: str, *, create: bool) -> None:  # noqa: ARG002 (as the other places are called)
+    def put(self, path: str, *, create: bool) -> None:  # noqa: ARG002 (same signature as the other targets)
         """Write the closed spool file to the buffer."""
         with open(path, "rb") as spool:  # noqa: PTH123 (paths are plain strings here)
             while piece := spool.read(_PIECE):
@@ -102,7 +105,7 @@ class OpenBuffer(CopiedTarget):
             flush()
 
     def _write(self, piece: bytes) -> None:
-        """Write all of it; a raw stream may take a part at a time, a buffered one never does."""
+        """Write all bytes; a raw stream may write only a part, unlike a buffered one."""
         left = piece
         while left:
             taken = self._buffer.write(left)
@@ -115,8 +118,8 @@ class OpenBuffer(CopiedTarget):
             left = left[taken:]
 
     def remove(self) -> None:
-        """Raise: what was written to a buffer stays there."""
+        """Raise, because data written to a buffer cannot be removed."""
         raise io.UnsupportedOperation("a buffer cannot be removed")
 
     def stored(self) -> None:
-        """Nothing: a buffer has no size that says what was written."""
+        """Return None, because the size of a buffer does not show what was written."""

@@ -1,4 +1,4 @@
-"""fsspec's drivers: found, given what they need, and what they say made typed and free of secrets."""
+"""Creation of fsspec drivers, with typed errors that contain no secrets."""
 
 from __future__ import annotations
 
@@ -23,28 +23,31 @@ _NO_HADOOP = (
     "hdfs:// needs Hadoop's native client: JAVA_HOME, HADOOP_HOME or ARROW_LIBHDFS_DIR, and CLASSPATH. "
     "webhdfs:// needs none of them."
 )
-_SMB_LOGIN = threading.Lock()  # smbprotocol loses the login of one of two threads that connect at the same moment
+_SMB_LOGIN = threading.Lock()  # if two threads connect at the same time, smbprotocol loses one of the logins
 
 
 def connect(url: str, options: Mapping[str, Any], mask: Mask, failure: type[ExplorerFramesError]) -> tuple[Any, str]:
-    """Make the fsspec filesystem, and the file's path in it; ConfigError, or `failure` where it cannot be reached."""
+    """Return the fsspec file system of a URL, and the path in it.
+
+    Raises `failure` if the store is unreachable, and otherwise ConfigError.
+    """
     try:
         return _connected(url.partition("://")[0], url, options)
-    except Exception as raised:  # noqa: BLE001 (some drivers connect at once)
+    except Exception as raised:  # noqa: BLE001 (some drivers connect on creation)
         error = raised_by_handler(raised) or _refusal(url, raised, mask, failure)
     raise error
 
 
 def _refusal(url: str, raised: Exception, mask: Mask, failure: type[ExplorerFramesError]) -> ExplorerFramesError:
-    """Make the error for what a driver raised when it was made."""
+    """Return the error for an exception from the creation of a driver."""
     scheme = url.partition("://")[0]
     where = shown_url(url)
     extra = scheme_of(url).extra
     is_unknown = isinstance(raised, ValueError) and "not known" in str(raised)
     if isinstance(raised, ImportError) or (extra and is_unknown):
-        hint = install_hint(extra) if extra else escaped(raised)  # fsspec names the package
+        hint = install_hint(extra) if extra else escaped(raised)  # fsspec's message contains the package
         return ConfigError(f"no driver for {scheme}:// is installed", where=where, hint=hint)
-    # A ValueError because of an OSError is smbprotocol's way to say that nothing listens there.
+    # If the connection is refused, smbprotocol raises a ValueError with an OSError as its cause.
     if isinstance(raised, ValueError | TypeError) and not isinstance(raised.__cause__, OSError):
         what = f"invalid URL or storage_options: {mask(raised)}"
         hint = "Check the scheme, and the option names in the documentation of its fsspec driver."
@@ -54,14 +57,14 @@ def _refusal(url: str, raised: Exception, mask: Mask, failure: type[ExplorerFram
 
 
 def _connected(scheme: str, url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
-    """Let the driver read the URL with a plain name in it: some would cut "#" and more off the real one."""
+    """Connect with a placeholder name; some drivers truncate names such as "a#b"."""
     fsspec.get_filesystem_class(scheme)
     head, slash, name = url.rpartition("/")
-    if head.endswith(":/"):  # no folder, and so perhaps a host
+    if head.endswith(":/"):  # without a folder, the last part may be the host
         head, slash, name = url, "", ""
     plain = f"{head}{slash}{'name' if name else ''}"
     if scheme == "smb":
-        with _SMB_LOGIN:  # a kept file system does not log in again after its connection was lost
+        with _SMB_LOGIN:  # a cached file system does not log in again after a lost connection
             fs, path = url_to_fs(plain, **{"skip_instance_cache": True, **options})
     else:
         fs, path = url_to_fs(plain, **options)

@@ -1,4 +1,4 @@
-"""Exceptions of storage drivers, converted to typed errors with a hint and without secrets."""
+"""Conversion of driver exceptions to typed errors with hints and no secrets."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 DAMAGED = "The file is damaged or truncated. Copy it or create it again."
-_NO_NAME = 0xC0000033  # STATUS_OBJECT_NAME_INVALID, which SMB servers say to "part-*"
-_INVALID_NAME = 123  # ERROR_INVALID_NAME, the same on a Windows disk
+_NO_NAME = 0xC0000033  # STATUS_OBJECT_NAME_INVALID, which SMB servers return for names such as "part-*"
+_INVALID_NAME = 123  # ERROR_INVALID_NAME, the same error on a local Windows disk
 _PATIENCE = 10.0  # seconds to wait for readers to close a file
 _LOCKED = {5, 32}  # Windows: ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION
-# What our own checks of a target find, and what to do about it.
+# Errors of our own checks of a target, with their hints.
 NO_FOLDER = "the folder does not exist"
 NOT_REPLACEABLE = "the file cannot be replaced"
 ACL_LOST = "cannot copy the ACL of the existing file"
@@ -38,28 +38,30 @@ _HINTS = {
     NOT_REGULAR: "Move it away, or pass the path of a file.",
 }
 _NOT_RENAMED = {errno.EBUSY, errno.ENOSYS, errno.EXDEV}
-OVERWRITE = "write all of"  # a target that cannot be published in one step
+OVERWRITE = "write all of"  # verb in messages about targets that cannot be published atomically
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _OF_ONE_FILE = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EFBIG, errno.EINVAL}
 _OF_THE_STORE = {"look up", "reach", "create a temporary file for", "publish"}
 _REFUSED = re.compile("credential|denied|forbidden|(?:un|not )authori[sz]ed|logon|authenticat", re.IGNORECASE)
-_DAMAGED = re.compile("compressed|decompress|inflate")  # Arrow's words
+_DAMAGED = re.compile("compressed|decompress|inflate")  # words in messages of Arrow
 
 
 class Guard:
-    """Base class of what calls drivers: their exceptions become typed errors without secrets, chained to nothing.
+    """Base class for callers of drivers, which converts exceptions to typed errors.
+
+    The errors contain no secrets, and are not chained to the driver's exceptions.
 
     Attributes
     ----------
     failure
-        The class of the errors.
+        Class of the errors.
     noun
-        What the calls are about, as messages name it.
+        Noun for the object of the calls, in error messages.
     mask
-        Returns the text of an exception without secrets.
+        Function that returns the text of an exception without secrets.
     shown
-        The URL that errors name, without secrets.
+        URL in error messages, without secrets.
     """
 
     failure: type[WriteError | FileReadError] = WriteError
@@ -68,48 +70,51 @@ class Guard:
     shown: str
 
     def attempt(self, doing: str, action: Callable[..., _T], *args: Any, where: str | None = "", **kwargs: Any) -> _T:
-        """Call `action`; what it raises becomes an error of ours.
+        """Call `action`, and convert its exceptions to errors of this package.
 
         Parameters
         ----------
         doing
-            A verb for messages, such as "list".
+            Verb for error messages, such as "list".
         where
-            The URL that errors name in place of the usual one; None for none.
+            URL in error messages, in place of `shown`; None for no URL.
         """
         try:
             return action(*args, **kwargs)
         except ExplorerFramesError:
             raise
         except BaseException as raised:
-            if not isinstance(raised, Exception) and type(raised).__name__ != "PanicException":  # of Rust
+            if not isinstance(raised, Exception) and type(raised).__name__ != "PanicException":  # from Rust
                 raise
             error = raised_by_handler(raised) or self.error(doing, self.shown if where == "" else where, raised)
         raise error
 
     def error(self, doing: str, where: str | None, raised: BaseException) -> ExplorerFramesError:
-        """Make the error for what a driver raised."""
+        """Return the error for an exception of a driver."""
         reads = issubclass(self.failure, FileReadError)
         what = f"cannot {doing} {self.noun}"
         if reads and is_missing(raised):
             what = "file not found"
         hint = own_hint(raised, doing) or hint_for(raised, doing, reads=reads or doing in {"list", "read"})
         error = self.failure(f"{what}: {self.mask(raised)}", where=where, hint=hint)
-        error.errno = getattr(raised, "errno", None)  # as callers of OSErrors expect
+        error.errno = getattr(raised, "errno", None)  # for callers that handle OSError
         if isinstance(error, WriteError):
             error._hits_every_file = _hits_every_file(raised, doing)  # noqa: SLF001 (our own)
         return error
 
 
 def own_hint(raised: BaseException, doing: str) -> str | None:
-    """Find what to do about what our own checks find, and about a target that turned out not to be replaceable."""
+    """Return the hint if one of our checks failed or the target cannot be replaced."""
     if doing == "publish" and getattr(raised, "errno", None) in _NOT_RENAMED:
         return _IN_PLACE
     return _HINTS.get(getattr(raised, "strerror", None) or "")
 
 
 def _hits_every_file(raised: BaseException, doing: str) -> bool:
-    """Whether writing any other file would fail too: a full disk, invalid credentials, an unreachable store."""
+    """Return whether writes to all other files would fail too.
+
+    Examples are a full disk, invalid credentials and an unreachable store.
+    """
     number = getattr(raised, "errno", None)
     if number in _OF_ONE_FILE or is_bad_name(raised):
         return False
@@ -117,7 +122,7 @@ def _hits_every_file(raised: BaseException, doing: str) -> bool:
 
 
 def hint_for(raised: BaseException, doing: str, *, reads: bool) -> str:
-    """Find what to do about an exception of a driver."""
+    """Return the hint for an exception of a driver."""
     verb = "read" if reads else "write"
     if getattr(raised, "errno", None) in _FULL:
         return "Free disk space or raise the size limit. For remote targets, set TMPDIR to another disk."
@@ -135,7 +140,7 @@ def hint_for(raised: BaseException, doing: str, *, reads: bool) -> str:
 
 
 def _is_local(raised: BaseException) -> bool:
-    """Return whether the system reports a file on local disk."""
+    """Return whether the exception refers to a file on local disk."""
     name = getattr(raised, "filename", None)
     return isinstance(name, str) and os.path.isabs(name)  # noqa: PTH117 (paths are plain strings here)
 
@@ -160,15 +165,15 @@ def _hint_to_write(raised: BaseException, doing: str) -> str:
 
 def is_missing(raised: BaseException) -> bool:
     """Return whether a driver reports a missing file or folder."""
-    # smbprotocol has an OSError of its own, which is no FileNotFoundError.
+    # smbprotocol raises its own OSError, which is not a FileNotFoundError.
     missing = isinstance(raised, FileNotFoundError) or getattr(raised, "errno", None) == errno.ENOENT
     return missing or is_bad_name(raised)
 
 
 def is_failed_condition(raised: BaseException) -> bool:
-    """Return whether an object store refused a conditional put, because the object exists.
+    """Return whether a conditional put failed because the object exists.
 
-    Only some servers return the condition, which s3fs needs to raise FileExistsError.
+    s3fs raises FileExistsError only if the response contains the condition, which some servers omit.
     """
     response = getattr(raised.__cause__, "response", None) or {}
     return isinstance(raised, FileExistsError) or response.get("Error", {}).get("Code") == "PreconditionFailed"
@@ -181,20 +186,26 @@ def is_bad_name(raised: BaseException) -> bool:
 
 def is_refusal(raised: BaseException) -> bool:
     """Return whether a driver reports a missing permission or invalid credentials."""
-    said = f"{type(raised).__name__}: {raised}"  # the drivers of SMB, WebDAV and Azure have no errno for it
+    said = f"{type(raised).__name__}: {raised}"  # the SMB, WebDAV and Azure drivers do not set errno
     denied = isinstance(raised, PermissionError) or getattr(raised, "errno", None) in _DENIED
     return denied or _REFUSED.search(said) is not None
 
 
 def is_open_elsewhere(raised: BaseException) -> bool:
-    """Whether Windows refuses a rename or removal because a file is open, or because of a missing right."""
+    """Return whether Windows rejected the rename or removal of an open file.
+
+    The error code can be the same for a missing permission.
+    """
     return getattr(raised, "winerror", None) in _LOCKED
 
 
 def retry_while_open(
     action: Callable[..., None], *paths: str, is_open: Callable[[OSError], bool] = is_open_elsewhere
 ) -> None:
-    """Rename or remove a file; retry while readers or virus scanners have it open, as far as errors show that."""
+    """Rename or remove a file; retry while `is_open` returns True for the error.
+
+    Readers and virus scanners can keep a file open.
+    """
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:

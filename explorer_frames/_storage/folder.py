@@ -1,4 +1,7 @@
-"""A folder in any store: whole files are published in it, and none but stale temporary files are removed."""
+"""Folder in any store, in which complete files are published.
+
+Only stale temporary files are removed from it.
+"""
 
 from __future__ import annotations
 
@@ -27,26 +30,26 @@ if TYPE_CHECKING:
 
 
 class Folder(Guard):
-    """A folder to publish files in; it need not be there yet.
+    """Folder to publish files in, which does not have to exist yet.
 
     Parameters
     ----------
     url
-        A local path or any fsspec URL, with or without a slash at its end; a bucket's root too.
+        Local path or fsspec URL, with or without a trailing slash. The root of a bucket is supported.
     storage_options
-        For the fsspec driver.
+        Options for the fsspec driver.
     make_parents
-        Whether to make the folders above it, too.
+        Whether to create missing parent folders as well.
 
     Attributes
     ----------
     url : str
-        Without user, password and query; an absolute path on local disk.
+        URL without user, password and query; absolute path on local disk.
 
     Raises
     ------
     ConfigError, WriteError
-        As `Target.resolve` has them for a file in that folder.
+        Under the conditions of `Target.resolve` for a file in the folder.
     """
 
     def __init__(
@@ -61,7 +64,7 @@ class Folder(Guard):
         self.storage_options = storage_options
         self._base = re.sub(r"(?<![:/])/+$", "", text)
         check_folder_name(self._base)
-        name = f".{uuid.uuid4().hex}"  # that nobody has
+        name = f".{uuid.uuid4().hex}"  # a unique name
         beside = Path(text, name) if isinstance(url, os.PathLike) else f"{self._base}/{name}"
         try:
             new_folders = None if make_parents else 1
@@ -72,38 +75,41 @@ class Folder(Guard):
         if isinstance(trial.place, LocalFile):
             path = Path(trial.place.path)
             self._local: Path | None = path.parent
-            self._fs, self._path = fsspec.filesystem("file"), path.parent.as_posix()  # as `find` has them
+            self._fs, self._path = fsspec.filesystem("file"), path.parent.as_posix()  # in the form that `find` returns
         elif isinstance(trial.place, StoredObject):
             self._local = None
             self._fs, self._path = trial.place.fs, trial.place.path.removesuffix(name)
         self._path = self._path.rstrip("/")
         self._place: Any = type(trial.place)
-        self._reached: set[str] = set()  # folders in it
+        self._reached: set[str] = set()  # subfolders that were checked
         self.mask: Mask = trial.mask
         self.url = self.shown = shown_url(self._base if self._local is None else self._local)
 
     @property
     def reads_in_parallel(self) -> bool:
-        """Whether several files can be read at a time: the driver of SMB runs out of credits on its connection."""
+        """Whether several files can be read in parallel.
+
+        With the SMB driver, parallel reads exhaust the credits of the connection.
+        """
         return self._local is not None or scheme_of(self._base).is_object_store
 
     def url_of(self, name: str) -> str:
-        """Return the URL of a file in it, without secrets."""
+        """Return the URL of a file in the folder, without secrets."""
         return f"{self.url}/{name}" if self._local is None else shown_url(self._local / name)
 
     def target(self, name: str) -> str | os.PathLike[str]:
-        """Return what a writer is to be told, for that file to be written."""
+        """Return the path or URL of a file in the folder, to be passed to a writer."""
         return f"{self._base}/{name}" if self._local is None else self._local / name
 
     def files(self) -> dict[str, int]:
-        """List all files in it, at any depth: sizes by names.
+        """Return the sizes in bytes of all files in the folder, at any depth, by name.
 
         Raises
         ------
         ConfigError
-            It is a file.
+            If the path is a file.
         WriteError
-            The store does not let itself be listed.
+            If the store cannot be listed.
         """
         self._fs.invalidate_cache()
         found: dict[str, dict[str, Any]] = self.attempt("list", self._fs.find, self._path, detail=True)
@@ -112,14 +118,17 @@ class Folder(Guard):
         return {name.removeprefix(f"{self._path}/"): int(entry["size"] or 0) for name, entry in found.items()}
 
     def remove_stale(self, names: Iterable[str]) -> None:
-        """Remove the temporary files among these that killed writers left, and those in TMPDIR for remote stores."""
-        if not scheme_of(self._base).is_object_store:  # there, an object is complete or absent
+        """Remove the temporary files of killed writers among these files.
+
+        For remote stores, those in TMPDIR are removed as well.
+        """
+        if not scheme_of(self._base).is_object_store:  # objects are complete or absent
             remove_stale(self._fs, [f"{self._path}/{name}" for name in names])
         if self._local is None:
             remove_stale_spools()
 
     def read(self, names: list[str]) -> list[bytes | None]:
-        """Read small files, as many at a time as the driver does; None for one that is not there.
+        """Read small files with the driver's concurrency; None for each missing file.
 
         Raises
         ------
@@ -139,12 +148,12 @@ class Folder(Guard):
         return [content if isinstance(content, bytes) else None for content in contents]
 
     def look(self, name: str, look: Callable[[Any], Any]) -> tuple[int, Any]:
-        """Open a file to read parts of it; returns its size, and what `look` finds in it.
+        """Open a file for random access; return its size and the result of `look`.
 
         Raises
         ------
         WriteError
-            Also when it is not there.
+            Also if the file does not exist.
         """
         return self.attempt("read", self._look, name, look, where=self.url_of(name))
 
@@ -157,12 +166,12 @@ class Folder(Guard):
             return file.seek(0, os.SEEK_END), found
 
     def put(self, name: str, content: bytes, mode: Mode) -> None:
-        """Publish a small file, whole or not at all.
+        """Publish a small file, complete or not at all.
 
         Raises
         ------
         TargetExistsError
-            With ``mode="create"``: it is there.
+            If ``mode="create"`` and the file exists.
         WriteError
         """
         target = self._target(name, mode)
@@ -184,7 +193,7 @@ class Folder(Guard):
         return target
 
     def _target(self, name: str, mode: Mode) -> Target:
-        """Return the target of a file; its store was reached when this folder was opened."""
+        """Return the target of a file, without a new connection to its store."""
         if self._local is None:
             place = self._place(self._fs, f"{self._path}/{name}", scheme_of(self._base))
         else:

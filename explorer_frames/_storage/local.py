@@ -1,7 +1,8 @@
-"""A file on local disk: written beside the target, flushed to disk, put in place by one link or rename.
+"""Files on local disk, published by one link or atomic rename.
 
-On Linux the spool file has no name (``O_TMPFILE``), so that nothing is left of a process that is killed; it gets one
-when it is whole. Elsewhere, and where a file system has no such files, it is a hidden file.
+The spool file is written in the target's folder and flushed to disk first. On Linux, it has no name (``O_TMPFILE``)
+until it is complete, so that a killed process leaves no file behind. On other systems, and on file systems without
+``O_TMPFILE``, it is a hidden file.
 """
 
 from __future__ import annotations
@@ -32,14 +33,17 @@ _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 
 
 def check_regular(paths: Iterable[str]) -> None:
-    """Raise OSError if one of these is not a file: to open a pipe may take for ever. A missing one is none."""
+    """Raise OSError if a path exists and is not a regular file.
+
+    Opening a pipe can block forever.
+    """
     for path in paths:
         if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113 (paths are plain strings here)
             raise OSError(errno.EINVAL, NOT_REGULAR, path)
 
 
 class LocalFile:
-    """The place of one file on local disk."""
+    """Target file on local disk."""
 
     is_atomic = True
 
@@ -49,16 +53,16 @@ class LocalFile:
         self._spool: Callable[[], Spool | None] = lambda: None
 
     def kind(self) -> str | None:
-        """Tell what stands at the target: "file", "directory", another word, or None."""
+        """Return "file", "directory" or another type; None if the target does not exist."""
         try:
             mode = os.stat(self.path).st_mode  # noqa: PTH116 (paths are plain strings here)
         except FileNotFoundError:
             return None
-        # A rename would replace a device or a pipe by a file.
+        # A rename would replace a device or a pipe with a file.
         return "file" if stat.S_ISREG(mode) else "directory" if stat.S_ISDIR(mode) else "device, pipe or socket"
 
     def probe(self, new_folders: int | None = None) -> None:
-        """Raise when the file cannot be published, or more than `new_folders` folders are missing above it."""
+        """Raise if the file cannot be published, or too many parent folders are missing."""
         folder = self.nearest_folder(new_folders)
         exists = os.path.exists(self.path)  # noqa: PTH110
         if not os.access(folder, os.W_OK | os.X_OK):
@@ -71,12 +75,15 @@ class LocalFile:
         self._check_rename(folder)
 
     def nearest_folder(self, new_folders: int | None) -> str:
-        """Return the nearest folder above the target that exists; raise if more than `new_folders` do not."""
+        """Return the nearest existing parent folder.
+
+        Raises an error if more than `new_folders` parent folders are missing.
+        """
         folder, missing = self._folder, []
         while not os.path.lexists(folder) and folder != os.path.dirname(folder):  # noqa: PTH120
             missing.append(folder)
             folder = os.path.dirname(folder)  # noqa: PTH120
-        if os.path.lexists(folder) and not os.path.isdir(folder):  # noqa: PTH112 (Windows fails later, and otherwise)
+        if os.path.lexists(folder) and not os.path.isdir(folder):  # noqa: PTH112 (Windows fails later, with another error)
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder)
         if new_folders is not None and missing[new_folders:]:
             raise FileNotFoundError(errno.ENOENT, NO_FOLDER, missing[new_folders])
@@ -87,21 +94,22 @@ class LocalFile:
             raise PermissionError(errno.EACCES, "the file is not writable", self.path)
 
     def _check_replaceable(self) -> None:
-        """Raise for a file whose content may be overwritten, but whose name may not be given to another file."""
+        """Raise if the file cannot be replaced, although its content can be overwritten."""
         if _is_mount_point(self.path):
             raise OSError(errno.EBUSY, NOT_REPLACEABLE, self.path)
         try:
-            # Never succeeds with a file. Linux refuses it for the same reasons as a replacement before it looks at the
-            # kind: another user's file in a sticky folder, a file or folder that is append-only.
+            # `rmdir` never removes a file. Before it checks the file type, Linux rejects the call for the same reasons
+            # as a replacement: another user's file in a sticky folder, or an append-only file or folder.
             os.rmdir(self.path)  # noqa: PTH106
         except OSError as raised:
-            if raised.errno == errno.EPERM:  # a sandbox that allows to remove files only says EACCES
+            if raised.errno == errno.EPERM:  # EACCES means that a sandbox allows only the removal of files
                 raise PermissionError(errno.EPERM, NOT_REPLACEABLE, self.path) from raised
 
     def _check_rename(self, folder: str) -> None:
-        """Raise where files cannot be renamed, as in some mounted buckets; they have no nameless files either."""
+        """Raise if the folder does not support renames, as in some mounted buckets."""
         if WINDOWS:
             return
+        # File systems without renames do not support O_TMPFILE either.
         if _has_nameless_files(folder):
             return
         with ExitStack() as stack:
@@ -114,13 +122,13 @@ class LocalFile:
                 raise OSError(raised.errno, NO_RENAME, folder) from raised
 
     def new_spool(self) -> Spool:
-        """Make an empty file."""
+        """Create an empty spool file in the target's folder."""
         os.makedirs(self._folder, exist_ok=True)  # noqa: PTH103
         old, acl = None, None
         with suppress(FileNotFoundError):
             acl = acl_of(self.path)
             old = os.stat(self.path)  # noqa: PTH116 (paths are plain strings here)
-        # With the umask, or as narrow as the old file from the first byte.
+        # The umask applies to a new file. A replacement never has more permissions than the old file.
         permissions = stat.S_IMODE(old.st_mode) & 0o777 if old else 0o666
         spool = shielded_from_signals(partial(self._make_spool, permissions))
         self._spool = weakref.ref(spool)
@@ -129,14 +137,14 @@ class LocalFile:
         return spool
 
     def _make_spool(self, permissions: int) -> Spool:
-        """Make a nameless file where the system has such files, and open the folder, to sync it later."""
+        """Create a spool file, nameless if possible, and open its folder for a sync."""
         spool = None
-        with suppress(OSError, AttributeError):  # a full or read-only file system refuses a named file too
+        with suppress(OSError, AttributeError):  # if the file system is full or read-only, a named file fails too
             handle = os.open(self._folder, os.O_TMPFILE | os.O_RDWR, permissions)
             spool = Spool(f"{_HANDLES}{handle}", partial(os.close, handle))
         if spool is None or not os.path.exists(spool.path):  # noqa: PTH110
             spool = Spool.named(self._hidden(), permissions)
-        with suppress(OSError):  # Windows opens no folders
+        with suppress(OSError):  # Windows cannot open folders
             spool.keep_folder(os.open(self._folder, os.O_RDONLY))
         return spool
 
@@ -144,7 +152,7 @@ class LocalFile:
         return os.path.join(self._folder, hidden_name(self._name))  # noqa: PTH118
 
     def put(self, path: str, *, create: bool) -> None:
-        """Put the closed spool file at the target, whole or not at all."""
+        """Publish the closed spool file at the target atomically."""
         self.flush(path)
         if create:
             self._create(path)
@@ -160,15 +168,15 @@ class LocalFile:
             retry_while_open(os.replace, path, self.path)
         spool = self._spool()
         if spool and spool.folder is not None:
-            with suppressed(OSError):  # it is published: else a power cut may bring the old file back, whole
+            with suppressed(OSError):  # already published; without a sync, a power failure may restore the old file
                 os.fsync(spool.folder)
 
     def _create(self, path: str) -> None:
         if WINDOWS:
-            retry_while_open(os.rename, path, self.path)  # it never replaces there
+            retry_while_open(os.rename, path, self.path)  # on Windows, a rename never replaces a file
             return
         try:
-            _link(path, self.path)  # unlike a rename, it never replaces
+            _link(path, self.path)  # unlike a rename, a link never replaces a file
         except OSError as raised:
             if raised.errno not in _NO_LINKS or path.startswith(_HANDLES):
                 raise
@@ -179,7 +187,7 @@ class LocalFile:
         os.rename(path, self.path)  # noqa: PTH104
 
     def flush(self, path: str) -> None:
-        """Have the disk take what is in the spool file by now."""
+        """Flush the current content of the spool file to disk."""
         if path.startswith(_HANDLES):
             os.fsync(int(path.removeprefix(_HANDLES)))
         else:
@@ -187,16 +195,16 @@ class LocalFile:
                 os.fsync(file.fileno())
 
     def remove(self) -> None:
-        """Take the file away."""
+        """Remove the file."""
         retry_while_open(os.unlink, self.path)
 
     def stored(self) -> None:
-        """Nothing: the very file that was checked stands there."""
+        """Return None, because the spool file itself becomes the target."""
 
 
 def _has_nameless_files(folder: str) -> bool:
     try:
-        # Opened and closed by C code alone: an interrupt between the two would leak the descriptor.
+        # C code opens and closes the file, because an interrupt between Python calls would leak the descriptor.
         deque(map(os.close, map(os.open, [folder], [os.O_TMPFILE | os.O_RDWR], [0o600])), maxlen=0)
     except failures(OSError, AttributeError):
         return False
@@ -204,7 +212,10 @@ def _has_nameless_files(folder: str) -> bool:
 
 
 def _is_mount_point(path: str) -> bool:
-    """Return whether a file is mounted over another one, as containers do; `os.path.ismount` is for folders."""
+    """Return whether a file is a mount point, as in containers.
+
+    `os.path.ismount` supports only folders.
+    """
     try:
         with open(_MOUNTS, "rb") as file:  # noqa: PTH123 (paths are plain strings here)
             names = [line.split(b" ", 5)[4] for line in file]
@@ -217,8 +228,8 @@ def _is_mount_point(path: str) -> bool:
 
 def _link(path: str, name: str) -> None:
     if path.startswith(_HANDLES):
-        # Python calls linkat(), which alone follows the link under /proc, if a descriptor is given. As the path is
-        # absolute, the descriptor is not used.
+        # Only linkat() follows the link under /proc. Python calls it if a descriptor is passed, which is not used for
+        # an absolute path.
         os.link(path, name, src_dir_fd=0)
     else:
         os.link(path, name)

@@ -17,10 +17,10 @@ _CANCEL = 10  # seconds to wait for a cancelled coroutine to end
 
 
 def finish(loop: Any, work: Coroutine[Any, Any, Any], stop: threading.Event | None = None, patience: float = 0) -> Any:
-    """Run a driver's coroutine in its loop, and leave nothing running when the wait is interrupted.
+    """Run a driver's coroutine in its event loop, and cancel it on an interrupt.
 
-    fsspec's own `sync` would leave an upload running, to replace the target long after Ctrl-C. `stop` is then set, and
-    the coroutine cancelled after `patience` seconds.
+    With fsspec's own `sync`, an upload would continue and could replace the target long after Ctrl-C. On an interrupt,
+    `stop` is set, and the coroutine is cancelled after `patience` seconds.
     """
     tasks: list[Any] = []
 
@@ -28,7 +28,7 @@ def finish(loop: Any, work: Coroutine[Any, Any, Any], stop: threading.Event | No
         tasks.append(asyncio.current_task())
         return await work
 
-    async def end() -> None:  # the loop begins it after `run`
+    async def end() -> None:  # the loop starts it after `run`
         if tasks:
             await asyncio.wait(tasks, timeout=patience)
         for task in tasks:
@@ -41,7 +41,7 @@ def finish(loop: Any, work: Coroutine[Any, Any, Any], stop: threading.Event | No
             if future.done():
                 return future.result()
             raise_if_stopped()
-            wait([future], POLL_INTERVAL)  # on Windows no signal ends a wait without a limit
+            wait([future], POLL_INTERVAL)  # on Windows, signals do not end a wait without a timeout
     except BaseException:
         if stop:
             stop.set()

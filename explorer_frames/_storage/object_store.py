@@ -1,4 +1,7 @@
-"""storage_options by the names of fsspec's drivers -> those of object_store, which deltalake is built on."""
+"""Translation of fsspec's storage_options to those of object_store.
+
+deltalake is built on object_store.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ def _verifying(value: object) -> dict[str, Any]:
 
 
 def _unsigned(value: object) -> dict[str, Any]:
-    is_anonymous = type(value).__module__.startswith("botocore")  # its UNSIGNED, which is not a string
+    is_anonymous = type(value).__module__.startswith("botocore")  # UNSIGNED, which is not a string
     return {"aws_skip_signature": True} if is_anonymous else {}
 
 
@@ -45,12 +48,12 @@ def _unsupported(value: object) -> dict[str, Any]:
 
 def _with_gcs_token(value: Any) -> dict[str, Any]:
     if value in ("google_default", "cloud", "cache"):
-        return {}  # as deltalake looks for credentials of itself
+        return {}  # deltalake searches for these credentials by default
     if value == "anon":
         return {"google_skip_signature": True}
     if isinstance(value, Mapping) and value.get("type", "service_account") == "service_account":
         return {"google_service_account_key": json.dumps(dict(value))}
-    if isinstance(value, str | os.PathLike) and os.path.isfile(value):  # noqa: PTH113 (raises nothing for odd names)
+    if isinstance(value, str | os.PathLike) and os.path.isfile(value):  # noqa: PTH113 (does not raise for invalid names)
         return {"google_application_credentials": os.fspath(value)}
     raise ValueError("deltalake supports the path of a credentials file, a service account's dict or 'anon'")
 
@@ -71,7 +74,7 @@ def _with_connection_string(value: str) -> dict[str, Any]:
     }
 
 
-# Names of fsspec's drivers, those of nested mappings behind a period, and what deltalake takes in their place.
+# Option names of fsspec's drivers, with a period for nested mappings, and their equivalents in deltalake.
 _S3: dict[str, str | _Convert] = {
     **dict.fromkeys(("key", "username", "client_kwargs.aws_access_key_id"), "aws_access_key_id"),
     **dict.fromkeys(("secret", "password", "client_kwargs.aws_secret_access_key"), "aws_secret_access_key"),
@@ -98,7 +101,7 @@ _GCS: dict[str, str | _Convert] = {
 _AZURE: dict[str, str | _Convert] = {
     "account_name": "azure_storage_account_name",
     "account_key": "azure_storage_account_key",
-    **dict.fromkeys(("sas_token", "credential"), "azure_storage_sas_token"),  # a string, or refused by its type
+    **dict.fromkeys(("sas_token", "credential"), "azure_storage_sas_token"),  # other types than str are rejected
     "client_id": "azure_storage_client_id",
     "client_secret": "azure_storage_client_secret",
     "tenant_id": "azure_storage_tenant_id",
@@ -110,17 +113,17 @@ _AZURE: dict[str, str | _Convert] = {
 
 
 class _Store(NamedTuple):
-    """A kind of store.
+    """Options of a kind of store.
 
     Attributes
     ----------
     names
-        Of the options of fsspec's driver; those of nested mappings follow a period.
+        Option names of fsspec's driver, with a period for nested mappings.
     protocols
-        Under which fsspec's configuration has defaults for the driver.
+        Protocols for which fsspec's configuration has defaults of the driver.
     variables
-        Environment variables that the driver reads and deltalake does not, with the names of their options. Of two for
-        one option, the last one that is set applies.
+        Environment variables that the driver reads and deltalake does not, mapped to option names. If several set the
+        same option, the last one applies.
     """
 
     names: Mapping[str, str | _Convert]
@@ -128,14 +131,14 @@ class _Store(NamedTuple):
     variables: Mapping[str, str]
 
 
-# By the extra that installs fsspec's driver.
+# Keys are the extras that install fsspec's drivers.
 _STORES = {
     "s3": _Store(_S3, ("s3", "s3a"), {"AWS_ENDPOINT_URL": "endpoint_url", "AWS_ENDPOINT_URL_S3": "endpoint_url"}),
     "gcs": _Store(_GCS, ("gs", "gcs"), {"STORAGE_EMULATOR_HOST": "endpoint_url"}),
     "azure": _Store(_AZURE, ("abfs", "az", "abfss"), {"AZURE_STORAGE_CONNECTION_STRING": "connection_string"}),
 }
 _OTHER = _Store({}, (), {})
-# Options that change how fsspec's drivers work, and not where they write or as whom.
+# Options that tune fsspec's drivers, and affect neither the location nor the credentials.
 _TUNING = {
     *("asynchronous", "loop", "skip_instance_cache", "use_listings_cache", "listings_expiry_time", "max_paths"),
     *("default_block_size", "default_fill_cache", "default_cache_type", "cache_regions", "version_aware"),
@@ -147,8 +150,8 @@ _TUNING = {
 _PROFILE = ("aws_profile", "profile")
 _NATIVE = re.compile("aws_|google_|azure_", re.IGNORECASE)
 _SECONDS = {"timeout", "connect_timeout"}
-_SIMILAR = 0.82  # of a misspelled name; deltalake's own names are less similar
-# Options without secrets, beside those above, and the mappings that these are in.
+_SIMILAR = 0.82  # minimum similarity of a misspelled name; deltalake's own names are less similar
+# Options without secrets, including those above and the mappings that contain them.
 _SETTINGS = {
     *(option.rpartition(".")[2] for option in _TUNING),
     *(part for store in _STORES.values() for option in store.names for part in option.split(".")),
@@ -158,19 +161,19 @@ _SETTINGS = {
 
 
 def to_object_store(url: str, options: object) -> tuple[dict[str, str], Mask]:
-    """Translate storage_options for deltalake; return also what masks their values in its messages.
+    """Translate storage_options for deltalake, and return a mask for their values.
 
     Parameters
     ----------
     url
-        Of the table; its scheme decides whose names are translated.
+        URL of the table. Its scheme determines which option names are translated.
     options
-        As for fsspec's driver. The names of object_store are accepted as well, and take precedence.
+        Options of fsspec's driver. Option names of object_store are also accepted and take precedence.
 
     Raises
     ------
     ConfigError
-        If it is not a mapping, or an option has no equivalent.
+        If the options are not a mapping, or an option has no equivalent.
 
     Examples
     --------
@@ -182,7 +185,7 @@ def to_object_store(url: str, options: object) -> tuple[dict[str, str], Mask]:
     check_options(options)
     scheme, separator, _ = url.partition("://")
     if not separator or scheme in LOCAL:
-        return {}, Mask(url, {})  # as fsspec, which does not use them on local disk
+        return {}, Mask(url, {})  # like fsspec, which ignores options on local disk
     store = _STORES.get(scheme_of(url).extra or "", _OTHER)
     variables = {name: os.environ[key] for key, name in store.variables.items() if os.environ.get(key)}
     sources = [variables, *(conf.get(protocol, {}) for protocol in store.protocols), options]
@@ -204,7 +207,7 @@ def to_object_store(url: str, options: object) -> tuple[dict[str, str], Mask]:
 
 
 def _leaves(options: Mapping[Any, Any], store: _Store, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield each option that has a value, nested ones behind the name of their mapping and a period."""
+    """Yield each option with a value; nested names are joined with a period."""
     for key, value in options.items():
         name = f"{prefix}{key}"
         if not isinstance(key, str):
@@ -218,7 +221,7 @@ def _leaves(options: Mapping[Any, Any], store: _Store, prefix: str = "") -> Iter
 
 
 def _translated(name: str, value: Any, store: _Store) -> dict[str, str]:
-    """Return an option as deltalake takes it; a name that is not of fsspec's driver stays."""
+    """Translate an option for deltalake; a name unknown to fsspec's driver is kept."""
     row = store.names.get(name, name)
     try:
         options = {row: value} if isinstance(row, str) else row(value)
@@ -241,7 +244,7 @@ def _as_text(name: str, value: object) -> str:
 
 
 def _check_name(name: str, store: _Store) -> None:
-    """Refuse what deltalake would ignore without an error."""
+    """Raise ConfigError for a misspelled name, which deltalake would ignore."""
     similar = [] if _NATIVE.match(name) else difflib.get_close_matches(name, store.names, 1, _SIMILAR)
     if similar:
         raise ConfigError(f"unknown storage option {escaped(name, 60)!r}", hint=f"Did you mean {similar[0]!r}?")
@@ -253,7 +256,10 @@ def _refusal(name: str, what: str) -> ConfigError:
 
 
 def _with_profile(sent: dict[str, str], url: str) -> dict[str, str]:
-    """Add the settings of the AWS profile, if there are no keys: deltalake does not read the files of profiles."""
+    """Add the settings of the AWS profile if there are no keys.
+
+    deltalake does not read profile files.
+    """
     lower = {name.lower(): text for name, text in sent.items()}
     rest = {name: text for name, text in sent.items() if name.lower() not in _PROFILE}
     profile = lower.get("aws_profile") or lower.get("profile") or os.environ.get("AWS_PROFILE")
@@ -265,7 +271,7 @@ def _with_profile(sent: dict[str, str], url: str) -> dict[str, str]:
 
 
 def _of_profile(profile: str, url: str) -> dict[str, str]:
-    """Read an AWS profile as s3fs does, by botocore."""
+    """Read an AWS profile with botocore, as s3fs does."""
     botocore = package("botocore.session", "s3")
     try:
         session = botocore.Session(profile=profile)
@@ -277,7 +283,7 @@ def _of_profile(profile: str, url: str) -> dict[str, str]:
             "aws_region": session.get_config_variable("region"),
             "aws_endpoint_url": session.get_scoped_config().get("endpoint_url"),
         }
-    except failures(Exception) as raised:  # of botocore, and of the programs that profiles name
+    except failures(Exception) as raised:  # raised by botocore, or by credential programs of profiles
         problem = "it has no credentials" if isinstance(raised, AttributeError) else escaped(raised)
     else:
         return {name: text for name, text in values.items() if text}
@@ -286,7 +292,7 @@ def _of_profile(profile: str, url: str) -> dict[str, str]:
 
 
 def _allow_http(sent: dict[str, str]) -> None:
-    """Allow plain HTTP for an endpoint with http://, as fsspec's drivers do; object_store wants to be told."""
+    """Allow HTTP for http:// endpoints, as fsspec does; object_store needs an option."""
     endpoints = [text for name, text in sent.items() if name.lower().endswith(("endpoint", "endpoint_url", "base_url"))]
     is_plain = any(text.lower().startswith("http://") for text in endpoints)
     if is_plain and not {"allow_http", "aws_allow_http"} & {name.lower() for name in sent}:
@@ -294,7 +300,9 @@ def _allow_http(sent: dict[str, str]) -> None:
 
 
 def options_to_withhold(options: Mapping[str, Any]) -> list[str]:
-    """Return the names of options that may be secrets: all but known settings with plain values.
+    """Return the names of options that may be secrets.
+
+    These are all options except known settings with plain values.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Paths of other packages, file systems and buffers that callers pass in place of a URL."""
+"""Path-like objects, file systems and buffers that are passed in place of a URL."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Buffer(Protocol):
-    """A binary file that is open for writing, such as `io.BytesIO`."""
+    """Binary file object open for writing, such as `io.BytesIO`."""
 
     def write(self, data: bytes, /) -> object: ...
 
@@ -32,35 +32,38 @@ _OF_PATHLIB = {PurePath.as_uri, Path.as_uri}
 
 
 def is_buffer(path: object) -> TypeIs[Buffer]:
-    """Return whether this is an object to write to, rather than a path; the open local files of fsspec are both."""
+    """Return whether this is a writable object rather than a path.
+
+    Open local files of fsspec are both, and count as buffers.
+    """
     is_opened = isinstance(path, io.IOBase) or not isinstance(path, str | os.PathLike)
     return is_opened and callable(getattr(path, "write", None))
 
 
 def is_path(path: object) -> bool:
-    """Return whether this is a path or a URL, also one of a package whose paths are not `os.PathLike`."""
+    """Return whether this is a path or URL, including non-`os.PathLike` paths."""
     return isinstance(path, str | os.PathLike) or _has_own_options(path)
 
 
 def plain_path(
     path: Any, storage_options: Mapping[str, Any] | None = None
 ) -> tuple[str | os.PathLike[str], Mapping[str, Any] | None]:
-    """Return the URL or local path of a path-like object, and the options for its store.
+    """Return the URL or local path of a path-like object, and its storage options.
 
-    Paths of universal_pathlib bring their options along, and S3 paths of cloudpathlib their client's credentials. The
-    file behind another path-like object for a store is known by its URL only, so it needs `storage_options`.
+    Paths of universal_pathlib contain their options, and S3 paths of cloudpathlib contain their client's credentials.
+    Other path-like objects for a store contain only a URL, so they require `storage_options`.
 
     Parameters
     ----------
     path
-        A path as a caller passes it; what is not path-like is returned as it is.
+        Path passed by the caller. Objects that are not path-like are returned unchanged.
     storage_options
-        Options for the driver, which replace the path's own.
+        Options for the driver, which override the path's own options.
 
     Raises
     ------
     ConfigError
-        The path is not local, and has no URL or no options.
+        If the path is not local, and has no URL or no options.
 
     Examples
     --------
@@ -84,14 +87,17 @@ def plain_path(
 
 
 def _has_own_options(path: object) -> bool:
-    """Return whether this is a path of universal_pathlib, which is `os.PathLike` only for local files."""
+    """Return whether this is a path of universal_pathlib.
+
+    These are `os.PathLike` only for local files.
+    """
     return isinstance(getattr(path, "protocol", None), str) and isinstance(
         getattr(path, "storage_options", None), Mapping
     )
 
 
 def _url_of(path: Any) -> str | None:
-    """Return the URL of a path-like object for a store; None for a local path, text, or anything else."""
+    """Return the URL of a path-like object for a store; None for any other object."""
     if _has_own_options(path):
         return None if path.protocol in {"", *LOCAL} else str(path)
     if isinstance(path, str) or not isinstance(path, os.PathLike):
@@ -102,7 +108,7 @@ def _url_of(path: Any) -> str | None:
     if getattr(type(path), "as_uri", None) not in {None, *_OF_PATHLIB}:
         try:
             url = str(as_uri())
-        except failures(Exception):  # of a foreign package
+        except failures(Exception):  # raised by another package
             url = ""
         url = None if url.partition("://")[0] in LOCAL else url
     elif scheme:
@@ -117,7 +123,7 @@ def _url_of(path: Any) -> str | None:
 
 
 def _options_of_client(path: Any) -> dict[str, Any] | None:
-    """Return options for S3 with the credentials that a path of cloudpathlib uses; None for other paths."""
+    """Return S3 options with the credentials of a cloudpathlib path; None for others."""
     client: Any = getattr(path, "client", None)
     if getattr(path, "cloud_prefix", None) != "s3://" or not hasattr(client, "sess"):
         return None
@@ -135,7 +141,7 @@ def _options_of_client(path: Any) -> dict[str, Any] | None:
 
 
 def inner_path(path: object) -> str:
-    """Return the path of a file in a file system that a caller passed, as text."""
+    """Return the path of a file in a file system passed by the caller, as text."""
     text = os.fspath(path) if isinstance(path, str | os.PathLike) and _url_of(path) is None else None
     if isinstance(text, str) and text and not text.endswith(("/", os.sep)):
         return text
@@ -143,19 +149,19 @@ def inner_path(path: object) -> str:
 
 
 def within(filesystem: Any, path: str) -> tuple[Any, str, Scheme]:
-    """Return the fsspec file system that a caller passed, the path in it, and the traits of its store.
+    """Return the caller's file system, the path in it, and the traits of its store.
 
     Parameters
     ----------
     filesystem
-        Of fsspec or of pyarrow. Folders and subtrees of another file system stand for that one.
+        File system of fsspec or pyarrow. A folder or subtree is replaced by the file system that it wraps.
     path
-        Plain path in it, or a URL of its own protocol.
+        Plain path in the file system, or a URL with its protocol.
 
     Raises
     ------
     ConfigError
-        It is not a file system, or not one that files can be published in.
+        If it is not a file system, or files cannot be published in it.
     """
     from fsspec.implementations.arrow import ArrowFSWrapper  # noqa: PLC0415 (few callers pass a file system)
     from fsspec.implementations.cached import CachingFileSystem  # noqa: PLC0415
@@ -181,12 +187,12 @@ def within(filesystem: Any, path: str) -> tuple[Any, str, Scheme]:
     if separator and scheme not in protocols:
         what = f"path must not be a URL of {escaped(scheme, 40)}:// if filesystem is a {name}"
         raise ConfigError(what, hint="Pass the path in that file system, without a scheme.")
-    inner = str(fs._strip_protocol(text))  # noqa: SLF001 (fsspec's own functions take it so)
+    inner = str(fs._strip_protocol(text))  # noqa: SLF001 (fsspec's own functions use it)
     if traits.is_object_store:
-        inner = inner.lstrip("/")  # a bucket comes first
+        inner = inner.lstrip("/")  # the path begins with a bucket
     if not inner.endswith(text.rpartition("/")[2]):
         raise ConfigError(f"{name} does not support this file name", where=shown_url(text), hint="Pass another name.")
-    if is_arrow:  # to close its streams would publish what has been written
+    if is_arrow:  # closing a stream would publish incomplete content
         traits = Scheme(is_object_store=traits.is_object_store, puts_whole=False)
     if not protocols & LOCAL:
         checked(fs.unstrip_protocol(inner))
@@ -194,14 +200,14 @@ def within(filesystem: Any, path: str) -> tuple[Any, str, Scheme]:
 
 
 def _unwrapped(fs: Any, path: str) -> tuple[Any, str]:
-    """Return the file system that others only pass calls on to, and the path in that."""
+    """Return the innermost wrapped file system, and the path in it."""
     while True:
         name = type(fs).__name__
         if name in {"DirFileSystem", "SubTreeFileSystem"} and ".." in path.split("/"):
             what = f"path {escaped(path, 80)!r} may be outside of the folder of the {name}"
             raise ConfigError(what, hint='Pass a path without "..".')
         if name == "DirFileSystem":
-            path, fs = fs._join(path), fs.fs  # noqa: SLF001 (the only way to ask)
+            path, fs = fs._join(path), fs.fs  # noqa: SLF001 (no public method)
         elif name == "SubTreeFileSystem":
             path, fs = f"{fs.base_path.rstrip('/')}/{path.lstrip('/')}", fs.base_fs
         elif name == "PyFileSystem" and hasattr(fs.handler, "fs"):

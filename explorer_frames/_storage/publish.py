@@ -1,8 +1,8 @@
-"""A finished local file -> any fsspec URL, whole or absent.
+"""Atomic publishing of a local file at any fsspec URL.
 
-Nothing is written into the target itself, unless with ``mode="in_place"``: the caller fills a local spool file, closes
-it and checks it, and only then is it put in place, in the strongest single step that the store has. What each store
-guarantees is in docs/explanation/writing.md, and is measured in tests/test_storage_contract.py.
+The caller writes, closes and checks a local spool file, which is then published in the strongest atomic step that the
+store supports. Only ``mode="in_place"`` writes to the target directly. docs/explanation/writing.md describes the
+guarantees of each store, and tests/test_storage_contract.py measures them.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ Place: TypeAlias = LocalFile | StoredObject | OpenBuffer
 
 
 class Target(Guard):
-    """Where one file is to be published, and how.
+    """Target of one file to publish.
 
     Attributes
     ----------
     url : str
-        Without user, password and query; an absolute path on local disk; for a buffer, its class.
+        URL without user, password and query; absolute path on local disk; class of a buffer.
     mode : str
         ``"overwrite"``, ``"create"`` or ``"in_place"``.
     place : LocalFile, StoredObject or OpenBuffer
-        The file in its store.
+        Target file in its store, or an open buffer.
     """
 
     def __init__(self, url: str, mode: Mode, mask: Mask, place: Place) -> None:
@@ -67,34 +67,35 @@ class Target(Guard):
         filesystem: Any = None,
         new_folders: int | None = 0,
     ) -> Target:
-        """Find the store, and refuse now what could not be published later.
+        """Connect to the store, and check that the file can be published.
 
-        Where a file is put beside the target and moved, a small hidden one is made and removed to see if that works;
-        the folders above it are made for that, and stay.
+        If the store requires a temporary file and a move, a small hidden file is created and removed as a test. Missing
+        parent folders are created for this test and are kept.
 
         Parameters
         ----------
         path
-            A local path (``~``, ``file://`` and symbolic links are followed), an fsspec URL of one file, a path in
-            `filesystem` as text, or an open binary buffer.
+            Local path (``~``, ``file://`` and symbolic links are resolved), fsspec URL of one file, path in
+            `filesystem` as text, or open binary buffer.
         mode
-            ``"overwrite"`` replaces what is there; ``"create"`` refuses; ``"in_place"`` overwrites its content.
+            ``"overwrite"`` replaces an existing file; ``"create"`` raises an error if the file exists; ``"in_place"``
+            overwrites its content.
         storage_options
-            For the fsspec driver, as pandas takes them; not used on local disk.
+            Options for the fsspec driver, as in pandas. Not used on local disk.
         filesystem
-            File system of fsspec or pyarrow that `path` is in.
+            File system of fsspec or pyarrow that contains `path`.
         new_folders
-            How many folders above the file may be made; None for any number. Object stores have none.
+            Maximum number of parent folders to create; None for any number. Object stores have no folders.
 
         Raises
         ------
         ConfigError
-            For a mode, URL or options that cannot work, or a driver that is not installed.
+            If the mode, URL or options are invalid, or the driver is not installed.
         TargetExistsError
             If ``mode="create"`` and the target exists.
         WriteError
-            If the store cannot be asked, the bucket, container, share or folder is not there, the login is refused, or
-            the folder cannot be written to. Stores of objects cannot be asked for the right to write.
+            If the store is unreachable, the credentials are invalid, the bucket, container, share or folder does not
+            exist, or the folder is not writable. The write permission for an object store cannot be checked.
 
         Examples
         --------
@@ -130,9 +131,9 @@ class Target(Guard):
 
     @contextmanager
     def spool(self) -> Iterator[str]:
-        """Lend the path of an empty local file; it is gone afterwards, whatever happens.
+        """Yield the path of an empty spool file, which is removed afterwards.
 
-        The file may have no name: open it by this path, in this process, and neither rename nor unlink it.
+        The file may have no name. Open it by this path in this process, and do not rename or unlink it.
         """
         spool = self.attempt("create a temporary file for", self.place.new_spool)
         try:
@@ -142,23 +143,27 @@ class Target(Guard):
                 spool.discard()
 
     def flush(self, path: str) -> None:
-        """Begin early with what `publish` has to wait for: half of its time, where a disk is slow to take a file."""
+        """Flush the spool file to disk before `publish`.
+
+        On a slow disk, this takes half of the time of `publish`.
+        """
         self.place.flush(path)
 
     def publish(self, path: str) -> None:
-        """Put the closed spool file in place.
+        """Publish the closed spool file at the target.
 
         Parameters
         ----------
         path
-            What `spool` lent; the file is whole and closed.
+            Path from `spool`. The file is complete and closed.
 
         Raises
         ------
         TargetExistsError
-            If ``mode="create"`` and another writer was first.
+            If ``mode="create"`` and another writer created the target first.
         WriteError
-            If the store refuses; also if an object, once put, has another number of bytes: of another writer, say.
+            If the store rejects the file, or the published object has a different size, for example because another
+            writer replaced it.
         """
         self.attempt("publish" if self.place.is_atomic else OVERWRITE, self._put, path)
         stored = self.place.stored()
@@ -171,7 +176,7 @@ class Target(Guard):
             raise WriteError(what, where=self.url, hint=hint)
 
     def remove(self) -> None:
-        """Take away what was published as a trial: no other result is ever deleted."""
+        """Remove a file published as a trial. Other results are never removed."""
         self.attempt("remove", self.place.remove)
 
     def _put(self, path: str) -> None:
@@ -186,7 +191,7 @@ class Target(Guard):
         raise self.exists_error()
 
     def exists_error(self) -> TargetExistsError:
-        """Make the error of `mode="create"` for what exists."""
+        """Return the error for an existing target with `mode="create"`."""
         hint = 'Pass another name, or mode="overwrite" to replace it.'
         return TargetExistsError("the target already exists", where=self.url, hint=hint)
 
@@ -220,7 +225,7 @@ def _at_url(url: str | os.PathLike[str], storage_options: Mapping[str, Any] | No
     if local.startswith(("/dev/std", "/dev/fd/", "/proc/")):
         hint = "Pass the path of a file. Writing here would replace the redirected output of this process."
         raise ConfigError("the target is a standard stream of this process", where=local, hint=hint)
-    path = os.path.realpath(local)  # a link stays, and its file is replaced
+    path = os.path.realpath(local)  # a symbolic link is kept, and its file is replaced
     return Target(shown_url(path), mode, mask, (FileInPlace if mode == "in_place" else LocalFile)(path))
 
 

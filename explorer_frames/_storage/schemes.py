@@ -1,4 +1,4 @@
-"""The stores, by URL scheme: who installs the driver, how a file is published, and how to ask whether that may work."""
+"""Registry of stores by URL scheme: driver extra, publishing and access check."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def move(fs: Any, old: str, new: str, *, replace: bool) -> None:  # noqa: ARG001 (as the other moves are called)
-    """Move as the driver does."""
-    from fsspec.spec import AbstractFileSystem  # noqa: PLC0415 (as late as the driver)
+def move(fs: Any, old: str, new: str, *, replace: bool) -> None:  # noqa: ARG001 (same signature as the other moves)
+    """Move a file with the driver's own `mv`."""
+    from fsspec.spec import AbstractFileSystem  # noqa: PLC0415 (imported as late as the driver)
 
-    # fsspec's own mv and rm expand "*", "?" and "[" in names, and would touch other files.
+    # fsspec's own mv and rm expand "*", "?" and "[" in names, and would affect other files.
     if getattr(fs.mv, "__func__", None) is AbstractFileSystem.mv:
         fs.cp_file(old, new)
         fs.rm_file(old)
@@ -26,8 +26,11 @@ def move(fs: Any, old: str, new: str, *, replace: bool) -> None:  # noqa: ARG001
 
 
 def _move_sftp(fs: Any, old: str, new: str, *, replace: bool) -> None:
-    """Rename as OpenSSH does: the POSIX way replaces in one step, the older way refuses what exists."""
-    from explorer_frames._storage.loop import finish  # noqa: PLC0415 (loads asyncio)
+    """Rename a file on an SFTP server.
+
+    The POSIX rename of OpenSSH replaces a file atomically. The older rename fails if the target exists.
+    """
+    from explorer_frames._storage.loop import finish  # noqa: PLC0415 (imports asyncio)
 
     async def rename() -> None:
         async with fs.client.start_sftp_client() as sftp:
@@ -40,8 +43,11 @@ def _move_sftp(fs: Any, old: str, new: str, *, replace: bool) -> None:
 
 
 def _move_smb(fs: Any, old: str, new: str, *, replace: bool) -> None:
-    """Rename in one step, which replaces where fsspec's own `mv` refuses; wait for readers, who lock the old file."""
-    import smbclient  # noqa: PLC0415 (there is no SMB without it)
+    """Rename a file on an SMB server atomically.
+
+    Unlike fsspec's own `mv`, it can replace a file. It waits for readers, which lock the old file.
+    """
+    import smbclient  # noqa: PLC0415 (only needed for SMB)
 
     old, new = (rf"\\{fs.host}" + path.replace("/", "\\") for path in (old, new))
     rename = partial(smbclient.replace if replace else smbclient.rename, port=fs.port or 445)
@@ -53,12 +59,12 @@ def _move_webdav(fs: Any, old: str, new: str, *, replace: bool) -> None:
 
 
 def _ask_s3(fs: Any, path: str) -> None:
-    # A HEAD has no body, and so cannot tell a false key from a missing right.
+    # A HEAD response has no body, so an invalid key looks like a missing permission.
     fs.call_s3("list_objects_v2", Bucket=path.partition("/")[0], MaxKeys=1)
 
 
 def _ask_gcs(fs: Any, path: str) -> None:
-    # `info` calls an empty bucket missing when its settings may not be read.
+    # `info` reports an empty bucket as missing if the credentials cannot read its settings.
     fs.call("GET", f"b/{path.partition('/')[0]}/o", maxResults=1)
 
 
@@ -67,7 +73,7 @@ def _ask_for_container(fs: Any, path: str) -> None:
 
 
 def _ask_for_share(fs: Any, path: str) -> None:
-    # To make a folder in a missing share takes for ever.
+    # Creating a folder in a missing share blocks forever.
     fs.info("/".join(path.split("/")[:2]))
 
 
@@ -82,24 +88,25 @@ class Scheme:
     Attributes
     ----------
     extra
-        The extra of this package that installs the driver.
+        Extra of this package that installs the driver.
     is_object_store
-        Whether there are no folders, and one put publishes a file at once; elsewhere a temporary file is moved. The URL
-        begins with a bucket.
+        Whether the store has no folders, and one put publishes a file atomically. URLs begin with a bucket. In other
+        stores, a temporary file is moved.
     puts_whole
-        Whether a put that is broken off leaves nothing, in an object store.
+        Whether an interrupted put in an object store leaves no object.
     is_writable
-        Whether it can be written to.
+        Whether the store supports writes.
     userinfo_is_container
         Whether the part before ``@`` is the container, not a user.
     ask
-        Called with the file system and the path of a file: raises if the bucket is missing or the login invalid.
+        Function of the file system and the path of a file. It raises an error if the bucket is missing or the
+        credentials are invalid.
     move, driver
-        How to move a file, for the driver in this module; other drivers use their own `mv`.
+        Function that moves a file, and module of the driver that it supports. Other drivers use their own `mv`.
     part_size
-        Bytes of the smallest part of a multipart upload.
+        Minimum part size of a multipart upload, in bytes.
     unsafe_name
-        A pattern of names that the driver would change.
+        Pattern of file names that the driver would change.
     """
 
     extra: str | None = None
@@ -114,7 +121,7 @@ class Scheme:
     unsafe_name: re.Pattern[str] | None = None
 
 
-# s3fs holds ten parts in memory; its own default is 50 MiB.
+# s3fs holds ten parts in memory, and its default part size is 50 MiB.
 _S3 = Scheme(extra="s3", is_object_store=True, ask=_ask_s3, part_size=8 * 2**20)
 _GCS = Scheme(extra="gcs", is_object_store=True, ask=_ask_gcs)
 _AZURE = Scheme(extra="azure", is_object_store=True, ask=_ask_for_container, userinfo_is_container=True)
@@ -136,5 +143,5 @@ _OTHER = Scheme()
 
 
 def scheme_of(url: str) -> Scheme:
-    """Look up the scheme of a URL; any that is not in the table has nothing special."""
+    """Return the traits of a URL's scheme; unknown schemes have the default traits."""
     return _SCHEMES.get(url.partition("://")[0], _OTHER)

@@ -1,4 +1,4 @@
-"""Places to read files from, at any fsspec URL."""
+"""Stores to read files from, at any fsspec URL."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 
 
 class Store(Guard):
-    """A place to read files from, whose errors are typed and tell no secret.
+    """Store to read files from, with typed errors that contain no secrets.
 
     Parameters
     ----------
     url
-        A local path or any fsspec URL.
+        Local path or fsspec URL.
     storage_options
-        For the driver, as pandas takes them.
+        Options for the driver, as in pandas.
 
     Raises
     ------
     ConfigError
-        It is no URL, or there is no driver for it.
+        If the URL is invalid, or its driver is not installed.
     FileReadError
-        The driver could not connect.
+        If the driver cannot connect.
     """
 
     failure: type[WriteError | FileReadError] = FileReadError
@@ -63,7 +63,7 @@ class Store(Guard):
             self.fs, self.path = fsspec.filesystem("file"), local
 
     def info(self, path: str) -> dict[str, Any] | None:
-        """What stands at a path; None for nothing."""
+        """Return the fsspec entry of a path; None if it does not exist."""
         return self.attempt("look up", self._info, path, where=self.shown_path(path))
 
     def _info(self, path: str) -> dict[str, Any] | None:
@@ -76,7 +76,7 @@ class Store(Guard):
             raise
 
     def ls(self, path: str) -> list[dict[str, Any]]:
-        """What is in a folder, by name."""
+        """Return the entries of a folder, sorted by name."""
         self.fs.invalidate_cache()
         entries = self.attempt("list", self.fs.ls, path, detail=True, where=self.shown_path(path))
         # Object stores may list the folder itself, as an empty object.
@@ -84,35 +84,35 @@ class Store(Guard):
         return sorted((dict(entry) for entry in entries if entry["name"].strip("/") != own), key=itemgetter("name"))
 
     def glob(self, pattern: str) -> list[dict[str, Any]]:
-        """What a pattern fits, by name."""
+        """Return the entries that match a pattern, sorted by name."""
         self.fs.invalidate_cache()
         entries = self.attempt("list", self.fs.glob, pattern, detail=True).values()
         return sorted(map(dict, entries), key=itemgetter("name"))
 
     def check_regular(self, paths: Iterable[str]) -> None:
-        """Raise FileReadError if one of these is on local disk, and not a file."""
+        """Raise FileReadError if a local path exists and is not a regular file."""
         if self.is_local:
             self.attempt("read", check_regular, paths)
 
     def at(self, path: str) -> Store:
-        """The same store, to read what stands at another path of it."""
+        """Return a copy of this store with another path."""
         other = copy(self)
         other.path, other.shown = path, self.shown_path(path)
         return other
 
     @property
     def is_local(self) -> bool:
-        """Whether it is the local disk."""
+        """Whether the store is the local disk."""
         return isinstance(self.fs, LocalFileSystem)
 
     def shown_path(self, path: str) -> str:
-        """A path of this store, as errors show it."""
-        # On Windows fsspec returns local paths with slashes.
+        """Return a path of this store as displayed in error messages."""
+        # On Windows, fsspec returns local paths with forward slashes.
         return shown_url(path.replace("/", os.sep) if self.is_local else self.fs.unstrip_protocol(path))
 
     @contextmanager
     def open(self) -> Iterator[Any]:
-        """Open what the URL names, to read parts of it."""
+        """Open the file at the URL for random access."""
         self._refuse_streams()
         self.fs.invalidate_cache()
         with self.attempt("open", self.fs.open, self.path, "rb") as file:
@@ -120,7 +120,7 @@ class Store(Guard):
 
     @contextmanager
     def fetched(self) -> Iterator[BinaryIO]:
-        """Open what the URL names as a file on local disk: itself, or a copy, which is gone afterwards."""
+        """Open the file on local disk, or a temporary local copy of a remote file."""
         self._refuse_streams()
         with ExitStack() as stack:
             path = self.path
@@ -132,7 +132,7 @@ class Store(Guard):
             yield stack.enter_context(file)
 
     def _refuse_streams(self) -> None:
-        """Raise for a pipe, a socket or a device, which to open may take for ever."""
+        """Raise for a folder, pipe, socket or device; opening a pipe can block forever."""
         if self.is_local and os.path.exists(self.path) and not os.path.isfile(self.path):  # noqa: PTH110, PTH113
             kind = "folder" if os.path.isdir(self.path) else "device, pipe or socket"  # noqa: PTH112
             raise FileReadError(f"this is a {kind}, not a file", where=self.shown, hint="Pass the URL of a file.")
@@ -147,7 +147,7 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 
 
 def _configured(scheme: str) -> dict[str, Any]:
-    """What fsspec's own configuration passes to the driver."""
-    with suppressed(Exception):  # what is wrong comes up again where it connects
+    """Return the driver options from fsspec's own configuration."""
+    with suppressed(Exception):  # the driver raises the same error when it connects
         return dict(apply_config(fsspec.get_filesystem_class(scheme), {}))
     return {}

@@ -1,4 +1,4 @@
-"""Temporary files: their names, and the removal of those that killed processes left."""
+"""Temporary files, their names, and the removal of those of killed processes."""
 
 from __future__ import annotations
 
@@ -21,26 +21,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 STALE = 24 * 3600  # seconds after which a temporary file belongs to a killed process
-# As `hidden_name` makes them: a time of this century, and the digits of a uuid4.
+# Names from `hidden_name`, with a timestamp of this century and the digits of a uuid4.
 _TEMPORARY = re.compile(r"\..+\.(1[0-9]{9})\.[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}\.(?:tmp|old)", re.DOTALL)
 _SUFFIX = len(".1700000000.") + 32 + len(".tmp")
-SPOOL = "explorer_frames"  # names the temporary files of remote targets
+SPOOL = "explorer_frames"  # in names of temporary files for remote targets
 
 
 class Spool:
-    """A temporary file, thrown away when one says so, and else with its last holder: Ctrl-C may come at any moment.
+    """Temporary file that is removed by `discard`, or with its last reference.
+
+    An interrupt (Ctrl-C) can prevent the call of `discard`.
 
     Parameters
     ----------
     path
-        Of the file.
+        Path of the file.
     discard
-        What throws it away.
+        Function that removes the file.
 
     Attributes
     ----------
     folder
-        A descriptor of its folder, which is closed with it; None where there is none.
+        Descriptor of its folder, which is closed on removal; None if there is none.
     """
 
     def __init__(self, path: str, discard: Callable[[], None]) -> None:
@@ -52,14 +54,14 @@ class Spool:
 
     @classmethod
     def named(cls, path: str, permissions: int) -> Self:
-        """Make an empty file of a name that nobody has."""
-        spool = cls(path, partial(unlink, path))  # before there is one
-        spool._discard.callback(unlink, path)  # twice: an interrupt of one leaves the file to the other
+        """Create an empty file; raise FileExistsError if the name is in use."""
+        spool = cls(path, partial(unlink, path))  # before the file exists
+        spool._discard.callback(unlink, path)  # twice, as an interrupt may end the first call
         with open(path, "xb", opener=partial(os.open, mode=permissions)):
             return spool
 
     def keep_folder(self, descriptor: int) -> None:
-        """Own a descriptor of the folder."""
+        """Take ownership of a descriptor of the folder."""
         self.folder = descriptor
         self._discard.callback(os.close, descriptor)
 
@@ -69,31 +71,37 @@ class Spool:
 
 
 class CopiedTarget:
-    """Base class of targets that a finished file is copied to; its spool file is in the folder for temporary files."""
+    """Base class of targets to which a complete file is copied.
+
+    Its spool file is in the folder for temporary files.
+    """
 
     def new_spool(self) -> Spool:
-        """Make an empty local file."""
-        # Not a nameless one: drivers copy the link under /proc itself (asyncssh does).
+        """Create an empty local file."""
+        # The file needs a name, because drivers such as asyncssh copy the link under /proc itself.
         return Spool.named(os.path.join(tempfile.gettempdir(), hidden_name(SPOOL)), 0o600)  # noqa: PTH118
 
     def flush(self, path: str) -> None:
-        """Nothing: the spool file need not outlive a power cut."""
+        """Do nothing, because the spool file does not have to survive a power failure."""
 
 
 def hidden_name(name: str, ending: str = "tmp") -> str:
-    """Return a new name for a file beside `name`, which readers of a folder pass over, with the time in it."""
-    # A file name has at most 255 bytes; the rest of ours needs 50.
+    """Return a unique name for a hidden file next to `name`, with a timestamp.
+
+    Readers of a folder skip hidden files.
+    """
+    # A file name has at most 255 bytes, and the other parts need 50.
     short = os.fsencode(name)[:200].decode(errors="ignore")
     return f".{short}.{int(time.time())}.{uuid.uuid4().hex}.{ending}"
 
 
 def is_stale(name: str) -> bool:
-    """Return whether a name is that of a temporary file of this package whose writer must be dead.
+    """Return whether a name is that of a temporary file from a killed process.
 
     Parameters
     ----------
     name
-        Without its folder.
+        File name without its folder.
 
     Examples
     --------
@@ -107,14 +115,14 @@ def is_stale(name: str) -> bool:
 
 
 def remove_stale(fs: Any, paths: Iterable[str]) -> None:
-    """Remove the stale temporary files among these, unless they were modified since.
+    """Remove the stale temporary files among these, unless modified recently.
 
-    A file with the ending ``.old`` stays if its target is missing: it may be the only copy.
+    A file with the extension ``.old`` is kept if its target is missing, because it may be the only copy.
     """
     for path in paths:
         folder, slash, name = path.rpartition("/")
         if is_stale(name):
-            with suppressed(Exception):  # in a shared folder it may be another user's
+            with suppressed(Exception):  # in a shared folder, the file may belong to another user
                 if name.endswith(".old") and not fs.exists(folder + slash + name[1:-_SUFFIX]):
                     continue
                 if time.time() - fs.modified(path).timestamp() > STALE:
@@ -130,6 +138,6 @@ def remove_stale_spools() -> None:
 
 
 def unlink(path: str) -> None:
-    """Remove a file, if it is there and may be removed."""
+    """Remove a file; ignore an OSError, such as for a missing file."""
     with suppressed(OSError):
         os.unlink(path)  # noqa: PTH108

@@ -1,4 +1,4 @@
-"""Files of remote stores: one put where that is atomic, a put beside the target and a move elsewhere."""
+"""Files in remote stores, published by an atomic put, or by an upload and a move."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from explorer_frames._storage.schemes import Scheme
 
 _PIECE = 1 << 20  # bytes
-_MOST_PARTS = 10_000  # S3 takes no more
+_MOST_PARTS = 10_000  # limit of S3 for a multipart upload
 _S3_LOGIN = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
-_PATIENCE = 10  # seconds for which an interrupted upload may go on, to end after its next part
+_PATIENCE = 10  # seconds for which an interrupted upload may continue, until its next part is complete
 
 
 class StoredObject(CopiedTarget):
-    """The place of an object in an object store: absent until its one put has ended."""
+    """Object in an object store, which does not exist until its put is complete."""
 
     def __init__(self, fs: Any, path: str, scheme: Scheme) -> None:
         self.fs = fs
@@ -39,7 +39,7 @@ class StoredObject(CopiedTarget):
         self.is_atomic = scheme.is_object_store
 
     def kind(self) -> str | None:
-        """Tell what stands at the target: "file", "directory", another word, or None."""
+        """Return "file", "directory" or another type; None if the target does not exist."""
         return self._kind_of(self.path)
 
     def _kind_of(self, path: str) -> str | None:
@@ -48,7 +48,7 @@ class StoredObject(CopiedTarget):
             return str(self.fs.info(path)["type"])
         except failures(PermissionError):
             if self._scheme.is_object_store:
-                return None  # one may be allowed to put and not to look; a conditional put needs no look
+                return None  # for write-only credentials; a conditional put needs no look-up
             raise
         except failures(Exception) as raised:
             if is_missing(raised):
@@ -56,18 +56,21 @@ class StoredObject(CopiedTarget):
             raise
 
     def probe(self, new_folders: int | None = None) -> None:
-        """Raise when the bucket is missing or the login refused, as far as one may ask; for folders as `LocalFile`."""
+        """Raise if the bucket is missing or the credentials are invalid.
+
+        The check is incomplete without read permission. Folders are checked as in `LocalFile`.
+        """
         try:
             self._scheme.ask(self.fs, self.path)
         except failures(Exception) as raised:
-            # One may be allowed to put and not to ask.
+            # Other errors are ignored, because the credentials may be write-only.
             answer = getattr(raised.__cause__, "response", {})
             if is_missing(raised) or answer.get("Error", {}).get("Code") in _S3_LOGIN:
                 raise
         self._make_folders(new_folders)
 
     def _make_folders(self, new_folders: int | None) -> None:
-        """Make the folders above the target, if no more than `new_folders` of them are missing."""
+        """Create missing parent folders; raise if more than `new_folders` are missing."""
         if self._scheme.is_object_store:
             return
         folder = self.path.rpartition("/")[0]
@@ -79,14 +82,14 @@ class StoredObject(CopiedTarget):
             self.fs.makedirs(folder, exist_ok=True)
 
     def put(self, path: str, *, create: bool) -> None:
-        """Put the closed spool file at the target, whole or not at all."""
+        """Upload the closed spool file to the target, complete or not at all."""
         options: dict[str, Any] = {"mode": "create"} if create else {}
         if smallest := self._scheme.part_size:
             options["chunksize"] = max(smallest, math.ceil(os.path.getsize(path) / _MOST_PARTS))  # noqa: PTH202
         self._upload(path, self.path, **options)
 
     def _upload(self, path: str, to: str, **options: Any) -> None:
-        if not self._scheme.puts_whole:  # a driver of pyarrow, whose put_file makes folders also where there are none
+        if not self._scheme.puts_whole:  # pyarrow's put_file creates folders even in stores without folders
             with open(path, "rb") as spool, self.fs.open(to, "wb") as file:  # noqa: PTH123 (paths are plain strings)
                 shutil.copyfileobj(spool, file, _PIECE)
             return
@@ -100,19 +103,19 @@ class StoredObject(CopiedTarget):
         finish(self.fs.loop, self.fs._put_file(path, to, **options), stop, _PATIENCE if in_parts else 0)  # noqa: SLF001
 
     def remove(self) -> None:
-        """Take the file away."""
+        """Remove the file."""
         self.fs.rm_file(self.path)
 
     def stored(self) -> int | None:
-        """Return the target's size after a put; None where there is nothing to look at, or one may not look."""
-        with suppressed(Exception):  # the put has returned, which is the store's promise
+        """Return the size of the published object in bytes; None if it cannot be read."""
+        with suppressed(Exception):  # after a successful put, the store guarantees the object
             self.fs.invalidate_cache()
             return int(self.fs.info(self.path)["size"])
         return None
 
 
 class RemoteFile(StoredObject):
-    """The place of a file of any other store: put beside the target, then moved."""
+    """File in another store, uploaded to a temporary file and moved to the target."""
 
     def __init__(self, fs: Any, path: str, scheme: Scheme) -> None:
         super().__init__(fs, path, scheme)
@@ -123,7 +126,7 @@ class RemoteFile(StoredObject):
         self._move = scheme.move if type(fs).__module__ == scheme.driver else move
 
     def probe(self, new_folders: int | None = None) -> None:
-        """Make and remove a small file beside the target: who cannot do that cannot publish either."""
+        """Create and remove a small file next to the target, as publishing does."""
         self._scheme.ask(self.fs, self.path)
         try:
             self._make_folders(new_folders)
@@ -131,12 +134,12 @@ class RemoteFile(StoredObject):
                 self.fs.pipe_file(beside, b"")
                 self.fs.rm_file(beside)
         except failures(Exception):
-            if self._kind_of(self._folder) == "file":  # which each driver tells in a way of its own
+            if self._kind_of(self._folder) == "file":  # each driver reports this with a different error
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), self._folder) from None
             raise
 
     def put(self, path: str, *, create: bool) -> None:
-        """Put the closed spool file at the target, whole or not at all."""
+        """Upload the closed spool file and move it to the target, complete or not at all."""
         with self._beside() as beside:
             self._upload(path, beside)
             size = os.path.getsize(path)  # noqa: PTH202
@@ -149,11 +152,11 @@ class RemoteFile(StoredObject):
             self._move_in(beside, create=create)
 
     def stored(self) -> None:
-        """Nothing: its size was checked before it was moved in."""
+        """Return None, because the size was checked before the move."""
 
     @contextmanager
     def _beside(self) -> Iterator[str]:
-        """Lend the path of a hidden file beside the target; it is gone afterwards, as far as the store can be asked."""
+        """Yield a hidden path next to the target; try to remove its file afterwards."""
         beside = self._head + hidden_name(self._name)
         try:
             yield beside
@@ -165,7 +168,7 @@ class RemoteFile(StoredObject):
         refusal: Exception = OSError("the store did not move the file into place")
         try:
             self._move(self.fs, beside, self.path, replace=not create)
-        except failures(Exception) as raised:  # drivers raise what they like
+        except failures(Exception) as raised:  # drivers raise arbitrary exceptions
             refusal = raised
         else:
             if self._move is not move:
@@ -177,7 +180,7 @@ class RemoteFile(StoredObject):
         self._swap(beside)
 
     def _swap(self, beside: str) -> None:
-        """Move aside the old file that the store will not replace, then move in the new one."""
+        """Replace the old file with two moves, for stores that cannot replace files."""
         aside = self._head + hidden_name(self._name, "old")
         self._move(self.fs, self.path, aside, replace=False)
         try:
@@ -187,14 +190,17 @@ class RemoteFile(StoredObject):
             if self._kind_of(beside) is not None:
                 raise OSError("the store did not move the file into place")
         except BaseException:
-            with suppressed(FileNotFoundError, FileExistsError):  # it never left, or another writer's stands there
+            with suppressed(FileNotFoundError, FileExistsError):  # it was not moved, or another writer published a file
                 self._move(self.fs, aside, self.path, replace=False)
             raise
         self.fs.rm_file(aside)
 
 
 class _Stopping(Callback):  # type: ignore[misc]  # fsspec has no types
-    """Ends an upload in parts after the next part: s3fs gives up its upload when that fails, not when cancelled."""
+    """Callback that ends an interrupted multipart upload after its next part.
+
+    s3fs aborts a multipart upload if a part fails, but not if the upload is cancelled.
+    """
 
     def __init__(self, stop: threading.Event) -> None:
         super().__init__()

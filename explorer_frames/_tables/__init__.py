@@ -1,1 +1,1 @@
-"""Tables of Delta Lake and Iceberg."""
+"""Delta Lake and Iceberg tables."""

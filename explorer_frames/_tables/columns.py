@@ -1,4 +1,4 @@
-"""Columns of the data and of a table: whether they fit, and the types in which the rows are committed."""
+"""Comparison of the data's columns with a table, and their conversion."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from explorer_frames._files.layouts import map_types
 from explorer_frames.errors import ConfigError
 
 _UNITS = ("s", "ms", "us", "ns")
-# Names of UTC, also behind "Etc/".
+# Names of UTC, with or without the prefix "Etc/".
 _UTC = {"utc", "uct", "z", "zulu", "universal", "gmt", "gmt0", "gmt+0", "gmt-0", "greenwich", "+00:00", "-00:00"}
-# Types of Arrow that only give a name to the type in which their values are stored.
+# Arrow extension types that only name their storage type.
 _NAMES = {"arrow.uuid", "arrow.json"}
-_MOST_DIGITS = 38  # of the decimals of Delta Lake and Iceberg
+_MOST_DIGITS = 38  # maximum decimal precision of Delta Lake and Iceberg
 
 
 def committed_schema(schema: pa.Schema, expected: pa.Schema, where: str) -> pa.Schema:
-    """Return the types in which rows are committed, in the order of their columns.
+    """Return the schema of the committed rows, in the column order of the data.
 
     Parameters
     ----------
     schema
-        Of the data.
+        Schema of the data.
     expected
-        Of the table.
+        Schema of the table.
     where
-        How errors name the table.
+        Name of the table in error messages.
 
     Raises
     ------
     ConfigError
-        If a column is missing on one side, or its values would change.
+        If a column is missing in the data or in the table, or its values would change.
     """
     fields = []
     for name in dict.fromkeys([*schema.names, *expected.names]):
@@ -49,7 +49,7 @@ def committed_schema(schema: pa.Schema, expected: pa.Schema, where: str) -> pa.S
 
 
 def fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """Return the rows in the types of `committed_schema`; ValueError or ArrowException if a value does not fit."""
+    """Cast a batch to a schema; ValueError or ArrowException if a value does not fit."""
     for field in schema:
         if _lacks_values(batch.column(field.name), field):
             raise ValueError(f"column {field.name!r} has null values, but the table's column is not nullable")
@@ -57,7 +57,10 @@ def fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def with_partitions(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
-    """Return the rows; ValueError if a partition column has an empty string, which Delta Lake reads as null."""
+    """Return the batch; raise ValueError for empty strings in partition columns.
+
+    Delta Lake reads them as null.
+    """
     for name in names:
         values = batch.column(name)
         is_text = pa.types.is_string(values.type) or pa.types.is_binary(values.type)
@@ -67,7 +70,7 @@ def with_partitions(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBat
 
 
 def plain(kind: pa.DataType) -> pa.DataType:
-    """Return the type of the values, without layouts in memory and with one name for each type."""
+    """Return the type without its memory layout, with one spelling for each type."""
     return map_types(kind, _without_layout)
 
 
@@ -90,9 +93,10 @@ def _without_layout(kind: pa.DataType) -> pa.DataType:
 
 
 def _fits(has: pa.DataType, wants: pa.DataType) -> bool:
-    """Return whether each value of a plain type has the same value in another one.
+    """Return whether a cast from one plain type to another keeps all values.
 
-    Numbers are not widened, although their values would fit: the type of a column of ids says how they are spelled.
+    Numbers are not widened, although their values would fit, because the type of an id column determines how ids are
+    formatted.
     """
     if has == wants or pa.types.is_null(has):
         return True
@@ -110,9 +114,9 @@ def _fits(has: pa.DataType, wants: pa.DataType) -> bool:
 
 
 def _lacks_values(values: pa.Array, field: pa.Field) -> bool:
-    """Return whether there is a null that the field does not allow, at any depth.
+    """Return whether a non-nullable field has a null, at any depth.
 
-    Arrow casts such a null in a list without an error, and pyiceberg writes it.
+    Arrow casts such nulls in lists without an error, and pyiceberg writes them.
     """
     if values.null_count and not field.nullable:
         return True
@@ -135,7 +139,7 @@ def _requires_values(field: pa.Field) -> bool:
 
 
 def _inner_fields(kind: pa.DataType) -> list[pa.Field]:
-    """Return the fields of a plain type that may allow nulls."""
+    """Return the child fields of a plain type that can be nullable."""
     if pa.types.is_struct(kind):
         return [kind.field(place) for place in range(kind.num_fields)]
     if pa.types.is_map(kind):

@@ -1,4 +1,4 @@
-"""Batches -> one commit to a Delta Lake table."""
+"""Write record batches to a Delta Lake table in one commit."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from explorer_frames.errors import ConfigError, TargetExistsError, WriteError
 
 TableMode = Literal["create", "append", "overwrite"]
 
-# Of what Arrow has, the types that come back from Delta Lake as they went in, and lists, maps and structs of them.
+# Arrow types that survive a round trip through Delta Lake, as do lists, maps and structs of them.
 _KEPT = {
     *(pa.string(), pa.binary(), pa.bool_(), pa.float32(), pa.float64(), pa.date32()),
     *(pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.timestamp("us"), pa.timestamp("us", "UTC")),
 }
-# deltalake 1.6 cannot read back, cannot list the history of, or panics at a table in a folder with these in its name.
+# With these in the name of a table's folder, deltalake 1.6 panics, or cannot read the table or its history.
 _REFUSED = re.compile(r"%[0-9A-Fa-f]{2}|[\\\[\]|^#?]")
 
 
@@ -51,53 +51,55 @@ def write_delta(
     Parameters
     ----------
     data
-        As for `write_parquet`; streams are read in constant memory. Categories are written as their values.
+        Any data that `write_parquet` accepts. Streams are read in constant memory. Categorical columns are written as
+        their values.
     path
-        Folder of the table: a local path, or a URL that deltalake knows (``s3://``, ``gs://``, ``abfss://``), also as
-        a path of universal_pathlib or cloudpathlib.
+        Folder of the table: a local path, or a URL that deltalake supports (``s3://``, ``gs://``, ``abfss://``).
+        Paths of universal_pathlib and cloudpathlib are also accepted.
     index
         As for `write_parquet`.
     mode
-        ``"create"`` refuses an existing table; ``"append"`` adds rows; ``"overwrite"`` replaces all rows, and earlier
-        versions stay readable. The last two create a table that is not there.
+        ``"create"`` raises an error if the table exists; ``"append"`` adds rows; ``"overwrite"`` replaces all rows,
+        but earlier versions stay readable. ``"append"`` and ``"overwrite"`` create the table if it does not exist.
     make_parents
-        Whether to create missing folders above the table's, on local disk. By default they raise an error.
+        Whether to create missing parent folders of the table on local disk. By default, a missing parent folder is an
+        error.
     storage_options
-        As for `write_parquet`: the names of the fsspec driver, such as ``key``, ``secret``, ``token``,
+        As for `write_parquet`: options of the fsspec driver, such as ``key``, ``secret``, ``token``,
         ``endpoint_url``, ``anon``, ``profile`` and ``client_kwargs`` for S3. They are translated for deltalake, and
-        options without an equivalent are refused. The names of object_store, such as ``AWS_ACCESS_KEY_ID``, are
-        accepted as well and take precedence. Plain HTTP is allowed if the endpoint begins with ``http://``.
+        options without an equivalent raise an error. Option names of object_store, such as ``AWS_ACCESS_KEY_ID``, are
+        also accepted and take precedence. Plain HTTP is allowed if the endpoint begins with ``http://``.
 
     Returns
     -------
     TableReceipt
-        What was committed. Where a result came from is in the commit: ``DeltaTable(path).history()`` shows the JSON
-        document under ``explorer_frames``.
+        Receipt of the commit. The commit metadata contains the provenance of the result, as a JSON document under
+        ``explorer_frames`` in ``DeltaTable(path).history()``.
 
     Raises
     ------
     ConfigError
-        For invalid arguments, for ``mode="overwrite"`` of an append-only table, and for columns that do not have the
-        names and types of the table (in any order); nothing was written. Types may differ in their layout or name,
-        such as ``large_string`` and ``timestamp[us, Etc/UTC]``, and in a coarser unit of time. deltalake itself would
-        write the id ``"007"`` as the number 7. Also for a new table without columns, or with names that differ only in
-        case.
+        For invalid arguments, and for ``mode="overwrite"`` of an append-only table. If a new table would have no
+        columns, or column names that differ only in case. If the columns of the data do not have the names and types
+        of the table; the column order may differ. Types may differ in layout or name, such as ``large_string`` and
+        ``timestamp[us, Etc/UTC]``, and the data may have a coarser time unit. Nothing is written. Without this check,
+        deltalake would write the id ``"007"`` as the number 7.
     TargetExistsError
-        If ``mode="create"`` and there is a table, also one that another writer made meanwhile.
+        If ``mode="create"`` and the table exists, even if another writer created it during the call.
     WriteError
-        If the store or the table refuses, or another writer's commit stands against this one. For an empty string in a
-        partition column, which Delta Lake turns into null.
+        If the store or the table rejects the write, or the commit conflicts with another writer's commit. If a
+        partition column contains an empty string, which Delta Lake would turn into null.
     Exception
-        Whatever `data` raises while it is read, as it is; nothing is committed then.
+        Any exception raised while `data` is read, unchanged. Nothing is committed.
 
     Notes
     -----
-    Of several writers that create one table at the same moment exactly one does; for the others it is a
-    TargetExistsError, or, when appending or overwriting, a WriteError. Appends to an existing table all succeed, one
-    after the other. Of two that overwrite at the same moment one gets a WriteError. This holds on local disk and on
-    stores with conditional puts.
+    If several writers create one table at the same time, exactly one succeeds. The others get a TargetExistsError, or
+    a WriteError with ``"append"`` or ``"overwrite"``. Concurrent appends to an existing table all succeed, one after
+    the other. Of two concurrent overwrites, one gets a WriteError. These guarantees hold on local disk and on stores
+    with conditional puts.
 
-    Readers see a commit or none of it. A failure can leave data files that no version refers to:
+    Commits are atomic for readers. A failure can leave data files that no version refers to.
     ``DeltaTable(path).vacuum(full=True, dry_run=False)`` removes them when they are a week old.
 
     Examples
@@ -130,7 +132,7 @@ def write_delta(
 
 
 class _Store(Driver):
-    """One place for a table, as deltalake sees it."""
+    """Location of one table, accessed with deltalake."""
 
     def __init__(self, deltalake: Any, address: str, options: dict[str, str], mask: Mask) -> None:
         super().__init__(shown_url(address), mask)
@@ -140,17 +142,17 @@ class _Store(Driver):
         self._version: int | None = None
 
     def find(self) -> Any:
-        """Return the table, or None where there is none."""
+        """Return the table, or None if it does not exist."""
         return self.attempt("open", self._find)
 
     def _find(self) -> Any:
-        try:  # rather than `is_deltatable`, which lets no other thread run until the store has answered
+        try:  # not `is_deltatable`, which blocks all other threads until the store responds
             return self._deltalake.DeltaTable(self._address, storage_options=self._options)
         except self._deltalake.exceptions.TableNotFoundError:
             return None
 
     def change(self, table: Any, reader: pa.RecordBatchReader, mode: TableMode) -> TableReceipt:
-        """Add to the table or replace its rows."""
+        """Append rows to the table or replace its rows."""
         metadata = self.attempt("open", table.metadata)
         if mode == "overwrite" and str(metadata.configuration.get("delta.appendOnly")).lower() == "true":
             hint = 'Pass mode="append", or unset the property of the table first.'
@@ -162,10 +164,10 @@ class _Store(Driver):
         return rows.receipt(self.shown, table.version())
 
     def create(self, reader: pa.RecordBatchReader, mode: TableMode) -> TableReceipt:
-        """Make the table, unless another writer is faster."""
+        """Create the table, unless another writer creates it first."""
         _check_columns(reader.schema, self.shown)
         rows = Rows(reader, reader.schema, self.shown)
-        # By default a writer that lost this race is let in as the table's second version, whatever its mode.
+        # By default, deltalake retries the losing writer's commit as the table's second version, whatever its mode.
         once = {"max_commit_retries": 0}
         try:
             self._commit(rows, self._address, once, mode="error", storage_options=self._options)
@@ -181,7 +183,10 @@ class _Store(Driver):
         raise WriteError(what, where=self.shown, hint="Nothing was committed. Retry.")
 
     def is_conflict(self, raised: BaseException) -> bool:
-        """Return whether another writer's version is there: deltalake refuses commits for other reasons, too."""
+        """Return whether another writer committed a version.
+
+        deltalake also rejects commits for other reasons.
+        """
         if type(raised).__name__ != "CommitFailedError" or self._version is None:
             return False
         with suppressed(Exception):
@@ -203,7 +208,7 @@ class _Store(Driver):
 
 
 def _address(path: str | os.PathLike[str]) -> str:
-    """Return the URL or absolute path of a table, when deltalake can work with it."""
+    """Return the URL or absolute path of a table; raise ConfigError if unsupported."""
     text = checked(re.sub("(?<![:/])/+$", "", path) if isinstance(path, str) else path)
     local = local_path(text if isinstance(path, str) else path)
     if local is not None:
@@ -213,7 +218,7 @@ def _address(path: str | os.PathLike[str]) -> str:
     elif text.startswith("memory://"):
         raise ConfigError("deltalake does not support memory://", hint="Pass a local path or a store's URL.")
     check_folder_name(text)
-    text = re.sub("^gcs://", "gs://", text)  # deltalake has another driver for it, with options of its own
+    text = re.sub("^gcs://", "gs://", text)  # deltalake uses another driver for gcs://, with other options
     refused = _REFUSED.search(text)
     if refused:
         what = f"deltalake does not support {refused[0]!r} in the path of a table"

@@ -1,4 +1,4 @@
-"""Batches -> one snapshot of an Apache Iceberg table."""
+"""Write record batches to an Apache Iceberg table in one snapshot."""
 
 from __future__ import annotations
 
@@ -21,40 +21,40 @@ def append_iceberg(data: Any, table: Any, *, index: bool | None = None) -> Table
     Parameters
     ----------
     data
-        As for `write_parquet`. Categories are written as their values. pyiceberg holds a data file's worth of rows in
-        memory (``write.target-file-size-bytes``, 512 MB unless the table says otherwise), and of a partitioned table
-        all of them.
+        Any data that `write_parquet` accepts. Categorical columns are written as their values. pyiceberg holds the
+        rows of one data file in memory (table property ``write.target-file-size-bytes``, default 512 MB), or all rows
+        for a partitioned table.
     table
-        A `pyiceberg.table.Table` of yours, from its catalog. It is refreshed first, and stands at the new snapshot
-        afterwards; nothing else of it changes.
+        A `pyiceberg.table.Table` loaded from its catalog. It is refreshed before the write, and refers to the new
+        snapshot afterwards. Nothing else in it is changed.
     index
         As for `write_parquet`.
 
     Returns
     -------
     TableReceipt
-        What was committed. Where a result came from is in the snapshot's summary, as the JSON document under
+        Receipt of the commit. The snapshot summary contains the provenance of the result, as a JSON document under
         ``explorer_frames``.
 
     Raises
     ------
     ConfigError
-        For invalid arguments, and for columns that do not have the names and types of the table (in any order);
-        nothing was written. Types may differ in their layout or name, such as ``large_string`` and
-        ``timestamp[us, Etc/UTC]``, and in a coarser unit of time. pyiceberg itself would fill a missing column with
-        nulls, and widen numbers.
+        For invalid arguments. If the columns of the data do not have the names and types of the table; the column order
+        may differ. Types may differ in layout or name, such as ``large_string`` and ``timestamp[us, Etc/UTC]``, and the
+        data may have a coarser time unit. Nothing is written. Without this check, pyiceberg would fill a missing column
+        with nulls and widen numbers.
     WriteError
-        If the store, the catalog or the table refuses, or other writers were faster each time.
+        If the store, the catalog or the table rejects the write, or each retry conflicts with another writer's commit.
     UnsafeToRetryError
-        If the catalog's answer was lost: the snapshot may be there.
+        If the catalog's response was lost. The snapshot may have been committed.
     Exception
-        Whatever `data` raises while it is read, as it is; nothing is committed then.
+        Any exception raised while `data` is read, unchanged. Nothing is committed.
 
     Notes
     -----
-    Of several that append at the same moment, pyiceberg tries those again that were too slow, as often as the table's
-    ``commit.retry.num-retries`` says (4 unless set); then it is a WriteError. No rows are lost or doubled by that.
-    A failure can leave data files that no snapshot refers to; remove them with your engine's orphan file procedure.
+    If concurrent appends conflict, pyiceberg retries them, up to the table property ``commit.retry.num-retries``
+    (default 4). If the last retry fails, a WriteError is raised. Retries neither lose nor duplicate rows. A failure can
+    leave data files that no snapshot refers to. Remove them with your engine's procedure for orphan files.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def append_iceberg(data: Any, table: Any, *, index: bool | None = None) -> Table
     driver = Driver(".".join(table.name()), Mask(table.location(), secrets))
     driver.attempt("open", table.refresh)
     rows = Rows(reader, driver.attempt("open", table.schema().as_arrow), driver.shown)
-    whole = not table.spec().is_unpartitioned()  # pyiceberg streams into tables without partitions only
+    whole = not table.spec().is_unpartitioned()  # pyiceberg streams only into unpartitioned tables
     driver.commit(
         rows,
         lambda stream: table.append(stream.read_all() if whole else stream, snapshot_properties=document(rows.schema)),

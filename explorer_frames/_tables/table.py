@@ -1,7 +1,7 @@
-"""What Delta Lake and Iceberg tables have in common: rows that fit the table on their way into a foreign package.
+"""Shared code for writing rows to Delta Lake and Iceberg tables.
 
-Ours is what the packages leave open: types are compared before anything is written, what the source raises reaches the
-caller, and where a result came from is part of its commit.
+It adds features that deltalake and pyiceberg lack. Types are compared before anything is written, exceptions of the
+data source reach the caller, and each commit contains the provenance of the result.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class TableReceipt:
-    """What was committed.
+    """Receipt of a commit to a table.
 
     Attributes
     ----------
     table : str
-        URL of the Delta table, without user, password and query; name of the Iceberg table.
+        URL of the Delta table, without user, password and query, or name of the Iceberg table.
     version : int
-        The Delta version or the Iceberg snapshot id of this very commit.
+        Delta version or Iceberg snapshot id of this commit.
     rows : int
-        How many it added.
+        Number of rows added.
     schema : pyarrow.Schema
-        Of the rows as they were added, with its metadata.
+        Schema of the added rows, with its metadata.
     complete : bool or None
-        Whether the result is known to be all there was; None where its metadata does not say.
+        Whether the result is known to be complete; None if its metadata does not record this.
     """
 
     table: str
@@ -64,7 +64,10 @@ class TableReceipt:
         return f"<TableReceipt {self.table}: version {self.version}, {rows}>"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the attributes as plain values, ready for JSON; the schema as ``columns``: name and type of each."""
+        """Return the attributes as JSON-serializable values.
+
+        The schema becomes ``columns``, a list with the name and type of each column.
+        """
         values = {name: getattr(self, name) for name in ("table", "version", "rows", "complete")}
         return {**values, "columns": [{"name": field.name, "type": str(field.type)} for field in self.schema]}
 
@@ -73,29 +76,29 @@ class TableReceipt:
 
 
 class Rows:
-    """Rows on their way into a package that may swallow what their source raises.
+    """Rows for a package that may suppress exceptions of their source.
 
     Parameters
     ----------
     reader
     expected
-        The table's columns.
+        Schema of the table.
     where
-        How errors name the table.
+        Name of the table in error messages.
     partitions
-        Columns in which the table has nulls in place of empty strings.
+        Columns in which the table stores empty strings as null.
 
     Raises
     ------
     ConfigError
-        If the columns are others.
+        If the columns do not match the table.
     """
 
     def __init__(
         self, reader: pa.RecordBatchReader, expected: pa.Schema, where: str, partitions: Sequence[str] = ()
     ) -> None:
         self.raised: BaseException | None = None
-        self.stopped = False  # set it, and the stream ends before its end
+        self.stopped = False  # if True, the stream raises at its next batch
         self._reader = reader
         self._where = where
         self._partitions = partitions
@@ -103,11 +106,11 @@ class Rows:
         self.schema = committed_schema(reader.schema, expected, where)
 
     def stream(self) -> pa.RecordBatchReader:
-        """Lend the rows, once; what the source raises is kept in `raised`."""
+        """Return a single-use reader of the rows; `raised` keeps the source's exception."""
         return pa.RecordBatchReader.from_batches(self.schema.remove_metadata(), self._batches())
 
     def receipt(self, table: str, version: int) -> TableReceipt:
-        """Say what was committed."""
+        """Return the receipt of the commit."""
         document = document_of(self.schema.metadata)
         known = provenance_of(as_written(document, self._count, document.get("content_hash")))
         return TableReceipt(table, version, self._count, self.schema, known.complete)
@@ -136,7 +139,7 @@ class Rows:
 
 
 class Driver(Guard):
-    """Calls to a package for tables."""
+    """Calls to a package for tables, with typed errors."""
 
     noun: str = "the table"
 
@@ -145,7 +148,7 @@ class Driver(Guard):
         self.mask: Mask = mask
 
     def commit(self, rows: Rows, action: Callable[[pa.RecordBatchReader], object]) -> None:
-        """Call `action` with the rows; what their source raised comes first, as it is."""
+        """Call `action` with the rows; their source's exception takes precedence."""
         try:
             self.attempt("write to", action, rows.stream())
         except failures(Exception):
@@ -155,7 +158,7 @@ class Driver(Guard):
             raise rows.raised
 
     def error(self, doing: str, where: str | None, raised: BaseException) -> WriteError | UnsafeToRetryError:
-        """Make the error for what the package raised."""
+        """Return the error for an exception of the package."""
         kind = type(raised).__name__
         what = f"cannot {doing} the table: {readable(raised, self.mask)}"
         if kind == "CommitStateUnknownException":
@@ -169,12 +172,12 @@ class Driver(Guard):
         return WriteError(what, where=where, hint=hint)
 
     def is_conflict(self, raised: BaseException) -> bool:
-        """Return whether the commit of another writer was the cause."""
+        """Return whether another writer's commit was the cause."""
         return type(raised).__name__ == "CommitFailedException"
 
 
 def interruptible(rows: Rows, call: Callable[[], _T]) -> _T:
-    """Make a call into a package that hears no Ctrl-C itself: an interrupt ends the stream, and so the call."""
+    """Call a package that ignores Ctrl-C; an interrupt ends the stream and the call."""
     with run_in_background(call) as result:
         try:
             return result()
@@ -184,6 +187,6 @@ def interruptible(rows: Rows, call: Callable[[], _T]) -> _T:
 
 
 def document(schema: pa.Schema) -> dict[str, str]:
-    """Return where the rows came from, as commits keep it: the text that is in the schema's metadata."""
+    """Return the provenance in the schema's metadata as commit properties."""
     text = (schema.metadata or {}).get(KEY)
     return {} if text is None else {NAME: text.decode(errors="replace")}

@@ -1,4 +1,4 @@
-"""Messages of deltalake and pyiceberg, of many lines and quoted several times, as one line that people can read."""
+"""Conversion of multi-line messages of deltalake and pyiceberg to one line."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ import re
 from explorer_frames._errors import printable
 from explorer_frames._storage.address import Mask
 
-_HEAD, _TAIL = 160, 300  # characters of a long message; the cause is at its end
+_HEAD, _TAIL = 160, 300  # characters kept of a long message, which has the cause at its end
 _ESCAPE = re.compile(r"""\\(["'nrt])""")
 _BACKTRACE = re.compile(r"(?:\n\s*Stack backtrace:.*|\n\s*\d+: (?:<unknown>|[\w:<>]+\n\s+at ).*)", re.DOTALL)
-# Of the errors of object stores.
+# Matches error responses of object stores.
 _XML = re.compile(r"(?:<\?xml[^>]*>\s*)?<Error>.*?<Code>(.*?)</Code>\s*<Message>(.*?)</Message>.*</Error>", re.DOTALL)
 
 
 def readable(raised: BaseException, mask: Mask) -> str:
-    """Return the class and the text of an exception on one line, without secrets; a long text keeps both its ends."""
+    """Return the class and message of an exception on one line, without secrets.
+
+    Long messages are shortened in the middle.
+    """
     text = mask.masked(str(raised))
-    text = mask.masked(_ESCAPE.sub(_unescaped, text))  # a quoted secret differs from the secret
+    text = mask.masked(_ESCAPE.sub(_unescaped, text))  # an escaped secret differs from the original
     text = _XML.sub(r"\1: \2", _BACKTRACE.sub("", text))
     parts: list[str] = []
     for line in text.splitlines():
         cause = line.strip()
         is_cause = cause.startswith("\u21b3")
         cause = printable(cause.lstrip("\u21b3 "))
-        if not any(map(str.isalnum, cause)):  # the frame of a table
+        if not any(map(str.isalnum, cause)):  # a border of a table
             continue
         parts += [": " if is_cause else " "] * bool(parts) + [cause]
     joined = "".join(parts)
