@@ -206,7 +206,7 @@ def _value(name: str, value: object) -> Any:
     if name in _TIMES:
         try:
             moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-            known = moment is not None and moment.tzinfo is not None and moment.year > 1  # Go's zero time is in year 1
+            known = moment is not None and moment.tzinfo is not None and moment.year > 1  # year 1 is an unset time
             return moment.astimezone(UTC) if moment is not None and known else None
         except (ValueError, OverflowError):
             return None
