@@ -55,9 +55,9 @@ class Algorithm:
     aliases: tuple[str, ...] = ()
 
 
-# Task names, `schema=`, component folders and the table in the docs are matched against this registry. An entry may
-# also have axis labels (`_plot.plot`), names in file headers (`_outputs.full`) and a sandbox result. Digits at the end
-# of a task's name number its components, so no name may be another name followed by digits.
+# The names of tasks, the values of `schema=`, component folders and the table in the docs derive from this registry.
+# An entry may also have axis labels (`_plot.plot`), names in file headers (`_outputs.full`) and a sandbox result.
+# Digits at the end of a task's name number its components, so no name may be another name followed by digits.
 ALGORITHMS: tuple[Algorithm, ...] = (
     Algorithm("PageRank", (_PAIR,)),
     Algorithm("BetweennessCentrality", (_PAIR,), ("Betweenness",)),

@@ -192,8 +192,8 @@ def verify_file(path: str | os.PathLike[str], *, storage_options: Mapping[str, A
     DamagedFileError
         If the file was changed or truncated, or its checksum is missing. The message contains the first problem.
     FileReadError
-        If the file does not exist, has no provenance record, or neither its extension nor its first bytes are those
-        of Parquet or Feather.
+        If the file does not exist or has no provenance record, or if neither its extension nor its first bytes are
+        those of Parquet or Feather.
     ConfigError
         If `path` is not a valid URL of a file, or its driver is not installed.
 
