@@ -1,1 +1,1 @@
-"""Bytes -> typed Arrow batches; no I/O, no clock, no environment."""
+"""Decoding of bytes to typed Arrow batches, without I/O, clock or environment variables."""
