@@ -172,7 +172,7 @@ class _Buffer:
         return len(self.data) > before
 
     def peek(self) -> bytes:
-        """Skip whitespace and return the next character, or an empty string at the end."""
+        """Skip whitespace and return the next byte, or no bytes at the end."""
         self.data = self.data.lstrip(SPACE)
         while not self.data and self.grow():
             self.data = self.data.lstrip(SPACE)
