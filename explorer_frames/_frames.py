@@ -1,4 +1,4 @@
-"""Conversion of Arrow tables to pandas DataFrames, with any of pandas' dtype backends."""
+"""Convert Arrow tables to pandas DataFrames, with any dtype backend of pandas."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def to_pandas(table: pa.Table, dtype_backend: str | None = None, *, nullable: Co
 
 
 def _describe(frame: pd.DataFrame, table: pa.Table, dtype_backend: str | None) -> None:
-    """Copy the provenance of a table to `attrs`, without the hash of NaN places if pandas converts NaN to null."""
+    """Copy the provenance to `attrs`, without the hash of NaN if NaN became null."""
     metadata = table.schema.metadata or {}
     if KEY not in metadata:
         return

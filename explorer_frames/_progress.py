@@ -95,7 +95,7 @@ class Bar:
             yield item
 
     def details(self) -> tuple[str, int, int, list[str]]:
-        """Return the label, the finished and total number, and detail texts, the most important first."""
+        """Return the label, the finished and total number, and details by importance."""
         while self._counts:
             more_rows, more_done = self._counts.popleft()
             self._rows += more_rows
@@ -126,7 +126,9 @@ def count(*, rows: int = 0, done: int = 0) -> None:
 
 @contextmanager
 def progress_bar(progress: Progress, state: Done) -> Iterator[Bar]:
-    """Show a progress bar while the block runs. A nested block adds to the counters of the outer bar.
+    """Show a progress bar while the block runs.
+
+    A nested block adds to the counters of the outer bar.
 
     Parameters
     ----------
@@ -187,7 +189,7 @@ def _comes(ended: SimpleQueue[None], seconds: float) -> bool:
 
 
 def _screen(wanted: Progress) -> _Terminal | _Notebook | None:
-    """Return the display of a bar; None if bars are disabled or the session is not interactive."""
+    """Return the display of a bar, or None if bars are disabled or not interactive."""
     processes = sys.modules.get("multiprocessing.process")  # always imported in child processes
     is_child = processes is not None and processes.parent_process() is not None
     is_program = is_child or threading.get_ident() != threading.main_thread().ident
@@ -209,7 +211,10 @@ def _is_notebook() -> bool:
 
 
 class _Terminal:
-    """Last line of a terminal. The cursor stays at its start, so the next line overwrites a ``^C``."""
+    """Last line of a terminal.
+
+    The cursor stays at its start, so the next line overwrites a ``^C``.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -254,7 +259,7 @@ class _Notebook:
 
 
 def _line(bar: Bar, columns: int) -> str:
-    """Return the bar as text; omit its last details, or the bar itself, if they do not fit."""
+    """Return the bar as text, without the last details or the bar if they do not fit."""
     label, done, total, texts = bar.details()
 
     def room() -> int:

@@ -1,4 +1,4 @@
-"""Provenance of results: one record, the same in `frame.attrs` and in the Arrow metadata of files."""
+"""Provenance of results, as stored in `frame.attrs` and in file metadata."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Provenance:
     library: str | None = LIBRARY
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the attributes as plain values, for `frame.attrs`; times are in ISO 8601 format."""
+        """Return the attributes as plain values, with times in ISO 8601 format."""
         document: dict[str, Any] = {}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
@@ -123,7 +123,7 @@ class Provenance:
 
 
 def summary(provenance: Provenance) -> str:
-    """Describe a result in one line: task, job, number of rows, and whether it is complete."""
+    """Describe a result in one line, with task, job, rows and completeness."""
     name = provenance.task_name or provenance.algorithm
     known = [name and printable(name), provenance.job_id and f"job {printable(provenance.job_id)}"]
     rows = "" if provenance.rows is None else counted_rows(provenance.rows)
@@ -144,7 +144,7 @@ def completeness(known: Provenance) -> str:
 
 
 def receipt_line(rows: str, complete: bool | None) -> str:  # noqa: FBT001 (an attribute of receipts)
-    """Format the rows of a receipt; rows of unknown origin are neither complete nor incomplete."""
+    """Format the rows of a receipt, with their completeness if it is known."""
     return rows if complete is None else f"{rows}, {'complete' if complete else 'incomplete'}"
 
 
@@ -160,7 +160,7 @@ def run_of(task: Task) -> Provenance:
 
 
 def with_provenance(schema: pa.Schema, provenance: Provenance) -> pa.Schema:
-    """Return the schema with the provenance in its metadata, as one JSON document under one key."""
+    """Return the schema with the provenance as one JSON document in its metadata."""
     return schema.with_metadata({**(schema.metadata or {}), KEY: encoded(provenance.to_dict())})
 
 
@@ -171,7 +171,10 @@ def provenance_of(document: Mapping[str, Any]) -> Provenance:
 
 
 def with_row_count(provenance: Provenance, rows: int, *, complete: bool | None) -> Provenance:
-    """Add the number of rows and the completeness; a result is incomplete unless its task has status success."""
+    """Add the number of rows and the completeness.
+
+    A result is incomplete unless its task has the status success.
+    """
     if provenance.status not in (None, "success"):
         complete = False
     return dataclasses.replace(provenance, rows=rows, complete=complete, derived=False)

@@ -1,4 +1,4 @@
-"""Schemas of results: the registry of documented algorithms, and the resolution of `schema` arguments."""
+"""Schemas of results: algorithm registry and resolution of `schema` arguments."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ KEYS = frozenset(
 
 
 def _normal(name: str) -> str:
-    """Normalize a name to its lowercase letters and digits, since spellings vary between pages and tasks."""
+    """Normalize a name to lowercase letters and digits, since spellings vary."""
     return re.sub(r"[\W_]+", "", name).lower()
 
 
@@ -170,7 +170,7 @@ def arrow_type(kind: str, vid_type: str) -> pa.DataType:
 
 
 def text_columns(width: int | None) -> Shape:
-    """Return `width` text columns, or one if the result is empty and its number of columns unknown."""
+    """Return `width` text columns; one for an empty result of unknown width."""
     return tuple((f"column_{number}", _TEXT) for number in range(1, (width or 1) + 1))
 
 
@@ -189,7 +189,7 @@ def checked_vid_type(vid_type: object) -> VidType:
     """Validate the vertex id type of a graph space."""
     if not isinstance(vid_type, str) or vid_type not in VID_TYPES:
         raise ConfigError(f"vid_type must be 'string' or 'int64', got {as_given(vid_type)}")
-    return vid_type  # type: ignore[return-value]  # one of them
+    return vid_type  # type: ignore[return-value]  # validated above
 
 
 def checked(schema: pa.Schema) -> pa.Schema:
@@ -219,7 +219,7 @@ def checked(schema: pa.Schema) -> pa.Schema:
 
 
 def check_zone(column: str, kind: pa.DataType) -> None:
-    """Raise ConfigError if Arrow, and thus pandas, does not support the time zone of a timestamp."""
+    """Raise ConfigError for a time zone that Arrow, and thus pandas, cannot read."""
     zone = kind.tz if pa.types.is_timestamp(kind) else None
     if zone is None:
         return
@@ -234,7 +234,7 @@ def check_zone(column: str, kind: pa.DataType) -> None:
 
 
 def with_large_strings(schema: pa.Schema) -> pa.Schema:
-    """Return the schema with `large_string` in place of `string` columns; strings in lists are unchanged."""
+    """Return the schema with `large_string` for `string` columns, not inside lists."""
     for place, field in enumerate(schema):
         if field.type == pa.string():
             schema = schema.set(place, field.with_type(pa.large_string()))
@@ -262,7 +262,7 @@ class ResolvedSchema:
     source
         ``"argument"``, ``"task name"``, ``"component"``, ``"column count"`` or ``"text fallback"``.
     may_be_text
-        Whether to read all columns as text if a cell cannot be converted, because no algorithm has the task's name.
+        Whether to read all columns as text if a cell cannot be converted, because the task's name matches no algorithm.
     """
 
     schema: pa.Schema
@@ -313,7 +313,7 @@ class SchemaRequest:
         )
 
     def for_task(self, name: str | None) -> SchemaRequest:
-        """Return the request for a task; with `auto`, find the algorithm by the task's name."""
+        """Return the request for a task, with the algorithm in its name if `auto`."""
         return replace(self, given=find(name or ""), source="task name") if self.auto else self
 
     @property
@@ -327,7 +327,7 @@ class SchemaRequest:
         return self.given.name if isinstance(self.given, Algorithm) else None
 
     def contradicts(self, task_name: str | None) -> bool:
-        """Return whether the task's name is that of an algorithm other than the requested one.
+        """Return whether the task's name is that of another algorithm.
 
         A component named KCore may return subgraphs, and any result can be read as text like that of a Query.
         """
@@ -337,7 +337,7 @@ class SchemaRequest:
         return not str(self.algorithm).startswith(found.name)
 
     def candidates(self) -> list[pa.Schema]:
-        """Return all possible schemas of a result, except those of queries, which have any number of columns."""
+        """Return all possible schemas, except those of queries, which have any width."""
         if isinstance(self.given, pa.Schema):
             return [self.given]
         shapes = [*(self.given.shapes if self.given else ())]
@@ -404,9 +404,9 @@ def noting_fallback(*, may_be_text: bool) -> Iterator[None]:
 
 
 def read_or_as_text(schema: SchemaRequest, read: Callable[[SchemaRequest], _T], where: str) -> _T:
-    """Read with a schema; if a row does not match it and the algorithm is unknown, read as text and warn.
+    """Read with a schema; fall back to text and warn if the algorithm is unknown.
 
-    Rows of different lengths are read as one column of lists.
+    The fallback is used if a row does not match the schema. Rows of different lengths are read as one column of lists.
     """
     refused: ColumnTypeError | RowShapeError | None = None
     for attempt in (schema, *FALLBACKS):

@@ -1,8 +1,9 @@
-"""Column types that a schema may have, the text that each type accepts, and its conversion to values.
+"""Column types of schemas: the text that each accepts, and its conversion.
 
 Arrow's casts are not strict. They read ``nan(1)`` as a float, ``007`` as an integer, ``1`` as a bool,
 ``2026-11-29 10`` as a timestamp and ``1e2`` as a decimal, and wrap decimals of 39 digits. The text is therefore also
-validated before the cast. Numbers are the most frequent values, so as few of them as possible are validated, after it.
+validated before the cast. Numbers are validated after the cast, and as few of them as possible, because most values are
+numbers.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def _row(kind: pa.DataType) -> ColumnType:
 
 
 def parse(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
-    """Convert cells to values, with nulls unchanged; return None if a cell is invalid."""
+    """Convert cells to values; nulls stay null. Return None if a cell is invalid."""
     try:
         return _row(kind).parse(cells, kind)
     except pa.ArrowInvalid:  # such as overflow, or February 30
@@ -77,7 +78,7 @@ def parse(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
 
 
 def typed(cells: pa.StringArray, field: pa.Field, row_of: Callable[[int], int]) -> pa.Array:
-    """Convert the cells of a column to its type; `row_of` maps the index of a cell to its row.
+    """Convert the cells of a column to its type; `row_of` maps cells to rows.
 
     Raises
     ------
@@ -140,8 +141,9 @@ def _accepting(accepted: str) -> str:
 
 
 def _floats(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
-    """Cast with Arrow, which rounds once; reject ``nan(1)``, overflow and large integers, which Arrow accepts."""
+    """Cast with Arrow, which rounds once; reject invalid text that Arrow accepts."""
     values = _cast(cells, kind)
+    # Arrow accepts nan(1), overflow and integers that it rounds. All of them are large or not finite.
     small = pc.less(pc.abs(values), float(_LARGEST_EXACT))
     if not small.false_count:
         return values
@@ -168,14 +170,14 @@ def _float_hint(kind: pa.DataType, text: str) -> str:
 
 
 def _is_large_integer(text: str) -> bool:
-    """Return whether a text is an integer beyond 2**53, above which doubles do not represent every integer."""
+    """Return whether a text is an integer beyond 2**53, which doubles may round."""
     digits = text.lstrip("+-0")
     larger = (len(digits), digits) > (len(str(_LARGEST_EXACT)), str(_LARGEST_EXACT))
     return larger and digits.isdecimal() and _NUMBER.fullmatch(text) is not None
 
 
 def _ints(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
-    """Cast with Arrow and back to text; reject text that changes in the round trip (``007``, ``0x10``)."""
+    """Cast with Arrow; reject text that casts back differently (``007``, ``0x10``)."""
     values = _cast(cells, kind)
     return None if pc.equal(values.cast(pa.string()), cells).false_count else values
 
@@ -239,7 +241,7 @@ def _timestamps(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
 
 
 def _nanoseconds(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
-    """Add fractions to whole seconds, because Arrow's cast rejects the first second of the range."""
+    """Add fractions to seconds; Arrow's cast rejects the first second of the range."""
     texts = pc.replace_substring_regex(cells, r"\.[0-9]+", "", memory_pool=POOL)
     whole = texts.cast(pa.timestamp("s", "UTC" if kind.tz else None)).cast(pa.int64())
     seconds = whole.fill_null(0).to_numpy(zero_copy_only=False)

@@ -1,4 +1,4 @@
-"""Schemas of results: the registry of documented algorithms, and the default columns of other results.
+"""Schemas of results: registry of documented algorithms and default columns.
 
 The API returns every cell as text, without column names or types. This module assigns them from a registry and never
 infers them from values. The registry follows the output tables of NebulaGraph Analytics' algorithm pages. ``VID`` there

@@ -1,1 +1,1 @@
-"""Decoding of bytes to typed Arrow batches, without I/O, clock or environment variables."""
+"""Decode bytes to typed Arrow batches, without I/O, clock or environment."""

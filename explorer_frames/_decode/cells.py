@@ -35,7 +35,7 @@ class Cells(Protocol):
         """Return all cells of one column."""
 
     def rest(self, number: int) -> tuple[NDArray[np.int32], pa.StringArray]:
-        """Return the list offsets of the rows, and the cells of all columns from `number` on in row order."""
+        """Return list offsets, and the cells from column `number` on in row order."""
 
 
 def to_batch(cells: Cells, schema: pa.Schema, dictionaries: dict[str, pa.Array] | None = None) -> pa.RecordBatch:
@@ -71,9 +71,10 @@ def to_batch(cells: Cells, schema: pa.Schema, dictionaries: dict[str, pa.Array] 
 
 
 def to_table(batches: Iterable[pa.RecordBatch], schema: pa.Schema, *, joined: int | None = None) -> pa.Table:
-    """Combine batches from `to_batch` into a table, with the last batch's dictionary for each column.
+    """Combine batches from `to_batch` into a table.
 
-    The dictionaries of earlier batches are released, since all of them together would need much memory.
+    Each dictionary column gets the dictionary of the last batch. The dictionaries of earlier batches are released,
+    since all of them together would need much memory.
 
     Parameters
     ----------
@@ -81,8 +82,8 @@ def to_table(batches: Iterable[pa.RecordBatch], schema: pa.Schema, *, joined: in
     schema
         Schema of all batches.
     joined
-        Number of batches to copy into one; None to copy none. The buffers of string columns from the API have up to
-        50 % unused memory, which copies do not have.
+        Number of batches to copy into one; None to copy none. String columns from the API keep up to half as much
+        unused memory as data, and copies do not.
     """
     plain, encoded, last = schema, {}, {}
     for place, field in enumerate(schema):

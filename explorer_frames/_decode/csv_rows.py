@@ -4,7 +4,7 @@ The grammar is that of RFC 4180. A quoted cell begins and ends with a quote, and
 contain commas and line breaks. Other cells contain no quote. Lines end with LF or CRLF. Any other text raises an error
 with its line. With ``quoting="none"``, quotes are text, and each comma and line break separates cells.
 
-If the quotes are regular, a position is inside a quoted cell exactly if the number of quotes before it is odd. The
+If the quotes are regular, a position is inside a quoted cell if and only if the number of quotes before it is odd. The
 commas and line breaks outside quotes are the ends of the cells. They are the offsets of an Arrow string array over the
 bytes of the block, which alternates cells and separators, without a copy.
 
@@ -45,7 +45,9 @@ _SEPARATORS = 'Pass schema=pa.schema([("cells", pa.list_(pa.string()))]) to read
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Block of complete rows of one part, as `explorer_frames._decode.cells.Cells` with positions.
+    """Block of complete rows of one part, with their positions in it.
+
+    It implements `explorer_frames._decode.cells.Cells`.
 
     Attributes
     ----------
@@ -84,7 +86,7 @@ class Block:
         return self._take(self.begins + number)
 
     def rest(self, number: int) -> tuple[NDArray[np.int32], pa.StringArray]:
-        """Return the list offsets of the rows, and the cells of all columns from `number` on in row order."""
+        """Return list offsets, and the cells from column `number` on in row order."""
         of_rest = np.ones(self.offsets.size // 2, np.bool_)
         for before in range(number):
             of_rest[self.begins + before] = False
@@ -97,7 +99,7 @@ class Block:
         return self._take(np.arange(self.width)).to_pylist()  # type: ignore[no-any-return]
 
     def without_first_row(self) -> Block | None:
-        """Return the block without its first row, with the same `first`; None if no row is left."""
+        """Return the block without its first row, with the same `first`, or None."""
         end = self.data.index(b"\n", int(self.offsets[2 * self.width - 1])) + 1
         data = self.data[end:]
         line = self.line + self.lines - data.count(b"\n")
@@ -127,7 +129,7 @@ class Block:
             return to_batch(self, schema, dictionaries)
 
     def separated_by(self) -> tuple[int | None, int | None]:
-        """Return the index of the first row separated by blanks, and of the first row with commas or quotes.
+        """Return the indices of the first rows with blanks, and with commas or quotes.
 
         A row of one vertex has no separators.
         """
@@ -162,7 +164,10 @@ class Block:
 
 
 class Paths:
-    """Converter for rows of paths, whose vertices are separated by commas in all rows, or by blanks in all rows."""
+    """Converter for rows of paths.
+
+    Vertices must be separated by commas in all rows, or by blanks in all rows.
+    """
 
     def __init__(self) -> None:
         self._blanks = self._regular = False
@@ -193,7 +198,7 @@ class Paths:
 
 
 def _parted_by_blanks(block: Block, schema: pa.Schema) -> pa.RecordBatch:
-    """Convert rows of one cell each, with vertices separated by blanks, to a batch with a list column."""
+    """Convert cells with vertices separated by blanks to a list column."""
     trimmed = pc.utf8_trim(block.column(0), " \t", memory_pool=POOL)
     empty = pc.index(pc.equal(trimmed, ""), True).as_py()
     if empty >= 0:
@@ -254,7 +259,10 @@ def read_blocks(
 
 
 def cut(data: bytes, first: int, line: int, *, final: bool = True, quoting: Quoting = "minimal") -> Block | None:
-    """Return all complete rows at the start of `data`; None if there are none, which requires `final` to be False."""
+    """Return the complete rows at the start of `data`; None if there are none.
+
+    If `final` is True, `data` must end with a complete row.
+    """
     text = np.frombuffer(data, np.uint8)
     stops = np.flatnonzero((text == _COMMA) | (text == _NEWLINE))
     quotes = np.flatnonzero(text == _QUOTE) if quoting == "minimal" and b'"' in data else None
@@ -283,7 +291,7 @@ def cut(data: bytes, first: int, line: int, *, final: bool = True, quoting: Quot
 def _block(
     data: bytes, stops: NDArray[np.intp], lasts: NDArray[np.intp], place: tuple[int, int], quoting: Quoting
 ) -> Block:
-    """Return the block; `stops` are the positions of separators, `lasts` the indices of the last cells of rows."""
+    """Return the block; `stops` are separators, `lasts` the last cells of rows."""
     text = np.frombuffer(data, np.uint8)
     offsets = np.zeros(2 * stops.size, np.int32)
     starts, ends = offsets[::2], offsets[1::2]
@@ -312,9 +320,10 @@ def _outside(places: NDArray[np.intp], quotes: NDArray[np.intp] | None) -> NDArr
 
 
 def _irregular(text: NDArray[np.uint8], quotes: NDArray[np.intp], *, final: bool) -> int | None:
-    """Return the position of the first quote that does not open or close a cell and is not doubled; None if none.
+    """Return the position of the first irregular quote, or None.
 
-    If it should close a cell, return the position of the opening quote, since the closing quote may be missing there.
+    A regular quote opens or closes a cell, or is one of two doubled quotes in a cell. If an irregular quote should
+    close a cell, return the position of the opening quote, since the closing quote may be missing there.
     """
     opens, closes = quotes[::2], quotes[1::2]
     before = text[opens - 1]
@@ -377,7 +386,7 @@ def _check_utf8(data: bytes, line: int) -> None:
 
 
 def _refuse(what: str, data: bytes, position: int, stops: NDArray[np.intp], place: tuple[int, int]) -> NoReturn:
-    """Raise RowShapeError for the row at `position`; `place` is the index and the line of the first row."""
+    """Raise for the row at `position`; `place` is index and line of the first row."""
     first, line = place
     row = first + sum(data[stop] == _NEWLINE for stop in stops[: np.searchsorted(stops, position)].tolist())
     number = line + data.count(b"\n", 0, position)

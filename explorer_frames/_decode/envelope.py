@@ -23,7 +23,7 @@ from explorer_frames.errors import EnvelopeError, RowShapeError
 
 # Maximum bytes in memory besides the rows: the head, the tail, one single row, or a response without rows.
 MAX_HELD = 16 * 2**20
-_HARDLY_A_ROW = 2**10  # bytes; a smaller rest is not parsed before more data is received
+_HARDLY_A_ROW = 2**10  # bytes; if less is left, more data is read before parsing
 # Responses with status 1xx, 204, 205 and 3xx have no content, and 206 has partial content, so none of them is complete.
 _WITHOUT_WHOLE_BODY = {*range(200), 204, 205, 206, *range(300, 400)}
 _FIRST_KEY = re.compile(r'[ \t\n\r]*\{[ \t\n\r]*"')
@@ -160,7 +160,7 @@ class _Buffer:
     data: bytes = b""
 
     def grow(self) -> bool:
-        """Read at least as many bytes as the buffer has, so that repeated parsing stays linear in time."""
+        """Double the buffer at least, so repeated parsing takes linear time."""
         parts, wanted = [self.data], max(1, len(self.data))
         for piece in self.pieces:
             parts.append(piece)
@@ -189,7 +189,7 @@ class _Buffer:
 
 
 def _read_head(buffer: _Buffer) -> bytes | None:
-    """Consume and return the text before the opening bracket of the rows; None if there are no rows."""
+    """Consume and return the text before the rows; None if there are no rows."""
     while buffer.grow():
         if buffer.data.lstrip(SPACE)[:1] not in (b"", b"{"):
             return None
@@ -209,7 +209,7 @@ def _read_head(buffer: _Buffer) -> bytes | None:
 
 
 def _find_items(text: str) -> int | None:
-    """Return the position of the array at ``data.items``; None if it is not found, or follows an error code."""
+    """Return the position of ``data.items``; None if missing or after an error."""
     at, code = 0, 0
     try:
         for wanted in ("data", "items"):

@@ -1,4 +1,4 @@
-"""Splitting of the items array into chunks of complete rows, and of chunks into cells. This is the hot path.
+"""Split the items array into chunks of rows, and chunks into cells (hot path).
 
 Most chunks are *regular*: every cell is a string, and there is no whitespace. In a regular chunk, the positions of the
 quotes determine the ends of the rows. They are also, with the opening quotes shifted by one, the offsets of an Arrow
@@ -59,7 +59,10 @@ class Rows:
 
 
 def cut(data: bytes, first: int) -> Rows | None:
-    """Return all complete rows at the start of `data`, with leading whitespace; None if there are none."""
+    """Return the complete rows at the start of `data`; None if there are none.
+
+    The text of the rows includes leading whitespace.
+    """
     start = len(data) - len(data.lstrip(SPACE))
     if start == len(data):
         return None
@@ -93,7 +96,7 @@ def _cut_regular(data: bytes, first: int) -> Rows | None:
 
 
 def _closes_by_row(text: NDArray[np.uint8], closes: NDArray[np.intp]) -> _Positions:
-    """Reshape the closing quotes to rows as long as the first row; no rows if the first row is incomplete."""
+    """Reshape the closing quotes to rows; none if the first row is incomplete."""
     closes = closes[: np.searchsorted(closes, text.size - 1)]  # a closing quote must be followed by a character
     ends = text[closes[:_FEW] + 1] == _CLOSE
     if not ends.any():
@@ -104,7 +107,10 @@ def _closes_by_row(text: NDArray[np.uint8], closes: NDArray[np.intp]) -> _Positi
 
 
 def _count_regular(text: NDArray[np.uint8], closes: _Positions) -> int:
-    """Return the number of regular rows at the start; 0 if irregular rows with at least as many strings follow."""
+    """Count the regular rows at the start.
+
+    The result is 0 if irregular rows with at least as many strings follow.
+    """
     # Contiguous copies are faster, since each following character needs another pass over them.
     inner, last = np.ascontiguousarray(closes[:, :-1]), np.ascontiguousarray(closes[:, -1])
     in_row, behind = _follows(text, inner, _NEXT_CELL), _follows(text, last[:-1], _NEXT_ROW)
@@ -120,13 +126,16 @@ def _follows(text: NDArray[np.uint8], places: NDArray[np.intp], what: bytes) -> 
     """Return, for each position, whether these characters follow it."""
     follows: NDArray[np.bool_] = text[1:].take(places, mode="wrap") == what[0]
     for behind, char in enumerate(what[1:], 2):
-        # Positions beyond the end occur only after a mismatch, so they may wrap. "wrap" is faster than "raise".
+        # Only a quote in place of a bracket leads beyond the end, so wrapping is safe. "wrap" is faster than "raise".
         follows &= text[behind:].take(places, mode="wrap") == char
     return follows
 
 
 def _cut_any(data: bytes, first: int) -> Rows | None:
-    """Split any JSON by the brackets outside strings, which alternate in rows without nested arrays."""
+    """Split any JSON exactly, by the brackets outside strings.
+
+    The brackets alternate if no row contains a nested array.
+    """
     text = np.frombuffer(data, np.uint8)
     brackets = np.flatnonzero((text == _OPEN) | (text == _CLOSE))
     brackets = brackets[np.searchsorted(_unescaped_quotes(text), brackets) % 2 == 0]
@@ -143,7 +152,10 @@ def _cut_any(data: bytes, first: int) -> Rows | None:
 
 
 def _unescaped_quotes(text: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """Return the positions of quotes after an even number of backslashes, which open or close a string."""
+    """Return the positions of the quotes that open or close a string.
+
+    These follow an even number of backslashes.
+    """
     is_quote = text == _QUOTE
     slashes = np.flatnonzero(text == _BACKSLASH)
     if slashes.size:
@@ -156,7 +168,7 @@ def _unescaped_quotes(text: NDArray[np.uint8]) -> NDArray[np.intp]:
 
 
 def _parsed(rows: Rows) -> list[list[Any]]:
-    """Parse rows with a strict JSON parser; numbers are kept as text, so no digit is lost."""
+    """Parse rows with a strict JSON parser; numbers stay text to keep all digits."""
     try:
         parsed = strict_loads(b"[" + rows.data + b"]", parse_int=str, parse_float=str)
     except DecodeError as error:
@@ -237,9 +249,10 @@ def _unescaped(cells: pa.StringArray, row_of: Callable[[int], int]) -> pa.String
 
 
 def _unescaped_at_once(raw: pa.StringArray) -> pa.StringArray | None:
-    """Decode the escapes of all cells, joined with a control character; None if that is not possible.
+    """Decode the escapes of all cells at once; None if that is not possible.
 
-    Valid JSON strings contain no control character, but an escape can decode to one.
+    The cells are joined with a control character, which valid JSON strings do not contain. It is not possible if an
+    escape decodes to the same character, or is invalid.
     """
     joined = pc.binary_join(pa.ListArray.from_arrays([0, len(raw)], raw), _PARTS)[0].as_py()
     try:

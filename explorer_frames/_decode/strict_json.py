@@ -1,4 +1,4 @@
-"""Strict JSON parser, which rejects the extensions that Python's own parser accepts."""
+"""Strict JSON parser, without the extensions of Python's own parser."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_VALUES = 1_000_000  # parsed in about two seconds; 16 MiB of a valid respo
 
 
 def check_values(body: bytes) -> None:
-    """Raise EnvelopeError for more values than a valid response has besides its rows, to keep deadlines."""
+    """Raise EnvelopeError for too many values besides the rows, to keep deadlines."""
     if body.count(b",") + body.count(b"[") + body.count(b"{") > _MOST_VALUES:
         raise EnvelopeError(
             f"the response contains more than {_MOST_VALUES:,} values besides the rows", hint=_not_json_hint(body)
@@ -29,7 +29,9 @@ def loads_bounded(body: bytes) -> Any:
 
 
 def strict_loads(body: bytes, **hooks: Any) -> Any:
-    """Parse `body` as JSON; reject other encodings than UTF-8, duplicate keys, NaN, Infinity and trailing data.
+    """Parse `body` as strict JSON.
+
+    Encodings other than UTF-8, duplicate keys, NaN, Infinity and trailing data are invalid.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Conversion of tables, frames and streams to a RecordBatchReader with types that files support."""
+"""Convert tables, frames and streams to readers with types that files support."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from explorer_frames._provenance import KEY, document_of, encoded
 from explorer_frames.errors import ConfigError
 
 
-def to_reader(data: Any, index: bool | None = None) -> pa.RecordBatchReader:  # noqa: FBT001 (as pandas has it)
+def to_reader(data: Any, index: bool | None = None) -> pa.RecordBatchReader:  # noqa: FBT001 (as in pandas)
     """Convert a table, a frame or a stream to a reader of record batches.
 
     Parameters
@@ -57,8 +57,10 @@ def to_reader(data: Any, index: bool | None = None) -> pa.RecordBatchReader:  # 
     return _unified(reader.read_all()).to_reader() if isinstance(data, pa.Table) else reader
 
 
-def to_committed(data: Any, index: bool | None = None) -> pa.RecordBatchReader:  # noqa: FBT001 (as pandas has it)
-    """Return a reader whose provenance is valid before the rows are read, as required by table commits.
+def to_committed(data: Any, index: bool | None = None) -> pa.RecordBatchReader:  # noqa: FBT001 (as in pandas)
+    """Return a reader with valid provenance before the rows are read.
+
+    Table commits require this.
 
     A stream cannot be compared with its provenance before the commit, so its completeness is unknown.
     """
@@ -84,7 +86,7 @@ def _reader(data: Any) -> pa.RecordBatchReader:
 
 
 def _validated(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
-    """Reject arrays that are invalid for their type, such as non-UTF-8 strings, which make a file unreadable."""
+    """Reject invalid arrays, such as non-UTF-8 strings; their file is unreadable."""
 
     def batches() -> Iterator[pa.RecordBatch]:
         for batch in reader:
@@ -102,7 +104,7 @@ def _validated(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
 
 
 def _unified(table: pa.Table) -> pa.Table:
-    """Unify the dictionaries of each column, as Arrow files require, or decode them if that is not supported."""
+    """Unify the dictionaries of each column for Arrow files, or else decode them."""
     try:
         return table.unify_dictionaries()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):

@@ -18,8 +18,8 @@ _STRING_LIMIT = 2**31 - 1  # maximum bytes of one Arrow `string` array
 _REFUSALS = (pa.ArrowException, AttributeError, NotImplementedError, OverflowError, TypeError, ValueError)
 
 
-def from_pandas(frame: pd.DataFrame, index: bool | None = None) -> pa.Table:  # noqa: FBT001 (as pandas has it)
-    """Convert a DataFrame to a table, with its index and its ``attrs["explorer_frames"]``.
+def from_pandas(frame: pd.DataFrame, index: bool | None = None) -> pa.Table:  # noqa: FBT001 (as in pandas)
+    """Convert a DataFrame to a table, with its index and provenance.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def _document(frame: pd.DataFrame) -> bytes | None:
 
 
 def _without_row_numbers(frame: pd.DataFrame) -> tuple[pd.DataFrame, bool | None]:
-    """Return the frame and the `preserve_index` that keep every index except an unnamed index of integers.
+    """Return the frame and `preserve_index`, without an unnamed index of integers.
 
     pyarrow writes a RangeIndex as metadata and other integers as a column. A filter converts one into the other,
     so the columns would depend on the values. A named RangeIndex, or one in a MultiIndex, is therefore also a column.
@@ -109,7 +109,10 @@ def _said(error: Exception) -> str:
 
 
 def _readable(schema: pa.Schema) -> bytes:
-    """Return the pandas metadata without dtypes that pandas writes but cannot read, such as categorical labels."""
+    """Return the pandas metadata without dtypes that pandas cannot read back.
+
+    For example, pandas writes categorical labels but cannot read them.
+    """
     document = json.loads(schema.metadata[b"pandas"])
     for column in document["columns"]:
         try:

@@ -1,4 +1,6 @@
-"""Content hash: SHA-256 over names, types and values, independent of the division of rows into batches.
+"""Content hash: a SHA-256 over names, types and values.
+
+It does not depend on the division of rows into batches.
 
 Each column is hashed as separate streams (positions of nulls, lengths, bytes of values), so each batch continues the
 streams of the batch before it. Bytes behind nulls and the memory layout of strings do not affect the hash.
@@ -71,7 +73,7 @@ class ContentHash:
         return batch
 
     def result(self) -> str | None:
-        """Return ``sha256:`` and 64 hex digits; None if a column has a type that is not hashed, such as a map.
+        """Return ``sha256:`` and 64 hex digits, or None for an unsupported type.
 
         If there are NaN values, a dot and 16 hex digits follow.
         """
@@ -104,7 +106,7 @@ def with_content_hash(table: pa.Table, document: Mapping[str, Any]) -> pa.Table:
 
 
 def current(document: Mapping[str, Any], table: pa.Table) -> dict[str, Any]:
-    """Return the document of a table, marked as derived if its rows differ from those in the document."""
+    """Return the document of a table, marked as derived if its rows have changed."""
     known = document.get("content_hash")
     return as_written(document, table.num_rows, content_hash(table) if known is not None else None)
 
@@ -177,7 +179,7 @@ class _Stream:
 
 
 def _name(stream: _Stream) -> str:
-    """Return the name of the type; lists and structs include the names of their nested types."""
+    """Return the name of the type, with the names of nested types."""
     if not stream.nested:
         return str(stream.kind)
     names = [stream.kind.field(place).name for place in range(len(stream.nested))]

@@ -1,4 +1,4 @@
-"""Conversion of tables of other libraries, such as polars and DuckDB, to a RecordBatchReader."""
+"""Convert tables of other libraries, such as polars and DuckDB, to readers."""
 
 from __future__ import annotations
 

@@ -30,8 +30,8 @@ _CODECS: dict[str, tuple[str, ...]] = {
 }
 PARQUET, ARROW = b"PAR1", b"ARROW1"  # magic bytes at the start and the end of files
 _TEXT = {pa.string(), pa.large_string(), pa.binary(), pa.large_binary()}
-_SAMPLE = 10_000  # values that are sampled to detect repeated values
-_WHOLE_DICTIONARY = 2**30  # bytes; beyond the limit, 1 MiB by default, a column falls back to plain encoding
+_SAMPLE = 10_000  # values at the start of a column that are checked for repetition
+_WHOLE_DICTIONARY = 2**30  # bytes; beyond the limit (default 1 MiB), a column changes to plain encoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,12 @@ class Options:
 
     @classmethod
     def of(cls, format: Format, compression: object, level: object, rows: object) -> Options:  # noqa: A002
-        """Validate the options; codec names are case-insensitive, and ``"none"`` is the same as None.
+        """Validate the options; ``"none"`` is None, and case is ignored.
 
         Raises
         ------
         ConfigError
-            If the format does not support an option.
+            If an option is invalid, or not supported by the format.
         """
         codec = compression.lower() if isinstance(compression, str) else compression
         if codec is None or codec == "none":
@@ -123,7 +123,7 @@ def by_magic(start: bytes) -> Format | None:
 
 
 def open_writer(file: pa.NativeFile, sample: pa.Table, options: Options) -> Any:
-    """Return a writer for tables with the schema of `sample`; its values determine the encoding of each column."""
+    """Return a writer; the values of `sample` determine the column encodings."""
     if options.format == "feather":
         codec = pa.Codec(options.compression, options.level) if options.compression else None
         # Arrow files cannot replace the dictionary of a column, but deltas can extend it.
@@ -145,12 +145,12 @@ def open_writer(file: pa.NativeFile, sample: pa.Table, options: Options) -> Any:
 
 
 def footer(schema: pa.Schema) -> dict[str | bytes, bytes]:
-    """Return the key-value metadata that pyarrow writes: the schema's metadata and the serialized Arrow schema."""
+    """Return the schema's metadata and the Arrow schema, as pyarrow writes them."""
     return {**(schema.metadata or {}), "ARROW:schema": base64.b64encode(schema.serialize())}
 
 
 def _repeating(table: pa.Table) -> list[str]:
-    """Return the columns to dictionary-encode; columns of unique ids would become slower and larger."""
+    """Return the columns to dictionary-encode; unique ids get slower and larger."""
     names = []
     for name, column in zip(table.column_names, table.slice(0, _SAMPLE).columns, strict=True):
         if pa.types.is_dictionary(column.type):
@@ -163,7 +163,7 @@ def _repeating(table: pa.Table) -> list[str]:
 
 
 def _lists_of_text(schema: pa.Schema) -> list[str]:
-    """Return the Parquet columns of strings in lists, which fastparquet reads only if dictionary-encoded."""
+    """Return columns of strings in lists; fastparquet requires dictionaries there."""
     if not any(pa.types.is_nested(kind) for kind in schema.types):
         return []
     columns = _empty_parquet(schema).schema

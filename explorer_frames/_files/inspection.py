@@ -229,7 +229,7 @@ def verify_file(path: str | os.PathLike[str], *, storage_options: Mapping[str, A
 
 
 def _schema(store: Store, file: Any) -> pa.Schema:
-    """Read the schema; raise DamagedFileError if the extension or the first bytes are those of Parquet or Feather."""
+    """Read the schema; raise DamagedFileError for a damaged Parquet or Feather file."""
     try:
         return store.attempt("read", schema_of, file)
     except FileReadError as error:

@@ -11,9 +11,11 @@ _PLAIN = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
 
 
 def with_common_layouts(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
-    """Convert string views to strings, lists of size 0 to lists, and dictionaries inside other types to their values.
+    """Convert types that pandas or polars cannot read from a file.
 
-    pandas or polars cannot read these types from a file. Dictionaries of whole columns are kept.
+    String views become strings, lists of size 0 become lists, and dictionaries inside other types become their values.
+
+    Dictionaries of whole columns are kept.
     """
     # Two steps are needed because pyarrow cannot look up string views in a dictionary.
     without_views = _converted(reader.schema, _without_views)
@@ -24,7 +26,7 @@ def with_common_layouts(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
 
 
 def _cast(reader: pa.RecordBatchReader, *schemas: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Cast the columns of each batch; the reader's own cast would wrap exceptions of the source."""
+    """Cast each batch; the reader's own cast would wrap exceptions of the source."""
     for batch in reader:
         for start in range(0, batch.num_rows, _ROWS):
             columns = batch.slice(start, _ROWS).columns
@@ -34,7 +36,7 @@ def _cast(reader: pa.RecordBatchReader, *schemas: pa.Schema) -> Iterator[pa.Reco
 
 
 def _cast_column(column: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Cast a column unless it already has the type, because pyarrow cannot cast every type to itself."""
+    """Cast a column if necessary; pyarrow cannot cast every type to itself."""
     return column if column.type == kind else column.cast(kind)
 
 

@@ -1,4 +1,6 @@
-"""File checksum (seal): a SHA-256 of the file inside the file, which detects any changed byte before parsing.
+"""File checksum (seal): a SHA-256 of the file, stored in its metadata.
+
+It detects any changed byte before the file is parsed.
 
 The metadata contains the 64 hex digits under a separate key: once in the footer of a Parquet file, and twice in a
 Feather file, which has its schema at the start and in the footer. The digits are replaced by zeros for hashing.
@@ -63,7 +65,9 @@ class Seal:
                 self._done += len(piece)
 
     def close(self) -> None:
-        """Hash the remaining bytes and write the digits; omit them if pyarrow's metadata layout is not supported.
+        """Hash the remaining bytes and write the digits.
+
+        The digits are omitted if pyarrow's metadata layout is not supported.
 
         Raises
         ------
@@ -84,7 +88,7 @@ class Seal:
 
 
 def is_intact(file: BinaryIO) -> bool | None:
-    """Return whether the checksum matches, or was omitted when writing; None if it is missing."""
+    """Return whether the checksum matches or was omitted; None if it is missing."""
     places = _places(file)
     digits = {*places.values()}
     if digits - {BLANK}:
@@ -105,7 +109,7 @@ def replace(path: str, old: bytes, new: bytes) -> None:
 
 
 def _places(file: BinaryIO) -> dict[int, bytes]:
-    """Return the digits by position: the last match in each piece, since Parquet statistics precede the metadata."""
+    """Return the digits by position; statistics precede them, so matches are last."""
     layout, pieces = _metadata(file)
     places = {}
     for start, text in pieces:

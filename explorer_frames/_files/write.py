@@ -1,4 +1,7 @@
-"""Writing of Parquet and Feather files in constant memory, with verification before the atomic rename."""
+"""Write Parquet and Feather files in constant memory.
+
+Files are verified before the atomic rename.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,10 @@ _SLACK = 64  # bytes by which a document may grow while rows are read, besides i
 
 
 class LayoutOptions(TypedDict, total=False):
-    """Options of an output file, with the defaults of `write_parquet`; the format defaults to the file extension."""
+    """Options of an output file.
+
+    The defaults are those of `write_parquet`. The format defaults to that of the file extension.
+    """
 
     format: Format | None
     mode: Mode
@@ -95,7 +101,10 @@ class Receipt:
         return f"<Receipt {self.path}: {self.format}, {receipt_line(size, self.complete)}>"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the attributes as plain values for JSON; the schema becomes ``columns``, with names and types."""
+        """Return the attributes as plain values for JSON.
+
+        The schema becomes ``columns``, a list with the name and the type of each column.
+        """
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "schema"}
         return {**values, "columns": [{"name": field.name, "type": str(field.type)} for field in self.schema]}
 
@@ -246,7 +255,7 @@ def _written(format: Format, arguments: dict[str, Any]) -> Receipt:  # noqa: A00
 def planned(
     path: Destination,
     *,
-    format: str | None = None,  # noqa: A002 (as pandas and pyarrow call it)
+    format: str | None = None,  # noqa: A002 (as in pandas and pyarrow)
     mode: Mode = "overwrite",
     compression: str | None = "zstd",
     compression_level: int | None = None,
@@ -390,14 +399,14 @@ class _Draft:
             replace(self._path, self._room, known)
 
     def abandon(self) -> None:
-        """Close the writer and the file. This writes a footer, so the file is valid but truncated."""
+        """Close the writer and the file, which is then valid but truncated."""
         for opened in (self._writer, self._file):
             with suppressed(Exception):
                 opened.close()
 
 
 def _groups(reader: pa.RecordBatchReader, rows: int) -> Iterator[pa.Table]:
-    """Regroup batches of any size into tables of `rows` rows; the last one may have fewer."""
+    """Regroup batches into tables of `rows` rows; the last one may have fewer."""
     held: list[pa.RecordBatch] = []
     missing = rows
     for arrived in reader:
