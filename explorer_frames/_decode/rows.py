@@ -76,7 +76,7 @@ def cut(data: bytes, first: int) -> Rows | None:
 
 
 def _cut_regular(data: bytes, first: int) -> Rows | None:
-    """Split by the quotes alone; return None unless all but the last rows are regular.
+    """Split by the quotes alone; None unless all but the last rows are regular.
 
     Two cells of a row are separated by ``","`` and two rows by ``"],["``. The characters after each closing quote
     therefore verify the structure of the whole chunk with vectorized operations.
