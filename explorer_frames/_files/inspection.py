@@ -297,7 +297,7 @@ def open_batches(file: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     if layout == "feather":
         reader = pa.ipc.open_file(pa.PythonFile(file, "r"))
         return reader.schema, _validated(reader)
-    import pyarrow.parquet as pq  # noqa: PLC0415 (30 ms that an import of the package need not take)
+    import pyarrow.parquet as pq  # noqa: PLC0415 (the import takes 30 ms)
 
     parquet = pq.ParquetFile(pa.PythonFile(file, "r"), page_checksum_verification=True)
     return parquet.schema_arrow, parquet.iter_batches()

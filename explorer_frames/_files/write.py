@@ -179,7 +179,7 @@ def write_parquet(
     ------
     ConfigError
         If an argument is invalid, before any I/O; or if a column cannot be converted or written in this format,
-        before any row is read.
+        before any row is read. The message contains the name of the column.
     TargetExistsError
         If ``mode="create"`` and the target exists; before `data` is read, and again when publishing.
     WriteError
