@@ -1,4 +1,4 @@
-"""An Arrow table -> a pandas DataFrame, in any of pandas' three kinds of dtypes."""
+"""Convert Arrow tables to pandas DataFrames, with any dtype backend of pandas."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ _MAPPERS: dict[str | None, Callable[[pa.DataType], object] | None] = {
 
 
 def checked_backend(dtype_backend: str | None) -> str | None:
-    """Refuse a `dtype_backend` that pandas does not have either."""
+    """Validate a `dtype_backend`; the valid values are those of pandas."""
     if not isinstance(dtype_backend, str | None) or dtype_backend not in _MAPPERS:
         raise ConfigError(f"dtype_backend must be None, 'numpy_nullable' or 'pyarrow', got {as_given(dtype_backend)}")
     return dtype_backend
 
 
 def to_pandas(table: pa.Table, dtype_backend: str | None = None, *, nullable: Collection[str] = ()) -> pd.DataFrame:
-    """Convert a table, its provenance into `attrs`.
+    """Convert a table to a DataFrame, with its provenance in `attrs`.
 
     Parameters
     ----------
     table, dtype_backend
     nullable
-        Columns whose integers and bools become nullable ones, where pandas' default dtypes are asked for.
+        Names of integer and bool columns that become nullable dtypes if `dtype_backend` is None.
 
     Raises
     ------
     ColumnTypeError
-        A missing integer or bool, for which numpy has no value (pandas would change the type of the column), or a list
-        of timestamps with a zone, which numpy does not have.
+        If an integer or bool is missing, which numpy does not support (pandas would change the dtype of the column);
+        or if a column has lists of timestamps with a time zone, which numpy does not support.
     """
     nullable = () if dtype_backend else nullable
     for field, column in zip(table.schema, table.columns, strict=True):
@@ -81,7 +81,7 @@ def to_pandas(table: pa.Table, dtype_backend: str | None = None, *, nullable: Co
 
 
 def _describe(frame: pd.DataFrame, table: pa.Table, dtype_backend: str | None) -> None:
-    """Copy the provenance of a table into `attrs`; the content hash ignores NaN if pandas made it null."""
+    """Copy the provenance to `attrs`, without the hash of NaN if NaN became null."""
     metadata = table.schema.metadata or {}
     if KEY not in metadata:
         return
@@ -92,20 +92,20 @@ def _describe(frame: pd.DataFrame, table: pa.Table, dtype_backend: str | None) -
 
 
 def _nan_is_null() -> bool:
-    """Whether nullable floats of this version of pandas turn NaN into null."""
+    """Return whether this pandas version converts NaN to null in nullable floats."""
     return bool(pd.Float64Dtype().__from_arrow__(pa.array([float("nan")])).isna()[0])
 
 
 def _with_plain_dictionaries(table: pa.Table) -> pa.Table:
-    """Return the table without dictionaries that cannot become categories.
+    """Return the table without dictionaries that cannot be converted to categoricals.
 
-    Categories cannot be NaN, nor both -0.0 and 0.0, and pyarrow drops their time zone when they become a table again.
-    PyArrow 18 converts no unsigned indices.
+    Categories cannot contain NaN, or both -0.0 and 0.0. pyarrow drops their time zone when it converts them back.
+    PyArrow 18 cannot convert unsigned indices.
 
     Raises
     ------
     ConfigError
-        A time zone is unknown.
+        If a time zone is not supported.
     """
     for place, field in enumerate(table.schema):
         kind = field.type

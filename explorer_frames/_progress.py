@@ -1,6 +1,6 @@
 """Progress bars in terminals and notebooks, and the `progress` argument.
 
-A thread of its own draws the bar: the call that is shown only counts, so that nothing waits for a terminal.
+A background thread draws the bar. The call itself only increments counters, so it never waits for a terminal.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ Progress: TypeAlias = "bool | Callable[[Any], object] | None"
 _VARIABLE = "EXPLORER_FRAMES_PROGRESS"
 _WORDS: dict[str, bool | None] = {"": None, "0": False, "false": False, "no": False, "off": False}
 _WORDS |= {"1": True, "true": True, "yes": True, "on": True}
-_DELAY = 2.0  # seconds: what takes less needs no bar
-_PAUSE = 0.5  # seconds between two drawings
-_WIDTH = 100  # columns of a line at most
-_LEAST = 6  # columns of a bar; to keep them, details are left out
+_DELAY = 2.0  # seconds before a bar is shown
+_PAUSE = 0.5  # seconds between updates
+_WIDTH = 100  # maximum width of a line in columns
+_LEAST = 6  # minimum width of a bar in columns; details are omitted to keep it
 
 
 class Done(NamedTuple):
-    """How far something is, as a bar shows it.
+    """Progress of a call, as a bar shows it.
 
     Attributes
     ----------
     label
-        What is shown in any width, with the state and the failures.
+        Text that is shown at any width, with the state and the failures.
     unit
-        What is counted, in the singular. Without a unit, only the bar's length shows how much is done.
+        Unit of `done`, in the singular. Without a unit, only the length of the bar shows the progress.
     done, total
-        None as `total` where it is unknown.
+        Finished and total number of items; None as `total` if unknown.
     """
 
     label: str
@@ -58,43 +58,44 @@ class Done(NamedTuple):
 
 
 class Bar:
-    """What is shown of a call. Any thread may count.
+    """Progress bar of a call. Its counters are thread-safe.
 
     Parameters
     ----------
     state
+        Initial state.
     listener
-        Called with each state that is told.
+        Function that is called with each new state.
     """
 
     def __init__(self, state: Done, listener: Callable[[Any], object] | None = None) -> None:
         self.state = state
         self.is_drawn = self.has_ended = False
         self._listener = listener
-        self._counts: deque[tuple[int, int]] = deque()  # what a lock would protect, which an interrupt can leave taken
+        self._counts: deque[tuple[int, int]] = deque()  # no lock, which an interrupt could leave acquired
         self._rows = self._done = 0
         self._started = time.monotonic()
 
     def tell(self, state: Any, done: Done) -> None:
-        """Show a state, and call the listener with it."""
+        """Show a state and pass it to the listener."""
         self.state = done
         if self._listener is not None:
             self._listener(state)
 
     def count(self, *, rows: int = 0, done: int = 0) -> None:
-        """Add to the rows, and to what is done."""
+        """Add to the number of rows and of finished items."""
         if self.is_drawn:
             self._counts.append((rows, done))
 
     def counted(self, items: Iterable[_T], unit: str, total: int) -> Iterator[_T]:
-        """The same items, each of which is done when it comes."""
+        """Yield the items, and count each of them as finished."""
         self.state = Done(self.state.label, unit, 0, total)
         for item in items:
             self.state = self.state._replace(done=self.state.done + 1)
             yield item
 
     def details(self) -> tuple[str, int, int, list[str]]:
-        """Return the label, what is done and in all, and texts, the most important ones first."""
+        """Return the label, the finished and total number, and details by importance."""
         while self._counts:
             more_rows, more_done = self._counts.popleft()
             self._rows += more_rows
@@ -117,7 +118,7 @@ def check_progress(progress: object) -> None:
 
 
 def count(*, rows: int = 0, done: int = 0) -> None:
-    """Add to what the bar of this call shows, if there is one."""
+    """Add to the counters of the current bar, if any."""
     bar = _current.get()
     if bar is not None:
         bar.count(rows=rows, done=done)
@@ -125,15 +126,17 @@ def count(*, rows: int = 0, done: int = 0) -> None:
 
 @contextmanager
 def progress_bar(progress: Progress, state: Done) -> Iterator[Bar]:
-    """Show a bar as long as the block runs; none within another bar, which shows what is counted here.
+    """Show a progress bar while the block runs.
+
+    A nested block adds to the counters of the outer bar.
 
     Parameters
     ----------
     progress
-        None shows a bar where a person looks if it takes seconds, True everywhere and at once, False nowhere; a
-        function is told of each state.
+        None shows a bar in interactive terminals and notebooks after 2 seconds. True shows it everywhere, without
+        delay. False shows none. A function is called with each state.
     state
-        The first one.
+        Initial state.
     """
     bar = Bar(state, progress if callable(progress) else None)
     if _current.get() is not None:
@@ -150,7 +153,7 @@ def progress_bar(progress: Progress, state: Done) -> Iterator[Bar]:
             yield bar
             bar.has_ended = True
     finally:
-        _current.set(None)  # by no token, which an interrupt could lose
+        _current.set(None)  # not with a token, which an interrupt could lose
 
 
 def _from_environment() -> bool | None:
@@ -166,9 +169,9 @@ def _from_environment() -> bool | None:
 
 
 def _draw(bar: Bar, screen: _Terminal | _Notebook, ended: SimpleQueue[None], *, at_once: bool) -> None:
-    """Draw a bar until its call has ended; remove it unless the call failed."""
+    """Draw a bar until its call ends; remove it unless the call failed."""
     is_shown, pause = at_once, 0.0 if at_once else _DELAY
-    with suppress(Exception):  # where a bar cannot be drawn, the call goes on without it
+    with suppress(Exception):  # errors of the display must not interrupt the call
         while not _comes(ended, pause):
             is_shown, pause = True, _PAUSE
             screen.show(bar)
@@ -186,13 +189,13 @@ def _comes(ended: SimpleQueue[None], seconds: float) -> bool:
 
 
 def _screen(wanted: Progress) -> _Terminal | _Notebook | None:
-    """Return where a bar is drawn; None where nobody looks, or no bar is wanted."""
-    processes = sys.modules.get("multiprocessing.process")  # which has been imported in its children
+    """Return the display of a bar, or None if bars are disabled or not interactive."""
+    processes = sys.modules.get("multiprocessing.process")  # always imported in child processes
     is_child = processes is not None and processes.parent_process() is not None
     is_program = is_child or threading.get_ident() != threading.main_thread().ident
     if wanted is not True and (wanted is not None or is_program):
         return None
-    with suppress(Exception):  # a stream may be closed, or any object
+    with suppress(Exception):  # sys.stderr may be closed, or any object
         if _is_notebook():
             return _Notebook()
         stream = sys.stderr
@@ -208,7 +211,10 @@ def _is_notebook() -> bool:
 
 
 class _Terminal:
-    """The last line of a terminal. The cursor stays at its beginning, where the next line overwrites a ``^C``."""
+    """Last line of a terminal.
+
+    The cursor stays at its start, so the next line overwrites a ``^C``.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -216,9 +222,9 @@ class _Terminal:
 
     def show(self, bar: Bar) -> None:
         columns = shutil.get_terminal_size().columns
-        with suppress(OSError, ValueError):  # it is not a terminal
+        with suppress(OSError, ValueError):  # the stream is not a terminal
             columns = os.get_terminal_size(self._stream.fileno()).columns or columns
-        self._columns = min(columns - 1, _WIDTH)  # a full line would go on in the next one
+        self._columns = min(columns - 1, _WIDTH)  # a full line would wrap
         line = _line(bar, self._columns)
         print(f"\r{line}{' ' * (self._columns - _width(line))}\r", end="", file=self._stream, flush=True)
 
@@ -227,7 +233,7 @@ class _Terminal:
 
 
 class _Notebook:
-    """An output of a cell; as HTML, which needs no extension of the notebook."""
+    """Output of a notebook cell, as HTML, which requires no notebook extension."""
 
     def __init__(self) -> None:
         self._handle: Any = None
@@ -253,7 +259,7 @@ class _Notebook:
 
 
 def _line(bar: Bar, columns: int) -> str:
-    """Return a bar as text: without its last details, or without the bar, where there is no room for them."""
+    """Return the bar as text, without the last details or the bar if they do not fit."""
     label, done, total, texts = bar.details()
 
     def room() -> int:
@@ -272,5 +278,5 @@ def _line(bar: Bar, columns: int) -> str:
 
 
 def _width(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
+    """Return the width of a text in terminal columns."""
     return sum(1 + (east_asian_width(letter) in "FW") for letter in text)

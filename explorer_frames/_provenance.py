@@ -1,4 +1,4 @@
-"""Where a result came from: one record, the same in `frame.attrs` and in a file's own Arrow metadata."""
+"""Provenance of results, as stored in `frame.attrs` and in file metadata."""
 
 from __future__ import annotations
 
@@ -28,44 +28,44 @@ _NUMBERS = ("limit", "rows")
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Provenance:
-    """What is known of a result; None stands for what is not.
+    """Provenance of a result; unknown attributes are None.
 
     Attributes
     ----------
     server : str
-        URL of the Explorer, never with credentials.
+        URL of the Explorer server, without credentials.
     source : str
-        URL of the full result's files, never with credentials, where it was read from them.
+        URL of the files of a full result, without credentials. None if the result was read from the API.
     workflow_id, job_id, task_id : str
-        Their ids.
+        Ids of the workflow, the job and the task.
     task_name : str
         Name of the task's component.
     algorithm : str
-        Whose columns the result has: the `schema` argument, or the algorithm of the task's name.
+        Algorithm that defines the columns: the `schema` argument, or the algorithm in the task's name.
     schema_source : str
-        What decided on the columns: ``"argument"``, ``"task name"``, ``"component"`` (of a full result),
+        Source of the columns: ``"argument"``, ``"task name"``, ``"component"`` (of a full result),
         ``"column count"``, or ``"text fallback"``.
     status : str
-        Of the task, when its job was looked at: ``"success"`` and so on.
+        Status of the task when its job was read, such as ``"success"``.
     begin_time, end_time : datetime.datetime
-        When the task ran; aware, in UTC.
+        Begin and end of the task; timezone-aware, in UTC.
     limit : int
-        Requested rows; None for all.
+        Requested number of rows; None for all.
     rows : int
-        Number of rows, as read or in the file.
+        Number of rows that were read, or that the file contains.
     complete : bool
         Whether these are all rows of the result. None if unknown: while rows are still being read, for a part of a
-        frame, if values were changed after reading, and if the number of rows is round (such as 10,000), so that it
-        may be the server's cap.
+        frame, if values were changed after reading, or if the number of rows is round (such as 10,000) and may
+        be the server's cap.
     derived : bool
         Whether values, rows, or the names or order of columns were changed after reading. The other attributes still
         describe the result that was read. None if unknown, such as for a stream.
     content_hash : str
         ``sha256:`` and 64 hex digits, over names, types and values. A dot and 16 more follow if there are NaN values.
     read_at : datetime.datetime
-        When they were asked for; aware, in UTC.
+        Time of the request for the rows; timezone-aware, in UTC.
     library : str
-        Name and version of what read, or else wrote them.
+        Name and version of the library that read the rows, or else wrote them.
 
     Examples
     --------
@@ -96,7 +96,7 @@ class Provenance:
     library: str | None = LIBRARY
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, for `frame.attrs`; times as ISO 8601."""
+        """Return the attributes as plain values, with times in ISO 8601 format."""
         document: dict[str, Any] = {}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
@@ -115,7 +115,7 @@ class Provenance:
         return _html.facts(self._known())
 
     def _known(self) -> dict[str, str]:
-        """What a person wants to see: all that is known, and whether it is complete in any case."""
+        """Return the known attributes as text; always with `complete`."""
         shown = {name: value for name, value in self.to_dict().items() if value is not None or name == "complete"}
         if not self.derived:
             shown.pop("derived", None)
@@ -123,7 +123,7 @@ class Provenance:
 
 
 def summary(provenance: Provenance) -> str:
-    """Describe a result in one line: task, job, number of rows, and whether it is complete."""
+    """Describe a result in one line, with task, job, rows and completeness."""
     name = provenance.task_name or provenance.algorithm
     known = [name and printable(name), provenance.job_id and f"job {printable(provenance.job_id)}"]
     rows = "" if provenance.rows is None else counted_rows(provenance.rows)
@@ -132,24 +132,24 @@ def summary(provenance: Provenance) -> str:
 
 
 def counted_rows(rows: int) -> str:
-    """Write a number of rows."""
+    """Format a number of rows."""
     return f"{rows:,} {plural(rows, 'row')}"
 
 
 def completeness(known: Provenance) -> str:
-    """Write whether a result is complete, for a person."""
+    """Return the completeness of a result as text."""
     if known.derived:
         return "changed after reading"
     return {True: "complete", False: "incomplete", None: "may be incomplete"}[known.complete]
 
 
 def receipt_line(rows: str, complete: bool | None) -> str:  # noqa: FBT001 (an attribute of receipts)
-    """Write what a receipt says of its rows; rows of unknown origin are neither complete nor incomplete."""
+    """Format the rows of a receipt, with their completeness if it is known."""
     return rows if complete is None else f"{rows}, {'complete' if complete else 'incomplete'}"
 
 
 def run_of(task: Task) -> Provenance:
-    """Return what a task that has ended adds to the provenance of its results."""
+    """Return the provenance that a finished task adds to its results."""
     return Provenance(
         workflow_id=task.workflow_id,
         task_name=task.name,
@@ -160,25 +160,28 @@ def run_of(task: Task) -> Provenance:
 
 
 def with_provenance(schema: pa.Schema, provenance: Provenance) -> pa.Schema:
-    """Return the schema with the provenance in its metadata: one JSON document under one key."""
+    """Return the schema with the provenance as one JSON document in its metadata."""
     return schema.with_metadata({**(schema.metadata or {}), KEY: encoded(provenance.to_dict())})
 
 
 def provenance_of(document: Mapping[str, Any]) -> Provenance:
-    """Read a document; unknown keys and values of a wrong type are ignored."""
+    """Convert a document; ignore unknown keys and values of a wrong type."""
     fields = dataclasses.fields(Provenance)
     return Provenance(**{field.name: _value(field.name, document.get(field.name)) for field in fields})
 
 
 def with_row_count(provenance: Provenance, rows: int, *, complete: bool | None) -> Provenance:
-    """Add what the end of a result tells; it is never complete before its task has the status success."""
+    """Add the number of rows and the completeness.
+
+    A result is incomplete unless its task has the status success.
+    """
     if provenance.status not in (None, "success"):
         complete = False
     return dataclasses.replace(provenance, rows=rows, complete=complete, derived=False)
 
 
 def document_of(metadata: Mapping[bytes, bytes] | None) -> dict[str, Any]:
-    """Get the document from schema metadata; an empty one where there is none."""
+    """Return the document in schema metadata, or an empty one if it is missing."""
     try:
         document = json.loads((metadata or {})[KEY])
     except (KeyError, ValueError, RecursionError):
@@ -187,10 +190,10 @@ def document_of(metadata: Mapping[bytes, bytes] | None) -> dict[str, Any]:
 
 
 def as_written(document: Mapping[str, Any], rows: int, content_hash: str | None) -> dict[str, Any]:
-    """The document of a file that holds `rows` rows.
+    """Return the document of a file with `rows` rows.
 
-    Metadata and attrs outlive `head`, `assign` and `concat`. Rows that are not those that were read are derived from
-    them, and whether they are complete is unknown.
+    `head`, `assign` and `concat` keep metadata and attrs. Rows that differ from the rows that were read are therefore
+    marked as derived, and their completeness is unknown.
     """
     same = document.get("rows") in (None, rows) and document.get("content_hash") in (None, content_hash)
     known = {"complete": document.get("complete")} if same else {"complete": None, "derived": True}
@@ -198,7 +201,7 @@ def as_written(document: Mapping[str, Any], rows: int, content_hash: str | None)
 
 
 def encoded(document: Mapping[str, Any]) -> bytes:
-    """As it stands in metadata."""
+    """Encode a document for metadata."""
     return json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
 
 
@@ -206,7 +209,7 @@ def _value(name: str, value: object) -> Any:
     if name in _TIMES:
         try:
             moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-            known = moment is not None and moment.tzinfo is not None and moment.year > 1  # year 1: a zero time
+            known = moment is not None and moment.tzinfo is not None and moment.year > 1  # year 1 is an unset time
             return moment.astimezone(UTC) if moment is not None and known else None
         except (ValueError, OverflowError):
             return None
@@ -217,13 +220,13 @@ def _value(name: str, value: object) -> Any:
 
 
 def receipt_facts(known: dict[str, Any]) -> dict[str, str]:
-    """Write a receipt's plain values for a person."""
+    """Format the plain values of a receipt."""
     columns = ", ".join(f"{column['name']}: {column['type']}" for column in known["columns"])
     numbers = {name: f"{value:,}" for name, value in known.items() if name in ("rows", "bytes")}
     return {name: in_words(value) for name, value in {**known, **numbers, "columns": columns}.items()}
 
 
 def in_words(value: object) -> str:
-    """Write a value for a person."""
+    """Format a value for display."""
     words = {True: "yes", False: "no", None: "unknown"}
     return words[value] if isinstance(value, bool | None) else printable(value)

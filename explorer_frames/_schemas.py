@@ -1,4 +1,4 @@
-"""Schemas of results: the columns of documented algorithms, and the rules that choose them."""
+"""Schemas of results: algorithm registry and resolution of `schema` arguments."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ _DEGREES: tuple[Shape, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Algorithm:
-    """A component of a workflow, and the columns of its results.
+    """Component of a workflow and the columns of its results.
 
     Attributes
     ----------
     name
-        As the vendor's documentation spells it.
+        Name in the vendor's documentation.
     shapes
-        The columns it can have, as (name, kind) pairs, its default first; no two of the same width. Empty for Query,
-        which has any number of text columns.
+        Possible columns of a result, as tuples of (name, kind) pairs, with the default first. Each has a different
+        number of columns. Empty for Query, which has any number of text columns.
     aliases
-        Other names it goes by.
+        Other names of the algorithm.
     """
 
     name: str
@@ -55,17 +55,17 @@ class Algorithm:
     aliases: tuple[str, ...] = ()
 
 
-# The names of tasks, `schema=`, the folders of components and the table in the docs follow from it. Optional beside a
-# row here: words for its columns on an axis (`_plot.plot`), their names in headers of files (`_outputs.full`), and a
-# result of the sandbox. Digits at the end of a task's name number components: no name may be another name and digits.
+# The names of tasks, the values of `schema=`, component folders and the table in the docs derive from this registry.
+# An entry may also have axis labels (`_plot.plot`), names in file headers (`_outputs.full`) and a sandbox result.
+# Digits at the end of a task's name number its components, so no name may be another name followed by digits.
 ALGORITHMS: tuple[Algorithm, ...] = (
     Algorithm("PageRank", (_PAIR,)),
     Algorithm("BetweennessCentrality", (_PAIR,), ("Betweenness",)),
     Algorithm("ClosenessCentrality", (_PAIR,), ("Closeness",)),
-    # TYPE=global has the same columns and one row.
+    # TYPE=global returns one row with the same columns.
     Algorithm("ClusteringCoefficient", (_PAIR,), ("LocalClusteringCoefficient", "GlobalClusteringCoefficient")),
     Algorithm("KCore", ((("id", _VID), ("core", _INT)),)),
-    # TYPE=subgraph is as wide as TYPE=vertex, so it needs a name of its own.
+    # TYPE=subgraph has as many columns as TYPE=vertex, so it needs a name of its own.
     Algorithm("KCoreSubgraph", ((("id", _VID), ("neighbor", _VID)),)),
     Algorithm("DegreeCentrality", _DEGREES, ("NStepDegree", "Degree")),
     Algorithm("DegreeWithTime", _DEGREES),
@@ -89,16 +89,16 @@ ALGORITHMS: tuple[Algorithm, ...] = (
     ),
     Algorithm("HyperANF", ((("score", _DOUBLE),),)),
     Algorithm("ShortestPath", ((("path", _VIDS),),)),
-    # One number for each statistic asked for; both, in this order, is the default.
+    # The result has one number per requested statistic. The default is both, in this order.
     Algorithm("Tree_stat", ((("width", _INT), ("depth", _INT)), (("value", _INT),))),
     Algorithm("Node2Vec", ((("path", _VIDS),),)),  # the vertices of one random walk
-    Algorithm("Query", (), ("GraphQuery", "nGQL")),  # named by RETURN in the graph, unnamed in the API's answer
+    Algorithm("Query", (), ("GraphQuery", "nGQL")),  # the API omits the names of RETURN
 )
 COMMUNITY = "community"
 _QUERY = ALGORITHMS[-1]
 _CELLS = pa.schema([("cells", pa.list_(pa.string()))])
-_TEXT_COLUMNS = Algorithm("text", ())  # of a result that is not known to be that of a Query
-# Columns that tell the rows of a result apart, for each shape: ids of vertices, or paths of them; no labels.
+_TEXT_COLUMNS = Algorithm("text", ())  # of a result that may not be that of a Query
+# Key columns of each shape, which identify its rows: vertex ids or paths, but not community labels.
 KEYS = frozenset(
     frozenset(name for name, kind in shape if kind in (_VID, _VIDS) and name != COMMUNITY)
     for entry in ALGORITHMS
@@ -107,7 +107,7 @@ KEYS = frozenset(
 
 
 def _normal(name: str) -> str:
-    """Reduce a name to its letters and digits, since pages and tasks spell it in several ways."""
+    """Normalize a name to lowercase letters and digits, since spellings vary."""
     return re.sub(r"[\W_]+", "", name).lower()
 
 
@@ -117,10 +117,10 @@ _BY_NAME: dict[str, Algorithm] = {_normal(name): entry for entry in ALGORITHMS f
 @private
 @lru_cache(maxsize=256)
 def find(name: str) -> Algorithm | None:
-    """Find the algorithm that a task's name speaks of: the longest words it begins with that name one.
+    """Find the algorithm with the longest name that a task's name starts with.
 
-    A task is named for its algorithm ("BFS", "BFS_2", "Louvain with modularity"), but users may rename it: so this is
-    a hint. A name that has an algorithm's further on says nothing.
+    Tasks are named after their algorithm by default ("BFS", "BFS_2", "Louvain with modularity"). Users may rename
+    them, so the result is a hint. Only the first words of the name are matched.
 
     Examples
     --------
@@ -129,19 +129,19 @@ def find(name: str) -> Algorithm | None:
     ('KCoreSubgraph', None)
     """
     words = [word.lower() for word in re.findall(r"[A-Za-z]+|[0-9]+|[^\W_A-Za-z0-9]+", name)]
-    words = words[1:] if words[:1] == ["analytics"] else words  # as components are called in inputs
+    words = words[1:] if words[:1] == ["analytics"] else words  # prefix of components in inputs
     begins = ("".join(words[:count]) for count in range(len(words), 0, -1))
     return next((_BY_NAME[begin] for begin in begins if begin in _BY_NAME), None)
 
 
 @private
 def named(name: str) -> Algorithm:
-    """Find an algorithm by one of its names, whatever the case and punctuation.
+    """Find an algorithm by one of its names, ignoring case and punctuation.
 
     Raises
     ------
     ConfigError
-        No documented algorithm is called that; the message names the nearest.
+        If no documented algorithm has this name. The hint contains the closest match.
 
     Examples
     --------
@@ -163,42 +163,43 @@ def named(name: str) -> Algorithm:
 
 
 def arrow_type(kind: str, vid_type: str) -> pa.DataType:
-    """The Arrow type of a column of that kind."""
+    """Return the Arrow type of a kind of column."""
     if kind.startswith("list of "):
         return pa.list_(arrow_type(kind.removeprefix("list of "), vid_type))
     return {_VID: VID_TYPES[vid_type], _INT: pa.int64(), _DOUBLE: pa.float64(), _TEXT: pa.string()}[kind]
 
 
 def text_columns(width: int | None) -> Shape:
-    """Return as many text columns; one for a result without rows, whose number of columns is unknown."""
+    """Return `width` text columns; one for an empty result of unknown width."""
     return tuple((f"column_{number}", _TEXT) for number in range(1, (width or 1) + 1))
 
 
 @private
 @lru_cache(maxsize=256)
 def to_schema(shape: Shape, vid_type: str = "string") -> pa.Schema:
-    """Make a shape an Arrow schema.
+    """Convert a shape to an Arrow schema.
 
-    Doubles and text of queries may be null. A missing id, label or count is an error.
+    Doubles, and text columns of queries, are nullable. A missing id, label or count is an error.
     """
     nullable = (_DOUBLE, _TEXT)
     return pa.schema([pa.field(name, arrow_type(kind, vid_type), kind in nullable) for name, kind in shape])
 
 
 def checked_vid_type(vid_type: object) -> VidType:
-    """Check the type of a graph space's vertex ids."""
+    """Validate the vertex id type of a graph space."""
     if not isinstance(vid_type, str) or vid_type not in VID_TYPES:
         raise ConfigError(f"vid_type must be 'string' or 'int64', got {as_given(vid_type)}")
-    return vid_type  # type: ignore[return-value]  # one of them
+    return vid_type  # type: ignore[return-value]  # validated above
 
 
 def checked(schema: pa.Schema) -> pa.Schema:
-    """Refuse a caller's schema that no result could be read with, before anything is asked for.
+    """Validate a custom schema, before any request.
 
     Raises
     ------
     ConfigError
-        No columns, two of one name, a type that text cannot be cast to exactly, a list that is not last.
+        If the schema has no columns, duplicate names, a type that text cannot be cast to exactly, or a list that is
+        not the last column.
     """
     for number, field in enumerate(schema):
         kind = field.type
@@ -218,7 +219,7 @@ def checked(schema: pa.Schema) -> pa.Schema:
 
 
 def check_zone(column: str, kind: pa.DataType) -> None:
-    """Raise ConfigError for a timestamp with a time zone that Arrow, and so pandas, does not know."""
+    """Raise ConfigError for a time zone that Arrow, and thus pandas, cannot read."""
     zone = kind.tz if pa.types.is_timestamp(kind) else None
     if zone is None:
         return
@@ -233,7 +234,7 @@ def check_zone(column: str, kind: pa.DataType) -> None:
 
 
 def with_large_strings(schema: pa.Schema) -> pa.Schema:
-    """The same schema, with offsets of 64 bits for columns of text; those in lists stay."""
+    """Return the schema with `large_string` for `string` columns, not inside lists."""
     for place, field in enumerate(schema):
         if field.type == pa.string():
             schema = schema.set(place, field.with_type(pa.large_string()))
@@ -241,27 +242,27 @@ def with_large_strings(schema: pa.Schema) -> pa.Schema:
 
 
 def fits(schema: pa.Schema, width: int) -> bool:
-    """Whether rows of `width` cells can fill the schema."""
+    """Return whether rows of `width` cells match the schema."""
     return width == len(schema) or (width >= len(schema) - 1 and takes_rest(schema))
 
 
 def takes_rest(schema: pa.Schema) -> bool:
-    """Whether the last column takes all cells that are left."""
+    """Return whether the last column is a list, which contains all remaining cells."""
     return bool(pa.types.is_list(schema.types[-1]))
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSchema:
-    """The schema of a result, and what decided on it.
+    """Schema of a result and its source.
 
     Attributes
     ----------
     algorithm
-        Name of the algorithm whose columns these are; None for a caller's own schema and for the rule by count.
+        Name of the algorithm that defines the columns; None for a custom schema and for the default by column count.
     source
         ``"argument"``, ``"task name"``, ``"component"``, ``"column count"`` or ``"text fallback"``.
     may_be_text
-        Whether to read all columns as text if a cell does not fit: no algorithm has the task's name.
+        Whether to read all columns as text if a cell cannot be converted, because the task's name matches no algorithm.
     """
 
     schema: pa.Schema
@@ -272,17 +273,17 @@ class ResolvedSchema:
 
 @dataclass(frozen=True, slots=True)
 class SchemaRequest:
-    """The arguments `schema` and `vid_type` of a reader, checked.
+    """Validated arguments `schema` and `vid_type` of a reader.
 
     Attributes
     ----------
     given
-        A caller's own schema or algorithm; with `auto`, the algorithm of the task's name. None: by the number of
-        columns.
+        The requested schema or algorithm; with `auto`, the algorithm in the task's name. None for the default by
+        column count.
     source
-        What decided on `given`.
+        Source of `given`.
     auto
-        Whether the task's name decides, where it can.
+        Whether to find the algorithm by the task's name.
     """
 
     given: pa.Schema | Algorithm | None
@@ -292,11 +293,12 @@ class SchemaRequest:
 
     @classmethod
     def of(cls, schema: object, vid_type: object) -> SchemaRequest:
-        """Check a caller's arguments, before any I/O.
+        """Validate the arguments, before any I/O.
 
         Raises
         ------
         ConfigError
+            If an argument is invalid.
         """
         vid_type = checked_vid_type(vid_type)
         if isinstance(schema, pa.Schema):
@@ -311,12 +313,12 @@ class SchemaRequest:
         )
 
     def for_task(self, name: str | None) -> SchemaRequest:
-        """The same for a task of this name, which decides if `auto` is set."""
+        """Return the request for a task, with the algorithm in its name if `auto`."""
         return replace(self, given=find(name or ""), source="task name") if self.auto else self
 
     @property
     def needs_name(self) -> bool:
-        """Whether the task's name matters: to `resolve` or to `contradicts`."""
+        """Whether `resolve` or `contradicts` depends on the task's name."""
         return self.auto or isinstance(self.given, Algorithm)
 
     @property
@@ -325,9 +327,9 @@ class SchemaRequest:
         return self.given.name if isinstance(self.given, Algorithm) else None
 
     def contradicts(self, task_name: str | None) -> bool:
-        """Whether a caller names one algorithm, and the task's name is that of another one.
+        """Return whether the task's name is that of another algorithm.
 
-        A component can be named KCore and return subgraphs; and any result can be read as text, like that of a Query.
+        A component named KCore may return subgraphs, and any result can be read as text like that of a Query.
         """
         found = find(task_name or "")
         if self.auto or self.algorithm in (None, _QUERY.name) or found is None:
@@ -335,7 +337,7 @@ class SchemaRequest:
         return not str(self.algorithm).startswith(found.name)
 
     def candidates(self) -> list[pa.Schema]:
-        """All schemas that a result can have; without those of queries, which have any number of columns."""
+        """Return all possible schemas, except those of queries, which have any width."""
         if isinstance(self.given, pa.Schema):
             return [self.given]
         shapes = [*(self.given.shapes if self.given else ())]
@@ -345,22 +347,22 @@ class SchemaRequest:
 
     @property
     def only(self) -> pa.Schema | None:
-        """The schema, where it does not depend on the result's number of columns."""
+        """Schema, or None if it depends on the result's number of columns."""
         first, *others = self.candidates() or [pa.schema([])]
         return first if first.names and (not others or takes_rest(first)) else None
 
     def resolve(self, width: int | None) -> ResolvedSchema:
-        """Decide on the schema of a result.
+        """Resolve the schema of a result.
 
         Parameters
         ----------
         width
-            Number of cells in the first row; None for a result without rows.
+            Number of cells in the first row; None for an empty result.
 
         Raises
         ------
         RowShapeError
-            The requested schema does not have this number of columns.
+            If the requested schema does not have this number of columns.
         """
         given = self.given
         if isinstance(given, pa.Schema):
@@ -384,14 +386,14 @@ class SchemaRequest:
         return ResolvedSchema(to_schema(shape, self.vid_type), None, "column count", may_be_text=is_guess)
 
 
-# What to request where guessed columns do not fit: text columns, else one column of lists of text.
+# Fallbacks for results that do not match the default columns: text columns, then one column of lists of text.
 FALLBACKS = tuple(SchemaRequest(given, source="text fallback") for given in (_TEXT_COLUMNS, _CELLS))
 _AS_TEXT = "Pass schema='query' to read every column as text, or a pyarrow.Schema."
 
 
 @contextmanager
 def noting_fallback(*, may_be_text: bool) -> Iterator[None]:
-    """Note in errors of cells that pass through whether the result may be read as text."""
+    """Add to errors of cells and rows whether the result may be read as text."""
     try:
         yield
     except (ColumnTypeError, RowShapeError) as error:
@@ -402,9 +404,9 @@ def noting_fallback(*, may_be_text: bool) -> Iterator[None]:
 
 
 def read_or_as_text(schema: SchemaRequest, read: Callable[[SchemaRequest], _T], where: str) -> _T:
-    """Read with a schema; if a row does not fit and no algorithm is known, read as text and warn.
+    """Read with a schema; fall back to text and warn if the algorithm is unknown.
 
-    Rows that differ in length are read as one column of lists.
+    The fallback is used if a row does not match the schema. Rows of different lengths are read as one column of lists.
     """
     refused: ColumnTypeError | RowShapeError | None = None
     for attempt in (schema, *FALLBACKS):

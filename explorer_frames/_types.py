@@ -1,8 +1,9 @@
-"""Types of columns: which ones a schema may have, the text of a cell that each of them accepts, and its values.
+"""Column types of schemas: the text that each accepts, and its conversion.
 
-Arrow's casts alone are not strict. They read ``nan(1)`` as a float, ``007`` as an integer, ``1`` as a bool,
-``2026-11-29 10`` as a timestamp and ``1e2`` as a decimal, and wrap decimals of 39 digits. The text is therefore checked
-too: before the cast, or for numbers, of which there are many, as little as possible after it.
+Arrow's casts are not strict. They read ``nan(1)`` as a float, ``007`` as an integer, ``1`` as a bool,
+``2026-11-29 10`` as a timestamp and ``1e2`` as a decimal, and wrap decimals of 39 digits. The text is therefore also
+validated before the cast. Numbers are validated after the cast, and as few of them as possible, because most values are
+numbers.
 """
 
 from __future__ import annotations
@@ -25,30 +26,31 @@ _Parse: TypeAlias = Callable[[pa.StringArray, pa.DataType], pa.Array | None]
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?", re.IGNORECASE | re.ASCII)
 _NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE | re.ASCII)
-_LARGEST_EXACT = 2**53  # the largest integer up to which a double represents every integer
-_TRUTH = "(?:[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])"  # with (?i), RE2 also matches a long s
-_YEAR = "(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"  # Python's and pandas' dates have no year 0
+_LARGEST_EXACT = 2**53  # doubles represent every integer up to this one
+_TRUTH = "(?:[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])"  # with (?i), RE2 also matches a long s (U+017F)
+_YEAR = "(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"  # dates of Python and pandas have no year 0
 _DATE = f"{_YEAR}-[0-9]{{2}}-[0-9]{{2}}"
 _TIME = "[0-9]{2}:[0-9]{2}:[0-9]{2}"
 _OFFSET = "(?:Z|[+-][0-9]{2}:[0-9]{2})"
-_DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}  # of the fraction of a second
-_FIRST, _END = -62_135_596_800, 253_402_300_800  # seconds at which the years 1 and 10000 begin in UTC
+_DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}  # in the fraction of a second
+_FIRST, _END = -62_135_596_800, 253_402_300_800  # Unix times of the beginning of the years 1 and 10000 in UTC
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnType:
-    """A type, or several, that a column of a schema can have.
+    """One or more Arrow types that a column of a schema can have.
 
     Attributes
     ----------
     name
-        As the hint for a type that no column can have lists it.
+        Name in the hint for an unsupported type.
     includes
-        Whether it is this type.
+        Function that returns whether a type is one of these.
     parse
-        Cells to values; None, or `pyarrow.ArrowInvalid`, where a cell is not valid. Nulls stay.
+        Function that converts cells to values, with nulls unchanged. It returns None, or raises
+        `pyarrow.ArrowInvalid`, if a cell is invalid.
     hint
-        What to do about a text that is not valid.
+        Function that returns the hint for an invalid text.
     """
 
     name: str
@@ -58,7 +60,7 @@ class ColumnType:
 
 
 def is_column_type(kind: pa.DataType) -> bool:
-    """Whether a column can have this type."""
+    """Return whether a column can have this type."""
     return any(row.includes(kind) for row in COLUMN_TYPES)
 
 
@@ -68,20 +70,20 @@ def _row(kind: pa.DataType) -> ColumnType:
 
 
 def parse(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
-    """Return the values, or None if a cell is not valid; nulls stay."""
+    """Convert cells to values; nulls stay null. Return None if a cell is invalid."""
     try:
         return _row(kind).parse(cells, kind)
-    except pa.ArrowInvalid:  # by a cast: such as overflow, or February 30
+    except pa.ArrowInvalid:  # such as overflow, or February 30
         return None
 
 
 def typed(cells: pa.StringArray, field: pa.Field, row_of: Callable[[int], int]) -> pa.Array:
-    """Give the cells of a column its type; `row_of` tells which row a cell is of.
+    """Convert the cells of a column to its type; `row_of` maps cells to rows.
 
     Raises
     ------
     ColumnTypeError
-        A cell is not valid, or null in a column that must not have nulls.
+        If a cell is invalid, or null in a column that is not nullable.
     """
     values = parse(cells, field.type)
     if values is None or (cells.null_count and not field.nullable):
@@ -93,7 +95,7 @@ def _refuse(cells: pa.StringArray, field: pa.Field, row_of: Callable[[int], int]
     is_null = cells.null_count and not field.nullable
     index = cells.is_null().index(True).as_py() if is_null else _first_invalid(cells, field.type)
     row, text = row_of(index), cells[index].as_py()
-    kind = pa.string() if pa.types.is_large_string(field.type) else field.type  # how pandas holds it is no matter here
+    kind = pa.string() if pa.types.is_large_string(field.type) else field.type  # the two differ only in storage
     shown = "null" if text is None else escaped(text, 80)
     raise ColumnTypeError(
         f"row {row}, column {field.name!r}: cannot convert {shown if text is None else repr(shown)} to {kind}",
@@ -105,7 +107,7 @@ def _refuse(cells: pa.StringArray, field: pa.Field, row_of: Callable[[int], int]
 
 
 def _first_invalid(cells: pa.StringArray, kind: pa.DataType) -> int:
-    """Return the index of the first cell that `parse` refuses; there is one."""
+    """Return the index of the first invalid cell; at least one cell must be invalid."""
     start, stop = 0, len(cells)
     while stop - start > 1:
         middle = (start + stop) // 2
@@ -139,8 +141,9 @@ def _accepting(accepted: str) -> str:
 
 
 def _floats(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
-    """Cast with Arrow, which rounds once; refuse ``nan(1)``, overflow and large integers, which it accepts."""
+    """Cast with Arrow, which rounds once; reject invalid text that Arrow accepts."""
     values = _cast(cells, kind)
+    # Arrow accepts nan(1), overflow and integers that it rounds. All of them are large or not finite.
     small = pc.less(pc.abs(values), float(_LARGEST_EXACT))
     if not small.false_count:
         return values
@@ -158,7 +161,7 @@ def _float_hint(kind: pa.DataType, text: str) -> str:
             f"An integer beyond 2**53 is usually a vertex id, which {kind} would round. Pass schema='auto' to "
             f"use the task's name, or a pyarrow.Schema in which this column is {exact}."
         )
-    if _NUMBER.fullmatch(text):  # and yet refused
+    if _NUMBER.fullmatch(text):  # a valid number, so it overflows
         return f"The number is out of range for {kind}. Pass a pyarrow.Schema in which this column is a string."
     return (
         "Pass schema='auto' to use the task's name, schema='query' to read every column as text, or a pyarrow.Schema "
@@ -167,14 +170,14 @@ def _float_hint(kind: pa.DataType, text: str) -> str:
 
 
 def _is_large_integer(text: str) -> bool:
-    """Whether a text is an integer beyond 2**53, where floats no longer represent every integer."""
+    """Return whether a text is an integer beyond 2**53, which doubles may round."""
     digits = text.lstrip("+-0")
     larger = (len(digits), digits) > (len(str(_LARGEST_EXACT)), str(_LARGEST_EXACT))
     return larger and digits.isdecimal() and _NUMBER.fullmatch(text) is not None
 
 
 def _ints(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
-    """Cast with Arrow, and print back: what does not come back the same (``007``, ``0x10``) was not that number."""
+    """Cast with Arrow; reject text that casts back differently (``007``, ``0x10``)."""
     values = _cast(cells, kind)
     return None if pc.equal(values.cast(pa.string()), cells).false_count else values
 
@@ -211,7 +214,7 @@ def _decimals(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
     whole = f"(?:0|[1-9][0-9]{{0,{before - 1}}})" if before else "0"
     if not _all_match(cells, rf"-?{whole}(?:\.{f'[0-9]{{1,{after}}}0*' if after else '0+'})?"):
         return None
-    # Zeros at the end have no place in the value, but would overflow.
+    # Trailing zeros do not change the value, but Arrow's cast would overflow.
     return _cast(pc.replace_substring_regex(cells, r"(\.[0-9]*?)0+$", r"\1", memory_pool=POOL), kind)
 
 
@@ -238,14 +241,14 @@ def _timestamps(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
 
 
 def _nanoseconds(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
-    """Add fractions to whole seconds: Arrow's cast refuses the first second of the range."""
+    """Add fractions to seconds; Arrow's cast rejects the first second of the range."""
     texts = pc.replace_substring_regex(cells, r"\.[0-9]+", "", memory_pool=POOL)
     whole = texts.cast(pa.timestamp("s", "UTC" if kind.tz else None)).cast(pa.int64())
     seconds = whole.fill_null(0).to_numpy(zero_copy_only=False)
     digits = pc.replace_substring_regex(cells, r"^[^.]*\.?([0-9]*).*$", r"\1", memory_pool=POOL)
     fractions = pc.utf8_rpad(digits, 9, "0").cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
     values = seconds * 10**9 + fractions
-    # Overflow wraps, and -2**63 is NaT.
+    # Overflow wraps around, and -2**63 is NaT.
     if (values // 10**9 != seconds).any() or (values == np.iinfo(np.int64).min).any():
         return None
     missing = cells.is_null().to_numpy(zero_copy_only=False) if cells.null_count else None
@@ -260,8 +263,8 @@ def _timestamp_hint(kind: pa.DataType, _text: str) -> str:
     return _accepting(f"are valid times{years}, written YYYY-MM-DDThh:mm:ss{fraction} {offset}")
 
 
-# A type is a row here, a row in `tests/column_types.py`, and one in docs/reference/schemas.md. What else needs to know
-# the types of columns reads this table: schemas, decoding, Spark, and the hints.
+# Each type also has a row in `tests/column_types.py` and in docs/reference/schemas.md. Schemas, decoding, Spark and the
+# hints read this table.
 COLUMN_TYPES = (
     ColumnType(
         "string, large_string",

@@ -1,1 +1,1 @@
-"""Bytes -> typed Arrow batches; no I/O, no clock, no environment."""
+"""Decode bytes to typed Arrow batches, without I/O, clock or environment."""

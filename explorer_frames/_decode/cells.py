@@ -1,6 +1,6 @@
-"""Cells of whole rows + a schema -> batches and tables.
+"""Conversion of the cells of complete rows to typed batches and tables.
 
-What takes rows apart, JSON or CSV, hands their cells over as `Cells`; from there on all results are typed alike.
+The JSON and CSV parsers return the cells of rows as `Cells`. All results are converted by the same code from there.
 """
 
 from __future__ import annotations
@@ -21,39 +21,39 @@ from explorer_frames.errors import ColumnTypeError, RowShapeError
 
 
 class Cells(Protocol):
-    """The cells of some whole rows, not yet typed."""
+    """Untyped cells of complete rows."""
 
     @property
     def first(self) -> int:
-        """Number of the first row in the result."""
+        """Index of the first row in the result."""
 
     @property
     def widths(self) -> NDArray[np.intp]:
-        """How many cells each row has; one number if all rows have as many."""
+        """Number of cells of each row; one element if all rows have the same number."""
 
     def column(self, number: int) -> pa.StringArray:
-        """All cells of one column."""
+        """Return all cells of one column."""
 
     def rest(self, number: int) -> tuple[NDArray[np.int32], pa.StringArray]:
-        """All cells from a column on, row after row, and where each row's begin and end."""
+        """Return list offsets, and the cells from column `number` on in row order."""
 
 
 def to_batch(cells: Cells, schema: pa.Schema, dictionaries: dict[str, pa.Array] | None = None) -> pa.RecordBatch:
-    """Give the cells their types.
+    """Convert cells to a typed record batch.
 
     Parameters
     ----------
     cells, schema
     dictionaries
-        The dictionary of each dictionary column in the batches before this one. New values are appended to it, so that
-        indices of earlier batches stay valid.
+        Dictionary of each dictionary column in the earlier batches. New values are appended, so indices of earlier
+        batches stay valid.
 
     Raises
     ------
     RowShapeError
-        A row with more or fewer cells than the schema takes.
+        If the number of cells in a row does not match the schema.
     ColumnTypeError
-        A cell that does not fit its column; never a null or a rounded value in its place.
+        If a cell cannot be converted to the type of its column. It is never replaced by a null or a rounded value.
     """
     misfits = cells.widths < len(schema) - 1 if pa.types.is_list(schema.types[-1]) else cells.widths != len(schema)
     if misfits.any():
@@ -71,18 +71,19 @@ def to_batch(cells: Cells, schema: pa.Schema, dictionaries: dict[str, pa.Array] 
 
 
 def to_table(batches: Iterable[pa.RecordBatch], schema: pa.Schema, *, joined: int | None = None) -> pa.Table:
-    """Make a table of batches from `to_batch`, with one dictionary per column: that of the last batch.
+    """Combine batches from `to_batch` into a table.
 
-    The dictionaries of earlier batches are not kept, since they would add up in memory.
+    Each dictionary column gets the dictionary of the last batch. The dictionaries of earlier batches are released,
+    since all of them together would need much memory.
 
     Parameters
     ----------
     batches
     schema
-        Of all batches.
+        Schema of all batches.
     joined
-        How many batches to copy into one at a time; None to copy none. Columns of strings from the API have up to half
-        as much unused memory behind them, which a copy does not have.
+        Number of batches to copy into one; None to copy none. String columns from the API keep up to half as much
+        unused memory as data, and copies do not.
     """
     plain, encoded, last = schema, {}, {}
     for place, field in enumerate(schema):
@@ -127,7 +128,7 @@ def _refuse_shape(cells: Cells, index: int, schema: pa.Schema) -> None:
 
 
 def to_lists(ends: NDArray[np.int32], texts: pa.StringArray, field: pa.Field, first: int) -> pa.ListArray:
-    """Give the cells of a column of lists their type; `first` is the number of their first row."""
+    """Convert cells to a list column; `first` is the index of the first row."""
     values = typed(texts, field.type.value_field.with_name(field.name), row_by_end(first, ends))
     return pa.ListArray.from_arrays(pa.array(ends), values, type=field.type)
 
@@ -139,7 +140,7 @@ def row_by_end(first: int, ends: NDArray[np.int32]) -> Callable[[int], int]:
 def _encoded(
     cells: pa.StringArray, field: pa.Field, first: int, dictionaries: dict[str, pa.Array]
 ) -> pa.DictionaryArray:
-    """Encode the cells of a dictionary column; `first` is the number of their first row."""
+    """Convert cells to a dictionary column; `first` is the index of the first row."""
     kind = field.type
     found = typed(cells, field.with_type(kind.value_type), first.__add__).dictionary_encode()
     known = dictionaries.get(field.name, found.dictionary[:0])

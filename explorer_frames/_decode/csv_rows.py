@@ -1,13 +1,15 @@
-"""Text of a CSV part -> blocks of whole rows, each taken apart into its cells.
+"""Splitting of a CSV part into blocks of complete rows, and of blocks into cells.
 
-The grammar is RFC 4180's: a cell that begins with a quote ends with one, and a quote inside it is doubled; commas and
-line ends in it are text. No other cell has a quote. Lines end with LF or CRLF. What is not so is refused by its line.
-With ``quoting="none"``, quotes are text, and each comma and line end separates cells.
+The grammar is that of RFC 4180. A quoted cell begins and ends with a quote, and quotes inside it are doubled. It may
+contain commas and line breaks. Other cells contain no quote. Lines end with LF or CRLF. Any other text raises an error
+with its line. With ``quoting="none"``, quotes are text, and each comma and line break separates cells.
 
-Where the quotes are regular, those before any place tell whether it is inside a cell; so the commas and line ends that
-are not, are the ends of the cells. They are the offsets of an Arrow string array over the block's own bytes: cells and
-separators in turn, without a copy. (pyarrow's own CSV reader is no faster at this, takes a bare CR for a line end and
-a quote left open for a closed one, knows no rows of different lengths, and cannot say which line was wrong.)
+If the quotes are regular, a position is inside a quoted cell if and only if the number of quotes before it is odd. The
+commas and line breaks outside quotes are the ends of the cells. They are the offsets of an Arrow string array over the
+bytes of the block, which alternates cells and separators, without a copy.
+
+pyarrow's CSV reader is not faster. It also accepts a bare CR as a line break and an unclosed quote as closed, does not
+support rows of different lengths, and cannot report the line of an error.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from explorer_frames.errors import ColumnTypeError, DecodeError, FileReadError, 
 
 Quoting: TypeAlias = Literal["minimal", "none"]
 
-MAX_HELD = 16 * 2**20  # bytes of one row: beyond it, a quote was never closed
+MAX_HELD = 16 * 2**20  # bytes of one row; a larger row has an unclosed quote
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _QUOTE, _COMMA, _NEWLINE, _RETURN = b'",\n\r'
 _QUOTING = (
@@ -43,24 +45,26 @@ _SEPARATORS = 'Pass schema=pa.schema([("cells", pa.list_(pa.string()))]) to read
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some whole rows of one part: `explorer_frames._decode.cells.Cells`, and where they stand.
+    """Block of complete rows of one part, with their positions in it.
+
+    It implements `explorer_frames._decode.cells.Cells`.
 
     Attributes
     ----------
     first
-        Number of the first row in the result, from 0.
+        Index of the first row in the result, from 0.
     line
-        Of the part, from 1: where the first row begins.
+        Line of the first row in the part, from 1.
     data
-        The rows' text.
+        Text of the rows.
     offsets
-        In `data`: begin and end of each cell in turn, without its quotes.
+        Begin and end of each cell in `data`, alternately, without quotes.
     begins, widths
-        By row: the number of its first cell, and how many it has.
+        Index of the first cell, and number of cells, of each row.
     doubled
-        Whether there may be doubled quotes in cells.
+        Whether cells may contain doubled quotes.
     quoting
-        How the text was cut.
+        Quoting of the text.
     """
 
     first: int
@@ -78,11 +82,11 @@ class Block:
         return int(self.widths[0])
 
     def column(self, number: int) -> pa.StringArray:
-        """All cells of one column."""
+        """Return all cells of one column."""
         return self._take(self.begins + number)
 
     def rest(self, number: int) -> tuple[NDArray[np.int32], pa.StringArray]:
-        """All cells from a column on, row after row, and where each row's begin and end."""
+        """Return list offsets, and the cells from column `number` on in row order."""
         of_rest = np.ones(self.offsets.size // 2, np.bool_)
         for before in range(number):
             of_rest[self.begins + before] = False
@@ -91,11 +95,11 @@ class Block:
         return ends, self._take(np.flatnonzero(of_rest))
 
     def first_row(self) -> list[str]:
-        """Cells of the first row."""
+        """Return the cells of the first row."""
         return self._take(np.arange(self.width)).to_pylist()  # type: ignore[no-any-return]
 
     def without_first_row(self) -> Block | None:
-        """The rows behind the first one, where there are any; they keep its number."""
+        """Return the block without its first row, with the same `first`, or None."""
         end = self.data.index(b"\n", int(self.offsets[2 * self.width - 1])) + 1
         data = self.data[end:]
         line = self.line + self.lines - data.count(b"\n")
@@ -103,36 +107,36 @@ class Block:
 
     @property
     def rows(self) -> int:
-        """How many rows these are."""
+        """Number of rows."""
         return self.widths.size
 
     @property
     def lines(self) -> int:
-        """How many lines of the part these rows are."""
+        """Number of lines of the part."""
         return self.data.count(b"\n")
 
     def to_batch(self, schema: pa.Schema, dictionaries: dict[str, pa.Array] | None = None) -> pa.RecordBatch:
-        """Give the cells their types.
+        """Convert the cells to a typed record batch.
 
         Parameters are those of `explorer_frames._decode.cells.to_batch`.
 
         Raises
         ------
         RowShapeError, ColumnTypeError
-            As `explorer_frames._decode.cells.to_batch`, with the line.
+            As for `explorer_frames._decode.cells.to_batch`, with the line.
         """
         with self.located():
             return to_batch(self, schema, dictionaries)
 
     def separated_by(self) -> tuple[int | None, int | None]:
-        """Index of the first row whose vertices are separated by blanks, and of the first one with commas or quotes.
+        """Return the indices of the first rows with blanks, and with commas or quotes.
 
-        A row of one vertex has neither.
+        A row of one vertex has no separators.
         """
         single = self.widths == 1
         begins = self.offsets[2 * self.begins]
         text = np.frombuffer(self.data, np.uint8)
-        # No cell begins behind a quote that is not its own.
+        # A quote directly before a cell always belongs to that cell.
         quoted = (begins > 0) & (text[begins - 1] == _QUOTE) & (self.quoting == "minimal")
         regular = ~single | quoted
         blanks = np.zeros_like(single)
@@ -143,7 +147,7 @@ class Block:
 
     @contextmanager
     def located(self) -> Iterator[None]:
-        """Add to errors that pass through the line of their row."""
+        """Add the line of the row to errors that are raised in the block."""
         try:
             yield
         except (RowShapeError, ColumnTypeError) as error:
@@ -155,28 +159,31 @@ class Block:
     def _take(self, cells: NDArray[np.intp]) -> pa.StringArray:
         buffers = (pa.py_buffer(self.offsets), pa.py_buffer(self.data))
         strings = pa.StringArray.from_buffers(self.offsets.size - 1, *buffers)
-        taken = pc.take(strings, pa.array(2 * cells), memory_pool=POOL)  # each cell has a separator behind it
+        taken = pc.take(strings, pa.array(2 * cells), memory_pool=POOL)  # each cell is followed by a separator
         return pc.replace_substring(taken, '""', '"', memory_pool=POOL) if self.doubled else taken
 
 
 class Paths:
-    """Gives rows of paths their types: their vertices are separated by commas or, in all rows, by blanks."""
+    """Converter for rows of paths.
+
+    Vertices must be separated by commas in all rows, or by blanks in all rows.
+    """
 
     def __init__(self) -> None:
         self._blanks = self._regular = False
 
     def to_batch(self, block: Block, schema: pa.Schema) -> pa.RecordBatch:
-        """Give the cells their types.
+        """Convert the cells to a typed record batch.
 
         Raises
         ------
         RowShapeError
-            Some rows have blanks as separators, and others have commas.
+            If some rows have blanks as separators and others have commas.
         ColumnTypeError
-            A vertex is not of the type of the schema.
+            If a vertex cannot be converted to the type in the schema.
         """
         blanks, regular = block.separated_by()
-        before = [regular] * self._blanks + [blanks] * self._regular  # the first row of the kind that is new
+        before = [regular] * self._blanks + [blanks] * self._regular  # the first row with the new kind of separator
         self._blanks |= blanks is not None
         self._regular |= regular is not None
         with block.located():
@@ -191,7 +198,7 @@ class Paths:
 
 
 def _parted_by_blanks(block: Block, schema: pa.Schema) -> pa.RecordBatch:
-    """Give rows of one cell each, with blanks between their vertices, the type of a column of lists."""
+    """Convert cells with vertices separated by blanks to a list column."""
     trimmed = pc.utf8_trim(block.column(0), " \t", memory_pool=POOL)
     empty = pc.index(pc.equal(trimmed, ""), True).as_py()
     if empty >= 0:
@@ -209,25 +216,26 @@ def _first_true(flags: NDArray[np.bool_]) -> int | None:
 def read_blocks(
     pieces: Iterable[bytes], first: int, is_header: Callable[[list[str]], bool], quoting: Quoting = "minimal"
 ) -> Generator[Block]:
-    """Cut one part into blocks of whole rows, as its text arrives.
+    """Split one part into blocks of complete rows, as a stream.
 
     Parameters
     ----------
     pieces
-        The part's text, with or without a byte order mark.
+        Text of the part, with or without a byte order mark.
     first
-        Number of its first row in the result.
+        Index of the part's first row in the result.
     is_header
-        Called with the cells of the part's first line, which is left out if it says so.
+        Function that is called with the cells of the part's first row and returns whether to skip it.
     quoting
-        ``"minimal"`` for cells in quotes where they need them, ``"none"`` where quotes are text.
+        ``"minimal"`` if cells are quoted where necessary, ``"none"`` if quotes are text.
 
     Raises
     ------
     DecodeError
-        Invalid UTF-8, a NUL byte, irregular quotes, an empty line or a row beyond all measure; its `where` is the line.
+        If the text has invalid UTF-8, a NUL byte, irregular quotes, an empty line or a row larger than 16 MiB. Its
+        `where` is the line.
     FileReadError
-        By `pieces`; its `where` becomes the line that was read last.
+        If `pieces` raises it. Its `where` is set to the last line that was read.
     """
     held, line, begun = b"", 1, False
     try:
@@ -251,7 +259,10 @@ def read_blocks(
 
 
 def cut(data: bytes, first: int, line: int, *, final: bool = True, quoting: Quoting = "minimal") -> Block | None:
-    """All whole rows at the start of `data`; None where not one is whole, which a `final` text cannot be."""
+    """Return the complete rows at the start of `data`; None if there are none.
+
+    If `final` is True, `data` must end with a complete row.
+    """
     text = np.frombuffer(data, np.uint8)
     stops = np.flatnonzero((text == _COMMA) | (text == _NEWLINE))
     quotes = np.flatnonzero(text == _QUOTE) if quoting == "minimal" and b'"' in data else None
@@ -280,7 +291,7 @@ def cut(data: bytes, first: int, line: int, *, final: bool = True, quoting: Quot
 def _block(
     data: bytes, stops: NDArray[np.intp], lasts: NDArray[np.intp], place: tuple[int, int], quoting: Quoting
 ) -> Block:
-    """Give the rows' cells their begins and ends; `stops` are behind the cells, `lasts` the last cells of the rows."""
+    """Return the block; `stops` are separators, `lasts` the last cells of rows."""
     text = np.frombuffer(data, np.uint8)
     offsets = np.zeros(2 * stops.size, np.int32)
     starts, ends = offsets[::2], offsets[1::2]
@@ -299,19 +310,20 @@ def _block(
         quoted = text[starts] == _QUOTE
         starts += quoted
         ends -= quoted
-    doubled = has_quotes and b'""' in data  # to look for one byte is much faster than for two
+    doubled = has_quotes and b'""' in data  # searching for one byte is much faster than for two
     return Block(*place, data, offsets, begins, widths, doubled, quoting)
 
 
 def _outside(places: NDArray[np.intp], quotes: NDArray[np.intp] | None) -> NDArray[np.intp]:
-    """Those places that are in no quotes."""
+    """Return the positions that are not in quotes."""
     return places if quotes is None else places[np.searchsorted(quotes, places) % 2 == 0]
 
 
 def _irregular(text: NDArray[np.uint8], quotes: NDArray[np.intp], *, final: bool) -> int | None:
-    """Position of the first quote that neither opens a cell, nor closes one, nor is one of two in a cell.
+    """Return the position of the first irregular quote, or None.
 
-    Where it should close a cell, the position is that of the quote which opened it: there its own may be missing.
+    A regular quote opens or closes a cell, or is one of two doubled quotes in a cell. If an irregular quote should
+    close a cell, return the position of the opening quote, since the closing quote may be missing there.
     """
     opens, closes = quotes[::2], quotes[1::2]
     before = text[opens - 1]
@@ -319,14 +331,14 @@ def _irregular(text: NDArray[np.uint8], quotes: NDArray[np.intp], *, final: bool
         before[0] = _NEWLINE
     behind = text[np.minimum(closes + 1, text.size - 1)]
     if closes.size and closes[-1] == text.size - 1:
-        behind[-1] = _NEWLINE  # what is there has not come yet
+        behind[-1] = _NEWLINE  # the next character is not received yet
     fits = np.empty(quotes.size, np.bool_)
     fits[::2] = begin_cells = (before == _COMMA) | (before == _NEWLINE)
     fits[1::2] = (behind == _COMMA) | (behind == _NEWLINE) | (behind == _RETURN)
     doubled = np.flatnonzero(opens[1:] - closes[: opens.size - 1] == 1)
     fits[2 * doubled + 1] = fits[2 * doubled + 2] = True
     if final and quotes.size % 2 and begin_cells.any():
-        fits[2 * np.flatnonzero(begin_cells)[-1]] = False  # the cell that has no end
+        fits[2 * np.flatnonzero(begin_cells)[-1]] = False  # the unclosed cell
     if fits.all():
         return None
     wrong = int(fits.argmin())
@@ -336,7 +348,7 @@ def _irregular(text: NDArray[np.uint8], quotes: NDArray[np.intp], *, final: bool
 
 
 def _without_mark(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The same text without a byte order mark."""
+    """Yield the text without a byte order mark."""
     head, pieces = b"", iter(pieces)
     while len(head) < len(_BYTE_ORDER_MARK):
         piece = next(pieces, None)
@@ -352,7 +364,7 @@ def _check_nuls(data: bytes, quotes: NDArray[np.intp] | None, line: int) -> None
     if not nuls.size:
         return
     position = int(nuls[0])
-    _check_utf8(data[:position], line)  # UTF-16, for one
+    _check_utf8(data[:position], line)  # UTF-16 also has NUL bytes
     number = line + data.count(b"\n", 0, position)
     before = escaped(data[max(0, position - 20) : position].decode("utf-8", "replace"), 80)
     raise DecodeError(f"the file has a NUL byte after {before!r}", where=f"line {number}", hint=_HOLE)
@@ -374,13 +386,13 @@ def _check_utf8(data: bytes, line: int) -> None:
 
 
 def _refuse(what: str, data: bytes, position: int, stops: NDArray[np.intp], place: tuple[int, int]) -> NoReturn:
-    """Raise for the row at `position`; `place` is the number and the line of the first row."""
+    """Raise for the row at `position`; `place` is index and line of the first row."""
     first, line = place
     row = first + sum(data[stop] == _NEWLINE for stop in stops[: np.searchsorted(stops, position)].tolist())
     number = line + data.count(b"\n", 0, position)
     shown = escaped(data[max(0, position - 20) : position + 20].decode("utf-8", "replace"), 80)
     raise RowShapeError(
-        f"the row {what}: {shown!r}",  # its number beside the line would be one more to count by
+        f"the row {what}: {shown!r}",  # the line is enough; a row index next to it would be confusing
         row=row,
         where=f"line {number}",
         hint=_QUOTING,

@@ -1,9 +1,9 @@
-"""A stream of bytes -> head, row-aligned chunks, checked tail: the JSON around the rows.
+"""Streaming parser of the JSON envelope around the rows.
 
-The answer is ``{"code":0,"data":{"items":[[...],[...]]},"message":"Success"}``, with its keys in any order, other
-members beside them, and white space wherever JSON allows it. The rows are all of its size, so they are never parsed
-as one document: this module finds where they begin, has what arrives cut into pieces of whole rows, and at the end
-parses the document that remains when the rows are taken out.
+The response is ``{"code":0,"data":{"items":[[...],[...]]},"message":"Success"}``, with its keys in any order, possibly
+other members, and whitespace wherever JSON allows it. The rows make up almost all of its size, so they are never parsed
+as one document. This module finds the start of the rows, splits the stream into chunks of complete rows, and then
+parses the remaining document without the rows.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from explorer_frames._decode.strict_json import check_values, loads_bounded, no_
 from explorer_frames._errors import api_error, escaped
 from explorer_frames.errors import EnvelopeError, RowShapeError
 
-# What may have to be held at once beside the rows: the head, the tail, one single row, an answer without rows.
+# Maximum bytes in memory besides the rows: the head, the tail, one single row, or a response without rows.
 MAX_HELD = 16 * 2**20
-_HARDLY_A_ROW = 2**10  # bytes: that little is not looked through before more has come
-# Interim answers, 204, 205 and redirects have no content, and 206 has a part of it: no body of these is a whole answer.
+_HARDLY_A_ROW = 2**10  # bytes; if less is left, more data is read before parsing
+# Responses with status 1xx, 204, 205 and 3xx have no content, and 206 has partial content, so none of them is complete.
 _WITHOUT_WHOLE_BODY = {*range(200), 204, 205, 206, *range(300, 400)}
 _FIRST_KEY = re.compile(r'[ \t\n\r]*\{[ \t\n\r]*"')
 _NEXT_KEY = re.compile(r'[ \t\n\r]*,[ \t\n\r]*"')
@@ -36,32 +36,32 @@ _NO_RESULT = "Check that url= is the URL of NebulaGraph Explorer, and that no pr
 def read_rows(
     pieces: Iterable[bytes], limit: float = math.inf, http_status: int = 200, trace_id: str | None = None
 ) -> Iterator[Rows]:
-    """Cut an answer into its rows, while it arrives.
+    """Split a response into chunks of rows, as a stream.
 
     Parameters
     ----------
     pieces
-        The body in pieces of any size.
+        Body in pieces of any size.
     limit
-        The requested number of rows.
+        Requested number of rows.
     http_status, trace_id
-        Of the answer.
+        HTTP status and trace id of the response.
 
     Yields
     ------
     Rows
-        In order, numbered without gaps. Nothing is known to be right before the iteration has ended: the tail of
-        the envelope comes last.
+        Chunks of rows, in order and numbered without gaps. They are not verified before the iteration ends, because
+        the tail of the envelope is validated last.
 
     Raises
     ------
     ApiError
-        As of `data_of`.
+        As for `data_of`.
     EnvelopeError
-        Not valid JSON, not the documented envelope, no array at ``data.items``, more rows than `limit`, or more than
-        16 MiB beside the rows or in one row.
+        If the response is not valid JSON or not the documented envelope, has no array at ``data.items``, has more
+        rows than `limit`, or has more than 16 MiB besides the rows or in one row.
     RowShapeError
-        An element of ``items`` that is not an array of plain cells.
+        If an element of ``items`` is not an array of plain cells.
     """
     buffer = _Buffer(iter(pieces))
     head = _read_head(buffer)
@@ -72,7 +72,7 @@ def read_rows(
         if rows is None:
             _grow_row(buffer, first)
             continue
-        if first + rows.count > limit:  # before they are decoded, which takes far longer than counting
+        if first + rows.count > limit:  # before decoding, which takes much longer than counting
             raise EnvelopeError(
                 f"server returned more rows than limit={limit}",
                 hint="This server ignores limit, so results cannot be verified as complete.",
@@ -93,7 +93,7 @@ def read_rows(
     start = b""
     if head is not None:
         start, buffer.data = head + b"[]", buffer.data[1:]
-    # Every member of the envelope, and no row, is in this document: so the strict parser can judge it as a whole.
+    # This document contains every member of the envelope and no row, so the strict parser can validate it as a whole.
     data = data_of(loads_bounded(start + buffer.drain()), http_status, trace_id)
     if data.get("items") != []:
         raise EnvelopeError(
@@ -103,7 +103,7 @@ def read_rows(
 
 
 def _grow_row(buffer: _Buffer, row: int) -> None:
-    """Wait for more of a row that is not yet whole."""
+    """Read more of an incomplete row."""
     if len(buffer.data) > MAX_HELD:
         raise RowShapeError(f"row {row} is larger than {MAX_HELD // 2**20} MiB", row=row, hint=_NO_RESULT)
     if not buffer.grow():
@@ -113,27 +113,27 @@ def _grow_row(buffer: _Buffer, row: int) -> None:
 def _as_json(value: object) -> str:
     try:
         return escaped(json.dumps(value), 60)
-    except RecursionError:  # parsing and encoding have different limits of depth
+    except RecursionError:  # parser and encoder have different depth limits
         return f"a {type(value).__name__} that is nested too deeply to show"
 
 
 def data_of(envelope: object, http_status: int, trace_id: str | None, *, any_status: bool = False) -> dict[str, Any]:
-    """Check that an envelope reports success, and return its ``data``.
+    """Return the ``data`` of a successful envelope.
 
-    The envelope's code decides, since the API does not document the HTTP statuses. The status counts where there is
-    no code, where it says that the body is not whole, and where code 0 has no ``data``.
+    The envelope's code takes precedence, since the API does not document HTTP statuses. The status is used only if the
+    code is missing, if the status implies an incomplete body, or if code 0 has no ``data``.
 
     Parameters
     ----------
     any_status
-        Whether code 0 with ``data`` is success even if the status says that the body is not whole.
+        Whether code 0 with ``data`` is a success even if the status implies an incomplete body.
 
     Raises
     ------
     ApiError
-        The code is not 0; or there is no valid success, and the HTTP status is an error.
+        If the code is not 0, or if the envelope is not a valid success and the HTTP status is an error.
     EnvelopeError
-        The answer does not have the documented shape.
+        If the response does not have the documented structure.
     """
     members = envelope if isinstance(envelope, dict) else {}
     code = members.get("code")
@@ -154,13 +154,13 @@ def data_of(envelope: object, http_status: int, trace_id: str | None, *, any_sta
 
 @dataclass(slots=True)
 class _Buffer:
-    """What has arrived and is not yet used."""
+    """Received data that is not parsed yet."""
 
     pieces: Iterator[bytes]
     data: bytes = b""
 
     def grow(self) -> bool:
-        """Add at least as much as is there (so that looking again costs no more than reading did)."""
+        """Double the buffer at least, so repeated parsing takes linear time."""
         parts, wanted = [self.data], max(1, len(self.data))
         for piece in self.pieces:
             parts.append(piece)
@@ -172,7 +172,7 @@ class _Buffer:
         return len(self.data) > before
 
     def peek(self) -> bytes:
-        """Drop white space and return the one character behind it; empty at the end."""
+        """Skip whitespace and return the next byte, or no bytes at the end."""
         self.data = self.data.lstrip(SPACE)
         while not self.data and self.grow():
             self.data = self.data.lstrip(SPACE)
@@ -189,12 +189,12 @@ class _Buffer:
 
 
 def _read_head(buffer: _Buffer) -> bytes | None:
-    """Use up all before the rows and their opening bracket, and return it; None where no rows are to come."""
+    """Consume and return the text before the rows; None if there are no rows."""
     while buffer.grow():
         if buffer.data.lstrip(SPACE)[:1] not in (b"", b"{"):
             return None
         try:
-            text, _ = codecs.utf_8_decode(buffer.data)  # whose last character may be cut
+            text, _ = codecs.utf_8_decode(buffer.data)  # the last character may be truncated
         except UnicodeDecodeError as error:
             text, _ = codecs.utf_8_decode(buffer.data[: error.start])
         at = _find_items(text)
@@ -209,7 +209,7 @@ def _read_head(buffer: _Buffer) -> bytes | None:
 
 
 def _find_items(text: str) -> int | None:
-    """Where the array at ``data.items`` begins, if it can be seen and no error code stands before it."""
+    """Return the position of ``data.items``; None if missing or after an error."""
     at, code = 0, 0
     try:
         for wanted in ("data", "items"):
@@ -231,7 +231,7 @@ def _find_items(text: str) -> int | None:
                 pattern = _NEXT_KEY
             if code != 0:
                 return None
-    except (ValueError, RecursionError):  # cut off, or wrong: `strict_loads` will say which
+    except (ValueError, RecursionError):  # truncated or invalid; `strict_loads` raises the exact error
         return None
     return at if text[at : at + 1] == "[" else None
 

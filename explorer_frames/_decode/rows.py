@@ -1,10 +1,10 @@
-"""Text of the items array -> pieces of whole rows, and a piece of rows -> its cells: the hot path.
+"""Split the items array into chunks of rows, and chunks into cells (hot path).
 
-Most pieces are *regular*: every cell a string, no white space. There the positions of the quotes say everything: they
-show where rows end, and the opens moved by one are the offsets of an Arrow string array over the piece's own bytes,
-cells and separators in turn, without a copy. Every column is a `take` from it. Any other piece is cut just as exactly,
-by the brackets outside strings, and left to a strict JSON parser. No cut is a guess. From the cells on, both ways are
-one: see `cells`.
+Most chunks are *regular*: every cell is a string, and there is no whitespace. In a regular chunk, the positions of the
+quotes determine the ends of the rows. They are also, with the opening quotes shifted by one, the offsets of an Arrow
+string array over the bytes of the chunk, without a copy. It alternates cells and separators, and every column is a
+`take` from it. Other chunks are split by the brackets outside strings, which is exact as well, and parsed with a strict
+JSON parser. Both kinds of cells are then converted by the same code; see `cells`.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ _Positions: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.intp]]
 
 SPACE = b" \t\n\r"
 _NO_LIST = "Check that this is the result of a graph algorithm: each element of `items` must be an array."
-_FEW = 64  # cells in which the first row has most likely ended
-_NEXT_CELL, _NEXT_ROW = b',"', b'],["'  # from behind the close of one string to the open of the next
+_FEW = 64  # cells; the first row is rarely longer
+_NEXT_CELL, _NEXT_ROW = b',"', b'],["'  # from the closing quote of one string to the opening quote of the next
 _QUOTE, _OPEN, _CLOSE, _BACKSLASH, _FIRST_PRINTABLE = b'"[]\\ '
 _PARTS = "\x1f"  # the unit separator
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Some whole rows of the result, as they stand in the answer.
+    """Chunk of complete rows, as text of the response.
 
     Attributes
     ----------
     data
-        Their text, ``["a","1"],["b","2"]``.
+        Text, such as ``["a","1"],["b","2"]``.
     first
-        Number of the first of them in the result, from 0.
+        Index of the first row in the result, from 0.
     count
-        How many they are.
+        Number of rows.
     quotes
-        Where the text is regular: the positions of all its quotes, open and close in turn, every row with
-        ``quotes.size / 2 / count`` cells. None where it has to be parsed.
+        Positions of all quotes if the text is regular, alternately opening and closing. Every row then has
+        ``quotes.size / 2 / count`` cells. None if the text must be parsed.
     """
 
     data: bytes
@@ -59,7 +59,10 @@ class Rows:
 
 
 def cut(data: bytes, first: int) -> Rows | None:
-    """All whole rows at the start of `data`, with the white space before them; None where not one is whole."""
+    """Return the complete rows at the start of `data`; None if there are none.
+
+    The text of the rows includes leading whitespace.
+    """
     start = len(data) - len(data.lstrip(SPACE))
     if start == len(data):
         return None
@@ -73,10 +76,10 @@ def cut(data: bytes, first: int) -> Rows | None:
 
 
 def _cut_regular(data: bytes, first: int) -> Rows | None:
-    """Cut by the quotes alone; None unless the rows in `data` are regular, but for the last few.
+    """Split by the quotes alone; None unless all but the last rows are regular.
 
-    Between two cells of a row stands ``","``, between two rows ``"],["``: so the few characters behind every other
-    quote prove the structure of the whole piece at once.
+    Two cells of a row are separated by ``","`` and two rows by ``"],["``. The characters after each closing quote
+    therefore verify the structure of the whole chunk with vectorized operations.
     """
     if not data.startswith(b'["'):
         return None
@@ -93,8 +96,8 @@ def _cut_regular(data: bytes, first: int) -> Rows | None:
 
 
 def _closes_by_row(text: NDArray[np.uint8], closes: NDArray[np.intp]) -> _Positions:
-    """Arrange the closing quotes by rows as long as the first one; no rows where it is not whole."""
-    closes = closes[: np.searchsorted(closes, text.size - 1)]  # behind a close there has to be something
+    """Reshape the closing quotes to rows; none if the first row is incomplete."""
+    closes = closes[: np.searchsorted(closes, text.size - 1)]  # a closing quote must be followed by a character
     ends = text[closes[:_FEW] + 1] == _CLOSE
     if not ends.any():
         ends = text[closes + 1] == _CLOSE
@@ -104,12 +107,15 @@ def _closes_by_row(text: NDArray[np.uint8], closes: NDArray[np.intp]) -> _Positi
 
 
 def _count_regular(text: NDArray[np.uint8], closes: _Positions) -> int:
-    """Count the regular rows at the start; 0 if others follow that have as many strings as one of them, or more."""
-    # Copied, since they are gone through again for each character behind them.
+    """Count the regular rows at the start.
+
+    The result is 0 if irregular rows with at least as many strings follow.
+    """
+    # Contiguous copies are faster, since each following character needs another pass over them.
     inner, last = np.ascontiguousarray(closes[:, :-1]), np.ascontiguousarray(closes[:, -1])
     in_row, behind = _follows(text, inner, _NEXT_CELL), _follows(text, last[:-1], _NEXT_ROW)
-    # Behind the first row that nothing regular follows, only the end of the array may stand, or of the piece. (Were
-    # regular rows taken as far as they go, an answer that mixes them with others would cost its square.)
+    # The last regular row must be followed by the end of the array or of the chunk. Accepting fewer regular rows would
+    # take quadratic time for responses that mix regular and irregular rows.
     count = len(last) if behind.all() else int(behind.argmin()) + 1
     end = b"]" if count == len(last) else b"]]"
     ended = count and text[last[count - 1] + 1 :][: len(end)].tobytes() == end
@@ -117,16 +123,19 @@ def _count_regular(text: NDArray[np.uint8], closes: _Positions) -> int:
 
 
 def _follows(text: NDArray[np.uint8], places: NDArray[np.intp], what: bytes) -> NDArray[np.bool_]:
-    """Whether these characters follow each place."""
+    """Return, for each position, whether these characters follow it."""
     follows: NDArray[np.bool_] = text[1:].take(places, mode="wrap") == what[0]
     for behind, char in enumerate(what[1:], 2):
-        # Where this goes beyond the end, a quote stood where a bracket was due. ("wrap" takes less time than "raise".)
+        # Only a quote in place of a bracket leads beyond the end, so wrapping is safe. "wrap" is faster than "raise".
         follows &= text[behind:].take(places, mode="wrap") == char
     return follows
 
 
 def _cut_any(data: bytes, first: int) -> Rows | None:
-    """Cut by the brackets outside strings: exact for any JSON. Of rows without nested arrays they alternate."""
+    """Split any JSON exactly, by the brackets outside strings.
+
+    The brackets alternate if no row contains a nested array.
+    """
     text = np.frombuffer(data, np.uint8)
     brackets = np.flatnonzero((text == _OPEN) | (text == _CLOSE))
     brackets = brackets[np.searchsorted(_unescaped_quotes(text), brackets) % 2 == 0]
@@ -143,7 +152,10 @@ def _cut_any(data: bytes, first: int) -> Rows | None:
 
 
 def _unescaped_quotes(text: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """Positions of the quotes that open or close a string: those behind an even number of backslashes."""
+    """Return the positions of the quotes that open or close a string.
+
+    These follow an even number of backslashes.
+    """
     is_quote = text == _QUOTE
     slashes = np.flatnonzero(text == _BACKSLASH)
     if slashes.size:
@@ -156,7 +168,7 @@ def _unescaped_quotes(text: NDArray[np.uint8]) -> NDArray[np.intp]:
 
 
 def _parsed(rows: Rows) -> list[list[Any]]:
-    """Parse rows with a strict JSON parser; a number becomes the text in the response, so that no digit is lost."""
+    """Parse rows with a strict JSON parser; numbers stay text to keep all digits."""
     try:
         parsed = strict_loads(b"[" + rows.data + b"]", parse_int=str, parse_float=str)
     except DecodeError as error:
@@ -171,12 +183,12 @@ def _parsed(rows: Rows) -> list[list[Any]]:
 
 
 def split(rows: Rows) -> Cells:
-    """Take a chunk apart into its cells.
+    """Split a chunk of rows into cells.
 
     Raises
     ------
     DecodeError
-        Invalid UTF-8 or JSON, or a row that is not a list.
+        If the text is not valid UTF-8 or JSON, or a row is not a list.
     """
     return _Parsed(rows) if rows.quotes is None else _Regular(rows, rows.quotes)
 
@@ -196,7 +208,7 @@ class _Regular:
         self._has_escapes = b"\\" in rows.data
 
     def column(self, number: int) -> pa.StringArray:
-        step = 2 * self._width  # each cell has a separator behind it
+        step = 2 * self._width  # each cell is followed by a separator
         places = np.arange(2 * number, self._count * step, step)
         cells = pc.take(self._strings, pa.array(places), memory_pool=POOL)
         return _unescaped(cells, lambda index: self.first + index) if self._has_escapes else cells
@@ -224,7 +236,7 @@ class _Parsed:
 
 
 def _unescaped(cells: pa.StringArray, row_of: Callable[[int], int]) -> pa.StringArray:
-    """Resolve JSON's escapes, in those cells that have any, by a strict parser."""
+    """Decode JSON escapes with a strict parser, only in cells that contain escapes."""
     has_escape = pc.match_substring(cells, "\\")
     places = np.flatnonzero(has_escape.to_numpy(zero_copy_only=False))
     if not places.size:
@@ -237,14 +249,15 @@ def _unescaped(cells: pa.StringArray, row_of: Callable[[int], int]) -> pa.String
 
 
 def _unescaped_at_once(raw: pa.StringArray) -> pa.StringArray | None:
-    """Resolve all escapes in one string, in which a control character parts the cells; None where that cannot be.
+    """Decode the escapes of all cells at once; None if that is not possible.
 
-    No cell has one, or it would not be JSON: but an escape can make one.
+    The cells are joined with a control character, which valid JSON strings do not contain. It is not possible if an
+    escape decodes to the same character, or is invalid.
     """
     joined = pc.binary_join(pa.ListArray.from_arrays([0, len(raw)], raw), _PARTS)[0].as_py()
     try:
         data = scanstring(joined + '"', 0, False)[0].encode()  # noqa: FBT003 (not strict: control characters pass)
-    except ValueError:  # no valid escape, or half of a surrogate pair: one by one tells which
+    except ValueError:  # invalid escape or lone surrogate; the parser of single cells raises the exact error
         return None
     ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord(_PARTS))
     if ends.size != len(raw) - 1:
@@ -283,13 +296,13 @@ def _strings(cells: list[Any], row_of: Callable[[int], int]) -> pa.StringArray:
 def _is_text(cell: object) -> bool:
     try:
         return cell is None or (isinstance(cell, str) and cell.encode() is not None)
-    except UnicodeEncodeError:  # half of a surrogate pair is no character
+    except UnicodeEncodeError:  # a lone surrogate is not a valid character
         return False
 
 
 def _check_utf8(rows: Rows, quotes: NDArray[np.intp]) -> None:
     ends = np.array([0, len(rows.data)], np.int32)
-    with suppress(pa.ArrowInvalid):  # half the time of decoding, which tells where it is not
+    with suppress(pa.ArrowInvalid):  # takes half the time of decoding, which locates the error
         pa.StringArray.from_buffers(1, pa.py_buffer(ends), pa.py_buffer(rows.data)).validate(full=True)
         return
     try:

@@ -1,4 +1,4 @@
-"""JSON as its standard has it, and nothing beside: what Python's own parser lets pass is refused here."""
+"""Strict JSON parser, without the extensions of Python's own parser."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any, NoReturn
 from explorer_frames._errors import escaped
 from explorer_frames.errors import EnvelopeError
 
-scanstring = json.decoder.scanstring  # type: ignore[attr-defined]  # missing in typeshed; there since Python 2.6
+scanstring = json.decoder.scanstring  # type: ignore[attr-defined]  # missing in typeshed; exists since Python 2.6
 
 
-_MOST_VALUES = 1_000_000  # some two seconds; 16 MiB of an honest answer have fewer
+_MOST_VALUES = 1_000_000  # parsed in about two seconds; 16 MiB of a valid response have fewer
 
 
 def check_values(body: bytes) -> None:
-    """Raise EnvelopeError for more values than an honest answer has besides its rows, so that deadlines hold."""
+    """Raise EnvelopeError for too many values besides the rows, to keep deadlines."""
     if body.count(b",") + body.count(b"[") + body.count(b"{") > _MOST_VALUES:
         raise EnvelopeError(
             f"the response contains more than {_MOST_VALUES:,} values besides the rows", hint=_not_json_hint(body)
@@ -23,20 +23,22 @@ def check_values(body: bytes) -> None:
 
 
 def loads_bounded(body: bytes) -> Any:
-    """Parse an answer without rows, with a limit on its values."""
+    """Parse a response without rows, with a limit on the number of values."""
     check_values(body)
     return strict_loads(body)
 
 
 def strict_loads(body: bytes, **hooks: Any) -> Any:
-    """Parse `body` as JSON: UTF-8 only, no duplicate keys, no NaN or Infinity, nothing behind the end.
+    """Parse `body` as strict JSON.
+
+    Encodings other than UTF-8, duplicate keys, NaN, Infinity and trailing data are invalid.
 
     Raises
     ------
     EnvelopeError
-        With the position and at most 200 escaped characters of what stands there.
+        If `body` is not valid. The message contains the position and at most 200 escaped characters at it.
     """
-    # Raised outside the except block: what is shown is what is said here, not a chain with the whole body in it.
+    # The error is raised outside the except block, because a chained exception would contain the whole body.
     try:
         return json.loads(body.decode("utf-8"), parse_constant=no_constant, object_pairs_hook=_unique, **hooks)
     except UnicodeDecodeError as error:
@@ -45,7 +47,7 @@ def strict_loads(body: bytes, **hooks: Any) -> Any:
         failure = f"{error.msg} at character {error.pos}: {escaped(error.doc[error.pos : error.pos + 60])!r}"
     except ValueError as error:  # an integer of too many digits, or an error of the hooks
         failure = escaped(error)
-    except RecursionError:  # its text differs between versions of Python
+    except RecursionError:  # its message differs between Python versions
         failure = "arrays or objects are nested too deeply"
     raise EnvelopeError(f"the response is not valid JSON: {failure}", hint=_not_json_hint(body))
 

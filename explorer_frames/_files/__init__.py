@@ -1,1 +1,1 @@
-"""Parquet and Feather files; no Explorer."""
+"""Parquet and Feather files, without any request to Explorer."""

@@ -1,4 +1,4 @@
-"""Anything tabular -> a RecordBatchReader with the types that files have."""
+"""Convert tables, frames and streams to readers with types that files support."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from explorer_frames._provenance import KEY, document_of, encoded
 from explorer_frames.errors import ConfigError
 
 
-def to_reader(data: Any, index: bool | None = None) -> pa.RecordBatchReader:  # noqa: FBT001 (as pandas has it)
-    """Read a table, a frame or a stream batch by batch.
+def to_reader(data: Any, index: bool | None = None) -> pa.RecordBatchReader:  # noqa: FBT001 (as in pandas)
+    """Convert a table, a frame or a stream to a reader of record batches.
 
     Parameters
     ----------
     data
         A pandas DataFrame, a `pyarrow` Table, RecordBatch or RecordBatchReader, or an object with
-        ``__arrow_c_stream__`` or ``__dataframe__``. Strings of DataFrames and string views come as ``string``; a
-        DataFrame's ``attrs["explorer_frames"]`` is in the schema's metadata.
+        ``__arrow_c_stream__`` or ``__dataframe__``. Strings of DataFrames and string views are converted to
+        ``string``. A DataFrame's ``attrs["explorer_frames"]`` becomes schema metadata.
     index
         As for `write_parquet`.
 
     Raises
     ------
     ConfigError
-        If it is not a table, or does not fit Arrow.
+        If `data` is not a table, or cannot be converted to Arrow.
 
     Examples
     --------
@@ -57,10 +57,12 @@ def to_reader(data: Any, index: bool | None = None) -> pa.RecordBatchReader:  # 
     return _unified(reader.read_all()).to_reader() if isinstance(data, pa.Table) else reader
 
 
-def to_committed(data: Any, index: bool | None = None) -> pa.RecordBatchReader:  # noqa: FBT001 (as pandas has it)
-    """Read the same with a record that holds before the rows are read, as commits to tables need it.
+def to_committed(data: Any, index: bool | None = None) -> pa.RecordBatchReader:  # noqa: FBT001 (as in pandas)
+    """Return a reader with valid provenance before the rows are read.
 
-    A stream cannot be compared with its record before the commit, so whether it is complete is unknown.
+    Table commits require this.
+
+    A stream cannot be compared with its provenance before the commit, so its completeness is unknown.
     """
     reader = to_reader(data, index)
     document = document_of(reader.schema.metadata)
@@ -84,7 +86,7 @@ def _reader(data: Any) -> pa.RecordBatchReader:
 
 
 def _validated(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
-    """Refuse arrays that do not fit their type, such as strings that are not UTF-8: the file could not be read."""
+    """Reject invalid arrays, such as non-UTF-8 strings; their file is unreadable."""
 
     def batches() -> Iterator[pa.RecordBatch]:
         for batch in reader:
@@ -102,7 +104,7 @@ def _validated(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
 
 
 def _unified(table: pa.Table) -> pa.Table:
-    """Return the table with one dictionary per column, as an Arrow file has it; as values where there can be none."""
+    """Unify the dictionaries of each column for Arrow files, or else decode them."""
     try:
         return table.unify_dictionaries()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):

@@ -1,4 +1,4 @@
-"""A pandas DataFrame -> an Arrow table with pandas' own metadata."""
+"""Conversion of pandas DataFrames to Arrow tables with pandas metadata."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from explorer_frames._errors import escaped, plural
 from explorer_frames._provenance import KEY, NAME, encoded
 from explorer_frames.errors import ConfigError
 
-_STRING_LIMIT = 2**31 - 1  # bytes behind one array of Arrow's `string`
+_STRING_LIMIT = 2**31 - 1  # maximum bytes of one Arrow `string` array
 _REFUSALS = (pa.ArrowException, AttributeError, NotImplementedError, OverflowError, TypeError, ValueError)
 
 
-def from_pandas(frame: pd.DataFrame, index: bool | None = None) -> pa.Table:  # noqa: FBT001 (as pandas has it)
-    """Convert a DataFrame with its labels and its ``attrs["explorer_frames"]``.
+def from_pandas(frame: pd.DataFrame, index: bool | None = None) -> pa.Table:  # noqa: FBT001 (as in pandas)
+    """Convert a DataFrame to a table, with its index and provenance.
 
     Parameters
     ----------
     frame
     index
-        Whether the index becomes columns, as in ``DataFrame.to_parquet``. None leaves out an unnamed index of
-        integers and keeps every other index.
+        Whether to convert the index to columns, as in ``DataFrame.to_parquet``. None converts every index except
+        an unnamed index of integers.
 
     Raises
     ------
@@ -65,26 +65,26 @@ def _document(frame: pd.DataFrame) -> bytes | None:
 
 
 def _without_row_numbers(frame: pd.DataFrame) -> tuple[pd.DataFrame, bool | None]:
-    """Return the frame and the `preserve_index` that keep every index except an unnamed index of integers.
+    """Return the frame and `preserve_index`, without an unnamed index of integers.
 
-    pyarrow itself writes a RangeIndex as metadata and other integers as a column. A filter turns one into the other,
-    so the columns would depend on the values. With a name or in a MultiIndex, a RangeIndex is therefore a column, too.
+    pyarrow writes a RangeIndex as metadata and other integers as a column. A filter converts one into the other,
+    so the columns would depend on the values. A named RangeIndex, or one in a MultiIndex, is therefore also a column.
     """
     index = frame.index
     if index.nlevels > 1 or index.name is not None or index.inferred_type != "integer":
         return frame, True
     if not isinstance(index, pd.RangeIndex):
-        frame = frame.copy(deep=False)  # rather than by `set_axis`, which copies the values before pandas 3
+        frame = frame.copy(deep=False)  # `set_axis` copies the values before pandas 3
         frame.index = pd.RangeIndex(len(frame))
     return frame, None
 
 
 def _conversion_error(frame: pd.DataFrame, error: Exception) -> ConfigError:
-    """Name the column that cannot be converted."""
+    """Return the error for the column that cannot be converted."""
     if not frame.columns.is_unique:
         label = frame.columns[frame.columns.duplicated()][0]
         return ConfigError(f"duplicate column name {escaped(label, 60)!r}", hint="Rename or drop one of them.")
-    with suppress(TypeError):  # attrs that cannot be copied
+    with suppress(TypeError):  # some attrs cannot be copied
         for where, values in _parts(frame):
             try:
                 pa.Table.from_pandas(values.to_frame(), preserve_index=False)
@@ -97,7 +97,7 @@ def _conversion_error(frame: pd.DataFrame, error: Exception) -> ConfigError:
 
 
 def _parts(frame: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
-    """Return each column and each level of the index, with its name for errors."""
+    """Yield each column and each index level, with its name in error messages."""
     for place, label in enumerate(frame.columns):
         yield f"column {escaped(label, 60)!r}", frame.iloc[:, place]
     for level in range(frame.index.nlevels):
@@ -109,7 +109,10 @@ def _said(error: Exception) -> str:
 
 
 def _readable(schema: pa.Schema) -> bytes:
-    """Return pandas' metadata without dtypes that pandas writes and cannot read, such as categories as labels."""
+    """Return the pandas metadata without dtypes that pandas cannot read back.
+
+    For example, pandas writes categorical labels but cannot read them.
+    """
     document = json.loads(schema.metadata[b"pandas"])
     for column in document["columns"]:
         try:

@@ -1,11 +1,13 @@
-"""The content hash: SHA-256 over names, types and values, the same however the rows are cut into batches.
+"""Content hash: a SHA-256 over names, types and values.
 
-Each column is hashed as the streams that its Arrow type is made of (the places of nulls, lengths, the values' bytes),
-so that a batch only continues them. What stands in memory behind a null, and how strings are laid out, plays no part.
+It does not depend on the division of rows into batches.
 
-The hash survives a conversion to pandas and back. It therefore ignores what pandas does not keep: the width of offsets,
-dictionaries, the precision of decimals, and the type of columns that are all null. pandas also turns NaN into null, so
-NaN counts as null here, and a suffix contains the places of NaN.
+Each column is hashed as separate streams (positions of nulls, lengths, bytes of values), so each batch continues the
+streams of the batch before it. Bytes behind nulls and the memory layout of strings do not affect the hash.
+
+The hash is the same after a conversion to pandas and back. It therefore ignores all that pandas does not preserve: the
+width of offsets, dictionaries, the precision of decimals, and the type of columns of nulls only. pandas also converts
+NaN to null, so NaN is hashed as null, and a suffix contains the hash of the positions of NaN.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from explorer_frames._memory import POOL
 from explorer_frames._provenance import KEY, as_written, encoded
 
 _EMPTY = hashlib.sha256().digest()
-_OFFSETS = {  # as what a type is hashed, and the type of its offsets
+_OFFSETS = {  # the type whose name is hashed, and the dtype of the offsets
     pa.string(): (pa.string(), np.int32),
     pa.binary(): (pa.binary(), np.int32),
     pa.large_string(): (pa.string(), np.int64),
@@ -32,12 +34,12 @@ _OFFSETS = {  # as what a type is hashed, and the type of its offsets
 
 
 class ContentHash:
-    """Hashes tables of one schema, one after the other.
+    """Incremental content hash of consecutive tables with the same schema.
 
     Parameters
     ----------
     schema
-        Of all of them.
+        Schema of the tables.
 
     Examples
     --------
@@ -56,7 +58,7 @@ class ContentHash:
         self._columns: list[_Stream] | None = [_Stream() for _ in schema]
 
     def update(self, table: pa.Table | pa.RecordBatch) -> None:
-        """Add the next rows."""
+        """Hash the next rows."""
         self._rows += table.num_rows
         try:
             for stream, column in zip(self._columns or (), table.columns, strict=False):
@@ -66,12 +68,12 @@ class ContentHash:
             self._columns = None
 
     def passed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Add the next rows, and return them."""
+        """Hash the next rows and return them."""
         self.update(batch)
         return batch
 
     def result(self) -> str | None:
-        """``sha256:`` and 64 hex digits; None where a column has a type that is not hashed, such as a map.
+        """Return ``sha256:`` and 64 hex digits, or None for an unsupported type.
 
         If there are NaN values, a dot and 16 hex digits follow.
         """
@@ -91,30 +93,30 @@ class ContentHash:
 
 
 def content_hash(table: pa.Table) -> str | None:
-    """Return the hash of a whole table."""
+    """Return the content hash of a table."""
     content = ContentHash(table.schema)
     content.update(table)
     return content.result()
 
 
 def with_content_hash(table: pa.Table, document: Mapping[str, Any]) -> pa.Table:
-    """Return the table with the document and its own content hash as metadata."""
+    """Return the table with the document and the table's content hash as metadata."""
     known = encoded({**document, "content_hash": content_hash(table)})
     return table.replace_schema_metadata({**(table.schema.metadata or {}), KEY: known})
 
 
 def current(document: Mapping[str, Any], table: pa.Table) -> dict[str, Any]:
-    """Return the document of a table, `derived` if the table's rows are not those that the document describes."""
+    """Return the document of a table, marked as derived if its rows have changed."""
     known = document.get("content_hash")
     return as_written(document, table.num_rows, content_hash(table) if known is not None else None)
 
 
 @dataclass(slots=True)
 class _Stream:
-    """The hashes of one column, or of what is nested in one."""
+    """Hashes of one column or nested field."""
 
     rows: int = 0
-    kind: pa.DataType = field(default_factory=pa.null)  # until there is a value
+    kind: pa.DataType = field(default_factory=pa.null)  # until the first value
     nulls: hashlib._Hash = field(default_factory=hashlib.sha256)
     nans: hashlib._Hash = field(default_factory=hashlib.sha256)
     lengths: hashlib._Hash = field(default_factory=hashlib.sha256)
@@ -122,15 +124,15 @@ class _Stream:
     nested: list[_Stream] = field(default_factory=list)
 
     def update(self, array: pa.Array) -> None:
-        """Add the next values."""
+        """Hash the next values."""
         if pa.types.is_dictionary(array.type):
             array = array.dictionary_decode()
         elif isinstance(array, pa.ExtensionArray):
             array = array.storage
         kind = array.type
-        if pa.types.is_decimal(kind):  # pandas does not keep the precision
+        if pa.types.is_decimal(kind):  # pandas does not preserve the precision
             array = array.cast(pa.decimal256(76, kind.scale), safe=False)
-        elif pa.types.is_timestamp(kind) and kind.unit == "s":  # Parquet has no seconds
+        elif pa.types.is_timestamp(kind) and kind.unit == "s":  # Parquet does not support seconds
             array = array.cast(pa.timestamp("ms", kind.tz), safe=False)
         elif pa.types.is_floating(kind):
             nan = pc.is_nan(array, memory_pool=POOL)
@@ -177,9 +179,9 @@ class _Stream:
 
 
 def _name(stream: _Stream) -> str:
-    """Name the type; list and struct have the names of what is nested in them."""
+    """Return the name of the type, with the names of nested types."""
     if not stream.nested:
         return str(stream.kind)
     names = [stream.kind.field(place).name for place in range(len(stream.nested))]
-    named = names if pa.types.is_struct(stream.kind) else ""  # the items of a list: up to the file format
+    named = names if pa.types.is_struct(stream.kind) else ""  # the name of list items depends on the file format
     return f"{type(stream.kind).__name__}{named}<{', '.join(map(_name, stream.nested))}>"

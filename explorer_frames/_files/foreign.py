@@ -1,4 +1,4 @@
-"""Tables of other libraries, such as polars and DuckDB -> batches; an error that names the library for all else."""
+"""Convert tables of other libraries, such as polars and DuckDB, to readers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 from explorer_frames._errors import escaped, plural
 from explorer_frames.errors import ConfigError
 
-# Methods that return a table, or an object that is closer to one. The first that an object has is the hint.
+# Methods that return a table or an intermediate object. The hint suggests the first one that the object has.
 _CONVERSIONS = (
     "to_frame",
     "to_dataframe",
@@ -32,7 +32,7 @@ def open_foreign(data: Any) -> pa.RecordBatchReader:
     Raises
     ------
     ConfigError
-        If it is not a table in memory, or a column cannot be converted to Arrow.
+        If `data` is not a table in memory, or a column cannot be converted to Arrow.
     """
     if hasattr(data, "__arrow_c_stream__") and not isinstance(data, pd.Series | type):
         return _streamed(data)
@@ -42,7 +42,7 @@ def open_foreign(data: Any) -> pa.RecordBatchReader:
 
 
 def name_of(data: object) -> str:
-    """Name the library and the type of an object, such as ``dask DataFrame``."""
+    """Return the library and the type of an object, such as ``dask DataFrame``."""
     kind = data if isinstance(data, type) else type(data)
     library = kind.__module__.partition(".")[0]
     name = kind.__name__ if library == "builtins" else f"{library} {kind.__name__}"
@@ -70,7 +70,7 @@ def _stream_error(data: Any, error: Exception) -> ConfigError:
 
 
 def _check_objects(schema: pa.Schema) -> None:
-    """Refuse polars' dtype Object, which polars exports as addresses in memory."""
+    """Reject polars' dtype Object, which polars exports as memory addresses."""
     for field in schema:
         if _has_objects(field.type):
             what = f"cannot convert column {escaped(field.name, 60)!r} of dtype Object to Arrow"
@@ -79,7 +79,7 @@ def _check_objects(schema: pa.Schema) -> None:
 
 def _has_objects(kind: pa.DataType) -> bool:
     inner = (kind.field(place).type for place in range(kind.num_fields))
-    return pa.types.is_fixed_size_binary(kind) or any(map(_has_objects, inner))  # of which polars has none
+    return pa.types.is_fixed_size_binary(kind) or any(map(_has_objects, inner))  # polars has no other fixed-size binary
 
 
 def _interchanged(data: Any) -> pa.RecordBatchReader:
@@ -89,7 +89,7 @@ def _interchanged(data: Any) -> pa.RecordBatchReader:
         table, rows = from_dataframe(data), data.__dataframe__().num_rows()
     except (pa.ArrowException, AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         raise _not_a_table(data, error) from error
-    if rows and not table.num_columns:  # the table has lost their number
+    if rows and not table.num_columns:  # the conversion loses the number of rows
         raise without_columns(rows)
     return table.to_reader()
 

@@ -1,4 +1,4 @@
-"""File formats: which there are, how one is laid out, written and read back to be checked."""
+"""File formats: options, writers, and verification of written files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from explorer_frames.errors import ConfigError, UnsupportedFormatError, WriteErr
 
 Format = Literal["parquet", "feather"]
 
-ROWS = 262_144  # per row group or batch: enough to compress well, few enough to hold many in memory
+ROWS = 262_144  # per row group or record batch: compresses well, and many of them fit in memory
 
 _FORMATS: dict[str | None, Format] = {"parquet": "parquet", "feather": "feather"}
 _SUFFIXES = [suffix for suffix, name in FORMATS.items() if name in _FORMATS]
@@ -28,22 +28,22 @@ _CODECS: dict[str, tuple[str, ...]] = {
     "parquet": ("zstd", "snappy", "gzip", "brotli", "lz4"),
     "feather": ("zstd", "lz4"),
 }
-PARQUET, ARROW = b"PAR1", b"ARROW1"  # what their files begin and end with
+PARQUET, ARROW = b"PAR1", b"ARROW1"  # magic bytes at the start and the end of files
 _TEXT = {pa.string(), pa.large_string(), pa.binary(), pa.large_binary()}
-_SAMPLE = 10_000  # values that tell whether a column repeats itself
-_WHOLE_DICTIONARY = 2**30  # bytes; a dictionary that outgrows the limit, 1 MiB by default, is given up in mid-column
+_SAMPLE = 10_000  # values at the start of a column that are checked for repetition
+_WHOLE_DICTIONARY = 2**30  # bytes; beyond the limit (default 1 MiB), a column changes to plain encoding
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How the file is laid out; refuses what the format cannot do.
+    """Layout options of a file.
 
     Attributes
     ----------
     format
         ``"parquet"`` or ``"feather"``.
     compression, level
-        The codec and its level; None is no codec, or the codec's default level.
+        Codec and compression level; None for no codec, or for the codec's default level.
     rows
         Rows per row group or record batch.
     """
@@ -55,11 +55,12 @@ class Options:
 
     @classmethod
     def of(cls, format: Format, compression: object, level: object, rows: object) -> Options:  # noqa: A002
-        """Check a caller's options; the name of a codec in any case, and ``"none"`` for None.
+        """Validate the options; ``"none"`` is None, and case is ignored.
 
         Raises
         ------
         ConfigError
+            If an option is invalid, or not supported by the format.
         """
         codec = compression.lower() if isinstance(compression, str) else compression
         if codec is None or codec == "none":
@@ -86,17 +87,17 @@ def _checked_level(codec: str | None, level: object) -> int | None:
 
 
 def format_of(url: object, format: str | None = None) -> Format:  # noqa: A002
-    """Return the format of a file to write: the one that is passed, or that its extension stands for.
+    """Return the format of an output file; defaults to the format of its extension.
 
     Parameters
     ----------
     url
-        Path or URL of the file; anything else has no extension.
+        Path or URL of the file; other objects have no extension.
 
     Raises
     ------
     UnsupportedFormatError
-        There is none, or the format and the extension contradict each other.
+        If the format is unknown, or does not match the extension.
     """
     text = os.fspath(url) if isinstance(url, str | os.PathLike) else ""
     shown = shown_url(text) if isinstance(text, str) else ""
@@ -115,20 +116,20 @@ def format_of(url: object, format: str | None = None) -> Format:  # noqa: A002
 
 
 def by_magic(start: bytes) -> Format | None:
-    """Tell a file's format by its first bytes."""
+    """Detect the format of a file by its first bytes."""
     if start.startswith(ARROW):
         return "feather"
     return "parquet" if start.startswith(PARQUET) else None
 
 
 def open_writer(file: pa.NativeFile, sample: pa.Table, options: Options) -> Any:
-    """Return a writer of tables with the schema of `sample`, whose values tell how to encode a column."""
+    """Return a writer; the values of `sample` determine the column encodings."""
     if options.format == "feather":
         codec = pa.Codec(options.compression, options.level) if options.compression else None
-        # A file cannot replace the dictionary of a column, but it can extend it.
+        # Arrow files cannot replace the dictionary of a column, but deltas can extend it.
         layout = pa.ipc.IpcWriteOptions(compression=codec, emit_dictionary_deltas=True)
         return pa.ipc.new_file(file, sample.schema, options=layout)
-    import pyarrow.parquet as pq  # noqa: PLC0415 (30 ms that an import of the package need not take)
+    import pyarrow.parquet as pq  # noqa: PLC0415 (the import takes 30 ms)
 
     lists_of_text = _lists_of_text(sample.schema)
     return pq.ParquetWriter(
@@ -139,17 +140,17 @@ def open_writer(file: pa.NativeFile, sample: pa.Table, options: Options) -> Any:
         use_dictionary=[*_repeating(sample), *lists_of_text],
         dictionary_pagesize_limit=_WHOLE_DICTIONARY if lists_of_text else None,
         write_page_checksum=True,
-        store_schema=False,  # it goes into the footer at the end, when its metadata is known
+        store_schema=False,  # the footer stores it at the end, when its metadata is known
     )
 
 
 def footer(schema: pa.Schema) -> dict[str | bytes, bytes]:
-    """Return what pyarrow itself stores: the metadata for every reader, the schema for those that know Arrow."""
+    """Return the schema's metadata and the Arrow schema, as pyarrow writes them."""
     return {**(schema.metadata or {}), "ARROW:schema": base64.b64encode(schema.serialize())}
 
 
 def _repeating(table: pa.Table) -> list[str]:
-    """Name the columns that a dictionary makes smaller; ids, all different, only get slower and larger by it."""
+    """Return the columns to dictionary-encode; unique ids get slower and larger."""
     names = []
     for name, column in zip(table.column_names, table.slice(0, _SAMPLE).columns, strict=True):
         if pa.types.is_dictionary(column.type):
@@ -162,7 +163,7 @@ def _repeating(table: pa.Table) -> list[str]:
 
 
 def _lists_of_text(schema: pa.Schema) -> list[str]:
-    """Name the columns of Parquet with text in lists: fastparquet reads them only from dictionaries."""
+    """Return columns of strings in lists; fastparquet requires dictionaries there."""
     if not any(pa.types.is_nested(kind) for kind in schema.types):
         return []
     columns = _empty_parquet(schema).schema
@@ -171,10 +172,10 @@ def _lists_of_text(schema: pa.Schema) -> list[str]:
 
 
 def check_file(path: str, expected: pa.Schema, rows: int, options: Options, where: str) -> pa.Schema:
-    """Re-open the finished file, compare it with what went in, and return its schema."""
+    """Verify the rows and the schema of the finished file, and return its schema."""
     counted, stored = _read_back(path, options)
     metadata = {key: value for key, value in (stored.metadata or {}).items() if key in (expected.metadata or {})}
-    stored = stored.with_metadata(metadata)  # without the seal
+    stored = stored.with_metadata(metadata)  # without the checksum
     if counted == rows and stored.equals(expected, check_metadata=True):
         return stored
     what = f"{counted} of {rows} rows" if counted != rows else "a different schema"
@@ -184,7 +185,7 @@ def check_file(path: str, expected: pa.Schema, rows: int, options: Options, wher
 
 def _read_back(path: str, options: Options) -> tuple[int, pa.Schema]:
     if options.format == "feather":
-        with pa.OSFile(path) as file:  # no memory map: its pages would count as ours
+        with pa.OSFile(path) as file:  # a memory map would count as memory of this process
             reader = pa.ipc.open_file(file)
             return sum(reader.get_batch(i).num_rows for i in range(reader.num_record_batches)), reader.schema
     import pyarrow.parquet as pq  # noqa: PLC0415 (see open_writer)
@@ -194,14 +195,14 @@ def _read_back(path: str, options: Options) -> tuple[int, pa.Schema]:
 
 
 def roundtrip_schema(schema: pa.Schema, options: Options) -> pa.Schema:
-    """Return the schema after a round trip.
+    """Return the schema after a round trip through the file format.
 
-    Parquet has no seconds and keeps them as milliseconds; of dictionaries, it restores only those of text.
+    Parquet stores seconds as milliseconds, and restores only dictionaries of strings and binary values.
 
     Raises
     ------
     ConfigError
-        If the format cannot contain a column, or pandas could not read it back.
+        If the format does not support a column, or pandas cannot read it back.
     """
     for field in schema:
         if pa.types.is_dictionary(field.type) and not _is_plain(field.type.value_type):
@@ -232,9 +233,9 @@ def _type_error(field: pa.Field, options: Options) -> ConfigError:
 
 
 def _empty_parquet(schema: pa.Schema) -> Any:
-    """Write a Parquet file without rows, and open it."""
+    """Write an empty Parquet file in memory, and open it."""
     import pyarrow.parquet as pq  # noqa: PLC0415 (see open_writer)
 
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_batches([], schema), sink)  # there is no `empty_table` of tensors
+    pq.write_table(pa.Table.from_batches([], schema), sink)  # `empty_table` does not support tensors
     return pq.ParquetFile(pa.BufferReader(sink.getvalue()))

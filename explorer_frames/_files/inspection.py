@@ -1,4 +1,4 @@
-"""Files that can say where they came from, and be held to it."""
+"""Provenance and verification of files."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ from explorer_frames._storage.paths import plain_path
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, DamagedFileError, FileReadError
 
-_FIRST = 10  # rows of a table to show
+_FIRST = 10  # rows of a table that are shown
 _START = len(ARROW)
 
 
 @private
 def read_provenance(path: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | None = None) -> Provenance:
-    """Read from a file where its rows came from; the rows themselves are not read.
+    """Read the provenance of a file, without reading its rows.
 
     Parameters
     ----------
     path
-        A Parquet or Feather file of ours: a local path or any fsspec URL.
+        Local path or fsspec URL of a Parquet or Feather file that this library wrote.
     storage_options
-        For the fsspec driver, as pandas takes them.
+        Options for the fsspec driver, as in pandas.
 
     Returns
     -------
     Provenance
-        Server, workflow, job, task, algorithm, times, rows, whether they are complete, and more. It prints well.
+        Server, workflow, job, task, algorithm, times, number of rows, completeness, and more.
 
     Raises
     ------
     FileReadError
-        There is no such file, or it does not say where it came from.
+        If the file does not exist, or has no provenance record.
     ConfigError
-        It is no URL of a file, or its driver is not installed.
+        If `path` is not a valid URL of a file, or its driver is not installed.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def read_provenance(path: str | os.PathLike[str], *, storage_options: Mapping[st
 
 @private
 def provenance(data: Any) -> Provenance | None:
-    """Return where the rows of a frame or table came from, and whether they are complete.
+    """Return the provenance of a DataFrame or Arrow table.
 
     Parameters
     ----------
@@ -79,14 +79,14 @@ def provenance(data: Any) -> Provenance | None:
     Returns
     -------
     Provenance or None
-        None where nothing is known, for example for a frame that this library did not read. ``complete`` is None for a
-        stream, whose rows are still to come. If values, rows, or the names or order of columns were changed after
-        reading, ``derived`` is True and ``complete`` is None. To find out, all rows are hashed.
+        None if unknown, for example for a frame that this library did not read. ``complete`` is None for a
+        stream, whose rows are not read yet. If values, rows, or the names or order of columns were changed after
+        reading, ``derived`` is True and ``complete`` is None. To detect changes, all rows are hashed.
 
     Raises
     ------
     ConfigError
-        `data` is of another type.
+        If `data` is of another type.
 
     Examples
     --------
@@ -117,23 +117,25 @@ def provenance(data: Any) -> Provenance | None:
 
 @private
 def show(data: Any) -> Any:
-    """Show a frame or table below a caption: task, job, number of rows, and whether they are complete.
+    """Show a DataFrame or Arrow table with its provenance as a caption.
+
+    The caption contains the task, the job, the number of rows and the completeness.
 
     Parameters
     ----------
     data
-        A pandas DataFrame, or a `pyarrow` Table or RecordBatch, of which the first 10 rows are shown; or a Job, Task,
-        Comparison, receipt, SyncReport or Provenance, which is shown as it is.
+        A pandas DataFrame, or a `pyarrow` Table or RecordBatch, of which the first 10 rows are shown. A Job, Task,
+        Comparison, receipt, SyncReport or Provenance is returned unchanged.
 
     Returns
     -------
     object
-        In a notebook, a caption and a table; elsewhere, the same as text.
+        Object that a notebook displays as a caption and an HTML table. Its repr is the same as text.
 
     Raises
     ------
     ConfigError
-        `data` is of another type.
+        If `data` is of another type.
 
     Examples
     --------
@@ -149,7 +151,7 @@ def show(data: Any) -> Any:
 
 
 class _Shown:
-    """A frame, or a stream or schema, below a caption."""
+    """DataFrame, stream or schema with a caption."""
 
     def __init__(self, caption: str, data: Any) -> None:
         self._caption = caption
@@ -165,42 +167,43 @@ class _Shown:
 
 def _current(known: dict[str, Any], data: Any) -> dict[str, Any]:
     if known.get("rows") == len(data) and known.get("content_hash") is not None:
-        with suppress(ConfigError):  # a column that does not fit Arrow is not one that was read
+        with suppress(ConfigError):  # a column that Arrow cannot represent was added after reading
             return current(known, to_reader(data).read_all())
     return as_written(known, len(data), None)
 
 
 @private
 def verify_file(path: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | None = None) -> Provenance:
-    """Read a whole file again, and hold it to what it says of itself.
+    """Verify the checksums, the row count and the content hash of a file.
 
     Parameters
     ----------
     path, storage_options
-        As in `read_provenance`. What is not on local disk is fetched to a temporary file.
+        As in `read_provenance`. A remote file is downloaded to a temporary file.
 
     Returns
     -------
     Provenance
-        As in `read_provenance`: every byte of the file is the one that was written, its pages' checksums are right,
-        and the names, types and values of its rows hash to ``Provenance.content_hash``.
+        As in `read_provenance`. The file checksum and the page checksums match, and the names, types and values of
+        the rows hash to ``Provenance.content_hash``.
 
     Raises
     ------
     DamagedFileError
-        Something in it was altered, it was cut off, or its seal is gone; the message says what was found first.
+        If the file was changed or truncated, or its checksum is missing. The message contains the first problem.
     FileReadError
-        There is no such file, nothing in it to verify it by, or neither name nor start is of Parquet or Feather.
+        If the file does not exist or has no provenance record, or if neither its extension nor its first bytes are
+        those of Parquet or Feather.
     ConfigError
-        It is no URL of a file, or its driver is not installed.
+        If `path` is not a valid URL of a file, or its driver is not installed.
 
     Notes
     -----
-    The seal, a SHA-256 over all bytes, is looked at before any of them is parsed, in both formats. A file that another
-    program has rewritten has none: Parquet readers still check the pages' checksums then; Feather has no checksums of
-    its own, so that its other readers cannot detect an altered value at all.
+    In both formats, the file checksum, a SHA-256 over all bytes, is verified before the file is parsed. It is missing
+    if another program rewrote the file. Other Parquet readers can still verify the page checksums. Feather has no
+    checksums of its own, so its other readers cannot detect a changed value.
 
-    A seal is no signature: who can write the file can seal it again.
+    The checksum is not a signature. Anyone who can write the file can compute it again.
 
     Examples
     --------
@@ -211,7 +214,7 @@ def verify_file(path: str | os.PathLike[str], *, storage_options: Mapping[str, A
     path, storage_options = plain_path(path, storage_options)
     checked(path, to_read=True)
     store = Store(path, storage_options)
-    with store.fetched() as file:  # opened once: what is published meanwhile is another file
+    with store.fetched() as file:  # opened once, since another process may replace the file meanwhile
         sealed = is_sealed(store, file)
         document = _document(store, _schema(store, file))
         if not sealed:
@@ -226,7 +229,7 @@ def verify_file(path: str | os.PathLike[str], *, storage_options: Mapping[str, A
 
 
 def _schema(store: Store, file: Any) -> pa.Schema:
-    """Read the schema of what was a Parquet or Feather file, by its name or its first bytes, if it is to be had."""
+    """Read the schema; raise DamagedFileError for a damaged Parquet or Feather file."""
     try:
         return store.attempt("read", schema_of, file)
     except FileReadError as error:
@@ -249,7 +252,7 @@ def _document(store: Store, schema: pa.Schema) -> dict[str, Any]:
 
 
 def _contents(file: Any) -> tuple[int, str | None]:
-    """Read all rows, with all checks that the format has, and return their number and their hash."""
+    """Read and validate all rows; return their number and their content hash."""
     schema, batches = open_batches(file)
     rows, content = 0, ContentHash(schema)
     for batch in batches:
@@ -259,12 +262,12 @@ def _contents(file: Any) -> tuple[int, str | None]:
 
 
 def is_sealed(store: Store, file: Any) -> bool:
-    """Tell whether the file has a seal, before any of it is parsed.
+    """Return whether the file has a checksum, before it is parsed.
 
     Raises
     ------
     DamagedFileError
-        It has one, and is not as it was sealed.
+        If the checksum does not match.
     """
     held = store.attempt("read", is_intact, file)
     if held is False:
@@ -273,7 +276,7 @@ def is_sealed(store: Store, file: Any) -> bool:
 
 
 def damaged(store: Store, what: str) -> DamagedFileError:
-    """Say that a file is not to be used."""
+    """Return the error for a damaged file."""
     return DamagedFileError(
         f"file verification failed: {what}", where=store.shown, hint="Do not use its rows. Export the result again."
     )
@@ -285,7 +288,7 @@ def schema_of(file: Any) -> pa.Schema:
 
 
 def open_batches(file: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """Read a file's schema, and then its rows, with all checks that the format has."""
+    """Return a file's schema and an iterator of its validated batches."""
     file.seek(0)
     layout = by_magic(file.read(_START))
     file.seek(0)
@@ -294,7 +297,7 @@ def open_batches(file: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     if layout == "feather":
         reader = pa.ipc.open_file(pa.PythonFile(file, "r"))
         return reader.schema, _validated(reader)
-    import pyarrow.parquet as pq  # noqa: PLC0415 (30 ms that an import of the package need not take)
+    import pyarrow.parquet as pq  # noqa: PLC0415 (the import takes 30 ms)
 
     parquet = pq.ParquetFile(pa.PythonFile(file, "r"), page_checksum_verification=True)
     return parquet.schema_arrow, parquet.iter_batches()

@@ -1,4 +1,4 @@
-"""Types whose layout in memory files and their readers lack -> types with the same values."""
+"""Conversion of Arrow types that file readers do not support to equivalent types."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
-_ROWS = 262_144  # cast at a time: polars has whole columns in a batch, and an array of strings ends at 2 GiB
+_ROWS = 262_144  # cast at a time: polars exports whole columns as one batch, but string arrays are limited to 2 GiB
 _PLAIN = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
 
 
 def with_common_layouts(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
-    """Convert string views to strings, lists of size 0 to lists, and dictionaries inside other types to their values.
+    """Convert types that pandas or polars cannot read from a file.
 
-    pandas or polars cannot read them from a file. Dictionaries of whole columns are kept.
+    String views become strings, lists of size 0 become lists, and dictionaries inside other types become their values.
+
+    Dictionaries of whole columns are kept.
     """
-    # In two steps, because pyarrow cannot look up string views in a dictionary.
+    # Two steps are needed because pyarrow cannot look up string views in a dictionary.
     without_views = _converted(reader.schema, _without_views)
     common = _converted(without_views, _without_nested_dictionaries)
     if common == reader.schema:
@@ -24,7 +26,7 @@ def with_common_layouts(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
 
 
 def _cast(reader: pa.RecordBatchReader, *schemas: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Cast the columns of each batch; the reader's own cast would wrap what the source raises."""
+    """Cast each batch; the reader's own cast would wrap exceptions of the source."""
     for batch in reader:
         for start in range(0, batch.num_rows, _ROWS):
             columns = batch.slice(start, _ROWS).columns
@@ -34,7 +36,7 @@ def _cast(reader: pa.RecordBatchReader, *schemas: pa.Schema) -> Iterator[pa.Reco
 
 
 def _cast_column(column: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Cast a column unless it has the type already: pyarrow cannot cast every type to itself."""
+    """Cast a column if necessary; pyarrow cannot cast every type to itself."""
     return column if column.type == kind else column.cast(kind)
 
 

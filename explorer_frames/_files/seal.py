@@ -1,7 +1,9 @@
-"""The seal: a file's own SHA-256, kept in the file, so that one altered byte anywhere is found before it is parsed.
+"""File checksum (seal): a SHA-256 of the file, stored in its metadata.
 
-The 64 hex digits stand in the metadata, under a key of their own: once in a Parquet file's footer, twice in a Feather
-file, which has its schema at its start and in its footer. The hash is taken with zeros in their place.
+It detects any changed byte before the file is parsed.
+
+The metadata contains the 64 hex digits under a separate key: once in the footer of a Parquet file, and twice in a
+Feather file, which has its schema at the start and in the footer. The digits are replaced by zeros for hashing.
 """
 
 from __future__ import annotations
@@ -22,9 +24,9 @@ SEAL = b"explorer_frames.seal"
 BLANK = b"0" * 64
 
 _LOG = logging.getLogger("explorer_frames")
-_LENGTH = 4  # bytes of the number that says how long a footer, or a message, is
-_HEAD = 16  # bytes of a Feather file before its schema: magic, padded; a mark that goes on before the length
-_DIGITS: dict[Format | None, re.Pattern[bytes]] = {  # in the framing of their format
+_LENGTH = 4  # bytes of the length of a footer or message
+_HEAD = 16  # bytes of a Feather file before its schema: padded magic, continuation marker, length
+_DIGITS: dict[Format | None, re.Pattern[bytes]] = {  # the digits in the framing of each format
     "parquet": re.compile(re.escape(SEAL) + rb"\x18\x40([0-9a-f]{64})"),
     "feather": re.compile(rb"\x40\0\0\0([0-9a-f]{64})\0\0\0\0\x14\0\0\0" + re.escape(SEAL) + rb"\0"),
 }
@@ -33,17 +35,18 @@ _PIECE = 2**20
 
 
 class Seal:
-    """Hashes a file behind its writer, and fills in the digits when it is finished.
+    """Incremental checksum of a file that is being written.
 
     Parameters
     ----------
     path, layout
-        Of the file.
+        Path and format of the file.
 
     Attributes
     ----------
     placeholder
-        What has to stand in the digits' place until then; drawn by lot, so that nothing else is taken for it.
+        Random text that the metadata must contain in place of the digits until `close`. It is random so that it does
+        not match other metadata.
     """
 
     def __init__(self, path: str, layout: Format) -> None:
@@ -54,7 +57,7 @@ class Seal:
         self._done = 0
 
     def follow(self) -> None:
-        """Hash what was written meanwhile; none of it may change any more."""
+        """Hash the bytes written since the last call, which must not change afterwards."""
         with open(self._path, "rb") as file:  # noqa: PTH123 (paths are plain strings here)
             file.seek(self._done)
             while piece := file.read(_PIECE):
@@ -62,12 +65,14 @@ class Seal:
                 self._done += len(piece)
 
     def close(self) -> None:
-        """Hash the rest, and fill in the digits; leave the seal out if pyarrow frames metadata in a new way.
+        """Hash the remaining bytes and write the digits.
+
+        The digits are omitted if pyarrow's metadata layout is not supported.
 
         Raises
         ------
         ValueError
-            If metadata of the data looks like the seal.
+            If the user's metadata contains the marker of the checksum.
         """
         with open(self._path, "r+b") as file:  # noqa: PTH123
             places = _places(file)
@@ -83,7 +88,7 @@ class Seal:
 
 
 def is_intact(file: BinaryIO) -> bool | None:
-    """Return whether the file is as it was sealed, or was written without a seal; None if the seal is missing."""
+    """Return whether the checksum matches or was omitted; None if it is missing."""
     places = _places(file)
     digits = {*places.values()}
     if digits - {BLANK}:
@@ -92,7 +97,7 @@ def is_intact(file: BinaryIO) -> bool | None:
 
 
 def replace(path: str, old: bytes, new: bytes) -> None:
-    """Put as many other bytes in the place of some, wherever they stand in the file's metadata."""
+    """Replace bytes in the metadata of a file with other bytes of the same length."""
     if len(old) != len(new):
         raise ValueError(f"the checksum has {len(new)} bytes, expected {len(old)}")
     with open(path, "r+b") as file:  # noqa: PTH123
@@ -104,7 +109,7 @@ def replace(path: str, old: bytes, new: bytes) -> None:
 
 
 def _places(file: BinaryIO) -> dict[int, bytes]:
-    """Find where the digits are, and what they are: the last match in each piece, in Parquet behind all statistics."""
+    """Return the digits by position; statistics precede them, so matches are last."""
     layout, pieces = _metadata(file)
     places = {}
     for start, text in pieces:
@@ -121,7 +126,7 @@ def _fill(file: BinaryIO, places: Iterable[int], digits: bytes) -> None:
 
 
 def _metadata(file: BinaryIO) -> tuple[Format | None, list[tuple[int, bytes]]]:
-    """Return the format, and where each piece of metadata begins, with its bytes."""
+    """Return the format, and the position and bytes of each piece of metadata."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     head = file.read(_HEAD)
@@ -143,7 +148,7 @@ def _number(content: bytes) -> int:
 
 
 def _hash(file: BinaryIO, places: Iterable[int]) -> bytes:
-    """Hash the file with zeros at those places."""
+    """Hash the file with zeros in place of the digits."""
     total = hashlib.sha256()
     size = file.seek(0, os.SEEK_END)
     file.seek(0)

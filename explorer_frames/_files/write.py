@@ -1,4 +1,7 @@
-"""Batches -> one Parquet or Feather file, in constant memory, published only when it is whole and checked."""
+"""Write Parquet and Feather files in constant memory.
+
+Files are verified before the atomic rename.
+"""
 
 from __future__ import annotations
 
@@ -36,12 +39,15 @@ from explorer_frames._threads import run_in_background
 
 Finish: TypeAlias = Callable[[], Mapping[str, Any]]
 
-_PARALLEL = 10_000  # rows from which hashing and compressing at the same time is worth a thread
-_SLACK = 64  # bytes by which a document may grow until its end is known, beside its numbers and its hash
+_PARALLEL = 10_000  # minimum rows for which hashing in a background thread is faster
+_SLACK = 64  # bytes by which a document may grow while rows are read, besides its numbers and its hash
 
 
 class LayoutOptions(TypedDict, total=False):
-    """Options of a file to write, with the defaults of `write_parquet`; the URL's suffix decides the format."""
+    """Options of an output file.
+
+    The defaults are those of `write_parquet`. The format defaults to that of the file extension.
+    """
 
     format: Format | None
     mode: Mode
@@ -52,7 +58,7 @@ class LayoutOptions(TypedDict, total=False):
 
 
 class WriteOptions(LayoutOptions, total=False):
-    """Options of a file to write, and of the store that it is written to."""
+    """Options of an output file and of its store."""
 
     storage_options: Mapping[str, Any] | None
     filesystem: Any
@@ -60,26 +66,26 @@ class WriteOptions(LayoutOptions, total=False):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Receipt:
-    """What was published.
+    """Summary of a file that was written.
 
     Attributes
     ----------
     path : str
-        Without user, password and query; an absolute path on local disk; for a buffer its class, such as
+        Path or URL without user, password and query; an absolute path on local disk; for a buffer its class, such as
         ``"<BytesIO>"``.
     format : str
         ``"parquet"`` or ``"feather"``.
     rows : int
-        Counted in the finished file.
+        Number of rows, counted in the finished file.
     bytes : int
         Size of the file.
     schema : pyarrow.Schema
-        As read back from the file, with its metadata.
+        Schema as read back from the file, with its metadata.
     complete : bool or None
-        Whether the result in it is known to be all there was; None where its metadata does not say.
+        Whether the file contains all rows of the result. None if unknown from its metadata.
     content_hash : str or None
-        ``sha256:`` and 64 hex digits, over names, types and values: the same for the same rows in the same order,
-        whatever the format and its options. None for types that are not hashed, such as maps.
+        ``sha256:`` and 64 hex digits, over names, types and values. The same rows in the same order have the same
+        hash in every format and with all options. None for types that are not hashed, such as maps.
     """
 
     path: str
@@ -95,7 +101,10 @@ class Receipt:
         return f"<Receipt {self.path}: {self.format}, {receipt_line(size, self.complete)}>"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the attributes as plain values, ready for JSON; the schema as ``columns``: name and type of each."""
+        """Return the attributes as plain values for JSON.
+
+        The schema becomes ``columns``, a list with the name and the type of each column.
+        """
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "schema"}
         return {**values, "columns": [{"name": field.name, "type": str(field.type)} for field in self.schema]}
 
@@ -117,67 +126,67 @@ def write_parquet(
     storage_options: Mapping[str, Any] | None = None,
     filesystem: Any = None,
 ) -> Receipt:
-    """Write one Parquet file, whole or not at all.
+    """Write one Parquet file atomically.
 
-    Each page has a checksum, and the file has one over all its bytes: `verify_file` compares both. Columns with
-    repeated values, and text in lists, are dictionary-encoded. The metadata contains the origin of the rows: see
-    `read_provenance`.
+    Each page has a checksum, and the file has one over all its bytes. `verify_file` verifies both. Columns with
+    repeated values, and strings in lists, are dictionary-encoded. The metadata contains the provenance of the rows;
+    see `read_provenance`.
 
     Parameters
     ----------
     data
         A pandas DataFrame, a `pyarrow` Table, RecordBatch or RecordBatchReader, or an object with
         ``__arrow_c_stream__`` or ``__dataframe__`` (polars, DuckDB). Readers are consumed as a stream, in constant
-        memory, and are empty afterwards. Types are kept, with two exceptions: strings of DataFrames and string views
-        are written as ``string``, and dictionaries inside lists, structs and maps as their values. A DataFrame's
-        ``attrs["explorer_frames"]`` becomes schema metadata.
+        memory, and are empty afterwards. Types are preserved, with two exceptions. Strings of DataFrames and string
+        views are written as ``string``. Dictionaries inside lists, structs and maps are written as their values. A
+        DataFrame's ``attrs["explorer_frames"]`` becomes schema metadata.
     path
-        Local path or fsspec URL of one file, also a path of universal_pathlib or cloudpathlib; or a binary buffer that
-        is open for writing. The finished and checked file is copied to a buffer, from its current position on; if that
-        fails, a part of it may be in the buffer.
+        Local path or fsspec URL of one file, a path of universal_pathlib or cloudpathlib, or a binary buffer that is
+        open for writing. The verified file is copied to a buffer from its current position on. If that fails, the
+        buffer may contain a part of it.
     index
-        Whether the index of a pandas DataFrame is written, as in ``DataFrame.to_parquet``. By default, an unnamed
-        index of integers is not written as a column, so a filter does not change the columns. Every named index, and
-        every index of another type, is. Other tables have no index.
+        Whether to write the index of a pandas DataFrame, as in ``DataFrame.to_parquet``. By default, every index
+        except an unnamed index of integers is written as columns, so a filter does not change the columns. Other
+        tables have no index.
     mode
-        ``"overwrite"`` replaces an existing file in one step; ``"create"`` raises if there is one.
+        ``"overwrite"`` replaces an existing file atomically; ``"create"`` raises if the file exists.
         ``"in_place"`` overwrites the content of a file that cannot be replaced, such as one that is mounted into a
-        container. Nothing is overwritten before all rows are written and checked, but readers may see a part of the
-        file meanwhile, and a crash or a full disk in the middle leaves a part of it. A process that has the old file
-        mapped into memory may crash. In object stores it is the same as ``"overwrite"``. The
-        documentation has a page "Atomic writes" with the guarantees of each store.
+        container. Nothing is overwritten before all rows are written and verified. However, readers may see a partial
+        file meanwhile, and a crash or a full disk leaves a partial file. A process that has the old file
+        mapped into memory may crash. In object stores, ``"in_place"`` is the same as ``"overwrite"``. See the page
+        "Atomic writes" of the documentation for the guarantees of each store.
     compression
         ``"zstd"``, ``"snappy"``, ``"gzip"``, ``"brotli"``, ``"lz4"`` or None.
     compression_level
-        In the codec's own range; None is its default.
+        Compression level in the codec's range; None for the codec's default.
     row_group_size
         Rows per row group; only the last one may have fewer.
     make_parents
-        Whether to create missing folders above the file. By default they raise an error before `data` is read. Object
-        stores have no folders.
+        Whether to create missing parent folders. By default, a missing folder raises an error before `data` is read.
+        Object stores have no folders.
     storage_options
-        For the fsspec driver, as pandas takes them.
+        Options for the fsspec driver, as in pandas.
     filesystem
-        File system of fsspec or pyarrow that `path` is in, in place of a URL and `storage_options`. Its store keeps
-        the same guarantees. A pyarrow file system for an object store writes a temporary object and moves it.
+        fsspec or pyarrow file system that contains `path`, in place of a URL and `storage_options`. The guarantees
+        of its store are the same. A pyarrow file system for an object store writes a temporary object and moves it.
 
     Returns
     -------
     Receipt
-        Where it is, and what is in it.
+        Path, format, number of rows, size, schema, completeness and content hash of the file.
 
     Raises
     ------
     ConfigError
-        For invalid arguments, before any I/O. For a column that cannot be converted or that the format cannot contain,
-        by its name, before any row is read.
+        If an argument is invalid, before any I/O; or if a column cannot be converted or written in this format,
+        before any row is read. The message contains the name of the column.
     TargetExistsError
         If ``mode="create"`` and the target exists; before `data` is read, and again when publishing.
     WriteError
-        If the file cannot be written, checked or published. The existing file is unchanged, unless with
+        If the file cannot be written, verified or published. The existing file is unchanged, unless
         ``mode="in_place"``.
     Exception
-        Whatever `data` raises while it is read, as it is; nothing is published then.
+        Any exception that `data` raises while it is read, unchanged. Nothing is published.
 
     Examples
     --------
@@ -204,30 +213,30 @@ def write_feather(
     storage_options: Mapping[str, Any] | None = None,
     filesystem: Any = None,
 ) -> Receipt:
-    """Write one Feather (version 2, an Arrow IPC) file, whole or not at all.
+    """Write one Feather version 2 (Arrow IPC) file atomically.
 
     Parameters
     ----------
     data, path, index, mode, make_parents, storage_options, filesystem
-        As for `write_parquet`; but in a stream, the dictionary of a column may only grow from batch to batch. Where it
-        grows behind the first `row_group_size` rows, the file has delta dictionaries, which Polars reads only with
-        ``use_pyarrow=True``. A Table or a DataFrame gets one dictionary per column here.
+        As for `write_parquet`. In a stream, the dictionary of a column may only grow from batch to batch. If it
+        grows after the first `row_group_size` rows, the file has delta dictionaries, which Polars reads only with
+        ``use_pyarrow=True``. A Table or a DataFrame is written with one dictionary per column.
     compression
         ``"zstd"``, ``"lz4"`` or None.
     compression_level
-        In the codec's own range; None is its default.
+        Compression level in the codec's range; None for the codec's default.
     row_group_size
         Rows per record batch; only the last one may have fewer.
 
     Returns
     -------
     Receipt
-        Where it is, and what is in it.
+        Path, format, number of rows, size, schema, completeness and content hash of the file.
 
     Raises
     ------
     ConfigError, TargetExistsError, WriteError, Exception
-        As `write_parquet` does.
+        As for `write_parquet`.
 
     Examples
     --------
@@ -246,7 +255,7 @@ def _written(format: Format, arguments: dict[str, Any]) -> Receipt:  # noqa: A00
 def planned(
     path: Destination,
     *,
-    format: str | None = None,  # noqa: A002 (as pandas and pyarrow call it)
+    format: str | None = None,  # noqa: A002 (as in pandas and pyarrow)
     mode: Mode = "overwrite",
     compression: str | None = "zstd",
     compression_level: int | None = None,
@@ -256,8 +265,8 @@ def planned(
     filesystem: Any = None,
     **unknown: object,
 ) -> tuple[Target, Options]:
-    """Check where and how to write, before any row is read."""
-    if unknown:  # without the name of this function, which the caller has not called
+    """Validate the target and the options, before any row is read."""
+    if unknown:  # Python's own message would contain the name of this private function
         raise TypeError(f"got an unexpected keyword argument {min(unknown)!r}")
     checked_flag("make_parents", make_parents)
     if filesystem is None:
@@ -273,23 +282,23 @@ def planned(
 
 
 def write(reader: pa.RecordBatchReader, plan: tuple[Target, Options], finish: Finish | None = None) -> Receipt:
-    """Write what a reader gives, as it was planned.
+    """Write the batches of a reader to the planned target.
 
     Parameters
     ----------
     reader
     plan
-        From `planned`.
+        Target and options from `planned`.
     finish
-        Called when all rows have been read, and before anything is published: it returns what only the end of a
-        stream can tell of where it came from, or raises to call the whole off.
+        Called after the last row and before the file is published. It returns the final provenance document, or
+        raises to cancel the write.
     """
     target, layout = plan
     document = document_of(reader.schema.metadata)
     with target.spool() as path:
         draft = target.attempt("write", _Draft, path, target, reader.schema, document, layout)
         try:
-            for group in _groups(reader, layout.rows):  # what the source raises passes through as it is
+            for group in _groups(reader, layout.rows):  # exceptions of the source are not wrapped
                 draft.append(group)
             draft.close(finish() if finish else document)
         except BaseException:
@@ -303,25 +312,25 @@ def write(reader: pa.RecordBatchReader, plan: tuple[Target, Options], finish: Fi
 
 
 class _Draft:
-    """A spool file of one target; what the writer raises is a WriteError, what is abandoned can be thrown away.
+    """Temporary file of one target. Errors of the writer are raised as WriteError.
 
     Parameters
     ----------
     path, target, layout
-        The spool file, whose it is, and how it is laid out.
+        Path of the temporary file, its target, and its layout options.
     schema
-        Of all tables to come; its metadata is kept but for our own.
+        Schema of all tables. Its metadata is kept, except the keys of this library.
     document
-        What is known beforehand of where they come from.
+        Provenance that is known before the rows are read.
 
     Attributes
     ----------
     rows : int
-        That went in.
+        Number of rows written.
     schema : pyarrow.Schema
-        That the finished file has to have.
+        Expected schema of the finished file.
     known : dict
-        The document that the finished file has.
+        Provenance document of the finished file.
     """
 
     def __init__(
@@ -335,7 +344,7 @@ class _Draft:
         self._metadata = {key: value for key, value in (schema.metadata or {}).items() if key not in (KEY, SEAL)}
         self._room = b""
         if layout.format == "feather":
-            # Its schema is written first: room is left for what is known at the end.
+            # A Feather file starts with its schema, so space is reserved for the final document.
             longest = encoded(as_written(document, 2**63, f"sha256:{'0' * 81}"))
             self._room = uuid.uuid4().hex.encode().ljust(len(longest) + _SLACK)
         self.schema = roundtrip_schema(schema, layout)
@@ -346,12 +355,12 @@ class _Draft:
         self._writer: Any = None
 
     def append(self, group: pa.Table) -> None:
-        """Write one row group or batch."""
+        """Write one row group or record batch."""
         if group.num_rows < _PARALLEL:
             self._target.attempt("write", self._write, group)
             self._target.attempt("hash the rows of", self._hash, group)
         else:
-            with run_in_background(partial(self._hash_and_flush, group)) as hashed:  # hashing is a third of the work
+            with run_in_background(partial(self._hash_and_flush, group)) as hashed:  # hashing takes a third of the time
                 self._target.attempt("write", self._write, group)
                 self._target.attempt("hash the rows of", hashed)
         self.rows += group.num_rows
@@ -359,13 +368,13 @@ class _Draft:
     def _write(self, group: pa.Table) -> None:
         table = group.replace_schema_metadata(self._begun.metadata)
         self._writer = self._writer or open_writer(self._file, table, self._layout)
-        if self._room:  # the format would make a batch of each chunk
+        if self._room:  # Feather would write each chunk as a batch of its own
             table = table.combine_chunks()
         self._writer.write_table(table, self._layout.rows)
 
     def _hash(self, group: pa.Table) -> None:
         self._content.update(group.cast(self.schema))
-        if not self._room:  # where there is room, it is filled at the end
+        if not self._room:  # reserved space is filled at the end, so its bytes still change
             self._seal.follow()
 
     def _hash_and_flush(self, group: pa.Table) -> None:
@@ -373,7 +382,7 @@ class _Draft:
         self._target.flush(self._path)
 
     def close(self, document: Mapping[str, Any]) -> None:
-        """Write what is known now, close and seal the file."""
+        """Write the final document and the checksum, and close the file."""
         if self._writer is None:
             self.append(pa.Table.from_batches([], self._begun))
         self.known = as_written(document, self.rows, self._content.result())
@@ -390,14 +399,14 @@ class _Draft:
             replace(self._path, self._room, known)
 
     def abandon(self) -> None:
-        """Close what is open: that adds a footer, and makes a valid file that is too short."""
+        """Close the writer and the file, which is then valid but truncated."""
         for opened in (self._writer, self._file):
             with suppressed(Exception):
                 opened.close()
 
 
 def _groups(reader: pa.RecordBatchReader, rows: int) -> Iterator[pa.Table]:
-    """Cut and join batches of any size into tables of `rows` rows; the last one may have fewer."""
+    """Regroup batches into tables of `rows` rows; the last one may have fewer."""
     held: list[pa.RecordBatch] = []
     missing = rows
     for arrived in reader:
