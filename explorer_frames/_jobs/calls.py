@@ -56,7 +56,7 @@ def cancel(api: Api, job_id: object) -> None:
 
 
 def _made_id(data: dict[str, Any], hint: str) -> str:
-    """Return the id of a new job, which servers send as a string or as a number."""
+    """Return the id of a new job, which servers send as str or number."""
     try:
         return checked_id("id", data.get("id"))
     except ConfigError:

@@ -1,4 +1,4 @@
-"""Jobs: records of runs of workflows, with methods to wait for, read and cancel them."""
+"""Runs of workflows, with methods to wait for, read and cancel them."""
 
 from __future__ import annotations
 
@@ -317,7 +317,7 @@ def check_workflow(job: Job, workflow_id: str) -> None:
 
 
 def unread(where: str, places: list[str], results: dict[Any, Any], errors: dict[Any, Any]) -> JobError:
-    """Create the error for results that could not be read, with the other results attached."""
+    """Create the error for failed reads, with the other results attached."""
     shown = [f"{place}: {error.what}" for place, error in zip(places, errors.values(), strict=True)]
     count = len(errors) + len(results)
     others = "the other results in .results and " if results else ""

@@ -1,7 +1,7 @@
 """List jobs: read the pages of a list into one table.
 
 No job is returned twice, and no job is lost if others are added while pages are read. A deletion during that time
-raises an error, unless a job is also added: this API does not allow that case to be detected.
+raises an error, unless a job is also added. This API does not allow that case to be detected.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ def _total(data: dict[str, Any], before: int) -> int:
 
 
 def _check_count(jobs: int, count: int, total: int, *, added: int, ended: bool) -> None:
-    """Check the numbers of jobs and items against the total; `ended` is set for an empty page."""
+    """Check the counts against the total; `ended` is set for an empty page."""
     if jobs > total:
         raise EnvelopeError(f"invalid list of jobs: at least {jobs} jobs, but its total is {total}", hint="Retry.")
     if count - jobs > added:

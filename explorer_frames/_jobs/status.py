@@ -19,7 +19,7 @@ FINAL = frozenset({"success", "failed", "interrupted"})
 
 
 def status_word(code: object) -> str:
-    """Return the name of a status code, or ``unknown(<code>)`` for an undocumented one."""
+    """Return the name of a status code; ``unknown(<code>)`` if undocumented."""
     known = isinstance(code, int) and not isinstance(code, bool) and code in WORDS
     return WORDS[code] if known else f"unknown({escaped(code, 20)})"  # type: ignore[index]
 
@@ -48,7 +48,7 @@ def moment(value: object) -> datetime | None:
 
 
 def is_missing_time(value: object) -> bool:
-    """Return whether a time is missing: null, 0, an empty string, or the zero time of Go."""
+    """Return whether a time is missing (null, 0, empty, or the zero time of Go)."""
     if isinstance(value, str):
         said = value.strip()
         return not said or said in map(str, _ZERO_NUMBERS) or _ZERO_TEXT.fullmatch(said) is not None
@@ -58,7 +58,7 @@ def is_missing_time(value: object) -> bool:
 
 
 def same_id(value: object, expected: str) -> bool:
-    """Return whether an id from the server, a string or a number, is the expected one."""
+    """Return whether an id from the server (str or number) is the expected one."""
     if type(value) is int:
         value = text(value)
     if not isinstance(value, str):
@@ -68,7 +68,7 @@ def same_id(value: object, expected: str) -> bool:
 
 
 def id_of(value: object, what: str) -> str:
-    """Return the id of a job or a task, which servers send as a string or as a number.
+    """Return the id of a job or a task, which servers send as str or number.
 
     Raises
     ------
@@ -81,5 +81,5 @@ def id_of(value: object, what: str) -> str:
 
 
 def text(value: object) -> str | None:
-    """Convert a name or an id to a string; lone surrogates, which UTF-8 cannot encode, become ``?``."""
+    """Convert to str; lone surrogates, which UTF-8 cannot encode, become ``?``."""
     return None if value is None else str(value).encode("utf-8", "replace").decode()

@@ -66,7 +66,7 @@ def shown_duration(duration: timedelta) -> str:
 
 
 def as_plain(record: Timed, *names: str) -> dict[str, Any]:
-    """Return these attributes and the duration in seconds as JSON-serializable values."""
+    """Return these attributes and the duration as JSON-serializable values."""
     known = {name: getattr(record, name) for name in names}
     for name, value in known.items():
         if isinstance(value, datetime):
@@ -128,7 +128,10 @@ class Task(Timed):
         schema: str | pa.Schema | None = "auto",
         vid_type: VidType | None = None,
     ) -> pa.Table:
-        """Read the result into an Arrow table; see `explorer_frames.read_sample_result_arrow`."""
+        """Read the result into an Arrow table.
+
+        See `explorer_frames.read_sample_result_arrow`.
+        """
         return self._explorer.read_sample_result_arrow(self, limit=limit, schema=schema, vid_type=vid_type)
 
     def open(

@@ -28,7 +28,7 @@ _MISSES = 5
 
 
 def check_patience(timeout: object, poll: object, progress: object) -> None:
-    """Check the arguments of a wait: `timeout` and `poll` must be positive, or `timeout` None."""
+    """Raise ConfigError unless `poll` and `timeout` are positive, or `timeout` None."""
     for name, seconds in (("timeout", timeout), ("poll", poll)):
         if not is_duration(seconds) and not (name == "timeout" and seconds is None):
             raise ConfigError(f"{name} must be a positive number of seconds, got {as_given(seconds)}")
@@ -101,7 +101,7 @@ def _tasks_done(job: Job) -> Done:
 
 
 def job_error(job: Job, why: str) -> JobError:
-    """Create an error with the failed tasks, or else with the number of tasks per status."""
+    """Create an error that lists the failed tasks or the task counts by status."""
     failed = [task for task in job.tasks if task.status == "failed"]
     tasks = f"tasks: {states_of(job.tasks)}" if job.tasks else "no tasks"
     if failed:

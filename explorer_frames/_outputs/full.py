@@ -96,7 +96,7 @@ class Header:
 
 
 def _may_name(names: list[str], shape: pa.Schema) -> bool:
-    """Return whether a line must be a header; a line of a single text column may be a row."""
+    """Return whether a line must be a header; a single text column is ambiguous."""
     kinds = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in shape.types]
     numbers = [kind not in (pa.string(), pa.large_string()) for kind in kinds]
     if len(names) != len(shape) or (len(names) == 1 and not numbers[0]):
@@ -109,7 +109,10 @@ def _may_name(names: list[str], shape: pa.Schema) -> bool:
 
 
 def _names_of(column: str, *, is_number: bool, is_first: bool) -> frozenset[str]:
-    """Return the possible header names of a column; a number column accepts all documented names."""
+    """Return a column's possible header names; all documented ones for numbers.
+
+    No documented name can be a value of a column of numbers.
+    """
     own = frozenset({_letters(column)})
     if column in _SYNONYMS and not is_number:
         return own.union(_SYNONYMS[column])
@@ -130,7 +133,7 @@ class Request:
     task
         Id of the task, if known.
     k
-        Column with the k of KCore's folders, which is not in the files.
+        Column with the k of KCore's folders. The files do not contain it.
     """
 
     path: str | os.PathLike[str] = field(repr=False)
@@ -191,7 +194,7 @@ class Request:
         return replace(request, path=path, job=task.job_id, task=task.task_id, run=run_of(task), progress=shown)
 
     def for_parts(self, parts: Parts) -> Request:
-        """Adjust the schema to KCore's folders, which contain subgraphs and have k in their names."""
+        """Adjust the schema to KCore's folders of subgraphs, which are named by k."""
         schema, by_k = self.schema.given, any(part.k is not None for part in parts.files)
         if isinstance(schema, pa.Schema):
             own = by_k and len(schema) > 1 and _is_k(schema[-1])
@@ -224,7 +227,7 @@ class Request:
 
 
 def _named(task: Task, component: str | None) -> tuple[str, str]:
-    """Return the name that contains a task's algorithm, and its source (component or task name)."""
+    """Return the name with the algorithm, and its source: component or task name."""
     by_name, by_component = _schemas.find(task.name), _schemas.find(component or "")
     if by_name and by_component and not by_name.name.startswith(by_component.name):
         raise ConfigError(
@@ -348,7 +351,7 @@ def read_part(store: Store, part: Part, first: int, header: Header, quoting: Quo
 def read_batches(
     store: Store, part: Part, header: Header, columns: pa.Schema, quoting: Quoting
 ) -> Generator[pa.RecordBatch]:
-    """Yield the record batches of one file; errors count rows from the start of the file."""
+    """Yield the record batches of one file; errors count rows from its start."""
     typed = _Typed(columns)
     with closing(read_part(store, part, 0, header, quoting)) as blocks:
         for number, block in enumerate(blocks):

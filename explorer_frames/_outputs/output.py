@@ -1,4 +1,4 @@
-"""Public functions that read or export the full result of a task from its CSV files."""
+"""Public functions to read or export full results from their CSV files."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def read_output(
         number of columns. An algorithm's name selects its documented columns (`explorer_frames.schemas.ALGORITHMS`). A
         `pyarrow.Schema` defines custom columns. None always infers them from the number of columns.
     vid_type
-        Type of the graph space's vertex ids: ``"string"`` keeps each id unchanged. ``"int64"`` raises for ids that
+        Type of the graph space's vertex ids. ``"string"`` keeps each id unchanged. ``"int64"`` raises for ids that
         do not round-trip, such as ``007``.
     dtype_backend
         As in pandas: None, ``"numpy_nullable"`` or ``"pyarrow"``.
@@ -194,7 +194,7 @@ def export_output(
     target_filesystem: Any = None,
     **options: Unpack[LayoutOptions],
 ) -> Receipt:
-    r"""Write the full result of a task to a Parquet or Feather file, in constant memory.
+    r"""Write the full result of a task to Parquet or Feather, in constant memory.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Files of a full result: find them, open and decompress them, and check that they did not change."""
+"""Find, open and decompress the files of a full result, and detect changes."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def output_url(
 
 
 def _checked(folder: str, ids: dict[str, str]) -> str:
-    """Check that a folder template contains the fields that identify a task, and no others."""
+    """Check that a folder template contains the required and no unknown fields."""
     names = _FIELD.findall(folder) if isinstance(folder, str) else []
     hint = "Pass folder='{job_id}/{task_id}', or folder='{job_id}/tasks/{component}' and the component."
     if "task_id" not in names and "component" not in names:
@@ -138,7 +138,7 @@ def _below(store: Store, below: str) -> str:
 
 
 def _names(store: Store, folder: str) -> list[str]:
-    """Return the paths in a folder below the root, or an empty list if it is not a folder."""
+    """Return the paths in a folder below the root; none if it is not a folder."""
     path = _below(store, folder)
     found = store.info(path)
     if found is None or found["type"] != "directory":
@@ -148,9 +148,10 @@ def _names(store: Store, folder: str) -> list[str]:
 
 
 def _is_of(below: str, job: str, task: str) -> bool:
-    """Return whether a path contains both ids in full, the task's id last and in the last name.
+    """Return whether a path contains the job's id and, in its last name, the task's.
 
-    Ids may contain ``-``, so it is a separator only between the two. Task ``a-1`` is not in ``52_a-1-2``.
+    Both ids must match in full. Ids may contain ``-``, so it is a separator only between the two. Task ``a-1`` is not
+    in ``52_a-1-2``.
     """
     before, behind = f"(?<!{_OF_IDS})", f"(?!{_OF_IDS})"
     between = rf"(?:-|{behind}.*{before})"
@@ -217,7 +218,7 @@ class Parts:
         return None if None in sizes else sum(filter(None, sizes))
 
     def refuse_among(self, target: str) -> None:
-        """Raise ConfigError if an output file would replace an input file or be read as one later."""
+        """Raise ConfigError if an output file would replace or become an input file."""
         store, local = self._store, self._store.is_local
         places = {os.path.realpath(part.path) if local else part.shown for part in self.files}
         folders = {os.path.realpath(store.path) if local else store.shown.rstrip("/")}
@@ -236,7 +237,7 @@ class Parts:
         return hashlib.sha256(repr(known).encode("utf-8", "surrogatepass")).hexdigest()
 
     def check_unchanged(self) -> None:
-        """List the files again, and raise FileReadError if any was changed, added or removed."""
+        """Raise FileReadError if a file was changed, added or removed meanwhile."""
         known, now = ({entry["name"]: _identity(entry) for entry in found} for found in (self._entries, self._look()))
         changed = sorted(name for name in {*known, *now} if known.get(name) != now.get(name))
         if changed:
@@ -245,7 +246,7 @@ class Parts:
             raise FileReadError(f"{what}, such as {first}", where=self._store.shown, hint=CHANGED)
 
     def check_state(self, state: str) -> None:
-        """Raise FileReadError if the files changed since `state` was computed, in any process."""
+        """Raise FileReadError if the files changed since `state`, in any process."""
         if self.state() != state:
             what = "files changed after they were listed"
             raise FileReadError(what, where=self._store.shown, hint=CHANGED)
@@ -311,7 +312,8 @@ def pieces(store: Store, part: Part) -> Generator[bytes]:
     Raises
     ------
     FileReadError
-        The file cannot be read, is damaged, or is truncated. A plain file without a final line end is truncated.
+        The file cannot be read, is damaged, or is truncated. A plain file without a final line end is considered
+        truncated.
     """
     raw, last = _Stream(store.attempt("open", store.fs.open, part.path, "rb", where=None, block_size=_FETCH)), b""
     counted = 0
@@ -341,7 +343,7 @@ def pieces(store: Store, part: Part) -> Generator[bytes]:
 
 
 class _Stream:
-    """Forward-only file object with the methods that pyarrow needs; seeking is not supported.
+    """Non-seekable, read-only file object with the methods that pyarrow needs.
 
     Attributes
     ----------

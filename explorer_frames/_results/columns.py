@@ -1,4 +1,4 @@
-"""Resolve the schemas of several results before they are read, as some engines require."""
+"""Schemas of several results before they are read, as some engines require."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def task_schemas(queries: Sequence[Query], read: Callable[[Query], pa.Table]) ->
 
 
 def united(schemas: Sequence[pa.Schema]) -> pa.Schema:
-    """Return the common schema of all results, or the nullable union of their columns."""
+    """Return the common schema of all results, or the nullable union of columns."""
     first, *others = schemas
     if all(other == first for other in others):
         return first

@@ -173,7 +173,7 @@ def _read(
 
 
 def _check_errors(request: HistoryRequest, reads: list[_Read], lost: dict[str, ExplorerFramesError]) -> None:
-    """Raise one error for all failed jobs and results, with the other results attached."""
+    """Raise one error for all failed reads, with the other results attached."""
     errors: dict[tuple[str, str | None], ExplorerFramesError] = {(job, None): error for job, error in lost.items()}
     errors |= {(read.job.job_id, task): error for read in reads for task, error in read.errors.items()}
     if not errors:

@@ -65,7 +65,7 @@ _PARAMETER_ERROR = 40004001
 _STEPS = [EVERYTHING, 1_000_000, 100_000, 10_000]
 _FEWEST = 1000  # rows: the lowest plausible cap
 _KEPT_JOBS = 256
-_LARGER = 2  # factor of the chunk size: tables need memory for all rows anyway, and a factor of 4 is slower
+_LARGER = 2  # factor of the chunk size, for fewer calls if all rows are kept in memory anyway; 4 is slower
 _JOINED = 4  # batches per chunk of a table
 
 
@@ -135,7 +135,7 @@ class Query:
 
 
 def result_ids(job_id: object, task_id: object) -> tuple[object, object, Task | None]:
-    """Return the job id, the task id and the `Task`, if any, for ids, a `Job` or a `Task`.
+    """Resolve ids, a `Job` or a `Task` to the job id, task id and `Task`, if any.
 
     Raises
     ------
@@ -263,7 +263,7 @@ class RowLimits:
         self._most_rows = 0
 
     def to_try(self, limit: int | None) -> list[int]:
-        """Return the limits to try in turn until the server accepts one; None requests all rows."""
+        """Return the limits to try in turn until one is accepted; None is for all rows."""
         if limit is None and self._row_cap is None:
             return self._steps
         return [min(limit or EVERYTHING, self._row_cap or EVERYTHING)]
@@ -291,7 +291,10 @@ class RowLimits:
         return True if known else None
 
     def why_incomplete(self, provenance: Provenance, requested: int | None) -> tuple[str, str]:
-        """Return why a result may be incomplete, and a hint; `requested` is the caller's limit."""
+        """Return why a result may be incomplete, and a hint.
+
+        `requested` is the limit that the caller passed.
+        """
         if provenance.status not in (None, "success"):
             return (
                 f"the result may be incomplete: the task's status is {provenance.status}",
@@ -347,7 +350,7 @@ class JobLookup:
         self._lock = threading.Lock()
 
     def run(self, job_id: str, task_id: str, deadline: Deadline) -> Provenance:
-        """Return a task's provenance from the job's detail; an empty one if it is missing.
+        """Return a task's provenance from the job's detail; empty if it is missing.
 
         Raises
         ------
@@ -419,7 +422,10 @@ class ResultReader:
             yield pa.RecordBatchReader.from_batches(schema, StickyErrorIterator(batches))
 
     def export(self, query: Query, plan: tuple[Target, Options], *, allow_incomplete: bool) -> Receipt:
-        """Write a result to a file; a retry starts over, since only complete files are published."""
+        """Write a result to a file.
+
+        A retry starts over, since nothing is published before the last batch is written.
+        """
         return self.consume(
             query, lambda reader, finish: write(reader, plan, finish), allow_incomplete=allow_incomplete
         )
@@ -489,7 +495,7 @@ class ResultReader:
         return result
 
     def _stepping_down(self, query: Query, attempt: _Attempt[_T], deadline: Deadline, schema: SchemaRequest) -> _T:
-        """Read with the requested limit, or for all rows with the largest limit that the server accepts."""
+        """Read with the requested limit; for all rows, with the largest accepted one."""
         refused: list[BadRequestError] = []  # by this request; a rejected login may have the same code
 
         def call(identity: Identity) -> _T:

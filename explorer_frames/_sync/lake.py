@@ -98,7 +98,9 @@ def read_lake(
 def lake_dataset(
     path: str | os.PathLike[str], task: str, *, storage_options: Mapping[str, Any] | None = None
 ) -> ds.Dataset:
-    """Open all results of a task in a lake as a pyarrow Dataset, without reading rows.
+    """Open all results of a task in a lake as a pyarrow Dataset.
+
+    No rows are read until the Dataset is queried.
 
     Parameters
     ----------

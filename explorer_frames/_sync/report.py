@@ -1,4 +1,4 @@
-"""Reports of a sync: the results that it wrote, that existed, and that failed."""
+"""Report of a sync, with the written, existing and failed results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sync a workflow's results to a lake, which is a folder with a dataset for each task.
+"""Sync a workflow's results to a lake, a folder with a dataset for each task.
 
 Only missing results are read and written. One listing at the start determines which files exist. Results are published
 with ``mode="create"``, under deterministic names. The record of a job is written after all its results. A sync can
@@ -94,7 +94,7 @@ class _JobState:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _SyncItem:
-    """Unit of work: a task's result to write, or only the job's record if there is no task."""
+    """Unit of work: a task's result to write, or without a task, a job's record."""
 
     state: _JobState
     task: TaskEntry | None
@@ -135,7 +135,7 @@ class _Sync:
         self._stopped = False  # set when every other result would fail too
 
     def run(self) -> SyncReport:
-        """Sync, and add a note about the written results to other exceptions, such as Ctrl-C."""
+        """Sync; if interrupted, as by Ctrl-C, add a note about the written results."""
         try:
             with joined_warnings():
                 report = self._run_once()
@@ -295,7 +295,7 @@ class _Sync:
         return there, items
 
     def _path(self, job: JobRun, task: TaskEntry, folder: str) -> str:
-        """Return the path of a result's existing file, in any partition, or else of the new file."""
+        """Return the path of a result's existing file (any partition) or new file."""
         file = file_name(job.job_id, task.task_id, self._options.format)
         date = _NO_DATE if job.end_time is None else f"{job.end_time:%Y-%m-%d}"
         values = {"job_id": job.job_id, "task_id": task.task_id, "end_date": date}
@@ -472,7 +472,7 @@ class _Sync:
 
 
 def _stops_all(error: ExplorerFramesError) -> bool:
-    """Return whether every other result would fail too, as with a full disk or a rejected login."""
+    """Return whether all others would fail (full disk, login, no connection)."""
     if isinstance(error, WriteError):
         return error._hits_every_file  # noqa: SLF001 (our own)
     unreachable = isinstance(error, TransportError) and error.unsent
@@ -488,7 +488,7 @@ def _kept(schema: pa.Schema, options: Options) -> pa.Schema:
 def _with_values(
     batches: Iterable[pa.RecordBatch], schema: pa.Schema, values: list[pa.Scalar]
 ) -> Iterator[pa.RecordBatch]:
-    """Append constant columns to the batches, which share the memory of these columns."""
+    """Append constant columns, whose memory is shared by all batches."""
     added: list[pa.Array] = []
     for batch in batches:
         if not added or len(added[0]) < batch.num_rows:
