@@ -1,4 +1,4 @@
-"""Jobs and their tasks: records of what the server said, and how to wait for, read and cancel them."""
+"""Runs of workflows, with methods to wait for, read and cancel them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @private
 @dataclass(frozen=True, slots=True, repr=False)
 class Job(Timed):
-    """One run of a workflow, as it stood when the server was asked; `refresh` asks again.
+    """Snapshot of one run of a workflow; `refresh` returns a new one.
 
     Attributes
     ----------
@@ -41,11 +41,11 @@ class Job(Timed):
     status : str
         preparing, running, success, failed, interrupted, stopping or ``unknown(<code>)``.
     create_time, begin_time, end_time : datetime.datetime or None
-        Aware, in UTC.
+        Timezone-aware, in UTC.
     tasks : tuple of Task
         In the server's order.
     trace_id : str or None
-        Of the answer that this was read from.
+        Trace id of the response.
 
     Examples
     --------
@@ -75,7 +75,7 @@ class Job(Timed):
         return len(self.tasks)
 
     def __bool__(self) -> bool:
-        return True  # also without tasks
+        return True  # also for a job without tasks
 
     def __contains__(self, task: object) -> bool:
         if isinstance(task, Task):
@@ -89,22 +89,26 @@ class Job(Timed):
         return self.task(name)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the attributes, ``seconds`` and the tasks as plain values, ready for JSON; times as ISO 8601."""
+        """Return the job as a JSON-serializable dict.
+
+        It contains the attributes, the duration as ``seconds`` and the tasks. Times are ISO 8601 strings.
+        """
         names = ("job_id", "name", "workflow_id", "workflow_name", "status", "create_time", "begin_time", "end_time")
         return {**as_plain(self, *names), "tasks": [task.to_dict() for task in self.tasks]}
 
     def task(self, name: str | Task) -> Task:
-        """Return a task by its id or by its unique name; ``job[name]`` is the same.
+        """Return a task by id or unique name, as ``job[name]`` does.
 
         Parameters
         ----------
         name
-            Id or name, or a `Task` of the job. If it is the id of one task and the name of another, the id decides.
+            Id or name, or a `Task` of the job. If one task has it as its id and another as its name, the id takes
+            precedence.
 
         Raises
         ------
         ConfigError
-            No task has this id or name, or several tasks have this name. The hint has similar names.
+            No task has this id or name, or several tasks have this name. The hint lists similar names.
 
         Examples
         --------
@@ -124,11 +128,19 @@ class Job(Timed):
         raise ConfigError(f"job {self.job_id} has {count} named {escaped(name, 60)!r}", hint=f"{hint} See job.tasks.")
 
     def refresh(self) -> Job:
-        """Ask the server again."""
+        """Request the job again and return its current state."""
         return self._explorer.job(self.job_id)
 
     def cancel(self) -> Job:
-        """Ask the server to stop it; it may take a while until its status says so. One that has ended stays so."""
+        """Request cancellation of the job and return its current state.
+
+        The status may change only after a delay. A job that has already ended is unchanged.
+
+        Raises
+        ------
+        BadRequestError, JobError
+            The server rejected the cancellation of a job that has not ended.
+        """
         refused: ExplorerFramesError | None = None
         try:
             self._explorer.cancel_job(self.job_id)
@@ -147,37 +159,39 @@ class Job(Timed):
         progress: Progress = None,
         cancel_on_interrupt: bool = False,
     ) -> Job:
-        """Wait until it has ended well.
+        """Wait until the job has ended successfully.
 
         Parameters
         ----------
         timeout
-            Seconds; None waits as long as it runs. The last status request has one second even if less is left. A
-            status that is not documented is waited for 60 s at most.
+            Maximum time to wait, in seconds. None, the default, waits until the job ends. The last status request may
+            take up to one second, even if less time is left.
         poll
-            The longest pause between two looks, in seconds; the first ones are shorter.
+            Maximum interval between two status requests, in seconds. The first intervals are shorter.
         progress
-            None shows a bar of the tasks done in a terminal or a notebook after two seconds, unless the `Explorer` or
-            ``EXPLORER_FRAMES_PROGRESS`` is set otherwise. True shows it everywhere, False nowhere. A function is called
-            with each new state of the job.
+            None, the default, shows a progress bar of completed tasks in terminals and notebooks after two seconds,
+            unless the `Explorer` or ``EXPLORER_FRAMES_PROGRESS`` overrides it. True always shows the bar, False never
+            does. A function is called with each new state of the job.
         cancel_on_interrupt
             Whether Ctrl-C also cancels the job on the server.
 
         Returns
         -------
         Job
-            In its final state, ``success``.
+            The job with the status ``success``.
 
         Raises
         ------
         JobError
-            It failed, was interrupted, or did not end within `timeout`. The message names the failed tasks, or counts
-            the tasks in each state.
+            The job failed, was interrupted, or did not end within `timeout`, or its status was undocumented for 60 s.
+            The message lists the failed tasks, or the number of tasks per status.
+        ServerError, TransportError, EnvelopeError
+            Five status requests in a row failed.
 
         Notes
         -----
         The job continues on the server after a timeout, Ctrl-C or a lost connection. The hint of the error, or a note
-        on the exception, says how to wait for it again or cancel it.
+        on the exception, contains the code to wait for it again or to cancel it.
         """
         check_patience(timeout, poll, progress)
         timeout, poll = None if timeout is None else float(timeout), float(poll)
@@ -200,25 +214,28 @@ class Job(Timed):
         dtype_backend: DtypeBackend | None = None,
         workers: int = 4,
     ) -> dict[str, pd.DataFrame]:
-        """Read the results of all its tasks, `workers` at a time.
+        """Read the results of all tasks into DataFrames.
 
         Parameters
         ----------
         limit, schema, vid_type, dtype_backend
             As in `explorer_frames.read_sample_result`, for each task.
+        workers
+            Number of results to read in parallel.
 
         Returns
         -------
         dict of str to pandas.DataFrame
-            In the job's order. The keys are the names of the tasks, or their ids if two tasks have the same name.
+            One DataFrame per task, in the job's order. The keys are the task names, or the task ids if a name is
+            missing or not unique.
 
         Raises
         ------
         ConfigError
-            An argument with which no result can be read.
+            An argument is invalid.
         JobError
-            Some results could not be read. ``error.results`` has the others, and ``error.errors`` the errors, both with
-            the same keys.
+            Some results could not be read. ``error.results`` contains the other results, and ``error.errors`` the
+            errors, with the same keys.
         """
         names = [task.name for task in self.tasks]
         by_name = all(names) and len(set(names)) == len(names)
@@ -229,7 +246,7 @@ class Job(Timed):
         def read(task: Task) -> tuple[str, pd.DataFrame | ExplorerFramesError]:
             try:
                 frame = task.read(limit, schema=schema, vid_type=vid_type, dtype_backend=dtype_backend)
-            except ConfigError:  # no task can be read so
+            except ConfigError:  # An invalid argument fails for every task.
                 raise
             except ExplorerFramesError as error:
                 return key(task), shortened(error)
@@ -241,7 +258,7 @@ class Job(Timed):
             closing(in_parallel(checked_count("workers", workers), read, self.tasks)) as reads,
         ):
             outcomes = dict(bar.counted(reads, "result", len(self.tasks)))
-        keys = [key(task) for task in self.tasks]  # in the job's order: reads end in any
+        keys = [key(task) for task in self.tasks]  # in the job's order, since reads end in any order
         errors = {name: outcomes[name] for name in keys if isinstance(outcomes[name], ExplorerFramesError)}
         results = {name: outcomes[name] for name in keys if name not in errors}
         if errors:
@@ -252,7 +269,7 @@ class Job(Timed):
     def _cancelled(self) -> str:
         try:
             return f"Requested the cancellation of job {self.job_id}. Its status is {self.cancel().status}."
-        except ExplorerFramesError as error:  # the interrupt is what the caller has to see
+        except ExplorerFramesError as error:  # The caller must see the interrupt, not this error.
             return f"Cannot cancel job {self.job_id}: {error.what}. {how_to_continue(self.job_id)}"
 
     def __repr__(self) -> str:
@@ -266,12 +283,12 @@ class Job(Timed):
 
 
 def job_of(data: dict[str, Any], job_id: str, trace_id: str | None, explorer: Explorer) -> Job:
-    """Read a job's detail.
+    """Convert the detail of a job to a `Job`.
 
     Raises
     ------
     EnvelopeError
-        It is of another job, or does not have the documented shape.
+        The detail belongs to another job, or does not have the documented structure.
     """
     workflow_id = text(data.get("workflowId"))
     return Job(
@@ -290,7 +307,7 @@ def job_of(data: dict[str, Any], job_id: str, trace_id: str | None, explorer: Ex
 
 
 def check_workflow(job: Job, workflow_id: str) -> None:
-    """Raise EnvelopeError for a job of another workflow than the one whose list it is from."""
+    """Raise EnvelopeError if a listed job belongs to another workflow."""
     if job.workflow_id is not None and not same_id(job.workflow_id, workflow_id):
         raise EnvelopeError(
             f"server returned workflow {escaped(job.workflow_id, 40)!r} for a job of workflow {workflow_id}",
@@ -300,7 +317,7 @@ def check_workflow(job: Job, workflow_id: str) -> None:
 
 
 def unread(where: str, places: list[str], results: dict[Any, Any], errors: dict[Any, Any]) -> JobError:
-    """Build the error for results that could not be read, with the others in it."""
+    """Create the error for failed reads, with the other results attached."""
     shown = [f"{place}: {error.what}" for place, error in zip(places, errors.values(), strict=True)]
     count = len(errors) + len(results)
     others = "the other results in .results and " if results else ""
@@ -314,7 +331,7 @@ def unread(where: str, places: list[str], results: dict[Any, Any], errors: dict[
 
 
 def only_task(job: Job, name: str | None) -> Task:
-    """Return the task of this name or id, or the job's only task.
+    """Return the task with this name or id, or the job's only task.
 
     Raises
     ------

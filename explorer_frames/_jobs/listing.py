@@ -1,7 +1,7 @@
-"""Lists of jobs: pages -> one frame.
+"""List jobs: read the pages of a list into one table.
 
-No job is returned twice, and jobs that are added while pages are read push none out; a deletion in that time is an
-error. A deletion that an addition makes up for cannot be detected with this API.
+No job is returned twice, and no job is lost if others are added while pages are read. A deletion during that time
+raises an error, unless a job is also added. This API does not allow that case to be detected.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def listed(
     created_before: str | datetime | None,
     order: Order,
 ) -> pa.Table:
-    """List jobs: see `Explorer.list_jobs`."""
+    """List jobs; see `Explorer.list_jobs`."""
     workflow = None if workflow_id is None else checked_id("workflow_id", workflow_id)
     of_workflow = () if workflow is None else ("workflows", workflow)
     most = None if limit is None else checked_limit(limit)
@@ -79,7 +79,7 @@ def listed(
 
 
 def _code(status: object) -> int:
-    """Return the code of a status, given as a word or as a code.
+    """Return the code of a status that is passed as a name or as a code.
 
     Raises
     ------
@@ -96,7 +96,9 @@ def _code(status: object) -> int:
 
 
 def milliseconds(name: str, value: str | datetime | None) -> int | None:
-    """Convert a time to epoch milliseconds: a datetime or a text in ISO 8601, in UTC without an offset.
+    """Convert a datetime or an ISO 8601 string to epoch milliseconds.
+
+    Times without an offset are in UTC.
 
     Raises
     ------
@@ -105,7 +107,7 @@ def milliseconds(name: str, value: str | datetime | None) -> int | None:
     if value is None:
         return None
     try:
-        # pandas would guess at other texts, such as "now" or "Nov 30".
+        # pandas would also accept other strings, such as "now" or "Nov 30".
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
         if isinstance(moment, date | np.datetime64) and not pd.isna(moment):
             return round(float(pd.Timestamp(moment).timestamp()) * 1000)
@@ -118,26 +120,26 @@ def milliseconds(name: str, value: str | datetime | None) -> int | None:
 
 
 def _read(page: Page, workflow: str | None, status: int | None, limit: int | None) -> list[dict[str, Any]]:
-    """Read as many pages as needed, each checked against the ones before it.
+    """Read as many pages as needed, and check each against the previous ones.
 
     Parameters
     ----------
     page
-        Gets one page's ``data``, by its query.
+        Function that requests a page by its query parameters and returns its ``data``.
     workflow, status
-        That every job must have; None for any.
+        Values that every job must have; None for any.
     limit
-        The most jobs to return; None for all.
+        Maximum number of jobs to return; None for all.
 
     Raises
     ------
     EnvelopeError
-        A page does not have the documented shape, contradicts the pages before it, or has jobs that were not
-        requested; or the pages end before their total.
+        A page does not have the documented structure, contradicts the previous pages, or contains jobs that were not
+        requested; or the list ends before its total is reached.
     """
     size = PAGE_SIZE if limit is None else min(limit, PAGE_SIZE)
     jobs: dict[str, dict[str, Any]] = {}
-    # Jobs that are added between two requests push others to the next page, which are then counted twice.
+    # Jobs that are added between two requests shift others to the next page, where they are counted again.
     count = total = first_total = 0
     number = 1
     while True:
@@ -155,12 +157,12 @@ def _read(page: Page, workflow: str | None, status: int | None, limit: int | Non
             return list(jobs.values())[:limit]
         told = data.get("PageSize")
         if number == 1 and type(told) is int and len(items) <= told < size and told > 0:
-            size = told  # the server's own limit: pages are counted in it from here on
+            size = told  # The server caps the page size, and numbers later pages by its cap.
         number += 1
 
 
 def _items(data: dict[str, Any], workflow: str | None, status: int | None) -> dict[str, dict[str, Any]]:
-    """Return the jobs of a page by their ids."""
+    """Return the jobs of a page by id."""
     items = data.get("items")
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise EnvelopeError("invalid list of jobs: items must be a list of objects", hint="Check the server's version.")
@@ -182,7 +184,7 @@ def _items(data: dict[str, Any], workflow: str | None, status: int | None) -> di
 
 
 def _total(data: dict[str, Any], before: int) -> int:
-    """Return the number of jobs in the list; `before` is that of the page before."""
+    """Return the total number of jobs; `before` is the total in the previous page."""
     total = data.get("total")
     if type(total) is not int or total < 0:
         raise EnvelopeError(
@@ -190,13 +192,13 @@ def _total(data: dict[str, Any], before: int) -> int:
             hint="Check the server's version.",
         )
     if total < before:
-        # Those behind a deleted one moved up, past the end of the page before.
+        # Jobs after a deleted one shift to the previous page, which was already read.
         raise EnvelopeError("jobs were deleted while they were listed", hint="Retry.")
     return total
 
 
 def _check_count(jobs: int, count: int, total: int, *, added: int, ended: bool) -> None:
-    """Compare the jobs read so far, and the items of all pages, with the total; `ended` is for a page without jobs."""
+    """Check the counts against the total; `ended` is set for an empty page."""
     if jobs > total:
         raise EnvelopeError(f"invalid list of jobs: at least {jobs} jobs, but its total is {total}", hint="Retry.")
     if count - jobs > added:

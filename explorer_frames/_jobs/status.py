@@ -1,4 +1,4 @@
-"""Status codes, times and ids of jobs and tasks: as words, as aware datetimes, as text."""
+"""Conversion of the status codes, times and ids of jobs and tasks."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from explorer_frames.errors import EnvelopeError
 
 WORDS = {0: "preparing", 1: "running", 2: "success", 3: "failed", 4: "interrupted", 5: "stopping"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# The zero value of Go's time.Time is 1 January of year 1: as text in local time or in UTC, in many layouts (west of
-# Greenwich, its local date is in year 0), or as seconds, milliseconds, microseconds or nanoseconds since 1970.
+# The zero value of Go's time.Time is January 1 of year 1. Servers send it as text in many layouts, in local time or UTC
+# (west of Greenwich, the local date is in year 0), or as seconds, milliseconds, microseconds or nanoseconds since 1970.
 _ZERO_TEXT = re.compile(r"000[01][-/].*|(0001|0000)\d{4}(T.*)?|(.* )?000[01]( .*)?", re.DOTALL)
 _ZERO_NUMBERS = {0, -62_135_596_800, -62_135_596_800_000, -62_135_596_800_000_000, -6_795_364_578_871_345_152}
-_YEAR_1 = range(-62_135_596_800_000 - 86_400_000, -62_104_060_800_000)  # a day more, for local times
+_YEAR_1 = range(-62_135_596_800_000 - 86_400_000, -62_104_060_800_000)  # starts one day earlier, for local times
 FINAL = frozenset({"success", "failed", "interrupted"})
 
 
 def status_word(code: object) -> str:
-    """Say a status code in a word; one that is not documented as ``unknown(<code>)``."""
+    """Return the name of a status code; ``unknown(<code>)`` if undocumented."""
     known = isinstance(code, int) and not isinstance(code, bool) and code in WORDS
     return WORDS[code] if known else f"unknown({escaped(code, 20)})"  # type: ignore[index]
 
 
 def moment(value: object) -> datetime | None:
-    """Read a time, epoch milliseconds or RFC 3339, as an aware datetime in UTC; None where it is missing.
+    """Convert epoch milliseconds or an RFC 3339 string to an aware datetime in UTC.
 
-    Missing are None, 0, an empty text, and the zero time of a server in Go in any of its spellings.
+    None is returned for missing times: None, 0, an empty string, and the zero time of Go in any format.
 
     Raises
     ------
     EnvelopeError
-        Not a time, or a time without an offset.
+        The value is not a time, or has no offset.
     """
     if is_missing_time(value):
         return None
     try:
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return _EPOCH + timedelta(milliseconds=value)  # Windows has no `fromtimestamp` before 1970 and after 3000
+            return _EPOCH + timedelta(milliseconds=value)  # `fromtimestamp` fails on Windows before 1970 and after 3000
         read = datetime.fromisoformat(value) if isinstance(value, str) else None
         if read is not None and read.tzinfo is not None:
             return read.astimezone(UTC)
@@ -48,7 +48,7 @@ def moment(value: object) -> datetime | None:
 
 
 def is_missing_time(value: object) -> bool:
-    """Whether a time is missing: null, 0, empty, or Go's zero time."""
+    """Return whether a time is missing (null, 0, empty, or the zero time of Go)."""
     if isinstance(value, str):
         said = value.strip()
         return not said or said in map(str, _ZERO_NUMBERS) or _ZERO_TEXT.fullmatch(said) is not None
@@ -58,7 +58,7 @@ def is_missing_time(value: object) -> bool:
 
 
 def same_id(value: object, expected: str) -> bool:
-    """Whether an id that a server returned, as text or as a number, is the expected one."""
+    """Return whether an id from the server (str or number) is the expected one."""
     if type(value) is int:
         value = text(value)
     if not isinstance(value, str):
@@ -68,12 +68,12 @@ def same_id(value: object, expected: str) -> bool:
 
 
 def id_of(value: object, what: str) -> str:
-    """Read the id of a job or a task, which servers return as text or as a number.
+    """Return the id of a job or a task, which servers send as str or number.
 
     Raises
     ------
     EnvelopeError
-        Missing, empty, or of another type.
+        The id is missing, empty, or of another type.
     """
     if type(value) is int or (isinstance(value, str) and value):
         return str(text(value))
@@ -81,5 +81,5 @@ def id_of(value: object, what: str) -> str:
 
 
 def text(value: object) -> str | None:
-    """Read a name or an id as text; half a surrogate pair, which no file and no page can hold, as a question mark."""
+    """Convert to str; lone surrogates, which UTF-8 cannot encode, become ``?``."""
     return None if value is None else str(value).encode("utf-8", "replace").decode()

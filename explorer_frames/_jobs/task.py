@@ -1,4 +1,4 @@
-"""Tasks: records of what the server said of a job's components, and how to read their results."""
+"""Tasks: records of a job's components, with methods to read their results."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Timed:
-    """What jobs and tasks have in common."""
+    """Base class of records with a status, a begin time and an end time."""
 
     status: str
     begin_time: datetime | None
@@ -39,19 +39,19 @@ class Timed:
 
     @property
     def duration(self) -> timedelta | None:
-        """Time from begin to end; None while there is no end."""
+        """Time from begin to end; None if either is missing."""
         if self.begin_time is None or self.end_time is None:
             return None
         return self.end_time - self.begin_time
 
 
 def outcome(record: Timed) -> str:
-    """Status and duration, for a person."""
+    """Format the status and the duration for display."""
     return record.status + (f" in {shown_duration(record.duration)}" if record.duration is not None else "")
 
 
 def shown_duration(duration: timedelta) -> str:
-    """Write a duration for a person; the times of tasks are in whole seconds.
+    """Format a duration for display; the times of tasks are in whole seconds.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def shown_duration(duration: timedelta) -> str:
 
 
 def as_plain(record: Timed, *names: str) -> dict[str, Any]:
-    """Return these attributes and the duration in seconds as plain values."""
+    """Return these attributes and the duration as JSON-serializable values."""
     known = {name: getattr(record, name) for name in names}
     for name, value in known.items():
         if isinstance(value, datetime):
@@ -77,17 +77,17 @@ def as_plain(record: Timed, *names: str) -> dict[str, Any]:
 @private
 @dataclass(frozen=True, slots=True, repr=False)
 class Task(Timed):
-    """One component of a job, as it stood when the server was asked.
+    """Snapshot of one component of a job.
 
     Attributes
     ----------
     task_id : str
     name : str
-        The component's name, which begins as the algorithm's.
+        Name of the component. It starts with the name of the algorithm.
     status : str
         preparing, running, success, failed, interrupted, stopping or ``unknown(<code>)``.
     begin_time, end_time : datetime.datetime or None
-        Aware, in UTC.
+        Timezone-aware, in UTC.
     job_id : str
     workflow_id : str or None
     """
@@ -102,7 +102,10 @@ class Task(Timed):
     _explorer: Explorer = field(compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the attributes and ``seconds`` as plain values, ready for JSON; times as ISO 8601."""
+        """Return the task as a JSON-serializable dict.
+
+        It contains the attributes and the duration as ``seconds``. Times are ISO 8601 strings.
+        """
         return as_plain(self, "task_id", "name", "status", "begin_time", "end_time", "job_id", "workflow_id")
 
     def read(
@@ -113,7 +116,7 @@ class Task(Timed):
         vid_type: VidType | None = None,
         dtype_backend: DtypeBackend | None = None,
     ) -> pd.DataFrame:
-        """Read its result as a DataFrame: see `explorer_frames.read_sample_result`."""
+        """Read the result into a DataFrame; see `explorer_frames.read_sample_result`."""
         return self._explorer.read_sample_result(
             self, limit=limit, schema=schema, vid_type=vid_type, dtype_backend=dtype_backend
         )
@@ -125,7 +128,10 @@ class Task(Timed):
         schema: str | pa.Schema | None = "auto",
         vid_type: VidType | None = None,
     ) -> pa.Table:
-        """Read its result as an Arrow table: see `explorer_frames.read_sample_result_arrow`."""
+        """Read the result into an Arrow table.
+
+        See `explorer_frames.read_sample_result_arrow`.
+        """
         return self._explorer.read_sample_result_arrow(self, limit=limit, schema=schema, vid_type=vid_type)
 
     def open(
@@ -135,7 +141,7 @@ class Task(Timed):
         schema: str | pa.Schema | None = "auto",
         vid_type: VidType | None = None,
     ) -> AbstractContextManager[pa.RecordBatchReader]:
-        """Stream its result in constant memory: see `explorer_frames.open_sample_result`."""
+        """Stream the result in constant memory; see `explorer_frames.open_sample_result`."""
         return self._explorer.open_sample_result(self, limit=limit, schema=schema, vid_type=vid_type)
 
     def export(
@@ -148,7 +154,7 @@ class Task(Timed):
         allow_incomplete: bool = False,
         **options: Unpack[WriteOptions],
     ) -> Receipt:
-        """Write its result to a file: see `explorer_frames.export_sample_result`."""
+        """Write the result to a file; see `explorer_frames.export_sample_result`."""
         return self._explorer.export_sample_result(
             self.job_id,
             self,
@@ -173,20 +179,20 @@ class Task(Timed):
         quoting: Quoting = "minimal",
         storage_options: Mapping[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """Read its full result from a folder below a root into a DataFrame.
+        """Read the full result from a folder below a root into a DataFrame.
 
         Parameters
         ----------
         root
-            Folder with the full results of all jobs: a path on local disk or NFS, or any fsspec URL.
+            Folder that contains the full results of all jobs, as a path on local disk or NFS, or as any fsspec URL.
         component
-            Id of the task's component in the workflow, such as ``"analytics_sssp_1"``. Explorer names the folder of the
-            result by it, and the API does not return it.
+            Id of the task's component in the workflow, such as ``"analytics_sssp_1"``. Explorer uses it as
+            the name of the result's folder, and the API does not return it.
         folder
-            Folder of the result below `root`, where ``{job_id}``, ``{task_id}`` and ``{component}`` are replaced.
+            Folder of the result below `root`, with the placeholders ``{job_id}``, ``{task_id}`` and ``{component}``.
             The default is ``"{job_id}/tasks/{component}"`` or ``"{job_id}/{component}"``, whichever exists. Without
-            `component`, it is ``"{job_id}/{task_id}"``, ``"{job_id}/tasks/{task_id}"`` or ``"{task_id}"``, or a name
-            with both ids.
+            `component`, the default is ``"{job_id}/{task_id}"``, ``"{job_id}/tasks/{task_id}"`` or ``"{task_id}"``, or
+            a name that contains both ids.
         schema
             As in `explorer_frames.read_output`; ``"auto"`` uses the task's name and the component.
         vid_type, dtype_backend, header, quoting, storage_options
@@ -195,11 +201,11 @@ class Task(Timed):
         Raises
         ------
         ConfigError
-            An argument is invalid, or `component` is another algorithm than the task.
+            An argument is invalid, or the algorithm of `component` is not that of the task.
         JobError
-            The task is not in the state success.
+            The status of the task is not success.
         FileReadError
-            No folder was found, or more than one; or as in `explorer_frames.read_output`.
+            No folder or several folders match, or as in `explorer_frames.read_output`.
         DecodeError
             As in `explorer_frames.read_output`.
         """
@@ -229,7 +235,10 @@ class Task(Timed):
         quoting: Quoting = "minimal",
         storage_options: Mapping[str, Any] | None = None,
     ) -> AbstractContextManager[pa.RecordBatchReader]:
-        """Stream its full result, found as by `read_output`: see `explorer_frames.open_output`."""
+        """Stream the full result in constant memory; see `explorer_frames.open_output`.
+
+        The parameters that locate the result are those of `read_output`.
+        """
         request = Request.of(
             root,
             task=self,
@@ -259,7 +268,10 @@ class Task(Timed):
         target_filesystem: Any = None,
         **options: Unpack[LayoutOptions],
     ) -> Receipt:
-        """Write its full result, found as by `read_output`, to a file: see `explorer_frames.export_output`."""
+        """Write the full result to a file; see `explorer_frames.export_output`.
+
+        The parameters that locate the result are those of `read_output`.
+        """
         request = Request.of(
             root,
             task=self,
@@ -280,7 +292,7 @@ class Task(Timed):
 
 
 class TaskTuple(tuple[Task, ...]):
-    """Tasks of a job, as a table in notebooks."""
+    """Tuple of a job's tasks, displayed as a table in notebooks."""
 
     __slots__ = ()
 
@@ -293,18 +305,18 @@ class TaskTuple(tuple[Task, ...]):
 
 
 def states_of(tasks: Sequence[Task]) -> str:
-    """Count tasks by their status, for a person."""
+    """Format the number of tasks per status for display."""
     states = Counter(task.status for task in tasks)
     return ", ".join(f"{count} {word}" for word, count in states.items()) or "none"
 
 
 def runs_of(data: dict[str, Any], job_id: str) -> dict[str, Provenance]:
-    """Read what a job's detail has on each of its tasks; times that cannot be read are missing.
+    """Return the provenance of each task in a job's detail; invalid times are None.
 
     Raises
     ------
     EnvelopeError
-        As of `entries`.
+        As in `entries`.
     """
     workflow = text(data.get("workflowId"))
     runs = {}
@@ -326,12 +338,12 @@ def _known_moment(value: object) -> datetime | None:
 
 
 def entries(data: dict[str, Any], job_id: str) -> list[dict[str, Any]]:
-    """Get the tasks of a job's detail, each with an id of its own.
+    """Return the tasks of a job's detail, each with a unique id.
 
     Raises
     ------
     EnvelopeError
-        The detail is of another job, or its tasks do not have the documented shape.
+        The detail belongs to another job, or its tasks do not have the documented structure.
     """
     number = id_of(data.get("id"), "the job's detail")
     if not same_id(number, job_id):
@@ -354,7 +366,7 @@ def entries(data: dict[str, Any], job_id: str) -> list[dict[str, Any]]:
 
 
 def task_of(data: dict[str, Any], job_id: str, workflow_id: str | None, explorer: Explorer) -> Task:
-    """Read one of them."""
+    """Convert one of the `entries` to a `Task`."""
     return Task(
         task_id=id_of(data["id"], "a task of the job"),
         name=text(data.get("name")) or "",
@@ -368,10 +380,10 @@ def task_of(data: dict[str, Any], job_id: str, workflow_id: str | None, explorer
 
 
 def named(task: Task) -> str:
-    """Name and id of a task."""
+    """Return the name and the id of a task for a message."""
     return f"{escaped(task.name, 60)!r} ({escaped(task.task_id, 60)})"
 
 
 def listed(tasks: Sequence[Task], say: Callable[[Task], str] = named) -> str:
-    """The first of them, and how many more there are, for a message."""
+    """Return the first tasks and the number of the others for a message."""
     return first_of([say(task) for task in tasks]) or "none"

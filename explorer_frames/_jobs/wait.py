@@ -1,4 +1,4 @@
-"""Waiting for a job's end: polls with back-off, and the errors that end the waiting."""
+"""Wait for the end of a job by polling with back-off."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
     from explorer_frames._jobs.job import Job
 
-_LAST_LOOK = 1.0  # seconds that the last look has, so that an end just before the timeout is seen
-_FIRST_LOOK = 0.1  # seconds; each pause is half as long again as the one before
-# How long a status that is not documented may last, and how many looks in a row may fail, before a wait gives up.
+_LAST_LOOK = 1.0  # seconds for the last status request, so that an end just before the timeout is detected
+_FIRST_LOOK = 0.1  # seconds before the second request; each later interval is 1.5 times the previous one
+# A wait raises after this many seconds of an undocumented status, or this many failed requests in a row.
 _PATIENCE = 60.0
 _MISSES = 5
 
 
 def check_patience(timeout: object, poll: object, progress: object) -> None:
-    """Refuse waits that would never end, or never pause."""
+    """Raise ConfigError unless `poll` and `timeout` are positive, or `timeout` None."""
     for name, seconds in (("timeout", timeout), ("poll", poll)):
         if not is_duration(seconds) and not (name == "timeout" and seconds is None):
             raise ConfigError(f"{name} must be a positive number of seconds, got {as_given(seconds)}")
@@ -36,12 +36,12 @@ def check_patience(timeout: object, poll: object, progress: object) -> None:
 
 
 def wait_for_end(job: Job, timeout: float | None, poll: float, progress: Progress) -> Job:
-    """Look at a job until it has ended.
+    """Poll a job until it has ended.
 
     Raises
     ------
     JobError
-        It ended without success, or did not end in time.
+        The job ended without success, or did not end within `timeout`.
     """
     latest = job
     try:
@@ -60,7 +60,7 @@ def wait_for_end(job: Job, timeout: float | None, poll: float, progress: Progres
 
 
 def _looks(job: Job, timeout: float | None, poll: float) -> Iterator[Job]:
-    """Yield each state of a job up to its end."""
+    """Yield the job after each status request, until it has ended."""
     known, end = time.monotonic(), Deadline(timeout)
     pause, misses = min(_FIRST_LOOK, poll), 0
     while True:
@@ -85,7 +85,7 @@ def _looks(job: Job, timeout: float | None, poll: float) -> Iterator[Job]:
 
 
 def how_to_continue(job_id: str) -> str:
-    """Return advice for a caller that no longer waits for a job."""
+    """Return the hint for a caller that no longer waits for a job."""
     return (
         f"Job {job_id} continues on the server. Wait for it with explorer.job('{job_id}').wait(), or cancel it "
         f"with explorer.job('{job_id}').cancel()."
@@ -101,7 +101,7 @@ def _tasks_done(job: Job) -> Done:
 
 
 def job_error(job: Job, why: str) -> JobError:
-    """Make an error that names the failed tasks, or else counts the tasks in each state."""
+    """Create an error that lists the failed tasks or the task counts by status."""
     failed = [task for task in job.tasks if task.status == "failed"]
     tasks = f"tasks: {states_of(job.tasks)}" if job.tasks else "no tasks"
     if failed:

@@ -1,1 +1,1 @@
-"""Full results: found, opened, decompressed, read; no Explorer."""
+"""Full results that are read from files, without an Explorer server."""

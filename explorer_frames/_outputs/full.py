@@ -1,4 +1,4 @@
-"""One full result: what is asked for, and the batches of its parts, with the checks that belong to them."""
+"""Read, stream and export one full result from its files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _LEFT = "Read all rows within the `with` block of open_output."
 
-# Names of the columns in the vendor's documentation and product, beside our own: letters and digits are compared.
+# Other names of the columns in the vendor's documentation and product. Only letters and digits are compared.
 _SYNONYMS = {
     "id": {"vid"},
     "id1": {"vid1", "vid"},
@@ -52,27 +52,27 @@ _SYNONYMS = {
 }
 _NAMES = {name for entry in _schemas.ALGORITHMS for shape in entry.shapes for name, _ in shape}
 _DOCUMENTED = frozenset(name.replace("_", "") for name in _NAMES).union(*_SYNONYMS.values())
-_OF_IDS = {"id", "id1", "root", "vid", "vid1"}  # names of a first column
-_WHAT = "full result"  # what warnings name
-_K = "k"  # the column with the k of KCore's folders
+_OF_IDS = {"id", "id1", "root", "vid", "vid1"}  # possible names of a first column
+_WHAT = "full result"  # location in warnings
+_K = "k"  # name of the column with the k of KCore's folders
 _COMPONENT = re.compile(r"(?:analytics_\w+|query)_[0-9]+")
 
 
 class Header:
-    """Tells of each part's first line whether it is a header: called with its cells.
+    """Detector of header lines, called with the cells of each file's first line.
 
     Parameters
     ----------
     request
     line
-        What `line` was when the first parts were read, where others are read elsewhere.
+        `line` of the detector that read the first files, if other files are read in another process.
 
     Attributes
     ----------
     width
-        How many cells the header has; None while none was seen.
+        Number of cells in the header; None until a header is found.
     line
-        With ``header=True``, the first part's first line; None while none was seen.
+        With ``header=True``, the first line of the first file; None until it is read.
     """
 
     def __init__(self, request: Request, line: list[str] | None = None) -> None:
@@ -80,7 +80,7 @@ class Header:
         self.line = line
         self._header = request.header
         shapes = request.schema.candidates()
-        # A path of one vertex may be called anything: where rows differ in length, no first line is a header for sure.
+        # A path of one vertex may have any text, so no line is certainly a header if rows differ in length.
         self._shapes = [] if any(map(_schemas.takes_rest, shapes)) else shapes
 
     def __call__(self, cells: list[str]) -> bool:
@@ -96,7 +96,7 @@ class Header:
 
 
 def _may_name(names: list[str], shape: pa.Schema) -> bool:
-    """Whether a line of these names can only be the header of a shape: of one column of text it may be a row."""
+    """Return whether a line must be a header; a single text column is ambiguous."""
     kinds = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in shape.types]
     numbers = [kind not in (pa.string(), pa.large_string()) for kind in kinds]
     if len(names) != len(shape) or (len(names) == 1 and not numbers[0]):
@@ -109,7 +109,10 @@ def _may_name(names: list[str], shape: pa.Schema) -> bool:
 
 
 def _names_of(column: str, *, is_number: bool, is_first: bool) -> frozenset[str]:
-    """What a header may call a column; where it has numbers, any documented name is certainly none of its values."""
+    """Return a column's possible header names; all documented ones for numbers.
+
+    No documented name can be a value of a column of numbers.
+    """
     own = frozenset({_letters(column)})
     if column in _SYNONYMS and not is_number:
         return own.union(_SYNONYMS[column])
@@ -123,14 +126,14 @@ def _letters(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is to be read, checked.
+    """Validated arguments of a reader.
 
     Attributes
     ----------
     task
-        Id of the task, where one is known.
+        Id of the task, if known.
     k
-        The column with the k of KCore's folders, which is none of the parts' own.
+        Column with the k of KCore's folders. The files do not contain it.
     """
 
     path: str | os.PathLike[str] = field(repr=False)
@@ -158,13 +161,13 @@ class Request:
         component: str | None = None,
         folder: str | None = None,
     ) -> Request:
-        """Check a caller's arguments; then, for a task, find its result below `path`.
+        """Validate the arguments; for a task, also find its result below `path`.
 
         Raises
         ------
         ConfigError
         JobError, FileReadError
-            The task is not in the state success, or its result was not found.
+            The status of the task is not success, or its result was not found.
         """
         path, storage_options = plain_path(path, storage_options)
         vid_type = task._explorer._vid_type_or(vid_type) if task else vid_type  # noqa: SLF001 (our own)
@@ -179,7 +182,7 @@ class Request:
         request = cls(path, storage_options, requested, header, quoting)  # type: ignore[arg-type]
         if task is None:
             return request
-        if task.status != "success":  # nothing in a folder on NFS shows whether it is finished
+        if task.status != "success":  # Folders on NFS have no completion marker.
             raise JobError(
                 f"task {task.task_id} is {task.status}, so its files may be incomplete",
                 hint="Wait for the job, and get the task from the job again. To read incomplete files, pass their "
@@ -191,7 +194,7 @@ class Request:
         return replace(request, path=path, job=task.job_id, task=task.task_id, run=run_of(task), progress=shown)
 
     def for_parts(self, parts: Parts) -> Request:
-        """Adjust the schema to KCore's folders: they contain subgraphs, and their names contain k."""
+        """Adjust the schema to KCore's folders of subgraphs, which are named by k."""
         schema, by_k = self.schema.given, any(part.k is not None for part in parts.files)
         if isinstance(schema, pa.Schema):
             own = by_k and len(schema) > 1 and _is_k(schema[-1])
@@ -202,18 +205,18 @@ class Request:
         return replace(self, k=k)
 
     def schema_of(self, given: pa.Schema | _schemas.Algorithm) -> _schemas.SchemaRequest:
-        """The same request for another schema."""
+        """Return the schema request with another schema."""
         return replace(self.schema, given=given, auto=False)
 
     def state(self, shown: str) -> Done:
-        """How a progress bar names the result of this URL."""
+        """Return the initial state of a progress bar for this URL."""
         name = escaped(shown.rstrip("/").rpartition("/")[2], 30)
         if self.run is not None and self.run.task_name:
             name = f"job {escaped(self.job, 20)}, {escaped(self.run.task_name, 30)}"
         return Done(name)
 
     def provenance(self, source: str) -> Provenance:
-        """What is known before the first row."""
+        """Return the provenance before the first row."""
         return replace(
             self.run or Provenance(),
             source=source,
@@ -224,7 +227,7 @@ class Request:
 
 
 def _named(task: Task, component: str | None) -> tuple[str, str]:
-    """Return the name that contains a task's algorithm, the task's or the component's, and which one it is."""
+    """Return the name with the algorithm, and its source: component or task name."""
     by_name, by_component = _schemas.find(task.name), _schemas.find(component or "")
     if by_name and by_component and not by_name.name.startswith(by_component.name):
         raise ConfigError(
@@ -243,22 +246,22 @@ def _component_in(path: str | os.PathLike[str]) -> str | None:
 
 
 class Output:
-    """The batches of one result, as they are read.
+    """Record batches of one result, read in a background thread.
 
     Parameters
     ----------
     request
-        Its columns are those that a header may name.
+        Its columns define the possible headers.
     schema
-        To read with: the request's own, or text.
+        Schema to read with, either that of the request or text.
     store
 
     Attributes
     ----------
     schema
-        Known as soon as the first row is; the provenance is in its metadata.
+        Schema of the batches, resolved from the first row, with the provenance in its metadata.
     provenance
-        Complete when the iteration has ended.
+        Provenance, complete after the last batch.
     parts
     """
 
@@ -269,7 +272,7 @@ class Output:
         self._quoting = request.quoting
         self._header = Header(request.for_parts(self.parts))
         request = replace(request, schema=schema).for_parts(self.parts)
-        self._read_rows: int | None = None  # in all, when the parts are at their end
+        self._read_rows: int | None = None  # total, set after the last file
         self._blocks = prefetch(self._read())
         try:
             first = next(self._blocks, None)
@@ -277,13 +280,13 @@ class Output:
             self.provenance = replace(self.provenance, algorithm=resolved.algorithm, schema_source=resolved.source)
             self.schema = with_provenance(resolved.schema, self.provenance)
             self._typed = _Typed(self.schema, may_be_text=resolved.may_be_text)
-            self._first = iter([self._typed.to_batch(*first)] if first else [])  # not kept when it has been read
+            self._first = iter([self._typed.to_batch(*first)] if first else [])  # released after it is read
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """End the thread that reads, and close its file."""
+        """Stop the background thread and close its file."""
         self._blocks.close()
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
@@ -292,14 +295,14 @@ class Output:
             rows += batch.num_rows
             count(rows=batch.num_rows)
             yield batch
-        if rows != self._read_rows:  # the thread was ended, or what it had read was thrown away
+        if rows != self._read_rows:  # The thread was stopped, or its blocks were discarded.
             raise FileReadError(
                 "the reader was closed before the end of the result", where=self._store.shown, hint=_LEFT
             )
         self.provenance = with_row_count(self.provenance, rows, complete=True)
 
     def _read(self) -> Generator[tuple[Part, Block]]:
-        """Read all parts; in another thread."""
+        """Read the blocks of all files; runs in the background thread."""
         rows = 0
         for part in self.parts.files:
             for block in read_part(self._store, part, rows, self._header, self._quoting):
@@ -310,7 +313,7 @@ class Output:
 
 
 class _Typed:
-    """Gives the blocks of a result their types."""
+    """Converter from blocks of text to typed record batches."""
 
     def __init__(self, columns: pa.Schema, *, may_be_text: bool = False) -> None:
         self._columns = columns
@@ -331,7 +334,7 @@ class _Typed:
 
 
 def in_part(part: Part, columns: pa.Schema) -> pa.Schema:
-    """The columns that a part itself has: all but the k of KCore's folders."""
+    """Return the columns of a file, which exclude the k of KCore's folders."""
     return columns.remove(len(columns) - 1) if part.k is not None and _is_k(columns[-1]) else columns
 
 
@@ -340,7 +343,7 @@ def _is_k(field: pa.Field[Any]) -> bool:
 
 
 def read_part(store: Store, part: Part, first: int, header: Header, quoting: Quoting) -> Generator[Block]:
-    """The blocks of one part; `first` is the number of its first row."""
+    """Yield the blocks of one file; `first` is the number of its first row."""
     with add_context(part.shown), closing(pieces(store, part)) as text:
         yield from read_blocks(text, first, header, quoting)
 
@@ -348,19 +351,19 @@ def read_part(store: Store, part: Part, first: int, header: Header, quoting: Quo
 def read_batches(
     store: Store, part: Part, header: Header, columns: pa.Schema, quoting: Quoting
 ) -> Generator[pa.RecordBatch]:
-    """The rows of one part with their types, for who reads it alone: `row` of errors counts from its start."""
+    """Yield the record batches of one file; errors count rows from its start."""
     typed = _Typed(columns)
     with closing(read_part(store, part, 0, header, quoting)) as blocks:
         for number, block in enumerate(blocks):
             with add_context(part.shown):
-                if number == 0:  # its error says what fits
+                if number == 0:  # The error lists the schemas that fit.
                     with block.located():
                         _schemas.SchemaRequest(in_part(part, columns)).resolve(block.width)
             yield typed.to_batch(part, block)
 
 
 def preview(request: Request, store: Store, parts: Parts) -> tuple[pa.Schema, Header]:
-    """Read the first rows, and no further: what the columns are, and whether a header was seen."""
+    """Return the schema and the header detector after reading only the first rows."""
     request = request.for_parts(parts)
     header = Header(request)
     for part in parts.files:
@@ -378,7 +381,7 @@ def preview(request: Request, store: Store, parts: Parts) -> tuple[pa.Schema, He
 
 
 def choose(request: Request, header: Header, first: tuple[Part, Block] | None) -> _schemas.ResolvedSchema:
-    """Decide on the schema by the first row, where there is one, or else by the header."""
+    """Choose the schema by the first row, or by the header if there are no rows."""
     if first is None:
         resolved = request.schema.resolve(header.width)
     else:
@@ -389,7 +392,7 @@ def choose(request: Request, header: Header, first: tuple[Part, Block] | None) -
 
 
 def read_table(request: Request) -> pa.Table:
-    """Read a result whole."""
+    """Read a result into a table."""
 
     def attempt(output: Output) -> pa.Table:
         content = ContentHash(output.schema)
@@ -403,7 +406,7 @@ def read_table(request: Request) -> pa.Table:
 
 @contextmanager
 def open_reader(request: Request) -> Iterator[pa.RecordBatchReader]:
-    """Read a result batch by batch."""
+    """Open a result as a stream of record batches."""
 
     def opened(schema: _schemas.SchemaRequest) -> Output:
         return Output(request, schema, Store(request.path, request.storage_options))
@@ -420,7 +423,7 @@ def export(request: Request, plan: tuple[Target, Options]) -> Receipt:
         reader = pa.RecordBatchReader.from_batches(output.schema, iter(output))
 
         def finish() -> dict[str, Any]:
-            return output.provenance.to_dict()  # another one than now
+            return output.provenance.to_dict()  # `finish` runs after the last batch, which changes the provenance.
 
         return write(reader, plan, finish)
 
@@ -428,7 +431,7 @@ def export(request: Request, plan: tuple[Target, Options]) -> Receipt:
 
 
 def _call(request: Request, attempt: Callable[[Output], _T]) -> _T:
-    """Open a result for `attempt`, and show how far it is; who reads a stream shows that for itself."""
+    """Open a result for `attempt` with a progress bar; streams have no progress bar."""
 
     def read(schema: _schemas.SchemaRequest) -> _T:
         store = Store(request.path, request.storage_options)

@@ -1,4 +1,4 @@
-"""Public functions that read or export the full result of a task from its CSV files."""
+"""Public functions to read or export full results from their CSV files."""
 
 from __future__ import annotations
 
@@ -35,59 +35,61 @@ def read_output(
     Parameters
     ----------
     path
-        A folder of CSV files, one file, or a pattern (``*``, ``?``, ``[...]``): a folder on local disk or NFS, or any
-        fsspec URL, such as ``hdfs://`` (by Hadoop's native client), ``webhdfs://``, ``s3://`` or ``sftp://``. Files are
-        plain, gzip (``.gz``) or zstd (``.zst``), and read in the order of their names. Names that begin with ``.`` or
-        ``_`` are skipped. Of KCore with ``TYPE=subgraph``, the folders ``<k>_core`` in `path` are read as one result
-        with a last column ``k``; pass one of these folders for one k without that column.
+        A folder of CSV files, one file, or a pattern (``*``, ``?``, ``[...]``). It is a path on local disk or NFS, or
+        any fsspec URL, such as ``hdfs://`` (with Hadoop's native client), ``webhdfs://``, ``s3://`` or ``sftp://``.
+        Files are plain, gzip (``.gz``) or zstd (``.zst``), and are read in the order of their names. Names that begin
+        with ``.`` or ``_`` are skipped. For KCore with ``TYPE=subgraph``, the folders ``<k>_core`` in `path` are read
+        as one result with ``k`` as the last column. Pass one of these folders to read one k without that column.
     schema
-        Columns to expect. ``"auto"``, the default, looks for the folder of a component in `path`, such as
-        ``analytics_pagerank_1``, and uses the columns of that algorithm; without such a folder, the number of columns
-        decides. An algorithm's name uses its documented columns (`explorer_frames.schemas.ALGORITHMS`); a
-        `pyarrow.Schema` is your own; None decides by the number of columns only.
+        Expected columns. ``"auto"``, the default, searches `path` for the folder of a component, such as
+        ``analytics_pagerank_1``, and uses the columns of that algorithm. Without such a folder, it infers them from the
+        number of columns. An algorithm's name selects its documented columns (`explorer_frames.schemas.ALGORITHMS`). A
+        `pyarrow.Schema` defines custom columns. None always infers them from the number of columns.
     vid_type
-        Type of the graph space's vertex ids: ``"string"`` keeps each id unchanged; ``"int64"`` raises for ids that
-        would not print back the same, such as ``007``.
+        Type of the graph space's vertex ids. ``"string"`` keeps each id unchanged. ``"int64"`` raises for ids that
+        do not round-trip, such as ``007``.
     dtype_backend
         As in pandas: None, ``"numpy_nullable"`` or ``"pyarrow"``.
     header
         Whether the first line contains column names. True skips it, and the same line at the start of other files.
         False reads it as a row. None, the default, skips the first line of a file if it contains the documented names
-        or those of the schema, in any case and punctuation (``VID,VALUE``, ``vid, value``, ``id,score``). With None, a
-        first line is never skipped if rows differ in length, or for one column of text.
+        or those of the schema, ignoring case and punctuation (``VID,VALUE``, ``vid, value``, ``id,score``). With None,
+        the first line is never skipped if rows differ in length, or if the only column is text.
     quoting
-        ``"minimal"``, the default, reads quoted cells as in RFC 4180. ``"none"`` reads quotes as part of the cell, for
-        files that were written without quoting, as by NebulaGraph Analytics.
+        ``"minimal"``, the default, parses quoted cells as in RFC 4180. ``"none"`` reads quotes as part of the cell, for
+        files that were written without quoting, such as those of NebulaGraph Analytics.
     storage_options
         Options for the fsspec driver, as in pandas; not used for local paths.
 
     Returns
     -------
     pandas.DataFrame
-        One row per row of the result, with the same columns, dtypes and values as `read_sample_result` for 0, 1 and
-        many rows. ``attrs["explorer_frames"]`` contains the provenance.
+        One row per row of the result, with the same columns, dtypes and values as from `read_sample_result`, including
+        for 0 or 1 rows. ``attrs["explorer_frames"]`` contains the provenance.
 
     Raises
     ------
     ConfigError
         An argument is invalid, or there is no driver for the URL.
     FileReadError
-        `path` does not exist or is not readable; a folder is unfinished (``_temporary``, ``*._COPYING_``), has no
-        files, or has one both plain and compressed; a compressed file is damaged or truncated; a plain file has no line
-        end after its last line; or a file was added, removed or changed while reading.
+        `path` does not exist or is not readable. A folder is unfinished (``_temporary``, ``*._COPYING_``), contains no
+        files, or contains the same file both plain and compressed. A compressed file is damaged or truncated. The last
+        line of a plain file has no line end. A file was added, removed or changed during the read.
     DecodeError
-        A line is not valid CSV in UTF-8, is blank, or has a NUL byte outside quotes, as a hole in a sparse file; or a
-        cell does not fit its column: RowShapeError, ColumnTypeError. The message contains the file and the line.
+        A line is not valid CSV in UTF-8, is blank, or contains a NUL byte outside quotes (such as a hole in a sparse
+        file). Or a cell does not fit its column (RowShapeError, ColumnTypeError). The message contains the file and the
+        line.
 
     Notes
     -----
     NebulaGraph Analytics writes full results to NFS by default since Explorer 3.5.0, and to HDFS if configured. The
     format of the files is not documented.
 
-    Types are the schema's, never guessed: ``007``, ``NA``, ``null`` and empty cells are text in a column of ids.
+    Types are defined by the schema and never inferred from values. In a column of ids, ``007``, ``NA``, ``null`` and
+    empty cells are text.
 
     The vertices in a column ``path`` (ShortestPath, Node2Vec) are separated by commas, or by blanks in all rows. Ids
-    may contain blanks where commas separate them.
+    that are separated by commas may contain blanks.
 
     These errors cannot be detected: a plain file that was truncated after a line end; a compressed file that was
     truncated between two of its members; a file that was never written; and a flipped bit in a plain file, or in a zstd
@@ -128,7 +130,7 @@ def read_output_arrow(
     Returns
     -------
     pyarrow.Table
-        The schema's metadata contains the provenance as a JSON document, with the key ``explorer_frames``.
+        The schema's metadata contains the provenance as a JSON document, under the key ``explorer_frames``.
 
     Examples
     --------
@@ -192,7 +194,7 @@ def export_output(
     target_filesystem: Any = None,
     **options: Unpack[LayoutOptions],
 ) -> Receipt:
-    r"""Write the full result of a task to a Parquet or Feather file, in constant memory.
+    r"""Write the full result of a task to Parquet or Feather, in constant memory.
 
     Parameters
     ----------
@@ -200,11 +202,11 @@ def export_output(
         As in `read_output`.
     target
         Local path, fsspec URL or binary buffer to write to, as in `write_parquet`. The file is replaced atomically. Its
-        extension decides the format: ``.parquet``, ``.pq``, or ``.feather``, ``.arrow``, ``.ipc``.
+        extension selects the format: ``.parquet`` or ``.pq``, and ``.feather``, ``.arrow`` or ``.ipc``.
     target_storage_options
         Options for the fsspec driver of `target`.
     target_filesystem
-        File system of fsspec or pyarrow that `target` is in.
+        fsspec or pyarrow file system of `target`.
     **options
         ``format``, for other extensions and for buffers, and the options of `write_parquet` or `write_feather`, such as
         ``mode``, ``make_parents`` and ``compression``.
@@ -212,14 +214,14 @@ def export_output(
     Returns
     -------
     Receipt
-        path, format, rows, bytes, schema, complete.
+        Record with path, format, rows, bytes, schema and complete.
 
     Raises
     ------
     ConfigError, FileReadError, DecodeError
         As in `read_output`; the target is unchanged.
     TypeError
-        An option does not exist.
+        An option is not supported.
     WriteError
         As in `write_parquet`; the target is unchanged.
 

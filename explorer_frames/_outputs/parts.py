@@ -1,4 +1,4 @@
-"""The parts of a full result: found below a root or at any fsspec URL, opened, decompressed, and found unchanged."""
+"""Find, open and decompress the files of a full result, and detect changes."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from explorer_frames.errors import ConfigError, FileReadError
 CHANGED = "Retry when no more files are written there."
 _MISSING = "Check the output path of the workflow. Full results are in a folder with the ids of the job and the task."
 _UNENDED = "Copy the file again. If it is complete, add a line end."
-_CORE = re.compile("([0-9]{1,9})_core")  # of KCore with TYPE=subgraph: a folder for each k
-_PASSED_OVER = (".", "_")  # what names begin with that are no parts
-_PIECE = 2**20  # bytes: smaller is slower to cut, larger is no faster
-_FETCH = 4 * 2**20  # bytes that a remote driver gets at once; S3's own 50 MiB would all be held
+_CORE = re.compile("([0-9]{1,9})_core")  # one folder for each k of KCore with TYPE=subgraph
+_PASSED_OVER = (".", "_")  # prefixes of names that are skipped
+_PIECE = 2**20  # bytes: smaller chunks are slower to split, larger ones are not faster
+_FETCH = 4 * 2**20  # bytes per request of a remote driver; S3's default of 50 MiB would be held in memory
 _CODECS = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}  # neither can be the start of UTF-8
 _NOT_CSV = {".bz2", ".deflate", ".lz4", ".lzo", ".snappy", ".xz", ".zip", ".avro", ".feather", ".orc", ".parquet"}
-# What tells one state of a file from another, as far as a store has it. Not all of its answer: some tell of reads too.
+# Metadata that changes with the content of a file. Other metadata is ignored, since some stores update it on reads too.
 _IDENTITY = (
     *("name", "size", "type", "ETag", "etag", "generation", "mtime"),
     *("LastModified", "last_modified", "modificationTime", "updated"),
@@ -59,12 +59,12 @@ def output_url(
     Parameters
     ----------
     root
-        Folder under which the results of all tasks lie.
+        Folder that contains the results of all tasks.
     folder
-        Where it is below the root, such as ``"{job_id}/tasks/{component}"``; it may be a pattern. None looks for
-        ``{job_id}/tasks/{component}`` and ``{job_id}/{component}``; without `component`, for ``{job_id}/{task_id}``,
-        ``{job_id}/tasks/{task_id}`` and ``{task_id}``, or else for one name with both ids in `root`, or one with
-        the task's id in ``{job_id}`` or ``{job_id}/tasks``.
+        Folder of the result below the root, such as ``"{job_id}/tasks/{component}"``; it may be a pattern. None
+        searches for ``{job_id}/tasks/{component}`` and ``{job_id}/{component}``. Without `component`, it searches for
+        ``{job_id}/{task_id}``, ``{job_id}/tasks/{task_id}`` and ``{task_id}``. The last resort is one name with both
+        ids in `root`, or with the task's id in ``{job_id}`` or ``{job_id}/tasks``.
     component
         Id of the task's component in the workflow, such as ``"analytics_sssp_1"``, which the API does not return.
 
@@ -73,7 +73,7 @@ def output_url(
     ConfigError
         An id or `folder` cannot be part of a URL, or `component` is missing or not used.
     FileReadError
-        There is no such folder or file, or more than one: the message contains what was looked for, and what exists.
+        No folder or file matches, or several match. The message lists the expected and the existing paths.
     """
     ids = {"job_id": checked_id("job_id", job_id), "task_id": checked_id("task_id", task_id)}
     if component is not None:
@@ -108,7 +108,7 @@ def output_url(
 
 
 def _checked(folder: str, ids: dict[str, str]) -> str:
-    """Check that a folder has the fields that tell tasks apart, and no others."""
+    """Check that a folder template contains the required and no unknown fields."""
     names = _FIELD.findall(folder) if isinstance(folder, str) else []
     hint = "Pass folder='{job_id}/{task_id}', or folder='{job_id}/tasks/{component}' and the component."
     if "task_id" not in names and "component" not in names:
@@ -138,7 +138,7 @@ def _below(store: Store, below: str) -> str:
 
 
 def _names(store: Store, folder: str) -> list[str]:
-    """Paths of what is in a folder under the root; none where it is no folder."""
+    """Return the paths in a folder below the root; none if it is not a folder."""
     path = _below(store, folder)
     found = store.info(path)
     if found is None or found["type"] != "directory":
@@ -148,9 +148,10 @@ def _names(store: Store, folder: str) -> list[str]:
 
 
 def _is_of(below: str, job: str, task: str) -> bool:
-    """Whether both ids are in a path as a whole, first the job's, and the task's in its last name.
+    """Return whether a path contains the job's id and, in its last name, the task's.
 
-    Ids may have ``-`` in them: so it separates none, but for one between the two. Task ``a-1`` is not in ``52_a-1-2``.
+    Both ids must match in full. Ids may contain ``-``, so it is a separator only between the two. Task ``a-1`` is not
+    in ``52_a-1-2``.
     """
     before, behind = f"(?<!{_OF_IDS})", f"(?!{_OF_IDS})"
     between = rf"(?:-|{behind}.*{before})"
@@ -170,11 +171,11 @@ class Part:
     Attributes
     ----------
     shown
-        Its URL without secrets.
+        URL without secrets.
     path, size
-        As its store has them.
+        Path and size in bytes, as the store returns them.
     k
-        Of its folder ``<k>_core``, where the result has several of them.
+        Number in the name of the folder ``<k>_core``, if the result has several such folders.
     """
 
     shown: str
@@ -184,19 +185,19 @@ class Part:
 
 
 class Parts:
-    """The parts of one result, as they stood when they were looked for.
+    """Snapshot of the list of files of one result.
 
     Attributes
     ----------
     files
-        In the order of their names; of KCore's folders, by k first.
+        Files in the order of their names; in KCore's folders, sorted by k first.
     of_subgraphs
-        Whether they are in KCore's folders ``<k>_core``.
+        Whether the files are in KCore's folders ``<k>_core``.
 
     Raises
     ------
     FileReadError
-        Nothing is there, or a folder that is unfinished or holds other folders.
+        The path does not exist, or is a folder that is unfinished or contains other folders.
     """
 
     def __init__(self, store: Store) -> None:
@@ -212,12 +213,12 @@ class Parts:
 
     @property
     def size(self) -> int | None:
-        """Bytes of all parts; None if the store does not tell."""
+        """Total size of all files in bytes; None if the store does not return it."""
         sizes = [part.size for part in self.files]
         return None if None in sizes else sum(filter(None, sizes))
 
     def refuse_among(self, target: str) -> None:
-        """Raise when a file to write would replace a part, or be taken for one the next time."""
+        """Raise ConfigError if an output file would replace or become an input file."""
         store, local = self._store, self._store.is_local
         places = {os.path.realpath(part.path) if local else part.shown for part in self.files}
         folders = {os.path.realpath(store.path) if local else store.shown.rstrip("/")}
@@ -231,12 +232,12 @@ class Parts:
             )
 
     def state(self) -> str:
-        """Digest of what they are: another one once any of them changed, came or went."""
+        """Return a digest that changes if a file is changed, added or removed."""
         known = [_identity(entry) for entry in self._entries]
         return hashlib.sha256(repr(known).encode("utf-8", "surrogatepass")).hexdigest()
 
     def check_unchanged(self) -> None:
-        """Look again, and raise if anything is not as it was."""
+        """Raise FileReadError if a file was changed, added or removed meanwhile."""
         known, now = ({entry["name"]: _identity(entry) for entry in found} for found in (self._entries, self._look()))
         changed = sorted(name for name in {*known, *now} if known.get(name) != now.get(name))
         if changed:
@@ -245,7 +246,7 @@ class Parts:
             raise FileReadError(f"{what}, such as {first}", where=self._store.shown, hint=CHANGED)
 
     def check_state(self, state: str) -> None:
-        """Raise unless they are as they were when `state` was taken, by whichever process."""
+        """Raise FileReadError if the files changed since `state`, in any process."""
         if self.state() != state:
             what = "files changed after they were listed"
             raise FileReadError(what, where=self._store.shown, hint=CHANGED)
@@ -272,7 +273,7 @@ class Parts:
         return sorted(entries, key=lambda entry: _core_of(_folder(entry["name"])) or 0)
 
     def _in_cores(self, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """In place of KCore's folders, where there are no other entries, what is in them."""
+        """Replace KCore's folders by their contents if there are no other entries."""
         by_k = sorted((k, entry["name"]) for entry in entries if (k := _core_of(entry["name"])) is not None)
         if not entries or len(by_k) < len(entries) or any(entry["type"] != "directory" for entry in entries):
             return entries
@@ -306,12 +307,13 @@ class Parts:
 
 
 def pieces(store: Store, part: Part) -> Generator[bytes]:
-    """The part's text, decompressed, piece by piece.
+    """Yield the decompressed content of a file in chunks.
 
     Raises
     ------
     FileReadError
-        It cannot be read, or is damaged or cut off: of a plain part, that its last line has no line end.
+        The file cannot be read, is damaged, or is truncated. A plain file without a final line end is considered
+        truncated.
     """
     raw, last = _Stream(store.attempt("open", store.fs.open, part.path, "rb", where=None, block_size=_FETCH)), b""
     counted = 0
@@ -327,7 +329,7 @@ def pieces(store: Store, part: Part) -> Generator[bytes]:
             yield piece
             last = piece
     finally:
-        with suppressed(Exception):  # it was only read
+        with suppressed(Exception):  # An error on close after reading is harmless.
             raw.close()
     if part.size not in {None, raw.count}:
         raise FileReadError(
@@ -341,12 +343,12 @@ def pieces(store: Store, part: Part) -> Generator[bytes]:
 
 
 class _Stream:
-    """A file that is read once from its start, and may not be able to seek; as much as pyarrow needs of one.
+    """Non-seekable, read-only file object with the methods that pyarrow needs.
 
     Attributes
     ----------
     count
-        Bytes that were read.
+        Number of bytes that were read.
     """
 
     def __init__(self, raw: Any) -> None:
@@ -356,13 +358,13 @@ class _Stream:
         self.closed = False
 
     def peek(self, size: int) -> bytes:
-        """Look at the first bytes, before any is read."""
+        """Return the first bytes without consuming them; call before `read`."""
         while len(self._seen) < size and (more := self._raw.read(size - len(self._seen))):
             self._seen += more
         return self._seen
 
     def read(self, size: int) -> bytes:
-        """Some of the bytes that follow; none at the end."""
+        """Return up to `size` bytes; fewer are possible, and none at the end."""
         found: bytes = self._seen + self._raw.read(max(0, size - len(self._seen)))
         self._seen = b""
         self.count += len(found)
@@ -389,7 +391,7 @@ def _without_passed_over(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _core_of(path: str) -> int | None:
-    """The k of a folder ``<k>_core``."""
+    """Return the k of a folder ``<k>_core``; None for other names."""
     found = _CORE.fullmatch(os.path.basename(path.rstrip("/")))  # noqa: PTH119 (a URL's path)
     return int(found[1]) if found else None
 
@@ -407,7 +409,7 @@ def _check_finished(entries: list[dict[str, Any]], where: str) -> None:
         if name == "_temporary":
             hint = "Wait until the job has ended. If it has ended, it failed: run it again."
             raise FileReadError("unfinished result: the folder contains _temporary", where=where, hint=hint)
-        if name.endswith(("._COPYING_", ".tmp", ".partial", "~")):  # as of `hdfs dfs -put`, or of an editor
+        if name.endswith(("._COPYING_", ".tmp", ".partial", "~")):  # from `hdfs dfs -put` or an editor
             hint = "Wait until the copy is complete. If it was interrupted, copy again."
             raise FileReadError(f"unfinished copy: the folder contains {escaped(name, 100)}", where=where, hint=hint)
 

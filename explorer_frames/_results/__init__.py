@@ -1,1 +1,1 @@
-"""One task's result over the API: asked for, decoded, converted."""
+"""Task results that are read through the API."""

@@ -1,4 +1,4 @@
-"""Columns of several results, decided before they are read: for engines that need a schema first."""
+"""Schemas of several results before they are read, as some engines require."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from explorer_frames._warnings import joined_warnings
 from explorer_frames.errors import TruncatedResultWarning
 
 _WORKERS = 4
-_ROWS = 100  # of each result: cells that are not numbers make all columns text, and are most likely among them
+_ROWS = 100  # of each result; they most likely include any non-numeric cells, which make all columns text
 
 
 def task_schemas(queries: Sequence[Query], read: Callable[[Query], pa.Table]) -> list[pa.Schema]:
-    """Return the schema of each result; read the first rows of it where the request leaves it open.
+    """Return the schema of each result, inferred from its first rows if necessary.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def task_schemas(queries: Sequence[Query], read: Callable[[Query], pa.Table]) ->
 
 
 def united(schemas: Sequence[pa.Schema]) -> pa.Schema:
-    """Return the one schema of all results, or the union of their columns, all of them nullable."""
+    """Return the common schema of all results, or the nullable union of columns."""
     first, *others = schemas
     if all(other == first for other in others):
         return first
@@ -46,7 +46,7 @@ def united(schemas: Sequence[pa.Schema]) -> pa.Schema:
 
 
 def fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return the table with the columns of a union; those it does not have are null."""
+    """Return the table with the columns of a union; missing columns are null."""
     columns = [
         table.column(field.name) if field.name in table.column_names else pa.nulls(table.num_rows, field.type)
         for field in schema

@@ -1,4 +1,4 @@
-"""The results of a workflow's last runs -> one long frame."""
+"""Read the results of a workflow's last runs into one DataFrame in long format."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _RUN = pa.schema(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryRequest:
-    """The arguments of `history`, checked."""
+    """Validated arguments of `history`."""
 
     workflow: str
     last: int | None
@@ -71,7 +71,7 @@ class HistoryRequest:
         dtype_backend: str | None,
         workers: object,
     ) -> HistoryRequest:
-        """Check a caller's arguments, before any I/O.
+        """Validate the arguments before any I/O.
 
         Raises
         ------
@@ -96,12 +96,12 @@ class HistoryRequest:
         )
 
     def takes(self, task: Task) -> bool:
-        """Whether results of this task are wanted."""
+        """Return whether results of this task are requested."""
         return self.task is None or self.task in (task.name, task.task_id)
 
     @property
     def empty(self) -> pa.Table:
-        """What comes where there is no result."""
+        """Table to return if there is no result."""
         if self.task is None:
             return _RUN.empty_table()
         own = self.schema.for_task(self.task).resolve(None).schema
@@ -110,7 +110,7 @@ class HistoryRequest:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A job, and by task id what was read of it."""
+    """A job, with the tables and errors of its tasks by task id."""
 
     job: Job
     tables: dict[str, pa.Table]
@@ -123,7 +123,7 @@ class _Read:
 
 
 def history(explorer: Explorer, results: ResultReader, request: HistoryRequest) -> pd.DataFrame:
-    """Read the requested results: see `explorer_frames.Explorer.history`."""
+    """Read the requested results; see `explorer_frames.Explorer.history`."""
     now = datetime.now(UTC)
     newest = explorer.list_jobs(request.workflow, status="success", limit=request.last)["job_id"].tolist()
     with (
@@ -161,7 +161,7 @@ def _read(
             continue
         try:
             own = results.table(Query.of(task, None, None, request.schema))
-        except ConfigError:  # no task can be read so
+        except ConfigError:  # An invalid argument fails for every task.
             raise
         except ExplorerFramesError as error:
             read.errors[task.task_id] = shortened(error)
@@ -173,7 +173,7 @@ def _read(
 
 
 def _check_errors(request: HistoryRequest, reads: list[_Read], lost: dict[str, ExplorerFramesError]) -> None:
-    """Raise one error for all jobs and results that could not be read, with the other results in it."""
+    """Raise one error for all failed reads, with the other results attached."""
     errors: dict[tuple[str, str | None], ExplorerFramesError] = {(job, None): error for job, error in lost.items()}
     errors |= {(read.job.job_id, task): error for read in reads for task, error in read.errors.items()}
     if not errors:
@@ -195,7 +195,7 @@ def _of_run(own: pa.Table, job: Job, task: Task) -> pa.Table:
 
 
 def _gaps(request: HistoryRequest, reads: list[_Read]) -> list[str]:
-    """Tell of what is left out; refuse a name that no task of any job has: it is misspelled."""
+    """Warn about missing results; raise ConfigError for a task name that no job has."""
     tasks = [task for read in reads for task in read.job.tasks]
     if reads and request.task is not None and not any(map(request.takes, tasks)):
         raise ConfigError(

@@ -1,6 +1,6 @@
-"""One task's result over the API: what is requested, its batches with their checks, and reading it.
+"""Read one task's result through the API, and check whether it is complete.
 
-A result is read whole, as a stream, or into a file.
+A result is read into a table, as a stream, or into a file.
 """
 
 from __future__ import annotations
@@ -63,26 +63,26 @@ _Attempt: TypeAlias = "Callable[[Query, Identity, Deadline], _T]"
 
 _PARAMETER_ERROR = 40004001
 _STEPS = [EVERYTHING, 1_000_000, 100_000, 10_000]
-_FEWEST = 1000  # rows of the lowest cap that is likely
+_FEWEST = 1000  # rows: the lowest plausible cap
 _KEPT_JOBS = 256
-_LARGER = 2  # times a piece: for what needs memory for all rows anyway, fewer calls for each; four times is slower
-_JOINED = 4  # batches
+_LARGER = 2  # factor of the chunk size, for fewer calls if all rows are kept in memory anyway; 4 is slower
+_JOINED = 4  # batches per chunk of a table
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """The arguments of a reader, checked.
+    """Validated arguments of a reader.
 
     Attributes
     ----------
     limit
-        Rows to request; None for all.
+        Number of rows to request; None for all.
     run
-        What the job's detail has on the task, if it was looked up.
+        Provenance of the task from the job's detail, if it was requested.
     unfinished
-        Whether the task had not ended when the caller looked at it.
+        Whether the `Task` of the caller is not in a final state.
     large
-        Whether columns of text are to be large_string.
+        Whether text columns have the type large_string.
     """
 
     job: str
@@ -95,15 +95,15 @@ class Query:
 
     @classmethod
     def of(cls, job_id: object, task_id: object, limit: object, schema: SchemaRequest, *, large: bool = False) -> Query:
-        """Check a caller's arguments, before any I/O.
+        """Validate the arguments before any I/O.
 
         Parameters
         ----------
         job_id, task_id
-            Ids, a `Job` or a `Task`: its name is not looked up then.
+            Ids, a `Job` or a `Task`. The name of a finished `Task` is not requested again.
         limit
         schema
-            Already checked.
+            Already validated.
         large
 
         Raises
@@ -118,24 +118,24 @@ class Query:
         return query.with_task_run(run_of(task)) if task.status in FINAL else replace(query, unfinished=True)
 
     def with_task_run(self, run: Provenance) -> Query:
-        """The same, with the task in the job's detail."""
+        """Return a copy with the task's provenance from the job's detail."""
         return replace(self, run=run, schema=self.schema.for_task(run.task_name))
 
     @property
     def where(self) -> str:
-        """How errors name it."""
+        """Location in error messages."""
         return f"job {self.job}, task {self.task}"
 
     @property
     def state(self) -> Done:
-        """How a progress bar names it."""
+        """Initial state of a progress bar."""
         name = self.run and self.run.task_name
         task = escaped(name, 30) if name else f"task {escaped(self.task, 20)}"
         return Done(f"job {escaped(self.job, 20)}, {task}")
 
 
 def result_ids(job_id: object, task_id: object) -> tuple[object, object, Task | None]:
-    """Return the ids of a result that a caller named by ids, a Job or a Task; and the Task, if there is one.
+    """Resolve ids, a `Job` or a `Task` to the job id, task id and `Task`, if any.
 
     Raises
     ------
@@ -163,28 +163,28 @@ def result_ids(job_id: object, task_id: object) -> tuple[object, object, Task | 
 
 
 class Result:
-    """The batches of one answer, as they arrive.
+    """Record batches of one response, decoded as they arrive.
 
     Parameters
     ----------
     query
     rows
-        Of the answer, as by `read_rows`.
+        Rows of the response, from `read_rows`.
     provenance
-        As known before the first row.
+        Provenance before the first row.
     limits
-        Of the server.
+        Row limits of the server.
     secrets
-        Of the request, which the answer may repeat.
+        Secrets of the request, which the response may repeat.
 
     Attributes
     ----------
     schema
-        Known as soon as the first row is.
+        Schema of the batches, resolved from the first row.
     provenance
-        Complete when the iteration has ended.
+        Provenance, complete after the last batch.
     rows
-        That have come.
+        Number of rows that have been decoded.
     """
 
     def __init__(
@@ -207,21 +207,21 @@ class Result:
         self.schema = _schemas.with_large_strings(resolved.schema) if query.large else resolved.schema
         self._dictionaries: dict[str, pa.Array] = {}
         self.rows = 0
-        self._first = iter([self._typed(cells)] if cells else [])  # not kept when it has been read
+        self._first = iter([self._typed(cells)] if cells else [])  # released after it is read
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         yield from chain(self._first, map(self._decoded, self._rest))
         self._finish(None)
 
     def overlapped(self) -> Generator[pa.RecordBatch]:
-        """The same, taken apart and hashed by another thread while this one receives. Close it.
+        """Yield the batches, decoded and hashed in a background thread.
 
-        It takes less time and more memory.
+        This takes less time and more memory. Close the generator after use.
         """
         content = ContentHash(self.schema)
         yield from map(content.passed, self._first)
         second = next(self._rest, None)
-        if second is not None:  # else there is nothing to do for a thread
+        if second is not None:  # One batch needs no thread.
             rest = chain(iter([second]), self._rest)
             del second
             with closing(pipelined(lambda rows: content.passed(self._decoded(rows)), rest)) as batches:
@@ -246,15 +246,15 @@ class Result:
 
 
 class RowLimits:
-    """What one server has shown of its limits.
+    """Row limits of one server, as observed in its responses.
 
-    The API has no call for all rows, and does not document whether a server caps `limit`. A cap is most likely a round
-    number, so a result with a round number of rows may be incomplete although fewer rows came than were requested.
+    The API has no request for all rows, and does not document whether a server caps `limit`. A cap is most likely a
+    round number. A result with a round number of rows may therefore be incomplete, even if it is below the limit.
 
     Parameters
     ----------
     row_cap
-        The most rows that the server returns, if the caller knows.
+        Maximum number of rows that the server returns, if known.
     """
 
     def __init__(self, row_cap: int | None) -> None:
@@ -263,25 +263,25 @@ class RowLimits:
         self._most_rows = 0
 
     def to_try(self, limit: int | None) -> list[int]:
-        """Return the limits to send, one after the other where the server refuses a limit; None is for all rows."""
+        """Return the limits to try in turn until one is accepted; None is for all rows."""
         if limit is None and self._row_cap is None:
             return self._steps
         return [min(limit or EVERYTHING, self._row_cap or EVERYTHING)]
 
     def accept(self, limit: int) -> None:
-        """Remember a limit of `to_try` that the server has accepted."""
+        """Store a limit of `to_try` that the server has accepted."""
         if limit in _STEPS:
             self._steps = _STEPS[_STEPS.index(limit) :]
 
     def is_complete(self, rows: int, limit: int) -> bool | None:
-        """Return whether these are all rows of a result; None if that is unknown.
+        """Return whether a result is complete; None if that is unknown.
 
         Parameters
         ----------
         rows
-            Number of rows that came.
+            Number of rows in the response.
         limit
-            The limit that was sent.
+            Limit in the request.
         """
         larger_came = rows < self._most_rows
         self._most_rows = max(rows, self._most_rows)
@@ -291,7 +291,10 @@ class RowLimits:
         return True if known else None
 
     def why_incomplete(self, provenance: Provenance, requested: int | None) -> tuple[str, str]:
-        """Return why a result may be incomplete, and what to do; `requested` is the caller's limit."""
+        """Return why a result may be incomplete, and a hint.
+
+        `requested` is the limit that the caller passed.
+        """
         if provenance.status not in (None, "success"):
             return (
                 f"the result may be incomplete: the task's status is {provenance.status}",
@@ -317,7 +320,9 @@ class RowLimits:
 
 
 def is_round(rows: int) -> bool:
-    """Whether this number of rows may be a server's cap: a power of 2 or 10, or 5 times a power of 10, from 1,000.
+    """Return whether a number of rows may be a server's cap.
+
+    Caps are powers of 2 or 10, or 5 times a power of 10, and at least 1,000.
 
     Examples
     --------
@@ -328,7 +333,7 @@ def is_round(rows: int) -> bool:
 
 
 class JobLookup:
-    """The tasks of jobs, each looked up once when the job is final.
+    """Cache of the tasks of jobs that have ended.
 
     Parameters
     ----------
@@ -345,7 +350,7 @@ class JobLookup:
         self._lock = threading.Lock()
 
     def run(self, job_id: str, task_id: str, deadline: Deadline) -> Provenance:
-        """Return what the job's detail has on a task; an empty record if the task is not in it.
+        """Return a task's provenance from the job's detail; empty if it is missing.
 
         Raises
         ------
@@ -360,7 +365,7 @@ class JobLookup:
         return runs.get(task_id) or Provenance(workflow_id=next((run.workflow_id for run in runs.values()), None))
 
     def remember(self, job: Job) -> None:
-        """Keep the tasks of a job that was looked at; forget what was kept of it before."""
+        """Cache the tasks of a job, in place of its previous entry."""
         runs = {task.task_id: run_of(task) for task in job.tasks if task.status in FINAL}
         self._keep(job.job_id, job.status if len(runs) == len(job.tasks) else "", runs)
 
@@ -374,20 +379,20 @@ class JobLookup:
 
 
 class ResultReader:
-    """Reads and exports the results of one server.
+    """Reader and exporter of the results of one server.
 
     Parameters
     ----------
     api
     row_cap
-        The most rows that the server returns, if the caller knows.
+        Maximum number of rows that the server returns, if known.
     progress
         Whether to show progress bars.
 
     Attributes
     ----------
     url
-        Of the server.
+        URL of the server.
     lookup
     """
 
@@ -399,7 +404,7 @@ class ResultReader:
         self._limits = RowLimits(row_cap)
 
     def table(self, query: Query) -> pa.Table:
-        """Read a result whole; warn if it may be incomplete."""
+        """Read a result into a table; warn if it may be incomplete."""
         with progress_bar(self.progress, query.state) as bar:
             table, provenance = self._call(query, self._read, bar=bar)
         if not provenance.complete:
@@ -408,16 +413,19 @@ class ResultReader:
 
     @contextmanager
     def stream(self, query: Query) -> Iterator[pa.RecordBatchReader]:
-        """Read a result batch by batch."""
+        """Open a result as a stream of record batches."""
         with ExitStack() as stack:
-            # Retried only before the first batch: after it, the caller may have used rows.
+            # There is no retry after the first batch, because the caller may have used its rows.
             result = self._call(query, lambda *attempt: stack.enter_context(self._open(*attempt)))
             schema = with_provenance(result.schema, result.provenance)
             batches = self._batches(query, result, schema.metadata, calling_line())
             yield pa.RecordBatchReader.from_batches(schema, StickyErrorIterator(batches))
 
     def export(self, query: Query, plan: tuple[Target, Options], *, allow_incomplete: bool) -> Receipt:
-        """Write a result to a file. A retry starts again, since nothing is published before the end."""
+        """Write a result to a file.
+
+        A retry starts over, since nothing is published before the last batch is written.
+        """
         return self.consume(
             query, lambda reader, finish: write(reader, plan, finish), allow_incomplete=allow_incomplete
         )
@@ -425,9 +433,10 @@ class ResultReader:
     def consume(
         self, query: Query, consume: Callable[[pa.RecordBatchReader, Finish], _T], *, allow_incomplete: bool
     ) -> _T:
-        """Call `consume` with the batches of a result, and again with those of a retry.
+        """Call `consume` with the batches of a result, and again for each retry.
 
-        Its second argument returns the provenance when all batches are read; it raises if the result may be incomplete.
+        Its second argument is a function that returns the provenance after all batches are read. Unless
+        `allow_incomplete` is set, the function raises IncompleteResultError if the result may be incomplete.
         """
         requested = query.limit
 
@@ -448,7 +457,7 @@ class ResultReader:
             return self._call(query, attempt, bar=bar, needs_status=True)
 
     def _call(self, query: Query, attempt: _Attempt[_T], *, bar: Bar | None = None, needs_status: bool = False) -> _T:
-        """Look up the task, then read; as text where guessed columns do not fit."""
+        """Look up the task, then read its result, as text if inferred columns do not fit."""
         unnamed: ApiError | None = None
         where = query.where
         with add_context(where):
@@ -460,7 +469,7 @@ class ResultReader:
                 except (ApiError, EnvelopeError, TransportError) as error:
                     if needs_status or isinstance(error, UnauthorizedError):
                         raise
-                    if query.schema.auto:  # else the name would only be compared with the algorithm
+                    if query.schema.auto:  # Otherwise the name is only compared with the algorithm.
                         if not isinstance(error, ApiError):
                             raise
                         unnamed = error
@@ -486,8 +495,8 @@ class ResultReader:
         return result
 
     def _stepping_down(self, query: Query, attempt: _Attempt[_T], deadline: Deadline, schema: SchemaRequest) -> _T:
-        """Read with the requested limit; step down from that for all rows while the server refuses it."""
-        refused: list[BadRequestError] = []  # by this request: a login may be refused with the same code
+        """Read with the requested limit; for all rows, with the largest accepted one."""
+        refused: list[BadRequestError] = []  # by this request; a rejected login may have the same code
 
         def call(identity: Identity) -> _T:
             try:
@@ -529,7 +538,7 @@ class ResultReader:
                 result = Result(query, rows, provenance, self._limits, answer.secrets)
             try:
                 yield result
-            except BaseException:  # a retry counts them again
+            except BaseException:  # A retry counts the rows again.
                 count(rows=-result.rows)
                 raise
 

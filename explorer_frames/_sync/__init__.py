@@ -1,1 +1,1 @@
-"""A workflow's results in a folder."""
+"""Export of a workflow's results to a folder, called a lake."""

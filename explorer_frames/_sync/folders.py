@@ -1,4 +1,4 @@
-"""The folders of a lake's tasks: which task has which, and the one schema of all files in it."""
+"""Folders of the tasks in a lake, and the common schema of each folder's files."""
 
 from __future__ import annotations
 
@@ -16,27 +16,30 @@ from explorer_frames.errors import TargetExistsError, WriteError
 
 
 class TaskFolders:
-    """The folders of tasks in one lake.
+    """Task folders of one lake.
 
-    The first process that writes a result of a task creates the file that describes its folder. All others compare
-    their results with it before they publish them.
+    The first process that writes a result of a task creates the description file of its folder. All other processes
+    compare their results with it before they publish them.
     """
 
     def __init__(self, lake: Folder) -> None:
         self._lake = lake
         self._known: dict[str, TaskFolder] = {}  # by case_key
-        self._files: dict[str, str] = {}  # of each folder, the path of one file in it
+        self._files: dict[str, str] = {}  # path of one file in each folder
         self._lock = threading.Lock()
 
     def load(self, contents: Iterable[bytes | None], results: Mapping[tuple[str, str], str]) -> None:
-        """Read the descriptions, and note the results that exist, by folder and file name."""
+        """Load folder descriptions, and result paths by folder and file name."""
         for known in map(TaskFolder.from_json, contents):
             if known is not None:
                 self._known[case_key(known.folder)] = known
         self._files = {folder: path for (folder, _), path in results.items()}
 
     def choose(self, names: Iterable[str]) -> dict[str, str]:
-        """Choose the folder of each task; of names that differ only in case, the first has the plain name."""
+        """Choose the folder of each task.
+
+        Of names that differ only in case, the first is used unchanged, and the others get a hash.
+        """
         owners = {key: known.task_name for key, known in self._known.items()}
         folders = {}
         for name in dict.fromkeys(names):
@@ -58,16 +61,16 @@ class TaskFolders:
             return known.schema
         if folder not in self._files:
             return None
-        schema: pa.Schema = self._lake.look(self._files[folder], schema_of)[1]  # its description is lost
+        schema: pa.Schema = self._lake.look(self._files[folder], schema_of)[1]  # the description is missing
         return schema.remove_metadata()
 
     def claim(self, wanted: TaskFolder) -> None:
-        """Write the description of a folder, or compare it with the existing one.
+        """Write the description of a folder, or compare it with an existing one.
 
         Raises
         ------
         WriteError
-            The folder is another task's, or its files have other columns.
+            The folder belongs to another task, or its files have other columns.
         """
         with self._lock:
             key = case_key(wanted.folder)
@@ -89,11 +92,11 @@ class TaskFolders:
             known = TaskFolder.from_json(self._lake.read([name])[0])
             if known is not None:
                 return known
-            self._lake.put(name, wanted.to_json(), "overwrite")  # it is damaged
+            self._lake.put(name, wanted.to_json(), "overwrite")  # the existing file is damaged
         return wanted
 
     def check(self, task_name: str, schema: pa.Schema, known: pa.Schema) -> None:
-        """Refuse a result whose columns are not those of its folder.
+        """Raise WriteError if the columns of a result differ from those of its folder.
 
         Raises
         ------

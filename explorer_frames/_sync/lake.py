@@ -1,4 +1,4 @@
-"""A lake -> the results of one task, as a DataFrame or a pyarrow Dataset."""
+"""Read the results of one task from a lake, as a DataFrame or a pyarrow Dataset."""
 
 from __future__ import annotations
 
@@ -41,31 +41,31 @@ def read_lake(
     Parameters
     ----------
     path
-        A folder that `sync_workflow` has written: a local path or any fsspec URL.
+        Folder written by `sync_workflow`, as a local path or any fsspec URL.
     task
         Name of the task, as in Explorer.
     columns
-        Names of the columns to read. Default: all.
+        Names of the columns to read. None, the default, reads all columns.
     filter
-        Only rows for which this expression is true, such as ``pyarrow.compute.field("job_id") == "12"``. Files whose
-        statistics exclude it are not read.
+        Expression that selects rows, such as ``pyarrow.compute.field("job_id") == "12"``. Files without matching rows,
+        according to their statistics, are not read.
     dtype_backend
         As in `read_sample_result`.
     storage_options
-        For the fsspec driver, as pandas takes them.
+        Options for the fsspec driver, as in pandas.
 
     Returns
     -------
     pandas.DataFrame
-        The columns of the result, then ``job_id`` and ``task_id`` (str), and ``end_time`` (``datetime64[us, UTC]``),
-        when the job ended, and the columns of `partition_by`, if any. The order of the jobs is not defined.
+        The columns of the result, followed by ``job_id`` and ``task_id`` (str), ``end_time`` of the job
+        (``datetime64[us, UTC]``), and the columns of `partition_by`, if any. The order of the jobs is not defined.
 
     Raises
     ------
     ConfigError
-        The lake has no results of a task with this name; the hint lists similar names. Or an argument is invalid.
+        The lake has no task with this name (the hint lists similar names), or an argument is invalid.
     FileReadError
-        There is no lake, or a file cannot be read.
+        `path` is not a lake, or a file cannot be read.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def read_lake(
     dataset = _dataset(store, task)
     try:
         wanted = None if columns is None else list(columns)
-        scanner = dataset.scanner(wanted, filter, memory_pool=POOL)  # reads nothing
+        scanner = dataset.scanner(wanted, filter, memory_pool=POOL)  # does not read any rows
     except failures(pa.ArrowException, TypeError) as error:
         missing = re.search(r"No match for FieldRef\.Name\((.*?)\) in ", str(error))
         what = f"cannot be read with columns {escaped(columns, 80)} and filter {escaped(filter, 80)}: {escaped(error)}"
@@ -98,7 +98,9 @@ def read_lake(
 def lake_dataset(
     path: str | os.PathLike[str], task: str, *, storage_options: Mapping[str, Any] | None = None
 ) -> ds.Dataset:
-    """Open all results of a task in a lake as a pyarrow Dataset; no rows are read.
+    """Open all results of a task in a lake as a pyarrow Dataset.
+
+    No rows are read until the Dataset is queried.
 
     Parameters
     ----------
@@ -108,13 +110,13 @@ def lake_dataset(
     Returns
     -------
     pyarrow.dataset.Dataset
-        With the columns that `read_lake` returns. polars (``scan_pyarrow_dataset``) and DuckDB (by the name of the
-        variable) query it too.
+        Dataset with the columns that `read_lake` returns. polars (``scan_pyarrow_dataset``) and DuckDB (by variable
+        name) can also query it.
 
     Raises
     ------
     ConfigError, FileReadError
-        As `read_lake` does.
+        As in `read_lake`.
 
     Examples
     --------
@@ -141,11 +143,11 @@ def _dataset(store: Store, task: str) -> ds.Dataset:
 
 
 def _base(store: Store) -> str:
-    return store.path.replace(os.sep, "/").rstrip("/")  # as fsspec lists files on Windows too
+    return store.path.replace(os.sep, "/").rstrip("/")  # fsspec lists files with slashes on Windows too
 
 
 def _opened(store: Store, task: object) -> tuple[Dataset, TaskFolder]:
-    """Find a lake, and the folder of a task in it.
+    """Return the settings of a lake and the folder of a task in it.
 
     Raises
     ------
@@ -167,7 +169,7 @@ def _opened(store: Store, task: object) -> tuple[Dataset, TaskFolder]:
 
 
 def _contents(store: Store, paths: list[str]) -> list[bytes | None]:
-    """Read small files; None for one that does not exist.
+    """Read small files; None for each file that does not exist.
 
     Raises
     ------

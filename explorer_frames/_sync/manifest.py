@@ -1,4 +1,4 @@
-"""What a lake records of itself: whose it is, the columns of each task, and a table of its jobs and results."""
+"""Metadata files of a lake: settings, schemas of tasks, and records of jobs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from explorer_frames.errors import ConfigError
 
 _LAYOUT = 1
 _TIME = pa.timestamp("us", "UTC")
-# Columns that each file has beside those of the result.
+# Columns that each file contains in addition to those of the result.
 RUN_COLUMNS = pa.schema([("job_id", pa.string()), ("task_id", pa.string()), ("end_time", _TIME)])
-# Columns that can be folders.
+# Columns by which a lake can be partitioned into folders.
 PARTITIONS = pa.schema([("job_id", pa.string()), ("task_id", pa.string()), ("end_date", pa.date32())])
 RUNS_SCHEMA = pa.schema(
     [
@@ -53,7 +53,7 @@ class TaskEntry(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A result in the lake; `path` is None where it has no rows and no file."""
+    """A result in the lake; `path` is None if it has no rows and no file."""
 
     rows: int
     bytes: int
@@ -63,7 +63,7 @@ class Part(NamedTuple):
 
 
 class JobRun(NamedTuple):
-    """A job, as the server lists it. Times are None if they are unknown."""
+    """A job in the server's list; unknown times are None."""
 
     job_id: str
     workflow_id: str
@@ -72,7 +72,7 @@ class JobRun(NamedTuple):
     end_time: datetime | None = None
 
     def difference(self, other: JobRun) -> str | None:
-        """Describe what shows that another job has the same id."""
+        """Describe how a job with the same id differs; None if no known time differs."""
         for name in ("create_time", "begin_time"):
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine is not None and theirs is not None and mine != theirs:
@@ -82,9 +82,9 @@ class JobRun(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """A job, its tasks, and by task id which of its results are in the lake.
+    """A job, its tasks, and its results in the lake by task id.
 
-    In the lake it is a Parquet file with a row for each task.
+    The record is stored as a Parquet file with one row per task.
     """
 
     job: JobRun
@@ -93,11 +93,11 @@ class JobRecord:
 
     @property
     def is_final(self) -> bool:
-        """Whether no task will change any more."""
+        """Whether all tasks are in a final state."""
         return all(task.status in FINAL for task in self.tasks)
 
     def to_bytes(self) -> bytes:
-        """Return the content of the file: the same for the same record."""
+        """Return the content of the file; it is deterministic."""
         import pyarrow.parquet as pq  # noqa: PLC0415 (30 ms that an import of the package need not take)
 
         missing = (None,) * len(Part._fields)
@@ -109,7 +109,10 @@ class JobRecord:
 
     @classmethod
     def from_bytes(cls, content: bytes | None, job: JobRun) -> JobRecord | None:
-        """Read a record; None if it is missing, damaged, or of another job: the files have the same information."""
+        """Read a record; None if it is missing, damaged, or of another job.
+
+        The result files contain the same information.
+        """
         import pyarrow.parquet as pq  # noqa: PLC0415 (see above)
 
         try:
@@ -132,14 +135,14 @@ class JobRecord:
 
 @dataclass(frozen=True, slots=True)
 class TaskFolder:
-    """The folder of a task: whose results it has, and their columns."""
+    """Description of a task's folder: the task name and the schema of its results."""
 
     task_name: str
     folder: str
     schema: pa.Schema
 
     def to_json(self) -> bytes:
-        """Return the content of the file; `columns` is for people."""
+        """Return the content of the file; `columns` is only for human readers."""
         columns = {one.name: str(one.type) for one in self.schema}
         schema = base64.b64encode(self.schema.serialize()).decode()
         return _dumps(task_name=self.task_name, folder=self.folder, columns=columns, schema=schema)
@@ -157,7 +160,7 @@ class TaskFolder:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Whose lake it is, and what all files in it have in common."""
+    """Settings of a lake: its server and workflow, and properties of all its files."""
 
     server_name: str
     workflow_id: str
@@ -182,7 +185,7 @@ class Dataset:
         return None
 
     def check(self, content: bytes, where: str) -> None:
-        """Refuse a lake that is another's.
+        """Raise ConfigError for a lake with other settings.
 
         Raises
         ------
@@ -209,7 +212,9 @@ def _shown(value: str | tuple[str, ...]) -> str:
 
 
 def server_name_of(url: str) -> str:
-    """Return the name of a server by default: its URL without scheme, login, default port and slash at the end.
+    """Return the default name of a server.
+
+    It is the URL without scheme, login, default port and trailing slashes.
 
     Examples
     --------

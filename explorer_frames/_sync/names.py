@@ -7,8 +7,8 @@
     _manifest/dataset.json
     _manifest/tasks/<task folder in lower case>.json
 
-The folder of each task is a data set of its own, with one schema. The other files are in no such folder, so that
-readers of a data set do not list them.
+The folder of each task is a separate dataset with one schema. The other files are outside these folders, so readers of
+a dataset do not list them.
 """
 
 from __future__ import annotations
@@ -25,22 +25,23 @@ TASKS = "_manifest/tasks/"
 RUNS = "_runs/"
 OWN = (RUNS, "_manifest/")
 _RESULT = re.compile(r"[^/_.][^/]*/(?:.*/)?[^/_.][^/]*-[0-9a-f]{16}[.](?:parquet|feather)", re.DOTALL)
-_MOST_BYTES = 200  # of a name in UTF-8: file systems take 255, and temporary files have longer names
-_MOST_CHARACTERS = 60  # that are left of a longer name, at most 4 bytes each
+_MOST_BYTES = 200  # of a name in UTF-8; file systems allow 255, and temporary files have longer names
+_MOST_CHARACTERS = 60  # kept of a longer name, at most 4 bytes each
 
 
 @lru_cache(maxsize=1024)
 def safe_name(name: str, *, distinct: bool = False) -> str:
-    """Return a name as it is where every store and reader takes it; otherwise a similar one, with a hash.
+    """Return a name that every store and reader accepts.
 
-    Unchanged are letters and digits of any script, blanks, periods, underscores and hyphens. Anything else may be a
-    separator, a wildcard or an escape to a file system, a URL or a reader.
+    Valid names are unchanged; for others, characters are replaced and a hash is appended. Letters and digits of any
+    script, spaces, periods, underscores and hyphens are valid. Any other character may be a separator, a wildcard or an
+    escape in a file system, a URL or a reader.
 
     Parameters
     ----------
     name
     distinct
-        Whether to add the hash in any case: another name differs only in case.
+        Whether to append the hash in any case, because another name differs only in case.
 
     Examples
     --------
@@ -52,7 +53,7 @@ def safe_name(name: str, *, distinct: bool = False) -> str:
         plain = plain[:_MOST_CHARACTERS].rstrip(" .")
     if not plain:
         plain = "task"
-    elif invalid_on_windows(plain) is not None:  # the name of a device
+    elif invalid_on_windows(plain) is not None:  # such as a device name
         plain = f"task-{plain}"
     if plain == name and not distinct:
         return name
@@ -60,38 +61,41 @@ def safe_name(name: str, *, distinct: bool = False) -> str:
 
 
 def _replaced(run: re.Match[str]) -> str:
-    """Return an underscore in place of such characters; the marks of some scripts belong to their letters."""
+    """Replace characters by an underscore, except marks, which are part of letters."""
     marks = (one if unicodedata.category(one)[0] == "M" else "\0" for one in run[0])
     return re.sub("\0+", "_", "".join(marks))
 
 
 @lru_cache(maxsize=1024)
 def case_key(folder: str) -> str:
-    """Return what two folders have in common that some file systems take for one."""
+    """Return a key that is equal for names that some file systems treat as equal."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", folder).casefold())
 
 
 def claim_name(folder: str) -> str:
-    """Name the file that describes the folder of a task."""
+    """Return the name of the file that describes a task's folder."""
     return f"{TASKS}{safe_name(case_key(folder))}.json"
 
 
 def record_name(job_id: str) -> str:
-    """Name the file that describes a job and its results."""
+    """Return the name of the file that describes a job and its results."""
     return f"{RUNS}{_unique(job_id)}.parquet"
 
 
 def file_name(job_id: str, task_id: str, format: str) -> str:  # noqa: A002
-    """Name the file of a result: by whose it is, not by what is in it, so that all writers use the same name."""
+    """Return the file name of a result, which is the same for all writers.
+
+    It depends on the ids, and not on the content.
+    """
     return f"{_unique(job_id, task_id)}.{format}"
 
 
 def _unique(job_id: str, *more: str) -> str:
-    """Name a file for ids, whose characters are safe, except that readers skip files that begin with ``_`` or ``.``."""
-    whose = hashlib.sha256("/".join((job_id, *more)).encode()).hexdigest()[:16]  # "/" is in no id
+    """Return a name for ids, without leading ``_`` or ``.``, which readers skip."""
+    whose = hashlib.sha256("/".join((job_id, *more)).encode()).hexdigest()[:16]  # Ids do not contain "/".
     return f"{job_id.lstrip('._')}-{whose}"
 
 
 def is_result(name: str) -> bool:
-    """Whether a file in a lake has the name of a result."""
+    """Return whether a file in a lake has the name of a result."""
     return _RESULT.fullmatch(name) is not None

@@ -1,4 +1,4 @@
-"""The options of a sync, checked before any I/O."""
+"""Options of a sync, validated before any I/O."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from explorer_frames.errors import ConfigError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncOptions:
-    """The arguments of `sync_workflow`, checked.
+    """Validated arguments of `sync_workflow`.
 
     Attributes
     ----------
     tasks
         Names and ids of the requested tasks; None for all.
     schema
-        For tasks that are not in `schemas`.
+        Schema of tasks that are not in `schemas`.
     schemas
-        By task name or id.
+        Schemas by task name or id.
     server_name
-        The name that the lake records for the server.
+        Name of the server in the lake's settings.
     partition_by
-        Columns that are folders.
+        Columns that are stored as folders.
     verify
-        Whether to read the files that exist, and compare them with the lake's record.
+        Whether to read existing files and compare them with the records of the lake.
     make_parents
         Whether to create missing folders above the lake.
     """
@@ -55,7 +55,7 @@ class SyncOptions:
     make_parents: bool
 
     def takes(self, task: TaskEntry) -> bool:
-        """Whether the result of this task is to be in the folder."""
+        """Return whether to export the result of this task."""
         return task.status == "success" and (self.tasks is None or not self.tasks.isdisjoint((task.name, task.task_id)))
 
     def schema_of(self, task: TaskEntry, known: pa.Schema | None = None) -> SchemaRequest:
@@ -65,8 +65,8 @@ class SyncOptions:
         ----------
         task
         known
-            The columns of the task's results in the lake. If an earlier one was read as text, because the columns by
-            their number did not fit, so is this one.
+            Columns of the task's results in the lake. If an earlier result was read as text, because the inferred
+            columns did not fit, this one is too.
         """
         request = self.schemas.get(task.task_id) or self.schemas.get(task.name) or self.schema
         if known is not None and request.auto and request.for_task(task.name).given is None:
@@ -77,7 +77,7 @@ class SyncOptions:
         return request
 
     def expected_schema(self, task: TaskEntry) -> pa.Schema | None:
-        """Return the columns of a result without rows; None if only rows tell them."""
+        """Return the columns of a result without rows; None if they depend on its rows."""
         request = self.schema_of(task).for_task(task.name)
         if isinstance(request.given, Algorithm) and len(request.given.shapes) != 1:
             return None
@@ -87,7 +87,7 @@ class SyncOptions:
 def checked_schemas(
     schema: object, vid_type: str, partition_by: tuple[str, ...]
 ) -> tuple[SchemaRequest, dict[str, SchemaRequest]]:
-    """Check one schema for all tasks, or one for each of some: return that of all other tasks, and those of these.
+    """Validate `schema`; return the default schema and the schemas by task.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def checked_schemas(
 
 
 def checked_tasks(tasks: object) -> frozenset[str] | None:
-    """Check names and ids of tasks.
+    """Validate names and ids of tasks.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def checked_tasks(tasks: object) -> frozenset[str] | None:
 
 
 def checked_partitions(partition_by: object) -> tuple[str, ...]:
-    """Check names of columns that are to be folders.
+    """Validate the names of columns to partition by.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def checked_partitions(partition_by: object) -> tuple[str, ...]:
 
 
 def checked_server_name(server_name: object, url: str) -> str:
-    """Check the name of a server; `url` is that of the server, from which it has its name by default.
+    """Validate the name of a server; the default is derived from its `url`.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def checked_server_name(server_name: object, url: str) -> str:
 
 
 def _check_names(schema: object, partition_by: tuple[str, ...]) -> None:
-    """Refuse columns that the files or folders of a lake have already; to some engines, in any case."""
+    """Raise ConfigError for reserved names in any case; some engines ignore case."""
     taken = {*RUN_COLUMNS.names, *partition_by}
     for name in schema.names if isinstance(schema, pa.Schema) else ():
         if name.lower() in taken:

@@ -1,4 +1,4 @@
-"""Reports of a sync: the results that it wrote, that existed, and that failed."""
+"""Report of a sync, with the written, existing and failed results."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _COLUMNS = ("job_id", "task_name", "task_id", "state", "rows", "bytes", "path", 
 
 @dataclass(frozen=True, slots=True)
 class SyncedPart:
-    """A result that is in the folder.
+    """A result in the folder.
 
     Attributes
     ----------
     task_name, task_id, job_id : str
     path : str or None
-        Of its file, without user, password and query. None for a result without rows whose columns are unknown, such as
-        that of a query: it has no file.
+        Path or URL of the file, without user, password and query. None for a result without rows and with unknown
+        columns, such as that of a query, which has no file.
     rows, bytes : int
     """
 
@@ -42,7 +42,9 @@ class SyncedPart:
 
 @dataclass(frozen=True, slots=True)
 class SyncFailure:
-    """A result that could not be exported or is damaged; without a task, a job that could not be read or recorded.
+    """A result that could not be exported or is damaged.
+
+    Without a task, it is a job that could not be read or recorded.
 
     Attributes
     ----------
@@ -63,7 +65,7 @@ class SyncFailure:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SyncReport:
-    """What one call of `sync_workflow` did.
+    """Summary of one call of `sync_workflow`.
 
     Attributes
     ----------
@@ -71,14 +73,15 @@ class SyncReport:
         The folder, without user, password and query.
     workflow_id : str
     jobs : int
-        Successful jobs that the server listed.
+        Number of successful jobs that the server listed.
     written, skipped : tuple of SyncedPart
-        Results that this call wrote, and that existed: task_name, task_id, job_id, path, rows, bytes.
+        Results that this call wrote, and results that already existed. Each has the attributes task_name, task_id,
+        job_id, path, rows and bytes.
     failed : tuple of SyncFailure
-        Results that could not be exported, or are damaged: task_name, task_id, job_id, error.
+        Results that could not be exported or are damaged, with the attributes task_name, task_id, job_id and error.
     pending : int
-        Results still to come. In the report of a `SyncError`: results that were not tried, because the folder cannot be
-        written to, or the server does not accept the login or any connection.
+        Number of results that are not yet processed. In the report of a `SyncError`, these were not attempted, because
+        the folder is not writable, the login was rejected, or the server is unreachable.
 
     Examples
     --------
@@ -99,19 +102,19 @@ class SyncReport:
 
     @property
     def rows(self) -> int:
-        """Rows that this call wrote."""
+        """Number of rows that this call wrote."""
         return sum(part.rows for part in self.written)
 
     @property
     def bytes(self) -> int:
-        """Bytes of the files that this call wrote."""
+        """Total size in bytes of the files that this call wrote."""
         return sum(part.bytes for part in self.written)
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row per result: job_id, task_name, task_id, state, rows, bytes, path, error.
+        """Return a DataFrame with one row per result.
 
-        `state` is written, skipped or failed; `rows` and `bytes` are nullable integers, missing where it failed, and
-        `error` is missing where it did not.
+        The columns are job_id, task_name, task_id, state, rows, bytes, path and error. `state` is written, skipped or
+        failed. `rows` and `bytes` are nullable integers, missing for failed results. `error` is missing for the others.
         """
         import pandas as pd  # noqa: PLC0415 (not needed to make a report)
 
@@ -119,7 +122,10 @@ class SyncReport:
         return pd.DataFrame(self._results(), columns=list(_COLUMNS)).astype(kinds)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return counts as plain values, ready for JSON, and ``results``: a dict for each row of `to_pandas`."""
+        """Return the report as a JSON-serializable dict.
+
+        It contains the counts, and ``results`` with a dict for each row of `to_pandas`.
+        """
         counts = {state: len(getattr(self, state)) for state in STATES} | {"pending": self.pending}
         head = {"path": self.path, "workflow_id": self.workflow_id, "jobs": self.jobs, **counts}
         results = [dict(zip(_COLUMNS, row, strict=True)) for row in self._results()]
@@ -144,7 +150,7 @@ class SyncReport:
 
 
 def summary(report: SyncReport) -> str:
-    """Return counts of jobs, results, rows and bytes, for a person."""
+    """Format the numbers of jobs, results, rows and bytes for display."""
     jobs = f"{report.jobs:,} {plural(report.jobs, 'job')}"
     written = f"{len(report.written):,} {plural(len(report.written), 'result')} written"
     size = f"{report.rows:,} {plural(report.rows, 'row')}, {report.bytes:,} {plural(report.bytes, 'byte')}"
@@ -153,13 +159,13 @@ def summary(report: SyncReport) -> str:
 
 
 def progress_of(report: SyncReport, total: int) -> Done:
-    """Read a report for a progress bar of the results that were missing."""
+    """Return the state of a progress bar for the missing results."""
     failed = f" ({len(report.failed)} failed)" if report.failed else ""
     return Done(f"workflow {escaped(report.workflow_id, 20)}{failed}", "result", total - report.pending, total)
 
 
 def checked_report(report: SyncReport) -> SyncReport:
-    """Return a report without failures.
+    """Return a report unchanged if it has no failures.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""A workflow's results -> a lake: a folder with a data set for each task. Only missing results are read and written.
+"""Sync a workflow's results to a lake, a folder with a dataset for each task.
 
-The files are the truth: one listing at the start tells which exist. Results are published with ``mode="create"``, under
-names that do not depend on who writes them; the record of a job follows when all its results exist. So a sync can stop
-anywhere, and any number of processes may run it at once.
+Only missing results are read and written. One listing at the start determines which files exist. Results are published
+with ``mode="create"``, under deterministic names. The record of a job is written after all its results. A sync can
+therefore be interrupted at any point, and any number of processes can run it concurrently.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def sync(
     url: str | os.PathLike[str],
     storage_options: Mapping[str, Any] | None,
 ) -> SyncReport:
-    """Land what is missing: see `explorer_frames.Explorer.sync_workflow`."""
+    """Export the missing results; see `explorer_frames.Explorer.sync_workflow`."""
     folder = Folder(url, storage_options, make_parents=options.make_parents)
     with progress_bar(options.progress, Done(f"workflow {escaped(options.workflow, 20)}")) as bar:
         return _Sync(explorer, results, options, folder, bar).run()
@@ -73,16 +73,16 @@ def sync(
 
 @dataclass(slots=True)
 class _JobState:
-    """A job, and what of it is still to be done.
+    """State of a job in the sync.
 
     Attributes
     ----------
     before
-        Its record as it was found; None if it is missing or damaged.
+        Existing record of the job; None if it is missing or damaged.
     record
-        Its record as it is to be; parts are added as they are written.
+        New record of the job. Results are added as they are written.
     left
-        Items still to be done, the record one of them where there is no other.
+        Number of remaining items. If only the record is missing, it counts as an item.
     """
 
     before: JobRecord | None
@@ -94,7 +94,7 @@ class _JobState:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _SyncItem:
-    """What is to be done for a job: write a task's result to a file, or (without a task) only the job's record."""
+    """Unit of work: a task's result to write, or without a task, a job's record."""
 
     state: _JobState
     task: TaskEntry | None
@@ -103,17 +103,17 @@ class _SyncItem:
 
     @property
     def job(self) -> JobRun:
-        """The job."""
+        """Job of the item."""
         return self.state.record.job
 
     def failure(self, error: ExplorerFramesError) -> SyncFailure:
-        """Describe a failure of it."""
+        """Return the failure of this item for the report."""
         task = self.task
         return SyncFailure(task and task.name, task and task.task_id, self.job.job_id, shortened(error))
 
 
 class _Sync:
-    """One call: looks, then plans, then lands."""
+    """One sync, which lists files and jobs, plans the items, and writes them."""
 
     def __init__(
         self, explorer: Explorer, results: ResultReader, options: SyncOptions, folder: Folder, bar: Bar
@@ -127,15 +127,15 @@ class _Sync:
             options.server_name, options.workflow, options.format, options.schema.vid_type, options.partition_by
         )
         self._files: dict[str, int] = {}
-        self._paths: dict[tuple[str, str], str] = {}  # of results, by the folder of the task and the name of the file
-        self._tasks: dict[tuple[str, str], Task] = {}  # those of jobs that were looked at
+        self._paths: dict[tuple[str, str], str] = {}  # paths of results, by task folder and file name
+        self._tasks: dict[tuple[str, str], Task] = {}  # tasks of jobs that were requested, by job and task id
         self._folders = TaskFolders(folder)
         self._layout = Options(options.format)
         self._items: list[_SyncItem] = []
-        self._stopped = False  # every other result would fail, too
+        self._stopped = False  # set when every other result would fail too
 
     def run(self) -> SyncReport:
-        """Sync, and say how far it came if something ends it, such as Ctrl-C."""
+        """Sync; if interrupted, as by Ctrl-C, add a note about the written results."""
         try:
             with joined_warnings():
                 report = self._run_once()
@@ -148,12 +148,12 @@ class _Sync:
 
     def _how_far(self) -> str:
         missing = [item.task.task_id in item.state.record.parts for item in self._items if item.task is not None]
-        # A worker that was stopped may have published one more.
+        # An interrupted worker may have published one more result.
         count = f"at least {sum(missing):,} of {len(missing):,} missing results" if any(missing) else "nothing yet"
         return f"Written to {self._folder.url}: {count}. Sync the workflow again to write the others."
 
     def _run_once(self) -> SyncReport:
-        # Listed before it is asked whose it is: what is seen was put there under that name.
+        # List the files before the owner check, so that all listed files were written under the checked settings.
         self._files = self._folder.files()
         owned = self._check_owner()
         self._folder.remove_stale(self._files)
@@ -184,7 +184,7 @@ class _Sync:
         runs = (JobRun(job, workflow, *known) for job, *known in zip(listed["job_id"].tolist(), *times, strict=True))
         return {run.job_id: run for run in runs}
 
-    # --- whose lake it is
+    # --- settings of the lake
 
     def _check_owner(self) -> bool:
         content = self._folder.read([DATASET])[0]
@@ -201,13 +201,13 @@ class _Sync:
     def _claim_lake(self) -> None:
         with suppress(TargetExistsError):
             return self._folder.put(DATASET, self._dataset.to_json(), "create")
-        self._check_owner()  # another process was first: the same sync, or not
+        self._check_owner()  # Another process created the file, possibly with other settings.
         return None
 
-    # --- what is to be done
+    # --- plan
 
     def _look_up(self, jobs: dict[str, JobRun]) -> tuple[list[_JobState], list[SyncFailure]]:
-        """Read each job's tasks, from its record or from the server, and the folders of the tasks."""
+        """Read the task folders, and each job's tasks from its record or from the server."""
         before = self._read_records(jobs)
         tasks = {job: known.tasks for job, known in before.items() if known.is_final}
         failures = []
@@ -221,7 +221,7 @@ class _Sync:
         return [self._state(jobs[job], before.get(job), tasks[job]) for job in jobs if job in tasks], failures
 
     def _read_records(self, jobs: dict[str, JobRun]) -> dict[str, JobRecord]:
-        """Read what the lake has of these jobs, and of all tasks."""
+        """Read the records of these jobs, and the descriptions of all task folders."""
         tasks = [name for name in self._files if name.startswith(TASKS)]
         names = {record_name(job): job for job in jobs}
         there = [name for name in names if name in self._files]
@@ -262,11 +262,11 @@ class _Sync:
     def _state(self, job: JobRun, before: JobRecord | None, tasks: tuple[TaskEntry, ...]) -> _JobState:
         parts = before.parts if before else {}
         kept = {task: part for task, part in parts.items() if self._files.get(part.path or "", 0) == part.bytes}
-        # A partition must not change when the server tells the time of a job later.
+        # A partition must not change if the server returns the end time of a job only later.
         return _JobState(before, JobRecord(before.job if before else job, tasks, kept))
 
     def _check_names(self, states: list[_JobState], failures: list[SyncFailure]) -> None:
-        """Refuse a name that no task of any job has: it is misspelled."""
+        """Raise ConfigError for a task name that no job has, since it is misspelled."""
         tasks = {task for state in states for task in state.record.tasks}
         named = (self._options.tasks or frozenset()) | self._options.schemas.keys()
         missing = named - {task.name for task in tasks} - {task.task_id for task in tasks}
@@ -278,7 +278,7 @@ class _Sync:
             )
 
     def _plan(self, states: list[_JobState]) -> tuple[list[_SyncItem], list[_SyncItem]]:
-        """Separate results that exist from what is to be done."""
+        """Return the existing results and the items to process."""
         there: list[_SyncItem] = []
         items: list[_SyncItem] = []
         folders = self._folders.choose(task.name for state in states for task in state.record.tasks)
@@ -295,7 +295,7 @@ class _Sync:
         return there, items
 
     def _path(self, job: JobRun, task: TaskEntry, folder: str) -> str:
-        """Return the path of a result: of the file that exists, in whatever partition, or of the new one."""
+        """Return the path of a result's existing file (any partition) or new file."""
         file = file_name(job.job_id, task.task_id, self._options.format)
         date = _NO_DATE if job.end_time is None else f"{job.end_time:%Y-%m-%d}"
         values = {"job_id": job.job_id, "task_id": task.task_id, "end_date": date}
@@ -309,7 +309,7 @@ class _Sync:
         return SyncedPart(task.name, task.task_id, item.job.job_id, url, part.rows, part.bytes)
 
     def _damaged(self, there: list[_SyncItem]) -> dict[_SyncItem, ExplorerFramesError]:
-        """Read existing results, and return the errors of those that are not as they were written."""
+        """Verify existing results, and return the errors of those that have changed."""
 
         def check(item: _SyncItem) -> tuple[_SyncItem, ExplorerFramesError | None]:
             part = item.state.record.parts[item.task.task_id]  # type: ignore[union-attr]  # results have tasks
@@ -339,7 +339,7 @@ class _Sync:
                 hint=_MOVE_AWAY,
             )
 
-    # --- doing it
+    # --- process the items
 
     def _run_all(self, items: list[_SyncItem], report: SyncReport) -> SyncReport:
         if not items:
@@ -348,14 +348,14 @@ class _Sync:
         with closing(in_parallel(self._options.workers, self._run, items)) as outcomes:
             for outcome in outcomes:
                 if outcome is None:
-                    continue  # not tried
+                    continue  # not attempted
                 more: dict[str, Any] = {kind: (*getattr(report, kind), *new) for kind, new in outcome.items()}
                 report = replace(report, pending=report.pending - 1, **more)
                 self._bar.tell(report, progress_of(report, len(items)))
         return report
 
     def _run(self, item: _SyncItem) -> dict[str, list[Any]] | None:
-        """Do what is to be done for one result, and for its job if it is the job's last one."""
+        """Process one item, and write the job's record after the last item of the job."""
         state = item.state
         if self._stopped:
             return None
@@ -378,19 +378,19 @@ class _Sync:
         return outcome
 
     def _noted(self, error: ExplorerFramesError) -> ExplorerFramesError:
-        """Return the error; after one that every other result would meet, request no more of them."""
+        """Return the error; stop the sync if every other result would fail too."""
         self._stopped = self._stopped or _stops_all(error)
         return error
 
     def _write_or_find(self, item: _SyncItem, task: TaskEntry) -> tuple[str, Part]:
-        """Write one result; what another process has written meanwhile exists as well."""
+        """Write one result, or read it if another process has written it meanwhile."""
         if item.path in self._files:
             return "skipped", self._found(item, task)
         try:
             return "written", self._export(item, task)
         except WriteError as error:
             refused = error
-        # Where a store cannot refuse to overwrite, the other's file may also show as one of another size than ours.
+        # In a store without exclusive creation, the file of another process may appear as a size mismatch of ours.
         try:
             return "skipped", self._found(item, task)
         except WriteError as unfit:
@@ -415,14 +415,14 @@ class _Sync:
         reader: pa.RecordBatchReader,
         finish: Finish,
     ) -> Part:
-        """Write a result with the columns of its run, if its own columns are those of its folder."""
+        """Write a result with the columns of its run, if its schema matches its folder."""
         first = next(reader, None)
         known = self._folders.schema_of(item.folder)
         own = reader.schema.remove_metadata()
         if first is None:
             own = self._options.expected_schema(task)
             if own is None and known is None:
-                # A file would contradict the columns of later results.
+                # The columns of a file could contradict those of later results.
                 return Part(0, 0, finish()["complete"], None, None)
         run = {"job_id": item.job.job_id, "task_id": task.task_id, "end_time": item.job.end_time}
         added = [one for one in RUN_COLUMNS if one.name not in self._options.partition_by]
@@ -443,7 +443,7 @@ class _Sync:
         return Part(receipt.rows, receipt.bytes, receipt.complete, receipt.content_hash, item.path)
 
     def _found(self, item: _SyncItem, task: TaskEntry) -> Part:
-        """Read the provenance of a file that exists."""
+        """Read the provenance of an existing file."""
         size, schema = self._folder.look(item.path, schema_of)
         document = document_of(schema.metadata)
         rows = document.get("rows")
@@ -462,7 +462,7 @@ class _Sync:
         if name not in self._files:
             with suppress(TargetExistsError):
                 return self._folder.put(name, record.to_bytes(), "create")
-        # Another process may have wanted other tasks.
+        # Another process may sync other tasks of the same job.
         theirs = JobRecord.from_bytes(self._folder.read([name])[0], record.job)
         if theirs is not None:
             record = replace(record, parts=theirs.parts | record.parts)
@@ -472,7 +472,7 @@ class _Sync:
 
 
 def _stops_all(error: ExplorerFramesError) -> bool:
-    """Whether every other result would fail too: a full disk, a refused login, no connection."""
+    """Return whether all others would fail (full disk, login, no connection)."""
     if isinstance(error, WriteError):
         return error._hits_every_file  # noqa: SLF001 (our own)
     unreachable = isinstance(error, TransportError) and error.unsent
@@ -488,7 +488,7 @@ def _kept(schema: pa.Schema, options: Options) -> pa.Schema:
 def _with_values(
     batches: Iterable[pa.RecordBatch], schema: pa.Schema, values: list[pa.Scalar]
 ) -> Iterator[pa.RecordBatch]:
-    """Add columns that have the same value in each row; all batches share their memory."""
+    """Append constant columns, whose memory is shared by all batches."""
     added: list[pa.Array] = []
     for batch in batches:
         if not added or len(added[0]) < batch.num_rows:
@@ -498,12 +498,12 @@ def _with_values(
 
 
 def _times(column: pd.Series) -> list[datetime | None]:
-    """Return the times of a list of jobs; None where one is missing."""
+    """Convert a column of times to a list, with None for missing times."""
     return [None if time is pd.NaT else time.to_pydatetime() for time in column]
 
 
 def _in_order(report: SyncReport, jobs: Iterable[str]) -> SyncReport:
-    """The same, oldest job first; results come as they are ready."""
+    """Return a copy sorted by job, oldest first, since results finish in any order."""
     places = {job: number for number, job in enumerate(jobs)}
 
     def place(one: SyncedPart | SyncFailure) -> tuple[int, str, str]:
