@@ -66,7 +66,7 @@ def _sandbox(node: pytest.Item) -> Sandbox:
     signature = inspect.signature(Sandbox)
     options: dict[str, Any] = {}
     try:
-        for marker in node.iter_markers(MARKER):  # the closest comes first
+        for marker in node.iter_markers(MARKER):  # the closest marker is first
             if marker.args:
                 raise TypeError("pass options as keyword arguments, such as limit_cap=100")
             signature.bind(**marker.kwargs)

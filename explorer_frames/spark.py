@@ -172,7 +172,7 @@ class SampleSource(_Source):
 
     @classmethod
     def name(cls) -> str:
-        """Name of the format."""
+        """Return the name of the format."""
         return "explorer"
 
     def __init__(self, options: MutableMapping[str, str]) -> None:
@@ -269,7 +269,7 @@ class OutputSource(_Source):
 
     @classmethod
     def name(cls) -> str:
-        """Name of the format."""
+        """Return the name of the format."""
         return "explorer_output"
 
     def __init__(self, options: MutableMapping[str, str]) -> None:

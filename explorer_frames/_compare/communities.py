@@ -119,7 +119,7 @@ class _Shared:
         """Return the matched label in b for each label in a, or -1 for none.
 
         The pair with the largest Jaccard index is matched first, then the best of the remaining pairs, and so on. Ties
-        are resolved by more rows, then by equal names, then by the lower names.
+        go to the pair with more rows, then to equal labels, then to the lower labels.
         """
         match = np.full(len(self.sizes_a), -1)
         jaccard = self.jaccard

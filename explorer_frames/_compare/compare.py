@@ -111,8 +111,9 @@ def compare(
     rows. The overlap is the share of the larger of the two tops that is in both, so it is 1 only if they are the same.
 
     **Communities** (column ``community``) are matched one to one by the vertices that both results have. The pair with
-    the largest Jaccard index is matched first, then the best of the remaining pairs, and so on. Ties are resolved by
-    more vertices, then by equal names, then by the lower names. A pair with an index above 1/2 is always matched.
+    the largest Jaccard index is matched first, then the best of the remaining pairs, and so on. Ties go to the
+    pair with more vertices, then to equal labels, then to the lower labels. A pair with an index above 1/2 is always
+    matched.
     Vertices that leave a community for one that it is not matched with are
 
     - a **merge**, if they are more than half of the community that they leave;

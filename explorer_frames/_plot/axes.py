@@ -21,7 +21,7 @@ Name: TypeAlias = Literal["x", "y"]
 Scale: TypeAlias = Literal["linear", "log"]
 
 LINE = 2.5  # height of a line of text, in column widths
-LARGEST = 1e300  # matplotlib's own arithmetic overflows beyond
+LARGEST = 1e300  # arithmetic of matplotlib overflows for larger numbers
 # Colors of Okabe and Ito, which are distinguishable with any color vision. Those that also differ in lightness are used
 # on each background.
 _ON_WHITE = ("#0072B2", "#D55E00", "#000000", "#56B4E9", "#E69F00")
@@ -139,7 +139,7 @@ def set_scale(ax: Axes, name: Name, numbers: Numbers, *, log: bool, whole: bool 
         decade = 10 ** np.floor(np.log10(max(low, high * _SPAN, 1 / LARGEST)))
         change("symlog", linthresh=_ABOVE * decade, linscale=_ZERO)
     if high < low * 10**_DECADES:
-        axis.get_major_locator().set_params(subs=(1, 2, 5))  # type: ignore[call-arg]  # it is logarithmic
+        axis.get_major_locator().set_params(subs=(1, 2, 5))  # type: ignore[call-arg]  # a logarithmic locator
         axis.set_major_formatter("{x:,g}")
         axis.set_minor_formatter("")
     return ", log scale"

@@ -116,7 +116,7 @@ def _come_and_gone(found: Comparison) -> list[str]:
 
 
 def _sizes(counts: Iterable[tuple[Hashable, int]], others: Any) -> dict[Hashable, int]:
-    """Add up the vertices of each community: those of the bands, and those that only one result has."""
+    """Return the size of each community, including vertices that are only in this result."""
     sizes: dict[Hashable, int] = defaultdict(int)
     for label, count in counts:
         sizes[label] += count
@@ -126,7 +126,7 @@ def _sizes(counts: Iterable[tuple[Hashable, int]], others: Any) -> dict[Hashable
 
 
 def _named(sizes: Mapping[Hashable, int], top: int, least: float) -> list[Hashable]:
-    """Return the largest communities, of those that have room for a name; a single other one is named, too."""
+    """Return the largest communities with room for a name; if only one other is left, it is included."""
     order = sorted(sizes, key=lambda label: -sizes[label])
     named = [label for label in order[:top] if sizes[label] >= least]
     return named if len(named) < len(order) - 1 else order
@@ -135,7 +135,7 @@ def _named(sizes: Mapping[Hashable, int], top: int, least: float) -> list[Hashab
 def _stack(
     order: list[Hashable], sizes: Mapping[Hashable, int], gap: float
 ) -> tuple[dict[Hashable, float], list[tuple[float, int, str]]]:
-    """Place communities below each other, and the small ones as one below all; return where each starts, and all."""
+    """Stack the communities, with the small ones combined at the bottom; return their start positions and the nodes."""
     starts, nodes, start = {}, [], 0.0
     few = {label: size for label, size in sizes.items() if label not in order}
     for label in order:
@@ -148,7 +148,7 @@ def _stack(
 
 
 def _name_results(ax: Axes, found: Comparison) -> None:
-    """Write below each side which result it is."""
+    """Label each side with its result."""
     sides = []
     for side, known in (("a", found.a), ("b", found.b)):
         end = known and known.end_time and f"\n{known.end_time:%Y-%m-%d\n%H:%M} UTC"

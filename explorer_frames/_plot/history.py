@@ -37,7 +37,7 @@ _STYLES = ("-", "--", ":")
 _LOOKS = len(_MARKERS) ** 2 * len(_STYLES)
 _DATE = 12  # columns of text
 _NAME = 20  # columns of text
-_SMALL = 0.8  # of the usual size of text
+_SMALL = 0.8  # relative font size
 _TICKS = 10
 
 

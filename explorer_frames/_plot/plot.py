@@ -238,7 +238,7 @@ def _check_axes(ax: object) -> None:
 
 
 def _of_task(table: pa.Table, task: str | None) -> pa.Table:
-    """Take the rows of one task from a history."""
+    """Return the rows of one task in a history."""
     called = "task_name" if "task_name" in table.column_names else "task_id"
     shown = [repr(escaped(name, 60)) for name in pc.unique(table[called]).to_pylist()]
     if task is not None:

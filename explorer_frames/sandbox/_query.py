@@ -64,7 +64,7 @@ class EdgeRows(Columns):
 
 
 def run_query(graph: Graph, p: Mapping[str, Any]) -> EdgeRows:
-    """Return edges of the graph; the same parameters return the same rows."""
+    """Return edges of the graph; the rows are deterministic for the parameters."""
     rows = graph.edge_count if p["limit"] < 0 else min(p["limit"], graph.edge_count)
     ends = np.asarray(graph.topology.get_edgelist()[:rows], dtype=np.int64).reshape(-1, 2)
     weights = graph.topology.es["weight"][:rows] if graph.weights else None
