@@ -107,7 +107,7 @@ def compare(
 
     **Ranks** are computed from the first numeric column, over all rows of a result. The largest value ranks first, but
     for ``distance`` the smallest does. ``modularity`` is not ranked. Ties share the lowest rank (1, 2, 2, 4), as in
-    ``rank(method="min")`` of pandas. All rows with the last rank belong to the top, so it may have more than `top`
+    ``rank(method="min")`` of pandas. All rows tied for the last rank are in the top, so it may have more than `top`
     rows. The overlap is the share of the larger of the two tops that is in both, so it is 1 only if they are the same.
 
     **Communities** (column ``community``) are matched one to one by the vertices that both results have. The pair with
