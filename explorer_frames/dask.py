@@ -1,6 +1,6 @@
 """Results as Dask DataFrames: one partition per part of a full result, or per task.
 
-Needs the extra ``dask``. Frames of Dask have no ``attrs``: where rows came from is not in them.
+Needs the extra ``dask``. Dask DataFrames have no ``attrs``, so they have no provenance.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ with require("explorer_frames.dask", extra="dask"):
 
 __all__ = ["read_output", "read_sample_results"]
 
-_KEY = os.urandom(16)  # names of tasks are hashes, shown in dashboards: no password can be guessed from them
+_KEY = os.urandom(16)  # dashboards show hashes in task names; the key prevents guessing passwords from them
 _IDS = ("job_id", "task_id")
 _ELSEWHERE = (
     "Set secrets in the workers' environment or in their fsspec configuration (FSSPEC_...), or pass "
@@ -75,39 +75,41 @@ def read_output(
     path, vid_type, dtype_backend, header, quoting
         As in `explorer_frames.read_output`.
     schema
-        As in `explorer_frames.read_output`. Parts are only listed now, and read when the frame is computed; but where
-        several numbers of columns are possible (None, or a name such as ``"louvain"``) the first row of the first part
-        decides, and so its beginning is read at once. So it is with ``header=True``, for the first line.
+        As in `explorer_frames.read_output`. The call lists the parts, and they are read when the frame is computed. The
+        start of the first part is read at once if its first row decides the number of columns (None, or a name such as
+        ``"louvain"``), or with ``header=True``, for the first line.
     storage_options
-        For the fsspec driver: a mapping of known settings such as ``endpoint_url`` and ``anon``, since it travels to
-        the workers with the tasks, and whoever can read the graph can read what is in it. Or a function that returns
-        the mapping, secrets and all, and is called where it is needed; it travels as `cloudpickle` has it (from a
-        module by name; from a notebook with its code and all that it closes over). Without either, the driver looks in
-        the workers' environment, and in fsspec's configuration there (``FSSPEC_S3='{"secret": "..."}'`` or a file).
+        Options of the fsspec driver. A mapping is sent to the workers as part of the graph, where others may read it.
+        It may therefore contain only settings that are known not to be secret, such as ``endpoint_url`` and ``anon``.
+        For secrets, pass a function that returns the mapping. It is called in each process, and sent by `cloudpickle`:
+        from a module by name, from a notebook with its code and its closure. Default: the driver reads the workers'
+        environment and their fsspec configuration (``FSSPEC_S3='{"secret": "..."}'`` or a file).
 
     Returns
     -------
     dask.dataframe.DataFrame
-        Columns, dtypes and values are those of `explorer_frames.read_output`, whatever ``dataframe.convert-string``
-        says. In the order of the parts; the index counts from 0 in each partition, and divisions are not known.
+        Columns, dtypes and values are those of `explorer_frames.read_output`, regardless of the setting
+        ``dataframe.convert-string``. Partitions are in the order of the parts. The index starts at 0 in each partition,
+        and divisions are unknown.
 
     Raises
     ------
     ConfigError
-        As in `explorer_frames.read_output`; or there is a password in `path` or a query of HTTP, which may be a
-        signature; or a mapping has an option that may be a secret, such as ``secret``, ``headers`` or an unknown one.
+        As in `explorer_frames.read_output`. Also if `path` contains a password, or an HTTP query, which may be a
+        signature; or if a mapping has an option that may be a secret, such as ``secret``, ``headers`` or an unknown
+        one.
     FileReadError, DecodeError
-        Now, if there is nothing to read; else, when it is computed, as in `explorer_frames.read_output`: with part and
-        line, but `row` counts from the start of the part. Every partition looks whether any part has changed, come or
-        gone since it was listed.
+        Raised by this call if there is nothing to read. Otherwise raised when the frame is computed, as in
+        `explorer_frames.read_output`, with part and line; `row` is counted from the start of the part. Each partition
+        checks that no part was changed, added or removed since the parts were listed.
 
     Notes
     -----
-    ``to_parquet`` of the frame writes file by file, as Dask does: after an error, some may be there. One file, whole or
-    not at all, is what `explorer_frames.export_output` writes, in constant memory. Columns of lists,
-    dates and decimals can be written so with ``dtype_backend="pyarrow"``; else ``to_parquet`` needs
-    ``write_index=False`` and, as its ``schema=``, that of all columns. Each partition has its own categories, so those
-    of a dictionary column are not known beforehand.
+    ``to_parquet`` of the frame writes one file after another, so some files may exist after an error. To write a single
+    file atomically and in constant memory, use `explorer_frames.export_output`. ``to_parquet`` supports columns of
+    lists, dates and decimals with ``dtype_backend="pyarrow"``. Without it, pass ``write_index=False`` and the types of
+    all columns as ``schema=``. Each partition has its own categories, so the categories of a dictionary column are
+    unknown in advance.
 
     Examples
     --------
@@ -156,39 +158,39 @@ def read_sample_results(
     Parameters
     ----------
     tasks
-        A job or tasks of it, or pairs of job id and task id, where an `explorer_frames.Job` and an
-        `explorer_frames.Task` stand for ids. One or more.
+        A job, or one or more of its tasks, or pairs of job id and task id. An `explorer_frames.Job` or
+        `explorer_frames.Task` is accepted in place of its id.
     limit
-        Number of rows to request of each result. Default: None, for all rows.
+        Number of rows to request for each result. Default: None, for all rows.
     schema
         As in `explorer_frames.read_sample_result`. ``"auto"``, the default, and None read the first 100 rows of each
-        result now, which decide its columns. A later cell that does not fit raises ColumnTypeError when the frame is
-        computed. If the results have different columns, the frame has the union of them. Columns that a result does
-        not have are missing in its partition, and integers are nullable. A `pyarrow.Schema`, or an algorithm whose
-        results all have the same columns, applies to all tasks without a request.
+        result at once to infer its columns. A later cell that cannot be converted raises ColumnTypeError when the frame
+        is computed. If the results have different columns, the frame has their union. Columns without data in a
+        partition contain missing values, and integers are nullable. A `pyarrow.Schema`, or an algorithm whose results
+        all have the same columns, applies to all tasks without a request.
     vid_type, dtype_backend
         As in `explorer_frames.read_sample_result`.
     include_ids
-        Whether to begin with columns ``job_id`` and ``task_id``, of text.
+        Whether to add ``job_id`` and ``task_id`` as the first columns, of type string.
     explorer
         Server to read from. Default: that of the first `explorer_frames.Task`, or the server in each worker's
-        environment (``EXPLORER_FRAMES_URL`` and so on). It is sent to the workers without its secrets. They read those
-        from their own environment, or call the function that you passed, which `cloudpickle` sends (from a module by
-        name; from a notebook with its code and its closure).
+        environment (``EXPLORER_FRAMES_URL`` and so on). It is sent to the workers without secrets. The workers read
+        secrets from their own environment, or call the function that you passed, which `cloudpickle` sends: from a
+        module by name, from a notebook with its code and its closure.
 
     Returns
     -------
     dask.dataframe.DataFrame
-        In the order of `tasks`; the index counts from 0 in each partition, and divisions are not known.
+        Partitions are in the order of `tasks`. The index starts at 0 in each partition, and divisions are unknown.
 
     Raises
     ------
     ConfigError
-        An argument is invalid; two results have columns of one name and different types; or `explorer` has a secret
-        that was passed as text, which is not sent to other processes.
+        An argument is invalid; two results have columns with the same name and different types; or `explorer` has a
+        secret that was passed as a string, which is never sent to other processes.
     TransportError, ApiError, DecodeError
-        As in `explorer_frames.read_sample_result`, with job and task: now, if rows are read for their columns, and
-        when the frame is computed.
+        As in `explorer_frames.read_sample_result`, with job and task. Raised by this call if rows are read to infer the
+        columns, and when the frame is computed.
 
     Warns
     -----
@@ -197,7 +199,7 @@ def read_sample_results(
 
     Notes
     -----
-    A process logs in once for each `explorer`, and not once for each task.
+    Each process logs in once per `explorer`, not once per task.
 
     Examples
     --------
@@ -236,7 +238,7 @@ def read_sample_results(
 
 
 class _Hidden:
-    """A function whose repr, and whose token, tell nothing of what it holds."""
+    """A function whose repr and Dask token do not expose its data."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__.strip('_')}>"
@@ -248,7 +250,7 @@ class _Hidden:
 @private
 @dataclass(frozen=True, repr=False)
 class _ReadPart(_Hidden):
-    """Reads one partition: what any worker needs to know beside the part."""
+    """Callable that reads one part as a partition on any worker."""
 
     request: Request
     columns: pa.Schema
@@ -268,7 +270,7 @@ class _ReadPart(_Hidden):
 @private
 @dataclass(frozen=True, repr=False)
 class _ReadTask(_Hidden):
-    """Reads one partition: what any worker needs to know beside the ids."""
+    """Callable that reads one task as a partition on any worker."""
 
     explorer: bytes | None
     limit: int | None
@@ -276,7 +278,7 @@ class _ReadTask(_Hidden):
     mixed: bool  # whether the columns are the union of those of several results
     dtype_backend: DtypeBackend | None
     include_ids: bool
-    call: str  # a later call asks the server again, even where this one's answers are still kept
+    call: str  # makes keys unique per call, so that a later call does not reuse cached results of this one
 
     def __call__(self, job: str, task: str, own: pa.Schema) -> pd.DataFrame:
         explorer = None if self.explorer is None else _revived(self.explorer)
@@ -298,7 +300,7 @@ def _from_map(
     # Each partition has its own categories.
     empty = to_pandas(columns.empty_table(), dtype_backend, nullable=columns.names if mixed else ())
     meta = clear_known_categories(empty)  # type: ignore[no-untyped-call]
-    # Types are ours: Dask would make text of every column of objects, of lists too.
+    # Dask would convert every object column to strings, even columns of lists.
     with dask.config.set({"dataframe.convert-string": False}):
         frame: dd.DataFrame = dd.from_map(read, *arguments, meta=meta, label="explorer_frames")  # type: ignore[no-untyped-call]
     return frame
@@ -321,7 +323,7 @@ def _named(task: object) -> tuple[object, object, Task | None]:
 def _without_secrets(
     path: str | os.PathLike[str], storage_options: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None
 ) -> Mapping[str, Any] | bytes | None:
-    """What may stand in a graph of a caller's options: a function is pickled, and called where it is needed."""
+    """Return storage options that are safe in a graph: a mapping without secrets, or a pickled function."""
     if isinstance(path, str) and may_hold_secret(path):
         what = "the URL contains a password or a query, which would be visible in graphs"
         raise ConfigError(what, where=shown_url(path), hint=_ELSEWHERE)
@@ -342,15 +344,15 @@ def _without_secrets(
 
 
 def _options(held: Mapping[str, Any] | bytes | None) -> Mapping[str, Any] | None:
-    """The options themselves, in this process."""
+    """Return the options, calling a pickled function in this process."""
     if not isinstance(held, bytes):
         return held
     try:
         found, kind = _revived(held)(), ""
     except ExplorerFramesError:
         raise
-    except Exception as raised:  # noqa: BLE001 (it is the caller's own)
-        found, kind = None, type(raised).__name__  # what it says may be a secret
+    except Exception as raised:  # noqa: BLE001 (the function is the caller's)
+        found, kind = None, type(raised).__name__  # the message may contain a secret
     if kind:
         raise ConfigError(f"the function for storage_options raised {kind}", hint="Call the function to see the error.")
     if not isinstance(found, Mapping | None):
@@ -362,12 +364,12 @@ def _options(held: Mapping[str, Any] | bytes | None) -> Mapping[str, Any] | None
 
 
 def _packed(thing: Explorer | Callable[..., Any], named: str) -> bytes:
-    """Pickle as Dask would: that it cannot travel is better known before anything runs."""
+    """Pickle as Dask would, to raise before anything is computed."""
     try:
         return cloudpickle.dumps(thing)  # type: ignore[no-any-return]
     except ExplorerFramesError:
         raise
-    except Exception as raised:  # noqa: BLE001 (its function is the caller's own)
+    except Exception as raised:  # noqa: BLE001 (the function is the caller's)
         kind = type(raised).__name__
     raise ConfigError(
         f"the {named} cannot be sent to another process: {kind}",
@@ -376,7 +378,7 @@ def _packed(thing: Explorer | Callable[..., Any], named: str) -> bytes:
 
 
 def _revived(packed: bytes) -> Any:
-    """Get the one copy of this process: each explorer would log in for itself."""
+    """Unpickle once per process, because each Explorer logs in separately."""
     with _revival:
         return _loaded(packed)
 

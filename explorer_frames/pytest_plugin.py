@@ -1,7 +1,7 @@
-"""For the tests of your own pipeline: a pytest plugin with one fixture, `explorer_sandbox`.
+"""A pytest plugin with the fixture `explorer_sandbox`, for tests of your own pipeline.
 
-pytest finds it by itself where this library is installed; ``-p no:explorer_frames`` leaves it out. It is loaded in
-every run of pytest, so nothing is imported here before a test asks for the fixture.
+pytest loads it automatically if this library is installed; disable it with ``-p no:explorer_frames``. Because it is
+loaded in every pytest run, the sandbox is imported only when a test requests the fixture.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ MARKER = "explorer_sandbox"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line("markers", f"{MARKER}(**options): options of the Sandbox that {MARKER} starts")
 
 
 @pytest.fixture
 def explorer_sandbox(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """Run an embedded Explorer of the test's own, and lead the library to it.
+    """Run an embedded Explorer for the test, and connect the library to it.
 
-    ``Explorer()`` and the plain functions need no arguments then; all other ``EXPLORER_FRAMES_*`` variables are out
-    of the way, and no proxy is asked. The marker ``explorer_sandbox`` passes options on to
-    `explorer_frames.sandbox.Sandbox`; one at a test overrides, name by name, those at its class and its module.
+    ``Explorer()`` and the module-level functions then need no arguments. All other ``EXPLORER_FRAMES_*`` variables are
+    removed during the test, and proxies are bypassed. The marker ``explorer_sandbox`` passes options to
+    `explorer_frames.sandbox.Sandbox`. An option of a test's marker overrides the same option of its class and module.
 
     Yields
     ------
     explorer_frames.sandbox.Sandbox
-        Running; it stops behind the test.
+        The running sandbox, which is stopped after the test.
 
     Examples
     --------
-    A test of yours::
+    In your own tests::
 
         @pytest.mark.explorer_sandbox(limit_cap=100)
         def test_my_pipeline(explorer_sandbox):
@@ -58,15 +58,15 @@ def explorer_sandbox(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
 
 
 def _sandbox(node: pytest.Item) -> Sandbox:
-    """Make the one that a test's markers describe."""
+    """Create a sandbox with the options of a test's markers."""
     try:
-        from explorer_frames.sandbox import Sandbox  # noqa: PLC0415 (only for tests that ask for it)
+        from explorer_frames.sandbox import Sandbox  # noqa: PLC0415 (only for tests that request it)
     except ModuleNotFoundError as error:
         pytest.fail(str(error), pytrace=False)
     signature = inspect.signature(Sandbox)
     options: dict[str, Any] = {}
     try:
-        for marker in node.iter_markers(MARKER):  # the closest comes first
+        for marker in node.iter_markers(MARKER):  # the closest marker is first
             if marker.args:
                 raise TypeError("pass options as keyword arguments, such as limit_cap=100")
             signature.bind(**marker.kwargs)

@@ -1,9 +1,10 @@
-"""Spark: the samples and the full results of tasks as data sources of Spark 4, ``explorer`` and ``explorer_output``.
+"""Samples and full results of tasks as Spark 4 data sources, ``explorer`` and ``explorer_output``.
 
-Needs the extra ``spark``, on the driver and on the workers. Options are part of Spark's plans, which its UI and its
-logs show: so no secret can be one. Who we are to an Explorer comes from the environment of driver and workers
-(``EXPLORER_FRAMES_TOKEN``, or ``_USER``, ``_PASSWORD`` and ``_GRAPHD``), settings of a store from its driver's own
-variables (such as ``AWS_*``) or from fsspec's configuration (``FSSPEC_S3='{"endpoint_url": "..."}'`` or a file).
+Needs the extra ``spark``, on the driver and on the workers. Secrets cannot be options, because options are part of
+Spark's plans, which its UI and its logs show. Credentials for Explorer are read from the environment of the driver and
+the workers (``EXPLORER_FRAMES_TOKEN``, or ``_USER``, ``_PASSWORD`` and ``_GRAPHD``). Storage settings are read from the
+variables of the fsspec driver (such as ``AWS_*``) or from fsspec's configuration
+(``FSSPEC_S3='{"endpoint_url": "..."}'`` or a file).
 """
 
 from __future__ import annotations
@@ -48,53 +49,54 @@ _TRUTH = {"true": True, "false": False}
 
 @private
 def register(spark: SparkSession) -> None:
-    """Make ``explorer`` and ``explorer_output`` formats of a session.
+    """Register the formats ``explorer`` and ``explorer_output`` in a Spark session.
 
     Parameters
     ----------
     spark
-        Of Spark 4.0 or later.
+        A session of Spark 4.0 or later.
 
     Notes
     -----
-    Options of ``explorer``, for samples; one partition is made for each task:
+    Options of ``explorer``, for samples, with one partition per task:
 
     ``job_id``, ``task_id``
-        Ids. Separate several tasks by commas. The first column is then ``task_id``, followed by the union of the
-        columns of the results, null where a result does not have them.
+        Ids of the job and its task. Separate several tasks by commas. The first column is then ``task_id``, followed by
+        the union of the columns of the results. Columns that a result does not have are null.
     ``limit``
-        Number of rows to request of each task. Default: all rows. If a result may be incomplete, only the worker's log
-        has the TruncatedResultWarning.
+        Number of rows to request for each task. Default: all rows. If a result may be incomplete, the
+        TruncatedResultWarning is only in the worker's log.
     ``url``
-        Of the Explorer. Default: ``EXPLORER_FRAMES_URL``.
+        URL of Explorer. Default: ``EXPLORER_FRAMES_URL``.
 
-    Options of ``explorer_output``, for full results; one partition is made for each part:
+    Options of ``explorer_output``, for full results, with one partition per part:
 
     ``path``
-        As `explorer_frames.read_output` takes it, and as ``load(path)``. Workers need to reach it too.
+        Path or URL as in `explorer_frames.read_output`. ``load(path)`` is supported, too. The workers must have access.
     ``header``
-        ``true`` or ``false``; as in `explorer_frames.read_output` without it.
+        ``true`` or ``false``. Default: as in `explorer_frames.read_output`.
     ``quoting``
         ``minimal`` (default) or ``none``, as in `explorer_frames.read_output`.
 
     Options of both:
 
     ``schema``
-        An algorithm's name, ``query`` for text columns, or ``auto``, the default: ``explorer`` uses each task's name,
-        ``explorer_output`` the folder of a component in the path, such as ``analytics_pagerank_1``. For your own
-        columns, use Spark's ``.schema(...)`` in place of this option: strings, booleans, numbers, decimals, dates and
-        timestamps, and for the last column an array of one of these.
+        Name of an algorithm, ``query`` for text columns, or ``auto``, the default. With ``auto``, ``explorer`` uses
+        each task's name, and ``explorer_output`` the folder of a component in the path, such as
+        ``analytics_pagerank_1``. To set the columns yourself, use Spark's ``.schema(...)`` instead of this option.
+        Strings, booleans, numbers, decimals, dates and timestamps are supported, and an array of one of these as the
+        last column.
     ``vid_type``
         ``string`` or ``int64``.
 
-    ``load()`` checks the options. It reads the first rows of each result, if the columns depend on it. When a query is
-    planned, jobs, tasks and folders are looked up; each task has to be in the state ``success``. With columns of your
-    own, the options are checked no earlier than that.
+    ``load()`` validates the options. It reads the first rows of each result if the columns depend on them. Jobs, tasks
+    and folders are looked up when a query is planned, and each task must have the status ``success``. With
+    ``.schema(...)``, the options are also validated then.
 
-    Errors are those of `explorer_frames.read_sample_result` and `explorer_frames.read_output`. Spark hands their text
-    on within its own exceptions, and discards the rows of a partition that failed: a write is not committed. Unlike
-    `explorer_frames.read_output`, a query does not see parts that appear after it was planned, nor a part that was
-    replaced by one of the same size before it was read.
+    Errors are those of `explorer_frames.read_sample_result` and `explorer_frames.read_output`. Spark wraps their
+    messages in its own exceptions, and discards the rows of a failed partition, so a write is not committed. Unlike
+    `explorer_frames.read_output`, a query does not detect parts that are added after it was planned, nor a part that
+    was replaced by one of the same size before it was read.
 
     Examples
     --------
@@ -108,13 +110,13 @@ def register(spark: SparkSession) -> None:
 
 
 class _Source(DataSource):
-    """What both sources have in common: how options are checked, and how columns are decided on."""
+    """Base of both sources, which validates options and determines columns."""
 
     _options: ClassVar[tuple[str, ...]]
-    _columns: pa.Schema | None = None  # as decided on at load(); None where they are the caller's own
+    _columns: pa.Schema | None = None  # set by load(); None if the caller passed a schema
 
     def __init__(self, options: MutableMapping[str, str]) -> None:
-        # Here, since schema() is not called where the caller gave one.
+        # Validated here, because Spark does not call schema() if the caller passed one.
         super().__init__(options)
         names = {name.lower() for name in options}
         hint = f"Known options: {', '.join(self._options)}."
@@ -143,7 +145,7 @@ class _Source(DataSource):
         return value
 
     def _wanted(self, schema: types.StructType) -> pa.Schema:
-        """The columns to read: as decided on at load(), or else the caller's own."""
+        """Return the columns to read: those set by load(), else the caller's."""
         if self._columns is not None:
             return self._columns
         if self.options.get("schema"):
@@ -164,13 +166,13 @@ class _Source(DataSource):
 
 
 class SampleSource(_Source):
-    """Format ``explorer``: see `register`."""
+    """Data source of the format ``explorer``; see `register`."""
 
     _options = ("job_id", "task_id", "limit", "schema", "vid_type", "url")
 
     @classmethod
     def name(cls) -> str:
-        """Name of the format."""
+        """Return the name of the format."""
         return "explorer"
 
     def __init__(self, options: MutableMapping[str, str]) -> None:
@@ -181,10 +183,10 @@ class SampleSource(_Source):
         number = int(limit) if limit and limit.isdecimal() else limit
         requested = SchemaRequest.of(options.get("schema", "auto"), options.get("vid_type", "string"))
         self._queries = [Query.of(self._required("job_id"), task, number, requested) for task in tasks]
-        self._own: list[pa.Schema] = []  # of each task, as decided on at load()
+        self._own: list[pa.Schema] = []  # of each task, set by load()
 
     def reader(self, schema: types.StructType) -> SampleReader:
-        """What reads the partitions, on the workers."""
+        """Return the reader of the partitions, which runs on the workers."""
         columns = self._wanted(schema)
         if len(self._queries) > 1 and (columns.names[0] != _TASK.name or columns.types[0] != _TASK.type):
             hint = "Add task_id string as the first column of the schema."
@@ -205,17 +207,18 @@ class SampleSource(_Source):
 
 @dataclass
 class SampleReader(DataSourceReader):
-    """Reads samples, one task a partition.
+    """Reader of samples, with one partition per task.
 
     Parameters
     ----------
     url
+        URL of Explorer, or None for that of the environment.
     queries
-        One for each task.
+        One query for each task.
     own
-        The schema of each task's result, checked.
+        The validated schema of each task's result.
     target
-        All columns, as Spark takes them.
+        All columns, with Spark's types.
     """
 
     url: str | None
@@ -224,14 +227,14 @@ class SampleReader(DataSourceReader):
     target: pa.Schema
 
     def partitions(self) -> list[InputPartition]:
-        """Look at the job, and make a partition of each task.
+        """Look up the job, and return a partition for each task.
 
         Raises
         ------
         NotFoundError
-            There is no such job, or no such task in it.
+            The job does not exist, or does not have one of the tasks.
         JobError
-            A task has not ended well.
+            The status of a task is not ``success``.
         """
         number = self.queries[0].job
         with Explorer(self.url) as explorer:
@@ -246,10 +249,10 @@ class SampleReader(DataSourceReader):
         return [InputPartition(place) for place in range(len(self.queries))]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        """Read one task."""
+        """Read the result of one task."""
         query, columns = self.queries[partition.value], self.own[partition.value]
         several = len(self.queries) > 1
-        # Without a deadline: what the rest of the query does between two batches would count.
+        # Without a deadline, because the rest of the query would use it up between two batches.
         with (
             Explorer(self.url, deadline=None) as explorer,
             explorer.open_sample_result(query.job, query.task, query.limit, schema=columns) as reader,
@@ -260,13 +263,13 @@ class SampleReader(DataSourceReader):
 
 
 class OutputSource(_Source):
-    """Format ``explorer_output``: see `register`."""
+    """Data source of the format ``explorer_output``; see `register`."""
 
     _options = ("path", "schema", "vid_type", "header", "quoting")
 
     @classmethod
     def name(cls) -> str:
-        """Name of the format."""
+        """Return the name of the format."""
         return "explorer_output"
 
     def __init__(self, options: MutableMapping[str, str]) -> None:
@@ -285,14 +288,14 @@ class OutputSource(_Source):
         )
 
     def reader(self, schema: types.StructType) -> OutputReader:
-        """What reads the partitions, on the workers."""
+        """Return the reader of the partitions, which runs on the workers."""
         return OutputReader(replace(self._request, schema=SchemaRequest(self._wanted(schema))), _to_arrow(schema))
 
     def _decide(self) -> pa.Schema:
         request = self._request
         of_core = (request.schema.algorithm or "").startswith("KCore")
         columns = None if of_core or request.schema.auto else request.schema.only
-        if columns is None:  # KCore's folders decide, or the first row
+        if columns is None:  # determined by the folders of KCore, or by the first row
             store = Store(request.path)
             columns, _ = preview(request, store, Parts(store))
         return columns
@@ -300,24 +303,24 @@ class OutputSource(_Source):
 
 @dataclass
 class OutputReader(DataSourceReader):
-    """Reads a full result, one part a partition.
+    """Reader of a full result, with one partition per part.
 
     Parameters
     ----------
     request
-        With the columns to read.
+        The request, with the columns to read.
     target
-        The same as Spark takes them.
+        The same columns, with Spark's types.
     """
 
     request: Request
     target: pa.Schema
 
     def partitions(self) -> list[InputPartition]:
-        """Look at the folder, and make a partition of each part."""
+        """List the folder, and return a partition for each part."""
         store = Store(self.request.path)
         parts = Parts(store)
-        # A header comes again in every part: which line it is, the first part tells.
+        # Each part repeats the header, so its line is read from the first part.
         line = preview(self.request, store, parts)[1].line if self.request.header else None
         return [InputPartition((part, line)) for part in parts.files]
 
@@ -340,21 +343,21 @@ class OutputReader(DataSourceReader):
 
 
 def _is_column_type(kind: types.DataType) -> bool:
-    """Whether a column can have a type of Spark."""
+    """Whether a Spark type is supported for columns."""
     try:
         return is_column_type(_to_arrow(types.StructType([types.StructField("column", kind)])).types[0])
-    except PySparkException:  # Spark converts only some types
+    except PySparkException:  # raised for types that Spark cannot convert
         return False
 
 
 def _to_arrow(schema: types.StructType) -> pa.Schema:
-    """Return the schema with which Spark compares batches; Spark 4.0 has no parameter for UTC, which is its default."""
+    """Return the Arrow schema that Spark checks batches against; Spark 4.0 always uses UTC, without a parameter."""
     zone: dict[str, Any] = {"timezone": "UTC"} if "timezone" in signature(to_arrow_schema).parameters else {}
     return to_arrow_schema(schema, **zone)
 
 
 def _fitted(batch: pa.RecordBatch, target: pa.Schema) -> pa.RecordBatch:
-    """Return the batch with Spark's types and all its columns; they differ in names and nulls of list items."""
+    """Return the batch with all columns in Spark's types, whose list items differ in name and nullability."""
     columns = [
         batch.column(field.name).cast(field.type)
         if field.name in batch.schema.names

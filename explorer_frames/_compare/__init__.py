@@ -1,1 +1,1 @@
-"""What changed from one result to another: rows matched by their ids, then values, ranks and communities."""
+"""Comparison of two results: rows are matched by their ids, then values, ranks and communities are compared."""

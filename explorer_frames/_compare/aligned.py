@@ -1,6 +1,6 @@
-"""Two tables -> the same columns of the same types, what each column is, and which rows belong together.
+"""Align two tables: the same columns and types, the role of each column, and matched rows.
 
-Rows are found in each other by their keys: numbers stand for values, so that numpy does the rest.
+Rows are matched by their keys. Values are encoded as integers, so that numpy can match them.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from explorer_frames.errors import ConfigError
 
 _KEYS = {*KEYS, frozenset({"id", "neighbor", "k"})}  # k of KCore's subgraphs, in full results
 _NAMES = frozenset().union(*_KEYS)
-_OWN: tuple[tuple[str, ...], ...] = (("id",), ("id1", "id2"), ("root",), ("path",))  # keys with others beside them
-_UNORDERED = {"id1", "id2", "id3"}  # a triangle, whichever of its vertices is named first
+_OWN: tuple[tuple[str, ...], ...] = (("id",), ("id1", "id2"), ("root",), ("path",))  # keys beside further ids
+_UNORDERED = {"id1", "id2", "id3"}  # a triangle, whose vertices can be in any order
 
 
 Numbers: TypeAlias = NDArray[np.int64]
@@ -30,18 +30,18 @@ Numbers: TypeAlias = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class AlignedTables:
-    """Two results of the same columns, and which rows of theirs belong together.
+    """Two results with the same columns, and their matched rows.
 
     Attributes
     ----------
     a, b
-        Text as ``large_string``, whole numbers as ``int64``, others as ``float64``; no dictionaries, no metadata.
+        Strings as ``large_string``, integers as ``int64``, floats as ``float64``; no dictionaries, no metadata.
     keys, measures, numbers
-        Names of columns, in order: what tells rows apart; what may have changed; and which of that are numbers.
+        Names of the key columns, of the value columns, and of the numeric ones among the value columns, in order.
     label
-        Name of the column of communities, if there is one.
+        Name of the column of communities, or None.
     rows
-        Where each key stands.
+        Row numbers of each key.
     """
 
     a: pa.Table
@@ -54,12 +54,12 @@ class AlignedTables:
 
     @classmethod
     def of(cls, a: pa.Table, b: pa.Table) -> AlignedTables:
-        """Make two tables alike, and match their rows.
+        """Align the columns and types of two tables, and match their rows.
 
         Raises
         ------
         ConfigError
-            They have other columns or types, rows without an id, or two with the same.
+            Columns or types differ, or ids are missing or duplicated.
         """
         a, b = _of_same_columns(a, b)
         found = _key(a.column_names)
@@ -71,7 +71,7 @@ class AlignedTables:
             with add_context(side):
                 _check_ids(table, found, label)
         numbers_a, numbers_b = _keys(a, b, found)
-        if len(found) == len(a.column_names):  # nothing but keys: a set of rows, in which equal ones are one
+        if len(found) == len(a.column_names):  # rows of keys only are a set, in which duplicates count once
             a, numbers_a = _distinct(a, numbers_a)
             b, numbers_b = _distinct(b, numbers_b)
         for side, table, ids in (("a", a, numbers_a), ("b", b, numbers_b)):
@@ -90,7 +90,7 @@ def _of_same_columns(a: pa.Table, b: pa.Table) -> tuple[pa.Table, pa.Table]:
 
 
 def _key(names: list[str]) -> tuple[str, ...]:
-    """Choose the columns that tell rows apart: those of a shape of the book, whole."""
+    """Return the key columns: those of a known algorithm's result, or the first complete key."""
     known = tuple(name for name in names if name in _NAMES)
     return known if {*known} in _KEYS else next((own for own in _OWN if {*own} <= {*known}), ())
 
@@ -108,7 +108,7 @@ def _of_same_types(a: pa.Table, b: pa.Table, ids: set[str]) -> tuple[pa.Table, p
                 if name in ids
                 else f"Convert {escaped(name, 60)} to the same type in both"
             )
-            if name in ids and any(pa.types.is_floating(kind) for kind in (first, second)):  # what pandas makes of gaps
+            if name in ids and any(pa.types.is_floating(kind) for kind in (first, second)):  # by pandas, for gaps
                 hint = f"Drop rows in which {escaped(name, 60)} is missing, and convert it to integers or strings"
             raise ConfigError(
                 f"{escaped(name, 60)} is {a.schema.field(name).type} in a and {b.schema.field(name).type} in b",
@@ -119,13 +119,13 @@ def _of_same_types(a: pa.Table, b: pa.Table, ids: set[str]) -> tuple[pa.Table, p
 
 
 def _kind(table: pa.Table, name: str) -> pa.DataType:
-    """Return a column's type; none for what pandas makes of a column without rows."""
+    """Return a column's type, or null for the float64 that pandas uses for a column without rows."""
     kind = _plain(table.schema.field(name).type)
     return pa.null() if pa.types.is_float64(kind) and not table.num_rows else kind
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
-    """Return the type without what is a matter of storage."""
+    """Return the type without dictionary encoding and bit width."""
     if pa.types.is_dictionary(kind):
         return _plain(kind.value_type)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
@@ -138,7 +138,7 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 
 
 def _check_type(name: str, kind: pa.DataType, *, is_id: bool) -> None:
-    """Refuse what cannot be compared."""
+    """Raise ConfigError for a type that cannot be compared."""
     shown = f"column {escaped(name, 60)} has type {kind}"
     inner = kind.value_type if pa.types.is_large_list(kind) and name != COMMUNITY else kind
     if is_id:
@@ -162,7 +162,7 @@ def _cast(table: pa.Table, kinds: Mapping[str, pa.DataType], side: str) -> pa.Ta
         except pa.ArrowException as raised:
             what = f"cannot convert {escaped(name, 60)} to {kind}: {escaped(raised)}"
             raise ConfigError(what, where=side, hint="Integers must be at most 2**63 - 1.") from None
-    return pa.table(columns, names=list(kinds)).combine_chunks()  # rows are taken from one chunk much faster
+    return pa.table(columns, names=list(kinds)).combine_chunks()  # take() is much faster with one chunk
 
 
 def _check_ids(table: pa.Table, found: tuple[str, ...], label: str | None) -> None:
@@ -176,7 +176,7 @@ def _check_ids(table: pa.Table, found: tuple[str, ...], label: str | None) -> No
 
 
 def _keys(a: pa.Table, b: pa.Table, found: tuple[str, ...]) -> tuple[Numbers, Numbers]:
-    """Number the keys of rows: equal ones alike, in a and in b."""
+    """Encode the keys of rows as integers, the same ones in a and in b."""
     if not found:
         for side, table in (("a", a), ("b", b)):
             if table.num_rows > 1:
@@ -198,7 +198,7 @@ def _keys(a: pa.Table, b: pa.Table, found: tuple[str, ...]) -> tuple[Numbers, Nu
 
 
 def _distinct(table: pa.Table, numbers: Numbers) -> tuple[pa.Table, Numbers]:
-    places = np.sort(np.unique(numbers, return_index=True)[1])  # where each number stands first
+    places = np.sort(np.unique(numbers, return_index=True)[1])  # the first row of each number
     return (table, numbers) if len(places) == len(numbers) else (table.take(places), numbers[places])
 
 
@@ -220,13 +220,14 @@ def _listed(names: list[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """Places of rows.
+    """Row numbers of matched and unmatched rows.
 
     Attributes
     ----------
     both_a, both_b
-        Where a and where b has each key that both have, in a's order.
+        Row numbers in a and in b of the common keys, in a's order.
     only_a, only_b
+        Row numbers of keys that are only in a or only in b.
     """
 
     both_a: Numbers
@@ -236,12 +237,12 @@ class Matched:
 
 
 def numbered(*columns: pa.ChunkedArray) -> tuple[pa.Array, list[Numbers]]:
-    """Number the values of columns of one type: equal ones alike, whichever column they are in.
+    """Encode columns of one type as integers, with one dictionary for all of them.
 
     Returns
     -------
     tuple
-        The values, without nulls, each at the place that is its number; and each column's numbers.
+        The distinct values without nulls, indexed by their numbers, and the numbers of each column.
     """
     kind = columns[0].type
     if pa.types.is_large_list(kind):
@@ -254,7 +255,7 @@ def numbered(*columns: pa.ChunkedArray) -> tuple[pa.Array, list[Numbers]]:
 
 
 def matched(a: Numbers, b: Numbers) -> Matched:
-    """Find each row in the other table; no number may occur twice in one of them."""
+    """Match the rows of two tables by their numbers, which must be unique within each table."""
     places = np.full(max(a.max(initial=-1), b.max(initial=-1)) + 1, -1)
     places[b] = np.arange(len(b))
     found = places[a]
@@ -264,14 +265,14 @@ def matched(a: Numbers, b: Numbers) -> Matched:
 
 
 def _joined(pair: list[Numbers], other: list[Numbers]) -> list[Numbers]:
-    """Number pairs of numbers."""
+    """Encode pairs of numbers as integers."""
     most = max(numbers.max(initial=0) for numbers in other) + 1
     together = [pa.chunked_array([first * most + second]) for first, second in zip(pair, other, strict=True)]
     return numbered(*together)[1]
 
 
 def _as_bytes(columns: Sequence[pa.ChunkedArray]) -> tuple[pa.ChunkedArray, ...]:
-    """Make each list of ids a string of bytes that no other list has: the numbers of its ids."""
+    """Encode each list of ids as unique bytes, made of the numbers of its ids."""
     _, flat = numbered(*map(pc.list_flatten, columns))
     made = []
     for column, numbers in zip(columns, flat, strict=True):

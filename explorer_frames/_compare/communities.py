@@ -1,6 +1,6 @@
-"""Labels of matched rows: which community of one result is which of the other, and what has left it.
+"""Match the communities of two results, and find the vertices that moved between them.
 
-Labels are names only, and come out otherwise each time that an algorithm runs. What is compared is the division.
+Labels differ between runs of the same algorithm, so the partitions are compared instead of the labels.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _KINDS = pa.array(["move", "merge", "split"])
 def compare_labels(
     a: pa.ChunkedArray, b: pa.ChunkedArray, rows: Matched
 ) -> tuple[dict[str, pa.Table], dict[str, Any], Numbers]:
-    """Compare the labels of all rows of a and of b, of which `rows` says which belong together.
+    """Compare the labels of all rows of a and b, matched by `rows`.
 
     Returns
     -------
     tuple
-        The tables and the numbers that `Comparison` has, by name; and where the rows that moved are in a.
+        The tables and the numbers of `Comparison`, by name, and the row numbers in a of the rows that moved.
     """
     names, (labels_a, labels_b) = numbered(a, b)
     count = len(names)
@@ -46,7 +46,7 @@ def compare_labels(
     kinds = np.where(into[left] == joined, 1, np.where(source[joined] == left, 2, 0))
 
     def flow(origin: Numbers, target: Numbers) -> dict[str, pa.Array]:
-        # What is called x in one result may not be there in the other.
+        # A community in one result may have no match in the other.
         called = {"from_a": origin, "to_a": was[target], "from_b": now[origin], "to_b": target}
         return {name: _named(names, labels) for name, labels in called.items()}
 
@@ -78,23 +78,23 @@ def compare_labels(
     numbers = {
         "communities_a": int((sizes_a > 0).sum()),
         "communities_b": int((sizes_b > 0).sum()),
-        "adjusted_rand": shared.adjusted_rand() if len(before) > 1 or not count else math.nan,  # of no pair of rows
+        "adjusted_rand": shared.adjusted_rand() if len(before) > 1 or not count else math.nan,  # needs two rows
     }
     return tables, numbers, rows.both_a[moved]
 
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """Pairs of a community of a and one of b that have rows in common.
+    """Pairs of a community in a and one in b that have rows in common.
 
     Attributes
     ----------
     a, b
         The two labels, as numbers.
     rows
-        How many they have in common.
+        Number of rows that the two communities have in common.
     sizes_a, sizes_b
-        Of each label: how many of its rows both results have.
+        Number of common rows of the two results, for each label.
     """
 
     a: Numbers
@@ -111,24 +111,24 @@ class _Shared:
 
     @property
     def jaccard(self) -> NDArray[np.float64]:
-        """Share of what is in either community that is in both."""
+        """Jaccard index of each pair: rows in both communities divided by rows in either."""
         shares: NDArray[np.float64] = self.rows / (self.sizes_a[self.a] + self.sizes_b[self.b] - self.rows)
         return shares
 
     def match(self, names: pa.Array) -> Numbers:
-        """Find for each label of a the one of b that goes on with it; -1 where none does.
+        """Return the matched label in b for each label in a, or -1 for none.
 
-        The pair with the largest Jaccard index is matched first, then the next one of those that are left, and so on.
-        Of equals: the one with more rows, then of the same name, then of the lower names.
+        The pair with the largest Jaccard index is matched first, then the best of the remaining pairs, and so on. Ties
+        go to the pair with more rows, then to equal labels, then to the lower labels.
         """
         match = np.full(len(self.sizes_a), -1)
         jaccard = self.jaccard
-        alone = jaccard == 1  # all of one is all of the other: nothing else is left to either
+        alone = jaccard == 1  # the two have the same rows, so no other pair contains either of them
         match[self.a[alone]] = self.b[alone]
         a, b, rows, jaccard = (values[~alone] for values in (self.a, self.b, self.rows, jaccard))
         places = _places(names, np.union1d(a, b))
         order = np.lexsort((places[b], places[a], a != b, -rows, -jaccard))
-        # Pairs of communities, of which there are few where two results are alike, and never more than rows.
+        # A Python loop is fast enough: similar results have few pairs, and there are never more pairs than rows.
         free_a, free_b = bytearray(b"\1") * len(match), bytearray(b"\1") * len(match)
         for one, other in zip(a[order].tolist(), b[order].tolist(), strict=True):
             if free_a[one] and free_b[other]:
@@ -137,13 +137,13 @@ class _Shared:
         return match
 
     def flows(self, match: Numbers) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Tell which pairs that are not matched are merges, and which are splits."""
+        """Return masks of the unmatched pairs that are merges, and of those that are splits."""
         apart = match[self.a] != self.b
         merging = apart & (2 * self.rows > self.sizes_a[self.a])
         return merging, apart & ~merging & (2 * self.rows > self.sizes_b[self.b])
 
     def adjusted_rand(self) -> float:
-        """Agreement of the two divisions by pairs of rows, adjusted for chance: 1 if they are the same, 0 by chance."""
+        """Return the adjusted Rand index of the two partitions: 1 if they are the same, about 0 by chance."""
         both, a, b = (_pairs(sizes) for sizes in (self.rows, self.sizes_a, self.sizes_b))
         total = _pairs(np.array([self.sizes_a.sum()]))
         expected = a * b / total if total else 0.0
@@ -159,7 +159,7 @@ def _inverse(match: Numbers, labels: Numbers, count: int) -> Numbers:
 
 
 def _places(names: pa.Array, labels: Numbers) -> Numbers:
-    """Say of each of some labels where it is in their order."""
+    """Return the position of each of `labels` in the sorted order of their names."""
     places = np.zeros(len(names), np.int64)
     order = pc.sort_indices(names.take(pa.array(labels))).to_numpy()
     places[labels[order]] = np.arange(len(labels))

@@ -1,4 +1,4 @@
-"""What changed from one result to another of the same kind."""
+"""Compare two results of the same kind."""
 
 from __future__ import annotations
 
@@ -42,87 +42,90 @@ def compare(
     allow_unrelated: bool = False,
     storage_options: Mapping[str, Any] | None = None,
 ) -> Comparison:
-    """Tell what changed from one result to another: rows come and gone, scores, ranks, communities.
+    """Compare two results by rows, values, ranks and communities.
 
-    Labels of communities come out otherwise each time that an algorithm runs. So they are matched first, and a mere
-    change of names is no change.
+    Labels of communities differ between runs of the same algorithm. Communities are therefore matched first, and a
+    renamed community is not a change.
 
     Parameters
     ----------
     a, b
-        The earlier and the later result, of the same columns: each a DataFrame, an Arrow table or stream (of Polars,
-        DuckDB and others), the path or URL of a Parquet or Feather file, a `Job` or a `Task`, which are read whole.
+        The earlier and the later result, with the same columns. Each is a DataFrame, an Arrow table or stream (from
+        Polars, DuckDB and others), the path or URL of a Parquet or Feather file, a `Job` or a `Task`. All rows are
+        read.
     task
-        Name or id of the task to take of a `Job`; not needed where it has only one.
+        Name or id of the task of a `Job`. Not needed if the job has only one task.
     top
-        How many of the first ranks to look at for `Comparison.top_overlap`.
+        Number of top ranks to compare for `Comparison.top_overlap`.
     rel_tol, abs_tol
-        How far two numbers may be apart and count as the same, as `math.isclose` has it: by their share of the larger
-        one, or by the difference itself. By default not at all; PageRank of the same graph may differ in the last
-        digit. Ranks and `Comparison.deltas` are those of the numbers as they are.
+        Relative and absolute tolerance for numbers, as in `math.isclose`. Default: 0, for exact comparison. PageRank of
+        the same graph may differ in the last digit. The tolerances do not apply to ranks, nor to the maximum and mean
+        in `Comparison.deltas`.
     vid_type
-        Type of the ids of what is read of a `Job` or a `Task`. Default: that of its `Explorer`.
+        Type of vertex ids when a `Job` or `Task` is read. Default: that of its `Explorer`.
     allow_incomplete
-        Whether to compare also what is not known to be all rows.
+        Whether to accept results that may be incomplete.
     allow_unrelated
-        Whether to compare also what says that it is of another workflow of the same server, or of another algorithm.
+        Whether to accept results whose provenance names different workflows of the same server, or different
+        algorithms.
     storage_options
-        For the fsspec driver of paths and URLs, as pandas takes them.
+        Options of the fsspec driver for paths and URLs, as in pandas.
 
     Returns
     -------
     Comparison
-        It prints as a few lines; `Comparison.same` and `Comparison.to_dict` are for programs, its frames for a closer
-        look.
+        Prints as a short summary. Use `Comparison.same` and `Comparison.to_dict` in programs, and the DataFrames for
+        details.
 
     Raises
     ------
     IncompleteResultError
-        A result may be incomplete, or has other rows than those that were read. What says nothing of
-        itself is taken as it is.
+        A result may be incomplete, or its number of rows changed after it was read. Data without provenance is
+        accepted.
     ConfigError
-        They are of different workflows of one server, or of different algorithms, where both say so; have other
-        columns or types; ids that are missing or occur twice; or an argument cannot work.
+        The provenance names different workflows of one server, or different algorithms; columns or types differ; ids
+        are missing or duplicated; or an argument is invalid.
     DamagedFileError
-        A file is not as it was sealed.
+        A file does not match its checksum.
     FileReadError, JobError, TransportError, ApiError, DecodeError
         A result could not be read.
 
     Notes
     -----
-    **Rows** are matched by their ids, which are those columns of ``id``; ``id1`` and ``id2``; ``root``; ``path``;
-    ``id`` and ``neighbor``; or ``id1``, ``id2`` and ``id3``: call the columns of your own frames so. Where a frame has
-    others of these names, too, the first of these keys that it has is the key, and the others are values. Results of
-    ids only (edges of a k-core, triangles, paths) are sets, in which equal rows are one; the order of a triangle's
-    vertices does not matter. Results without ids compare if they are one row. Text, integers and floats are each one
-    type, whatever their width, and categories count as what they stand for.
+    **Rows** are matched by their ids: the columns ``id``; ``id1`` and ``id2``; ``root``; ``path``; ``id`` and
+    ``neighbor``; or ``id1``, ``id2`` and ``id3``. Use these names in your own DataFrames. If a DataFrame has more of
+    these columns, the first key in this list is used, and the other columns are values. Results that consist of ids
+    only (edges of a k-core, triangles, paths) are compared as sets: duplicate rows count once, and the order of a
+    triangle's vertices does not matter. Results without ids can be compared if they have one row. Strings, integers
+    and floats are each one type, whatever their width, and categories are compared by value.
 
-    **Streams** (`open_sample_result`) have to come as they are, from their beginning: what was read of one before, or
-    filtered out of it, is not missed.
+    **Streams** (`open_sample_result`) must be passed unread and unfiltered. Rows that were read or filtered out before
+    are not detected as missing.
 
-    **Values**: NaN and null are both missing, and missing equals missing; infinities equal themselves, and -0.0 is
-    0.0. A number that is missing on one side has changed, by a delta that is missing.
+    **Values**: NaN and null are both missing, and missing values are equal. Infinities equal themselves, and -0.0
+    equals 0.0. A number that is missing on one side has changed, and its delta is missing.
 
-    **Ranks** are those of the first column of numbers, within all rows of a result: the largest value first, but the
-    smallest distance; no rank is given by ``modularity``. Equal values have the same rank, and the next one follows by
-    their number (1, 2, 2, 4). All that share the last place belong to the top, so it may be larger than `top`; the
-    overlap is the share of the larger of the two tops that is in both, so it is 1 only if they are the same.
+    **Ranks** are computed from the first numeric column, over all rows of a result. The largest value ranks first, but
+    for ``distance`` the smallest does. ``modularity`` is not ranked. Ties share the lowest rank (1, 2, 2, 4), as in
+    ``rank(method="min")`` of pandas. All rows tied for the last rank are in the top, so it may have more than `top`
+    rows. The overlap is the share of the larger of the two tops that is in both, so it is 1 only if they are the same.
 
-    **Communities** (of the column ``community``) are matched one to one by the vertices that both results have: the
-    pair with the largest Jaccard index first, then the next one of those that are left, and so on. Of equals, the
-    pair with more vertices goes first, then one of the same name, then the one of the lower names. A pair with an index
-    above 1/2 is always matched. What then goes from a community to one that does not go on with it is
+    **Communities** (column ``community``) are matched one to one by the vertices that both results have. The pair with
+    the largest Jaccard index is matched first, then the best of the remaining pairs, and so on. Ties go to the
+    pair with more vertices, then to equal labels, then to the lower labels. A pair with an index above 1/2 is always
+    matched.
+    Vertices that leave a community for one that it is not matched with are
 
-    - a **merge**, if it is more than half of the community that it leaves;
-    - otherwise a **split**, if it is more than half of the community that it joins;
-    - otherwise it **moves**.
+    - a **merge**, if they are more than half of the community that they leave;
+    - otherwise a **split**, if they are more than half of the community that they join;
+    - otherwise a **move**.
 
-    Each vertex that does so is once in `Comparison.moved`, which says as which; merges and splits are summed up in
-    their own frames. So of 100 vertices of which 40 are a community of their own in b, 60 stay, and 40 are both one
-    split and 40 rows of ``moved``, of kind ``"split"``. Vertices that only one result has are never moved.
+    `Comparison.moved` has one row for each of these vertices, with its kind. Merges and splits also have DataFrames of
+    their own, with one row for each. For example, if 40 of 100 vertices form a new community in b, 60 stay. The other
+    40 are one split, and 40 rows of ``moved`` of kind ``"split"``. Vertices of only one result are never moved.
 
-    Jobs and tasks cost a request each for the result, and one for the job where it had not ended when it was looked
-    at: ``GET api-open/v1/jobs/<job_id>/tasks/<task_id>/sample_result``.
+    Each job or task takes one request for its result, ``GET api-open/v1/jobs/<job_id>/tasks/<task_id>/sample_result``,
+    and one for the job, if it had not ended when it was last read.
 
     Examples
     --------
@@ -139,7 +142,7 @@ def compare(
       id from_a to_a
     0  c      a    d
 
-    Two runs, or yesterday's file and today's run:
+    Compare two runs, or yesterday's file with today's run:
 
     >>> job = explorer.job(job_id)
     >>> compare(job, explorer.run_workflow(workflow_id).wait(), task="Louvain").same
@@ -227,7 +230,7 @@ def _changed(aligned: AlignedTables, changes: dict[str, Change], ranks: Ranks | 
 
 
 def _top_ranks(aligned: AlignedTables, ranks: Ranks | None) -> pd.DataFrame:
-    """Return the rows that are in the top of either result, with both ranks."""
+    """Return the rows in the top of either result, with both ranks."""
     keys = pa.concat_tables([aligned.a.select(aligned.keys), aligned.b.select(aligned.keys)])
     if ranks is None:
         return _frame(keys.slice(0, 0))
@@ -264,17 +267,17 @@ def _communities(aligned: AlignedTables) -> dict[str, Any]:
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:
-    """Make a DataFrame; where some are missing, and where names may be, integers are nullable."""
+    """Convert to a DataFrame, with nullable integers for missing values and for columns that may have them."""
     gaps = [name for name in table.column_names if table.column(name).null_count]
     return to_pandas(table, nullable={*gaps, "from_b", "to_a"})
 
 
 def _refuse_others(a: Provenance, b: Provenance) -> None:
-    """Raise for results of which both say that they have nothing to do with each other."""
+    """Raise if the provenance of both results shows that they are unrelated."""
     for what, words in (("workflow_id", "workflows"), ("algorithm", "algorithms")):
         first, second = getattr(a, what), getattr(b, what)
         if what == "workflow_id" and a.server != b.server:
-            continue  # each server counts its own
+            continue  # workflow ids are unique only within a server
         if first is not None and second is not None and first != second:
             raise ConfigError(
                 f"the {words} of the two results differ: {escaped(first, 60)!r} and {escaped(second, 60)!r}",

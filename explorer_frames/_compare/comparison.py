@@ -1,4 +1,4 @@
-"""What changed between two results: a record of it."""
+"""The record of changes between two results."""
 
 from __future__ import annotations
 
@@ -19,53 +19,56 @@ _WAYS = {"merge": "by merges", "split": "by splits", "move": "on their own"}
 @private
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Comparison:
-    """What changed from one result, a, to another, b; see `explorer_frames.compare`.
+    """Changes from one result, a, to another, b; see `explorer_frames.compare`.
 
-    It prints as a few lines for a person; `to_dict` has its numbers. What a result has no column for is empty, None
-    among the numbers.
+    It prints as a short summary, and `to_dict` returns its numbers. DataFrames are empty, and numbers None, if the
+    results do not have the columns for them.
 
     Attributes
     ----------
     a, b : Provenance or None
-        Where each came from, as far as it says.
+        Provenance of each result, if available.
     rows_a, rows_b, common : int
-        Rows of each, and those that both have.
+        Number of rows in a, in b and in both.
     appeared, vanished : pandas.DataFrame
-        Rows of b that a has not, and rows of a that b has not, with all their columns.
+        Rows that are only in b, and rows that are only in a, with all their columns.
     changed : pandas.DataFrame
-        Rows of which a value has changed, in a's order: the ids; of each column ``<name>_a``, ``<name>_b`` and, where
-        it is of numbers, ``<name>_delta``, which is b less a; then ``rank_a``, ``rank_b`` and ``rank_shift``, which is
-        positive for what has climbed. Labels of communities are no values.
+        Rows with a changed value, in a's order. Columns: the ids; ``<name>_a`` and ``<name>_b`` for each column, and
+        ``<name>_delta`` (b minus a) if it is numeric; then ``rank_a``, ``rank_b`` and ``rank_shift``, which is positive
+        for a better rank in b. Labels of communities are not compared here.
     deltas : pandas.DataFrame
-        By column: how many rows have ``changed``; ``max_abs_delta`` and ``mean_abs_delta`` over all common rows that
-        have a value in both.
+        One row for each column: ``changed`` is the number of changed rows, ``max_abs_delta`` and ``mean_abs_delta`` are
+        over all common rows with a value in both.
     top : int
+        Number of top ranks that were compared.
     ranked_by : str or None
-        The column that rows are ranked by.
+        Name of the column that rows are ranked by.
     top_overlap : float or None
-        Share of the first `top` rows that both have in common.
+        Share of the first `top` rows that both have in common, from 0 to 1.
     top_ranks : pandas.DataFrame
-        Rows that are among the first `top` of a or of b: the ids, ``rank_a`` and ``rank_b``. A rank is missing where
-        that result does not have the row, or no value for it. The better of the two ranks first.
+        Rows among the first `top` of a or of b: the ids, ``rank_a`` and ``rank_b``, sorted by the better of the two
+        ranks. A rank is missing if that result does not have the row, or no value for it.
     rank_correlation : float or None
-        Spearman's rho of the common rows, from -1 to 1; NaN where all values of one are equal.
+        Spearman's rho of the common rows, from -1 to 1; NaN if all values of one result are equal.
     moved : pandas.DataFrame
-        Vertices whose community in b does not go on with theirs in a, in a's order: the ids; ``from_a``, ``to_a``
-        (both communities by their names in a), ``from_b``, ``to_b`` (by their names in b), and ``kind``: ``"merge"``,
-        ``"split"`` or ``"move"``. ``to_a`` is missing where the community is new, ``from_b`` where it is no more.
+        Vertices whose community in b is not matched with their community in a, in a's order. Columns: the ids;
+        ``from_a``, ``to_a`` (both communities by their labels in a), ``from_b``, ``to_b`` (by their labels in b), and
+        ``kind``: ``"merge"``, ``"split"`` or ``"move"``. ``to_a`` is missing for a new community, ``from_b`` for one
+        that is not in b.
     merges, splits : pandas.DataFrame
-        One row for each: the same four names, ``vertices`` that went that way, ``size_a`` of the community that they
-        left, in a, and ``size_b`` of the one that they joined, in b. The largest first.
+        One row for each, the largest first: the same four labels, ``vertices`` (number of vertices), ``size_a`` of the
+        community in a that they left, and ``size_b`` of the community in b that they joined.
     born, gone : pandas.DataFrame
-        Communities of b that go on with none and are no split, and communities of a that none goes on with and that
-        are no merge: ``label_b``, ``size_b``; ``label_a``, ``size_a``.
+        Communities of b without a match in a that are not splits, with ``label_b`` and ``size_b``, and communities of a
+        without a match in b that are not merges, with ``label_a`` and ``size_a``.
     labels : pandas.DataFrame
-        Which community of b goes on with which of a: ``label_a``, ``label_b``, ``size_a``, ``size_b``, ``overlap``
-        (vertices that both have) and ``jaccard`` (their share of the common vertices that either has).
+        Matched communities: ``label_a``, ``label_b``, ``size_a``, ``size_b``, ``overlap`` (vertices in both) and
+        ``jaccard`` (``overlap`` divided by the common vertices in either).
     communities_a, communities_b : int or None
+        Number of communities in a and in b.
     adjusted_rand : float or None
-        Agreement of the two divisions of the common vertices: 1 for the same, about 0 for chance; NaN where fewer than
-        two are common, unless both results are empty.
+        Adjusted Rand index of the two partitions of the common vertices: 1 if they are the same, about 0 by chance. NaN
+        for fewer than two common vertices, unless both results are empty.
 
     Examples
     --------
@@ -104,16 +107,16 @@ class Comparison:
 
     @property
     def same(self) -> bool:
-        """Whether nothing has changed, but perhaps names of communities and the order of rows."""
+        """Whether the results are equal, except for labels of communities and the order of rows."""
         return not any(map(len, (self.appeared, self.vanished, self.changed, self.moved)))
 
     @property
     def renamed(self) -> int:
-        """How many communities have another name in b; that is no change."""
+        """Number of matched communities with a different label in b; a renamed community is not a change."""
         return int((self.labels["label_a"] != self.labels["label_b"]).sum())
 
     def to_dict(self) -> dict[str, Any]:
-        """Return its numbers by name as bool, int and float: those that apply to the columns of the results.
+        """Return the numbers that apply to the columns of the results, as bool, int and float by name.
 
         Examples
         --------
@@ -126,7 +129,7 @@ class Comparison:
         numbers |= {name: len(getattr(self, name)) for name in ("appeared", "vanished", "changed")}
         for name, row in self.deltas.iterrows():
             numbers[f"{name}_changed"] = int(row["changed"])
-            if not math.isnan(row["max_abs_delta"]):  # of numbers
+            if not math.isnan(row["max_abs_delta"]):  # the column is numeric
                 numbers |= {f"{name}_{which}": float(row[which]) for which in ("max_abs_delta", "mean_abs_delta")}
         if self.ranked_by is not None:
             numbers |= {name: getattr(self, name) for name in ("top_overlap", "rank_correlation")}

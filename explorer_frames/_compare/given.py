@@ -1,4 +1,4 @@
-"""What a caller gives to be compared -> a table, and what is known of it."""
+"""Read the arguments of a comparison as tables, with their provenance."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ Given: TypeAlias = tuple[pa.Table, Known]
 def source(
     data: Any, *, task: str | None, vid_type: VidType | None, storage_options: Mapping[str, Any] | None
 ) -> Callable[[], Given]:
-    """Return how to get what a caller gives; what is in memory is taken at once, and nothing else is read before.
+    """Return a function that reads the data; data in memory is converted at once, other data only when it is called.
 
     Raises
     ------
     ConfigError
-        It is nothing that can be compared.
+        The type is not supported.
     """
     if isinstance(data, Job):
         data = only_task(data, task)
@@ -60,15 +60,16 @@ def source(
 
 
 def refuse_incomplete(table: pa.Table, known: Known, side: str) -> None:
-    """Raise for what is not known to be all rows; what says nothing of itself is the caller's own.
+    """Raise if a result may be incomplete; data without provenance is accepted.
 
     Raises
     ------
     IncompleteResultError
+        The provenance does not show that all rows are present.
     """
     was = provenance_of(known)
     whole = was.complete and was.rows == table.num_rows
-    own = was.complete is None and not (was.job_id or was.workflow_id or was.source)  # in a file of ours, perhaps
+    own = was.complete is None and not (was.job_id or was.workflow_id or was.source)  # perhaps in an exported file
     if whole or own:
         return
     hint = (
@@ -95,7 +96,7 @@ def _of_task(task: Task, vid_type: VidType | None) -> Given:
 def _of_file(url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None) -> Given:
     store = Store(url, storage_options)
     with store.fetched() as file:
-        is_sealed(store, file)  # a file that somebody else wrote has no seal
+        is_sealed(store, file)  # files of other writers have no checksum
         table = store.attempt("read", _table, file)
     return _of_table(table)
 
@@ -106,7 +107,7 @@ def _table(file: Any) -> pa.Table:
 
 
 def _of_stream(reader: pa.RecordBatchReader) -> Given:
-    """Read a stream, which says of itself only how it began: at its end it is known whether these are all rows."""
+    """Read a stream, and update its provenance, since completeness is known only at its end."""
     table, known = _of_table(reader.read_all())
     was = provenance_of(known)
     rows = table.num_rows
@@ -118,5 +119,5 @@ def _of_stream(reader: pa.RecordBatchReader) -> Given:
 
 def _of_table(table: pa.Table, known: Known | None = None) -> Given:
     known = document_of(table.schema.metadata) if known is None else known
-    unnamed = [name for name in table.column_names if name.startswith("__index_level_")]  # of DataFrames
+    unnamed = [name for name in table.column_names if name.startswith("__index_level_")]  # written by pandas
     return table.drop_columns(unnamed).replace_schema_metadata(None), known

@@ -1,4 +1,4 @@
-"""Values of matched rows: which differ, by how much, and how that moves their ranks."""
+"""Compare the values and the ranks of matched rows."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from explorer_frames._compare.aligned import Matched, Numbers
 from explorer_frames._errors import escaped
 from explorer_frames.errors import ConfigError
 
-_UPWARDS = {"distance"}  # what is near comes first
-_UNRANKED = {"modularity"}  # of the whole division, in every row
+_UPWARDS = {"distance"}  # the smallest value ranks first
+_UNRANKED = {"modularity"}  # one number of the whole partition, repeated in every row
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What became of a column, for the rows that both results have.
+    """Changes of a column in the common rows.
 
     Attributes
     ----------
     differs
-        Whether, for each row.
+        Whether each row has changed.
     delta
-        b less a for each row, null where either is missing; None for what is no number.
+        b minus a for each row, null if either is missing; None for columns that are not numeric.
     largest, mean
-        Of the deltas without their signs; 0 where there are none.
+        Maximum and mean of the absolute deltas; 0 if there are none.
     """
 
     differs: NDArray[np.bool_]
@@ -41,18 +41,18 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """How two results rank the rows that both have.
+    """Ranks of the common rows in both results.
 
     Attributes
     ----------
     before, after
-        Ranks of each row.
+        Rank of each row in a and in b.
     top_overlap
-        Share of the top that both have in common: 1 if it is the same, whatever its order.
+        Share of the top that both have in common: 1 if it is the same, in any order.
     correlation
-        Spearman's rho of the rows that both have a value for; NaN where one of them has only one value.
+        Spearman's rho of the rows with a value in both; NaN if all values of one result are equal.
     top_rows, top_ranks
-        Places in a and in b of the rows that are in the top of either, and their ranks there; -1 where there is none.
+        Row numbers and ranks in a and in b of the rows in the top of either; -1 for none.
     """
 
     before: Numbers
@@ -64,24 +64,24 @@ class Ranks:
 
 
 def ranked(numbers: tuple[str, ...]) -> str | None:
-    """Name the column that rows are ranked by: the first one for which that has a meaning."""
+    """Return the name of the column to rank by: the first numeric one except ``modularity``."""
     return next((name for name in numbers if name not in _UNRANKED), None)
 
 
 def number_change(name: str, a: pa.ChunkedArray, b: pa.ChunkedArray, rel_tol: float, abs_tol: float) -> Change:
-    """Compare numbers of the same rows, with tolerances as of `math.isclose`.
+    """Compare numbers of the same rows, with the tolerances of `math.isclose`.
 
     Raises
     ------
     ConfigError
-        Whole numbers are so far apart that no int64 says how far.
+        The difference of two integers overflows int64.
     """
     (before, lost), (after, gained) = _values(a), _values(b)
     missing = lost | gained
     same = (before == after) & ~missing | (lost & gained)
-    with np.errstate(over="ignore", invalid="ignore"):  # inf less inf, and what is beyond the largest double
+    with np.errstate(over="ignore", invalid="ignore"):  # inf minus inf, and overflow
         delta = after - before
-        if delta.dtype.kind == "i" and (((before > after) != (delta < 0)) & ~missing).any():  # it went around
+        if delta.dtype.kind == "i" and (((before > after) != (delta < 0)) & ~missing).any():  # integer overflow
             what = f"{escaped(name, 60)} differs by more than 2**63"
             raise ConfigError(what, hint="Convert the column to float64 in both results.")
         delta[same] = 0
@@ -95,15 +95,15 @@ def number_change(name: str, a: pa.ChunkedArray, b: pa.ChunkedArray, rel_tol: fl
 
 
 def other_change(a: pa.ChunkedArray, b: pa.ChunkedArray) -> Change:
-    """Compare what is equal or not: text, times, truth."""
+    """Compare values by equality: strings, times and booleans."""
     equal = pc.fill_null(pc.equal(a, b), False)  # noqa: FBT003
     return Change(~pc.or_(equal, pc.and_(pc.is_null(a), pc.is_null(b))).to_numpy())
 
 
 def compare_ranks(name: str, a: pa.ChunkedArray, b: pa.ChunkedArray, rows: Matched, count: int) -> Ranks:
-    """Rank all rows of a and of b, of which `rows` says which belong together, and look at the first `count`."""
+    """Rank all rows of a and b, matched by `rows`, and compare the first `count`."""
     (first, lost), (second, gained) = _ranked(name, a), _ranked(name, b)
-    top_a, top_b = (first <= count) & ~lost, (second <= count) & ~gained  # all that share the last place are in it
+    top_a, top_b = (first <= count) & ~lost, (second <= count) & ~gained  # includes all rows tied for the last rank
     larger = max(top_a.sum(), top_b.sum())
     overlap = float((top_a[rows.both_a] & top_b[rows.both_b]).sum() / larger) if larger else 1.0
     before, after = first[rows.both_a], second[rows.both_b]
@@ -124,9 +124,9 @@ def compare_ranks(name: str, a: pa.ChunkedArray, b: pa.ChunkedArray, rows: Match
 
 
 def _ranked(name: str, column: pa.ChunkedArray) -> tuple[Numbers, NDArray[np.bool_]]:
-    """Return the ranks of all rows, the best first and what is missing last, and which are missing.
+    """Return the ranks of all rows, with missing values last, and a mask of the missing values.
 
-    Equal values have the same rank, and the next one follows by their number.
+    Ties share the lowest rank, as in ``rank(method="min")`` of pandas.
     """
     values, missing = _values(column)
     ranks = np.full(len(values), (~missing).sum() + 1)
@@ -141,7 +141,7 @@ def _spearman(before: Numbers, after: Numbers) -> float:
 
 
 def _values(column: pa.ChunkedArray) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Return a column's numbers, and which of them are missing; NaN is."""
+    """Return a column's numbers, and a mask of nulls and NaN."""
     if pa.types.is_floating(column.type):
         numbers = column.to_numpy()
         return numbers, np.isnan(numbers)

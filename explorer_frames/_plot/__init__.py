@@ -1,1 +1,1 @@
-"""Pictures of results, by matplotlib."""
+"""Plots of results with matplotlib."""

@@ -1,4 +1,4 @@
-"""What all pictures share: colors, scales, ticks, and the text at the axes."""
+"""Helpers of all plots: colors, scales, ticks and axis labels."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ Places: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 Name: TypeAlias = Literal["x", "y"]
 Scale: TypeAlias = Literal["linear", "log"]
 
-LINE = 2.5  # columns that are as high as one line
-LARGEST = 1e300  # matplotlib's own arithmetic overflows beyond
-# Of the colors of Okabe and Ito, which people with any color vision can tell apart: on white and on black, those that
-# differ in lightness too.
+LINE = 2.5  # height of a line of text, in column widths
+LARGEST = 1e300  # arithmetic of matplotlib overflows for larger numbers
+# Colors of Okabe and Ito, which are distinguishable with any color vision. Those that also differ in lightness are used
+# on each background.
 _ON_WHITE = ("#0072B2", "#D55E00", "#000000", "#56B4E9", "#E69F00")
 _ON_BLACK = ("#56B4E9", "#E69F00", "#FFFFFF", "#0072B2", "#D55E00")
 _BRIGHTNESS = (0.299, 0.587, 0.114)  # of red, green and blue
-_HEAVY = 5  # times the median: a largest value beyond it calls for a logarithmic scale
-_DECADES = 2.5  # up to which 2 and 5 have ticks, too
-_SPAN = 1e-12  # of the largest number: nearer to zero, numbers are drawn at zero if there are zeros
+_HEAVY = 5  # a maximum of this many times the median requires a logarithmic scale
+_DECADES = 2.5  # shorter logarithmic axes also have ticks at 2 and 5
+_SPAN = 1e-12  # smaller shares of the largest number are drawn at zero, if there are zeros
 _ZERO = 0.6  # decades between zero and the first power of ten
-_ABOVE = 1.01  # a power of ten, by more than rounding: the first tick of `SymmetricalLogLocator` is just below
+_ABOVE = 1.01  # factor above a power of ten, because the first tick of `SymmetricalLogLocator` is just below it
 _ROUNDING = 1e-9
 _WHOLE = 1e9
 _EXACT = 2.0**53
 
 
 class AxisText(NamedTuple):
-    """Labels of the horizontal and of the vertical axis, and notes on what is not drawn."""
+    """Labels of the horizontal and the vertical axis, and notes on values that are not drawn."""
 
     below: str
     beside: str = ""
@@ -46,7 +46,7 @@ class AxisText(NamedTuple):
 
 
 def colors(ax: Axes) -> tuple[str, ...]:
-    """Return the colors to draw with, which suit the background."""
+    """Return the colors for a light or a dark background."""
     face = to_rgba(ax.get_facecolor())
     if not face[3]:
         face = to_rgba(ax.figure.get_facecolor())
@@ -55,7 +55,7 @@ def colors(ax: Axes) -> tuple[str, ...]:
 
 
 def write(ax: Axes, text: AxisText) -> None:
-    """Write what the picture is at its axes, and what is not in it."""
+    """Write the axis labels, and notes on values that are not drawn."""
     figure: FigureBase | None = ax.get_figure(root=True)
     if figure is not None and figure.get_layout_engine() is not None:  # type: ignore[attr-defined]
         figure.draw_without_rendering()  # type: ignore[attr-defined]  # sets the size of the Axes
@@ -72,7 +72,7 @@ def _label(axis: Axis, text: str, width: int) -> None:
 
 
 def entitle(ax: Axes, name: str, facts: str, *, room: float = 0) -> None:
-    """Write the name above the picture, and the facts below the name; leave room below for so many lines."""
+    """Write the title: the name, the facts below it, and `room` empty lines."""
     width = columns(ax)[0]
     lines, style = drawable([name, *textwrap.wrap(facts, width)], width)
     pad = 6 + 1.5 * room * text_size(ax)
@@ -80,7 +80,7 @@ def entitle(ax: Axes, name: str, facts: str, *, room: float = 0) -> None:
 
 
 def write_sentence(ax: Axes, text: str, notes: Sequence[str]) -> None:
-    """Write a sentence in place of a picture."""
+    """Write a sentence in place of a plot."""
     ax.set(xticks=[], yticks=[])
     width = columns(ax)[0]
     lines, style = drawable([line for one in text.split("\n") for line in textwrap.wrap(one, width)], width)
@@ -90,25 +90,25 @@ def write_sentence(ax: Axes, text: str, notes: Sequence[str]) -> None:
 
 
 def columns(ax: Axes) -> tuple[int, int]:
-    """Return how many columns of text are as wide, and as high, as the Axes."""
+    """Return the width and the height of the Axes in columns of text."""
     box = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
     letter = 0.62 / 72 * text_size(ax)
     return max(20, int(box.width / letter)), max(20, int(box.height / letter))
 
 
 def text_size(ax: Axes) -> float:
-    """Return the size of the text at the axes, in points."""
+    """Return the font size of the axis labels, in points."""
     return float(ax.xaxis.label.get_fontsize())
 
 
 def fitting_size(ax: Axes, count: int) -> float:
-    """Return the size that lets so many lines of text stand beside the Axes."""
+    """Return the font size at which `count` lines of text fit beside the Axes, in points."""
     lines = columns(ax)[1] / LINE
     return text_size(ax) * min(1.0, max(0.4, lines / max(count, 1)))
 
 
 def is_log(ax: Axes, name: Name, scale: Scale | None, numbers: Numbers, *, usual: bool | None = None) -> bool:
-    """Whether an axis is logarithmic: as requested, as one that it is shared with, or as suits the numbers."""
+    """Whether an axis is logarithmic: as requested, as on an Axes that shares it, or by its values."""
     if scale is not None:
         return scale == "log"
     grouper = ax.get_shared_x_axes() if name == "x" else ax.get_shared_y_axes()
@@ -119,12 +119,12 @@ def is_log(ax: Axes, name: Name, scale: Scale | None, numbers: Numbers, *, usual
 
 
 def set_scale(ax: Axes, name: Name, numbers: Numbers, *, log: bool, whole: bool = False) -> str:
-    """Give an axis its scale, on which all numbers have a place, and ticks that can be read.
+    """Set the scale of an axis so that all values can be drawn, and readable ticks.
 
     Returns
     -------
     str
-        The words for the scale, to follow those for the numbers.
+        The suffix for the axis label.
     """
     if not log:
         plain_ticks(ax, name, whole=whole)
@@ -139,14 +139,14 @@ def set_scale(ax: Axes, name: Name, numbers: Numbers, *, log: bool, whole: bool 
         decade = 10 ** np.floor(np.log10(max(low, high * _SPAN, 1 / LARGEST)))
         change("symlog", linthresh=_ABOVE * decade, linscale=_ZERO)
     if high < low * 10**_DECADES:
-        axis.get_major_locator().set_params(subs=(1, 2, 5))  # type: ignore[call-arg]  # it is logarithmic
+        axis.get_major_locator().set_params(subs=(1, 2, 5))  # type: ignore[call-arg]  # a logarithmic locator
         axis.set_major_formatter("{x:,g}")
         axis.set_minor_formatter("")
     return ", log scale"
 
 
 def set_ranks(ax: Axes, count: int, *, log: bool) -> str:
-    """Make the horizontal axis one of ranks, from 1."""
+    """Set the horizontal axis to ranks from 1, and return the suffix for its label."""
     words = set_scale(ax, "x", np.array([1.0, count]), log=log, whole=True)
     if not log:
         ticks = ax.get_xticks()
@@ -155,7 +155,7 @@ def set_ranks(ax: Axes, count: int, *, log: bool) -> str:
 
 
 def plain_ticks(ax: Axes, name: Name, *, whole: bool = False) -> None:
-    """Give an axis that is not logarithmic ticks that can be read."""
+    """Set readable ticks on a linear axis."""
     axis = _axis(ax, name)
     if whole:
         axis.set_major_locator(
@@ -167,7 +167,7 @@ def plain_ticks(ax: Axes, name: Name, *, whole: bool = False) -> None:
 
 
 def hide_numbers(ax: Axes, name: Name) -> None:
-    """Leave out the ticks of an axis whose numbers stand at what is drawn."""
+    """Hide the ticks of an axis whose values are labeled in the plot."""
     _axis(ax, name).set_ticks([])
     ax.spines["bottom" if name == "x" else "left"].set_visible(False)
 
@@ -177,7 +177,7 @@ def _axis(ax: Axes, name: Name) -> Axis:
 
 
 def write_sides(ax: Axes, left: Sequence[tuple[float, str]], right: Sequence[tuple[float, str]], width: int) -> None:
-    """Write names at places of the left and of the right edge."""
+    """Write names at positions of the left and the right edge."""
     ax.spines[:].set_visible(False)
     for axis, side in ((ax.yaxis, left), (ax.secondary_yaxis("right").yaxis, right)):
         names, style = drawable([name for _, name in side], width)
@@ -187,28 +187,28 @@ def write_sides(ax: Axes, left: Sequence[tuple[float, str]], right: Sequence[tup
 
 
 def largest(count: int, whole: str) -> str:
-    """Write which part is drawn."""
+    """Return a note that only the `count` largest are drawn."""
     return f"the {f'{count:,} ' if count > 1 else ''}largest of {whole}"
 
 
 def is_heavy(numbers: Numbers) -> bool:
-    """Whether a few are so much larger than most that only a logarithmic scale shows all."""
+    """Whether a few values are so large that the rest is visible only on a logarithmic scale."""
     positive = numbers[numbers > 0]
     return bool(len(positive) and numbers.min() >= 0 and positive.max() >= _HEAVY * np.median(positive))
 
 
 def are_alike(numbers: Numbers) -> bool:
-    """Whether they differ by no more than rounding."""
+    """Whether all values are equal, except for rounding."""
     return bool(len(numbers) and np.ptp(numbers) <= _ROUNDING * np.abs(numbers[0]))
 
 
 def are_whole(numbers: Numbers) -> bool:
-    """Whether they are integers, and small enough to be told apart by the places of bars."""
+    """Whether all values are integers, and small enough for distinct bar positions."""
     return bool(np.all((numbers == np.rint(numbers)) & (np.abs(numbers) < _WHOLE)))
 
 
 def exact(number: float) -> str:
-    """Write whole and large numbers in full, and others with three digits."""
+    """Format integers and large numbers in full, and others with three significant digits."""
     if abs(number) < _EXACT and (number == np.rint(number) or abs(number) >= 1000):  # noqa: PLR2004 (has four digits)
         return f"{number:,.0f}"
     return f"{number:#.3g}".removesuffix(".")

@@ -1,4 +1,4 @@
-"""What changed between two results -> lines from rank to rank, or bands from community to community."""
+"""Draw the changes between two results as lines between ranks, or as bands between communities."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 _NAME = 24  # columns of text
 _GRAY = "0.55"
-_GAP = 0.03  # of all vertices, between communities
+_GAP = 0.03  # between communities, as a share of all vertices
 _NODE = 0.02  # width
-_ALPHA = (0.4, 0.85)  # of what stays, and of what moves
+_ALPHA = (0.4, 0.85)  # of vertices that stay, and of those that move
 _BEND = np.linspace(0, 1, 40)
-_OTHERS = None  # stands for the communities that are too small to be named
+_OTHERS = None  # key of the communities that are too small for a name
 
 
 def draw_ranks(ax: Axes, found: Comparison, top: int, name: str, value: str) -> None:
-    """Draw a line from the rank in a to the rank in b, for those that are among the first in either."""
+    """Draw a line from the rank in a to the rank in b for each row in the top of either."""
     ranks = found.top_ranks
     best = ranks[["rank_a", "rank_b"]].min(axis=1)
     first = best[best <= top].sort_values(kind="stable").index
@@ -59,7 +59,7 @@ def draw_ranks(ax: Axes, found: Comparison, top: int, name: str, value: str) -> 
 
 
 def draw_flow(ax: Axes, found: Comparison, top: int, name: str) -> None:
-    """Draw a band for the vertices that both results have, from their community in a to that in b."""
+    """Draw bands for the common vertices, from their community in a to their community in b."""
     stay = {(row.label_a, row.label_b): int(row.overlap) for row in found.labels.itertuples()}
     move = {pair: int(count) for pair, count in found.moved.groupby(["from_a", "to_b"], observed=True).size().items()}
     flows = [(a, b, count, color) for pairs, color in ((stay, 0), (move, 1)) for (a, b), count in pairs.items()]
@@ -116,7 +116,7 @@ def _come_and_gone(found: Comparison) -> list[str]:
 
 
 def _sizes(counts: Iterable[tuple[Hashable, int]], others: Any) -> dict[Hashable, int]:
-    """Add up the vertices of each community: those of the bands, and those that only one result has."""
+    """Return the size of each community, including vertices that are only in this result."""
     sizes: dict[Hashable, int] = defaultdict(int)
     for label, count in counts:
         sizes[label] += count
@@ -126,7 +126,7 @@ def _sizes(counts: Iterable[tuple[Hashable, int]], others: Any) -> dict[Hashable
 
 
 def _named(sizes: Mapping[Hashable, int], top: int, least: float) -> list[Hashable]:
-    """Return the largest communities, of those that have room for a name; a single other one is named, too."""
+    """Return the largest communities with room for a name; if only one other is left, it is included."""
     order = sorted(sizes, key=lambda label: -sizes[label])
     named = [label for label in order[:top] if sizes[label] >= least]
     return named if len(named) < len(order) - 1 else order
@@ -135,7 +135,7 @@ def _named(sizes: Mapping[Hashable, int], top: int, least: float) -> list[Hashab
 def _stack(
     order: list[Hashable], sizes: Mapping[Hashable, int], gap: float
 ) -> tuple[dict[Hashable, float], list[tuple[float, int, str]]]:
-    """Place communities below each other, and the small ones as one below all; return where each starts, and all."""
+    """Stack the communities, with the small ones combined at the bottom; return their start positions and the nodes."""
     starts, nodes, start = {}, [], 0.0
     few = {label: size for label, size in sizes.items() if label not in order}
     for label in order:
@@ -148,7 +148,7 @@ def _stack(
 
 
 def _name_results(ax: Axes, found: Comparison) -> None:
-    """Write below each side which result it is."""
+    """Label each side with its result."""
     sides = []
     for side, known in (("a", found.a), ("b", found.b)):
         end = known and known.end_time and f"\n{known.end_time:%Y-%m-%d\n%H:%M} UTC"

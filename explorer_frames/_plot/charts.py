@@ -1,4 +1,4 @@
-"""Numbers of many things -> marks on an Axes: the largest by name, all by rank, or their distribution."""
+"""Draw values on an Axes: the largest by name, all by rank, or their distribution."""
 
 from __future__ import annotations
 
@@ -34,43 +34,43 @@ from explorer_frames._plot.axes import (
 )
 from explorer_frames._plot.glyphs import drawable
 
-# Line, width and size of points; where one curve lies on the other, both are seen.
+# Line style, line width and marker size; the widths differ so that both of two identical curves are visible.
 Look: TypeAlias = tuple[str, float, float]
 _ALONE: Look = ("-", 1.5, 3)
 _PAIR: tuple[Look, ...] = (("-", 3, 5), ("--", 1.5, 2.5))
-_POINTS = 2_000  # more than a picture has columns
-_MARKED = 100  # curves of so few points show each
-_BARS = 30  # so many different whole numbers have a bar each
+_POINTS = 2_000  # more than a figure has pixel columns
+_MARKED = 100  # curves of up to this many points have markers
+_BARS = 30  # up to this many distinct integers have a bar each
 _TICKS = 15
-_NUMBERED = 12  # so few bars have their number written above
+_NUMBERED = 12  # up to this many bars have labels
 _LABEL = 28  # columns of text
-_CORNER = 0.4  # of the height of the Axes is for names
-_ROOM = 5  # bars that there is room for, even if there are fewer
+_CORNER = 0.4  # maximum share of the Axes' height for names
+_ROOM = 5  # minimum number of bar positions
 _GROUP = {"communities": "community", "values": "value"}
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What a picture is about: a number for each of many things.
+    """The values to plot, one for each item (vertex, pair, row or group).
 
     Attributes
     ----------
     numbers
-        One for each; NaN where there is none.
+        Value of each item; NaN if missing.
     name
-        What the thing at a place is called.
+        Function that returns an item's name by its position.
     things
-        The word for them, such as "vertices".
+        Noun for the items, such as "vertices".
     value
-        The words for their number.
+        Label of the values.
     curves
-        Numbers whose distributions are drawn as curves, by the words for each; none for a form that suits `numbers`.
+        Values to draw as distribution curves, by label. If empty, the form is chosen by `numbers`.
     reach
-        Numbers from here on are no distances, but say that there is no way.
+        Distances of this size or more are counted as not reached.
     ids
-        Columns that name the thing at a place.
+        Id columns of the items.
     grouped
-        Whether the numbers are sizes of groups.
+        Whether the values are sizes of groups.
     """
 
     numbers: Numbers
@@ -90,23 +90,23 @@ class Subject:
 
     @cached_property
     def ranked(self) -> Places:
-        """Places of those whose number can be drawn, the largest first; equal ones as they came."""
+        """Positions of the drawable values in descending order, with ties in input order."""
         places = np.flatnonzero(self.usable)
         return places[np.argsort(-self.numbers[places], kind="stable")]
 
     @property
     def not_reached(self) -> int:
-        """How many there is no way to."""
+        """Number of items that cannot be reached."""
         return 0 if self.reach is None else int(np.count_nonzero(self.numbers >= self.reach))
 
     def left_out(self, *, reached: bool = True) -> list[str]:
-        """What to say of those that are not drawn, be it for want of a number or of a way."""
+        """Return notes on the items that are not drawn, because they have no number or are not reached."""
         count = len(self.numbers) - len(self.ranked) - self.not_reached
         notes = [f"{count:,} without a finite number"] if count else []
         return notes + ([f"{self.not_reached:,} not reached"] if self.not_reached and reached else [])
 
     def sentence(self, kind: str, top: int) -> str:
-        """Return what there is to say where a picture would show nothing: of no number, of one, or of equal ones."""
+        """Return a sentence in place of a plot of no values, one value or equal values, or an empty string."""
         numbers = self.numbers[self.ranked]
         several = kind == "distribution" and len(self.numbers) > 1 and (self.not_reached or len(self.curves) > 1)
         if several:
@@ -128,12 +128,12 @@ class Subject:
 
 
 def draw(ax: Axes, subject: Subject, kind: str, top: int, scale: Scale | None) -> None:
-    """Draw, and say at the axes what it is, and what is not in it."""
+    """Draw a chart, with axis labels and notes on what is not drawn."""
     write(ax, _DRAW[kind](ax, subject, top, scale))
 
 
 def _draw_top(ax: Axes, subject: Subject, top: int, scale: Scale | None) -> AxisText:
-    """Draw a bar for each of the `top` largest, by name; points on a logarithmic scale, where lengths mean nothing."""
+    """Draw labeled bars for the `top` largest values; points on a log scale, where lengths have no meaning."""
     places = subject.ranked[:top]
     rows = np.arange(len(places))
     numbers = subject.numbers[places]
@@ -157,7 +157,7 @@ def _draw_top(ax: Axes, subject: Subject, top: int, scale: Scale | None) -> Axis
 
 
 def _part(subject: Subject, count: int) -> list[str]:
-    """Say that only the first are drawn, and how many share the number of the last one."""
+    """Return notes if only the first items are drawn, with the number of ties with the last one."""
     if count >= len(subject.ranked):
         return []
     numbers = subject.numbers[subject.ranked]
@@ -169,7 +169,7 @@ def _part(subject: Subject, count: int) -> list[str]:
 
 
 def _draw_rank(ax: Axes, subject: Subject, top: int, scale: Scale | None) -> AxisText:
-    """Draw all numbers, the largest first, and name the first `top`."""
+    """Draw all values in descending order, with names for the first `top`."""
     numbers = subject.numbers[subject.ranked]
     log = is_log(ax, "y", scale, numbers)
     shown = _thinned(len(numbers), log=log)
@@ -183,7 +183,7 @@ def _draw_rank(ax: Axes, subject: Subject, top: int, scale: Scale | None) -> Axi
 
 
 def _draw_distribution(ax: Axes, subject: Subject, top: int, scale: Scale | None) -> AxisText:
-    """Draw how many have which number, in the form that suits the numbers."""
+    """Draw the distribution as curves, bars or a histogram, chosen by the values."""
     del top
     if subject.curves:
         log = is_log(ax, "x", scale, subject.numbers, usual=True)
@@ -203,7 +203,7 @@ def _draw_distribution(ax: Axes, subject: Subject, top: int, scale: Scale | None
 
 
 def _draw_curves(ax: Axes, curves: Mapping[str, Numbers], things: str, *, log: bool) -> AxisText:
-    """Draw how many have at least so much: heavy tails are straight there, and no bins hide anything."""
+    """Draw the number of items with at least each value, which shows heavy tails as lines, without bins."""
     looks = _PAIR if len(curves) > 1 else (_ALONE,)
     drawn = [numbers[np.abs(numbers) < LARGEST] for numbers in curves.values()]
     for label, numbers, (line, width, size), color in zip(curves, drawn, looks, colors(ax), strict=False):
@@ -222,9 +222,9 @@ def _draw_curves(ax: Axes, curves: Mapping[str, Numbers], things: str, *, log: b
 
 
 def _draw_bars(ax: Axes, values: Numbers, counts: Places, not_reached: int) -> None:
-    """Draw a bar for each value, and one for what there is no way to."""
+    """Draw a bar for each value, and one for items that are not reached."""
     places, ticks, labels = values, values, [exact(value) for value in values]
-    if not are_whole(values):  # then there is one
+    if not are_whole(values):  # there is only one value then
         places = ticks = np.zeros(len(values))
     elif len(values):
         ticks = np.arange(values[0], values[-1] + 1, np.ceil((values[-1] - values[0] + 1) / _TICKS))
@@ -248,7 +248,7 @@ def _draw_histogram(ax: Axes, numbers: Numbers, *, whole: bool) -> None:
     low, high = numbers[0], numbers[-1]
     bins = int(np.clip(np.sqrt(len(numbers)), 10, 60))
     edges = np.linspace(low, high, bins + 1)
-    if whole:  # as many whole numbers in each
+    if whole:  # each bin has the same number of integers
         edges = np.arange(low - 0.5, high + np.ceil((high - low + 1) / bins), np.ceil((high - low + 1) / bins))
     counts, _ = np.histogram(numbers, edges)
     bars = ax.bar(edges[:-1], counts, np.diff(edges), align="edge", color=colors(ax)[0], linewidth=0.5)
@@ -259,12 +259,12 @@ def _draw_histogram(ax: Axes, numbers: Numbers, *, whole: bool) -> None:
 
 
 def _name_first(ax: Axes, subject: Subject, top: int) -> None:
-    """Name the first in a corner that is free, with their numbers; count those that share one and have no room."""
+    """Write the names and values of the first items in a free corner, and the number of ties that do not fit."""
     width, height = columns(ax)
     top = min(top, int(height / LINE * _CORNER)) if width > _LABEL else 0
     numbers = subject.numbers[subject.ranked]
     first = numbers[:top]
-    if 0 < top < len(numbers) and numbers[top] == first[-1]:  # nothing says which of them are the first
+    if 0 < top < len(numbers) and numbers[top] == first[-1]:  # the order of ties is arbitrary
         first = first[first > first[-1]]
     names, style = drawable(map(subject.name, subject.ranked[: len(first)]), min(_LABEL, width // 2))
     shown = [exact(number) for number in first]
@@ -292,7 +292,7 @@ def _zeros(numbers: Numbers, value: str) -> list[str]:
 
 
 def _thinned(count: int, *, log: bool) -> Places:
-    """Return the places of the points to draw: all, or as many as can be seen."""
+    """Return the indices of the points to draw: all, or as many as a figure can show."""
     if count <= _POINTS:
         return np.arange(count)
     spread = np.geomspace(1, count, _POINTS) - 1 if log else np.linspace(0, count - 1, _POINTS)

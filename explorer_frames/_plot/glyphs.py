@@ -1,4 +1,4 @@
-"""Foreign text -> text that matplotlib can draw: fonts that have its characters, and nothing taken for TeX."""
+"""Prepare text from data for matplotlib: fonts with its characters, and no TeX."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from matplotlib.ft2font import FT2Font
 
 from explorer_frames._warnings import warn_caller
 
-_MOST = 200  # letters looked at from either end
+_MOST = 200  # characters that are kept at either end
 _warned: set[str] = set()
-# Families for Chinese and Japanese on Linux, Windows and macOS, used after the configured ones.
+# Font families for Chinese and Japanese on Linux, Windows and macOS, used after the configured ones.
 _IDEOGRAPHS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Micro Hei", "Microsoft YaHei", "Hiragino Sans GB")
 
 
 def drawable(texts: Iterable[str], columns: int) -> tuple[list[str], dict[str, Any]]:
-    r"""Make texts fit for a picture, each on one line and no wider than so many columns.
+    r"""Prepare texts for drawing, each on one line and at most `columns` wide.
 
-    Installed fonts for Chinese and Japanese are used after the configured ones. A character that none of them has is
-    written as an escape, since matplotlib would draw a box; a warning names a font to install, once. The middle of a
-    text that is too wide is left out, since ids differ most at their ends.
+    Installed fonts for Chinese and Japanese are used after the configured ones. A character without a font is escaped,
+    because matplotlib would draw a box, and a warning names a font to install, once. Long texts are shortened in the
+    middle, because ids differ most at their ends.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def _beginning(pieces: list[str], columns: int) -> list[str]:
 
 
 def _width(piece: str) -> int:
-    """Return how many columns it takes; ideographs take two."""
+    """Return the width in columns; ideographs are two columns wide."""
     return sum(1 + _is_wide(letter) for letter in piece)
 
 
@@ -76,7 +76,7 @@ def _is_wide(letter: str) -> bool:
 
 
 def _warn_of(missing: frozenset[str]) -> None:
-    """Name the package of a missing font, once."""
+    """Warn of characters without a font, once for each font package."""
     for letter in sorted(missing):
         package = "fonts-noto-cjk" if _is_wide(letter) else "fonts-noto-core"
         if letter.isalpha() and package not in _warned:  # emoji cannot be drawn
@@ -90,11 +90,11 @@ def _warn_of(missing: frozenset[str]) -> None:
 
 
 def _characters(family: str) -> frozenset[str]:
-    """Return what a family, or the first installed one of a generic name such as ``sans-serif``, can draw."""
+    """Return the characters of a font family, or of the first installed family of a generic one."""
     try:
         path = font_manager.findfont(font_manager.FontProperties(family=[family]), fallback_to_default=False)
         return _charmap(str(path))
-    except (ValueError, OSError, RuntimeError):  # it is missing or damaged
+    except (ValueError, OSError, RuntimeError):  # the font is missing or damaged
         return frozenset()
 
 

@@ -1,4 +1,4 @@
-"""The results of several runs -> lines over the runs."""
+"""Draw the results of several runs as lines over the runs."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ _STYLES = ("-", "--", ":")
 _LOOKS = len(_MARKERS) ** 2 * len(_STYLES)
 _DATE = 12  # columns of text
 _NAME = 20  # columns of text
-_SMALL = 0.8  # of the usual size of text
+_SMALL = 0.8  # relative font size
 _TICKS = 10
 
 
 class Run(NamedTuple):
-    """One run of a task: the job's id, its end, and its result."""
+    """One run of a task, with its job id, end time and result."""
 
     job_id: str
     end_time: np.datetime64
@@ -50,7 +50,7 @@ class Run(NamedTuple):
 
 
 def runs_of(table: pa.Table) -> list[Run]:
-    """Take a history apart, the earliest run first."""
+    """Split a history into runs, the earliest first."""
     runs = []
     for job_id in pc.unique(table["job_id"]).to_pylist():
         own = table.filter(pc.equal(table["job_id"], job_id))
@@ -60,7 +60,7 @@ def runs_of(table: pa.Table) -> list[Run]:
 
 
 def draw_history(ax: Axes, runs: Sequence[Run], subjects: Sequence[Subject], top: int, scale: Scale | None) -> None:
-    """Draw a line over the runs for each of the first `top` of the last run."""
+    """Draw a line over the runs for each of the `top` largest values of the last run."""
     last = subjects[-1]
     lines = list(_lines(subjects, min(top, _LOOKS)))
     numbers = np.concatenate([*(line for _, line in lines), np.empty(0)])
@@ -95,7 +95,7 @@ def draw_history(ax: Axes, runs: Sequence[Run], subjects: Sequence[Subject], top
 
 
 def _dates(times: Times, most: int) -> tuple[Times, list[str]]:
-    """Return the times of as many runs as there is room for, and what to write below them."""
+    """Return the times of as many runs as fit on the axis, and their labels."""
     chosen = times[:1]
     for time in times[1:]:
         if (time - chosen[-1]) * most >= times[-1] - times[0]:
@@ -108,9 +108,9 @@ def _dates(times: Times, most: int) -> tuple[Times, list[str]]:
 
 
 def _lines(subjects: Sequence[Subject], top: int) -> Iterator[tuple[str, Numbers]]:
-    """Find the numbers in each run of the things that come first in the last run, which is the order of the lines."""
+    """Yield the names and values in each run of the largest items of the last run, in its order."""
     last = subjects[-1]
-    if last.grouped:  # labels are names only, and come out otherwise in each run
+    if last.grouped:  # labels of communities differ between runs
         for place in range(top):
             sizes = [subject.numbers[subject.ranked[place : place + 1]] for subject in subjects]
             yield (
@@ -126,7 +126,7 @@ def _lines(subjects: Sequence[Subject], top: int) -> Iterator[tuple[str, Numbers
 
 
 def _place(subject: Subject, last: Subject, place: int) -> int:
-    """Return the row that has the id, or the ids of the pair, at a place of the last run; -1 if there is none."""
+    """Return the row with the same ids as the row `place` of the last run, or -1."""
     equal = np.ones(len(subject.numbers), bool)
     if not last.ids:
         equal &= np.arange(len(equal)) == place

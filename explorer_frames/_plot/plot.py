@@ -1,4 +1,4 @@
-"""A result -> a picture of it, by its columns."""
+"""Plot a result by its columns."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Scale: TypeAlias = Literal["linear", "log"]
 Kind: TypeAlias = Literal["rank", "distribution", "top", "flow"]
 
-# What the columns of the book are called on an axis, those that are drawn before others first.
+# Axis labels of the known columns, in order of preference.
 _WORDS = {
     "score": "score",
     "community": "vertices in the community",
@@ -49,15 +49,15 @@ _IDS = {name for entry in _schemas.ALGORITHMS for shape in entry.shapes for name
 _VERTICES = _IDS - {"community"}
 _OF_GRAPH = {"width", "depth", "value"}
 _MAYBE_GLOBAL = _schemas.named("ClusteringCoefficient")  # with TYPE=global it has one row, which has an id
-_OF_NOTHING = {*_VERTICES, *_OF_GRAPH}  # numbers that are ids, or of the whole graph
-_NO_WAY = 2.0**63 - 1  # a distance that is none, as programs write it whose distances are integers
+_OF_NOTHING = {*_VERTICES, *_OF_GRAPH}  # ids, and numbers of the whole graph
+_NO_WAY = 2.0**63 - 1  # written as the distance of unreachable vertices by programs with integer distances
 _NAMED = {"rank": 5, "distribution": 0, "top": 20}
 _LINES = 5  # of a history
 _COMMUNITIES = 12  # of a comparison
 _RUN = {"job_id", "task_id", "end_time"}  # columns of a history, and of a lake
 _OF_RUN = {*_RUN, "task_name"}
 _SENTENCE = 1.8  # height of a figure that has only a sentence
-_INDEX = "__index_level_"  # columns of a DataFrame's index that has no name
+_INDEX = "__index_level_"  # columns of an unnamed DataFrame index
 
 
 @private
@@ -71,59 +71,59 @@ def plot_result(
     scale: Scale | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw a result, a history or a comparison, in the way that suits its columns.
+    """Plot a result, a history or a comparison by its columns.
 
     Needs the extra ``plot``.
 
     Parameters
     ----------
     data
-        A result: a pandas DataFrame, a `pyarrow` Table, or anything with ``__arrow_c_stream__``. Readers are empty
-        afterwards. Or a `Task` or a `Job`, whose result is read. Or the results of several runs, from `history`; or
-        what changed between two, from `compare`.
+        A result: a pandas DataFrame, a `pyarrow` Table, or any object with ``__arrow_c_stream__``. Readers are
+        consumed. Or a `Task` or a `Job`, whose result is read. Or the results of several runs, from `history`, or a
+        `Comparison`, from `compare`.
     task
         Name or id of the task of a `Job` or a history. Not needed if it has only one.
     kind
-        ``"top"``: a bar for each of the largest, by id; of a history, a line over the runs for each; of a
-        `Comparison`, a line from the rank in a to the rank in b. ``"rank"``: all of them, the largest first, with the
-        first ones named. ``"distribution"``: how many have which number, as bars, as a histogram, or, for degrees and
-        what is as uneven, as the number of those with so much or more. ``"flow"``: how many vertices go from which
-        community of a `Comparison` to which. None takes rank for scores; top for up to 20 communities, by their size,
-        and rank for more; distribution for degrees (in and out), distances, core numbers and counts; top for a
-        history; top for a `Comparison` with ranks, else flow.
+        ``"top"``: a bar for each of the largest values, by id; for a history, a line over the runs; for a
+        `Comparison`, a line from the rank in a to the rank in b. ``"rank"``: all values, in descending order, with
+        labels for the first ones. ``"distribution"``: the frequencies of values, as bars or a histogram; for degrees
+        and other heavy-tailed values, the number of rows with at least each value. ``"flow"``: the number of vertices
+        between communities of a `Comparison`. Default: rank for scores; top for up to 20 communities, by size, and
+        rank for more; distribution for degrees (in and out), distances, core numbers and counts; top for a history;
+        top for a `Comparison` with ranks, else flow.
     column
-        What to draw, where there is a choice: of numbers their size, of anything else how often each value occurs.
-        None takes the first known one: score, community, degrees, distance, core, count, visited; else the first one of
-        numbers behind the ids.
+        Column to plot. Numbers are plotted by value, other types by the frequency of each value. Default: the first
+        known column (score, community, degrees, distance, core, count, visited), else the first numeric column after
+        the ids.
     top
-        How many are named. Default: 20 bars, 5 in the corner of a rank curve, 5 lines of a history (up to 75), 12
+        Number of labeled values. Default: 20 bars, 5 in the corner of a rank curve, 5 lines of a history (up to 75), 12
         communities, or the `top` of a `Comparison`.
     scale
-        ``"linear"`` or ``"log"``, for the numbers, and for their ranks or frequencies. None takes that of an Axes which
-        `ax` shares its axis with, or else a logarithmic one where a few numbers are far above the rest. The label says
-        "log scale". Zero and what is below have a place on it, too.
+        ``"linear"`` or ``"log"``, for the values and for their ranks or frequencies. Default: the scale of an Axes that
+        shares its axis with `ax`, else logarithmic if a few values are far larger than the rest. The axis label then
+        contains "log scale". Zero and negative values are drawn on a logarithmic scale, too.
     ax
-        Where to draw; None makes a new figure of pyplot's. In a figure of your own, ``layout="constrained"`` leaves the
-        room that labels need.
+        Axes to draw on. Default: a new pyplot figure. Create your own figures with ``layout="constrained"``, which
+        makes room for the labels.
 
     Returns
     -------
     matplotlib.axes.Axes
-        To go on with: ``ax.set_title(...)``, ``ax.figure.savefig(...)``. Nothing is shown, and no setting of
-        matplotlib is changed.
+        For further changes, such as ``ax.set_title(...)`` or ``ax.figure.savefig(...)``. The figure is not shown, and
+        no setting of matplotlib is changed.
 
     Raises
     ------
     ConfigError
-        The arguments cannot work, no column has a picture, or matplotlib is not installed.
+        An argument is invalid, no column can be plotted, or matplotlib is not installed.
 
     Notes
     -----
-    The title says where the result came from, with the number of rows; and "incomplete", "may be incomplete" or
-    "changed after reading" where that applies. What has no place on the axes is counted below them: numbers that are
-    missing or not finite. A distance that is infinite or 2**63 - 1 is "not reached". A single number, or numbers that
-    are all equal, are a sentence. Communities have other labels in each run, so a history has the sizes of the largest.
-    Colors suit a dark background, too.
+    The title contains the source of the result and the number of rows, and "incomplete", "may be incomplete" or
+    "changed after reading" if that applies. Missing and infinite values are not drawn; their number is below the axis.
+    Infinite distances and distances of 2**63 - 1 are counted as "not reached". A single value, or values that are all
+    equal, are written as a sentence. Labels of communities differ between runs, so a history plots the sizes of the
+    largest ones. Colors are chosen for light or dark backgrounds.
 
     Examples
     --------
@@ -202,7 +202,7 @@ def _plot_comparison(found: Comparison, kind: Kind | None, top: int | None, ax: 
     if not kinds:
         raise ConfigError("this Comparison has neither ranks nor communities", hint="Print it to see what changed.")
     _check_kind(kind, kinds, "this Comparison")
-    kind = kind or kinds[0]  # type: ignore[assignment]  # one of them
+    kind = kind or kinds[0]  # type: ignore[assignment]  # one of the kinds
     if kind == "top" and top is not None and top > found.top:
         raise ConfigError(
             f"top={top} exceeds the top={found.top} of this Comparison", hint=f"Pass top={top} to compare."
@@ -238,7 +238,7 @@ def _check_axes(ax: object) -> None:
 
 
 def _of_task(table: pa.Table, task: str | None) -> pa.Table:
-    """Take the rows of one task from a history."""
+    """Return the rows of one task in a history."""
     called = "task_name" if "task_name" in table.column_names else "task_id"
     shown = [repr(escaped(name, 60)) for name in pc.unique(table[called]).to_pylist()]
     if task is not None:
@@ -267,12 +267,12 @@ def _of_result(table: pa.Table) -> pa.Table:
 
 
 def _height(rows: int) -> float:
-    """Return how high a figure is that has so many rows of text."""
+    """Return the height of a figure with this number of text rows, in inches."""
     return min(0.2 * rows, 40) + 1
 
 
 def _new_axes(height: float | None = None) -> Axes:
-    """Make a figure, higher than usual if need be, or as low as a sentence."""
+    """Create a figure of at least this height, or exactly of the height of a sentence."""
     pyplot = package("matplotlib.pyplot", "plot")
     figure, ax = pyplot.subplots(layout="constrained")
     if height is not None:
@@ -282,7 +282,7 @@ def _new_axes(height: float | None = None) -> Axes:
 
 
 def _value_column(schema: pa.Schema, column: str | None, others: set[str]) -> str:
-    """Choose what to draw."""
+    """Choose the column to plot."""
     names = [name for name in schema.names if not name.startswith(_INDEX) and name not in others]
     shown = ", ".join(escaped(name, 40) for name in names[:20])
     if column is not None:
@@ -292,7 +292,7 @@ def _value_column(schema: pa.Schema, column: str | None, others: set[str]) -> st
         return column
     drawable = [name for name in names if not pa.types.is_nested(schema.field(name).type)]
     numbers = [name for name in drawable if _is_number(schema.field(name).type)]
-    # The first column is taken for ids, unless it is a number of the whole graph.
+    # The first column is assumed to contain ids, unless it is a number of the whole graph.
     found = [name for name in _WORDS if name in drawable]
     found += [name for name in numbers if name not in _OF_NOTHING and name != names[0]]
     found += [name for name in numbers if name in _OF_GRAPH and name == names[0]]
@@ -309,7 +309,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def _subject(table: pa.Table, value: str, *, alone: bool, whole: bool) -> Subject:
-    """Take from the table what is drawn: the sizes of groups, or the numbers of vertices."""
+    """Return the values to plot: the sizes of groups, or the values of vertices."""
     from explorer_frames._plot.axes import exact  # noqa: PLC0415 (it needs matplotlib)
     from explorer_frames._plot.charts import Subject  # noqa: PLC0415
 
@@ -361,7 +361,7 @@ def _kind_for(value: str, type_: pa.DataType, count: int) -> Kind:
 
 
 def _known(table: pa.Table) -> Provenance | None:
-    """Return where it came from, if anything is known of that."""
+    """Return the provenance of a table, if it has any."""
     document = document_of(table.schema.metadata)
     return provenance_of(current(document, table)) if document else None
 

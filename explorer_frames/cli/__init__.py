@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Parameters
     ----------
     arguments
-        Words of the command line; the arguments of the process by default.
+        Command-line arguments. Default: those of the process.
     """
     try:
         from explorer_frames.cli._app import main as run

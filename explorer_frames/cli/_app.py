@@ -1,7 +1,7 @@
-"""The commands, and what is common to all of them.
+"""The commands and their common options.
 
-A new command is a function whose first parameter is `ctx`, and its name in `COMMANDS`; `ctx.obj` is the `Connection`.
-Errors of the library need no handling there: `guarded` makes them two lines and an exit code.
+To add a command, write a function with `ctx` as the first parameter, and add it to `COMMANDS`. `ctx.obj` is the
+`Connection`. `guarded` converts errors of the library to two lines of text and an exit code.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Files": (_files.inspect, _files.verify),
     "Help": (_doctor.doctor, _serve.demo, _serve.sandbox),
 }
-_UsageError: Any = typer.BadParameter.__base__  # typer has one of its own, or that of click
-_BOXES = 100  # columns that typer's help needs to cut no word
+_UsageError: Any = typer.BadParameter.__base__  # defined in typer or in click, depending on typer's version
+_BOXES = 100  # minimum width of typer's boxed help without broken words
 # Arguments of `Explorer`.
 _OF_EXPLORER = ("url", "profile", "user", "graphd", "auth_encoding", "ca_bundle", "client_cert", "deadline")
 _ELSEWHERE = "Options of every command, such as --url: explorer-frames --help"
@@ -42,7 +42,7 @@ _EPILOG = "\b\nExit codes:\n" + "\n".join(f"{code.number:>4}  {code.meaning}" fo
 
 
 class _Group(typer.core.TyperGroup):
-    """Takes the options of `_root` anywhere on the line: ``explorer-frames jobs --debug``."""
+    """Group that accepts the options of `_root` anywhere: ``explorer-frames jobs --debug``."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         return _in_words(super().get_params(ctx), self.callback)
@@ -68,7 +68,7 @@ class _Group(typer.core.TyperGroup):
 
 
 class _Command(typer.core.TyperCommand):
-    """Help in the words of a command line: ``JOB [TARGET]``, without types of Python."""
+    """Command whose help shows ``JOB [TARGET]`` instead of Python types."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         return _in_words(super().get_params(ctx), self.callback)
@@ -79,13 +79,13 @@ class _Command(typer.core.TyperCommand):
 
 
 def _in_words(params: list[Any], callback: Any) -> list[Any]:
-    """Name the values of options that have no `metavar`: by their choices, or by a word for their type."""
+    """Set missing `metavar` values of options to their choices, or to a word for their type."""
     kinds = get_type_hints(inspect.unwrap(callback))
     for one in params:
         if one.metavar is None:
             one.metavar = _metavar(kinds.get(one.name))
         if one.param_type_name == "argument":
-            one.display_type = lambda ctx: ""  # noqa: ARG005 (typer's, which names the type of Python)
+            one.display_type = lambda ctx: ""  # noqa: ARG005 (typer's method, which returns the Python type)
     return params
 
 
@@ -110,28 +110,28 @@ app = typer.Typer(
 
 
 def _unwrapped(function: Callable[..., Any]) -> str:
-    """A docstring with a line for each paragraph: terminals are of any width."""
+    """Return a docstring with one line per paragraph, because terminals differ in width."""
     return "\n\n".join(" ".join(part.split()) for part in (inspect.getdoc(function) or "").split("\n\n"))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; errors go to stderr in two lines: what happened, and what to do."""
-    # Before Arrow is imported, which then keeps some 20 MB less for each worker of a sync. No library may decide that.
+    """Run the command line, and print errors to stderr in two lines: the error and a hint."""
+    # Set before Arrow is imported, which saves some 20 MB per worker of a sync. A library must not change this setting.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     words = sys.argv[1:] if arguments is None else arguments
     messages.as_json = "--json" in takewhile("--".__ne__, words)
-    if sys.stdout is None:  # `>&-`: what a command has to say would be lost, and files opened later take its place
+    if sys.stdout is None:  # `>&-`: output would be lost, or written to files that are opened later
         hint = f"Redirect it to a file or to {os.devnull}."
         tell(ExplorerFramesError("standard output is closed", hint=hint))
         sys.exit(FAILED.number)
     if sys.stderr is None:  # `2>&-`
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (until the process ends)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # what a locale has no letters for
-    # Boxes are for who looks, and has room for them: the help may go to a pager.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # for locales without the characters
+    # Boxes are shown only in terminals that are wide enough, because help may be piped to a pager.
     app.rich_markup_mode = "rich" if shows_colors(sys.stdout) and get_terminal_size().columns >= _BOXES else None
     try:
-        with writing():  # the help, which is written before any command of ours is called
+        with writing():  # help is written before any command is called
             code = app(list(words) or ["--help"], prog_name="explorer-frames", standalone_mode=False)
     except OutputError as error:
         tell(error)
@@ -194,7 +194,7 @@ def _root(
     if debug or no_progress:
         from explorer_frames._progress import Done, progress_bar
 
-        ctx.with_resource(progress_bar(progress=False, state=Done("")))  # none is shown within another one
+        ctx.with_resource(progress_bar(progress=False, state=Done("")))  # disables inner progress bars
     if debug:
         _log_to_stderr(ctx)
     del url, profile, user, graphd, auth_encoding, ca_bundle, deadline, version  # of ctx.params

@@ -1,4 +1,4 @@
-"""What changed from one result to another."""
+"""The command that compares two results."""
 
 from __future__ import annotations
 
@@ -70,5 +70,5 @@ def compare(
 
 
 def _result(ctx: typer.Context, text: str) -> Any:
-    """A job for what looks like an id of one: ids are numbers."""
+    """Return a job if the text is numeric, like a job id, else the text as a path."""
     return ctx.obj.explorer.job(text) if re.fullmatch("[0-9]+", text) else text

@@ -1,4 +1,4 @@
-"""The Explorer that commands talk to: the environment, and what the command line says besides."""
+"""The Explorer of a command, configured by the environment and by command-line options."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class Connection:
-    """What the root options said.
+    """Connection settings from the options of every command.
 
     Attributes
     ----------
     options
-        For `Explorer`, as far as they were given.
+        Arguments of `Explorer` that were passed as options.
     debug
-        Whether errors come with a traceback.
+        Whether errors are shown with a traceback.
     """
 
     options: dict[str, Any] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Connection:
 
     @cached_property
     def explorer(self) -> Explorer:
-        """The one of this command; what cannot work is refused before a password is asked for."""
+        """The Explorer of this command; settings are validated before a password is prompted for."""
         from explorer_frames import Explorer
 
         if not self._asks():
@@ -46,11 +46,11 @@ class Connection:
         return explorer
 
     def arguments(self) -> dict[str, Any]:
-        """For `Explorer`: where a login has all but its password, and somebody is there, it is asked for."""
+        """Return the arguments of `Explorer`, with a prompt for a missing password in a terminal."""
         return {**self.options, "password": self._password()} if self._asks() else self.options
 
     def task(self, job_id: str, name: str) -> Task:
-        """Find a task of a job by its id, or by its name where no other task has it."""
+        """Find a task of a job by its id, or by its name if it is unique."""
         return self.explorer.job(job_id).task(name)
 
     @cached_property
@@ -59,14 +59,14 @@ class Connection:
         return Sources(self.options.get("profile"), **given)
 
     def _asks(self) -> bool:
-        """Whether a login has all but its password, and somebody is there."""
+        """Whether only the password is missing, and stdin is a terminal."""
         if not is_terminal(sys.stdin):
             return False
         try:
             found = self._sources.found
             return "token" not in found and [name for name in LOGIN if name not in found] == ["password"]
         except ConfigError:
-            return False  # raised again by what needs the settings
+            return False  # raised again when the settings are used
 
     def _password(self) -> str:
         import getpass

@@ -1,4 +1,4 @@
-"""The demo: everything that this library does, against an Explorer of its own."""
+"""The demo of this library on an embedded Explorer."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def run(folder: Path) -> None:
     Parameters
     ----------
     folder
-        Made if it is not there; files of earlier demos are replaced.
+        Folder to write to, which is created if needed. Files of earlier demos are overwritten.
     """
     console = Console(highlight=False, soft_wrap=True)
     with Sandbox() as server:
@@ -72,7 +72,7 @@ def _write(console: Console, job: Job, folder: Path) -> None:
 
 
 def _check(task: Task, frame: pd.DataFrame, path: Path) -> None:
-    """Read both files as anybody would."""
+    """Check both files by reading them with pandas."""
     for read, suffix in ((pd.read_parquet, ".parquet"), (pd.read_feather, ".feather")):
         back = read(path.with_suffix(suffix))
         if back.to_json() != frame.to_json() or list(back.columns) != list(frame.columns):

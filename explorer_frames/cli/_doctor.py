@@ -1,4 +1,4 @@
-"""The doctor: what stands between us and an Explorer, or a place to write to."""
+"""The command that diagnoses the connection to Explorer and to storage."""
 
 from __future__ import annotations
 

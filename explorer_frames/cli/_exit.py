@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and its errors in two lines, what happened and what to do."""
+"""Exit codes, and errors in two lines: the error and a hint."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from explorer_frames.cli._out import OutputError, error_line, flush, hint_line, 
 
 
 class Code(NamedTuple):
-    """An exit code, what it says, and the errors that end with it."""
+    """An exit code, its meaning, and the errors that it is used for."""
 
     number: int
     meaning: str
@@ -34,39 +34,39 @@ JOB_FAILED = Code(4, "the job failed, was interrupted, or did not end in time", 
 PARTLY = Code(5, "some results of a sync could not be exported, or are damaged", (errors.SyncError,))
 DAMAGED = Code(6, "the file is damaged or was modified", (errors.DamagedFileError,))
 CHANGED = Code(7, "compare --exit-code found a change")
-INTERRUPTED = Code(130, "Ctrl-C", (KeyboardInterrupt,))  # type: ignore[arg-type]  # no Exception, but what ends so
+INTERRUPTED = Code(130, "Ctrl-C", (KeyboardInterrupt,))  # type: ignore[arg-type]  # not an Exception
 NO_READER = Code(141, "the output pipe was closed, as by `| head`", (BrokenPipeError,))
-# The one place where they stand: the help is made from it.
+# The help lists these codes.
 CODES = (OK, FAILED, USAGE, INCOMPLETE, JOB_FAILED, PARTLY, DAMAGED, CHANGED, INTERRUPTED, NO_READER)
 
 _ENDS = (typer.Exit, typer.Abort, typer.BadParameter)
 
 
 def code_of(error: BaseException) -> int:
-    """Find the exit code of an error: that of its nearest class."""
+    """Return the exit code of an error, by the nearest class in its MRO."""
     numbers = {cls: code.number for code in CODES for cls in code.errors}
     return next((numbers[cls] for cls in type(error).__mro__ if cls in numbers), FAILED.number)
 
 
 def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Make errors of a command what a person can read, and an exit code."""
+    """Wrap a command so that errors are printed and converted to an exit code."""
 
     @functools.wraps(command)
     def ends_well(ctx: typer.Context, *args: Any, **kwargs: Any) -> None:
         with warnings.catch_warnings():
-            # It would come with each command: doctor says it.
+            # Only doctor reports unencrypted connections, because the warning would be shown by every command.
             warnings.simplefilter("ignore", errors.UnencryptedWarning)
-            warnings.showwarning = tell_warning  # type: ignore[assignment]  # takes fewer of its arguments
+            warnings.showwarning = tell_warning  # type: ignore[assignment]  # has fewer parameters
             try:
                 try:
                     command(ctx, *args, **kwargs)
                 except _ENDS:
-                    flush()  # before it ends: what is lost is an error, whatever the command found
+                    flush()  # lost output is an error, whatever the exit code of the command
                     raise
                 flush()
             except _ENDS:
                 raise
-            except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (drivers and bugs raise what they like)
+            except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (drivers and bugs can raise any exception)
                 with suppress(OutputError, BrokenPipeError):
                     flush()
                 if ctx.obj.debug:
@@ -78,7 +78,7 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def tell(error: BaseException, ctx: typer.Context | None = None) -> None:
-    """Say on stderr what happened, and what to do in the command of `ctx`."""
+    """Print an error and its hint to stderr, for the command of `ctx`."""
     what, where, hint = _words(error)
     if not what:
         return
@@ -87,9 +87,9 @@ def tell(error: BaseException, ctx: typer.Context | None = None) -> None:
 
 
 def tell_usage(error: Any) -> None:
-    """Describe a command line that cannot be parsed."""
+    """Print an error for an invalid command line to stderr."""
     command = error.ctx.command_path if error.ctx else "explorer-frames"
-    what = error.format_message().replace("Value error, ", "")  # of newer versions of typer
+    what = error.format_message().replace("Value error, ", "")  # added by newer versions of typer
     _tell("UsageError", what, None, [f"See {command} --help."], USAGE.number, {})
 
 
@@ -107,7 +107,7 @@ def _tell(
 
 
 def _attributes(error: BaseException) -> dict[str, Any]:
-    """Return the attributes that the class of an error declares, if they are numbers or texts."""
+    """Return the attributes declared by the class of an error, if they are numbers, strings or None."""
     declared = [cls for cls in type(error).__mro__ if issubclass(cls, errors.ExplorerFramesError)]
     names = {name for cls in declared[:-1] for name in vars(cls) if not name.startswith("_")}
     values = {name: getattr(error, name) for name in sorted(names)}
@@ -115,7 +115,7 @@ def _attributes(error: BaseException) -> dict[str, Any]:
 
 
 def _with_commands(hint: str, ctx: typer.Context) -> str:
-    """Add which commands have the options that this one does not have."""
+    """Append the commands that have the hint's options, if this command does not have them."""
     group: Any = ctx.find_root().command
     options = {
         name: {option for one in command.params for option in one.opts} for name, command in group.commands.items()
@@ -129,7 +129,7 @@ def _with_commands(hint: str, ctx: typer.Context) -> str:
 
 
 def _words(error: BaseException) -> tuple[str, str | None, str]:
-    """Return what happened, where, and what to do."""
+    """Return the message, the location and the hint of an error."""
     if isinstance(error, errors.ExplorerFramesError):
         return error.what, error.where, for_command_line(error.hint or "")
     if isinstance(error, KeyboardInterrupt):
@@ -145,18 +145,18 @@ def _words(error: BaseException) -> tuple[str, str | None, str]:
             None,
             "Check that the output is open, and that the disk is not full.",
         )
-    # Its words are shown only to who asks: they may hold anything.
+    # The message is shown only with --debug, because it may contain secrets.
     return f"internal error: {type(error).__name__}", None, "Run the command again with --debug, and report its output."
 
 
 def _notes(error: BaseException) -> list[str]:
-    """Our own notes on an error, such as that its job continues."""
+    """Return the library's own notes on an error, such as that its job continues."""
     ours = isinstance(error, errors.ExplorerFramesError | KeyboardInterrupt)
     return [for_command_line(text) for text in getattr(error, "__notes__", ()) if ours]
 
 
 def tell_warning(message: Warning | str, *_where: Any) -> None:
-    """Say on stderr what is to be known, and what to do."""
+    """Print a warning and its hint to stderr."""
     what, _, hint = str(message).partition("]. ")
     what = f"{what}]" if hint else what
     hint = for_command_line(hint)
@@ -172,7 +172,7 @@ _OPTIONS = (
     *("auth_encoding", "ca_bundle", "client_cert", "component", "compression", "deadline", "format", "limit", "mode"),
     *("folder", "host", "port", "profile", "quoting", "schema", "server_name", "task", "url", "vid_type"),
 )
-# What hints of the library name, and its name on the command line; the longer of two comes first.
+# Python terms in hints, and their names on the command line; longer terms precede their prefixes.
 _TERMS = {
     "a pyarrow.Schema": "--schema NAME:TYPE,NAME:TYPE",
     "allow_incomplete=True": "--allow-incomplete",
@@ -190,12 +190,12 @@ _TERMS = {
 }
 _TERM = re.compile(rf"""(?<![\w.])({"|".join(map(re.escape, _TERMS))})(\('[^']*'\)|'[^']*'|"[^"]*"|\w*)""")
 
-# A method of a job, and the command that does the same.
+# A method call of a job, which is replaced by the corresponding command.
 _CALL = re.compile(r"explorer\.job\('([^']*)'\)\.(wait|cancel)\(\)")
 
 
 def for_command_line(hint: str) -> str:
-    """Name options instead of arguments in the first line of a hint; further lines are for Python only.
+    """Replace arguments by options in the first line of a hint, and drop further lines, which are for Python only.
 
     Examples
     --------

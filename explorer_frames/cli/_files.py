@@ -1,4 +1,4 @@
-"""Files that were written: what they say of themselves, and whether that still holds."""
+"""The commands that inspect and verify exported files."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def verify(
 
 
 def _shown(known: Provenance) -> dict[str, object]:
-    """What a person wants to see: all that is known, and in any case whether it is complete."""
+    """Return the provenance fields that are set, and always ``complete``."""
     facts = {name: getattr(known, name) for name in known.to_dict()}
     facts["complete"] = "unknown" if known.complete is None else known.complete
     return {name: value for name, value in facts.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Jobs: listed, shown, run, cancelled."""
+"""The commands that list, show, run, wait for and cancel jobs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def _seconds(text: str | float) -> float:
-    """Read how long to wait, before a job is started."""
+    """Parse the timeout, before a job is started."""
     with suppress(ValueError):
         seconds = float(text)
         if is_duration(seconds):
@@ -150,7 +150,7 @@ def _wait(job: Job, timeout: float | None, *, cancel_on_interrupt: bool, json: b
 
 @contextmanager
 def _told(job: Job) -> Iterator[None]:
-    """Name the job on stderr where stdout takes nothing more: who does not know of it would start another."""
+    """Write the job id to stderr if stdout fails, so that the user does not start another job."""
     try:
         yield
     except (OutputError, BrokenPipeError):
@@ -159,11 +159,12 @@ def _told(job: Job) -> Iterator[None]:
 
 
 def read_input(texts: list[str] | None) -> dict[str, dict[str, Any]] | None:
-    """Read ``component.param=value``, as often as it was given.
+    """Parse repeated ``component.param=value`` options.
 
     Raises
     ------
     ConfigError
+        A text does not have this form.
     """
     read: dict[str, dict[str, Any]] = {}
     for name, value in read_pairs(texts, "input").items():

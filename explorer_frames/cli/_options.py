@@ -1,4 +1,4 @@
-"""Options that several commands have, and how their values are read."""
+"""Options of several commands, and the parsing of their values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from explorer_frames.errors import ConfigError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# The words of the library's own types, whose modules bring pyarrow along: a test compares them.
+# The values of the library's own types, repeated here because those modules import pyarrow. A test compares them.
 FormatWord = Literal["parquet", "feather"]
 VidWord = Literal["string", "int64"]
 ModeWord = Literal["overwrite", "create", "in_place"]
@@ -47,7 +47,7 @@ def _limit(text: str | int) -> int:
 
 
 def _since(text: str | datetime) -> datetime:
-    """Read a time, in UTC unless it has an offset, or how long ago it was, as an aware datetime."""
+    """Parse a time (UTC unless it has an offset) or an age, as an aware datetime."""
     if isinstance(text, datetime):
         return text
     ago = re.fullmatch(r"(\d+)([smhdw])", text)
@@ -129,12 +129,12 @@ StorageFile = Annotated[
 
 
 def schema_of(text: str) -> str | pa.Schema | None:
-    """Read what stands for a schema: None for ``none``, a schema for columns that are spelled out, else a name.
+    """Parse a schema option: None for ``none``, a schema for ``name:type`` columns, else a name.
 
     Raises
     ------
     ConfigError
-        A column is of no type that there is.
+        A column has an unknown type.
     """
     if text == "none":
         return None
@@ -146,7 +146,7 @@ def schema_of(text: str) -> str | pa.Schema | None:
 
     try:
         return pa.schema([_column(part) for part in _parts(text)])
-    except (ValueError, TypeError) as error:  # the last by an index that is no integer
+    except (ValueError, TypeError) as error:  # TypeError is raised for dictionary indices that are not integers
         raise ConfigError(
             f"invalid columns {text!r}: {error}",
             hint="Write NAME:TYPE,... such as id:string,at:timestamp[ms, UTC],price:decimal128(10, 2). Types are those "
@@ -155,7 +155,7 @@ def schema_of(text: str) -> str | pa.Schema | None:
 
 
 def _parts(text: str) -> list[str]:
-    """Split at the commas outside brackets."""
+    """Split at commas outside brackets."""
     parts, depth = [""], 0
     for letter in text:
         depth += (letter in "<([") - (letter in ">)]")
@@ -174,7 +174,7 @@ def _column(text: str) -> tuple[str, pa.DataType]:
 
 
 def _arrow_type(text: str) -> pa.DataType:
-    """Read a type as Arrow prints it, or shorter: ``timestamp[ms, UTC]``, ``dictionary<string>``, ``list<string>``."""
+    """Parse an Arrow type as printed or shortened: ``timestamp[ms, UTC]``, ``dictionary<string>``, ``list<string>``."""
     import pyarrow as pa
 
     if outer := _OUTER.fullmatch(text):
@@ -196,12 +196,12 @@ def _arrow_type(text: str) -> pa.DataType:
 
 
 def pairs(texts: Iterable[str] | None, what: str) -> dict[str, Any]:
-    """Read ``name=text`` and ``name:=JSON``.
+    """Parse ``name=text`` and ``name:=JSON``.
 
     Raises
     ------
     ConfigError
-        One is neither; its value, which may be a secret, is not shown.
+        A text has neither form. The message does not contain the value, which may be a secret.
     """
     read = {}
     for text in texts or ():
@@ -219,10 +219,10 @@ def pairs(texts: Iterable[str] | None, what: str) -> dict[str, Any]:
 
 
 def storage_options(texts: Iterable[str] | None, file: Path | None) -> dict[str, Any] | None:
-    """Put together what is known for a store's driver: the environment, then the file, then the command line."""
+    """Merge storage options in increasing precedence: environment, file, command line."""
     known = {**_object(os.environ.get(STORAGE_VARIABLE), STORAGE_VARIABLE), **_object(_read(file), str(file))}
     given = pairs(texts, "storage option")
-    words = {"true": True, "false": False}  # which no driver takes as text
+    words = {"true": True, "false": False}  # drivers do not accept these as strings
     known |= {name: words.get(value, value) if isinstance(value, str) else value for name, value in given.items()}
     return known or None
 

@@ -1,4 +1,4 @@
-"""Stdout and stderr: results, what happened and what to do about it, and what is left where they take nothing more."""
+"""Write results to stdout and messages to stderr, and handle write errors of both."""
 
 from __future__ import annotations
 
@@ -14,23 +14,26 @@ from typing import Any, TextIO
 from explorer_frames._errors import printable
 from explorer_frames.cli._text import shows_colors
 
-# Windows reports a reader that has gone as an invalid argument.
+# Windows reports a closed pipe as an invalid argument.
 _NO_READER = {errno.EPIPE, errno.EINVAL} if os.name == "nt" else {errno.EPIPE}
 
-messages = SimpleNamespace(as_json=False)  # with --json, each is a JSON object on a line of its own
+messages = SimpleNamespace(as_json=False)  # with --json, each message is a JSON object on its own line
 
 
 class OutputError(Exception):
-    """Stdout takes nothing more: the disk is full, or it leads nowhere. A reader that has gone is a BrokenPipeError."""
+    """Stdout cannot be written, for example because the disk is full; a closed pipe is a BrokenPipeError instead."""
 
 
 @contextmanager
 def writing() -> Iterator[None]:
-    """Tell errors of stdout from all others: nothing but writes there may stand in the block.
+    """Convert OSError from writes to stdout; the block must not contain anything else.
 
     Raises
     ------
-    OutputError, BrokenPipeError
+    OutputError
+        Stdout cannot be written.
+    BrokenPipeError
+        The pipe was closed.
     """
     try:
         yield
@@ -42,42 +45,42 @@ def writing() -> Iterator[None]:
 
 
 def silence(stream: TextIO) -> None:
-    """Let what is left in a buffer that cannot be written go nowhere: it would raise again when Python ends."""
-    with suppress(OSError):  # no file: nothing is left in a buffer of its own
+    """Redirect a stream to the null device, because its unwritten buffer would raise again when Python exits."""
+    with suppress(OSError):  # streams without a file have no such buffer
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def write(text: str) -> None:
-    """Write text."""
+    """Write text to stdout."""
     with writing():
         sys.stdout.write(text)
 
 
 def write_bytes(data: bytes) -> None:
-    """Write bytes, behind all the text."""
+    """Write bytes to stdout, after the buffered text."""
     with writing():
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
 
 
 def flush() -> None:
-    """Give out what there is."""
+    """Flush stdout."""
     with writing():
         sys.stdout.flush()
 
 
 def error_line(what: str, word: str = "Error", style: str = "bold red") -> None:
-    """Say on stderr what happened."""
+    """Print an error to stderr."""
     _line(f"{word}:", what, style)
 
 
 def hint_line(hint: str) -> None:
-    """Say on stderr what to do."""
+    """Print a hint to stderr."""
     _line("", hint, "")
 
 
 def note(text: str) -> None:
-    """Say on stderr what is good to know."""
+    """Print a note to stderr."""
     if messages.as_json:
         json_line("note", {"message": text})
     else:
@@ -85,12 +88,12 @@ def note(text: str) -> None:
 
 
 def json_line(kind: str, document: dict[str, Any]) -> None:
-    """Write a message to stderr as JSON, in ASCII, whatever the locale."""
+    """Write a message to stderr as JSON, in ASCII for any locale."""
     _write_line(json.dumps({kind: document}))
 
 
 def _line(word: str, text: str, style: str) -> None:
-    """Say a line, however long."""
+    """Print a line to stderr, of any length."""
     said = printable(text)
     if not shows_colors(sys.stderr):
         _write_line(f"{word} {said}" if word else said)
@@ -110,5 +113,5 @@ def _write_line(text: str) -> None:
 def _to_stderr() -> Iterator[None]:
     try:
         yield
-    except OSError:  # where nobody can be told, the exit code still says how it ended
+    except OSError:  # the exit code still reports the outcome
         silence(sys.stderr)

@@ -1,4 +1,4 @@
-"""Results of tasks, from Explorer or from the CSV files of full results: read to stdout, or exported to a file."""
+"""The commands that read or export results, from Explorer or from the CSV files of full results."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def export(
 
 
 def write_target(path: str, write: Callable[[Destination], Receipt], *, json: bool) -> None:
-    """Write a file and show its receipt; ``-`` is stdout, and then the receipt goes to stderr."""
+    """Write a file and show its receipt; ``-`` is stdout, with the receipt on stderr."""
     if path != STDOUT:
         show_receipt(write(path), json=json)
         return
@@ -261,7 +261,7 @@ def _write(table: pa.Table, *, json: bool, csv: bool) -> None:
 
 
 def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
-    """Rows as Python values, made of one batch at a time."""
+    """Yield rows as Python values, converted one batch at a time."""
     for batch in table.to_batches(max_chunksize=65_536):
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 

@@ -1,4 +1,4 @@
-"""The embedded Explorer: served to other programs, or shown in a demo."""
+"""The commands that run the embedded Explorer, as a server or in a demo."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def sandbox(
         write(f"# workflows: {', '.join(f'{name} {number}' for name, number in server.workflows.items())}\n")
         write("# Press Ctrl-C to stop\n")
         flush()
-        while True:  # on Windows, Ctrl-C does not end the wait for an event or a lock
+        while True:  # on Windows, Ctrl-C does not interrupt a wait for an event or a lock
             time.sleep(3600)
     except KeyboardInterrupt:
         write("\n")

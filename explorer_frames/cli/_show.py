@@ -1,7 +1,7 @@
-"""What goes to stdout: tables for people, tab-separated lines for tools, JSON and CSV for programs.
+"""Write stdout: tables in terminals, tab-separated lines for other tools, JSON and CSV.
 
-JSON has neither NaN nor infinity: they stand as the strings "NaN", "Infinity" and "-Infinity", which `float` and other
-languages' parsers read back; null is a value that is missing. JSON and CSV are UTF-8, whatever the locale.
+JSON has no NaN or infinity, so they are the strings "NaN", "Infinity" and "-Infinity", which `float` and parsers of
+other languages accept. Missing values are null. JSON and CSV are UTF-8 in any locale.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _YES_OR_NO = {True: "yes", False: "no"}
 
 
 def show_table(columns: Sequence[Column]) -> None:
-    """Show rows: a table that fits the terminal, or else tab-separated lines with nothing left out."""
+    """Show a table that fits the terminal, or complete tab-separated lines if stdout is not a terminal."""
     if not is_terminal(sys.stdout):
         show_lines([column.heading for column in columns], zip(*(column.values for column in columns), strict=True))
         return
@@ -38,13 +38,13 @@ def show_table(columns: Sequence[Column]) -> None:
 
 
 def show_lines(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write tab-separated lines, each row as it comes."""
+    """Write rows as tab-separated lines, one at a time."""
     _lines([names])
     _lines(rows)
 
 
 def show_facts(facts: Mapping[str, Any]) -> None:
-    """Show names and their values, one pair a line."""
+    """Show names and their values, one pair per line."""
     facts = {name: _YES_OR_NO[value] if isinstance(value, bool) else value for name, value in facts.items()}
     if not is_terminal(sys.stdout):
         _lines(facts.items())
@@ -65,7 +65,7 @@ def show_receipt(receipt: Receipt, *, json: bool) -> None:
 
 
 def show_finding(finding: Finding) -> None:
-    """Show what the doctor found, at once."""
+    """Show a finding of doctor immediately."""
     if is_terminal(sys.stdout):
         from explorer_frames.cli import _terminal
 
@@ -77,7 +77,7 @@ def show_finding(finding: Finding) -> None:
 
 
 def show_json(document: Mapping[str, Any], rows: Mapping[str, Iterable[Mapping[str, Any]]] | None = None) -> None:
-    """Write one JSON document; `rows`, if any, is a name and its many records, one a line, behind all the rest."""
+    """Write a JSON document; `rows` is one name with its records, which are written last, one per line."""
     text = to_json(document, indent=2)
     if rows is None:
         _write(f"{text}\n")
@@ -93,9 +93,9 @@ def show_json(document: Mapping[str, Any], rows: Mapping[str, Iterable[Mapping[s
 
 
 def show_csv(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write CSV as of RFC 4180, but with the line ends of Unix; a list is JSON text in its cell.
+    """Write CSV as in RFC 4180, but with Unix line endings; lists are written as JSON.
 
-    In a terminal, and only there, what would steer it is escaped.
+    Control characters are escaped only in a terminal.
     """
     shown = printable if is_terminal(sys.stdout) else str
 
@@ -105,7 +105,7 @@ def show_csv(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         return shown(value) if isinstance(value, str) else value
 
     def write_line(line: str) -> None:
-        # Written with its own line ends, "\r\n": only so Python 3.11 quotes a cell that has one of both in it.
+        # The csv writer uses "\r\n", because Python 3.11 then quotes cells with either character.
         sys.stdout.buffer.write((line.removesuffix("\r\n") + "\n").encode())
 
     writer = csv.writer(SimpleNamespace(write=write_line))

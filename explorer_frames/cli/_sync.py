@@ -1,4 +1,4 @@
-"""Write a workflow's results to a lake."""
+"""The command that syncs a workflow's results to a data lake."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from explorer_frames.errors import SyncError
 if TYPE_CHECKING:
     from explorer_frames import SyncReport
 
-_SHOWN = 20  # failures that are spelled out
+_SHOWN = 20  # maximum number of failures that are listed
 
 
 def sync(

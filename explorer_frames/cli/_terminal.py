@@ -1,4 +1,4 @@
-"""What a terminal shows: tables that fit its width, and colors, unless NO_COLOR is set."""
+"""Terminal output: tables that fit its width, and colors unless NO_COLOR is set."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from explorer_frames._doctor.finding import Finding
 
 _GAP = 2  # between two columns
-_BLOCK = 1_000  # rows between two headings: the first ones show at once, however many there are
-_NARROW = 12  # as many characters of a column have to be seen, or else it is left out
+_BLOCK = 1_000  # rows between two headings, so that the first ones are shown at once
+_NARROW = 12  # minimum width of a column; narrower ones are left out
 _STYLES = {
     **dict.fromkeys(("success", "ok", "yes"), "green"),
     **dict.fromkeys(("failed", "problem", "no"), "red"),
@@ -33,12 +33,12 @@ _STATE, _NAME = len("problem"), len("configuration")
 
 
 def console(stream: TextIO) -> Console:
-    """Make a console that marks up nothing but what we say."""
+    """Create a console without markup, highlighting or emoji."""
     return Console(file=stream, highlight=False, markup=False, emoji=False)
 
 
 def show_line(stream: TextIO, word: str, text: str, style: str) -> None:
-    """Show a text, broken between its words: our own word in color, the rest as it is."""
+    """Show a text with an optional colored first word, wrapped at words in a terminal."""
     said = Text.assemble((word, style), " ", text) if word else Text(text, style)
     console(stream).print(said, overflow="fold", soft_wrap=not is_terminal(stream))
 
@@ -54,7 +54,7 @@ def show_facts(stream: TextIO, facts: Mapping[str, Any]) -> None:
 
 
 def show_table(stream: TextIO, columns: Sequence[Column]) -> str:
-    """Show as many columns as find room, from the left; return the headings of the others."""
+    """Show as many columns as fit, from the left, and return the headings of the others."""
     out = console(stream)
     fitting = len(columns)
     for start in range(0, max(len(columns[0].values), 1), _BLOCK):
@@ -77,7 +77,7 @@ def show_table(stream: TextIO, columns: Sequence[Column]) -> str:
 
 
 def show_finding(stream: TextIO, finding: Finding) -> None:
-    """Show what the doctor found, and below it what to do."""
+    """Show a finding of doctor, with its hint below."""
     grid = Table.grid(padding=(0, _GAP, 0, 0))
     grid.add_column(width=_STATE)
     grid.add_column(width=_NAME)
@@ -104,14 +104,14 @@ def _cell(value: Any) -> Text:
 
 
 def _time(value: datetime) -> str:
-    """Return a time in UTC, or without a zone if it has none."""
+    """Format a time in UTC, or without a time zone if it has none."""
     if value.tzinfo is None:
         return f"{value:%Y-%m-%d %H:%M:%S}"
     return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _fitting(columns: Sequence[Column], cells: Sequence[Sequence[Text]], width: int) -> tuple[int, int]:
-    """How many columns find room, and how much they need; the first two are always shown."""
+    """Return how many columns fit, and their total width; the first two are always shown."""
     used = 0
     for number, (column, texts) in enumerate(zip(columns, cells, strict=True)):
         widest = max((cell_len(text.plain) for text in texts), default=0)

@@ -1,4 +1,4 @@
-"""Text that is shown: on one line, and nothing in it that would steer a terminal."""
+"""Format values as text on one line, without terminal control characters."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple, TextIO
 
-# What would break a cell between tabs, or a line; and the backslash, so that what is escaped can be told.
+# Characters that would break a tab-separated cell or a line, and the backslash, so that escapes are unambiguous.
 _BREAKING = re.compile(r"[\\\x00-\x1f\x7f-\x9f]")
-# What JSON allows and a terminal should not get: controls, separators, marks of direction, halves of pairs.
+# Characters that JSON allows but terminals should not receive: controls, separators, direction marks and surrogates.
 _RISKY = re.compile("[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Column(NamedTuple):
-    """A column of a table: its heading, its values, whether they are numbers, and whether ids, which are not broken."""
+    """A table column: its heading and values, and whether they are numbers, or ids, which are not wrapped."""
 
     heading: str
     values: Sequence[Any]
@@ -27,9 +27,9 @@ class Column(NamedTuple):
 
 
 def for_tools(value: Any) -> str:
-    r"""A value as a cell between tabs: whole, on one line, exact but for escapes that can be undone.
+    r"""Format a value as a tab-separated cell, complete and on one line, with reversible escapes.
 
-    These are ``\\``, ``\t``, ``\n``, ``\r`` and ``\xNN`` for other control characters; a list is JSON text.
+    The escapes are ``\\``, ``\t``, ``\n``, ``\r``, and ``\xNN`` for other control characters. Lists are JSON.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def in_words(value: Any) -> str:
-    """A value as text.
+    """Format a value as text.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def in_words(value: Any) -> str:
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
-    """Write a value as JSON, which has neither NaN nor infinity: see `explorer_frames.cli._show`.
+    """Format a value as JSON; `explorer_frames.cli._show` documents NaN and infinity.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
     if isinstance(value, datetime):
-        finer = value.microsecond % 1000 or getattr(value, "nanosecond", 0)  # of pandas
+        finer = value.microsecond % 1000 or getattr(value, "nanosecond", 0)  # pandas timestamps have nanoseconds
         return value.isoformat() if finer else value.isoformat(timespec="milliseconds")
     if isinstance(value, date | Decimal):
         return str(value) if isinstance(value, date) else format(value, "f")
@@ -85,11 +85,11 @@ def _plain(value: Any) -> Any:
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether a person looks at it, or types there; a stream that is closed is None."""
+    """Whether a stream is a terminal; closed streams are None."""
     return stream is not None and stream.isatty()
 
 
 def shows_colors(stream: TextIO) -> bool:
-    """Whether messages on it have colors: in a terminal, and with FORCE_COLOR unless NO_COLOR is set."""
+    """Whether messages have colors: in terminals, and with FORCE_COLOR unless NO_COLOR is set."""
     is_forced = os.environ.get("FORCE_COLOR", "") not in {"", "0"} and not os.environ.get("NO_COLOR")
     return is_terminal(stream) or is_forced

@@ -1,7 +1,7 @@
-"""An embedded NebulaGraph Explorer to try and to test against: real algorithms behind the published HTTP API.
+"""An embedded NebulaGraph Explorer for trials and tests, with real algorithms and the published HTTP API.
 
-It stands alone: except for how errors look, it shares no code with the rest of the library, which never imports it. It
-needs the extra ``sandbox``.
+It is independent of the rest of the library, which never imports it. Only the formatting of errors is shared. Needs
+the extra ``sandbox``.
 """
 
 from __future__ import annotations

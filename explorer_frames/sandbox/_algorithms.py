@@ -1,18 +1,18 @@
-"""The algorithms a workflow can have, computed by igraph: exactly, where the real ones may approximate.
+"""The algorithms of workflows, computed by igraph; results are exact where real servers may approximate.
 
-Parameter names are lower case and match in any case: ``root`` and ``ROOT`` are the same. Parameters that only bound an
-approximation are accepted and change nothing: ``iterations``, ``eps``, ``bits``, ``chosen``, ``constant``,
-``num_samples``, ``outer_iteration``, ``inner_iteration``, InfoMap's. So does ``is_directed`` where the graph is
-undirected; Louvain and LPA always treat it so. ``removed_duplication_edge`` is accepted as well: triangles and
-clustering coefficients always count parallel edges as one.
+Parameter names are lower case, and matched without regard to case: ``root`` and ``ROOT`` are the same. Parameters that
+only control an approximation are accepted and ignored: ``iterations``, ``eps``, ``bits``, ``chosen``, ``constant``,
+``num_samples``, ``outer_iteration``, ``inner_iteration``, and those of InfoMap. ``is_directed`` has no effect on
+undirected graphs; Louvain and LPA treat every graph as undirected. ``removed_duplication_edge`` is ignored, because
+triangles and clustering coefficients always count parallel edges once.
 
-Choices where the published documents are silent: PageRank sums to one; edge weights count in SSSP, APSP and
-the communities; a community's label is the first of its members in the graph's order; modularity is the whole
-division's, on every row; the one row of a global clustering coefficient names the graph's first vertex; what
-cannot be reached is at distance ``inf``; a score without a value is ``nan``.
+Behavior that the published documents do not specify: PageRank sums to one. Edge weights are used by SSSP, APSP and the
+community algorithms. A community's label is its first member in the graph's order. Modularity is that of the whole
+partition, in every row. The only row of a global clustering coefficient has the id of the graph's first vertex.
+Unreachable vertices have the distance ``inf``. Undefined scores are ``nan``.
 
-Left out: HANP and Node2Vec, which igraph does not have and whose results are no fixed truth to test against,
-and DegreeWithTime, because no graph here has times.
+Not supported: HANP and Node2Vec, which igraph does not have and whose results are not reproducible, and DegreeWithTime,
+because these graphs have no times.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ _Parameters = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Algorithm:
-    """How a task is computed, and the parameters it takes."""
+    """An algorithm: the function that computes it, and its parameters."""
 
     compute: Callable[[Graph, _Parameters], Result]
     parameters: Mapping[str, Default]
 
 
 def run(name: str, graph: Graph, given: Mapping[str, object]) -> Result:
-    """Compute the algorithm `name`; the same graph and parameters give the same result."""
+    """Compute the algorithm `name`; the result is deterministic for a graph and parameters."""
     if name not in ALGORITHMS:
         raise ValueError(f"unknown algorithm {name!r}; known: {', '.join(sorted(ALGORITHMS))}")
     algorithm = ALGORITHMS[name]
     parameters = read_parameters(algorithm.parameters, given)
-    graph.view()  # built before: that may need random numbers of its own
+    graph.view()  # builds the graph first, because that may use random numbers, too
     with seeded(_SEED):
         return algorithm.compute(graph, parameters)
 
 
 def everything(root: str, other: str) -> dict[str, tuple[str, dict[str, object]]]:
-    """Return a Query and tasks for all algorithms in all their shapes; some need a vertex, `root`, or two."""
+    """Return a Query and tasks for all algorithms and result shapes; `root` and `other` are vertex parameters."""
     entries: list[tuple[str, dict[str, object]]] = [
         ("PageRank", {}),
         ("BetweennessCentrality", {}),
@@ -111,7 +111,7 @@ def _closeness(graph: Graph, p: _Parameters) -> Result:
 
 
 def _simple(graph: Graph, p: _Parameters) -> Any:
-    # Clusters and triangles are those of the undirected graph, each edge once.
+    # Clusters and triangles are computed on the undirected graph, with each edge once.
     return graph.view(directed=False).copy().simplify(multiple=True, loops=p["removed_self_edge"])
 
 
@@ -182,7 +182,7 @@ def _sssp(graph: Graph, p: _Parameters) -> Result:
 
 
 def _levels(graph: Graph, root: str, *, directed: bool = True) -> Array:
-    """Return how many steps each vertex that can be reached is from `root`."""
+    """Return the number of steps from `root` to each reachable vertex."""
     distances = graph.view(directed=directed).distances([graph.find(root)], mode="out")
     steps: Array = np.asarray(distances[0], dtype=float)
     return steps[np.isfinite(steps)].astype(np.int64)
@@ -263,7 +263,7 @@ _SIMPLE: Mapping[str, Default] = {"removed_self_edge": True, "removed_duplicatio
 _DEGREE = Algorithm(_degree, {"is_directed": True, "step": 3, "bits": 6, "type": OneOf("both", "out", "in")})
 _WCC = Algorithm(_components, _MODULARITY)
 
-# Names, parameters and defaults as published. Those of Query, and "Fail", are the sandbox's own.
+# Names, parameters and defaults are the published ones, except for those of Query and Fail.
 ALGORITHMS: Mapping[str, Algorithm] = {
     "APSP": Algorithm(_apsp, {}),
     "BFS": Algorithm(_bfs, {"is_directed": True, "root": ""}),

@@ -1,4 +1,4 @@
-"""The published HTTP API: paths, the envelope around every answer, and what a request may ask."""
+"""The published HTTP API: paths, response envelopes and request validation."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class RequestRecord(NamedTuple):
-    """A request that was answered."""
+    """A request and the status of its response."""
 
     method: str
     path: str
@@ -46,16 +46,16 @@ class RequestRecord(NamedTuple):
 
 @dataclass(frozen=True)
 class Api:
-    """The calls of the API.
+    """The endpoints of the API.
 
     Parameters
     ----------
     jobs
-        What is served.
+        The workflows, jobs and results to serve.
     sessions
-        Who may ask.
+        The valid tokens.
     options
-        How it is answered.
+        The options for responses.
     """
 
     jobs: Jobs
@@ -63,7 +63,7 @@ class Api:
     options: Options
 
     def app(self, record: Callable[[RequestRecord], None]) -> Starlette:
-        """Return the ASGI application; `record` is told of every request."""
+        """Return the ASGI application, which calls `record` for every request."""
         calls: Iterable[tuple[str, str, Endpoint]] = [
             ("POST", "/connect", self.connect),
             ("GET", "/jobs", self.list_jobs),
@@ -88,7 +88,7 @@ class Api:
         return app
 
     async def connect(self, request: Request) -> Response:
-        """Log in; the token goes out as a cookie."""
+        """Log in, and return the token as a cookie."""
         scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
         credentials = _decode_credentials(encoded, self.options.auth_encoding)
         if scheme != "Bearer" or credentials != (self.options.user, self.options.password):
@@ -113,7 +113,7 @@ class Api:
         jobs = [job for job in jobs if _matches(job, wanted)]
         if wanted.get("orderByCreateTime") != "asc":
             jobs.reverse()
-        # A job keeps the status that the filter let through, although it may have ended since.
+        # Jobs are returned with the status that the filter matched, although they may have ended since.
         status = {"status": wanted["status"]} if "status" in wanted else {}
         items = [{**job.describe(), **status} for job in jobs[(page - 1) * size : page * size]]
         return self._success({"items": items, "total": len(jobs), "Page": page, "PageSize": size})
@@ -147,12 +147,12 @@ class Api:
         async def body() -> AsyncIterator[bytes]:
             for piece in pieces(result, limit):
                 yield piece
-                await asyncio.sleep(0)  # other requests get their turn
+                await asyncio.sleep(0)  # lets other requests run
 
         return StreamingResponse(body(), media_type=_JSON)
 
     def _guard(self, endpoint: Endpoint) -> Endpoint:
-        """Ask for the token, except to connect, and put what goes wrong into an envelope."""
+        """Require a token, except for connect, and return errors in an envelope."""
 
         async def guarded(request: Request) -> Response:
             try:
@@ -161,7 +161,7 @@ class Api:
                 return await endpoint(request)
             except Fault as fault:
                 return self._failure(fault)
-            except Exception as error:  # noqa: BLE001 - the envelope covers the unexpected, too
+            except Exception as error:  # noqa: BLE001 - unexpected errors are returned in the envelope, too
                 return self._failure(Fault(Code.ErrInternalServer, type(error).__name__))
 
         return guarded
@@ -182,7 +182,7 @@ class Api:
 
 
 class _Frame:
-    """Around the whole application: the trace header on every answer, and the record of requests."""
+    """Middleware that adds the trace header to every response, and records requests."""
 
     def __init__(self, app: ASGIApp, record: Callable[[RequestRecord], None]) -> None:
         self._app = app
@@ -202,7 +202,7 @@ class _Frame:
 
 
 async def _read_object(request: Request) -> dict[str, Any]:
-    """Return the body's JSON object; an empty body is an empty object."""
+    """Return the JSON object of the body; an empty body is an empty object."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -212,7 +212,7 @@ async def _read_object(request: Request) -> dict[str, Any]:
 
 
 def _object(text: str | bytes, fault: Fault) -> dict[str, Any]:
-    """Return a JSON object, an empty one for an empty text; raise the fault for anything else."""
+    """Parse a JSON object, or an empty one for empty text; raise the fault for anything else."""
     try:
         value = json.loads(text or b"{}")
     except (ValueError, RecursionError):
@@ -238,14 +238,14 @@ def _read_inputs(body: dict[str, Any]) -> Inputs:
 def _read_id(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
         raise Fault(Code.ErrNotFound, f"ids must be integers, got {text!r}")
-    return int(text[:19])  # all of them are shorter
+    return int(text[:19])  # valid ids are shorter
 
 
 def _read_positive(request: Request, name: str, default: int) -> int:
     text = request.query_params.get(name, str(default))
     if not (text.isascii() and text.isdecimal() and int(text[:19])):
         raise Fault(Code.ErrParam, f"{name} must be a positive integer, got {text!r}")
-    return int(text[:19])  # more than any list holds
+    return int(text[:19])  # 19 digits exceed the length of any list
 
 
 def _read_filter(text: str) -> dict[str, Any]:
@@ -259,7 +259,7 @@ def _read_filter(text: str) -> dict[str, Any]:
 
 
 def _matches(job: Job, wanted: dict[str, Any]) -> bool:
-    """Whether the filter lets a job through: by part of its name, its status, its time (ends included)."""
+    """Whether a job matches the filter: by part of its name, its status, and its creation time (inclusive)."""
     return (
         wanted.get("name", "") in job.name
         and wanted.get("status", job.shown) == job.shown
@@ -268,7 +268,7 @@ def _matches(job: Job, wanted: dict[str, Any]) -> bool:
 
 
 def _decode_credentials(encoded: str, encoding: AuthEncoding) -> tuple[str, ...] | None:
-    """Return user and password, from base64 of ``["user","password"]`` or of ``user:password``."""
+    """Decode user and password from the base64 of ``["user","password"]`` or of ``user:password``."""
     try:
         text = base64.b64decode(encoded, validate=True).decode()
     except (binascii.Error, ValueError):

@@ -1,4 +1,4 @@
-"""The published error codes, and the exception that carries one to the envelope."""
+"""The published error codes, and the exception for error responses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Code(IntEnum):
-    """The published codes, by their published names."""
+    """The published error codes, with their published names."""
 
     ErrBadRequest = 40004000
     ErrParam = 40004001
@@ -16,15 +16,15 @@ class Code(IntEnum):
     ErrInternalServer = 50004000
 
 
-class Fault(Exception):  # noqa: N818 - an answer to the client, not an error of ours
-    """A refusal, as the client will see it.
+class Fault(Exception):  # noqa: N818 - a response to the client, not an error of the library
+    """An error response.
 
     Parameters
     ----------
     code
         One of the published codes.
     detail
-        What was wrong, for a person.
+        The error message.
     """
 
     def __init__(self, code: Code, detail: str) -> None:
@@ -34,5 +34,5 @@ class Fault(Exception):  # noqa: N818 - an answer to the client, not an error of
 
     @property
     def http_status(self) -> int:
-        """The HTTP status that the code's first three digits read as."""
+        """The first three digits of the code as an HTTP status."""
         return self.code // 100_000

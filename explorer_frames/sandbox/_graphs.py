@@ -1,4 +1,4 @@
-"""Graphs: an igraph topology and the vertex ids of a NebulaGraph space."""
+"""Graphs with an igraph topology and the vertex ids of a NebulaGraph space."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from explorer_frames.sandbox._results import Array
 
 VidType = Literal["string", "int64"]
 
-# igraph has one source of random numbers for the whole process.
+# igraph has one random number generator for the whole process.
 _randomness = threading.Lock()
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Give igraph's random numbers a fixed beginning, one user at a time; not to be nested."""
+    """Seed igraph's random number generator, for one thread at a time; calls cannot be nested."""
     with _randomness:
         igraph.set_random_number_generator(random.Random(seed))  # noqa: S311 - reproducible, not secret
         try:
@@ -34,15 +34,15 @@ def seeded(seed: int) -> Iterator[None]:
 
 @private
 class Graph:
-    """A graph to run algorithms on, built when the first of them runs.
+    """A graph for algorithms, built when the first one runs.
 
-    Make one with `karate`, `les_miserables`, `power_law` or `from_edges`.
+    Create one with `karate`, `les_miserables`, `power_law` or `from_edges`.
 
     Parameters
     ----------
     build
-        Returns the topology (an `igraph.Graph`; an edge attribute ``weight`` makes it weighted) and the vertex
-        ids in its order: an int64 array, or an object array of strings.
+        Function that returns the topology and the vertex ids in its order. The topology is an `igraph.Graph`, which is
+        weighted if its edges have an attribute ``weight``. The ids are an int64 array, or an object array of strings.
     """
 
     def __init__(self, build: Callable[[], tuple[Any, Array]]) -> None:
@@ -50,30 +50,30 @@ class Graph:
 
     @classmethod
     def karate(cls) -> Graph:
-        """Zachary's karate club: 34 members (integer ids), 78 friendships, undirected, unweighted."""
+        """Return Zachary's karate club: 34 members (integer ids), 78 friendships, undirected, unweighted."""
         return cls(lambda: _from_networkx("karate_club_graph", np.int64, weighted=False))
 
     @classmethod
     def les_miserables(cls) -> Graph:
-        """Les Miserables: 77 characters (string ids), 254 weighted co-occurrences, undirected."""
+        """Return Les Miserables: 77 characters (string ids), 254 weighted co-occurrences, undirected."""
         return cls(lambda: _from_networkx("les_miserables_graph", object, weighted=True))
 
     @classmethod
     def power_law(
         cls, vertices: int, *, edges_per_vertex: int = 3, seed: int = 0, vid_type: VidType = "int64"
     ) -> Graph:
-        """Undirected graph with a power-law degree distribution (Barabasi and Albert's model).
+        """Return an undirected graph with a power-law degree distribution (Barabasi-Albert model).
 
         Parameters
         ----------
         vertices
-            How many vertices; their ids are 0, 1, 2, ... (``"v0"``, ``"v1"``, ... as strings).
+            Number of vertices. Their ids are 0, 1, 2, ... (``"v0"``, ``"v1"``, ... as strings).
         edges_per_vertex
-            Edges that each new vertex brings.
+            Number of edges of each new vertex.
         seed
-            The same seed gives the same graph.
+            Seed of the random numbers. The same seed returns the same graph.
         vid_type
-            ``"int64"`` or ``"string"``.
+            Type of the vertex ids, ``"int64"`` or ``"string"``.
         """
 
         def build() -> tuple[Any, Array]:
@@ -89,16 +89,16 @@ class Graph:
     def from_edges(
         cls, edges: Iterable[tuple[Any, ...]], *, directed: bool = True, vid_type: VidType = "string"
     ) -> Graph:
-        """Graph of the given edges; its vertices come in the order of their first appearance.
+        """Return a graph of the given edges, with vertices in the order of first appearance.
 
         Parameters
         ----------
         edges
-            Tuples of source and destination, and for a weighted graph the weight.
+            Tuples of source and destination, and of the weight for a weighted graph.
         directed
-            Whether an edge leads one way only.
+            Whether edges are directed.
         vid_type
-            What the ids become, ``"string"`` or ``"int64"``.
+            Type of the vertex ids, ``"string"`` or ``"int64"``.
         """
         rows = [tuple(edge) for edge in edges]
         if len({len(row) for row in rows}) > 1 or (rows and len(rows[0]) not in (2, 3)):
@@ -140,7 +140,7 @@ class Graph:
         return self._built[1]
 
     def view(self, *, directed: bool = True) -> Any:
-        """Return the topology, its edges made two-way where `directed` is false."""
+        """Return the topology, with undirected edges if `directed` is false."""
         return self._undirected if self.topology.is_directed() and not directed else self.topology
 
     @cached_property
@@ -149,11 +149,11 @@ class Graph:
 
     @property
     def weights(self) -> str | None:
-        """The name of the weights as igraph takes it, or None."""
+        """Name of the edge attribute for weights, or None."""
         return "weight" if "weight" in self.topology.es.attributes() else None
 
     def find(self, vid: str) -> int:
-        """Return the position of a vertex given by its id as text."""
+        """Return the index of a vertex by its id as text."""
         try:
             return self._positions[vid]
         except KeyError:
@@ -165,7 +165,7 @@ class Graph:
 
 
 def _from_networkx(name: str, vid_dtype: type, *, weighted: bool) -> tuple[Any, Array]:
-    import networkx as nx  # noqa: PLC0415 - slow to import, and a sandbox may never need it
+    import networkx as nx  # noqa: PLC0415 - slow to import, and not always needed
 
     topology = igraph.Graph.from_networkx(getattr(nx, name)())
     weights = topology.es["weight"]

@@ -1,4 +1,4 @@
-"""Workflows, and the jobs they become: their states, and the thread that computes each."""
+"""Workflows and jobs, with their status and the threads that compute them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Inputs = Mapping[str, Mapping[str, object]]
 _T = TypeVar("_T")
 
 _CHINA = timezone(timedelta(hours=8))  # the offset of the published samples
-_FIRST_WORKFLOW = 1001  # apart from the first job ids, so that a mix-up shows
+_FIRST_WORKFLOW = 1001  # differs from the first job ids, so that tests detect swapped ids
 
 
 class Status(IntEnum):
@@ -56,14 +56,14 @@ class Workflow:
 
 @dataclass(kw_only=True)
 class _Run:
-    """What jobs and tasks have in common; times are epoch milliseconds."""
+    """Base of jobs and tasks; times are epoch milliseconds."""
 
     name: str
     status: int = Status.PREPARING
     begin: int | None = None
     end: int | None = None
     error: str | None = None
-    reported: int | None = None  # a status to show instead of the true one
+    reported: int | None = None  # overrides the status in responses
 
     @property
     def shown(self) -> int:
@@ -72,16 +72,16 @@ class _Run:
 
 @dataclass(kw_only=True)
 class Task(_Run):
-    """One component of one job."""
+    """One component of a job."""
 
     algorithm: str = ""
-    component: str = ""  # its id in the workflow, which no answer contains
+    component: str = ""  # its id in the workflow, which is not part of responses
     parameters: Mapping[str, object] = field(default_factory=dict)
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     result: Result | None = None
 
     def describe(self) -> dict[str, object]:
-        """Return the task as the job detail shows it."""
+        """Return the task as in the details of a job."""
         times = {"runBeginTime": _rfc3339(self.begin), "runEndTime": _rfc3339(self.end)}
         return {"id": self.id, "name": self.name, **times, "status": self.shown}
 
@@ -97,7 +97,7 @@ class Job(_Run):
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def describe(self) -> dict[str, object]:
-        """Return the job as the lists show it; a time that has not come is 0."""
+        """Return the job as in lists; times that are not set are 0."""
         return {
             "id": self.id,
             "name": self.name,
@@ -111,12 +111,12 @@ class Job(_Run):
 
 
 class Jobs:
-    """All workflows and jobs of a sandbox; safe to use from any thread.
+    """All workflows and jobs of a sandbox; thread-safe.
 
     Parameters
     ----------
     options
-        How long a task takes at least, and where full results are written to.
+        Options for the minimum duration of a task and for the folder of full results.
     """
 
     def __init__(self, options: Options) -> None:
@@ -152,7 +152,7 @@ class Jobs:
         raise Fault(Code.ErrNotFound, f"no task {task_id} in job {job_id}")
 
     def result(self, job_id: int, task_id: str) -> Result:
-        """Return the rows of a finished task, or raise the fault for one that has none."""
+        """Return the result of a finished task, or raise the fault for a task without one."""
         task = self.task(job_id, task_id)
         if task.result is None or task.shown != Status.SUCCESS:
             reason = f": {task.error}" if task.error else ""
@@ -160,14 +160,14 @@ class Jobs:
         return task.result
 
     def all(self, workflow_id: int | None = None) -> list[Job]:
-        """Return the jobs, all or those of a workflow, oldest first."""
+        """Return all jobs, or those of a workflow, oldest first."""
         if workflow_id is not None:
             self.workflow(workflow_id)
         with self._lock:
             return [job for job in self._jobs.values() if workflow_id in (None, job.workflow.id)]
 
     def add_past(self, workflow: Workflow, count: int, status: int) -> list[Job]:
-        """Add jobs without tasks, one for each of the last milliseconds."""
+        """Add jobs without tasks, with creation times one millisecond apart."""
         with self._lock:
             first = self._next_created(count)
             return [self._add(workflow, first + number, status=status) for number in range(count)]
@@ -191,7 +191,7 @@ class Jobs:
         return task
 
     def submit(self, workflow_id: int, inputs: Inputs) -> Job:
-        """Add a job and begin to compute it."""
+        """Add a job, and start it."""
         workflow = self.workflow(workflow_id)
         with self._lock:
             job = self._add(workflow, self._next_created(), tasks=_tasks(workflow, inputs))
@@ -199,12 +199,12 @@ class Jobs:
             job.error = f"no task {unknown} in workflow {workflow_id}" if unknown else None
             thread = threading.Thread(target=self._run, args=(job,), name=f"sandbox-job-{job.id}", daemon=True)
             self._threads = [*(other for other in self._threads if other.is_alive()), thread]
-            # Within the lock: a thread listed but not started could not be joined.
+            # Started while the lock is held, because close() cannot join a listed thread that is not started.
             thread.start()
         return job
 
     def cancel(self, job_id: int) -> None:
-        """Ask a job to stop, or raise the fault for one that is over."""
+        """Stop a job, or raise the fault for one that has ended."""
         job = self.job(job_id)
         with self._lock:
             if job.status in _FINAL:
@@ -212,7 +212,7 @@ class Jobs:
             self._stop(job)
 
     def close(self) -> None:
-        """Stop the jobs that run, and wait for their threads."""
+        """Stop the running jobs, and wait for their threads."""
         with self._lock:
             for job in self._jobs.values():
                 if job.status not in _FINAL:
@@ -230,7 +230,7 @@ class Jobs:
         job.stopped.set()
 
     def _next_created(self, count: int = 1) -> int:
-        """Return the first of `count` times, each later than every job's: lists are sorted by them."""
+        """Return the first of `count` creation times after the last one, because lists are sorted by creation time."""
         last = next(reversed(self._jobs.values())).created if self._jobs else 0
         return max(last + 1, _now() - count + 1)
 
@@ -258,14 +258,14 @@ class Jobs:
         self._finish(job, job, Status.FAILED if failed else Status.SUCCESS)
 
     def _compute(self, job: Job, task: Task, graph: Graph) -> Graph | None:
-        """Run a task; return the graph for the tasks after it, which is None after a Query that failed."""
+        """Run a task, and return the graph for the tasks after it, or None after a failed Query."""
         started = time.monotonic()
         query = task.algorithm == _algorithms.QUERY
         try:
             result = _algorithms.run(task.algorithm, job.workflow.graph if query else graph, task.parameters)
             write_output(self._options, job.id, task, result)
             task.result = result
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the task's failure and not the server's
+        except Exception as error:  # noqa: BLE001 - any error fails the task, not the server
             task.error = f"{type(error).__name__}: {error}"
         job.stopped.wait(self._options.task_seconds - (time.monotonic() - started))
         self._finish(job, task, Status.FAILED if task.error else Status.SUCCESS)
@@ -291,10 +291,10 @@ def _known(records: Mapping[int, _T], number: int, what: str) -> _T:
 
 
 def _tasks(workflow: Workflow, inputs: Inputs) -> list[Task]:
-    """Return the tasks of a new job, the inputs laid over the workflow's own parameters."""
+    """Return the tasks of a new job, with the workflow's parameters overridden by the inputs."""
     tasks: list[Task] = []
     for component, (algorithm, parameters) in workflow.tasks.items():
-        # A second task of an algorithm has to be told from the first: as a user would, by renaming it.
+        # A second task of an algorithm needs a unique name, as if the user had renamed it.
         known = any(task.algorithm == algorithm for task in tasks)
         settings = " ".join(
             str(value) if key.lower() == "type" else f"{key}={value}" for key, value in parameters.items()

@@ -1,4 +1,4 @@
-"""Options of a sandbox, most of them for what the published documents leave open."""
+"""Options of a sandbox, most of them for behavior that the published documents do not specify."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _LEAST: Final = {"token_life": 0, "task_seconds": 0, "output_parts": 1, "limit_c
 
 @dataclass(repr=False, eq=False)
 class Options:
-    """Options of a sandbox; `Sandbox` describes them."""
+    """Options of a sandbox, as documented in `Sandbox`."""
 
     port: int = 0
     host: str = "127.0.0.1"
     _: KW_ONLY
     user: str = "root"
-    password: str = "nebula"  # noqa: S105 - NebulaGraph's own default, and nothing is behind it
+    password: str = "nebula"  # noqa: S105 - NebulaGraph's default, which protects nothing here
     graphd: str = "127.0.0.1:9669"
     token_life: float = 259_200
     one_token_per_user: bool = False

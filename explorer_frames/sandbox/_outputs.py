@@ -1,4 +1,4 @@
-"""Full results as CSV files: quoted, or as the engine of a real Explorer probably writes them."""
+"""Write full results as CSV files, with quoting or in the probable format of the real engine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from explorer_frames.sandbox._results import Ragged, Result, Subgraphs
 if TYPE_CHECKING:
     from explorer_frames.sandbox._jobs import Task
 
-# The columns' names in the vendor's documentation; paths and statistics have none.
+# Column names in the vendor's documentation, which has none for paths and statistics.
 _SCORES, _LABELS = ("VID,VALUE",), ("VID,LABEL", "VID,LABEL,MODULARITY")
 _HEADERS = {
     **dict.fromkeys(("PageRank", "BetweennessCentrality", "ClosenessCentrality"), _SCORES),
@@ -29,13 +29,13 @@ _HEADERS = {
     "HyperANF": ("VALUE",),
 }
 _NEED_QUOTES = frozenset(',"\r\n\0')
-_PLAIN = {"InfoMap", "DegreeCentrality", "NStepDegree"}  # which the engine does not compress
+_PLAIN = {"InfoMap", "DegreeCentrality", "NStepDegree"}  # not compressed by the engine
 _PREFIXES = {"WCC": "part_", "ConnectedComponent": "part_"}
-_MARK = "\ufeff"  # at the start of a file, a reader would take it for no text
+_MARK = "\ufeff"  # readers would remove it as a byte order mark at the start of a file
 
 
 def write_output(options: Options, job_id: int, task: Task, result: Result) -> None:
-    """Write a result in parts, to the folder that the sandbox was given for full results, if any."""
+    """Write a result in parts to the sandbox's folder for full results, if it has one."""
     if options.outputs_dir is None:
         return
     folder = Path(options.outputs_dir, str(job_id))
@@ -49,7 +49,7 @@ def write_output(options: Options, job_id: int, task: Task, result: Result) -> N
 
 
 def _write_as_engine(options: Options, folder: Path, algorithm: str, result: Result) -> None:
-    """Write one file for each thread, in place; without quoting, but for a Query, which no engine runs."""
+    """Write one file per thread in place, without quoting except for Query, which the engine does not run."""
     folder.mkdir(parents=True)
     plain, prefix = algorithm in _PLAIN, _PREFIXES.get(algorithm, "")
     separator = " " if isinstance(result, Ragged) else ","
@@ -62,7 +62,7 @@ def _write_as_engine(options: Options, folder: Path, algorithm: str, result: Res
 
 
 def _write_csv(options: Options, folder: Path, algorithm: str, result: Result) -> None:
-    """Write quoted cells, the parts under ``_temporary`` first, ``_SUCCESS`` last."""
+    """Write quoted cells, with the parts under ``_temporary`` first and ``_SUCCESS`` last."""
     temporary = folder / "_temporary"
     temporary.mkdir(parents=True)
     for number, (start, stop) in enumerate(_bounds(result, options.output_parts)):
@@ -80,7 +80,7 @@ def _bounds(result: Result, parts: int) -> Iterable[tuple[int, int]]:
 
 
 def _names(options: Options, algorithm: str, result: Result) -> list[list[str]]:
-    """Return the header as a row, or no row."""
+    """Return the header as a list of one row, or an empty list."""
     width = max((len(row) for row in result.cells(0, 1)), default=0)
     names = [header.split(",") for header in _HEADERS.get(algorithm, ())] if options.output_header else []
     return [header for header in names if len(header) == width]
@@ -88,7 +88,7 @@ def _names(options: Options, algorithm: str, result: Result) -> list[list[str]]:
 
 def _line(cells: Iterable[str]) -> str:
     first, *others = [*cells] or [""]
-    if not others and (not first or " " in first):  # an empty line, or vertices that are separated by blanks
+    if not others and (not first or " " in first):  # else an empty line, or several vertices
         return f"{_quoted(first)}\n"
     return f"{','.join(map(_cell, (first, *others)))}\n"
 

@@ -1,6 +1,6 @@
-"""Parameters of a component: declared by their defaults, read from JSON values or text.
+"""Parameters of a component, which are declared by their defaults and read from JSON values or text.
 
-Names are declared in lower case, and matched without regard to case: the vendor's pages have both cases.
+Names are declared in lower case and matched without regard to case, because the vendor's documentation uses both cases.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ def check_names(names: Iterable[str]) -> None:
 
 
 def override(parameters: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
-    """Return the parameters with those of `given` in place of the ones with the same name in any case."""
+    """Return the parameters, overridden by those of `given` with the same name in any case."""
     overridden = {name.lower() for name in given}
     return {**{name: value for name, value in parameters.items() if name.lower() not in overridden}, **given}
 
 
 def read_parameters(declared: Mapping[str, Default], given: Mapping[str, object]) -> dict[str, Any]:
-    """Return a value for every declared parameter: the given one in the default's type, or the default."""
+    """Return a value for every declared parameter: the given one, converted to the default's type, or the default."""
     unknown = sorted(name for name in given if name.lower() not in declared)
     if unknown:
         raise ValueError(f"unknown parameter {', '.join(unknown)}; known: {', '.join(declared) or 'none'}")
@@ -60,7 +60,7 @@ def _read(name: str, default: Default, value: object) -> Any:
     kind, text = type(default), str(value)
     try:
         if kind is bool:
-            return {"true": True, "false": False}[text.lower()]  # JSON's true and the text "true" alike
+            return {"true": True, "false": False}[text.lower()]  # accepts JSON's true and the string "true"
         if kind is str and isinstance(value, str | int) and not isinstance(value, bool):
             return text
         if kind in (int, float) and math.isfinite(number := kind(text)):

@@ -1,7 +1,7 @@
-"""The Query component: the edges of the saved graph, with properties. Its rows are the input of the tasks after it.
+"""The Query component, which returns the edges of the saved graph as the input of the tasks after it.
 
-There is no nGQL here. ``limit`` is the number of rows (-1 for all), and ``columns`` is a comma-separated list of the
-columns to return, by default all of these, in this order:
+nGQL is not supported. ``limit`` is the number of rows (-1 for all), and ``columns`` is a comma-separated list of the
+columns to return. Default: all of these, in this order:
 
 ======== ======= ==================================================================================
 column   type    value
@@ -15,8 +15,8 @@ note     text    property of the edge: with quotes, commas, blanks, other alphab
 weight   double  property of the edge, in weighted graphs only
 ======== ======= ==================================================================================
 
-The algorithms after a Query run on the graph of its rows: the columns ``src`` and ``dst`` are required for that, and
-without ``weight`` the graph is not weighted. The order of the vertices is that of the saved graph.
+The algorithms after a Query run on the graph of its rows. They require the columns ``src`` and ``dst``; without
+``weight``, the graph is unweighted. The vertices are in the order of the saved graph.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import numpy as np
 from explorer_frames.sandbox._graphs import Graph
 from explorer_frames.sandbox._results import Array, Columns
 
-_FIRST_SERIAL = 2**53 + 1  # not a double: readers that convert through float return another number
+_FIRST_SERIAL = 2**53 + 1  # not representable as a double, so conversion through float changes it
 _FIRST_DAY, _DAYS = np.datetime64("2022-07-12"), 1000
 _NOTES = (
     "plain",
@@ -51,7 +51,7 @@ class EdgeRows(Columns):
     columns
         The returned columns.
     build
-        Returns the topology and the vertex ids of the graph of the rows, as `Graph` takes them.
+        Function that returns the topology and the vertex ids of the graph of the rows, as for `Graph`.
     """
 
     def __init__(self, columns: Iterable[Array], build: Callable[[], tuple[Any, Array]]) -> None:
@@ -59,12 +59,12 @@ class EdgeRows(Columns):
         self._build = build
 
     def to_graph(self) -> Graph:
-        """Return the graph of the rows; a new one each time, so that no job keeps it in memory."""
+        """Return a new graph of the rows, so that no job keeps it in memory."""
         return Graph(self._build)
 
 
 def run_query(graph: Graph, p: Mapping[str, Any]) -> EdgeRows:
-    """Return edges of the graph; the same parameters return the same rows."""
+    """Return edges of the graph; the rows are deterministic for the parameters."""
     rows = graph.edge_count if p["limit"] < 0 else min(p["limit"], graph.edge_count)
     ends = np.asarray(graph.topology.get_edgelist()[:rows], dtype=np.int64).reshape(-1, 2)
     weights = graph.topology.es["weight"][:rows] if graph.weights else None

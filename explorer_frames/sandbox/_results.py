@@ -1,4 +1,4 @@
-"""Results: held once as columns, written as the text of an answer piece by piece."""
+"""Results, which are stored as columns and written to responses in chunks."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# Rows per piece: a few hundred kilobytes of text, and a few milliseconds between two requests' turns.
+# Rows per chunk: a few hundred kilobytes of text, so that other requests wait only a few milliseconds.
 _PIECE = 8192
 
 Array = npt.NDArray[Any]
 
 
 class Columns:
-    """A result whose rows are all of one width.
+    """A result whose rows all have the same number of cells.
 
     Parameters
     ----------
     columns
-        One-dimensional arrays of one length: integers are printed plain, floats with six decimals (or as
-        ``inf``, ``nan``), and an array of objects holds strings.
+        One-dimensional arrays of the same length. Integers are written in full, floats with six decimals (or as
+        ``inf`` and ``nan``), and object arrays contain strings.
     """
 
     def __init__(self, *columns: Array) -> None:
@@ -34,7 +34,7 @@ class Columns:
 
     @classmethod
     def from_sequences(cls, columns: Iterable[Sequence[str] | Array]) -> Columns:
-        """Make a result of strings, or of numpy arrays of numbers."""
+        """Create a result from sequences of strings or numpy arrays of numbers."""
         return cls(*map(_as_array, columns))
 
     def __len__(self) -> int:
@@ -42,7 +42,7 @@ class Columns:
 
     def text(self, start: int, stop: int) -> str:
         """Return rows `start` to `stop` as JSON, each followed by a comma."""
-        # One `%` over a whole piece: the fastest that pure Python has, about three times f-strings per row.
+        # One `%` per chunk is the fastest in pure Python, about three times as fast as f-strings per row.
         template = _row(cell for cell, _ in self._formats) * (stop - start)
         slices = (column[start:stop].tolist() for column in self._columns)
         cells = [prepare(cells) for (_, prepare), cells in zip(self._formats, slices, strict=True)]
@@ -63,7 +63,7 @@ class Subgraphs(Columns):
 
 
 class Ragged:
-    """A result whose rows differ in width, such as paths."""
+    """A result whose rows have different numbers of cells, such as paths."""
 
     def __init__(self, rows: Sequence[Sequence[object]]) -> None:
         self._rows = rows
@@ -84,7 +84,7 @@ Result = Columns | Ragged
 
 
 def pieces(result: Result, limit: int) -> Iterator[bytes]:
-    """Yield the answer that holds the first `limit` rows of `result`, never all of it at once."""
+    """Yield the response with the first `limit` rows of `result` in chunks."""
     rows = min(limit, len(result))
     yield b'{"code":0,"data":{"items":['
     for start in range(0, rows, _PIECE):
@@ -105,7 +105,7 @@ def _as_array(column: Sequence[str] | Array) -> Array:
     array[:] = column
     if not all(isinstance(cell, str) for cell in array):
         raise TypeError("a column must have strings, or be a numpy array of numbers")
-    "".join(array).encode()  # a lone surrogate has no UTF-8: better said now than in the middle of an answer
+    "".join(array).encode()  # raises for lone surrogates now, not in the middle of a response
     return array
 
 

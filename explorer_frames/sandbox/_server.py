@@ -1,4 +1,4 @@
-"""The sandbox: the API on a free port of this machine, in a thread of this process."""
+"""The sandbox server, which runs in a thread of this process."""
 
 from __future__ import annotations
 
@@ -32,64 +32,63 @@ _POLL_INTERVAL = 0.001  # seconds
 @private
 @dataclass(repr=False, eq=False)
 class Sandbox(Options):
-    """An embedded NebulaGraph Explorer: the published workflow API over results that igraph computes.
+    """Embedded NebulaGraph Explorer with the published workflow API and results computed by igraph.
 
     Two workflows are ready to run: ``karate`` (Zachary's karate club, integer ids) and ``lesmis`` (Les Miserables,
-    string ids, weighted). Each starts with a Query component, whose rows are the graph for all the algorithms after
-    it. Nothing is computed before a job asks for it.
+    string ids, weighted). Each starts with a Query component, whose rows are the input graph of all later algorithms.
+    Results are computed only when a job runs.
 
     Parameters
     ----------
     port
-        Port to listen on; 0 takes a free one.
+        Port to listen on. 0 selects a free port.
     host
         Address to listen on.
     user, password, graphd
-        What ``connect`` accepts; ``graphd`` is ``host:port``.
+        Credentials that ``connect`` accepts; ``graphd`` is ``host:port``.
     token_life
-        Seconds until a token expires.
+        Lifetime of a token, in seconds.
     one_token_per_user
-        Whether a new token ends the earlier ones.
+        Whether a new token invalidates earlier ones.
     auth_encoding
-        What the base64 of a login holds: ``"json"`` (``["user","password"]``), ``"colon"``
-        (``user:password``), or ``"both"``.
+        Base64 content of a login: ``"json"`` (``["user","password"]``), ``"colon"`` (``user:password``), or ``"both"``.
     task_seconds
-        The least time that a task takes.
+        Minimum duration of a task, in seconds.
     limit_cap
-        The most rows of a result that are returned, whatever the limit; the response does not report it.
+        Maximum number of rows of a result that are returned, whatever the limit. The response does not report it.
     id_type
-        Whether a new job's id is answered as ``"string"`` or as ``"number"``.
+        Whether a new job's id is returned as ``"string"`` or as ``"number"``.
     http_status_of_errors
-        ``"200"`` for every answer, or ``"mapped"`` from the code's first three digits.
+        HTTP status of errors: ``"200"`` for all, or ``"mapped"`` for the first three digits of the error code.
     pretty
-        Whether answers are indented.
+        Whether to indent the JSON of responses.
     gzip
-        Whether answers are compressed for clients that accept it.
+        Whether to compress responses for clients that accept it.
     outputs_dir
-        Folder to write each finished task's full result to, as CSV: ``<job id>/<task id>/part-00000.csv.gz`` and so
-        on. By default none is written.
+        Folder for the full results of finished tasks, as CSV: ``<job id>/<task id>/part-00000.csv.gz`` and so on.
+        Default: None, to write none.
     output_parts
-        How many parts each is divided into.
+        Number of parts of each full result.
     output_header
-        Whether each part begins with the documented names of the columns, where there are any.
+        Whether each part begins with a header of the documented column names, if there are any.
     output_style
         ``"csv"`` for the files above, in RFC 4180. ``"engine"`` for files as NebulaGraph Analytics probably writes
-        them, in ``<job id>/tasks/<component>/0000_0000.csv.gz`` and so on: without quoting, doubles with six
-        significant digits, paths separated by blanks, plain files for InfoMap and degrees, a prefix ``part_`` for WCC,
-        and folders ``<k>_core`` for KCore with ``TYPE=subgraph``.
+        them, in ``<job id>/tasks/<component>/0000_0000.csv.gz`` and so on. They have no quoting, doubles with six
+        significant digits, and paths separated by blanks. Files of InfoMap and degrees are not compressed, those of WCC
+        have the prefix ``part_``, and KCore with ``TYPE=subgraph`` has folders ``<k>_core``.
 
     Attributes
     ----------
     workflows : dict
-        Ids of the workflows by their names.
+        Ids of the workflows by name.
 
     Notes
     -----
-    What the documents leave open is answered so: times that have not come are 0 in jobs and null in tasks; a
-    filter's ``name`` is a part of the job's; unknown filter keys, parameters and inputs are refused; a job with an
-    input for an unknown task fails before its tasks begin; one failed task does not stop the others, but tasks after a
-    failed Query are interrupted; to cancel a job that is over is an error. Parameter names match in any case; a
-    parameter in two spellings at once is a parameter error (40004001).
+    Behavior that the published documents do not specify: times that are not set are 0 in jobs and null in tasks. The
+    ``name`` of a filter matches any part of a job's name. Unknown filter keys, parameters and inputs are errors. A job
+    with an input for an unknown task fails before its first task. A failed task does not stop the others, but tasks
+    after a failed Query are interrupted. Canceling a job that has ended is an error. Parameter names are not
+    case-sensitive, and a parameter in two spellings is a parameter error (40004001).
 
     Examples
     --------
@@ -126,18 +125,18 @@ class Sandbox(Options):
         return f"<Sandbox {place}, workflows {{{workflows}}}>"
 
     def start(self) -> Self:
-        """Listen and serve; returns when a request will be answered."""
+        """Start the server, and return when it accepts requests."""
         if self._server is not None:
             raise RuntimeError("the sandbox is already running")
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         try:
             listener = socket.create_server((self.host, self.port), family=family)
         except OSError as error:
-            reason = str(error.strerror).partition(" (")[0]  # Python adds the address
+            reason = str(error.strerror).partition(" (")[0]  # Python appends the address
             what = f"cannot listen on {self.host}:{self.port}: {reason}"
             raise ConfigError(what, hint="Pass another port=; 0 takes a free one. Or pass another host=.") from None
-        # Inherited by every connection. asyncio's own attempt passes over sockets made this way, and a body that
-        # waits for its head to be acknowledged takes 40 ms.
+        # Connections inherit this. asyncio does not set it for sockets created this way, and a body that waits for the
+        # acknowledgment of its headers takes 40 ms.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         host, port = listener.getsockname()[:2]
         app = Api(self._jobs, self._sessions, self).app(self._requests.append)
@@ -146,7 +145,7 @@ class Sandbox(Options):
         return self
 
     def stop(self) -> None:
-        """Close the port, interrupt the jobs, and wait for all threads; start() may follow."""
+        """Close the port, interrupt the jobs, and wait for all threads; it can be started again."""
         if self._server is not None:
             self._server.stop()
             self._server = None
@@ -162,21 +161,21 @@ class Sandbox(Options):
 
     @property
     def url(self) -> str:
-        """Where the sandbox listens, or listened."""
+        """URL of the sandbox, also after it has stopped."""
         if self._url is None:
             raise RuntimeError("the sandbox has no address before start()")
         return self._url
 
     @property
     def token(self) -> str:
-        """A valid token: the same one until it ends, then a new one."""
+        """A valid token, which is replaced when it expires."""
         if not self._sessions.is_valid(self._token):
             self._token = self._sessions.issue()
         return self._token
 
     @property
     def environment(self) -> dict[str, str]:
-        """Environment variables that lead the library here."""
+        """Environment variables that connect the library to the sandbox."""
         return {
             "EXPLORER_FRAMES_URL": self.url,
             "EXPLORER_FRAMES_USER": self.user,
@@ -195,14 +194,14 @@ class Sandbox(Options):
         Parameters
         ----------
         name
-            Its name, and its key in `workflows`.
+            Name of the workflow, and its key in `workflows`.
         graph
-            The saved graph: what Query components read. Algorithms with no Query before them run on all of it.
+            Saved graph that Query components read. Algorithms without a Query before them run on all of it.
         tasks
             Component and parameters by task id, such as
             ``{"query_1": ("Query", {"limit": 100}), "analytics_sssp_1": ("SSSP", {"root": 1})}``. Each Query is the
-            input of the tasks after it. By default a Query and all the algorithms, from the graph's first vertex and
-            to its last; some of them are not for large graphs. The algorithm ``Fail`` always fails.
+            input of the tasks after it. Default: a Query and all algorithms, from the graph's first vertex to its last.
+            Some of these are too slow for large graphs. The algorithm ``Fail`` always fails.
 
         Raises
         ------
@@ -218,46 +217,46 @@ class Sandbox(Options):
     def add_result(
         self, columns: Sequence[Sequence[str] | Array], name: str = "PageRank", *, job_id: int | None = None
     ) -> tuple[int, str]:
-        """Serve given columns as the result of a finished task; return its job's id and its own.
+        """Add a finished task with the given columns as its result; return the job id and the task id.
 
         Parameters
         ----------
         columns
-            Sequences of strings, or numpy arrays of numbers.
+            Columns as sequences of strings, or as numpy arrays of numbers.
         name
-            The task's name.
+            Name of the task.
         job_id
-            The job to add the task to; by default a new one.
+            Id of the job to add the task to. Default: a new job.
         """
         result = Columns.from_sequences(columns)
         job = self._jobs.job(self.add_jobs(1)[0] if job_id is None else job_id)
         return job.id, self._jobs.add_result(job, name, result).id
 
     def add_jobs(self, count: int, status: int = Status.SUCCESS) -> list[int]:
-        """Add jobs that have no tasks, in a workflow named ``results``; return their ids, oldest first."""
+        """Add jobs without tasks to the workflow ``results``; return their ids, oldest first."""
         if self._added is None:
             self._added = self._jobs.add_workflow("results", Graph.from_edges(()), {})
             self.workflows["results"] = self._added.id
         return [job.id for job in self._jobs.add_past(self._added, count, status)]
 
     def set_status(self, job_id: int, status: int | None, task_id: str | None = None) -> None:
-        """Make a job, or one of its tasks, report any status, even an unknown one; None ends it."""
+        """Override the reported status of a job or task, with any number; None removes the override."""
         run = self._jobs.job(job_id) if task_id is None else self._jobs.task(job_id, task_id)
         run.reported = status
 
     def expire_tokens(self) -> None:
-        """End every session, as time or an administrator would."""
+        """Expire all tokens."""
         self._sessions.expire_all()
 
 
 class _Server(uvicorn.Server):
-    """uvicorn in a thread, on a socket that listens already."""
+    """A uvicorn server in a thread, on a listening socket."""
 
     def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
         config = uvicorn.Config(
             app,
             access_log=False,
-            http="h11",  # the one that always comes with uvicorn
+            http="h11",  # always installed with uvicorn
             lifespan="off",
             log_config=None,
             log_level="critical",
@@ -278,8 +277,8 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
         for connection in list(self.server_state.connections):
-            connection.transport.abort()  # a client that does not read: uvicorn leaves its socket open
-        await asyncio.sleep(0)  # aborted sockets close in the loop's next turn
+            connection.transport.abort()  # uvicorn leaves the socket of a client open that does not read
+        await asyncio.sleep(0)  # the event loop closes aborted sockets in its next iteration
 
     def stop(self) -> None:
         self.should_exit = True

@@ -1,4 +1,4 @@
-"""Login tokens and their life."""
+"""Login tokens and their expiry."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from explorer_frames.sandbox._faults import Code, Fault
 
 
 class Sessions:
-    """Issues tokens and says which are still good.
+    """The tokens that were issued, with their expiry.
 
     Parameters
     ----------
     life
-        Seconds until a token expires.
+        Lifetime of a token, in seconds.
     single
-        Whether a new token ends all earlier ones.
+        Whether a new token invalidates all earlier ones.
     """
 
     def __init__(self, life: float, *, single: bool) -> None:
         self.life = life
         self._single = single
         self._lock = threading.Lock()
-        # Tokens are kept when they expire: "expired" and "never seen" are different codes.
+        # Expired tokens are kept, because expired and unknown tokens have different error codes.
         self._deadlines: dict[str, float] = {}
 
     def issue(self) -> str:
@@ -37,7 +37,7 @@ class Sessions:
         return token
 
     def expire_all(self) -> None:
-        """End every session now."""
+        """Expire all tokens now."""
         with self._lock:
             self._end_all()
 
@@ -45,7 +45,7 @@ class Sessions:
         self._deadlines = dict.fromkeys(self._deadlines, 0.0)
 
     def is_valid(self, token: str) -> bool:
-        """Whether `token` was issued here and has not ended."""
+        """Whether `token` was issued here and has not expired."""
         return time.monotonic() < self._deadlines.get(token, 0.0)
 
     def require(self, token: str | None) -> None:
