@@ -460,7 +460,7 @@ def as_table(frame):
     [
         (lambda frame: frame, "PageRank, job 1, 2 rows, complete"),
         (as_table, "PageRank, job 1, 2 rows, complete"),
-        (lambda frame: frame.head(1), "PageRank, job 1, 1 row, changed after reading"),
+        (lambda frame: frame.head(1), "PageRank, job 1, 1 row, selected or changed after reading"),
         (lambda frame: pd.DataFrame(frame.to_dict("list")), "unknown origin"),
     ],
 )

@@ -24,6 +24,7 @@ PATH = "GET api-open/v1/jobs/1/tasks/a/sample_result"
 PLACE = f" [job 1, task a, {PATH}]\n"
 TIMEOUT = "Retry. If it happens again, check the load of the server.\nOr pass a longer timeout=."
 REACH = "Check url=, and that the server is running and reachable."
+SCHEME = "Check the scheme of url= (http or https), and that the server is running."
 NO_HTTP = "Check url=. The server may require https:// or another port."
 NO_PROXY = "Check that no proxy changes the server's responses."
 FOLLOW = "If this is the right server, pass its URL as url=."
@@ -36,7 +37,7 @@ def moved(to: str) -> bytes:
 
 
 SAID = [
-    (b"", "cannot connect: the server closed the connection without a response" + PLACE + REACH),
+    (b"", "cannot connect: the server closed the connection without a response" + PLACE + SCHEME),
     (answer(BODY)[:-9], "connection closed before the response was complete: IncompleteRead" + PLACE + "Retry the call."),
     (b"SSH-2.0-OpenSSH_9.6\r\n", "invalid HTTP response: BadStatusLine" + PLACE + NO_HTTP),
     (answer(BODY, headers="Content-Encoding: BR \r\n"), "unsupported Content-Encoding 'br'; only gzip was requested" + PLACE + NO_PROXY),
@@ -179,7 +180,7 @@ def test_tls_that_fails(begun):
 
 def test_an_error_of_the_system_that_nothing_wraps():
     error = translated(ConnectionResetError(104, "Connection reset by peer"), Deadline(60), "GET x")
-    assert str(error) == f"cannot connect: Connection reset by peer [GET x]\n{REACH}"
+    assert str(error) == f"cannot connect: Connection reset by peer [GET x]\n{SCHEME}"
 
 
 def test_errors_that_hold_each_other_are_looked_at_once():

@@ -132,6 +132,8 @@ def _classified(
         what, hint = "invalid HTTP response", "Check url=. The server may require https:// or another port."
     elif any(isinstance(cause, _UNREACHED) or _is_of_the_system(cause) for cause in causes):
         what, hint = "cannot connect", "Check url=, and that the server is running and reachable."
+        if any(isinstance(cause, ConnectionResetError) for cause in causes):  # as by a server that expects TLS
+            hint = "Check the scheme of url= (http or https), and that the server is running."
     else:
         return TransportError(f"the request failed: {type(error).__name__}", where=where, hint="Check url=.")
     return ConnectionFailedError(f"{what}: {said}", where=where, hint=hint)
