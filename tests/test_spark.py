@@ -166,7 +166,7 @@ def test_columns_of_ones_own_are_sparks_schema(spark, sandbox):
     both = {"job_id": job, "task_id": f"{task},{other}"}
     frame = load(spark, "explorer", "task_id string, a string, b string, c bigint", **both)
     assert [tuple(row) for row in frame.collect()] == [(task, "1", "3", 5), (task, "2", "4", 6), (other, "7", "8", 9)]
-    assert "Begin the schema with task_id string" in failure(load(spark, "explorer", "a int, b array<float>", **both))
+    assert "Add task_id string as the first column" in failure(load(spark, "explorer", "a int, b array<float>", **both))
 
 
 OWN = "flag boolean, day date, at timestamp_ntz, zoned timestamp, price decimal(10,2), times array<timestamp>"
@@ -198,7 +198,7 @@ def test_columns_of_other_types(spark, sandbox, tmp_path):
         assert table["price"].to_pylist() == [Decimal("1.50"), Decimal("-0.01")]
         assert table["times"].to_pylist() == [[ten], [ten]]
     refused = failure(load(spark, "explorer", OWN.replace("boolean", "date"), job_id=job, task_id=task))
-    assert "row 0, column 'flag': 'true' is no date32" in refused
+    assert "row 0, column 'flag': cannot convert 'true' to date32" in refused
     assert "unsupported type binary" in failure(
         load(spark, "explorer", OWN.replace("boolean", "binary"), job_id=job, task_id=task)
     )
@@ -322,10 +322,10 @@ DAMAGED = {
     ),
     "type": (
         b"VID,VALUE\na,0.5\nb,player7\n",
-        "ColumnTypeError: row 1, column 'score': 'player7' is no double",
+        "ColumnTypeError: row 1, column 'score': cannot convert 'player7' to double",
         "line 3",
     ),
-    "late": (b"VID,VALUE\n" + b"a,0.5\n" * 500_000 + b'"', "RowShapeError: the row has a quote ", "line 500002"),
+    "late": (b"VID,VALUE\n" + b"a,0.5\n" * 500_000 + b'"', "RowShapeError: the row contains an unexpected quote", "line 500002"),
 }
 
 
@@ -456,7 +456,7 @@ def test_walks_are_separated_by_blanks(spark, tmp_path):
         ("Sample", {"task_id": "a"}, "requires the option job_id"),
         ("Sample", {"job_id": "1"}, "requires the option task_id"),
         ("Sample", {"job_id": "1", "task_id": "a,,b"}, "invalid task_id: ''"),
-        ("Sample", {"job_id": "1", "task_id": "a, a"}, "names one task twice"),
+        ("Sample", {"job_id": "1", "task_id": "a, a"}, "duplicate task in the option task_id"),
         ("Sample", {"job_id": "1/2", "task_id": "a"}, "invalid job_id: '1/2'"),
         ("Sample", {"job_id": "1", "task_id": "a", "limit": "0"}, "limit must be a positive integer"),
         ("Sample", {"job_id": "1", "task_id": "a", "limit": "1.5"}, "limit must be a positive integer"),
@@ -469,8 +469,8 @@ def test_walks_are_separated_by_blanks(spark, tmp_path):
         ("Output", {"schema": "bfs"}, "format 'explorer_output' requires the option path"),
         ("Output", {"path": "x", "header": "maybe"}, "header must be True, False or None, got 'maybe'"),
         ("Output", {"path": "x", "quoting": "all"}, "quoting must be 'minimal' or 'none', got 'all'"),
-        ("Output", {"path": "sftp://ann:s3cret@host/x"}, "the path has a password or a query in it"),
-        ("Output", {"path": "https://host/x.csv?sig=s3cret"}, "the path has a password or a query in it"),
+        ("Output", {"path": "sftp://ann:s3cret@host/x"}, "the path contains a password or a query"),
+        ("Output", {"path": "https://host/x.csv?sig=s3cret"}, "the path contains a password or a query"),
         ("Output", {"path": "x", "storage_options.key": "s3cret"}, "has no option storage_options.key"),
     ],
 )
