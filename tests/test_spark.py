@@ -325,7 +325,11 @@ DAMAGED = {
         "ColumnTypeError: row 1, column 'score': cannot convert 'player7' to double",
         "line 3",
     ),
-    "late": (b"VID,VALUE\n" + b"a,0.5\n" * 500_000 + b'"', "RowShapeError: the row contains an unexpected quote", "line 500002"),
+    "late": (
+        b"VID,VALUE\n" + b"a,0.5\n" * 500_000 + b'"',
+        "RowShapeError: the row contains an unexpected quote",
+        "line 500002",
+    ),
 }
 
 
