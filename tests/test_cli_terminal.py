@@ -307,7 +307,7 @@ def test_a_password_that_is_not_given_is_no_bug_and_is_not_asked_for_in_vain(cli
     monkeypatch.setattr(getpass, "getpass", None)
     nowhere = cli("jobs")
     assert nowhere.code == 2
-    assert "no url" in nowhere.err
+    assert "missing url" in nowhere.err
 
 
 @needs_pty
