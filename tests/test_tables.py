@@ -869,7 +869,7 @@ def test_of_several_that_overwrite_no_two_are_mixed(delta):
     won, lost = at_once(4, lambda: delta.write(NEW, "overwrite"))
     assert won
     assert {type(error) for error in lost} <= {WriteError}
-    assert all("write again" in error.hint for error in lost)
+    assert all("Retry" in error.hint for error in lost)
     assert delta.rows().num_rows == 1
     assert delta.table().version() == len(won)
 
@@ -895,7 +895,7 @@ def test_several_that_append_to_iceberg_lose_and_double_nothing(iceberg_on_disk)
         (5, {}, "not a path or a URL"),
         ("memory://a", {}, "does not support memory://"),
         ("http://host/a", {}, "read-only"),
-        ("s3://b/a?x=1", {}, "no query"),
+        ("s3://b/a?x=1", {}, "must not have a query"),
         ("simplecache::s3://b/a", {}, "chained"),
         ("a%20b", {}, "does not support '%20'"),
         ("a\\b", {}, "in the path of a table"),
@@ -936,7 +936,7 @@ def test_missing_folders_above_a_table_are_made_only_on_demand(tmp_path):
 
 
 def test_a_table_has_not_the_name_of_a_file(tmp_path):
-    with pytest.raises(ConfigError, match="a folder with the name of a file"):
+    with pytest.raises(ConfigError, match="has a file extension"):
         write_delta(OLD, tmp_path / "scores.parquet")
 
 
@@ -970,7 +970,7 @@ def test_an_empty_string_is_refused_as_a_partition(delta_on_disk):
     deltalake.write_deltalake(delta_on_disk.url, data, partition_by=["community"])
     with pytest.raises(WriteError, match="column 'community' has an empty string") as caught:
         delta_on_disk.append(pa.table({"id": ["", "d"], "community": ["x", ""]}))
-    assert "nulls" in caught.value.what
+    assert "null in partitions" in caught.value.what
     assert delta_on_disk.table().version() == 0
     delta_on_disk.append(pa.table({"id": ["", "d"], "community": ["x", None]}))
 
