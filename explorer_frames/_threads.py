@@ -24,6 +24,7 @@ from functools import partial
 from itertools import chain, islice
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, NamedTuple, TypeVar
+from weakref import ReferenceType, ref
 
 from explorer_frames.errors import ExplorerFramesError
 
@@ -62,19 +63,20 @@ def pause(seconds: float) -> None:
         time.sleep(min(left, POLL_INTERVAL))
 
 
-def start_thread(call: Callable[..., object], *args: Any) -> bool:
-    """Start a thread without `threading`, and return whether it was started.
+def start_thread(call: Callable[..., object], *args: Any) -> ReferenceType[Any] | None:
+    """Start a thread without `threading`, and return a reference that dies with it; None if it was not started.
 
     This fails with too little memory, at interpreter shutdown, and if gevent or eventlet patched threads and sockets
     after this module was imported. A socket of theirs can be used only in the thread that created it.
     """
     if _start_new_thread is not _thread.start_new_thread:
-        return False
+        return None
+    run = partial(contextvars.copy_context().run, call, *args)
     try:
-        _start_new_thread(partial(contextvars.copy_context().run, call, *args), ())
+        _start_new_thread(run, ())
     except RuntimeError:
-        return False
-    return True
+        return None
+    return ref(run)
 
 
 def _taken(queue: SimpleQueue[_R], timeout: float) -> _R | Any:
@@ -216,10 +218,6 @@ def run_alongside(action: Callable[[SimpleQueue[None]], object]) -> Iterator[Non
         pool.wait()
 
 
-class _Raised(NamedTuple):
-    error: BaseException
-
-
 def shielded_from_signals(call: Callable[[], _R]) -> _R:
     """Run a short call in a thread that receives no signals.
 
@@ -228,24 +226,12 @@ def shielded_from_signals(call: Callable[[], _R]) -> _R:
     """
     if threading.get_ident() != threading.main_thread().ident:
         return call()
-    outcomes: SimpleQueue[_R | _Raised] = SimpleQueue()
+    with run_in_background(call) as result:
+        return result()
 
-    def run() -> None:
-        try:
-            outcomes.put(call())
-        except BaseException as error:  # noqa: BLE001 (raised in the waiting thread)
-            outcomes.put(_Raised(error))
 
-    if not start_thread(run):
-        return call()
-    while (outcome := _taken(outcomes, POLL_INTERVAL)) is _NOTHING:
-        pass
-    if isinstance(outcome, _Raised):
-        try:
-            raise outcome.error
-        finally:
-            del outcome  # avoids a reference cycle, as this frame is in its traceback
-    return outcome
+class _Raised(NamedTuple):
+    error: BaseException
 
 
 class _WorkerPool(Generic[_R]):
@@ -264,7 +250,7 @@ class _WorkerPool(Generic[_R]):
         self._remaining = remaining
         self._cancel = cancel
         self._made: SimpleQueue[_R | _Raised] = SimpleQueue()
-        self._started: list[None] = []
+        self._started: list[ReferenceType[Any]] = []
         self._ended: list[None] = []
         self._own: set[int] = set()
         self._parent: _WorkerPool[Any] | None = getattr(_thread_state, "pool", None)
@@ -276,10 +262,10 @@ class _WorkerPool(Generic[_R]):
     def start(self, items: Iterable[_R]) -> bool:
         """Start a thread that produces `items`, and return whether it was started."""
         _pools.add(self)
-        started = start_thread(self._make, items)
-        if started:
-            self._started.append(None)  # only now, because `wait` would wait forever for a thread that failed to start
-        return started
+        thread = start_thread(self._make, items)
+        if thread:
+            self._started.append(thread)
+        return thread is not None
 
     def taken(self, todo: SimpleQueue[_A]) -> Iterator[_A]:
         """Yield the queued items until the queue is empty."""
@@ -320,7 +306,7 @@ class _WorkerPool(Generic[_R]):
         if self._cancel:  # regardless of the count, because an interrupt may have prevented the count of the thread
             self._cancel()
             looks = _POLLS_AFTER_CANCEL
-        while len(self._ended) < len(self._started) and threading.get_ident() not in self._own and looks > 0:
+        while self._is_running() and threading.get_ident() not in self._own and looks > 0:
             looks -= 1
             _taken(self._made, POLL_INTERVAL)
         _pools.discard(self)
@@ -346,7 +332,13 @@ class _WorkerPool(Generic[_R]):
         while made is _NOTHING:  # short waits, because Windows does not allow an interrupt of a long one
             raise_if_stopped()
             made = _taken(self._made, min(POLL_INTERVAL, self._remaining()))
+            if made is _NOTHING and not self._is_running() and (made := _taken(self._made, 0)) is _NOTHING:
+                raise MemoryError("a worker thread ended without a result")
         return made
+
+    def _is_running(self) -> bool:
+        """Return whether a thread has not ended. With too little memory, threads end before they call anything."""
+        return len(self._ended) < len(self._started) and any(thread() is not None for thread in self._started)
 
     def _make(self, items: Iterable[_R]) -> None:
         self._own.add(threading.get_ident())

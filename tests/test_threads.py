@@ -67,7 +67,7 @@ def call_before_waiting(monkeypatch, do):
 
 
 def ours():
-    return [pool for pool in _threads._pools if len(pool._ended) < len(pool._started)]
+    return [pool for pool in _threads._pools if pool._is_running()]
 
 
 def wait_until_none_is_left():
@@ -130,6 +130,18 @@ def test_what_threads_would_do_is_done_where_no_more_can_be_started(call, most, 
     monkeypatch.setattr(_threads, "_start_new_thread", start)
     monkeypatch.setattr("_thread.start_new_thread", start)
     assert call()
+    wait_until_none_is_left()
+
+
+@pytest.mark.parametrize("call", [call_in_parallel, call_ahead, call_pipelined, call_beside])
+def test_a_thread_that_runs_out_of_memory_before_its_first_call_is_not_waited_for(call, monkeypatch):
+    def start_and_run_nothing(function, arguments):
+        return start_new_thread(lambda: None, arguments)
+
+    monkeypatch.setattr(_threads, "_start_new_thread", start_and_run_nothing)
+    monkeypatch.setattr("_thread.start_new_thread", start_and_run_nothing)
+    with pytest.raises(MemoryError, match="thread"):
+        call()
     wait_until_none_is_left()
 
 
