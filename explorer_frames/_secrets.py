@@ -75,7 +75,7 @@ class Secrets:
 
     def conceal(self, text: str) -> str:
         """Mask the secrets in a message."""
-        return conceal(text, self._texts)
+        return conceal(text, self._texts) if self._texts else text
 
     def conceal_in_json(self, body: bytes) -> bytes:
         """Mask the secrets in JSON, except those that may be numbers or words."""

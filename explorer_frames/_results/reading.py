@@ -473,8 +473,9 @@ class ResultReader:
                         if not isinstance(error, ApiError):
                             raise
                         unnamed = error
-            if bar is not None:
-                bar.state = query.state
+                else:
+                    if bar is not None:
+                        bar.state = query.state
             if query.run is not None and query.schema.contradicts(query.run.task_name):
                 warn_caller(
                     f"the schema of {query.schema.algorithm} does not match the task's name "
