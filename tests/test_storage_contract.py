@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 import traceback
+import uuid
 from dataclasses import replace
 from pathlib import Path
 
@@ -282,8 +283,82 @@ def test_missing_folders_are_refused_unless_they_are_to_be_made(store):
 
 def test_a_folder_is_no_target(store):
     store.put("folder/a.bin", OLD)
+    if scheme_of(store.base).is_object_store:
+        publish(store, "folder", NEW)
+        assert (store.read("folder"), store.read("folder/a.bin")) == (NEW, OLD)
+        return
     with pytest.raises(ConfigError, match="the target is a directory"):
         Target.resolve(store.url("folder"), storage_options=store.options)
+
+
+@pytest.fixture
+def s3_requests(s3_store):
+    """Record the HTTP requests of a new client of the S3 server."""
+    s3_store.options |= {"config_kwargs": {"user_agent_extra": uuid.uuid4().hex}}  # or fsspec returns an older client
+    fs, _ = s3_store.fs()
+    sent = []
+    fs.connect()
+    fs.s3.meta.events.register("before-send.s3", lambda request, **_: sent.append(f"{request.method} {request.url}"))
+    return sent
+
+
+def methods(requests):
+    found = [request.partition(" ")[0] for request in requests]
+    requests.clear()
+    return found
+
+
+def test_a_write_to_s3_takes_one_request_after_the_bucket_was_checked(s3_store, s3_requests):
+    publish(s3_store, "a.bin", OLD)
+    assert methods(s3_requests) == ["GET", "PUT"]
+    for name in ("a.bin", "2026/b.bin"):
+        publish(s3_store, name, NEW)
+        assert methods(s3_requests) == ["PUT"]
+    publish(s3_store, "c.bin", NEW, mode="create")
+    assert methods(s3_requests) == ["GET", "PUT"]
+    with pytest.raises(TargetExistsError):
+        publish(s3_store, "c.bin", OLD, mode="create")
+    assert methods(s3_requests) == ["GET"]
+    assert s3_store.read("c.bin") == NEW
+
+
+def test_a_write_in_parts_to_s3_takes_the_requests_of_the_parts(s3_store, s3_requests, monkeypatch):
+    set_part_size(monkeypatch, 5)
+    publish(s3_store, "a.bin", bytes(12 << 20))
+    assert methods(s3_requests) == ["GET", "POST", *["PUT"] * 3, "POST", "HEAD"]
+
+
+def test_a_file_whose_name_is_the_beginning_of_another_one_is_created(store):
+    publish(store, "a.bin.old", OLD)
+    publish(store, "a.bin", NEW, mode="create")
+    assert (store.read("a.bin"), store.read("a.bin.old")) == (NEW, OLD)
+
+
+def test_an_object_that_is_changed_on_its_way_is_refused_by_s3(s3_store, s3_requests):
+    publish(s3_store, "a.bin", OLD)
+    fs, _ = s3_store.fs()
+
+    def change(request, **_):
+        if request.method == "PUT":
+            request.body = bytes(len(NEW))
+
+    fs.s3.meta.events.register("before-send.s3", change)
+    with pytest.raises(WriteError):
+        publish(s3_store, "a.bin", NEW)
+    assert s3_store.read("a.bin") == OLD
+
+
+def test_a_bucket_that_is_removed_after_it_was_checked_is_named_by_the_next_write(s3_store, s3_requests):
+    fs, _ = s3_store.fs()
+    bucket = f"b{uuid.uuid4().hex}"
+    fs.mkdir(bucket)
+    s3_store.base = f"s3://{bucket}"
+    publish(s3_store, "a.bin", OLD)
+    fs.rm(f"{bucket}/a.bin")
+    fs.rmdir(bucket)
+    with pytest.raises(WriteError) as caught:
+        publish(s3_store, "a.bin", NEW)
+    assert "never created implicitly" in caught.value.hint
 
 
 # Faults
@@ -300,7 +375,7 @@ def test_what_happens_after_it_was_published_is_no_failure_but_another_size_of_a
     with target.spool() as path:
         Path(path).write_bytes(NEW)
         monkeypatch.setattr(target.place, "put", put_and_be_overtaken)
-        if type(target.place) is _stores.StoredObject:
+        if type(target.place) is _stores.StoredObject and target.place.has_folders:
             with pytest.raises(WriteError, match=f"has {len(OLD)} bytes, expected {len(NEW)}") as caught:
                 target.publish(path)
             assert "Another process" in caught.value.hint
@@ -311,7 +386,7 @@ def test_what_happens_after_it_was_published_is_no_failure_but_another_size_of_a
 
 def test_a_look_that_fails_after_the_put_is_no_failure(store, monkeypatch):
     target = Target.resolve(store.url("a.bin"), storage_options=store.options)
-    if type(target.place) is not _stores.StoredObject:
+    if type(target.place) is not _stores.StoredObject or not target.place.has_folders:
         pytest.skip("nothing is looked at after the last step")
     looks = []
 

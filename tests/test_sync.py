@@ -859,6 +859,7 @@ def test_where_another_process_has_overwritten_it_with_its_own_it_is_there(s3_st
         return real(self) + ("/PageRank/" in self.path)
 
     with monkeypatch.context() as patch:
+        patch.setattr(StoredObject, "_checks", lambda *_: {})  # as for an upload in parts
         patch.setattr(StoredObject, "stored", other_size)
         assert len(world.sync(s3_store.url("lake"), **storage(s3_store)).skipped) == 1
     assert len(world.sync(s3_store.url("lake"), **storage(s3_store)).skipped) == 1

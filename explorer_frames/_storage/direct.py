@@ -70,6 +70,7 @@ class OpenBuffer(CopiedTarget):
     """
 
     is_atomic = False
+    has_folders = False
 
     def __init__(self, buffer: Buffer) -> None:
         self._buffer = buffer

@@ -21,7 +21,7 @@ from explorer_frames._storage.publish import Mode, Target
 from explorer_frames._storage.schemes import scheme_of
 from explorer_frames._storage.spool import remove_stale, remove_stale_spools
 from explorer_frames._storage.stores import StoredObject
-from explorer_frames.errors import ConfigError, ExplorerFramesError, TargetExistsError
+from explorer_frames.errors import ConfigError, ExplorerFramesError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -180,17 +180,13 @@ class Folder(Guard):
             target.publish(path)
 
     def new_target(self, name: str) -> Target:
-        """Return the target of a file that does not exist yet.
+        """Return the target of a new file, which fails to publish if the file exists.
 
         Raises
         ------
-        TargetExistsError, WriteError
+        WriteError
         """
-        target = self._target(name, "create")
-        if target.attempt("look up", target.place.kind):
-            hint = "Another process wrote it. Read it, or move it away."
-            raise TargetExistsError("the target already exists", where=target.url, hint=hint)
-        return target
+        return self._target(name, "create")
 
     def _target(self, name: str, mode: Mode) -> Target:
         """Return the target of a file, without a new connection to its store."""

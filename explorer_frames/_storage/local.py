@@ -46,6 +46,7 @@ class LocalFile:
     """Target file on local disk."""
 
     is_atomic = True
+    has_folders = True
 
     def __init__(self, path: str) -> None:
         self.path = path

@@ -121,7 +121,8 @@ class Target(Guard):
             target = _in_filesystem(filesystem, path, mode)
         else:
             target = _at_url(path, storage_options, mode)
-        found = target.attempt("look up", target.place.kind)
+        needs_kind = mode == "create" or target.place.has_folders
+        found = target.attempt("look up", target.place.kind) if needs_kind else None
         if found not in {None, "file"}:
             raise ConfigError(f"the target is a {found}", where=target.url, hint="Pass the URL of a file.")
         if found and mode == "create":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from dataclasses import dataclass
 from functools import partial
@@ -58,27 +60,53 @@ def _move_webdav(fs: Any, old: str, new: str, *, replace: bool) -> None:
     fs.client.move(old, new, overwrite=replace)
 
 
-def _ask_s3(fs: Any, path: str) -> None:
+def _ask_s3(fs: Any, path: str) -> bool:
     # A HEAD response has no body, so an invalid key looks like a missing permission.
-    fs.call_s3("list_objects_v2", Bucket=path.partition("/")[0], MaxKeys=1)
+    bucket, _, key = path.partition("/")
+    found = fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=key, MaxKeys=1)
+    return any(entry["Key"] == key for entry in found.get("Contents", ()))
 
 
-def _ask_gcs(fs: Any, path: str) -> None:
+def _ask_gcs(fs: Any, path: str) -> bool:
     # `info` reports an empty bucket as missing if the credentials cannot read its settings.
-    fs.call("GET", f"b/{path.partition('/')[0]}/o", maxResults=1)
+    bucket, _, key = path.partition("/")
+    found = fs.call("GET", f"b/{bucket}/o", prefix=key, maxResults=1, json_out=True)
+    return any(entry["name"] == key for entry in found.get("items", ()))
 
 
-def _ask_for_container(fs: Any, path: str) -> None:
+def _ask_azure(fs: Any, path: str) -> bool:
     fs.info(path.partition("/")[0])
+    return bool(fs.exists(path))
 
 
-def _ask_for_share(fs: Any, path: str) -> None:
+def _ask_for_share(fs: Any, path: str) -> bool:
     # Creating a folder in a missing share blocks forever.
     fs.info("/".join(path.split("/")[:2]))
+    return False
 
 
-def _nothing_to_ask(fs: Any, path: str) -> None:
-    pass
+def _nothing_to_ask(fs: Any, path: str) -> bool:  # noqa: ARG001 (same signature as the other functions)
+    return False
+
+
+def _with_md5(path: str, target: str) -> dict[str, Any]:
+    if target.partition("/")[0].endswith("--x-s3"):
+        return {}  # directory buckets of S3 Express do not support MD5
+    with open(path, "rb") as file:  # noqa: PTH123 (paths are plain strings here)
+        digest = hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).digest()
+    return {"ContentMD5": base64.b64encode(digest).decode()}
+
+
+def _with_size(path: str, target: str) -> dict[str, Any]:  # noqa: ARG001 (same signature as the other functions)
+    return {"consistency": "size"}
+
+
+def _with_validation(path: str, target: str) -> dict[str, Any]:  # noqa: ARG001 (same signature as the other functions)
+    return {"validate_content": True}
+
+
+def _unchecked(path: str, target: str) -> dict[str, Any]:  # noqa: ARG001 (same signature as the other functions)
+    return {}
 
 
 @dataclass(frozen=True)
@@ -100,9 +128,14 @@ class Scheme:
         Whether the part before ``@`` is the container, not a user.
     ask
         Function of the file system and the path of a file. It raises an error if the bucket is missing or the
-        credentials are invalid.
-    move, driver
-        Function that moves a file, and module of the driver that it supports. Other drivers use their own `mv`.
+        credentials are invalid. For object stores, it returns whether the file exists.
+    checks
+        Function of the paths of a local file and of its target. It returns the options of `put_file` with which the
+        store or the driver checks the stored content.
+    move
+        Function that moves a file.
+    driver
+        Package or module of the driver that the functions support. Other drivers use their own `mv`.
     part_size
         Minimum part size of a multipart upload, in bytes.
     unsafe_name
@@ -114,17 +147,29 @@ class Scheme:
     puts_whole: bool = True
     is_writable: bool = True
     userinfo_is_container: bool = False
-    ask: Callable[[Any, str], None] = _nothing_to_ask
+    ask: Callable[[Any, str], bool] = _nothing_to_ask
+    checks: Callable[[str, str], dict[str, Any]] = _unchecked
     move: Callable[..., None] = move
     driver: str | None = None
     part_size: int | None = None
     unsafe_name: re.Pattern[str] | None = None
 
+    def supports(self, fs: Any) -> bool:
+        """Return whether a file system is of the driver for which the functions were written."""
+        return self.driver is not None and f"{type(fs).__module__}.".startswith(f"{self.driver}.")
+
 
 # s3fs holds ten parts in memory, and its default part size is 50 MiB.
-_S3 = Scheme(extra="s3", is_object_store=True, ask=_ask_s3, part_size=8 * 2**20)
-_GCS = Scheme(extra="gcs", is_object_store=True, ask=_ask_gcs)
-_AZURE = Scheme(extra="azure", is_object_store=True, ask=_ask_for_container, userinfo_is_container=True)
+_S3 = Scheme(extra="s3", is_object_store=True, ask=_ask_s3, checks=_with_md5, driver="s3fs", part_size=8 * 2**20)
+_GCS = Scheme(extra="gcs", is_object_store=True, ask=_ask_gcs, checks=_with_size, driver="gcsfs")
+_AZURE = Scheme(
+    extra="azure",
+    is_object_store=True,
+    ask=_ask_azure,
+    checks=_with_validation,
+    driver="adlfs",
+    userinfo_is_container=True,
+)
 _SFTP = Scheme(extra="sftp", move=_move_sftp, driver="sshfs.spec")
 _WEBDAV = Scheme(
     extra="webdav", move=_move_webdav, driver="webdav4.fsspec", unsafe_name=re.compile("#|%[0-9A-Fa-f]{2}")

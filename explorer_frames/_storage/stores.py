@@ -9,6 +9,7 @@ import shutil
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from fsspec.callbacks import Callback
 
@@ -19,13 +20,14 @@ from explorer_frames._storage.schemes import move
 from explorer_frames._storage.spool import CopiedTarget, hidden_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from explorer_frames._storage.schemes import Scheme
 
 _PIECE = 1 << 20  # bytes
 _MOST_PARTS = 10_000  # limit of S3 for a multipart upload
 _S3_LOGIN = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
+_reached: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()  # buckets that were checked, by connection
 _PATIENCE = 10  # seconds for which an interrupted upload may continue, until its next part is complete
 
 
@@ -37,15 +39,22 @@ class StoredObject(CopiedTarget):
         self.path = path
         self._scheme = scheme
         self.is_atomic = scheme.is_object_store
+        self.has_folders = not (scheme.is_object_store and scheme.supports(fs))
+        self._is_checked = False
 
     def kind(self) -> str | None:
-        """Return "file", "directory" or another type; None if the target does not exist."""
+        """Return "file", "directory" or another type; None if the target does not exist.
+
+        In object stores, a file and a folder can have the same path, so only files are looked up.
+        """
         return self._kind_of(self.path)
 
     def _kind_of(self, path: str) -> str | None:
         self.fs.invalidate_cache()
         try:
-            return str(self.fs.info(path)["type"])
+            if self.has_folders:
+                return str(self.fs.info(path)["type"])
+            return "file" if self._ask() else None
         except failures(PermissionError):
             if self._scheme.is_object_store:
                 return None  # for write-only credentials; a conditional put needs no look-up
@@ -58,16 +67,29 @@ class StoredObject(CopiedTarget):
     def probe(self, new_folders: int | None = None) -> None:
         """Raise if the bucket is missing or the credentials are invalid.
 
-        The check is incomplete without read permission. Folders are checked as in `LocalFile`.
+        The check is incomplete without read permission. A bucket is checked once per connection. Folders are checked as
+        in `LocalFile`.
         """
+        if not self.has_folders and self._bucket in _reached.get(self.fs, ()):
+            return
         try:
-            self._scheme.ask(self.fs, self.path)
-        except failures(Exception) as raised:
-            # Other errors are ignored, because the credentials may be write-only.
+            if self._scheme.supports(self.fs):
+                self._ask()
+        except failures(PermissionError) as raised:
             answer = getattr(raised.__cause__, "response", {})
-            if is_missing(raised) or answer.get("Error", {}).get("Code") in _S3_LOGIN:
+            if answer.get("Error", {}).get("Code") in _S3_LOGIN:  # other credentials may be write-only
                 raise
         self._make_folders(new_folders)
+
+    @property
+    def _bucket(self) -> str:
+        return self.path.partition("/")[0]
+
+    def _ask(self) -> bool:
+        """Return whether the file exists; raise if the bucket is missing or the credentials are invalid."""
+        exists = self._scheme.ask(self.fs, self.path)
+        _reached.setdefault(self.fs, set()).add(self._bucket)
+        return exists
 
     def _make_folders(self, new_folders: int | None) -> None:
         """Create missing parent folders; raise if more than `new_folders` are missing."""
@@ -86,7 +108,14 @@ class StoredObject(CopiedTarget):
         options: dict[str, Any] = {"mode": "create"} if create else {}
         if smallest := self._scheme.part_size:
             options["chunksize"] = max(smallest, math.ceil(os.path.getsize(path) / _MOST_PARTS))  # noqa: PTH202
-        self._upload(path, self.path, **options)
+        checks = self._checks(path, options)
+        self._upload(path, self.path, **options, **checks)
+        self._is_checked = bool(checks)
+
+    def _checks(self, path: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        if self.has_folders or _is_in_parts(path, options):
+            return {}
+        return self._scheme.checks(path, self.path)
 
     def _upload(self, path: str, to: str, **options: Any) -> None:
         if not self._scheme.puts_whole:  # pyarrow's put_file creates folders even in stores without folders
@@ -99,15 +128,17 @@ class StoredObject(CopiedTarget):
         stop = threading.Event()
         if self._scheme.part_size:
             options["callback"] = _Stopping(stop)
-        in_parts = os.path.getsize(path) >= 2 * options.get("chunksize", math.inf)  # noqa: PTH202
-        finish(self.fs.loop, self.fs._put_file(path, to, **options), stop, _PATIENCE if in_parts else 0)  # noqa: SLF001
+        patience = _PATIENCE if _is_in_parts(path, options) else 0
+        finish(self.fs.loop, self.fs._put_file(path, to, **options), stop, patience)  # noqa: SLF001
 
     def remove(self) -> None:
         """Remove the file."""
         self.fs.rm_file(self.path)
 
     def stored(self) -> int | None:
-        """Return the size of the published object in bytes; None if it cannot be read."""
+        """Return the size of the published object in bytes; None if it was checked already or cannot be read."""
+        if self._is_checked:
+            return None
         with suppressed(Exception):  # after a successful put, the store guarantees the object
             self.fs.invalidate_cache()
             return int(self.fs.info(self.path)["size"])
@@ -123,7 +154,7 @@ class RemoteFile(StoredObject):
         head, slash, self._name = path.rpartition("/")
         self._head = head + slash
         self._folder = head or slash
-        self._move = scheme.move if type(fs).__module__ == scheme.driver else move
+        self._move = scheme.move if scheme.supports(fs) else move
 
     def probe(self, new_folders: int | None = None) -> None:
         """Create and remove a small file next to the target, as publishing does."""
@@ -194,6 +225,12 @@ class RemoteFile(StoredObject):
                 self._move(self.fs, aside, self.path, replace=False)
             raise
         self.fs.rm_file(aside)
+
+
+def _is_in_parts(path: str, options: Mapping[str, Any]) -> bool:
+    """Return whether s3fs would upload a file of this size in parts."""
+    size = os.path.getsize(path)  # noqa: PTH202 (paths are plain strings here)
+    return bool(size >= 2 * options.get("chunksize", math.inf))
 
 
 class _Stopping(Callback):  # type: ignore[misc]  # fsspec has no types
