@@ -49,7 +49,7 @@ def explorer_to_lake():
 
     @task.sensor(mode="reschedule", poke_interval=60, timeout=6 * 3600)
     def wait(job_id):
-        """Check the job; no worker is occupied between two checks."""
+        """Check whether the job has ended, without occupying a worker in between."""
         with connect() as explorer:
             job = explorer.job(job_id)
         ended = job.status in ("success", "failed", "interrupted")

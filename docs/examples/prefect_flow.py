@@ -8,7 +8,7 @@ from explorer_frames.errors import JobError, UnsafeToRetryError
 
 
 def connect() -> Explorer:
-    """Read the password from a Prefect block, and other settings from the environment."""
+    """Connect with the environment's settings and the password in a Prefect block."""
     return Explorer(password=lambda: Secret.load("explorer-password").get())
 
 
