@@ -1,19 +1,19 @@
-"""Run a workflow once a day, and sync its results to a data lake."""
+"""Once a day: run a workflow of Explorer, wait, land its results in the lake."""
 
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import Connection, PokeReturnValue, dag, task
 from airflow.sdk.exceptions import AirflowFailException
 
-import explorer_frames  # imports submodules on first use, so the DAG parses quickly
+import explorer_frames  # loads the rest when it is used: a DAG has to parse quickly
 
 WORKFLOW = 1002
 LAKE = "s3://lake/graph"
-CLOCKS = timedelta(minutes=5)  # how far the server's clock may be behind Airflow's
+CLOCKS = timedelta(minutes=5)  # how much the server's clock may be behind Airflow's
 
 
 def connect():
-    """Connect with the settings of Airflow's connection `explorer`."""
+    """Connect as Airflow's connection `explorer` says."""
     known = Connection.get("explorer")
     return explorer_frames.Explorer(
         f"{known.schema or 'http'}://{known.host}:{known.port}",
@@ -33,23 +33,23 @@ def connect():
 def explorer_to_lake():
     @task
     def submit(dag_run=None):
-        """Run the workflow, unless this DAG run already has a job."""
+        """Run the workflow, unless this run of the DAG has its job already."""
         with connect() as explorer:
             jobs = explorer.list_jobs(
                 WORKFLOW, created_after=dag_run.run_after - CLOCKS
             )
             jobs = jobs[~jobs["status"].isin(["failed", "interrupted", "stopping"])]
-            if len(jobs):  # this task was retried or cleared, or its worker died
+            if len(jobs):  # a task is tried again, or cleared, or its worker has died
                 return jobs["job_id"].iloc[0]
             try:
                 return explorer.run_workflow(WORKFLOW).job_id
             except explorer_frames.errors.UnsafeToRetryError as error:
-                # No retry, because the job may already be running.
+                # Not tried again: a person has to look first.
                 raise AirflowFailException(str(error)) from None
 
     @task.sensor(mode="reschedule", poke_interval=60, timeout=6 * 3600)
     def wait(job_id):
-        """Check whether the job has ended, without occupying a worker in between."""
+        """Wait without a worker: each look is a task of its own."""
         with connect() as explorer:
             job = explorer.job(job_id)
         ended = job.status in ("success", "failed", "interrupted")
@@ -59,7 +59,7 @@ def explorer_to_lake():
 
     @task
     def land():
-        """Write the missing results of this job and of earlier jobs."""
+        """Land what is missing: of this job, and of any before it."""
         with connect() as explorer:
             report = explorer.sync_workflow(WORKFLOW, LAKE)
         return {"written": len(report.written), "there before": len(report.skipped)}

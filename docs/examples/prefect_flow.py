@@ -1,4 +1,4 @@
-"""Run a workflow, wait for its job, and sync its results to a data lake."""
+"""Run a workflow of Explorer, wait, land its results in the lake."""
 
 from prefect import flow, task
 from prefect.blocks.system import Secret
@@ -8,12 +8,12 @@ from explorer_frames.errors import JobError, UnsafeToRetryError
 
 
 def connect() -> Explorer:
-    """Connect with the environment's settings and the password in a Prefect block."""
+    """Take the password from Prefect's block, the rest from the environment."""
     return Explorer(password=lambda: Secret.load("explorer-password").get())
 
 
 def may_help(task, run, state) -> bool:
-    """Return False if the job failed, or if a retry could start a second job."""
+    """Try again, unless the job may have been made, or has failed."""
     return not isinstance(
         state.result(raise_on_failure=False), UnsafeToRetryError | JobError
     )
@@ -22,7 +22,7 @@ def may_help(task, run, state) -> bool:
 again = {"retries": 3, "retry_delay_seconds": 60, "retry_condition_fn": may_help}
 
 
-# The result is persisted, so a retried flow does not start a second job.
+# Persisted: where the flow is retried, its job is not made again.
 @task(persist_result=True, **again)
 def submit(workflow_id: int) -> str:
     with connect() as explorer:
@@ -37,7 +37,7 @@ def wait(job_id: str) -> None:
 
 @task(**again)
 def land(workflow_id: int, lake: str) -> dict[str, int]:
-    """Write the missing results of this job and of earlier jobs."""
+    """Land what is missing: of this job, and of any before it."""
     with connect() as explorer:
         report = explorer.sync_workflow(workflow_id, lake)
     return {"written": len(report.written), "there before": len(report.skipped)}
