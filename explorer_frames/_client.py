@@ -757,7 +757,7 @@ class Explorer:
         """Export new results of a workflow's successful jobs to a lake.
 
         A lake is a folder with one data set per task. Results that are already in the folder are not read or written
-        again. The call is idempotent, so you can retry it after an error. Several processes can sync to the same folder.
+        again. The call is idempotent, so you can retry it after an error. Several processes can sync to one folder.
 
         Parameters
         ----------
