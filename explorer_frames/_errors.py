@@ -48,13 +48,13 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     404: NotFoundError,
 }
 _HINTS: dict[type[ApiError], str] = {
-    BadRequestError: "Check the arguments. Only tasks that succeeded have a result, so wait for the job first.",
+    BadRequestError: "Check the arguments. Only successful tasks have a result, so wait until the job has ended.",
     UnauthorizedError: "Check the token, or user, password, graphd and auth_encoding=.",
-    SessionExpiredError: "The session has expired, or another login of the same user ended it. Pass a fresh token, or "
-    "user, password and graphd so that a new login is possible.",
-    ForbiddenError: "Ask for permission to read this job in Explorer.",
-    NotFoundError: "Check the ids on the pages of the workflow and the job in Explorer.",
-    ServerError: "Retry later. If it happens again, report the trace id to the vendor's support.",
+    SessionExpiredError: "The session expired, or another login of the same user ended it. Pass a new token, or pass "
+    "user, password and graphd.",
+    ForbiddenError: "Ask an administrator of Explorer for permission.",
+    NotFoundError: "Check the ids on the job's or workflow's page in Explorer.",
+    ServerError: "Retry later. If the error persists, report the trace id to the vendor's support.",
     LicenseError: "Renew the license of Explorer and its DAG controller. Retrying does not help.",
 }
 
@@ -125,7 +125,7 @@ def first_of(texts: Sequence[str], separator: str = ", ") -> str:
 def hints_of(errors: Iterable[ExplorerFramesError]) -> str:
     """Join the distinct hints of the first three errors, without their second lines."""
     hints = ((error.hint or "").partition("\n")[0] for error in islice(errors, _MOST))
-    return " ".join(dict.fromkeys(filter(None, hints))) or "Fix the causes."
+    return " ".join(dict.fromkeys(filter(None, hints))) or "Fix the errors and retry."
 
 
 def close_names(name: object, names: Iterable[str]) -> str:

@@ -57,7 +57,7 @@ def to_pandas(table: pa.Table, dtype_backend: str | None = None, *, nullable: Co
         if values.null_count and (whole or (pa.types.is_boolean(values.type) and not in_lists)):
             lost = f"has missing values, which numpy {'integers' if whole else 'bools'} do not support"
         elif in_lists and pa.types.is_timestamp(values.type) and values.type.tz:
-            lost = "has lists of timestamps with a zone, which numpy does not support"
+            lost = "has lists of timestamps with a time zone, which numpy does not support"
         if lost and dtype_backend not in exact and field.name not in nullable:
             hint = f"Pass dtype_backend={' or '.join(map(repr, exact))}."
             raise ColumnTypeError(f"column {field.name!r} {lost}", column=field.name, hint=hint)

@@ -26,7 +26,7 @@ _LOG = logging.getLogger("explorer_frames")
 _OURS = "explorer_frames"
 _INSTALLED = {"site-packages", "dist-packages"}
 _OWN = 2  # frames of a public function and its wrapper
-_NOTE = "Set EXPLORER_FRAMES_DEBUG=1 for the whole traceback."
+_NOTE = "Set EXPLORER_FRAMES_DEBUG=1 to see the full traceback."
 
 
 def private(public: _C) -> _C:

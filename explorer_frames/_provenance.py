@@ -140,7 +140,7 @@ def counted_rows(rows: int) -> str:
 def completeness(known: Provenance) -> str:
     """Return the completeness of a result as text."""
     if known.derived:
-        return "selected or changed after reading"
+        return "changed after reading"
     return {True: "complete", False: "incomplete", None: "may be incomplete"}[known.complete]
 
 

@@ -178,7 +178,7 @@ def named(name: str) -> Algorithm:
     guess = f"Did you mean {_BY_NAME[near[0]].name!r}? " if near else ""
     raise ConfigError(
         f"unknown algorithm {escaped(name, 60)!r}",
-        hint=f"{guess}Known: {', '.join(entry.name for entry in ALGORITHMS)}; or pass a pyarrow.Schema.",
+        hint=f"{guess}Known: {', '.join(entry.name for entry in ALGORITHMS)}. You can also pass a pyarrow.Schema.",
     )
 
 
@@ -240,12 +240,12 @@ def checked(schema: pa.Schema) -> pa.Schema:
         if not is_column_type(kind):
             raise ConfigError(
                 f"unsupported type {field.type} for column {field.name!r}",
-                hint=f"Use one of {TYPE_NAMES}; or an unordered dictionary of one of these; or, for the last column, "
-                "a list of one of these.",
+                hint=f"Use one of {TYPE_NAMES}, or an unordered dictionary of one of these types. The last column can "
+                "also be a list of one of these types.",
             )
         check_zone(field.name, kind)
     if len(set(schema.names)) != len(schema.names) or not schema.names:
-        raise ConfigError(f"schema must have at least one column, and unique names, got {schema.names}")
+        raise ConfigError(f"schema must have at least one column and unique column names, got {schema.names}")
     return schema
 
 
@@ -408,10 +408,10 @@ def read_or_as_text(schema: SchemaRequest, read: Callable[[SchemaRequest], _T], 
             break
     if refused is not None:
         warn_caller(
-            f"the default columns do not match ({refused.what}), so all columns are read as text",
+            f"all columns are read as text, because the default columns do not match ({refused.what})",
             SchemaWarning,
             refused.where or where,
-            "Pass schema= to name the columns.",
+            "Pass schema= to choose the columns.",
         )
     return result
 

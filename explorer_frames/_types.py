@@ -113,7 +113,7 @@ def _all_match(cells: pa.StringArray, pattern: str) -> bool:
 
 
 def _accepting(accepted: str) -> str:
-    return f"Accepted {accepted}. To read other text, pass a pyarrow.Schema in which this column is a string."
+    return f"Valid values are {accepted}. To read other text, pass a pyarrow.Schema in which this column is a string."
 
 
 # --- numbers
@@ -138,7 +138,7 @@ def _float_hint(kind: pa.DataType, text: str) -> str:
     if _is_large_integer(text):
         exact = "string" if parse(pa.array([text]), pa.int64()) is None else "int64 or string"
         return (
-            f"An integer beyond 2**53 is usually a vertex id, which {kind} would round. Pass schema='auto' to "
+            f"Integers beyond 2**53 are usually vertex ids, and {kind} would round them. Pass schema='auto' to "
             f"use the task's name, or a pyarrow.Schema in which this column is {exact}."
         )
     if _NUMBER.fullmatch(text):  # a valid number that overflows
@@ -165,11 +165,11 @@ def _ints(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
 def _int_hint(kind: pa.DataType, text: str) -> str:
     if _NUMBER.fullmatch(text) and not text.lstrip("+-").isdecimal():
         return (
-            "The number has decimals or an exponent. For vertex ids, pass vid_type='string'. Otherwise, pass a "
+            "The number has a fraction or an exponent. For vertex ids, pass vid_type='string'. Otherwise, pass a "
             "pyarrow.Schema in which this column is a double."
         )
     return (
-        f"The text is not an {kind} in its standard notation. For vertex ids, pass vid_type='string'. Otherwise, "
+        f"The text is not a valid {kind}, or has leading zeros. For vertex ids, pass vid_type='string'. Otherwise, "
         "pass a pyarrow.Schema in which this column is a string."
     )
 
@@ -200,7 +200,7 @@ def _decimals(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
 
 def _decimal_hint(kind: pa.DataType, _text: str) -> str:
     before, after = kind.precision - kind.scale, kind.scale
-    return _accepting(f"is plain decimal notation with at most {before} digits before the point and {after} after it")
+    return _accepting(f"plain decimals with at most {before} digits before the decimal point and {after} after it")
 
 
 # --- timestamps
@@ -237,10 +237,10 @@ def _nanoseconds(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
 
 def _timestamp_hint(kind: pa.DataType, _text: str) -> str:
     digits = _DIGITS[kind.unit]
-    fraction = f", at most {digits} digits of a fraction" if digits else ", no fraction of a second"
-    offset = "and a zone offset such as Z or +08:00" if kind.tz else "and no zone offset"
+    fraction = f"up to {digits} fractional digits" if digits else "no fractional digits"
+    offset = "a UTC offset such as Z or +08:00" if kind.tz else "no UTC offset"
     years = " from 1677-09-21 to 2262-04-11" if kind.unit == "ns" else ""
-    return _accepting(f"are valid times{years}, written YYYY-MM-DDThh:mm:ss{fraction} {offset}")
+    return _accepting(f"timestamps{years} in the format YYYY-MM-DDThh:mm:ss, with {fraction} and {offset}")
 
 
 # Add each new type to `tests/column_types.py` and docs/reference/schemas.md as well.
@@ -251,14 +251,14 @@ COLUMN_TYPES = (
         _cast,
         lambda _kind, _text: "",  # every text is valid
     ),
-    ColumnType("bool", pa.types.is_boolean, _bools, lambda *_: _accepting("are true and false in any case")),
+    ColumnType("bool", pa.types.is_boolean, _bools, lambda *_: _accepting("true and false in any case")),
     ColumnType("an integer", pa.types.is_integer, _ints, _int_hint),
     ColumnType("float32, float64", lambda kind: kind in (pa.float32(), pa.float64()), _floats, _float_hint),
     ColumnType(
         "date32",
         pa.types.is_date32,
         _dates,
-        lambda *_: _accepting("are valid dates from 0001-01-01 to 9999-12-31, written YYYY-MM-DD"),
+        lambda *_: _accepting("dates from 0001-01-01 to 9999-12-31 in the format YYYY-MM-DD"),
     ),
     ColumnType("timestamp", pa.types.is_timestamp, _timestamps, _timestamp_hint),
     ColumnType("decimal128, decimal256 (0 <= scale <= precision)", _is_decimal, _decimals, _decimal_hint),

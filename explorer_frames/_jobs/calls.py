@@ -61,4 +61,4 @@ def _made_id(data: dict[str, Any], hint: str) -> str:
         return checked_id("id", data.get("id"))
     except ConfigError:
         pass  # raised below, with a hint about the job
-    raise UnsafeToRetryError("the server accepted the job but returned no valid id", hint=hint)
+    raise UnsafeToRetryError("the server accepted the job but did not return a valid id", hint=hint)

@@ -132,7 +132,7 @@ class Job(Timed):
         if len(found) == 1:
             return found[0]
         if found:
-            count, hint = f"{len(found)} tasks", f"Pass the id of one: {listed(found)}."
+            count, hint = f"{len(found)} tasks", f"Pass the id of a task: {listed(found)}."
         else:
             count, hint = "no task", close_names(name, (task.name for task in self.tasks))
         raise ConfigError(f"job {self.job_id} has {count} named {escaped(name, 60)!r}", hint=f"{hint} See job.tasks.")
@@ -343,5 +343,5 @@ def only_task(job: Job, name: str | None) -> Task:
         return job.task(name)
     if len(job.tasks) == 1:
         return job.tasks[0]
-    hint = f"Pass task= with the name or the id of one: {listed(job.tasks)}. See job.tasks."
+    hint = f"Pass task= with the name or id of a task: {listed(job.tasks)}. See job.tasks."
     raise ConfigError(f"missing task: job {job.job_id} has {len(job.tasks)} tasks", hint=hint)

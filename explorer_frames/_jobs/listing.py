@@ -172,16 +172,16 @@ def _total(data: dict[str, Any], before: int) -> int:
 def _check_count(jobs: int, count: int, total: int, *, added: int, ended: bool) -> None:
     """Compare the counts with the total; `ended` is set after an empty page."""
     if jobs > total:
-        raise EnvelopeError(f"invalid list of jobs: at least {jobs} jobs, but its total is {total}", hint="Retry.")
+        raise EnvelopeError(f"invalid list of jobs: total is {total}, but {jobs} jobs were returned", hint="Retry.")
     if count - jobs > added:
         raise EnvelopeError(
-            f"invalid list of jobs: {count - jobs} jobs are in two pages, but only {added} were added meanwhile",
-            hint="Retry. If it happens again, the server ignores the page number.",
+            f"invalid list of jobs: {count - jobs} jobs are on two pages, but only {added} jobs were added",
+            hint="Retry. If the error persists, the server ignores the page number.",
         )
     if ended and count < total:
         raise EnvelopeError(
             f"the list of jobs ended after {count} of {total} jobs",
-            hint="Retry. Jobs may have been deleted meanwhile.",
+            hint="Retry. Jobs may have been deleted during the call.",
         )
 
 

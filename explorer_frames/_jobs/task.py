@@ -341,11 +341,11 @@ def _known_moment(value: object) -> datetime | None:
 
 def entries(data: dict[str, Any], job_id: str) -> list[dict[str, Any]]:
     """Validate the response for a job, and return its tasks."""
-    number = id_of(data.get("id"), "the job's detail")
+    number = id_of(data.get("id"), "the job")
     if not same_id(number, job_id):
         raise EnvelopeError(
             f"server returned job {escaped(number, 40)!r} instead of job {job_id}",
-            hint="Check that no proxy or cache returns responses of other requests.",
+            hint="Check that no proxy or cache returns responses to other requests.",
         )
     tasks = data.get("tasks")
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):

@@ -110,20 +110,20 @@ def result_ids(job_id: object, task_id: object) -> tuple[object, object, Task | 
     if isinstance(job_id, Task):
         task, job = job_id, job_id.job_id
         if task_id is not None:
-            raise ConfigError("task_id cannot be combined with a Task", hint="Pass the Task only.")
+            raise ConfigError("task_id cannot be combined with a Task", hint="Pass only the Task.")
     elif isinstance(task_id, Task):
         task, job = task_id, job_id.job_id if isinstance(job_id, Job) else checked_id("job_id", job_id)
     elif isinstance(job_id, Job):
         if task_id is None and len(job_id) != 1:
-            hint = f"Pass the name or the id of one: {listed(job_id.tasks)}. See job.tasks."
+            hint = f"Pass the name or id of a task: {listed(job_id.tasks)}. See job.tasks."
             raise ConfigError(f"missing task_id: job {job_id.job_id} has {len(job_id)} tasks", hint=hint)
         task, job = only_task(job_id, None if task_id is None else str(task_id)), job_id.job_id
     else:
         if task_id is None:
-            raise ConfigError("missing task_id", hint="Pass the id of a task, or a Task in place of both ids.")
+            raise ConfigError("missing task_id", hint="Pass the id of a task, or pass a Task instead of both ids.")
         return job_id, task_id, None
     if not same_id(task.job_id, job):
-        raise ConfigError(f"task {task.task_id} is a task of job {task.job_id}, not of job {job}")
+        raise ConfigError(f"task {task.task_id} belongs to job {task.job_id}, not to job {job}")
     return task.job_id, task.task_id, task
 
 
@@ -222,16 +222,16 @@ class RowLimits:
         if provenance.status not in (None, "success"):
             return (
                 f"the result may be incomplete: the task's status is {provenance.status}",
-                "Wait for the job, and read again.",
+                "Wait until the job has ended, then read the result again.",
             )
         why = f"the server returned exactly limit={provenance.limit} {plural(provenance.rows or 0, 'row')}"
         if provenance.complete is None:
-            why = f"{provenance.rows} rows may be the server's cap, since the number is round"
-            hint = "Set row_cap= if you know the most rows that the server returns. Task.read_output reads all rows."
+            why = f"{provenance.rows} rows may be the server's cap, because it is a round number"
+            hint = "To read all rows, use Task.read_output. If you know the server's cap, set row_cap=."
         elif requested is not None and requested < (self._row_cap or self._steps[0]):
             hint = "Pass limit=None to request every row."
         elif self._row_cap is None:
-            hint = "The server does not accept a larger limit: read the full result with Task.read_output."
+            hint = "Read the full result with Task.read_output. The server does not accept a larger limit."
         else:
             hint = "Read the full result with Task.read_output. If the server returns more rows, set a larger row_cap=."
         return f"the result may be incomplete: {why}", hint
@@ -381,10 +381,10 @@ class ResultReader:
             result = _schemas.read_or_as_text(query.schema, read, where)
         if unnamed is not None:
             warn_caller(
-                f"cannot look up the task's name ({unnamed.what}), so the number of columns decides on the schema",
+                f"cannot look up the task's name ({unnamed.what}), so the columns depend on their number",
                 SchemaWarning,
                 where,
-                "Pass schema= to name the columns.",
+                "Pass schema= to choose the columns.",
             )
         return result
 
@@ -410,7 +410,7 @@ class ResultReader:
                 if refused:
                     self._limits.accept(limit)
                 return result
-        refused[0].hint = "Pass a smaller limit=. The server may not accept this one."
+        refused[0].hint = "Pass a smaller limit=. The server may reject large limits."
         raise refused[0]
 
     @contextmanager
