@@ -59,9 +59,9 @@ class Explorer:
         URL of the server, such as ``http://host:7002`` or ``https://host/prefix``. Default: ``EXPLORER_FRAMES_URL``.
     profile
         Name of a profile in the config file, ``~/.config/explorer_frames/config.toml``. The settings of this profile
-        override environment variables. Default: the profile in ``EXPLORER_FRAMES_PROFILE``, or the profile
-        ``default``. Environment variables override the settings of these two. A profile is ignored if `url` is the
-        URL of another server.
+        override environment variables. Default: ``EXPLORER_FRAMES_PROFILE``, or the profile ``default``. If `profile`
+        is not passed, environment variables override the profile. A profile is ignored if `url` is the URL of another
+        server.
     token
         Value of the ``explorer_token`` cookie, or a function that returns it. Default: ``EXPLORER_FRAMES_TOKEN``.
     user, password, graphd
@@ -94,10 +94,10 @@ class Explorer:
         Maximum size of a response in bytes, after decompression. A larger response raises `TransportError`. None for
         no limit.
     row_cap
-        Maximum number of rows that the server returns for a result, if you know it. Default:
+        Maximum number of rows that the server returns for a result, if known. Default:
         ``EXPLORER_FRAMES_ROW_CAP``. A result with fewer rows is complete. If `row_cap` is not set, a result with a
         round number of rows may be incomplete. Round numbers are powers of 2, powers of 10 and 5 times a power of 10,
-        starting at 1,000. A result is complete if the same `Explorer` has already read a larger one.
+        starting at 1,000. The result is complete if the same `Explorer` has already read a larger one.
     vid_type
         Type of the graph space's vertex ids: ``"string"`` or ``"int64"``. This is the default for all calls.
     progress
@@ -181,7 +181,7 @@ class Explorer:
                 "supports TLS.",
                 UnencryptedWarning,
             )
-            _warned.add(self._settings.url)  # not before the warning, which a filter may turn into an error
+            _warned.add(self._settings.url)  # after the warning, because a filter may turn it into an error
         self._start()
 
     def _start(self) -> None:
@@ -249,10 +249,10 @@ class Explorer:
         Parameters
         ----------
         job_id, task_id
-            Result to read when the row limit is checked, as in `read_sample_result`. `task_id` may also be the name of
-            the task. Default: a task of a recent successful job.
+            Result to read in the row limit check, as in `read_sample_result`. `task_id` may also be the name of the
+            task. Default: a task of a recent successful job.
         limit
-            Number of rows to request when the row limit is checked. The check also requests a tenth of this number.
+            Number of rows to request in the row limit check. The check also requests a tenth of this number.
         path
             File or folder to check for write access. The check writes, reads and deletes a small file there.
         storage_options
@@ -270,7 +270,7 @@ class Explorer:
 
         Notes
         -----
-        Sources: ``GET api-open/v1/jobs``, ``POST api-open/v1/connect``, ``GET api-open/v1/jobs/<job_id>`` and
+        Endpoints: ``GET api-open/v1/jobs``, ``POST api-open/v1/connect``, ``GET api-open/v1/jobs/<job_id>`` and
         ``GET .../sample_result``.
 
         Examples
@@ -324,8 +324,8 @@ class Explorer:
 
             If ``"auto"`` does not find an algorithm, the columns depend on their number. Two columns are ``id, score``,
             and three are ``id, score, community``. Other results have text columns ``column_1, column_2, ...``. If a
-            cell cannot be converted, all columns are read as text. Pass None to raise an error instead, and to ignore
-            the task's name.
+            cell cannot be converted, all columns are read as text. None uses only the number of columns, and raises an
+            error if a cell cannot be converted.
         vid_type
             Type of the graph space's vertex ids: ``"string"`` or ``"int64"``. With ``"int64"``, an id that is not a
             plain integer, such as ``007``, raises an error. Default: the `vid_type` of the `Explorer`.
@@ -361,7 +361,7 @@ class Explorer:
 
         Notes
         -----
-        Sources: ``GET api-open/v1/jobs/<job_id>`` for the task's name, unless `schema` is None or a `pyarrow.Schema`,
+        Endpoints: ``GET api-open/v1/jobs/<job_id>`` for the task's name, unless `schema` is None or a `pyarrow.Schema`,
         and ``GET api-open/v1/jobs/<job_id>/tasks/<task_id>/sample_result?limit=N``. The endpoint does not support
         sorting or offsets, and does not return the total number of rows.
 
@@ -407,7 +407,7 @@ class Explorer:
 
         Notes
         -----
-        Sources: as in `read_sample_result`.
+        Endpoints: see `read_sample_result`.
 
         Examples
         --------
@@ -430,9 +430,9 @@ class Explorer:
         """Stream the result of a task as record batches, in constant memory.
 
         This method raises the same errors and warnings as `read_sample_result`, with two differences. The `deadline`
-        of the `Explorer` includes the time that your code spends between batches. If ``schema="auto"`` finds no
-        algorithm, all columns are read as text only if a cell in the first batch cannot be converted. In later batches,
-        that cell raises ColumnTypeError.
+        of the `Explorer` includes the time that your code spends between batches. With ``schema="auto"``, all columns
+        are read as text only if the first batch contains an invalid cell. An invalid cell in a later batch raises
+        ColumnTypeError.
 
         Parameters
         ----------
@@ -447,7 +447,7 @@ class Explorer:
 
         Notes
         -----
-        Sources: as in `read_sample_result`.
+        Endpoints: see `read_sample_result`.
 
         Examples
         --------
@@ -503,7 +503,7 @@ class Explorer:
 
         Notes
         -----
-        Sources: as in `read_sample_result`.
+        Endpoints: see `read_sample_result`.
 
         Examples
         --------
@@ -520,6 +520,16 @@ class Explorer:
     def job(self, job_id: str | int | Job) -> Job:
         """Get a job and its tasks.
 
+        Parameters
+        ----------
+        job_id
+            Id of the job, or a `Job` to request again.
+
+        Returns
+        -------
+        Job
+            Current state of the job.
+
         Raises
         ------
         NotFoundError
@@ -529,7 +539,7 @@ class Explorer:
 
         Notes
         -----
-        Source: ``GET api-open/v1/jobs/<job_id>``.
+        Endpoint: ``GET api-open/v1/jobs/<job_id>``.
 
         Examples
         --------
@@ -554,7 +564,7 @@ class Explorer:
         order: Order = "desc",
         limit: int | None = 100,
     ) -> pd.DataFrame:
-        """List jobs, by default the newest 100 of all workflows.
+        """List jobs, newest first.
 
         Parameters
         ----------
@@ -563,14 +573,14 @@ class Explorer:
         status
             Return only jobs with this status, either a name such as ``"success"`` or a status code.
         name
-            Return only jobs with this name. The server compares the names.
+            Return only jobs with this name.
         created_after, created_before
             Return only jobs created between these times. Pass datetimes or ISO 8601 strings. Times without an offset
-            are in UTC. The server's clock determines when a job was created.
+            are in UTC. Creation times are from the server's clock.
         order
             ``"desc"`` for the newest jobs first, ``"asc"`` for the oldest first.
         limit
-            Maximum number of jobs to return. None for all.
+            Maximum number of jobs to return. Default: 100. None for all.
 
         Returns
         -------
@@ -588,7 +598,7 @@ class Explorer:
 
         Notes
         -----
-        Source: ``GET api-open/v1/jobs`` and ``GET api-open/v1/workflows/<workflow_id>/jobs``.
+        Endpoint: ``GET api-open/v1/jobs`` and ``GET api-open/v1/workflows/<workflow_id>/jobs``.
 
         Examples
         --------
@@ -631,7 +641,7 @@ class Explorer:
 
         Notes
         -----
-        Source: ``POST api-open/v1/workflows/<workflow_id>/jobs``.
+        Endpoint: ``POST api-open/v1/workflows/<workflow_id>/jobs``.
 
         Examples
         --------
@@ -645,14 +655,19 @@ class Explorer:
 
         The job's status may change only after a delay.
 
+        Parameters
+        ----------
+        job_id
+            Id of the job, or a `Job`.
+
         Raises
         ------
         JobError
-            The server did not cancel the job.
+            The server did not cancel the job. It may have ended.
 
         Notes
         -----
-        Source: ``PUT api-open/v1/jobs/<job_id>/cancel``.
+        Endpoint: ``PUT api-open/v1/jobs/<job_id>/cancel``.
         """
         calls.cancel(self._api, job_id)
 
@@ -678,7 +693,7 @@ class Explorer:
         workflow_id
             Id of the workflow.
         last
-            Number of most recent jobs to read. None for all.
+            Number of most recent jobs to read. Default: 30. None for all.
         task
             Name or id of the task to read from each job. Default: None, which reads all tasks. The DataFrame then has
             the columns of all results.
@@ -714,7 +729,7 @@ class Explorer:
         All results must fit in memory. Each call reads all results from the server again. To store the results, use
         `sync_workflow`.
 
-        Sources: ``GET api-open/v1/workflows/<workflow_id>/jobs``, ``GET api-open/v1/jobs/<job_id>`` once per job, and
+        Endpoints: ``GET api-open/v1/workflows/<workflow_id>/jobs``, ``GET api-open/v1/jobs/<job_id>`` once per job, and
         ``GET .../sample_result`` once per result.
 
         Examples
@@ -804,9 +819,9 @@ class Explorer:
         Raises
         ------
         SyncError
-            Some results were not exported, or are damaged. ``error.report`` lists them. The call continues with the
-            other results, unless the error affects all of them, such as a full disk or a rejected login. It then stops,
-            and ``error.report.pending`` is the number of results that were not attempted.
+            Some results were not exported, or are damaged. ``error.report`` lists them. The other results are exported,
+            unless an error affects all of them, such as a full disk or a rejected login. In that case,
+            ``error.report.pending`` is the number of results that were not attempted.
         ConfigError, UnsupportedFormatError
             An argument is invalid or does not match the existing lake. No file was written.
         TransportError, ApiError, EnvelopeError
@@ -829,7 +844,7 @@ class Explorer:
 
         If two processes write the same result at the same time, the file of the last one is kept.
 
-        Sources: ``GET api-open/v1/workflows/<workflow_id>/jobs``, ``GET api-open/v1/jobs/<job_id>`` once per new job,
+        Endpoints: ``GET api-open/v1/workflows/<workflow_id>/jobs``, ``GET api-open/v1/jobs/<job_id>`` once per new job,
         and ``GET .../sample_result`` once per new result.
 
         Examples

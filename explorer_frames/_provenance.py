@@ -56,8 +56,8 @@ class Provenance:
     rows : int
         Number of rows that were read, or number of rows in the file.
     complete : bool
-        Whether all rows of the result were read. None if the number of rows is round, so that the server may have
-        truncated the result. Also None for a stream, and if the data was changed after it was read.
+        Whether all rows of the result were read. None if the server may have truncated the result, because the number
+        of rows is round. Also None for a stream, and if the data was changed after it was read.
     derived : bool
         Whether the data was changed after it was read, for example by selecting rows or renaming columns. The other
         attributes still describe the original result.

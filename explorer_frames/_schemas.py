@@ -37,15 +37,15 @@ _DEGREES: tuple[Shape, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Algorithm:
-    """Component of a workflow and the columns of its results.
+    """Algorithm and the columns of its results.
 
     Attributes
     ----------
     name
         Name in the vendor's documentation.
     shapes
-        Possible columns of a result, as tuples of (name, kind) pairs. The first one is the default. Each tuple has a
-        different length. The tuple of Query is empty, because a query can return any columns.
+        Possible columns of a result, as tuples of (name, kind) pairs. The first tuple is the default. No two tuples
+        have the same length. Empty for Query, because queries can return any columns.
     aliases
         Other names of the algorithm.
     """
@@ -91,7 +91,7 @@ ALGORITHMS: tuple[Algorithm, ...] = (
     Algorithm("ShortestPath", ((("path", _VIDS),),)),
     # Each column is a requested statistic. By default, both are requested.
     Algorithm("Tree_stat", ((("width", _INT), ("depth", _INT)), (("value", _INT),))),
-    Algorithm("Node2Vec", ((("path", _VIDS),),)),  # one random walk
+    Algorithm("Node2Vec", ((("path", _VIDS),),)),  # each row is a random walk
     Algorithm("Query", (), ("GraphQuery", "nGQL")),  # the API does not return the column names
 )
 COMMUNITY = "community"
@@ -139,7 +139,7 @@ def find(name: str) -> Algorithm | None:
     ('KCoreSubgraph', None)
     """
     words = [word.lower() for word in re.findall(r"[A-Za-z]+|[0-9]+|[^\W_A-Za-z0-9]+", name)]
-    words = words[1:] if words[:1] == ["analytics"] else words  # prefix of components in inputs
+    words = words[1:] if words[:1] == ["analytics"] else words  # component ids start with it
     begins = ("".join(words[:count]) for count in range(len(words), 0, -1))
     return next((_BY_NAME[begin] for begin in begins if begin in _BY_NAME), None)
 
@@ -384,7 +384,7 @@ _AS_TEXT = "Pass schema='query' to read every column as text, or a pyarrow.Schem
 
 @contextmanager
 def noting_fallback(*, may_be_text: bool) -> Iterator[None]:
-    """Mark conversion errors in the block that permit a fallback to text."""
+    """Mark the conversion errors of the block that allow a fallback to text."""
     try:
         yield
     except (ColumnTypeError, RowShapeError) as error:

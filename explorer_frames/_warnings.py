@@ -1,4 +1,4 @@
-"""Warnings that point to the user's code, also if a worker thread emits them."""
+"""Warnings that point to the user's code, even from worker threads."""
 
 from __future__ import annotations
 

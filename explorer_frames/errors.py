@@ -155,9 +155,9 @@ class TransportError(ExplorerFramesError):
     http_status : int or None
         HTTP status of the response, if any.
     final : bool
-        Whether the error is permanent. Retrying does not help.
+        Whether the error is permanent, so that retries do not help.
     unsent : bool
-        Whether the request was not sent at all.
+        Whether the error occurred before the request was sent.
     """
 
     http_status: int | None = None
@@ -247,8 +247,8 @@ class JobError(ExplorerFramesError):
     job : Job or None
         Last known state of the job.
     results, errors : dict
-        Results that were read, and errors of the results that were not read. `Job.read` uses the same keys as for its
-        return value. The keys of `Explorer.history` are pairs of job id and task id.
+        Results that were read, and errors of the results that were not read. For `Job.read`, the keys are those of its
+        return value. For `Explorer.history`, the keys are pairs of job id and task id.
     """
 
     job: Any = None
@@ -264,7 +264,7 @@ class JobError(ExplorerFramesError):
 
 
 class SyncError(ExplorerFramesError):
-    """Error raised when results in a lake are damaged, or cannot be exported to it.
+    """Error raised when a sync cannot export some results, or finds damaged files.
 
     Attributes
     ----------
@@ -330,7 +330,7 @@ class TargetExistsError(WriteError, FileExistsError):
 
 
 class IncompleteResultError(ExplorerFramesError):
-    """Error raised when a complete result is required, but it may be incomplete."""
+    """Error raised when a result may be incomplete, but a complete one is required."""
 
 
 class FileReadError(ExplorerFramesError, OSError):
@@ -360,10 +360,10 @@ class ConfigFileWarning(UserWarning):
 class SchemaWarning(UserWarning):
     """Warning emitted when the columns of a result may be wrong.
 
-    The `schema` argument does not match the task's name, the name cannot be looked up, or all columns were read as text
-    because a cell could not be converted.
+    The `schema` argument does not match the task's name, the name cannot be looked up, or all columns were read as
+    text.
     """
 
 
 class HistoryGapWarning(UserWarning):
-    """Warning emitted when jobs in a history lack the task, or the task did not succeed."""
+    """Warning emitted when a history skips jobs without a result for the task."""

@@ -60,5 +60,5 @@ def _made_id(data: dict[str, Any], hint: str) -> str:
     try:
         return checked_id("id", data.get("id"))
     except ConfigError:
-        pass  # raised below, with a hint about the job
+        pass  # an error with a better hint is raised below
     raise UnsafeToRetryError("the server accepted the job but did not return a valid id", hint=hint)

@@ -51,7 +51,7 @@ class Job(Timed):
     tasks : tuple of Task
         Tasks of the job, in the server's order.
     trace_id : str or None
-        Trace id of the response, for the vendor's support.
+        Trace id of the response. Report it to the vendor's support.
 
     Examples
     --------
@@ -81,7 +81,7 @@ class Job(Timed):
         return len(self.tasks)
 
     def __bool__(self) -> bool:
-        return True  # also for a job without tasks
+        return True  # even without tasks
 
     def __contains__(self, task: object) -> bool:
         if isinstance(task, Task):
@@ -174,7 +174,7 @@ class Job(Timed):
         progress: Progress = None,
         cancel_on_interrupt: bool = False,
     ) -> Job:
-        """Wait until the job has ended successfully.
+        """Wait until the job ends, and raise an error unless it succeeds.
 
         Parameters
         ----------
@@ -197,14 +197,14 @@ class Job(Timed):
         ------
         JobError
             The job failed, was interrupted, or did not end within `timeout`. The message lists the failed tasks. This
-            error is also raised if the status is undocumented for 60 seconds.
+            error is also raised if the job has an undocumented status for 60 seconds.
         ServerError, TransportError, EnvelopeError
             Five consecutive status requests failed.
 
         Notes
         -----
-        After a timeout, Ctrl-C or a lost connection, the job continues on the server. The error then shows the code to
-        wait for the job again, or to cancel it.
+        After a timeout, Ctrl-C or a lost connection, the job continues on the server. The error message shows how to
+        wait for the job again or cancel it.
         """
         check_patience(timeout, poll, progress)
         timeout, poll = None if timeout is None else float(timeout), float(poll)

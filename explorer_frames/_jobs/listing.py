@@ -100,7 +100,7 @@ def milliseconds(name: str, value: str | datetime | None) -> int | None:
         if isinstance(moment, date | np.datetime64) and not pd.isna(moment):
             return round(float(pd.Timestamp(moment).timestamp()) * 1000)
     except (ValueError, OverflowError):
-        pass  # raised below, as for a number
+        pass  # ConfigError is raised below
     raise ConfigError(
         f"{name} must be a datetime or an ISO 8601 string such as '2026-11-25', got {as_given(value)}",
         hint="Times without an offset are in UTC.",

@@ -25,7 +25,7 @@ def status_word(code: object) -> str:
 
 
 def moment(value: object) -> datetime | None:
-    """Convert milliseconds since 1970 or an RFC 3339 string to a datetime in UTC."""
+    """Convert milliseconds since 1970 or an RFC 3339 string to a UTC datetime; None if missing."""
     if is_missing_time(value):
         return None
     try:
@@ -35,7 +35,7 @@ def moment(value: object) -> datetime | None:
         if read is not None and read.tzinfo is not None:
             return read.astimezone(UTC)
     except (ValueError, OverflowError):
-        pass  # raised below, as for a time without an offset
+        pass  # EnvelopeError is raised below
     raise EnvelopeError(f"invalid time: {escaped(value, 40)!r}", hint="Check the server's version.")
 
 

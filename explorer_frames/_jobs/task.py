@@ -39,7 +39,7 @@ class Timed:
 
     @property
     def duration(self) -> timedelta | None:
-        """Time from begin to end; None if either is missing."""
+        """Time between begin and end. None if either is missing."""
         if self.begin_time is None or self.end_time is None:
             return None
         return self.end_time - self.begin_time
@@ -182,20 +182,21 @@ class Task(Timed):
         quoting: Quoting = "minimal",
         storage_options: Mapping[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """Read the full result from the files that Explorer wrote.
+        """Read the full result from Explorer's output files into a DataFrame.
 
         Parameters
         ----------
         root
             Folder that contains the full results of all jobs, as a local path or fsspec URL.
         component
-            Id of the task's component in the workflow, such as ``"analytics_sssp_1"``. This is usually the name of the
-            folder of the result. The API does not return it.
+            Id of the task's component in the workflow, such as ``"analytics_sssp_1"``. Explorer uses this id as the
+            name of the result's folder. The API does not return it.
         folder
             Path of the result's folder, relative to `root`. It may contain the placeholders ``{job_id}``, ``{task_id}``
-            and ``{component}``. Default: with `component`, ``"{job_id}/tasks/{component}"`` or
-            ``"{job_id}/{component}"``. Otherwise, ``"{job_id}/{task_id}"``, ``"{job_id}/tasks/{task_id}"``,
-            ``"{task_id}"``, or a folder whose name contains both ids. The folder that exists is used.
+            and ``{component}``. By default, several folders are tried. With `component`, these are
+            ``"{job_id}/tasks/{component}"`` and ``"{job_id}/{component}"``. Without `component`, these are
+            ``"{job_id}/{task_id}"``, ``"{job_id}/tasks/{task_id}"``, ``"{task_id}"``, and folders whose names contain
+            both ids.
         schema
             As in `explorer_frames.read_output`. The default, ``"auto"``, uses the task's name and the component.
         vid_type, dtype_backend, header, quoting, storage_options

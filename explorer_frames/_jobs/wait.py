@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _LAST_LOOK = 1.0  # minimum time in seconds for the last status request
 _FIRST_LOOK = 0.1  # interval in seconds before the second status request; later ones grow by a factor of 1.5
 _PATIENCE = 60.0  # maximum time in seconds with an undocumented status
-_MISSES = 5  # number of consecutive failed requests that raises an error
+_MISSES = 5  # a wait fails after this many consecutive failed requests
 
 
 def check_patience(timeout: object, poll: object, progress: object) -> None:

@@ -14,7 +14,7 @@ from explorer_frames._warnings import joined_warnings
 from explorer_frames.errors import TruncatedResultWarning
 
 _WORKERS = 4
-_ROWS = 100  # per result; usually enough to find text in default columns, which changes the schema
+_ROWS = 100  # rows per result; usually enough to detect text in the default columns
 
 
 def task_schemas(queries: Sequence[Query], read: Callable[[Query], pa.Table]) -> list[pa.Schema]:

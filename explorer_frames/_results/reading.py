@@ -150,7 +150,7 @@ class Result:
         self.schema = _schemas.with_large_strings(resolved.schema) if query.large else resolved.schema
         self._dictionaries: dict[str, pa.Array] = {}
         self.rows = 0
-        self._first = iter([self._typed(cells)] if cells else [])  # an iterator releases the batch
+        self._first = iter([self._typed(cells)] if cells else [])  # an iterator, to release the batch
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         yield from chain(self._first, map(self._decoded, self._rest))
