@@ -839,7 +839,7 @@ class Explorer:
         the files.
 
         The file ``_runs/<job id>-<hash>.parquet`` has one row per task of a job, with the status, row count, content
-        hash and path of its result. It is written after all requested results of the job. The folder ``_manifest``
+        hash and path of its result. It is written last, after the results of the job. The folder ``_manifest``
         contains the settings of the lake and the schema of each task.
 
         If two processes write the same result at the same time, the file of the last one is kept.

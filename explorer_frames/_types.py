@@ -24,7 +24,7 @@ _Parse: TypeAlias = Callable[[pa.StringArray, pa.DataType], pa.Array | None]
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?", re.IGNORECASE | re.ASCII)
 _NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE | re.ASCII)
-_LARGEST_EXACT = 2**53  # doubles represent every integer up to this one
+_LARGEST_EXACT = 2**53  # doubles represent all integers up to this value
 _TRUTH = "(?:[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])"  # RE2's (?i) would also match U+017F as s
 _YEAR = "(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"  # Python and pandas do not support the year 0
 _DATE = f"{_YEAR}-[0-9]{{2}}-[0-9]{{2}}"
@@ -122,8 +122,7 @@ def _accepting(accepted: str) -> str:
 def _floats(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
     """Cast with Arrow; reject invalid text that Arrow accepts."""
     values = _cast(cells, kind)
-    # Text such as nan(1), and numbers that overflow or are rounded, become large or non-finite values. Only these are
-    # checked.
+    # Invalid text, overflow and rounding produce only large or non-finite values, so only these are checked.
     small = pc.less(pc.abs(values), float(_LARGEST_EXACT))
     if not small.false_count:
         return values

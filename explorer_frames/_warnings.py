@@ -32,7 +32,7 @@ def calling_line() -> CallingLine:
 def warn_caller(
     what: str, category: type[Warning], where: str = "", hint: str = "", *, opened: CallingLine | None = None
 ) -> None:
-    """Emit a warning at the user's line, or at `opened` if a foreign thread has no such line."""
+    """Emit a warning at the user's line, or at `opened` if the call stack has no such line."""
     held = _held.get()
     if held is not None:
         held.append((what, category, where, hint))

@@ -312,7 +312,7 @@ class ResultReader:
     def stream(self, query: Query) -> Iterator[pa.RecordBatchReader]:
         """Open a result as a stream of record batches."""
         with ExitStack() as stack:
-            # Only the first batch is retried, because the caller may have used the rows of later ones.
+            # Errors are not retried after the first batch, because the caller may have used its rows.
             result = self._call(query, lambda *attempt: stack.enter_context(self._open(*attempt)))
             schema = with_provenance(result.schema, result.provenance)
             batches = self._batches(query, result, schema.metadata, calling_line())
@@ -381,7 +381,7 @@ class ResultReader:
             result = _schemas.read_or_as_text(query.schema, read, where)
         if unnamed is not None:
             warn_caller(
-                f"cannot look up the task's name ({unnamed.what}), so the columns depend on their number",
+                f"cannot look up the task's name ({unnamed.what}), so the default columns are used",
                 SchemaWarning,
                 where,
                 "Pass schema= to choose the columns.",
