@@ -73,14 +73,14 @@ class Explorer:
         ``"auto"``, which uses ``EXPLORER_FRAMES_AUTH_ENCODING`` if it is set. Otherwise, ``"auto"`` tries ``"json"``
         first, and then ``"colon"`` if the server rejects the login.
     timeout
-        Timeout in seconds for the connection and for each read of the response, or a pair ``(connect, read)``. None
-        disables the timeout, but not the `deadline`.
+        Timeout in seconds for the connection and for each read of the response, or a pair ``(connect, read)``.
+        Default: ``(10, 60)``. None disables the timeout, but not the `deadline`.
     deadline
-        Maximum duration of a call in seconds, including retries. None for no limit.
+        Maximum duration of a call in seconds, including retries. Default: 600. None for no limit.
     retries
-        Maximum number of retries after a transient error. Only idempotent calls are retried.
+        Maximum number of retries after a transient error. Default: 2. Only idempotent calls are retried.
     verify
-        Whether to verify the server's TLS certificate.
+        Whether to verify the server's TLS certificate. Default: True.
     ca_bundle
         PEM file or folder with CA certificates. They replace the certificates of the operating system. Default:
         ``EXPLORER_FRAMES_CA_BUNDLE``.
@@ -89,17 +89,17 @@ class Explorer:
         ``EXPLORER_FRAMES_CLIENT_CERT``, and ``EXPLORER_FRAMES_CLIENT_KEY`` if the key is in a separate file.
     trust_env
         Whether to use proxies and certificates from environment variables, such as ``HTTPS_PROXY`` and
-        ``REQUESTS_CA_BUNDLE``.
+        ``REQUESTS_CA_BUNDLE``. Default: True.
     max_bytes
-        Maximum size of a response in bytes, after decompression. A larger response raises `TransportError`. None for
-        no limit.
+        Maximum size of a response in bytes, after decompression. Default: None, for no limit. A larger response raises
+        TransportError.
     row_cap
         Maximum number of rows that the server returns for a result, if known. Default:
         ``EXPLORER_FRAMES_ROW_CAP``. A result with fewer rows is complete. If `row_cap` is not set, a result with a
         round number of rows may be incomplete. Round numbers are powers of 2, powers of 10 and 5 times a power of 10,
         starting at 1,000. The result is complete if the same `Explorer` has already read a larger one.
     vid_type
-        Type of the graph space's vertex ids: ``"string"`` or ``"int64"``. This is the default for all calls.
+        Type of the graph space's vertex ids: ``"string"`` (the default) or ``"int64"``. Calls can override it.
     progress
         Whether calls show progress bars. True shows them immediately, and False hides them. None shows them after two
         seconds, but only in a terminal or a notebook. Default: ``EXPLORER_FRAMES_PROGRESS`` (1 or 0), or None.
@@ -252,7 +252,8 @@ class Explorer:
             Result to read in the row limit check, as in `read_sample_result`. `task_id` may also be the name of the
             task. Default: a task of a recent successful job.
         limit
-            Number of rows to request in the row limit check. The check also requests a tenth of this number.
+            Number of rows to request in the row limit check. Default: 100,000. The check also requests a tenth of this
+            number.
         path
             File or folder to check for write access. The check writes, reads and deletes a small file there.
         storage_options
@@ -578,7 +579,7 @@ class Explorer:
             Return only jobs created between these times. Pass datetimes or ISO 8601 strings. Times without an offset
             are in UTC. Creation times are from the server's clock.
         order
-            ``"desc"`` for the newest jobs first, ``"asc"`` for the oldest first.
+            ``"desc"`` (the default) for the newest jobs first, ``"asc"`` for the oldest first.
         limit
             Maximum number of jobs to return. Default: 100. None for all.
 
@@ -700,7 +701,7 @@ class Explorer:
         schema, vid_type, dtype_backend
             As in `read_sample_result`.
         workers
-            Number of jobs to read in parallel.
+            Number of jobs to read in parallel. Default: 4.
 
         Returns
         -------
@@ -791,7 +792,7 @@ class Explorer:
             As in `read_sample_result`, or a mapping from task names or ids to schemas. Tasks that are not in the
             mapping use ``"auto"``. All results of a task must have the same columns.
         format
-            File format: ``"parquet"`` or ``"feather"``.
+            File format: ``"parquet"`` (the default) or ``"feather"``.
         partition_by
             Columns for Hive partitioning: ``"job_id"``, ``"task_id"``, ``"end_date"`` or a list of them. ``end_date``
             is the date of ``end_time`` in UTC. Default: no partitioning.
@@ -799,14 +800,14 @@ class Explorer:
             Name of the server in the lake. Default: the server's URL, without scheme and default port. If the server's
             URL changes, pass the name that is stored in the lake.
         verify
-            Whether to check the size and content hash of each existing file.
+            Whether to check the size and content hash of each existing file. Default: False.
         make_parents
             Whether to create missing parent folders of `path`. By default, a missing parent folder raises WriteError.
             `path` itself is created if it does not exist.
         storage_options
             Options of the fsspec filesystem, as in pandas.
         workers
-            Number of results to read and write in parallel. More workers use more memory.
+            Number of results to read and write in parallel. Default: 4. More workers use more memory.
         progress
             Whether to show a progress bar. You can also pass a function, which is called with a `SyncReport` after each
             change. Default: the `progress` of the `Explorer`.
