@@ -331,7 +331,8 @@ class Explorer:
             Type of the graph space's vertex ids: ``"string"`` or ``"int64"``. With ``"int64"``, an id that is not a
             plain integer, such as ``007``, raises an error. Default: the `vid_type` of the `Explorer`.
         dtype_backend
-            Dtypes of the DataFrame, as in pandas: None, ``"numpy_nullable"`` or ``"pyarrow"``.
+            Dtypes of the DataFrame, as in pandas: None, ``"numpy_nullable"`` or ``"pyarrow"``. With ``"pyarrow"``,
+            ``isna()`` returns False for NaN.
 
         Returns
         -------
@@ -393,7 +394,7 @@ class Explorer:
     ) -> pa.Table:
         """Read the result of a task into a typed Arrow table.
 
-        This method raises the same errors and warnings as `read_sample_result`.
+        This method raises the same errors and emits the same warnings as `read_sample_result`.
 
         Parameters
         ----------
@@ -430,10 +431,10 @@ class Explorer:
     ) -> AbstractContextManager[pa.RecordBatchReader]:
         """Stream the result of a task as record batches, in constant memory.
 
-        This method raises the same errors and warnings as `read_sample_result`, with two differences. The `deadline`
-        of the `Explorer` includes the time that your code spends between batches. With ``schema="auto"``, all columns
-        are read as text only if the first batch contains an invalid cell. An invalid cell in a later batch raises
-        ColumnTypeError.
+        This method raises the same errors and emits the same warnings as `read_sample_result`, with two differences.
+        The `deadline` of the `Explorer` includes the time that your code spends between batches. With
+        ``schema="auto"``, all columns are read as text only if the first batch contains an invalid cell. An invalid
+        cell in a later batch raises ColumnTypeError.
 
         Parameters
         ----------
