@@ -117,7 +117,7 @@ def test_results_that_differ_are_told_apart_in_one_warning(server):
     server.add_result([[str(n) for n in range(5000)]] * 2, "second", job_id=job)
     with Explorer(server.url, token=server.token) as explorer:
         [told] = caught(lambda: explorer.job(job).read(workers=1))
-    assert "1000 rows may be the server's cap, because it is a round number [job " in told
+    assert "1000 rows may be the server's cap, because 1000 is a round number [job " in told
     assert "; the result may be incomplete: 5000 rows" in told
     assert told.count("row_cap=") == 1
 

@@ -226,7 +226,7 @@ class RowLimits:
             )
         why = f"the server returned exactly limit={provenance.limit} {plural(provenance.rows or 0, 'row')}"
         if provenance.complete is None:
-            why = f"{provenance.rows} rows may be the server's cap, because it is a round number"
+            why = f"{provenance.rows} rows may be the server's cap, because {provenance.rows} is a round number"
             hint = "To read all rows, use Task.read_output. If you know the server's cap, set row_cap=."
         elif requested is not None and requested < (self._row_cap or self._steps[0]):
             hint = "Pass limit=None to request every row."
