@@ -2,8 +2,8 @@
 
 import lazy_loader
 
-# Each name is imported on first use, so that the command line, its completion and pytest, which loads the plugin in
-# every project, do not import pandas and pyarrow. Type checkers read the same names from `__init__.pyi`.
+# Names are imported on first use. Otherwise, the command line and the pytest plugin would load pandas and pyarrow on
+# each start. Type checkers read the names from `__init__.pyi`.
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["errors", "schemas"],

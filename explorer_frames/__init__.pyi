@@ -1,5 +1,4 @@
-# Public names for type checkers and editors; `__init__.py` imports each one on first use. Editors that use jedi
-# recognize only the names after `as`.
+# Public names for type checkers and editors. Editors that use jedi recognize only names that are imported with `as`.
 
 from . import errors as errors, schemas as schemas
 from ._client import Explorer as Explorer

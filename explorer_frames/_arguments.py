@@ -1,4 +1,4 @@
-"""Validation of arguments before they are used in a path, a query or a body."""
+"""Validation of arguments."""
 
 from __future__ import annotations
 
@@ -15,22 +15,16 @@ from typing import Any, TypeGuard
 from explorer_frames._errors import as_given, escaped
 from explorer_frames.errors import ConfigError
 
-# The API cannot request all rows, so this is the largest limit that every server can represent.
+# Limit that requests all rows. The API has no other way to request them.
 EVERYTHING = 2**31 - 1
 _SEGMENT = re.compile(r"[A-Za-z0-9_.-]{1,128}", re.ASCII)
 
 
 def checked_id(name: str, value: object) -> str:
-    """Validate an id for use in a path, so that it cannot refer to another resource.
-
-    Raises
-    ------
-    ConfigError
-        The id is not 1 to 128 letters, digits, ``_``, ``-`` and ``.``, or it is ``.`` or ``..``.
-    """
+    """Validate an id, so that it is safe in the path of a URL."""
     text = value if isinstance(value, str) else ""
     if not isinstance(value, str | bool):
-        with suppress(TypeError, ValueError):  # ValueError for integers with thousands of digits
+        with suppress(TypeError, ValueError):  # ValueError if it has thousands of digits
             text = str(operator.index(value))  # type: ignore[arg-type]
     if not _SEGMENT.fullmatch(text) or text in (".", ".."):
         raise ConfigError(
@@ -41,14 +35,7 @@ def checked_id(name: str, value: object) -> str:
 
 
 def checked_count(name: str, value: object, *, most: float = math.inf, or_else: str = "") -> int:
-    """Validate a positive integer of any library, such as numpy.
-
-    `or_else` describes other valid values in the message.
-
-    Raises
-    ------
-    ConfigError
-    """
+    """Validate a positive integer; `or_else` describes other valid values in the message."""
     try:
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
@@ -60,10 +47,7 @@ def checked_count(name: str, value: object, *, most: float = math.inf, or_else: 
 
 
 def is_duration(value: object) -> TypeGuard[float]:
-    """Return whether a value is a positive number of seconds that sockets accept.
-
-    The number may be of any library.
-    """
+    """Return whether a value is a positive number of seconds that sockets support."""
     number = isinstance(value, Real) and not isinstance(value, bool)
     return number and 0 < value <= threading.TIMEOUT_MAX  # type: ignore[operator]  # a number
 
@@ -81,11 +65,11 @@ def checked_flag(name: str, value: object) -> bool:
 
 
 def checked_input(given: object) -> dict[str, dict[str, Any]]:
-    """Validate the JSON parameters by component that are the input of a workflow."""
+    """Validate the input of a workflow, a mapping from components to parameters."""
     try:
         if isinstance(given, Mapping) and all(isinstance(item, Mapping) for item in given.values()):
             names = [*given, *(name for item in given.values() for name in item)]
-            if all(isinstance(name, str) for name in names):  # JSON would convert other keys to strings
+            if all(isinstance(name, str) for name in names):  # JSON converts other keys to strings
                 parameters = {name: dict(item) for name, item in given.items()}
                 text = json.dumps(parameters, allow_nan=False, default=_plain)
                 return json.loads(text)  # type: ignore[no-any-return]

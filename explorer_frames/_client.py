@@ -56,71 +56,72 @@ class Explorer:
     Parameters
     ----------
     url
-        ``http://host:7002``, or ``https://host/prefix``. Default: ``EXPLORER_FRAMES_URL``.
+        URL of the server, such as ``http://host:7002`` or ``https://host/prefix``. Default: ``EXPLORER_FRAMES_URL``.
     profile
-        Name of a profile in the config file, ``~/.config/explorer_frames/config.toml``. Its settings override
-        environment variables. Default: ``EXPLORER_FRAMES_PROFILE``, or the profile ``default`` if it exists, whose
-        settings are used only where no environment variable is set. A profile applies only to its own `url`. If `url`
-        is passed, the profile named by the variable does not have to exist.
+        Name of a profile in the config file, ``~/.config/explorer_frames/config.toml``. The settings of this profile
+        override environment variables. Default: ``EXPLORER_FRAMES_PROFILE``, or the profile ``default``. If `profile`
+        is not passed, environment variables override the profile. A profile is ignored if `url` is the URL of another
+        server.
     token
         Value of the ``explorer_token`` cookie, or a function that returns it. Default: ``EXPLORER_FRAMES_TOKEN``.
     user, password, graphd
-        Credentials for a login, in place of a token. `password` may be a function that returns it. `graphd` is the
-        ``host:port`` at which the server reaches graphd. Defaults: ``EXPLORER_FRAMES_USER``, ``_PASSWORD``,
-        ``_GRAPHD``.
+        Credentials for a login. Pass them instead of a token. `password` may be a function that returns the password.
+        `graphd` is the ``host:port`` of graphd as seen from the server. Defaults: ``EXPLORER_FRAMES_USER``,
+        ``EXPLORER_FRAMES_PASSWORD`` and ``EXPLORER_FRAMES_GRAPHD``.
     auth_encoding
-        Encoding of the login: ``"json"`` for Explorer 3.2.0 and later, ``"colon"`` for 3.1.0. ``"auto"`` uses
-        ``EXPLORER_FRAMES_AUTH_ENCODING`` if it is set. Otherwise it tries ``"json"``, then ``"colon"`` if the server
-        rejects the login, and reuses the accepted encoding for later logins.
+        Encoding of the login: ``"json"`` for Explorer 3.2.0 and later, ``"colon"`` for Explorer 3.1.0. Default:
+        ``"auto"``, which uses ``EXPLORER_FRAMES_AUTH_ENCODING`` if it is set. Otherwise, ``"auto"`` tries ``"json"``
+        first, and then ``"colon"`` if the server rejects the login.
     timeout
-        Timeout in seconds for the connection and for each read of the response, or a pair ``(connect, read)``. None
-        sets no timeout other than `deadline`.
+        Timeout in seconds for the connection and for each read of the response, or a pair ``(connect, read)``.
+        Default: ``(10, 60)``. None disables the timeout, but not the `deadline`.
     deadline
-        Maximum duration of a whole call in seconds, including retries; None for no limit.
+        Maximum duration of a call in seconds, including retries. Default: 600. None for no limit.
     retries
-        Maximum number of retries of an idempotent call after a transient error.
+        Maximum number of retries after a transient error. Default: 2. Only idempotent calls are retried.
     verify
-        Whether to verify the server's TLS certificate.
+        Whether to verify the server's TLS certificate. Default: True.
     ca_bundle
-        PEM file or folder with the CA certificates to trust in place of the operating system's. Default:
+        PEM file or folder with CA certificates. They replace the certificates of the operating system. Default:
         ``EXPLORER_FRAMES_CA_BUNDLE``.
     client_cert
-        PEM file with a client certificate and its key, or a pair ``(certificate, key)`` of files. Default:
+        PEM file that contains a client certificate and its key, or a pair ``(certificate, key)`` of files. Default:
         ``EXPLORER_FRAMES_CLIENT_CERT``, and ``EXPLORER_FRAMES_CLIENT_KEY`` if the key is in a separate file.
     trust_env
-        Whether to use proxies and certificates from the environment (``HTTPS_PROXY``, ``REQUESTS_CA_BUNDLE`` and
-        similar variables).
+        Whether to use proxies and certificates from environment variables, such as ``HTTPS_PROXY`` and
+        ``REQUESTS_CA_BUNDLE``. Default: True.
     max_bytes
-        Maximum size of a response in bytes, after decompression. Larger responses raise an error. None for no limit.
+        Maximum size of a response in bytes, after decompression. Default: None, for no limit. A larger response raises
+        TransportError.
     row_cap
-        Maximum number of rows that this server returns for a result, if known. Default: ``EXPLORER_FRAMES_ROW_CAP``.
-        Results with fewer rows are then complete. Without `row_cap`, any round number of rows may be the server's cap:
-        a power of 2 or 10, or 5 times a power of 10, from 1,000. A result with such a number of rows may be incomplete,
-        unless this `Explorer` has read a larger one before.
+        Maximum number of rows that the server returns for a result, if known. Default:
+        ``EXPLORER_FRAMES_ROW_CAP``. A result with fewer rows is complete. If `row_cap` is not set, a result with a
+        round number of rows may be incomplete. Round numbers are powers of 2, powers of 10 and 5 times a power of 10,
+        starting at 1,000. The result is complete if the same `Explorer` has already read a larger one.
     vid_type
-        Default `vid_type` of all calls: ``"string"`` or ``"int64"``, the type of the graph space's vertex ids.
+        Type of the graph space's vertex ids: ``"string"`` (the default) or ``"int64"``. Calls can override it.
     progress
-        Whether calls show progress bars. None shows them in a terminal or a notebook after two seconds. True shows
-        them everywhere and immediately, False never. Default: ``EXPLORER_FRAMES_PROGRESS`` (1 or 0), or None.
+        Whether calls show progress bars. True shows them immediately, and False hides them. None shows them after two
+        seconds, but only in a terminal or a notebook. Default: ``EXPLORER_FRAMES_PROGRESS`` (1 or 0), or None.
 
     Raises
     ------
     ConfigError
-        A setting is missing or invalid. No request is sent before the first call.
+        A setting is missing or invalid. Creating an `Explorer` does not send a request.
 
     Warns
     -----
     ConfigFileWarning
-        The config file contains a token or a password, and other users can read it. Emitted once per process.
+        The config file contains a token or a password, and other users can read the file. Emitted once per process.
     UnencryptedWarning
         Credentials are sent over plain HTTP. Emitted once per process and server.
 
     Notes
     -----
-    An `Explorer` is thread-safe and can be used after a fork. It can be pickled if its secrets come from the
-    environment or from a function. The pickle never contains a token or a password.
+    An `Explorer` is thread-safe and can be used after a fork. It can be pickled if its token or password is read from
+    the environment, a profile or a function. The pickle does not contain the token or password.
 
-    ``.netrc`` is not read. Redirects are not followed.
+    ``.netrc`` files are ignored. Redirects are not followed.
 
     Examples
     --------
@@ -180,7 +181,7 @@ class Explorer:
                 "supports TLS.",
                 UnencryptedWarning,
             )
-            _warned.add(self._settings.url)  # after the warning, which a filter may turn into an error
+            _warned.add(self._settings.url)  # after the warning, because a filter may turn it into an error
         self._start()
 
     def _start(self) -> None:
@@ -227,7 +228,7 @@ class Explorer:
         return Query.of(job_id, task_id, limit, SchemaRequest.of(schema, self._vid_type_or(vid_type)), large=large)
 
     def _vid_type_or(self, given: VidType | None) -> VidType:
-        """Return the `vid_type` of a call, or the default if it is None."""
+        """Return `given`, or the default `vid_type` if it is None."""
         return self._vid_type if given is None else given
 
     # --- diagnosis
@@ -243,24 +244,25 @@ class Explorer:
     ) -> Diagnosis:
         """Diagnose the connection, login, license and row limit.
 
-        No job is started. Each check has its own time limit, with at most 20 seconds per request.
+        The checks do not start a job. Each request takes at most 20 seconds.
 
         Parameters
         ----------
         job_id, task_id
-            Result to read for the check of the row limit, as in `read_sample_result`. `task_id` may also be a name.
-            Default: a task of one of the newest successful jobs.
+            Result to read in the row limit check, as in `read_sample_result`. `task_id` may also be the name of the
+            task. Default: a task of a recent successful job.
         limit
-            Largest `limit` to request. A tenth of it is also requested.
+            Number of rows to request in the row limit check. Default: 100,000. The check also requests a tenth of this
+            number.
         path
-            File or folder to check for write access. A small file is written there, read and deleted.
+            File or folder to check for write access. The check writes, reads and deletes a small file there.
         storage_options
-            Options of the fsspec filesystem of `path`.
+            Options of the fsspec filesystem for `path`.
 
         Returns
         -------
         Diagnosis
-            One finding per check, with a fix for each problem. Problems do not raise an error.
+            One finding per check. Each problem is reported with a fix and does not raise an error.
 
         Raises
         ------
@@ -269,7 +271,7 @@ class Explorer:
 
         Notes
         -----
-        Sources: ``GET api-open/v1/jobs``, ``POST api-open/v1/connect``, ``GET api-open/v1/jobs/<job_id>`` and
+        Endpoints: ``GET api-open/v1/jobs``, ``POST api-open/v1/connect``, ``GET api-open/v1/jobs/<job_id>`` and
         ``GET .../sample_result``.
 
         Examples
@@ -312,61 +314,61 @@ class Explorer:
         Parameters
         ----------
         job_id, task_id
-            Ids from the job's page in Explorer. If `job_id` is a `Job`, `task_id` is the id or name of a task, or a
-            `Task`. A single `Task` may replace both arguments. With a `Job` or a `Task`, no request for the task's name
-            is necessary.
+            Ids from the job's page in Explorer. If `job_id` is a `Job`, `task_id` is the id or name of one of its
+            tasks. You can also pass a `Task`, either as `task_id` or as the only argument.
         limit
-            Number of rows to request. Default: None, for all rows. If the server rejects such a large limit, 1,000,000,
-            100,000 and 10,000 are requested, in this order.
+            Number of rows to request. Default: None, for all rows.
         schema
-            Columns of the result. Default: ``"auto"``, which reads the task's name from the job's detail (cached for
-            jobs that have ended) and uses the columns of that algorithm (`explorer_frames.schemas.ALGORITHMS`). If no
-            algorithm has that name, or none of its results has this number of columns, columns depend on their number:
-            2 are ``id, score``, 3 are ``id, score, community``, others are text columns ``column_1, column_2, ...``. If
-            a cell cannot be converted to these types, all columns are text. For other columns, pass the name of an
-            algorithm or a `pyarrow.Schema`. Pass ``"query"`` to read every column as text. Pass None to use only the
-            number of columns, and to raise an error for cells that cannot be converted.
+            Columns of the result. The default, ``"auto"``, uses the columns of the algorithm in the task's name. For
+            other columns, pass the name of an algorithm in `explorer_frames.schemas.ALGORITHMS` or a `pyarrow.Schema`.
+            Pass ``"query"`` to read every column as text.
+
+            If ``"auto"`` does not find an algorithm, the columns depend on their number. Two columns are ``id, score``,
+            and three are ``id, score, community``. Other results have text columns ``column_1, column_2, ...``. If a
+            cell cannot be converted, all columns are read as text. None uses only the number of columns, and raises an
+            error if a cell cannot be converted.
         vid_type
-            Type of the graph space's vertex ids. ``"string"`` keeps ids unchanged. ``"int64"`` raises an error for ids
-            that do not round-trip, such as ``007``. Default: the `vid_type` of the `Explorer`.
+            Type of the graph space's vertex ids: ``"string"`` or ``"int64"``. With ``"int64"``, an id that is not a
+            plain integer, such as ``007``, raises an error. Default: the `vid_type` of the `Explorer`.
         dtype_backend
-            As in pandas: None, ``"numpy_nullable"`` or ``"pyarrow"``. The values are the same for all three, but pandas
-            treats NaN differently (with ``"pyarrow"``, ``isna()`` returns False for it).
+            Dtypes of the DataFrame, as in pandas: None, ``"numpy_nullable"`` or ``"pyarrow"``. With ``"pyarrow"``,
+            ``isna()`` returns False for NaN.
 
         Returns
         -------
         pandas.DataFrame
-            The rows of the result in the server's order, with the columns and dtypes of `schema`, also without rows.
-            Vertex ids and community labels are str or int64, scores and distances float64, counts int64.
-            ``attrs["explorer_frames"]`` is the record that `provenance` returns, with ``complete`` and
-            ``schema_source``.
+            The rows in the server's order. An empty result has the same columns and dtypes. Vertex ids and community
+            labels are str or int64. Scores and distances are float64, and counts are int64.
+            ``attrs["explorer_frames"]`` contains the provenance of the result. Use `provenance` to read it.
 
         Raises
         ------
         ConfigError
             An argument or an environment variable is invalid. No request was sent.
         TransportError
-            No complete response was received within the timeouts, the deadline and the retries.
+            No complete response was received, even after retries.
         ApiError
-            The server returned an error: NotFoundError, UnauthorizedError, BadRequestError, ServerError and others.
+            The server returned an error. The subclass depends on the error, for example NotFoundError.
         DecodeError
-            The response does not have the documented format, or a cell cannot be converted to the type of its column:
-            RowShapeError, ColumnTypeError.
+            The response does not have the documented format, or a cell cannot be converted to the type of its column.
 
         Warns
         -----
         TruncatedResultWarning
-            The server returned exactly `limit` rows, or a round number of rows that may be its cap (see `row_cap` of
-            `Explorer`). Or the task's status is not success.
+            The result may be incomplete. The server returned exactly `limit` rows or a round number of rows, or the
+            task has not succeeded. See `row_cap` of `Explorer`.
         SchemaWarning
-            `schema` does not match the algorithm in the task's name, or the task's name could not be looked up. Or all
-            columns are text, because a cell does not fit the types chosen by the number of columns.
+            The columns may be wrong. `schema` does not match the task's name, the name cannot be looked up, or all
+            columns were read as text.
 
         Notes
         -----
-        Sources: ``GET api-open/v1/jobs/<job_id>`` for the task's name, unless `schema` is None or a `pyarrow.Schema`,
-        and ``GET api-open/v1/jobs/<job_id>/tasks/<task_id>/sample_result?limit=N``. ``limit`` is its only parameter.
-        The endpoint has no sort order, offset or total row count.
+        Endpoints: ``GET api-open/v1/jobs/<job_id>`` for the task's name, unless `schema` is None or a `pyarrow.Schema`,
+        and ``GET api-open/v1/jobs/<job_id>/tasks/<task_id>/sample_result?limit=N``. The endpoint does not support
+        sorting or offsets, and does not return the total number of rows.
+
+        With ``limit=None``, the request contains the largest possible limit. If the server rejects it, the limits
+        1,000,000, 100,000 and 10,000 are tried in this order.
 
         Examples
         --------
@@ -377,7 +379,7 @@ class Explorer:
         True
         """
         checked_backend(dtype_backend)
-        large = dtype_backend != "pyarrow"  # pandas 3 uses 64-bit string offsets and would copy 32-bit ones
+        large = dtype_backend != "pyarrow"  # pandas 3 uses 64-bit string offsets, so 32-bit offsets would be copied
         query = self._query(job_id, task_id, limit, schema, vid_type, large=large)
         return to_pandas(self._results.table(query), dtype_backend)
 
@@ -392,7 +394,7 @@ class Explorer:
     ) -> pa.Table:
         """Read the result of a task into a typed Arrow table.
 
-        Errors and warnings are the same as in `read_sample_result`.
+        This method raises the same errors and emits the same warnings as `read_sample_result`.
 
         Parameters
         ----------
@@ -402,12 +404,12 @@ class Explorer:
         Returns
         -------
         pyarrow.Table
-            The columns of `schema`, such as ``id: string, score: double``. The schema metadata contains the record that
-            `provenance` returns, as JSON under the key ``explorer_frames``.
+            A table with the columns of `schema`, such as ``id: string, score: double``. The schema metadata contains
+            the provenance as JSON, with the key ``explorer_frames``. Use `provenance` to read it.
 
         Notes
         -----
-        Sources: as in `read_sample_result`.
+        Endpoints: see `read_sample_result`.
 
         Examples
         --------
@@ -429,9 +431,10 @@ class Explorer:
     ) -> AbstractContextManager[pa.RecordBatchReader]:
         """Stream the result of a task as record batches, in constant memory.
 
-        Errors and warnings are the same as in `read_sample_result`. The deadline includes the time between two batches.
-        With ``schema="auto"``, columns chosen by number fall back to text only for an invalid cell in the first batch.
-        Invalid cells in later batches raise ColumnTypeError.
+        This method raises the same errors and emits the same warnings as `read_sample_result`, with two differences.
+        The `deadline` of the `Explorer` includes the time that your code spends between batches. With
+        ``schema="auto"``, all columns are read as text only if the first batch contains an invalid cell. An invalid
+        cell in a later batch raises ColumnTypeError.
 
         Parameters
         ----------
@@ -441,12 +444,12 @@ class Explorer:
         Returns
         -------
         context manager of a pyarrow.RecordBatchReader
-            Yields batches while the response is received. The response is complete and valid only if the reader ends
-            without an error. After an error, discard the batches before it.
+            Reader that yields batches while the response is received. If the reader raises an error, discard the
+            batches that it has already returned.
 
         Notes
         -----
-        Sources: as in `read_sample_result`.
+        Endpoints: see `read_sample_result`.
 
         Examples
         --------
@@ -474,15 +477,15 @@ class Explorer:
         Parameters
         ----------
         job_id, task_id, limit, schema, vid_type
-            As in `read_sample_result`, but `task_id` is required. To export a Task, use `Task.export`.
+            As in `read_sample_result`, but `task_id` is required. To export a `Task`, call `Task.export`.
         path
             Local path, fsspec URL or binary buffer to write to, as in `write_parquet`. The format is inferred from the
-            extension: ``.parquet``, ``.pq``, or ``.feather``, ``.arrow``, ``.ipc``.
+            file extension: ``.parquet`` or ``.pq`` for Parquet; ``.feather``, ``.arrow`` or ``.ipc`` for Feather.
         allow_incomplete
-            Whether to write a result that may be incomplete. Default: False.
+            Whether to write a result that may be incomplete. By default, this raises IncompleteResultError.
         **options
-            ``format`` (for buffers and other extensions), and options of `write_parquet` or `write_feather`: ``mode``,
-            ``make_parents``, ``compression``, ``storage_options``, ``filesystem`` and others.
+            Options of `write_parquet` or `write_feather`, such as ``mode``, ``compression`` and ``storage_options``.
+            Pass ``format="parquet"`` or ``format="feather"`` for a buffer or another file extension.
 
         Returns
         -------
@@ -492,18 +495,17 @@ class Explorer:
         Raises
         ------
         IncompleteResultError
-            The result may be incomplete, under the conditions of TruncatedResultWarning in `read_sample_result`.
-            No file was written.
+            The result may be incomplete. `read_sample_result` would emit a TruncatedResultWarning. No file was written.
         ConfigError, TransportError, ApiError, DecodeError
             As in `read_sample_result`. No file was written.
         TypeError
-            An option does not exist.
+            `options` contains an unknown option.
         WriteError
-            As in `write_parquet`. An existing file is unchanged.
+            The file cannot be written, as in `write_parquet`. An existing file is unchanged.
 
         Notes
         -----
-        Sources: as in `read_sample_result`.
+        Endpoints: see `read_sample_result`.
 
         Examples
         --------
@@ -520,16 +522,26 @@ class Explorer:
     def job(self, job_id: str | int | Job) -> Job:
         """Get a job and its tasks.
 
+        Parameters
+        ----------
+        job_id
+            Id of the job, or a `Job` to request again.
+
+        Returns
+        -------
+        Job
+            Current state of the job.
+
         Raises
         ------
         NotFoundError
             There is no job with this id.
         EnvelopeError
-            The server returned a different job, or tasks that do not have the documented format.
+            The server returned a different job, or the response does not have the documented format.
 
         Notes
         -----
-        Source: ``GET api-open/v1/jobs/<job_id>``.
+        Endpoint: ``GET api-open/v1/jobs/<job_id>``.
 
         Examples
         --------
@@ -554,42 +566,41 @@ class Explorer:
         order: Order = "desc",
         limit: int | None = 100,
     ) -> pd.DataFrame:
-        """List jobs, by default the newest 100 of all workflows.
+        """List jobs, newest first.
 
         Parameters
         ----------
         workflow_id
-            Only jobs of this workflow.
+            Return only jobs of this workflow. Default: all workflows.
         status
-            Only jobs with this status: a name such as ``"success"``, or a code.
+            Return only jobs with this status, either a name such as ``"success"`` or a status code.
         name
-            Only jobs with this name, as matched by the server.
+            Return only jobs with this name.
         created_after, created_before
-            Only jobs created between these times: datetimes, or strings in ISO 8601. Times without an offset are in
-            UTC. Creation times are those of the server's clock.
+            Return only jobs created between these times. Pass datetimes or ISO 8601 strings. Times without an offset
+            are in UTC. Creation times are from the server's clock.
         order
-            ``"desc"`` for the newest jobs first, ``"asc"`` for the oldest first.
+            ``"desc"`` (the default) for the newest jobs first, ``"asc"`` for the oldest first.
         limit
-            Maximum number of jobs to return; None for all. Pages are read as needed. Jobs that are created between two
-            pages do not cause duplicates.
+            Maximum number of jobs to return. Default: 100. None for all.
 
         Returns
         -------
         pandas.DataFrame
-            Columns job_id, name, workflow_id, workflow_name, status (str); create_time, begin_time, end_time
-            (``datetime64[ms, UTC]``, NaT if the job has not begun or ended). Columns and dtypes are the same without
-            rows.
+            One row per job. The columns job_id, name, workflow_id, workflow_name and status are str. The columns
+            create_time, begin_time and end_time are ``datetime64[ms, UTC]``, and NaT if unknown. An empty DataFrame has
+            the same columns and dtypes.
 
         Raises
         ------
         ConfigError, TransportError, ApiError
+            As in `read_sample_result`.
         EnvelopeError
-            A page does not have the documented format, contradicts the pages before it, or contains a job of another
-            workflow or status. No jobs are returned.
+            The server returned an invalid or inconsistent page.
 
         Notes
         -----
-        Source: ``GET api-open/v1/jobs`` and ``GET api-open/v1/workflows/<workflow_id>/jobs``.
+        Endpoint: ``GET api-open/v1/jobs`` and ``GET api-open/v1/workflows/<workflow_id>/jobs``.
 
         Examples
         --------
@@ -614,24 +625,25 @@ class Explorer:
         Parameters
         ----------
         workflow_id
+            Id of the workflow.
         input
-            Parameters by component, such as ``{"analytics_sssp_1": {"root": "player100"}}``.
+            Parameters of each component, such as ``{"analytics_sssp_1": {"root": "player100"}}``.
 
         Returns
         -------
         Job
-            The job immediately after its creation. To wait for its end, use `Job.wait`.
+            The new job, which may still be running. Call `Job.wait` to wait until it ends.
 
         Raises
         ------
         UnsafeToRetryError
-            The server may have accepted the request. A request that may have been sent, even in part, is not retried.
+            The job may have been created. The request is not retried, because a retry could create a second job.
         ConfigError, ApiError, ConnectionFailedError
             The job was not created.
 
         Notes
         -----
-        Source: ``POST api-open/v1/workflows/<workflow_id>/jobs``.
+        Endpoint: ``POST api-open/v1/workflows/<workflow_id>/jobs``.
 
         Examples
         --------
@@ -641,11 +653,23 @@ class Explorer:
         return calls.run(self._api, workflow_id, input, self)
 
     def cancel_job(self, job_id: str | int | Job) -> None:
-        """Request the cancellation of a job; its status may change later.
+        """Request the cancellation of a job.
+
+        The job's status may change only after a delay.
+
+        Parameters
+        ----------
+        job_id
+            Id of the job, or a `Job`.
+
+        Raises
+        ------
+        JobError
+            The server did not cancel the job. It may have ended.
 
         Notes
         -----
-        Source: ``PUT api-open/v1/jobs/<job_id>/cancel``.
+        Endpoint: ``PUT api-open/v1/jobs/<job_id>/cancel``.
         """
         calls.cancel(self._api, job_id)
 
@@ -664,46 +688,51 @@ class Explorer:
     ) -> pd.DataFrame:
         """Read the results of a workflow's last successful jobs into one DataFrame.
 
-        The DataFrame is in long format, with the oldest job first. Each result is read completely.
+        The DataFrame is in long format, with the oldest job first.
 
         Parameters
         ----------
         workflow_id
+            Id of the workflow.
         last
-            Maximum number of jobs, counted from the newest; None for all.
+            Number of most recent jobs to read. Default: 30. None for all.
         task
-            Name or id of the task to read from each job. None reads all tasks and uses the union of their columns.
+            Name or id of the task to read from each job. Default: None, which reads all tasks. The DataFrame then has
+            the columns of all results.
         schema, vid_type, dtype_backend
-            As in `read_sample_result`, for each result.
+            As in `read_sample_result`.
         workers
-            Number of jobs to read in parallel.
+            Number of jobs to read in parallel. Default: 4.
 
         Returns
         -------
         pandas.DataFrame
-            ``job_id`` (str), ``end_time`` of the job (``datetime64[ms, UTC]``), ``task_name`` and ``task_id`` (str),
-            then the columns of the results. Values are missing for results without a column. Integers are nullable
-            (``Int64``) without `task`. All results have to fit in memory.
+            One row per row of a result. The first columns are ``job_id`` (str), ``end_time`` (the end of the job,
+            ``datetime64[ms, UTC]``), ``task_name`` (str) and ``task_id`` (str). The columns of the results follow. If a
+            result does not have a column, its values are missing. If `task` is None, integer columns are ``Int64``.
 
         Raises
         ------
         ConfigError
             An argument is invalid, or no job has a task with this name.
         TransportError, ApiError, DecodeError
-            As in `read_sample_result`, for the list of jobs and the jobs.
+            The list of jobs or a job cannot be read.
         JobError
-            Some results could not be read. ``error.results`` contains the other frames and ``error.errors`` the errors,
-            both by job id and task id.
+            Some results cannot be read. ``error.results`` contains the other DataFrames, and ``error.errors`` contains
+            the errors. The keys of both are pairs of job id and task id.
 
         Warns
         -----
         HistoryGapWarning
-            Jobs were skipped because they do not have this task, or the task did not succeed.
+            Some jobs do not have this task, or the task did not succeed.
 
         Notes
         -----
-        Sources: the list of jobs, then ``GET api-open/v1/jobs/<job_id>`` once per job and ``GET .../sample_result``
-        once per result. Each call sends all requests again. Use `sync_workflow` to keep the results.
+        All results must fit in memory. Each call reads all results from the server again. To store the results, use
+        `sync_workflow`.
+
+        Endpoints: ``GET api-open/v1/workflows/<workflow_id>/jobs``, ``GET api-open/v1/jobs/<job_id>`` once per job, and
+        ``GET .../sample_result`` once per result.
 
         Examples
         --------
@@ -742,49 +771,47 @@ class Explorer:
         workers: int = 4,
         progress: Progress = None,
     ) -> SyncReport:
-        """Write each result of all successful jobs of a workflow to a lake once.
+        """Export new results of a workflow's successful jobs to a lake.
 
-        A lake is a folder with one data set per task. The call is idempotent and can be repeated at any time, also
-        after a failure and from several processes. Existing results are neither read nor written again, and results are
-        never deleted. If no result is missing, a call sends one request per 1,000 jobs, lists the folder and reads its
-        records.
+        A lake is a folder with one data set per task. Results that are already in the folder are not read or written
+        again. The call is idempotent, so you can retry it after an error. Several processes can sync to one folder.
 
         Parameters
         ----------
         workflow_id
+            Id of the workflow.
         path
-            Folder, as a local path or any fsspec URL. After the first result, it accepts only results of the same
-            workflow and server, with the same `format`, `vid_type` and `partition_by`.
+            Folder of the lake, as a local path or fsspec URL. Use a separate folder for each workflow. Later calls
+            must pass the same `format`, `vid_type` and `partition_by` as the first one.
         tasks
-            Names or ids of tasks. Default: all tasks with the status success.
+            Names or ids of the tasks to export. Default: all successful tasks.
         created_after
-            Only jobs created at this time or later, as in `list_jobs`.
+            Export only jobs created at this time or later, as in `list_jobs`.
         limit, vid_type, allow_incomplete
-            As in `export_sample_result`, for each result. They do not apply to results that exist in the folder.
+            As in `export_sample_result`. Existing files are not changed.
         schema
-            As in `read_sample_result`, for each result; or a mapping from task names or ids to schemas. The default for
-            other tasks is ``"auto"``. All results of a task must have the same columns.
+            As in `read_sample_result`, or a mapping from task names or ids to schemas. Tasks that are not in the
+            mapping use ``"auto"``. All results of a task must have the same columns.
         format
-            ``"parquet"`` or ``"feather"``.
+            File format: ``"parquet"`` (the default) or ``"feather"``.
         partition_by
-            ``"job_id"``, ``"task_id"``, ``"end_date"``, or a list of them. These columns become Hive partitions in the
-            folder of each task and are not in the files. ``end_date`` is the date of ``end_time`` in UTC.
+            Columns for Hive partitioning: ``"job_id"``, ``"task_id"``, ``"end_date"`` or a list of them. ``end_date``
+            is the date of ``end_time`` in UTC. Default: no partitioning.
         server_name
-            Name for the server, recorded in the lake. Default: the server's URL without scheme, default port and
-            trailing slash. Pass the recorded name if the URL of the server changes.
+            Name of the server in the lake. Default: the server's URL, without scheme and default port. If the server's
+            URL changes, pass the name that is stored in the lake.
         verify
-            Whether to also read the existing files and compare their sizes and content hashes with the lake's record.
+            Whether to check the size and content hash of each existing file. Default: False.
         make_parents
-            Whether to create missing parent folders of `path`. By default they raise an error. `path` itself is
-            created.
+            Whether to create missing parent folders of `path`. By default, a missing parent folder raises WriteError.
+            `path` itself is created if it does not exist.
         storage_options
             Options of the fsspec filesystem, as in pandas.
         workers
-            Number of results to read and write in parallel. Memory use grows with it, not with the size of the results.
+            Number of results to read and write in parallel. Default: 4. More workers use more memory.
         progress
-            None shows a progress bar in a terminal or a notebook after two seconds, unless the `Explorer` or
-            ``EXPLORER_FRAMES_PROGRESS`` sets another default. True shows it everywhere, False never. A function is
-            called with a `SyncReport` after each change.
+            Whether to show a progress bar. You can also pass a function, which is called with a `SyncReport` after each
+            change. Default: the `progress` of the `Explorer`.
 
         Returns
         -------
@@ -794,36 +821,33 @@ class Explorer:
         Raises
         ------
         SyncError
-            Some results could not be exported, or are damaged. ``error.report`` lists them. All others were exported,
-            except after an error that affects every result (full disk, missing bucket, rejected login, no connection).
-            Then no more results are requested, and ``error.report.pending`` is the number of results not attempted.
+            Some results were not exported, or are damaged. ``error.report`` lists them. The other results are exported,
+            unless an error affects all of them, such as a full disk or a rejected login. In that case,
+            ``error.report.pending`` is the number of results that were not attempted.
         ConfigError, UnsupportedFormatError
-            An argument is invalid, no task has this name, or `schema` contains a column that a lake adds. Or the folder
-            belongs to another workflow, or one of its jobs differs from the server's job with the same id. No file was
-            written.
+            An argument is invalid or does not match the existing lake. No file was written.
         TransportError, ApiError, EnvelopeError
             The jobs cannot be listed. No file was written.
         WriteError
-            The folder cannot be listed or written to.
+            The folder cannot be listed, or files cannot be written to it.
 
         Notes
         -----
-        Files are named ``<task>/<job id>-<hash>.parquet``. The folder of each task is a data set that any engine can
-        read; see also `read_lake`. In folder names, characters of the task's name other than letters, digits, spaces,
-        ``.``, ``_`` and ``-`` are replaced, and a hash is appended.
+        The path of a file is ``<task>/<job id>-<hash>.parquet``. Special characters in the task's name are replaced.
+        Any engine can read the folder of a task as a data set. `read_lake` returns it as a DataFrame.
 
-        After the columns of the result, each file has ``job_id`` and ``task_id`` (string) and ``end_time`` (timestamp
-        in UTC), the end of the job; null if unknown.
+        Each file has the columns of the result, followed by ``job_id`` (string), ``task_id`` (string) and ``end_time``
+        (timestamp in UTC). ``end_time`` is the end of the job, or null if unknown. Partition columns are not stored in
+        the files.
 
-        ``_runs/<job id>-<hash>.parquet`` has one row per task of a job: job, times, status, rows, bytes, completeness,
-        content hash and path of its result. It is written when all requested results of the job exist. ``_manifest``
-        contains the owner of the lake and the schema of each task.
+        The file ``_runs/<job id>-<hash>.parquet`` has one row per task of a job, with the status, row count, content
+        hash and path of its result. It is written last, after the results of the job. The folder ``_manifest``
+        contains the settings of the lake and the schema of each task.
 
-        In stores without conditional writes, two processes that write the same result at the same time both write it
-        completely. The last write wins.
+        If two processes write the same result at the same time, the file of the last one is kept.
 
-        Sources: ``GET api-open/v1/workflows/<workflow_id>/jobs``, ``GET api-open/v1/jobs/<job_id>`` once per job
-        without a record, and ``GET .../sample_result`` once per missing result.
+        Endpoints: ``GET api-open/v1/workflows/<workflow_id>/jobs``, ``GET api-open/v1/jobs/<job_id>`` once per new job,
+        and ``GET .../sample_result`` once per new result.
 
         Examples
         --------

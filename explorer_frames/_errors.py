@@ -1,4 +1,4 @@
-"""Helpers that escape messages, add context, and map API error codes to classes."""
+"""Helpers that format messages and map API error codes to exception classes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from explorer_frames.errors import (
 
 _T = TypeVar("_T")
 _MOST = 3  # maximum number of names in a message
-_SHOWN = 200  # maximum characters of untrusted text in a message, to keep logs short
+_SHOWN = 200  # maximum number of characters of untrusted text in a message
 
 _BY_CODE: dict[int, type[ApiError]] = {
     40004000: BadRequestError,
@@ -40,7 +40,7 @@ _BY_CODE: dict[int, type[ApiError]] = {
     50004003: LicenseError,
     90004000: ServerError,
 }
-# By HTTP status, for responses without a code. For undocumented codes, the first three digits are used as the status.
+# By HTTP status, for responses without a code. The first three digits of an undocumented code are used as its status.
 _BY_STATUS: dict[int, type[ApiError]] = {
     400: BadRequestError,
     401: UnauthorizedError,
@@ -48,13 +48,13 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     404: NotFoundError,
 }
 _HINTS: dict[type[ApiError], str] = {
-    BadRequestError: "Check the arguments. Only tasks that succeeded have a result, so wait for the job first.",
+    BadRequestError: "Check the arguments. Only successful tasks have a result, so wait until the job has ended.",
     UnauthorizedError: "Check the token, or user, password, graphd and auth_encoding=.",
-    SessionExpiredError: "The session has expired, or another login of the same user ended it. Pass a fresh token, or "
-    "user, password and graphd so that a new login is possible.",
-    ForbiddenError: "Ask for permission to read this job in Explorer.",
-    NotFoundError: "Check the ids on the pages of the workflow and the job in Explorer.",
-    ServerError: "Retry later. If it happens again, report the trace id to the vendor's support.",
+    SessionExpiredError: "The session expired, or another login of the same user ended it. Pass a new token, or pass "
+    "user, password and graphd.",
+    ForbiddenError: "Ask an administrator of Explorer for permission.",
+    NotFoundError: "Check the ids on the job's or workflow's page in Explorer.",
+    ServerError: "Retry later. If the error persists, report the trace id to the vendor's support.",
     LicenseError: "Renew the license of Explorer and its DAG controller. Retrying does not help.",
 }
 
@@ -63,14 +63,14 @@ def escaped(text: object, limit: int = _SHOWN) -> str:
     """Escape untrusted text as printable ASCII, truncated to `limit` characters."""
     try:
         said = _secrets.of_call.get().conceal(str(text))
-    except (ValueError, RecursionError):  # an integer with more digits than Python prints, or deep nesting
+    except (ValueError, RecursionError):  # too many digits, or nested too deeply
         said = f"<{type(text).__name__}>"
     shown = _escaped(said[: limit + 1])
     return shown if len(shown) <= limit else shown[: limit - 3] + "..."
 
 
 def as_given(value: object) -> str:
-    """Format an argument's value for a message, with quotes only for strings.
+    """Format an argument's value for a message; only strings are quoted.
 
     Examples
     --------
@@ -95,12 +95,12 @@ def printable(text: object) -> str:
 
 
 def _escaped(text: str) -> str:
-    # Calling the codec by name would import it on first use, which fails if the process has too many open files.
+    # Calling a codec by name imports it on first use. This would fail if the process has too many open files.
     return codecs.unicode_escape_encode(text)[0].decode("ascii")
 
 
 def plural(number: int, noun: str) -> str:
-    """Return the singular or plural of a noun for a number.
+    """Return a noun in singular or plural, depending on a number.
 
     Examples
     --------
@@ -123,13 +123,13 @@ def first_of(texts: Sequence[str], separator: str = ", ") -> str:
 
 
 def hints_of(errors: Iterable[ExplorerFramesError]) -> str:
-    """Join the distinct hints of the first three errors, without Python advice."""
+    """Join the distinct hints of the first three errors, without their second lines."""
     hints = ((error.hint or "").partition("\n")[0] for error in islice(errors, _MOST))
-    return " ".join(dict.fromkeys(filter(None, hints))) or "Fix the causes."
+    return " ".join(dict.fromkeys(filter(None, hints))) or "Fix the errors and retry."
 
 
 def close_names(name: object, names: Iterable[str]) -> str:
-    """Return a hint for a misspelled task name, with up to three task names.
+    """Return a hint with up to three task names that resemble a misspelled one.
 
     Examples
     --------
@@ -165,10 +165,7 @@ def add_context(where: str) -> Iterator[None]:
 class StickyErrorIterator(Iterator[_T]):
     """Iterator that raises its first error again on each later call.
 
-    Parameters
-    ----------
-    items
-        Iterator such as a generator, which would raise StopIteration after an error, as if it had succeeded.
+    A generator raises StopIteration after an error, which callers could mistake for success.
     """
 
     def __init__(self, items: Iterator[_T]) -> None:
@@ -184,16 +181,16 @@ class StickyErrorIterator(Iterator[_T]):
         except StopIteration:
             raise
         except BaseException as error:
-            # Drop the traceback. Its frames include the Arrow reader that refers to this iterator. The garbage
-            # collector cannot see this reference cycle, so it would leak a connection.
+            # Drop the traceback, because its frames refer to the Arrow reader, which refers to this iterator. The
+            # garbage collector cannot see this reference cycle, so the connection would leak.
             self._error = _twin(error)
             raise
 
 
 def _twin(error: BaseException) -> BaseException:
     try:
-        twin = copy.copy(error).with_traceback(None)  # tblib, if installed, also copies the traceback
-    except Exception:  # noqa: BLE001 (a user's class whose `__init__` does not accept `args`)
+        twin = copy.copy(error).with_traceback(None)  # if tblib is installed, `copy` also copies the traceback
+    except Exception:  # noqa: BLE001 (a user's class whose `__init__` rejects `args`)
         what = f"the reader was interrupted by {type(error).__name__}"
         return ExplorerFramesError(what, hint="Open the reader again.")
     twin.__cause__ = twin.__context__ = None
@@ -201,24 +198,7 @@ def _twin(error: BaseException) -> BaseException:
 
 
 def api_error(code: int | None, http_status: int, message: object, trace_id: str | None) -> ApiError:
-    """Build the exception for an error response.
-
-    Parameters
-    ----------
-    code
-        Code in the envelope, or None if the response has none.
-    http_status
-        HTTP status, used only without `code`, because the mapping from codes to statuses is not documented.
-    message
-        ``message`` in the envelope, of any type.
-    trace_id
-        The ``Traceparent`` header.
-
-    Returns
-    -------
-    ApiError
-        An instance of the class for this code, else of the class for its first three digits, else of ServerError.
-    """
+    """Create the exception for an error response; `http_status` is used only without a code."""
     family = int(str(code)[:3]) if code is not None and code >= 100 else http_status  # noqa: PLR2004 (three digits)
     cls = _BY_CODE.get(code or 0) or _BY_STATUS.get(family, ServerError)
     said = escaped(message) if message else None

@@ -1,4 +1,4 @@
-"""Convert Arrow tables to pandas DataFrames, with any dtype backend of pandas."""
+"""Conversion of Arrow tables to pandas DataFrames."""
 
 from __future__ import annotations
 
@@ -35,26 +35,17 @@ _MAPPERS: dict[str | None, Callable[[pa.DataType], object] | None] = {
 
 
 def checked_backend(dtype_backend: str | None) -> str | None:
-    """Validate a `dtype_backend`; the valid values are those of pandas."""
+    """Validate the argument `dtype_backend`."""
     if not isinstance(dtype_backend, str | None) or dtype_backend not in _MAPPERS:
         raise ConfigError(f"dtype_backend must be None, 'numpy_nullable' or 'pyarrow', got {as_given(dtype_backend)}")
     return dtype_backend
 
 
 def to_pandas(table: pa.Table, dtype_backend: str | None = None, *, nullable: Collection[str] = ()) -> pd.DataFrame:
-    """Convert a table to a DataFrame, with its provenance in `attrs`.
+    """Convert a table to a DataFrame; `nullable` columns have nullable dtypes by default.
 
-    Parameters
-    ----------
-    table, dtype_backend
-    nullable
-        Names of integer and bool columns that become nullable dtypes if `dtype_backend` is None.
-
-    Raises
-    ------
-    ColumnTypeError
-        If an integer or bool is missing, which numpy does not support (pandas would change the dtype of the column);
-        or if a column has lists of timestamps with a time zone, which numpy does not support.
+    Missing integers and bools raise ColumnTypeError if numpy dtypes are requested, because pandas would change the
+    dtype of the column.
     """
     nullable = () if dtype_backend else nullable
     for field, column in zip(table.schema, table.columns, strict=True):
@@ -66,7 +57,7 @@ def to_pandas(table: pa.Table, dtype_backend: str | None = None, *, nullable: Co
         if values.null_count and (whole or (pa.types.is_boolean(values.type) and not in_lists)):
             lost = f"has missing values, which numpy {'integers' if whole else 'bools'} do not support"
         elif in_lists and pa.types.is_timestamp(values.type) and values.type.tz:
-            lost = "has lists of timestamps with a zone, which numpy does not support"
+            lost = "has lists of timestamps with a time zone, which numpy does not support"
         if lost and dtype_backend not in exact and field.name not in nullable:
             hint = f"Pass dtype_backend={' or '.join(map(repr, exact))}."
             raise ColumnTypeError(f"column {field.name!r} {lost}", column=field.name, hint=hint)
@@ -81,7 +72,7 @@ def to_pandas(table: pa.Table, dtype_backend: str | None = None, *, nullable: Co
 
 
 def _describe(frame: pd.DataFrame, table: pa.Table, dtype_backend: str | None) -> None:
-    """Copy the provenance to `attrs`, without the hash of NaN if NaN became null."""
+    """Copy the provenance to `attrs`; remove the hash of NaN if NaN was converted to null."""
     metadata = table.schema.metadata or {}
     if KEY not in metadata:
         return
@@ -97,15 +88,10 @@ def _nan_is_null() -> bool:
 
 
 def _with_plain_dictionaries(table: pa.Table) -> pa.Table:
-    """Return the table without dictionaries that cannot be converted to categoricals.
+    """Decode dictionaries that cannot be converted to categoricals without loss.
 
-    Categories cannot contain NaN, or both -0.0 and 0.0. pyarrow drops their time zone when it converts them back.
-    PyArrow 18 cannot convert unsigned indices.
-
-    Raises
-    ------
-    ConfigError
-        If a time zone is not supported.
+    Categories cannot contain NaN, or both 0.0 and -0.0. PyArrow drops the time zone of categories when it converts them
+    back, and PyArrow 18 does not support unsigned indices.
     """
     for place, field in enumerate(table.schema):
         kind = field.type

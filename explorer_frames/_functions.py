@@ -1,7 +1,4 @@
-"""Functions that call methods of a shared `Explorer`.
-
-The `Explorer` is configured by environment variables.
-"""
+"""Functions that call the methods of a shared `Explorer`, created from environment variables."""
 
 from __future__ import annotations
 
@@ -32,19 +29,19 @@ from explorer_frames.errors import ConfigError
 _T = TypeVar("_T")
 _F = TypeVar("_F", bound="Callable[..., Any]")
 _EXPLORER = """explorer
-    Server to read from. Default: that of the `Job` or `Task`, or the one in the environment (``EXPLORER_FRAMES_URL``
-    and so on)."""
+    `Explorer` to use. Default: the one that returned the `Job` or `Task`. For plain ids, a shared `Explorer` is
+    created from environment variables and the config file."""
 
 _shared: dict[tuple[object, ...], Explorer] = {}
 
 
 def _explorer() -> Explorer:
-    """Return the `Explorer` for this environment, cached to reuse connections."""
+    """Return the cached `Explorer` for the current environment variables and config file."""
     variables = sorted((name, value) for name, value in os.environ.items() if name.startswith(PREFIX))
     environment = (*variables, *file_state())
     explorer = _shared.get(environment)
     if explorer is None:
-        # Atomic, so that threads share one session. A fork or a signal could leave a lock acquired forever.
+        # `setdefault` is atomic. A lock could stay acquired after a fork or a signal.
         explorer = _shared.setdefault(environment, Explorer())
         for other in [*_shared]:
             if other != environment:
@@ -53,7 +50,7 @@ def _explorer() -> Explorer:
 
 
 def explorer_or_default(explorer: Explorer | None, job_id: object = None, task_id: object = None) -> Explorer:
-    """Return `explorer`, or that of a `Job` or `Task`, or the default `Explorer`."""
+    """Return `explorer`, the one of a `Job` or `Task`, or the shared one."""
     if explorer is None:
         known = (given for given in (task_id, job_id) if isinstance(given, Job | Task))
         return next((given._explorer for given in known), None) or _explorer()  # noqa: SLF001 (same package)
@@ -66,14 +63,14 @@ def explorer_or_default(explorer: Explorer | None, job_id: object = None, task_i
 
 
 def _called(method: Callable[..., _T], arguments: dict[str, Any]) -> _T:
-    """Call a method of the `Explorer` in `arguments` with the other arguments."""
+    """Call a method of `arguments["explorer"]` with the other arguments."""
     explorer = explorer_or_default(arguments.pop("explorer"), arguments.get("job_id"), arguments.get("task_id"))
     call: Callable[..., _T] = getattr(explorer, method.__name__)
     return call(**arguments.pop("options", {}), **arguments)
 
 
 def _documented_as(method: Callable[..., Any]) -> Callable[[_F], _F]:
-    """Copy the docstring of a method and document the parameter `explorer`."""
+    """Copy the docstring of a method, and add the parameter `explorer`."""
 
     def copy(function: _F) -> _F:
         text = inspect.getdoc(method) or ""  # None with `python -OO`

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-_LEFT = "style='text-align:left'"  # notebooks align all cells to the right by default
+_LEFT = "style='text-align:left'"  # overrides the right alignment in notebooks
 
 
 def facts(known: Mapping[str, str]) -> str:
-    """Return a table with one row per fact."""
+    """Return a table with one row per item."""
     lines = (f"<tr><th {_LEFT}>{_safe(name)}</th><td {_LEFT}>{_safe(value)}</td></tr>" for name, value in known.items())
     return f"<table>{''.join(lines)}</table>"
 
@@ -19,7 +19,7 @@ def lines(title: str, *others: str) -> str:
 
 
 def grid(title: str, said: str, head: Sequence[str], rows: Iterable[Sequence[str | int]]) -> str:
-    """Return a title with text and a table with a header; numbers are right-aligned."""
+    """Return a title, a text and a table with a header row."""
     names = "".join(f"<th {_LEFT}>{_safe(name)}</th>" for name in head)
     lines = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     return f"<div><strong>{_safe(title)}</strong>: {_safe(said)}<table><tr>{names}</tr>{lines}</table></div>"
@@ -30,6 +30,6 @@ def _cell(value: str | int) -> str:
 
 
 def _safe(text: str) -> str:
-    import html  # noqa: PLC0415 (avoids loading its table of entities when this package is imported)
+    import html  # noqa: PLC0415 (faster import of this package)
 
     return html.escape(text)

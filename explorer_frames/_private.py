@@ -1,7 +1,6 @@
 """Removal of internal frames and local variables from tracebacks.
 
-URLs, options and headers contain secrets. Sentry, rich and ``pytest --showlocals`` show the local variables of each
-frame.
+Local variables may contain secrets. Sentry, rich and ``pytest --showlocals`` show the variables of each frame.
 """
 
 from __future__ import annotations
@@ -27,15 +26,13 @@ _LOG = logging.getLogger("explorer_frames")
 _OURS = "explorer_frames"
 _INSTALLED = {"site-packages", "dist-packages"}
 _OWN = 2  # frames of a public function and its wrapper
-_NOTE = "Set EXPLORER_FRAMES_DEBUG=1 for the whole traceback."
+_NOTE = "Set EXPLORER_FRAMES_DEBUG=1 to see the full traceback."
 
 
 def private(public: _C) -> _C:
     """Remove internal frames from the tracebacks of a public function or class.
 
-    Internal frames are those of this package and its dependencies. Frames of the user's own functions, such as a
-    progress function, are kept. For a class, this applies to its public and special methods and its properties. Errors
-    raised to a caller within this package are unchanged.
+    Frames of the user's functions are kept. Errors are unchanged if the caller is in this package.
     """
     if not isinstance(public, type):
         return _guarded(public)
@@ -52,15 +49,8 @@ def private(public: _C) -> _C:
 def shortened(error: _E, handled: BaseException | None = None) -> _E:
     """Reduce the traceback of an error to the user's frames, and return the error.
 
-    With ``EXPLORER_FRAMES_DEBUG=1`` all frames are kept. The local variables of this package's frames are cleared, and
-    after an interrupt, which may occur inside a storage driver, also those of other packages. The whole traceback is
-    always logged to ``explorer_frames`` at level DEBUG.
-
-    Parameters
-    ----------
-    error
-    handled
-        Error that the caller is handling, which may be the context of `error`. It is unchanged.
+    The local variables of internal frames are cleared. After an interrupt, which may occur in a storage driver, the
+    variables of other packages are also cleared. `handled` is an error that the caller is handling. It is not changed.
     """
     if _LOG.isEnabledFor(logging.DEBUG):
         _LOG.debug("%s", "".join(traceback.format_exception(error)).rstrip())
@@ -70,7 +60,7 @@ def shortened(error: _E, handled: BaseException | None = None) -> _E:
     chain: list[Any] = [error]
     while chain:
         link = chain.pop()
-        if id(link) in seen:  # a cause that was set explicitly may form a cycle
+        if id(link) in seen:  # an explicit cause may form a cycle
             continue
         seen.add(id(link))
         chain += [link.__context__, link.__cause__]
@@ -78,7 +68,7 @@ def shortened(error: _E, handled: BaseException | None = None) -> _E:
         frames = [frame for frame, _ in traceback.walk_tb(link.__traceback__)]
         for frame in frames:
             if is_ours(frame) or (interrupted and not _is_users(frame)):
-                with suppress(RuntimeError):  # raised for running frames, such as the outermost one of this package
+                with suppress(RuntimeError):  # running frames cannot be cleared
                     frame.clear()
         if whole:
             continue
@@ -86,7 +76,7 @@ def shortened(error: _E, handled: BaseException | None = None) -> _E:
         raised_by_us = is_typed and bool(frames) and is_ours(frames[-1])
         link.__traceback__ = users_traceback(link.__traceback__, with_packages=not raised_by_us)
         if raised_by_us and link.__context__ is not handled:
-            link.__cause__ = None  # this also hides the context, which the message already describes
+            link.__cause__ = None  # this also hides the context
         is_bug = isinstance(link, Exception) and not isinstance(link, Warning) and not is_typed
         if link is error and is_bug and len(frames) > _OWN and not _is_users(frames[-1]):
             error.add_note(_NOTE)
@@ -96,9 +86,9 @@ def shortened(error: _E, handled: BaseException | None = None) -> _E:
 def _guarded(function: _C) -> _C:
     @functools.wraps(function)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        if is_ours(sys._getframe().f_back):  # noqa: SLF001 (the only way to get the caller's frame)
+        if is_ours(sys._getframe().f_back):  # noqa: SLF001 (no public API for the caller's frame)
             return function(*args, **kwargs)
-        handled = sys.exc_info()[1]  # the exception that the caller is handling, with the caller's frames
+        handled = sys.exc_info()[1]  # the exception that the caller is handling
         try:
             return function(*args, **kwargs)
         except StopIteration:
@@ -106,16 +96,16 @@ def _guarded(function: _C) -> _C:
         except BaseException as error:
             del args, kwargs
             shortened(error, handled)
-            raise  # not `raise error`, which would add this frame to the traceback again
+            raise  # `raise error` would add this frame to the traceback
         finally:
-            del handled  # avoids a reference cycle, as its traceback may contain this frame
+            del handled  # avoids a reference cycle with this frame
 
-    return guarded  # type: ignore[return-value]  # functools.wraps changes the type
+    return guarded  # type: ignore[return-value]  # functools.wraps changes the static type
 
 
 @private
 class PrivateContext(AbstractContextManager[_T]):
-    """Context manager for the user that wraps an internal one."""
+    """Public context manager that wraps an internal one."""
 
     def __init__(self, manager: AbstractContextManager[_T]) -> None:
         self._manager = manager
@@ -135,7 +125,7 @@ def is_debugging() -> bool:
 
 
 def users_traceback(whole: TracebackType | None, *, with_packages: bool = False) -> TracebackType | None:
-    """Return a traceback with the user's frames, and optionally other packages'."""
+    """Return a traceback of the user's frames, and optionally of other packages' frames."""
     entries = []
     while whole is not None:
         entries.append(whole)
@@ -148,13 +138,13 @@ def users_traceback(whole: TracebackType | None, *, with_packages: bool = False)
 
 
 def _is_users(frame: FrameType) -> bool:
-    """Return whether a frame is the user's, not Python's or an installed package's."""
+    """Return whether a frame belongs to the user's code."""
     installed = not _INSTALLED.isdisjoint(Path(frame.f_globals.get("__file__") or "").parts)
     return not (installed or is_ours(frame) or package_of(frame) in sys.stdlib_module_names)
 
 
 def is_ours(frame: FrameType | None) -> bool:
-    """Return whether a frame is of this package; None is a caller not in Python."""
+    """Return whether a frame belongs to this package; None is a caller outside Python."""
     return frame is not None and package_of(frame) == _OURS
 
 

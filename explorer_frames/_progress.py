@@ -1,6 +1,6 @@
-"""Progress bars in terminals and notebooks, and the `progress` argument.
+"""Progress bars in terminals and notebooks.
 
-A background thread draws the bar. The call itself only increments counters, so it never waits for a terminal.
+A background thread draws the bar, so that the call does not wait for the terminal.
 """
 
 from __future__ import annotations
@@ -35,44 +35,26 @@ _WORDS |= {"1": True, "true": True, "yes": True, "on": True}
 _DELAY = 2.0  # seconds before a bar is shown
 _PAUSE = 0.5  # seconds between updates
 _WIDTH = 100  # maximum width of a line in columns
-_LEAST = 6  # minimum width of a bar in columns; details are omitted to keep it
+_LEAST = 6  # minimum width of a bar in columns; details are omitted first
 
 
 class Done(NamedTuple):
-    """Progress of a call, as a bar shows it.
+    """Progress of a call."""
 
-    Attributes
-    ----------
-    label
-        Text that is shown at any width, with the state and the failures.
-    unit
-        Unit of `done`, in the singular. Without a unit, only the length of the bar shows the progress.
-    done, total
-        Finished and total number of items; None as `total` if unknown.
-    """
-
-    label: str
-    unit: str = ""
+    label: str  # shown at any width of the terminal
+    unit: str = ""  # in the singular; if empty, the numbers are not shown
     done: int = 0
     total: int | None = None
 
 
 class Bar:
-    """Progress bar of a call. Its counters are thread-safe.
-
-    Parameters
-    ----------
-    state
-        Initial state.
-    listener
-        Function that is called with each new state.
-    """
+    """State of a progress bar, with thread-safe counters."""
 
     def __init__(self, state: Done, listener: Callable[[Any], object] | None = None) -> None:
         self.state = state
         self.is_drawn = self.has_ended = False
         self._listener = listener
-        self._counts: deque[tuple[int, int]] = deque()  # no lock, which an interrupt could leave acquired
+        self._counts: deque[tuple[int, int]] = deque()  # not a lock, which could stay acquired after an interrupt
         self._rows = self._done = 0
         self._started = time.monotonic()
 
@@ -83,19 +65,19 @@ class Bar:
             self._listener(state)
 
     def count(self, *, rows: int = 0, done: int = 0) -> None:
-        """Add to the number of rows and of finished items."""
+        """Add to the numbers of rows and finished items."""
         if self.is_drawn:
             self._counts.append((rows, done))
 
     def counted(self, items: Iterable[_T], unit: str, total: int) -> Iterator[_T]:
-        """Yield the items, and count each of them as finished."""
+        """Yield the items, and count each one as finished."""
         self.state = Done(self.state.label, unit, 0, total)
         for item in items:
             self.state = self.state._replace(done=self.state.done + 1)
             yield item
 
     def details(self) -> tuple[str, int, int, list[str]]:
-        """Return the label, the finished and total number, and details by importance."""
+        """Return the label, the finished and total numbers, and the details."""
         while self._counts:
             more_rows, more_done = self._counts.popleft()
             self._rows += more_rows
@@ -126,18 +108,7 @@ def count(*, rows: int = 0, done: int = 0) -> None:
 
 @contextmanager
 def progress_bar(progress: Progress, state: Done) -> Iterator[Bar]:
-    """Show a progress bar while the block runs.
-
-    A nested block adds to the counters of the outer bar.
-
-    Parameters
-    ----------
-    progress
-        None shows a bar in interactive terminals and notebooks after 2 seconds. True shows it everywhere, without
-        delay. False shows none. A function is called with each state.
-    state
-        Initial state.
-    """
+    """Show a progress bar while the block runs; a nested block uses the outer bar."""
     bar = Bar(state, progress if callable(progress) else None)
     if _current.get() is not None:
         yield bar
@@ -153,7 +124,7 @@ def progress_bar(progress: Progress, state: Done) -> Iterator[Bar]:
             yield bar
             bar.has_ended = True
     finally:
-        _current.set(None)  # not with a token, which an interrupt could lose
+        _current.set(None)  # not `reset`, because the token could be lost after an interrupt
 
 
 def _from_environment() -> bool | None:
@@ -169,7 +140,7 @@ def _from_environment() -> bool | None:
 
 
 def _draw(bar: Bar, screen: _Terminal | _Notebook, ended: SimpleQueue[None], *, at_once: bool) -> None:
-    """Draw a bar until its call ends; remove it unless the call failed."""
+    """Draw a bar until the call ends; keep it only if the call failed."""
     is_shown, pause = at_once, 0.0 if at_once else _DELAY
     with suppress(Exception):  # errors of the display must not interrupt the call
         while not _comes(ended, pause):
@@ -189,13 +160,13 @@ def _comes(ended: SimpleQueue[None], seconds: float) -> bool:
 
 
 def _screen(wanted: Progress) -> _Terminal | _Notebook | None:
-    """Return the display of a bar, or None if bars are disabled or not interactive."""
-    processes = sys.modules.get("multiprocessing.process")  # always imported in child processes
+    """Return the display for a bar, or None if no bar is shown."""
+    processes = sys.modules.get("multiprocessing.process")  # child processes always import it
     is_child = processes is not None and processes.parent_process() is not None
     is_program = is_child or threading.get_ident() != threading.main_thread().ident
     if wanted is not True and (wanted is not None or is_program):
         return None
-    with suppress(Exception):  # sys.stderr may be closed, or any object
+    with suppress(Exception):  # sys.stderr may be closed or replaced
         if _is_notebook():
             return _Notebook()
         stream = sys.stderr
@@ -211,10 +182,7 @@ def _is_notebook() -> bool:
 
 
 class _Terminal:
-    """Last line of a terminal.
-
-    The cursor stays at its start, so the next line overwrites a ``^C``.
-    """
+    """Last line of a terminal. The cursor stays at its start, so that ``^C`` is overwritten."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -233,7 +201,7 @@ class _Terminal:
 
 
 class _Notebook:
-    """Output of a notebook cell, as HTML, which requires no notebook extension."""
+    """HTML output of a notebook cell."""
 
     def __init__(self) -> None:
         self._handle: Any = None
@@ -259,7 +227,7 @@ class _Notebook:
 
 
 def _line(bar: Bar, columns: int) -> str:
-    """Return the bar as text, without the last details or the bar if they do not fit."""
+    """Return the bar as text; omit details, then the bar, if they do not fit."""
     label, done, total, texts = bar.details()
 
     def room() -> int:

@@ -1,4 +1,4 @@
-"""Provenance of results, as stored in `frame.attrs` and in file metadata."""
+"""Provenance of results, stored in `DataFrame.attrs` and in file metadata."""
 
 from __future__ import annotations
 
@@ -28,44 +28,45 @@ _NUMBERS = ("limit", "rows")
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Provenance:
-    """Provenance of a result; unknown attributes are None.
+    """Provenance of a result: its source, task, columns and completeness.
+
+    All attributes are optional. They are None if unknown.
 
     Attributes
     ----------
     server : str
         URL of the Explorer server, without credentials.
     source : str
-        URL of the files of a full result, without credentials. None if the result was read from the API.
+        URL of the files of a full result, without credentials. None if the result was read through the API.
     workflow_id, job_id, task_id : str
         Ids of the workflow, the job and the task.
     task_name : str
-        Name of the task's component.
+        Name of the task.
     algorithm : str
-        Algorithm that defines the columns: the `schema` argument, or the algorithm in the task's name.
+        Name of the algorithm that defines the columns.
     schema_source : str
-        Source of the columns: ``"argument"``, ``"task name"``, ``"component"`` (of a full result),
-        ``"column count"``, or ``"text fallback"``.
+        How the columns were chosen: ``"argument"``, ``"task name"``, ``"component"``, ``"column count"`` or
+        ``"text fallback"``.
     status : str
-        Status of the task when its job was read, such as ``"success"``.
+        Status of the task when it was read, such as ``"success"``.
     begin_time, end_time : datetime.datetime
-        Begin and end of the task; timezone-aware, in UTC.
+        Begin and end of the task, in UTC.
     limit : int
-        Requested number of rows; None for all.
+        Requested number of rows. None for all.
     rows : int
-        Number of rows that were read, or that the file contains.
+        Number of rows that were read, or number of rows in the file.
     complete : bool
-        Whether these are all rows of the result. None if unknown: while rows are still being read, for a part of a
-        frame, if values were changed after reading, or if the number of rows is round (such as 10,000) and may
-        be the server's cap.
+        Whether all rows of the result were read. None if the server may have truncated the result, because the number
+        of rows is round. Also None for a stream, and if the data was changed after it was read.
     derived : bool
-        Whether values, rows, or the names or order of columns were changed after reading. The other attributes still
-        describe the result that was read. None if unknown, such as for a stream.
+        Whether the data was changed after it was read, for example by selecting rows or renaming columns. The other
+        attributes still describe the original result.
     content_hash : str
-        ``sha256:`` and 64 hex digits, over names, types and values. A dot and 16 more follow if there are NaN values.
+        SHA-256 hash of the column names, types and values, such as ``"sha256:9f86d0..."``.
     read_at : datetime.datetime
-        Time of the request for the rows; timezone-aware, in UTC.
+        Time of the request for the rows, in UTC.
     library : str
-        Name and version of the library that read the rows, or else wrote them.
+        Name and version of the library that read the rows.
 
     Examples
     --------
@@ -96,7 +97,7 @@ class Provenance:
     library: str | None = LIBRARY
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the attributes as plain values, with times in ISO 8601 format."""
+        """Return the attributes as a dict, with times as ISO 8601 strings."""
         document: dict[str, Any] = {}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
@@ -115,7 +116,7 @@ class Provenance:
         return _html.facts(self._known())
 
     def _known(self) -> dict[str, str]:
-        """Return the known attributes as text; always with `complete`."""
+        """Return the known attributes and `complete` as text."""
         shown = {name: value for name, value in self.to_dict().items() if value is not None or name == "complete"}
         if not self.derived:
             shown.pop("derived", None)
@@ -123,7 +124,7 @@ class Provenance:
 
 
 def summary(provenance: Provenance) -> str:
-    """Describe a result in one line, with task, job, rows and completeness."""
+    """Describe a result in one line."""
     name = provenance.task_name or provenance.algorithm
     known = [name and printable(name), provenance.job_id and f"job {printable(provenance.job_id)}"]
     rows = "" if provenance.rows is None else counted_rows(provenance.rows)
@@ -139,17 +140,17 @@ def counted_rows(rows: int) -> str:
 def completeness(known: Provenance) -> str:
     """Return the completeness of a result as text."""
     if known.derived:
-        return "selected or changed after reading"
+        return "changed after reading"
     return {True: "complete", False: "incomplete", None: "may be incomplete"}[known.complete]
 
 
-def receipt_line(rows: str, complete: bool | None) -> str:  # noqa: FBT001 (an attribute of receipts)
+def receipt_line(rows: str, complete: bool | None) -> str:  # noqa: FBT001 (an attribute, not a flag)
     """Format the rows of a receipt, with their completeness if it is known."""
     return rows if complete is None else f"{rows}, {'complete' if complete else 'incomplete'}"
 
 
 def run_of(task: Task) -> Provenance:
-    """Return the provenance that a finished task adds to its results."""
+    """Return the provenance of a finished task, without its result."""
     return Provenance(
         workflow_id=task.workflow_id,
         task_name=task.name,
@@ -160,28 +161,25 @@ def run_of(task: Task) -> Provenance:
 
 
 def with_provenance(schema: pa.Schema, provenance: Provenance) -> pa.Schema:
-    """Return the schema with the provenance as one JSON document in its metadata."""
+    """Add the provenance to the schema metadata, as a JSON document."""
     return schema.with_metadata({**(schema.metadata or {}), KEY: encoded(provenance.to_dict())})
 
 
 def provenance_of(document: Mapping[str, Any]) -> Provenance:
-    """Convert a document; ignore unknown keys and values of a wrong type."""
+    """Convert a document to a `Provenance`; ignore invalid values."""
     fields = dataclasses.fields(Provenance)
     return Provenance(**{field.name: _value(field.name, document.get(field.name)) for field in fields})
 
 
 def with_row_count(provenance: Provenance, rows: int, *, complete: bool | None) -> Provenance:
-    """Add the number of rows and the completeness.
-
-    A result is incomplete unless its task has the status success.
-    """
+    """Add the number of rows and the completeness."""
     if provenance.status not in (None, "success"):
-        complete = False
+        complete = False  # the task may still be running, or has failed
     return dataclasses.replace(provenance, rows=rows, complete=complete, derived=False)
 
 
 def document_of(metadata: Mapping[bytes, bytes] | None) -> dict[str, Any]:
-    """Return the document in schema metadata, or an empty one if it is missing."""
+    """Return the document in schema metadata, or an empty dict if it is missing."""
     try:
         document = json.loads((metadata or {})[KEY])
     except (KeyError, ValueError, RecursionError):
@@ -190,11 +188,8 @@ def document_of(metadata: Mapping[bytes, bytes] | None) -> dict[str, Any]:
 
 
 def as_written(document: Mapping[str, Any], rows: int, content_hash: str | None) -> dict[str, Any]:
-    """Return the document of a file with `rows` rows.
-
-    `head`, `assign` and `concat` keep metadata and attrs. Rows that differ from the rows that were read are therefore
-    marked as derived, and their completeness is unknown.
-    """
+    """Return the document for a file; mark changed data as derived."""
+    # pandas keeps `attrs` in `head`, `assign` and `concat`, so the document may describe other data.
     same = document.get("rows") in (None, rows) and document.get("content_hash") in (None, content_hash)
     known = {"complete": document.get("complete")} if same else {"complete": None, "derived": True}
     return {"library": LIBRARY, **document, "rows": rows, **known, "content_hash": content_hash}
@@ -209,7 +204,7 @@ def _value(name: str, value: object) -> Any:
     if name in _TIMES:
         try:
             moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-            known = moment is not None and moment.tzinfo is not None and moment.year > 1  # year 1 is an unset time
+            known = moment is not None and moment.tzinfo is not None and moment.year > 1  # year 1 is a missing time
             return moment.astimezone(UTC) if moment is not None and known else None
         except (ValueError, OverflowError):
             return None

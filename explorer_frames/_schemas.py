@@ -37,15 +37,15 @@ _DEGREES: tuple[Shape, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Algorithm:
-    """Component of a workflow and the columns of its results.
+    """Algorithm and the columns of its results.
 
     Attributes
     ----------
     name
         Name in the vendor's documentation.
     shapes
-        Possible columns of a result, as tuples of (name, kind) pairs, with the default first. Each has a different
-        number of columns. Empty for Query, which has any number of text columns.
+        Possible columns of a result, as tuples of (name, kind) pairs. The first tuple is the default. No two tuples
+        have the same length. Empty for Query, because queries can return any columns.
     aliases
         Other names of the algorithm.
     """
@@ -55,17 +55,17 @@ class Algorithm:
     aliases: tuple[str, ...] = ()
 
 
-# The names of tasks, the values of `schema=`, component folders and the table in the docs derive from this registry.
-# An entry may also have axis labels (`_plot.plot`), names in file headers (`_outputs.full`) and a sandbox result.
-# Digits at the end of a task's name number its components, so no name may be another name followed by digits.
+# `_plot.plot` contains the axis labels of algorithms, and `_outputs.full` contains the column names in file headers.
+# Digits at the end of a task's name are the number of the component. Do not add a name that ends in digits if the rest
+# of it is also a name.
 ALGORITHMS: tuple[Algorithm, ...] = (
     Algorithm("PageRank", (_PAIR,)),
     Algorithm("BetweennessCentrality", (_PAIR,), ("Betweenness",)),
     Algorithm("ClosenessCentrality", (_PAIR,), ("Closeness",)),
-    # TYPE=global returns one row with the same columns.
+    # With TYPE=global, the result is one row with the same columns.
     Algorithm("ClusteringCoefficient", (_PAIR,), ("LocalClusteringCoefficient", "GlobalClusteringCoefficient")),
     Algorithm("KCore", ((("id", _VID), ("core", _INT)),)),
-    # TYPE=subgraph has as many columns as TYPE=vertex, so it needs a name of its own.
+    # KCore with TYPE=subgraph has a separate name, because TYPE=vertex has the same number of columns.
     Algorithm("KCoreSubgraph", ((("id", _VID), ("neighbor", _VID)),)),
     Algorithm("DegreeCentrality", _DEGREES, ("NStepDegree", "Degree")),
     Algorithm("DegreeWithTime", _DEGREES),
@@ -89,16 +89,16 @@ ALGORITHMS: tuple[Algorithm, ...] = (
     ),
     Algorithm("HyperANF", ((("score", _DOUBLE),),)),
     Algorithm("ShortestPath", ((("path", _VIDS),),)),
-    # The result has one number per requested statistic. The default is both, in this order.
+    # Each column is a requested statistic. By default, both are requested.
     Algorithm("Tree_stat", ((("width", _INT), ("depth", _INT)), (("value", _INT),))),
-    Algorithm("Node2Vec", ((("path", _VIDS),),)),  # the vertices of one random walk
-    Algorithm("Query", (), ("GraphQuery", "nGQL")),  # the API omits the names of RETURN
+    Algorithm("Node2Vec", ((("path", _VIDS),),)),  # each row is a random walk
+    Algorithm("Query", (), ("GraphQuery", "nGQL")),  # the API does not return the column names
 )
 COMMUNITY = "community"
 _QUERY = ALGORITHMS[-1]
 _CELLS = pa.schema([("cells", pa.list_(pa.string()))])
-_TEXT_COLUMNS = Algorithm("text", ())  # of a result that may not be that of a Query
-# Key columns of each shape, which identify its rows: vertex ids or paths, but not community labels.
+_TEXT_COLUMNS = Algorithm("text", ())  # columns of any result, not only of a Query
+# Key columns of each shape, which identify its rows. Community labels are not keys.
 KEYS = frozenset(
     frozenset(name for name, kind in shape if kind in (_VID, _VIDS) and name != COMMUNITY)
     for entry in ALGORITHMS
@@ -107,7 +107,7 @@ KEYS = frozenset(
 
 
 def _normal(name: str) -> str:
-    """Normalize a name to lowercase letters and digits, since spellings vary."""
+    """Normalize a name to lowercase letters and digits."""
     return re.sub(r"[\W_]+", "", name).lower()
 
 
@@ -117,10 +117,20 @@ _BY_NAME: dict[str, Algorithm] = {_normal(name): entry for entry in ALGORITHMS f
 @private
 @lru_cache(maxsize=256)
 def find(name: str) -> Algorithm | None:
-    """Find the algorithm with the longest name that a task's name starts with.
+    """Find the algorithm of a task by the first words of the task's name.
 
-    Tasks are named after their algorithm by default ("BFS", "BFS_2", "Louvain with modularity"). Users may rename
-    them, so the result is a hint. Only the first words of the name are matched.
+    By default, a task has the name of its algorithm, such as "BFS" or "BFS_2". Users can rename tasks, so the result
+    may be wrong.
+
+    Parameters
+    ----------
+    name : str
+        Name of the task.
+
+    Returns
+    -------
+    Algorithm or None
+        The algorithm with the longest matching name. None if no name matches.
 
     Examples
     --------
@@ -129,19 +139,29 @@ def find(name: str) -> Algorithm | None:
     ('KCoreSubgraph', None)
     """
     words = [word.lower() for word in re.findall(r"[A-Za-z]+|[0-9]+|[^\W_A-Za-z0-9]+", name)]
-    words = words[1:] if words[:1] == ["analytics"] else words  # prefix of components in inputs
+    words = words[1:] if words[:1] == ["analytics"] else words  # component ids start with it
     begins = ("".join(words[:count]) for count in range(len(words), 0, -1))
     return next((_BY_NAME[begin] for begin in begins if begin in _BY_NAME), None)
 
 
 @private
 def named(name: str) -> Algorithm:
-    """Find an algorithm by one of its names, ignoring case and punctuation.
+    """Find an algorithm by name or alias, ignoring case and punctuation.
+
+    Parameters
+    ----------
+    name : str
+        Name or alias of the algorithm.
+
+    Returns
+    -------
+    Algorithm
+        The algorithm with this name.
 
     Raises
     ------
     ConfigError
-        If no documented algorithm has this name. The hint contains the closest match.
+        No documented algorithm has this name. The hint contains the closest match.
 
     Examples
     --------
@@ -158,7 +178,7 @@ def named(name: str) -> Algorithm:
     guess = f"Did you mean {_BY_NAME[near[0]].name!r}? " if near else ""
     raise ConfigError(
         f"unknown algorithm {escaped(name, 60)!r}",
-        hint=f"{guess}Known: {', '.join(entry.name for entry in ALGORITHMS)}; or pass a pyarrow.Schema.",
+        hint=f"{guess}Known: {', '.join(entry.name for entry in ALGORITHMS)}. You can also pass a pyarrow.Schema.",
     )
 
 
@@ -170,37 +190,48 @@ def arrow_type(kind: str, vid_type: str) -> pa.DataType:
 
 
 def text_columns(width: int | None) -> Shape:
-    """Return `width` text columns; one for an empty result of unknown width."""
+    """Return `width` text columns, or one if the width is unknown."""
     return tuple((f"column_{number}", _TEXT) for number in range(1, (width or 1) + 1))
 
 
 @private
 @lru_cache(maxsize=256)
 def to_schema(shape: Shape, vid_type: str = "string") -> pa.Schema:
-    """Convert a shape to an Arrow schema.
+    """Convert the columns of an algorithm to an Arrow schema.
 
-    Doubles, and text columns of queries, are nullable. A missing id, label or count is an error.
+    Columns of doubles and text are nullable. Other columns are not.
+
+    Parameters
+    ----------
+    shape : tuple of tuple
+        One of the `shapes` of an `Algorithm`.
+    vid_type : str
+        Type of vertex ids: ``"string"`` or ``"int64"``. Default: ``"string"``.
+
+    Returns
+    -------
+    pyarrow.Schema
+        One field per column.
+
+    Examples
+    --------
+    >>> from explorer_frames import schemas
+    >>> schemas.to_schema(schemas.named("SSSP").shapes[0]).names
+    ['id', 'distance']
     """
     nullable = (_DOUBLE, _TEXT)
     return pa.schema([pa.field(name, arrow_type(kind, vid_type), kind in nullable) for name, kind in shape])
 
 
 def checked_vid_type(vid_type: object) -> VidType:
-    """Validate the vertex id type of a graph space."""
+    """Validate the argument `vid_type`."""
     if not isinstance(vid_type, str) or vid_type not in VID_TYPES:
         raise ConfigError(f"vid_type must be 'string' or 'int64', got {as_given(vid_type)}")
     return vid_type  # type: ignore[return-value]  # validated above
 
 
 def checked(schema: pa.Schema) -> pa.Schema:
-    """Validate a custom schema, before any request.
-
-    Raises
-    ------
-    ConfigError
-        If the schema has no columns, duplicate names, a type that text cannot be cast to exactly, or a list that is
-        not the last column.
-    """
+    """Validate the types and names of a custom schema."""
     for number, field in enumerate(schema):
         kind = field.type
         is_rest = pa.types.is_list(kind) and number == len(schema) - 1
@@ -209,17 +240,17 @@ def checked(schema: pa.Schema) -> pa.Schema:
         if not is_column_type(kind):
             raise ConfigError(
                 f"unsupported type {field.type} for column {field.name!r}",
-                hint=f"Use one of {TYPE_NAMES}; or an unordered dictionary of one of these; or, for the last column, "
-                "a list of one of these.",
+                hint=f"Use one of {TYPE_NAMES}, or an unordered dictionary of one of these types. The last column can "
+                "also be a list of one of these types.",
             )
         check_zone(field.name, kind)
     if len(set(schema.names)) != len(schema.names) or not schema.names:
-        raise ConfigError(f"schema must have at least one column, and unique names, got {schema.names}")
+        raise ConfigError(f"schema must have at least one column and unique column names, got {schema.names}")
     return schema
 
 
 def check_zone(column: str, kind: pa.DataType) -> None:
-    """Raise ConfigError for a time zone that Arrow, and thus pandas, cannot read."""
+    """Raise ConfigError for a time zone that Arrow does not support."""
     zone = kind.tz if pa.types.is_timestamp(kind) else None
     if zone is None:
         return
@@ -234,7 +265,7 @@ def check_zone(column: str, kind: pa.DataType) -> None:
 
 
 def with_large_strings(schema: pa.Schema) -> pa.Schema:
-    """Return the schema with `large_string` for `string` columns, not inside lists."""
+    """Replace `string` columns by `large_string`, except inside lists."""
     for place, field in enumerate(schema):
         if field.type == pa.string():
             schema = schema.set(place, field.with_type(pa.large_string()))
@@ -247,59 +278,32 @@ def fits(schema: pa.Schema, width: int) -> bool:
 
 
 def takes_rest(schema: pa.Schema) -> bool:
-    """Return whether the last column is a list, which contains all remaining cells."""
+    """Return whether the last column is a list of all remaining cells."""
     return bool(pa.types.is_list(schema.types[-1]))
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSchema:
-    """Schema of a result and its source.
-
-    Attributes
-    ----------
-    algorithm
-        Name of the algorithm that defines the columns; None for a custom schema and for the default by column count.
-    source
-        ``"argument"``, ``"task name"``, ``"component"``, ``"column count"`` or ``"text fallback"``.
-    may_be_text
-        Whether to read all columns as text if a cell cannot be converted, because the task's name matches no algorithm.
-    """
+    """Schema of a result and its source."""
 
     schema: pa.Schema
     algorithm: str | None
-    source: str
-    may_be_text: bool = False
+    source: str  # "argument", "task name", "component", "column count" or "text fallback"
+    may_be_text: bool = False  # read all columns as text if a cell cannot be converted
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaRequest:
-    """Validated arguments `schema` and `vid_type` of a reader.
+    """Validated arguments `schema` and `vid_type` of a reader."""
 
-    Attributes
-    ----------
-    given
-        The requested schema or algorithm; with `auto`, the algorithm in the task's name. None for the default by
-        column count.
-    source
-        Source of `given`.
-    auto
-        Whether to find the algorithm by the task's name.
-    """
-
-    given: pa.Schema | Algorithm | None
+    given: pa.Schema | Algorithm | None  # None to choose the columns by their number
     vid_type: str = "string"
-    auto: bool = False
+    auto: bool = False  # whether the task's name determines the algorithm
     source: str = "argument"
 
     @classmethod
     def of(cls, schema: object, vid_type: object) -> SchemaRequest:
-        """Validate the arguments, before any I/O.
-
-        Raises
-        ------
-        ConfigError
-            If an argument is invalid.
-        """
+        """Validate the arguments."""
         vid_type = checked_vid_type(vid_type)
         if isinstance(schema, pa.Schema):
             return cls(checked(schema), vid_type)
@@ -313,7 +317,7 @@ class SchemaRequest:
         )
 
     def for_task(self, name: str | None) -> SchemaRequest:
-        """Return the request for a task, with the algorithm in its name if `auto`."""
+        """Return a copy with the algorithm in the task's name, if `auto` is set."""
         return replace(self, given=find(name or ""), source="task name") if self.auto else self
 
     @property
@@ -327,17 +331,15 @@ class SchemaRequest:
         return self.given.name if isinstance(self.given, Algorithm) else None
 
     def contradicts(self, task_name: str | None) -> bool:
-        """Return whether the task's name is that of another algorithm.
-
-        A component named KCore may return subgraphs, and any result can be read as text like that of a Query.
-        """
+        """Return whether the task's name matches another algorithm."""
         found = find(task_name or "")
+        # The name KCore also matches KCoreSubgraph, and every result can be read with the schema of a Query.
         if self.auto or self.algorithm in (None, _QUERY.name) or found is None:
             return False
         return not str(self.algorithm).startswith(found.name)
 
     def candidates(self) -> list[pa.Schema]:
-        """Return all possible schemas, except those of queries, which have any width."""
+        """Return all possible schemas, except the ones of queries."""
         if isinstance(self.given, pa.Schema):
             return [self.given]
         shapes = [*(self.given.shapes if self.given else ())]
@@ -347,23 +349,12 @@ class SchemaRequest:
 
     @property
     def only(self) -> pa.Schema | None:
-        """Schema, or None if it depends on the result's number of columns."""
+        """The schema, or None if it depends on the number of columns."""
         first, *others = self.candidates() or [pa.schema([])]
         return first if first.names and (not others or takes_rest(first)) else None
 
     def resolve(self, width: int | None) -> ResolvedSchema:
-        """Resolve the schema of a result.
-
-        Parameters
-        ----------
-        width
-            Number of cells in the first row; None for an empty result.
-
-        Raises
-        ------
-        RowShapeError
-            If the requested schema does not have this number of columns.
-        """
+        """Resolve the schema of a result with `width` columns; None for an empty result."""
         given = self.given
         if isinstance(given, pa.Schema):
             if width is None or fits(given, width):
@@ -386,14 +377,14 @@ class SchemaRequest:
         return ResolvedSchema(to_schema(shape, self.vid_type), None, "column count", may_be_text=is_guess)
 
 
-# Fallbacks for results that do not match the default columns: text columns, then one column of lists of text.
+# Schemas that are tried if a result does not match the default columns. The second one accepts rows of any length.
 FALLBACKS = tuple(SchemaRequest(given, source="text fallback") for given in (_TEXT_COLUMNS, _CELLS))
 _AS_TEXT = "Pass schema='query' to read every column as text, or a pyarrow.Schema."
 
 
 @contextmanager
 def noting_fallback(*, may_be_text: bool) -> Iterator[None]:
-    """Add to errors of cells and rows whether the result may be read as text."""
+    """Mark the conversion errors of the block that allow a fallback to text."""
     try:
         yield
     except (ColumnTypeError, RowShapeError) as error:
@@ -404,10 +395,7 @@ def noting_fallback(*, may_be_text: bool) -> Iterator[None]:
 
 
 def read_or_as_text(schema: SchemaRequest, read: Callable[[SchemaRequest], _T], where: str) -> _T:
-    """Read with a schema; fall back to text and warn if the algorithm is unknown.
-
-    The fallback is used if a row does not match the schema. Rows of different lengths are read as one column of lists.
-    """
+    """Read with a schema, or as text with a warning if the default columns do not match."""
     refused: ColumnTypeError | RowShapeError | None = None
     for attempt in (schema, *FALLBACKS):
         try:
@@ -420,10 +408,10 @@ def read_or_as_text(schema: SchemaRequest, read: Callable[[SchemaRequest], _T], 
             break
     if refused is not None:
         warn_caller(
-            f"the default columns do not match ({refused.what}), so all columns are read as text",
+            f"all columns are read as text, because the default columns do not match ({refused.what})",
             SchemaWarning,
             refused.where or where,
-            "Pass schema= to name the columns.",
+            "Pass schema= to choose the columns.",
         )
     return result
 

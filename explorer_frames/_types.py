@@ -1,9 +1,7 @@
-"""Column types of schemas: the text that each accepts, and its conversion.
+"""Strict conversion of text to the column types of schemas.
 
-Arrow's casts are not strict. They read ``nan(1)`` as a float, ``007`` as an integer, ``1`` as a bool,
-``2026-11-29 10`` as a timestamp and ``1e2`` as a decimal, and wrap decimals of 39 digits. The text is therefore also
-validated before the cast. Numbers are validated after the cast, and as few of them as possible, because most values are
-numbers.
+Arrow's casts accept some invalid text. For example, they read ``007`` as an integer, ``1`` as a bool and ``1e2`` as a
+decimal. Each type therefore also validates the text. Numbers are validated after the cast, because this is faster.
 """
 
 from __future__ import annotations
@@ -26,41 +24,28 @@ _Parse: TypeAlias = Callable[[pa.StringArray, pa.DataType], pa.Array | None]
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?", re.IGNORECASE | re.ASCII)
 _NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE | re.ASCII)
-_LARGEST_EXACT = 2**53  # doubles represent every integer up to this one
-_TRUTH = "(?:[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])"  # with (?i), RE2 also matches a long s (U+017F)
-_YEAR = "(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"  # dates of Python and pandas have no year 0
+_LARGEST_EXACT = 2**53  # doubles represent all integers up to this value
+_TRUTH = "(?:[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])"  # RE2's (?i) would also match U+017F as s
+_YEAR = "(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"  # Python and pandas do not support the year 0
 _DATE = f"{_YEAR}-[0-9]{{2}}-[0-9]{{2}}"
 _TIME = "[0-9]{2}:[0-9]{2}:[0-9]{2}"
 _OFFSET = "(?:Z|[+-][0-9]{2}:[0-9]{2})"
-_DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}  # in the fraction of a second
-_FIRST, _END = -62_135_596_800, 253_402_300_800  # Unix times of the beginning of the years 1 and 10000 in UTC
+_DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}  # number of digits in the fraction of a second
+_FIRST, _END = -62_135_596_800, 253_402_300_800  # start of the years 1 and 10000, in seconds since 1970
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnType:
-    """One or more Arrow types that a column of a schema can have.
+    """Arrow types of columns that share a parser."""
 
-    Attributes
-    ----------
-    name
-        Name in the hint for an unsupported type.
-    includes
-        Function that returns whether a type is one of these.
-    parse
-        Function that converts cells to values, with nulls unchanged. It returns None, or raises
-        `pyarrow.ArrowInvalid`, if a cell is invalid.
-    hint
-        Function that returns the hint for an invalid text.
-    """
-
-    name: str
+    name: str  # shown in the hint for an unsupported type
     includes: Callable[[pa.DataType], bool]
-    parse: _Parse
-    hint: Callable[[pa.DataType, str], str]
+    parse: _Parse  # returns None or raises ArrowInvalid if a cell is invalid
+    hint: Callable[[pa.DataType, str], str]  # returns the hint for an invalid cell
 
 
 def is_column_type(kind: pa.DataType) -> bool:
-    """Return whether a column can have this type."""
+    """Return whether this column type is supported."""
     return any(row.includes(kind) for row in COLUMN_TYPES)
 
 
@@ -70,7 +55,7 @@ def _row(kind: pa.DataType) -> ColumnType:
 
 
 def parse(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
-    """Convert cells to values; nulls stay null. Return None if a cell is invalid."""
+    """Convert cells to values, or return None if a cell is invalid."""
     try:
         return _row(kind).parse(cells, kind)
     except pa.ArrowInvalid:  # such as overflow, or February 30
@@ -78,13 +63,7 @@ def parse(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
 
 
 def typed(cells: pa.StringArray, field: pa.Field, row_of: Callable[[int], int]) -> pa.Array:
-    """Convert the cells of a column to its type; `row_of` maps cells to rows.
-
-    Raises
-    ------
-    ColumnTypeError
-        If a cell is invalid, or null in a column that is not nullable.
-    """
+    """Convert the cells of a column; raise ColumnTypeError if a cell is invalid."""
     values = parse(cells, field.type)
     if values is None or (cells.null_count and not field.nullable):
         _refuse(cells, field, row_of)
@@ -95,7 +74,7 @@ def _refuse(cells: pa.StringArray, field: pa.Field, row_of: Callable[[int], int]
     is_null = cells.null_count and not field.nullable
     index = cells.is_null().index(True).as_py() if is_null else _first_invalid(cells, field.type)
     row, text = row_of(index), cells[index].as_py()
-    kind = pa.string() if pa.types.is_large_string(field.type) else field.type  # the two differ only in storage
+    kind = pa.string() if pa.types.is_large_string(field.type) else field.type  # same name in messages
     shown = "null" if text is None else escaped(text, 80)
     raise ColumnTypeError(
         f"row {row}, column {field.name!r}: cannot convert {shown if text is None else repr(shown)} to {kind}",
@@ -107,7 +86,7 @@ def _refuse(cells: pa.StringArray, field: pa.Field, row_of: Callable[[int], int]
 
 
 def _first_invalid(cells: pa.StringArray, kind: pa.DataType) -> int:
-    """Return the index of the first invalid cell; at least one cell must be invalid."""
+    """Return the index of the first invalid cell, by binary search."""
     start, stop = 0, len(cells)
     while stop - start > 1:
         middle = (start + stop) // 2
@@ -134,16 +113,16 @@ def _all_match(cells: pa.StringArray, pattern: str) -> bool:
 
 
 def _accepting(accepted: str) -> str:
-    return f"Accepted {accepted}. To read other text, pass a pyarrow.Schema in which this column is a string."
+    return f"Valid values are {accepted}. To read other text, pass a pyarrow.Schema in which this column is a string."
 
 
 # --- numbers
 
 
 def _floats(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
-    """Cast with Arrow, which rounds once; reject invalid text that Arrow accepts."""
+    """Cast with Arrow; reject invalid text that Arrow accepts."""
     values = _cast(cells, kind)
-    # Arrow accepts nan(1), overflow and integers that it rounds. All of them are large or not finite.
+    # Invalid text, overflow and rounding produce only large or non-finite values, so only these are checked.
     small = pc.less(pc.abs(values), float(_LARGEST_EXACT))
     if not small.false_count:
         return values
@@ -158,10 +137,10 @@ def _float_hint(kind: pa.DataType, text: str) -> str:
     if _is_large_integer(text):
         exact = "string" if parse(pa.array([text]), pa.int64()) is None else "int64 or string"
         return (
-            f"An integer beyond 2**53 is usually a vertex id, which {kind} would round. Pass schema='auto' to "
+            f"Integers beyond 2**53 are usually vertex ids, and {kind} would round them. Pass schema='auto' to "
             f"use the task's name, or a pyarrow.Schema in which this column is {exact}."
         )
-    if _NUMBER.fullmatch(text):  # a valid number, so it overflows
+    if _NUMBER.fullmatch(text):  # a valid number that overflows
         return f"The number is out of range for {kind}. Pass a pyarrow.Schema in which this column is a string."
     return (
         "Pass schema='auto' to use the task's name, schema='query' to read every column as text, or a pyarrow.Schema "
@@ -177,7 +156,7 @@ def _is_large_integer(text: str) -> bool:
 
 
 def _ints(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
-    """Cast with Arrow; reject text that casts back differently (``007``, ``0x10``)."""
+    """Cast with Arrow; reject text that does not round-trip, such as ``007``."""
     values = _cast(cells, kind)
     return None if pc.equal(values.cast(pa.string()), cells).false_count else values
 
@@ -185,11 +164,11 @@ def _ints(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
 def _int_hint(kind: pa.DataType, text: str) -> str:
     if _NUMBER.fullmatch(text) and not text.lstrip("+-").isdecimal():
         return (
-            "The number has decimals or an exponent. For vertex ids, pass vid_type='string'. Otherwise, pass a "
+            "The number has a fraction or an exponent. For vertex ids, pass vid_type='string'. Otherwise, pass a "
             "pyarrow.Schema in which this column is a double."
         )
     return (
-        f"The text is not an {kind} in its standard notation. For vertex ids, pass vid_type='string'. Otherwise, "
+        f"The text is not a valid {kind}, or has leading zeros. For vertex ids, pass vid_type='string'. Otherwise, "
         "pass a pyarrow.Schema in which this column is a string."
     )
 
@@ -214,13 +193,13 @@ def _decimals(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
     whole = f"(?:0|[1-9][0-9]{{0,{before - 1}}})" if before else "0"
     if not _all_match(cells, rf"-?{whole}(?:\.{f'[0-9]{{1,{after}}}0*' if after else '0+'})?"):
         return None
-    # Trailing zeros do not change the value, but Arrow's cast would overflow.
+    # Arrow's cast would overflow because of trailing zeros.
     return _cast(pc.replace_substring_regex(cells, r"(\.[0-9]*?)0+$", r"\1", memory_pool=POOL), kind)
 
 
 def _decimal_hint(kind: pa.DataType, _text: str) -> str:
     before, after = kind.precision - kind.scale, kind.scale
-    return _accepting(f"is plain decimal notation with at most {before} digits before the point and {after} after it")
+    return _accepting(f"plain decimals with at most {before} digits before the decimal point and {after} after it")
 
 
 # --- timestamps
@@ -241,14 +220,14 @@ def _timestamps(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
 
 
 def _nanoseconds(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
-    """Add fractions to seconds; Arrow's cast rejects the first second of the range."""
+    """Convert seconds and fractions separately, because Arrow rejects the minimum time."""
     texts = pc.replace_substring_regex(cells, r"\.[0-9]+", "", memory_pool=POOL)
     whole = texts.cast(pa.timestamp("s", "UTC" if kind.tz else None)).cast(pa.int64())
     seconds = whole.fill_null(0).to_numpy(zero_copy_only=False)
     digits = pc.replace_substring_regex(cells, r"^[^.]*\.?([0-9]*).*$", r"\1", memory_pool=POOL)
     fractions = pc.utf8_rpad(digits, 9, "0").cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
     values = seconds * 10**9 + fractions
-    # Overflow wraps around, and -2**63 is NaT.
+    # Overflow wraps around. The minimum value is NaT.
     if (values // 10**9 != seconds).any() or (values == np.iinfo(np.int64).min).any():
         return None
     missing = cells.is_null().to_numpy(zero_copy_only=False) if cells.null_count else None
@@ -257,14 +236,13 @@ def _nanoseconds(cells: pa.StringArray, kind: pa.DataType) -> pa.Array | None:
 
 def _timestamp_hint(kind: pa.DataType, _text: str) -> str:
     digits = _DIGITS[kind.unit]
-    fraction = f", at most {digits} digits of a fraction" if digits else ", no fraction of a second"
-    offset = "and a zone offset such as Z or +08:00" if kind.tz else "and no zone offset"
+    fraction = f"up to {digits} fractional digits" if digits else "no fractional digits"
+    offset = "a UTC offset such as Z or +08:00" if kind.tz else "no UTC offset"
     years = " from 1677-09-21 to 2262-04-11" if kind.unit == "ns" else ""
-    return _accepting(f"are valid times{years}, written YYYY-MM-DDThh:mm:ss{fraction} {offset}")
+    return _accepting(f"timestamps{years} in the format YYYY-MM-DDThh:mm:ss, with {fraction} and {offset}")
 
 
-# Each type also has a row in `tests/column_types.py` and in docs/reference/schemas.md. Schemas, decoding, Spark and the
-# hints read this table.
+# Add each new type to `tests/column_types.py` and docs/reference/schemas.md as well.
 COLUMN_TYPES = (
     ColumnType(
         "string, large_string",
@@ -272,14 +250,14 @@ COLUMN_TYPES = (
         _cast,
         lambda _kind, _text: "",  # every text is valid
     ),
-    ColumnType("bool", pa.types.is_boolean, _bools, lambda *_: _accepting("are true and false in any case")),
+    ColumnType("bool", pa.types.is_boolean, _bools, lambda *_: _accepting("true and false in any case")),
     ColumnType("an integer", pa.types.is_integer, _ints, _int_hint),
     ColumnType("float32, float64", lambda kind: kind in (pa.float32(), pa.float64()), _floats, _float_hint),
     ColumnType(
         "date32",
         pa.types.is_date32,
         _dates,
-        lambda *_: _accepting("are valid dates from 0001-01-01 to 9999-12-31, written YYYY-MM-DD"),
+        lambda *_: _accepting("dates from 0001-01-01 to 9999-12-31 in the format YYYY-MM-DD"),
     ),
     ColumnType("timestamp", pa.types.is_timestamp, _timestamps, _timestamp_hint),
     ColumnType("decimal128, decimal256 (0 <= scale <= precision)", _is_decimal, _decimals, _decimal_hint),

@@ -1,4 +1,4 @@
-"""Warnings that point to the user's line, also from worker threads."""
+"""Warnings that point to the user's code, even from worker threads."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _held: ContextVar[list[_Held] | None] = ContextVar("held_warnings", default=None
 
 
 def calling_line() -> CallingLine:
-    """Return the innermost line outside this package and modules that call it back."""
-    frame = _outside(sys._getframe(1))[0]  # noqa: SLF001 (the only way to get the caller's frame)
+    """Return the innermost line of the call stack outside this package."""
+    frame = _outside(sys._getframe(1))[0]  # noqa: SLF001 (no public API for the caller's frame)
     return frame.f_code.co_filename, frame.f_lineno, str(frame.f_globals.get("__name__"))
 
 
 def warn_caller(
     what: str, category: type[Warning], where: str = "", hint: str = "", *, opened: CallingLine | None = None
 ) -> None:
-    """Emit a warning at `calling_line`, or at `opened` in threads of other libraries."""
+    """Emit a warning at the user's line, or at `opened` if the call stack has no such line."""
     held = _held.get()
     if held is not None:
         held.append((what, category, where, hint))
         return
     message = what + (f" [{where}]" if where else "") + (f". {hint}" if hint else "")
-    frame, depth = _outside(sys._getframe(1))  # noqa: SLF001 (how to warn at the caller's line before Python 3.12)
+    frame, depth = _outside(sys._getframe(1))  # noqa: SLF001 (Python 3.12 has skip_file_prefixes)
     if opened is not None and is_ours(frame):
         warnings.warn_explicit(message, category, *opened)
     else:
@@ -47,10 +47,9 @@ def warn_caller(
 
 @contextmanager
 def joined_warnings(*ignored: type[Warning]) -> Iterator[None]:
-    """Join the warnings of the block and its threads into one per category.
+    """Collect the warnings of the block and its threads, and emit one per category.
 
-    They are emitted at the end of the block. If the block raises an error, that error is raised even if a filter turns
-    warnings into errors.
+    If the block raises an error, that error takes precedence over warnings that a filter turns into errors.
     """
     held: list[_Held] = []
     outer = _held.get()
@@ -60,7 +59,7 @@ def joined_warnings(*ignored: type[Warning]) -> Iterator[None]:
         yield
         overruled = ()
     finally:
-        _held.set(outer)  # not `reset`, because an interrupt could lose the token
+        _held.set(outer)  # not `reset`, because the token could be lost after an interrupt
         with suppress(*overruled):
             for category in {one[1]: None for one in held if one[1] not in ignored}:
                 _warn_joined([one for one in held if one[1] is category], category)
@@ -76,7 +75,7 @@ def _warn_joined(held: list[_Held], category: type[Warning]) -> None:
 
 
 def _outside(frame: FrameType) -> tuple[FrameType, int]:
-    """Return the innermost frame outside this package, and its depth."""
+    """Return the innermost frame outside this package, and the stack level for a warning."""
     depth = 2
     while frame.f_back is not None and package_of(frame) in _CALL_US_BACK:
         depth, frame = depth + 1, frame.f_back

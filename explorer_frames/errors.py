@@ -1,42 +1,42 @@
-"""Exceptions and warnings, one class per error that callers handle differently.
+"""Exceptions and warnings of this package.
 
 ::
 
     ExplorerFramesError(Exception)          .what .where .hint
-    ├─ ConfigError(ValueError)              invalid argument or setting, raised before any I/O
-    ├─ TransportError                       no complete response was received: .http_status .final .unsent
+    ├─ ConfigError(ValueError)              invalid argument or setting
+    ├─ TransportError                       no complete response: .http_status .final .unsent
     │  ├─ ConnectionFailedError(ConnectionError)
     │  ├─ RequestTimeoutError(TimeoutError)
-    │  └─ TruncatedBodyError                the response was truncated
-    ├─ ApiError                             the server returned an error: .code .http_status .server_message .trace_id
+    │  └─ TruncatedBodyError                truncated response
+    ├─ ApiError                             error response: .code .http_status .server_message .trace_id
     │  ├─ BadRequestError
     │  ├─ UnauthorizedError
-    │  │  └─ SessionExpiredError            a new login may help
+    │  │  └─ SessionExpiredError            expired session
     │  ├─ ForbiddenError
     │  ├─ NotFoundError
     │  ├─ ServerError
-    │  └─ LicenseError                      a retry does not help
-    ├─ UnsafeToRetryError                   the request may have been accepted; check before sending it again
-    ├─ DecodeError(ValueError)              successful response in an invalid format
+    │  └─ LicenseError                      the license does not permit the call
+    ├─ UnsafeToRetryError                   the request may have been accepted
+    ├─ DecodeError(ValueError)              invalid data in a successful response
     │  ├─ EnvelopeError
     │  ├─ RowShapeError                     .row
     │  └─ ColumnTypeError                   .row .column .value
-    ├─ JobError                             job failed, interrupted or timed out: .job .results .errors
-    ├─ SyncError                            some results could not be exported: .report
-    ├─ WriteError(OSError)                  the existing target is unchanged
+    ├─ JobError                             failed job or task: .job .results .errors
+    ├─ SyncError                            failed export to a lake: .report
+    ├─ WriteError(OSError)                  the file cannot be written
     │  ├─ UnsupportedFormatError(ValueError)
     │  └─ TargetExistsError(FileExistsError)
-    ├─ IncompleteResultError                all rows are required, but the result may be incomplete
-    └─ FileReadError(OSError)               a file cannot be read, or has the wrong format
-       └─ DamagedFileError                  a file has changed since it was written; do not use it
+    ├─ IncompleteResultError                a complete result is required
+    └─ FileReadError(OSError)               the file cannot be read
+       └─ DamagedFileError                  the file has changed since it was written
     TruncatedResultWarning(UserWarning)
     UnencryptedWarning(UserWarning)
     ConfigFileWarning(UserWarning)
     SchemaWarning(UserWarning)
     HistoryGapWarning(UserWarning)
 
-Every error describes the problem, its location and a fix. Errors contain no passwords, tokens or requests. They can be
-pickled with their attributes, for example by process pools.
+The text of each error contains the problem, its location and a fix. Errors do not contain passwords, tokens or
+requests. They can be pickled, for example by process pools.
 """
 
 from __future__ import annotations
@@ -91,12 +91,12 @@ class ExplorerFramesError(Exception):
     what
         Description of the problem, in one line.
     where
-        Location of the problem, such as job and task, URL or row.
+        Location of the problem, such as a job, URL or row.
     hint
-        How to fix the problem. The command line replaces arguments such as ``limit=None`` or ``schema=`` with its
-        options. It shows only the first line, so advice that applies only to Python is on a second line.
+        How to fix the problem. The command line shows only the first line, and replaces arguments such as ``schema=``
+        with its options. The second line, if any, applies only to Python.
     **details
-        Values of the attributes that the class documents.
+        Attributes of the subclass.
     """
 
     what: str
@@ -104,7 +104,7 @@ class ExplorerFramesError(Exception):
     hint: str | None = None
 
     def __init__(self, what: str = "", *, where: str | None = None, hint: str | None = None, **details: Any) -> None:
-        # `args` contains only `what` because pickle calls `cls(*args)` and then restores `__dict__`.
+        # `args` contains only `what`, because pickle calls `cls(*args)` before it restores `__dict__`.
         super().__init__(what)
         self.what = what
         self.where = where
@@ -118,7 +118,7 @@ class ExplorerFramesError(Exception):
         return f"{self.what}{place}{advice}"
 
     def _render_traceback_(self) -> list[str]:
-        """Return the user's frames for IPython, as with ``%xmode Plain``."""
+        """Return the user's frames for IPython, formatted as with ``%xmode Plain``."""
         formatter = sys.modules["IPython"].get_ipython().InteractiveTB
         short = None if is_debugging() else users_traceback(self.__traceback__)
         if short is None:
@@ -133,7 +133,7 @@ class ExplorerFramesError(Exception):
         return [part.rstrip("\n") for part in parts]
 
     def __copy__(self) -> Self:
-        # By default, copy uses pickle's reducer. With tblib's reducer, the copy would share this `__dict__`.
+        # The default implementation uses pickle. If tblib is installed, the copy would then share this `__dict__`.
         twin = type(self)(self.what)
         twin.__dict__.update(self.__dict__)
         if hasattr(self, "__notes__"):
@@ -142,21 +142,22 @@ class ExplorerFramesError(Exception):
 
 
 class ConfigError(ExplorerFramesError, ValueError):
-    """Error raised before any I/O when an argument or a setting is invalid."""
+    """Error raised when an argument or a setting is invalid, before any I/O."""
 
 
 class TransportError(ExplorerFramesError):
     """Error raised when no complete response is received.
 
-    Causes are the network, a proxy, TLS, a redirect, or a limit on time or size.
+    Possible causes are network, proxy and TLS errors, redirects, and exceeded limits on time or size.
 
     Attributes
     ----------
     http_status : int or None
+        HTTP status of the response, if any.
     final : bool
-        Whether the error is permanent, so that a retry does not help.
+        Whether the error is permanent, so that retries do not help.
     unsent : bool
-        Whether no byte of the request can have reached the server.
+        Whether the error occurred before the request was sent.
     """
 
     http_status: int | None = None
@@ -165,7 +166,7 @@ class TransportError(ExplorerFramesError):
 
 
 class ConnectionFailedError(TransportError, ConnectionError):
-    """Error raised when the connection fails, or is closed before a response."""
+    """Error raised when the connection fails or is closed before the response."""
 
 
 class RequestTimeoutError(TransportError, TimeoutError):
@@ -182,12 +183,13 @@ class ApiError(ExplorerFramesError):
     Attributes
     ----------
     code : int or None
-        Error code in the response's JSON envelope, such as 40404000.
+        Error code in the response, such as 40404000.
     http_status : int or None
+        HTTP status of the response.
     server_message : str or None
-        At most 200 characters of the server's message, escaped.
+        Error message of the server, escaped and truncated to 200 characters.
     trace_id : str or None
-        ``Traceparent`` header of the response. The vendor's support can search for it.
+        Trace id, from the ``Traceparent`` header of the response. Report it to the vendor's support.
     retry_after : float or None
         Seconds to wait before a retry, from the ``Retry-After`` header.
     """
@@ -208,7 +210,7 @@ class UnauthorizedError(ApiError):
 
 
 class SessionExpiredError(UnauthorizedError):
-    """Error raised when the session has expired; a new login may help (40104001)."""
+    """Error raised when the session has expired (40104001)."""
 
 
 class ForbiddenError(ApiError):
@@ -220,21 +222,17 @@ class NotFoundError(ApiError):
 
 
 class ServerError(ApiError):
-    """Error raised when the server fails (5xxxx, 9xxxx)."""
+    """Error raised when the server reports an internal error (5xxxx, 9xxxx)."""
 
 
 class LicenseError(ApiError):
-    """Error raised when the license does not permit the call (50004003).
-
-    A retry does not help.
-    """
+    """Error raised when the license does not permit the call (50004003)."""
 
 
 class UnsafeToRetryError(ExplorerFramesError):
     """Error raised when a request that is not idempotent may have been accepted.
 
-    Check the server before sending the request again. This is not an ApiError because the server may not have rejected
-    the request, and not a TransportError because the server may have responded.
+    Check on the server whether the request was accepted before you send it again.
     """
 
     code: int | None = None
@@ -242,36 +240,36 @@ class UnsafeToRetryError(ExplorerFramesError):
 
 
 class JobError(ExplorerFramesError):
-    """Error raised when a job or a task fails, is interrupted, or times out.
+    """Error raised when a job does not succeed, or its results cannot be read.
 
     Attributes
     ----------
     job : Job or None
         Last known state of the job.
     results, errors : dict
-        After reading several results, those that could be read, and the errors of the others. The keys are those of
-        `Job.read`, or pairs (job id, task id) for a history.
+        Results that were read, and errors of the results that were not read. For `Job.read`, the keys are those of its
+        return value. For `Explorer.history`, the keys are pairs of job id and task id.
     """
 
     job: Any = None
-    results: dict[Any, Any] = {}  # noqa: RUF012 (a default that is replaced, never mutated)
+    results: dict[Any, Any] = {}  # noqa: RUF012 (replaced, not mutated)
     errors: dict[Any, ExplorerFramesError] = {}  # noqa: RUF012
 
     def __reduce__(self) -> Any:
         try:
             pickle.dumps(self.job)
-        except ExplorerFramesError:  # its Explorer has a secret passed as a str, which must not be pickled
+        except ExplorerFramesError:  # a secret that was passed as a str must not be pickled
             return type(self), (self.what,), {**self.__dict__, "job": None}
         return super().__reduce__()
 
 
 class SyncError(ExplorerFramesError):
-    """Error raised when results cannot be exported to a lake, or are damaged in it.
+    """Error raised when a sync cannot export some results, or finds damaged files.
 
     Attributes
     ----------
     report : SyncReport
-        The written, existing and failed results, with the errors of the failed ones.
+        The written, existing and failed results, including the errors.
     """
 
     report: Any = None
@@ -286,23 +284,39 @@ class EnvelopeError(DecodeError):
 
 
 class RowShapeError(DecodeError):
-    """Error raised when a row is not a list with the expected number of cells."""
+    """Error raised when a row does not have the expected number of cells.
+
+    Attributes
+    ----------
+    row : int or None
+        Index of the row, starting at 0.
+    """
 
     row: int | None = None
     _may_be_text = False  # as in ColumnTypeError
 
 
 class ColumnTypeError(DecodeError):
-    """Error raised when a cell cannot be converted to the type of its column."""
+    """Error raised when a cell cannot be converted to the type of its column.
+
+    Attributes
+    ----------
+    row : int or None
+        Index of the row, starting at 0.
+    column : str or None
+        Name of the column.
+    value : str or None
+        Text of the cell, escaped and truncated to 80 characters.
+    """
 
     row: int | None = None
     column: str | None = None
     value: str | None = None
-    _may_be_text = False  # whether the type was chosen only by the number of columns
+    _may_be_text = False  # whether the columns may be read as text instead
 
 
 class WriteError(ExplorerFramesError, OSError):
-    """Error raised when a file cannot be written; an existing file is unchanged."""
+    """Error raised when a file cannot be written. An existing file is unchanged."""
 
     _hits_every_file = False  # whether writing any other file would also fail
 
@@ -312,26 +326,26 @@ class UnsupportedFormatError(WriteError, ValueError):
 
 
 class TargetExistsError(WriteError, FileExistsError):
-    """Error raised when the target exists and ``mode="create"``."""
+    """Error raised when ``mode="create"`` is set and the file exists."""
 
 
 class IncompleteResultError(ExplorerFramesError):
-    """Error raised when all rows are required but the result may be incomplete."""
+    """Error raised when a result may be incomplete, but a complete one is required."""
 
 
 class FileReadError(ExplorerFramesError, OSError):
-    """Error raised when a file cannot be read, or does not have the expected format."""
+    """Error raised when a file cannot be read or has an unexpected format."""
 
 
 class DamagedFileError(FileReadError):
-    """Error raised when a file has changed since it was written; do not use its rows."""
+    """Error raised when the content of a file has changed since it was written."""
 
 
 class TruncatedResultWarning(UserWarning):
     """Warning emitted when a result may be incomplete.
 
-    The server returned exactly `limit` rows, or a round number of rows that may be its cap, or the task's status is
-    not success.
+    The server returned exactly `limit` rows or a round number of rows, or the task has not succeeded. See `row_cap` of
+    `Explorer`.
     """
 
 
@@ -340,22 +354,16 @@ class UnencryptedWarning(UserWarning):
 
 
 class ConfigFileWarning(UserWarning):
-    """Warning emitted when other users can read the config file.
-
-    The file contains a token or a password.
-    """
+    """Warning emitted when other users can read a config file with credentials."""
 
 
 class SchemaWarning(UserWarning):
-    """Warning emitted when the columns of a result may not be those of its algorithm.
+    """Warning emitted when the columns of a result may be wrong.
 
-    The algorithm passed as `schema` does not match the task's name, or the task's name could not be looked up. Or all
-    columns are text, because a cell does not fit the types chosen by the number of columns.
+    The `schema` argument does not match the task's name, the name cannot be looked up, or all columns were read as
+    text.
     """
 
 
 class HistoryGapWarning(UserWarning):
-    """Warning emitted when a history skips jobs.
-
-    These jobs do not have the task, or the task did not succeed.
-    """
+    """Warning emitted when a history skips jobs without a result for the task."""

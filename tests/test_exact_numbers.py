@@ -74,7 +74,7 @@ def test_large_integers_are_refused_in_scores(tmp_path, text, schema):
         with pytest.raises(ColumnTypeError, match=r"(?s)row 2, column '(score|values)': ") as caught:
             read()
         assert (caught.value.row, caught.value.column) == (2, "values" if schema is LIST else "score")
-        assert caught.value.hint.startswith("An integer beyond 2**53 is usually a vertex id")
+        assert caught.value.hint.startswith("Integers beyond 2**53 are usually vertex ids")
         fits = re.fullmatch("-?[1-9][0-9]*", text) and -(2**63) <= int(text) < 2**63
         assert caught.value.hint.endswith(f"this column is {'int64 or string' if fits else 'string'}.")
 

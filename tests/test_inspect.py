@@ -133,7 +133,7 @@ def test_what_a_running_task_gives_is_not_all(layout, tmp_path):
     with served(script) as (_, explorer):
         with pytest.raises(IncompleteResultError, match="status is running") as caught:
             explorer.export_sample_result(1, "t", tmp_path / NAMES[layout])
-        assert "Wait for the job" in caught.value.hint
+        assert "Wait until the job has ended" in caught.value.hint
         assert list(tmp_path.iterdir()) == []
         receipt = explorer.export_sample_result(1, "t", tmp_path / NAMES[layout], allow_incomplete=True)
         told = read_provenance(tmp_path / NAMES[layout])
@@ -460,7 +460,7 @@ def as_table(frame):
     [
         (lambda frame: frame, "PageRank, job 1, 2 rows, complete"),
         (as_table, "PageRank, job 1, 2 rows, complete"),
-        (lambda frame: frame.head(1), "PageRank, job 1, 1 row, selected or changed after reading"),
+        (lambda frame: frame.head(1), "PageRank, job 1, 1 row, changed after reading"),
         (lambda frame: pd.DataFrame(frame.to_dict("list")), "unknown origin"),
     ],
 )

@@ -930,15 +930,15 @@ def test_a_job_or_a_task_stands_for_ids(twins, tmp_path, monkeypatch):
     with b.open() as reader:
         assert reader.read_all().num_rows == 1
     for ids, said in (
-        ((job,), "missing task_id: job .* has 2 tasks\nPass the name or the id of one: 'A' "),
+        ((job,), "missing task_id: job .* has 2 tasks\nPass the name or id of a task: 'A' "),
         ((b, b.task_id), "cannot be combined"),
-        ((same, b), "not of job"),
-        ((9, b), "not of job 9"),
+        ((same, b), "not to job"),
+        ((9, b), "not to job 9"),
         ((job, "C"), "has no task named 'C'"),
     ):
         with pytest.raises(ConfigError, match=said):
             explorer_frames.read_sample_result(*ids)
-    with pytest.raises(ConfigError, match="missing task_id\nPass the id of a task, or a Task"):
+    with pytest.raises(ConfigError, match="missing task_id\nPass the id of a task, or pass a Task"):
         job._explorer.read_sample_result(1)
 
 

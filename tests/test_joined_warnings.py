@@ -103,7 +103,7 @@ def test_a_history_and_a_sync_warn_once(server, workflow, tmp_path):
         server.add_result([["a"], ["b"]], "words", job_id=job)
     with Explorer(server.url, token=server.token, row_cap=2000) as explorer:
         [told] = caught(lambda: explorer.sync_workflow(results, tmp_path / "lake", tasks=["words"]))
-        assert told.endswith("]. Pass schema= to name the columns.")
+        assert told.endswith("]. Pass schema= to choose the columns.")
         assert all(f"job {job}, " in told for job in jobs)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -117,7 +117,7 @@ def test_results_that_differ_are_told_apart_in_one_warning(server):
     server.add_result([[str(n) for n in range(5000)]] * 2, "second", job_id=job)
     with Explorer(server.url, token=server.token) as explorer:
         [told] = caught(lambda: explorer.job(job).read(workers=1))
-    assert "1000 rows may be the server's cap, since the number is round [job " in told
+    assert "1000 rows may be the server's cap, because 1000 is a round number [job " in told
     assert "; the result may be incomplete: 5000 rows" in told
     assert told.count("row_cap=") == 1
 

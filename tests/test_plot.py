@@ -354,7 +354,7 @@ def test_other_tables_and_streams_are_taken():
 def test_a_part_of_a_result_may_be_incomplete():
     frame = to_pandas(known(vertices(score=[0.25, 0.5, 0.75])))
     assert "incomplete" not in plot_result(frame).get_title(loc="left")
-    assert plot_result(frame.head(2)).get_title(loc="left").endswith(", 2 rows, selected or changed after reading")
+    assert plot_result(frame.head(2)).get_title(loc="left").endswith(", 2 rows, changed after reading")
     assert plot_result(pd.DataFrame({"id": ["a"], "score": [1.0]})).get_title(loc="left") == ""
 
 

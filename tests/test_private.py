@@ -162,7 +162,7 @@ def test_an_error_that_nobody_foresaw_names_the_variable_for_more():
     source = "def deeper():\n    1 / 0\n\ndef call():\n    deeper()"
     with pytest.raises(ZeroDivisionError) as caught:
         private(module("explorer_frames._new", source))()
-    assert caught.value.__notes__ == ["Set EXPLORER_FRAMES_DEBUG=1 for the whole traceback."]
+    assert caught.value.__notes__ == ["Set EXPLORER_FRAMES_DEBUG=1 to see the full traceback."]
 
 
 def test_debugging_keeps_our_frames_without_their_variables(tmp_path, monkeypatch):

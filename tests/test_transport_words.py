@@ -14,9 +14,10 @@ from limits import Clock
 from served import served
 
 from explorer_frames import Explorer
+from explorer_frames._errors import _HINTS
 from explorer_frames._http.exchange import Deadline
 from explorer_frames._http.failures import translated
-from explorer_frames.errors import ConfigError, ExplorerFramesError
+from explorer_frames.errors import ConfigError, ExplorerFramesError, NotFoundError, ServerError
 
 BODY = envelope()
 CLOSE = "Connection: close\r\n"  # lest the next request goes out over a connection that is about to end
@@ -28,7 +29,7 @@ SCHEME = "Check the scheme of url= (http or https), and that the server is runni
 NO_HTTP = "Check url=. The server may require https:// or another port."
 NO_PROXY = "Check that no proxy changes the server's responses."
 FOLLOW = "If this is the right server, pass its URL as url=."
-LATER = "Retry later. If it happens again, report the trace id to the vendor's support."
+LATER = _HINTS[ServerError]
 REFUSED = b'{"code":50004000}'
 
 
@@ -96,7 +97,7 @@ def test_an_answer_that_is_larger_than_allowed():
 def test_what_cannot_pass_ends_the_tries(monkeypatch):
     monkeypatch.setattr("explorer_frames._http.retries.random.uniform", lambda *_: 0.0)
     answers = [answer(REFUSED, headers=CLOSE), answer(b'{"code":40404000}', headers=CLOSE), answer(BODY)]
-    hint = "Check the ids on the pages of the workflow and the job in Explorer."
+    hint = _HINTS[NotFoundError]
     said = str(told(lambda number, _: answers[number], retries=2))
     assert said == f"server returned error 40404000 [job 1, task a, 2 attempts in 0.0 s]\n{hint}"
 

@@ -1,4 +1,4 @@
-"""API calls for one job: get, run and cancel."""
+"""API calls for a single job."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def look(api: Api, job_id: object, explorer: Explorer, seconds: float = math.inf) -> Job:
-    """Get a job and its tasks within `seconds`; methods of the job use `explorer`."""
+    """Get a job and its tasks; methods of the job use `explorer`."""
     number = checked_id("job_id", job_id.job_id if isinstance(job_id, Job) else job_id)
     with add_context(f"job {number}"):
         data, trace_id = api.get("jobs", number, until=api.deadline(seconds))
@@ -26,7 +26,7 @@ def look(api: Api, job_id: object, explorer: Explorer, seconds: float = math.inf
 
 
 def run(api: Api, workflow_id: object, given: object, explorer: Explorer) -> Job:
-    """Run a workflow, without a retry that could run it twice."""
+    """Run a workflow. The request is not retried, so that only one job is created."""
     workflow = checked_id("workflow_id", workflow_id)
     body = {} if given is None else {"input": checked_input(given)}
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -40,7 +40,7 @@ def run(api: Api, workflow_id: object, given: object, explorer: Explorer) -> Job
     except ExplorerFramesError:
         if number is None:
             raise
-        # The job runs even if its detail could not be read, so its id must be returned.
+        # The job was created, so its id must be returned even if the job cannot be read.
         return job_of({"id": number, "status": 0, "workflowId": workflow, "tasks": []}, number, None, explorer)
     except BaseException as error:  # such as Ctrl-C
         error.add_note(f"The job may have been started. {hint}" if number is None else how_to_continue(number))
@@ -56,9 +56,9 @@ def cancel(api: Api, job_id: object) -> None:
 
 
 def _made_id(data: dict[str, Any], hint: str) -> str:
-    """Return the id of a new job, which servers send as str or number."""
+    """Return the id of a new job."""
     try:
         return checked_id("id", data.get("id"))
     except ConfigError:
-        pass  # raised below, with a hint about the job
-    raise UnsafeToRetryError("the server accepted the job but returned no valid id", hint=hint)
+        pass  # an error with a better hint is raised below
+    raise UnsafeToRetryError("the server accepted the job but did not return a valid id", hint=hint)

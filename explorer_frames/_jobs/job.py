@@ -1,4 +1,4 @@
-"""Runs of workflows, with methods to wait for, read and cancel them."""
+"""`Job`, a run of a workflow."""
 
 from __future__ import annotations
 
@@ -32,20 +32,26 @@ if TYPE_CHECKING:
 @private
 @dataclass(frozen=True, slots=True, repr=False)
 class Job(Timed):
-    """Snapshot of one run of a workflow; `refresh` returns a new one.
+    """State of a job, which is one run of a workflow.
+
+    The attributes do not change. Call `refresh` to request the current state. A job supports ``len(job)``, iteration
+    over its tasks, and ``job[name]``.
 
     Attributes
     ----------
     job_id : str
+        Id of the job.
     name, workflow_id, workflow_name : str or None
+        Name of the job, and id and name of its workflow.
     status : str
-        preparing, running, success, failed, interrupted, stopping or ``unknown(<code>)``.
+        ``"preparing"``, ``"running"``, ``"success"``, ``"failed"``, ``"interrupted"``, ``"stopping"``, or
+        ``"unknown(<code>)"`` for an undocumented code.
     create_time, begin_time, end_time : datetime.datetime or None
-        Timezone-aware, in UTC.
+        Times in UTC. None if the job has not begun or ended.
     tasks : tuple of Task
-        In the server's order.
+        Tasks of the job, in the server's order.
     trace_id : str or None
-        Trace id of the response.
+        Trace id of the response. Report it to the vendor's support.
 
     Examples
     --------
@@ -75,7 +81,7 @@ class Job(Timed):
         return len(self.tasks)
 
     def __bool__(self) -> bool:
-        return True  # also for a job without tasks
+        return True  # even without tasks
 
     def __contains__(self, task: object) -> bool:
         if isinstance(task, Task):
@@ -89,26 +95,30 @@ class Job(Timed):
         return self.task(name)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the job as a JSON-serializable dict.
+        """Return the attributes and tasks as a JSON-serializable dict.
 
-        It contains the attributes, the duration as ``seconds`` and the tasks. Times are ISO 8601 strings.
+        The key ``seconds`` contains the duration. Times are ISO 8601 strings.
         """
         names = ("job_id", "name", "workflow_id", "workflow_name", "status", "create_time", "begin_time", "end_time")
         return {**as_plain(self, *names), "tasks": [task.to_dict() for task in self.tasks]}
 
     def task(self, name: str | Task) -> Task:
-        """Return a task by id or unique name, as ``job[name]`` does.
+        """Return a task by id or name. ``job[name]`` is equivalent.
 
         Parameters
         ----------
         name
-            Id or name, or a `Task` of the job. If one task has it as its id and another as its name, the id takes
-            precedence.
+            Id or name of the task. Ids take precedence over names.
+
+        Returns
+        -------
+        Task
+            The task with this id or name.
 
         Raises
         ------
         ConfigError
-            No task has this id or name, or several tasks have this name. The hint lists similar names.
+            No task has this id or name, or several tasks have this name.
 
         Examples
         --------
@@ -122,24 +132,29 @@ class Job(Timed):
         if len(found) == 1:
             return found[0]
         if found:
-            count, hint = f"{len(found)} tasks", f"Pass the id of one: {listed(found)}."
+            count, hint = f"{len(found)} tasks", f"Pass the id of a task: {listed(found)}."
         else:
             count, hint = "no task", close_names(name, (task.name for task in self.tasks))
         raise ConfigError(f"job {self.job_id} has {count} named {escaped(name, 60)!r}", hint=f"{hint} See job.tasks.")
 
     def refresh(self) -> Job:
-        """Request the job again and return its current state."""
+        """Request the current state of the job from the server."""
         return self._explorer.job(self.job_id)
 
     def cancel(self) -> Job:
-        """Request cancellation of the job and return its current state.
+        """Request the cancellation of the job, and return its current state.
 
-        The status may change only after a delay. A job that has already ended is unchanged.
+        The job's status may change only after a delay. If the job has already ended, this method has no effect.
+
+        Returns
+        -------
+        Job
+            State of the job after the request.
 
         Raises
         ------
         BadRequestError, JobError
-            The server rejected the cancellation of a job that has not ended.
+            The server did not cancel the job, although the job has not ended.
         """
         refused: ExplorerFramesError | None = None
         try:
@@ -159,39 +174,37 @@ class Job(Timed):
         progress: Progress = None,
         cancel_on_interrupt: bool = False,
     ) -> Job:
-        """Wait until the job has ended successfully.
+        """Wait until the job ends, and raise an error unless it succeeds.
 
         Parameters
         ----------
         timeout
-            Maximum time to wait, in seconds. None, the default, waits until the job ends. The last status request may
-            take up to one second, even if less time is left.
+            Maximum time to wait, in seconds. Default: None, for no limit.
         poll
-            Maximum interval between two status requests, in seconds. The first intervals are shorter.
+            Maximum interval between two status requests, in seconds. Default: 5. The first intervals are shorter.
         progress
-            None, the default, shows a progress bar of completed tasks in terminals and notebooks after two seconds,
-            unless the `Explorer` or ``EXPLORER_FRAMES_PROGRESS`` overrides it. True always shows the bar, False never
-            does. A function is called with each new state of the job.
+            Whether to show a progress bar. You can also pass a function, which is called with each new `Job`. Default:
+            the `progress` of the `Explorer`.
         cancel_on_interrupt
-            Whether Ctrl-C also cancels the job on the server.
+            Whether Ctrl-C also cancels the job on the server. Default: False.
 
         Returns
         -------
         Job
-            The job with the status ``success``.
+            The final state of the job, with the status ``"success"``.
 
         Raises
         ------
         JobError
-            The job failed, was interrupted, or did not end within `timeout`, or its status was undocumented for 60 s.
-            The message lists the failed tasks, or the number of tasks per status.
+            The job failed, was interrupted, or did not end within `timeout`. The message lists the failed tasks. This
+            error is also raised if the job has an undocumented status for 60 seconds.
         ServerError, TransportError, EnvelopeError
-            Five status requests in a row failed.
+            Five consecutive status requests failed.
 
         Notes
         -----
-        The job continues on the server after a timeout, Ctrl-C or a lost connection. The hint of the error, or a note
-        on the exception, contains the code to wait for it again or to cancel it.
+        After a timeout, Ctrl-C or a lost connection, the job continues on the server. The error message shows how to
+        wait for the job again or cancel it.
         """
         check_patience(timeout, poll, progress)
         timeout, poll = None if timeout is None else float(timeout), float(poll)
@@ -219,23 +232,23 @@ class Job(Timed):
         Parameters
         ----------
         limit, schema, vid_type, dtype_backend
-            As in `explorer_frames.read_sample_result`, for each task.
+            As in `explorer_frames.read_sample_result`.
         workers
-            Number of results to read in parallel.
+            Number of results to read in parallel. Default: 4.
 
         Returns
         -------
         dict of str to pandas.DataFrame
-            One DataFrame per task, in the job's order. The keys are the task names, or the task ids if a name is
-            missing or not unique.
+            One DataFrame per task, in the order of `tasks`. The keys are the names of the tasks. If a name is missing
+            or not unique, the keys are the ids.
 
         Raises
         ------
         ConfigError
             An argument is invalid.
         JobError
-            Some results could not be read. ``error.results`` contains the other results, and ``error.errors`` the
-            errors, with the same keys.
+            Some results cannot be read. ``error.results`` contains the other DataFrames, and ``error.errors`` contains
+            the errors. Both have the same keys as the return value.
         """
         names = [task.name for task in self.tasks]
         by_name = all(names) and len(set(names)) == len(names)
@@ -246,7 +259,7 @@ class Job(Timed):
         def read(task: Task) -> tuple[str, pd.DataFrame | ExplorerFramesError]:
             try:
                 frame = task.read(limit, schema=schema, vid_type=vid_type, dtype_backend=dtype_backend)
-            except ConfigError:  # An invalid argument fails for every task.
+            except ConfigError:  # an invalid argument affects all tasks
                 raise
             except ExplorerFramesError as error:
                 return key(task), shortened(error)
@@ -258,7 +271,7 @@ class Job(Timed):
             closing(in_parallel(checked_count("workers", workers), read, self.tasks)) as reads,
         ):
             outcomes = dict(bar.counted(reads, "result", len(self.tasks)))
-        keys = [key(task) for task in self.tasks]  # in the job's order, since reads end in any order
+        keys = [key(task) for task in self.tasks]  # reads may end in another order
         errors = {name: outcomes[name] for name in keys if isinstance(outcomes[name], ExplorerFramesError)}
         results = {name: outcomes[name] for name in keys if name not in errors}
         if errors:
@@ -269,7 +282,7 @@ class Job(Timed):
     def _cancelled(self) -> str:
         try:
             return f"Requested the cancellation of job {self.job_id}. Its status is {self.cancel().status}."
-        except ExplorerFramesError as error:  # The caller must see the interrupt, not this error.
+        except ExplorerFramesError as error:  # the interrupt takes precedence over this error
             return f"Cannot cancel job {self.job_id}: {error.what}. {how_to_continue(self.job_id)}"
 
     def __repr__(self) -> str:
@@ -283,13 +296,7 @@ class Job(Timed):
 
 
 def job_of(data: dict[str, Any], job_id: str, trace_id: str | None, explorer: Explorer) -> Job:
-    """Convert the detail of a job to a `Job`.
-
-    Raises
-    ------
-    EnvelopeError
-        The detail belongs to another job, or does not have the documented structure.
-    """
+    """Convert the response for a job to a `Job`."""
     workflow_id = text(data.get("workflowId"))
     return Job(
         job_id=job_id,
@@ -331,15 +338,10 @@ def unread(where: str, places: list[str], results: dict[Any, Any], errors: dict[
 
 
 def only_task(job: Job, name: str | None) -> Task:
-    """Return the task with this name or id, or the job's only task.
-
-    Raises
-    ------
-    ConfigError
-    """
+    """Return the task with this name or id, or the job's only task."""
     if name is not None:
         return job.task(name)
     if len(job.tasks) == 1:
         return job.tasks[0]
-    hint = f"Pass task= with the name or the id of one: {listed(job.tasks)}. See job.tasks."
+    hint = f"Pass task= with the name or id of a task: {listed(job.tasks)}. See job.tasks."
     raise ConfigError(f"missing task: job {job.job_id} has {len(job.tasks)} tasks", hint=hint)

@@ -1,7 +1,7 @@
-"""List jobs: read the pages of a list into one table.
+"""Read a paginated list of jobs into one table.
 
-No job is returned twice, and no job is lost if others are added while pages are read. A deletion during that time
-raises an error, unless a job is also added. This API does not allow that case to be detected.
+Jobs may be added or deleted while the pages are read. Duplicates are removed, and a deletion raises an error. If jobs
+are added and deleted at the same time, a deletion may not be detected.
 """
 
 from __future__ import annotations
@@ -79,12 +79,7 @@ def listed(
 
 
 def _code(status: object) -> int:
-    """Return the code of a status that is passed as a name or as a code.
-
-    Raises
-    ------
-    ConfigError
-    """
+    """Return the code of a status, which may be a name or a code."""
     codes = {word: code for code, word in WORDS.items()}
     if isinstance(status, Integral) and not isinstance(status, bool):
         return int(status)
@@ -96,23 +91,16 @@ def _code(status: object) -> int:
 
 
 def milliseconds(name: str, value: str | datetime | None) -> int | None:
-    """Convert a datetime or an ISO 8601 string to epoch milliseconds.
-
-    Times without an offset are in UTC.
-
-    Raises
-    ------
-    ConfigError
-    """
+    """Convert a datetime or an ISO 8601 string to milliseconds since 1970."""
     if value is None:
         return None
     try:
-        # pandas would also accept other strings, such as "now" or "Nov 30".
+        # `pd.Timestamp` would also accept strings such as "now" or "Nov 30".
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
         if isinstance(moment, date | np.datetime64) and not pd.isna(moment):
             return round(float(pd.Timestamp(moment).timestamp()) * 1000)
     except (ValueError, OverflowError):
-        pass  # raised below, as for a number
+        pass  # ConfigError is raised below
     raise ConfigError(
         f"{name} must be a datetime or an ISO 8601 string such as '2026-11-25', got {as_given(value)}",
         hint="Times without an offset are in UTC.",
@@ -120,26 +108,10 @@ def milliseconds(name: str, value: str | datetime | None) -> int | None:
 
 
 def _read(page: Page, workflow: str | None, status: int | None, limit: int | None) -> list[dict[str, Any]]:
-    """Read as many pages as needed, and check each against the previous ones.
-
-    Parameters
-    ----------
-    page
-        Function that requests a page by its query parameters and returns its ``data``.
-    workflow, status
-        Values that every job must have; None for any.
-    limit
-        Maximum number of jobs to return; None for all.
-
-    Raises
-    ------
-    EnvelopeError
-        A page does not have the documented structure, contradicts the previous pages, or contains jobs that were not
-        requested; or the list ends before its total is reached.
-    """
+    """Read up to `limit` jobs, and check that the pages are consistent."""
     size = PAGE_SIZE if limit is None else min(limit, PAGE_SIZE)
     jobs: dict[str, dict[str, Any]] = {}
-    # Jobs that are added between two requests shift others to the next page, where they are counted again.
+    # A job that is added between two requests shifts another job to the next page, where it is counted again.
     count = total = first_total = 0
     number = 1
     while True:
@@ -157,7 +129,7 @@ def _read(page: Page, workflow: str | None, status: int | None, limit: int | Non
             return list(jobs.values())[:limit]
         told = data.get("PageSize")
         if number == 1 and type(told) is int and len(items) <= told < size and told > 0:
-            size = told  # The server caps the page size, and numbers later pages by its cap.
+            size = told  # the server caps the page size
         number += 1
 
 
@@ -184,7 +156,7 @@ def _items(data: dict[str, Any], workflow: str | None, status: int | None) -> di
 
 
 def _total(data: dict[str, Any], before: int) -> int:
-    """Return the total number of jobs; `before` is the total in the previous page."""
+    """Return the total number of jobs, and compare it with the total `before`."""
     total = data.get("total")
     if type(total) is not int or total < 0:
         raise EnvelopeError(
@@ -192,24 +164,24 @@ def _total(data: dict[str, Any], before: int) -> int:
             hint="Check the server's version.",
         )
     if total < before:
-        # Jobs after a deleted one shift to the previous page, which was already read.
+        # A deletion shifts a job to the previous page, which has already been read.
         raise EnvelopeError("jobs were deleted while they were listed", hint="Retry.")
     return total
 
 
 def _check_count(jobs: int, count: int, total: int, *, added: int, ended: bool) -> None:
-    """Check the counts against the total; `ended` is set for an empty page."""
+    """Compare the counts with the total; `ended` is set after an empty page."""
     if jobs > total:
-        raise EnvelopeError(f"invalid list of jobs: at least {jobs} jobs, but its total is {total}", hint="Retry.")
+        raise EnvelopeError(f"invalid list of jobs: total is {total}, but {jobs} jobs were returned", hint="Retry.")
     if count - jobs > added:
         raise EnvelopeError(
-            f"invalid list of jobs: {count - jobs} jobs are in two pages, but only {added} were added meanwhile",
-            hint="Retry. If it happens again, the server ignores the page number.",
+            f"invalid list of jobs: {count - jobs} jobs are on two pages, but only {added} jobs were added",
+            hint="Retry. If the error persists, the server ignores the page number.",
         )
     if ended and count < total:
         raise EnvelopeError(
             f"the list of jobs ended after {count} of {total} jobs",
-            hint="Retry. Jobs may have been deleted meanwhile.",
+            hint="Retry. Jobs may have been deleted during the call.",
         )
 
 

@@ -1,4 +1,4 @@
-"""Conversion of the status codes, times and ids of jobs and tasks."""
+"""Conversion of status codes, times and ids in responses."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from explorer_frames.errors import EnvelopeError
 
 WORDS = {0: "preparing", 1: "running", 2: "success", 3: "failed", 4: "interrupted", 5: "stopping"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# The zero value of Go's time.Time is January 1 of year 1. Servers send it as text in many layouts, in local time or UTC
-# (west of Greenwich, the local date is in year 0), or as seconds, milliseconds, microseconds or nanoseconds since 1970.
+# Servers send missing times as the zero value of Go's time.Time, which is January 1 of year 1. They send it as text in
+# several layouts, or as seconds, milliseconds, microseconds or nanoseconds since 1970. Local times may be in year 0.
 _ZERO_TEXT = re.compile(r"000[01][-/].*|(0001|0000)\d{4}(T.*)?|(.* )?000[01]( .*)?", re.DOTALL)
 _ZERO_NUMBERS = {0, -62_135_596_800, -62_135_596_800_000, -62_135_596_800_000_000, -6_795_364_578_871_345_152}
-_YEAR_1 = range(-62_135_596_800_000 - 86_400_000, -62_104_060_800_000)  # starts one day earlier, for local times
+_YEAR_1 = range(-62_135_596_800_000 - 86_400_000, -62_104_060_800_000)  # includes the day before, for local times
 FINAL = frozenset({"success", "failed", "interrupted"})
 
 
@@ -25,15 +25,7 @@ def status_word(code: object) -> str:
 
 
 def moment(value: object) -> datetime | None:
-    """Convert epoch milliseconds or an RFC 3339 string to an aware datetime in UTC.
-
-    None is returned for missing times: None, 0, an empty string, and the zero time of Go in any format.
-
-    Raises
-    ------
-    EnvelopeError
-        The value is not a time, or has no offset.
-    """
+    """Convert milliseconds since 1970 or an RFC 3339 string to a UTC datetime; None if missing."""
     if is_missing_time(value):
         return None
     try:
@@ -43,12 +35,12 @@ def moment(value: object) -> datetime | None:
         if read is not None and read.tzinfo is not None:
             return read.astimezone(UTC)
     except (ValueError, OverflowError):
-        pass  # raised below, as for a time without an offset
+        pass  # EnvelopeError is raised below
     raise EnvelopeError(f"invalid time: {escaped(value, 40)!r}", hint="Check the server's version.")
 
 
 def is_missing_time(value: object) -> bool:
-    """Return whether a time is missing (null, 0, empty, or the zero time of Go)."""
+    """Return whether a time is missing: null, 0, empty, or the zero time of Go."""
     if isinstance(value, str):
         said = value.strip()
         return not said or said in map(str, _ZERO_NUMBERS) or _ZERO_TEXT.fullmatch(said) is not None
@@ -58,7 +50,7 @@ def is_missing_time(value: object) -> bool:
 
 
 def same_id(value: object, expected: str) -> bool:
-    """Return whether an id from the server (str or number) is the expected one."""
+    """Compare an id from the server, as str or number, with the expected id."""
     if type(value) is int:
         value = text(value)
     if not isinstance(value, str):
@@ -68,18 +60,12 @@ def same_id(value: object, expected: str) -> bool:
 
 
 def id_of(value: object, what: str) -> str:
-    """Return the id of a job or a task, which servers send as str or number.
-
-    Raises
-    ------
-    EnvelopeError
-        The id is missing, empty, or of another type.
-    """
+    """Return the id of a job or a task, which may be a str or a number."""
     if type(value) is int or (isinstance(value, str) and value):
         return str(text(value))
     raise EnvelopeError(f"{what} has an invalid id: {escaped(value, 40)}", hint="Check the server's version.")
 
 
 def text(value: object) -> str | None:
-    """Convert to str; lone surrogates, which UTF-8 cannot encode, become ``?``."""
+    """Convert to str, with ``?`` for characters that UTF-8 cannot encode."""
     return None if value is None else str(value).encode("utf-8", "replace").decode()

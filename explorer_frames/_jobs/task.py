@@ -1,4 +1,4 @@
-"""Tasks: records of a job's components, with methods to read their results."""
+"""`Task`, a component of a job."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Timed:
 
     @property
     def duration(self) -> timedelta | None:
-        """Time from begin to end; None if either is missing."""
+        """Time between begin and end. None if either is missing."""
         if self.begin_time is None or self.end_time is None:
             return None
         return self.end_time - self.begin_time
@@ -51,7 +51,7 @@ def outcome(record: Timed) -> str:
 
 
 def shown_duration(duration: timedelta) -> str:
-    """Format a duration for display; the times of tasks are in whole seconds.
+    """Format a duration for display.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def shown_duration(duration: timedelta) -> str:
 
 
 def as_plain(record: Timed, *names: str) -> dict[str, Any]:
-    """Return these attributes and the duration as JSON-serializable values."""
+    """Return the named attributes and the duration as JSON-serializable values."""
     known = {name: getattr(record, name) for name in names}
     for name, value in known.items():
         if isinstance(value, datetime):
@@ -77,19 +77,22 @@ def as_plain(record: Timed, *names: str) -> dict[str, Any]:
 @private
 @dataclass(frozen=True, slots=True, repr=False)
 class Task(Timed):
-    """Snapshot of one component of a job.
+    """State of a task, which runs one component of a workflow.
 
     Attributes
     ----------
     task_id : str
+        Id of the task.
     name : str
-        Name of the component. It starts with the name of the algorithm.
+        Name of the task. By default, it starts with the name of the algorithm.
     status : str
-        preparing, running, success, failed, interrupted, stopping or ``unknown(<code>)``.
+        One of the values of `Job.status`.
     begin_time, end_time : datetime.datetime or None
-        Timezone-aware, in UTC.
+        Times in UTC. None if the task has not begun or ended.
     job_id : str
+        Id of the job.
     workflow_id : str or None
+        Id of the workflow.
     """
 
     task_id: str
@@ -102,9 +105,9 @@ class Task(Timed):
     _explorer: Explorer = field(compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the task as a JSON-serializable dict.
+        """Return the attributes as a JSON-serializable dict.
 
-        It contains the attributes and the duration as ``seconds``. Times are ISO 8601 strings.
+        The key ``seconds`` contains the duration. Times are ISO 8601 strings.
         """
         return as_plain(self, "task_id", "name", "status", "begin_time", "end_time", "job_id", "workflow_id")
 
@@ -179,33 +182,39 @@ class Task(Timed):
         quoting: Quoting = "minimal",
         storage_options: Mapping[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """Read the full result from a folder below a root into a DataFrame.
+        """Read the full result from Explorer's output files into a DataFrame.
 
         Parameters
         ----------
         root
-            Folder that contains the full results of all jobs, as a path on local disk or NFS, or as any fsspec URL.
+            Folder that contains the full results of all jobs, as a local path or fsspec URL.
         component
-            Id of the task's component in the workflow, such as ``"analytics_sssp_1"``. Explorer uses it as
-            the name of the result's folder, and the API does not return it.
+            Id of the task's component in the workflow, such as ``"analytics_sssp_1"``. Explorer uses this id as the
+            name of the result's folder. The API does not return it.
         folder
-            Folder of the result below `root`, with the placeholders ``{job_id}``, ``{task_id}`` and ``{component}``.
-            The default is ``"{job_id}/tasks/{component}"`` or ``"{job_id}/{component}"``, whichever exists. Without
-            `component`, the default is ``"{job_id}/{task_id}"``, ``"{job_id}/tasks/{task_id}"`` or ``"{task_id}"``, or
-            a name that contains both ids.
+            Path of the result's folder, relative to `root`. It may contain the placeholders ``{job_id}``, ``{task_id}``
+            and ``{component}``. By default, several folders are tried. With `component`, these are
+            ``"{job_id}/tasks/{component}"`` and ``"{job_id}/{component}"``. Without `component`, these are
+            ``"{job_id}/{task_id}"``, ``"{job_id}/tasks/{task_id}"``, ``"{task_id}"``, and folders whose names contain
+            both ids.
         schema
-            As in `explorer_frames.read_output`; ``"auto"`` uses the task's name and the component.
+            As in `explorer_frames.read_output`. The default, ``"auto"``, uses the task's name and the component.
         vid_type, dtype_backend, header, quoting, storage_options
             As in `explorer_frames.read_output`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The rows and columns of the result, as in `explorer_frames.read_output`.
 
         Raises
         ------
         ConfigError
-            An argument is invalid, or the algorithm of `component` is not that of the task.
+            An argument is invalid, or `component` and the task have different algorithms.
         JobError
-            The status of the task is not success.
+            The task has not succeeded.
         FileReadError
-            No folder or several folders match, or as in `explorer_frames.read_output`.
+            A file cannot be read, no folder was found, or several folders match.
         DecodeError
             As in `explorer_frames.read_output`.
         """
@@ -237,7 +246,7 @@ class Task(Timed):
     ) -> AbstractContextManager[pa.RecordBatchReader]:
         """Stream the full result in constant memory; see `explorer_frames.open_output`.
 
-        The parameters that locate the result are those of `read_output`.
+        `read_output` describes the parameters `root`, `component` and `folder`.
         """
         request = Request.of(
             root,
@@ -270,7 +279,7 @@ class Task(Timed):
     ) -> Receipt:
         """Write the full result to a file; see `explorer_frames.export_output`.
 
-        The parameters that locate the result are those of `read_output`.
+        `read_output` describes the parameters `root`, `component` and `folder`.
         """
         request = Request.of(
             root,
@@ -305,19 +314,13 @@ class TaskTuple(tuple[Task, ...]):
 
 
 def states_of(tasks: Sequence[Task]) -> str:
-    """Format the number of tasks per status for display."""
+    """Format the number of tasks by status for display."""
     states = Counter(task.status for task in tasks)
     return ", ".join(f"{count} {word}" for word, count in states.items()) or "none"
 
 
 def runs_of(data: dict[str, Any], job_id: str) -> dict[str, Provenance]:
-    """Return the provenance of each task in a job's detail; invalid times are None.
-
-    Raises
-    ------
-    EnvelopeError
-        As in `entries`.
-    """
+    """Return the provenance of each task in the response for a job."""
     workflow = text(data.get("workflowId"))
     runs = {}
     for task in entries(data, job_id):
@@ -338,18 +341,12 @@ def _known_moment(value: object) -> datetime | None:
 
 
 def entries(data: dict[str, Any], job_id: str) -> list[dict[str, Any]]:
-    """Return the tasks of a job's detail, each with a unique id.
-
-    Raises
-    ------
-    EnvelopeError
-        The detail belongs to another job, or its tasks do not have the documented structure.
-    """
-    number = id_of(data.get("id"), "the job's detail")
+    """Validate the response for a job, and return its tasks."""
+    number = id_of(data.get("id"), "the job")
     if not same_id(number, job_id):
         raise EnvelopeError(
             f"server returned job {escaped(number, 40)!r} instead of job {job_id}",
-            hint="Check that no proxy or cache returns responses of other requests.",
+            hint="Check that no proxy or cache returns responses to other requests.",
         )
     tasks = data.get("tasks")
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
@@ -380,10 +377,10 @@ def task_of(data: dict[str, Any], job_id: str, workflow_id: str | None, explorer
 
 
 def named(task: Task) -> str:
-    """Return the name and the id of a task for a message."""
+    """Format the name and id of a task for a message."""
     return f"{escaped(task.name, 60)!r} ({escaped(task.task_id, 60)})"
 
 
 def listed(tasks: Sequence[Task], say: Callable[[Task], str] = named) -> str:
-    """Return the first tasks and the number of the others for a message."""
+    """Format the first tasks and the number of the others for a message."""
     return first_of([say(task) for task in tasks]) or "none"

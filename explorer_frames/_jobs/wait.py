@@ -20,15 +20,14 @@ if TYPE_CHECKING:
 
     from explorer_frames._jobs.job import Job
 
-_LAST_LOOK = 1.0  # seconds for the last status request, so that an end just before the timeout is detected
-_FIRST_LOOK = 0.1  # seconds before the second request; each later interval is 1.5 times the previous one
-# A wait raises after this many seconds of an undocumented status, or this many failed requests in a row.
-_PATIENCE = 60.0
-_MISSES = 5
+_LAST_LOOK = 1.0  # minimum time in seconds for the last status request
+_FIRST_LOOK = 0.1  # interval in seconds before the second status request; later ones grow by a factor of 1.5
+_PATIENCE = 60.0  # maximum time in seconds with an undocumented status
+_MISSES = 5  # a wait fails after this many consecutive failed requests
 
 
 def check_patience(timeout: object, poll: object, progress: object) -> None:
-    """Raise ConfigError unless `poll` and `timeout` are positive, or `timeout` None."""
+    """Validate the arguments of `Job.wait`."""
     for name, seconds in (("timeout", timeout), ("poll", poll)):
         if not is_duration(seconds) and not (name == "timeout" and seconds is None):
             raise ConfigError(f"{name} must be a positive number of seconds, got {as_given(seconds)}")
@@ -36,13 +35,7 @@ def check_patience(timeout: object, poll: object, progress: object) -> None:
 
 
 def wait_for_end(job: Job, timeout: float | None, poll: float, progress: Progress) -> Job:
-    """Poll a job until it has ended.
-
-    Raises
-    ------
-    JobError
-        The job ended without success, or did not end within `timeout`.
-    """
+    """Poll a job until it has ended."""
     latest = job
     try:
         with progress_bar(progress, _tasks_done(job)) as bar:
@@ -85,7 +78,7 @@ def _looks(job: Job, timeout: float | None, poll: float) -> Iterator[Job]:
 
 
 def how_to_continue(job_id: str) -> str:
-    """Return the hint for a caller that no longer waits for a job."""
+    """Return the hint for a job that continues after its caller stops waiting."""
     return (
         f"Job {job_id} continues on the server. Wait for it with explorer.job('{job_id}').wait(), or cancel it "
         f"with explorer.job('{job_id}').cancel()."
@@ -101,7 +94,7 @@ def _tasks_done(job: Job) -> Done:
 
 
 def job_error(job: Job, why: str) -> JobError:
-    """Create an error that lists the failed tasks or the task counts by status."""
+    """Create an error that lists the failed tasks, or the number of tasks by status."""
     failed = [task for task in job.tasks if task.status == "failed"]
     tasks = f"tasks: {states_of(job.tasks)}" if job.tasks else "no tasks"
     if failed:

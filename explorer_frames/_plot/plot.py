@@ -120,7 +120,7 @@ def plot_result(
     Notes
     -----
     The title contains the source of the result and the number of rows, and "incomplete", "may be incomplete" or
-    "selected or changed after reading" if that applies. Missing and infinite values are not drawn; their number is
+    "changed after reading" if that applies. Missing and infinite values are not drawn; their number is
     below the axis. Infinite distances and distances of 2**63 - 1 are counted as "not reached". A single value, or
     values that are all equal, are written as a sentence. Labels of communities differ between runs, so a history plots
     the sizes of the largest ones. Colors are chosen for light or dark backgrounds.

@@ -1,1 +1,1 @@
-"""Task results that are read through the API."""
+"""Readers for task results through the API."""

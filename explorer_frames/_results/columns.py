@@ -1,4 +1,4 @@
-"""Schemas of several results before they are read, as some engines require."""
+"""Common schema of several results, determined before they are read."""
 
 from __future__ import annotations
 
@@ -14,17 +14,11 @@ from explorer_frames._warnings import joined_warnings
 from explorer_frames.errors import TruncatedResultWarning
 
 _WORKERS = 4
-_ROWS = 100  # of each result; they most likely include any non-numeric cells, which make all columns text
+_ROWS = 100  # rows per result; usually enough to detect text in the default columns
 
 
 def task_schemas(queries: Sequence[Query], read: Callable[[Query], pa.Table]) -> list[pa.Schema]:
-    """Return the schema of each result, inferred from its first rows if necessary.
-
-    Raises
-    ------
-    TransportError, ApiError, DecodeError
-        As in `explorer_frames.read_sample_result`.
-    """
+    """Return the schema of each result; read its first rows if necessary."""
     fixed = queries[0].schema.only
     if fixed is not None:
         return [fixed] * len(queries)
@@ -38,7 +32,7 @@ def task_schemas(queries: Sequence[Query], read: Callable[[Query], pa.Table]) ->
 
 
 def united(schemas: Sequence[pa.Schema]) -> pa.Schema:
-    """Return the common schema of all results, or the nullable union of columns."""
+    """Return the common schema of all results, or the union of their columns."""
     first, *others = schemas
     if all(other == first for other in others):
         return first
@@ -46,7 +40,7 @@ def united(schemas: Sequence[pa.Schema]) -> pa.Schema:
 
 
 def fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return the table with the columns of a union; missing columns are null."""
+    """Return the table with the columns of `schema`; fill missing columns with null."""
     columns = [
         table.column(field.name) if field.name in table.column_names else pa.nulls(table.num_rows, field.type)
         for field in schema

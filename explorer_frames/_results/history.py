@@ -1,4 +1,4 @@
-"""Read the results of a workflow's last runs into one DataFrame in long format."""
+"""Read the results of a workflow's last jobs into one DataFrame in long format."""
 
 from __future__ import annotations
 
@@ -71,12 +71,7 @@ class HistoryRequest:
         dtype_backend: str | None,
         workers: object,
     ) -> HistoryRequest:
-        """Validate the arguments before any I/O.
-
-        Raises
-        ------
-        ConfigError
-        """
+        """Validate the arguments."""
         if task is not None and not isinstance(task, str):
             raise ConfigError(
                 f"task must be a name or an id, got {as_given(task)}", hint="Remove task= to read all tasks."
@@ -96,12 +91,12 @@ class HistoryRequest:
         )
 
     def takes(self, task: Task) -> bool:
-        """Return whether results of this task are requested."""
+        """Return whether the result of this task is requested."""
         return self.task is None or self.task in (task.name, task.task_id)
 
     @property
     def empty(self) -> pa.Table:
-        """Table to return if there is no result."""
+        """Table without rows, for a workflow without results."""
         if self.task is None:
             return _RUN.empty_table()
         own = self.schema.for_task(self.task).resolve(None).schema
@@ -110,7 +105,7 @@ class HistoryRequest:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A job, with the tables and errors of its tasks by task id."""
+    """Results of a job: tables and errors by task id, and descriptions of missing results."""
 
     job: Job
     tables: dict[str, pa.Table]
@@ -161,7 +156,7 @@ def _read(
             continue
         try:
             own = results.table(Query.of(task, None, None, request.schema))
-        except ConfigError:  # An invalid argument fails for every task.
+        except ConfigError:  # an invalid argument affects all tasks
             raise
         except ExplorerFramesError as error:
             read.errors[task.task_id] = shortened(error)

@@ -1,7 +1,4 @@
-"""Read one task's result through the API, and check whether it is complete.
-
-A result is read into a table, as a stream, or into a file.
-"""
+"""Read a task's result through the API into a table, a stream or a file."""
 
 from __future__ import annotations
 
@@ -63,53 +60,27 @@ _Attempt: TypeAlias = "Callable[[Query, Identity, Deadline], _T]"
 
 _PARAMETER_ERROR = 40004001
 _STEPS = [EVERYTHING, 1_000_000, 100_000, 10_000]
-_FEWEST = 1000  # rows: the lowest plausible cap
+_FEWEST = 1000  # lowest number of rows that may be a cap
 _KEPT_JOBS = 256
-_LARGER = 2  # factor of the chunk size, for fewer calls if all rows are kept in memory anyway; 4 is slower
+_LARGER = 2  # factor for the chunk size if all rows are kept in memory; 4 is slower
 _JOINED = 4  # batches per chunk of a table
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Validated arguments of a reader.
-
-    Attributes
-    ----------
-    limit
-        Number of rows to request; None for all.
-    run
-        Provenance of the task from the job's detail, if it was requested.
-    unfinished
-        Whether the `Task` of the caller is not in a final state.
-    large
-        Whether text columns have the type large_string.
-    """
+    """Validated arguments of a reader."""
 
     job: str
     task: str
-    limit: int | None
+    limit: int | None  # None for all rows
     schema: SchemaRequest
-    run: Provenance | None = None
-    unfinished: bool = False
-    large: bool = False
+    run: Provenance | None = None  # provenance of the task, if its job was requested
+    unfinished: bool = False  # whether the status of the caller's `Task` is not final
+    large: bool = False  # whether text columns have the type large_string
 
     @classmethod
     def of(cls, job_id: object, task_id: object, limit: object, schema: SchemaRequest, *, large: bool = False) -> Query:
-        """Validate the arguments before any I/O.
-
-        Parameters
-        ----------
-        job_id, task_id
-            Ids, a `Job` or a `Task`. The name of a finished `Task` is not requested again.
-        limit
-        schema
-            Already validated.
-        large
-
-        Raises
-        ------
-        ConfigError
-        """
+        """Validate the arguments."""
         job, number, task = result_ids(job_id, task_id)
         rows = None if limit is None or checked_limit(limit) == EVERYTHING else checked_limit(limit)
         query = cls(checked_id("job_id", job), checked_id("task_id", number), rows, schema, large=large)
@@ -118,7 +89,7 @@ class Query:
         return query.with_task_run(run_of(task)) if task.status in FINAL else replace(query, unfinished=True)
 
     def with_task_run(self, run: Provenance) -> Query:
-        """Return a copy with the task's provenance from the job's detail."""
+        """Return a copy with the task's provenance, and with the schema for its name."""
         return replace(self, run=run, schema=self.schema.for_task(run.task_name))
 
     @property
@@ -135,57 +106,29 @@ class Query:
 
 
 def result_ids(job_id: object, task_id: object) -> tuple[object, object, Task | None]:
-    """Resolve ids, a `Job` or a `Task` to the job id, task id and `Task`, if any.
-
-    Raises
-    ------
-    ConfigError
-        The task belongs to another job, or no task was passed.
-    """
+    """Return the job id, the task id and the `Task`, if any, for the arguments of a reader."""
     if isinstance(job_id, Task):
         task, job = job_id, job_id.job_id
         if task_id is not None:
-            raise ConfigError("task_id cannot be combined with a Task", hint="Pass the Task only.")
+            raise ConfigError("task_id cannot be combined with a Task", hint="Pass only the Task.")
     elif isinstance(task_id, Task):
         task, job = task_id, job_id.job_id if isinstance(job_id, Job) else checked_id("job_id", job_id)
     elif isinstance(job_id, Job):
         if task_id is None and len(job_id) != 1:
-            hint = f"Pass the name or the id of one: {listed(job_id.tasks)}. See job.tasks."
+            hint = f"Pass the name or id of a task: {listed(job_id.tasks)}. See job.tasks."
             raise ConfigError(f"missing task_id: job {job_id.job_id} has {len(job_id)} tasks", hint=hint)
         task, job = only_task(job_id, None if task_id is None else str(task_id)), job_id.job_id
     else:
         if task_id is None:
-            raise ConfigError("missing task_id", hint="Pass the id of a task, or a Task in place of both ids.")
+            raise ConfigError("missing task_id", hint="Pass the id of a task, or pass a Task instead of both ids.")
         return job_id, task_id, None
     if not same_id(task.job_id, job):
-        raise ConfigError(f"task {task.task_id} is a task of job {task.job_id}, not of job {job}")
+        raise ConfigError(f"task {task.task_id} belongs to job {task.job_id}, not to job {job}")
     return task.job_id, task.task_id, task
 
 
 class Result:
-    """Record batches of one response, decoded as they arrive.
-
-    Parameters
-    ----------
-    query
-    rows
-        Rows of the response, from `read_rows`.
-    provenance
-        Provenance before the first row.
-    limits
-        Row limits of the server.
-    secrets
-        Secrets of the request, which the response may repeat.
-
-    Attributes
-    ----------
-    schema
-        Schema of the batches, resolved from the first row.
-    provenance
-        Provenance, complete after the last batch.
-    rows
-        Number of rows that have been decoded.
-    """
+    """Record batches of one response, decoded while the response is received."""
 
     def __init__(
         self,
@@ -207,21 +150,18 @@ class Result:
         self.schema = _schemas.with_large_strings(resolved.schema) if query.large else resolved.schema
         self._dictionaries: dict[str, pa.Array] = {}
         self.rows = 0
-        self._first = iter([self._typed(cells)] if cells else [])  # released after it is read
+        self._first = iter([self._typed(cells)] if cells else [])  # an iterator, to release the batch
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         yield from chain(self._first, map(self._decoded, self._rest))
         self._finish(None)
 
     def overlapped(self) -> Generator[pa.RecordBatch]:
-        """Yield the batches, decoded and hashed in a background thread.
-
-        This takes less time and more memory. Close the generator after use.
-        """
+        """Yield the batches, decoded and hashed in a background thread."""
         content = ContentHash(self.schema)
         yield from map(content.passed, self._first)
         second = next(self._rest, None)
-        if second is not None:  # One batch needs no thread.
+        if second is not None:  # a single batch does not require a thread
             rest = chain(iter([second]), self._rest)
             del second
             with closing(pipelined(lambda rows: content.passed(self._decoded(rows)), rest)) as batches:
@@ -246,15 +186,10 @@ class Result:
 
 
 class RowLimits:
-    """Row limits of one server, as observed in its responses.
+    """Row limits of a server, inferred from its responses.
 
-    The API has no request for all rows, and does not document whether a server caps `limit`. A cap is most likely a
-    round number. A result with a round number of rows may therefore be incomplete, even if it is below the limit.
-
-    Parameters
-    ----------
-    row_cap
-        Maximum number of rows that the server returns, if known.
+    A server may cap the number of rows without an error. The cap is most likely a round number, so a result with a
+    round number of rows may be incomplete.
     """
 
     def __init__(self, row_cap: int | None) -> None:
@@ -263,26 +198,18 @@ class RowLimits:
         self._most_rows = 0
 
     def to_try(self, limit: int | None) -> list[int]:
-        """Return the limits to try in turn until one is accepted; None is for all rows."""
+        """Return the limits to try until the server accepts one."""
         if limit is None and self._row_cap is None:
             return self._steps
         return [min(limit or EVERYTHING, self._row_cap or EVERYTHING)]
 
     def accept(self, limit: int) -> None:
-        """Store a limit of `to_try` that the server has accepted."""
+        """Store a limit that the server has accepted."""
         if limit in _STEPS:
             self._steps = _STEPS[_STEPS.index(limit) :]
 
     def is_complete(self, rows: int, limit: int) -> bool | None:
-        """Return whether a result is complete; None if that is unknown.
-
-        Parameters
-        ----------
-        rows
-            Number of rows in the response.
-        limit
-            Limit in the request.
-        """
+        """Return whether a result is complete; None if unknown."""
         larger_came = rows < self._most_rows
         self._most_rows = max(rows, self._most_rows)
         if rows >= limit:
@@ -291,23 +218,20 @@ class RowLimits:
         return True if known else None
 
     def why_incomplete(self, provenance: Provenance, requested: int | None) -> tuple[str, str]:
-        """Return why a result may be incomplete, and a hint.
-
-        `requested` is the limit that the caller passed.
-        """
+        """Return why a result may be incomplete, and a hint."""
         if provenance.status not in (None, "success"):
             return (
                 f"the result may be incomplete: the task's status is {provenance.status}",
-                "Wait for the job, and read again.",
+                "Wait until the job has ended, then read the result again.",
             )
         why = f"the server returned exactly limit={provenance.limit} {plural(provenance.rows or 0, 'row')}"
         if provenance.complete is None:
-            why = f"{provenance.rows} rows may be the server's cap, since the number is round"
-            hint = "Set row_cap= if you know the most rows that the server returns. Task.read_output reads all rows."
+            why = f"{provenance.rows} rows may be the server's cap, because {provenance.rows} is a round number"
+            hint = "To read all rows, use Task.read_output. If you know the server's cap, set row_cap=."
         elif requested is not None and requested < (self._row_cap or self._steps[0]):
             hint = "Pass limit=None to request every row."
         elif self._row_cap is None:
-            hint = "The server does not accept a larger limit: read the full result with Task.read_output."
+            hint = "Read the full result with Task.read_output. The server does not accept a larger limit."
         else:
             hint = "Read the full result with Task.read_output. If the server returns more rows, set a larger row_cap=."
         return f"the result may be incomplete: {why}", hint
@@ -322,8 +246,6 @@ class RowLimits:
 def is_round(rows: int) -> bool:
     """Return whether a number of rows may be a server's cap.
 
-    Caps are powers of 2 or 10, or 5 times a power of 10, and at least 1,000.
-
     Examples
     --------
     >>> [rows for rows in (500, 1000, 1024, 1500, 2000, 5000, 65536) if is_round(rows)]
@@ -333,12 +255,7 @@ def is_round(rows: int) -> bool:
 
 
 class JobLookup:
-    """Cache of the tasks of jobs that have ended.
-
-    Parameters
-    ----------
-    api
-    """
+    """Cache of the tasks of jobs that have ended."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -346,16 +263,11 @@ class JobLookup:
         self._lock = threading.Lock()
 
     def after_fork(self) -> None:
-        """Replace the lock, which another thread of the parent process may have held."""
+        """Replace the lock, because a thread of the parent process may have held it."""
         self._lock = threading.Lock()
 
     def run(self, job_id: str, task_id: str, deadline: Deadline) -> Provenance:
-        """Return a task's provenance from the job's detail; empty if it is missing.
-
-        Raises
-        ------
-        TransportError, ApiError, EnvelopeError
-        """
+        """Return a task's provenance, requested from the server if not cached."""
         with self._lock:
             runs = self._kept.get(job_id)
         if runs is None:
@@ -365,7 +277,7 @@ class JobLookup:
         return runs.get(task_id) or Provenance(workflow_id=next((run.workflow_id for run in runs.values()), None))
 
     def remember(self, job: Job) -> None:
-        """Cache the tasks of a job, in place of its previous entry."""
+        """Replace the cached tasks of a job."""
         runs = {task.task_id: run_of(task) for task in job.tasks if task.status in FINAL}
         self._keep(job.job_id, job.status if len(runs) == len(job.tasks) else "", runs)
 
@@ -379,22 +291,7 @@ class JobLookup:
 
 
 class ResultReader:
-    """Reader and exporter of the results of one server.
-
-    Parameters
-    ----------
-    api
-    row_cap
-        Maximum number of rows that the server returns, if known.
-    progress
-        Whether to show progress bars.
-
-    Attributes
-    ----------
-    url
-        URL of the server.
-    lookup
-    """
+    """Reader for the results of one server."""
 
     def __init__(self, api: Api, row_cap: int | None, *, progress: bool | None = None) -> None:
         self.progress = progress
@@ -415,17 +312,14 @@ class ResultReader:
     def stream(self, query: Query) -> Iterator[pa.RecordBatchReader]:
         """Open a result as a stream of record batches."""
         with ExitStack() as stack:
-            # There is no retry after the first batch, because the caller may have used its rows.
+            # Errors are not retried after the first batch, because the caller may have used its rows.
             result = self._call(query, lambda *attempt: stack.enter_context(self._open(*attempt)))
             schema = with_provenance(result.schema, result.provenance)
             batches = self._batches(query, result, schema.metadata, calling_line())
             yield pa.RecordBatchReader.from_batches(schema, StickyErrorIterator(batches))
 
     def export(self, query: Query, plan: tuple[Target, Options], *, allow_incomplete: bool) -> Receipt:
-        """Write a result to a file.
-
-        A retry starts over, since nothing is published before the last batch is written.
-        """
+        """Write a result to a file."""
         return self.consume(
             query, lambda reader, finish: write(reader, plan, finish), allow_incomplete=allow_incomplete
         )
@@ -433,10 +327,10 @@ class ResultReader:
     def consume(
         self, query: Query, consume: Callable[[pa.RecordBatchReader, Finish], _T], *, allow_incomplete: bool
     ) -> _T:
-        """Call `consume` with the batches of a result, and again for each retry.
+        """Call `consume` with the batches of a result, and call it again for each retry.
 
-        Its second argument is a function that returns the provenance after all batches are read. Unless
-        `allow_incomplete` is set, the function raises IncompleteResultError if the result may be incomplete.
+        The second argument of `consume` is a function that returns the provenance after the last batch. If the result
+        may be incomplete, it raises IncompleteResultError unless `allow_incomplete` is set.
         """
         requested = query.limit
 
@@ -457,7 +351,7 @@ class ResultReader:
             return self._call(query, attempt, bar=bar, needs_status=True)
 
     def _call(self, query: Query, attempt: _Attempt[_T], *, bar: Bar | None = None, needs_status: bool = False) -> _T:
-        """Look up the task, then read its result, as text if inferred columns do not fit."""
+        """Look up the task and read its result, as text if the default columns do not match."""
         unnamed: ApiError | None = None
         where = query.where
         with add_context(where):
@@ -469,7 +363,7 @@ class ResultReader:
                 except (ApiError, EnvelopeError, TransportError) as error:
                     if needs_status or isinstance(error, UnauthorizedError):
                         raise
-                    if query.schema.auto:  # Otherwise the name is only compared with the algorithm.
+                    if query.schema.auto:  # otherwise, the name is not required
                         if not isinstance(error, ApiError):
                             raise
                         unnamed = error
@@ -488,16 +382,16 @@ class ResultReader:
             result = _schemas.read_or_as_text(query.schema, read, where)
         if unnamed is not None:
             warn_caller(
-                f"cannot look up the task's name ({unnamed.what}), so the number of columns decides on the schema",
+                f"cannot look up the task's name ({unnamed.what}), so the default columns are used",
                 SchemaWarning,
                 where,
-                "Pass schema= to name the columns.",
+                "Pass schema= to choose the columns.",
             )
         return result
 
     def _stepping_down(self, query: Query, attempt: _Attempt[_T], deadline: Deadline, schema: SchemaRequest) -> _T:
-        """Read with the requested limit; for all rows, with the largest accepted one."""
-        refused: list[BadRequestError] = []  # by this request; a rejected login may have the same code
+        """Read with the requested limit, or with the largest limit that the server accepts."""
+        refused: list[BadRequestError] = []  # errors of this request, because a rejected login may have the same code
 
         def call(identity: Identity) -> _T:
             try:
@@ -517,12 +411,12 @@ class ResultReader:
                 if refused:
                     self._limits.accept(limit)
                 return result
-        refused[0].hint = "Pass a smaller limit=. The server may not accept this one."
+        refused[0].hint = "Pass a smaller limit=. The server may reject large limits."
         raise refused[0]
 
     @contextmanager
     def _open(self, query: Query, identity: Identity, deadline: Deadline, times: int = 1) -> Iterator[Result]:
-        """Request a result and read its first rows."""
+        """Request a result and decode its first rows."""
         segments, params = ("jobs", query.job, "tasks", query.task, "sample_result"), {"limit": str(query.limit)}
         with self._api.open("GET", segments, auth=identity, deadline=deadline, params=params, times=times) as answer:
             provenance = replace(
@@ -533,13 +427,13 @@ class ResultReader:
                 limit=None if query.limit == EVERYTHING else query.limit,
                 read_at=datetime.now(UTC),
             )
-            pieces = answer.pieces() if answer.status < 400 else [judged_body(answer)]  # noqa: PLR2004 (an error)
+            pieces = answer.pieces() if answer.status < 400 else [judged_body(answer)]  # noqa: PLR2004 (HTTP errors)
             rows = read_rows(pieces, query.limit or EVERYTHING, answer.status, answer.trace_id)
             with answer.secrets.concealed_in_errors():
                 result = Result(query, rows, provenance, self._limits, answer.secrets)
             try:
                 yield result
-            except BaseException:  # A retry counts the rows again.
+            except BaseException:  # a retry counts the rows again
                 count(rows=-result.rows)
                 raise
 
