@@ -52,7 +52,7 @@ _KEY = os.urandom(16)  # dashboards show hashes of arguments; without a key, pas
 _IDS = ("job_id", "task_id")
 _ELSEWHERE = (
     "Set secrets in the workers' environment or in their fsspec configuration (FSSPEC_...), or pass "
-    "storage_options as a function that returns them, which is called in each process."
+    "storage_options as a function that returns the options."
 )
 _revival = threading.Lock()
 
@@ -232,7 +232,8 @@ def read_sample_results(
     taken = [name for name in _IDS if include_ids and name in columns.names]
     if taken:
         raise ConfigError(
-            f"column name {taken[0]!r} is reserved with include_ids", hint="Remove include_ids=, or rename the column."
+            f"column name {taken[0]!r} is reserved if include_ids=True",
+            hint="Remove include_ids=, or rename the column.",
         )
     made = _with_ids(columns.empty_table(), ("", "")).schema if include_ids else columns
     mixed = any(schema != columns for schema in own)
@@ -329,7 +330,7 @@ def _without_secrets(
 ) -> Mapping[str, Any] | bytes | None:
     """Return storage options that are safe in a graph: a mapping or a pickled function."""
     if isinstance(path, str) and may_hold_secret(path):
-        what = "the URL contains a password or a query, which would be visible in graphs"
+        what = "the URL contains a password or a query, which would be visible in the graph"
         raise ConfigError(what, where=shown_url(path), hint=_ELSEWHERE)
     if callable(storage_options):
         return _packed(storage_options, "function for storage_options")
@@ -342,7 +343,7 @@ def _without_secrets(
     if names:
         shown = ", ".join(escaped(name, 60) for name in names)
         raise ConfigError(
-            f"storage_options with possible secrets cannot be sent to another process: {shown}", hint=_ELSEWHERE
+            f"storage_options that may be secret cannot be sent to another process: {shown}", hint=_ELSEWHERE
         )
     return dict(storage_options) if storage_options else None
 
@@ -377,7 +378,7 @@ def _packed(thing: Explorer | Callable[..., Any], named: str) -> bytes:
         kind = type(raised).__name__
     raise ConfigError(
         f"the {named} cannot be sent to another process: {kind}",
-        hint="Set its secrets in the workers' environment, or pass a function of a module that the workers can import.",
+        hint="Set secrets in the workers' environment, or pass a function from a module that the workers can import.",
     )
 
 

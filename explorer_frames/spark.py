@@ -124,7 +124,7 @@ class _Source(DataSource):
         if names & _SECRETS:
             variables = ", ".join(PREFIX + name.upper() for name in sorted(names & _SECRETS))
             raise ConfigError(
-                f"secrets cannot be options, because plans are visible: {', '.join(sorted(names & _SECRETS))}",
+                f"secrets cannot be options, because plans show them: {', '.join(sorted(names & _SECRETS))}",
                 hint=f"Set {variables} in the environment of the driver and of the workers. {hint}",
             )
         unknown = ", ".join(escaped(name, 60) for name in sorted(names - {*self._options}))
@@ -157,8 +157,8 @@ class _Source(DataSource):
             kind = field.dataType.elementType if isinstance(field.dataType, types.ArrayType) else field.dataType
             if not _is_column_type(kind):
                 hint = (
-                    f"Use a type that Arrow has as one of {TYPE_NAMES}, or, for the last column, an array of one "
-                    "of these."
+                    f"Use a type that Spark converts to one of {TYPE_NAMES}. The last column may also be an array of "
+                    "these."
                 )
                 raise ConfigError(
                     f"unsupported type {field.dataType.simpleString()} for column {field.name!r}", hint=hint
@@ -190,7 +190,7 @@ class SampleSource(_Source):
         """Return the reader, which Spark sends to the workers."""
         columns = self._wanted(schema)
         if len(self._queries) > 1 and (columns.names[0] != _TASK.name or columns.types[0] != _TASK.type):
-            hint = "Add task_id string as the first column of the schema."
+            hint = "Add `task_id string` as the first column of the schema."
             raise ConfigError("several tasks require task_id as the first column", hint=hint)
         several = len(self._queries) > 1
         own = self._own or [pa.schema([*columns][several:])] * len(self._queries)
@@ -242,11 +242,11 @@ class SampleReader(DataSourceReader):
             states = {task.task_id: task.status for task in explorer.job(number).tasks}
         for query in self.queries:
             if query.task not in states:
-                hint = f"Its tasks: {escaped(', '.join(states), 400)}."
-                raise NotFoundError("the job has no such task", where=query.where, hint=hint)
+                hint = f"Pass one of its tasks: {escaped(', '.join(states), 400)}."
+                raise NotFoundError("the job does not have this task", where=query.where, hint=hint)
             if states[query.task] != "success":
                 what = f"the task is {states[query.task]}, so its result may be incomplete"
-                raise JobError(what, where=query.where, hint="Wait for the job, and read again.")
+                raise JobError(what, where=query.where, hint="Wait for the job to end, then read again.")
         return [InputPartition(place) for place in range(len(self.queries))]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
@@ -277,7 +277,7 @@ class OutputSource(_Source):
         super().__init__(options)
         path, header = self._required("path"), options.get("header")
         if may_hold_secret(path):
-            hint = "Set it in the environment of the store's driver, or in fsspec's configuration (FSSPEC_...)."
+            hint = "Set credentials in the environment variables of the fsspec driver, or in FSSPEC_... variables."
             raise ConfigError("the path contains a password or a query, which would be visible in plans", hint=hint)
         self._request = Request.of(
             path,

@@ -71,7 +71,7 @@ def _of_same_columns(a: pa.Table, b: pa.Table) -> tuple[pa.Table, pa.Table]:
     if set(a.column_names) != set(b.column_names):
         only = {"a": sorted({*a.column_names} - {*b.column_names}), "b": sorted({*b.column_names} - {*a.column_names})}
         said = "; ".join(f"only {side} has {_listed(names)}" for side, names in only.items() if names)
-        hint = "Read or export both with the same schema=, or drop the columns that are only in one of them."
+        hint = "Read or export both with the same schema=, or drop the extra columns."
         raise ConfigError(f"a and b have different columns: {said}", hint=hint)
     return a, b.select(a.column_names)
 
@@ -91,18 +91,16 @@ def _of_same_types(a: pa.Table, b: pa.Table, ids: set[str]) -> tuple[pa.Table, p
         kinds[name] = second if pa.types.is_null(first) else first
         if kinds[name] != second and not pa.types.is_null(second):
             hint = (
-                "Read both with the same vid_type="
+                "Read both results with the same vid_type="
                 if name in ids
-                else f"Convert {escaped(name, 60)} to the same type in both"
+                else f"Convert column {escaped(name, 60)} to the same type in both results"
             )
             if name in ids and any(
                 pa.types.is_floating(kind) for kind in (first, second)
             ):  # pandas converts integer ids to floats if one is missing
-                hint = f"Drop rows in which {escaped(name, 60)} is missing, and convert it to integers or strings"
-            raise ConfigError(
-                f"{escaped(name, 60)} is {a.schema.field(name).type} in a and {b.schema.field(name).type} in b",
-                hint=f"{hint}, and compare again.",
-            )
+                hint = f"Drop rows without {escaped(name, 60)}, and convert the column to integers or strings"
+            types = f"{a.schema.field(name).type} in a and {b.schema.field(name).type} in b"
+            raise ConfigError(f"column {escaped(name, 60)} has type {types}", hint=f"{hint}.")
         _check_type(name, kinds[name], is_id=name in ids)
     return _cast(a, kinds, "a"), _cast(b, kinds, "b")
 
@@ -150,7 +148,7 @@ def _cast(table: pa.Table, kinds: Mapping[str, pa.DataType], side: str) -> pa.Ta
             columns.append(column.cast(kind))
         except pa.ArrowException as raised:
             what = f"cannot convert {escaped(name, 60)} to {kind}: {escaped(raised)}"
-            raise ConfigError(what, where=side, hint="Integers must be at most 2**63 - 1.") from None
+            raise ConfigError(what, where=side, hint="Use integers up to 2**63 - 1.") from None
     return pa.table(columns, names=list(kinds)).combine_chunks()  # take() is much faster on a single chunk
 
 
@@ -160,8 +158,10 @@ def _check_ids(table: pa.Table, found: tuple[str, ...], label: str | None) -> No
         inner = pc.list_flatten(column) if pa.types.is_large_list(column.type) else column
         missing = column.null_count or inner.null_count
         if missing:
-            hint = "Drop these rows." if name in found else "Fill in the missing labels, or drop these rows."
-            raise ConfigError(f"{escaped(name, 60)} is missing in {missing} {plural(missing, 'row')}", hint=hint)
+            hint = "Drop these rows." if name in found else "Fill the missing labels, or drop these rows."
+            raise ConfigError(
+                f"column {escaped(name, 60)} has no value in {missing} {plural(missing, 'row')}", hint=hint
+            )
 
 
 def _keys(a: pa.Table, b: pa.Table, found: tuple[str, ...]) -> tuple[Numbers, Numbers]:
@@ -170,9 +170,9 @@ def _keys(a: pa.Table, b: pa.Table, found: tuple[str, ...]) -> tuple[Numbers, Nu
         for side, table in (("a", a), ("b", b)):
             if table.num_rows > 1:
                 raise ConfigError(
-                    f"no column identifies the {table.num_rows} rows: {_listed(table.column_names)}",
+                    f"cannot match {table.num_rows} rows without an id column: {_listed(table.column_names)}",
                     where=side,
-                    hint="Name the column of vertex ids `id`, or the columns of pairs `id1` and `id2`.",
+                    hint="Rename the column of vertex ids to `id`, or the columns of vertex pairs to `id1` and `id2`.",
                 )
         return np.zeros(a.num_rows, np.int64), np.zeros(b.num_rows, np.int64)
     columns_a, columns_b = ([table.column(name) for name in found] for table in (a, b))
@@ -196,15 +196,16 @@ def _refuse_twice(table: pa.Table, found: tuple[str, ...], numbers: Numbers) -> 
     if times.max(initial=0) > 1:
         often = times[numbers]
         place = int(np.argmax(often > 1))
+        count = int((times > 1).sum())
         key = ", ".join(f"{name} {escaped(table.column(name)[place].as_py(), 60)!r}" for name in found)
         raise ConfigError(
-            f"duplicate ids: {key} occurs {often[place]} times, and {int((times > 1).sum())} ids occur more than once",
-            hint="Keep one row for each id. To compare several results, compare two at a time.",
+            f"duplicate ids: {key} occurs {often[place]} times ({count} duplicate {plural(count, 'id')} in total)",
+            hint="Keep one row per id. To compare more than two results, compare them in pairs.",
         )
 
 
 def _listed(names: list[str]) -> str:
-    return ", ".join(repr(escaped(name, 60)) for name in names[:20]) or "no columns"
+    return ", ".join(repr(escaped(name, 60)) for name in names[:20]) or "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,8 +141,8 @@ def compare(
     >>> print(found)
     1 moved
     rows: 6 in a, 6 in b, 6 in both
-    communities: 2 in a, 2 in b, 2 matched (2 under another name); 0 merges, 0 splits, 0 born, 0 gone
-    vertices moved: 1 (1 on their own); adjusted Rand index 0.324324
+    communities: 2 in a, 2 in b, 2 matched (2 renamed); 0 merges, 0 splits, 0 born, 0 gone
+    vertices moved: 1 (1 individually); adjusted Rand index 0.324324
     >>> found.moved[["id", "from_a", "to_a"]]
       id from_a to_a
     0  c      a    d
@@ -165,7 +165,7 @@ def compare(
     checked_flag("allow_unrelated", allow_unrelated)
     if a is b and isinstance(a, pa.RecordBatchReader):
         raise ConfigError(
-            "a and b are the same stream, which can be read only once", hint="Read it into a table first."
+            "a and b are the same stream, which can be read only once", hint="Read the stream into a table first."
         )
     given = []
     for side, data in (("a", a), ("b", b)):

@@ -13,7 +13,7 @@ from explorer_frames._errors import plural, printable
 from explorer_frames._private import private
 from explorer_frames._provenance import Provenance
 
-_WAYS = {"merge": "by merges", "split": "by splits", "move": "on their own"}
+_WAYS = {"merge": "by merges", "split": "by splits", "move": "individually"}
 
 
 @private
@@ -152,7 +152,7 @@ class Comparison:
     def _verdict(self) -> str:
         if self.same:
             communities = f"{self.renamed:,} of {self.communities_a or 0:,} communities"
-            return "no change" + (f"; {communities} under another name" if self.renamed else "")
+            return "no change" + (f"; {communities} renamed" if self.renamed else "")
         counts = {name: len(getattr(self, name)) for name in ("appeared", "vanished", "changed", "moved")}
         return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
 
@@ -163,7 +163,7 @@ class Comparison:
         for name, row in self.deltas.iterrows():
             far = ""
             if row["changed"] and not math.isnan(row["max_abs_delta"]):
-                far = f", by {row['max_abs_delta']:.6g} at most, {row['mean_abs_delta']:.6g} on average"
+                far = f", max delta {row['max_abs_delta']:.6g}, mean delta {row['mean_abs_delta']:.6g}"
             lines.append(f"{printable(str(name))}: {int(row['changed']):,} changed{far}")
         if self.ranked_by is not None:
             share = f"{100 * (self.top_overlap or 0):.4g}% of the top {self.top} in common"
@@ -176,7 +176,7 @@ class Comparison:
         born_or_gone = f"{len(self.born):,} born, {len(self.gone):,} gone"
         merges = f"{len(self.merges):,} {plural(len(self.merges), 'merge')}"
         splits = f"{len(self.splits):,} {plural(len(self.splits), 'split')}"
-        matched = f"{len(self.labels):,} matched ({self.renamed:,} under another name)"
+        matched = f"{len(self.labels):,} matched ({self.renamed:,} renamed)"
         changes = f"{merges}, {splits}, {born_or_gone}"
         lines = [f"communities: {self.communities_a:,} in a, {self.communities_b:,} in b, {matched}; {changes}"]
         kinds = self.moved["kind"].value_counts()

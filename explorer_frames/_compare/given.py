@@ -63,19 +63,19 @@ def refuse_incomplete(table: pa.Table, known: Known, side: str) -> None:
     if whole or own:
         return
     hint = (
-        "Read it again with limit=None, or all rows with read_output. Pass allow_incomplete=True to compare the rows "
-        "anyway."
+        "Read the result again with limit=None, or with read_output. To compare the available rows, pass "
+        "allow_incomplete=True."
     )
     if was.rows is not None and was.rows != table.num_rows:
         what = f"{table.num_rows} of {was.rows} rows remain" if was.rows > table.num_rows else "rows were added"
-        hint = f"Compare the whole results, and filter the comparison. {hint}"
+        hint = f"Compare the unfiltered results, then filter the comparison. {hint}"
     elif was.status not in (None, "success"):
-        what = f"the task's status was {was.status} when it was read"
+        what = f"the task had the status {was.status} when it was read"
     elif was.complete is False:
-        what = f"it has exactly as many rows as requested ({was.limit})"
+        what = f"the server returned exactly the requested {was.limit} rows"
     else:
         what = "completeness is unknown"
-        hint = "Set row_cap= if you know the most rows that the server returns. " + hint
+        hint = "Set row_cap= if you know the row limit of the server. " + hint
     raise IncompleteResultError(f"cannot compare a result that may be incomplete: {what}", where=side, hint=hint)
 
 

@@ -55,7 +55,7 @@ def number_change(name: str, a: pa.ChunkedArray, b: pa.ChunkedArray, rel_tol: fl
     with np.errstate(over="ignore", invalid="ignore"):  # from inf minus inf, and from overflows
         delta = after - before
         if delta.dtype.kind == "i" and (((before > after) != (delta < 0)) & ~missing).any():  # integer overflow
-            what = f"{escaped(name, 60)} differs by more than 2**63"
+            what = f"cannot compute differences in column {escaped(name, 60)}: int64 overflow"
             raise ConfigError(what, hint="Convert the column to float64 in both results.")
         delta[same] = 0
         apart = np.abs(delta.astype(float))

@@ -79,9 +79,9 @@ def _warn_of(missing: frozenset[str]) -> None:
         if letter.isalpha() and package not in _warned:  # matplotlib cannot draw emoji
             _warned.add(package)
             warn_caller(
-                f"no configured font has the character {letter!r}, so it is drawn as {_spelt(letter, missing)}. "
-                f"Install a font that has it, such as the package {package} on Debian and Ubuntu. Add its family to "
-                f"matplotlib's font.family, delete {get_cachedir()}/fontlist-*.json and restart Python",
+                f"no configured font contains the character {letter!r}, so it is drawn as {_spelt(letter, missing)}. "
+                f"Install a font that contains it, such as the package {package} on Debian and Ubuntu. Add its family "
+                f"to matplotlib's font.family, delete {get_cachedir()}/fontlist-*.json and restart Python",
                 UserWarning,
             )
 

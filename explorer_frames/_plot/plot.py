@@ -149,7 +149,9 @@ def plot_result(
     _check_axes(ax)
     if isinstance(data, Comparison):
         if not (task is column is scale is None):
-            raise ConfigError("task, column and scale are not supported for a Comparison", hint="Remove them.")
+            raise ConfigError(
+                "task, column and scale are not supported for a Comparison", hint="Remove these arguments."
+            )
         return _plot_comparison(data, kind, top, ax)
     if kind == "flow":
         raise ConfigError("kind 'flow' requires a Comparison", hint="Pass the result of compare(...).")
@@ -209,7 +211,9 @@ def _plot_comparison(found: Comparison, kind: Kind | None, top: int | None, ax: 
     has = {"top": found.ranked_by is not None, "flow": found.communities_a is not None}
     kinds = [name for name, there in has.items() if there]
     if not kinds:
-        raise ConfigError("this Comparison has neither ranks nor communities", hint="Print it to see what changed.")
+        raise ConfigError(
+            "this Comparison has neither ranks nor communities", hint="Print the Comparison to see what changed."
+        )
     _check_kind(kind, kinds, "this Comparison")
     kind = kind or kinds[0]  # type: ignore[assignment]  # a key of `has`
     if kind == "top" and top is not None and top > found.top:
@@ -258,15 +262,16 @@ def _of_task(table: pa.Table, task: str | None) -> pa.Table:
             raise ConfigError(f"no rows for task {escaped(task, 60)!r}", hint=hint)
     elif len(shown) > 1 and called == "task_name":
         raise ConfigError(
-            f"data contains the results of {len(shown):,} tasks", hint=f"Pass one of them: task={shown[0]}."
+            f"data contains the results of {len(shown):,} tasks", hint=f"Pass one of them, such as task={shown[0]}."
         )
     runs = table.group_by(["job_id", "task_id"], use_threads=False).aggregate([]).to_pylist()
     for job_id, count in Counter(run["job_id"] for run in runs).most_common(1):
         if count > 1:
             ids = [repr(escaped(run["task_id"], 60)) for run in runs if run["job_id"] == job_id]
             raise ConfigError(
-                f"job {escaped(job_id, 40)} has {count} of these tasks",
-                hint=f"Pass task= with the id of one: {first_of(ids)}. For several runs, select the rows of one task.",
+                f"job {escaped(job_id, 40)} has the results of {count} tasks",
+                hint="To plot several runs, first select the rows of one task. To plot one run, pass task= with one of "
+                f"these ids: {first_of(ids)}.",
             )
     return table
 
@@ -308,7 +313,7 @@ def _value_column(schema: pa.Schema, column: str | None, others: set[str]) -> st
     if found and (found[0] != names[0] or _is_number(schema.field(found[0]).type)):
         return found[0]
     raise ConfigError(
-        f"no plot is available for the columns {shown}",
+        f"cannot choose a column to plot from {shown}",
         hint="Pass the numeric column to plot as column=.",
     )
 

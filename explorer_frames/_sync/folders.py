@@ -65,9 +65,9 @@ class TaskFolders:
             self._known[key] = known
         if known.task_name != wanted.task_name:
             raise WriteError(
-                f"another process uses the folder for task {escaped(known.task_name, 60)!r}",
+                f"another process already uses this folder for task {escaped(known.task_name, 60)!r}",
                 where=self._lake.url_of(wanted.folder),
-                hint="Sync again to create another folder for this task.",
+                hint="Sync again to use a different folder.",
             )
         self.check(wanted.task_name, wanted.schema, known.schema)
 
@@ -87,11 +87,11 @@ class TaskFolders:
         if schema.equals(known):
             return
         raise WriteError(
-            f"the result has the columns {_shown(schema)}; earlier results of task {escaped(task_name, 60)!r} in the "
-            f"lake have {_shown(known)}",
+            f"columns {_shown(schema)} do not match earlier results of task {escaped(task_name, 60)!r} in the lake: "
+            f"{_shown(known)}",
             where=self._lake.url,
-            hint="Pass schema= for this task to read the same columns. If the task now has other columns, rename it in "
-            "the workflow, or pass another path.",
+            hint="Pass schema= for this task to read the earlier columns. If the task has changed, rename it, or pass "
+            "another path.",
         )
 
 

@@ -152,7 +152,7 @@ def _opened(store: Store, task: object) -> tuple[Dataset, TaskFolder]:
     content, *found = _contents(store, [f"{_base(store)}/{name}" for name in (DATASET, *claims)])
     lake = Dataset.from_json(content or b"")
     if lake is None:
-        hint = "Pass the folder that was synced, without the name of a task."
+        hint = "Pass the folder of the whole lake, not the folder of a task."
         raise FileReadError("no lake found at this path", where=store.shown, hint=hint)
     for folder in map(TaskFolder.from_json, found):
         if folder is not None and folder.task_name == task:

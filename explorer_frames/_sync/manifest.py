@@ -40,7 +40,7 @@ RUNS_SCHEMA = pa.schema(
         ("path", pa.string()),
     ]
 )
-_ELSEWHERE = "A lake contains one workflow of one server, with one format and partition_by. Pass another path."
+_ELSEWHERE = "A lake has one server, one workflow, one format and one partition_by. Pass another path."
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -76,7 +76,7 @@ class JobRun(NamedTuple):
         for name in ("create_time", "begin_time"):
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine is not None and theirs is not None and mine != theirs:
-                return f"{name} is {theirs:%Y-%m-%d %H:%M:%S} there and {mine:%Y-%m-%d %H:%M:%S} on the server"
+                return f"{name} is {theirs:%Y-%m-%d %H:%M:%S} in the lake and {mine:%Y-%m-%d %H:%M:%S} on the server"
         return None
 
 
@@ -188,18 +188,18 @@ class Dataset:
         """Raise ConfigError if a lake has other settings."""
         found = self.from_json(content)
         if found is None:
-            raise ConfigError("cannot read _manifest/dataset.json of this folder", where=where, hint=_ELSEWHERE)
+            raise ConfigError("invalid _manifest/dataset.json in this folder", where=where, hint=_ELSEWHERE)
         others = [name for name in self.__slots__ if getattr(found, name) != getattr(self, name)]
         if not others:
             return
-        shown = [f"{name} {_shown(getattr(found, name))}, not {_shown(getattr(self, name))}" for name in others]
+        shown = [f"{name} is {_shown(getattr(found, name))}, not {_shown(getattr(self, name))}" for name in others]
         hint = _ELSEWHERE
         if others == ["server_name"]:
             hint = (
                 f"If it is the same server under another URL, pass server_name={escaped(found.server_name, 200)!r}. "
                 "Otherwise pass another path."
             )
-        raise ConfigError(f"the folder is a lake with other settings: {'; '.join(shown)}", where=where, hint=hint)
+        raise ConfigError(f"the folder is a lake with different settings: {'; '.join(shown)}", where=where, hint=hint)
 
 
 def _shown(value: str | tuple[str, ...]) -> str:

@@ -81,7 +81,7 @@ def checked_tasks(tasks: object) -> frozenset[str] | None:
     names = list(tasks) if isinstance(tasks, Iterable) and not isinstance(tasks, str | bytes) else []
     if not names or not all(isinstance(name, str) for name in names):
         raise ConfigError(
-            f"tasks must be a list of names or ids, got {as_given(tasks)}", hint="Pass a list, also for a single task."
+            f"tasks must be a list of names or ids, got {as_given(tasks)}", hint="Pass a list, even for a single task."
         )
     return frozenset(names)
 
@@ -93,8 +93,8 @@ def checked_partitions(partition_by: object) -> tuple[str, ...]:
     given = [partition_by] if isinstance(partition_by, str) else partition_by
     columns = list(given) if isinstance(given, Iterable) and not isinstance(given, bytes) else []
     if not columns or any(column not in PARTITIONS.names for column in columns) or len(set(columns)) < len(columns):
-        hint = f"Pass one or several of {', '.join(PARTITIONS.names)}, each once, in the order of the folders."
-        raise ConfigError(f"partition_by must name columns of a lake, got {as_given(partition_by)}", hint=hint)
+        hint = f"Pass one or more of {', '.join(PARTITIONS.names)}, without duplicates, in the order of the folders."
+        raise ConfigError(f"partition_by has invalid or duplicate columns: {as_given(partition_by)}", hint=hint)
     return tuple(columns)
 
 
@@ -109,7 +109,7 @@ def checked_server_name(server_name: object, url: str) -> str:
             return name
     raise ConfigError(
         "server_name must be a printable str or a URL",
-        hint="Pass any name that stays the same when the server's URL changes.",
+        hint="Pass a name for the server, such as 'production'.",
     )
 
 

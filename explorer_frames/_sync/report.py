@@ -157,7 +157,7 @@ def summary(report: SyncReport) -> str:
     written = f"{len(report.written):,} {plural(len(report.written), 'result')} written"
     size = f"{report.rows:,} {plural(report.rows, 'row')}, {report.bytes:,} {plural(report.bytes, 'byte')}"
     later = f", {report.pending} pending" if report.pending else ""
-    return f"{jobs}, {written} ({size}), {len(report.skipped):,} existed, {len(report.failed):,} failed{later}"
+    return f"{jobs}, {written} ({size}), {len(report.skipped):,} skipped, {len(report.failed):,} failed{later}"
 
 
 def progress_of(report: SyncReport, total: int) -> Done:
@@ -174,9 +174,9 @@ def checked_report(report: SyncReport) -> SyncReport:
     not_tried = f", not attempted: {report.pending}" if report.pending else ""
     raise SyncError(
         f"failed to export {len(report.failed)} {plural(len(report.failed), 'result')} of workflow "
-        f"{report.workflow_id}: {shown}; written: {len(report.written)}, existed: {len(report.skipped)}{not_tried}",
+        f"{report.workflow_id}: {shown}; written: {len(report.written)}, skipped: {len(report.skipped)}{not_tried}",
         where=report.path,
-        hint=f"{hints_of(failure.error for failure in report.failed)} Then sync again: only missing results are read "
-        "and written.\nAll failures are in this error's .report.failed.",
+        hint=f"{hints_of(failure.error for failure in report.failed)} Then sync again to export the "
+        "missing results.\nThe error's attribute report.failed contains all failures.",
         report=report,
     )

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from explorer_frames._client import Explorer
 
 _NO_DATE = "__HIVE_DEFAULT_PARTITION__"
-_MOVE_AWAY = "Move the file out of the lake and sync again: existing files are neither replaced nor deleted."
+_MOVE_AWAY = "Move the file out of the lake and sync again. A sync does not replace existing files."
 
 
 def sync(
@@ -139,8 +139,8 @@ class _Sync:
     def _how_far(self) -> str:
         missing = [item.task.task_id in item.state.record.parts for item in self._items if item.task is not None]
         # An interrupted worker may have published a result without recording it.
-        count = f"at least {sum(missing):,} of {len(missing):,} missing results" if any(missing) else "nothing yet"
-        return f"Written to {self._folder.url}: {count}. Sync the workflow again to write the others."
+        count = f"at least {sum(missing):,} of {len(missing):,} missing results" if any(missing) else "no results"
+        return f"Written to {self._folder.url}: {count}. Sync again to write the remaining results."
 
     def _run_once(self) -> SyncReport:
         # Files are listed before the settings are checked, so all listed files were written with these settings.
@@ -234,7 +234,7 @@ class _Sync:
             raise ConfigError(
                 f"job {job.job_id} in this lake is a different run: {difference}",
                 where=self._folder.url,
-                hint="Pass another path. This lake belongs to another server.",
+                hint="Pass another path, because this lake belongs to another server.",
             )
 
     def _ask(self, job: str) -> tuple[str, tuple[TaskEntry, ...] | ExplorerFramesError]:
@@ -440,7 +440,7 @@ class _Sync:
         ids = (document.get("job_id"), document.get("task_id"))
         if ids != (item.job.job_id, task.task_id) or type(rows) is not int:
             raise WriteError(
-                "the existing file is not this task's result", where=self._folder.url_of(item.path), hint=_MOVE_AWAY
+                "the existing file contains a different result", where=self._folder.url_of(item.path), hint=_MOVE_AWAY
             )
         part = Part(rows, size, document.get("complete"), document.get("content_hash"), item.path)
         if self._options.verify:

@@ -27,7 +27,7 @@ def committed_schema(schema: pa.Schema, expected: pa.Schema, where: str) -> pa.S
         wants = plain(expected.field(name).type) if name in expected.names else None
         if has is None or wants is None or not _fits(has, wants):
             said = f"is {has or 'missing'} in the data and {wants or 'missing'} in the table"
-            hint = "Cast, add or drop columns of the data; or change the table first, with its own package."
+            hint = "Change the data to match the table, or change the table's schema first."
             raise ConfigError(f"column {escaped(name, 60)!r} {said}", where=where, hint=hint)
         fields.append(pa.field(name, wants, expected.field(name).nullable))
     return pa.schema(fields, metadata=schema.metadata)

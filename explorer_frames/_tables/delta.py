@@ -156,7 +156,7 @@ class _Store(Driver):
         """Append rows to the table or replace its rows."""
         metadata = self.attempt("open", table.metadata)
         if mode == "overwrite" and str(metadata.configuration.get("delta.appendOnly")).lower() == "true":
-            hint = 'Pass mode="append", or unset the property of the table first.'
+            hint = 'Pass mode="append", or unset this table property first.'
             raise ConfigError("the table is append-only (delta.appendOnly=true)", where=self.shown, hint=hint)
         self._version = table.version()
         expected = pa.schema(self.attempt("open", table.schema).to_arrow())
@@ -212,15 +212,19 @@ def _address(path: str | os.PathLike[str]) -> str:
     if local is not None:
         text = os.path.realpath(local)
         if os.path.exists(text) and not os.path.isdir(text):  # noqa: PTH110, PTH112
-            raise ConfigError("the target is a file", where=shown_url(text), hint="Pass the folder of the table.")
+            raise ConfigError(
+                "the path is a file, not a folder", where=shown_url(text), hint="Pass the folder of the table."
+            )
     elif text.startswith("memory://"):
-        raise ConfigError("deltalake does not support memory://", hint="Pass a local path or a store's URL.")
+        raise ConfigError(
+            "deltalake does not support memory://", hint="Pass a local path or the URL of an object store."
+        )
     check_folder_name(text)
     text = re.sub("^gcs://", "gs://", text)  # deltalake's driver for gcs:// has other options
     refused = _REFUSED.search(text)
     if refused:
         what = f"deltalake does not support {refused[0]!r} in the path of a table"
-        raise ConfigError(what, where=shown_url(text), hint="Pass a folder with another name.")
+        raise ConfigError(what, where=shown_url(text), hint="Choose another folder name.")
     return text
 
 
@@ -236,7 +240,7 @@ def _check_columns(schema: pa.Schema, where: str) -> None:
     for field in schema:
         if not _kept(plain(field.type)):
             what = f"column {escaped(field.name, 60)!r} has type {field.type}, which Delta Lake does not support"
-            hint = "Cast it: integers to int64, times to timestamp[us] or timestamp[us, UTC], dates to date32."
+            hint = "Cast integers to int64, times to timestamp[us] or timestamp[us, UTC], and dates to date32."
             raise ConfigError(what, where=where, hint=hint)
 
 

@@ -75,7 +75,7 @@ def append_iceberg(data: Any, table: Any, *, index: bool | None = None) -> Table
     """
     iceberg = package("pyiceberg.table", "iceberg")
     if not isinstance(table, iceberg.Table):
-        hint = 'Pass a table that you loaded: catalog.load_table("namespace.name").'
+        hint = 'Pass the table returned by catalog.load_table("namespace.name").'
         raise ConfigError(f"table must be a pyiceberg Table, got {type(table).__name__}", hint=hint)
     reader = to_committed(data, index)
     secrets = {**table.io.properties, **table.catalog.properties}
