@@ -80,8 +80,8 @@ def read_output(
         computed.
     storage_options
         Options of the fsspec driver, as a mapping or a function that returns a mapping. A mapping is sent to the
-        workers in the graph, which other users may be able to read. It may therefore only contain options that are
-        known not to be secret, such as ``endpoint_url`` and ``anon``.
+        workers in the graph, which other users may be able to read. It may therefore contain only options without
+        secrets, such as ``endpoint_url`` and ``anon``.
 
         For secrets, pass a function, which is called in each process. `cloudpickle` sends a function of a module by
         name, and a function of a notebook with its code and its closure. Default: None. The driver then reads the
@@ -108,8 +108,9 @@ def read_output(
     Notes
     -----
     If ``to_parquet`` fails, some of its files may already exist. To write a single file atomically and in constant
-    memory, use `explorer_frames.export_output`. To write columns of lists, dates or decimals with ``to_parquet``, read
-    with ``dtype_backend="pyarrow"``. Otherwise pass ``write_index=False``, and the types of all columns as ``schema=``.
+    memory, use `explorer_frames.export_output`. To write columns of lists, dates or decimals with ``to_parquet``, pass
+    ``dtype_backend="pyarrow"`` to this function. Otherwise, pass ``write_index=False`` and the types of all columns as
+    ``schema=`` to ``to_parquet``.
 
     Each partition has its own categories, so Dask does not know the categories of a dictionary column in advance.
 

@@ -82,10 +82,11 @@ def register(spark: SparkSession) -> None:
     Options of both formats:
 
     ``schema``
-        Name of an algorithm, ``query`` for text columns, or ``auto`` (default). With ``auto``, the schema is determined
-        by the name of each task (``explorer``), or by a folder in the path, such as ``analytics_pagerank_1``
-        (``explorer_output``). To define the columns yourself, use Spark's ``.schema(...)`` instead of this option. It
-        may contain strings, booleans, numbers, decimals, dates and timestamps, and an array of them as the last column.
+        Name of an algorithm, ``query`` for text columns, or ``auto`` (default). With ``auto``, ``explorer`` uses the
+        name of each task. ``explorer_output`` uses a folder name in the path, such as ``analytics_pagerank_1``.
+
+        To define the columns yourself, use Spark's ``.schema(...)`` instead of this option. Strings, booleans, numbers,
+        decimals, dates and timestamps are supported. The last column may also be an array of these types.
     ``vid_type``
         ``string`` (default) or ``int64``.
 

@@ -1,7 +1,7 @@
 """Recognizable secrets for tests, and the places where they could leak.
 
-A test plants the `CANARIES`, and `found` returns the names of those that a text contains in any encoding. `told_by`
-lists the representations of an object or an error. A `Watch` records the output of a process while a test runs.
+A test plants the `CANARIES`, and `found` searches a text for them, in any encoding. `told_by` lists the representations
+of an object or an error. A `Watch` records the output of a process while a test runs.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _HERE = str(Path(__file__).parent)
 
 @dataclass(frozen=True)
 class Canary:
-    """Secret to plant; `core` contains only letters and digits."""
+    """Secret to plant."""
 
     text: str  # complete secret, with characters that each encoding changes
-    core: str  # part that only base64 and hex change
+    core: str  # its letters and digits, which only base64 and hex change
 
     @property
     def forms(self) -> set[str]:
@@ -157,7 +157,7 @@ def _family(error: BaseException, name: str, seen: set[int]) -> Iterator[tuple[s
 class Watch:
     """Record what a block of code writes: debug logs, output, warnings and files.
 
-    The files are those in `folders` at the end, and those that were deleted in between.
+    The files are those in `folders` at the end, and all files that the block deleted.
     """
 
     def __init__(self, *folders: Path) -> None:

@@ -1,8 +1,7 @@
-"""Slow and simple reader of responses and CSV parts, to compare with the package.
+"""Slow and simple reader for responses and CSV parts, to verify the reader of the package.
 
-It uses only `json`, `csv`, `re` and `decimal`. A kind is the Arrow name of a column's type. A ``?`` at the end means
-that the column may be null, which doubles always may. A ``*`` at the start means that the column takes all remaining
-cells of a row.
+It uses only `json`, `csv`, `re` and `decimal`. A kind is the Arrow name of a column's type. A column may be null if its
+kind ends with ``?`` or is a double. If its kind begins with ``*``, a column takes all remaining cells of a row.
 """
 
 from __future__ import annotations

@@ -239,5 +239,5 @@ SERVED = ["radosgw", "azure", "gcs", "sftp", "smb", "webdav"]
 
 @pytest.fixture(params=[*FAST, *(pytest.param(name, marks=pytest.mark.stores) for name in SERVED)])
 def store(request):
-    """Return each store in turn; for another one, add a fixture `<name>_store` and its name."""
+    """Return each store in turn."""
     return request.getfixturevalue(f"{request.param}_store")

@@ -1,4 +1,4 @@
-"""Sync in a separate process, for tests that run several or kill one."""
+"""Sync in a separate process, for tests that kill a sync or run several at once."""
 
 from __future__ import annotations
 

@@ -56,9 +56,9 @@ class Comparison:
         community ``to``. The suffix names the result whose label is given; a label is missing if that result has no
         matching community.
     merges, splits : pandas.DataFrame
-        One row for each merge or split, the largest first. The four labels are followed by ``vertices``, the number of
-        vertices that moved, ``size_a`` of the community in a that they left, and ``size_b`` of the community in b that
-        they joined.
+        One row for each merge or split, the largest first. The columns are the four labels of `moved`, ``vertices``
+        (number of vertices that moved), ``size_a`` (size of the community in a) and ``size_b`` (size of the community
+        in b).
     born, gone : pandas.DataFrame
         New communities in b, with ``label_b`` and ``size_b``, and communities of a that disappeared, with ``label_a``
         and ``size_a``. The results of splits are not in ``born``, and merged communities are not in ``gone``.

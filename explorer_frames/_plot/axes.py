@@ -108,7 +108,7 @@ def fitting_size(ax: Axes, count: int) -> float:
 
 
 def is_log(ax: Axes, name: Name, scale: Scale | None, numbers: Numbers, *, usual: bool | None = None) -> bool:
-    """Return whether an axis is logarithmic: as requested, shared, or suited to its values."""
+    """Return whether an axis is logarithmic, based on `scale`, shared axes or its values."""
     if scale is not None:
         return scale == "log"
     grouper = ax.get_shared_x_axes() if name == "x" else ax.get_shared_y_axes()

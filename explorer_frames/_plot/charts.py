@@ -86,7 +86,7 @@ class Subject:
         return notes + ([f"{self.not_reached:,} not reached"] if self.not_reached and reached else [])
 
     def sentence(self, kind: str, top: int) -> str:
-        """Return a sentence to write instead of a plot, or nothing if a plot is useful."""
+        """Return a sentence to write instead of a plot, or an empty string to draw the plot."""
         numbers = self.numbers[self.ranked]
         several = kind == "distribution" and len(self.numbers) > 1 and (self.not_reached or len(self.curves) > 1)
         if several:

@@ -129,7 +129,7 @@ def plot_result(
     The title contains the source of the result and the number of rows. If the result may be incomplete or was changed
     after reading, the title also contains a note.
 
-    Missing and infinite values are not drawn, and the axis label contains their number. Infinite distances and
+    Missing and infinite values are not drawn, and the axis label shows how many there are. Infinite distances and
     distances of 2**63 - 1 are counted as "not reached". A single value, or values that are all equal, are written as a
     sentence. Community labels differ between runs, so a history plots the sizes of the largest communities. The colors
     depend on whether the background is light or dark.

@@ -471,7 +471,7 @@ def _stops_all(error: ExplorerFramesError) -> bool:
 
 @lru_cache(maxsize=64)
 def _kept(schema: pa.Schema, options: Options) -> pa.Schema:
-    """Return the schema of a file that is written with this schema."""
+    """Return the schema that a file has after it is written and read again."""
     return roundtrip_schema(schema, options).remove_metadata()
 
 

@@ -25,7 +25,7 @@ from explorer_frames.errors import ConfigError, TargetExistsError, WriteError
 
 TableMode = Literal["create", "append", "overwrite"]
 
-# Arrow types that survive a round trip through Delta Lake. Lists, maps and structs of these types do, too.
+# Arrow types that survive a round trip through Delta Lake, also inside lists, maps and structs.
 _KEPT = {
     *(pa.string(), pa.binary(), pa.bool_(), pa.float32(), pa.float64(), pa.date32()),
     *(pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.timestamp("us"), pa.timestamp("us", "UTC")),

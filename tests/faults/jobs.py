@@ -104,7 +104,7 @@ def faults() -> Iterator[Fault]:
 
 
 def _at_second(wire: Any) -> Any:
-    """Delay the fault of a wait until its second request; the first finds a running job."""
+    """Apply the fault to the second request of a wait; the first finds a running job."""
 
     def later(exchange: Exchange) -> Any:
         if not exchange.number:

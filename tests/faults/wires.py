@@ -383,7 +383,7 @@ def _moved(status: int, place):
 
 
 def _kept() -> Iterator[Fault]:
-    """Yield faults on a connection that is reused, where a call could get another's response."""
+    """Yield faults on a reused connection, where a call could receive an earlier response."""
 
     def kept(first: bytes, pause: float = 0.0):
         return lambda x: [*([first, pause] if not x.number else []), GOOD, End.KEEP]
