@@ -181,7 +181,7 @@ class SampleSource(_Source):
         super().__init__(options)
         limit, tasks = options.get("limit"), [task.strip() for task in self._required("task_id").split(",")]
         if len({*tasks}) < len(tasks):
-            raise ConfigError("duplicate task in the option task_id")
+            raise ConfigError("the option task_id contains duplicate ids", hint="List each task once.")
         number = int(limit) if limit and limit.isdecimal() else limit
         requested = SchemaRequest.of(options.get("schema", "auto"), options.get("vid_type", "string"))
         self._queries = [Query.of(self._required("job_id"), task, number, requested) for task in tasks]

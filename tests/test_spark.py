@@ -460,7 +460,7 @@ def test_walks_are_separated_by_blanks(spark, tmp_path):
         ("Sample", {"task_id": "a"}, "requires the option job_id"),
         ("Sample", {"job_id": "1"}, "requires the option task_id"),
         ("Sample", {"job_id": "1", "task_id": "a,,b"}, "invalid task_id: ''"),
-        ("Sample", {"job_id": "1", "task_id": "a, a"}, "duplicate task in the option task_id"),
+        ("Sample", {"job_id": "1", "task_id": "a, a"}, "contains duplicate ids"),
         ("Sample", {"job_id": "1/2", "task_id": "a"}, "invalid job_id: '1/2'"),
         ("Sample", {"job_id": "1", "task_id": "a", "limit": "0"}, "limit must be a positive integer"),
         ("Sample", {"job_id": "1", "task_id": "a", "limit": "1.5"}, "limit must be a positive integer"),

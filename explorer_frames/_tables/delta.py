@@ -90,10 +90,10 @@ def write_delta(
 
     Notes
     -----
-    The columns of the data must have the names and types of the table; the column order may differ. Types may differ
-    in memory layout or spelling, such as ``large_string`` and ``timestamp[us, Etc/UTC]``. The data may have a coarser
-    time unit. Without this check, deltalake would write the id ``"007"`` as the number 7. A new table must have at
-    least one column, and its column names must not differ only in case.
+    The columns of the data must have the names and types of the table; the column order may differ. The data may have
+    another memory layout (such as ``large_string``), another name for UTC (``Etc/UTC``) or a coarser time unit.
+    Without this check, deltalake would write the id ``"007"`` as the number 7. A new table must have at least one
+    column, and its column names must not differ only in case.
 
     If several writers create a table at the same time, one succeeds. The other writers get a TargetExistsError, or a
     WriteError if their mode is ``"append"`` or ``"overwrite"``. Concurrent appends to an existing table all succeed. If

@@ -50,9 +50,9 @@ def append_iceberg(data: Any, table: Any, *, index: bool | None = None) -> Table
 
     Notes
     -----
-    The columns of the data must have the names and types of the table; the column order may differ. Types may differ
-    in memory layout or spelling, such as ``large_string`` and ``timestamp[us, Etc/UTC]``. The data may have a coarser
-    time unit. Without this check, pyiceberg would fill a missing column with nulls and widen numbers.
+    The columns of the data must have the names and types of the table; the column order may differ. The data may have
+    another memory layout (such as ``large_string``), another name for UTC (``Etc/UTC``) or a coarser time unit.
+    Without this check, pyiceberg would fill a missing column with nulls and widen numbers.
 
     If concurrent appends conflict, pyiceberg retries the commit. The table property ``commit.retry.num-retries`` sets
     the maximum number of retries (default 4). Retries neither lose nor duplicate rows. A failed write can leave data
