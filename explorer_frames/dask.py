@@ -75,9 +75,9 @@ def read_output(
     path, vid_type, dtype_backend, header, quoting
         As in `explorer_frames.read_output`.
     schema
-        As in `explorer_frames.read_output`. If the columns depend on the data, as with None or ``"louvain"``, this call
-        reads the first row. With ``header=True``, it reads the first line. All other rows are read when the frame is
-        computed.
+        As in `explorer_frames.read_output`. This call lists the parts. If the columns depend on the data, as with None
+        or ``"louvain"``, it also reads the first row. With ``header=True``, it reads the first line. The result is read
+        when the frame is computed.
     storage_options
         Options of the fsspec driver, as a mapping or a function that returns a mapping. A mapping is sent to the
         workers in the graph, which other users may be able to read. It may therefore contain only options without

@@ -4,8 +4,8 @@ Needs the extra ``spark`` on the driver and on the workers.
 
 Secrets cannot be options, because Spark shows options in plans, logs and its UI. Set credentials for Explorer in the
 environment of the driver and of the workers: ``EXPLORER_FRAMES_TOKEN``, or ``EXPLORER_FRAMES_USER``,
-``EXPLORER_FRAMES_PASSWORD`` and ``EXPLORER_FRAMES_GRAPHD``. Set storage options in the variables of the fsspec driver,
-such as ``AWS_*``, or in fsspec's configuration (``FSSPEC_S3='{"endpoint_url": "..."}'`` or a file).
+``EXPLORER_FRAMES_PASSWORD`` and ``EXPLORER_FRAMES_GRAPHD``. Set storage options in the environment variables of
+the fsspec driver, such as ``AWS_*``, or in fsspec's configuration (``FSSPEC_S3='{"endpoint_url": "..."}'`` or a file).
 """
 
 from __future__ import annotations

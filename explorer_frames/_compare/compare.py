@@ -58,8 +58,8 @@ def compare(
         Number of top ranks to compare for `Comparison.top_overlap`. Default: 10.
     rel_tol, abs_tol
         Relative and absolute tolerance for numbers, as in `math.isclose`. Default: 0, for exact comparison. Repeated
-        runs of PageRank on one graph may differ in the last digit. The tolerances apply neither to ranks nor to
-        the maximum and mean in `Comparison.deltas`.
+        runs of PageRank on one graph may differ in the last digit. The tolerances apply neither to ranks nor to the
+        maximum and mean in `Comparison.deltas`.
     vid_type
         Type of vertex ids in the result of a `Job` or `Task`: ``"string"`` or ``"int64"``. Default: the `vid_type` of
         its `Explorer`.

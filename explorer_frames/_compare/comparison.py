@@ -44,7 +44,7 @@ class Comparison:
     ranked_by : str or None
         Name of the column that determines the ranks.
     top_overlap : float or None
-        Share of the top `top` rows that are in both tops, from 0 to 1.
+        Share of the first `top` rows that both results have in common, from 0 to 1.
     top_ranks : pandas.DataFrame
         Rows in the top of a or of b, sorted by the better rank, with the ids, ``rank_a`` and ``rank_b``. A rank is
         missing if the row or its value is missing in that result.
@@ -52,9 +52,9 @@ class Comparison:
         Spearman's rho of the common rows, from -1 to 1; NaN if all values of one result are equal.
     moved : pandas.DataFrame
         Vertices that moved, in the order of a. The ids are followed by ``from_a``, ``to_a``, ``from_b``, ``to_b`` and
-        ``kind``, which is ``"merge"``, ``"split"`` or ``"move"``. A vertex leaves the community ``from`` and joins the
-        community ``to``. The suffix names the result whose label is given; a label is missing if that result has no
-        matching community.
+        ``kind``, which is ``"merge"``, ``"split"`` or ``"move"``. ``from`` is the community that a vertex left, and
+        ``to`` is the community that it joined. ``from_a`` and ``to_a`` are labels in a, and ``from_b`` and ``to_b`` are
+        labels in b. A label is missing if that result has no matching community.
     merges, splits : pandas.DataFrame
         One row for each merge or split, the largest first. The columns are the four labels of `moved`, ``vertices``
         (number of vertices that moved), ``size_a`` (size of the community in a) and ``size_b`` (size of the community

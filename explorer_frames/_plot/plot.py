@@ -94,7 +94,7 @@ def plot_result(
         - ``"rank"``: all values in descending order, with labels for the first values.
         - ``"distribution"``: the frequencies of the values, as bars or a histogram. For degrees and other heavy-tailed
           values, a curve of the number of rows with at least each value.
-        - ``"flow"``: bands between the communities of a `Comparison`, whose widths are numbers of vertices.
+        - ``"flow"``: bands between the communities of a `Comparison`. The width of a band is its number of vertices.
 
         Default: ``"rank"`` for scores; ``"distribution"`` for degrees, distances, core numbers and counts; ``"top"``
         for a history. Communities are plotted by size, with ``"top"`` for up to 20 of them, and ``"rank"`` for more. A
