@@ -1,6 +1,6 @@
-"""Results as Dask DataFrames: one partition per part of a full result, or per task.
+"""Read results as Dask DataFrames, with one partition per part of a full result, or per task.
 
-Needs the extra ``dask``. Dask DataFrames have no ``attrs``, so they have no provenance.
+Needs the extra ``dask``. Dask DataFrames have no ``attrs``, so the provenance of the results is not available.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ with require("explorer_frames.dask", extra="dask"):
 
 __all__ = ["read_output", "read_sample_results"]
 
-_KEY = os.urandom(16)  # dashboards show hashes in task names; the key prevents guessing passwords from them
+_KEY = os.urandom(16)  # dashboards show hashes of arguments; without a key, passwords could be guessed from them
 _IDS = ("job_id", "task_id")
 _ELSEWHERE = (
     "Set secrets in the workers' environment or in their fsspec configuration (FSSPEC_...), or pass "
-    "storage_options as a function that returns them, which is called in each process."
+    "storage_options as a function that returns the options."
 )
 _revival = threading.Lock()
 
@@ -68,48 +68,51 @@ def read_output(
     quoting: Quoting = "minimal",
     storage_options: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None,
 ) -> dd.DataFrame:
-    r"""Read the full result of one task as a Dask DataFrame, one partition per part.
+    r"""Read the full result of a task as a Dask DataFrame, with one partition per part.
 
     Parameters
     ----------
     path, vid_type, dtype_backend, header, quoting
         As in `explorer_frames.read_output`.
     schema
-        As in `explorer_frames.read_output`. The call lists the parts, and they are read when the frame is computed. The
-        start of the first part is read at once if its first row decides the number of columns (None, or a name such as
-        ``"louvain"``), or with ``header=True``, for the first line.
+        As in `explorer_frames.read_output`. This call lists the parts. If the columns depend on the data, as with None
+        or ``"louvain"``, it also reads the first row. With ``header=True``, it reads the first line. The result is read
+        when the frame is computed.
     storage_options
-        Options of the fsspec driver. A mapping is sent to the workers as part of the graph, where others may read it.
-        It may therefore contain only settings that are known not to be secret, such as ``endpoint_url`` and ``anon``.
-        For secrets, pass a function that returns the mapping. It is called in each process, and sent by `cloudpickle`:
-        from a module by name, from a notebook with its code and its closure. Default: the driver reads the workers'
-        environment and their fsspec configuration (``FSSPEC_S3='{"secret": "..."}'`` or a file).
+        Options of the fsspec driver, as a mapping or a function that returns a mapping. A mapping is sent to the
+        workers in the graph, which other users may be able to read. It may therefore contain only options without
+        secrets, such as ``endpoint_url`` and ``anon``.
+
+        For secrets, pass a function, which is called in each process. `cloudpickle` sends a function of a module by
+        name, and a function of a notebook with its code and its closure. Default: None. The driver then reads the
+        workers' environment and their fsspec configuration (``FSSPEC_S3='{"secret": "..."}'`` or a file).
 
     Returns
     -------
     dask.dataframe.DataFrame
-        Columns, dtypes and values are those of `explorer_frames.read_output`, regardless of the setting
-        ``dataframe.convert-string``. Partitions are in the order of the parts. The index starts at 0 in each partition,
+        Columns, dtypes and values are the same as in `explorer_frames.read_output`, regardless of Dask's setting
+        ``dataframe.convert-string``. Partitions are in the order of the parts. The index of each partition starts at 0,
         and divisions are unknown.
 
     Raises
     ------
     ConfigError
-        As in `explorer_frames.read_output`. Also if `path` contains a password, or an HTTP query, which may be a
-        signature; or if a mapping has an option that may be a secret, such as ``secret``, ``headers`` or an unknown
-        one.
+        As in `explorer_frames.read_output`. Also raised if `path` contains a password or an HTTP query, which may
+        contain a signature. Also raised if a mapping has an option that may be secret, such as ``secret``, ``headers``
+        or an unknown option.
     FileReadError, DecodeError
-        Raised by this call if there is nothing to read. Otherwise raised when the frame is computed, as in
-        `explorer_frames.read_output`, with part and line; `row` is counted from the start of the part. Each partition
-        checks that no part was changed, added or removed since the parts were listed.
+        As in `explorer_frames.read_output`. Raised by this call if there is nothing to read, and otherwise when the
+        frame is computed. The error contains the part and the line; `row` is counted from the start of the part. Each
+        partition checks that no part was changed, added or removed after this call.
 
     Notes
     -----
-    ``to_parquet`` of the frame writes one file after another, so some files may exist after an error. To write a single
-    file atomically and in constant memory, use `explorer_frames.export_output`. ``to_parquet`` supports columns of
-    lists, dates and decimals with ``dtype_backend="pyarrow"``. Without it, pass ``write_index=False`` and the types of
-    all columns as ``schema=``. Each partition has its own categories, so the categories of a dictionary column are
-    unknown in advance.
+    If ``to_parquet`` fails, some of its files may already exist. To write a single file atomically and in constant
+    memory, use `explorer_frames.export_output`. To write columns of lists, dates or decimals with ``to_parquet``, pass
+    ``dtype_backend="pyarrow"`` to this function. Otherwise, pass ``write_index=False`` and the types of all columns as
+    ``schema=`` to ``to_parquet``.
+
+    Each partition has its own categories, so Dask does not know the categories of a dictionary column in advance.
 
     Examples
     --------
@@ -124,7 +127,7 @@ def read_output(
     """
     checked_backend(dtype_backend)
     own = None if callable(storage_options) else storage_options
-    path, own = plain_path(path, own)  # paths of universal_pathlib have options
+    path, own = plain_path(path, own)  # path objects of universal_pathlib contain options
     request = Request.of(path, schema=schema, vid_type=vid_type, header=header, quoting=quoting, storage_options=None)
     options = _without_secrets(path, storage_options if callable(storage_options) else own)
     store = Store(path, _options(options))
@@ -153,44 +156,46 @@ def read_sample_results(
     include_ids: bool = False,
     explorer: Explorer | None = None,
 ) -> dd.DataFrame:
-    """Read the results of many tasks as one Dask DataFrame, one partition per task.
+    """Read the results of several tasks as one Dask DataFrame, with one partition per task.
 
     Parameters
     ----------
     tasks
-        A job, or one or more of its tasks, or pairs of job id and task id. An `explorer_frames.Job` or
-        `explorer_frames.Task` is accepted in place of its id.
+        Results to read: an `explorer_frames.Task`, an `explorer_frames.Job`, a list of tasks, or a list of pairs of job
+        id and task id. A pair may contain an `explorer_frames.Job` or `explorer_frames.Task` instead of its id.
     limit
         Number of rows to request for each result. Default: None, for all rows.
     schema
-        As in `explorer_frames.read_sample_result`. ``"auto"``, the default, and None read the first 100 rows of each
-        result at once to infer its columns. A later cell that cannot be converted raises ColumnTypeError when the frame
-        is computed. If the results have different columns, the frame has their union. Columns without data in a
-        partition contain missing values, and integers are nullable. A `pyarrow.Schema`, or an algorithm whose results
-        all have the same columns, applies to all tasks without a request.
+        As in `explorer_frames.read_sample_result`. With ``"auto"`` (default) or None, this call reads the first 100
+        rows of each result to infer its columns. A later cell that cannot be converted raises ColumnTypeError when the
+        frame is computed. With a `pyarrow.Schema`, or an algorithm whose results always have the same columns, this
+        call reads no rows.
+
+        If the results have different columns, the frame has the union of them, and its integers are nullable. Columns
+        that a result does not have contain missing values.
     vid_type, dtype_backend
         As in `explorer_frames.read_sample_result`.
     include_ids
-        Whether to add ``job_id`` and ``task_id`` as the first columns, of type string.
+        Whether to add ``job_id`` and ``task_id`` as the first columns, of type string. Default: False.
     explorer
-        Server to read from. Default: that of the first `explorer_frames.Task`, or the server in each worker's
-        environment (``EXPLORER_FRAMES_URL`` and so on). It is sent to the workers without secrets. The workers read
-        secrets from their own environment, or call the function that you passed, which `cloudpickle` sends: from a
-        module by name, from a notebook with its code and its closure.
+        Server to read from. Default: the server of the first `explorer_frames.Task`, or else the server in each
+        worker's environment (``EXPLORER_FRAMES_URL`` and other variables). The object is sent to the workers without
+        secrets. The workers read secrets from their own environment, or call a function that you passed for them.
+        `cloudpickle` sends a function of a module by name, and a function of a notebook with its code and its closure.
 
     Returns
     -------
     dask.dataframe.DataFrame
-        Partitions are in the order of `tasks`. The index starts at 0 in each partition, and divisions are unknown.
+        Partitions are in the order of `tasks`. The index of each partition starts at 0, and divisions are unknown.
 
     Raises
     ------
     ConfigError
-        An argument is invalid; two results have columns with the same name and different types; or `explorer` has a
-        secret that was passed as a string, which is never sent to other processes.
+        An argument is invalid, or columns with the same name have different types in two results. Also raised if
+        `explorer` has a secret that was passed as a string, because such secrets are not sent to other processes.
     TransportError, ApiError, DecodeError
-        As in `explorer_frames.read_sample_result`, with job and task. Raised by this call if rows are read to infer the
-        columns, and when the frame is computed.
+        As in `explorer_frames.read_sample_result`, with job and task. Raised when the frame is computed, or by this
+        call if it reads rows to infer the columns.
 
     Warns
     -----
@@ -199,7 +204,7 @@ def read_sample_results(
 
     Notes
     -----
-    Each process logs in once per `explorer`, not once per task.
+    Each process logs in once for each `explorer`.
 
     Examples
     --------
@@ -211,9 +216,9 @@ def read_sample_results(
     checked_backend(dtype_backend)
     named = [_named(task) for task in ([tasks] if isinstance(tasks, Task) else tasks)]
     if explorer is None:
-        explorer = next((task._explorer for _, _, task in named if task), None)  # noqa: SLF001 (our own)
+        explorer = next((task._explorer for _, _, task in named if task), None)  # noqa: SLF001 (a class of this package)
     if vid_type is None:
-        vid_type = "string" if explorer is None else explorer._vid_type_or(None)  # noqa: SLF001 (our own)
+        vid_type = "string" if explorer is None else explorer._vid_type_or(None)  # noqa: SLF001 (a class of this package)
     requested = SchemaRequest.of(schema, vid_type)
     queries = [Query.of(job, task, limit, requested) for job, task, _ in named]
     if not queries:
@@ -228,7 +233,8 @@ def read_sample_results(
     taken = [name for name in _IDS if include_ids and name in columns.names]
     if taken:
         raise ConfigError(
-            f"column name {taken[0]!r} is reserved with include_ids", hint="Remove include_ids=, or rename the column."
+            f"column name {taken[0]!r} is reserved if include_ids=True",
+            hint="Remove include_ids=, or rename the column.",
         )
     made = _with_ids(columns.empty_table(), ("", "")).schema if include_ids else columns
     mixed = any(schema != columns for schema in own)
@@ -238,7 +244,7 @@ def read_sample_results(
 
 
 class _Hidden:
-    """A function whose repr and Dask token do not expose its data."""
+    """Callable whose repr and Dask token do not expose its data."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__.strip('_')}>"
@@ -275,10 +281,10 @@ class _ReadTask(_Hidden):
     explorer: bytes | None
     limit: int | None
     columns: pa.Schema
-    mixed: bool  # whether the columns are the union of those of several results
+    mixed: bool  # whether the results have different columns
     dtype_backend: DtypeBackend | None
     include_ids: bool
-    call: str  # makes keys unique per call, so that a later call does not reuse cached results of this one
+    call: str  # unique id of the call, so a later call does not reuse cached results
 
     def __call__(self, job: str, task: str, own: pa.Schema) -> pd.DataFrame:
         explorer = None if self.explorer is None else _revived(self.explorer)
@@ -297,10 +303,10 @@ def _from_map(
     *,
     mixed: bool = False,
 ) -> dd.DataFrame:
-    # Each partition has its own categories.
+    # Each partition has its own categories, so the metadata must not contain any.
     empty = to_pandas(columns.empty_table(), dtype_backend, nullable=columns.names if mixed else ())
     meta = clear_known_categories(empty)  # type: ignore[no-untyped-call]
-    # Dask would convert every object column to strings, even columns of lists.
+    # By default, Dask converts every object column to strings, even a column of lists.
     with dask.config.set({"dataframe.convert-string": False}):
         frame: dd.DataFrame = dd.from_map(read, *arguments, meta=meta, label="explorer_frames")  # type: ignore[no-untyped-call]
     return frame
@@ -323,9 +329,9 @@ def _named(task: object) -> tuple[object, object, Task | None]:
 def _without_secrets(
     path: str | os.PathLike[str], storage_options: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None
 ) -> Mapping[str, Any] | bytes | None:
-    """Return storage options that are safe in a graph: a mapping without secrets, or a pickled function."""
+    """Return storage options that are safe in a graph: a mapping or a pickled function."""
     if isinstance(path, str) and may_hold_secret(path):
-        what = "the URL contains a password or a query, which would be visible in graphs"
+        what = "the URL contains a password or a query, which would be visible in the graph"
         raise ConfigError(what, where=shown_url(path), hint=_ELSEWHERE)
     if callable(storage_options):
         return _packed(storage_options, "function for storage_options")
@@ -338,20 +344,20 @@ def _without_secrets(
     if names:
         shown = ", ".join(escaped(name, 60) for name in names)
         raise ConfigError(
-            f"storage_options with possible secrets cannot be sent to another process: {shown}", hint=_ELSEWHERE
+            f"storage_options that may be secret cannot be sent to another process: {shown}", hint=_ELSEWHERE
         )
     return dict(storage_options) if storage_options else None
 
 
 def _options(held: Mapping[str, Any] | bytes | None) -> Mapping[str, Any] | None:
-    """Return the options, calling a pickled function in this process."""
+    """Return the options; a pickled function is called in this process."""
     if not isinstance(held, bytes):
         return held
     try:
         found, kind = _revived(held)(), ""
     except ExplorerFramesError:
         raise
-    except Exception as raised:  # noqa: BLE001 (the function is the caller's)
+    except Exception as raised:  # noqa: BLE001 (the caller's function may raise anything)
         found, kind = None, type(raised).__name__  # the message may contain a secret
     if kind:
         raise ConfigError(f"the function for storage_options raised {kind}", hint="Call the function to see the error.")
@@ -364,16 +370,16 @@ def _options(held: Mapping[str, Any] | bytes | None) -> Mapping[str, Any] | None
 
 
 def _packed(thing: Explorer | Callable[..., Any], named: str) -> bytes:
-    """Pickle as Dask would, to raise before anything is computed."""
+    """Pickle as Dask would, so errors are raised before anything is computed."""
     try:
         return cloudpickle.dumps(thing)  # type: ignore[no-any-return]
     except ExplorerFramesError:
         raise
-    except Exception as raised:  # noqa: BLE001 (the function is the caller's)
+    except Exception as raised:  # noqa: BLE001 (the caller's function may raise anything)
         kind = type(raised).__name__
     raise ConfigError(
         f"the {named} cannot be sent to another process: {kind}",
-        hint="Set its secrets in the workers' environment, or pass a function of a module that the workers can import.",
+        hint="Set secrets in the workers' environment, or pass a function from a module that the workers can import.",
     )
 
 
@@ -385,4 +391,4 @@ def _revived(packed: bytes) -> Any:
 
 @lru_cache(maxsize=16)
 def _loaded(packed: bytes) -> Any:
-    return pickle.loads(packed)  # noqa: S301 (from our own task)
+    return pickle.loads(packed)  # noqa: S301 (created by this module)

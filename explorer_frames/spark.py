@@ -1,10 +1,11 @@
-"""Samples and full results of tasks as Spark 4 data sources, ``explorer`` and ``explorer_output``.
+"""Read results as Spark 4 data sources: ``explorer`` for samples, ``explorer_output`` for full results.
 
-Needs the extra ``spark``, on the driver and on the workers. Secrets cannot be options, because options are part of
-Spark's plans, which its UI and its logs show. Credentials for Explorer are read from the environment of the driver and
-the workers (``EXPLORER_FRAMES_TOKEN``, or ``_USER``, ``_PASSWORD`` and ``_GRAPHD``). Storage settings are read from the
-variables of the fsspec driver (such as ``AWS_*``) or from fsspec's configuration
-(``FSSPEC_S3='{"endpoint_url": "..."}'`` or a file).
+Needs the extra ``spark`` on the driver and on the workers.
+
+Secrets cannot be options, because Spark shows options in plans, logs and its UI. Set credentials for Explorer in the
+environment of the driver and of the workers: ``EXPLORER_FRAMES_TOKEN``, or ``EXPLORER_FRAMES_USER``,
+``EXPLORER_FRAMES_PASSWORD`` and ``EXPLORER_FRAMES_GRAPHD``. Set storage options in the environment variables of
+the fsspec driver, such as ``AWS_*``, or in fsspec's configuration (``FSSPEC_S3='{"endpoint_url": "..."}'`` or a file).
 """
 
 from __future__ import annotations
@@ -54,49 +55,50 @@ def register(spark: SparkSession) -> None:
     Parameters
     ----------
     spark
-        A session of Spark 4.0 or later.
+        Session of Spark 4.0 or later.
 
     Notes
     -----
-    Options of ``explorer``, for samples, with one partition per task:
+    Options of ``explorer``, which reads samples with one partition per task:
 
     ``job_id``, ``task_id``
-        Ids of the job and its task. Separate several tasks by commas. The first column is then ``task_id``, followed by
-        the union of the columns of the results. Columns that a result does not have are null.
+        Ids of a job and its task. To read several tasks, separate their ids by commas. The first column is then
+        ``task_id``, followed by the union of the columns of the results. Columns that a result does not have are null.
     ``limit``
-        Number of rows to request for each task. Default: all rows. If a result may be incomplete, the
-        TruncatedResultWarning is only in the worker's log.
+        Number of rows to request for each task. Default: all rows. If a result may be incomplete, a
+        TruncatedResultWarning is written only to the worker's log.
     ``url``
         URL of Explorer. Default: ``EXPLORER_FRAMES_URL``.
 
-    Options of ``explorer_output``, for full results, with one partition per part:
+    Options of ``explorer_output``, which reads full results with one partition per part:
 
     ``path``
-        Path or URL as in `explorer_frames.read_output`. ``load(path)`` is supported, too. The workers must have access.
+        Path or URL, as in `explorer_frames.read_output`, which the workers can read. ``load(path)`` is also supported.
     ``header``
         ``true`` or ``false``. Default: as in `explorer_frames.read_output`.
     ``quoting``
         ``minimal`` (default) or ``none``, as in `explorer_frames.read_output`.
 
-    Options of both:
+    Options of both formats:
 
     ``schema``
-        Name of an algorithm, ``query`` for text columns, or ``auto``, the default. With ``auto``, ``explorer`` uses
-        each task's name, and ``explorer_output`` the folder of a component in the path, such as
-        ``analytics_pagerank_1``. To set the columns yourself, use Spark's ``.schema(...)`` instead of this option.
-        Strings, booleans, numbers, decimals, dates and timestamps are supported, and an array of one of these as the
-        last column.
+        Name of an algorithm, ``query`` for text columns, or ``auto`` (default). With ``auto``, ``explorer`` uses the
+        name of each task. ``explorer_output`` uses a folder name in the path, such as ``analytics_pagerank_1``.
+
+        To define the columns yourself, use Spark's ``.schema(...)`` instead of this option. Strings, booleans, numbers,
+        decimals, dates and timestamps are supported. The last column may also be an array of these types.
     ``vid_type``
-        ``string`` or ``int64``.
+        ``string`` (default) or ``int64``.
 
-    ``load()`` validates the options. It reads the first rows of each result if the columns depend on them. Jobs, tasks
-    and folders are looked up when a query is planned, and each task must have the status ``success``. With
-    ``.schema(...)``, the options are also validated then.
+    ``load()`` validates the options. If the columns depend on the data, it also reads the first rows of each result.
+    Jobs, tasks and folders are looked up when a query is planned, and each task must have the status ``success``. With
+    ``.schema(...)``, the options are validated when the query is planned.
 
-    Errors are those of `explorer_frames.read_sample_result` and `explorer_frames.read_output`. Spark wraps their
-    messages in its own exceptions, and discards the rows of a failed partition, so a write is not committed. Unlike
-    `explorer_frames.read_output`, a query does not detect parts that are added after it was planned, nor a part that
-    was replaced by one of the same size before it was read.
+    Errors are the same as in `explorer_frames.read_sample_result` and `explorer_frames.read_output`, but Spark wraps
+    their messages in its own exceptions. Spark discards the rows of a failed partition, so a write is not committed.
+
+    Unlike `explorer_frames.read_output`, a query does not detect parts that are added after it was planned. It also
+    does not detect a part that was replaced by one of the same size before it was read.
 
     Examples
     --------
@@ -110,20 +112,20 @@ def register(spark: SparkSession) -> None:
 
 
 class _Source(DataSource):
-    """Base of both sources, which validates options and determines columns."""
+    """Base of both data sources: validates options and determines columns."""
 
     _options: ClassVar[tuple[str, ...]]
-    _columns: pa.Schema | None = None  # set by load(); None if the caller passed a schema
+    _columns: pa.Schema | None = None  # determined by load(), unless the caller passed a schema
 
     def __init__(self, options: MutableMapping[str, str]) -> None:
-        # Validated here, because Spark does not call schema() if the caller passed one.
+        # Options are validated here, because Spark does not call schema() if the caller passed one.
         super().__init__(options)
         names = {name.lower() for name in options}
         hint = f"Known options: {', '.join(self._options)}."
         if names & _SECRETS:
             variables = ", ".join(PREFIX + name.upper() for name in sorted(names & _SECRETS))
             raise ConfigError(
-                f"secrets cannot be options, because plans are visible: {', '.join(sorted(names & _SECRETS))}",
+                f"secrets cannot be options, because plans show them: {', '.join(sorted(names & _SECRETS))}",
                 hint=f"Set {variables} in the environment of the driver and of the workers. {hint}",
             )
         unknown = ", ".join(escaped(name, 60) for name in sorted(names - {*self._options}))
@@ -145,7 +147,7 @@ class _Source(DataSource):
         return value
 
     def _wanted(self, schema: types.StructType) -> pa.Schema:
-        """Return the columns to read: those set by load(), else the caller's."""
+        """Return the columns to read: those determined by load(), or those of the caller."""
         if self._columns is not None:
             return self._columns
         if self.options.get("schema"):
@@ -156,8 +158,8 @@ class _Source(DataSource):
             kind = field.dataType.elementType if isinstance(field.dataType, types.ArrayType) else field.dataType
             if not _is_column_type(kind):
                 hint = (
-                    f"Use a type that Arrow has as one of {TYPE_NAMES}, or, for the last column, an array of one "
-                    "of these."
+                    f"Use a type that Spark converts to one of {TYPE_NAMES}. The last column may also be an array of "
+                    "these."
                 )
                 raise ConfigError(
                     f"unsupported type {field.dataType.simpleString()} for column {field.name!r}", hint=hint
@@ -166,7 +168,7 @@ class _Source(DataSource):
 
 
 class SampleSource(_Source):
-    """Data source of the format ``explorer``; see `register`."""
+    """Data source for the format ``explorer``; see `register`."""
 
     _options = ("job_id", "task_id", "limit", "schema", "vid_type", "url")
 
@@ -179,17 +181,17 @@ class SampleSource(_Source):
         super().__init__(options)
         limit, tasks = options.get("limit"), [task.strip() for task in self._required("task_id").split(",")]
         if len({*tasks}) < len(tasks):
-            raise ConfigError("duplicate task in the option task_id")
+            raise ConfigError("the option task_id contains duplicate ids", hint="List each task once.")
         number = int(limit) if limit and limit.isdecimal() else limit
         requested = SchemaRequest.of(options.get("schema", "auto"), options.get("vid_type", "string"))
         self._queries = [Query.of(self._required("job_id"), task, number, requested) for task in tasks]
-        self._own: list[pa.Schema] = []  # of each task, set by load()
+        self._own: list[pa.Schema] = []  # schema of each task, determined by load()
 
     def reader(self, schema: types.StructType) -> SampleReader:
-        """Return the reader of the partitions, which runs on the workers."""
+        """Return the reader, which Spark sends to the workers."""
         columns = self._wanted(schema)
         if len(self._queries) > 1 and (columns.names[0] != _TASK.name or columns.types[0] != _TASK.type):
-            hint = "Add task_id string as the first column of the schema."
+            hint = "Add `task_id string` as the first column of the schema."
             raise ConfigError("several tasks require task_id as the first column", hint=hint)
         several = len(self._queries) > 1
         own = self._own or [pa.schema([*columns][several:])] * len(self._queries)
@@ -207,16 +209,16 @@ class SampleSource(_Source):
 
 @dataclass
 class SampleReader(DataSourceReader):
-    """Reader of samples, with one partition per task.
+    """Reader for samples, with one partition per task.
 
     Parameters
     ----------
     url
-        URL of Explorer, or None for that of the environment.
+        URL of Explorer, or None for the URL in the environment.
     queries
-        One query for each task.
+        One query per task.
     own
-        The validated schema of each task's result.
+        Validated schema of each task's result.
     target
         All columns, with Spark's types.
     """
@@ -227,7 +229,7 @@ class SampleReader(DataSourceReader):
     target: pa.Schema
 
     def partitions(self) -> list[InputPartition]:
-        """Look up the job, and return a partition for each task.
+        """Look up the job, and return one partition per task.
 
         Raises
         ------
@@ -241,18 +243,18 @@ class SampleReader(DataSourceReader):
             states = {task.task_id: task.status for task in explorer.job(number).tasks}
         for query in self.queries:
             if query.task not in states:
-                hint = f"Its tasks: {escaped(', '.join(states), 400)}."
-                raise NotFoundError("the job has no such task", where=query.where, hint=hint)
+                hint = f"Pass one of its tasks: {escaped(', '.join(states), 400)}."
+                raise NotFoundError("the job does not have this task", where=query.where, hint=hint)
             if states[query.task] != "success":
                 what = f"the task is {states[query.task]}, so its result may be incomplete"
-                raise JobError(what, where=query.where, hint="Wait for the job, and read again.")
+                raise JobError(what, where=query.where, hint="Wait for the job to end, then read again.")
         return [InputPartition(place) for place in range(len(self.queries))]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """Read the result of one task."""
         query, columns = self.queries[partition.value], self.own[partition.value]
         several = len(self.queries) > 1
-        # Without a deadline, because the rest of the query would use it up between two batches.
+        # There is no deadline, because Spark may process one batch for a long time before it requests the next.
         with (
             Explorer(self.url, deadline=None) as explorer,
             explorer.open_sample_result(query.job, query.task, query.limit, schema=columns) as reader,
@@ -263,7 +265,7 @@ class SampleReader(DataSourceReader):
 
 
 class OutputSource(_Source):
-    """Data source of the format ``explorer_output``; see `register`."""
+    """Data source for the format ``explorer_output``; see `register`."""
 
     _options = ("path", "schema", "vid_type", "header", "quoting")
 
@@ -276,7 +278,7 @@ class OutputSource(_Source):
         super().__init__(options)
         path, header = self._required("path"), options.get("header")
         if may_hold_secret(path):
-            hint = "Set it in the environment of the store's driver, or in fsspec's configuration (FSSPEC_...)."
+            hint = "Set credentials in the environment variables of the fsspec driver, or in FSSPEC_... variables."
             raise ConfigError("the path contains a password or a query, which would be visible in plans", hint=hint)
         self._request = Request.of(
             path,
@@ -288,14 +290,14 @@ class OutputSource(_Source):
         )
 
     def reader(self, schema: types.StructType) -> OutputReader:
-        """Return the reader of the partitions, which runs on the workers."""
+        """Return the reader, which Spark sends to the workers."""
         return OutputReader(replace(self._request, schema=SchemaRequest(self._wanted(schema))), _to_arrow(schema))
 
     def _decide(self) -> pa.Schema:
         request = self._request
         of_core = (request.schema.algorithm or "").startswith("KCore")
         columns = None if of_core or request.schema.auto else request.schema.only
-        if columns is None:  # determined by the folders of KCore, or by the first row
+        if columns is None:  # the columns depend on the folders of KCore or on the first row
             store = Store(request.path)
             columns, _ = preview(request, store, Parts(store))
         return columns
@@ -303,12 +305,12 @@ class OutputSource(_Source):
 
 @dataclass
 class OutputReader(DataSourceReader):
-    """Reader of a full result, with one partition per part.
+    """Reader for a full result, with one partition per part.
 
     Parameters
     ----------
     request
-        The request, with the columns to read.
+        Request with the columns to read.
     target
         The same columns, with Spark's types.
     """
@@ -317,10 +319,10 @@ class OutputReader(DataSourceReader):
     target: pa.Schema
 
     def partitions(self) -> list[InputPartition]:
-        """List the folder, and return a partition for each part."""
+        """List the folder, and return one partition per part."""
         store = Store(self.request.path)
         parts = Parts(store)
-        # Each part repeats the header, so its line is read from the first part.
+        # All parts begin with the same header, so it is read from the first part.
         line = preview(self.request, store, parts)[1].line if self.request.header else None
         return [InputPartition((part, line)) for part in parts.files]
 
@@ -343,7 +345,7 @@ class OutputReader(DataSourceReader):
 
 
 def _is_column_type(kind: types.DataType) -> bool:
-    """Whether a Spark type is supported for columns."""
+    """Return whether a Spark type is supported for columns."""
     try:
         return is_column_type(_to_arrow(types.StructType([types.StructField("column", kind)])).types[0])
     except PySparkException:  # raised for types that Spark cannot convert
@@ -351,13 +353,13 @@ def _is_column_type(kind: types.DataType) -> bool:
 
 
 def _to_arrow(schema: types.StructType) -> pa.Schema:
-    """Return the Arrow schema that Spark checks batches against; Spark 4.0 always uses UTC, without a parameter."""
+    """Return the Arrow schema that Spark requires; Spark 4.0 takes no time zone, but uses UTC."""
     zone: dict[str, Any] = {"timezone": "UTC"} if "timezone" in signature(to_arrow_schema).parameters else {}
     return to_arrow_schema(schema, **zone)
 
 
 def _fitted(batch: pa.RecordBatch, target: pa.Schema) -> pa.RecordBatch:
-    """Return the batch with all columns in Spark's types, whose list items differ in name and nullability."""
+    """Return the batch with all columns, cast to Spark's types."""
     columns = [
         batch.column(field.name).cast(field.type)
         if field.name in batch.schema.names

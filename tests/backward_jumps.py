@@ -1,7 +1,7 @@
-"""Find loops whose jump back to their head is outside of the `try` around them.
+"""Find loops whose jump back to the start is not covered by the `try` around them.
 
-CPython 3.12 to 3.14 exclude such a jump from the exception table if it is conditional. An interrupt that arrives at the
-jump then skips `finally`, `except` and the end of `with`. A loop that ends with an unconditional statement is not
+CPython 3.12 to 3.14 exclude such a jump from the exception table if it is conditional. If an interrupt arrives at the
+jump, `finally`, `except` and the end of `with` are skipped. Loops that end with an unconditional statement are not
 affected.
 """
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def unprotected(code: types.CodeType) -> Iterator[str]:
-    """Yield the functions in `code`, with the line of each such jump."""
+    """Yield the name and the line of each function in `code` with such a jump."""
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             yield from unprotected(constant)
@@ -26,7 +26,7 @@ def unprotected(code: types.CodeType) -> Iterator[str]:
 
     def handler(offset: int) -> int | None:
         target = next((entry.target for entry in entries if entry.start <= offset < entry.end), None)
-        # Generators and comprehensions have handlers of their own, without code of ours.
+        # The compiler adds handlers to generators and comprehensions, which contain none of our code.
         return target if target is not None and opnames[target] == "PUSH_EXC_INFO" else None
 
     for before, condition, jump in zip(instructions, instructions[1:], instructions[2:], strict=False):

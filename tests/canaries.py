@@ -1,7 +1,7 @@
-"""Secrets that are easy to recognize, and every place where one of them could come to light.
+"""Recognizable secrets for tests, and the places where they could leak.
 
-`CANARIES` are planted by a test; `found` tells which of them a text holds, quoted in whatever way. `told_by` lists what
-an object or an error shows of itself, and a `Watch` what a process shows while something runs.
+A test plants the `CANARIES`, and `found` searches a text for them, in any encoding. `told_by` lists the representations
+of an object or an error. A `Watch` records the output of a process while a test runs.
 """
 
 from __future__ import annotations
@@ -31,28 +31,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 USER = "root"
-_DRIVERS = {"fsspec", "botocore", "aiobotocore"}  # SECURITY.md names what these log by themselves
+_DRIVERS = {"fsspec", "botocore", "aiobotocore"}  # SECURITY.md documents what these drivers log
 _HERE = str(Path(__file__).parent)
 
 
 @dataclass(frozen=True)
 class Canary:
-    """A secret.
+    """Secret to plant."""
 
-    Attributes
-    ----------
-    text
-        As it is given, with characters that each way of quoting writes differently.
-    core
-        Letters and digits in it, which no way of quoting but base64 and hex changes.
-    """
-
-    text: str
-    core: str
+    text: str  # complete secret, with characters that each encoding changes
+    core: str  # its letters and digits, which only base64 and hex change
 
     @property
     def forms(self) -> set[str]:
-        """What gives it away: either half of its core, or most of it in base64, wherever it begins, or in hex."""
+        """Strings that reveal the secret: halves of its core, or its core in hex or base64."""
         half = len(self.core) // 2
         shifted = (base64.b64encode(b"\0" * shift + self.core.encode()).decode() for shift in range(3))
         return {self.core[:half], self.core[half:], self.core.encode().hex(), *(text[4:-4] for text in shifted)}
@@ -68,7 +60,7 @@ PASSWORD = _PASSWORD.text
 
 def _bearer(encoding: Literal["json", "colon"]) -> Canary:
     text = bearer(USER, PASSWORD, encoding)
-    return Canary(text, max(re.findall("[A-Za-z0-9]+", text[12:]), key=len))  # the user's name is no secret
+    return Canary(text, max(re.findall("[A-Za-z0-9]+", text[12:]), key=len))  # the user name at the start is not secret
 
 
 CANARIES = {
@@ -90,16 +82,16 @@ _FORMS = {name: [form.lower() for form in canary.forms] for name, canary in CANA
 
 
 def found(text: str | bytes) -> list[str]:
-    """Names of the canaries in a text."""
+    """Return the names of the canaries in a text."""
     lower = (text.decode("latin-1") if isinstance(text, bytes) else text).lower()
     return [name for name, forms in _FORMS.items() if any(form in lower for form in forms)]
 
 
-# --- what an object or an error shows
+# --- objects and errors
 
 
 def told_by(thing: Any) -> Iterator[tuple[str, str | bytes]]:
-    """Each way in which an object can be shown or carried away, and what comes of it."""
+    """Yield the name and the content of each representation of an object."""
     yield "repr", repr(thing)
     yield "str", str(thing)
     yield "format", f"{thing}"
@@ -111,7 +103,7 @@ def told_by(thing: Any) -> Iterator[tuple[str, str | bytes]]:
     for name, carry in _CARRIES.items():
         try:
             yield name, carry(thing)
-        except Exception as refusal:  # noqa: BLE001 (that it refuses is as good; what it says then is looked at)
+        except Exception as refusal:  # noqa: BLE001 (a refusal is fine, and its message is checked)
             yield name, f"{refusal!r} {refusal} {refusal.__context__!r}"
 
 
@@ -132,7 +124,7 @@ _CARRIES = {
 
 
 def told_by_error(error: BaseException, name: str = "error") -> Iterator[tuple[str, str | bytes]]:
-    """What an error shows, its whole chain, and the errors that it reports of; tracebacks with the locals of all frames but the tests'."""
+    """Yield the representations of an error and of related errors, and their local variables."""
     for place, one in _family(error, name, set()):
         for sink, text in told_by(one):
             yield f"{place} {sink}", text
@@ -159,16 +151,13 @@ def _family(error: BaseException, name: str, seen: set[int]) -> Iterator[tuple[s
             yield from _family(one, kind, seen)
 
 
-# --- what a process shows
+# --- processes
 
 
 class Watch:
-    """Collects what leaves a block of code by other ways than its result: logs at DEBUG, output, warnings, files.
+    """Record what a block of code writes: debug logs, output, warnings and files.
 
-    Parameters
-    ----------
-    folders
-        In which all files are looked at: those that are there at the end, and those that were removed meanwhile.
+    The files are those in `folders` at the end, and all files that the block deleted.
     """
 
     def __init__(self, *folders: Path) -> None:
@@ -190,7 +179,7 @@ class Watch:
         handler = logging.Handler(logging.DEBUG)
         handler.emit = self._records.append  # type: ignore[method-assign]
         named = [logging.getLogger(name) for name in list(logging.root.manager.loggerDict)]
-        # Levels are set as attributes, then once by a method: it clears the caches of all loggers, for each logger.
+        # Levels are set as attributes, because `setLevel` clears the caches of all loggers each time.
         self._stack.callback(logging.root.setLevel, logging.root.level)
         for logger in named:
             self._stack.callback(setattr, logger, "level", logger.level)
@@ -214,7 +203,7 @@ class Watch:
         _unlink(path, dir_fd=dir_fd)
 
     def told(self) -> Iterator[tuple[str, str | bytes]]:
-        """Each way, and what was seen of it."""
+        """Yield the name of each channel and what was written to it."""
         for record in self._records:
             if record.name.partition(".")[0] in _DRIVERS:
                 continue
@@ -234,8 +223,8 @@ class Watch:
 
 
 def _own_processes() -> list[Path]:
-    """Return the folders in /proc of this process and its descendants: other workers may run these tests at the same time."""
-    # The parent is the second field behind the name, which is in parentheses and may have blanks.
+    """Return the /proc folders of this process and its descendants."""
+    # The process name is in parentheses and may contain spaces. The parent is the second field after it.
     status = {
         int(path.parent.name): _read(path).rpartition(b")")[2].split() for path in Path("/proc").glob("[0-9]*/stat")
     }

@@ -1,4 +1,4 @@
-"""Many small cases in one test: an item each would cost more than the case."""
+"""Run many small cases within one test, because a test item for each would be slow."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def each(names: str | tuple[str, ...], values: Iterable[Any], ids: Any = None) -> Callable[[Callable], Callable]:
-    """Call a test with each case, as `pytest.mark.parametrize` does, but within one item; all failures are raised.
+    """Parametrize a test like `pytest.mark.parametrize`, but run all cases in one item.
 
-    The cases share the test's fixtures.
+    The cases share the fixtures of the test. All failures are raised together.
     """
     names = tuple(name.strip() for name in names.split(",")) if isinstance(names, str) else names
     cases = [value if len(names) > 1 else (value,) for value in values]
@@ -31,7 +31,7 @@ def each(names: str | tuple[str, ...], values: Iterable[Any], ids: Any = None) -
                     test(**fixtures, **dict(zip(names, case, strict=True)))
                 except pytest.skip.Exception as skip:
                     skips.append(skip)
-                except (Exception, pytest.fail.Exception) as failure:  # noqa: BLE001 (all of them are raised below)
+                except (Exception, pytest.fail.Exception) as failure:  # noqa: BLE001 (all failures are raised below)
                     failure.add_note(f"case {label[:300]}")
                     failures.append(failure)
             if failures:

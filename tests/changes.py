@@ -1,4 +1,4 @@
-"""What `compare` has to find, said slowly and plainly: dicts, sets and loops."""
+"""Reference implementation of `compare` with dicts, sets and loops."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def missing(value):
 
 
 def changed(a, b):
-    """Ids that both have, whose number is another."""
+    """Return the common ids whose numbers differ."""
     return [key for key in a if key in b and not same_number(a[key], b[key])]
 
 
 def ranks(values):
-    """1 for the largest; what is missing comes behind all others."""
+    """Return the rank of each id: 1 for the largest value; missing values rank last."""
     numbers = [value for value in values.values() if not missing(value)]
     return {
         key: 1 + (len(numbers) if missing(value) else sum(other > value for other in numbers))
@@ -53,7 +53,7 @@ def spearman(a, b):
 
 
 class Divisions:
-    """What became of the communities of a: `a` and `b` are labels by vertex."""
+    """Changes of communities, where `a` and `b` map vertices to labels."""
 
     def __init__(self, a, b):
         self.a, self.b = a, b
@@ -97,7 +97,7 @@ class Divisions:
 
     @property
     def adjusted_rand(self):
-        """Hubert and Arabie's, from all pairs of vertices; where there are none, two divisions of nothing agree."""
+        """Adjusted Rand index (Hubert and Arabie), computed from all pairs of vertices."""
         if len(self.both) < 2:
             return math.nan if self.a or self.b else 1.0
         together = [(self.a[x] == self.a[y], self.b[x] == self.b[y]) for x in self.both for y in self.both if x < y]

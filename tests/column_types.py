@@ -1,4 +1,4 @@
-"""The types that a caller's own columns can have besides text and numbers, with texts of cells: a row for each type."""
+"""Column types of schemas passed by callers, with valid and invalid texts for each type."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 EAST = timezone(timedelta(hours=8))
 FIRST, LAST = datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999_999)
 NINES = "9" * 76
-# By type: the accepted texts with their values, and texts that are refused.
+# For each type: valid texts with their values, and a list of invalid texts.
 COLUMN_TYPES: dict[pa.DataType, tuple[dict[str, Any], list[str]]] = {
     pa.bool_(): (
         {"true": True, "false": False, "True": True, "FALSE": False, "tRuE": True},

@@ -1,4 +1,4 @@
-"""The command line in a process of its own: with pipes, or in a terminal as a person has it."""
+"""Run the command line in a separate process, with pipes or in a terminal."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from limits import HANG, PROCESS
 from explorer_frames import cli
 
 COMMAND = [sys.executable, "-m", "explorer_frames"]
-# A new session has no terminal yet: without one, Ctrl-C is a letter like any other.
+# A new session has no controlling terminal, and without one, Ctrl-C does not send a signal.
 _IN_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 )
-# One interpreter imports the packages, then runs each command in a fork. Exit codes go to stdout, between NUL bytes.
+# One interpreter imports the packages and forks for each command. It writes exit codes to stdout, between NUL bytes.
 _FORKS = """
 import gc, json, os, sys
 import pandas, pyarrow, requests
@@ -42,7 +42,7 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
 class Ended(NamedTuple):
-    """How a command ended, and what it said."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -50,11 +50,11 @@ class Ended(NamedTuple):
 
     @property
     def json(self) -> Any:
-        return json.loads(self.out, parse_constant=lambda name: 1 / 0)  # NaN and the like are no JSON
+        return json.loads(self.out, parse_constant=lambda name: 1 / 0)  # NaN and Infinity are not valid JSON
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """What stderr has with --json: an object on each line."""
+        """Messages on stderr with --json, one object per line."""
         return [json.loads(line) for line in self.err.splitlines()]
 
     @property
@@ -63,7 +63,7 @@ class Ended(NamedTuple):
 
     @property
     def is_short(self) -> bool:
-        """Whether an error is said as it should be: what, and what to do, in the words of a command line."""
+        """Whether stderr has one line for the error and one for the hint, without Python terms."""
         what, _, hint = self.err.rstrip("\n").partition("\n")
         python = re.compile(r"(?<![\w./-])[a-z_]+=(?!\w*\.)['\"\w(\[]|None\b|True\b|Traceback")
         return what.startswith("Error: ") and bool(hint) and "\n" not in hint and not python.search(self.err)
@@ -75,12 +75,12 @@ def _commands(app: typer.Typer, _markup: str | None, build: Any = typer.main.get
 
 
 def commands(app: typer.Typer) -> Any:
-    """Return the commands of an application, which are built once for each kind of help text."""
+    """Return the commands of an application; they are built once per kind of help text."""
     return _commands(app, app.rich_markup_mode)
 
 
 def main(arguments: list[str]) -> None:
-    """Run the command line in this process, without building its commands again for each call."""
+    """Run the command line in this process, with the cached commands."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(typer.main, "get_command", commands)
         cli.main(arguments)
@@ -92,7 +92,7 @@ def run(*arguments: object, env: dict[str, str] | None = None, **options: Any) -
         capture_output=True,
         encoding="utf-8",
         timeout=PROCESS,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8", **(env or {})},  # a pipe of Windows has another encoding
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", **(env or {})},  # pipes on Windows have another encoding
         check=False,
         **options,
     )
@@ -100,21 +100,21 @@ def run(*arguments: object, env: dict[str, str] | None = None, **options: Any) -
 
 
 def forking(lines: list[list[str]]) -> list[str]:
-    """Return a command that runs several command lines, each in a process of its own."""
+    """Return a command that runs several command lines, each in a forked process."""
     return [sys.executable, "-W", "ignore", "-c", _FORKS, json.dumps(lines)]
 
 
 def outcomes(stdout: str) -> list[tuple[str, int]]:
-    """Return what each of the forked processes wrote to stdout, and its exit code."""
+    """Return the output and the exit code of each forked process."""
     pieces = stdout.split("\0")
     return [(out, int(code)) for out, code in zip(pieces[:-1:2], pieces[1::2], strict=True)]
 
 
 class Terminal:
-    """A command in a terminal: what it shows, and keys for it."""
+    """Command that runs in a pseudo terminal."""
 
     def __init__(self, *arguments: object, columns: int = 80, env: dict[str, str] | None = None) -> None:
-        import fcntl  # Windows has none of these
+        import fcntl  # not available on Windows
         import pty
         import termios
 
@@ -138,13 +138,13 @@ class Terminal:
         os.write(self._ours, keys.encode())
 
     def see(self, text: str, seconds: float = HANG) -> None:
-        """Wait until it shows a text."""
+        """Wait until the terminal shows a text."""
         end = time.monotonic() + seconds
         while text not in self.shown:
             assert self._read(end), f"{text!r} did not show: {self.shown!r}"
 
     def end(self, seconds: float = HANG) -> int:
-        """Wait until it ends; return its exit code."""
+        """Wait until the command ends, and return its exit code."""
         limit = time.monotonic() + seconds
         try:
             while self._read(limit):
@@ -159,14 +159,14 @@ class Terminal:
         ready, _, _ = select.select([self._ours], [], [], max(end - time.monotonic(), 0))
         try:
             data = os.read(self._ours, 65536) if ready else b""
-        except OSError:  # the other end was closed
+        except OSError:  # raised when the command has closed the terminal
             data = b""
         self.raw += data.decode("utf-8", "replace")
         return bool(data)
 
     @property
     def shown(self) -> str:
-        """What stands there, without colors."""
+        """Output so far, without colors."""
         return without_colors(self.raw).replace("\r\n", "\n")
 
 

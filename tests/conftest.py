@@ -1,4 +1,4 @@
-"""Fixtures that many modules use."""
+"""Shared fixtures."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# A shell without job control starts its background jobs with SIGINT ignored, and so all their children.
+# A shell without job control starts background jobs with SIGINT ignored, and their children inherit this.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-os.environ.setdefault("MPLBACKEND", "agg")  # no window opens, also where there is a screen
+os.environ.setdefault("MPLBACKEND", "agg")  # opens no windows
 
-# `quick` for one's own machine; `.ci/run` runs `ci`, a weekly workflow `weekly`; `release` takes hours (tests/fuzz/README.md).
+# `quick` is for development, `ci` for `.ci/run` and `weekly` for the weekly workflow. `release` takes hours.
 settings.register_profile("quick", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("weekly", settings.get_profile("ci"), max_examples=20_000)
 settings.register_profile("release", settings.get_profile("ci"), max_examples=1_000_000)
-# For mutants: the same examples each time, and few.
+# Mutation tests use a few examples, which are the same in each run.
 settings.register_profile("mutants", settings.get_profile("quick"), max_examples=50, derandomize=True, database=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 def pytest_make_parametrize_id(val, argname):
-    """Name no test by bytes that are not text, such as gzip's: they hold the time, and workers must agree on names."""
+    """Name binary parameters by their argument, because the bytes may differ between workers."""
     return argname if isinstance(val, bytes) and not val.isascii() else None
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
-    """Spare the garbage collector from looking through thousands of tests again and again."""
+    """Disable the garbage collector during collection, which creates thousands of objects."""
     gc.disable()
     try:
         return (yield)
@@ -45,8 +45,8 @@ def pytest_collection():
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Run a module's tests on one worker where possible: its fixtures are set up once, its packages imported once."""
-    if config.getvalue("dist") != "load":  # the default of `-n`
+    """Run the tests of a module on one worker if possible, so its fixtures are set up once."""
+    if config.getvalue("dist") != "load":  # the default for `-n`
         return None
     from xdist.scheduler import WorkStealingScheduling
 
@@ -54,7 +54,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Say how much was tried: by the fault bench, for secrets and interrupts, and by the storage contract."""
+    """Report the counts of the fault bench, the secret tests and the storage contract."""
     counted = Counter()
     for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
         for name, value in report.user_properties if report.when == "call" else ():
@@ -89,7 +89,7 @@ def _clean_environment(monkeypatch):
 
 @pytest.fixture(scope="session")
 def sandbox():
-    # Not imported above, because the controller of the workers imports this module, too.
+    # Imported here, because the controller process also imports this module and does not need it.
     from explorer_frames.sandbox import Sandbox
 
     with Sandbox() as server:
@@ -106,7 +106,7 @@ def explorer(sandbox):
 
 @pytest.fixture
 def world(sandbox):
-    """Lend a new workflow to sync."""
+    """Return a new workflow to sync."""
     from syncing import World
 
     made = World(sandbox)
@@ -116,7 +116,7 @@ def world(sandbox):
 
 @pytest.fixture
 def cli(capsys):
-    """Call the command line in this process; gives its exit code, stdout and stderr."""
+    """Return a function that runs the command line in this process."""
     from commandline import Ended, main
 
     def call(*arguments):

@@ -1,4 +1,4 @@
-"""The examples of the how-to pages, as tests run them: against a sandbox, without the minutes of waiting."""
+"""Run the examples of the how-to pages against a sandbox, without long waits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LAKE = "s3://lake/graph"
 
 
 def load(name: str, folder: Path, changes: dict[str, str]) -> Any:
-    """Import a copy of an example with something in it changed, such as where the lake is."""
+    """Import a copy of an example, with some of its text replaced."""
     code = (EXAMPLES / name).read_text(encoding="utf-8")
     for old, new in changes.items():
         assert old in code, old
@@ -29,14 +29,14 @@ def load(name: str, folder: Path, changes: dict[str, str]) -> Any:
     path.write_text(code, encoding="utf-8")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module  # where dlt looks for what it decorates
+    sys.modules[path.stem] = module  # dlt looks up decorated functions here
     spec.loader.exec_module(module)
     return module
 
 
 @contextmanager
 def unreliable(url: str, loses: Callable[[bytes], bool]) -> Iterator[RawServer]:
-    """Stand before a sandbox, pass everything on, and keep the answers to some requests."""
+    """Run a proxy for a sandbox that drops the responses to some requests."""
     host, _, port = url.removeprefix("http://").rpartition(":")
 
     def passed_on(_: int, request: bytes) -> bytes:
@@ -50,6 +50,6 @@ def unreliable(url: str, loses: Callable[[bytes], bool]) -> Iterator[RawServer]:
 
 
 def landed(lake: Path) -> list[str]:
-    """Tell which results are in a lake, as task and job."""
+    """Return the results in a lake, as task and job."""
     files = (path for path in lake.glob("*/*.parquet") if not path.parent.name.startswith("_"))
     return sorted(f"{path.parent.name}/{path.stem.partition('-')[0]}" for path in files)

@@ -1,7 +1,7 @@
-"""Interrupt calls at moments spread over their whole length, and look at what is left: run by test_interrupts.py.
+"""Interrupt calls at many moments, and check that nothing is left; test_interrupts.py runs it.
 
-Argument: a file of JSON with the fields of `World`. Prints a JSON object: for each call how often it was interrupted, and
-what was wrong then.
+The argument is a JSON file with the fields of `World`. The output is a JSON object with the number of interrupts and
+the problems of each call.
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ from explorer_frames.errors import JobError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-KEPT_THREADS = ("MainThread", "fsspecIO", "asyncio_")  # this one, and those that fsspec keeps for the whole process
+KEPT_THREADS = ("MainThread", "fsspecIO", "asyncio_")  # the main thread, and threads that fsspec never stops
 PACKAGE = str(Path(explorer_frames.__file__).parent)
-SHORTEST = 1e-5  # seconds from the start of a call to its interrupt, at least
-MANY = 10_000  # rows that come in several pieces
-HANGS = 600  # seconds after which a call, or the look at what it left, has hung
-PATIENCE = HANG  # seconds for what is under way, such as one request, to end
+SHORTEST = 1e-5  # minimum delay of an interrupt, in seconds
+MANY = 10_000  # larger results are decoded in several pieces
+HANGS = 600  # seconds after which a call or a check counts as hung
+PATIENCE = HANG  # seconds to wait for running operations, such as a request
 
 
 @dataclass
 class World:
-    """What the calls are made of."""
+    """Servers, folders and options for the calls."""
 
     url: str
     login: dict[str, str]
     job: str
-    tasks: dict[str, list[str]]  # ids of the rows, by task
+    tasks: dict[str, list[str]]  # ids of the rows by task
     workflow: str
-    running: str  # a job that does not end
+    running: str  # id of a job that does not end
     folder: str
     s3: str
     options: dict[str, Any]
@@ -70,7 +70,7 @@ class World:
         self.explorer = Explorer(self.url, **self.login, timeout=HANG, deadline=2 * HANG, progress=True)
 
     def turn(self) -> str:
-        """The tasks one after the other, so that an old result differs from a new one."""
+        """Return the next task, so an old result differs from a new one."""
         self.number += 1
         return list(self.tasks)[self.number % len(self.tasks)]
 
@@ -79,7 +79,7 @@ class World:
         fs.invalidate_cache()
         return fs, path
 
-    # --- calls; each returns what is wrong with what it brought, if anything
+    # --- calls, which return a description of a wrong result
 
     def read(self):
         task = self.turn()
@@ -135,7 +135,7 @@ class World:
     def _check(self, task, table):
         return "" if table["id"].to_pylist() == self.tasks[task] else f"the rows are not those of {task}"
 
-    # --- what is left
+    # --- checks after an interrupt
 
     def problems(self, before, bases):
         yield from (f"crossed: {said}" for said in (self.read(), self.read()) if said)
@@ -154,7 +154,7 @@ class World:
         for thread in threading.enumerate():
             if not thread.name.startswith(KEPT_THREADS):
                 yield f"thread: {thread.name}"
-        # Ours are unknown to `threading`; `_count` leaves the main thread out.
+        # `threading` does not list our threads, and `_count` does not include the main thread.
         ours = _thread._count() + 1 - threading.active_count()
         if ours:
             yield f"threads: {ours}"
@@ -179,7 +179,7 @@ class World:
                         yield f"{name} is neither old nor new"
 
 
-# Calls, and where they write.
+# Calls, and the places that they write to.
 CALLS = {
     **dict.fromkeys(("read", "stream", "log_in_and_read", "wait", "read_output", "stream_output_of_s3"), ()),
     **dict.fromkeys(("export_local", "sync_local"), ("folder",)),
@@ -189,14 +189,14 @@ CALLS = {
 
 
 def handles() -> Iterator[tuple[str, str]]:
-    """What this process has open."""
+    """Yield the open file descriptors of this process and their targets."""
     for handle in Path("/proc/self/fd").iterdir():
-        with suppress(OSError):  # the listing's own is gone by now
+        with suppress(OSError):  # the descriptor of the listing itself is closed
             yield handle.name, str(handle.readlink())
 
 
 def open_files() -> set[str]:
-    """What this process has open, but for connections."""
+    """Return the open files of this process, except connections."""
     found = set()
     for handle, target in handles():
         if target.startswith("/") and not target.startswith(("/dev/", "/proc/")):
@@ -205,14 +205,14 @@ def open_files() -> set[str]:
 
 
 def connections(port: int) -> list[str]:
-    """Our connections to a port of this machine."""
+    """Return the connections of this process to a local port."""
     ours = {target for _, target in handles()}
     lines = [line.split() for line in Path("/proc/self/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
     return [line[1] for line in lines if int(line[2].partition(":")[2], 16) == port and f"socket:[{line[9]}]" in ours]
 
 
 def interrupt(call: Callable[[], Any], delay: float) -> tuple[bool, str]:
-    """Whether it was interrupted, and what was wrong otherwise."""
+    """Return whether the call was interrupted, and the problem if it was not."""
     try:
         try:
             signal.setitimer(signal.ITIMER_REAL, delay)
@@ -225,7 +225,7 @@ def interrupt(call: Callable[[], Any], delay: float) -> tuple[bool, str]:
 
 
 def interrupt_in_time(call: Callable[[], Any], delay: float) -> tuple[bool, str]:
-    """Interrupt the call; halve the delay and try again while the call ends first."""
+    """Interrupt the call; if it ends before, halve the delay and try again."""
     outcome = interrupt(call, delay)
     while not any(outcome) and delay > SHORTEST:
         delay /= 2
@@ -234,8 +234,8 @@ def interrupt_in_time(call: Callable[[], Any], delay: float) -> tuple[bool, str]
 
 
 def by_time(call: Callable[[], Any], rounds: int) -> Iterator[tuple[str, Callable[[], tuple[bool, str]]]]:
-    """Moments spread over the time that a call takes."""
-    interrupt(call, HANGS)  # loads what it needs
+    """Yield interrupts at moments spread over the duration of a call."""
+    interrupt(call, HANGS)  # imports the modules that the call needs
     seconds = []
     for _ in range(3):
         begun = time.perf_counter()
@@ -247,7 +247,7 @@ def by_time(call: Callable[[], Any], rounds: int) -> Iterator[tuple[str, Callabl
 
 
 def trace(call: Callable[[], Any], at_line: Callable[[Any], None]) -> tuple[bool, str]:
-    """Call it, and have a look at each line of ours that this thread comes to."""
+    """Run the call, and pass each executed line of the package to `at_line`."""
 
     def at(frame, event, _argument):
         if event == "line":
@@ -267,7 +267,7 @@ def trace(call: Callable[[], Any], at_line: Callable[[Any], None]) -> tuple[bool
 
 
 def by_line(call: Callable[[], Any], rounds: int) -> Iterator[tuple[str, Callable[[], tuple[bool, str]]]]:
-    """Some of the lines of ours that a call comes to, or all of them."""
+    """Yield interrupts at a sample of the package's lines that a call executes."""
     seen: dict[tuple[str, int], None] = {}
     interrupt(call, HANGS)
     trace(call, seen.setdefault)
@@ -286,12 +286,12 @@ def by_line(call: Callable[[], Any], rounds: int) -> Iterator[tuple[str, Callabl
 def main() -> None:
     world = World(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     random.seed(world.seed)
-    stores._PATIENCE = HANG  # time for a busy server to abort an upload
-    transport.PIECE = 2**15  # so that results this small come in pieces, and are decoded beside the receiving
+    stores._PATIENCE = HANG  # gives a busy server time to abort an upload
+    transport.PIECE = 2**15  # small results are also received in pieces and decoded in the background
     signal.signal(signal.SIGALRM, signal.default_int_handler)
     warnings.simplefilter("error")
     warnings.simplefilter("ignore", TruncatedResultWarning)
-    warnings.simplefilter("ignore", ResourceWarning)  # what an interrupt leaves to the collector is closed by it
+    warnings.simplefilter("ignore", ResourceWarning)  # the garbage collector may close objects after an interrupt
     outcomes: dict[str, dict[str, Any]] = {}
     for name, places in CALLS.items():
         outcome = outcomes[name] = {"interrupted": 0, "problems": []}
@@ -302,11 +302,11 @@ def main() -> None:
             world.explorer.close()
             before = open_files() if before is None else before
             faulthandler.dump_traceback_later(HANGS, exit=True)
-            sys.stderr.write(f"{name}, {moment}\n")  # what hung, if this is the last line
+            sys.stderr.write(f"{name}, {moment}\n")  # the last line names a call that hangs
             try:
                 hit, said = attempt()
                 found = [said] * bool(said) + [*world.problems(before, bases)]
-            except Exception as error:  # noqa: BLE001 (each one is a finding)
+            except Exception as error:  # noqa: BLE001 (each exception is reported)
                 hit, found = False, [f"{type(error).__name__}: {error}"]
             outcome["interrupted"] += hit
             outcome["problems"] += [f"{moment}: {one}" for one in found]

@@ -1,8 +1,9 @@
-"""Start writers, and kill each at a random moment of its repeated overwrites: run by test_storage_contract.py.
+"""Start writers and kill each at a random moment; test_storage_contract.py runs it.
 
-Argument: the repr of a dict (options have tuples) with `url`, `options`, `signals` (one per writer), `longest` (seconds a writer may live) and
-`seed`. What is dear, the imports, happens once, in the process that forks; it makes no file system, so that no thread
-and no connection crosses a fork. Prints, per writer, how many files it published.
+The argument is the repr of a dict with `url`, `options`, `signals` (one for each writer), `longest` (maximum lifetime
+of a writer in seconds) and `seed`. The output is the number of published files for each writer. The imports are slow,
+so the parent process imports all packages before it forks. It creates no file system, so a child inherits no threads
+and no connections.
 """
 
 from __future__ import annotations
@@ -42,12 +43,12 @@ def main():
             try:
                 os.close(reading)
                 write_for_ever(work["url"], work["options"], ready, turn)
-            except Exception:  # noqa: BLE001 (told to who started us)
+            except Exception:  # noqa: BLE001 (printed for the test)
                 traceback.print_exc()
             finally:
                 os._exit(1)
         os.close(ready)
-        os.read(reading, 1)  # from here on it is connected, and in the middle of things
+        os.read(reading, 1)  # the writer has published its first file
         time.sleep(chance.random() * work["longest"])
         os.kill(child, number)
         _, status = os.waitpid(child, 0)

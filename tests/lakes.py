@@ -1,4 +1,4 @@
-"""A lake of all tasks of a workflow, and the lines of the how-to that read it."""
+"""A lake with many tasks, and the code of the how-to that reads it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from explorer_frames import Explorer, schemas
 PAGE = Path(__file__).parent.parent / "docs" / "how-to" / "lake.md"
 MICROSECONDS = pa.timestamp("us", "UTC")
 RUN = ["job_id", "task_id", "end_time"]
-# Task names that a path, a URL, a wildcard or a reader could take for something else.
+# Task names with a special meaning in paths, URLs, wildcards or readers.
 NAMES = [
     "PageRank",
     "pagerank",
@@ -43,24 +43,14 @@ NAMES += ["__HIVE_DEFAULT_PARTITION__", "{a,b}", "scores.csv", "\U0001f389", "a\
 
 
 class Lake:
-    """A lake of all tasks of a workflow, or of those of some names.
-
-    Attributes
-    ----------
-    url
-        Its folder.
-    folders
-        By task name.
-    expected
-        The rows of each task.
-    """
+    """Lake with the tasks of a workflow; `names` selects some of them."""
 
     def __init__(self, server, url: str, vid_type: str = "string", names: list[str] | None = None, **options) -> None:
         workflow = add_tasks(server, vid_type, names)
         with Explorer(server.url, token=server.token, vid_type=vid_type) as explorer:
             report = explorer.sync_workflow(workflow, url, progress=False, **options)
-        self.url = url
-        self.expected = expected_rows(server, workflow, vid_type)
+        self.url = url  # folder of the lake
+        self.expected = expected_rows(server, workflow, vid_type)  # rows by task name
         self.folders = {
             part.task_name: part.path.replace(os.sep, "/").split("/lake/")[1].split("/")[0] for part in report.written
         }
@@ -75,7 +65,7 @@ def lines(table: int) -> dict[str, str]:
 
 
 def run_line(code: str, shown: str, url: str, **names):
-    """Run the code of the how-to on another folder than the one it shows."""
+    """Run the code of the how-to on another folder."""
     assert shown in code
     code = code.replace(shown, url)
     for module in re.findall(r"\b[a-z]+(?:\.[a-z0-9]+)*(?=\.\w+[(,}])", code):
@@ -97,7 +87,7 @@ def cells(schema: pa.Schema, job: int) -> list[list[str]]:
 
 
 def add_tasks(server, vid_type: str, names: list[str] | None) -> int:
-    """Add two jobs with results of these names, or of each algorithm and name; return the id of their workflow."""
+    """Add two jobs with the results of these tasks, or of all; return their workflow's id."""
     server._added = None
     results = {one.name: schemas.to_schema(one.shapes[0], vid_type) for one in schemas.ALGORITHMS if one.shapes}
     results |= dict.fromkeys(NAMES, results["PageRank"])
@@ -111,7 +101,7 @@ def add_tasks(server, vid_type: str, names: list[str] | None) -> int:
 
 
 def expected_rows(server, workflow: int, vid_type: str) -> dict[str, list]:
-    """Read all results over the API, and add the columns of their runs; by task name."""
+    """Read all results from the API, and add the job columns; return rows by task name."""
     rows: dict[str, list] = {}
     with Explorer(server.url, token=server.token, vid_type=vid_type) as explorer:
         for job_id in explorer.list_jobs(workflow)["job_id"]:
@@ -125,12 +115,12 @@ def expected_rows(server, workflow: int, vid_type: str) -> dict[str, list]:
 
 
 def ordered(rows: list[dict]) -> list:
-    """Return rows in an order of their own, so that two readers' can be compared."""
+    """Return rows in a canonical order, so the rows of two readers can be compared."""
     return sorted(([(name, value) for name, value in row.items()] for row in rows), key=repr)
 
 
 def rows_of(found) -> list:
-    """Return the rows that an engine read; times as numbers, since each engine has its own time zone."""
+    """Return the rows of an engine, with times as integers, because time zones differ."""
     found = found.compute() if hasattr(found, "compute") else found
     found = found.toArrow() if hasattr(found, "toArrow") else found
     if hasattr(found, "to_arrow_table"):
@@ -145,7 +135,7 @@ def rows_of(found) -> list:
 
 
 def check(lake, read) -> None:
-    """Read each task's folder, and compare it with what the API has."""
+    """Read each task's folder, and compare the rows with those of the API."""
     assert len(lake.folders) == len(lake.expected) > 20
     for name, folder in lake.folders.items():
         found = rows_of(read(f"{lake.url}/{folder}"))

@@ -1,23 +1,20 @@
-"""Time limits that only a hang exceeds, and clocks for the code under test."""
+"""Timeouts that only a hanging test exceeds, and clocks for the code under test."""
 
 from __future__ import annotations
 
 import time
 
-# Seconds, far more than a busy machine needs: tests must not depend on the speed of the machine.
+# In seconds. They are much longer than a busy machine needs, so tests do not depend on its speed.
 HANG = 120.0
 PROCESS = 600.0
-# Seconds, for tests of timeouts and deadlines: try each in turn, since the first may expire too early on a busy machine.
+# In seconds, for tests of timeouts and deadlines. A busy machine may exceed the first one too early, so try each in turn.
 GROWING = (0.4, 3.0, 20.0)
 
 
 class Clock:
-    """Replace the `time` module of the code under test: a clock that advances on request.
+    """Replacement for the `time` module of the code under test, advanced on request.
 
-    Parameters
-    ----------
-    running
-        Whether it also advances with the real time.
+    If `running` is True, it also advances with the real time.
     """
 
     def __init__(self, *, running: bool = True) -> None:

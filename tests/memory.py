@@ -1,4 +1,4 @@
-"""The memory that a call adds, in a process of its own."""
+"""Measure the memory that a call adds, in a separate process."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ def players(rows, step=50_000):
 
 
 def memory_added(script: str, *arguments: object) -> float:
-    """Run a script that prints a difference of `peak()`, in MiB; `players(rows)` makes data for it."""
+    """Run a script that prints a difference of `peak()` in MiB, and return the difference."""
     command = [sys.executable, "-c", _HELPERS + script, *map(str, arguments)]
     return float(subprocess.run(command, capture_output=True, text=True, timeout=PROCESS, check=True).stdout)

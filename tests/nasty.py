@@ -1,4 +1,4 @@
-"""Ids that something on the way likes to change."""
+"""Ids that are often changed by mistake."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""The slow and plain way to read an answer or a CSV part, to hold the fast one against.
+"""Slow and simple reader for responses and CSV parts, to verify the reader of the package.
 
-`json`, `csv`, `re` and `decimal`; no numpy, no Arrow, and nothing of ours. A kind is the name of a column's type, as
-Arrow has it; with ``?`` behind it the column may be null, as a double may in any case; with ``*`` before it, it takes
-all cells that are left in a row.
+It uses only `json`, `csv`, `re` and `decimal`. A kind is the Arrow name of a column's type. A column may be null if its
+kind ends with ``?`` or is a double. If its kind begins with ``*``, a column takes all remaining cells of a row.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from fractions import Fraction
 
 
 class RefusedError(Exception):
-    """The answer is not one that may be read."""
+    """The response is invalid."""
 
 
 class _Number(str):
@@ -27,7 +26,7 @@ class _Number(str):
 
 _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _NAMED = {"nan", "inf", "infinity"}
-# The types of a caller's own schema that have a reader of their own here.
+# Types of callers' schemas that this module can read.
 KINDS = {
     "bool",
     "date32[day]",
@@ -40,19 +39,19 @@ KINDS = {
 }
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:(Z)|([+-])(\d\d):(\d\d))?", re.ASCII)
 _INTS = {"int8": (-(2**7), 2**7 - 1), "int64": (-(2**63), 2**63 - 1), "uint64": (0, 2**64 - 1)}
-# A cell in quotes has each of its own doubled. Others have neither quotes nor NUL bytes, which are holes in sparse files.
-# No line is empty. A CR stands only before an LF.
+# Quotes within a quoted cell are doubled. Other cells contain no quotes, and no NUL bytes, which indicate a sparse file.
+# Lines are not empty. A CR is valid only before an LF.
 _CELL = r'(?:"(?:[^"]|"")*"|[^",\r\n\0]*)'
 _CSV = re.compile(rf"(?:(?!\r?\n|\r?\Z){_CELL}(?:,{_CELL})*(?:\r?\n|\r?\Z))*")
 
 
 def read(body: bytes, kinds: list[str]) -> list[list[object]]:
-    """Rows of values, or RefusedError."""
+    """Return rows of values, or raise RefusedError."""
     return [typed(row, kinds) for row in rows_of(body)]
 
 
 def rows_of(body: bytes) -> list[object]:
-    """Elements of an answer's items as they came, numbers as text; RefusedError where there is no such list."""
+    """Return the items of a response, with numbers as text, or raise RefusedError."""
     envelope = envelope_of(body)
     if (
         not isinstance(envelope, dict)
@@ -67,7 +66,7 @@ def rows_of(body: bytes) -> list[object]:
 
 
 def envelope_of(body: bytes) -> object:
-    """Any JSON, strictly; numbers as text."""
+    """Parse JSON strictly, with numbers as text."""
     try:
         return json.loads(
             body.decode("utf-8"),
@@ -81,7 +80,7 @@ def envelope_of(body: bytes) -> object:
 
 
 def rows_of_csv(text: bytes) -> list[list[str]]:
-    """Cells of a CSV part, or RefusedError."""
+    """Return the cells of a CSV part, or raise RefusedError."""
     try:
         decoded = text.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
     except UnicodeDecodeError as error:
@@ -92,13 +91,13 @@ def rows_of_csv(text: bytes) -> list[list[str]]:
 
 
 def shape_for(row: object, shapes: list[list[str]]) -> list[str] | None:
-    """The first of the shapes that has as many columns as the row has cells."""
+    """Return the first shape with as many columns as the row has cells."""
     fitting = (shape for shape in shapes if isinstance(row, list) and _fits(len(row), shape))
     return next(fitting, None)
 
 
 def typed(row: object, kinds: list[str]) -> list[object]:
-    """The values of one row, or RefusedError."""
+    """Return the values of one row, or raise RefusedError."""
     if not isinstance(row, list) or not _fits(len(row), kinds):
         raise RefusedError
     if not kinds[-1].startswith("*"):
@@ -152,7 +151,7 @@ def _double(text: str) -> float:
         raise RefusedError
     if re.fullmatch(r"[+-]?[0-9]+", text) and abs(Decimal(text)) > 2**53:
         raise RefusedError
-    # Decimal holds the digits as they stand, and Python rounds them once; it only has no room for huge exponents.
+    # Decimal keeps all digits, so the value is rounded only once. It does not support huge exponents.
     value = float(Decimal(text)) if len(text) < 300 and not re.search(r"[eE][+-]?[0-9]{6}", text) else float(text)
     if value in (float("inf"), float("-inf")):
         raise RefusedError
@@ -163,7 +162,7 @@ def _float(text: str) -> float:
     value = _double(text)
     if not value or not math.isfinite(value):
         return value
-    # The exact fraction is rounded once, half to even, to a multiple of the distance between two floats.
+    # The exact fraction is rounded once, half to even, to the nearest float32.
     step = Fraction(2) ** max(math.frexp(value)[1] - 24, -149)
     rounded = round(Fraction(Decimal(text)) / step) * step
     if abs(rounded) >= 2**128:

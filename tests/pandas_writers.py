@@ -1,6 +1,6 @@
-"""A plugin that puts our writers in the place of pandas' to_parquet and to_feather, for pandas' own tests.
+"""Plugin that replaces pandas' to_parquet and to_feather with our writers, for pandas' own tests.
 
-Run as in `.ci/run`. Calls that our writers have no counterpart for, such as `partition_cols`, are left to pandas.
+`.ci/run` uses it. Calls with options that our writers do not have, such as `partition_cols`, are passed to pandas.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 from explorer_frames import write_feather, write_parquet
 from explorer_frames.errors import ConfigError
 
-# Each must fail: a test that passes again fails the run.
+# Each of these tests must fail. If one passes, the run fails.
 PARENTS = "refused as well, in other words"
 STRINGS = "strings of a DataFrame are written as string, where pandas 3 writes large_string"
 EXPECTED_FAILURES = {
@@ -38,7 +38,7 @@ pandas_to_feather = pandas.io.feather_format.to_feather
 def pytest_configure(config):
     for marker in ("high_memory", "network", "single_cpu"):
         config.addinivalue_line("markers", f"{marker}: as pandas declares it")
-    # Before pandas' test modules import them.
+    # The functions are replaced before pandas' test modules import them.
     pandas.io.parquet.to_parquet = to_parquet
     pandas.io.feather_format.to_feather = to_feather
 
@@ -85,7 +85,7 @@ def _write(ours, theirs, arguments, keywords):
         frame = pa.Table.from_pandas(frame, options.pop("schema"))
     WRITTEN.append(options["path"])
     try:
-        ours.__wrapped__(frame, **options)  # the public function removes the cause
+        ours.__wrapped__(frame, **options)  # the public wrapper removes the cause
     except ConfigError as error:
-        raise error.__cause__ or error from None  # pandas' tests expect what pyarrow raised
+        raise error.__cause__ or error from None  # pandas' tests expect pyarrow's exception
     return None

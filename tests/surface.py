@@ -1,4 +1,4 @@
-"""The public surface as text. ``python tests/surface.py`` writes it into the page "Stability"."""
+"""The public API as text; ``python tests/surface.py`` writes it to the page "Stability"."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _BLOCK = re.compile(r"(?<=```text\n).*?(?=\n```)", re.DOTALL)
 
 
 def surface() -> str:
-    """Return all public names: functions with their parameters, attributes of classes, commands with their options."""
+    """Return all public functions, classes and commands, with parameters and options."""
     modules = {"explorer_frames": explorer_frames}
     modules |= {module.__name__: module for module in (errors, schemas, dask, sandbox)}
     lines = [line for path, module in modules.items() for line in _module(path, module)]
-    for record in (SyncedPart, SyncFailure):  # in the attributes of a SyncReport
+    for record in (SyncedPart, SyncFailure):  # items of the attributes of a SyncReport
         lines += _named(f"explorer_frames.SyncReport: {record.__name__}", record)
     lines.append("explorer_frames.spark.register(spark)")
     lines += [f"spark.read.format({name!r}) [{'] ['.join(options)}]" for name, options in _spark_formats()]
@@ -38,7 +38,7 @@ def surface() -> str:
 
 
 def written() -> str:
-    """Return the surface in the page."""
+    """Return the public API in the page."""
     return _BLOCK.search(PAGE.read_text(encoding="utf-8"))[0]
 
 
@@ -60,7 +60,7 @@ def _named(path, thing):
         yield f"{path} is {bases}"
         names = {*vars(thing), *inspect.get_annotations(thing)}
     else:
-        # Records, which are frozen, are made by the library: only their attributes are public.
+        # Frozen dataclasses are created by the library, so only their attributes are public.
         is_record = dataclasses.is_dataclass(thing) and thing.__dataclass_params__.frozen
         yield path if is_record else f"{path}{_parameters(thing)}"
         names = {*dir(thing), *inspect.get_annotations(thing)}
@@ -72,7 +72,7 @@ def _named(path, thing):
 
 
 def _spark_formats():
-    """Read formats and options from the source: the module needs pyspark."""
+    """Read formats and options from the source, because the module requires pyspark."""
     tree = ast.parse(Path(explorer_frames.__file__).with_name("spark.py").read_text(encoding="utf-8"))
     for one in ast.walk(tree):
         if isinstance(one, ast.ClassDef):

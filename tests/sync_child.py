@@ -1,4 +1,4 @@
-"""A sync in a process of its own, for tests that race or kill it."""
+"""Sync in a separate process, for tests that kill a sync or run several at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from explorer_frames import Explorer
 
 
 def sync_in_child(url, token, workflow, folder, options, connection):  # noqa: PLR0917
-    """Say "begun", wait for a word, sync, and send what the report counts."""
+    """Send "begun", wait for a message, sync, and send the paths in the report."""
     with Explorer(url, token=token) as explorer:
         connection.send("begun")
         connection.recv()

@@ -1,4 +1,4 @@
-"""A server with a workflow to sync, and what is in the folder afterwards."""
+"""A server with a workflow to sync, and functions to compare synced folders."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ ROWS = 50
 
 
 class World:
-    """A server with a workflow of jobs, and how to sync it."""
+    """Server with a workflow of jobs."""
 
     def __init__(self, server) -> None:
         self.server = server
         self.explorer = Explorer(server.url, token=server.token, retries=0)
         self.jobs: list[int] = []
         self._seen = len(server.requests)
-        server._added = None  # what is added from here on is of a new workflow
+        server._added = None  # starts a new workflow
 
     def add(self, jobs: int, names=("PageRank", "Louvain")):
         for job in self.server.add_jobs(jobs):
@@ -42,7 +42,7 @@ class World:
         return self.explorer.sync_workflow(self.workflow, url, **{"progress": False} | options)
 
     def asked(self) -> dict[str, int]:
-        """Count the requests since the last call of this, by kind."""
+        """Count the requests since the previous call, by kind."""
         paths = self.server.requests[self._seen :]
         self._seen += len(paths)
         kinds = {"list": r"/workflows/\d+/jobs", "job": r"/jobs/\d+$", "result": r"/sample_result"}
@@ -52,7 +52,7 @@ class World:
 
 
 def tree(url, options=None) -> dict[str, bytes]:
-    """All files of a folder, apart from spools of processes that were killed."""
+    """Return all files of a folder, except temporary files of killed processes."""
     fs, path = fsspec.url_to_fs(str(url), **(options or {}))
     fs.invalidate_cache()
     names = {name.removeprefix(f"{path}/"): name for name in fs.find(path)}
@@ -60,12 +60,12 @@ def tree(url, options=None) -> dict[str, bytes]:
 
 
 def meaning(files: dict[str, bytes]) -> dict[str, object]:
-    """What files say, apart from when it was read."""
+    """Return the content of files, without values that depend on the time of reading."""
 
     def said(name, content):
         if not name.endswith(".parquet"):
             return json.loads(content)
-        if name.startswith("_runs/"):  # the size of a file depends on the time in its provenance
+        if name.startswith("_runs/"):  # the size depends on the time in the provenance
             return pq.read_table(pa.BufferReader(content)).drop_columns(["bytes"])
         return pq.read_table(pa.BufferReader(content)).replace_schema_metadata(None)
 

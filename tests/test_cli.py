@@ -670,7 +670,7 @@ def test_a_change_is_told_and_on_demand_by_the_exit_code(cli, sandbox):
     assert (done.code, done.err) == (0, "")
     lines = done.out.splitlines()
     assert lines[0] == "1 appeared, 1 vanished, 1 changed"
-    assert lines[-2] == "score: 1 changed, by 0.5 at most, 0.25 on average"
+    assert lines[-2] == "score: 1 changed, max delta 0.5, mean delta 0.25"
     assert cli("compare", job, other, "--task", "A", "--exit-code") == (_exit.CHANGED.number, done.out, "")
     assert cli("compare", job, job, "--task", "A", "--exit-code").code == 0
     assert cli("compare", job, other, "--task", "A", "--exit-code", "--json").json["same"] is False
@@ -719,7 +719,7 @@ def test_sync_lands_what_is_missing_and_says_what_there_was(cli, ran, tmp_path):
     again = cli("sync", ran.workflow_id, tmp_path / "lake", "--task", "PageRank")
     jobs = first.json["jobs"]
     assert (again.code, again.out) == (0, ""), "nothing was to be done"
-    counts = f"{jobs} job{'s' * (jobs > 1)}, 0 results written (0 rows, 0 bytes), {jobs} existed, 0 failed"
+    counts = f"{jobs} job{'s' * (jobs > 1)}, 0 results written (0 rows, 0 bytes), {jobs} skipped, 0 failed"
     assert again.err == f"{tmp_path / 'lake'}: {counts}\n"
     more = cli("sync", ran.workflow_id, tmp_path / "lake", "--task", "Louvain")
     assert more.rows == [
@@ -755,7 +755,7 @@ def test_an_interrupted_sync_says_how_far_it_came(cli, ran, tmp_path, monkeypatc
     done = cli("sync", ran.workflow_id, tmp_path)
     assert (done.code, done.out) == (130, "")
     assert done.err == (
-        f"Error: interrupted\nWritten to {tmp_path}: nothing yet. Sync the workflow again to write the others.\n"
+        f"Error: interrupted\nWritten to {tmp_path}: no results. Sync again to write the remaining results.\n"
     )
 
 

@@ -127,7 +127,7 @@ def test_a_number_that_is_lost_has_changed_and_missing_whole_numbers_stay_whole(
 
 def test_whole_numbers_that_are_too_far_apart_are_refused():
     a, b = (table({"x": value}, "count", value_type=pa.int64()) for value in (-(2**62), 2**62 + 2**61))
-    with pytest.raises(ConfigError, match=r"count differs by more than 2\*\*63"):
+    with pytest.raises(ConfigError, match=r"column count.*overflow"):
         compare(a, b)
     least, most = (table({"x": value}, "count", value_type=pa.int64()) for value in (-(2**63), -1))
     assert compare(least, most).changed["count_delta"].tolist() == [2**63 - 1]
@@ -252,7 +252,7 @@ def test_other_columns_beside_an_id_are_values_whatever_they_are_called():
 
 def test_half_a_pair_is_no_key():
     half = pd.DataFrame({"id1": ["x", "y"], "score": [1.0, 2.0]})
-    with pytest.raises(ConfigError, match="no column identifies the 2 rows: 'id1', 'score'"):
+    with pytest.raises(ConfigError, match=r"2 rows without an id column.*'id1', 'score'"):
         compare(half, half)
 
 
@@ -263,7 +263,7 @@ def test_results_without_ids_compare_if_they_are_one_row():
     many = pa.table({"width": [4, 4], "depth": [3, 3]})
     with pytest.raises(
         ConfigError,
-        match=r"no column identifies the 2 rows: 'width', 'depth' \[b\]\nName the column of vertex ids `id`",
+        match=r"2 rows without an id column.*'width', 'depth' \[b\]\n.*`id`",
     ):
         compare(pa.table({"width": [4], "depth": [3]}), many)
 
@@ -364,7 +364,7 @@ def test_a_split_is_one_split_and_its_vertices_are_in_moved():
     assert found.moved["id"].tolist() == list(range(60, 100))
     assert set(rows(found.moved.drop(columns="id"))) == {("A", None, "p", "q", "split")}
     assert not any(map(len, (found.merges, found.born, found.gone)))
-    assert "2 matched (2 under another name); 0 merges, 1 split, 0 born, 0 gone" in str(found)
+    assert "2 matched (2 renamed); 0 merges, 1 split, 0 born, 0 gone" in str(found)
     assert "vertices moved: 40 (40 by splits)" in str(found)
 
 
@@ -466,16 +466,16 @@ def test_a_comparison_reads_well_and_a_program_can_rely_on_it():
     assert str(found) == (
         "1 appeared, 1 vanished, 1 changed\n"
         "rows: 4 in a, 4 in b, 3 in both\n"
-        "score: 1 changed, by 0.5 at most, 0.166667 on average\n"
+        "score: 1 changed, max delta 0.5, mean delta 0.166667\n"
         "ranks by score: 66.67% of the top 3 in common, correlation 1\n"
-        "communities: 2 in a, 2 in b, 2 matched (2 under another name); 0 merges, 0 splits, 0 born, 0 gone\n"
+        "communities: 2 in a, 2 in b, 2 matched (2 renamed); 0 merges, 0 splits, 0 born, 0 gone\n"
         "vertices moved: 0; adjusted Rand index 1"
     )
     assert repr(found) == "<Comparison: 1 appeared, 1 vanished, 1 changed>"
     assert found._repr_html_().startswith("<div><strong>1 appeared, 1 vanished, 1 changed</strong><br>rows: 4 in a")
     assert repr(compare(a, a)) == "<Comparison: no change>"
     renamed = compare(a, a.assign(community=list("yyww")))
-    assert repr(renamed) == "<Comparison: no change; 2 of 2 communities under another name>"
+    assert repr(renamed) == "<Comparison: no change; 2 of 2 communities renamed>"
     assert json.loads(json.dumps(found.to_dict())) == found.to_dict()
     assert {type(value) for value in found.to_dict().values()} == {bool, int, float}
     with pytest.raises(FrozenInstanceError):

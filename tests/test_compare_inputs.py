@@ -192,7 +192,7 @@ def test_all_tasks_of_the_karate_club_compare(sandbox, explorer):
     assert len(first.tasks) == 26
     for one, other in zip(first.tasks, second.tasks, strict=True):
         if one.name == "Query":  # no column of it is known to be the id of a row
-            with pytest.raises(ConfigError, match="no column identifies the 78 rows: 'column_1', 'column_2'"):
+            with pytest.raises(ConfigError, match=r"78 rows without an id column.*'column_1', 'column_2'"):
                 compare(one, other)
             ends = {"column_1": "id1", "column_2": "id2"}
             one, other = (task.read().rename(columns=ends) for task in (one, other))  # noqa: PLW2901
@@ -234,19 +234,19 @@ def test_what_may_not_be_all_rows_is_refused(runs, tmp_path):
     with pytest.warns(TruncatedResultWarning):
         cut = pagerank.read(50)
     whole = pagerank.read()
-    with pytest.raises(IncompleteResultError, match=r"exactly as many rows as requested \(50\).*\[b\]\n.*limit=None"):
+    with pytest.raises(IncompleteResultError, match=r"exactly the requested 50 rows.*\[b\]\n.*limit=None"):
         compare(whole, cut)
     assert len(compare(whole, cut, allow_incomplete=True).vanished) == 27
     table = explorer.read_sample_result_arrow(first.job_id, pagerank.task_id, None, schema="auto")
     assert pagerank.read_arrow().equals(table)
     for part in (whole.head(50), table.slice(0, 50)):
-        with pytest.raises(IncompleteResultError, match=r"50 of 77 rows remain.*\[a\]\nCompare the whole results"):
+        with pytest.raises(IncompleteResultError, match=r"50 of 77 rows remain.*\[a\]\n"):
             compare(part, second.tasks[0])
     with pytest.raises(IncompleteResultError, match="rows were added"):
         compare(whole, pa.concat_tables([table, table.slice(0, 1)]))
     write_parquet(cut, tmp_path / "cut.parquet")
     write_parquet(whole.head(50), tmp_path / "head.parquet")
-    for name, said in (("cut", r"exactly as many rows as requested \(50\)"), ("head", "completeness is unknown")):
+    for name, said in (("cut", "exactly the requested 50 rows"), ("head", "completeness is unknown")):
         with pytest.raises(IncompleteResultError, match=said):
             compare(whole, tmp_path / f"{name}.parquet")
     with explorer.open_sample_result(first.job_id, pagerank.task_id, None, schema="auto") as reader:
@@ -271,7 +271,7 @@ def test_a_stream_that_is_read_to_its_end_is_known_to_be_whole(runs):
     with (
         explorer.open_sample_result(first.job_id, pagerank.task_id, 77, schema="auto") as reader,
         pytest.warns(TruncatedResultWarning),
-        pytest.raises(IncompleteResultError, match=r"exactly as many rows as requested \(77\).*\[a\]\n.*limit=None"),
+        pytest.raises(IncompleteResultError, match=r"exactly the requested 77 rows.*\[a\]\n.*limit=None"),
     ):
         compare(reader, whole)
 
@@ -280,7 +280,7 @@ def test_what_a_task_gave_before_it_ended_is_refused(runs):
     frame = runs[1].tasks[0].read()
     before = frame.copy()
     before.attrs["explorer_frames"] |= {"status": "running", "complete": False}
-    with pytest.raises(IncompleteResultError, match=r"the task's status was running when it was read.*\[b\]"):
+    with pytest.raises(IncompleteResultError, match=r"status running.*\[b\]"):
         compare(frame, before)
 
 
@@ -314,18 +314,18 @@ def test_a_workflows_id_is_one_of_its_server_only():
 
 NAN = float("nan")
 REFUSED = {
-    "columns": ({"id": ["x"], "score": [1.0]}, {"id": ["x"], "degree": [1]}, r"only a has 'score'; only b has 'degree'\nRead or export both with the same schema="),
-    "vid_type": ({"id": ["7"], "score": [1.0]}, {"id": [7], "score": [1.0]}, r"id is (large_)?string in a and int64 in b\nRead both with the same vid_type="),
-    "labels": ({"id": ["7"], "community": ["7"]}, {"id": ["7"], "community": [7]}, "community is (large_)?string in a and int64 in b\n.*vid_type="),
-    "values": ({"id": ["x"], "score": [1.0]}, {"id": ["x"], "score": ["1"]}, r"score is double in a and (large_)?string in b\nConvert score"),
-    "twice": ({"id": ["x"], "score": [1.0]}, {"id": ["y", "x", "y"], "score": [1.0] * 3}, r"id 'y' occurs 2 times, and 1 ids.* \[b\]\nKeep one row"),
+    "columns": ({"id": ["x"], "score": [1.0]}, {"id": ["x"], "degree": [1]}, r"only a has 'score'; only b has 'degree'\n.*schema="),
+    "vid_type": ({"id": ["7"], "score": [1.0]}, {"id": [7], "score": [1.0]}, r"id has type (large_)?string in a and int64 in b\n.*vid_type="),
+    "labels": ({"id": ["7"], "community": ["7"]}, {"id": ["7"], "community": [7]}, "community has type (large_)?string in a and int64 in b\n.*vid_type="),
+    "values": ({"id": ["x"], "score": [1.0]}, {"id": ["x"], "score": ["1"]}, r"score has type double in a and (large_)?string in b\nConvert "),
+    "twice": ({"id": ["x"], "score": [1.0]}, {"id": ["y", "x", "y"], "score": [1.0] * 3}, r"id 'y' occurs 2 times.* \[b\]\nKeep one row"),
     "pairs twice": ({"id1": ["x"] * 2, "id2": ["y"] * 2, "score": [1.0] * 2}, {"id1": ["x"], "id2": ["y"], "score": [1.0]}, r"id1 'x', id2 'y' occurs 2 times.*\[a\]"),
-    "missing id": ({"id": ["x", None], "score": [1.0, 2.0]}, {"id": ["x"], "score": [1.0]}, r"id is missing in 1 row \[a\]\nDrop these rows"),
-    "missing label": ({"id": ["x"], "community": ["x"]}, {"id": ["x", "y"], "community": ["x", None]}, r"community is missing in 1 row \[b\]\nFill in the missing labels"),
+    "missing id": ({"id": ["x", None], "score": [1.0, 2.0]}, {"id": ["x"], "score": [1.0]}, r"column id .* 1 row \[a\]\nDrop these rows"),
+    "missing label": ({"id": ["x"], "community": ["x"]}, {"id": ["x", "y"], "community": ["x", None]}, r"column community .* 1 row \[b\]\nFill "),
     "decimal ids": ({"id": [1.0, 2.0], "score": [1.0] * 2}, {"id": [1.0, NAN], "score": [1.0] * 2}, "column id has type double.*\nIds and labels must be strings"),
     "embeddings": ({"id": ["x"], "embedding": [[0.1, 0.2]]}, {"id": ["x"], "embedding": [[0.2, 0.1]]}, "embedding has type .*list.*cannot be compared.*\nDrop the column."),
-    "gaps": ({"id": [1, 2], "score": [1.0] * 2}, {"id": [1.0, NAN], "score": [1.0] * 2}, r"id is int64 in a and double in b\nDrop rows in which id is missing"),
-    "no ids": ({"vid": ["x", "y"], "score": [1.0] * 2}, {"vid": ["x"], "score": [1.0]}, "no column identifies the 2 rows: 'vid', 'score'.*\nName the column of vertex ids `id`"),
+    "gaps": ({"id": [1, 2], "score": [1.0] * 2}, {"id": [1.0, NAN], "score": [1.0] * 2}, r"id has type int64 in a and double in b\nDrop rows"),
+    "no ids": ({"vid": ["x", "y"], "score": [1.0] * 2}, {"vid": ["x"], "score": [1.0]}, "2 rows without an id column.*'vid', 'score'.*\n.*`id`"),
     "names": ({"id": ["x"], "rank": [1], "rank_b": [2]}, {"id": ["x"], "rank": [1], "rank_b": [2]}, "column name 'rank_a' is reserved for the comparison\nRename the column"),
 }  # fmt: skip
 
@@ -349,7 +349,7 @@ def test_unknown_time_zones_are_refused(tmp_path, encoded):
 
 def test_ids_beyond_int64_are_refused():
     huge = pa.table({"id": pa.array([2**64 - 1], pa.uint64()), "core": [1]})
-    with pytest.raises(ConfigError, match=r"cannot convert id to int64.*\[b\]\nIntegers must be at most"):
+    with pytest.raises(ConfigError, match=r"cannot convert id to int64.*\[b\]\n"):
         compare(pa.table({"id": [1], "core": [1]}), huge)
 
 

@@ -179,7 +179,7 @@ def test_what_is_no_lake_is_refused(tmp_path, lake, s3_store):
     for url in (tmp_path, tmp_path / "nowhere", f"{lake.url}/PageRank", "memory://nowhere"):
         with pytest.raises(FileReadError, match="no lake found") as caught:
             read_lake(url, "PageRank")
-        assert "without the name of a task" in caught.value.hint
+        assert "whole lake" in caught.value.hint
     with pytest.raises(FileReadError) as caught:
         read_lake(s3_store.url("lake"), "PageRank", storage_options={**s3_store.options, "key": "canary-wrong"})
     assert "canary" not in str(caught.value)

@@ -458,7 +458,7 @@ def test_any_id_can_be_read(kind, latin_fonts):
 
 def test_a_missing_font_is_named_once(latin_fonts):
     table = pa.table({"id": ["诸葛亮", "🙂"], "score": [2.0, 1.0]})
-    with pytest.warns(UserWarning, match=r"no configured font has the character '亮'.*fonts-noto-cjk") as caught:
+    with pytest.warns(UserWarning, match=r"no configured font .*'亮'.*fonts-noto-cjk") as caught:
         plot_result(table)
     assert len(caught) == 1
     assert caught[0].filename == __file__
@@ -593,7 +593,7 @@ def test_arguments_that_cannot_work_are_refused_before_anything_is_read(options,
     ids=lambda table: table.column_names[-1],
 )
 def test_what_has_no_picture_says_what_has(table):
-    with pytest.raises(ConfigError, match="no plot is available for the columns") as caught:
+    with pytest.raises(ConfigError, match="cannot choose a column to plot") as caught:
         plot_result(table)
     assert "numeric column" in caught.value.hint
 
@@ -632,7 +632,7 @@ def test_axes_of_another_projection_are_refused():
 
 
 def test_scores_that_are_lists_have_no_picture():
-    with pytest.raises(ConfigError, match="no plot is available for the columns id, score"):
+    with pytest.raises(ConfigError, match=r"cannot choose a column to plot.*id, score"):
         plot_result(pa.table({"id": ["a"], "score": [[1.0]]}))
 
 
@@ -748,7 +748,7 @@ def test_a_history_of_several_tasks_needs_the_name_of_one():
     both = pd.concat([frame, frame.assign(task_name="Closeness", task_id="other")])
     with pytest.raises(ConfigError, match="results of 2 tasks") as caught:
         plot_result(both)
-    assert caught.value.hint == "Pass one of them: task='PageRank'."
+    assert "task='PageRank'" in caught.value.hint
     assert named(plot_result(both, task="Closeness")) == ["b", "a"]
     assert named(plot_result(both, task="t1")) == ["b", "a", "2", "1"]
     with pytest.raises(ConfigError, match="no rows for task 'nope'"):
@@ -759,9 +759,9 @@ def test_two_tasks_of_one_name_need_the_id_of_one():
     frame = of_runs(2, id=[["a", "b"]] * 2, score=[[1.0, 2.0]] * 2)
     both = pd.concat([frame, frame.assign(task_id="other" + frame["job_id"], score=[4.0, 3.0] * 2)])
     for data, task in ((both, "PageRank"), (both, None), (both.drop(columns="task_name"), None)):
-        with pytest.raises(ConfigError, match="job 1 has 2 of these tasks") as caught:
+        with pytest.raises(ConfigError, match="job 1 has the results of 2 tasks") as caught:
             plot_result(data, task=task)
-        assert "one: 't0', 'other1'." in caught.value.hint
+        assert "'t0', 'other1'." in caught.value.hint
     assert firsts(plot_result(both, task="other2")) == [("a", "4"), ("b", "3")]
     assert plt.get_fignums() == [1]
 

@@ -166,7 +166,7 @@ def test_columns_of_ones_own_are_sparks_schema(spark, sandbox):
     both = {"job_id": job, "task_id": f"{task},{other}"}
     frame = load(spark, "explorer", "task_id string, a string, b string, c bigint", **both)
     assert [tuple(row) for row in frame.collect()] == [(task, "1", "3", 5), (task, "2", "4", 6), (other, "7", "8", 9)]
-    assert "Add task_id string as the first column" in failure(load(spark, "explorer", "a int, b array<float>", **both))
+    assert "first column of the schema" in failure(load(spark, "explorer", "a int, b array<float>", **both))
 
 
 OWN = "flag boolean, day date, at timestamp_ntz, zoned timestamp, price decimal(10,2), times array<timestamp>"
@@ -268,7 +268,7 @@ def test_tasks_of_different_columns_have_all_of_them(spark, sandbox):
 def test_a_task_that_does_not_exist_is_named_with_those_that_do(spark, jobs):
     task = jobs["karate"].tasks[0]
     said = failure(load(spark, "explorer", job_id=task.job_id, task_id="nowhere", schema="pagerank"))
-    assert f"NotFoundError: the job has no such task [job {task.job_id}, task nowhere]" in said
+    assert f"NotFoundError: the job does not have this task [job {task.job_id}, task nowhere]" in said
     assert task.task_id in said
 
 
@@ -460,7 +460,7 @@ def test_walks_are_separated_by_blanks(spark, tmp_path):
         ("Sample", {"task_id": "a"}, "requires the option job_id"),
         ("Sample", {"job_id": "1"}, "requires the option task_id"),
         ("Sample", {"job_id": "1", "task_id": "a,,b"}, "invalid task_id: ''"),
-        ("Sample", {"job_id": "1", "task_id": "a, a"}, "duplicate task in the option task_id"),
+        ("Sample", {"job_id": "1", "task_id": "a, a"}, "contains duplicate ids"),
         ("Sample", {"job_id": "1/2", "task_id": "a"}, "invalid job_id: '1/2'"),
         ("Sample", {"job_id": "1", "task_id": "a", "limit": "0"}, "limit must be a positive integer"),
         ("Sample", {"job_id": "1", "task_id": "a", "limit": "1.5"}, "limit must be a positive integer"),

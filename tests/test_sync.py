@@ -296,7 +296,7 @@ def test_anothers_folder_is_refused_before_any_write(tmp_path, world, other):
     options = {name: value for name, value in other.items() if isinstance(value, str)}
     with Sandbox() as second, Explorer(second.url, token=second.token) as elsewhere:
         explorer = elsewhere if "server" in other else world.explorer
-        with pytest.raises(ConfigError, match="lake with other settings") as caught:
+        with pytest.raises(ConfigError, match="lake with different settings") as caught:
             explorer.sync_workflow(workflow, tmp_path, **options)
     assert "ass another path" in caught.value.hint
     assert sum(world.asked().values()) == 0
@@ -326,7 +326,7 @@ def test_of_two_first_syncs_at_once_the_second_sees_whose_folder_it_became(tmp_p
         return put(self, name, content, mode)
 
     monkeypatch.setattr(Folder, "put", another_first)
-    with pytest.raises(ConfigError, match="the folder is a lake with other settings: workflow_id '9"):
+    with pytest.raises(ConfigError, match="lake with different settings: workflow_id is '9"):
         world.sync(tmp_path)
     assert list(tree(tmp_path)) == [DATASET]
 
@@ -437,7 +437,7 @@ def test_what_fails_is_named_and_the_others_land(store, world):
     assert (len(report.written), report.rows, report.pending) == (2, 2 * ROWS, 0)
     assert [(one.job_id, one.task_id, one.task_name) for one in report.failed] == [(str(job), task, "PageRank")]
     assert type(report.failed[0].error) is ColumnTypeError
-    for said in (f"job {job}", "PageRank", "ColumnTypeError", "written: 2, existed: 0", "sync again"):
+    for said in (f"job {job}", "PageRank", "ColumnTypeError", "written: 2, skipped: 0", "sync again"):
         assert said in str(error)
     assert error.__context__ is None
     copy = pickle.loads(pickle.dumps(error))
@@ -601,7 +601,7 @@ def test_an_interrupt_passes_on_and_nothing_more_is_begun(tmp_path, world):
     assert world.asked()["result"] < 20
     landed = len(list(tmp_path.glob("PageRank/*.parquet")))
     assert 3 <= landed < 20
-    said = r": at least (\d+) of 20 missing results\. Sync the workflow again to write the others\."
+    said = r": at least (\d+) of 20 missing results\. Sync again"
     assert landed - 2 <= int(re.search(said, caught.value.__notes__[0])[1]) <= landed
     assert [report.pending for report in seen] == list(range(20, 16, -1))
     assert len(world.sync(tmp_path).written) == 20 - landed
@@ -621,7 +621,7 @@ def test_an_interrupt_before_the_first_result_says_so(tmp_path, world, monkeypat
     monkeypatch.setattr(world.explorer, "list_jobs", interrupted)
     with pytest.raises(ends) as caught:
         world.sync(tmp_path)
-    assert caught.value.__notes__[0].startswith(f"Written to {tmp_path}: nothing yet. Sync the workflow again")
+    assert caught.value.__notes__[0].startswith(f"Written to {tmp_path}: no results. Sync again")
 
 
 def _refuse_login(server):

@@ -272,7 +272,7 @@ def test_a_name_of_a_server_that_was_passed_is_needed_again(tmp_path, world):
     world.add(1).sync(tmp_path, server_name="production")
     assert len(world.sync(tmp_path, server_name="production").skipped) == 2
     for other in (None, "test"):
-        with pytest.raises(ConfigError, match="server_name 'production'") as caught:
+        with pytest.raises(ConfigError, match="server_name is 'production'") as caught:
             world.sync(tmp_path, server_name=other)
         assert "server_name='production'" in caught.value.hint
 

@@ -366,7 +366,7 @@ def test_other_columns_are_refused_before_anything_is_written(where, mode, case,
     data, said = OTHERS[case]
     with pytest.raises(ConfigError, match=said) as caught:
         place.append(data) if mode == "append" else place.write(data, mode)
-    assert "Cast, add or drop" in caught.value.hint or case == "twice"
+    assert "table's schema" in caught.value.hint or case == "twice"
     assert place.state() == before
     assert capsys.readouterr().out == ""
 
@@ -977,7 +977,7 @@ def test_an_empty_string_is_refused_as_a_partition(delta_on_disk):
 
 def test_a_file_is_no_table(tmp_path):
     (tmp_path / "a").write_text("x")
-    with pytest.raises(ConfigError, match="the target is a file"):
+    with pytest.raises(ConfigError, match="is a file"):
         write_delta(OLD, tmp_path / "a")
     assert (tmp_path / "a").read_text() == "x"
 

@@ -1,6 +1,6 @@
-"""Calls as users write them, for type checkers only: `.ci/run` checks this file with mypy and pyright, nothing runs it.
+"""Typical calls for type checkers; `.ci/run` checks this file with mypy and pyright, but does not run it.
 
-A line with an ignore comment is a mistake that type checkers must report; mypy fails when they do not.
+A line with an ignore comment contains a mistake that type checkers must report. mypy fails if it is not reported.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Comparison of two results: rows are matched by their ids, then values, ranks and communities are compared."""
+"""Comparison of two results by rows, values, ranks and communities."""

@@ -1,6 +1,6 @@
-"""Align two tables: the same columns and types, the role of each column, and matched rows.
+"""Align two tables and match their rows by key.
 
-Rows are matched by their keys. Values are encoded as integers, so that numpy can match them.
+Both tables get the same columns and types. Keys are encoded as integers, so numpy can match them.
 """
 
 from __future__ import annotations
@@ -19,10 +19,15 @@ from explorer_frames._errors import add_context, escaped, plural
 from explorer_frames._schemas import COMMUNITY, KEYS
 from explorer_frames.errors import ConfigError
 
-_KEYS = {*KEYS, frozenset({"id", "neighbor", "k"})}  # k of KCore's subgraphs, in full results
+_KEYS = {*KEYS, frozenset({"id", "neighbor", "k"})}  # full results of KCore, whose subgraphs have a column k
 _NAMES = frozenset().union(*_KEYS)
-_OWN: tuple[tuple[str, ...], ...] = (("id",), ("id1", "id2"), ("root",), ("path",))  # keys beside further ids
-_UNORDERED = {"id1", "id2", "id3"}  # a triangle, whose vertices can be in any order
+_OWN: tuple[tuple[str, ...], ...] = (
+    ("id",),
+    ("id1", "id2"),
+    ("root",),
+    ("path",),
+)  # keys of tables with other id columns
+_UNORDERED = {"id1", "id2", "id3"}  # triangles, whose vertices can be in any order
 
 
 Numbers: TypeAlias = NDArray[np.int64]
@@ -30,37 +35,19 @@ Numbers: TypeAlias = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class AlignedTables:
-    """Two results with the same columns, and their matched rows.
-
-    Attributes
-    ----------
-    a, b
-        Strings as ``large_string``, integers as ``int64``, floats as ``float64``; no dictionaries, no metadata.
-    keys, measures, numbers
-        Names of the key columns, of the value columns, and of the numeric ones among the value columns, in order.
-    label
-        Name of the column of communities, or None.
-    rows
-        Row numbers of each key.
-    """
+    """Two results with the same columns and types, and their matched rows."""
 
     a: pa.Table
     b: pa.Table
-    keys: tuple[str, ...]
-    measures: tuple[str, ...]
-    numbers: tuple[str, ...]
-    label: str | None
+    keys: tuple[str, ...]  # id columns
+    measures: tuple[str, ...]  # value columns
+    numbers: tuple[str, ...]  # numeric value columns
+    label: str | None  # community column
     rows: Matched
 
     @classmethod
     def of(cls, a: pa.Table, b: pa.Table) -> AlignedTables:
-        """Align the columns and types of two tables, and match their rows.
-
-        Raises
-        ------
-        ConfigError
-            Columns or types differ, or ids are missing or duplicated.
-        """
+        """Align two tables, or raise ConfigError if they cannot be compared."""
         a, b = _of_same_columns(a, b)
         found = _key(a.column_names)
         label = COMMUNITY if COMMUNITY in a.column_names else None
@@ -71,7 +58,7 @@ class AlignedTables:
             with add_context(side):
                 _check_ids(table, found, label)
         numbers_a, numbers_b = _keys(a, b, found)
-        if len(found) == len(a.column_names):  # rows of keys only are a set, in which duplicates count once
+        if len(found) == len(a.column_names):  # without value columns, rows are a set, so duplicates count once
             a, numbers_a = _distinct(a, numbers_a)
             b, numbers_b = _distinct(b, numbers_b)
         for side, table, ids in (("a", a, numbers_a), ("b", b, numbers_b)):
@@ -84,13 +71,13 @@ def _of_same_columns(a: pa.Table, b: pa.Table) -> tuple[pa.Table, pa.Table]:
     if set(a.column_names) != set(b.column_names):
         only = {"a": sorted({*a.column_names} - {*b.column_names}), "b": sorted({*b.column_names} - {*a.column_names})}
         said = "; ".join(f"only {side} has {_listed(names)}" for side, names in only.items() if names)
-        hint = "Read or export both with the same schema=, or drop the columns that are only in one of them."
+        hint = "Read or export both with the same schema=, or drop the extra columns."
         raise ConfigError(f"a and b have different columns: {said}", hint=hint)
     return a, b.select(a.column_names)
 
 
 def _key(names: list[str]) -> tuple[str, ...]:
-    """Return the key columns: those of a known algorithm's result, or the first complete key."""
+    """Return the key columns: those of a known result, or the first complete key in _OWN."""
     known = tuple(name for name in names if name in _NAMES)
     return known if {*known} in _KEYS else next((own for own in _OWN if {*own} <= {*known}), ())
 
@@ -104,22 +91,22 @@ def _of_same_types(a: pa.Table, b: pa.Table, ids: set[str]) -> tuple[pa.Table, p
         kinds[name] = second if pa.types.is_null(first) else first
         if kinds[name] != second and not pa.types.is_null(second):
             hint = (
-                "Read both with the same vid_type="
+                "Read both results with the same vid_type="
                 if name in ids
-                else f"Convert {escaped(name, 60)} to the same type in both"
+                else f"Convert column {escaped(name, 60)} to the same type in both results"
             )
-            if name in ids and any(pa.types.is_floating(kind) for kind in (first, second)):  # by pandas, for gaps
-                hint = f"Drop rows in which {escaped(name, 60)} is missing, and convert it to integers or strings"
-            raise ConfigError(
-                f"{escaped(name, 60)} is {a.schema.field(name).type} in a and {b.schema.field(name).type} in b",
-                hint=f"{hint}, and compare again.",
-            )
+            if name in ids and any(
+                pa.types.is_floating(kind) for kind in (first, second)
+            ):  # pandas converts integer ids to floats if one is missing
+                hint = f"Drop rows without {escaped(name, 60)}, and convert the column to integers or strings"
+            types = f"{a.schema.field(name).type} in a and {b.schema.field(name).type} in b"
+            raise ConfigError(f"column {escaped(name, 60)} has type {types}", hint=f"{hint}.")
         _check_type(name, kinds[name], is_id=name in ids)
     return _cast(a, kinds, "a"), _cast(b, kinds, "b")
 
 
 def _kind(table: pa.Table, name: str) -> pa.DataType:
-    """Return a column's type, or null for the float64 that pandas uses for a column without rows."""
+    """Return a column's type; null for the float64 that pandas uses for an empty column."""
     kind = _plain(table.schema.field(name).type)
     return pa.null() if pa.types.is_float64(kind) and not table.num_rows else kind
 
@@ -161,8 +148,8 @@ def _cast(table: pa.Table, kinds: Mapping[str, pa.DataType], side: str) -> pa.Ta
             columns.append(column.cast(kind))
         except pa.ArrowException as raised:
             what = f"cannot convert {escaped(name, 60)} to {kind}: {escaped(raised)}"
-            raise ConfigError(what, where=side, hint="Integers must be at most 2**63 - 1.") from None
-    return pa.table(columns, names=list(kinds)).combine_chunks()  # take() is much faster with one chunk
+            raise ConfigError(what, where=side, hint="Use integers up to 2**63 - 1.") from None
+    return pa.table(columns, names=list(kinds)).combine_chunks()  # take() is much faster on a single chunk
 
 
 def _check_ids(table: pa.Table, found: tuple[str, ...], label: str | None) -> None:
@@ -171,19 +158,21 @@ def _check_ids(table: pa.Table, found: tuple[str, ...], label: str | None) -> No
         inner = pc.list_flatten(column) if pa.types.is_large_list(column.type) else column
         missing = column.null_count or inner.null_count
         if missing:
-            hint = "Drop these rows." if name in found else "Fill in the missing labels, or drop these rows."
-            raise ConfigError(f"{escaped(name, 60)} is missing in {missing} {plural(missing, 'row')}", hint=hint)
+            hint = "Drop these rows." if name in found else "Fill the missing labels, or drop these rows."
+            raise ConfigError(
+                f"column {escaped(name, 60)} has no value in {missing} {plural(missing, 'row')}", hint=hint
+            )
 
 
 def _keys(a: pa.Table, b: pa.Table, found: tuple[str, ...]) -> tuple[Numbers, Numbers]:
-    """Encode the keys of rows as integers, the same ones in a and in b."""
+    """Encode the keys of both tables as integers; equal keys get equal integers."""
     if not found:
         for side, table in (("a", a), ("b", b)):
             if table.num_rows > 1:
                 raise ConfigError(
-                    f"no column identifies the {table.num_rows} rows: {_listed(table.column_names)}",
+                    f"cannot match {table.num_rows} rows without an id column: {_listed(table.column_names)}",
                     where=side,
-                    hint="Name the column of vertex ids `id`, or the columns of pairs `id1` and `id2`.",
+                    hint="Rename the column of vertex ids to `id`, or the columns of vertex pairs to `id1` and `id2`.",
                 )
         return np.zeros(a.num_rows, np.int64), np.zeros(b.num_rows, np.int64)
     columns_a, columns_b = ([table.column(name) for name in found] for table in (a, b))
@@ -198,7 +187,7 @@ def _keys(a: pa.Table, b: pa.Table, found: tuple[str, ...]) -> tuple[Numbers, Nu
 
 
 def _distinct(table: pa.Table, numbers: Numbers) -> tuple[pa.Table, Numbers]:
-    places = np.sort(np.unique(numbers, return_index=True)[1])  # the first row of each number
+    places = np.sort(np.unique(numbers, return_index=True)[1])  # first row of each key
     return (table, numbers) if len(places) == len(numbers) else (table.take(places), numbers[places])
 
 
@@ -207,28 +196,21 @@ def _refuse_twice(table: pa.Table, found: tuple[str, ...], numbers: Numbers) -> 
     if times.max(initial=0) > 1:
         often = times[numbers]
         place = int(np.argmax(often > 1))
+        count = int((times > 1).sum())
         key = ", ".join(f"{name} {escaped(table.column(name)[place].as_py(), 60)!r}" for name in found)
         raise ConfigError(
-            f"duplicate ids: {key} occurs {often[place]} times, and {int((times > 1).sum())} ids occur more than once",
-            hint="Keep one row for each id. To compare several results, compare two at a time.",
+            f"duplicate ids: {key} occurs {often[place]} times ({count} duplicate {plural(count, 'id')} in total)",
+            hint="Keep one row per id. To compare more than two results, compare them in pairs.",
         )
 
 
 def _listed(names: list[str]) -> str:
-    return ", ".join(repr(escaped(name, 60)) for name in names[:20]) or "no columns"
+    return ", ".join(repr(escaped(name, 60)) for name in names[:20]) or "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """Row numbers of matched and unmatched rows.
-
-    Attributes
-    ----------
-    both_a, both_b
-        Row numbers in a and in b of the common keys, in a's order.
-    only_a, only_b
-        Row numbers of keys that are only in a or only in b.
-    """
+    """Row numbers of matched rows, in the order of a, and of unmatched rows."""
 
     both_a: Numbers
     both_b: Numbers
@@ -239,10 +221,7 @@ class Matched:
 def numbered(*columns: pa.ChunkedArray) -> tuple[pa.Array, list[Numbers]]:
     """Encode columns of one type as integers, with one dictionary for all of them.
 
-    Returns
-    -------
-    tuple
-        The distinct values without nulls, indexed by their numbers, and the numbers of each column.
+    Returns the distinct values without nulls, whose positions are the integers, and the integers of each column.
     """
     kind = columns[0].type
     if pa.types.is_large_list(kind):
@@ -255,7 +234,7 @@ def numbered(*columns: pa.ChunkedArray) -> tuple[pa.Array, list[Numbers]]:
 
 
 def matched(a: Numbers, b: Numbers) -> Matched:
-    """Match the rows of two tables by their numbers, which must be unique within each table."""
+    """Match the rows of two tables by key; keys must be unique within each table."""
     places = np.full(max(a.max(initial=-1), b.max(initial=-1)) + 1, -1)
     places[b] = np.arange(len(b))
     found = places[a]
@@ -265,14 +244,14 @@ def matched(a: Numbers, b: Numbers) -> Matched:
 
 
 def _joined(pair: list[Numbers], other: list[Numbers]) -> list[Numbers]:
-    """Encode pairs of numbers as integers."""
+    """Encode pairs of integers as integers."""
     most = max(numbers.max(initial=0) for numbers in other) + 1
     together = [pa.chunked_array([first * most + second]) for first, second in zip(pair, other, strict=True)]
     return numbered(*together)[1]
 
 
 def _as_bytes(columns: Sequence[pa.ChunkedArray]) -> tuple[pa.ChunkedArray, ...]:
-    """Encode each list of ids as unique bytes, made of the numbers of its ids."""
+    """Encode each list of ids as bytes; equal lists give equal bytes."""
     _, flat = numbered(*map(pc.list_flatten, columns))
     made = []
     for column, numbers in zip(columns, flat, strict=True):

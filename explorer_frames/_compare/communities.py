@@ -1,6 +1,6 @@
 """Match the communities of two results, and find the vertices that moved between them.
 
-Labels differ between runs of the same algorithm, so the partitions are compared instead of the labels.
+Labels differ between runs of an algorithm, so communities are matched by their vertices.
 """
 
 from __future__ import annotations
@@ -22,12 +22,9 @@ _KINDS = pa.array(["move", "merge", "split"])
 def compare_labels(
     a: pa.ChunkedArray, b: pa.ChunkedArray, rows: Matched
 ) -> tuple[dict[str, pa.Table], dict[str, Any], Numbers]:
-    """Compare the labels of all rows of a and b, matched by `rows`.
+    """Compare the community labels of a and b, whose rows are matched by `rows`.
 
-    Returns
-    -------
-    tuple
-        The tables and the numbers of `Comparison`, by name, and the row numbers in a of the rows that moved.
+    Returns the tables and the numbers of `Comparison`, by name, and the row numbers in a of the vertices that moved.
     """
     names, (labels_a, labels_b) = numbered(a, b)
     count = len(names)
@@ -78,30 +75,22 @@ def compare_labels(
     numbers = {
         "communities_a": int((sizes_a > 0).sum()),
         "communities_b": int((sizes_b > 0).sum()),
-        "adjusted_rand": shared.adjusted_rand() if len(before) > 1 or not count else math.nan,  # needs two rows
+        "adjusted_rand": shared.adjusted_rand()
+        if len(before) > 1 or not count
+        else math.nan,  # undefined for one common row
     }
     return tables, numbers, rows.both_a[moved]
 
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """Pairs of a community in a and one in b that have rows in common.
+    """Pairs of communities, one in a and one in b, that have vertices in common."""
 
-    Attributes
-    ----------
-    a, b
-        The two labels, as numbers.
-    rows
-        Number of rows that the two communities have in common.
-    sizes_a, sizes_b
-        Number of common rows of the two results, for each label.
-    """
-
-    a: Numbers
-    b: Numbers
-    rows: Numbers
-    sizes_a: Numbers
-    sizes_b: Numbers
+    a: Numbers  # label in a of each pair
+    b: Numbers  # label in b of each pair
+    rows: Numbers  # number of common vertices of each pair
+    sizes_a: Numbers  # number of common vertices, by label in a
+    sizes_b: Numbers  # number of common vertices, by label in b
 
     @classmethod
     def of(cls, before: Numbers, after: Numbers, count: int) -> _Shared:
@@ -111,24 +100,25 @@ class _Shared:
 
     @property
     def jaccard(self) -> NDArray[np.float64]:
-        """Jaccard index of each pair: rows in both communities divided by rows in either."""
+        """Jaccard index of each pair: vertices in both divided by vertices in either."""
         shares: NDArray[np.float64] = self.rows / (self.sizes_a[self.a] + self.sizes_b[self.b] - self.rows)
         return shares
 
     def match(self, names: pa.Array) -> Numbers:
-        """Return the matched label in b for each label in a, or -1 for none.
+        """Return the matched label in b for each label in a, or -1 if it has no match.
 
-        The pair with the largest Jaccard index is matched first, then the best of the remaining pairs, and so on. Ties
-        go to the pair with more rows, then to equal labels, then to the lower labels.
+        The pair with the largest Jaccard index is matched first, followed by the best of the remaining pairs, and so
+        on. If two pairs have the same index, the pair with more vertices is matched first, then a pair with equal
+        labels, then the pair with the lower labels.
         """
         match = np.full(len(self.sizes_a), -1)
         jaccard = self.jaccard
-        alone = jaccard == 1  # the two have the same rows, so no other pair contains either of them
+        alone = jaccard == 1  # no other pair contains these communities, because their vertices are the same
         match[self.a[alone]] = self.b[alone]
         a, b, rows, jaccard = (values[~alone] for values in (self.a, self.b, self.rows, jaccard))
         places = _places(names, np.union1d(a, b))
         order = np.lexsort((places[b], places[a], a != b, -rows, -jaccard))
-        # A Python loop is fast enough: similar results have few pairs, and there are never more pairs than rows.
+        # A Python loop is fast enough, because similar results have few pairs.
         free_a, free_b = bytearray(b"\1") * len(match), bytearray(b"\1") * len(match)
         for one, other in zip(a[order].tolist(), b[order].tolist(), strict=True):
             if free_a[one] and free_b[other]:
@@ -137,13 +127,13 @@ class _Shared:
         return match
 
     def flows(self, match: Numbers) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Return masks of the unmatched pairs that are merges, and of those that are splits."""
+        """Return a mask of the pairs that are merges, and a mask of those that are splits."""
         apart = match[self.a] != self.b
         merging = apart & (2 * self.rows > self.sizes_a[self.a])
         return merging, apart & ~merging & (2 * self.rows > self.sizes_b[self.b])
 
     def adjusted_rand(self) -> float:
-        """Return the adjusted Rand index of the two partitions: 1 if they are the same, about 0 by chance."""
+        """Return the adjusted Rand index: 1 for equal partitions, about 0 for random ones."""
         both, a, b = (_pairs(sizes) for sizes in (self.rows, self.sizes_a, self.sizes_b))
         total = _pairs(np.array([self.sizes_a.sum()]))
         expected = a * b / total if total else 0.0
@@ -159,7 +149,7 @@ def _inverse(match: Numbers, labels: Numbers, count: int) -> Numbers:
 
 
 def _places(names: pa.Array, labels: Numbers) -> Numbers:
-    """Return the position of each of `labels` in the sorted order of their names."""
+    """Return the position of each label in the sorted order of their names."""
     places = np.zeros(len(names), np.int64)
     order = pc.sort_indices(names.take(pa.array(labels))).to_numpy()
     places[labels[order]] = np.arange(len(labels))

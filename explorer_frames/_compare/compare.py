@@ -44,47 +44,47 @@ def compare(
 ) -> Comparison:
     """Compare two results by rows, values, ranks and communities.
 
-    Labels of communities differ between runs of the same algorithm. Communities are therefore matched first, and a
-    renamed community is not a change.
+    Community labels differ between runs of the same algorithm. Communities are therefore matched by their vertices, and
+    a different label is not a change.
 
     Parameters
     ----------
     a, b
-        The earlier and the later result, with the same columns. Each is a DataFrame, an Arrow table or stream (from
-        Polars, DuckDB and others), the path or URL of a Parquet or Feather file, a `Job` or a `Task`. All rows are
-        read.
+        The earlier and the later result, with the same columns. Pass a DataFrame, an Arrow table or stream (also from
+        Polars or DuckDB), the path or URL of a Parquet or Feather file, a `Job` or a `Task`. All rows are read.
     task
-        Name or id of the task of a `Job`. Not needed if the job has only one task.
+        Name or id of the task of a `Job`. Optional if the job has only one task. Default: None.
     top
-        Number of top ranks to compare for `Comparison.top_overlap`.
+        Number of top ranks to compare for `Comparison.top_overlap`. Default: 10.
     rel_tol, abs_tol
-        Relative and absolute tolerance for numbers, as in `math.isclose`. Default: 0, for exact comparison. PageRank of
-        the same graph may differ in the last digit. The tolerances do not apply to ranks, nor to the maximum and mean
-        in `Comparison.deltas`.
+        Relative and absolute tolerance for numbers, as in `math.isclose`. Default: 0, for exact comparison. Repeated
+        runs of PageRank on one graph may differ in the last digit. The tolerances apply neither to ranks nor to the
+        maximum and mean in `Comparison.deltas`.
     vid_type
-        Type of vertex ids when a `Job` or `Task` is read. Default: that of its `Explorer`.
+        Type of vertex ids in the result of a `Job` or `Task`: ``"string"`` or ``"int64"``. Default: the `vid_type` of
+        its `Explorer`.
     allow_incomplete
-        Whether to accept results that may be incomplete.
+        Whether to accept results that may be incomplete. Default: False.
     allow_unrelated
         Whether to accept results whose provenance names different workflows of the same server, or different
-        algorithms.
+        algorithms. Default: False.
     storage_options
-        Options of the fsspec driver for paths and URLs, as in pandas.
+        Options of the fsspec driver for paths and URLs, as in pandas. Default: None.
 
     Returns
     -------
     Comparison
-        Prints as a short summary. Use `Comparison.same` and `Comparison.to_dict` in programs, and the DataFrames for
-        details.
+        Record of all changes, which prints as a short summary. In programs, use `Comparison.same` and
+        `Comparison.to_dict`. The DataFrames contain the details.
 
     Raises
     ------
     IncompleteResultError
-        A result may be incomplete, or its number of rows changed after it was read. Data without provenance is
+        A result may be incomplete, or rows were added or removed after it was read. Data without provenance is
         accepted.
     ConfigError
-        The provenance names different workflows of one server, or different algorithms; columns or types differ; ids
-        are missing or duplicated; or an argument is invalid.
+        An argument is invalid, columns or types differ, or ids are missing or duplicated. Also raised if the provenance
+        names different workflows of one server, or different algorithms.
     DamagedFileError
         A file does not match its checksum.
     FileReadError, JobError, TransportError, ApiError, DecodeError
@@ -92,40 +92,45 @@ def compare(
 
     Notes
     -----
-    **Rows** are matched by their ids: the columns ``id``; ``id1`` and ``id2``; ``root``; ``path``; ``id`` and
-    ``neighbor``; or ``id1``, ``id2`` and ``id3``. Use these names in your own DataFrames. If a DataFrame has more of
-    these columns, the first key in this list is used, and the other columns are values. Results that consist of ids
-    only (edges of a k-core, triangles, paths) are compared as sets: duplicate rows count once, and the order of a
-    triangle's vertices does not matter. Results without ids can be compared if they have one row. Strings, integers
-    and floats are each one type, whatever their width, and categories are compared by value.
+    **Rows** are matched by their ids. The id columns are one of ``id``; ``id1`` and ``id2``; ``root``; ``path``; ``id``
+    and ``neighbor``; or ``id1``, ``id2`` and ``id3``. Use these names in your own DataFrames. If a DataFrame has
+    further columns with these names, the first key in this list is used. The other columns are compared as values.
 
-    **Streams** (`open_sample_result`) must be passed unread and unfiltered. Rows that were read or filtered out before
-    are not detected as missing.
+    Some results consist only of ids, such as triangles and paths. They are compared as sets: duplicate rows count once,
+    and the order of a triangle's vertices is ignored. Results without ids can be compared only if they have one row.
+    The widths of integers and floats are ignored, and categorical columns are compared by value.
 
-    **Values**: NaN and null are both missing, and missing values are equal. Infinities equal themselves, and -0.0
-    equals 0.0. A number that is missing on one side has changed, and its delta is missing.
+    **Streams** from `open_sample_result` must not have been read or filtered before the call. Rows that were already
+    consumed are not detected as missing.
 
-    **Ranks** are computed from the first numeric column, over all rows of a result. The largest value ranks first, but
-    for ``distance`` the smallest does. ``modularity`` is not ranked. Ties share the lowest rank (1, 2, 2, 4), as in
-    ``rank(method="min")`` of pandas. All rows tied for the last rank are in the top, so it may have more than `top`
-    rows. The overlap is the share of the larger of the two tops that is in both, so it is 1 only if they are the same.
+    **Values**: NaN and null are both missing values, and missing values are equal. -0.0 equals 0.0. A number that is
+    missing in only one result counts as changed, and its delta is missing.
 
-    **Communities** (column ``community``) are matched one to one by the vertices that both results have. The pair with
-    the largest Jaccard index is matched first, then the best of the remaining pairs, and so on. Ties go to the
-    pair with more vertices, then to equal labels, then to the lower labels. A pair with an index above 1/2 is always
-    matched.
-    Vertices that leave a community for one that it is not matched with are
+    **Ranks** are computed from the first numeric column, over all rows of a result. The largest value ranks first,
+    except for ``distance``, where the smallest ranks first. ``modularity`` is not ranked. Ties share the lowest rank
+    (1, 2, 2, 4), as in ``rank(method="min")`` of pandas. All rows that share the last rank belong to the top, so it may
+    have more than `top` rows. The overlap is the number of rows in both tops divided by the size of the larger one.
 
-    - a **merge**, if they are more than half of the community that they leave;
-    - otherwise a **split**, if they are more than half of the community that they join;
+    **Communities** (column ``community``) are matched one to one, by the vertices that are in both results. The pair
+    with the largest Jaccard index is matched first, followed by the best of the remaining pairs, and so on. If two
+    pairs have the same index, the pair with more vertices is matched first, then a pair with equal labels, then the
+    pair with the lower labels. Two communities with an index above 1/2 are always matched.
+
+    A vertex has moved if its community in b is not matched with its community in a. All vertices that moved between the
+    same two communities form
+
+    - a **merge**, if they are more than half of the community in a;
+    - otherwise a **split**, if they are more than half of the community in b;
     - otherwise a **move**.
 
-    `Comparison.moved` has one row for each of these vertices, with its kind. Merges and splits also have DataFrames of
-    their own, with one row for each. For example, if 40 of 100 vertices form a new community in b, 60 stay. The other
-    40 are one split, and 40 rows of ``moved`` of kind ``"split"``. Vertices of only one result are never moved.
+    `Comparison.moved` has one row for each of these vertices, with its kind. `Comparison.merges` and
+    `Comparison.splits` have one row for each merge and split. For example, suppose that 40 of 100 vertices form a new
+    community in b. ``splits`` then has one row, and ``moved`` has 40 rows of the kind ``"split"``. Vertices that are in
+    only one of the results have not moved.
 
-    Each job or task takes one request for its result, ``GET api-open/v1/jobs/<job_id>/tasks/<task_id>/sample_result``,
-    and one for the job, if it had not ended when it was last read.
+    Each result of a job or task takes one request,
+    ``GET api-open/v1/jobs/<job_id>/tasks/<task_id>/sample_result``. If the job had not ended when it was last read, the
+    job is also read again.
 
     Examples
     --------
@@ -136,13 +141,13 @@ def compare(
     >>> print(found)
     1 moved
     rows: 6 in a, 6 in b, 6 in both
-    communities: 2 in a, 2 in b, 2 matched (2 under another name); 0 merges, 0 splits, 0 born, 0 gone
-    vertices moved: 1 (1 on their own); adjusted Rand index 0.324324
+    communities: 2 in a, 2 in b, 2 matched (2 renamed); 0 merges, 0 splits, 0 born, 0 gone
+    vertices moved: 1 (1 individually); adjusted Rand index 0.324324
     >>> found.moved[["id", "from_a", "to_a"]]
       id from_a to_a
     0  c      a    d
 
-    Compare two runs, or yesterday's file with today's run:
+    Compare two runs, or a file with a run:
 
     >>> job = explorer.job(job_id)
     >>> compare(job, explorer.run_workflow(workflow_id).wait(), task="Louvain").same
@@ -160,7 +165,7 @@ def compare(
     checked_flag("allow_unrelated", allow_unrelated)
     if a is b and isinstance(a, pa.RecordBatchReader):
         raise ConfigError(
-            "a and b are the same stream, which can be read only once", hint="Read it into a table first."
+            "a and b are the same stream, which can be read only once", hint="Read the stream into a table first."
         )
     given = []
     for side, data in (("a", a), ("b", b)):
@@ -267,17 +272,17 @@ def _communities(aligned: AlignedTables) -> dict[str, Any]:
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:
-    """Convert to a DataFrame, with nullable integers for missing values and for columns that may have them."""
+    """Convert to a DataFrame, with nullable integers in columns that may have missing values."""
     gaps = [name for name in table.column_names if table.column(name).null_count]
     return to_pandas(table, nullable={*gaps, "from_b", "to_a"})
 
 
 def _refuse_others(a: Provenance, b: Provenance) -> None:
-    """Raise if the provenance of both results shows that they are unrelated."""
+    """Raise ConfigError if the provenance shows that the results are unrelated."""
     for what, words in (("workflow_id", "workflows"), ("algorithm", "algorithms")):
         first, second = getattr(a, what), getattr(b, what)
         if what == "workflow_id" and a.server != b.server:
-            continue  # workflow ids are unique only within a server
+            continue  # workflow ids are unique only within one server
         if first is not None and second is not None and first != second:
             raise ConfigError(
                 f"the {words} of the two results differ: {escaped(first, 60)!r} and {escaped(second, 60)!r}",

@@ -1,4 +1,4 @@
-"""The record of changes between two results."""
+"""Record of the changes between two results."""
 
 from __future__ import annotations
 
@@ -13,62 +13,63 @@ from explorer_frames._errors import plural, printable
 from explorer_frames._private import private
 from explorer_frames._provenance import Provenance
 
-_WAYS = {"merge": "by merges", "split": "by splits", "move": "on their own"}
+_WAYS = {"merge": "by merges", "split": "by splits", "move": "individually"}
 
 
 @private
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Comparison:
-    """Changes from one result, a, to another, b; see `explorer_frames.compare`.
+    """Changes from an earlier result, a, to a later one, b; see `explorer_frames.compare`.
 
-    It prints as a short summary, and `to_dict` returns its numbers. DataFrames are empty, and numbers None, if the
-    results do not have the columns for them.
+    `print` shows a short summary, and `to_dict` returns the numbers. Attributes that do not apply to the columns of the
+    results are None, or empty DataFrames.
 
     Attributes
     ----------
     a, b : Provenance or None
-        Provenance of each result, if available.
+        Provenance of each result; None if the data has none.
     rows_a, rows_b, common : int
         Number of rows in a, in b and in both.
     appeared, vanished : pandas.DataFrame
-        Rows that are only in b, and rows that are only in a, with all their columns.
+        Rows that are only in b, and rows that are only in a, with all columns.
     changed : pandas.DataFrame
-        Rows with a changed value, in a's order. Columns: the ids; ``<name>_a`` and ``<name>_b`` for each column, and
-        ``<name>_delta`` (b minus a) if it is numeric; then ``rank_a``, ``rank_b`` and ``rank_shift``, which is positive
-        for a better rank in b. Labels of communities are not compared here.
+        Rows with a changed value, in the order of a. The ids are followed by ``<name>_a``, ``<name>_b`` and, for a
+        numeric column, ``<name>_delta`` (b minus a). The last columns are ``rank_a``, ``rank_b`` and ``rank_shift``,
+        which is positive if the rank is better in b. Community labels are not included.
     deltas : pandas.DataFrame
-        One row for each column: ``changed`` is the number of changed rows, ``max_abs_delta`` and ``mean_abs_delta`` are
-        over all common rows with a value in both.
+        One row per column. ``changed`` is the number of changed rows. ``max_abs_delta`` and ``mean_abs_delta`` are
+        computed over the common rows that have a value in both results.
     top : int
         Number of top ranks that were compared.
     ranked_by : str or None
-        Name of the column that rows are ranked by.
+        Name of the column that determines the ranks.
     top_overlap : float or None
-        Share of the first `top` rows that both have in common, from 0 to 1.
+        Share of the first `top` rows that both results have in common, from 0 to 1.
     top_ranks : pandas.DataFrame
-        Rows among the first `top` of a or of b: the ids, ``rank_a`` and ``rank_b``, sorted by the better of the two
-        ranks. A rank is missing if that result does not have the row, or no value for it.
+        Rows in the top of a or of b, sorted by the better rank, with the ids, ``rank_a`` and ``rank_b``. A rank is
+        missing if the row or its value is missing in that result.
     rank_correlation : float or None
         Spearman's rho of the common rows, from -1 to 1; NaN if all values of one result are equal.
     moved : pandas.DataFrame
-        Vertices whose community in b is not matched with their community in a, in a's order. Columns: the ids;
-        ``from_a``, ``to_a`` (both communities by their labels in a), ``from_b``, ``to_b`` (by their labels in b), and
-        ``kind``: ``"merge"``, ``"split"`` or ``"move"``. ``to_a`` is missing for a new community, ``from_b`` for one
-        that is not in b.
+        Vertices that moved, in the order of a. The ids are followed by ``from_a``, ``to_a``, ``from_b``, ``to_b`` and
+        ``kind``, which is ``"merge"``, ``"split"`` or ``"move"``. ``from`` is the community that a vertex left, and
+        ``to`` is the community that it joined. ``from_a`` and ``to_a`` are labels in a, and ``from_b`` and ``to_b`` are
+        labels in b. A label is missing if that result has no matching community.
     merges, splits : pandas.DataFrame
-        One row for each, the largest first: the same four labels, ``vertices`` (number of vertices), ``size_a`` of the
-        community in a that they left, and ``size_b`` of the community in b that they joined.
+        One row for each merge or split, the largest first. The columns are the four labels of `moved`, ``vertices``
+        (number of vertices that moved), ``size_a`` (size of the community in a) and ``size_b`` (size of the community
+        in b).
     born, gone : pandas.DataFrame
-        Communities of b without a match in a that are not splits, with ``label_b`` and ``size_b``, and communities of a
-        without a match in b that are not merges, with ``label_a`` and ``size_a``.
+        New communities in b, with ``label_b`` and ``size_b``, and communities of a that disappeared, with ``label_a``
+        and ``size_a``. The results of splits are not in ``born``, and merged communities are not in ``gone``.
     labels : pandas.DataFrame
-        Matched communities: ``label_a``, ``label_b``, ``size_a``, ``size_b``, ``overlap`` (vertices in both) and
-        ``jaccard`` (``overlap`` divided by the common vertices in either).
+        Matched communities, with ``label_a``, ``label_b``, ``size_a``, ``size_b``, ``overlap`` (number of vertices in
+        both) and ``jaccard`` (Jaccard index over the common vertices).
     communities_a, communities_b : int or None
         Number of communities in a and in b.
     adjusted_rand : float or None
-        Adjusted Rand index of the two partitions of the common vertices: 1 if they are the same, about 0 by chance. NaN
-        for fewer than two common vertices, unless both results are empty.
+        Adjusted Rand index of the communities of the common vertices: 1 for equal partitions, about 0 for random ones.
+        NaN if the results have fewer than two common vertices, unless both are empty.
 
     Examples
     --------
@@ -107,16 +108,16 @@ class Comparison:
 
     @property
     def same(self) -> bool:
-        """Whether the results are equal, except for labels of communities and the order of rows."""
+        """Whether the results are equal, regardless of community labels and row order."""
         return not any(map(len, (self.appeared, self.vanished, self.changed, self.moved)))
 
     @property
     def renamed(self) -> int:
-        """Number of matched communities with a different label in b; a renamed community is not a change."""
+        """Number of matched communities that have a different label in b."""
         return int((self.labels["label_a"] != self.labels["label_b"]).sum())
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the numbers that apply to the columns of the results, as bool, int and float by name.
+        """Return the numbers that apply to the results, as a dict of bool, int and float.
 
         Examples
         --------
@@ -151,7 +152,7 @@ class Comparison:
     def _verdict(self) -> str:
         if self.same:
             communities = f"{self.renamed:,} of {self.communities_a or 0:,} communities"
-            return "no change" + (f"; {communities} under another name" if self.renamed else "")
+            return "no change" + (f"; {communities} renamed" if self.renamed else "")
         counts = {name: len(getattr(self, name)) for name in ("appeared", "vanished", "changed", "moved")}
         return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
 
@@ -162,7 +163,7 @@ class Comparison:
         for name, row in self.deltas.iterrows():
             far = ""
             if row["changed"] and not math.isnan(row["max_abs_delta"]):
-                far = f", by {row['max_abs_delta']:.6g} at most, {row['mean_abs_delta']:.6g} on average"
+                far = f", max delta {row['max_abs_delta']:.6g}, mean delta {row['mean_abs_delta']:.6g}"
             lines.append(f"{printable(str(name))}: {int(row['changed']):,} changed{far}")
         if self.ranked_by is not None:
             share = f"{100 * (self.top_overlap or 0):.4g}% of the top {self.top} in common"
@@ -175,7 +176,7 @@ class Comparison:
         born_or_gone = f"{len(self.born):,} born, {len(self.gone):,} gone"
         merges = f"{len(self.merges):,} {plural(len(self.merges), 'merge')}"
         splits = f"{len(self.splits):,} {plural(len(self.splits), 'split')}"
-        matched = f"{len(self.labels):,} matched ({self.renamed:,} under another name)"
+        matched = f"{len(self.labels):,} matched ({self.renamed:,} renamed)"
         changes = f"{merges}, {splits}, {born_or_gone}"
         lines = [f"communities: {self.communities_a:,} in a, {self.communities_b:,} in b, {matched}; {changes}"]
         kinds = self.moved["kind"].value_counts()

@@ -1,4 +1,4 @@
-"""Read the arguments of a comparison as tables, with their provenance."""
+"""Read the arguments of a comparison into tables, with their provenance."""
 
 from __future__ import annotations
 
@@ -30,13 +30,7 @@ Given: TypeAlias = tuple[pa.Table, Known]
 def source(
     data: Any, *, task: str | None, vid_type: VidType | None, storage_options: Mapping[str, Any] | None
 ) -> Callable[[], Given]:
-    """Return a function that reads the data; data in memory is converted at once, other data only when it is called.
-
-    Raises
-    ------
-    ConfigError
-        The type is not supported.
-    """
+    """Return a function that reads the data; data in memory is converted immediately."""
     if isinstance(data, Job):
         data = only_task(data, task)
     if isinstance(data, Task):
@@ -60,32 +54,28 @@ def source(
 
 
 def refuse_incomplete(table: pa.Table, known: Known, side: str) -> None:
-    """Raise if a result may be incomplete; data without provenance is accepted.
-
-    Raises
-    ------
-    IncompleteResultError
-        The provenance does not show that all rows are present.
-    """
+    """Raise IncompleteResultError if the provenance does not show that all rows are present."""
     was = provenance_of(known)
     whole = was.complete and was.rows == table.num_rows
-    own = was.complete is None and not (was.job_id or was.workflow_id or was.source)  # perhaps in an exported file
+    own = was.complete is None and not (
+        was.job_id or was.workflow_id or was.source
+    )  # data of the caller, perhaps from an exported file
     if whole or own:
         return
     hint = (
-        "Read it again with limit=None, or all rows with read_output. Pass allow_incomplete=True to compare the rows "
-        "anyway."
+        "Read the result again with limit=None, or with read_output. To compare the available rows, pass "
+        "allow_incomplete=True."
     )
     if was.rows is not None and was.rows != table.num_rows:
         what = f"{table.num_rows} of {was.rows} rows remain" if was.rows > table.num_rows else "rows were added"
-        hint = f"Compare the whole results, and filter the comparison. {hint}"
+        hint = f"Compare the unfiltered results, then filter the comparison. {hint}"
     elif was.status not in (None, "success"):
-        what = f"the task's status was {was.status} when it was read"
+        what = f"the task had the status {was.status} when it was read"
     elif was.complete is False:
-        what = f"it has exactly as many rows as requested ({was.limit})"
+        what = f"the server returned exactly the requested {was.limit} rows"
     else:
         what = "completeness is unknown"
-        hint = "Set row_cap= if you know the most rows that the server returns. " + hint
+        hint = "Set row_cap= if you know the row limit of the server. " + hint
     raise IncompleteResultError(f"cannot compare a result that may be incomplete: {what}", where=side, hint=hint)
 
 
@@ -96,7 +86,7 @@ def _of_task(task: Task, vid_type: VidType | None) -> Given:
 def _of_file(url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None) -> Given:
     store = Store(url, storage_options)
     with store.fetched() as file:
-        is_sealed(store, file)  # files of other writers have no checksum
+        is_sealed(store, file)  # verifies the checksum, which files of other writers do not have
         table = store.attempt("read", _table, file)
     return _of_table(table)
 
@@ -107,7 +97,7 @@ def _table(file: Any) -> pa.Table:
 
 
 def _of_stream(reader: pa.RecordBatchReader) -> Given:
-    """Read a stream, and update its provenance, since completeness is known only at its end."""
+    """Read a stream, and record whether it is complete, which is known only at its end."""
     table, known = _of_table(reader.read_all())
     was = provenance_of(known)
     rows = table.num_rows
@@ -119,5 +109,7 @@ def _of_stream(reader: pa.RecordBatchReader) -> Given:
 
 def _of_table(table: pa.Table, known: Known | None = None) -> Given:
     known = document_of(table.schema.metadata) if known is None else known
-    unnamed = [name for name in table.column_names if name.startswith("__index_level_")]  # written by pandas
+    unnamed = [
+        name for name in table.column_names if name.startswith("__index_level_")
+    ]  # index columns written by pandas
     return table.drop_columns(unnamed).replace_schema_metadata(None), known

@@ -16,73 +16,46 @@ from explorer_frames._errors import escaped
 from explorer_frames.errors import ConfigError
 
 _UPWARDS = {"distance"}  # the smallest value ranks first
-_UNRANKED = {"modularity"}  # one number of the whole partition, repeated in every row
+_UNRANKED = {"modularity"}  # the modularity of the whole partition, repeated in every row
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Changes of a column in the common rows.
+    """Changes of a column in the common rows."""
 
-    Attributes
-    ----------
-    differs
-        Whether each row has changed.
-    delta
-        b minus a for each row, null if either is missing; None for columns that are not numeric.
-    largest, mean
-        Maximum and mean of the absolute deltas; 0 if there are none.
-    """
-
-    differs: NDArray[np.bool_]
-    delta: pa.Array | None = None
-    largest: float = float("nan")
+    differs: NDArray[np.bool_]  # whether each row has changed
+    delta: pa.Array | None = None  # b minus a, of numeric columns
+    largest: float = float("nan")  # maximum of the absolute deltas
     mean: float = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """Ranks of the common rows in both results.
-
-    Attributes
-    ----------
-    before, after
-        Rank of each row in a and in b.
-    top_overlap
-        Share of the top that both have in common: 1 if it is the same, in any order.
-    correlation
-        Spearman's rho of the rows with a value in both; NaN if all values of one result are equal.
-    top_rows, top_ranks
-        Row numbers and ranks in a and in b of the rows in the top of either; -1 for none.
-    """
+    """Ranks of the common rows, and the top rows of both results."""
 
     before: Numbers
     after: Numbers
     top_overlap: float
     correlation: float
+    # Row numbers and ranks in a and in b of the rows in the top of either; -1 if a result does not have the row.
     top_rows: tuple[Numbers, Numbers]
     top_ranks: tuple[Numbers, Numbers]
 
 
 def ranked(numbers: tuple[str, ...]) -> str | None:
-    """Return the name of the column to rank by: the first numeric one except ``modularity``."""
+    """Return the column to rank by: the first numeric column except ``modularity``."""
     return next((name for name in numbers if name not in _UNRANKED), None)
 
 
 def number_change(name: str, a: pa.ChunkedArray, b: pa.ChunkedArray, rel_tol: float, abs_tol: float) -> Change:
-    """Compare numbers of the same rows, with the tolerances of `math.isclose`.
-
-    Raises
-    ------
-    ConfigError
-        The difference of two integers overflows int64.
-    """
+    """Compare numbers of matched rows, with the tolerances of `math.isclose`."""
     (before, lost), (after, gained) = _values(a), _values(b)
     missing = lost | gained
     same = (before == after) & ~missing | (lost & gained)
-    with np.errstate(over="ignore", invalid="ignore"):  # inf minus inf, and overflow
+    with np.errstate(over="ignore", invalid="ignore"):  # from inf minus inf, and from overflows
         delta = after - before
         if delta.dtype.kind == "i" and (((before > after) != (delta < 0)) & ~missing).any():  # integer overflow
-            what = f"{escaped(name, 60)} differs by more than 2**63"
+            what = f"cannot compute differences in column {escaped(name, 60)}: int64 overflow"
             raise ConfigError(what, hint="Convert the column to float64 in both results.")
         delta[same] = 0
         apart = np.abs(delta.astype(float))
@@ -95,15 +68,15 @@ def number_change(name: str, a: pa.ChunkedArray, b: pa.ChunkedArray, rel_tol: fl
 
 
 def other_change(a: pa.ChunkedArray, b: pa.ChunkedArray) -> Change:
-    """Compare values by equality: strings, times and booleans."""
+    """Compare strings, times and booleans by equality."""
     equal = pc.fill_null(pc.equal(a, b), False)  # noqa: FBT003
     return Change(~pc.or_(equal, pc.and_(pc.is_null(a), pc.is_null(b))).to_numpy())
 
 
 def compare_ranks(name: str, a: pa.ChunkedArray, b: pa.ChunkedArray, rows: Matched, count: int) -> Ranks:
-    """Rank all rows of a and b, matched by `rows`, and compare the first `count`."""
+    """Rank all rows of a and b, which are matched by `rows`, and compare the first `count`."""
     (first, lost), (second, gained) = _ranked(name, a), _ranked(name, b)
-    top_a, top_b = (first <= count) & ~lost, (second <= count) & ~gained  # includes all rows tied for the last rank
+    top_a, top_b = (first <= count) & ~lost, (second <= count) & ~gained  # includes all ties with the last rank
     larger = max(top_a.sum(), top_b.sum())
     overlap = float((top_a[rows.both_a] & top_b[rows.both_b]).sum() / larger) if larger else 1.0
     before, after = first[rows.both_a], second[rows.both_b]
@@ -124,10 +97,7 @@ def compare_ranks(name: str, a: pa.ChunkedArray, b: pa.ChunkedArray, rows: Match
 
 
 def _ranked(name: str, column: pa.ChunkedArray) -> tuple[Numbers, NDArray[np.bool_]]:
-    """Return the ranks of all rows, with missing values last, and a mask of the missing values.
-
-    Ties share the lowest rank, as in ``rank(method="min")`` of pandas.
-    """
+    """Return the ranks of all rows, with missing values last, and a mask of missing values."""
     values, missing = _values(column)
     ranks = np.full(len(values), (~missing).sum() + 1)
     ranks[~missing] = pd.Series(values[~missing]).rank(method="min", ascending=name in _UPWARDS)

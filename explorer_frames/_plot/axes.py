@@ -1,4 +1,4 @@
-"""Helpers of all plots: colors, scales, ticks and axis labels."""
+"""Helpers for all plots: colors, scales, ticks and axis labels."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ Places: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 Name: TypeAlias = Literal["x", "y"]
 Scale: TypeAlias = Literal["linear", "log"]
 
-LINE = 2.5  # height of a line of text, in column widths
-LARGEST = 1e300  # arithmetic of matplotlib overflows for larger numbers
-# Colors of Okabe and Ito, which are distinguishable with any color vision. Those that also differ in lightness are used
-# on each background.
+LINE = 2.5  # height of a line of text, in text columns
+LARGEST = 1e300  # matplotlib overflows for larger numbers
+# The Okabe-Ito palette, which is distinguishable with any color vision. Each background uses colors that also differ in
+# lightness.
 _ON_WHITE = ("#0072B2", "#D55E00", "#000000", "#56B4E9", "#E69F00")
 _ON_BLACK = ("#56B4E9", "#E69F00", "#FFFFFF", "#0072B2", "#D55E00")
-_BRIGHTNESS = (0.299, 0.587, 0.114)  # of red, green and blue
-_HEAVY = 5  # a maximum of this many times the median requires a logarithmic scale
-_DECADES = 2.5  # shorter logarithmic axes also have ticks at 2 and 5
-_SPAN = 1e-12  # smaller shares of the largest number are drawn at zero, if there are zeros
-_ZERO = 0.6  # decades between zero and the first power of ten
-_ABOVE = 1.01  # factor above a power of ten, because the first tick of `SymmetricalLogLocator` is just below it
+_BRIGHTNESS = (0.299, 0.587, 0.114)  # weights of red, green and blue
+_HEAVY = 5  # ratio of maximum to median at which a logarithmic scale is used
+_DECADES = 2.5  # logarithmic axes shorter than this also have ticks at 2 and 5
+_SPAN = 1e-12  # on an axis with zeros, values below this share of the maximum are drawn at zero
+_ZERO = 0.6  # distance from zero to the first power of ten, in decades
+_ABOVE = 1.01  # the first tick of `SymmetricalLogLocator` is just below this multiple of a power of ten
 _ROUNDING = 1e-9
 _WHOLE = 1e9
 _EXACT = 2.0**53
 
 
 class AxisText(NamedTuple):
-    """Labels of the horizontal and the vertical axis, and notes on values that are not drawn."""
+    """Labels of both axes, and notes on values that are not drawn."""
 
     below: str
     beside: str = ""
@@ -50,15 +50,15 @@ def colors(ax: Axes) -> tuple[str, ...]:
     face = to_rgba(ax.get_facecolor())
     if not face[3]:
         face = to_rgba(ax.figure.get_facecolor())
-    dark = np.dot(face[:3], _BRIGHTNESS) < 0.5  # noqa: PLR2004 (the middle)
+    dark = np.dot(face[:3], _BRIGHTNESS) < 0.5  # noqa: PLR2004 (half of the maximum)
     return _ON_BLACK if dark else _ON_WHITE
 
 
 def write(ax: Axes, text: AxisText) -> None:
-    """Write the axis labels, and notes on values that are not drawn."""
+    """Write the axis labels and the notes."""
     figure: FigureBase | None = ax.get_figure(root=True)
     if figure is not None and figure.get_layout_engine() is not None:  # type: ignore[attr-defined]
-        figure.draw_without_rendering()  # type: ignore[attr-defined]  # sets the size of the Axes
+        figure.draw_without_rendering()  # type: ignore[attr-defined]  # computes the size of the Axes
     ax.spines[["top", "right"]].set_visible(False)
     width, height = columns(ax)
     notes = f" ({'; '.join(text.notes)})" if text.notes else ""
@@ -72,7 +72,7 @@ def _label(axis: Axis, text: str, width: int) -> None:
 
 
 def entitle(ax: Axes, name: str, facts: str, *, room: float = 0) -> None:
-    """Write the title: the name, the facts below it, and `room` empty lines."""
+    """Write the title and the facts below it, followed by `room` empty lines."""
     width = columns(ax)[0]
     lines, style = drawable([name, *textwrap.wrap(facts, width)], width)
     pad = 6 + 1.5 * room * text_size(ax)
@@ -90,7 +90,7 @@ def write_sentence(ax: Axes, text: str, notes: Sequence[str]) -> None:
 
 
 def columns(ax: Axes) -> tuple[int, int]:
-    """Return the width and the height of the Axes in columns of text."""
+    """Return the width and the height of the Axes, in columns of text."""
     box = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
     letter = 0.62 / 72 * text_size(ax)
     return max(20, int(box.width / letter)), max(20, int(box.height / letter))
@@ -108,7 +108,7 @@ def fitting_size(ax: Axes, count: int) -> float:
 
 
 def is_log(ax: Axes, name: Name, scale: Scale | None, numbers: Numbers, *, usual: bool | None = None) -> bool:
-    """Whether an axis is logarithmic: as requested, as on an Axes that shares it, or by its values."""
+    """Return whether an axis is logarithmic, based on `scale`, shared axes or its values."""
     if scale is not None:
         return scale == "log"
     grouper = ax.get_shared_x_axes() if name == "x" else ax.get_shared_y_axes()
@@ -119,13 +119,7 @@ def is_log(ax: Axes, name: Name, scale: Scale | None, numbers: Numbers, *, usual
 
 
 def set_scale(ax: Axes, name: Name, numbers: Numbers, *, log: bool, whole: bool = False) -> str:
-    """Set the scale of an axis so that all values can be drawn, and readable ticks.
-
-    Returns
-    -------
-    str
-        The suffix for the axis label.
-    """
+    """Set the scale and the ticks of an axis, and return the suffix for its label."""
     if not log:
         plain_ticks(ax, name, whole=whole)
         return ""
@@ -139,7 +133,7 @@ def set_scale(ax: Axes, name: Name, numbers: Numbers, *, log: bool, whole: bool 
         decade = 10 ** np.floor(np.log10(max(low, high * _SPAN, 1 / LARGEST)))
         change("symlog", linthresh=_ABOVE * decade, linscale=_ZERO)
     if high < low * 10**_DECADES:
-        axis.get_major_locator().set_params(subs=(1, 2, 5))  # type: ignore[call-arg]  # a logarithmic locator
+        axis.get_major_locator().set_params(subs=(1, 2, 5))  # type: ignore[call-arg]  # valid for logarithmic locators
         axis.set_major_formatter("{x:,g}")
         axis.set_minor_formatter("")
     return ", log scale"
@@ -167,7 +161,7 @@ def plain_ticks(ax: Axes, name: Name, *, whole: bool = False) -> None:
 
 
 def hide_numbers(ax: Axes, name: Name) -> None:
-    """Hide the ticks of an axis whose values are labeled in the plot."""
+    """Hide the ticks of an axis whose values are written in the plot."""
     _axis(ax, name).set_ticks([])
     ax.spines["bottom" if name == "x" else "left"].set_visible(False)
 
@@ -177,7 +171,7 @@ def _axis(ax: Axes, name: Name) -> Axis:
 
 
 def write_sides(ax: Axes, left: Sequence[tuple[float, str]], right: Sequence[tuple[float, str]], width: int) -> None:
-    """Write names at positions of the left and the right edge."""
+    """Write names at positions along the left and the right edge."""
     ax.spines[:].set_visible(False)
     for axis, side in ((ax.yaxis, left), (ax.secondary_yaxis("right").yaxis, right)):
         names, style = drawable([name for _, name in side], width)
@@ -187,28 +181,28 @@ def write_sides(ax: Axes, left: Sequence[tuple[float, str]], right: Sequence[tup
 
 
 def largest(count: int, whole: str) -> str:
-    """Return a note that only the `count` largest are drawn."""
+    """Return a note that only the `count` largest items are drawn."""
     return f"the {f'{count:,} ' if count > 1 else ''}largest of {whole}"
 
 
 def is_heavy(numbers: Numbers) -> bool:
-    """Whether a few values are so large that the rest is visible only on a logarithmic scale."""
+    """Return whether the largest value is so large that a log scale is needed."""
     positive = numbers[numbers > 0]
     return bool(len(positive) and numbers.min() >= 0 and positive.max() >= _HEAVY * np.median(positive))
 
 
 def are_alike(numbers: Numbers) -> bool:
-    """Whether all values are equal, except for rounding."""
+    """Return whether all values are equal, except for rounding errors."""
     return bool(len(numbers) and np.ptp(numbers) <= _ROUNDING * np.abs(numbers[0]))
 
 
 def are_whole(numbers: Numbers) -> bool:
-    """Whether all values are integers, and small enough for distinct bar positions."""
+    """Return whether all values are integers that are small enough to place bars."""
     return bool(np.all((numbers == np.rint(numbers)) & (np.abs(numbers) < _WHOLE)))
 
 
 def exact(number: float) -> str:
     """Format integers and large numbers in full, and others with three significant digits."""
-    if abs(number) < _EXACT and (number == np.rint(number) or abs(number) >= 1000):  # noqa: PLR2004 (has four digits)
+    if abs(number) < _EXACT and (number == np.rint(number) or abs(number) >= 1000):  # noqa: PLR2004 (the first number with four digits)
         return f"{number:,.0f}"
     return f"{number:#.3g}".removesuffix(".")

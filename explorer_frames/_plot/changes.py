@@ -1,4 +1,4 @@
-"""Draw the changes between two results as lines between ranks, or as bands between communities."""
+"""Draw the changes between two results: lines between ranks, bands between communities."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from explorer_frames._plot.axes import LINE, AxisText, colors, columns, entitle,
 if TYPE_CHECKING:
     from explorer_frames._compare.comparison import Comparison
 
-_NAME = 24  # columns of text
+_NAME = 24  # maximum width of a name, in columns of text
 _GRAY = "0.55"
-_GAP = 0.03  # between communities, as a share of all vertices
-_NODE = 0.02  # width
-_ALPHA = (0.4, 0.85)  # of vertices that stay, and of those that move
+_GAP = 0.03  # space between communities, as a share of all vertices
+_NODE = 0.02  # width of a bar
+_ALPHA = (0.4, 0.85)  # opacity of bands: vertices that stay, vertices that move
 _BEND = np.linspace(0, 1, 40)
 _OTHERS = None  # key of the communities that are too small for a name
 
 
 def draw_ranks(ax: Axes, found: Comparison, top: int, name: str, value: str) -> None:
-    """Draw a line from the rank in a to the rank in b for each row in the top of either."""
+    """Draw a line from rank a to rank b for each row in the top of either result."""
     ranks = found.top_ranks
     best = ranks[["rank_a", "rank_b"]].min(axis=1)
     first = best[best <= top].sort_values(kind="stable").index
@@ -59,7 +59,7 @@ def draw_ranks(ax: Axes, found: Comparison, top: int, name: str, value: str) -> 
 
 
 def draw_flow(ax: Axes, found: Comparison, top: int, name: str) -> None:
-    """Draw bands for the common vertices, from their community in a to their community in b."""
+    """Draw bands for the common vertices, from their community in a to that in b."""
     stay = {(row.label_a, row.label_b): int(row.overlap) for row in found.labels.itertuples()}
     move = {pair: int(count) for pair, count in found.moved.groupby(["from_a", "to_b"], observed=True).size().items()}
     flows = [(a, b, count, color) for pairs, color in ((stay, 0), (move, 1)) for (a, b), count in pairs.items()]
@@ -126,7 +126,7 @@ def _sizes(counts: Iterable[tuple[Hashable, int]], others: Any) -> dict[Hashable
 
 
 def _named(sizes: Mapping[Hashable, int], top: int, least: float) -> list[Hashable]:
-    """Return the largest communities with room for a name; if only one other is left, it is included."""
+    """Return the largest communities with room for a name; a single remaining one is added."""
     order = sorted(sizes, key=lambda label: -sizes[label])
     named = [label for label in order[:top] if sizes[label] >= least]
     return named if len(named) < len(order) - 1 else order
@@ -135,7 +135,7 @@ def _named(sizes: Mapping[Hashable, int], top: int, least: float) -> list[Hashab
 def _stack(
     order: list[Hashable], sizes: Mapping[Hashable, int], gap: float
 ) -> tuple[dict[Hashable, float], list[tuple[float, int, str]]]:
-    """Stack the communities, with the small ones combined at the bottom; return their start positions and the nodes."""
+    """Stack the communities; return their start positions and the nodes to draw."""
     starts, nodes, start = {}, [], 0.0
     few = {label: size for label, size in sizes.items() if label not in order}
     for label in order:

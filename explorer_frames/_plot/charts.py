@@ -1,4 +1,4 @@
-"""Draw values on an Axes: the largest by name, all by rank, or their distribution."""
+"""Draw the largest values by name, all values by rank, or their distribution."""
 
 from __future__ import annotations
 
@@ -34,53 +34,33 @@ from explorer_frames._plot.axes import (
 )
 from explorer_frames._plot.glyphs import drawable
 
-# Line style, line width and marker size; the widths differ so that both of two identical curves are visible.
+# Line style, line width and marker size. The widths differ, so two identical curves are both visible.
 Look: TypeAlias = tuple[str, float, float]
 _ALONE: Look = ("-", 1.5, 3)
 _PAIR: tuple[Look, ...] = (("-", 3, 5), ("--", 1.5, 2.5))
-_POINTS = 2_000  # more than a figure has pixel columns
-_MARKED = 100  # curves of up to this many points have markers
-_BARS = 30  # up to this many distinct integers have a bar each
+_POINTS = 2_000  # more than the width of a figure in pixels
+_MARKED = 100  # maximum number of points with markers
+_BARS = 30  # maximum number of distinct integers with a bar each
 _TICKS = 15
-_NUMBERED = 12  # up to this many bars have labels
-_LABEL = 28  # columns of text
-_CORNER = 0.4  # maximum share of the Axes' height for names
+_NUMBERED = 12  # maximum number of bars with labels
+_LABEL = 28  # maximum width of a label, in columns of text
+_CORNER = 0.4  # maximum share of the height of the Axes that names take
 _ROOM = 5  # minimum number of bar positions
 _GROUP = {"communities": "community", "values": "value"}
 
 
 @dataclass(frozen=True)
 class Subject:
-    """The values to plot, one for each item (vertex, pair, row or group).
+    """Values to plot, one per item: a vertex, a pair, a row or a group."""
 
-    Attributes
-    ----------
-    numbers
-        Value of each item; NaN if missing.
-    name
-        Function that returns an item's name by its position.
-    things
-        Noun for the items, such as "vertices".
-    value
-        Label of the values.
-    curves
-        Values to draw as distribution curves, by label. If empty, the form is chosen by `numbers`.
-    reach
-        Distances of this size or more are counted as not reached.
-    ids
-        Id columns of the items.
-    grouped
-        Whether the values are sizes of groups.
-    """
-
-    numbers: Numbers
-    name: Callable[[int], str]
-    things: str
-    value: str
-    curves: Mapping[str, Numbers] = field(default_factory=dict)
-    reach: float | None = None
-    ids: Sequence[Any] = ()
-    grouped: bool = False
+    numbers: Numbers  # value of each item; NaN if missing
+    name: Callable[[int], str]  # returns the name of the item at a position
+    things: str  # noun for the items, such as "vertices"
+    value: str  # label of the values
+    curves: Mapping[str, Numbers] = field(default_factory=dict)  # values to draw as distribution curves, by label
+    reach: float | None = None  # distances of this size or more count as not reached
+    ids: Sequence[Any] = ()  # id columns of the items
+    grouped: bool = False  # whether the values are sizes of groups
 
     @cached_property
     def usable(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -100,13 +80,13 @@ class Subject:
         return 0 if self.reach is None else int(np.count_nonzero(self.numbers >= self.reach))
 
     def left_out(self, *, reached: bool = True) -> list[str]:
-        """Return notes on the items that are not drawn, because they have no number or are not reached."""
+        """Return notes on items that have no number or are not reached."""
         count = len(self.numbers) - len(self.ranked) - self.not_reached
         notes = [f"{count:,} without a finite number"] if count else []
         return notes + ([f"{self.not_reached:,} not reached"] if self.not_reached and reached else [])
 
     def sentence(self, kind: str, top: int) -> str:
-        """Return a sentence in place of a plot of no values, one value or equal values, or an empty string."""
+        """Return a sentence to write instead of a plot, or an empty string to draw the plot."""
         numbers = self.numbers[self.ranked]
         several = kind == "distribution" and len(self.numbers) > 1 and (self.not_reached or len(self.curves) > 1)
         if several:
@@ -128,12 +108,12 @@ class Subject:
 
 
 def draw(ax: Axes, subject: Subject, kind: str, top: int, scale: Scale | None) -> None:
-    """Draw a chart, with axis labels and notes on what is not drawn."""
+    """Draw a chart with axis labels and notes."""
     write(ax, _DRAW[kind](ax, subject, top, scale))
 
 
 def _draw_top(ax: Axes, subject: Subject, top: int, scale: Scale | None) -> AxisText:
-    """Draw labeled bars for the `top` largest values; points on a log scale, where lengths have no meaning."""
+    """Draw labeled bars for the `top` largest values, or points on a logarithmic scale."""
     places = subject.ranked[:top]
     rows = np.arange(len(places))
     numbers = subject.numbers[places]
@@ -157,7 +137,7 @@ def _draw_top(ax: Axes, subject: Subject, top: int, scale: Scale | None) -> Axis
 
 
 def _part(subject: Subject, count: int) -> list[str]:
-    """Return notes if only the first items are drawn, with the number of ties with the last one."""
+    """Return notes if not all items are drawn, including the ties with the last one."""
     if count >= len(subject.ranked):
         return []
     numbers = subject.numbers[subject.ranked]
@@ -183,7 +163,7 @@ def _draw_rank(ax: Axes, subject: Subject, top: int, scale: Scale | None) -> Axi
 
 
 def _draw_distribution(ax: Axes, subject: Subject, top: int, scale: Scale | None) -> AxisText:
-    """Draw the distribution as curves, bars or a histogram, chosen by the values."""
+    """Draw the distribution as curves, bars or a histogram, depending on the values."""
     del top
     if subject.curves:
         log = is_log(ax, "x", scale, subject.numbers, usual=True)
@@ -203,7 +183,7 @@ def _draw_distribution(ax: Axes, subject: Subject, top: int, scale: Scale | None
 
 
 def _draw_curves(ax: Axes, curves: Mapping[str, Numbers], things: str, *, log: bool) -> AxisText:
-    """Draw the number of items with at least each value, which shows heavy tails as lines, without bins."""
+    """Draw the number of items with at least each value, which shows heavy tails."""
     looks = _PAIR if len(curves) > 1 else (_ALONE,)
     drawn = [numbers[np.abs(numbers) < LARGEST] for numbers in curves.values()]
     for label, numbers, (line, width, size), color in zip(curves, drawn, looks, colors(ax), strict=False):
@@ -224,7 +204,7 @@ def _draw_curves(ax: Axes, curves: Mapping[str, Numbers], things: str, *, log: b
 def _draw_bars(ax: Axes, values: Numbers, counts: Places, not_reached: int) -> None:
     """Draw a bar for each value, and one for items that are not reached."""
     places, ticks, labels = values, values, [exact(value) for value in values]
-    if not are_whole(values):  # there is only one value then
+    if not are_whole(values):  # in this case, there is only one value
         places = ticks = np.zeros(len(values))
     elif len(values):
         ticks = np.arange(values[0], values[-1] + 1, np.ceil((values[-1] - values[0] + 1) / _TICKS))
@@ -248,7 +228,7 @@ def _draw_histogram(ax: Axes, numbers: Numbers, *, whole: bool) -> None:
     low, high = numbers[0], numbers[-1]
     bins = int(np.clip(np.sqrt(len(numbers)), 10, 60))
     edges = np.linspace(low, high, bins + 1)
-    if whole:  # each bin has the same number of integers
+    if whole:  # all bins have the same number of integers
         edges = np.arange(low - 0.5, high + np.ceil((high - low + 1) / bins), np.ceil((high - low + 1) / bins))
     counts, _ = np.histogram(numbers, edges)
     bars = ax.bar(edges[:-1], counts, np.diff(edges), align="edge", color=colors(ax)[0], linewidth=0.5)
@@ -259,7 +239,7 @@ def _draw_histogram(ax: Axes, numbers: Numbers, *, whole: bool) -> None:
 
 
 def _name_first(ax: Axes, subject: Subject, top: int) -> None:
-    """Write the names and values of the first items in a free corner, and the number of ties that do not fit."""
+    """Write the names and values of the first items in a free corner of the Axes."""
     width, height = columns(ax)
     top = min(top, int(height / LINE * _CORNER)) if width > _LABEL else 0
     numbers = subject.numbers[subject.ranked]
@@ -292,7 +272,7 @@ def _zeros(numbers: Numbers, value: str) -> list[str]:
 
 
 def _thinned(count: int, *, log: bool) -> Places:
-    """Return the indices of the points to draw: all, or as many as a figure can show."""
+    """Return the indices of the points to draw, at most as many as a figure can show."""
     if count <= _POINTS:
         return np.arange(count)
     spread = np.geomspace(1, count, _POINTS) - 1 if log else np.linspace(0, count - 1, _POINTS)

@@ -1,4 +1,4 @@
-"""Prepare text from data for matplotlib: fonts with its characters, and no TeX."""
+"""Prepare text for matplotlib: choose fonts, escape characters and disable TeX."""
 
 from __future__ import annotations
 
@@ -13,23 +13,20 @@ from matplotlib.ft2font import FT2Font
 
 from explorer_frames._warnings import warn_caller
 
-_MOST = 200  # characters that are kept at either end
+_MOST = 200  # characters kept at each end of a long text
 _warned: set[str] = set()
-# Font families for Chinese and Japanese on Linux, Windows and macOS, used after the configured ones.
+# Font families for Chinese and Japanese on Linux, Windows and macOS. They are used after the configured families.
 _IDEOGRAPHS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Micro Hei", "Microsoft YaHei", "Hiragino Sans GB")
 
 
 def drawable(texts: Iterable[str], columns: int) -> tuple[list[str], dict[str, Any]]:
     r"""Prepare texts for drawing, each on one line and at most `columns` wide.
 
-    Installed fonts for Chinese and Japanese are used after the configured ones. A character without a font is escaped,
-    because matplotlib would draw a box, and a warning names a font to install, once. Long texts are shortened in the
-    middle, because ids differ most at their ends.
+    Installed fonts for Chinese and Japanese are used after the configured ones. matplotlib draws a box for a character
+    without a font, so such a character is escaped, and a warning names a font to install. Long texts are shortened in
+    the middle, because ids differ most at their ends.
 
-    Returns
-    -------
-    tuple
-        The texts, and properties for the `matplotlib.text.Text` that shows them.
+    Returns the texts, and properties for the `matplotlib.text.Text` that shows them.
 
     Examples
     --------
@@ -76,25 +73,25 @@ def _is_wide(letter: str) -> bool:
 
 
 def _warn_of(missing: frozenset[str]) -> None:
-    """Warn of characters without a font, once for each font package."""
+    """Warn about characters without a font, once for each font package."""
     for letter in sorted(missing):
         package = "fonts-noto-cjk" if _is_wide(letter) else "fonts-noto-core"
-        if letter.isalpha() and package not in _warned:  # emoji cannot be drawn
+        if letter.isalpha() and package not in _warned:  # matplotlib cannot draw emoji
             _warned.add(package)
             warn_caller(
-                f"no configured font has the character {letter!r}, so it is drawn as {_spelt(letter, missing)}. "
-                f"Install a font that has it, such as the package {package} on Debian and Ubuntu. Add its family to "
-                f"matplotlib's font.family, delete {get_cachedir()}/fontlist-*.json and restart Python",
+                f"no configured font contains the character {letter!r}, so it is drawn as {_spelt(letter, missing)}. "
+                f"Install a font that contains it, such as the package {package} on Debian and Ubuntu. Add its family "
+                f"to matplotlib's font.family, delete {get_cachedir()}/fontlist-*.json and restart Python",
                 UserWarning,
             )
 
 
 def _characters(family: str) -> frozenset[str]:
-    """Return the characters of a font family, or of the first installed family of a generic one."""
+    """Return the characters of a font family; empty if it is not installed."""
     try:
         path = font_manager.findfont(font_manager.FontProperties(family=[family]), fallback_to_default=False)
         return _charmap(str(path))
-    except (ValueError, OSError, RuntimeError):  # the font is missing or damaged
+    except (ValueError, OSError, RuntimeError):  # raised for missing and damaged fonts
         return frozenset()
 
 

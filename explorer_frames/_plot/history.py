@@ -1,4 +1,4 @@
-"""Draw the results of several runs as lines over the runs."""
+"""Draw the results of several runs as lines over time."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 
 Times: TypeAlias = "np.ndarray[Any, np.dtype[np.datetime64]]"
 
-_MARKERS = "osD^v"  # as many as colors
+_MARKERS = "osD^v"  # one for each color
 _STYLES = ("-", "--", ":")
 _LOOKS = len(_MARKERS) ** 2 * len(_STYLES)
-_DATE = 12  # columns of text
-_NAME = 20  # columns of text
+_DATE = 12  # width of a date, in columns of text
+_NAME = 20  # maximum width of a name, in columns of text
 _SMALL = 0.8  # relative font size
 _TICKS = 10
 
 
 class Run(NamedTuple):
-    """One run of a task, with its job id, end time and result."""
+    """One run of a task: its job id, end time and result."""
 
     job_id: str
     end_time: np.datetime64
@@ -60,7 +60,7 @@ def runs_of(table: pa.Table) -> list[Run]:
 
 
 def draw_history(ax: Axes, runs: Sequence[Run], subjects: Sequence[Subject], top: int, scale: Scale | None) -> None:
-    """Draw a line over the runs for each of the `top` largest values of the last run."""
+    """Draw a line for each of the `top` largest values of the last run."""
     last = subjects[-1]
     lines = list(_lines(subjects, min(top, _LOOKS)))
     numbers = np.concatenate([*(line for _, line in lines), np.empty(0)])
@@ -95,7 +95,7 @@ def draw_history(ax: Axes, runs: Sequence[Run], subjects: Sequence[Subject], top
 
 
 def _dates(times: Times, most: int) -> tuple[Times, list[str]]:
-    """Return the times of as many runs as fit on the axis, and their labels."""
+    """Return the times of the runs that fit on the axis, and their labels."""
     chosen = times[:1]
     for time in times[1:]:
         if (time - chosen[-1]) * most >= times[-1] - times[0]:
@@ -108,9 +108,9 @@ def _dates(times: Times, most: int) -> tuple[Times, list[str]]:
 
 
 def _lines(subjects: Sequence[Subject], top: int) -> Iterator[tuple[str, Numbers]]:
-    """Yield the names and values in each run of the largest items of the last run, in its order."""
+    """Yield the name and the value in each run of the largest items of the last run."""
     last = subjects[-1]
-    if last.grouped:  # labels of communities differ between runs
+    if last.grouped:  # community labels differ between runs
         for place in range(top):
             sizes = [subject.numbers[subject.ranked[place : place + 1]] for subject in subjects]
             yield (
@@ -126,7 +126,7 @@ def _lines(subjects: Sequence[Subject], top: int) -> Iterator[tuple[str, Numbers
 
 
 def _place(subject: Subject, last: Subject, place: int) -> int:
-    """Return the row with the same ids as the row `place` of the last run, or -1."""
+    """Return the row with the same ids as row `place` of the last run, or -1."""
     equal = np.ones(len(subject.numbers), bool)
     if not last.ids:
         equal &= np.arange(len(equal)) == place

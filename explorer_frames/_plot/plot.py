@@ -1,4 +1,4 @@
-"""Plot a result by its columns."""
+"""Plot a result, a history or a comparison."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ _DEGREES = {*_DIRECTED, "degree", "both_degree"}
 _IDS = {name for entry in _schemas.ALGORITHMS for shape in entry.shapes for name, kind in shape if kind == "vid"}
 _VERTICES = _IDS - {"community"}
 _OF_GRAPH = {"width", "depth", "value"}
-_MAYBE_GLOBAL = _schemas.named("ClusteringCoefficient")  # with TYPE=global it has one row, which has an id
-_OF_NOTHING = {*_VERTICES, *_OF_GRAPH}  # ids, and numbers of the whole graph
-_NO_WAY = 2.0**63 - 1  # written as the distance of unreachable vertices by programs with integer distances
+_MAYBE_GLOBAL = _schemas.named("ClusteringCoefficient")  # with TYPE=global, its only row has an id
+_OF_NOTHING = {*_VERTICES, *_OF_GRAPH}  # ids, and values of the whole graph
+_NO_WAY = 2.0**63 - 1  # distance of unreachable vertices in programs with integer distances
 _NAMED = {"rank": 5, "distribution": 0, "top": 20}
-_LINES = 5  # of a history
-_COMMUNITIES = 12  # of a comparison
-_RUN = {"job_id", "task_id", "end_time"}  # columns of a history, and of a lake
+_LINES = 5  # default number of lines for a history
+_COMMUNITIES = 12  # default number of communities for a comparison
+_RUN = {"job_id", "task_id", "end_time"}  # columns of a history and of a lake
 _OF_RUN = {*_RUN, "task_name"}
-_SENTENCE = 1.8  # height of a figure that has only a sentence
-_INDEX = "__index_level_"  # columns of an unnamed DataFrame index
+_SENTENCE = 1.8  # height of a figure with only a sentence, in inches
+_INDEX = "__index_level_"  # prefix of columns for an unnamed DataFrame index
 
 
 @private
@@ -78,39 +78,46 @@ def plot_result(
     Parameters
     ----------
     data
-        A result: a pandas DataFrame, a `pyarrow` Table, or any object with ``__arrow_c_stream__``. Readers are
-        consumed. Or a `Task` or a `Job`, whose result is read. Or the results of several runs, from `history`, or a
-        `Comparison`, from `compare`.
+        One of these:
+
+        - a result: a DataFrame, a `pyarrow.Table`, or any object with ``__arrow_c_stream__``. Readers are consumed.
+        - a `Task` or a `Job`, whose result is read.
+        - a history: the results of several runs, from `history`.
+        - a `Comparison`, from `compare`.
     task
-        Name or id of the task of a `Job` or a history. Not needed if it has only one.
+        Name or id of the task to plot, if `data` is a `Job` or a history with several tasks. Default: None.
     kind
-        ``"top"``: a bar for each of the largest values, by id; for a history, a line over the runs; for a
-        `Comparison`, a line from the rank in a to the rank in b. ``"rank"``: all values, in descending order, with
-        labels for the first ones. ``"distribution"``: the frequencies of values, as bars or a histogram; for degrees
-        and other heavy-tailed values, the number of rows with at least each value. ``"flow"``: the number of vertices
-        between communities of a `Comparison`. Default: rank for scores; top for up to 20 communities, by size, and
-        rank for more; distribution for degrees (in and out), distances, core numbers and counts; top for a history;
-        top for a `Comparison` with ranks, else flow.
+        One of these:
+
+        - ``"top"``: a bar for each of the largest values, with its id. For a history, a line over the runs. For a
+          `Comparison`, a line from the rank in a to the rank in b.
+        - ``"rank"``: all values in descending order, with labels for the first values.
+        - ``"distribution"``: the frequencies of the values, as bars or a histogram. For degrees and other heavy-tailed
+          values, a curve of the number of rows with at least each value.
+        - ``"flow"``: bands between the communities of a `Comparison`. The width of a band is its number of vertices.
+
+        Default: ``"rank"`` for scores; ``"distribution"`` for degrees, distances, core numbers and counts; ``"top"``
+        for a history. Communities are plotted by size, with ``"top"`` for up to 20 of them, and ``"rank"`` for more. A
+        `Comparison` uses ``"top"`` if it has ranks, and ``"flow"`` otherwise.
     column
-        Column to plot. Numbers are plotted by value, other types by the frequency of each value. Default: the first
-        known column (score, community, degrees, distance, core, count, visited), else the first numeric column after
-        the ids.
+        Column to plot. For types other than numbers, the frequency of each value is plotted. Default: the first known
+        column (score, community, degrees, distance, core, count, visited), or the first numeric column after the ids.
     top
-        Number of labeled values. Default: 20 bars, 5 in the corner of a rank curve, 5 lines of a history (up to 75), 12
+        Number of labeled values. Default: 20 bars, 5 names in a rank plot, 5 lines for a history (maximum 75), 12
         communities, or the `top` of a `Comparison`.
     scale
-        ``"linear"`` or ``"log"``, for the values and for their ranks or frequencies. Default: the scale of an Axes that
-        shares its axis with `ax`, else logarithmic if a few values are far larger than the rest. The axis label then
-        contains "log scale". Zero and negative values are drawn on a logarithmic scale, too.
+        ``"linear"`` or ``"log"``, for the numeric axes. Default: the scale of an Axes that shares an axis with `ax`.
+        Otherwise, logarithmic if a few values are far larger than the rest. The label of a logarithmic axis contains
+        "log scale". Zeros and negative values are also drawn on a logarithmic scale.
     ax
         Axes to draw on. Default: a new pyplot figure. Create your own figures with ``layout="constrained"``, which
-        makes room for the labels.
+        leaves enough space for the labels.
 
     Returns
     -------
     matplotlib.axes.Axes
-        For further changes, such as ``ax.set_title(...)`` or ``ax.figure.savefig(...)``. The figure is not shown, and
-        no setting of matplotlib is changed.
+        Use it for further changes, such as ``ax.set_title(...)`` or ``ax.figure.savefig(...)``. The figure is not
+        shown. Global settings of matplotlib are unchanged.
 
     Raises
     ------
@@ -119,11 +126,13 @@ def plot_result(
 
     Notes
     -----
-    The title contains the source of the result and the number of rows, and "incomplete", "may be incomplete" or
-    "changed after reading" if that applies. Missing and infinite values are not drawn; their number is
-    below the axis. Infinite distances and distances of 2**63 - 1 are counted as "not reached". A single value, or
-    values that are all equal, are written as a sentence. Labels of communities differ between runs, so a history plots
-    the sizes of the largest ones. Colors are chosen for light or dark backgrounds.
+    The title contains the source of the result and the number of rows. If the result may be incomplete or was changed
+    after reading, the title also contains a note.
+
+    Missing and infinite values are not drawn, and the axis label shows how many there are. Infinite distances and
+    distances of 2**63 - 1 are counted as "not reached". A single value, or values that are all equal, are written as a
+    sentence. Community labels differ between runs, so a history plots the sizes of the largest communities. The colors
+    depend on whether the background is light or dark.
 
     Examples
     --------
@@ -140,7 +149,9 @@ def plot_result(
     _check_axes(ax)
     if isinstance(data, Comparison):
         if not (task is column is scale is None):
-            raise ConfigError("task, column and scale are not supported for a Comparison", hint="Remove them.")
+            raise ConfigError(
+                "task, column and scale are not supported for a Comparison", hint="Remove these arguments."
+            )
         return _plot_comparison(data, kind, top, ax)
     if kind == "flow":
         raise ConfigError("kind 'flow' requires a Comparison", hint="Pass the result of compare(...).")
@@ -163,7 +174,7 @@ def plot_result(
     subject = _subject(_of_result(table) if of_runs else table, value, alone=column is not None, whole=whole)
     kind = kind or _kind_for(value, table.schema.field(value).type, len(subject.numbers))
     count = min(top or _NAMED[kind], len(subject.numbers))
-    from explorer_frames._plot.axes import write_sentence  # noqa: PLC0415 (it needs matplotlib)
+    from explorer_frames._plot.axes import write_sentence  # noqa: PLC0415 (requires matplotlib)
     from explorer_frames._plot.charts import draw  # noqa: PLC0415
 
     sentence = subject.sentence(kind, count)
@@ -184,7 +195,7 @@ def _check_kind(kind: str | None, kinds: list[str], what: str) -> None:
 
 
 def _draw_history(ax: Axes | None, table: pa.Table, value: str, top: int | None, scale: Scale | None) -> Axes:
-    from explorer_frames._plot.history import draw_history, runs_of  # noqa: PLC0415 (it needs matplotlib)
+    from explorer_frames._plot.history import draw_history, runs_of  # noqa: PLC0415 (requires matplotlib)
 
     runs = runs_of(table)
     whole = all(len(run.table) == 1 for run in runs)
@@ -200,14 +211,16 @@ def _plot_comparison(found: Comparison, kind: Kind | None, top: int | None, ax: 
     has = {"top": found.ranked_by is not None, "flow": found.communities_a is not None}
     kinds = [name for name, there in has.items() if there]
     if not kinds:
-        raise ConfigError("this Comparison has neither ranks nor communities", hint="Print it to see what changed.")
+        raise ConfigError(
+            "this Comparison has neither ranks nor communities", hint="Print the Comparison to see what changed."
+        )
     _check_kind(kind, kinds, "this Comparison")
-    kind = kind or kinds[0]  # type: ignore[assignment]  # one of the kinds
+    kind = kind or kinds[0]  # type: ignore[assignment]  # a key of `has`
     if kind == "top" and top is not None and top > found.top:
         raise ConfigError(
             f"top={top} exceeds the top={found.top} of this Comparison", hint=f"Pass top={top} to compare."
         )
-    from explorer_frames._plot.changes import draw_flow, draw_ranks  # noqa: PLC0415 (it needs matplotlib)
+    from explorer_frames._plot.changes import draw_flow, draw_ranks  # noqa: PLC0415 (requires matplotlib)
 
     known = found.b or found.a
     name = _name(known) if known else ""
@@ -249,15 +262,16 @@ def _of_task(table: pa.Table, task: str | None) -> pa.Table:
             raise ConfigError(f"no rows for task {escaped(task, 60)!r}", hint=hint)
     elif len(shown) > 1 and called == "task_name":
         raise ConfigError(
-            f"data contains the results of {len(shown):,} tasks", hint=f"Pass one of them: task={shown[0]}."
+            f"data contains the results of {len(shown):,} tasks", hint=f"Pass one of them, such as task={shown[0]}."
         )
     runs = table.group_by(["job_id", "task_id"], use_threads=False).aggregate([]).to_pylist()
     for job_id, count in Counter(run["job_id"] for run in runs).most_common(1):
         if count > 1:
             ids = [repr(escaped(run["task_id"], 60)) for run in runs if run["job_id"] == job_id]
             raise ConfigError(
-                f"job {escaped(job_id, 40)} has {count} of these tasks",
-                hint=f"Pass task= with the id of one: {first_of(ids)}. For several runs, select the rows of one task.",
+                f"job {escaped(job_id, 40)} has the results of {count} tasks",
+                hint="To plot several runs, first select the rows of one task. To plot one run, pass task= with one of "
+                f"these ids: {first_of(ids)}.",
             )
     return table
 
@@ -292,14 +306,14 @@ def _value_column(schema: pa.Schema, column: str | None, others: set[str]) -> st
         return column
     drawable = [name for name in names if not pa.types.is_nested(schema.field(name).type)]
     numbers = [name for name in drawable if _is_number(schema.field(name).type)]
-    # The first column is assumed to contain ids, unless it is a number of the whole graph.
+    # The first column is assumed to contain ids, unless it is a value of the whole graph.
     found = [name for name in _WORDS if name in drawable]
     found += [name for name in numbers if name not in _OF_NOTHING and name != names[0]]
     found += [name for name in numbers if name in _OF_GRAPH and name == names[0]]
     if found and (found[0] != names[0] or _is_number(schema.field(found[0]).type)):
         return found[0]
     raise ConfigError(
-        f"no plot is available for the columns {shown}",
+        f"cannot choose a column to plot from {shown}",
         hint="Pass the numeric column to plot as column=.",
     )
 
@@ -310,7 +324,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 def _subject(table: pa.Table, value: str, *, alone: bool, whole: bool) -> Subject:
     """Return the values to plot: the sizes of groups, or the values of vertices."""
-    from explorer_frames._plot.axes import exact  # noqa: PLC0415 (it needs matplotlib)
+    from explorer_frames._plot.axes import exact  # noqa: PLC0415 (requires matplotlib)
     from explorer_frames._plot.charts import Subject  # noqa: PLC0415
 
     column = table[value]
@@ -361,13 +375,13 @@ def _kind_for(value: str, type_: pa.DataType, count: int) -> Kind:
 
 
 def _known(table: pa.Table) -> Provenance | None:
-    """Return the provenance of a table, if it has any."""
+    """Return the provenance of a table, or None if it has none."""
     document = document_of(table.schema.metadata)
     return provenance_of(current(document, table)) if document else None
 
 
 def _entitle(ax: Axes, known: Provenance | None, count: str) -> None:
-    from explorer_frames._plot.axes import entitle  # noqa: PLC0415 (it needs matplotlib)
+    from explorer_frames._plot.axes import entitle  # noqa: PLC0415 (requires matplotlib)
 
     if known is None:
         return

@@ -1,4 +1,4 @@
-"""Folders of the tasks in a lake, and the common schema of each folder's files."""
+"""Task folders of a lake, and the schema that all files of a folder share."""
 
 from __future__ import annotations
 
@@ -18,28 +18,25 @@ from explorer_frames.errors import TargetExistsError, WriteError
 class TaskFolders:
     """Task folders of one lake.
 
-    The first process that writes a result of a task creates the description file of its folder. All other processes
-    compare their results with it before they publish them.
+    The first process that writes a result of a task also writes a description of the task's folder. Every process
+    compares its results with this description before it publishes them.
     """
 
     def __init__(self, lake: Folder) -> None:
         self._lake = lake
-        self._known: dict[str, TaskFolder] = {}  # by case_key
-        self._files: dict[str, str] = {}  # path of one file in each folder
+        self._known: dict[str, TaskFolder] = {}  # keyed by case_key(folder)
+        self._files: dict[str, str] = {}  # one result file per folder
         self._lock = threading.Lock()
 
     def load(self, contents: Iterable[bytes | None], results: Mapping[tuple[str, str], str]) -> None:
-        """Load folder descriptions, and result paths by folder and file name."""
+        """Load the folder descriptions and the paths of existing results."""
         for known in map(TaskFolder.from_json, contents):
             if known is not None:
                 self._known[case_key(known.folder)] = known
         self._files = {folder: path for (folder, _), path in results.items()}
 
     def choose(self, names: Iterable[str]) -> dict[str, str]:
-        """Choose the folder of each task.
-
-        Of names that differ only in case, the first is used unchanged, and the others get a hash.
-        """
+        """Return the folder for each task name; names that differ only in case get a hash."""
         owners = {key: known.task_name for key, known in self._known.items()}
         folders = {}
         for name in dict.fromkeys(names):
@@ -50,37 +47,27 @@ class TaskFolders:
         return folders
 
     def schema_of(self, folder: str) -> pa.Schema | None:
-        """Return the schema of the files in a folder; None for a new folder.
-
-        Raises
-        ------
-        WriteError
-        """
+        """Return the schema of the files in a folder, or None for a new folder."""
         known = self._known.get(case_key(folder))
         if known is not None:
             return known.schema
         if folder not in self._files:
             return None
-        schema: pa.Schema = self._lake.look(self._files[folder], schema_of)[1]  # the description is missing
+        # The folder has no description, so its schema is read from a result file.
+        schema: pa.Schema = self._lake.look(self._files[folder], schema_of)[1]
         return schema.remove_metadata()
 
     def claim(self, wanted: TaskFolder) -> None:
-        """Write the description of a folder, or compare it with an existing one.
-
-        Raises
-        ------
-        WriteError
-            The folder belongs to another task, or its files have other columns.
-        """
+        """Write the folder's description; raise WriteError if a different one exists."""
         with self._lock:
             key = case_key(wanted.folder)
             known = self._known.get(key) or self._created(wanted)
             self._known[key] = known
         if known.task_name != wanted.task_name:
             raise WriteError(
-                f"another process uses the folder for task {escaped(known.task_name, 60)!r}",
+                f"another process already uses this folder for task {escaped(known.task_name, 60)!r}",
                 where=self._lake.url_of(wanted.folder),
-                hint="Sync again to create another folder for this task.",
+                hint="Sync again to use a different folder.",
             )
         self.check(wanted.task_name, wanted.schema, known.schema)
 
@@ -92,24 +79,19 @@ class TaskFolders:
             known = TaskFolder.from_json(self._lake.read([name])[0])
             if known is not None:
                 return known
-            self._lake.put(name, wanted.to_json(), "overwrite")  # the existing file is damaged
+            self._lake.put(name, wanted.to_json(), "overwrite")  # the existing description is damaged
         return wanted
 
     def check(self, task_name: str, schema: pa.Schema, known: pa.Schema) -> None:
-        """Raise WriteError if the columns of a result differ from those of its folder.
-
-        Raises
-        ------
-        WriteError
-        """
+        """Raise WriteError if the columns of a result differ from those of its folder."""
         if schema.equals(known):
             return
         raise WriteError(
-            f"the result has the columns {_shown(schema)}; earlier results of task {escaped(task_name, 60)!r} in the "
-            f"lake have {_shown(known)}",
+            f"columns {_shown(schema)} do not match earlier results of task {escaped(task_name, 60)!r} in the lake: "
+            f"{_shown(known)}",
             where=self._lake.url,
-            hint="Pass schema= for this task to read the same columns. If the task now has other columns, rename it in "
-            "the workflow, or pass another path.",
+            hint="Pass schema= for this task to read the earlier columns. If the task has changed, rename it, or pass "
+            "another path.",
         )
 
 

@@ -1,4 +1,4 @@
-"""Read the results of one task from a lake, as a DataFrame or a pyarrow Dataset."""
+"""Read all results of a task from a lake into a DataFrame or a pyarrow Dataset."""
 
 from __future__ import annotations
 
@@ -45,25 +45,25 @@ def read_lake(
     task
         Name of the task, as in Explorer.
     columns
-        Names of the columns to read. None, the default, reads all columns.
+        Names of the columns to read. Default: None, for all columns.
     filter
-        Expression that selects rows, such as ``pyarrow.compute.field("job_id") == "12"``. Files without matching rows,
-        according to their statistics, are not read.
+        Expression that selects rows, such as ``pyarrow.compute.field("job_id") == "12"``. A file is skipped if its
+        statistics show that no row matches. Default: None, for all rows.
     dtype_backend
         As in `read_sample_result`.
     storage_options
-        Options for the fsspec driver, as in pandas.
+        Options for the fsspec driver, as in pandas. Default: None.
 
     Returns
     -------
     pandas.DataFrame
-        The columns of the result, followed by ``job_id`` and ``task_id`` (str), ``end_time`` of the job
-        (``datetime64[us, UTC]``), and the columns of `partition_by`, if any. The order of the jobs is not defined.
+        The columns of the result, followed by ``job_id`` (str), ``task_id`` (str), ``end_time`` of the job
+        (``datetime64[us, UTC]``), and the columns of `partition_by`, if any. Jobs are in no particular order.
 
     Raises
     ------
     ConfigError
-        The lake has no task with this name (the hint lists similar names), or an argument is invalid.
+        The lake has no task with this name, or an argument is invalid. The hint lists similar task names.
     FileReadError
         `path` is not a lake, or a file cannot be read.
 
@@ -82,7 +82,7 @@ def read_lake(
     dataset = _dataset(store, task)
     try:
         wanted = None if columns is None else list(columns)
-        scanner = dataset.scanner(wanted, filter, memory_pool=POOL)  # does not read any rows
+        scanner = dataset.scanner(wanted, filter, memory_pool=POOL)  # reads no rows yet
     except failures(pa.ArrowException, TypeError) as error:
         missing = re.search(r"No match for FieldRef\.Name\((.*?)\) in ", str(error))
         what = f"cannot be read with columns {escaped(columns, 80)} and filter {escaped(filter, 80)}: {escaped(error)}"
@@ -110,8 +110,8 @@ def lake_dataset(
     Returns
     -------
     pyarrow.dataset.Dataset
-        Dataset with the columns that `read_lake` returns. polars (``scan_pyarrow_dataset``) and DuckDB (by variable
-        name) can also query it.
+        Dataset with the columns that `read_lake` returns. polars can scan it with ``scan_pyarrow_dataset``, and DuckDB
+        can query it by its variable name.
 
     Raises
     ------
@@ -143,21 +143,16 @@ def _dataset(store: Store, task: str) -> ds.Dataset:
 
 
 def _base(store: Store) -> str:
-    return store.path.replace(os.sep, "/").rstrip("/")  # fsspec lists files with slashes on Windows too
+    return store.path.replace(os.sep, "/").rstrip("/")  # fsspec also lists files with slashes on Windows
 
 
 def _opened(store: Store, task: object) -> tuple[Dataset, TaskFolder]:
-    """Return the settings of a lake and the folder of a task in it.
-
-    Raises
-    ------
-    ConfigError, FileReadError
-    """
+    """Return the settings of a lake and the folder of a task in it."""
     claims = [claim_name(safe_name(task, distinct=one)) for one in (False, True)] if isinstance(task, str) else []
     content, *found = _contents(store, [f"{_base(store)}/{name}" for name in (DATASET, *claims)])
     lake = Dataset.from_json(content or b"")
     if lake is None:
-        hint = "Pass the folder that was synced, without the name of a task."
+        hint = "Pass the folder of the whole lake, not the folder of a task."
         raise FileReadError("no lake found at this path", where=store.shown, hint=hint)
     for folder in map(TaskFolder.from_json, found):
         if folder is not None and folder.task_name == task:
@@ -169,12 +164,7 @@ def _opened(store: Store, task: object) -> tuple[Dataset, TaskFolder]:
 
 
 def _contents(store: Store, paths: list[str]) -> list[bytes | None]:
-    """Read small files; None for each file that does not exist.
-
-    Raises
-    ------
-    FileReadError
-    """
+    """Read small files; the content of a missing file is None."""
     store.fs.invalidate_cache()
     store.check_regular(paths)
     found = store.attempt("read", store.fs.cat_ranges, paths, None, None, on_error="return") if paths else []

@@ -1,4 +1,4 @@
-"""Metadata files of a lake: settings, schemas of tasks, and records of jobs."""
+"""Metadata files of a lake: its settings, its task schemas, and its job records."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from explorer_frames.errors import ConfigError
 
 _LAYOUT = 1
 _TIME = pa.timestamp("us", "UTC")
-# Columns that each file contains in addition to those of the result.
+# Columns that each file contains in addition to the columns of the result.
 RUN_COLUMNS = pa.schema([("job_id", pa.string()), ("task_id", pa.string()), ("end_time", _TIME)])
-# Columns by which a lake can be partitioned into folders.
+# Columns that `partition_by` accepts.
 PARTITIONS = pa.schema([("job_id", pa.string()), ("task_id", pa.string()), ("end_date", pa.date32())])
 RUNS_SCHEMA = pa.schema(
     [
@@ -40,12 +40,12 @@ RUNS_SCHEMA = pa.schema(
         ("path", pa.string()),
     ]
 )
-_ELSEWHERE = "A lake contains one workflow of one server, with one format and partition_by. Pass another path."
+_ELSEWHERE = "A lake has one server, one workflow, one format and one partition_by. Pass another path."
 _PORTS = {"http": 80, "https": 443}
 
 
 class TaskEntry(NamedTuple):
-    """A task of a job."""
+    """Task of a job."""
 
     task_id: str
     name: str
@@ -53,7 +53,7 @@ class TaskEntry(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A result in the lake; `path` is None if it has no rows and no file."""
+    """Result in a lake; `path` is None if the result has no rows and therefore no file."""
 
     rows: int
     bytes: int
@@ -63,7 +63,7 @@ class Part(NamedTuple):
 
 
 class JobRun(NamedTuple):
-    """A job in the server's list; unknown times are None."""
+    """Job as listed by the server; unknown times are None."""
 
     job_id: str
     workflow_id: str
@@ -72,19 +72,19 @@ class JobRun(NamedTuple):
     end_time: datetime | None = None
 
     def difference(self, other: JobRun) -> str | None:
-        """Describe how a job with the same id differs; None if no known time differs."""
+        """Describe how a job with the same id differs, or return None if it may be the same."""
         for name in ("create_time", "begin_time"):
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine is not None and theirs is not None and mine != theirs:
-                return f"{name} is {theirs:%Y-%m-%d %H:%M:%S} there and {mine:%Y-%m-%d %H:%M:%S} on the server"
+                return f"{name} is {theirs:%Y-%m-%d %H:%M:%S} in the lake and {mine:%Y-%m-%d %H:%M:%S} on the server"
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """A job, its tasks, and its results in the lake by task id.
+    """Tasks and results of a job; `parts` is keyed by task id.
 
-    The record is stored as a Parquet file with one row per task.
+    A record is stored as a Parquet file with one row per task.
     """
 
     job: JobRun
@@ -97,8 +97,8 @@ class JobRecord:
         return all(task.status in FINAL for task in self.tasks)
 
     def to_bytes(self) -> bytes:
-        """Return the content of the file; it is deterministic."""
-        import pyarrow.parquet as pq  # noqa: PLC0415 (30 ms that an import of the package need not take)
+        """Serialize the record to Parquet; equal records give equal bytes."""
+        import pyarrow.parquet as pq  # noqa: PLC0415 (this import takes 30 ms)
 
         missing = (None,) * len(Part._fields)
         rows = [(*self.job, *task, *self.parts.get(task.task_id, missing)) for task in self.tasks]
@@ -109,9 +109,9 @@ class JobRecord:
 
     @classmethod
     def from_bytes(cls, content: bytes | None, job: JobRun) -> JobRecord | None:
-        """Read a record; None if it is missing, damaged, or of another job.
+        """Parse a record; None if it is missing, damaged or for another job.
 
-        The result files contain the same information.
+        A lost record can be rebuilt, because the result files contain the same information.
         """
         import pyarrow.parquet as pq  # noqa: PLC0415 (see above)
 
@@ -142,14 +142,14 @@ class TaskFolder:
     schema: pa.Schema
 
     def to_json(self) -> bytes:
-        """Return the content of the file; `columns` is only for human readers."""
+        """Serialize the description; `columns` is for human readers only."""
         columns = {one.name: str(one.type) for one in self.schema}
         schema = base64.b64encode(self.schema.serialize()).decode()
         return _dumps(task_name=self.task_name, folder=self.folder, columns=columns, schema=schema)
 
     @classmethod
     def from_json(cls, content: bytes | None) -> TaskFolder | None:
-        """Read the file; None if it is missing or damaged."""
+        """Parse a description, or return None if it is missing or damaged."""
         try:
             document = json.loads(content or b"")
             schema = pa.ipc.read_schema(pa.BufferReader(base64.b64decode(document["schema"])))
@@ -160,7 +160,7 @@ class TaskFolder:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Settings of a lake: its server and workflow, and properties of all its files."""
+    """Settings of a lake: its server, its workflow, and the properties of all its files."""
 
     server_name: str
     workflow_id: str
@@ -169,42 +169,37 @@ class Dataset:
     partition_by: tuple[str, ...] = ()
 
     def to_json(self) -> bytes:
-        """Return the content of the file."""
+        """Serialize the settings."""
         return _dumps(**{name: getattr(self, name) for name in self.__slots__}, library=LIBRARY)
 
     @classmethod
     def from_json(cls, content: bytes) -> Dataset | None:
-        """Read the file; None if it is damaged."""
+        """Parse the settings, or return None if they are damaged."""
         try:
             document = json.loads(content)
             *texts, partition_by = (document[name] for name in cls.__slots__)
             if document["layout"] == _LAYOUT and all(isinstance(text, str) for text in (*texts, *partition_by)):
-                return cls(*texts, tuple(partition_by))  # type: ignore[call-arg]  # as many as there are fields
+                return cls(*texts, tuple(partition_by))  # type: ignore[call-arg]  # one text per field
         except (ValueError, KeyError, TypeError, RecursionError):
             pass
         return None
 
     def check(self, content: bytes, where: str) -> None:
-        """Raise ConfigError for a lake with other settings.
-
-        Raises
-        ------
-        ConfigError
-        """
+        """Raise ConfigError if a lake has other settings."""
         found = self.from_json(content)
         if found is None:
-            raise ConfigError("cannot read _manifest/dataset.json of this folder", where=where, hint=_ELSEWHERE)
+            raise ConfigError("invalid _manifest/dataset.json in this folder", where=where, hint=_ELSEWHERE)
         others = [name for name in self.__slots__ if getattr(found, name) != getattr(self, name)]
         if not others:
             return
-        shown = [f"{name} {_shown(getattr(found, name))}, not {_shown(getattr(self, name))}" for name in others]
+        shown = [f"{name} is {_shown(getattr(found, name))}, not {_shown(getattr(self, name))}" for name in others]
         hint = _ELSEWHERE
         if others == ["server_name"]:
             hint = (
                 f"If it is the same server under another URL, pass server_name={escaped(found.server_name, 200)!r}. "
                 "Otherwise pass another path."
             )
-        raise ConfigError(f"the folder is a lake with other settings: {'; '.join(shown)}", where=where, hint=hint)
+        raise ConfigError(f"the folder is a lake with different settings: {'; '.join(shown)}", where=where, hint=hint)
 
 
 def _shown(value: str | tuple[str, ...]) -> str:
@@ -212,9 +207,7 @@ def _shown(value: str | tuple[str, ...]) -> str:
 
 
 def server_name_of(url: str) -> str:
-    """Return the default name of a server.
-
-    It is the URL without scheme, login, default port and trailing slashes.
+    """Return the URL without its scheme, credentials, default port and trailing slashes.
 
     Examples
     --------

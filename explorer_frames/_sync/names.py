@@ -1,4 +1,4 @@
-"""Names of the files of a lake.
+"""File names in a lake.
 
 ::
 
@@ -7,8 +7,8 @@
     _manifest/dataset.json
     _manifest/tasks/<task folder in lower case>.json
 
-The folder of each task is a separate dataset with one schema. The other files are outside these folders, so readers of
-a dataset do not list them.
+Each task folder is a separate dataset with one schema. Metadata files are stored outside the task folders, so readers
+of a dataset do not list them.
 """
 
 from __future__ import annotations
@@ -25,23 +25,17 @@ TASKS = "_manifest/tasks/"
 RUNS = "_runs/"
 OWN = (RUNS, "_manifest/")
 _RESULT = re.compile(r"[^/_.][^/]*/(?:.*/)?[^/_.][^/]*-[0-9a-f]{16}[.](?:parquet|feather)", re.DOTALL)
-_MOST_BYTES = 200  # of a name in UTF-8; file systems allow 255, and temporary files have longer names
-_MOST_CHARACTERS = 60  # kept of a longer name, at most 4 bytes each
+_MOST_BYTES = 200  # UTF-8 bytes; file systems allow 255, and temporary files add a suffix
+_MOST_CHARACTERS = 60  # length of a shortened name; a character has at most 4 bytes
 
 
 @lru_cache(maxsize=1024)
 def safe_name(name: str, *, distinct: bool = False) -> str:
-    """Return a name that every store and reader accepts.
+    """Return a name that every store and reader accepts; append a hash if it differs.
 
-    Valid names are unchanged; for others, characters are replaced and a hash is appended. Letters and digits of any
-    script, spaces, periods, underscores and hyphens are valid. Any other character may be a separator, a wildcard or an
-    escape in a file system, a URL or a reader.
-
-    Parameters
-    ----------
-    name
-    distinct
-        Whether to append the hash in any case, because another name differs only in case.
+    Letters and digits of any script, spaces, periods, underscores and hyphens are kept. Any other character may be a
+    separator, a wildcard or an escape in a file system, a URL or a reader. Pass `distinct` to append the hash to a
+    valid name too, because another name differs only in case.
 
     Examples
     --------
@@ -61,41 +55,38 @@ def safe_name(name: str, *, distinct: bool = False) -> str:
 
 
 def _replaced(run: re.Match[str]) -> str:
-    """Replace characters by an underscore, except marks, which are part of letters."""
+    """Replace characters with an underscore, except combining marks."""
     marks = (one if unicodedata.category(one)[0] == "M" else "\0" for one in run[0])
     return re.sub("\0+", "_", "".join(marks))
 
 
 @lru_cache(maxsize=1024)
 def case_key(folder: str) -> str:
-    """Return a key that is equal for names that some file systems treat as equal."""
+    """Return a key that is the same for names that a file system may treat as equal."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", folder).casefold())
 
 
 def claim_name(folder: str) -> str:
-    """Return the name of the file that describes a task's folder."""
+    """Return the path of the file that describes a task folder."""
     return f"{TASKS}{safe_name(case_key(folder))}.json"
 
 
 def record_name(job_id: str) -> str:
-    """Return the name of the file that describes a job and its results."""
+    """Return the path of a job's record."""
     return f"{RUNS}{_unique(job_id)}.parquet"
 
 
 def file_name(job_id: str, task_id: str, format: str) -> str:  # noqa: A002
-    """Return the file name of a result, which is the same for all writers.
-
-    It depends on the ids, and not on the content.
-    """
+    """Return the file name of a result, which depends only on its ids."""
     return f"{_unique(job_id, task_id)}.{format}"
 
 
 def _unique(job_id: str, *more: str) -> str:
-    """Return a name for ids, without leading ``_`` or ``.``, which readers skip."""
-    whose = hashlib.sha256("/".join((job_id, *more)).encode()).hexdigest()[:16]  # Ids do not contain "/".
+    """Return a name without a leading ``_`` or ``.``, because readers skip such files."""
+    whose = hashlib.sha256("/".join((job_id, *more)).encode()).hexdigest()[:16]  # ids do not contain "/"
     return f"{job_id.lstrip('._')}-{whose}"
 
 
 def is_result(name: str) -> bool:
-    """Return whether a file in a lake has the name of a result."""
+    """Return whether a path in a lake has the form of a result file."""
     return _RESULT.fullmatch(name) is not None

@@ -19,32 +19,14 @@ from explorer_frames.errors import ConfigError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncOptions:
-    """Validated arguments of `sync_workflow`.
-
-    Attributes
-    ----------
-    tasks
-        Names and ids of the requested tasks; None for all.
-    schema
-        Schema of tasks that are not in `schemas`.
-    schemas
-        Schemas by task name or id.
-    server_name
-        Name of the server in the lake's settings.
-    partition_by
-        Columns that are stored as folders.
-    verify
-        Whether to read existing files and compare them with the records of the lake.
-    make_parents
-        Whether to create missing folders above the lake.
-    """
+    """Validated arguments of `sync_workflow`."""
 
     workflow: str
-    tasks: frozenset[str] | None
+    tasks: frozenset[str] | None  # names and ids
     created_after: str | datetime | None
     limit: int | None
-    schema: SchemaRequest
-    schemas: Mapping[str, SchemaRequest]
+    schema: SchemaRequest  # for tasks that are not in `schemas`
+    schemas: Mapping[str, SchemaRequest]  # by task name or id
     format: Format
     allow_incomplete: bool
     workers: int
@@ -59,14 +41,10 @@ class SyncOptions:
         return task.status == "success" and (self.tasks is None or not self.tasks.isdisjoint((task.name, task.task_id)))
 
     def schema_of(self, task: TaskEntry, known: pa.Schema | None = None) -> SchemaRequest:
-        """Return the schema to read a task's result with.
+        """Return the schema for reading a task's result.
 
-        Parameters
-        ----------
-        task
-        known
-            Columns of the task's results in the lake. If an earlier result was read as text, because the inferred
-            columns did not fit, this one is too.
+        `known` are the columns of the task's results in the lake. If an earlier result did not fit the inferred columns
+        and was read as text, this result is also read as text.
         """
         request = self.schemas.get(task.task_id) or self.schemas.get(task.name) or self.schema
         if known is not None and request.auto and request.for_task(task.name).given is None:
@@ -77,7 +55,7 @@ class SyncOptions:
         return request
 
     def expected_schema(self, task: TaskEntry) -> pa.Schema | None:
-        """Return the columns of a result without rows; None if they depend on its rows."""
+        """Return the columns of an empty result, or None if they depend on its rows."""
         request = self.schema_of(task).for_task(task.name)
         if isinstance(request.given, Algorithm) and len(request.given.shapes) != 1:
             return None
@@ -87,12 +65,7 @@ class SyncOptions:
 def checked_schemas(
     schema: object, vid_type: str, partition_by: tuple[str, ...]
 ) -> tuple[SchemaRequest, dict[str, SchemaRequest]]:
-    """Validate `schema`; return the default schema and the schemas by task.
-
-    Raises
-    ------
-    ConfigError
-    """
+    """Validate `schema`; return the default schema and the schemas by task."""
     by_task = schema if isinstance(schema, Mapping) else {}
     default = "auto" if isinstance(schema, Mapping) else schema
     for one in (default, *by_task.values()):
@@ -102,61 +75,46 @@ def checked_schemas(
 
 
 def checked_tasks(tasks: object) -> frozenset[str] | None:
-    """Validate names and ids of tasks.
-
-    Raises
-    ------
-    ConfigError
-    """
+    """Validate the names and ids of tasks."""
     if tasks is None:
         return None
     names = list(tasks) if isinstance(tasks, Iterable) and not isinstance(tasks, str | bytes) else []
     if not names or not all(isinstance(name, str) for name in names):
         raise ConfigError(
-            f"tasks must be a list of names or ids, got {as_given(tasks)}", hint="Pass a list, also for a single task."
+            f"tasks must be a list of names or ids, got {as_given(tasks)}", hint="Pass a list, even for a single task."
         )
     return frozenset(names)
 
 
 def checked_partitions(partition_by: object) -> tuple[str, ...]:
-    """Validate the names of columns to partition by.
-
-    Raises
-    ------
-    ConfigError
-    """
+    """Validate the names of the partition columns."""
     if partition_by is None:
         return ()
     given = [partition_by] if isinstance(partition_by, str) else partition_by
     columns = list(given) if isinstance(given, Iterable) and not isinstance(given, bytes) else []
     if not columns or any(column not in PARTITIONS.names for column in columns) or len(set(columns)) < len(columns):
-        hint = f"Pass one or several of {', '.join(PARTITIONS.names)}, each once, in the order of the folders."
-        raise ConfigError(f"partition_by must name columns of a lake, got {as_given(partition_by)}", hint=hint)
+        hint = f"Pass one or more of {', '.join(PARTITIONS.names)}, without duplicates, in the order of the folders."
+        raise ConfigError(f"partition_by has invalid or duplicate columns: {as_given(partition_by)}", hint=hint)
     return tuple(columns)
 
 
 def checked_server_name(server_name: object, url: str) -> str:
-    """Validate the name of a server; the default is derived from its `url`.
-
-    Raises
-    ------
-    ConfigError
-    """
+    """Validate the name of a server, which defaults to a name derived from its `url`."""
     if server_name is None:
         return server_name_of(url)
     name = server_name.strip() if isinstance(server_name, str) else ""
-    with suppress(ValueError):  # not a URL
+    with suppress(ValueError):  # raised for invalid URLs
         name = server_name_of(name) if "://" in name else name
         if name and name.isprintable():
             return name
     raise ConfigError(
         "server_name must be a printable str or a URL",
-        hint="Pass any name that stays the same when the server's URL changes.",
+        hint="Pass a name for the server, such as 'production'.",
     )
 
 
 def _check_names(schema: object, partition_by: tuple[str, ...]) -> None:
-    """Raise ConfigError for reserved names in any case; some engines ignore case."""
+    """Raise ConfigError for a reserved column name; case is ignored, as in some engines."""
     taken = {*RUN_COLUMNS.names, *partition_by}
     for name in schema.names if isinstance(schema, pa.Schema) else ():
         if name.lower() in taken:

@@ -1,4 +1,4 @@
-"""Report of a sync, with the written, existing and failed results."""
+"""Report of a sync: written, existing and failed results."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _COLUMNS = ("job_id", "task_name", "task_id", "state", "rows", "bytes", "path", 
 
 @dataclass(frozen=True, slots=True)
 class SyncedPart:
-    """A result in the folder.
+    """Result in a lake.
 
     Attributes
     ----------
     task_name, task_id, job_id : str
     path : str or None
-        Path or URL of the file, without user, password and query. None for a result without rows and with unknown
-        columns, such as that of a query, which has no file.
+        Path or URL of the file, without user, password and query. None if the result has no file, because it has no
+        rows and its columns are unknown.
     rows, bytes : int
     """
 
@@ -42,9 +42,9 @@ class SyncedPart:
 
 @dataclass(frozen=True, slots=True)
 class SyncFailure:
-    """A result that could not be exported or is damaged.
+    """Result that is damaged or could not be exported.
 
-    Without a task, it is a job that could not be read or recorded.
+    If the task is None, the job itself could not be read or recorded.
 
     Attributes
     ----------
@@ -65,23 +65,24 @@ class SyncFailure:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SyncReport:
-    """Summary of one call of `sync_workflow`.
+    """Report of one call to `sync_workflow`.
 
     Attributes
     ----------
     path : str
-        The folder, without user, password and query.
+        Folder of the lake, without user, password and query.
     workflow_id : str
     jobs : int
-        Number of successful jobs that the server listed.
+        Number of successful jobs listed by the server.
     written, skipped : tuple of SyncedPart
-        Results that this call wrote, and results that already existed. Each has the attributes task_name, task_id,
+        Results written by this call, and results that already existed. Each item has the attributes task_name, task_id,
         job_id, path, rows and bytes.
     failed : tuple of SyncFailure
-        Results that could not be exported or are damaged, with the attributes task_name, task_id, job_id and error.
+        Results that are damaged or could not be exported. Each item has the attributes task_name, task_id, job_id and
+        error.
     pending : int
-        Number of results that are not yet processed. In the report of a `SyncError`, these were not attempted, because
-        the folder is not writable, the login was rejected, or the server is unreachable.
+        Number of results that are not yet processed. In the report of a `SyncError`, these results were not attempted,
+        because the folder is not writable, the login was rejected, or the server is unreachable.
 
     Examples
     --------
@@ -102,21 +103,22 @@ class SyncReport:
 
     @property
     def rows(self) -> int:
-        """Number of rows that this call wrote."""
+        """Number of rows written by this call."""
         return sum(part.rows for part in self.written)
 
     @property
     def bytes(self) -> int:
-        """Total size in bytes of the files that this call wrote."""
+        """Total size of the files written by this call, in bytes."""
         return sum(part.bytes for part in self.written)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a DataFrame with one row per result.
 
-        The columns are job_id, task_name, task_id, state, rows, bytes, path and error. `state` is written, skipped or
-        failed. `rows` and `bytes` are nullable integers, missing for failed results. `error` is missing for the others.
+        The columns are job_id, task_name, task_id, state, rows, bytes, path and error. The state is ``"written"``,
+        ``"skipped"`` or ``"failed"``. Failed results have an error, but no rows, bytes and path. Rows and bytes are
+        nullable integers (``Int64``), and the other columns are strings.
         """
-        import pandas as pd  # noqa: PLC0415 (not needed to make a report)
+        import pandas as pd  # noqa: PLC0415 (creating a report does not need pandas)
 
         kinds = {name: "Int64" if name in {"rows", "bytes"} else "string" for name in _COLUMNS}
         return pd.DataFrame(self._results(), columns=list(_COLUMNS)).astype(kinds)
@@ -124,7 +126,7 @@ class SyncReport:
     def to_dict(self) -> dict[str, Any]:
         """Return the report as a JSON-serializable dict.
 
-        It contains the counts, and ``results`` with a dict for each row of `to_pandas`.
+        Contains the counts, and a list ``results`` with one dict per row of `to_pandas`.
         """
         counts = {state: len(getattr(self, state)) for state in STATES} | {"pending": self.pending}
         head = {"path": self.path, "workflow_id": self.workflow_id, "jobs": self.jobs, **counts}
@@ -150,12 +152,12 @@ class SyncReport:
 
 
 def summary(report: SyncReport) -> str:
-    """Format the numbers of jobs, results, rows and bytes for display."""
+    """Format the counts of a report for display."""
     jobs = f"{report.jobs:,} {plural(report.jobs, 'job')}"
     written = f"{len(report.written):,} {plural(len(report.written), 'result')} written"
     size = f"{report.rows:,} {plural(report.rows, 'row')}, {report.bytes:,} {plural(report.bytes, 'byte')}"
     later = f", {report.pending} pending" if report.pending else ""
-    return f"{jobs}, {written} ({size}), {len(report.skipped):,} existed, {len(report.failed):,} failed{later}"
+    return f"{jobs}, {written} ({size}), {len(report.skipped):,} skipped, {len(report.failed):,} failed{later}"
 
 
 def progress_of(report: SyncReport, total: int) -> Done:
@@ -165,21 +167,16 @@ def progress_of(report: SyncReport, total: int) -> Done:
 
 
 def checked_report(report: SyncReport) -> SyncReport:
-    """Return a report unchanged if it has no failures.
-
-    Raises
-    ------
-    SyncError
-    """
+    """Return the report; raise SyncError if it has failures."""
     if not report.failed:
         return report
     shown = first_of([*map(str, report.failed)], "; ")
     not_tried = f", not attempted: {report.pending}" if report.pending else ""
     raise SyncError(
         f"failed to export {len(report.failed)} {plural(len(report.failed), 'result')} of workflow "
-        f"{report.workflow_id}: {shown}; written: {len(report.written)}, existed: {len(report.skipped)}{not_tried}",
+        f"{report.workflow_id}: {shown}; written: {len(report.written)}, skipped: {len(report.skipped)}{not_tried}",
         where=report.path,
-        hint=f"{hints_of(failure.error for failure in report.failed)} Then sync again: only missing results are read "
-        "and written.\nAll failures are in this error's .report.failed.",
+        hint=f"{hints_of(failure.error for failure in report.failed)} Then sync again to export the "
+        "missing results.\nThe error's attribute report.failed contains all failures.",
         report=report,
     )

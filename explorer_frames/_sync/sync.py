@@ -1,8 +1,8 @@
-"""Sync a workflow's results to a lake, a folder with a dataset for each task.
+"""Sync a workflow's results to a lake, a folder with one dataset per task.
 
-Only missing results are read and written. One listing at the start determines which files exist. Results are published
-with ``mode="create"``, under deterministic names. The record of a job is written after all its results. A sync can
-therefore be interrupted at any point, and any number of processes can run it concurrently.
+A sync reads and writes only missing results. It lists all files once, at the start. Results are published with
+``mode="create"`` under deterministic names, and a job's record is written after its results. It is therefore safe to
+interrupt a sync at any point, and to run several at the same time.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from explorer_frames._client import Explorer
 
 _NO_DATE = "__HIVE_DEFAULT_PARTITION__"
-_MOVE_AWAY = "Move the file out of the lake and sync again: existing files are neither replaced nor deleted."
+_MOVE_AWAY = "Move the file out of the lake and sync again. A sync does not replace existing files."
 
 
 def sync(
@@ -73,28 +73,18 @@ def sync(
 
 @dataclass(slots=True)
 class _JobState:
-    """State of a job in the sync.
+    """State of a job in a sync."""
 
-    Attributes
-    ----------
-    before
-        Existing record of the job; None if it is missing or damaged.
-    record
-        New record of the job. Results are added as they are written.
-    left
-        Number of remaining items. If only the record is missing, it counts as an item.
-    """
-
-    before: JobRecord | None
-    record: JobRecord
-    left: int = 0
+    before: JobRecord | None  # existing record
+    record: JobRecord  # new record, completed as results are written
+    left: int = 0  # remaining items
     failed: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _SyncItem:
-    """Unit of work: a task's result to write, or without a task, a job's record."""
+    """Result of a task to write; if `task` is None, only the job's record is written."""
 
     state: _JobState
     task: TaskEntry | None
@@ -107,13 +97,13 @@ class _SyncItem:
         return self.state.record.job
 
     def failure(self, error: ExplorerFramesError) -> SyncFailure:
-        """Return the failure of this item for the report."""
+        """Return the report entry for this item's error."""
         task = self.task
         return SyncFailure(task and task.name, task and task.task_id, self.job.job_id, shortened(error))
 
 
 class _Sync:
-    """One sync, which lists files and jobs, plans the items, and writes them."""
+    """One sync: lists files and jobs, plans the items, and writes them."""
 
     def __init__(
         self, explorer: Explorer, results: ResultReader, options: SyncOptions, folder: Folder, bar: Bar
@@ -127,15 +117,15 @@ class _Sync:
             options.server_name, options.workflow, options.format, options.schema.vid_type, options.partition_by
         )
         self._files: dict[str, int] = {}
-        self._paths: dict[tuple[str, str], str] = {}  # paths of results, by task folder and file name
-        self._tasks: dict[tuple[str, str], Task] = {}  # tasks of jobs that were requested, by job and task id
+        self._paths: dict[tuple[str, str], str] = {}  # result paths, by task folder and file name
+        self._tasks: dict[tuple[str, str], Task] = {}  # tasks read from the server, by job id and task id
         self._folders = TaskFolders(folder)
         self._layout = Options(options.format)
         self._items: list[_SyncItem] = []
-        self._stopped = False  # set when every other result would fail too
+        self._stopped = False  # True if all remaining results would fail too
 
     def run(self) -> SyncReport:
-        """Sync; if interrupted, as by Ctrl-C, add a note about the written results."""
+        """Run the sync; on interruption, add a note on the results written so far."""
         try:
             with joined_warnings():
                 report = self._run_once()
@@ -148,12 +138,12 @@ class _Sync:
 
     def _how_far(self) -> str:
         missing = [item.task.task_id in item.state.record.parts for item in self._items if item.task is not None]
-        # An interrupted worker may have published one more result.
-        count = f"at least {sum(missing):,} of {len(missing):,} missing results" if any(missing) else "nothing yet"
-        return f"Written to {self._folder.url}: {count}. Sync the workflow again to write the others."
+        # An interrupted worker may have published a result without recording it.
+        count = f"at least {sum(missing):,} of {len(missing):,} missing results" if any(missing) else "no results"
+        return f"Written to {self._folder.url}: {count}. Sync again to write the remaining results."
 
     def _run_once(self) -> SyncReport:
-        # List the files before the owner check, so that all listed files were written under the checked settings.
+        # Files are listed before the settings are checked, so all listed files were written with these settings.
         self._files = self._folder.files()
         owned = self._check_owner()
         self._folder.remove_stale(self._files)
@@ -201,13 +191,13 @@ class _Sync:
     def _claim_lake(self) -> None:
         with suppress(TargetExistsError):
             return self._folder.put(DATASET, self._dataset.to_json(), "create")
-        self._check_owner()  # Another process created the file, possibly with other settings.
+        self._check_owner()  # another process created the file, possibly with other settings
         return None
 
     # --- plan
 
     def _look_up(self, jobs: dict[str, JobRun]) -> tuple[list[_JobState], list[SyncFailure]]:
-        """Read the task folders, and each job's tasks from its record or from the server."""
+        """Read each job's tasks from its record or, if it has none, from the server."""
         before = self._read_records(jobs)
         tasks = {job: known.tasks for job, known in before.items() if known.is_final}
         failures = []
@@ -221,7 +211,7 @@ class _Sync:
         return [self._state(jobs[job], before.get(job), tasks[job]) for job in jobs if job in tasks], failures
 
     def _read_records(self, jobs: dict[str, JobRun]) -> dict[str, JobRecord]:
-        """Read the records of these jobs, and the descriptions of all task folders."""
+        """Read the records of these jobs and the descriptions of all task folders."""
         tasks = [name for name in self._files if name.startswith(TASKS)]
         names = {record_name(job): job for job in jobs}
         there = [name for name in names if name in self._files]
@@ -244,7 +234,7 @@ class _Sync:
             raise ConfigError(
                 f"job {job.job_id} in this lake is a different run: {difference}",
                 where=self._folder.url,
-                hint="Pass another path. This lake belongs to another server.",
+                hint="Pass another path, because this lake belongs to another server.",
             )
 
     def _ask(self, job: str) -> tuple[str, tuple[TaskEntry, ...] | ExplorerFramesError]:
@@ -262,11 +252,11 @@ class _Sync:
     def _state(self, job: JobRun, before: JobRecord | None, tasks: tuple[TaskEntry, ...]) -> _JobState:
         parts = before.parts if before else {}
         kept = {task: part for task, part in parts.items() if self._files.get(part.path or "", 0) == part.bytes}
-        # A partition must not change if the server returns the end time of a job only later.
+        # The end time selects the partition, so the recorded job is kept even if the server's times change.
         return _JobState(before, JobRecord(before.job if before else job, tasks, kept))
 
     def _check_names(self, states: list[_JobState], failures: list[SyncFailure]) -> None:
-        """Raise ConfigError for a task name that no job has, since it is misspelled."""
+        """Raise ConfigError for a requested task that no job has."""
         tasks = {task for state in states for task in state.record.tasks}
         named = (self._options.tasks or frozenset()) | self._options.schemas.keys()
         missing = named - {task.name for task in tasks} - {task.task_id for task in tasks}
@@ -278,7 +268,7 @@ class _Sync:
             )
 
     def _plan(self, states: list[_JobState]) -> tuple[list[_SyncItem], list[_SyncItem]]:
-        """Return the existing results and the items to process."""
+        """Return the items of existing results and the items to process."""
         there: list[_SyncItem] = []
         items: list[_SyncItem] = []
         folders = self._folders.choose(task.name for state in states for task in state.record.tasks)
@@ -295,7 +285,7 @@ class _Sync:
         return there, items
 
     def _path(self, job: JobRun, task: TaskEntry, folder: str) -> str:
-        """Return the path of a result's existing file (any partition) or new file."""
+        """Return the path of a result: its existing file in any partition, or a new file."""
         file = file_name(job.job_id, task.task_id, self._options.format)
         date = _NO_DATE if job.end_time is None else f"{job.end_time:%Y-%m-%d}"
         values = {"job_id": job.job_id, "task_id": task.task_id, "end_date": date}
@@ -309,10 +299,10 @@ class _Sync:
         return SyncedPart(task.name, task.task_id, item.job.job_id, url, part.rows, part.bytes)
 
     def _damaged(self, there: list[_SyncItem]) -> dict[_SyncItem, ExplorerFramesError]:
-        """Verify existing results, and return the errors of those that have changed."""
+        """Verify existing results; return the error of each damaged one."""
 
         def check(item: _SyncItem) -> tuple[_SyncItem, ExplorerFramesError | None]:
-            part = item.state.record.parts[item.task.task_id]  # type: ignore[union-attr]  # results have tasks
+            part = item.state.record.parts[item.task.task_id]  # type: ignore[union-attr]  # existing results have a task
             try:
                 self._verify(part)
             except FileReadError as error:
@@ -348,7 +338,7 @@ class _Sync:
         with closing(in_parallel(self._options.workers, self._run, items)) as outcomes:
             for outcome in outcomes:
                 if outcome is None:
-                    continue  # not attempted
+                    continue  # the sync was stopped before this item
                 more: dict[str, Any] = {kind: (*getattr(report, kind), *new) for kind, new in outcome.items()}
                 report = replace(report, pending=report.pending - 1, **more)
                 self._bar.tell(report, progress_of(report, len(items)))
@@ -378,19 +368,19 @@ class _Sync:
         return outcome
 
     def _noted(self, error: ExplorerFramesError) -> ExplorerFramesError:
-        """Return the error; stop the sync if every other result would fail too."""
+        """Return the error; stop the sync if all remaining results would fail too."""
         self._stopped = self._stopped or _stops_all(error)
         return error
 
     def _write_or_find(self, item: _SyncItem, task: TaskEntry) -> tuple[str, Part]:
-        """Write one result, or read it if another process has written it meanwhile."""
+        """Write one result, or read its file if another process has written it."""
         if item.path in self._files:
             return "skipped", self._found(item, task)
         try:
             return "written", self._export(item, task)
         except WriteError as error:
             refused = error
-        # In a store without exclusive creation, the file of another process may appear as a size mismatch of ours.
+        # Without exclusive creation, another process may replace our file, which is then reported as a size mismatch.
         try:
             return "skipped", self._found(item, task)
         except WriteError as unfit:
@@ -415,14 +405,14 @@ class _Sync:
         reader: pa.RecordBatchReader,
         finish: Finish,
     ) -> Part:
-        """Write a result with the columns of its run, if its schema matches its folder."""
+        """Write a result with the job's columns, if its schema matches the folder's."""
         first = next(reader, None)
         known = self._folders.schema_of(item.folder)
         own = reader.schema.remove_metadata()
         if first is None:
             own = self._options.expected_schema(task)
             if own is None and known is None:
-                # The columns of a file could contradict those of later results.
+                # No file is written, because its columns might not match later results.
                 return Part(0, 0, finish()["complete"], None, None)
         run = {"job_id": item.job.job_id, "task_id": task.task_id, "end_time": item.job.end_time}
         added = [one for one in RUN_COLUMNS if one.name not in self._options.partition_by]
@@ -450,7 +440,7 @@ class _Sync:
         ids = (document.get("job_id"), document.get("task_id"))
         if ids != (item.job.job_id, task.task_id) or type(rows) is not int:
             raise WriteError(
-                "the existing file is not this task's result", where=self._folder.url_of(item.path), hint=_MOVE_AWAY
+                "the existing file contains a different result", where=self._folder.url_of(item.path), hint=_MOVE_AWAY
             )
         part = Part(rows, size, document.get("complete"), document.get("content_hash"), item.path)
         if self._options.verify:
@@ -462,7 +452,7 @@ class _Sync:
         if name not in self._files:
             with suppress(TargetExistsError):
                 return self._folder.put(name, record.to_bytes(), "create")
-        # Another process may sync other tasks of the same job.
+        # Another process may have synced other tasks of the same job.
         theirs = JobRecord.from_bytes(self._folder.read([name])[0], record.job)
         if theirs is not None:
             record = replace(record, parts=theirs.parts | record.parts)
@@ -472,23 +462,23 @@ class _Sync:
 
 
 def _stops_all(error: ExplorerFramesError) -> bool:
-    """Return whether all others would fail (full disk, login, no connection)."""
+    """Return whether all remaining results would fail too, as after a rejected login."""
     if isinstance(error, WriteError):
-        return error._hits_every_file  # noqa: SLF001 (our own)
+        return error._hits_every_file  # noqa: SLF001 (a class of this package)
     unreachable = isinstance(error, TransportError) and error.unsent
     return unreachable or isinstance(error, UnauthorizedError | LicenseError)
 
 
 @lru_cache(maxsize=64)
 def _kept(schema: pa.Schema, options: Options) -> pa.Schema:
-    """Return the schema that a file has after a round trip."""
+    """Return the schema that a file has after it is written and read again."""
     return roundtrip_schema(schema, options).remove_metadata()
 
 
 def _with_values(
     batches: Iterable[pa.RecordBatch], schema: pa.Schema, values: list[pa.Scalar]
 ) -> Iterator[pa.RecordBatch]:
-    """Append constant columns, whose memory is shared by all batches."""
+    """Append constant columns; all batches share their memory."""
     added: list[pa.Array] = []
     for batch in batches:
         if not added or len(added[0]) < batch.num_rows:
@@ -503,7 +493,7 @@ def _times(column: pd.Series) -> list[datetime | None]:
 
 
 def _in_order(report: SyncReport, jobs: Iterable[str]) -> SyncReport:
-    """Return a copy sorted by job, oldest first, since results finish in any order."""
+    """Sort the results by job, oldest first, because they finish in any order."""
     places = {job: number for number, job in enumerate(jobs)}
 
     def place(one: SyncedPart | SyncFailure) -> tuple[int, str, str]:

@@ -1,4 +1,4 @@
-"""Comparison of the data's columns with a table, and their conversion."""
+"""Compare the columns of the data with those of a table, and cast them."""
 
 from __future__ import annotations
 
@@ -14,42 +14,27 @@ from explorer_frames.errors import ConfigError
 _UNITS = ("s", "ms", "us", "ns")
 # Names of UTC, with or without the prefix "Etc/".
 _UTC = {"utc", "uct", "z", "zulu", "universal", "gmt", "gmt0", "gmt+0", "gmt-0", "greenwich", "+00:00", "-00:00"}
-# Arrow extension types that only name their storage type.
+# Arrow extension types that are treated as their storage type.
 _NAMES = {"arrow.uuid", "arrow.json"}
 _MOST_DIGITS = 38  # maximum decimal precision of Delta Lake and Iceberg
 
 
 def committed_schema(schema: pa.Schema, expected: pa.Schema, where: str) -> pa.Schema:
-    """Return the schema of the committed rows, in the column order of the data.
-
-    Parameters
-    ----------
-    schema
-        Schema of the data.
-    expected
-        Schema of the table.
-    where
-        Name of the table in error messages.
-
-    Raises
-    ------
-    ConfigError
-        If a column is missing in the data or in the table, or its values would change.
-    """
+    """Return the table's schema in the data's column order; raise ConfigError on a mismatch."""
     fields = []
     for name in dict.fromkeys([*schema.names, *expected.names]):
         has = plain(schema.field(name).type) if name in schema.names else None
         wants = plain(expected.field(name).type) if name in expected.names else None
         if has is None or wants is None or not _fits(has, wants):
             said = f"is {has or 'missing'} in the data and {wants or 'missing'} in the table"
-            hint = "Cast, add or drop columns of the data; or change the table first, with its own package."
+            hint = "Change the data to match the table, or change the table's schema first."
             raise ConfigError(f"column {escaped(name, 60)!r} {said}", where=where, hint=hint)
         fields.append(pa.field(name, wants, expected.field(name).nullable))
     return pa.schema(fields, metadata=schema.metadata)
 
 
 def fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """Cast a batch to a schema; ValueError or ArrowException if a value does not fit."""
+    """Cast a batch to a schema; raise ValueError or ArrowException on a mismatch."""
     for field in schema:
         if _lacks_values(batch.column(field.name), field):
             raise ValueError(f"column {field.name!r} has null values, but the table's column is not nullable")
@@ -57,10 +42,7 @@ def fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def with_partitions(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
-    """Return the batch; raise ValueError for empty strings in partition columns.
-
-    Delta Lake reads them as null.
-    """
+    """Return the batch; raise ValueError for an empty string in a partition column."""
     for name in names:
         values = batch.column(name)
         is_text = pa.types.is_string(values.type) or pa.types.is_binary(values.type)
@@ -70,7 +52,7 @@ def with_partitions(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBat
 
 
 def plain(kind: pa.DataType) -> pa.DataType:
-    """Return the type without its memory layout, with one spelling for each type."""
+    """Return the logical type of an Arrow type, regardless of its memory layout."""
     return map_types(kind, _without_layout)
 
 
@@ -93,9 +75,9 @@ def _without_layout(kind: pa.DataType) -> pa.DataType:
 
 
 def _fits(has: pa.DataType, wants: pa.DataType) -> bool:
-    """Return whether a cast from one plain type to another keeps all values.
+    """Return whether all values survive a cast between two plain types.
 
-    Numbers are not widened, although their values would fit, because the type of an id column determines how ids are
+    Numbers are not widened even if their values would fit, because the type of an id column determines how ids are
     formatted.
     """
     if has == wants or pa.types.is_null(has):
@@ -114,9 +96,9 @@ def _fits(has: pa.DataType, wants: pa.DataType) -> bool:
 
 
 def _lacks_values(values: pa.Array, field: pa.Field) -> bool:
-    """Return whether a non-nullable field has a null, at any depth.
+    """Return whether a non-nullable field contains a null at any depth.
 
-    Arrow casts such nulls in lists without an error, and pyiceberg writes them.
+    This check is necessary because Arrow casts such nulls in lists without an error, and pyiceberg writes them.
     """
     if values.null_count and not field.nullable:
         return True

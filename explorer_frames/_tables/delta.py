@@ -25,12 +25,12 @@ from explorer_frames.errors import ConfigError, TargetExistsError, WriteError
 
 TableMode = Literal["create", "append", "overwrite"]
 
-# Arrow types that survive a round trip through Delta Lake, as do lists, maps and structs of them.
+# Arrow types that survive a round trip through Delta Lake, also inside lists, maps and structs.
 _KEPT = {
     *(pa.string(), pa.binary(), pa.bool_(), pa.float32(), pa.float64(), pa.date32()),
     *(pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.timestamp("us"), pa.timestamp("us", "UTC")),
 }
-# With these in the name of a table's folder, deltalake 1.6 panics, or cannot read the table or its history.
+# If a table's path contains one of these, deltalake 1.6 panics, or cannot read the table or its history.
 _REFUSED = re.compile(r"%[0-9A-Fa-f]{2}|[\\\[\]|^#?]")
 
 
@@ -51,56 +51,57 @@ def write_delta(
     Parameters
     ----------
     data
-        Any data that `write_parquet` accepts. Streams are read in constant memory. Categorical columns are written as
-        their values.
+        Any data that `write_parquet` accepts. Streams are written in constant memory. Categorical columns are decoded
+        to their values.
     path
         Folder of the table: a local path, or a URL that deltalake supports (``s3://``, ``gs://``, ``abfss://``).
-        Paths of universal_pathlib and cloudpathlib are also accepted.
+        Path objects of universal_pathlib and cloudpathlib are also accepted.
     index
-        As for `write_parquet`.
+        As in `write_parquet`.
     mode
-        ``"create"`` raises an error if the table exists; ``"append"`` adds rows; ``"overwrite"`` replaces all rows,
-        but earlier versions stay readable. ``"append"`` and ``"overwrite"`` create the table if it does not exist.
+        ``"create"`` (default) raises an error if the table exists. ``"append"`` adds rows. ``"overwrite"`` replaces all
+        rows; earlier versions remain readable. If the table does not exist, ``"append"`` and ``"overwrite"`` create it.
     make_parents
-        Whether to create missing parent folders of the table on local disk. By default, a missing parent folder is an
-        error.
+        Whether to create missing parent folders of a table on local disk. Default: False, which raises an error.
     storage_options
-        As for `write_parquet`: options of the fsspec driver, such as ``key``, ``secret``, ``token``,
-        ``endpoint_url``, ``anon``, ``profile`` and ``client_kwargs`` for S3. They are translated for deltalake, and
-        options without an equivalent raise an error. Option names of object_store, such as ``AWS_ACCESS_KEY_ID``, are
-        also accepted and take precedence. Plain HTTP is allowed if the endpoint begins with ``http://``.
+        Options of the fsspec driver, as in `write_parquet`. For S3, these are ``key``, ``secret``, ``token``,
+        ``endpoint_url``, ``anon``, ``profile``, ``client_kwargs`` and others. They are translated for deltalake; an
+        option without an equivalent raises an error. Option names of object_store, such as ``AWS_ACCESS_KEY_ID``, are
+        also accepted and take precedence. HTTP without TLS is used only if the endpoint begins with ``http://``.
 
     Returns
     -------
     TableReceipt
-        Receipt of the commit. The commit metadata contains the provenance of the result, as a JSON document under
-        ``explorer_frames`` in ``DeltaTable(path).history()``.
+        Receipt of the commit. The provenance of the result is stored in the commit metadata, which
+        ``DeltaTable(path).history()`` returns, as a JSON document with the key ``explorer_frames``.
 
     Raises
     ------
     ConfigError
-        For invalid arguments, and for ``mode="overwrite"`` of an append-only table. If a new table would have no
-        columns, or column names that differ only in case. If the columns of the data do not have the names and types
-        of the table; the column order may differ. Types may differ in layout or name, such as ``large_string`` and
-        ``timestamp[us, Etc/UTC]``, and the data may have a coarser time unit. Nothing is written. Without this check,
-        deltalake would write the id ``"007"`` as the number 7.
+        If an argument is invalid, the columns do not match the table (see Notes), or `mode` is ``"overwrite"`` and the
+        table is append-only. Nothing is written.
     TargetExistsError
-        If ``mode="create"`` and the table exists, even if another writer created it during the call.
+        If `mode` is ``"create"`` and the table exists, even if another writer created it during the call.
     WriteError
-        If the store or the table rejects the write, or the commit conflicts with another writer's commit. If a
-        partition column contains an empty string, which Delta Lake would turn into null.
+        If the store or the table rejects the write, the commit conflicts with another writer's commit, or a partition
+        column contains an empty string. Delta Lake would store the empty string as null.
     Exception
         Any exception raised while `data` is read, unchanged. Nothing is committed.
 
     Notes
     -----
-    If several writers create one table at the same time, exactly one succeeds. The others get a TargetExistsError, or
-    a WriteError with ``"append"`` or ``"overwrite"``. Concurrent appends to an existing table all succeed, one after
-    the other. Of two concurrent overwrites, one gets a WriteError. These guarantees hold on local disk and on stores
-    with conditional puts.
+    The columns of the data must have the names and types of the table; the column order may differ. The data may have
+    another memory layout (such as ``large_string``), another name for UTC (``Etc/UTC``) or a coarser time unit.
+    Without this check, deltalake would write the id ``"007"`` as the number 7. A new table must have at least one
+    column, and its column names must not differ only in case.
 
-    Commits are atomic for readers. A failure can leave data files that no version refers to.
-    ``DeltaTable(path).vacuum(full=True, dry_run=False)`` removes them when they are a week old.
+    If several writers create a table at the same time, one succeeds. The other writers get a TargetExistsError, or a
+    WriteError if their mode is ``"append"`` or ``"overwrite"``. Concurrent appends to an existing table all succeed. If
+    two overwrites run at the same time, one of them gets a WriteError. These guarantees apply to local disks and to
+    stores with conditional puts.
+
+    Readers see either all rows of a commit or none. A failed write can leave data files that no version refers to.
+    ``DeltaTable(path).vacuum(full=True, dry_run=False)`` removes such files after a week.
 
     Examples
     --------
@@ -155,7 +156,7 @@ class _Store(Driver):
         """Append rows to the table or replace its rows."""
         metadata = self.attempt("open", table.metadata)
         if mode == "overwrite" and str(metadata.configuration.get("delta.appendOnly")).lower() == "true":
-            hint = 'Pass mode="append", or unset the property of the table first.'
+            hint = 'Pass mode="append", or unset this table property first.'
             raise ConfigError("the table is append-only (delta.appendOnly=true)", where=self.shown, hint=hint)
         self._version = table.version()
         expected = pa.schema(self.attempt("open", table.schema).to_arrow())
@@ -164,10 +165,10 @@ class _Store(Driver):
         return rows.receipt(self.shown, table.version())
 
     def create(self, reader: pa.RecordBatchReader, mode: TableMode) -> TableReceipt:
-        """Create the table, unless another writer creates it first."""
+        """Create the table, unless another writer has created it."""
         _check_columns(reader.schema, self.shown)
         rows = Rows(reader, reader.schema, self.shown)
-        # By default, deltalake retries the losing writer's commit as the table's second version, whatever its mode.
+        # By default, deltalake would retry a lost race, and commit the rows as the table's second version in any mode.
         once = {"max_commit_retries": 0}
         try:
             self._commit(rows, self._address, once, mode="error", storage_options=self._options)
@@ -183,10 +184,7 @@ class _Store(Driver):
         raise WriteError(what, where=self.shown, hint="Nothing was committed. Retry.")
 
     def is_conflict(self, raised: BaseException) -> bool:
-        """Return whether another writer committed a version.
-
-        deltalake also rejects commits for other reasons.
-        """
+        """Return whether another writer committed; deltalake uses one class for all causes."""
         if type(raised).__name__ != "CommitFailedError" or self._version is None:
             return False
         with suppressed(Exception):
@@ -208,21 +206,25 @@ class _Store(Driver):
 
 
 def _address(path: str | os.PathLike[str]) -> str:
-    """Return the URL or absolute path of a table; raise ConfigError if unsupported."""
+    """Return the table's URL or absolute path; raise ConfigError if it is not supported."""
     text = checked(re.sub("(?<![:/])/+$", "", path) if isinstance(path, str) else path)
     local = local_path(text if isinstance(path, str) else path)
     if local is not None:
         text = os.path.realpath(local)
         if os.path.exists(text) and not os.path.isdir(text):  # noqa: PTH110, PTH112
-            raise ConfigError("the target is a file", where=shown_url(text), hint="Pass the folder of the table.")
+            raise ConfigError(
+                "the path is a file, not a folder", where=shown_url(text), hint="Pass the folder of the table."
+            )
     elif text.startswith("memory://"):
-        raise ConfigError("deltalake does not support memory://", hint="Pass a local path or a store's URL.")
+        raise ConfigError(
+            "deltalake does not support memory://", hint="Pass a local path or the URL of an object store."
+        )
     check_folder_name(text)
-    text = re.sub("^gcs://", "gs://", text)  # deltalake uses another driver for gcs://, with other options
+    text = re.sub("^gcs://", "gs://", text)  # deltalake's driver for gcs:// has other options
     refused = _REFUSED.search(text)
     if refused:
         what = f"deltalake does not support {refused[0]!r} in the path of a table"
-        raise ConfigError(what, where=shown_url(text), hint="Pass a folder with another name.")
+        raise ConfigError(what, where=shown_url(text), hint="Choose another folder name.")
     return text
 
 
@@ -238,7 +240,7 @@ def _check_columns(schema: pa.Schema, where: str) -> None:
     for field in schema:
         if not _kept(plain(field.type)):
             what = f"column {escaped(field.name, 60)!r} has type {field.type}, which Delta Lake does not support"
-            hint = "Cast it: integers to int64, times to timestamp[us] or timestamp[us, UTC], dates to date32."
+            hint = "Cast integers to int64, times to timestamp[us] or timestamp[us, UTC], and dates to date32."
             raise ConfigError(what, where=where, hint=hint)
 
 

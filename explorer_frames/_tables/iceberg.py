@@ -21,30 +21,28 @@ def append_iceberg(data: Any, table: Any, *, index: bool | None = None) -> Table
     Parameters
     ----------
     data
-        Any data that `write_parquet` accepts. Categorical columns are written as their values. pyiceberg holds the
-        rows of one data file in memory (table property ``write.target-file-size-bytes``, default 512 MB), or all rows
-        for a partitioned table.
+        Any data that `write_parquet` accepts. Categorical columns are decoded to their values. pyiceberg buffers the
+        rows of one data file in memory. The table property ``write.target-file-size-bytes`` sets its size (default
+        512 MB). For a partitioned table, pyiceberg buffers all rows.
     table
         A `pyiceberg.table.Table` loaded from its catalog. It is refreshed before the write, and refers to the new
-        snapshot afterwards. Nothing else in it is changed.
+        snapshot afterwards.
     index
-        As for `write_parquet`.
+        As in `write_parquet`.
 
     Returns
     -------
     TableReceipt
-        Receipt of the commit. The snapshot summary contains the provenance of the result, as a JSON document under
-        ``explorer_frames``.
+        Receipt of the commit. The provenance of the result is stored in the snapshot summary, as a JSON document with
+        the key ``explorer_frames``.
 
     Raises
     ------
     ConfigError
-        For invalid arguments. If the columns of the data do not have the names and types of the table; the column order
-        may differ. Types may differ in layout or name, such as ``large_string`` and ``timestamp[us, Etc/UTC]``, and the
-        data may have a coarser time unit. Nothing is written. Without this check, pyiceberg would fill a missing column
-        with nulls and widen numbers.
+        If an argument is invalid, or the columns do not match the table (see Notes). Nothing is written.
     WriteError
-        If the store, the catalog or the table rejects the write, or each retry conflicts with another writer's commit.
+        If the store, the catalog or the table rejects the write, or if every retry conflicts with another writer's
+        commit.
     UnsafeToRetryError
         If the catalog's response was lost. The snapshot may have been committed.
     Exception
@@ -52,9 +50,13 @@ def append_iceberg(data: Any, table: Any, *, index: bool | None = None) -> Table
 
     Notes
     -----
-    If concurrent appends conflict, pyiceberg retries them, up to the table property ``commit.retry.num-retries``
-    (default 4). If the last retry fails, a WriteError is raised. Retries neither lose nor duplicate rows. A failure can
-    leave data files that no snapshot refers to. Remove them with your engine's procedure for orphan files.
+    The columns of the data must have the names and types of the table; the column order may differ. The data may have
+    another memory layout (such as ``large_string``), another name for UTC (``Etc/UTC``) or a coarser time unit.
+    Without this check, pyiceberg would fill a missing column with nulls and widen numbers.
+
+    If concurrent appends conflict, pyiceberg retries the commit. The table property ``commit.retry.num-retries`` sets
+    the maximum number of retries (default 4). Retries neither lose nor duplicate rows. A failed write can leave data
+    files that no snapshot refers to. Remove such files with your engine's procedure for orphan files.
 
     Examples
     --------
@@ -73,14 +75,14 @@ def append_iceberg(data: Any, table: Any, *, index: bool | None = None) -> Table
     """
     iceberg = package("pyiceberg.table", "iceberg")
     if not isinstance(table, iceberg.Table):
-        hint = 'Pass a table that you loaded: catalog.load_table("namespace.name").'
+        hint = 'Pass the table returned by catalog.load_table("namespace.name").'
         raise ConfigError(f"table must be a pyiceberg Table, got {type(table).__name__}", hint=hint)
     reader = to_committed(data, index)
     secrets = {**table.io.properties, **table.catalog.properties}
     driver = Driver(".".join(table.name()), Mask(table.location(), secrets))
     driver.attempt("open", table.refresh)
     rows = Rows(reader, driver.attempt("open", table.schema().as_arrow), driver.shown)
-    whole = not table.spec().is_unpartitioned()  # pyiceberg streams only into unpartitioned tables
+    whole = not table.spec().is_unpartitioned()  # pyiceberg can stream only into unpartitioned tables
     driver.commit(
         rows,
         lambda stream: table.append(stream.read_all() if whole else stream, snapshot_properties=document(rows.schema)),

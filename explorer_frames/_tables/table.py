@@ -1,7 +1,7 @@
-"""Shared code for writing rows to Delta Lake and Iceberg tables.
+"""Shared code for writing to Delta Lake and Iceberg tables.
 
-It adds features that deltalake and pyiceberg lack. Types are compared before anything is written, exceptions of the
-data source reach the caller, and each commit contains the provenance of the result.
+It adds what deltalake and pyiceberg lack: types are compared before the write, exceptions raised by the data source
+reach the caller, and each commit stores the provenance of the result.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ class TableReceipt:
     rows : int
         Number of rows added.
     schema : pyarrow.Schema
-        Schema of the added rows, with its metadata.
+        Schema of the added rows, including its metadata.
     complete : bool or None
-        Whether the result is known to be complete; None if its metadata does not record this.
+        Whether the result is complete; None if its metadata does not record this.
     """
 
     table: str
@@ -66,7 +66,7 @@ class TableReceipt:
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as JSON-serializable values.
 
-        The schema becomes ``columns``, a list with the name and type of each column.
+        The schema is returned as ``columns``, a list with the name and type of each column.
         """
         values = {name: getattr(self, name) for name in ("table", "version", "rows", "complete")}
         return {**values, "columns": [{"name": field.name, "type": str(field.type)} for field in self.schema]}
@@ -76,29 +76,16 @@ class TableReceipt:
 
 
 class Rows:
-    """Rows for a package that may suppress exceptions of their source.
+    """Rows to commit; `raised` keeps the exception of their source.
 
-    Parameters
-    ----------
-    reader
-    expected
-        Schema of the table.
-    where
-        Name of the table in error messages.
-    partitions
-        Columns in which the table stores empty strings as null.
-
-    Raises
-    ------
-    ConfigError
-        If the columns do not match the table.
+    deltalake and pyiceberg may suppress this exception. The table stores empty strings in `partitions` as null.
     """
 
     def __init__(
         self, reader: pa.RecordBatchReader, expected: pa.Schema, where: str, partitions: Sequence[str] = ()
     ) -> None:
         self.raised: BaseException | None = None
-        self.stopped = False  # if True, the stream raises at its next batch
+        self.stopped = False  # if True, the next batch raises an exception
         self._reader = reader
         self._where = where
         self._partitions = partitions
@@ -139,7 +126,7 @@ class Rows:
 
 
 class Driver(Guard):
-    """Calls to a package for tables, with typed errors."""
+    """Calls to deltalake or pyiceberg, with typed errors."""
 
     noun: str = "the table"
 
@@ -148,7 +135,7 @@ class Driver(Guard):
         self.mask: Mask = mask
 
     def commit(self, rows: Rows, action: Callable[[pa.RecordBatchReader], object]) -> None:
-        """Call `action` with the rows; their source's exception takes precedence."""
+        """Write the rows with `action`; an exception raised by their source takes precedence."""
         try:
             self.attempt("write to", action, rows.stream())
         except failures(Exception):
@@ -158,7 +145,7 @@ class Driver(Guard):
             raise rows.raised
 
     def error(self, doing: str, where: str | None, raised: BaseException) -> WriteError | UnsafeToRetryError:
-        """Return the error for an exception of the package."""
+        """Return the typed error for an exception raised by the package."""
         kind = type(raised).__name__
         what = f"cannot {doing} the table: {readable(raised, self.mask)}"
         if kind == "CommitStateUnknownException":
@@ -172,7 +159,7 @@ class Driver(Guard):
         return WriteError(what, where=where, hint=hint)
 
     def is_conflict(self, raised: BaseException) -> bool:
-        """Return whether another writer's commit was the cause."""
+        """Return whether the exception was caused by another writer's commit."""
         return type(raised).__name__ == "CommitFailedException"
 
 

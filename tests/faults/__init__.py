@@ -1,3 +1,3 @@
-"""Broken, odd and hostile answers of a server, each with a name and with what a client may make of it."""
+"""Broken, unusual and hostile server responses, each with a name and the valid outcomes."""
 
-JOB, TASK, WORKFLOW = "1", "t", "7"  # the ids that a client requests
+JOB, TASK, WORKFLOW = "1", "t", "7"  # ids that clients request

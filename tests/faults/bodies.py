@@ -1,6 +1,6 @@
-"""What may be wrong, or only look wrong, with a body that arrives whole: named, with the verdict.
+"""Faults in response bodies that are received completely, with the valid outcomes.
 
-The tables are plain data, for other tests to use as well.
+The tables contain plain data, so other tests also use them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def wrap(items: str, before: str = "", after: str = "") -> bytes:
     return f'{{"code":0,{before}"data":{{"items":{items}}},"message":"ok"{after}}}'.encode()
 
 
-# --- invalid: no reading of it is right
+# --- invalid bodies, which must be rejected
 
 INVALID = {
     "empty": b"",
@@ -135,7 +135,7 @@ INVALID = {
     "closed too often": PUBLISHED + b"}",
 }  # fmt: skip
 
-# Where a client may be laxer than we are and still tell no lie: what it may return, and why.
+# Invalid bodies that a more lenient client may accept: the rows that it may return, and the reason.
 _PUBLISHED_ROWS = (("player110", 0.15), ("team219", 0.452126))
 _SAME_TWICE = "RFC 8259 only says that names SHOULD be unique; both members say the same, so no row is wrong"
 LAX = {
@@ -157,7 +157,7 @@ LAX = {
     "invalid UTF-8 in tail": ((), "not one character of the result is hurt"),
 }  # fmt: skip
 
-# --- ids that have to come through byte for byte
+# --- ids that must be returned unchanged
 
 IDS = [
     "", "007", "+7", "NA", "null", "nan", "None", "0", "1e5", "0x10", "True", "a,b", 'a"b', "a\\b", "\\", '"', '],["', "a],[b", "]]}}", "[[", "a\nb",
@@ -166,7 +166,7 @@ IDS = [
     "18446744073709551616", "1" * 400, "2024-01-01", "=1+1", "../..", "%00", "\\u0041",
 ]  # fmt: skip
 
-# --- scores: the text, and whether it is a number
+# --- valid and invalid texts of scores
 
 GOOD_FLOATS = [
     "0", "-0", "-0.0", "1", "+1.5", "1.", ".5", "1e5", "1E-5", "1e+5", "00012", "0.150000", "1.477629166666667e-01", "nan", "NaN", "-nan", "inf",
@@ -193,7 +193,7 @@ def coded(code: str, body: bytes = envelope()) -> bytes:
 
 
 def damaged(body: bytes, headers: str = "") -> Iterator[Fault]:
-    """A good envelope, made invalid beside what it contains."""
+    """Yield faults that make an envelope invalid, but leave its rows unchanged."""
     for name, wrong in {
         "cut": body[:-1],
         "junk behind": body + b"x",
@@ -232,7 +232,7 @@ def faults() -> Iterator[Fault]:
 
 
 def _valid() -> Iterator[Fault]:
-    """Bodies that only look odd: refusing them is as wrong as refusing any."""
+    """Yield unusual but valid bodies, which must be accepted."""
     one = (("a", 1.5),)
     odd = {
         "as published": (PUBLISHED, _PUBLISHED_ROWS),
@@ -293,7 +293,7 @@ def _ids() -> Iterator[Fault]:
     for ascii_only in (True, False):
         for index, text in enumerate(IDS):
             if ascii_only and text.isascii() and text.isprintable() and not set(text) & set('"\\'):
-                continue  # nothing to escape: the same body twice
+                continue  # no character is escaped, so both bodies are the same
             items = json.dumps([["before", "0.5"], [text, "0.5"]], ensure_ascii=ascii_only)
             name = f"id {index}: {ascii(text)[1:21]}{' escaped' * ascii_only}"
             rows = (("before", 0.5), (text, 0.5))
@@ -332,7 +332,7 @@ def _scores() -> Iterator[Fault]:
 
 
 def _numbers() -> Iterator[Fault]:
-    """JSON numbers where the API promises text: exact, or refused."""
+    """Yield bodies with JSON numbers instead of strings, which are read exactly or rejected."""
     why = "the API promises text: a client may refuse a number"
     for text in ("1", "0.5", "-0.0", "1e3", "9007199254740993", "18446744073709551616", "1e-400", "1" * 300):
         items = f'[["a","0.5"],["b",{text}]]'
@@ -370,7 +370,7 @@ def _numbers() -> Iterator[Fault]:
 
 
 def statuses(body: bytes, rows: Any, headers: str = "") -> Iterator[Fault]:
-    """Each status with each code, around a good body."""
+    """Yield each combination of status and code, with a valid body."""
     for status in STATUSES:
         for code in CODES:
             success = code == "0" and status not in NOT_WHOLE and not 300 <= status < 400

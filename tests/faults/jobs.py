@@ -1,7 +1,7 @@
-"""Answers to calls about jobs (lists, details, logins), and what else comes between a client and a workflow's results.
+"""Faults in responses about jobs: lists, details and logins.
 
-Each surface is a call of a client with a good answer; all that may be wrong with an answer on its way, with its status
-and with its members is derived from it.
+Each surface is a client call with a valid response. The faults are derived from this response, by changing its
+transfer, its status and its members.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from faults.records import Exchange
 
 _SEED = 18
-_MUTANTS = 60  # of each good answer
+_MUTANTS = 60  # for each valid response
 
 
 def _enveloped(data: Any) -> bytes:
@@ -56,7 +56,7 @@ LOOKED = (JOB, "success", ((TASK, "PageRank", "success"),))
 
 
 class Surface(NamedTuple):
-    """A call of a client, which of its requests is hit, the good answer to it, and what the call returns then."""
+    """Client call, the requests to disturb, a valid response, and the call's return value."""
 
     name: str
     mode: str
@@ -92,7 +92,7 @@ def faults() -> Iterator[Fault]:
         )
         for fault in chain(plain, _OWN.get(surface.mode, lambda: ())()):
             if fault.name.endswith("without a pause"):
-                continue  # costs a processor until the deadline, on every surface
+                continue  # uses a whole CPU until the deadline
             yield replace(
                 fault,
                 name=f"{surface.mode} {number}: {fault.name}",
@@ -104,7 +104,7 @@ def faults() -> Iterator[Fault]:
 
 
 def _at_second(wire: Any) -> Any:
-    """Let the first look of a wait find a job that runs."""
+    """Apply the fault to the second request of a wait; the first finds a running job."""
 
     def later(exchange: Exchange) -> Any:
         if not exchange.number:
@@ -124,7 +124,7 @@ _VALUES = (
 
 
 def _mutants(surface: Surface) -> Iterator[Fault]:
-    """Replace, remove or repeat members of a good answer by chance: whatever comes of it is typed and in time."""
+    """Yield responses with random changes, after which a call may return or raise."""
     chance = random.Random(f"{_SEED} {surface.name}")
     for number in range(_MUTANTS):
         document = json.loads(surface.body)
@@ -155,7 +155,7 @@ def _places(node: Any) -> Iterator[tuple[Any, Any]]:
         yield from _places(value)
 
 
-# --- secrets that a server says back
+# --- secrets that a server returns
 
 
 def _secret(exchange: Exchange) -> str:
@@ -168,7 +168,7 @@ def _secret(exchange: Exchange) -> str:
 
 
 def _echoes(surface: Surface) -> Iterator[Fault]:
-    """Say the secret back in each member and in each part of the head."""
+    """Yield responses that contain the secret in each member and in each part of the head."""
     document = json.loads(surface.body)
     for number, (parent, key) in enumerate(_places(document)):
         before = parent[key]
@@ -220,7 +220,7 @@ def _echo(surface: Surface, name: str, made: Callable[[str], bytes]) -> Fault:
     return Fault(name=f"echo: {name}", group="", wire=lambda exchange: made(_secret(exchange)), rows=ANYTHING)
 
 
-# --- lists and details of their own
+# --- specific lists and details
 
 
 def _page(exchange: Exchange) -> tuple[int, int]:
@@ -288,14 +288,14 @@ def _details() -> Iterator[Fault]:
         "a time that is none": {**_JOB, "createTime": "yesterday", "tasks": [_TASK]},
     }
     for name, data in wrong.items():
-        # What the API does not promise, such as the tasks of a job that has none yet, may also be taken as it is.
+        # Values that the API does not specify may also be accepted, such as the tasks of a new job.
         rows = RAISES if name in ("another job", "tasks as a text", "tasks as numbers") else ANYTHING
         yield Fault(name=name, group="", wire=answer(_enveloped(data), headers=CLOSE), rows=rows)
     yield from _heavy(b'{"code":0,"data":{"id":"1","status":2,"workflowId":"7","tasks":[', b"]}}")
 
 
 def _heavy(before: bytes, behind: bytes) -> Iterator[Fault]:
-    """Millions of values in an answer that should be small."""
+    """Yield responses with millions of values where a few are expected."""
     for name, value in {"lists": b"[]", "objects": b"{}", "numbers": b"1", "texts": b'""'}.items():
         body = before + (value + b",") * (2**24 // (len(value) + 1)) + value + behind
         wire = answer(gzip.compress(body, 1, mtime=0), headers=GZIP)

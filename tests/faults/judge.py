@@ -1,4 +1,4 @@
-"""Verdicts: is this frame the right one, is this error a told one, and where does the token show."""
+"""Judge the results, the errors and the leaks of a call."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _repr.maxlevel, _repr.maxdict, _repr.maxlist, _repr.maxtuple, _repr.maxstring, _
 
 
 def verdict(fault: Fault, got: object) -> str:
-    """Hold what came of a call (a frame or another value, or None for an error) against the record."""
+    """Compare the value of a call, or None for an error, with the valid outcomes."""
     if _is(got, fault.rows):
         return "right"
     if any(_is(got, rows) for rows in fault.also):
@@ -50,7 +50,7 @@ def _is(got: object, rows: Any) -> bool:
 
 
 def same(frame: object, rows: Rows) -> bool:
-    """Whether a frame is text and double, with exactly these rows; the names of its columns are nobody's business."""
+    """Return whether a frame has a text and a double column with exactly these rows."""
     if not isinstance(frame, pd.DataFrame) or frame.shape != (len(rows), 2):
         return False
     ids, scores = frame.iloc[:, 0], frame.iloc[:, 1]
@@ -79,13 +79,13 @@ def _same_number(got: object, number: float | None) -> bool:
 
 
 def told(error: BaseException, documented: tuple[type[BaseException], ...], advice: Callable | None) -> bool:
-    """Whether an error is one that the client documents, says something, and what to do where it promises that."""
+    """Return whether an error is documented and has a message and, if promised, advice."""
     return isinstance(error, documented) and bool(str(error)) and (advice is None or bool(advice(error)))
 
 
 @contextmanager
 def logs() -> Iterator[list[str]]:
-    """All that any logger says meanwhile, at DEBUG; warnings, too."""
+    """Collect all log messages at level DEBUG, and warnings."""
     lines: list[str] = []
 
     class Sink(logging.Handler):
@@ -106,7 +106,7 @@ def logs() -> Iterator[list[str]]:
 
 
 def leaks(error: BaseException, token: str, callers: Collection[Path]) -> list[str]:
-    """Sinks in which an error, and all that it holds, shows the token; `callers` are files and folders that know it."""
+    """Return where an error reveals the token; the local variables of `callers` are ignored."""
     found = set()
     for each in _chain(error):
         sinks = {
@@ -125,12 +125,12 @@ def leaks(error: BaseException, token: str, callers: Collection[Path]) -> list[s
 def _quietly(sink: Callable[[], str]) -> str:
     try:
         return sink()
-    except Exception:  # noqa: BLE001 (what does not print or pickle shows nothing)
+    except Exception:  # noqa: BLE001 (an error that cannot be shown reveals nothing)
         return ""
 
 
 def _locals(error: BaseException, callers: Collection[Path]) -> str:
-    """What a traceback with locals would print; not of the callers, which were given the token."""
+    """Return the local variables of a traceback, without those of the callers."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     files = [Path(frame.f_code.co_filename) for frame in frames]
     strange = [f for f, file in zip(frames, files, strict=True) if not {file, *file.parents} & set(callers)]

@@ -1,4 +1,4 @@
-"""A server that sends exactly the bytes it is told to, for what no real server would do on purpose."""
+"""Server that sends arbitrary bytes, including invalid responses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _INTERIM = re.compile(rb"^(?:HTTP/1\.1 1\d\d .*?\r\n\r\n)+", re.DOTALL)
 
 
 class End(enum.Enum):
-    """What becomes of the connection behind an answer, where it is not what real servers do; SIGNAL signals the client."""
+    """Action on the connection after a response; SIGNAL sends a signal to the client."""
 
     RESET = enum.auto()
     KEEP = enum.auto()
@@ -42,10 +42,11 @@ def answer(body: bytes = b"", status: str = "200 OK", headers: str = "", *, leng
 
 @dataclass
 class RawServer:
-    """Call `script` for each request, with its number and its bytes, and send what it returns (a float is a pause).
+    """Server that sends what `script` returns for a request's number and bytes.
 
-    As with a real server, the connection stays open after a whole answer, unless its head says `Connection: close`.
-    Closing it without a word would race with the next request, which then fails with a reset.
+    A float in the response is a pause in seconds. After a complete response, the connection stays open, unless the
+    response contains `Connection: close`. A real server does the same. Closing the connection without notice would make
+    the next request fail with a reset.
     """
 
     script: Callable[[int, bytes], bytes | Iterable[bytes | float | End]]
@@ -118,7 +119,7 @@ class RawServer:
 
 
 def _is_whole(sent: bytes) -> bool:
-    """Whether a client can read another answer after this one."""
+    """Return whether a response is complete, so the connection can be used again."""
     head, _, body = _INTERIM.sub(b"", sent).partition(b"\r\n\r\n")
     head = head.lower()
     if b"connection: close" in head:
@@ -130,7 +131,7 @@ def _is_whole(sent: bytes) -> bool:
 
 def _read_request(reader: io.BufferedReader) -> bytes:
     start = reader.peek()
-    if start.startswith(_TLS):  # it will not come to a blank line
+    if start.startswith(_TLS):  # a TLS handshake does not end with an empty line
         return start
     head, length = b"", 0
     while not head.endswith(b"\r\n\r\n"):

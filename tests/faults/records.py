@@ -1,4 +1,4 @@
-"""One fault: what goes over the wire, and what a client may make of it."""
+"""Definition of a fault: the bytes that a server sends, and the valid outcomes."""
 
 from __future__ import annotations
 
@@ -14,51 +14,53 @@ if TYPE_CHECKING:
 Rows: TypeAlias = "tuple[tuple[str | None, float | None], ...]"
 Wire: TypeAlias = "bytes | Callable[[Exchange], bytes | Iterable[bytes | float | End]]"
 
-RAISES = None  # in place of rows: the call must end in an error
-ANYTHING = object()  # in place of rows: any result, or an error
+RAISES = None  # replaces rows: the call must raise an error
+ANYTHING = object()  # replaces rows: any result or error is valid
 GOLDEN: Rows = (("a", 1.5), ("b", 2.5))
 GOOD = answer(envelope())
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request, as a wire sees it: its number within the run, and where the servers are."""
+    """Request to a fault: its number within the run, and the URLs of the servers."""
 
     number: int
     request: bytes
-    here: str  # URL of this run, which a client was given
-    other: str  # the same on another port, where no secret may arrive
+    here: str  # URL of this run, which was passed to the client
+    other: str  # the same on another port, which must not receive secrets
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What goes over the wire, and the verdict.
+    """Bytes that a server sends, and the valid outcomes.
 
     Attributes
     ----------
     name, group
     wire
-        The bytes of the answer, or a function of the exchange that makes them piece by piece.
+        Bytes of the response, or a function that returns them for an exchange.
     rows
-        What a client has to return: text and double, exactly; or an equal value, of calls without rows. RAISES: it has
-        to raise. ANYTHING: only the other zeros count.
+        Required result: rows with a text and a double, or any other value of the call. RAISES requires an error.
+        ANYTHING allows any outcome, but leaks and hangs are still counted.
     also
-        What else is right, for the reason in `why`; the table counts it as "by right".
+        Other valid outcomes. The report counts them as "by right".
+    why
+        Reason why the outcomes in `also` are valid.
     limit
-        What the client is to ask for.
+        Limit that the client requests.
     calls
-        How often it is to read, the same way; the last one counts.
+        Number of identical calls. Only the last one is judged.
     secure
-        Whether it is to come by https.
+        Whether the URL is https.
     modes
-        The calls of a client that it is for.
+        Client calls that the fault applies to.
     at
-        A regular expression: of the requests of a run, as "METHOD /path?query", those that get `wire`. Others get
-        good answers.
+        Regular expression for the requests that receive `wire`, as "METHOD /path?query". Other requests receive valid
+        responses.
     setting
-        What else is wrong around a call: a function of the call (its folder, the server's URL) to a context manager.
+        Function that returns a context manager for the environment of a call, such as a full disk.
     signal
-        The class of the exception that a signal handler raises, once the wire has the signal sent.
+        Class of the exception that the client's signal handler raises. The wire sends the signal.
     """
 
     name: str

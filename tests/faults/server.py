@@ -1,9 +1,11 @@
-"""The server of faults: each fault below a path of its own, and what it saw of each run.
+"""Server that serves each fault under its own path, and records the requests of each run.
 
-A run is ``/<number of the fault>/<label>``: below it, the requests that the fault is for get what it has for them; others
-get good answers. With the number of a process behind it, as in ``/<number>/<label>.<process>``, that process gets the
-signals that the fault has sent. A second server, the "other host", answers everything with rows, and remembers
-who brought a token. A third keeps its connections and answers with the number that was asked for.
+The path of a run is ``/<number of the fault>/<label>``. The requests that match the fault receive its bytes, and other
+requests receive valid responses. If the path contains a process id, as in ``/<number>/<label>.<process>``, this process
+receives the signals of the fault.
+
+A second server, the "other host", returns rows for each request, and records the runs that sent it a token. A third
+server keeps its connections open, and returns the requested limit as a row.
 """
 
 from __future__ import annotations
@@ -37,18 +39,18 @@ _USUAL = {
 
 @dataclass
 class Seen:
-    """What the servers saw of one run."""
+    """Requests of one run."""
 
     requests: int = 0
     posts: int = 0
-    strayed: bool = False  # whether its token came to the other host
+    strayed: bool = False  # whether the other host received the token
     signaled: bool = False
     after: int = 0  # requests after the signal
 
 
 @dataclass
 class FaultServer:
-    """The three servers; `token` is what must not come to the other one."""
+    """The three servers; the other host must not receive `token`."""
 
     faults: Sequence[Fault]
     token: str
@@ -69,11 +71,11 @@ class FaultServer:
 
     @property
     def urls(self) -> tuple[str, str]:
-        """Of the faults and of the echo."""
+        """URLs of the fault server and of the echo server."""
         return self._main.url, self._echo.url
 
     def seen_so_far(self) -> dict[str, Seen]:
-        """By run; a copy, since threads go on."""
+        """Return a copy of the requests by run, because threads still add to them."""
         with self._lock:
             return dict(self.seen)
 
@@ -117,9 +119,9 @@ class FaultServer:
 
 
 def _echo(_: int, request: bytes) -> Iterator[bytes | float]:
-    """Rows that tell which limit was asked for: whoever gets others got somebody else's.
+    """Return the requested limit as a row, so a client that gets a row of another call is detected.
 
-    Head and body go out as two, as many servers send them: so calls overlap.
+    The head and the body are sent separately, so concurrent calls overlap.
     """
     found = re.match(rb"GET \S*[?&]limit=([0-9]+)", request)
     told = answer(envelope(f'[["{found[1].decode()}","0.5"]]')) if found else answer(DETAIL)

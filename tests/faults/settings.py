@@ -1,4 +1,4 @@
-"""What else may be wrong around a call: disks, open files, memory, threads, names, and the files that it finds."""
+"""Faulty environments for calls: disks, open files, memory, threads, name lookups, files."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     Setting = Callable[[Any], AbstractContextManager[None]]
 
 _LONG, _MOMENT = 600.0, 1e-4  # seconds
-_MOST_FILES = 1024  # numbers of open files that are looked at
+_MOST_FILES = 1024  # maximum number of file descriptors to check
 
 
 def descriptors() -> dict[int, os.stat_result]:
-    """What this process has open, by its number."""
+    """Return the open file descriptors of this process."""
     found = {}
     for number in range(_MOST_FILES):
         with suppress(OSError):
@@ -37,14 +37,14 @@ def descriptors() -> dict[int, os.stat_result]:
 
 
 def sockets() -> set[tuple[int, int]]:
-    """Sockets that this process has open."""
+    """Return the open sockets of this process."""
     return {(number, one.st_ino) for number, one in descriptors().items() if stat.S_ISSOCK(one.st_mode)}
 
 
 @contextmanager
 def _limited(kind: str, most: int) -> Iterator[None]:
-    """Lower a limit of this process, where the system has it."""
-    import resource  # not on Windows, where the records are read, too
+    """Lower a resource limit of this process."""
+    import resource  # not available on Windows, which imports this module
 
     number = getattr(resource, kind)
     before = resource.getrlimit(number)
@@ -56,7 +56,7 @@ def _limited(kind: str, most: int) -> Iterator[None]:
 
 
 def disk(size: int) -> Setting:
-    """No file may grow beyond `size` bytes: what a full disk is to the one who writes."""
+    """Limit files to `size` bytes, which has the same effect as a full disk."""
 
     @contextmanager
     def setting(_: Any) -> Iterator[None]:
@@ -71,7 +71,7 @@ def disk(size: int) -> Setting:
 
 
 def files(more: int) -> Setting:
-    """So many more files, sockets included, can be opened."""
+    """Allow only this many additional open files, including sockets."""
 
     def setting(_: Any) -> AbstractContextManager[None]:
         there = descriptors()
@@ -82,7 +82,7 @@ def files(more: int) -> Setting:
 
 
 def memory(more: int) -> Setting:
-    """So many more bytes of addresses can be had."""
+    """Allow only this many additional bytes of address space."""
 
     def setting(_: Any) -> AbstractContextManager[None]:
         statm = Path("/proc/self/statm")
@@ -108,7 +108,7 @@ def prepared(prepare: Callable[[Any], object], setting: Setting) -> Setting:
 
 @contextmanager
 def no_threads(_: Any) -> Iterator[None]:
-    """No thread can be started: the stack that each would have is larger than all addresses."""
+    """Make every start of a thread fail, with a stack size above the address space."""
     before = threading.stack_size(2**47)
     try:
         yield
@@ -120,10 +120,10 @@ def no_threads(_: Any) -> Iterator[None]:
 
 
 def at_line(part: float) -> Setting:
-    """Signal this process once it has come so far through the lines of the client that a call runs.
+    """Send a signal to this process after the given part of the lines that a call executes.
 
-    The signal comes a moment later: what a trace function raises comes out where no signal handler is ever run, such as
-    before a lock is released.
+    A timer sends the signal a moment later. An exception from the trace function itself could be raised in places where
+    Python does not run signal handlers, such as just before a lock is released.
     """
 
     @contextmanager
@@ -142,7 +142,7 @@ def at_line(part: float) -> Setting:
             return at if frame.f_code.co_filename.startswith(home) else None
 
         last = -1
-        call.rehearsal("1").make()  # loads what it needs
+        call.rehearsal("1").make()  # imports the modules that the call needs
         call.prepare()
         with _tracing(trace):
             call.rehearsal("2").make()
@@ -171,7 +171,7 @@ def _tracing(trace: Callable[..., Any]) -> Iterator[None]:
 
 
 def resolver(answer: Callable[[Any, int], Any]) -> Setting:
-    """Every name is looked up with `answer`, of the port and of the port on which the good server listens."""
+    """Replace name lookups with `answer`."""
 
     @contextmanager
     def setting(call: Any) -> Iterator[None]:
@@ -187,12 +187,12 @@ def resolver(answer: Callable[[Any, int], Any]) -> Setting:
 
 
 def addresses(*hosts: str) -> Callable[[ExitStack, int], list[Any]]:
-    """Answer with these addresses."""
+    """Return these addresses."""
     return lambda _, port: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in hosts]
 
 
 def silence(stack: ExitStack, _port: int) -> Any:
-    """Answer nothing, until the call is over."""
+    """Block until the call is over."""
     released = threading.Event()
     stack.callback(released.set)
     released.wait()
@@ -200,13 +200,13 @@ def silence(stack: ExitStack, _port: int) -> Any:
 
 
 def signaling_silence(stack: ExitStack, port: int) -> Any:
-    """Answer nothing, and signal this process."""
+    """Send a signal to this process, and block until the call is over."""
     os.kill(os.getpid(), signal.SIGUSR1)
     return silence(stack, port)
 
 
 def silent(number: int) -> Callable[[ExitStack, int], list[Any]]:
-    """Answer with so many addresses that drop what is sent to them, as a firewall does: their backlog is full."""
+    """Return addresses that drop connections, because their backlog is full."""
 
     def answer(stack: ExitStack, _port: int) -> list[Any]:
         hosts = [f"127.1.0.{place}" for place in range(1, number + 1)]
@@ -226,7 +226,7 @@ def silent(number: int) -> Callable[[ExitStack, int], list[Any]]:
 
 
 def failing(code: int) -> Callable[[ExitStack, int], Any]:
-    """Fail with this code of ``getaddrinfo``."""
+    """Raise this error of ``getaddrinfo``."""
 
     def answer(_stack: ExitStack, _port: int) -> Any:
         raise socket.gaierror(code, "failed")
@@ -237,8 +237,8 @@ def failing(code: int) -> Callable[[ExitStack, int], Any]:
 # --- TLS
 
 _CONNECTED = b"HTTP/1.1 200 OK\r\n\r\n"
-_HANDSHAKE = b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc" + bytes(2**14)  # a large "server hello"
-# What a server of TLS or a proxy says, and what it then goes on to say byte by byte; whether it is a proxy.
+_HANDSHAKE = b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc" + bytes(2**14)  # start of a large "server hello" message
+# Bytes sent by a TLS server or proxy: at once, and then one by one. The flag is True for a proxy.
 TLS = {
     "a handshake that does not begin": (b"", b"", False),
     "a handshake that drips": (b"", _HANDSHAKE, False),
@@ -252,7 +252,7 @@ TLS = {
 
 
 def tls(at_once: bytes, drip: bytes, proxy: bool) -> Setting:
-    """Have https go to a server, or through a proxy, that says this."""
+    """Redirect https requests to a server, or through a proxy, that sends these bytes."""
 
     @contextmanager
     def setting(_: Any) -> Iterator[None]:
@@ -285,7 +285,7 @@ def _pipe(path: Path) -> None:
 def _socket(path: Path) -> None:
     with closing(socket.socket(socket.AF_UNIX)) as listener:
         here = Path.cwd()
-        os.chdir(path.parent)  # names of sockets have to be short
+        os.chdir(path.parent)  # paths of sockets must be short
         try:
             listener.bind(path.name)
         finally:
@@ -303,7 +303,7 @@ def _sparse(path: Path) -> None:
         file.truncate(2**42)
 
 
-# Kinds of files without an end or without a content, and other odd ones: each makes one at a path.
+# Functions that create a special file at a path.
 STREAMS: dict[str, Callable[[Path], object]] = {
     "pipe": _pipe,
     "link to a pipe": lambda path: _linked(path, _pipe),
@@ -335,7 +335,7 @@ CONTENTS: dict[str, bytes] = {
 def odd_file(
     make: Callable[[Path], object], place: Callable[[Path], Path], prepare: Callable[[Any], object]
 ) -> Setting:
-    """Put an odd file at a place in a call's folder, once it is prepared."""
+    """Replace a file in the call's folder with an invalid or special file."""
 
     @contextmanager
     def setting(call: Any) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""What may be wrong around a call whose answers are good: signals, names and addresses, little of everything, odd files."""
+"""Faults around calls with valid responses: signals, name lookups, resources, odd files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _MADE = answer(b'{"code":0,"data":{"id":"1"}}', headers=CLOSE)
-# What the calls return where all goes well; None: nothing, or nothing that is looked at.
+# Return values of successful calls; None if the value is not checked.
 _RIGHT = {
     "read": GOLDEN,
     "export": GOLDEN,
@@ -46,7 +46,7 @@ def faults() -> Iterator[Fault]:
 
 
 class StopRequestedError(Exception):
-    """An exception of an application."""
+    """Exception of an application."""
 
 
 _CLASSES = (TimeoutError, OSError, KeyError, KeyboardInterrupt, StopRequestedError, queue.Empty)
@@ -57,7 +57,7 @@ _SILENT: dict[str, list[bytes | float | End]] = {
     "in the head": [_HALF[:40]],
     "in the body": [_HALF],
 }
-_TASKS = 3  # of a job, whose results are read at the same time
+_TASKS = 3  # number of tasks whose results are read concurrently
 _DETAIL = DETAIL.replace(
     b'"tasks":[', b'"tasks":[' + b"".join(b'{"id":"t%d","name":"x%d","status":2},' % (n, n) for n in range(1, _TASKS))
 )
@@ -73,7 +73,7 @@ _HIT = {
 
 
 def _signals() -> Iterator[Fault]:
-    """The server is silent, and a signal handler raises: the same exception comes out, and nothing goes on."""
+    """Yield faults where a signal handler raises while the server does not respond."""
     for raised in _CLASSES:
         for place, parts in _SILENT.items():
             for mode, at in _HIT.items():
@@ -106,7 +106,7 @@ def _signals() -> Iterator[Fault]:
 
 
 def interrupts(lines: int) -> Iterator[Fault]:
-    """The server answers, and a signal handler raises at so many lines of the client in each call."""
+    """Yield faults where a signal handler raises at random lines of the client."""
     chance = random.Random(_SEED)
     for raised in _CLASSES:
         for mode in _RIGHT:
@@ -125,7 +125,7 @@ def interrupts(lines: int) -> Iterator[Fault]:
 
 
 def _all_silent(parts: list[Any], last: int, exchange: Exchange) -> bytes | list[Any]:
-    """Answer what comes before the results; signal once all of these are waited for."""
+    """Respond to requests for jobs; signal when all requests for results are waiting."""
     path = exchange.request.split(b" ", 2)[1].partition(b"?")[0]
     if path.endswith(b"/jobs"):
         return answer(LIST, headers=CLOSE)
@@ -180,7 +180,7 @@ def _names() -> Iterator[Fault]:
             )
 
 
-# --- little of everything
+# --- low resources
 
 
 def _low() -> Iterator[Fault]:
@@ -216,7 +216,7 @@ def _write_output(call: Any) -> None:
 
 
 def _rehearse(call: Any) -> None:
-    """Load what a call needs: modules that cannot be imported are not what is tried here."""
+    """Run the call once, so all modules are imported before resources are limited."""
     if call.mode == "read_output":
         _write_output(call)
     call.rehearsal("1").make()
@@ -229,7 +229,7 @@ def _sync(call: Any) -> None:
 
 
 def _in_lake(name: str) -> Callable[[Path], Path]:
-    """Find a file of a lake: a whole name, or the only file of a folder."""
+    """Find a file of a lake, by its name or as the only file in a folder."""
 
     def place(folder: Path) -> Path:
         path = folder / "lake" / name
@@ -246,7 +246,7 @@ def _files() -> Iterator[Fault]:
     for name, make in odd.items():
         group = "odd files" if name in STREAMS else "damaged files"
         part = odd_file(make, lambda folder: folder / "output" / "part-1.csv", _write_output)
-        whole = name in CONTENTS or "folder" in name  # may be read, or left out
+        whole = name in CONTENTS or "folder" in name  # may be read or skipped
         yield Fault(
             name=f"part: {name}",
             group=group,
@@ -258,9 +258,9 @@ def _files() -> Iterator[Fault]:
         )
         for what, place in _PLACES.items():
             for mode in ("sync", "read_lake", "verify"):
-                # What has to be read cannot be, or is not needed, or is written again.
+                # A damaged file raises an error if the call needs it. Otherwise it is ignored or written again.
                 needed = what == "result" and mode != "sync"
-                gone = name == "folder" and mode == "read_lake"  # as if the result had been deleted
+                gone = name == "folder" and mode == "read_lake"  # looks like a deleted result
                 yield Fault(
                     name=f"{what} of a lake, {mode}: {name}",
                     group="manifests" if what != "result" else group,

@@ -1,4 +1,4 @@
-"""What may go wrong, or only looks wrong, on the way: named, with the verdict."""
+"""Faults in the transfer of responses, with the valid outcomes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from faults.records import GOLDEN, GOOD, RAISES, Exchange, Fault
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-CLOSE = "Connection: close\r\n"  # lest the next request goes out over a connection that is about to end
+CLOSE = "Connection: close\r\n"  # prevents the next request from using a connection that is about to close
 LAST_CHUNK = b"0\r\n\r\n"
 GZIP = "Content-Encoding: gzip\r\n" + CLOSE
 WHOLE = tuple((f"n{number}", 1.5) for number in range(100))
@@ -47,7 +47,7 @@ _REFUSED_LAX = {
     "zstd": "the encoding is named wrongly; " + _LAX,
     "control characters in the encoding": "the encoding is unknown; " + _LAX,
 }
-# Like the refused ones with a reason, but reliability.md's "typed error" goes further than a closed envelope needs.
+# Invalid lengths, which are rejected as documented in reliability.md. A more lenient client may accept them.
 JUNK_LENGTHS = ("abc", "below zero", "hexadecimal", "with a point", "empty")
 
 
@@ -64,7 +64,7 @@ def endless(head: bytes, piece: bytes, pause: float = 0.02) -> Iterator[bytes | 
         yield pause
 
 
-HANGS_FOR = 600.0  # seconds: a client without a limit of its own is still waiting when the judge looks
+HANGS_FOR = 600.0  # seconds; a client without a timeout is still waiting when it is judged
 WAITS = {
     "503, come again tomorrow": answer(b"", "503 X", "Retry-After: 86400\r\n" + CLOSE),
     "429, come again tomorrow": answer(b"", "429 X", "Retry-After: 86400\r\n" + CLOSE),
@@ -75,19 +75,14 @@ WAITS = {
 def reset(part: bytes) -> Iterator[bytes | float | End]:
     """Send a part, and reset the connection."""
     yield part
-    yield 0.05  # what was sent has arrived, or the reset would overtake it
+    yield 0.05  # lets the part arrive before the reset
     yield End.RESET
 
 
 class Wires:
-    """A body and all that may go wrong, or only looks wrong, when it is sent.
+    """All faults in the transfer of one body.
 
-    Parameters
-    ----------
-    body
-        A whole envelope whose last member is ``"message"``.
-    headers
-        Further lines of a good answer's head.
+    The body is a complete envelope whose last member is ``"message"``. `headers` are added to each response.
     """
 
     def __init__(self, body: bytes, headers: str = "") -> None:
@@ -113,7 +108,7 @@ class Wires:
 
     @property
     def odd(self) -> dict[str, bytes]:
-        """Odd, and right."""
+        """Unusual but valid responses."""
         return {
             **self.framings,
             "chunks of one byte": self._in_chunks(self.body, 1),
@@ -146,7 +141,7 @@ class Wires:
 
     @property
     def refused(self) -> dict[str, bytes]:
-        """Odd, and refused: whether the rest of the body can be seen to be whole decides who may be laxer."""
+        """Invalid responses, some of which a more lenient client may accept."""
         return {
             "two lengths": self._answer(self.body, headers=f"Content-Length: {len(self.body) + 5}\r\n"),
             "length of 5": self._answer(self.body, length=5),
@@ -179,7 +174,7 @@ class Wires:
 
     @property
     def cuts(self) -> dict[str, bytes]:
-        """Cut off."""
+        """Truncated responses."""
         return {
             "empty reply": b"",
             "in the status line": b"HTTP/1.1",
@@ -198,7 +193,7 @@ class Wires:
 
     @property
     def cut_behind(self) -> dict[str, bytes]:
-        """Cut off behind the envelope: these miss only what comes after it."""
+        """Responses that are truncated or damaged after a complete envelope."""
         return {
             "last chunk missing": self._in_chunks(self.body, 100, end=b""),
             "gzip without its checksum": self.framings["gzip, closed"][:-8],
@@ -207,7 +202,7 @@ class Wires:
 
     @property
     def hangs(self) -> dict[str, Callable[[], Iterable[bytes | float]]]:
-        """Silent at some point."""
+        """Responses that stop at some point."""
         return {
             "accepted, then nothing": lambda: [HANGS_FOR],
             "in the status line": lambda: [b"HTTP/1.1 2", HANGS_FOR],
@@ -219,7 +214,7 @@ class Wires:
 
     @property
     def drips(self) -> dict[str, Callable[[], Iterable[bytes | float]]]:
-        """Slow without an end."""
+        """Responses that are sent very slowly."""
         return {
             "headers": lambda: endless(b"HTTP/1.1 200 OK\r\nX: ", b"x"),
             "interim answers": lambda: endless(b"", b"HTTP/1.1 102 Processing\r\n\r\n"),
@@ -236,7 +231,7 @@ class Wires:
 
     @property
     def ever_more(self) -> dict[str, Callable[[], Iterable[bytes | float]]]:
-        """Never at an end."""
+        """Responses without an end."""
         return {
             "chunk extension": lambda: endless(self.chunked_head + b"5;", b"x" * 100),
             "trailers": lambda: endless(self.chunked_head + b"0\r\n", b"X: y\r\n"),
@@ -247,7 +242,7 @@ class Wires:
         }
 
     def faults(self, rows: Any) -> Iterator[Fault]:
-        """Make the records: `rows` is what the body contains."""
+        """Yield the faults; `rows` is the content of the body."""
         for name, wire in self.odd.items():
             why = _ODD_REFUSED.get(name, "")
             yield Fault(name=name, group="odd", wire=wire, rows=rows, also=(RAISES,) if why else (), why=why)
@@ -295,7 +290,7 @@ CUTS, HANGS, DRIPS = _ROWS.cuts, _ROWS.hangs, _ROWS.drips
 
 @cache
 def bombs() -> dict[str, bytes]:
-    """Small answers that become large: made when they are first sent."""
+    """Small responses that decompress to a large size."""
     filler = 64 * gzip.compress(b" " * 2**24)  # 1 GiB
     cell = (
         gzip.compress(b'{"code":0,"data":{"items":[["') + 64 * gzip.compress(b"x" * 2**24) + gzip.compress(b'","1"]]}}')
@@ -350,11 +345,11 @@ def faults() -> Iterator[Fault]:
     yield Fault(name="https to a server without TLS", group="tls", wire=GOOD, secure=True)
 
 
-_REDIRECTED = rf"(?!GET \S*/jobs/{JOB}$)"  # also the requests that follow
+_REDIRECTED = rf"(?!GET \S*/jobs/{JOB}$)"  # also matches the redirected requests
 
 
 def redirects() -> Iterator[Fault]:
-    """To where the token must not go; who is found there answers as if all were well."""
+    """Yield redirects to places that must not receive the token."""
     for status in (301, 302, 303, 307, 308):
         places = {
             "another port": lambda x: f"{x.other}/elsewhere",
@@ -388,7 +383,7 @@ def _moved(status: int, place):
 
 
 def _kept() -> Iterator[Fault]:
-    """Over a connection that is kept, the next call must get its own answer."""
+    """Yield faults on a reused connection, where a call could receive an earlier response."""
 
     def kept(first: bytes, pause: float = 0.0):
         return lambda x: [*([first, pause] if not x.number else []), GOOD, End.KEEP]
@@ -446,7 +441,7 @@ def _disks() -> Iterator[Fault]:
 
 
 def cuts(step: int = 1) -> Iterator[Fault]:
-    """One answer, cut at every byte in five framings: an error, or all of it."""
+    """Yield one response, truncated at every byte, in five framings."""
     for framing, whole in FRAMINGS.items():
         for at in range(0, len(whole), step):
             yield Fault(
@@ -459,7 +454,7 @@ def cuts(step: int = 1) -> Iterator[Fault]:
             )
 
 
-# --- jobs, which must not be made twice
+# --- submitted jobs, which must not be created twice
 
 MADE = answer(b'{"code":0,"data":{"id":"107"},"message":"Success"}', headers=CLOSE)
 SUBMITS = {

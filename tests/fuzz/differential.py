@@ -1,7 +1,7 @@
-"""What both targets share: inputs, schemas, and what has to hold of every reading.
+"""Inputs, schemas and checks that both fuzz targets share.
 
-An input is a letter for the schema, a digit or letter for how the rest is cut into pieces, and the bytes to read. So
-the files of the corpus can be read and written by hand: ``A0{"code":0,"data":{"items":[["a","1"]]}}``.
+The first character of an input selects the schema, and the second one the sizes of the pieces. The other bytes are
+read. Files of the corpus can therefore be edited by hand, such as ``A0{"code":0,"data":{"items":[["a","1"]]}}``.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ _TIMES = pa.schema([("id", pa.string()), ("values", pa.list_(pa.timestamp("us", 
 
 
 class Reading(NamedTuple):
-    """A schema, and the shapes that the documentation gives it (see `oracle` for kinds), its default first.
+    """Schema and its documented shapes, the default first; `oracle` describes the kinds.
 
-    Without a schema, and of queries, rows of any other number of cells are text.
+    Without a schema, and for queries, rows with any other number of cells are read as text.
     """
 
     schema: object
@@ -81,13 +81,13 @@ CUTS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def taken_apart(data: bytes) -> tuple[Reading, bytes, str] | None:
-    """The parts of an input; None where it is not one."""
+    """Return the parts of an input, or None if it is invalid."""
     letter, cut = data[:1].decode("latin-1"), data[1:2].decode("latin-1")
     return (READINGS[letter], data[2:], cut) if letter in READINGS and cut and cut in CUTS else None
 
 
 def pieces(text: bytes, cut: str) -> Iterator[bytes]:
-    """The text whole for ``0``, else in pieces whose sizes are a matter of chance, and the same each time."""
+    """Yield the whole text for ``0``, or pieces of pseudorandom sizes."""
     chance = random.Random(cut)
     most = len(text) or 1 if cut == "0" else chance.choice([1, 3, 8, 30, 300])
     at = 0
@@ -98,7 +98,7 @@ def pieces(text: bytes, cut: str) -> Iterator[bytes]:
 
 
 def agree(rows: list[object] | None, reading: Reading, read: Callable[[], pa.Table]) -> ExplorerFramesError | None:
-    """Read, and hold it against the oracle's rows, which are None where it refuses the text; return our refusal."""
+    """Assert that the result of `read` matches the oracle's rows; return our error, if any."""
     from explorer_frames.errors import ApiError, DecodeError
 
     shape, expected = _expected(rows, reading)
@@ -149,7 +149,7 @@ def _is_bad(rows: list[object], number: int, shape: list[str] | None) -> bool:
 
 
 def _check_refusal(error: ExplorerFramesError) -> None:
-    """A refusal says what is wrong and what to do, holds no document, and can be sent to another process."""
+    """Check that an error has a short message and a hint, no context, and can be pickled."""
     told = str(error)
     assert error.what, repr(error)
     assert error.hint, told

@@ -1,4 +1,4 @@
-"""Target: a CSV part of a full output, read whole and in pieces, against Python's `csv`."""
+"""Fuzz target for CSV parts, read whole and in pieces, compared with Python's `csv`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HEADER = ["VID", "VALUE"]
 
 
 def check(data: bytes) -> None:
-    """Raise AssertionError where a reading differs from the oracle's, and what else no reading may raise."""
+    """Raise AssertionError if a result differs from the oracle's."""
     if (parts := taken_apart(data)) is None:
         return
     reading, text, cut = parts

@@ -1,4 +1,4 @@
-"""Target: an answer of the API, read three ways, against `json` and `decimal`."""
+"""Fuzz target for API responses, read in three ways, compared with `json` and `decimal`."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ if TYPE_CHECKING:
 
 _PROVENANCE = Provenance(server="s")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-_DEEP = 500  # orjson refuses nesting from 1024 on
+_DEEP = 500  # orjson rejects nesting of 1024 or more
 
 
 def check(data: bytes) -> None:
-    """Raise AssertionError where a reading differs from the oracle's, and what else no reading may raise."""
+    """Raise AssertionError if a result differs from the oracle's."""
     if (parts := taken_apart(data)) is None:
         return
     reading, body, cut = parts
     rows = _expected(body)
     refusals = [agree(rows, reading, lambda: _read([body], reading))]
     refusals.append(agree(rows, reading, lambda: _read(pieces(body, cut), reading)))
-    with patch.object(rows_module, "_cut_regular", lambda data, first: None):  # the exact way, for any text
+    with patch.object(rows_module, "_cut_regular", lambda data, first: None):  # disables the fast path
         refusals.append(agree(rows, reading, lambda: _read([body], reading)))
     for error in refusals:
-        if isinstance(error, ApiError):  # only where the answer is JSON and has that code
+        if isinstance(error, ApiError):  # raised only for valid JSON with this code
             assert oracle.int_or_none(oracle.envelope_of(body)["code"]) == error.code != 0
 
 
 def _expected(body: bytes) -> list[object] | None:
-    """The oracle's rows, or None where it refuses; `orjson`, which is strict but for equal keys, has to see the same texts."""
+    """Return the oracle's rows, or None if it rejects the body; compare them with `orjson`."""
     try:
         rows = oracle.rows_of(body)
     except oracle.RefusedError:

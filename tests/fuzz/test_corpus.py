@@ -1,4 +1,4 @@
-"""The kept corpus once more: every file, and those written by hand with other schemas, too."""
+"""Run the fuzz targets on each file of the corpus."""
 
 from __future__ import annotations
 

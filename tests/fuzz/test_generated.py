@@ -1,4 +1,4 @@
-"""Answers made by their grammar, for every schema of the targets: mostly right, some wrong in one place."""
+"""Run the fuzz targets on generated inputs, which are mostly valid."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from hypothesis import given, note, strategies as st
 if TYPE_CHECKING:
     from random import Random
 
-# Hypothesis makes each choice, so that it can make a finding small; of a million examples, it draws only the seeds: that
-# is many times faster, and what is found is small all the same.
+# By default, Hypothesis makes each choice, so it can minimize a failing input. For a million examples, it draws only
+# seeds, which is many times faster.
 CHANCES = st.randoms(use_true_random=os.environ.get("HYPOTHESIS_PROFILE") == "release")
 
 _LETTERS = 'a,"\\[]\n\ré😀0'
@@ -54,7 +54,7 @@ def _letter(chance: Random) -> str:
     if chance.randint(0, 3):
         return chance.choice(_LETTERS)
     code = chance.randrange(0x110000 - 0x800)
-    return chr(code if code < 0xD800 else code + 0x800)  # no surrogates
+    return chr(code if code < 0xD800 else code + 0x800)  # skips surrogates
 
 
 def _int(chance: Random) -> str:
@@ -65,7 +65,7 @@ def _number(chance: Random) -> str | None:
     kind = chance.randint(0, 4)
     if kind == 0:
         return None
-    if kind == 1:  # integers beyond 2**53 are refused: most are small, or the rows would rarely be right
+    if kind == 1:  # mostly small integers, because those above 2**53 are rejected
         return str(chance.choice([1, -1]) * chance.randint(0, 2 ** chance.choice([7, 7, 24, 53, 53, 54])))
     if kind == 4:
         return _midpoint(chance)
@@ -74,10 +74,10 @@ def _number(chance: Random) -> str | None:
 
 
 def _midpoint(chance: Random) -> str:
-    """Text of a number in the middle of two neighboring floats of 32 bits, or within 1e-80 of it."""
+    """Return a number halfway between two neighboring float32 values, or within 1e-80 of it."""
     step = Fraction(2) ** max(-149, chance.randint(-160, 100))
     middle = (2 * chance.randint(0, 2**24 - 1) + 1) * step / 2
-    digits = 10**250  # a power of two above -151 has fewer decimals
+    digits = 10**250  # enough decimals for 2**-150
     scaled = middle * digits + chance.choice([-1, 0, 1])
     assert scaled.denominator == 1
     text = str(scaled.numerator)
@@ -124,7 +124,7 @@ _CELLS = {
 
 
 def _table(chance: Random) -> tuple[str, list[list[str | None]]]:
-    """The letter of a schema, and rows of cells that suit it, but for at most one row."""
+    """Return the letter of a schema and rows that match it, except for one row at most."""
     letter = chance.choice(sorted(READINGS))
     kinds = chance.choice(READINGS[letter].shapes)
     tail = [kinds[-1]] * chance.randint(0, 3) if kinds[-1].startswith("*") else []
@@ -136,7 +136,7 @@ def _table(chance: Random) -> tuple[str, list[list[str | None]]]:
 
 
 def _changed(chance: Random, text: bytes) -> bytes:
-    """The same, or in one case of four with a few bytes changed in one place."""
+    """Return the text; in one of four cases, a few bytes are changed."""
     if not text or chance.randint(0, 3):
         return text
     at = chance.randrange(len(text))

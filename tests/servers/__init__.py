@@ -1,6 +1,7 @@
-"""Real servers on free loopback ports, each stopped by its own process: what the stores lane writes to.
+"""Real storage servers on free local ports, for the store tests.
 
-Each module has `serve(folder)`, a context manager that lends a `Server`; what it cannot start raises `Unavailable`.
+Each module has a context manager `serve(folder)`, which returns a `Server`, or raises `Unavailable` if the server
+cannot be started.
 """
 
 from __future__ import annotations
@@ -19,16 +20,15 @@ from limits import HANG, PROCESS
 
 
 class Unavailable(Exception):  # noqa: N818 (a reason to skip)
-    """The server cannot be started here; the text says what is missing."""
+    """The server cannot be started; the message names what is missing."""
 
 
 @dataclass
 class Server:
-    """Where a running server takes files, as fsspec wants it.
+    """Address of a running server, as a URL and options for fsspec.
 
-    `read_only` is the same folder under credentials or a name that may not write; `wrong_login` are options that the
-    server must refuse; `missing` is a URL whose bucket, container or share does not exist; `down` are options that
-    lead to a port on which nothing listens.
+    `read_only` is the same folder without write permission. `wrong_login` contains options with invalid credentials.
+    `missing` is a URL whose bucket, container or share does not exist. `down` contains options for a closed port.
     """
 
     base: str
@@ -40,7 +40,7 @@ class Server:
 
 
 def program(name: str, *places: str) -> str:
-    """Find a program on PATH or among `places`, or say that it is missing."""
+    """Find a program on PATH or in `places`, or raise Unavailable."""
     found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin", *places]))
     if not found:
         raise Unavailable(f"{name} is not installed")
@@ -71,7 +71,7 @@ def listening(port: int) -> bool:
 
 
 def run(*command: str, stdin: str | None = None) -> str:
-    """Run a set-up step to its end."""
+    """Run a set-up command, and return its output."""
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=PROCESS, check=False)
     if done.returncode:
         failed = PermissionError if "EPERM" in done.stderr else RuntimeError
@@ -81,10 +81,10 @@ def run(*command: str, stdin: str | None = None) -> str:
 
 @contextmanager
 def process(folder: Path, *command: str, ready, seconds: float = HANG, patience: float = 10, env=None):
-    """Run one server until the block ends, then terminate it, and kill it after `patience` seconds."""
+    """Run a server until the block ends; terminate it, and kill it after `patience` seconds."""
     log = folder / f"{Path(command[0]).name}.log"
     with log.open("wb") as output:
-        # smbd ends its whole process group with itself.
+        # When smbd ends, it terminates its whole process group.
         alone = Path(command[0]).name == "smbd"
         server = subprocess.Popen(
             command,

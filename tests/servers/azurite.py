@@ -1,4 +1,4 @@
-"""Azurite: Microsoft's emulator of Azure Blob Storage, from npm."""
+"""Azurite, Microsoft's emulator of Azure Blob Storage, from npm."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from . import Server, free_port, listening, process, program
 
-# The account that Azurite's documentation publishes; it opens nothing but an emulator.
+# Account from Azurite's documentation, which is valid only for the emulator.
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 WRONG = "d3Jvbmcga2V5IHdyb25nIGtleSB3cm9uZyBrZXkgd3Jvbmcga2V5IQ=="
@@ -27,7 +27,7 @@ def serve(folder: Path):
 
         fsspec.filesystem("az", **options).mkdir("frames")
         wrong = {"connection_string": _login(port, WRONG)}
-        # Not `down`: a WriteError too, but only after the 84 seconds for which Microsoft's driver tried again.
+        # There is no `down`, because Microsoft's driver retries for 84 seconds before the WriteError is raised.
         yield Server("az://frames", options, wrong_login=wrong, missing="az://misspelled")
 
 

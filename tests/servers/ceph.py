@@ -1,4 +1,4 @@
-"""Ceph's RADOS Gateway: a real S3, on one monitor and one object store in memory."""
+"""Ceph's RADOS Gateway: an S3 server with one monitor and one object store in memory."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ keyring = {folder}/keyring
 rgw dynamic resharding = false
 """
 
-_TRIES, _PAUSE = 20, 0.3  # seconds; three at once were lost in a row on a busy machine
+_TRIES, _PAUSE = 20, 0.3  # number of attempts, and seconds between them
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def serve(folder: Path):
         _start_osd(stack, folder, (osd, *options, "-i", "0", "-f"), (ceph, *options, "osd", "stat", "-f", "json"))
         rgw = ("-n", "client.rgw", f"--rgw-data={folder}/rgw")
         front = f"--rgw-frontends=beast endpoint=127.0.0.1:{port}"
-        up = stack.enter_context  # it answers when its pools are made
+        up = stack.enter_context  # responds after its pools are created
         up(process(folder, gateway, *options, *rgw, front, "-f", ready=lambda: listening(port)))
         for user in ("owner", "guest"):
             keys = (f"--access-key={user}-key", f"--secret-key={user}-s3cret")
@@ -75,7 +75,7 @@ def serve(folder: Path):
 
 
 def _ask(*command: str) -> str:
-    """Ask the monitor, again when the tool lost a race of its own: it may ask before it knows which cluster it is in."""
+    """Run a command on the monitor; retry if it fails because the cluster is not ready."""
     for _ in range(_TRIES):
         with suppress(PermissionError):
             return run(*command)
@@ -84,7 +84,7 @@ def _ask(*command: str) -> str:
 
 
 def _start_osd(stack: ExitStack, folder: Path, command: tuple[str, ...], ask: tuple[str, ...]) -> None:
-    """Start the object store, again when it lost that same race."""
+    """Start the object store; retry if the cluster is not ready."""
     for left in reversed(range(_TRIES)):
         try:
             stack.enter_context(process(folder, *command, ready=lambda: '"num_up_osds":1' in _ask(*ask)))
@@ -104,7 +104,7 @@ def _server(endpoint: str) -> Server:
 
     fs = fsspec.filesystem("s3", **options("owner"))
     fs.mkdir("frames")
-    fs.chmod("frames", "public-read")  # so that the guest may look, and not write
+    fs.chmod("frames", "public-read")  # the guest may read but not write
     return Server(
         "s3://frames",
         options("owner"),

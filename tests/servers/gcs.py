@@ -1,4 +1,4 @@
-"""gcp-storage-emulator: it knows no login and no precondition, and no DELETE of a resumable upload."""
+"""gcp-storage-emulator, which has no logins, no preconditions and no DELETE of uploads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def serve(folder: Path):
     emulator = program("gcp-storage-emulator", str(Path(sys.executable).parent))
     port = free_port()
     address = ("--host=127.0.0.1", f"--port={port}")
-    # Without the second one, each first call waits a minute for Google's own gRPC endpoint.
+    # Without the second variable, the first call waits a minute for Google's gRPC endpoint.
     client = {
         "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}",
         "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",

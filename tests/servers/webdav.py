@@ -1,4 +1,4 @@
-"""WsgiDAV, in a process of its own: one share that may be written, and the same one read-only."""
+"""WsgiDAV in a separate process: one share with write access, and a read-only share."""
 
 from __future__ import annotations
 
