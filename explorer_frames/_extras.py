@@ -1,4 +1,4 @@
-"""Imports of optional dependencies, with errors that name the extra to install."""
+"""Import optional dependencies, and name the extra to install if they are missing."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ from explorer_frames.errors import ConfigError
 
 
 def install_hint(extra: str) -> str:
-    """Return how to install the packages of an extra.
-
-    The packages are listed by name, which also works before this project is on a package index.
-    """
+    """Return a hint to install the packages of an extra."""
+    # The packages are listed by name, because this project may not be on the package index.
     packages = " ".join(f"'{package}'" for package in _requirements().get(extra, ()))
     return f"install the extra '{extra}'" + (f": pip install {packages}" if packages else " of explorer-frames")
 
 
 def extra_of(module: str | None) -> str | None:
-    """Return the smallest extra, other than test, that contains a package, or None."""
+    """Return the smallest extra that contains a package, except the extra `test`."""
     pattern = re.compile(rf"{re.escape(module or '')}\b", re.IGNORECASE)
     candidates = [
         (len(packages), extra)
@@ -63,13 +61,7 @@ class require:  # noqa: N801 (used like a function)
 
 
 def package(name: str, extra: str) -> Any:
-    """Import a package of an extra.
-
-    Raises
-    ------
-    ConfigError
-        The package or one of its dependencies is not installed.
-    """
+    """Import a package of an extra, or raise ConfigError."""
     root = name.partition(".")[0]
     try:
         return import_module(name)

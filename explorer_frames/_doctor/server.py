@@ -1,4 +1,4 @@
-"""Checks of a server and of the access to it, without starting a job."""
+"""Check a server, its login and its row limit, without starting a job."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 CHECKS = ("address", "connection", "encryption", "http", "clock", "login", "jobs", "license", "limit")
 # One retry is required, because the server may have closed a pooled connection.
 QUICK: dict[str, Any] = {"timeout": (5.0, 10.0), "deadline": 20.0, "retries": 1}
-_LOOKUP = 10.0  # seconds; name resolution has no timeout setting
+_LOOKUP = 10.0  # seconds; `getaddrinfo` has no timeout
 _CONNECT = 5.0
-_SLACK = 1.0  # seconds, added to the time limits of a check
-_CLOCK = 60.0  # difference in seconds above which a warning is reported
-_JOBS, _TRIED = 3, 4  # maximum numbers of jobs and results to search for one with several rows
+_SLACK = 1.0  # seconds, added to the timeout of each check
+_CLOCK = 60.0  # seconds; a larger difference is a warning
+_JOBS, _TRIED = 3, 4  # maximum number of jobs, and of results, to search
 # Maximum number of calls per check, each within the deadline. Default: 1.
 _CALLS = {"encryption": 2, "login": 2, "limit": 1 + _JOBS + _TRIED + 3}
 _ANY = pa.schema([("cells", pa.list_(pa.string()))])
@@ -44,27 +44,13 @@ _ANY = pa.schema([("cells", pa.list_(pa.string()))])
 
 @dataclass(repr=False)
 class Examination:
-    """Checks of one server, each of which depends on the preceding ones.
-
-    Parameters
-    ----------
-    settings
-        Settings with short time limits, as in `QUICK`.
-    credentials
-        None if they are missing from the configuration.
-    explorer
-        Client with these settings and credentials, for the checks that read; None if any are missing.
-    task
-        Id of a job, and id or name of its task, whose result is read. None selects a task of one of the newest jobs.
-    limit
-        The largest ``limit`` to request.
-    """
+    """Checks of one server, each of which depends on the checks before it."""
 
     settings: Settings
-    credentials: Credentials | None
-    explorer: Explorer | None
-    task: tuple[str, str] | None
-    limit: int
+    credentials: Credentials | None  # None if they are missing
+    explorer: Explorer | None  # None if settings or credentials are missing
+    task: tuple[str, str] | None  # None selects a task of a recent job
+    limit: int  # largest limit to request
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.settings.url)
@@ -76,7 +62,7 @@ class Examination:
         self._license: errors.LicenseError | None = None
 
     def findings(self) -> Iterator[Finding]:
-        """Run the checks; skip those that depend on a failed check."""
+        """Run the checks, and skip those that depend on a failed check."""
         stuck = ""
         for name in CHECKS:
             if stuck and not (name == "license" and self._license):
@@ -96,7 +82,7 @@ class Examination:
             raise
 
     def _patience(self, name: str) -> float:
-        """Return the maximum duration of a check in seconds, from its own time limits."""
+        """Return the timeout of a check, in seconds."""
         if name == "address":
             return _LOOKUP
         if name == "connection":
@@ -129,7 +115,7 @@ class Examination:
                 with socket.socket(family, kind, protocol) as sock:
                     sock.settimeout(_CONNECT)
                     sock.connect(address)
-            except OSError as error:  # also for an address family that this machine does not support
+            except OSError as error:  # also if the address family is not supported
                 why = "no response" if isinstance(error, TimeoutError) else str(error.strerror)
             else:
                 return ok("connection", f"port {self._port} is open")
@@ -165,10 +151,7 @@ class Examination:
         return ok("http", "the NebulaGraph Explorer API responded")
 
     def _greet(self) -> None:
-        """Send a request without a token, and keep its response.
-
-        The encryption, http, clock and license checks use it.
-        """
+        """Send a request without a token, and store the response for several checks."""
         began = time.time()
         try:
             headers, said = self._greeted(self.settings)
@@ -210,7 +193,7 @@ class Examination:
             theirs = parsedate_to_datetime(date).timestamp()
         except (ValueError, OverflowError):
             return Finding("clock", "skipped", "the response has no Date header")
-        apart = theirs - ours + 0.5  # the Date header has whole seconds
+        apart = theirs - ours + 0.5  # the Date header has a resolution of one second
         if abs(apart) <= _CLOCK:
             return ok(
                 "clock", f"the clocks of the server and of this machine differ by at most {max(round(abs(apart)), 1)} s"
@@ -291,13 +274,13 @@ class Examination:
         return ok("limit", f"{what}: complete, unless that is exactly the server's cap [{where}]")
 
     def _given_task(self) -> tuple[str, str]:
-        """Return the ids of the given task and its job."""
+        """Return the ids of the given task and of its job."""
         assert self.task is not None  # noqa: S101 (checked by the caller)
         job = self._explorer.job(self.task[0])
         return job.job_id, job.task(self.task[1]).task_id
 
     def _some_task(self) -> tuple[str, str] | None:
-        """Find a task to test the limit, preferably with more than one row."""
+        """Find a task for the check of the limit, preferably with several rows."""
         few = None
         jobs = (self._explorer.job(job["job_id"]) for job in self._list(_JOBS, status="success"))
         done = ((job.job_id, task.task_id) for job in jobs for task in job.tasks if task.status == "success")
@@ -314,7 +297,8 @@ class Examination:
 
 
 def _is_of_explorer(error: errors.ApiError) -> bool:
-    """Whether Explorer itself returned an error; its jobs endpoint always exists."""
+    """Return whether Explorer itself, not a gateway, returned the error."""
+    # The endpoint for jobs exists on every Explorer server.
     return error.code is not None and not isinstance(error, errors.NotFoundError)
 
 

@@ -1,4 +1,4 @@
-"""Check of an output path, which writes, reads and removes a small file."""
+"""Check an output path by writing, reading and removing a small file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, ExplorerFramesError, UnsupportedFormatError, WriteError
 
 CHECKS = ("driver", "target")
-_PATIENCE = 60.0  # seconds; the S3 driver retries for some time
+_PATIENCE = 60.0  # seconds; long, because the S3 driver retries
 _CONTENT = b"explorer-frames doctor was here, and should have removed this file.\n"
 
 
@@ -66,7 +66,7 @@ def _driver(url: str, options: Mapping[str, Any] | None) -> Finding:
         module = fsspec.get_filesystem_class(scheme).__module__.partition(".")[0]
         version = getattr(sys.modules[module], "__version__", "")
         return ok("driver", f"{scheme}:// by {module} {version}".rstrip())
-    connect(url, options or {}, Mask(url, options or {}), WriteError)  # the error contains the package to install
+    connect(url, options or {}, Mask(url, options or {}), WriteError)  # the error names the package to install
     raise ConfigError(f"no driver for {scheme}:// is installed", where=shown_url(url))
 
 
@@ -92,10 +92,7 @@ def _written(url: str, options: Mapping[str, Any] | None) -> Finding:
 
 
 def _trial(url: str, options: Mapping[str, Any] | None) -> tuple[str, Target]:
-    """Return a new file in the folder, or in its parent if the folder is missing.
-
-    A missing folder is valid, because a sync creates it.
-    """
+    """Return a new file in the folder, or in its parent if the folder is missing."""
     folder, name = _folder(url), f"explorer-frames-doctor-{uuid.uuid4().hex}.tmp"
     trial = f"{folder}/{name}"
     try:
@@ -103,6 +100,7 @@ def _trial(url: str, options: Mapping[str, Any] | None) -> tuple[str, Target]:
     except WriteError as error:
         if _is_file(url) or NO_FOLDER not in error.what:
             raise
+    # A sync creates a missing folder.
     trial = f"{_parent(folder)}/{name}"
     return trial, Target.resolve(trial, mode="create", storage_options=options)
 
