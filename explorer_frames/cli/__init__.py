@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Parameters
     ----------
     arguments
-        Command-line arguments. Default: those of the process.
+        Command-line arguments. Default: ``sys.argv[1:]``.
     """
     try:
         from explorer_frames.cli._app import main as run

@@ -1,4 +1,4 @@
-"""The command that compares two results."""
+"""The ``compare`` command."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def compare(
 ) -> None:
     """Compare two results.
 
-    Shows added and removed rows, and changes of scores, ranks and communities. Renamed communities are not changes.
-    Incomplete results are refused with exit code 3.
+    Show added and removed rows, and changes in scores, ranks and communities. A community with a new label but the same
+    members is unchanged. Results that may be incomplete are rejected with exit code 3.
     """
     from explorer_frames import compare as find_changes
 
@@ -70,5 +70,5 @@ def compare(
 
 
 def _result(ctx: typer.Context, text: str) -> Any:
-    """Return a job if the text is numeric, like a job id, else the text as a path."""
+    """Return the job for a numeric id, or the text as a path."""
     return ctx.obj.explorer.job(text) if re.fullmatch("[0-9]+", text) else text

@@ -1,4 +1,4 @@
-"""The demo of this library on an embedded Explorer."""
+"""The demo of this library, which uses an embedded Explorer."""
 
 from __future__ import annotations
 
@@ -32,13 +32,7 @@ _NEXT = """\
 
 
 def run(folder: Path) -> None:
-    """Run a workflow, read all of its results, and write them to `folder`.
-
-    Parameters
-    ----------
-    folder
-        Folder to write to, which is created if needed. Files of earlier demos are overwritten.
-    """
+    """Run a workflow, read its results, and write them to `folder`."""
     console = Console(highlight=False, soft_wrap=True)
     with Sandbox() as server:
         workflow = server.add_workflow("demo", Graph.les_miserables(), _TASKS)
@@ -72,7 +66,7 @@ def _write(console: Console, job: Job, folder: Path) -> None:
 
 
 def _check(task: Task, frame: pd.DataFrame, path: Path) -> None:
-    """Check both files by reading them with pandas."""
+    """Read both files with pandas, and compare them with the result."""
     for read, suffix in ((pd.read_parquet, ".parquet"), (pd.read_feather, ".feather")):
         back = read(path.with_suffix(suffix))
         if back.to_json() != frame.to_json() or list(back.columns) != list(frame.columns):

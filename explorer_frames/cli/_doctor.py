@@ -1,4 +1,4 @@
-"""The command that diagnoses the connection to Explorer and to storage."""
+"""The ``doctor`` command."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def doctor(
 ) -> None:
     """Check the settings, the connection and the server.
 
-    Checks the server, the login, the license and the row limit. With PATH, writes a small file to its folder, reads it
-    back and removes it. No job is started, and no secret is shown.
+    The checks include the login, the license and the row limit. With PATH, the command also writes a small test file to
+    that folder, reads it and removes it. The command does not start a job or print secrets.
     """
     if (job_id is None) != (task_id is None):
         raise typer.BadParameter("--job-id and --task-id must be used together.")

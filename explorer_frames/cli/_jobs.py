@@ -1,4 +1,4 @@
-"""The commands that list, show, run, wait for and cancel jobs."""
+"""The ``jobs``, ``show``, ``run``, ``wait`` and ``cancel`` commands."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def _seconds(text: str | float) -> float:
-    """Parse the timeout, before a job is started."""
+    """Parse a timeout in seconds."""
     with suppress(ValueError):
         seconds = float(text)
         if is_duration(seconds):
@@ -53,7 +53,7 @@ def jobs(
     limit: LimitOption = "20",
     json: JsonFlag = False,
 ) -> None:
-    """List jobs, the newest first."""
+    """List jobs, newest first."""
     import pyarrow as pa
 
     frame = ctx.obj.explorer.list_jobs(workflow_id, status=status, name=name, created_after=created_after, limit=limit)
@@ -75,7 +75,8 @@ def show(ctx: typer.Context, job: JobArgument, json: JsonFlag = False) -> None:
 def cancel(ctx: typer.Context, job: JobArgument, json: JsonFlag = False) -> None:
     """Cancel a job.
 
-    The status may change with a delay. A job that has already ended is unchanged, and the exit code is 0.
+    The status of the job may change with a delay. If the job has already ended, it is unchanged, and the exit code is
+    0.
     """
     found = ctx.obj.explorer.job(job)
     _show(found.cancel(), json=json)
@@ -100,7 +101,8 @@ def run(
 ) -> None:
     """Run a workflow as a new job.
 
-    Writes the job's id to stdout at once, and the outcome to stderr. With --json, stdout is the same as for `show`.
+    The job id is printed to stdout as soon as the job starts. With --wait, the outcome is printed to stderr. With
+    --json, the output is the same as for `show`.
     """
     if not wait and (timeout is not None or cancel_on_interrupt):
         raise typer.BadParameter("--timeout and --cancel-on-interrupt require --wait.")
@@ -125,8 +127,8 @@ def wait(
 ) -> None:
     """Wait until a job has ended.
 
-    Use it after `run`, a timeout or Ctrl-C. Exit code 4 means that the job failed, was interrupted, or did not end in
-    time. With --json, stdout is the same as for `show`.
+    If the job fails, is interrupted, or does not end within the timeout, the exit code is 4. With --json, the output is
+    the same as for `show`.
     """
     _wait(ctx.obj.explorer.job(job), timeout, cancel_on_interrupt=cancel_on_interrupt, json=json)
 
@@ -150,7 +152,7 @@ def _wait(job: Job, timeout: float | None, *, cancel_on_interrupt: bool, json: b
 
 @contextmanager
 def _told(job: Job) -> Iterator[None]:
-    """Write the job id to stderr if stdout fails, so that the user does not start another job."""
+    """Print the job id to stderr if stdout fails, so that the job is not started twice."""
     try:
         yield
     except (OutputError, BrokenPipeError):
@@ -159,13 +161,7 @@ def _told(job: Job) -> Iterator[None]:
 
 
 def read_input(texts: list[str] | None) -> dict[str, dict[str, Any]] | None:
-    """Parse repeated ``component.param=value`` options.
-
-    Raises
-    ------
-    ConfigError
-        A text does not have this form.
-    """
+    """Parse repeated ``component.param=value`` options."""
     read: dict[str, dict[str, Any]] = {}
     for name, value in read_pairs(texts, "input").items():
         component, dot, parameter = name.partition(".")

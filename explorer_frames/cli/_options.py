@@ -1,4 +1,4 @@
-"""Options of several commands, and the parsing of their values."""
+"""Options that several commands have, and the parsers of their values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from explorer_frames.errors import ConfigError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# The values of the library's own types, repeated here because those modules import pyarrow. A test compares them.
+# Repeated here, because the modules with these types import pyarrow, which is slow. A test compares the values.
 FormatWord = Literal["parquet", "feather"]
 VidWord = Literal["string", "int64"]
 ModeWord = Literal["overwrite", "create", "in_place"]
@@ -47,7 +47,7 @@ def _limit(text: str | int) -> int:
 
 
 def _since(text: str | datetime) -> datetime:
-    """Parse a time (UTC unless it has an offset) or an age, as an aware datetime."""
+    """Parse a time or an age as an aware datetime, in UTC by default."""
     if isinstance(text, datetime):
         return text
     ago = re.fullmatch(r"(\d+)([smhdw])", text)
@@ -129,13 +129,7 @@ StorageFile = Annotated[
 
 
 def schema_of(text: str) -> str | pa.Schema | None:
-    """Parse a schema option: None for ``none``, a schema for ``name:type`` columns, else a name.
-
-    Raises
-    ------
-    ConfigError
-        A column has an unknown type.
-    """
+    """Convert the text of ``--schema`` to None, a schema, or a schema name."""
     if text == "none":
         return None
     if ":" not in text:
@@ -174,7 +168,7 @@ def _column(text: str) -> tuple[str, pa.DataType]:
 
 
 def _arrow_type(text: str) -> pa.DataType:
-    """Parse an Arrow type as printed or shortened: ``timestamp[ms, UTC]``, ``dictionary<string>``, ``list<string>``."""
+    """Parse an Arrow type, such as ``timestamp[ms, UTC]`` or ``dictionary<string>``."""
     import pyarrow as pa
 
     if outer := _OUTER.fullmatch(text):
@@ -196,13 +190,7 @@ def _arrow_type(text: str) -> pa.DataType:
 
 
 def pairs(texts: Iterable[str] | None, what: str) -> dict[str, Any]:
-    """Parse ``name=text`` and ``name:=JSON``.
-
-    Raises
-    ------
-    ConfigError
-        A text has neither form. The message does not contain the value, which may be a secret.
-    """
+    """Parse ``name=text`` and ``name:=JSON``; errors do not show values."""
     read = {}
     for text in texts or ():
         name, equals, value = text.partition("=")
@@ -219,7 +207,7 @@ def pairs(texts: Iterable[str] | None, what: str) -> dict[str, Any]:
 
 
 def storage_options(texts: Iterable[str] | None, file: Path | None) -> dict[str, Any] | None:
-    """Merge storage options in increasing precedence: environment, file, command line."""
+    """Merge storage options of the environment, the file and the command line."""
     known = {**_object(os.environ.get(STORAGE_VARIABLE), STORAGE_VARIABLE), **_object(_read(file), str(file))}
     given = pairs(texts, "storage option")
     words = {"true": True, "false": False}  # drivers do not accept these as strings

@@ -1,4 +1,4 @@
-"""The commands that read or export results, from Explorer or from the CSV files of full results."""
+"""The ``read``, ``export`` and ``output`` commands."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ def read(
     json: JsonFlag = False,
     csv: Annotated[bool, typer.Option("--csv", help="Write CSV to stdout, with a header.")] = False,
 ) -> None:
-    r"""Write a task's result to stdout as a table, JSON or CSV.
+    r"""Print a task's result as a table, JSON or CSV.
 
-    If stdout is not a terminal, the table has tab-separated columns. Backslash, tab, line ends and control characters
-    are escaped as \\, \t, \n, \r and \xNN. --csv and --json are exact.
+    If stdout is not a terminal, the table has tab-separated columns. Backslashes and control characters in it are
+    escaped as \\, \t, \n, \r and \xNN. --csv and --json print the exact values.
 
-    If the result may be incomplete, the rows are written with a warning and exit code 3. Pass --allow-incomplete to
-    accept them.
+    If the result may be incomplete, the rows are printed with a warning and exit code 3. Pass --allow-incomplete to
+    accept an incomplete result.
     """
     if json and csv:
         raise typer.BadParameter("--json and --csv are mutually exclusive.")
@@ -111,7 +111,7 @@ def export(
 ) -> None:
     """Export a task's result to a Parquet or Feather file.
 
-    The file is replaced atomically, except with --mode in_place.
+    The file is written atomically, unless you pass --mode in_place.
     """
     wanted = schema_of(schema)
     options = storage_options(storage_option, storage_options_file)
@@ -136,7 +136,7 @@ def export(
 
 
 def write_target(path: str, write: Callable[[Destination], Receipt], *, json: bool) -> None:
-    """Write a file and show its receipt; ``-`` is stdout, with the receipt on stderr."""
+    """Write a file and show its receipt, on stderr if the file is stdout."""
     if path != STDOUT:
         show_receipt(write(path), json=json)
         return
@@ -194,11 +194,12 @@ def output(
 ) -> None:
     """Read or export a full result from its CSV files.
 
-    Full results are on NFS by default: explorer-frames output /mnt/analytics-data/107/tasks/analytics_pagerank_1.
-    A terminal shows the first 20 rows. Nothing is written until all files were read.
+    NebulaGraph Analytics writes full results to NFS by default, such as
+    /mnt/analytics-data/107/tasks/analytics_pagerank_1. In a terminal, the command shows the first 20 rows. Nothing is
+    printed or written until all files have been read.
 
-    With --job-id and --task, the job is looked up in Explorer, and SOURCE is the folder of all full results. Storage
-    options apply to SOURCE and TARGET.
+    With --job-id and --task, the command looks up the job in Explorer, and SOURCE is the folder of all full results.
+    Storage options apply to both SOURCE and TARGET.
     """
     if csv and (json or target):
         raise typer.BadParameter("--csv cannot be used with --json or TARGET.")

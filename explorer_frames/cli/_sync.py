@@ -1,4 +1,4 @@
-"""The command that syncs a workflow's results to a data lake."""
+"""The ``sync`` command."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from explorer_frames.errors import SyncError
 if TYPE_CHECKING:
     from explorer_frames import SyncReport
 
-_SHOWN = 20  # maximum number of failures that are listed
+_SHOWN = 20  # maximum number of failures to list
 
 
 def sync(
@@ -62,8 +62,8 @@ def sync(
 ) -> None:
     """Sync the results of a workflow to a data lake.
 
-    Reads and writes only the missing results of successful jobs, so it can be repeated. If no result is missing, stdout
-    is empty. With --json, stdout always has a document.
+    Only the missing results of successful jobs are read and written, so you can run the command again at any time. If
+    no result is missing, stdout is empty. With --json, a document is always printed.
     """
     try:
         report = ctx.obj.explorer.sync_workflow(

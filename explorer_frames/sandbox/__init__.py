@@ -1,7 +1,6 @@
-"""An embedded NebulaGraph Explorer for trials and tests, with real algorithms and the published HTTP API.
+"""Embedded NebulaGraph Explorer for demos and tests.
 
-It is independent of the rest of the library, which never imports it. Only the formatting of errors is shared. Needs
-the extra ``sandbox``.
+The sandbox serves the published HTTP API, and computes results with igraph. It requires the extra ``sandbox``.
 """
 
 from __future__ import annotations
