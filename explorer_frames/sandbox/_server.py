@@ -74,8 +74,8 @@ class Sandbox(Options):
         Whether each file has a header, if the column names are documented.
     output_style
         ``"csv"`` for the files above, as in RFC 4180. ``"engine"`` for files that resemble those of NebulaGraph
-        Analytics, such as ``<job id>/tasks/<component>/0000_0000.csv.gz``. These files have no quoting. Doubles have six
-        significant digits, and the vertices of a path are separated by spaces. Files of InfoMap and degrees are not
+        Analytics, such as ``<job id>/tasks/<component>/0000_0000.csv.gz``. These files have no quoting. Doubles have
+        six significant digits, and the vertices of a path are separated by spaces. Files of InfoMap and degrees are not
         compressed. Files of WCC have the prefix ``part_``. KCore with ``TYPE=subgraph`` has folders ``<k>_core``.
 
     Attributes
