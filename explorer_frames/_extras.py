@@ -55,7 +55,7 @@ class require:  # noqa: N801 (used like a function)
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, ModuleNotFoundError):
-            error.msg = f"{self._module} needs the package {error.name}; {install_hint(self._extra)}"
+            error.msg = f"{self._module} requires the package {error.name}; {install_hint(self._extra)}"
             error.args = (error.msg,)
             error.__traceback__ = None  # so that the traceback ends at the user's import
 
@@ -70,5 +70,5 @@ def package(name: str, extra: str) -> Any:
             what, hint = f"{root} is not installed", install_hint(extra)
         else:
             what = f"cannot import {root}: {escaped(error)}"
-            hint = f"Run `import {name}` to see the error, or reinstall the package with its dependencies."
+            hint = f"Run `import {name}` to see the full error, or reinstall the package with its dependencies."
     raise ConfigError(what, hint=hint)

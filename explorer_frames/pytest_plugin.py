@@ -21,7 +21,7 @@ MARKER = "explorer_sandbox"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
-    config.addinivalue_line("markers", f"{MARKER}(**options): options of the Sandbox that {MARKER} starts")
+    config.addinivalue_line("markers", f"{MARKER}(**options): pass options to the Sandbox of the fixture {MARKER}")
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def _sandbox(node: pytest.Item) -> Sandbox:
             options = {**marker.kwargs, **options}
         return Sandbox(**options)
     except TypeError as error:
-        why = f"{error}\nOptions: {', '.join(signature.parameters)}."
+        why = f"{error}\nValid options: {', '.join(signature.parameters)}."
     except ValueError as error:
         why = str(error)
     pytest.fail(f"invalid marker {MARKER}: {why}", pytrace=False)

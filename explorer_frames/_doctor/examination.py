@@ -108,7 +108,7 @@ def _configuration(
         hints.append(f"{sources.missing.what} [{sources.missing.where}]: {sources.missing.hint}")
     unknown = [name for name in os.environ if name.startswith(PREFIX) and os.environ[name] and name not in VARIABLES]
     if unknown:
-        what += f"; unknown: {escaped(', '.join(sorted(unknown)))}"
+        what += f"; unknown variables: {escaped(', '.join(sorted(unknown)))}"
         hints.append(known("variables", sorted(VARIABLES), *sorted(unknown)))
     yield Finding("configuration", "warning", what, " ".join(hints)) if hints else ok("configuration", what)
 
@@ -121,5 +121,5 @@ def _places(arguments: Mapping[str, Any], sources: Sources | None) -> str:
     if sources is not None:
         for setting in sources.found.values():
             places.setdefault(setting.source, []).append(setting.label.removesuffix(f" of {setting.source}"))
-        places["not used, because its url is another one"] = sources.unused
+        places["ignored, because its url is different"] = sources.unused
     return "; ".join(f"{place}: {', '.join(names)}" for place, names in places.items() if names) or "no settings found"

@@ -150,7 +150,7 @@ def found(name: str, seconds: float, check: Callable[[], Finding]) -> Finding:
     while thread.is_alive() and time.monotonic() < end:  # on Windows, Ctrl-C does not interrupt a long wait
         thread.join(min(_POLL_INTERVAL, seconds))
     if not results:
-        hint = "Retry. If it happens again, check the load of the server and the network."
+        hint = "Retry. If the timeout recurs, check the load of the server and the network."
         return Finding(name, "problem", f"no result within {seconds:g} s", hint)
     if isinstance(results[0], Exception):
         raise results[0]

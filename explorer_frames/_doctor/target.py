@@ -23,7 +23,7 @@ from explorer_frames.errors import ConfigError, ExplorerFramesError, Unsupported
 
 CHECKS = ("driver", "target")
 _PATIENCE = 60.0  # seconds; long, because the S3 driver retries
-_CONTENT = b"explorer-frames doctor was here, and should have removed this file.\n"
+_CONTENT = b"This is a test file of explorer-frames doctor. You can delete it.\n"
 
 
 def findings(url: str, options: Mapping[str, Any] | None) -> Iterator[Finding]:
@@ -65,7 +65,7 @@ def _driver(url: str, options: Mapping[str, Any] | None) -> Finding:
     with suppress(ImportError, ValueError):
         module = fsspec.get_filesystem_class(scheme).__module__.partition(".")[0]
         version = getattr(sys.modules[module], "__version__", "")
-        return ok("driver", f"{scheme}:// by {module} {version}".rstrip())
+        return ok("driver", f"{scheme}:// with {module} {version}".rstrip())
     connect(url, options or {}, Mask(url, options or {}), WriteError)  # the error names the package to install
     raise ConfigError(f"no driver for {scheme}:// is installed", where=shown_url(url))
 
@@ -83,12 +83,12 @@ def _written(url: str, options: Mapping[str, Any] | None) -> Finding:
         left = _removed(target)
     if not same:
         return Finding(
-            "target", "problem", f"the content read back differs from the content written [{target.url}]", left
+            "target", "problem", f"the content of a test file changed after it was written [{target.url}]", left
         )
     where = target.url.rpartition("/" if local_path(trial) is None else os.sep)[0]
     if left is not None:
-        return Finding("target", "warning", f"written and read back, but not removed [{where}]", left)
-    return ok("target", f"written, read back and removed [{where}]")
+        return Finding("target", "warning", f"a test file was written and read, but not removed [{where}]", left)
+    return ok("target", f"a test file was written, read and removed [{where}]")
 
 
 def _trial(url: str, options: Mapping[str, Any] | None) -> tuple[str, Target]:
@@ -110,6 +110,7 @@ def _removed(target: Target) -> str | None:
         target.remove()
     except ExplorerFramesError:
         return (
-            f"Remove {target.url} by hand. The credentials may lack permission to delete, which exports do not require."
+            f"Remove {target.url} manually. The credentials may lack permission to delete files, "
+            "which exports do not require."
         )
     return None

@@ -36,9 +36,9 @@ _GATEWAY_FAILED = {502, 503, 504}
 # Hints by HTTP status, for error responses that have no JSON envelope.
 _STATUS_HINTS = {
     401: "A gateway in front of Explorer requires its own login. Use a URL that bypasses the gateway.",
-    403: "A gateway in front of Explorer refused the request. Check its rules, or use another URL.",
-    404: "Check the path in url=. Behind a gateway it may need a prefix, as in https://host/prefix.",
-    **dict.fromkeys(_GATEWAY_FAILED, "Check that Explorer is running, and the gateway's route to it. Then retry."),
+    403: "A gateway in front of Explorer refused the request. Check the gateway's access rules, or use another URL.",
+    404: "Check the path in url=. A gateway may require a prefix, such as https://host/prefix.",
+    **dict.fromkeys(_GATEWAY_FAILED, "Check that Explorer is running and that the gateway can reach it. Then retry."),
 }
 
 
@@ -116,7 +116,7 @@ class Api:
                 raise failure
             made = _id_in(received)
             raise UnsafeToRetryError(
-                f"the request may have been accepted: {failure.what}"
+                f"the server may have accepted the request: {failure.what}"
                 + (f" (the response contains the id {made})" if made else ""),
                 where=failure.where,
                 hint=hint,
@@ -152,7 +152,7 @@ class Api:
                 return self._log_in(self._encodings[0], deadline)
             except UnauthorizedError:
                 self._encodings.reverse()
-        refused.hint = "Check user, password and graphd: " + self._hint()
+        refused.hint = f"Check user, password and graphd. {self._hint()}"
         raise refused
 
     @property
@@ -163,10 +163,10 @@ class Api:
     def _hint(self) -> str:
         given = self._credentials.auth_encoding
         if given == "auto":
-            return f"the server refused the login in the encodings {' and '.join(self._encodings)}."
+            return f"The server rejected the login (encodings tried: {', '.join(self._encodings)})."
         other = "colon" if given == "json" else "json"
-        versions = "'colon' is for Explorer 3.1.0, 'json' for 3.2.0 and later"
-        return f"if they are right, pass auth_encoding={other!r}: {versions}."
+        versions = "Explorer 3.1.0 requires 'colon'. Versions 3.2.0 and later require 'json'."
+        return f"If they are correct, pass auth_encoding={other!r}. {versions}"
 
     def _log_in(self, encoding: str, deadline: Deadline) -> Token:
         graphd, password, user = self._credentials.graphd, self._credentials.password, self._credentials.user
@@ -219,7 +219,7 @@ def _judged(body: bytes, answer: Answer, *, any_status: bool = False) -> dict[st
     refusal = api_error(None, answer.status, None, answer.trace_id)
     refusal.hint = _STATUS_HINTS.get(answer.status, failure.hint)
     if answer.status in _GATEWAY_FAILED:
-        refusal.what = f"a gateway returned HTTP status {answer.status}: Explorer behind it did not respond"
+        refusal.what = f"a gateway returned HTTP status {answer.status} instead of a response from Explorer"
     raise refusal
 
 

@@ -59,7 +59,7 @@ class Token:
     def __post_init__(self) -> None:
         if not re.fullmatch(_OCTETS, self.text):
             raise ConfigError(
-                "the token contains characters that are invalid in a cookie",
+                "the token contains characters that are not allowed in a cookie",
                 hint="Pass only the value of the explorer_token cookie, without its name and attributes.",
             )
 
@@ -135,8 +135,8 @@ class Auth:
             token, renewals = renewed, renewals + 1
         if logs_in:
             refused.hint = (
-                "Use another user for each process, or share one Explorer. The server refused "
-                f"{renewals} new sessions, probably because of another login of the same user."
+                "Use a different user for each process, or share one Explorer. The server rejected "
+                f"{renewals} new sessions, probably because another client logs in as the same user."
             )
         raise refused
 
@@ -180,7 +180,7 @@ class Auth:
             remaining = deadline.remaining()
             if remaining <= 0:
                 raise RequestTimeoutError(
-                    f"login exceeded the deadline of {deadline.seconds:g} s",
+                    f"the login exceeded the deadline of {deadline.seconds:g} s",
                     hint="Pass a longer deadline=.",
                     final=True,
                 )
@@ -208,7 +208,7 @@ def _checked(token: str) -> str:
     if _PASTED.fullmatch(token):
         raise ConfigError(
             "the token must be only the value of the explorer_token cookie",
-            hint="Remove the name of the cookie, 'Bearer', 'Cookie:', and quotes or blanks around the value.",
+            hint="Remove the cookie name, 'Bearer', 'Cookie:', and any quotes or spaces around the value.",
         )
     return token
 

@@ -150,7 +150,7 @@ def settings(
     if deadline is not None and not is_duration(deadline):
         raise ConfigError(
             f"deadline must be a positive number of seconds or None, got {as_given(deadline)}",
-            hint="deadline= applies to a whole call with its retries. Default: 600.",
+            hint="deadline= limits a whole call, including its retries. The default is 600.",
         )
     if not isinstance(retries, Integral) or isinstance(retries, bool) or retries < 0:
         raise ConfigError(f"retries must be a non-negative integer, got {as_given(retries)}")
@@ -230,12 +230,12 @@ def credentials(sources: Sources, auth_encoding: AuthEncoding) -> Credentials:
 
 
 def _missing_credentials(sources: Sources) -> ConfigError:
-    missing = " or ".join(", ".join(name for name in LOGIN if name not in sources.found).rsplit(", ", 1))
-    hints = [f"Not used, because its url is another one: {place}." for place in sources.unused]
-    hints += [*sources.hints, f"Set {PREFIX}TOKEN; or set {PREFIX}USER, {PREFIX}PASSWORD and {PREFIX}GRAPHD."]
+    missing = " and ".join(", ".join(name for name in LOGIN if name not in sources.found).rsplit(", ", 1))
+    hints = [f"Ignored, because its url is different: {place}." for place in sources.unused]
+    hints += [*sources.hints, f"Set {PREFIX}TOKEN, or set {PREFIX}USER, {PREFIX}PASSWORD and {PREFIX}GRAPHD."]
     return ConfigError(
-        f"missing credentials: no token, and no {missing} for a login",
-        hint=f"{' '.join(hints)}\nOr pass token=; or pass user=, password= and graphd='host:port'.",
+        f"missing credentials: no token is set, and a login also requires {missing}",
+        hint=f"{' '.join(hints)}\nOr pass token=, or user=, password= and graphd='host:port'.",
     )
 
 
@@ -271,8 +271,8 @@ def _checked_url(url: str) -> str:
     if parts is None or not isinstance(url, str) or any(char in url for char in "@?#"):
         # The message does not show the URL, because it may contain a password.
         raise ConfigError(
-            "invalid url: a user, password, query or fragment is not supported",
-            hint="Pass url='http://host:7002' or url='https://host/prefix', and the credentials separately.",
+            "invalid url: it must not contain a user, password, query or fragment",
+            hint="Pass url='http://host:7002' or url='https://host/prefix'. Pass the credentials separately.",
         )
     bad = parts.scheme not in ("http", "https") or not parts.hostname or port == 0
     if bad or _CONTROL.search(url) or any(char.isspace() or char == "\\" for char in url):
@@ -289,6 +289,6 @@ def _host_port(graphd: str) -> tuple[str, int]:
     if not host or _CONTROL.search(host) or not _PORT.fullmatch(port) or not 0 < int(port) < 2**16:
         raise ConfigError(
             f"graphd must be 'host:port', got {escaped(graphd, 80)!r}",
-            hint="It is the address of graphd as the Explorer server reaches it, usually with port 9669.",
+            hint="Pass the address at which the Explorer server reaches graphd, usually with port 9669.",
         )
     return host, int(port)

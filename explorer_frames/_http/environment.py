@@ -99,7 +99,7 @@ def certificate_error(
         except (OSError, ValueError) as error:
             return ConfigError(
                 f"{name}: cannot load CA certificates from {escaped(path)!r}: {_reason(error)}",
-                hint=f"Set {as_argument(name)} to a readable PEM file of certificates.",
+                hint=f"Set {as_argument(name)} to a readable PEM file with CA certificates.",
             )
     if client_cert is not None:
         cert, key = (client_cert, None) if isinstance(client_cert, str) else client_cert
@@ -111,7 +111,7 @@ def certificate_error(
             return ConfigError(
                 f"{cert_name}: cannot load certificate and key from {shown}: "
                 f"{'the key is encrypted' if encrypted else _reason(error)}",
-                hint=f"Set {as_argument(cert_name)} to a PEM file with certificate and unencrypted key, or a pair.",
+                hint=f"Set {as_argument(cert_name)} to a PEM file with the certificate and its unencrypted key.",
             )
     return None
 

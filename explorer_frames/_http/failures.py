@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 TICK = 2 * time.get_clock_info("monotonic").resolution
 NO_TLS = "TLS connection failed"
 PROXY_AUTHENTICATION = 407
-UNTRUSTED = "Set ca_bundle= to a PEM file with the CA of the server, or add that CA to those of the operating system."
+UNTRUSTED = "Set ca_bundle= to a PEM file with the server's CA, or add the CA to the operating system's certificates."
 _REJECTED = "alert (.* expired|unknown ca|(bad|unsupported) certificate|certificate (revoked|unknown)|access denied)"
 # Hints by error message of OpenSSL, or of the certificate stores of Windows and macOS.
 _TLS_HINTS = (
     (
         "mismatch|not valid for|not match|cn_no_match",
-        "Use a host name of the server's certificate in url=, or issue a certificate for this name.",
+        "Use a host name in url= that the server's certificate contains, or issue a certificate for this host name.",
     ),
     (
         _REJECTED,
@@ -39,17 +39,17 @@ _TLS_HINTS = (
     ),
     ("expired", "Renew the server's certificate, or correct the clock of this machine."),
     ("not yet valid", "Check the clocks of this machine and of the server."),
-    ("certificate required", "The server requires a client certificate: pass its PEM file as client_cert=."),
+    ("certificate required", "The server requires a client certificate. Pass its PEM file as client_cert=."),
     (
         "handshake failure",
-        "The server may require a client certificate: pass it as client_cert=. Otherwise check its TLS versions.",
+        "If the server requires a client certificate, pass it as client_cert=. Otherwise, check the TLS versions.",
     ),
     (
         "eof occurred|unexpected eof",
-        "The server may require a client certificate: pass its PEM file as client_cert=. Otherwise check the port.",
+        "If the server requires a client certificate, pass its PEM file as client_cert=. Otherwise, check the port.",
     ),
     ("self.signed|local issuer|verif|trust", UNTRUSTED),
-    ("", "If the server does not use TLS, pass an http:// URL. Otherwise check the port."),
+    ("", "If the server does not use TLS, pass an http:// URL. Otherwise, check the port."),
 )
 _NO_PROXY = ", or add the server's host to NO_PROXY."
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")  # message format of http.client
@@ -59,13 +59,13 @@ def refused_by_proxy(status: int, proxy: Proxy | None, where: str) -> Connection
     """Return the error for a proxy that did not forward the request."""
     # `proxy` is None if the response came from the server's own URL.
     unauthorized = status == PROXY_AUTHENTICATION
-    hint = "Check the url: Explorer does not answer there."
+    hint = "Check url=. A proxy responded at this URL instead of Explorer."
     if proxy is not None:
         todo = f"Set {proxy.setting} to http://user:password@host:port" if unauthorized else f"Check {proxy.setting}"
         hint = f"{todo}{_NO_PROXY}"
     what = "requires credentials" if unauthorized else "refused the request"
     return ConnectionFailedError(
-        f"{proxy or 'a proxy at the url'} {what} (HTTP {status})",
+        f"{proxy or 'a proxy at this url'} {what} (HTTP {status})",
         where=where,
         hint=hint,
         http_status=status,
@@ -97,9 +97,9 @@ def _by_proxy(
         return None
     what, hint = f"cannot connect to {proxy}", f"Check {proxy.setting}{_NO_PROXY}"
     if _is_tls(causes):
-        what = f"{NO_TLS} to {proxy}"
-        hint = f"Set {proxy.setting} to http://host:port if the proxy has no TLS. Otherwise check its certificate: "
-        hint += "ca_bundle= must contain its CA."
+        what = f"{NO_TLS} for {proxy}"
+        hint = f"If the proxy does not use TLS, set {proxy.setting} to http://host:port. Otherwise, check that "
+        hint += "ca_bundle= contains the CA of its certificate."
     return ConnectionFailedError(f"{what}: {_reason(causes)}", where=where, hint=hint, final=True)
 
 
@@ -123,9 +123,9 @@ def _classified(
     if any(_is_no_http(cause) for cause in causes):
         what, hint = "invalid HTTP response", "Check url=. The server may require https:// or another port."
     elif any(isinstance(cause, _UNREACHED) or _is_of_the_system(cause) for cause in causes):
-        what, hint = "cannot connect", "Check url=, and that the server is running and reachable."
+        what, hint = "cannot connect", "Check that url= is correct and that the server is running."
         if any(isinstance(cause, ConnectionResetError) for cause in causes):  # the server may expect TLS
-            hint = "Check the scheme of url= (http or https), and that the server is running."
+            hint = "Check the scheme of url= (http or https). Also check that the server is running."
     else:
         return TransportError(f"the request failed: {type(error).__name__}", where=where, hint="Check url=.")
     return ConnectionFailedError(f"{what}: {said}", where=where, hint=hint)
@@ -140,7 +140,7 @@ def _timed_out(causes: list[BaseException], deadline: Deadline, where: str) -> R
         what = f"the call exceeded the deadline of {deadline.seconds:g} s"
         return RequestTimeoutError(what, where=where, hint="Pass a longer deadline=.", final=True)
     what = "cannot connect" if any(isinstance(cause, requests.ConnectTimeout) for cause in causes) else "no data"
-    hint = "Retry. If it happens again, check the load of the server.\nOr pass a longer timeout=."
+    hint = "Retry the call. If the timeout recurs, check the load of the server.\nOr pass a longer timeout=."
     return RequestTimeoutError(f"{what} within the timeout", where=where, hint=hint)
 
 

@@ -35,7 +35,7 @@ _SECRETS = ("token", "password")
 _FILES = {"ca_bundle", "client_cert", "client_key"}
 _WHOLE = re.compile(r"\d{1,20}")  # `int` would raise an error for thousands of digits
 _POSITION = re.compile(r"line \d+, column \d+")
-_DOTS = ' The name of a profile with a dot in it needs quotes: ["a.b"].'
+_DOTS = ' Quote a profile name that contains a dot: ["a.b"].'
 _WINDOWS = os.name == "nt"
 PASSED, ENVIRONMENT = "arguments", "environment"
 _warned: set[str] = set()
@@ -112,7 +112,7 @@ class Sources:
         if not hidden or used[0].is_passed:
             return []
         names = ", ".join(one.label for one in used)
-        return [f"Remove {names} to use {', '.join(hidden)}: the first place with a token or a login decides."]
+        return [f"Remove {names} to use {', '.join(hidden)}. The first source with a token or login takes precedence."]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,9 @@ class StoredSecret:
             raise values
         if _server(values.get("url", self.url)) != _server(self.url):
             raise ConfigError(
-                f"the {self.name} is for another url now", where=_place(self.profile), hint="Create a new Explorer."
+                f"the url of the profile changed, so its {self.name} cannot be used",
+                where=_place(self.profile),
+                hint="Create a new Explorer.",
             )
         return str(values.get(self.name, ""))
 
@@ -211,14 +213,14 @@ def _load(name: str) -> dict[str, Any] | ConfigError:
     path = config_file()
     profiles = _profiles(path) if os.path.exists(path) else {}  # noqa: PTH110 (False if the folder is unreadable)
     if name not in profiles:
-        hint = f"There is no such file, or no profile in it. Create it, or set {CONFIG_FILE} to another path."
+        hint = f"The config file does not exist or has no profiles. Create it, or set {CONFIG_FILE} to another path."
         if profiles:
             hint = known("profiles", profiles, name) + _DOTS * ("." in name)
-        return ConfigError(f"the profile {escaped(name, 60)!r} is missing", where=escaped(path), hint=hint)
+        return ConfigError(f"profile {escaped(name, 60)!r} does not exist", where=escaped(path), hint=hint)
     with add_context(_place(name)):
         values = {key: _value(key, value, path) for key, value in profiles[name].items()}
         if "url" not in values and not values.keys().isdisjoint(_SECRETS):
-            raise ConfigError("the profile has a secret but no url", hint="Add the url of the server.")
+            raise ConfigError("the profile contains a token or password, but no url", hint="Add the url of the server.")
     return values
 
 
@@ -255,19 +257,19 @@ def _profiles(path: Path) -> dict[str, dict[str, Any]]:
             content = tomllib.loads(file.read().decode("utf-8-sig"))
     except OSError as error:
         failure = f"cannot read the config file: {escaped(error.strerror or type(error).__name__)}"
-        hint = f"Correct it, or set {CONFIG_FILE} to another path."
+        hint = f"Make the file readable, or set {CONFIG_FILE} to another path."
     except UnicodeDecodeError:
         failure, hint = "the config file is not valid UTF-8", "Save it as UTF-8."
     except (ValueError, RecursionError) as error:  # its message may contain a secret
         position = _POSITION.search(str(error))
         failure = f"the config file is not valid TOML{f' at {position[0]}' if position else ''}"
-        hint = r"Start each profile with one [name] line. Put strings in quotes, and those with \ in single quotes."
+        hint = r"Start each profile with a [name] line. Quote strings, with single quotes if they contain a backslash."
     else:
         _check_permissions(path, permissions, content)
         outside = next((key for key, value in content.items() if not isinstance(value, dict)), None)
         if outside is None:
             return content
-        failure = f"key {escaped(outside, 60)!r} is outside of a profile"
+        failure = f"key {escaped(outside, 60)!r} is not in a profile"
         hint = f"Move it below the [name] line of a profile, such as [{_DEFAULT}]."
     raise ConfigError(failure, where=escaped(path), hint=hint)
 

@@ -80,7 +80,7 @@ class Retries:
         if transient and asked:
             error.hint = f"Retry after {asked:g} s, as requested by the server."
         elif may_wait:
-            error.hint = "Check the server. This call was not retried, because too many calls failed."
+            error.hint = "Check the server. The call was not retried, because too many recent calls failed."
         if tries > 1:
             told = f"{tries} attempts in {deadline.elapsed():.1f} s"
             error.where = f"{error.where}, {told}" if error.where else told

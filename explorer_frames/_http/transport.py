@@ -227,9 +227,9 @@ class Transport:
             prepared = session.prepare_request(request)
             if urlsplit(prepared.url or "").path != urlsplit(request.url).path:
                 raise ConfigError(
-                    "the request path differs from the intended one",
+                    "the HTTP client changed the path of the request",
                     where=where,
-                    hint="Pass a url whose path contains only letters, digits, '-', '_', '.' and '/', without '..'.",
+                    hint="Use only letters, digits, '-', '_', '.' and '/' in the path of url=, without '..'.",
                 )
             left = max(deadline.remaining(), 0.001)  # 0 is not a valid timeout
             # `Session.send` reads the whole body of a redirect and parses its Location, even without following it.
@@ -325,8 +325,8 @@ def _redirected(response: requests.Response, where: str) -> TransportError:
     host = parts.netloc.rpartition("@")[2]
     target = urlunsplit((parts.scheme, host, "", "", "")) if host else "another path"
     return TransportError(
-        f"the server redirects (HTTP {response.status_code}) to {escaped(target, 120)}, which is not followed",
+        f"the server redirects to {escaped(target, 120)} (HTTP {response.status_code}); redirects are not followed",
         where=where,
-        hint="If this is the right server, pass its URL as url=.",
+        hint="If the target is the correct server, pass its URL as url=.",
         http_status=response.status_code,
     )

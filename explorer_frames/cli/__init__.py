@@ -23,5 +23,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ModuleNotFoundError as error:
         if error.name not in {"typer", "rich"}:
             raise
-        sys.exit(f"the command line needs the package {error.name}; {install_hint('cli')}")
+        sys.exit(f"the command line requires the package {error.name}; {install_hint('cli')}")
     run(arguments)

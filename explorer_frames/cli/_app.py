@@ -37,7 +37,7 @@ _UsageError: Any = typer.BadParameter.__base__  # in typer or in click, dependin
 _BOXES = 100  # columns that typer's boxed help requires to keep words whole
 # Options that are arguments of `Explorer`.
 _OF_EXPLORER = ("url", "profile", "user", "graphd", "auth_encoding", "ca_bundle", "client_cert", "deadline")
-_ELSEWHERE = "Options of every command, such as --url: explorer-frames --help"
+_ELSEWHERE = "Run explorer-frames --help to see the common options, such as --url."
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"{code.number:>4}  {code.meaning}" for code in CODES)
 
 
@@ -154,25 +154,31 @@ def _root(
     profile: Annotated[str | None, typer.Option(metavar="NAME", help="Name of a profile in the config file.")] = None,
     user: Annotated[str | None, typer.Option(metavar="NAME", help="User name.")] = None,
     graphd: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Address of graphd, as the server reaches it.")
+        str | None, typer.Option(metavar="HOST:PORT", help="Address at which the Explorer server reaches graphd.")
     ] = None,
     auth_encoding: Annotated[
         Literal["auto", "json", "colon"] | None,
         typer.Option(
-            help="Encoding of the login: colon for Explorer 3.1.0, json for later versions. Default: try both."
+            help="Login encoding: colon for Explorer 3.1.0, json for later versions. Default: auto, which tries both."
         ),
     ] = None,
     ca_bundle: Annotated[
-        str | None, typer.Option(metavar="FILE", help="CA certificates to trust instead of the operating system's.")
+        str | None,
+        typer.Option(metavar="FILE", help="PEM file with CA certificates to trust instead of the operating system's."),
     ] = None,
     client_cert: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Client certificate, with its key unless --client-key is passed.")
+        str | None,
+        typer.Option(
+            metavar="FILE", help="PEM file with the client certificate, and with its key unless --client-key is passed."
+        ),
     ] = None,
-    client_key: Annotated[str | None, typer.Option(metavar="FILE", help="Key of the client certificate.")] = None,
+    client_key: Annotated[
+        str | None, typer.Option(metavar="FILE", help="PEM file with the key of the client certificate.")
+    ] = None,
     deadline: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Timeout of a call with its retries. Default: 600.")
+        float | None, typer.Option(metavar="SECONDS", help="Timeout of a call, including its retries. Default: 600.")
     ] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Log each request, and show full tracebacks.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Log each request and show full tracebacks.")] = False,
     no_progress: Annotated[bool, typer.Option("--no-progress", help="Hide progress bars.")] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
@@ -180,12 +186,12 @@ def _root(
 ) -> None:
     """Read results of NebulaGraph Explorer, and export them to files.
 
-    Configure the server with environment variables, or with a profile in ~/.config/explorer_frames/config.toml. The
-    variables are EXPLORER_FRAMES_URL and either EXPLORER_FRAMES_TOKEN or all of EXPLORER_FRAMES_USER,
-    EXPLORER_FRAMES_PASSWORD and EXPLORER_FRAMES_GRAPHD.
+    Set EXPLORER_FRAMES_URL to the URL of the server, and EXPLORER_FRAMES_TOKEN to a token. To log in with a password
+    instead, set EXPLORER_FRAMES_USER, EXPLORER_FRAMES_PASSWORD and EXPLORER_FRAMES_GRAPHD. You can also store these
+    settings in a profile in ~/.config/explorer_frames/config.toml. If only the password is missing, the command prompts
+    for it in a terminal.
 
-    If only the password is missing, the command prompts for it in a terminal. The options below can be placed anywhere
-    on the command line.
+    You can place the options below anywhere on the command line.
     """
     if client_key is not None and client_cert is None:
         raise typer.BadParameter("--client-key requires --client-cert.")

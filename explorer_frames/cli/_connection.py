@@ -65,7 +65,7 @@ class Connection:
 
         password = ""
         with suppress(EOFError):  # Ctrl-D
-            password = getpass.getpass(f"Password of {printable(self._sources.found['user'].value)}: ")
+            password = getpass.getpass(f"Password for {printable(self._sources.found['user'].value)}: ")
         if not password:
-            raise ConfigError("missing password", hint=f"Type it, or set {variable('password')}.")
+            raise ConfigError("missing password", hint=f"Enter the password, or set {variable('password')}.")
         return password

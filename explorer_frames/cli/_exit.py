@@ -27,15 +27,15 @@ class Code(NamedTuple):
 
 
 OK = Code(0, "success")
-FAILED = Code(1, "an error, or doctor found a problem", (errors.ExplorerFramesError,))
+FAILED = Code(1, "an error occurred, or doctor found a problem", (errors.ExplorerFramesError,))
 USAGE = Code(2, "invalid options or settings", (errors.ConfigError, errors.UnsupportedFormatError))
 INCOMPLETE = Code(3, "a result may be incomplete", (errors.IncompleteResultError,))
-JOB_FAILED = Code(4, "the job failed, was interrupted, or did not end in time", (errors.JobError,))
-PARTLY = Code(5, "some results of a sync could not be exported, or are damaged", (errors.SyncError,))
+JOB_FAILED = Code(4, "the job failed, was interrupted, or did not end within the timeout", (errors.JobError,))
+PARTLY = Code(5, "a sync failed to export some results, or found damaged files", (errors.SyncError,))
 DAMAGED = Code(6, "the file is damaged or was modified", (errors.DamagedFileError,))
-CHANGED = Code(7, "compare --exit-code found a change")
-INTERRUPTED = Code(130, "Ctrl-C", (KeyboardInterrupt,))  # type: ignore[arg-type]  # not an Exception
-NO_READER = Code(141, "the output pipe was closed, as by `| head`", (BrokenPipeError,))
+CHANGED = Code(7, "compare --exit-code found a difference")
+INTERRUPTED = Code(130, "interrupted by Ctrl-C", (KeyboardInterrupt,))  # type: ignore[arg-type]  # not an Exception
+NO_READER = Code(141, "the output pipe was closed, for example by `| head`", (BrokenPipeError,))
 # Listed in the help.
 CODES = (OK, FAILED, USAGE, INCOMPLETE, JOB_FAILED, PARTLY, DAMAGED, CHANGED, INTERRUPTED, NO_READER)
 
@@ -143,10 +143,10 @@ def _words(error: BaseException) -> tuple[str, str | None, str]:
         return (
             f"cannot write the output: {error}",
             None,
-            "Check that the output is open, and that the disk is not full.",
+            "Check that the output is open and the disk is not full.",
         )
     # The message is shown only with --debug, because it may contain secrets.
-    return f"internal error: {type(error).__name__}", None, "Run the command again with --debug, and report its output."
+    return f"internal error: {type(error).__name__}", None, "Run the command again with --debug, and report the output."
 
 
 def _notes(error: BaseException) -> list[str]:

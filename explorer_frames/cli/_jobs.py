@@ -37,18 +37,20 @@ def _seconds(text: str | float) -> float:
     raise typer.BadParameter(f"{text!r} is not a positive number of seconds.")
 
 
-_STATUS_HELP = f"Only jobs in this state: {', '.join(get_args(StatusWord))}."
+_STATUS_HELP = f"List only jobs with this status: {', '.join(get_args(StatusWord))}."
 TimeoutOption = Annotated[
-    Any, typer.Option("--timeout", metavar="SECONDS", parser=_seconds, help="Maximum number of seconds to wait.")
+    Any, typer.Option("--timeout", metavar="SECONDS", parser=_seconds, help="Maximum time to wait, in seconds.")
 ]
 CancelFlag = Annotated[bool, typer.Option("--cancel-on-interrupt", help="Also cancel the job on Ctrl-C.")]
 
 
 def jobs(
     ctx: typer.Context,
-    workflow_id: Annotated[str | None, typer.Option(help="Only jobs of this workflow, by its id.")] = None,
+    workflow_id: Annotated[str | None, typer.Option(help="List only jobs of the workflow with this id.")] = None,
     status: Annotated[StatusWord | None, typer.Option(metavar="STATUS", help=_STATUS_HELP)] = None,
-    name: Annotated[str | None, typer.Option(help="Only jobs with this name, as the server matches it.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="List only jobs whose name matches this text, as determined by the server.")
+    ] = None,
     created_after: CreatedAfterOption = None,
     limit: LimitOption = "20",
     json: JsonFlag = False,
@@ -81,7 +83,7 @@ def cancel(ctx: typer.Context, job: JobArgument, json: JsonFlag = False) -> None
     found = ctx.obj.explorer.job(job)
     _show(found.cancel(), json=json)
     if found.status in FINAL:
-        note(f"Job {found.job_id} has already ended: {found.status}.")
+        note(f"Job {found.job_id} has already ended (status: {found.status}).")
 
 
 def run(
@@ -91,7 +93,8 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="COMPONENT.PARAM=VALUE",
-            help="Parameter, such as analytics_sssp_1.root=Valjean. Use PARAM:=JSON for values other than strings.",
+            help="Parameter, such as analytics_sssp_1.root=Valjean. For values other than strings, use PARAM:=JSON. "
+            "May be repeated.",
         ),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the job has ended.")] = False,
@@ -147,7 +150,7 @@ def _wait(job: Job, timeout: float | None, *, cancel_on_interrupt: bool, json: b
     if not json:
         from explorer_frames._jobs.task import outcome
 
-        note(f"Job {job.job_id}: {outcome(job)}. Its tasks: explorer-frames show {job.job_id}")
+        note(f"Job {job.job_id}: {outcome(job)}. To see its tasks, run explorer-frames show {job.job_id}.")
 
 
 @contextmanager
@@ -168,7 +171,7 @@ def read_input(texts: list[str] | None) -> dict[str, dict[str, Any]] | None:
         if not dot or not component or not parameter:
             raise ConfigError(
                 f"missing component in input {name!r}",
-                hint="Write COMPONENT.PARAM=VALUE: analytics_sssp_1.root=Valjean.",
+                hint="Write COMPONENT.PARAM=VALUE, such as analytics_sssp_1.root=Valjean.",
             )
         read.setdefault(component, {})[parameter] = value
     return read or None

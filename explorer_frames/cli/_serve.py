@@ -14,7 +14,7 @@ from explorer_frames.cli._out import flush, write
 
 def demo(
     ctx: typer.Context,  # noqa: ARG001 (all commands take it)
-    folder: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("explorer-frames-demo"),
+    folder: Annotated[Path, typer.Option(help="Folder to write the files to.")] = Path("explorer-frames-demo"),
 ) -> None:
     """Run a demo on an embedded Explorer.
 

@@ -33,7 +33,7 @@ def show_table(columns: Sequence[Column]) -> None:
     with writing():
         left_out = _terminal.show_table(sys.stdout, columns)
     if left_out:
-        note(f"The terminal is too narrow for: {left_out}. --json has all.")
+        note(f"The terminal is too narrow for these columns: {left_out}. Pass --json to see all columns.")
 
 
 def show_lines(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -9,7 +9,9 @@ try:
     from explorer_frames.sandbox._graphs import Graph
     from explorer_frames.sandbox._server import Sandbox
 except ModuleNotFoundError as _error:
-    _text = f"explorer_frames.sandbox needs the package {_error.name}; install the extra 'sandbox' of explorer-frames"
+    _text = (
+        f"explorer_frames.sandbox requires the package {_error.name}; install the extra 'sandbox' of explorer-frames"
+    )
     raise ModuleNotFoundError(_text, name=_error.name) from None
 
 __all__ = ["Graph", "Sandbox"]

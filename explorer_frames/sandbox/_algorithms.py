@@ -249,7 +249,7 @@ def _tree_statistics(graph: Graph, p: _Parameters) -> Result:
     statistics = {"width": int(np.bincount(levels).max()), "depth": int(levels.max())}
     asked = [name.strip() for name in p["stat"].split(",")]
     if not set(asked) <= set(statistics):
-        raise ValueError(f"stat must be {', '.join(statistics)}, got {p['stat']!r}")
+        raise ValueError(f"stat must contain only {' and '.join(statistics)}, got {p['stat']!r}")
     return Columns(*(_one(statistics[name]) for name in asked))
 
 

@@ -242,7 +242,7 @@ def _read_filter(text: str) -> dict[str, Any]:
     wanted = _object(text, Fault(Code.ErrParam, "filter must be a JSON object"))
     for key, value in wanted.items():
         if type(value) is not _FILTERS.get(key):
-            raise Fault(Code.ErrParam, f"unknown filter {key}={value!r}")
+            raise Fault(Code.ErrParam, f"invalid filter {key}={value!r}")
     if wanted.get("orderByCreateTime", "desc") not in ("desc", "asc"):
         raise Fault(Code.ErrParam, "filter: orderByCreateTime must be desc or asc")
     return wanted

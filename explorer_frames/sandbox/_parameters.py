@@ -15,7 +15,7 @@ class OneOf:
 
 
 Default = bool | int | float | str | OneOf
-_KINDS = {bool: "true or false", int: "a number (int)", float: "a number (float)", str: "text or an integer id"}
+_KINDS = {bool: "true or false", int: "an integer", float: "a number", str: "a string or an integer id"}
 
 
 def check_names(names: Iterable[str]) -> None:
@@ -24,7 +24,7 @@ def check_names(names: Iterable[str]) -> None:
     for name in names:
         first = spellings.setdefault(name.lower(), name)
         if first != name:
-            raise ValueError(f"{first} and {name} are the same parameter; pass one of them")
+            raise ValueError(f"{first} and {name} are the same parameter; pass only one of them")
 
 
 def override(parameters: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:

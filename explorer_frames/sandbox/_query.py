@@ -68,7 +68,7 @@ def run_query(graph: Graph, p: Mapping[str, Any]) -> EdgeRows:
 
     def build() -> tuple[Any, Array]:
         if not {"src", "dst"} <= set(names):
-            raise ValueError(f"the Query returned {', '.join(names)}; an algorithm needs the columns src and dst")
+            raise ValueError(f"the Query returned {', '.join(names)}; algorithms require the columns src and dst")
         vertices, edges = np.unique(ends, return_inverse=True)
         directed = graph.topology.is_directed()
         topology = igraph.Graph(len(vertices), edges.reshape(-1, 2).tolist(), directed=directed)

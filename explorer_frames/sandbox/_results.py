@@ -21,7 +21,7 @@ class Columns:
 
     def __init__(self, *columns: Array) -> None:
         if not columns or any(column.ndim != 1 or len(column) != len(columns[0]) for column in columns):
-            raise ValueError("a result must have columns, all of the same length")
+            raise ValueError("a result must have columns of the same length")
         self._columns = columns
         self._formats = [_cell_format(column) for column in columns]
 
@@ -97,7 +97,7 @@ def _as_array(column: Sequence[str] | Array) -> Array:
     array = np.empty(len(column), dtype=object)
     array[:] = column
     if not all(isinstance(cell, str) for cell in array):
-        raise TypeError("a column must have strings, or be a numpy array of numbers")
+        raise TypeError("a column must contain strings or be a numpy array of numbers")
     "".join(array).encode()  # raises an error for lone surrogates before the response begins
     return array
 

@@ -139,7 +139,9 @@ class Sandbox(Options):
         except OSError as error:
             reason = str(error.strerror).partition(" (")[0]  # Python appends the address
             what = f"cannot listen on {self.host}:{self.port}: {reason}"
-            raise ConfigError(what, hint="Pass another port=; 0 takes a free one. Or pass another host=.") from None
+            raise ConfigError(
+                what, hint="Pass another port=, such as 0 for a free port. Or pass another host=."
+            ) from None
         # Connections inherit this option, which asyncio does not set for an existing socket. Without it, each body
         # would be delayed by about 40 ms.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -168,7 +170,7 @@ class Sandbox(Options):
     def url(self) -> str:
         """URL of the sandbox, which remains available after a stop."""
         if self._url is None:
-            raise RuntimeError("the sandbox has no address before start()")
+            raise RuntimeError("the sandbox has no URL before start()")
         return self._url
 
     @property
