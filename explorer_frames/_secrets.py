@@ -17,7 +17,7 @@ MASK = "***"
 _WORD = re.compile("[A-Z]?[a-z0-9]+|[A-Z0-9]+(?![a-z])")
 _SECRET_WORDS = re.compile(
     "keys?|pkey|apikey|sas|sig|jwt|pwd|pass|pin|otp|auth|dsn|pem|ticket|"
-    "headers?|connstr|connectionstring"  # an HTTP header with any name can contain a secret
+    "headers?|connstr|connectionstring"  # any HTTP header can contain a secret
 )
 _SECRET_PARTS = re.compile(
     "secret|passw|passphrase|token|credential|signature(?!version)|bearer|cookie|authoriz|"

@@ -137,7 +137,7 @@ def prefetch(
 def pipelined(action: Callable[[_A], _R], items: Iterator[_A]) -> Generator[_R]:
     """Call `action` with each item in a background thread, and yield results in order.
 
-    The calling thread gets the next items meanwhile. An exception of `items` is raised after the results of the
+    Meanwhile, the calling thread gets the next items. An exception of `items` is raised after the results of the
     preceding items.
     """
     todo: SimpleQueue[_A] = SimpleQueue()
@@ -186,8 +186,8 @@ def run_in_background(call: Callable[[], _R]) -> Iterator[Callable[[], _R]]:
 def run_alongside(action: Callable[[SimpleQueue[None]], object]) -> Iterator[None]:
     """Call `action` in a background thread during the block.
 
-    `action` receives a queue, in which an item marks the end of the block. The block then waits up to one second for
-    the thread.
+    `action` receives a queue, to which an item is added at the end of the block. The block then waits up to one second
+    for the thread.
     """
     ended: SimpleQueue[None] = SimpleQueue()
     pool: _WorkerPool[object] = _WorkerPool(cancel=partial(ended.put, None))

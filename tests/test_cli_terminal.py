@@ -353,7 +353,7 @@ def test_an_output_that_is_closed():
         timeout=PROCESS,
     )
     assert closed.returncode == 1
-    assert closed.stderr == f"Error: standard output is closed\nRedirect it to a file or to {os.devnull}.\n"
+    assert closed.stderr == f"Error: standard output is closed\nRedirect stdout to a file or to {os.devnull}.\n"
 
 
 @pytest.mark.slow

@@ -97,7 +97,7 @@ def test_a_profile_that_is_passed_comes_before_the_environment(config, monkeypat
     assert explorer._credentials.graphd == ("graphd", 9669)
     config('[production]\nurl = "https://production:2"\n')
     message = refused(profile="production")
-    assert "its url is different: environment." in message, "the token is not sent there"
+    assert "different url: environment." in message, "the token is not sent there"
     monkeypatch.setenv("EXPLORER_FRAMES_URL", "https://production:2/")
     assert known(Explorer(profile="production"))[2] == "of-environment"
 
@@ -120,7 +120,7 @@ def test_no_secret_of_a_profile_is_for_another_server(config, monkeypatch, how):
     else:
         monkeypatch.setenv("EXPLORER_FRAMES_URL", "http://elsewhere:3")
     message = refused(**options)
-    assert f"its url is different: profile 'default' in {path}." in message
+    assert f"different url: profile 'default' in {path}." in message
     explorer = Explorer(**options, token="mine")
     assert known(explorer) == ("http://elsewhere:3", None, "mine", "auto", None)
 
@@ -147,7 +147,7 @@ def test_a_url_is_compared_as_that_of_a_server(config, url, other, is_same):
     if is_same:
         assert known(Explorer(url))[2] == "t"
     else:
-        assert "its url is different" in refused(url=url)
+        assert "different url" in refused(url=url)
 
 
 def test_without_a_file_or_a_default_profile_nothing_changes(config):
@@ -281,7 +281,7 @@ def test_a_file_or_a_profile_that_was_named_must_exist(config, monkeypatch, tmp_
     monkeypatch.setenv("EXPLORER_FRAMES_CONFIG_FILE", str(tmp_path / "nope.toml"))
     message = refused(token="t")
     assert f"profile 'default' does not exist [{tmp_path / 'nope.toml'}]" in message
-    assert "Create it, or set EXPLORER_FRAMES_CONFIG_FILE to another path." in message
+    assert "Add the profile, or set EXPLORER_FRAMES_CONFIG_FILE to another path." in message
     assert "Correct EXPLORER_FRAMES_CONFIG_FILE, or unset it." in message
     assert "profile 'a' does not exist" in refused(url="http://a", token="t", profile="a")
     other = tmp_path / "other.toml"
@@ -448,7 +448,7 @@ def test_doctor_names_the_place_that_each_setting_comes_from(cli, config, monkey
     _, what, _ = configuration(cli, "--profile", "production", "--user", "bob", "--deadline", "9")
     assert what == (
         "arguments: deadline, user; environment: EXPLORER_FRAMES_DEBUG; "
-        f"{place}: url, password, graphd, auth_encoding; ignored, because its url is different: environment"
+        f"{place}: url, password, graphd, auth_encoding; ignored because of a different url: environment"
     )
     monkeypatch.setenv("EXPLORER_FRAMES_URL", "https://Production:2/prefix")
     monkeypatch.setenv("EXPLORER_FRAMES_PROFILE", "production")

@@ -121,5 +121,5 @@ def _places(arguments: Mapping[str, Any], sources: Sources | None) -> str:
     if sources is not None:
         for setting in sources.found.values():
             places.setdefault(setting.source, []).append(setting.label.removesuffix(f" of {setting.source}"))
-        places["ignored, because its url is different"] = sources.unused
+        places["ignored because of a different url"] = sources.unused
     return "; ".join(f"{place}: {', '.join(names)}" for place, names in places.items() if names) or "no settings found"

@@ -255,7 +255,9 @@ class Examination:
     def _check_limit(self) -> Finding:
         task = self._given_task() if self.task else self._some_task()
         if task is None:
-            return Finding("limit", "skipped", "no recent successful job with rows", "Pass --job-id and --task-id.")
+            return Finding(
+                "limit", "skipped", "no recent successful job has a result with rows", "Pass --job-id and --task-id."
+            )
         where = f"job {task[0]}, task {task[1]}"
         most = self.limit
         few = max(most // 10, 1)

@@ -60,7 +60,7 @@ def _parent(url: str) -> str:
 
 def _driver(url: str, options: Mapping[str, Any] | None) -> Finding:
     if local_path(url) is not None:
-        return ok("driver", "local disk, no driver required")
+        return ok("driver", "the path is on a local disk, so no driver is required")
     scheme = url.partition("://")[0]
     with suppress(ImportError, ValueError):
         module = fsspec.get_filesystem_class(scheme).__module__.partition(".")[0]

@@ -101,7 +101,7 @@ class Api:
         deadline = self.deadline()
 
         def call(identity: Identity) -> dict[str, Any]:
-            # Use a new connection. After a failure of a pooled connection, the outcome would be unknown.
+            # Use a new connection. If a pooled one fails, it is unknown whether the server received the request.
             alone = Transport(self._settings)
             received = b""
             try:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 COOKIE = "explorer_token"
-# Maximum number of logins per call. Another client of the same user may end each new session.
+# Maximum number of logins per call. Another client with the same user may end each new session.
 _LOGINS = 10
 # Tokens are renewed this many seconds before they expire, so that they do not expire during a call.
 _EARLY = 60.0
@@ -54,7 +54,7 @@ class Token:
     text: str
     ends: float = float("inf")  # when to renew the token, on the monotonic clock
     life: float | None = None  # seconds; None if the server did not send the lifetime
-    cookies: Cookies | None = field(default=None, compare=False)  # for example, of a load balancer
+    cookies: Cookies | None = field(default=None, compare=False)  # such as a load balancer's cookie
 
     def __post_init__(self) -> None:
         if not re.fullmatch(_OCTETS, self.text):
@@ -151,10 +151,10 @@ class Auth:
         """Replace a rejected token, and return the new one.
 
         If several threads renew the same token, one thread logs in, and the others share its token or its error. A
-        wrong password is therefore not sent once per thread.
+        wrong password is therefore sent only once.
         """
         mine: Future[Token] = Future()
-        try:  # begins before `mine` is shared, so that an interrupt leaves no thread waiting
+        try:  # begins before `mine` is shared; otherwise an interrupt could leave threads waiting
             with self._lock:
                 if self._token is not refused and self._token is not None:
                     return self._token

@@ -220,7 +220,7 @@ def credentials(sources: Sources, auth_encoding: AuthEncoding) -> Credentials:
         raise sources.missing or _missing_credentials(sources)
     who = user.value
     if not isinstance(who, str) or _CONTROL.search(who) or (encoding == "colon" and ":" in who):
-        raise ConfigError("user contains an invalid character")
+        raise ConfigError("user must be a str without control characters, and without ':' if auth_encoding is 'colon'")
     return Credentials(
         user=who,
         password=Secret("password", password.value),
@@ -231,7 +231,7 @@ def credentials(sources: Sources, auth_encoding: AuthEncoding) -> Credentials:
 
 def _missing_credentials(sources: Sources) -> ConfigError:
     missing = " and ".join(", ".join(name for name in LOGIN if name not in sources.found).rsplit(", ", 1))
-    hints = [f"Ignored, because its url is different: {place}." for place in sources.unused]
+    hints = [f"Ignored because of a different url: {place}." for place in sources.unused]
     hints += [*sources.hints, f"Set {PREFIX}TOKEN, or set {PREFIX}USER, {PREFIX}PASSWORD and {PREFIX}GRAPHD."]
     return ConfigError(
         f"missing credentials: no token is set, and a login also requires {missing}",
@@ -242,7 +242,7 @@ def _missing_credentials(sources: Sources) -> ConfigError:
 def _certificate(name: str, path: str | os.PathLike[str]) -> str:
     # Reject an empty path, because `requests` would disable verification.
     text = os.fspath(path) if isinstance(path, str | os.PathLike) else ""
-    file = os.path.expanduser(text)  # noqa: PTH111 (pathlib fails where there is no home)
+    file = os.path.expanduser(text)  # noqa: PTH111 (pathlib fails without a home directory)
     if not os.path.exists(file):  # noqa: PTH110 (a plain string)
         raise ConfigError(
             f"{name}: certificate file {escaped(path)!r} does not exist",

@@ -85,7 +85,7 @@ class Exchange:
     def cancel(self) -> None:
         """Shut down the connection to unblock the thread."""
         self._cancelled = True
-        self.verdict.put(False)  # noqa: FBT003 (as the caller would)
+        self.verdict.put(False)  # noqa: FBT003 (the connection must not be reused)
         if self._socket is not None:
             with suppressed(OSError):
                 # `SSLSocket.shutdown` would first delete the TLS state, which the thread still uses.
@@ -97,7 +97,7 @@ class Exchange:
         return not self._cancelled
 
     def watch(self, sock: Any, *, connected: bool = False) -> None:
-        """Set the socket for `cancel`; raise TimeoutError if it was already called."""
+        """Set the socket that `cancel` shuts down; raise TimeoutError after a cancellation."""
         self._socket = getattr(sock, "socket", sock)  # TLS inside TLS wraps the socket
         self._connected |= connected
         if self._cancelled:
@@ -255,7 +255,7 @@ def _timed(pool: Any) -> Any:
     # The debug output of http.client would contain the token and the login.
     attributes = {"response_class": _TimedResponse, "debuglevel": 0}
     plain = pool.ConnectionCls
-    mixin = _Dialed if plain._new_conn is HTTPConnection._new_conn else _Watched  # noqa: SLF001 (a SOCKS proxy has its own)
+    mixin = _Dialed if plain._new_conn is HTTPConnection._new_conn else _Watched  # noqa: SLF001 (SOCKS connections override this method)
     connection = type(f"Timed{plain.__name__}", (mixin, plain), attributes)
     return type(f"Timed{pool.__name__}", (pool,), {"ConnectionCls": connection})
 

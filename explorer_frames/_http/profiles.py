@@ -88,7 +88,7 @@ class Sources:
                 "token is mutually exclusive with user, password and graphd", hint="Pass either the token or the login."
             )
         environment = _settings(ENVIRONMENT, _environment())
-        # `missing` is the error of a missing profile that is not needed, because `url` is passed.
+        # `missing` is the error for a profile that does not exist, but is not needed because `url` is passed.
         stored, self.missing = _stored(profile, needed=profile is not None or "url" not in given)
         places = [given, environment, stored] if profile is None else [given, stored, environment]
         url = next((place["url"].value for place in places if "url" in place), None)
@@ -100,7 +100,7 @@ class Sources:
         self.found = {name: setting for place in reversed(places) for name, setting in place.items()}
         # The first source with a token or a login determines which of them is used.
         hints = self._hide(next((one for one in places if not one.keys().isdisjoint(("token", *LOGIN))), {}))
-        self.hints = hints if profile is None else []  # a profile that is passed is an explicit choice
+        self.hints = hints if profile is None else []  # an explicit profile requires no hint
         if "client_cert" in self.found:
             self.found.pop("client_key", None)  # the key belongs to another certificate
 
@@ -141,9 +141,9 @@ class StoredSecret:
 def config_file() -> Path:
     """Return the path of the config file, even if it does not exist."""
     if path := os.environ.get(CONFIG_FILE):
-        return Path(os.path.expanduser(path))  # noqa: PTH111 (pathlib fails without a home)
+        return Path(os.path.expanduser(path))  # noqa: PTH111 (pathlib fails without a home directory)
     home = os.environ.get("XDG_CONFIG_HOME", "")
-    if not os.path.isabs(home):  # noqa: PTH117 (absolute by the XDG specification)
+    if not os.path.isabs(home):  # noqa: PTH117 (XDG requires an absolute path)
         home = (os.environ.get("APPDATA") if _WINDOWS else None) or os.path.expanduser("~/.config")  # noqa: PTH111
     return Path(home, "explorer_frames", "config.toml")
 
@@ -213,7 +213,9 @@ def _load(name: str) -> dict[str, Any] | ConfigError:
     path = config_file()
     profiles = _profiles(path) if os.path.exists(path) else {}  # noqa: PTH110 (False if the folder is unreadable)
     if name not in profiles:
-        hint = f"The config file does not exist or has no profiles. Create it, or set {CONFIG_FILE} to another path."
+        hint = (
+            f"The config file does not exist or has no profiles. Add the profile, or set {CONFIG_FILE} to another path."
+        )
         if profiles:
             hint = known("profiles", profiles, name) + _DOTS * ("." in name)
         return ConfigError(f"profile {escaped(name, 60)!r} does not exist", where=escaped(path), hint=hint)
@@ -234,7 +236,7 @@ def known(what: str, names: Collection[str], *wrong: str) -> str:
 
 
 def _value(key: str, value: object, path: Path) -> Any:
-    """Validate one key of a profile, without its value in errors."""
+    """Validate one key of a profile; errors do not contain its value."""
     if key not in SETTINGS:
         hint = known("keys", SETTINGS, key)
         raise ConfigError(f"unknown key {escaped(key, 60)!r}", hint=hint + _DOTS * isinstance(value, dict))
@@ -243,7 +245,7 @@ def _value(key: str, value: object, path: Path) -> Any:
         expected = "a non-empty string in quotes" if kind is str else "a positive integer"
         raise ConfigError(f"{key} must be {expected}", hint=f"Correct or remove {key}.")
     if key in _FILES:
-        return os.path.join(path.parent, os.path.expanduser(str(value)))  # noqa: PTH111, PTH118 (fails without a home)
+        return os.path.join(path.parent, os.path.expanduser(str(value)))  # noqa: PTH111, PTH118 (fails without a home directory)
     return value
 
 
@@ -259,7 +261,7 @@ def _profiles(path: Path) -> dict[str, dict[str, Any]]:
         failure = f"cannot read the config file: {escaped(error.strerror or type(error).__name__)}"
         hint = f"Make the file readable, or set {CONFIG_FILE} to another path."
     except UnicodeDecodeError:
-        failure, hint = "the config file is not valid UTF-8", "Save it as UTF-8."
+        failure, hint = "the config file is not valid UTF-8", "Save the file as UTF-8."
     except (ValueError, RecursionError) as error:  # its message may contain a secret
         position = _POSITION.search(str(error))
         failure = f"the config file is not valid TOML{f' at {position[0]}' if position else ''}"
@@ -270,7 +272,7 @@ def _profiles(path: Path) -> dict[str, dict[str, Any]]:
         if outside is None:
             return content
         failure = f"key {escaped(outside, 60)!r} is not in a profile"
-        hint = f"Move it below the [name] line of a profile, such as [{_DEFAULT}]."
+        hint = f"Move the key below the [name] line of a profile, such as [{_DEFAULT}]."
     raise ConfigError(failure, where=escaped(path), hint=hint)
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from explorer_frames._http.transport import Identity
 
 _T = TypeVar("_T")
-# Retried HTTP statuses, if the response contains no error code.
+# HTTP statuses that are retried if the response contains no error code.
 TRANSIENT_STATUS = {429, 502, 503, 504}
 _LONGEST_RETRY_AFTER = 30.0
 # Allows 100 consecutive retries, then one retry per five successful calls, as in botocore's standard mode.

@@ -170,7 +170,7 @@ class Transport:
         answer = None
         reusable = False
         try:
-            with auth.secrets.concealed_in_errors():  # also in the thread, which `next` starts
+            with auth.secrets.concealed_in_errors():  # also applies to the thread that `next` starts
                 response, pieces = next(steps)
                 if response.status_code in _REDIRECTS:
                     raise _redirected(response, where)

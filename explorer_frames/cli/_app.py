@@ -121,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else arguments
     messages.as_json = "--json" in takewhile("--".__ne__, words)
     if sys.stdout is None:  # closed by `>&-`
-        hint = f"Redirect it to a file or to {os.devnull}."
+        hint = f"Redirect stdout to a file or to {os.devnull}."
         tell(ExplorerFramesError("standard output is closed", hint=hint))
         sys.exit(FAILED.number)
     if sys.stderr is None:  # `2>&-`

@@ -93,8 +93,8 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="COMPONENT.PARAM=VALUE",
-            help="Parameter, such as analytics_sssp_1.root=Valjean. For values other than strings, use PARAM:=JSON. "
-            "May be repeated.",
+            help="Parameter of a component, such as analytics_sssp_1.root=Valjean. For values other than strings, use "
+            "PARAM:=JSON. May be repeated.",
         ),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the job has ended.")] = False,

@@ -1,4 +1,4 @@
-"""Options that several commands have, and the parsers of their values."""
+"""Options shared by several commands, and the parsers of their values."""
 
 from __future__ import annotations
 

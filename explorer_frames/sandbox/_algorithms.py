@@ -15,8 +15,8 @@ The published documents do not specify some details. The sandbox implements them
 - A global clustering coefficient has one row, with the id of the graph's first vertex.
 - The distance of an unreachable vertex is ``inf``, and an undefined score is ``nan``.
 
-HANP, Node2Vec and DegreeWithTime are not supported. igraph does not implement HANP and Node2Vec, and the graphs of the
-sandbox have no times.
+HANP, Node2Vec and DegreeWithTime are not supported. igraph does not implement HANP and Node2Vec.
+DegreeWithTime requires times, which the graphs of the sandbox do not have.
 """
 
 from __future__ import annotations

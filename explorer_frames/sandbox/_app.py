@@ -202,7 +202,7 @@ async def _read_object(request: Request) -> dict[str, Any]:
 
 
 def _object(text: str | bytes, fault: Fault) -> dict[str, Any]:
-    """Parse a JSON object, which is empty for empty text, or raise the fault."""
+    """Parse a JSON object, or raise the fault; empty text is an empty object."""
     try:
         value = json.loads(text or b"{}")
     except (ValueError, RecursionError):

@@ -154,7 +154,7 @@ class Graph:
         return "weight" if "weight" in self.topology.es.attributes() else None
 
     def find(self, vid: str) -> int:
-        """Return the index of the vertex with an id, which is passed as text."""
+        """Return the index of a vertex, given its id as text."""
         try:
             return self._positions[vid]
         except KeyError:

@@ -26,8 +26,8 @@ Tasks = Mapping[str, tuple[str, Mapping[str, object]]]
 Inputs = Mapping[str, Mapping[str, object]]
 _T = TypeVar("_T")
 
-_CHINA = timezone(timedelta(hours=8))  # the offset of the published samples
-_FIRST_WORKFLOW = 1001  # not a valid id of the first jobs, so that tests detect swapped ids
+_CHINA = timezone(timedelta(hours=8))  # the time zone of the published examples
+_FIRST_WORKFLOW = 1001  # higher than typical job ids, so that tests detect swapped ids
 
 
 class Status(IntEnum):

@@ -88,7 +88,7 @@ def _names(options: Options, algorithm: str, result: Result) -> list[list[str]]:
 
 def _line(cells: Iterable[str]) -> str:
     first, *others = [*cells] or [""]
-    if not others and (not first or " " in first):  # otherwise an empty line, or a path of several vertices
+    if not others and (not first or " " in first):  # otherwise read as an empty line or as several vertices
         return f"{_quoted(first)}\n"
     return f"{','.join(map(_cell, (first, *others)))}\n"
 

@@ -30,7 +30,7 @@ import numpy as np
 from explorer_frames.sandbox._graphs import Graph
 from explorer_frames.sandbox._results import Array, Columns
 
-_FIRST_SERIAL = 2**53 + 1  # changed by a conversion to float
+_FIRST_SERIAL = 2**53 + 1  # not representable as a float
 _FIRST_DAY, _DAYS = np.datetime64("2022-07-12"), 1000
 _NOTES = (
     "plain",

@@ -71,7 +71,7 @@ class Sandbox(Options):
     output_parts
         Number of files per full result.
     output_header
-        Whether each file has a header, if the column names are documented.
+        Whether each file begins with a header. Algorithms without documented column names have no header.
     output_style
         ``"csv"`` for the files above, as in RFC 4180. ``"engine"`` for files that resemble those of NebulaGraph
         Analytics, such as ``<job id>/tasks/<component>/0000_0000.csv.gz``. These files have no quoting. Doubles have
@@ -137,13 +137,13 @@ class Sandbox(Options):
         try:
             listener = socket.create_server((self.host, self.port), family=family)
         except OSError as error:
-            reason = str(error.strerror).partition(" (")[0]  # Python appends the address
+            reason = str(error.strerror).partition(" (")[0]  # Python appends the address to the reason
             what = f"cannot listen on {self.host}:{self.port}: {reason}"
             raise ConfigError(
                 what, hint="Pass another port=, such as 0 for a free port. Or pass another host=."
             ) from None
-        # Connections inherit this option, which asyncio does not set for an existing socket. Without it, each body
-        # would be delayed by about 40 ms.
+        # Connections inherit this option, which asyncio does not set for an existing socket. Without it, each
+        # response would be delayed by about 40 ms.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         host, port = listener.getsockname()[:2]
         app = Api(self._jobs, self._sessions, self).app(self._requests.append)
@@ -168,7 +168,7 @@ class Sandbox(Options):
 
     @property
     def url(self) -> str:
-        """URL of the sandbox, which remains available after a stop."""
+        """URL of the sandbox. It remains available after `stop`."""
         if self._url is None:
             raise RuntimeError("the sandbox has no URL before start()")
         return self._url
