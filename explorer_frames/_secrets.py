@@ -80,7 +80,7 @@ class Secrets:
             of_call.set(self)
             yield
         finally:
-            of_call.set(outer)  # `reset` requires a token, which an interrupt could lose
+            of_call.set(outer)  # `reset` would require a token, which could be lost in an interrupt
 
 
 class Concealed(Iterator[_T]):

@@ -36,7 +36,7 @@ _LOOKUP = 10.0  # seconds; `getaddrinfo` has no timeout
 _CONNECT = 5.0
 _SLACK = 1.0  # seconds, added to the timeout of each check
 _CLOCK = 60.0  # seconds; a larger difference is a warning
-_JOBS, _TRIED = 3, 4  # maximum number of jobs, and of results, to search
+_JOBS, _TRIED = 3, 4  # maximum number of jobs and of results to inspect
 # Maximum number of calls per check, each within the deadline. Default: 1.
 _CALLS = {"encryption": 2, "login": 2, "limit": 1 + _JOBS + _TRIED + 3}
 _ANY = pa.schema([("cells", pa.list_(pa.string()))])

@@ -100,7 +100,7 @@ def _trial(url: str, options: Mapping[str, Any] | None) -> tuple[str, Target]:
     except WriteError as error:
         if _is_file(url) or NO_FOLDER not in error.what:
             raise
-    # A sync creates a missing folder.
+    # The folder may be missing, because a sync creates it.
     trial = f"{_parent(folder)}/{name}"
     return trial, Target.resolve(trial, mode="create", storage_options=options)
 

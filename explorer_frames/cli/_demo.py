@@ -1,4 +1,4 @@
-"""The demo of this library, which uses an embedded Explorer."""
+"""Demo of this library with an embedded Explorer."""
 
 from __future__ import annotations
 

@@ -195,7 +195,7 @@ _CALL = re.compile(r"explorer\.job\('([^']*)'\)\.(wait|cancel)\(\)")
 
 
 def for_command_line(hint: str) -> str:
-    """Replace Python arguments by options in a hint, and drop all lines after the first.
+    """Replace Python arguments in a hint with options, and keep only the first line.
 
     Examples
     --------
