@@ -75,8 +75,7 @@ class Secret:
         if isinstance(self._source, str):
             raise ConfigError(
                 f"cannot pickle an Explorer with {self._name} passed as a str",
-                hint=f"Set {variable(self._name)} in the other process.\nOr pass {self._name}= as a function that "
-                "returns it.",
+                hint=f"Set {variable(self._name)} in the other process.\nOr pass a function as {self._name}=.",
             )
         return Secret, (self._name, self._source)
 

@@ -290,7 +290,7 @@ def system_context() -> ssl.SSLContext:
 
 class _Adapter(HTTPAdapter):
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Do nothing, because requests would load the CA bundle of certifi."""
+        """Skip this step, in which requests would load the CA bundle of certifi."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)

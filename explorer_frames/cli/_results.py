@@ -66,8 +66,8 @@ def read(
 ) -> None:
     r"""Print a task's result as a table, JSON or CSV.
 
-    If stdout is not a terminal, the table has tab-separated columns. Backslashes and control characters in it are
-    escaped as \\, \t, \n, \r and \xNN. --csv and --json print the exact values.
+    If stdout is not a terminal, the table has tab-separated columns. Backslashes and control characters are escaped as
+    \\, \t, \n, \r and \xNN. --csv and --json print the exact values.
 
     If the result may be incomplete, the command prints the rows and a warning, and ends with exit code 3. Pass
     --allow-incomplete to accept an incomplete result.
