@@ -2,7 +2,7 @@
 
 Arguments override environment variables, which override the profile. A profile that is passed as an argument overrides
 environment variables, as in the AWS CLI. A profile is ignored if another URL takes precedence, so that its secrets are
-not sent to that URL. If a profile is passed, the same applies to environment variables.
+not sent to that URL. If a profile is passed, environment variables with another URL are also ignored.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 PREFIX = "EXPLORER_FRAMES_"
 CONFIG_FILE, PROFILE = f"{PREFIX}CONFIG_FILE", f"{PREFIX}PROFILE"
 _DEFAULT = "default"
-# Names of arguments and profile keys. Environment variables have the prefix and the name in upper case. client_key is
-# not an argument, because client_cert accepts a pair.
+# Names of arguments and profile keys. Environment variables consist of the prefix and the name in upper case.
+# client_key is not an argument, because client_cert accepts a pair.
 _TEXTS = ("url", "token", "user", "password", "graphd", "auth_encoding", "ca_bundle", "client_cert", "client_key")
 SETTINGS = (*_TEXTS, "row_cap")
 LOGIN = ("user", "password", "graphd")
@@ -265,7 +265,7 @@ def _profiles(path: Path) -> dict[str, dict[str, Any]]:
     except (ValueError, RecursionError) as error:  # its message may contain a secret
         position = _POSITION.search(str(error))
         failure = f"the config file is not valid TOML{f' at {position[0]}' if position else ''}"
-        hint = r"Start each profile with a [name] line. Quote strings, with single quotes if they contain a backslash."
+        hint = r"Start each profile with a [name] line. Put strings in quotes, and strings with \ in single quotes."
     else:
         _check_permissions(path, permissions, content)
         outside = next((key for key, value in content.items() if not isinstance(value, dict)), None)
