@@ -42,7 +42,7 @@ def _folder(url: str) -> str:
 
 
 def _is_file(url: str) -> bool:
-    """Whether a URL has the extension of a supported file format."""
+    """Return whether a URL has the extension of a supported file format."""
     with suppress(UnsupportedFormatError):
         format_of(url.rstrip("/"))
         return True

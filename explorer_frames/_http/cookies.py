@@ -32,7 +32,7 @@ class Cookie:
     ends: float  # expiry on the monotonic clock
 
     def is_for(self, scheme: str, path: str) -> bool:
-        """Whether a request must include the cookie, according to RFC 6265."""
+        """Return whether a request must include the cookie, according to RFC 6265."""
         within = path == self.path or path.startswith(self.path.rstrip("/") + "/")
         return within and (scheme == "https" or not self.secure) and time.monotonic() < self.ends
 

@@ -51,7 +51,7 @@ class Connection:
         return Sources(self.options.get("profile"), **given)
 
     def _asks(self) -> bool:
-        """Whether only the password is missing, and stdin is a terminal."""
+        """Return whether only the password is missing, and stdin is a terminal."""
         if not is_terminal(sys.stdin):
             return False
         try:

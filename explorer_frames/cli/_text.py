@@ -83,11 +83,11 @@ def _plain(value: Any) -> Any:
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether a stream is open and is a terminal."""
+    """Return whether a stream is open and is a terminal."""
     return stream is not None and stream.isatty()
 
 
 def shows_colors(stream: TextIO) -> bool:
-    """Whether to color messages, based on the terminal, FORCE_COLOR and NO_COLOR."""
+    """Return whether to color messages, as set by the terminal and the environment."""
     is_forced = os.environ.get("FORCE_COLOR", "") not in {"", "0"} and not os.environ.get("NO_COLOR")
     return is_terminal(stream) or is_forced

@@ -48,7 +48,7 @@ class Columns:
 
 
 class Subgraphs(Columns):
-    """Edges of one k-core, and in `by_k` the edges of each k."""
+    """Edges of one k-core; `by_k` contains the edges of each k."""
 
     def __init__(self, *columns: Array, by_k: Mapping[int, Columns]) -> None:
         super().__init__(*columns)

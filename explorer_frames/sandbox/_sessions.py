@@ -37,7 +37,7 @@ class Sessions:
         self._deadlines = dict.fromkeys(self._deadlines, 0.0)
 
     def is_valid(self, token: str) -> bool:
-        """Whether `token` was issued here and has not expired."""
+        """Return whether `token` was issued here and has not expired."""
         return time.monotonic() < self._deadlines.get(token, 0.0)
 
     def require(self, token: str | None) -> None:
