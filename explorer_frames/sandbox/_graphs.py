@@ -100,6 +100,11 @@ class Graph:
             Whether edges are directed.
         vid_type
             Type of the vertex ids, ``"string"`` or ``"int64"``.
+
+        Raises
+        ------
+        ValueError
+            An edge has fewer than two or more than three items, or the edges differ in length.
         """
         rows = [tuple(edge) for edge in edges]
         if len({len(row) for row in rows}) > 1 or (rows and len(rows[0]) not in (2, 3)):

@@ -83,6 +83,11 @@ class Sandbox(Options):
     workflows : dict
         Workflow ids by name.
 
+    Raises
+    ------
+    ValueError
+        An option is invalid.
+
     Notes
     -----
     The published documents do not specify some details. The sandbox implements them as follows:
@@ -130,7 +135,15 @@ class Sandbox(Options):
         return f"<Sandbox {place}, workflows {{{workflows}}}>"
 
     def start(self) -> Self:
-        """Start the server, and wait until it accepts requests."""
+        """Start the server, and wait until it accepts requests.
+
+        Raises
+        ------
+        ConfigError
+            The port is in use, or the address cannot be opened.
+        RuntimeError
+            The sandbox is already running.
+        """
         if self._server is not None:
             raise RuntimeError("the sandbox is already running")
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
@@ -235,6 +248,13 @@ class Sandbox(Options):
             Name of the task.
         job_id
             Id of the job to add the task to. Default: a new job.
+
+        Raises
+        ------
+        TypeError
+            A column contains other values than strings or numbers.
+        ValueError
+            There are no columns, or the columns differ in length.
         """
         result = Columns.from_sequences(columns)
         job = self._jobs.job(self.add_jobs(1)[0] if job_id is None else job_id)
