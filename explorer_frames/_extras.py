@@ -1,4 +1,4 @@
-"""Imports of optional dependencies, with errors that name the extra to install."""
+"""Import optional dependencies, and name the extra to install if they are missing."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ from explorer_frames.errors import ConfigError
 
 
 def install_hint(extra: str) -> str:
-    """Return how to install the packages of an extra.
-
-    The packages are listed by name, which also works before this project is on a package index.
-    """
+    """Return a hint to install the packages of an extra."""
+    # The packages are listed by name, because this project may not be on the package index.
     packages = " ".join(f"'{package}'" for package in _requirements().get(extra, ()))
     return f"install the extra '{extra}'" + (f": pip install {packages}" if packages else " of explorer-frames")
 
 
 def extra_of(module: str | None) -> str | None:
-    """Return the smallest extra, other than test, that contains a package, or None."""
+    """Return the smallest extra that contains a package, except the extra `test`."""
     pattern = re.compile(rf"{re.escape(module or '')}\b", re.IGNORECASE)
     candidates = [
         (len(packages), extra)
@@ -57,19 +55,13 @@ class require:  # noqa: N801 (used like a function)
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, ModuleNotFoundError):
-            error.msg = f"{self._module} needs the package {error.name}; {install_hint(self._extra)}"
+            error.msg = f"{self._module} requires the package {error.name}; {install_hint(self._extra)}"
             error.args = (error.msg,)
             error.__traceback__ = None  # so that the traceback ends at the user's import
 
 
 def package(name: str, extra: str) -> Any:
-    """Import a package of an extra.
-
-    Raises
-    ------
-    ConfigError
-        The package or one of its dependencies is not installed.
-    """
+    """Import a package of an extra, or raise ConfigError."""
     root = name.partition(".")[0]
     try:
         return import_module(name)
@@ -78,5 +70,5 @@ def package(name: str, extra: str) -> Any:
             what, hint = f"{root} is not installed", install_hint(extra)
         else:
             what = f"cannot import {root}: {escaped(error)}"
-            hint = f"Run `import {name}` to see the error, or reinstall the package with its dependencies."
+            hint = f"Run `import {name}` to see the full error, or reinstall the package with its dependencies."
     raise ConfigError(what, hint=hint)

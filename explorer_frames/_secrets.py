@@ -1,8 +1,4 @@
-"""Masking of secrets as ``***`` in text from servers and storage drivers.
-
-Error messages are masked when they are escaped, and JSON before it is parsed. Rows are not masked. Driver options are
-recognized as secrets by their names.
-"""
+"""Mask secrets as ``***`` in text from servers and storage drivers."""
 
 from __future__ import annotations
 
@@ -21,13 +17,13 @@ MASK = "***"
 _WORD = re.compile("[A-Z]?[a-z0-9]+|[A-Z0-9]+(?![a-z])")
 _SECRET_WORDS = re.compile(
     "keys?|pkey|apikey|sas|sig|jwt|pwd|pass|pin|otp|auth|dsn|pem|ticket|"
-    "headers?|connstr|connectionstring"  # all HTTP headers, because they can have any name
+    "headers?|connstr|connectionstring"  # any HTTP header can contain a secret
 )
 _SECRET_PARTS = re.compile(
     "secret|passw|passphrase|token|credential|signature(?!version)|bearer|cookie|authoriz|"
     "(?:access|account|api|customer|encryption|master|private|shared|storage)key"
 )
-# Masking a password that is one of these words would reveal it in a message such as "the *** is wrong".
+# Common words, which may also be passwords. A masked word in "the *** is wrong" would reveal the password.
 _ORDINARY = re.compile(
     "an?|and|are|as|at|be|by|for|from|has|in|is|it|not?|of|on|or|the|this|to|was|with|access|account|admin|anon|bad|"
     "bucket|cache|check|cloud|code|connect|connection|database|default|denied|error|expired|explorer|failed|file|graph|"
@@ -35,8 +31,8 @@ _ORDINARY = re.compile(
     "refused|rejected|request|root|secret|server|service|session|success|test|timeout|token|unauthorized|unknown|user|"
     "username|valid|value|wrong"
 )
-SHORT = 4  # characters; shorter secrets are parts of many words, so masking them everywhere would reveal them
-_LONG = 8  # characters; a secret of this length is unlikely to be a number or a part of a word
+SHORT = 4  # characters; shorter secrets are masked only as whole words
+_LONG = 8  # characters; longer secrets are unlikely to match a number or part of a word
 _WORD_BEGINS, _WORD_ENDS = r"(?<![^\W_])", r"(?![^\W_])"
 
 
@@ -54,15 +50,9 @@ def is_secret_name(name: object) -> bool:
 
 
 class Secrets:
-    """Secrets of a request, or of a driver's URL and options.
+    """Secrets of a request, or of a storage URL and its options."""
 
-    Parameters
-    ----------
-    texts
-    shortest
-        Minimum number of characters of a secret. A load balancer's cookie, for example, may be ``1``.
-    """
-
+    # `shortest` is the minimum length of a secret. A cookie value may be `1`, which must not be masked everywhere.
     def __init__(self, texts: Iterable[str] = (), shortest: int = 1) -> None:
         self._shortest = shortest
         self._texts: frozenset[str] = frozenset()
@@ -78,23 +68,23 @@ class Secrets:
         return conceal(text, self._texts) if self._texts else text
 
     def conceal_in_json(self, body: bytes) -> bytes:
-        """Mask the secrets in JSON, except those that may be numbers or words."""
+        """Mask the secrets in JSON, except secrets that look like a number or a word."""
         sure = (text for text in self._texts if len(text) >= _LONG and not (text.isalpha() or text.isdigit()))
         return conceal(body.decode(errors="surrogateescape"), sure, 2 * _LONG).encode(errors="surrogateescape")
 
     @contextmanager
     def concealed_in_errors(self) -> Iterator[None]:
-        """Mask the secrets in error messages of the block, which must not yield."""
+        """Mask the secrets in errors of the block, which must not contain a `yield`."""
         outer = of_call.get()
         try:
             of_call.set(self)
             yield
         finally:
-            of_call.set(outer)  # not `reset`, because an interrupt could lose the token
+            of_call.set(outer)  # `reset` would require a token, which could be lost in an interrupt
 
 
 class Concealed(Iterator[_T]):
-    """Iterator over the same items that masks secrets in errors raised by `items`."""
+    """Iterator that masks secrets in the errors of another iterator."""
 
     def __init__(self, items: Iterator[_T], secrets: Secrets) -> None:
         self._items = items
@@ -110,14 +100,10 @@ of_call: ContextVar[Secrets] = ContextVar("secrets", default=NO_SECRETS)
 
 
 def conceal(text: str, secrets: Iterable[str], beginning: int = _LONG) -> str:
-    """Mask secrets in untrusted text, in all encodings.
+    """Mask secrets in untrusted text, including their quoted and escaped forms.
 
-    Short secrets are masked only as whole words. Ordinary words are masked only after a quote or a separator.
-
-    Parameters
-    ----------
-    beginning
-        Number of leading characters that identify a truncated secret.
+    Short secrets are masked only as whole words, and common words only after a quote or a separator. Truncated secrets
+    are recognized by their first `beginning` characters.
     """
     forms = {form for secret in secrets for form in _spellings(secret)} - {""}
     pattern = re.compile("|".join(_found_by(form, beginning) for form in forms) or "(?!)", re.IGNORECASE)
@@ -125,7 +111,7 @@ def conceal(text: str, secrets: Iterable[str], beginning: int = _LONG) -> str:
     kept, place = [], 0
     while found := pattern.search(text, place):
         rest = text[found.start() : found.start() + longest].lower()
-        # Mask as much of the secret as is present. If one secret is a prefix of another, mask the longer one.
+        # Mask the longest prefix of a secret, because the text may contain a truncated secret.
         length = max(len(commonprefix((rest, form.lower()))) for form in forms)  # noqa: RUF071 (not paths)
         kept += [text[place : found.start()], MASK]
         place = found.start() + max(length, len(found[0]))
@@ -133,7 +119,7 @@ def conceal(text: str, secrets: Iterable[str], beginning: int = _LONG) -> str:
 
 
 def _spellings(secret: str) -> set[str]:
-    """Return the encodings of a secret that a server or a driver may use."""
+    """Return the encodings of a secret that servers and drivers use."""
     quoted = (quote(secret, safe, errors="replace") for safe in ("/", ""))
     as_json = (json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
     return {secret, unquote(secret), repr(secret)[1:-1], quote_plus(secret, errors="replace"), *quoted, *as_json}
@@ -146,5 +132,5 @@ def _found_by(form: str, length: int) -> str:
         begins, ends = (_WORD_BEGINS if form[0].isalnum() else ""), (_WORD_ENDS if form[-1].isalnum() else "")
         return f"{begins}{re.escape(form)}{ends}"
     beginning = form[:length]
-    is_word = "/" in beginning or (beginning.isalpha() and beginning[1:].islower())  # or a prefix of other URLs
+    is_word = "/" in beginning or (beginning.isalpha() and beginning[1:].islower())  # may be part of other text
     return re.escape(form if is_word else beginning)

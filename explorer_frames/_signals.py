@@ -1,4 +1,4 @@
-"""Detection of exceptions that were raised by signal handlers."""
+"""Detect exceptions that were raised by signal handlers."""
 
 from __future__ import annotations
 
@@ -16,21 +16,19 @@ _E = TypeVar("_E", bound=BaseException)
 
 
 def is_from_handler(error: BaseException) -> bool:
-    """Return whether a signal handler raised this exception, of any class."""
+    """Return whether a signal handler raised this exception."""
     if threading.get_ident() != threading.main_thread().ident:
         return False
     if isinstance(error, KeyboardInterrupt):
         return True
-    # `signal.getsignal` would look up an enum member for each handler, which takes about 0.4 ms per exception.
+    # `signal.getsignal` is slower, because it looks up an enum member for each handler.
     handlers = {_code(handler) for number in range(1, _signal.NSIG) if callable(handler := _signal.getsignal(number))}
     return any(frame.f_code in handlers for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def raised_by_handler(error: BaseException) -> BaseException | None:
-    """Return the signal handler's exception that is, or caused, `error`; else None.
-
-    Storage drivers convert such exceptions to their own.
-    """
+    """Return the signal handler's exception in the chain of `error`, or None."""
+    # Storage drivers wrap a signal handler's exception in their own exceptions.
     chain: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and not any(cause is one for one in chain) and not (chain and _is_handled(cause)):
@@ -42,10 +40,7 @@ def raised_by_handler(error: BaseException) -> BaseException | None:
 
 
 def failures(*classes: type[_E]) -> tuple[type[_E], ...]:
-    """Return `classes`, or an empty tuple for a signal handler's exception.
-
-    For use in an ``except`` clause.
-    """
+    """Return `classes` for an ``except`` clause; empty for a signal handler's exception."""
     error = sys.exception()
     return () if error is not None and raised_by_handler(error) else classes
 
@@ -60,7 +55,7 @@ def suppressed(*classes: type[BaseException]) -> Iterator[None]:
 
 
 def _is_handled(error: BaseException) -> bool:
-    """Return whether a function that is still running is handling this exception."""
+    """Return whether a running function is handling this exception."""
     frames = (frame for frame, _ in traceback.walk_stack(sys._getframe()))  # noqa: SLF001 (no public equivalent)
     return error.__traceback__ is not None and any(error.__traceback__.tb_frame is frame for frame in frames)
 

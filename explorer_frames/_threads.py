@@ -1,11 +1,8 @@
 """Worker threads for parallel calls, background calls and prefetch.
 
-The functions are safe against Ctrl-C at any time.
-
-A signal handler can interrupt the main thread between any two bytecode instructions. If it interrupts `threading` or
-`concurrent.futures` between acquiring and releasing a lock, the lock is never released, and the next thread that
-acquires it deadlocks. Therefore, threads are started here without `threading`, and communicate through queues
-implemented in C.
+An interrupt can occur between any two bytecode instructions of the main thread. If it occurs while `threading` or
+`concurrent.futures` holds a lock, the lock is not released, and the next thread that acquires it deadlocks. Threads are
+therefore started without `threading`, and communicate through queues that are implemented in C.
 """
 
 from __future__ import annotations
@@ -33,7 +30,7 @@ _R = TypeVar("_R")
 
 _AHEAD = 4  # items to prefetch, enough to continue while a row group is written
 _BEHIND = 2  # items in the pipeline, one in progress and one queued
-POLL_INTERVAL = 0.2  # seconds; waits have to poll, because an interrupt may discard an item of a queue
+POLL_INTERVAL = 0.2  # seconds; waits poll, because an interrupt may lose an item of a queue
 _POLLS_AFTER_CANCEL = 5
 _END: Any = object()
 _NOTHING: Any = object()
@@ -42,11 +39,11 @@ _thread_state = threading.local()
 
 
 class Stopped(BaseException):
-    """Exception that ends a call in a worker thread without a waiting caller."""
+    """Exception that ends a call in a worker thread after its caller stopped waiting."""
 
 
 def raise_if_stopped() -> None:
-    """Raise `Stopped` in a worker thread of a stopped pool, as after an interrupt."""
+    """Raise `Stopped` in a worker thread of a stopped pool."""
     pool = getattr(_thread_state, "pool", None)
     if pool is not None and pool.is_stopped():
         raise Stopped
@@ -64,17 +61,14 @@ def pause(seconds: float) -> None:
 
 
 def start_thread(call: Callable[..., object], *args: Any) -> ReferenceType[Any] | None:
-    """Start a thread without `threading`, and return a reference that dies with it; None if it was not started.
-
-    This fails with too little memory, at interpreter shutdown, and if gevent or eventlet patched threads and sockets
-    after this module was imported. A socket of theirs can be used only in the thread that created it.
-    """
+    """Start a thread without `threading`; return a reference that dies with it, or None."""
+    # gevent or eventlet patched threads. Their sockets can be used only in the thread that created them.
     if _start_new_thread is not _thread.start_new_thread:
         return None
     run = partial(contextvars.copy_context().run, call, *args)
     try:
         _start_new_thread(run, ())
-    except RuntimeError:
+    except RuntimeError:  # out of memory, or interpreter shutdown
         return None
     return ref(run)
 
@@ -92,8 +86,7 @@ def _taken(queue: SimpleQueue[_R], timeout: float) -> _R | Any:
 def in_parallel(workers: int, action: Callable[[_A], _R], items: Iterable[_A]) -> Generator[_R, None, None]:
     """Call `action` with each item in parallel, and yield results as completed.
 
-    Exceptions of `action` are raised here. After an exception, an interrupt or an early close, no further calls are
-    started, and running calls are waited for. With one worker or item, no thread is started.
+    After an exception or an interrupt, no further calls are started, and the function waits for the running calls.
     """
     every = list(items)
     if min(workers, len(every)) == 1:
@@ -121,19 +114,11 @@ def prefetch(
     remaining: Callable[[], float] = lambda: POLL_INTERVAL,
     cancel: Callable[[], object] | None = None,
 ) -> Generator[_R]:
-    """Yield the same items, prefetched by a background thread, which closes `items`.
+    """Prefetch items in a background thread, and yield them.
 
-    Close the generator to end the thread.
-
-    Parameters
-    ----------
-    most
-        Maximum number of prefetched items.
-    remaining
-        Function that returns the seconds to wait for an item. It is called while no item is available, and may raise.
-    cancel
-        Function that interrupts blocking calls of the thread. It is always called at the end, even if `items` is
-        exhausted. The thread is then waited for at most one second.
+    Close the generator to end the thread, which also closes `items`. `remaining` returns the seconds to wait for an
+    item, and may raise an exception. `cancel` interrupts blocking calls of the thread, and is also called if `items` is
+    exhausted.
     """
     wanted: SimpleQueue[None] = SimpleQueue()
     for _ in range(most):
@@ -152,10 +137,10 @@ def prefetch(
 
 
 def pipelined(action: Callable[[_A], _R], items: Iterator[_A]) -> Generator[_R]:
-    """Yield `action` of each item in order, with calls in a background thread.
+    """Call `action` with each item in a background thread, and yield results in order.
 
-    This thread gets the next items meanwhile. An exception of `items` is raised after the results of the items before
-    it.
+    Meanwhile, the calling thread gets the next items. An exception of `items` is raised after the results of the
+    preceding items.
     """
     todo: SimpleQueue[_A] = SimpleQueue()
     pool: _WorkerPool[_R] = _WorkerPool()
@@ -189,10 +174,7 @@ def _until_failure(items: Iterator[_A], failure: list[Exception]) -> Iterator[_A
 
 @contextmanager
 def run_in_background(call: Callable[[], _R]) -> Iterator[Callable[[], _R]]:
-    """Run a call in the background, and yield a function that returns its result.
-
-    The call has ended when the block is left.
-    """
+    """Run a call in a background thread; yield a function that returns its result."""
     pool: _WorkerPool[_R] = _WorkerPool()
     try:
         started = pool.start(call() for _ in range(1))
@@ -206,8 +188,8 @@ def run_in_background(call: Callable[[], _R]) -> Iterator[Callable[[], _R]]:
 def run_alongside(action: Callable[[SimpleQueue[None]], object]) -> Iterator[None]:
     """Call `action` in a background thread during the block.
 
-    Its argument is a queue that receives an item at the end of the block. The thread is then waited for at most one
-    second. If no thread can be started, `action` is not called.
+    `action` receives a queue, to which an item is added at the end of the block. The block then waits up to one second
+    for the thread.
     """
     ended: SimpleQueue[None] = SimpleQueue()
     pool: _WorkerPool[object] = _WorkerPool(cancel=partial(ended.put, None))
@@ -221,8 +203,7 @@ def run_alongside(action: Callable[[SimpleQueue[None]], object]) -> Iterator[Non
 def shielded_from_signals(call: Callable[[], _R]) -> _R:
     """Run a short call in a thread that receives no signals.
 
-    In the main thread, for example, Ctrl-C between `os.open` and the assignment of its result would leak the file
-    descriptor.
+    In the main thread, an interrupt between `os.open` and the assignment of its result would leak a file descriptor.
     """
     if threading.get_ident() != threading.main_thread().ident:
         return call()
@@ -235,18 +216,12 @@ class _Raised(NamedTuple):
 
 
 class _WorkerPool(Generic[_R]):
-    """Worker threads that produce items, and the iterator over these items.
-
-    Attributes
-    ----------
-    stopped
-        Whether the threads stop before their next item; set by the consumer.
-    """
+    """Worker threads that produce items, and the iterator over these items."""
 
     def __init__(
         self, remaining: Callable[[], float] = lambda: POLL_INTERVAL, cancel: Callable[[], object] | None = None
     ) -> None:
-        self.stopped = False
+        self.stopped = False  # set by the consumer, to stop the threads before their next item
         self._remaining = remaining
         self._cancel = cancel
         self._made: SimpleQueue[_R | _Raised] = SimpleQueue()
@@ -293,26 +268,24 @@ class _WorkerPool(Generic[_R]):
                 try:
                     raise made.error
                 finally:
-                    del made  # avoids a reference cycle, as this frame is in its traceback
+                    del made  # avoids a reference cycle through the traceback
             else:
                 yield made
 
     def wait(self) -> None:
-        """Wait until all threads have ended.
-
-        Do not wait in a thread of this pool, in which garbage collection may call this.
-        """
+        """Wait until all threads have ended."""
         looks = math.inf
-        if self._cancel:  # regardless of the count, because an interrupt may have prevented the count of the thread
+        if self._cancel:  # regardless of `_started`, because an interrupt may have prevented its update
             self._cancel()
             looks = _POLLS_AFTER_CANCEL
+        # Garbage collection may call this method in a thread of this pool, which must not wait for itself.
         while self._is_running() and threading.get_ident() not in self._own and looks > 0:
             looks -= 1
             _taken(self._made, POLL_INTERVAL)
         _pools.discard(self)
 
     def leave_to_parent(self) -> None:
-        """Detach from threads of the parent process, without wait or cancellation."""
+        """Detach from the threads of the parent process after a fork."""
         self.stopped = True
         self._cancel = None
         self._started.clear()
@@ -321,7 +294,7 @@ class _WorkerPool(Generic[_R]):
         self._made.put(_Raised(ExplorerFramesError(what, hint=hint)))
 
     def _get(self, queue: SimpleQueue[Any]) -> Any:
-        """Wait for the next item, or return `_END` once the pool is stopped."""
+        """Wait for the next item; return `_END` if the pool is stopped."""
         while not self.stopped:
             if (item := _taken(queue, POLL_INTERVAL)) is not _NOTHING:
                 return item
@@ -329,7 +302,7 @@ class _WorkerPool(Generic[_R]):
 
     def _next(self) -> Any:
         made = _taken(self._made, 0)
-        while made is _NOTHING:  # short waits, because Windows does not allow an interrupt of a long one
+        while made is _NOTHING:  # short waits, because Ctrl-C does not interrupt a long wait on Windows
             raise_if_stopped()
             made = _taken(self._made, min(POLL_INTERVAL, self._remaining()))
             if made is _NOTHING and not self._is_running() and (made := _taken(self._made, 0)) is _NOTHING:
@@ -353,11 +326,11 @@ class _WorkerPool(Generic[_R]):
         self._made.put(_END)
 
 
-_pools: set[_WorkerPool[Any]] = set()  # pools with threads; callbacks of a WeakSet would suppress an interrupt
+_pools: set[_WorkerPool[Any]] = set()  # not a WeakSet, because its callbacks would suppress an interrupt
 
 
 def _end_all() -> None:
-    """End the threads of open readers; C++ code must not run in them at shutdown."""
+    """End all threads, because C++ code must not run in them at shutdown."""
     pools = list(_pools)
     for pool in pools:
         pool.stopped = True

@@ -1,7 +1,7 @@
-"""A pytest plugin with the fixture `explorer_sandbox`, for tests of your own pipeline.
+"""pytest plugin with the fixture `explorer_sandbox`, for tests of your own pipeline.
 
-pytest loads it automatically if this library is installed; disable it with ``-p no:explorer_frames``. Because it is
-loaded in every pytest run, the sandbox is imported only when a test requests the fixture.
+pytest loads the plugin automatically. Disable it with ``-p no:explorer_frames``. The sandbox is imported only if a test
+requests the fixture.
 """
 
 from __future__ import annotations
@@ -21,16 +21,18 @@ MARKER = "explorer_sandbox"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
-    config.addinivalue_line("markers", f"{MARKER}(**options): options of the Sandbox that {MARKER} starts")
+    config.addinivalue_line("markers", f"{MARKER}(**options): pass options to the Sandbox of the fixture {MARKER}")
 
 
 @pytest.fixture
 def explorer_sandbox(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """Run an embedded Explorer for the test, and connect the library to it.
+    """Start an embedded Explorer for the test, and connect the library to it.
 
-    ``Explorer()`` and the module-level functions then need no arguments. All other ``EXPLORER_FRAMES_*`` variables are
-    removed during the test, and proxies are bypassed. The marker ``explorer_sandbox`` passes options to
-    `explorer_frames.sandbox.Sandbox`. An option of a test's marker overrides the same option of its class and module.
+    During the test, ``Explorer()`` and the module-level functions connect to the sandbox without arguments. Other
+    ``EXPLORER_FRAMES_*`` variables are removed, and proxies are bypassed.
+
+    Use the marker ``explorer_sandbox`` to pass options to `explorer_frames.sandbox.Sandbox`. Options of a test's marker
+    override the options of its class and module.
 
     Yields
     ------
@@ -39,7 +41,7 @@ def explorer_sandbox(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
 
     Examples
     --------
-    In your own tests::
+    In your tests::
 
         @pytest.mark.explorer_sandbox(limit_cap=100)
         def test_my_pipeline(explorer_sandbox):
@@ -66,14 +68,14 @@ def _sandbox(node: pytest.Item) -> Sandbox:
     signature = inspect.signature(Sandbox)
     options: dict[str, Any] = {}
     try:
-        for marker in node.iter_markers(MARKER):  # the closest marker is first
+        for marker in node.iter_markers(MARKER):  # closest marker first
             if marker.args:
                 raise TypeError("pass options as keyword arguments, such as limit_cap=100")
             signature.bind(**marker.kwargs)
             options = {**marker.kwargs, **options}
         return Sandbox(**options)
     except TypeError as error:
-        why = f"{error}\nOptions: {', '.join(signature.parameters)}."
+        why = f"{error}\nValid options: {', '.join(signature.parameters)}."
     except ValueError as error:
         why = str(error)
     pytest.fail(f"invalid marker {MARKER}: {why}", pytrace=False)

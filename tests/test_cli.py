@@ -204,7 +204,7 @@ def test_cancel_says_that_a_job_has_already_ended(cli, ran):
     done = cli("cancel", ran.job_id)
     assert done.code == 0
     assert ["status", "success"] in done.rows
-    assert done.err == f"Job {ran.job_id} has already ended: success.\n"
+    assert done.err == f"Job {ran.job_id} has already ended (status: success).\n"
     assert cli("cancel", ran.job_id, "--json").messages == [{"note": {"message": done.err.strip()}}]
 
 
@@ -371,7 +371,7 @@ def test_ids_come_out_of_tab_separated_lines_as_they_are_and_what_is_escaped_can
     undo = {"t": "\t", "n": "\n", "r": "\r", "\\": "\\"}
     undone = [re.sub(r"\\(x(..)|.)", lambda m: chr(int(m[2], 16)) if m[2] else undo[m[1]], line) for line in lines]
     assert undone == ids
-    assert "--csv and --json are exact" in " ".join(cli("read", "--help").out.split())
+    assert "--csv and --json print the exact values" in " ".join(cli("read", "--help").out.split())
 
 
 def test_lines_for_a_pipe_are_made_of_one_batch_at_a_time(cli, sandbox, monkeypatch):
@@ -871,7 +871,7 @@ def test_a_wrong_password_and_a_wrong_graphd(cli, monkeypatch):
     assert done.code == 1
     assert done.is_short
     assert "canary" not in done.err
-    assert "encodings json and colon" in done.err
+    assert "(encodings tried: json, colon)" in done.err
     monkeypatch.undo()
 
 
@@ -953,7 +953,7 @@ def test_what_nobody_thought_of_is_called_a_bug_and_tells_no_secret(cli, monkeyp
     done = cli("jobs")
     assert (done.code, done.err) == (
         1,
-        "Error: internal error: ZeroDivisionError\nRun the command again with --debug, and report its output.\n",
+        "Error: internal error: ZeroDivisionError\nRun the command again with --debug, and report the output.\n",
     )
 
 
@@ -1010,7 +1010,7 @@ def test_errors_are_json_with_json(cli, ran, sandbox, monkeypatch):
         (["jobs", "--auth-encoding", "odd"], "'--auth-encoding': 'odd' is not one of 'auto', 'json', 'colon'"),
         (["jobs", "--url"], "Option '--url' requires an argument."),
         (["--profile"], "Option '--profile' requires an argument."),
-        (["jobs", "--limit", "0"], "'0' is not an integer"),
+        (["jobs", "--limit", "0"], "'0' is neither 'all' nor an integer"),
         (["read", "1", "x", "--csv"], "mutually exclusive"),
     ],
 )

@@ -72,13 +72,13 @@ def test_a_port_that_is_taken_is_said_so(cli, sandbox):
     assert done.code == 2
     assert done.is_short
     assert f"cannot listen on 127.0.0.1:{port}" in done.err
-    assert "Pass another --port; 0 takes a free one. Or pass another --host." in done.err
+    assert "Pass another --port" in done.err
 
 
 @pytest.mark.parametrize(
     ("package", "command", "said"),
     [
-        ("typer", [], "the command line needs the package typer; install the extra 'cli': pip install '"),
+        ("typer", [], "the command line requires the package typer; install the extra 'cli': pip install '"),
         (
             "igraph",
             ["sandbox"],

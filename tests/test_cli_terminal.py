@@ -87,7 +87,7 @@ def test_a_narrow_terminal_gets_what_matters_and_is_told_of_the_rest(screen):
     lines = without_colors(done.out).splitlines()
     assert max(map(len, lines)) <= 40
     assert lines[0].split()[:2] == ["job_id", "status"]
-    assert "too narrow for: duration, workflow_id," in " ".join(without_colors(done.err).split())
+    assert "too narrow for these columns: duration, workflow_id," in " ".join(without_colors(done.err).split())
     assert screen("jobs", columns=140).err == ""
     helped = screen("export", "--help", columns=40)
     assert "…" not in helped.out
@@ -154,7 +154,7 @@ def test_errors_in_a_terminal_break_between_words(screen):
 
 def test_read_shows_20_rows_in_a_terminal_and_says_so(screen):
     done = screen("read", "2", "PageRank")
-    assert (done.code, done.err) == (0, "These are the first 20 rows. --limit all shows every row.\n")
+    assert (done.code, done.err) == (0, "Only the first 20 rows are shown. Pass --limit all to show every row.\n")
     assert len(without_colors(done.out).splitlines()) == 22
     for line in (["--limit", "all"], ["--limit", "77"], ["--limit", "5"], ["--csv"], ["--json"]):
         done = screen("read", "2", "PageRank", *line)
@@ -279,7 +279,7 @@ def test_progress_bars_can_be_turned_off(screen, monkeypatch, option):
 def test_a_password_that_is_not_set_is_asked_for(server, cli, monkeypatch):
     small = server.add_workflow("small", Graph.karate(), {"a": ("PageRank", {})})
     terminal = Terminal("run", small, "--wait", env={"EXPLORER_FRAMES_PASSWORD": "", "EXPLORER_FRAMES_PROGRESS": "1"})
-    terminal.see("Password of root:")
+    terminal.see("Password for root:")
     terminal.press(f"{server.password}\n")
     assert terminal.end() == 0
     assert server.password not in terminal.shown
@@ -297,7 +297,7 @@ def test_a_password_that_is_not_set_is_asked_for(server, cli, monkeypatch):
 @needs_pty
 def test_a_password_that_is_not_given_is_no_bug_and_is_not_asked_for_in_vain(cli, monkeypatch):
     terminal = Terminal("jobs", env={"EXPLORER_FRAMES_PASSWORD": ""})
-    terminal.see("Password of root:")
+    terminal.see("Password for root:")
     terminal.press("\x04")
     assert terminal.end() == 2
     assert "Error: missing password" in terminal.shown
@@ -353,7 +353,7 @@ def test_an_output_that_is_closed():
         timeout=PROCESS,
     )
     assert closed.returncode == 1
-    assert closed.stderr == f"Error: standard output is closed\nRedirect it to a file or to {os.devnull}.\n"
+    assert closed.stderr == f"Error: standard output is closed\nRedirect stdout to a file or to {os.devnull}.\n"
 
 
 @pytest.mark.slow

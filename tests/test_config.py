@@ -77,9 +77,9 @@ def test_credentials_come_from_arguments_before_the_environment(monkeypatch, arg
 @each(
     ("arguments", "named"),
     [
-        ({"token": None}, ["TOKEN", "no token, and no user, password or graphd for a login"]),
-        ({"token": None, "user": "u"}, ["no token, and no password or graphd for a login"]),
-        ({"token": None, "user": "u", "password": CANARY}, ["no token, and no graphd for a login"]),
+        ({"token": None}, ["TOKEN", "requires user, password and graphd"]),
+        ({"token": None, "user": "u"}, ["requires password and graphd"]),
+        ({"token": None, "user": "u", "password": CANARY}, ["requires graphd"]),
         ({"token": CANARY, "user": "u"}, ["mutually exclusive"]),
         ({"token": CANARY, "password": CANARY}, ["mutually exclusive"]),
         ({"token": CANARY, "graphd": "h:1"}, ["mutually exclusive"]),

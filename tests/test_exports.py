@@ -103,7 +103,9 @@ def test_a_package_that_is_broken_is_not_called_missing(monkeypatch, tmp_path, c
 def test_a_module_whose_package_is_missing_names_the_extra(monkeypatch, module, package):
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.delitem(sys.modules, f"explorer_frames.{module}", raising=False)
-    with pytest.raises(ModuleNotFoundError, match=f"^explorer_frames.{module} needs the package {package}; ") as caught:
+    with pytest.raises(
+        ModuleNotFoundError, match=f"^explorer_frames.{module} requires the package {package}; "
+    ) as caught:
         import_module(f"explorer_frames.{module}")
     assert f"install the extra '{module}': pip install '" in str(caught.value)
     assert (caught.value.name, caught.value.__context__) == (package, None)
@@ -113,7 +115,7 @@ def test_the_sandbox_names_its_extra_when_a_package_is_missing():
     code = "import sys; sys.modules['igraph'] = None; import explorer_frames.sandbox"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "needs the package igraph; " in done.stderr
+    assert "requires the package igraph; " in done.stderr
     assert "install the extra 'sandbox'" in done.stderr
     assert done.stderr.count("Traceback") == 1
 

@@ -335,8 +335,8 @@ def test_407_of_the_url_itself_names_no_proxy_setting():
         with pytest.raises(ConnectionFailedError) as caught:
             explorer.read_sample_result(1, "a", schema=None)
         assert len(server.requests) == 1
-    assert caught.value.what == "a proxy at the url requires credentials (HTTP 407)"
-    assert caught.value.hint == "Check the url: Explorer does not answer there."
+    assert caught.value.what == "a proxy at this url requires credentials (HTTP 407)"
+    assert "proxy responded at this URL" in caught.value.hint
 
 
 def test_the_code_of_an_envelope_comes_before_status_407():

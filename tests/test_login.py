@@ -514,9 +514,9 @@ def test_where_every_session_is_ended_the_error_names_another_login(code, cls):
             explorer.read_sample_result(1, "a", schema=None)
         logins = sum(map(is_login, server.requests))
     assert type(caught.value) is cls
-    assert "another login of the same user" in caught.value.hint.lower()
+    assert "logs in as the same user" in caught.value.hint.lower()
     assert logins == 11
-    assert "refused 10 new sessions" in caught.value.hint
+    assert "rejected 10 new sessions" in caught.value.hint
 
 
 def test_pauses_before_renewals_double_up_to_ten_seconds(monkeypatch):

@@ -246,7 +246,7 @@ def test_causes_in_a_circle_are_no_trap():
 
 def test_a_missing_extra_shows_the_import_of_the_user():
     source = "def call():\n    with require('x', extra='dask'):\n        import nowhere_at_all"
-    with pytest.raises(ModuleNotFoundError, match="x needs the package nowhere_at_all") as caught:
+    with pytest.raises(ModuleNotFoundError, match="x requires the package nowhere_at_all") as caught:
         module("explorer_frames.x", source, require=require)()
     assert frames(caught.value) == ["test_a_missing_extra_shows_the_import_of_the_user"]
 

@@ -97,14 +97,14 @@ def test_a_profile_that_is_passed_comes_before_the_environment(config, monkeypat
     assert explorer._credentials.graphd == ("graphd", 9669)
     config('[production]\nurl = "https://production:2"\n')
     message = refused(profile="production")
-    assert "Not used, because its url is another one: environment." in message, "the token is not sent there"
+    assert "different url: environment." in message, "the token is not sent there"
     monkeypatch.setenv("EXPLORER_FRAMES_URL", "https://production:2/")
     assert known(Explorer(profile="production"))[2] == "of-environment"
 
 
 def test_the_environment_completes_a_profile(config, monkeypatch):
     config('[a]\nurl = "http://a:1"\nuser = "ann"\ngraphd = "g:1"\n')
-    assert "no token, and no password for a login" in refused(profile="a")
+    assert "a login also requires password" in refused(profile="a")
     monkeypatch.setenv("EXPLORER_FRAMES_PASSWORD", "of-environment")
     assert known(Explorer(profile="a"))[2] == "of-environment"
     monkeypatch.setenv("EXPLORER_FRAMES_PROFILE", "a")
@@ -120,7 +120,7 @@ def test_no_secret_of_a_profile_is_for_another_server(config, monkeypatch, how):
     else:
         monkeypatch.setenv("EXPLORER_FRAMES_URL", "http://elsewhere:3")
     message = refused(**options)
-    assert f"Not used, because its url is another one: profile 'default' in {path}." in message
+    assert f"different url: profile 'default' in {path}." in message
     explorer = Explorer(**options, token="mine")
     assert known(explorer) == ("http://elsewhere:3", None, "mine", "auto", None)
 
@@ -147,7 +147,7 @@ def test_a_url_is_compared_as_that_of_a_server(config, url, other, is_same):
     if is_same:
         assert known(Explorer(url))[2] == "t"
     else:
-        assert "Not used, because its url is another one" in refused(url=url)
+        assert "different url" in refused(url=url)
 
 
 def test_without_a_file_or_a_default_profile_nothing_changes(config):
@@ -163,15 +163,15 @@ def test_without_a_file_or_a_default_profile_nothing_changes(config):
         (
             "prodution",
             [
-                "the profile 'prodution' is missing",
+                "profile 'prodution' does not exist",
                 "Did you mean 'production'?",
                 "Known profiles: default, production.",
             ],
         ),
-        ("", ["the profile '' is missing"]),
-        ("PRODUCTION", ["the profile 'PRODUCTION' is missing", "Did you mean 'production'?"]),
-        ("\x1b[2J", ["the profile '\\\\x1b[2J' is missing"]),
-        ("production.east", ["the profile 'production.east' is missing", "Did you mean 'production'?", '["a.b"]']),
+        ("", ["profile '' does not exist"]),
+        ("PRODUCTION", ["profile 'PRODUCTION' does not exist", "Did you mean 'production'?"]),
+        ("\x1b[2J", ["profile '\\\\x1b[2J' does not exist"]),
+        ("production.east", ["profile 'production.east' does not exist", "Did you mean 'production'?", '["a.b"]']),
         (5, ["profile must be a str, got 5"]),
     ],
 )
@@ -207,11 +207,11 @@ def test_profiles_that_differ_in_case_are_all_named_and_not_thousands(config):
         ("[default]\nurl = 'http://a'\nclient_key = 'k.pem'", ["client_key of profile 'default' in ", " is set without client_cert"]),
         (f"[default]\ntoken = {CANARY}", ["not valid TOML at line 2", "Put strings in quotes"]),
         (f'[default]\ntoken = "{CANARY}', ["not valid TOML"]),
-        ('[default]\nca_bundle = "C:\\certs\\ca.pem"', ["not valid TOML at line 2", "those with \\ in single quotes"]),
-        (f"token = '{CANARY}'", ["key 'token' is outside of a profile", "[default]"]),
-        (f"[[default]]\ntoken = '{CANARY}'", ["key 'default' is outside of a profile"]),
+        ('[default]\nca_bundle = "C:\\certs\\ca.pem"', ["not valid TOML at line 2", "in single quotes"]),
+        (f"token = '{CANARY}'", ["key 'token' is not in a profile", "[default]"]),
+        (f"[[default]]\ntoken = '{CANARY}'", ["key 'default' is not in a profile"]),
         (b"[default]\nuser = '\xff'", ["not valid UTF-8"]),
-        ("[default]\n[a]\n[default]\n", ["not valid TOML at line 3", "one [name] line"]),
+        ("[default]\n[a]\n[default]\n", ["not valid TOML at line 3", "a [name] line"]),
         (f"[default.east]\ntoken = '{CANARY}'", ["profile 'default'", "unknown key 'east'", '["a.b"]']),
         (f"[default.token]\na = '{CANARY}'", ["token must be a non-empty string in quotes"]),
         (f"[default]\ntoken = ['{CANARY}']", ["token must be a non-empty string in quotes"]),
@@ -280,10 +280,10 @@ def test_the_file_is_where_the_system_keeps_such_files(monkeypatch, tmp_path):
 def test_a_file_or_a_profile_that_was_named_must_exist(config, monkeypatch, tmp_path):
     monkeypatch.setenv("EXPLORER_FRAMES_CONFIG_FILE", str(tmp_path / "nope.toml"))
     message = refused(token="t")
-    assert f"the profile 'default' is missing [{tmp_path / 'nope.toml'}]" in message
-    assert "Create it, or set EXPLORER_FRAMES_CONFIG_FILE to another path." in message
+    assert f"profile 'default' does not exist [{tmp_path / 'nope.toml'}]" in message
+    assert "Add the profile, or set EXPLORER_FRAMES_CONFIG_FILE to another path." in message
     assert "Correct EXPLORER_FRAMES_CONFIG_FILE, or unset it." in message
-    assert "the profile 'a' is missing" in refused(url="http://a", token="t", profile="a")
+    assert "profile 'a' does not exist" in refused(url="http://a", token="t", profile="a")
     other = tmp_path / "other.toml"
     other.write_text('[default]\nurl = "http://other:1"\n')
     monkeypatch.setenv("EXPLORER_FRAMES_CONFIG_FILE", str(other))
@@ -291,7 +291,7 @@ def test_a_file_or_a_profile_that_was_named_must_exist(config, monkeypatch, tmp_
     monkeypatch.setenv("EXPLORER_FRAMES_CONFIG_FILE", os.devnull)
     assert "missing url" in refused(token="t")
     monkeypatch.setenv("EXPLORER_FRAMES_CONFIG_FILE", str(tmp_path / ("a" * 5000)))
-    assert "the profile 'default' is missing" in refused(token="t")
+    assert "profile 'default' does not exist" in refused(token="t")
 
 
 @pytest.mark.parametrize("variable", ["EXPLORER_FRAMES_PROFILE", "EXPLORER_FRAMES_CONFIG_FILE"])
@@ -301,7 +301,7 @@ def test_a_variable_that_names_no_profile_matters_only_without_a_url_and_credent
     assert known(Explorer("http://a:1", token="t"))[:3] == ("http://a:1", None, "t")
     for options in ({"url": "http://a:1"}, {"url": "http://a:1", "user": "ann"}, {"token": "t"}, {}):
         message = refused(**options)
-        assert "' is missing [" in message
+        assert "' does not exist [" in message
         assert f"Correct {variable}, or unset it." in message
 
 
@@ -312,7 +312,7 @@ def test_doctor_warns_of_a_variable_that_names_no_profile(cli, config, monkeypat
     monkeypatch.setenv("EXPLORER_FRAMES_TOKEN", CANARY)
     state, _, hint = configuration(cli, "--url", "http://a:1")
     assert state == "warning"
-    assert "the profile 'prod' is missing [" in hint
+    assert "profile 'prod' does not exist [" in hint
     assert "Known profiles: default, production. Correct EXPLORER_FRAMES_PROFILE, or unset it." in hint
 
 
@@ -358,14 +358,14 @@ def test_a_pickled_explorer_reads_the_secret_of_its_profile_where_it_arrives(con
     done = subprocess.run([sys.executable, "-c", code, str(job), task], input=cargo, capture_output=True, check=False)
     assert done.stdout.decode().strip() == "['a']", done.stderr.decode()
     config("")
-    with pytest.raises(ConfigError, match="the profile 'a' is missing"):
+    with pytest.raises(ConfigError, match="profile 'a' does not exist"):
         pickle.loads(cargo).read_sample_result(job, task)
     config("[a]\n")
     with pytest.raises(ConfigError, match="token must be a non-empty"):
         pickle.loads(cargo).read_sample_result(job, task)
     before = len(sandbox.requests)
     path = config(f'[a]\nurl = "http://127.0.0.1:9"\ntoken = "{CANARY}"\n')
-    with pytest.raises(ConfigError, match="the token is for another url now") as caught:
+    with pytest.raises(ConfigError, match="url of the profile changed") as caught:
         pickle.loads(cargo).read_sample_result(job, task)
     assert f"profile 'a' in {path}" in caught.value.where
     assert len(sandbox.requests) == before, "no secret goes to a server that its profile does not name"
@@ -374,7 +374,7 @@ def test_a_pickled_explorer_reads_the_secret_of_its_profile_where_it_arrives(con
 @pytest.mark.parametrize("name", ["default", "q"])
 def test_a_secret_without_a_url_goes_to_no_server(config, name):
     config(f'[{name}]\ntoken = "{CANARY}"\n')
-    with pytest.raises(ConfigError, match="the profile has a secret but no url"):
+    with pytest.raises(ConfigError, match="no url"):
         Explorer("http://localhost:9", profile=name)
 
 
@@ -415,7 +415,7 @@ def test_the_command_line_asks_for_the_password_of_a_profile(cli, config, sandbo
     monkeypatch.setattr("getpass.getpass", lambda prompt: asked.append(prompt) or sandbox.password)
     monkeypatch.setenv("EXPLORER_FRAMES_TOKEN", "of another server")
     assert cli("jobs", "--profile", "a").code == 0
-    assert asked == [f"Password of {sandbox.user}: "]
+    assert asked == [f"Password for {sandbox.user}: "]
     monkeypatch.setenv("EXPLORER_FRAMES_PASSWORD", sandbox.password)
     assert cli("jobs", "--profile", "a").code == 0
     assert len(asked) == 1
@@ -448,7 +448,7 @@ def test_doctor_names_the_place_that_each_setting_comes_from(cli, config, monkey
     _, what, _ = configuration(cli, "--profile", "production", "--user", "bob", "--deadline", "9")
     assert what == (
         "arguments: deadline, user; environment: EXPLORER_FRAMES_DEBUG; "
-        f"{place}: url, password, graphd, auth_encoding; not used, because its url is another one: environment"
+        f"{place}: url, password, graphd, auth_encoding; ignored because of a different url: environment"
     )
     monkeypatch.setenv("EXPLORER_FRAMES_URL", "https://Production:2/prefix")
     monkeypatch.setenv("EXPLORER_FRAMES_PROFILE", "production")

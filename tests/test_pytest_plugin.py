@@ -58,7 +58,7 @@ def test_a_missing_package_is_named_with_its_extra(project):
     )
     result = project.run(sys.executable, "-c", code)
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*needs the package igraph; *install the extra ?sandbox?*"])
+    result.stdout.fnmatch_lines(["*requires the package igraph; *install the extra ?sandbox?*"])
 
 
 def test_a_sandbox_of_its_own_for_each_test(project):

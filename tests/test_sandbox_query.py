@@ -175,9 +175,9 @@ def test_the_input_chooses_rows_and_columns(server, client, given, expected):
         ({"columns": "src,name"}, "unknown column 'name'; known: src, dst, serial, share, active, since, note"),
         ({"columns": "src,,dst"}, "unknown column ''"),
         ({"columns": "weight"}, "unknown column 'weight'"),  # the graph is not weighted
-        ({"columns": ["src"]}, "columns must be text"),
-        ({"limit": "many"}, "limit must be a number"),
-        ({"limit": 1.5}, "limit must be a number"),
+        ({"columns": ["src"]}, "columns must be a string"),
+        ({"limit": "many"}, "limit must be an integer"),
+        ({"limit": 1.5}, "limit must be an integer"),
         ({"ngql": "MATCH (v) RETURN v"}, "unknown parameter ngql; known: limit, columns"),
     ],
 )
@@ -240,7 +240,7 @@ def test_an_algorithm_needs_both_ends_of_an_edge(server, client, columns):
     assert [task["status"] for task in detail["tasks"]] == [2, 3, 3]
     assert len(client.result(detail, 0)["data"]["items"]) == 4
     for number in (1, 2):
-        assert "needs the columns src and dst" in client.result(detail, number)["message"]
+        assert "require the columns src and dst" in client.result(detail, number)["message"]
 
 
 def test_a_query_without_rows_makes_an_empty_graph(server, client):

@@ -1,1 +1,1 @@
-"""Checks of the configuration, the server and storage, for `doctor`."""
+"""Checks of `Explorer.doctor` for the configuration, the server and storage."""

@@ -1,7 +1,4 @@
-"""Diagnostic checks of the configuration, the server and an output path.
-
-They do not start jobs, do not show secrets, and have time limits.
-"""
+"""Run the checks of `doctor` for the configuration, the server and an output path."""
 
 from __future__ import annotations
 
@@ -31,18 +28,10 @@ _PACKAGES = ("pandas", "pyarrow", "numpy", "requests", "urllib3", "fsspec")
 
 @dataclass(frozen=True, repr=False)
 class Setup:
-    """Configuration to check.
+    """Validated configuration, with findings about it."""
 
-    Attributes
-    ----------
-    settings, credentials
-        None if they are invalid or missing.
-    findings
-        Findings about the configuration.
-    """
-
-    settings: config.Settings | None
-    credentials: config.Credentials | None
+    settings: config.Settings | None  # None if they are invalid
+    credentials: config.Credentials | None  # None if they are invalid or missing
     findings: tuple[Finding, ...]
 
     @classmethod
@@ -67,17 +56,14 @@ class Setup:
 
 
 def quick(settings: config.Settings) -> config.Settings:
-    """Return settings with short time limits and without a row cap.
-
-    Without a row cap, the checks can detect that of the server.
-    """
+    """Return settings with short timeouts and no row cap."""
     connect, read = server.QUICK["timeout"]
     return replace(
         settings,
         timeout=(min(settings.timeout[0], connect), min(settings.timeout[1], read)),
         deadline=min(settings.deadline or server.QUICK["deadline"], server.QUICK["deadline"]),
         retries=min(settings.retries, server.QUICK["retries"]),
-        row_cap=EVERYTHING,
+        row_cap=EVERYTHING,  # to detect the row cap of the server
     )
 
 
@@ -85,27 +71,12 @@ def examine(
     setup: Setup,
     explorer: Explorer | None,
     *,
-    task: tuple[str, str] | None = None,
+    task: tuple[str, str] | None = None,  # id of a job, and id or name of its task
     limit: int = 100_000,
     path: str | None = None,
     storage_options: Mapping[str, Any] | None = None,
 ) -> Iterator[Finding]:
-    """Run all checks, and yield each finding as soon as it is available.
-
-    Parameters
-    ----------
-    setup
-    explorer
-        Client with the settings and credentials of `setup`; None if any are missing.
-    task
-        Id of a job, and id or name of its task, whose result is read to test ``limit``.
-    limit
-        Largest ``limit`` to request.
-    path
-        File or folder to test for write access.
-    storage_options
-        Options of the storage driver for `path`.
-    """
+    """Run all checks, and yield each finding as soon as it is available."""
     yield _versions()
     yield from setup.findings
     if setup.settings is None:
@@ -126,7 +97,7 @@ def _versions() -> Finding:
 def _configuration(
     arguments: Mapping[str, Any], sources: Sources | None, errors: list[ConfigError]
 ) -> Iterator[Finding]:
-    """Yield findings with the source of each setting, without secrets."""
+    """Yield findings about the settings and their sources, without secrets."""
     what = _places(arguments, sources)
     if errors:
         for error in errors:
@@ -137,18 +108,18 @@ def _configuration(
         hints.append(f"{sources.missing.what} [{sources.missing.where}]: {sources.missing.hint}")
     unknown = [name for name in os.environ if name.startswith(PREFIX) and os.environ[name] and name not in VARIABLES]
     if unknown:
-        what += f"; unknown: {escaped(', '.join(sorted(unknown)))}"
+        what += f"; unknown variables: {escaped(', '.join(sorted(unknown)))}"
         hints.append(known("variables", sorted(VARIABLES), *sorted(unknown)))
     yield Finding("configuration", "warning", what, " ".join(hints)) if hints else ok("configuration", what)
 
 
 def _places(arguments: Mapping[str, Any], sources: Sources | None) -> str:
-    """List the settings by their source."""
+    """List the settings by source."""
     passed = [name for name, value in arguments.items() if value is not None and name not in (*SETTINGS, "profile")]
     variables = [PREFIX + name for name in _OTHERS if name != "PROFILE" or arguments.get("profile") is None]
     places = {PASSED: passed, ENVIRONMENT: [name for name in variables if os.environ.get(name)]}
     if sources is not None:
         for setting in sources.found.values():
             places.setdefault(setting.source, []).append(setting.label.removesuffix(f" of {setting.source}"))
-        places["not used, because its url is another one"] = sources.unused
+        places["ignored because of a different url"] = sources.unused
     return "; ".join(f"{place}: {', '.join(names)}" for place, names in places.items() if names) or "no settings found"

@@ -1,4 +1,4 @@
-"""Findings, the results of checks with a time limit."""
+"""Findings of `doctor`, and checks with a timeout."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Finding:
     state : str
         ``"ok"``, ``"warning"``, ``"problem"`` or ``"skipped"``.
     what : str
-        Result of the check, in one line.
+        One-line result of the check.
     hint : str or None
-        Recommended action, usually for a warning or a problem.
+        Recommended action, if any.
 
     Examples
     --------
@@ -45,7 +45,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Diagnosis:
-    """Results of `Explorer.doctor`, by the name of the check.
+    """Results of `Explorer.doctor`, which can be indexed by the name of a check.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Diagnosis:
 
     @property
     def ok(self) -> bool:
-        """Whether there are no problems."""
+        """Whether no check found a problem."""
         return not self.problems
 
     @property
@@ -93,7 +93,7 @@ class Diagnosis:
     def to_dict(self) -> dict[str, Any]:
         """Return the diagnosis as a JSON-serializable dict.
 
-        It contains the URL, the numbers of problems and warnings, and the findings.
+        The keys are ``url``, ``problems`` and ``warnings`` (counts), and ``findings`` (a list of dicts).
         """
         counts = {"problems": len(self.problems), "warnings": len(self.warnings)}
         return {"url": self.url, **counts, "findings": [asdict(finding) for finding in self.findings]}
@@ -108,7 +108,7 @@ class Diagnosis:
 
     @property
     def summary(self) -> str:
-        """Numbers of problems and warnings, as text."""
+        """Number of problems and warnings, such as ``"no problems, 1 warning"``."""
         counts = {"problem": len(self.problems), "warning": len(self.warnings)}
         return ", ".join(f"{count or 'no'} {word}{'s' * (count != 1)}" for word, count in counts.items())
 
@@ -129,10 +129,10 @@ def problem(name: str, error: ExplorerFramesError) -> Finding:
 
 
 def found(name: str, seconds: float, check: Callable[[], Finding]) -> Finding:
-    """Run a check in a thread; a timeout or an error of this package is a problem.
+    """Run a check in a thread, and return its finding or a finding for its error or timeout.
 
-    After a timeout, the daemon thread continues, but does not delay the exit of the process. Name resolution and
-    storage drivers have no time limit and cannot be canceled.
+    Name resolution and storage drivers can block without a timeout. A daemon thread does not delay the exit of the
+    process.
     """
     results: list[Finding | Exception] = []
 
@@ -147,10 +147,10 @@ def found(name: str, seconds: float, check: Callable[[], Finding]) -> Finding:
     thread = threading.Thread(target=work, name=f"doctor-{name}", daemon=True)
     thread.start()
     end = time.monotonic() + seconds
-    while thread.is_alive() and time.monotonic() < end:  # Ctrl-C does not interrupt a long wait on Windows
+    while thread.is_alive() and time.monotonic() < end:  # on Windows, Ctrl-C does not interrupt a long wait
         thread.join(min(_POLL_INTERVAL, seconds))
     if not results:
-        hint = "Retry. If it happens again, check the load of the server and the network."
+        hint = "Retry. If the timeout recurs, check the load of the server and the network."
         return Finding(name, "problem", f"no result within {seconds:g} s", hint)
     if isinstance(results[0], Exception):
         raise results[0]

@@ -1,4 +1,4 @@
-"""Checks of a server and of the access to it, without starting a job."""
+"""Check a server, its login and its row limit, without starting a job."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 CHECKS = ("address", "connection", "encryption", "http", "clock", "login", "jobs", "license", "limit")
 # One retry is required, because the server may have closed a pooled connection.
 QUICK: dict[str, Any] = {"timeout": (5.0, 10.0), "deadline": 20.0, "retries": 1}
-_LOOKUP = 10.0  # seconds; name resolution has no timeout setting
+_LOOKUP = 10.0  # seconds; `getaddrinfo` has no timeout
 _CONNECT = 5.0
-_SLACK = 1.0  # seconds, added to the time limits of a check
-_CLOCK = 60.0  # difference in seconds above which a warning is reported
-_JOBS, _TRIED = 3, 4  # maximum numbers of jobs and results to search for one with several rows
+_SLACK = 1.0  # seconds, added to the timeout of each check
+_CLOCK = 60.0  # seconds; a larger difference is a warning
+_JOBS, _TRIED = 3, 4  # maximum number of jobs and of results to inspect
 # Maximum number of calls per check, each within the deadline. Default: 1.
 _CALLS = {"encryption": 2, "login": 2, "limit": 1 + _JOBS + _TRIED + 3}
 _ANY = pa.schema([("cells", pa.list_(pa.string()))])
@@ -44,27 +44,13 @@ _ANY = pa.schema([("cells", pa.list_(pa.string()))])
 
 @dataclass(repr=False)
 class Examination:
-    """Checks of one server, each of which depends on the preceding ones.
-
-    Parameters
-    ----------
-    settings
-        Settings with short time limits, as in `QUICK`.
-    credentials
-        None if they are missing from the configuration.
-    explorer
-        Client with these settings and credentials, for the checks that read; None if any are missing.
-    task
-        Id of a job, and id or name of its task, whose result is read. None selects a task of one of the newest jobs.
-    limit
-        The largest ``limit`` to request.
-    """
+    """Checks of one server, each of which depends on the checks before it."""
 
     settings: Settings
-    credentials: Credentials | None
-    explorer: Explorer | None
-    task: tuple[str, str] | None
-    limit: int
+    credentials: Credentials | None  # None if they are missing
+    explorer: Explorer | None  # None if settings or credentials are missing
+    task: tuple[str, str] | None  # None selects a task of a recent job
+    limit: int  # largest limit to request
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.settings.url)
@@ -76,7 +62,7 @@ class Examination:
         self._license: errors.LicenseError | None = None
 
     def findings(self) -> Iterator[Finding]:
-        """Run the checks; skip those that depend on a failed check."""
+        """Run the checks, and skip those that depend on a failed check."""
         stuck = ""
         for name in CHECKS:
             if stuck and not (name == "license" and self._license):
@@ -96,7 +82,7 @@ class Examination:
             raise
 
     def _patience(self, name: str) -> float:
-        """Return the maximum duration of a check in seconds, from its own time limits."""
+        """Return the timeout of a check, in seconds."""
         if name == "address":
             return _LOOKUP
         if name == "connection":
@@ -115,26 +101,26 @@ class Examination:
             self._addresses = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             why = escaped(getattr(error, "strerror", None) or error, 80)
-            hint = "Check the host name in url=, and the DNS settings of this machine."
+            hint = "Check the host name in url= and the DNS settings of this machine."
             return Finding("address", "problem", f"no address for {escaped(self._host, 80)}: {why}", hint)
         shown = ", ".join(dict.fromkeys(str(address[4][0]) for address in self._addresses))
-        return ok("address", shown if self._host in shown else f"{self._host} is {shown}")
+        return ok("address", shown if self._host in shown else f"{self._host} resolves to {shown}")
 
     def _check_connection(self) -> Finding:
         if self._proxied():
-            return Finding("connection", "skipped", "the proxy makes the connection")
+            return Finding("connection", "skipped", "the proxy connects to the server")
         why = ""
         for family, kind, protocol, _, address in self._tried():
             try:
                 with socket.socket(family, kind, protocol) as sock:
                     sock.settimeout(_CONNECT)
                     sock.connect(address)
-            except OSError as error:  # also for an address family that this machine does not support
+            except OSError as error:  # also if the address family is not supported
                 why = "no response" if isinstance(error, TimeoutError) else str(error.strerror)
             else:
                 return ok("connection", f"port {self._port} is open")
-        hint = "Check the port (default: 7002), the firewalls, and that Explorer is running."
-        return Finding("connection", "problem", f"port {self._port}: {escaped(why, 80)}", hint)
+        hint = "Check the port (default: 7002) and the firewalls. Also check that Explorer is running."
+        return Finding("connection", "problem", f"cannot connect to port {self._port}: {escaped(why, 80)}", hint)
 
     def _tried(self) -> list[Any]:
         """Return up to two IPv6 and two IPv4 addresses, in the resolver's order."""
@@ -145,16 +131,16 @@ class Examination:
         self._greet()
         if self._scheme == "http":
             if not self.settings.is_exposed:
-                return ok("encryption", "not required: http on this machine")
-            hint = "Use an https:// URL. Without TLS, the password and the token can be read on the network."
-            return Finding("encryption", "warning", "http, unencrypted", hint)
+                return ok("encryption", "not required, because the server runs on this machine")
+            hint = "Use an https:// URL. Without TLS, the password and the token are sent unencrypted."
+            return Finding("encryption", "warning", "the connection is not encrypted (http)", hint)
         error = self._failure
         if self._greeting is not None and self.settings.verify is False:
             hint = "Remove verify=False, and pass the CA of the server's certificate as ca_bundle=."
             return Finding("encryption", "warning", "https without certificate verification (verify=False)", hint)
         if self._greeting is not None:
             name = self.settings.ca_name if isinstance(self.settings.verify, str) else "the operating system"
-            return ok("encryption", f"https, with a certificate that is trusted by {name}")
+            return ok("encryption", f"https, with a certificate trusted by {name}")
         if error is not None and (error.what.startswith(NO_TLS) or _is_about_certificates(error)):
             return problem("encryption", error)
         return Finding("encryption", "skipped", "no response, so the certificate was not checked")
@@ -165,10 +151,7 @@ class Examination:
         return ok("http", "the NebulaGraph Explorer API responded")
 
     def _greet(self) -> None:
-        """Send a request without a token, and keep its response.
-
-        The encryption, http, clock and license checks use it.
-        """
+        """Send a request without a token, and store the response for several checks."""
         began = time.time()
         try:
             headers, said = self._greeted(self.settings)
@@ -181,10 +164,13 @@ class Examination:
         elif said is not None and not _is_of_explorer(said):
             self._failure = said
             if said.code is not None:
-                said.what, said.where = f"no Explorer API at this URL (code {said.code})", None
-                said.hint = "Check the path in url=. Behind a gateway it may need a prefix, as in https://host/prefix."
+                said.what, said.where = (
+                    f"the response is not from the Explorer API (code {said.code})",
+                    None,
+                )
+                said.hint = "Check the path in url=. A gateway may require a prefix, such as https://host/prefix."
             if said.retry_after:
-                said.hint = f"{said.hint} The gateway asks to wait {said.retry_after:g} s (Retry-After)."
+                said.hint = f"{said.hint} The gateway requested a wait of {said.retry_after:g} s (Retry-After)."
             said.hint = self._right_url() or said.hint
 
     def _greeted(self, settings: Settings) -> tuple[Mapping[str, str], errors.ApiError | None]:
@@ -201,7 +187,7 @@ class Examination:
             _, said = self._greeted(replace(self.settings, url=root))
         except errors.ExplorerFramesError:
             return None
-        return f"Pass url={root!r}, where Explorer responded." if said is None or _is_of_explorer(said) else None
+        return f"Pass url={root!r}. Explorer responded at this URL." if said is None or _is_of_explorer(said) else None
 
     def _check_clock(self) -> Finding:
         headers, ours = self._greeting or ({}, 0.0)
@@ -210,38 +196,38 @@ class Examination:
             theirs = parsedate_to_datetime(date).timestamp()
         except (ValueError, OverflowError):
             return Finding("clock", "skipped", "the response has no Date header")
-        apart = theirs - ours + 0.5  # the Date header has whole seconds
+        apart = theirs - ours + 0.5  # the Date header has a resolution of one second
         if abs(apart) <= _CLOCK:
             return ok(
                 "clock", f"the clocks of the server and of this machine differ by at most {max(round(abs(apart)), 1)} s"
             )
         side = "ahead of" if apart > 0 else "behind"
-        hint = "Synchronize the clocks with NTP. --created-after uses the server's clock."
+        hint = "Synchronize the clocks with NTP. The creation times of jobs depend on the server's clock."
         return Finding("clock", "warning", f"the server's clock is {abs(apart):,.0f} s {side} this machine's", hint)
 
     # --- credentials
 
     def _check_login(self) -> Finding:
         if self.credentials is None:
-            return Finding("login", "problem", "no credentials", 'See the check "configuration".')
+            return Finding("login", "problem", "missing credentials", 'See the check "configuration".')
         if self.credentials.token is not None:
             return self._check_token()
         with closing(Api(self.settings, self.credentials)) as api:
             try:
                 token = api.login(api.deadline())
             except errors.BadRequestError as error:
-                error.hint = "Check graphd. It must be host:port of graphd as the Explorer server reaches it."
+                error.hint = "Check graphd. It must be the host:port at which the Explorer server reaches graphd."
                 raise
-        life = "unknown expiry" if token.life is None else f"valid for {_duration(token.life)}"
-        return ok("login", f"with the encoding {api.auth_encoding}, {life}")
+        life = "with unknown expiry" if token.life is None else f"valid for {_duration(token.life)}"
+        return ok("login", f"logged in with the encoding {api.auth_encoding}; the token is {life}")
 
     def _check_token(self) -> Finding:
         try:
             self._list(1)
         except errors.UnauthorizedError as error:
-            error.hint = "Get a new token. Or set user, password and graphd instead: a login is renewed automatically."
+            error.hint = "Get a new token. Or set user, password and graphd to renew the token automatically."
             raise
-        return ok("login", "the token is valid, with unknown expiry; it is not renewed")
+        return ok("login", "the token is valid; its expiry is unknown, and it is not renewed")
 
     # --- jobs, license and limit
 
@@ -257,19 +243,21 @@ class Examination:
     def _check_jobs(self) -> Finding:
         jobs = self._list(20)
         if not jobs:
-            return ok("jobs", "no jobs")
+            return ok("jobs", "the server has no jobs")
         newest = f"the newest is job {escaped(jobs[0]['job_id'], 40)} ({jobs[0]['status']})"
-        return ok("jobs", f"{len(jobs)}{' or more' * (len(jobs) == 20)} in the list, {newest}")  # noqa: PLR2004
+        return ok("jobs", f"jobs found: {len(jobs)}{' or more' * (len(jobs) == 20)}; {newest}")  # noqa: PLR2004
 
     def _check_license(self) -> Finding:
         if self._license is not None:
             return problem("license", self._license)
-        return ok("license", "valid for reading; starting jobs was not tested")
+        return ok("license", "valid for reading results; starting a job was not tested")
 
     def _check_limit(self) -> Finding:
         task = self._given_task() if self.task else self._some_task()
         if task is None:
-            return Finding("limit", "skipped", "no recent successful job with rows", "Pass --job-id and --task-id.")
+            return Finding(
+                "limit", "skipped", "no recent successful job has a result with rows", "Pass --job-id and --task-id."
+            )
         where = f"job {task[0]}, task {task[1]}"
         most = self.limit
         few = max(most // 10, 1)
@@ -280,24 +268,24 @@ class Examination:
             return _odd(where, f"limit={few} returned {rows[few]:,} rows, but limit={most} returned {rows[most]:,}")
         if rows[most] == most:
             return ok("limit", f"limit={most} returned {most:,} rows; a larger limit was not tested [{where}]")
-        tried = f"{few:,} and for {most:,}" if rows[few] == rows[most] else f"{most:,}"
-        what = f"{rows[most]:,} rows returned for limit={tried}"
+        tried = f"limit={few} and limit={most}" if rows[few] == rows[most] else f"limit={most}"
+        what = f"{tried} returned {rows[most]:,} rows"
         if is_round(rows[most]):
             hint = (
-                "The number is round, so it may be the server's cap. Compare it with the graph's number of vertices. "
-                "If it is the cap, set EXPLORER_FRAMES_ROW_CAP to it; if not, set it to a larger number."
+                "This round number may be the server's row cap. Compare it with the number of vertices in the graph. "
+                "If it is the cap, set EXPLORER_FRAMES_ROW_CAP to this number. Otherwise, set it to a larger number."
             )
             return Finding("limit", "warning", f"{what} [{where}]", hint)
-        return ok("limit", f"{what}: complete, unless that is exactly the server's cap [{where}]")
+        return ok("limit", f"{what}; the result is complete unless this number is the server's row cap [{where}]")
 
     def _given_task(self) -> tuple[str, str]:
-        """Return the ids of the given task and its job."""
+        """Return the ids of the given task and of its job."""
         assert self.task is not None  # noqa: S101 (checked by the caller)
         job = self._explorer.job(self.task[0])
         return job.job_id, job.task(self.task[1]).task_id
 
     def _some_task(self) -> tuple[str, str] | None:
-        """Find a task to test the limit, preferably with more than one row."""
+        """Find a task for the check of the limit, preferably with several rows."""
         few = None
         jobs = (self._explorer.job(job["job_id"]) for job in self._list(_JOBS, status="success"))
         done = ((job.job_id, task.task_id) for job in jobs for task in job.tasks if task.status == "success")
@@ -314,7 +302,8 @@ class Examination:
 
 
 def _is_of_explorer(error: errors.ApiError) -> bool:
-    """Whether Explorer itself returned an error; its jobs endpoint always exists."""
+    """Return whether Explorer itself, not a gateway, returned the error."""
+    # The endpoint for jobs exists on every Explorer server.
     return error.code is not None and not isinstance(error, errors.NotFoundError)
 
 
@@ -323,7 +312,7 @@ def _is_about_certificates(error: errors.ExplorerFramesError) -> bool:
 
 
 def _odd(where: str, what: str) -> Finding:
-    hint = "This server ignores limit, so results cannot be verified as complete. Read the full outputs."
+    hint = "Read full results instead. This server ignores limit, so results cannot be verified as complete."
     return Finding("limit", "problem", f"{what} [{where}]", hint)
 
 

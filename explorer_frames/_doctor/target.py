@@ -1,4 +1,4 @@
-"""Check of an output path, which writes, reads and removes a small file."""
+"""Check an output path by writing, reading and removing a small file."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, ExplorerFramesError, UnsupportedFormatError, WriteError
 
 CHECKS = ("driver", "target")
-_PATIENCE = 60.0  # seconds; the S3 driver retries for some time
-_CONTENT = b"explorer-frames doctor was here, and should have removed this file.\n"
+_PATIENCE = 60.0  # seconds; long, because the S3 driver retries
+_CONTENT = b"This is a test file of explorer-frames doctor. You can delete it.\n"
 
 
 def findings(url: str, options: Mapping[str, Any] | None) -> Iterator[Finding]:
@@ -42,7 +42,7 @@ def _folder(url: str) -> str:
 
 
 def _is_file(url: str) -> bool:
-    """Whether a URL has the extension of a supported file format."""
+    """Return whether a URL has the extension of a supported file format."""
     with suppress(UnsupportedFormatError):
         format_of(url.rstrip("/"))
         return True
@@ -60,13 +60,13 @@ def _parent(url: str) -> str:
 
 def _driver(url: str, options: Mapping[str, Any] | None) -> Finding:
     if local_path(url) is not None:
-        return ok("driver", "local disk, no driver required")
+        return ok("driver", "the path is on a local disk, so no driver is required")
     scheme = url.partition("://")[0]
     with suppress(ImportError, ValueError):
         module = fsspec.get_filesystem_class(scheme).__module__.partition(".")[0]
         version = getattr(sys.modules[module], "__version__", "")
-        return ok("driver", f"{scheme}:// by {module} {version}".rstrip())
-    connect(url, options or {}, Mask(url, options or {}), WriteError)  # the error contains the package to install
+        return ok("driver", f"{scheme}:// with {module} {version}".rstrip())
+    connect(url, options or {}, Mask(url, options or {}), WriteError)  # the error names the package to install
     raise ConfigError(f"no driver for {scheme}:// is installed", where=shown_url(url))
 
 
@@ -83,19 +83,16 @@ def _written(url: str, options: Mapping[str, Any] | None) -> Finding:
         left = _removed(target)
     if not same:
         return Finding(
-            "target", "problem", f"the content read back differs from the content written [{target.url}]", left
+            "target", "problem", f"the content of a test file changed after it was written [{target.url}]", left
         )
     where = target.url.rpartition("/" if local_path(trial) is None else os.sep)[0]
     if left is not None:
-        return Finding("target", "warning", f"written and read back, but not removed [{where}]", left)
-    return ok("target", f"written, read back and removed [{where}]")
+        return Finding("target", "warning", f"a test file was written and read, but not removed [{where}]", left)
+    return ok("target", f"a test file was written, read and removed [{where}]")
 
 
 def _trial(url: str, options: Mapping[str, Any] | None) -> tuple[str, Target]:
-    """Return a new file in the folder, or in its parent if the folder is missing.
-
-    A missing folder is valid, because a sync creates it.
-    """
+    """Return a new file in the folder, or in its parent if the folder is missing."""
     folder, name = _folder(url), f"explorer-frames-doctor-{uuid.uuid4().hex}.tmp"
     trial = f"{folder}/{name}"
     try:
@@ -103,6 +100,7 @@ def _trial(url: str, options: Mapping[str, Any] | None) -> tuple[str, Target]:
     except WriteError as error:
         if _is_file(url) or NO_FOLDER not in error.what:
             raise
+    # The folder may be missing, because a sync creates it.
     trial = f"{_parent(folder)}/{name}"
     return trial, Target.resolve(trial, mode="create", storage_options=options)
 
@@ -112,6 +110,7 @@ def _removed(target: Target) -> str | None:
         target.remove()
     except ExplorerFramesError:
         return (
-            f"Remove {target.url} by hand. The credentials may lack permission to delete, which exports do not require."
+            f"Remove {target.url} manually. The credentials may lack permission to delete files, "
+            "which exports do not require."
         )
     return None

@@ -1,1 +1,1 @@
-"""HTTP layer with settings, sessions, tokens and API calls, without Arrow."""
+"""HTTP layer with settings, sessions, tokens and API calls."""

@@ -1,4 +1,4 @@
-"""Authenticated API calls with retries, response envelopes and login."""
+"""Send authenticated API requests, with retries and login."""
 
 from __future__ import annotations
 
@@ -33,23 +33,17 @@ if TYPE_CHECKING:
 
 
 _GATEWAY_FAILED = {502, 503, 504}
-# Hints for error responses without the API's JSON envelope, by HTTP status.
+# Hints by HTTP status, for error responses that have no JSON envelope.
 _STATUS_HINTS = {
     401: "A gateway in front of Explorer requires its own login. Use a URL that bypasses the gateway.",
-    403: "A gateway in front of Explorer refused the request. Check its rules, or use another URL.",
-    404: "Check the path in url=. Behind a gateway it may need a prefix, as in https://host/prefix.",
-    **dict.fromkeys(_GATEWAY_FAILED, "Check that Explorer is running, and the gateway's route to it. Then retry."),
+    403: "A gateway in front of Explorer refused the request. Check the gateway's access rules, or use another URL.",
+    404: "Check the path in url=. A gateway may require a prefix, such as https://host/prefix.",
+    **dict.fromkeys(_GATEWAY_FAILED, "Check that Explorer is running and that the gateway can reach it. Then retry."),
 }
 
 
 class Api:
-    """HTTP client of one `Explorer`, with login and retries.
-
-    Parameters
-    ----------
-    settings, credentials
-        As validated by `config.settings` and `config.credentials`.
-    """
+    """HTTP client of an `Explorer`, with login and retries."""
 
     def __init__(self, settings: Settings, credentials: Credentials) -> None:
         self.url = settings.url
@@ -63,11 +57,11 @@ class Api:
         self.reading = self._retries.call
 
     def deadline(self, seconds: float = math.inf) -> Deadline:
-        """Return a deadline `seconds` from now, or the configured one if shorter."""
+        """Return a deadline after `seconds`, or the configured deadline if it is shorter."""
         return Deadline(min(seconds, self._settings.deadline or math.inf))
 
     def after_fork(self) -> None:
-        """Replace the sockets and locks that are shared with the parent process."""
+        """Replace sockets and locks that were inherited from the parent process."""
         self._transport.after_fork()
         self._retries.after_fork()
         self._auth.after_fork()
@@ -78,7 +72,7 @@ class Api:
     def get(
         self, *segments: str, params: Mapping[str, str] | None = None, until: Deadline | None = None
     ) -> tuple[dict[str, Any], str | None]:
-        """Send a GET request for a small response; return its ``data`` and trace id."""
+        """Send a GET request, and return the response's ``data`` and trace id."""
         deadline = until or self.deadline()
 
         def call(identity: Identity) -> tuple[dict[str, Any], str | None]:
@@ -88,7 +82,7 @@ class Api:
         return self.reading(call, deadline)
 
     def put(self, *segments: str) -> dict[str, Any]:
-        """Send a PUT request, retried like a GET, and return the ``data`` received."""
+        """Send an idempotent PUT request, and return the response's ``data``."""
         deadline = self.deadline()
 
         def call(identity: Identity) -> dict[str, Any]:
@@ -98,20 +92,16 @@ class Api:
         return self.reading(call, deadline)
 
     def post_once(self, *segments: str, body: object, hint: str) -> dict[str, Any]:
-        """Send a POST request that is not idempotent, and return the ``data`` received.
+        """Send a POST request that is not idempotent, and return the response's ``data``.
 
-        The request is sent again only if no byte of it was sent or the server rejected the token. A response with code
-        0 and ``data`` is a success under every HTTP status, including 401.
-
-        Raises
-        ------
-        UnsafeToRetryError
-            It is unknown whether the server accepted the request.
+        The request is resent only if no byte of it was sent, or if the server rejected the token. If it is unknown
+        whether the server accepted the request, the method raises `UnsafeToRetryError`. A response with code 0 and
+        ``data`` is a success under any HTTP status.
         """
         deadline = self.deadline()
 
         def call(identity: Identity) -> dict[str, Any]:
-            # This needs a new connection. If the server had closed a pooled one, the outcome would be unknown.
+            # Use a new connection. If a pooled one fails, it is unknown whether the server received the request.
             alone = Transport(self._settings)
             received = b""
             try:
@@ -126,7 +116,7 @@ class Api:
                 raise failure
             made = _id_in(received)
             raise UnsafeToRetryError(
-                f"the request may have been accepted: {failure.what}"
+                f"the server may have accepted the request: {failure.what}"
                 + (f" (the response contains the id {made})" if made else ""),
                 where=failure.where,
                 hint=hint,
@@ -137,13 +127,7 @@ class Api:
         return self.reading(call, deadline)
 
     def greeting(self, deadline: Deadline) -> tuple[Mapping[str, str], ApiError | None]:
-        """Send a request without a token; return the response headers and any API error.
-
-        Raises
-        ------
-        TransportError, DecodeError
-            There is no response, or it is not from Explorer.
-        """
+        """Send a request without a token, and return the response headers and any API error."""
         with self.open("GET", ("jobs",), auth=NOBODY, deadline=deadline) as answer:
             try:
                 _data(answer)
@@ -155,20 +139,20 @@ class Api:
     def login(self, deadline: Deadline) -> Token:
         """Log in and return the token.
 
-        With ``auth_encoding="auto"``, a rejected login is repeated once in the other encoding. There are no further
-        attempts, because repeated attempts with a wrong password can lock the account.
+        With ``auth_encoding="auto"``, a rejected login is retried once with the other encoding. More attempts with a
+        wrong password could lock the account.
         """
         try:
             return self._log_in(self._encodings[0], deadline)
         except UnauthorizedError as error:
             refused = error
         if len(self._encodings) > 1:
-            self._encodings.reverse()  # the new order is kept unless this login is rejected, too
+            self._encodings.reverse()  # the order is restored below if this login is also rejected
             try:
                 return self._log_in(self._encodings[0], deadline)
             except UnauthorizedError:
                 self._encodings.reverse()
-        refused.hint = "Check user, password and graphd: " + self._hint()
+        refused.hint = f"Check user, password and graphd. {self._hint()}"
         raise refused
 
     @property
@@ -179,10 +163,10 @@ class Api:
     def _hint(self) -> str:
         given = self._credentials.auth_encoding
         if given == "auto":
-            return f"the server refused the login in the encodings {' and '.join(self._encodings)}."
+            return f"The server rejected the login (encodings tried: {', '.join(self._encodings)})."
         other = "colon" if given == "json" else "json"
-        versions = "'colon' is for Explorer 3.1.0, 'json' for 3.2.0 and later"
-        return f"if they are right, pass auth_encoding={other!r}: {versions}."
+        versions = "Explorer 3.1.0 requires 'colon'. Versions 3.2.0 and later require 'json'."
+        return f"If they are correct, pass auth_encoding={other!r}. {versions}"
 
     def _log_in(self, encoding: str, deadline: Deadline) -> Token:
         graphd, password, user = self._credentials.graphd, self._credentials.password, self._credentials.user
@@ -195,14 +179,14 @@ class Api:
 
 
 def judged_body(answer: Answer) -> bytes:
-    """Read a response without rows, and raise its error, if any."""
+    """Read the body of a small response, and raise its error, if any."""
     body = body_of(answer)
     _judged(body, answer)
     return body
 
 
 def body_of(answer: Answer) -> bytes:
-    """Read the body of a response without rows, up to `MAX_HELD` bytes."""
+    """Read the body of a small response, up to `MAX_HELD` bytes."""
     parts, size = [], 0
     for piece in answer.pieces():
         parts.append(piece)
@@ -216,7 +200,7 @@ def body_of(answer: Answer) -> bytes:
 
 
 def _data(answer: Answer) -> dict[str, Any]:
-    """Read a response without rows; return its ``data`` or raise its error."""
+    """Return the ``data`` of a small response, or raise its error."""
     return _judged(body_of(answer), answer)
 
 
@@ -231,16 +215,16 @@ def _judged(body: bytes, answer: Answer, *, any_status: bool = False) -> dict[st
         raise answer.proxy_refusal()
     if answer.status < 400 or isinstance(failure, ApiError):  # noqa: PLR2004
         raise failure
-    # The body is not the API's JSON, but for example a gateway's error page. Only its HTTP status is usable.
+    # The body may be the error page of a gateway, so only the HTTP status is used.
     refusal = api_error(None, answer.status, None, answer.trace_id)
     refusal.hint = _STATUS_HINTS.get(answer.status, failure.hint)
     if answer.status in _GATEWAY_FAILED:
-        refusal.what = f"a gateway returned HTTP status {answer.status}: Explorer behind it did not respond"
+        refusal.what = f"a gateway returned HTTP status {answer.status} instead of a response from Explorer"
     raise refusal
 
 
 def _id_in(received: bytes) -> str:
-    """Return ``data.id`` of an invalid or failed response; empty if it has none."""
+    """Return the ``data.id`` of a failed response, or an empty string."""
     try:
         data = strict_loads(received)["data"]
         return checked_id("id", data["id"])
@@ -249,10 +233,10 @@ def _id_in(received: bytes) -> str:
 
 
 def _surely_not_accepted(failure: TransportError | DecodeError | ApiError, received: bytes) -> bool:
-    """Whether a failed POST certainly had no effect, by its error and response body."""
+    """Return whether a failed POST request definitely had no effect."""
     if isinstance(failure, TransportError):
         return failure.unsent
     if isinstance(failure, DecodeError | ServerError):
         return False
-    # An error status with an envelope but no error code is contradictory. A gateway's page has no envelope.
+    # An envelope without an error code is ambiguous. The error page of a gateway has no envelope.
     return failure.code is not None or not (b'"code"' in received or b'"data"' in received)

@@ -1,4 +1,4 @@
-"""Tokens and their renewal, with one login shared by all waiting threads."""
+"""Store and renew session tokens, with one login shared by all threads."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 COOKIE = "explorer_token"
-# Maximum number of logins per call. A new session is rejected only after another login of the same user.
+# Maximum number of logins per call. Another client with the same user may end each new session.
 _LOGINS = 10
-# Seconds before its expiry at which a token is renewed, so that it does not expire during a call.
+# Tokens are renewed this many seconds before they expire, so that they do not expire during a call.
 _EARLY = 60.0
-_OCTETS = r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+"  # valid in a cookie value by RFC 6265
+_OCTETS = r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+"  # characters that RFC 6265 allows in a cookie value
 _COOKIE_VALUE = re.compile(rf"(?:^|[;,]\s*){COOKIE}=\"?({_OCTETS})\"?\s*(?:[;,]|$)")
-# Values pasted with the name of a header, the name of the cookie, or quotes.
+# Matches a token that was pasted with a header name, the cookie name or quotes.
 _PASTED = re.compile(
     rf"(?:bearer|cookie|set-cookie|authorization)[\s:=].*|.*{COOKIE}\s*[=:].*|[\s'\"].*|.*[\s'\"]", re.IGNORECASE
 )
@@ -49,29 +49,17 @@ _MAX_AGE = re.compile(r"max-age\s*=\s*\"?(\d{1,10})", re.IGNORECASE | re.ASCII)
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Token:
-    """Session token that authenticates API calls.
-
-    Attributes
-    ----------
-    text
-        Value of the ``explorer_token`` cookie.
-    ends
-        Time when the token is due for renewal, on the monotonic clock; infinite if the lifetime is unknown.
-    life
-        Lifetime in seconds, as sent by the server; None if it is unknown.
-    cookies
-        Other cookies of the login, such as a load balancer's; None for a token without a login.
-    """
+    """Session token that authenticates API calls."""
 
     text: str
-    ends: float = float("inf")
-    life: float | None = None
-    cookies: Cookies | None = field(default=None, compare=False)
+    ends: float = float("inf")  # when to renew the token, on the monotonic clock
+    life: float | None = None  # seconds; None if the server did not send the lifetime
+    cookies: Cookies | None = field(default=None, compare=False)  # such as a load balancer's cookie
 
     def __post_init__(self) -> None:
         if not re.fullmatch(_OCTETS, self.text):
             raise ConfigError(
-                "the token contains characters that are invalid in a cookie",
+                "the token contains characters that are not allowed in a cookie",
                 hint="Pass only the value of the explorer_token cookie, without its name and attributes.",
             )
 
@@ -97,16 +85,8 @@ def bearer(user: str, password: str, encoding: str) -> str:
 def token_from(
     set_cookies: Sequence[str], clock: Callable[[], float] = time.monotonic, url: str | None = None
 ) -> Token:
-    """Parse the token from the ``Set-Cookie`` headers of a login.
-
-    The parser is lenient, because the published sample is not valid. The last of several tokens is used, as in a
-    browser. With the `url` of the login, its other cookies are kept as well.
-
-    Raises
-    ------
-    EnvelopeError
-        The headers contain no token.
-    """
+    """Parse the token from the ``Set-Cookie`` headers of a login."""
+    # The parser is lenient, because the documented header is invalid. As in browsers, the last token is used.
     for header in reversed(set_cookies):
         value, age = _COOKIE_VALUE.search(header), _MAX_AGE.search(header)
         if value:
@@ -121,14 +101,7 @@ def token_from(
 
 
 class Auth:
-    """Token of one `Explorer`, with its renewal.
-
-    Parameters
-    ----------
-    credentials
-    login
-        Function that logs in over the network; called by one thread at a time.
-    """
+    """Cached token of an `Explorer`, which is renewed when necessary."""
 
     def __init__(self, credentials: Credentials, login: Callable[[Deadline], Token]) -> None:
         self._credentials = credentials
@@ -137,15 +110,12 @@ class Auth:
         self.after_fork()
 
     def after_fork(self) -> None:
-        """Reset the lock and the pending login, which cannot finish in a child process."""
+        """Reset the lock, and discard a pending login of the parent process."""
         self._lock = threading.Lock()
         self._flight: Future[Token] | None = None
 
     def call(self, call: Callable[[Identity], _T], deadline: Deadline) -> _T:
-        """Run a call, and repeat it with a new token if the server rejects the token.
-
-        There are at most `_LOGINS` renewals by login, and one renewal of a token that was passed.
-        """
+        """Run a call, and repeat it with a new token if the server rejects the current one."""
         token = self.token(deadline)
         renewals, began = 0, time.monotonic()
         logs_in = self._credentials.token is None
@@ -165,31 +135,26 @@ class Auth:
             token, renewals = renewed, renewals + 1
         if logs_in:
             refused.hint = (
-                "Use another user for each process, or share one Explorer. The server refused "
-                f"{renewals} new sessions, probably because of another login of the same user."
+                "Use a different user for each process, or share one Explorer. The server rejected "
+                f"{renewals} new sessions, probably because another client logs in as the same user."
             )
         raise refused
 
     def token(self, deadline: Deadline) -> Token:
-        """Return the cached token, or a new one if it is missing or due for renewal."""
+        """Return the cached token, which is renewed first if necessary."""
         token = self._token
         if token is None or token.ends <= time.monotonic():
             return self.renew(token, deadline)
         return token
 
     def renew(self, refused: Token | None, deadline: Deadline) -> Token:
-        """Return a new token in place of the rejected one.
+        """Replace a rejected token, and return the new one.
 
-        If several threads renew the same token, one logs in and the others wait for the result. They also share its
-        error, so that a wrong password is not sent once per thread.
-
-        Raises
-        ------
-        RequestTimeoutError
-            The login of another thread does not finish before the deadline.
+        If several threads renew the same token, one thread logs in, and the others share its token or its error. A
+        wrong password is therefore sent only once.
         """
         mine: Future[Token] = Future()
-        try:  # before `mine` is shared, so that no thread waits forever after Ctrl-C
+        try:  # begins before `mine` is shared; otherwise an interrupt could leave threads waiting
             with self._lock:
                 if self._token is not refused and self._token is not None:
                     return self._token
@@ -203,19 +168,19 @@ class Auth:
             self._land(mine, None)
             if isinstance(error, Exception) and not is_from_handler(error):
                 mine.set_exception(_twin(error))
-            elif not mine.done():  # a signal must interrupt only one thread
+            elif not mine.done():  # an interrupt ends only this thread, and a waiting thread logs in instead
                 mine.cancel()
             raise
         return token
 
     def _joined(self, flight: Future[Token], refused: Token | None, deadline: Deadline) -> Token:
-        """Wait for the login of another thread, and return its token."""
+        """Wait for another thread's login, and return its token."""
         while not flight.done():
             _threads.raise_if_stopped()
             remaining = deadline.remaining()
             if remaining <= 0:
                 raise RequestTimeoutError(
-                    f"login exceeded the deadline of {deadline.seconds:g} s",
+                    f"the login exceeded the deadline of {deadline.seconds:g} s",
                     hint="Pass a longer deadline=.",
                     final=True,
                 )
@@ -239,15 +204,15 @@ class Auth:
 
 
 def _checked(token: str) -> str:
-    """Raise ConfigError if the token is not the bare value of the cookie."""
+    """Return the token, or raise ConfigError if it is not a plain cookie value."""
     if _PASTED.fullmatch(token):
         raise ConfigError(
             "the token must be only the value of the explorer_token cookie",
-            hint="Remove the name of the cookie, 'Bearer', 'Cookie:', and quotes or blanks around the value.",
+            hint="Remove the cookie name, 'Bearer', 'Cookie:', and any quotes or spaces around the value.",
         )
     return token
 
 
 def _twin(error: BaseException) -> BaseException:
-    """Copy an error of this package, since each thread adds its own context."""
+    """Copy an error, because each thread adds its own context to it."""
     return copy.copy(error) if isinstance(error, ExplorerFramesError) else error

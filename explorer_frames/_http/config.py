@@ -1,8 +1,4 @@
-"""Validated settings and credentials, whose secrets are not shown in any repr.
-
-Arguments override environment variables, which override the profile. `profiles` describes the exceptions. The
-environment and the config file are read when an `Explorer` is created or a secret is needed, never at import.
-"""
+"""Validate connection settings and credentials."""
 
 from __future__ import annotations
 
@@ -33,16 +29,12 @@ SecretSource: TypeAlias = "str | Callable[[], str]"
 _T = TypeVar("_T")
 
 _PORT = re.compile(r"[0-9]{1,5}")
-# Control characters and surrogates, which represent undecodable bytes of environment variables.
+# Control characters and surrogates. Python decodes invalid bytes in environment variables as surrogates.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class Secret:
-    """Password or token, either as text or with a source that is read on demand.
-
-    Sources are an environment variable, a profile or a callable. A secret passed as text cannot be pickled. For a
-    process pool, it needs a source.
-    """
+    """Password or token, given as text or read on demand from its source."""
 
     __slots__ = ("_name", "_source")
 
@@ -51,7 +43,7 @@ class Secret:
         self._source = source
 
     def reveal(self) -> str:
-        """Return the text, read again from its source."""
+        """Read the secret from its source."""
         source = self._source
         text, failed = source, None
         if isinstance(source, StoredSecret):
@@ -59,7 +51,7 @@ class Secret:
         elif callable(source):
             try:
                 text = source()
-            except failures(Exception) as error:  # the message of the user's function may contain the secret
+            except failures(Exception) as error:  # its message may contain the secret
                 failed = type(error).__name__
         if failed:
             raise ConfigError(
@@ -83,15 +75,14 @@ class Secret:
         if isinstance(self._source, str):
             raise ConfigError(
                 f"cannot pickle an Explorer with {self._name} passed as a str",
-                hint=f"Set {variable(self._name)} in the other process.\nOr pass {self._name}= as a function that "
-                "returns it.",
+                hint=f"Set {variable(self._name)} in the other process.\nOr pass a function as {self._name}=.",
             )
         return Secret, (self._name, self._source)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """Token, or the settings of a login."""
+    """A token, or the user, password and graphd address of a login."""
 
     token: Secret | None = None
     user: str | None = None
@@ -101,21 +92,18 @@ class Credentials:
 
     @property
     def encodings(self) -> list[str]:
-        """Encodings of the login, in the order to try them."""
+        """Login encodings, in the order in which they are tried."""
         if self.auth_encoding != "auto":
             return [self.auth_encoding]
         return ["json"] if ":" in (self.user or "") else ["json", "colon"]
 
 
-_FOREVER = threading.TIMEOUT_MAX  # maximum timeout of a socket, 292 years
+_FOREVER = threading.TIMEOUT_MAX  # seconds; the longest timeout that a socket accepts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """URL of the server, time limits in seconds, and other connection settings.
-
-    `ca_name` and `cert_name` are the names of the certificate settings in errors.
-    """
+    """Validated connection settings, with times in seconds."""
 
     url: str
     timeout: tuple[float, float] = (10.0, 60.0)
@@ -123,7 +111,7 @@ class Settings:
     retries: int = 2
     verify: bool | str = True
     client_cert: str | tuple[str, str] | None = None
-    ca_name: str = "ca_bundle"
+    ca_name: str = "ca_bundle"  # name of the setting in errors
     cert_name: str = "client_cert"
     trust_env: bool = True
     max_bytes: int | None = None
@@ -131,7 +119,7 @@ class Settings:
 
     @property
     def is_exposed(self) -> bool:
-        """Whether requests are sent unencrypted, by plain http to another machine."""
+        """Whether requests are sent unencrypted to another machine."""
         parts = urlsplit(self.url)
         host = parts.hostname or ""
         try:
@@ -151,7 +139,7 @@ def settings(
     trust_env: bool,
     max_bytes: int | None,
 ) -> Settings:
-    """Validate the arguments, and the settings from the environment or a profile."""
+    """Validate the settings from arguments, the environment and the profile."""
     waits = timeout if isinstance(timeout, tuple) else (timeout, timeout)
     connect, read = waits if len(waits) == 2 else (0, 0)  # noqa: PLR2004 (a pair)
     if not all(wait is None or is_duration(wait) for wait in (connect, read)):
@@ -161,7 +149,7 @@ def settings(
     if deadline is not None and not is_duration(deadline):
         raise ConfigError(
             f"deadline must be a positive number of seconds or None, got {as_given(deadline)}",
-            hint="deadline= applies to a whole call with its retries. Default: 600.",
+            hint="deadline= limits a whole call, including its retries. The default is 600.",
         )
     if not isinstance(retries, Integral) or isinstance(retries, bool) or retries < 0:
         raise ConfigError(f"retries must be a non-negative integer, got {as_given(retries)}")
@@ -198,7 +186,7 @@ def settings(
 
 
 def _checked(setting: Setting, check: Callable[[Any], _T]) -> _T:
-    """Validate a setting; errors contain its source, unless it is an argument."""
+    """Validate a setting, and name its source in errors."""
     with nullcontext() if setting.is_passed else add_context(setting.label):
         return check(setting.value)
 
@@ -211,7 +199,7 @@ def _row_cap(found: Setting | None) -> int | None:
 
 
 def credentials(sources: Sources, auth_encoding: AuthEncoding) -> Credentials:
-    """Validate the token or the settings of a login."""
+    """Validate the token or the login."""
     encoding, name = auth_encoding, "auth_encoding"
     if auth_encoding == "auto" and (found := sources.found.get("auth_encoding")):
         encoding, name = found.value, found.label
@@ -231,7 +219,7 @@ def credentials(sources: Sources, auth_encoding: AuthEncoding) -> Credentials:
         raise sources.missing or _missing_credentials(sources)
     who = user.value
     if not isinstance(who, str) or _CONTROL.search(who) or (encoding == "colon" and ":" in who):
-        raise ConfigError("user contains an invalid character")
+        raise ConfigError("user must be a str without control characters, and without ':' if auth_encoding is 'colon'")
     return Credentials(
         user=who,
         password=Secret("password", password.value),
@@ -241,19 +229,19 @@ def credentials(sources: Sources, auth_encoding: AuthEncoding) -> Credentials:
 
 
 def _missing_credentials(sources: Sources) -> ConfigError:
-    missing = " or ".join(", ".join(name for name in LOGIN if name not in sources.found).rsplit(", ", 1))
-    hints = [f"Not used, because its url is another one: {place}." for place in sources.unused]
-    hints += [*sources.hints, f"Set {PREFIX}TOKEN; or set {PREFIX}USER, {PREFIX}PASSWORD and {PREFIX}GRAPHD."]
+    missing = " and ".join(", ".join(name for name in LOGIN if name not in sources.found).rsplit(", ", 1))
+    hints = [f"Ignored because of a different url: {place}." for place in sources.unused]
+    hints += [*sources.hints, f"Set {PREFIX}TOKEN, or set {PREFIX}USER, {PREFIX}PASSWORD and {PREFIX}GRAPHD."]
     return ConfigError(
-        f"missing credentials: no token, and no {missing} for a login",
-        hint=f"{' '.join(hints)}\nOr pass token=; or pass user=, password= and graphd='host:port'.",
+        f"missing credentials: no token is set, and a login also requires {missing}",
+        hint=f"{' '.join(hints)}\nOr pass token=, or user=, password= and graphd='host:port'.",
     )
 
 
 def _certificate(name: str, path: str | os.PathLike[str]) -> str:
-    # An empty path is invalid too, because `requests` would then disable verification.
+    # Reject an empty path, because `requests` would disable verification.
     text = os.fspath(path) if isinstance(path, str | os.PathLike) else ""
-    file = os.path.expanduser(text)  # noqa: PTH111 (pathlib fails where there is no home)
+    file = os.path.expanduser(text)  # noqa: PTH111 (pathlib fails without a home directory)
     if not os.path.exists(file):  # noqa: PTH110 (a plain string)
         raise ConfigError(
             f"{name}: certificate file {escaped(path)!r} does not exist",
@@ -277,13 +265,13 @@ def _checked_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except (ValueError, TypeError, AttributeError):  # the latter two if it is not a str
+    except (ValueError, TypeError, AttributeError):  # TypeError or AttributeError if it is not a str
         parts, port = None, None
     if parts is None or not isinstance(url, str) or any(char in url for char in "@?#"):
-        # The URL is not shown: text around an @ or in a query may be a password, even in an invalid URL.
+        # The message does not show the URL, because it may contain a password.
         raise ConfigError(
-            "invalid url: a user, password, query or fragment is not supported",
-            hint="Pass url='http://host:7002' or url='https://host/prefix', and the credentials separately.",
+            "invalid url: it must not contain a user, password, query or fragment",
+            hint="Pass url='http://host:7002' or url='https://host/prefix'. Pass the credentials separately.",
         )
     bad = parts.scheme not in ("http", "https") or not parts.hostname or port == 0
     if bad or _CONTROL.search(url) or any(char.isspace() or char == "\\" for char in url):
@@ -300,6 +288,6 @@ def _host_port(graphd: str) -> tuple[str, int]:
     if not host or _CONTROL.search(host) or not _PORT.fullmatch(port) or not 0 < int(port) < 2**16:
         raise ConfigError(
             f"graphd must be 'host:port', got {escaped(graphd, 80)!r}",
-            hint="It is the address of graphd as the Explorer server reaches it, usually with port 9669.",
+            hint="Pass the address at which the Explorer server reaches graphd, usually with port 9669.",
         )
     return host, int(port)

@@ -1,7 +1,4 @@
-"""Cookies of a login other than its token, such as a load balancer's.
-
-They are sent only to the same host and path.
-"""
+"""Store the cookies of a login other than the token, such as a load balancer's."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ if TYPE_CHECKING:
 
 # Some proxies join several headers with commas. A comma in a date is not followed by `name=`.
 _JOINT = re.compile(r",\s*(?=[\w.-]+=)", re.ASCII)
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token as defined by RFC 9110
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110)
 _VALUE = re.compile(r"[\x21-\x7e]*")
 _ADDRESS = re.compile(r"[0-9.]+|.*:.*")
 _MAX_AGE = re.compile(r"-?[0-9]{1,12}")
@@ -26,36 +23,26 @@ _MAX_AGE = re.compile(r"-?[0-9]{1,12}")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Cookie:
-    """One cookie; `ends` is its expiry time on the monotonic clock."""
+    """Cookie of a login session."""
 
     name: str
     value: str
     path: str
     secure: bool
-    ends: float
+    ends: float  # expiry on the monotonic clock
 
     def is_for(self, scheme: str, path: str) -> bool:
-        """Whether a request must include the cookie (path, TLS and expiry, by RFC 6265)."""
+        """Return whether a request must include the cookie, according to RFC 6265."""
         within = path == self.path or path.startswith(self.path.rstrip("/") + "/")
         return within and (scheme == "https" or not self.secure) and time.monotonic() < self.ends
 
 
 class Cookies:
-    """Cookies of one login session, shared by its threads.
-
-    Parameters
-    ----------
-    url
-        URL of the login request.
-    set_cookies
-        The ``Set-Cookie`` headers of the response.
-    without
-        Name of a cookie to skip, because it is handled elsewhere.
-    """
+    """Cookies of one login session, shared by its threads."""
 
     def __init__(self, url: str, set_cookies: Iterable[str], without: str) -> None:
         self._url = url
-        # A later response replaces all cookies of a name atomically; it cannot add other names.
+        # A later response replaces all cookies of the same name in one step. It cannot add names.
         self._by_name: dict[str, tuple[Cookie, ...]] = {}
         for cookie in _parsed(set_cookies, url):
             if cookie.name != without:
@@ -63,7 +50,7 @@ class Cookies:
                 self._by_name[cookie.name] = (*others, cookie)
 
     def renew(self, set_cookies: Iterable[str]) -> None:
-        """Replace the known cookies that a later response sets again or expires."""
+        """Replace the known cookies that a later response sets or expires."""
         for cookie in _parsed(set_cookies, self._url):
             if cookie.name in self._by_name:
                 self._by_name[cookie.name] = (cookie,)
@@ -82,7 +69,7 @@ class Cookies:
 
 
 def _parsed(set_cookies: Iterable[str], url: str) -> list[Cookie]:
-    """Parse headers leniently, without invalid cookies and those of other domains."""
+    """Parse headers, and skip cookies that are invalid or for other domains."""
     found = (_cookie(part, url) for header in set_cookies for part in _JOINT.split(header))
     return [cookie for cookie in found if cookie is not None]
 
@@ -104,12 +91,12 @@ def _cookie(header: str, url: str) -> Cookie | None:
         return None
     path = attributes.get("path", "")
     if not path.startswith("/"):
-        path = parts.path.rpartition("/")[0] or "/"  # directory of the request path, by RFC 6265, section 5.1.4
+        path = parts.path.rpartition("/")[0] or "/"  # default path (RFC 6265, section 5.1.4)
     return Cookie(name, value, path, "secure" in attributes, time.monotonic() + _life(attributes))
 
 
 def _life(attributes: dict[str, str]) -> float:
-    """Return the seconds until a cookie expires; infinite for a session cookie."""
+    """Return a cookie's lifetime in seconds, which is infinite for a session cookie."""
     age = attributes.get("max-age", "")
     if _MAX_AGE.fullmatch(age):
         return float(age) if int(age) > 0 else float("-inf")

@@ -1,7 +1,4 @@
-"""Sources and validation of proxy and certificate settings.
-
-The functions run after a failed request. Proxy URLs are not shown, because they may contain a password.
-"""
+"""Find invalid proxy and certificate settings after a failed request."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ _SYSTEM = "the proxy settings of this system"
 
 
 class Proxy(NamedTuple):
-    """Proxy with the name of its setting, and its host and port without credentials."""
+    """Proxy host and port without credentials, and the name of the proxy setting."""
 
     setting: str
     host: str
@@ -40,7 +37,7 @@ class Proxy(NamedTuple):
 
 
 def proxy_of(url: str, proxies: Mapping[str, str]) -> Proxy | None:
-    """Return the proxy that requests to `url` go through; None without a proxy."""
+    """Return the proxy for requests to `url`, if any."""
     proxy = select_proxy(url, proxies)
     if not proxy:
         return None
@@ -51,27 +48,16 @@ def proxy_of(url: str, proxies: Mapping[str, str]) -> Proxy | None:
 
 
 def uses_tls(url: str, proxies: Mapping[str, str]) -> bool:
-    """Whether a request to `url` uses TLS, to the server or to a valid proxy."""
+    """Return whether the connection to the server or to the proxy uses TLS."""
     return "https" in (urlsplit(url).scheme, urlsplit(select_proxy(url, proxies) or "").scheme)
 
 
 def ca_setting(*, verify: bool | str, given: bool | str, name: str) -> tuple[str, str] | None:
-    """Return the setting with the CA certificates, and its path.
-
-    The result is None for the certificates of the operating system.
-
-    Parameters
-    ----------
-    verify
-        Value that the request was sent with.
-    given
-        Value without the environment.
-    name
-        Name of the setting in errors.
-    """
+    """Return the name and path of the CA setting; None for the system's certificates."""
+    # `given` is the user's setting. `verify` also includes the environment.
     if isinstance(given, str):
         return name, given
-    if not verify or (verify is True and sys.platform in ("darwin", "win32")):  # which ignore OpenSSL's variables
+    if not verify or (verify is True and sys.platform in ("darwin", "win32")):  # these ignore OpenSSL's variables
         return None
     names = ("SSL_CERT_FILE", "SSL_CERT_DIR") if verify is True else ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
     return next(((name, path) for name in names if (path := os.environ.get(name))), None)
@@ -101,15 +87,7 @@ def proxy_error(url: str, proxies: Mapping[str, str]) -> ConfigError | None:
 def certificate_error(
     authorities: tuple[str, str] | None, client_cert: str | tuple[str, str] | None, cert_name: str
 ) -> ConfigError | None:
-    """Return an error if the CA bundle or the client certificate cannot be loaded.
-
-    Parameters
-    ----------
-    authorities
-        As returned by `ca_setting`.
-    client_cert, cert_name
-        Files, and the name of their setting in errors.
-    """
+    """Return an error if the CA bundle or the client certificate cannot be loaded."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if authorities is not None:
         name, path = authorities
@@ -121,7 +99,7 @@ def certificate_error(
         except (OSError, ValueError) as error:
             return ConfigError(
                 f"{name}: cannot load CA certificates from {escaped(path)!r}: {_reason(error)}",
-                hint=f"Set {as_argument(name)} to a readable PEM file of certificates.",
+                hint=f"Set {as_argument(name)} to a readable PEM file with CA certificates.",
             )
     if client_cert is not None:
         cert, key = (client_cert, None) if isinstance(client_cert, str) else client_cert
@@ -133,7 +111,7 @@ def certificate_error(
             return ConfigError(
                 f"{cert_name}: cannot load certificate and key from {shown}: "
                 f"{'the key is encrypted' if encrypted else _reason(error)}",
-                hint=f"Set {as_argument(cert_name)} to a PEM file with certificate and unencrypted key, or a pair.",
+                hint=f"Set {as_argument(cert_name)} to a PEM file with the certificate and its unencrypted key.",
             )
     return None
 

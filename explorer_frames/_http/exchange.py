@@ -1,9 +1,8 @@
-"""Requests in background threads, and connections with deadlines.
+"""Run requests in background threads, with connections that respect deadlines.
 
-Python runs signal handlers in the main thread. If `requests` runs there, it may retry their exceptions like network
-errors, or swallow them. Each request therefore runs in a background thread, and the caller only waits for it or the
-deadline. Deadlines thus also cover name resolution and TLS handshakes, and the traceback of an interrupt contains no
-frame with a secret.
+Python runs signal handlers in the main thread, where `requests` could retry or suppress their exceptions. Each request
+therefore runs in a background thread, and the caller waits for it until the deadline. The deadline also applies to name
+resolution and TLS handshakes. The traceback of an interrupt contains no frames with secrets.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class Deadline:
-    """Deadline of a call with all its retries and waits, on the monotonic clock."""
+    """Deadline of a call, including its retries and waits."""
 
     def __init__(self, seconds: float | None) -> None:
         self.seconds = float("inf") if seconds is None else seconds
@@ -55,47 +54,22 @@ class Deadline:
 
 @dataclass(eq=False, repr=False)
 class Exchange:
-    """State of one request, shared by its background thread and its caller.
-
-    Parameters
-    ----------
-    deadline
-        Deadline of the whole call.
-    timeout
-        Timeout of one read from the socket, in seconds.
-    where
-        Description of the request in errors.
-    max_bytes
-        Maximum size of the decompressed response, in bytes; None for no limit.
-    trusted
-        Returns the TLS context that the connections share.
-
-    Attributes
-    ----------
-    verdict
-        At the end of the body, the thread reads from this queue whether the connection can be reused.
-    """
+    """State of one request, shared by its background thread and its caller."""
 
     deadline: Deadline
-    timeout: float
-    where: str
-    max_bytes: int | None
-    trusted: Callable[[], ssl.SSLContext]
+    timeout: float  # seconds, for one read from the socket
+    where: str  # description of the request in errors
+    max_bytes: int | None  # of the decompressed response
+    trusted: Callable[[], ssl.SSLContext]  # returns the TLS context that connections share
 
     def __post_init__(self) -> None:
-        self.verdict: SimpleQueue[bool] = SimpleQueue()
+        self.verdict: SimpleQueue[bool] = SimpleQueue()  # whether the connection can be reused after the response
         self._cancelled = False
         self._connected = False
         self._socket: socket.socket | None = None
 
     def remaining(self) -> float:
-        """Return the seconds until the deadline.
-
-        Raises
-        ------
-        RequestTimeoutError
-            The deadline is exceeded. The connection is shut down.
-        """
+        """Return the seconds until the deadline, or cancel and raise RequestTimeoutError."""
         remaining = self.deadline.remaining()
         if remaining > 0:
             return remaining
@@ -109,27 +83,21 @@ class Exchange:
         )
 
     def cancel(self) -> None:
-        """Shut down the connection, which unblocks the thread."""
+        """Shut down the connection to unblock the thread."""
         self._cancelled = True
-        self.verdict.put(False)  # noqa: FBT003 (as the caller would)
+        self.verdict.put(False)  # noqa: FBT003 (the connection must not be reused)
         if self._socket is not None:
             with suppressed(OSError):
                 # `SSLSocket.shutdown` would first delete the TLS state, which the thread still uses.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def let_go(self) -> bool:
-        """Stop watching the socket, in the thread; return whether it can be reused."""
+        """Release the socket, and return whether it can be reused."""
         self._socket = None
         return not self._cancelled
 
     def watch(self, sock: Any, *, connected: bool = False) -> None:
-        """Set the socket that `cancel` shuts down; called in the thread.
-
-        Raises
-        ------
-        TimeoutError
-            The exchange has been canceled.
-        """
+        """Set the socket that `cancel` shuts down; raise TimeoutError after a cancellation."""
         self._socket = getattr(sock, "socket", sock)  # TLS inside TLS wraps the socket
         self._connected |= connected
         if self._cancelled:
@@ -145,17 +113,17 @@ _WITH_OWN_VERIFICATION = ("darwin", "win32")
 
 
 class _TimedReader(io.RawIOBase):
-    """Raw stream of a socket whose reads end at the deadline.
+    """Raw stream of a socket, with reads that time out at the deadline.
 
-    The timeout of a socket applies to a single `recv`. Without a deadline, a server that sends single bytes, in the
-    headers or the body, could block a call forever.
+    The timeout of a socket applies to a single `recv`. Without a deadline, a server that sends one byte at a time could
+    block a call forever.
     """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
         self._exchange = current.get()
-        self.ended = False  # whether the response is complete, so that nothing more is read
+        self.ended = False  # whether the response is complete, so that reading must stop
 
     def readable(self) -> bool:
         return True
@@ -185,7 +153,7 @@ class _TimedResponse(http.client.HTTPResponse):
 
     def begin(self) -> None:
         super().begin()
-        self.headers.set_payload("")  # invalid header lines, which urllib3 would log
+        self.headers.set_payload("")  # discards invalid header lines, which urllib3 would log
         self.headers.defects.clear()
 
     def _close_conn(self) -> None:  # called at the end of the response
@@ -194,8 +162,8 @@ class _TimedResponse(http.client.HTTPResponse):
         self.has_surplus = bool(decrypted or self.fp.peek(1))
         super()._close_conn()  # type: ignore[misc]  # missing in typeshed
 
-    # http.client returns 1xx responses other than 100 as the final response, and newer versions reject more than 100
-    # interim responses or trailers. This class skips any number of both, up to the deadline, on every version.
+    # http.client returns 1xx responses other than 100 as final responses. Newer versions allow at most 100 interim
+    # responses or trailers. This class skips any number of both until the deadline.
     def _read_status(self) -> tuple[str, int, str]:
         while True:
             version, status, reason = super()._read_status()  # type: ignore[misc]  # missing in typeshed
@@ -210,7 +178,7 @@ class _TimedResponse(http.client.HTTPResponse):
 
 
 class _Watched(HTTPConnection):
-    """Connection whose socket the `Exchange` of the request can shut down."""
+    """Connection with a socket that the request's `Exchange` can shut down."""
 
     _twin: socket.socket | None = None
 
@@ -225,19 +193,19 @@ class _Watched(HTTPConnection):
         current.get().watch(self.sock, connected=True)
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        if self.sock:  # left open by an earlier request
+        if self.sock:  # kept open after an earlier request
             current.get().watch(self.sock, connected=True)
         try:
             super().request(*args, **kwargs)
         except ssl.SSLEOFError:
-            # If the server rejected the client certificate, reading raises the error with its reason.
+            # If the server rejected the client certificate, reading raises an error with the reason.
             with suppressed(ConnectionError):
                 self.sock.recv(1)
             raise
 
 
 class _Dialed(_Watched):
-    """Watched connection that resolves names and connects within the deadline."""
+    """Connection that resolves names and connects within the deadline."""
 
     def _new_conn(self) -> socket.socket:
         try:
@@ -263,7 +231,7 @@ class _Dialed(_Watched):
             try:
                 with ExitStack() as opened:
                     sock = opened.enter_context(socket.socket(family, kind, protocol))
-                    # TLS detaches the descriptor from `sock`. During the handshake, only a duplicate can shut it down.
+                    # TLS detaches the descriptor from `sock`, so only a duplicate can interrupt the handshake.
                     self._twin = opened.enter_context(sock.dup())
                     exchange.watch(self._twin)
                     for option in self.socket_options or ():
@@ -278,7 +246,7 @@ class _Dialed(_Watched):
 
 
 def _use_timed_responses(manager: urllib3.PoolManager) -> None:
-    """Apply time limits to all kinds of connections of a pool manager."""
+    """Apply deadlines to all connections of a pool manager."""
     manager.pool_classes_by_scheme = {scheme: _timed(pool) for scheme, pool in manager.pool_classes_by_scheme.items()}
 
 
@@ -287,7 +255,7 @@ def _timed(pool: Any) -> Any:
     # The debug output of http.client would contain the token and the login.
     attributes = {"response_class": _TimedResponse, "debuglevel": 0}
     plain = pool.ConnectionCls
-    mixin = _Dialed if plain._new_conn is HTTPConnection._new_conn else _Watched  # noqa: SLF001 (a SOCKS proxy has its own)
+    mixin = _Dialed if plain._new_conn is HTTPConnection._new_conn else _Watched  # noqa: SLF001 (SOCKS connections override this method)
     connection = type(f"Timed{plain.__name__}", (mixin, plain), attributes)
     return type(f"Timed{pool.__name__}", (pool,), {"ConnectionCls": connection})
 
@@ -296,7 +264,7 @@ def _trust_the_system(connection: Any) -> None:
     """Use the operating system's CA certificates, unless a CA bundle is set."""
     if getattr(connection, "cert_reqs", None) != "CERT_REQUIRED" or connection.ca_certs or connection.ca_cert_dir:
         return
-    # urllib3 loads a client certificate into the context. A context in use by other threads must not change.
+    # urllib3 loads a client certificate into the context, so this context cannot be shared with other threads.
     is_own = connection.cert_file or sys.platform in _WITH_OWN_VERIFICATION
     context = connection.ssl_context = system_context() if is_own else current.get().trusted()
     if connection.proxy_config is not None:
@@ -304,15 +272,13 @@ def _trust_the_system(connection: Any) -> None:
 
 
 def system_context() -> ssl.SSLContext:
-    """Return a TLS context with the CA certificates of the operating system.
-
-    With the socket classes of truststore, each connection would parse all certificates, and the handshakes of one
-    context would run one after another. These classes are needed only on systems that verify certificates themselves.
-    """
-    import truststore  # noqa: PLC0415 (takes time, and plain http does not need it)
+    """Return a TLS context with the CA certificates of the operating system."""
+    import truststore  # noqa: PLC0415 (slow to import, and not needed for http)
 
     context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if sys.platform not in _WITH_OWN_VERIFICATION:
+        # truststore's socket classes parse all certificates for each connection, and run one handshake at a time. They
+        # are needed only where the operating system verifies certificates.
         context = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost").context
         context.sslsocket_class, context.sslobject_class = ssl.SSLSocket, ssl.SSLObject
         context.set_alpn_protocols(["http/1.1"])
@@ -324,7 +290,7 @@ def system_context() -> ssl.SSLContext:
 
 class _Adapter(HTTPAdapter):
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Keep the settings of the pool; requests would load the CA bundle of certifi."""
+        """Skip this step, in which requests would load the CA bundle of certifi."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
@@ -333,7 +299,7 @@ class _Adapter(HTTPAdapter):
     def proxy_headers(self, proxy: str) -> dict[str, str]:
         try:
             return super().proxy_headers(proxy)
-        except UnicodeEncodeError:  # requests encodes the login as Latin-1
+        except UnicodeEncodeError:  # requests encodes credentials as Latin-1
             login = ":".join(get_auth_from_url(proxy)).encode()
         return {"Proxy-Authorization": f"Basic {base64.b64encode(login).decode()}"}
 

@@ -1,7 +1,4 @@
-"""Translation of network errors into errors of this package, without secrets.
-
-Errors of requests, urllib3, http.client and sockets may contain URLs, passwords and tokens.
-"""
+"""Convert network errors to errors of this package, without their secrets."""
 
 from __future__ import annotations
 
@@ -24,17 +21,17 @@ if TYPE_CHECKING:
     from explorer_frames._http.environment import Proxy
     from explorer_frames._http.exchange import Deadline
 
-# Seconds by which a socket timeout may precede the clock: 31 ms on Windows before Python 3.13.
+# Socket timeouts may expire this many seconds early: 31 ms on Windows before Python 3.13.
 TICK = 2 * time.get_clock_info("monotonic").resolution
 NO_TLS = "TLS connection failed"
 PROXY_AUTHENTICATION = 407
-UNTRUSTED = "Set ca_bundle= to a PEM file with the CA of the server, or add that CA to those of the operating system."
+UNTRUSTED = "Set ca_bundle= to a PEM file with the server's CA, or add the CA to the operating system's certificates."
 _REJECTED = "alert (.* expired|unknown ca|(bad|unsupported) certificate|certificate (revoked|unknown)|access denied)"
-# Hints by pattern in error messages of OpenSSL or the certificate stores of Windows and macOS.
+# Hints by error message of OpenSSL, or of the certificate stores of Windows and macOS.
 _TLS_HINTS = (
     (
         "mismatch|not valid for|not match|cn_no_match",
-        "Use a host name of the server's certificate in url=, or issue a certificate for this name.",
+        "Use a host name in url= that the server's certificate contains, or issue a certificate for this host name.",
     ),
     (
         _REJECTED,
@@ -42,50 +39,45 @@ _TLS_HINTS = (
     ),
     ("expired", "Renew the server's certificate, or correct the clock of this machine."),
     ("not yet valid", "Check the clocks of this machine and of the server."),
-    ("certificate required", "The server requires a client certificate: pass its PEM file as client_cert=."),
+    ("certificate required", "The server requires a client certificate. Pass its PEM file as client_cert=."),
     (
         "handshake failure",
-        "The server may require a client certificate: pass it as client_cert=. Otherwise check its TLS versions.",
+        "If the server requires a client certificate, pass it as client_cert=. Otherwise, check the TLS versions.",
     ),
     (
         "eof occurred|unexpected eof",
-        "The server may require a client certificate: pass its PEM file as client_cert=. Otherwise check the port.",
+        "If the server requires a client certificate, pass its PEM file as client_cert=. Otherwise, check the port.",
     ),
     ("self.signed|local issuer|verif|trust", UNTRUSTED),
-    ("", "If the server does not use TLS, pass an http:// URL. Otherwise check the port."),
+    ("", "If the server does not use TLS, pass an http:// URL. Otherwise, check the port."),
 )
 _NO_PROXY = ", or add the server's host to NO_PROXY."
-_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")  # message of http.client
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")  # message format of http.client
 
 
 def refused_by_proxy(status: int, proxy: Proxy | None, where: str) -> ConnectionFailedError:
-    """Build the error for a proxy that did not forward the request.
-
-    `proxy` is None if the proxy responded at the server's own URL.
-    """
+    """Return the error for a proxy that did not forward the request."""
+    # `proxy` is None if the response came from the server's own URL.
     unauthorized = status == PROXY_AUTHENTICATION
-    hint = "Check the url: Explorer does not answer there."
+    hint = "Check url=. A proxy responded at this URL instead of Explorer."
     if proxy is not None:
         todo = f"Set {proxy.setting} to http://user:password@host:port" if unauthorized else f"Check {proxy.setting}"
         hint = f"{todo}{_NO_PROXY}"
     what = "requires credentials" if unauthorized else "refused the request"
     return ConnectionFailedError(
-        f"{proxy or 'a proxy at the url'} {what} (HTTP {status})",
+        f"{proxy or 'a proxy at this url'} {what} (HTTP {status})",
         where=where,
         hint=hint,
         http_status=status,
         final=status not in TRANSIENT_STATUS,
-        unsent=True,  # proxies do not forward requests that they refuse
+        unsent=True,  # a proxy does not forward a request that it refuses
     )
 
 
 def translated(
     error: Exception, deadline: Deadline, where: str, *, begun: bool = False, proxy: Proxy | None = None
 ) -> TransportError:
-    """Translate an error of requests or a lower layer, without its secrets.
-
-    Its URLs may contain passwords, and its requests tokens.
-    """
+    """Convert an error of requests or of a lower layer."""
     causes = list(_chain(error))
     failure = _by_proxy(error, causes, where, proxy) or _classified(error, causes, deadline, where, begun=begun)
     failure.unsent = failure.unsent or any(isinstance(cause, _BEFORE_SENDING) for cause in causes)
@@ -95,7 +87,7 @@ def translated(
 def _by_proxy(
     error: Exception, causes: list[BaseException], where: str, proxy: Proxy | None
 ) -> ConnectionFailedError | None:
-    """Build the error for a proxy that is unreachable or refuses to connect, or None."""
+    """Return the error if the proxy is unreachable or refuses to connect."""
     if proxy is None:
         return None
     tunnel = next((found for cause in causes if (found := _TUNNEL.search(str(cause)))), None)
@@ -105,9 +97,9 @@ def _by_proxy(
         return None
     what, hint = f"cannot connect to {proxy}", f"Check {proxy.setting}{_NO_PROXY}"
     if _is_tls(causes):
-        what = f"{NO_TLS} to {proxy}"
-        hint = f"Set {proxy.setting} to http://host:port if the proxy has no TLS. Otherwise check its certificate: "
-        hint += "ca_bundle= must contain its CA."
+        what = f"{NO_TLS} for {proxy}"
+        hint = f"If the proxy does not use TLS, set {proxy.setting} to http://host:port. Otherwise, check that "
+        hint += "ca_bundle= contains the CA of its certificate."
     return ConnectionFailedError(f"{what}: {_reason(causes)}", where=where, hint=hint, final=True)
 
 
@@ -131,9 +123,9 @@ def _classified(
     if any(_is_no_http(cause) for cause in causes):
         what, hint = "invalid HTTP response", "Check url=. The server may require https:// or another port."
     elif any(isinstance(cause, _UNREACHED) or _is_of_the_system(cause) for cause in causes):
-        what, hint = "cannot connect", "Check url=, and that the server is running and reachable."
-        if any(isinstance(cause, ConnectionResetError) for cause in causes):  # as by a server that expects TLS
-            hint = "Check the scheme of url= (http or https), and that the server is running."
+        what, hint = "cannot connect", "Check that url= is correct and that the server is running."
+        if any(isinstance(cause, ConnectionResetError) for cause in causes):  # the server may expect TLS
+            hint = "Check the scheme of url= (http or https). Also check that the server is running."
     else:
         return TransportError(f"the request failed: {type(error).__name__}", where=where, hint="Check url=.")
     return ConnectionFailedError(f"{what}: {said}", where=where, hint=hint)
@@ -148,7 +140,7 @@ def _timed_out(causes: list[BaseException], deadline: Deadline, where: str) -> R
         what = f"the call exceeded the deadline of {deadline.seconds:g} s"
         return RequestTimeoutError(what, where=where, hint="Pass a longer deadline=.", final=True)
     what = "cannot connect" if any(isinstance(cause, requests.ConnectTimeout) for cause in causes) else "no data"
-    hint = "Retry. If it happens again, check the load of the server.\nOr pass a longer timeout=."
+    hint = "Retry the call. If the timeout recurs, check the load of the server.\nOr pass a longer timeout=."
     return RequestTimeoutError(f"{what} within the timeout", where=where, hint=hint)
 
 
@@ -173,7 +165,7 @@ def _is_tls(causes: list[BaseException]) -> bool:
 
 
 def _is_timeout(causes: list[BaseException]) -> bool:
-    # In urllib3, the error of a refused connection is a subclass of the error of a timeout.
+    # In urllib3, NewConnectionError is a subclass of ConnectTimeoutError.
     refused = any(isinstance(cause, urllib3.exceptions.NewConnectionError) for cause in causes)
     return not refused and any(isinstance(cause, _TIMEOUTS) for cause in causes)
 
@@ -183,12 +175,12 @@ def _is_no_http(cause: BaseException) -> bool:
 
 
 def _is_of_the_system(cause: BaseException) -> bool:
-    """Whether an error is an OSError other than the OSErrors that requests defines."""
+    """Return whether an error is an OSError that is not defined by requests."""
     return isinstance(cause, OSError) and not isinstance(cause, requests.RequestException)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and its causes, from attributes and arguments."""
+    """Yield an error, its causes and contexts, and the errors in its arguments."""
     todo, seen = [error], set()
     while todo:
         cause = todo.pop()
@@ -201,7 +193,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _reason(causes: list[BaseException]) -> str:
-    """Return the short reason from the operating system or TLS, without any URL."""
+    """Return a short reason that contains no URL."""
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return escaped(cause.verify_message)

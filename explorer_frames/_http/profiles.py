@@ -1,9 +1,8 @@
-"""Sources of settings: arguments, environment variables and profiles.
+"""Read settings from arguments, environment variables and profiles.
 
-Arguments override environment variables, which override a profile in the config file. A profile that is passed as an
-argument overrides environment variables, as in the AWS CLI. A profile applies only to its own URL. If another URL
-takes precedence, the whole profile is ignored, so that its secrets are not sent to that URL. If a profile is passed,
-the same applies to environment variables.
+Arguments override environment variables, which override the profile. A profile that is passed as an argument overrides
+environment variables, as in the AWS CLI. A profile is ignored if another URL takes precedence, so that its secrets are
+not sent to that URL. If a profile is passed, environment variables with another URL are also ignored.
 """
 
 from __future__ import annotations
@@ -27,49 +26,43 @@ if TYPE_CHECKING:
 PREFIX = "EXPLORER_FRAMES_"
 CONFIG_FILE, PROFILE = f"{PREFIX}CONFIG_FILE", f"{PREFIX}PROFILE"
 _DEFAULT = "default"
-# Names of arguments and profile keys. Environment variables have the same name in capitals, after the prefix. In place
-# of client_key, the argument client_cert accepts a pair.
+# Names of arguments and profile keys. Environment variables consist of the prefix and the name in upper case.
+# client_key is not an argument, because client_cert accepts a pair.
 _TEXTS = ("url", "token", "user", "password", "graphd", "auth_encoding", "ca_bundle", "client_cert", "client_key")
 SETTINGS = (*_TEXTS, "row_cap")
 LOGIN = ("user", "password", "graphd")
 _SECRETS = ("token", "password")
 _FILES = {"ca_bundle", "client_cert", "client_key"}
-_WHOLE = re.compile(r"\d{1,20}")  # `int` raises an error for thousands of digits
+_WHOLE = re.compile(r"\d{1,20}")  # `int` would raise an error for thousands of digits
 _POSITION = re.compile(r"line \d+, column \d+")
-_DOTS = ' The name of a profile with a dot in it needs quotes: ["a.b"].'
+_DOTS = ' Quote a profile name that contains a dot: ["a.b"].'
 _WINDOWS = os.name == "nt"
 PASSED, ENVIRONMENT = "arguments", "environment"
 _warned: set[str] = set()
 
 
 def variable(setting: str) -> str:
-    """Return the environment variable of a setting."""
+    """Return the name of a setting's environment variable."""
     return PREFIX + setting.upper()
 
 
 def as_argument(name: str) -> str:
-    """Format a setting for a hint; an argument is formatted as ``ca_bundle=``.
-
-    The command line replaces arguments in hints with its options.
-    """
+    """Return the name of a setting for a hint, with ``=`` if it is an argument."""
     return f"{name}=" if name.isidentifier() and name.islower() else name
 
 
 def base_path(path: str) -> str:
-    """Return the path of an Explorer URL, without the path of its API."""
+    """Return the path of a URL without ``/api-open/v1``."""
     return path.rstrip("/").removesuffix("/api-open/v1").rstrip("/")
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Setting with its source: the arguments, the environment or a profile.
-
-    The value of a secret is a `StoredSecret` unless it was passed as an argument.
-    """
+    """Value of a setting, and its source."""
 
     name: str
-    value: Any = field(repr=False)
-    source: str
+    value: Any = field(repr=False)  # of a secret: a `StoredSecret`, or the argument
+    source: str  # the arguments, the environment or a profile
 
     @property
     def is_passed(self) -> bool:
@@ -84,31 +77,7 @@ class Setting:
 
 
 class Sources:
-    """Settings of one `Explorer`, each from the first source that contains it.
-
-    Parameters
-    ----------
-    profile
-        Name of the profile. Default: ``EXPLORER_FRAMES_PROFILE``, or the profile ``default`` if it exists.
-    **arguments
-        Settings by name.
-
-    Attributes
-    ----------
-    found : dict of Setting
-        Settings by name, with either a token or a login. The first source with any of these determines which.
-    unused : list of str
-        Sources that are ignored because of a different URL.
-    hints : list of str
-        Hints about a token that overrides a login, or the reverse, unless it was passed as an argument.
-    missing : ConfigError or None
-        Error if ``EXPLORER_FRAMES_PROFILE`` or ``_CONFIG_FILE`` is set to a missing one, and `url` is passed.
-
-    Raises
-    ------
-    ConfigError
-        The config file is invalid, the profile is missing, or the profile contains an unknown key.
-    """
+    """Settings of an `Explorer`, each from the first source that contains it."""
 
     def __init__(self, profile: str | None = None, **arguments: Any) -> None:
         if profile is not None and not isinstance(profile, str):
@@ -119,49 +88,40 @@ class Sources:
                 "token is mutually exclusive with user, password and graphd", hint="Pass either the token or the login."
             )
         environment = _settings(ENVIRONMENT, _environment())
+        # `missing` is the error for a profile that does not exist, but is not needed because `url` is passed.
         stored, self.missing = _stored(profile, needed=profile is not None or "url" not in given)
         places = [given, environment, stored] if profile is None else [given, stored, environment]
         url = next((place["url"].value for place in places if "url" in place), None)
-        bound = [stored] if profile is None else [stored, environment]  # only used with its own URL
+        bound = [stored] if profile is None else [stored, environment]  # used only with their own URL
         left_out = [place for place in bound if "url" in place and _server(place["url"].value) != _server(url)]
         places = [place for place in places if place not in left_out]
+        # Sources that are ignored because of their URL.
         self.unused = [place["url"].source for place in left_out]
         self.found = {name: setting for place in reversed(places) for name, setting in place.items()}
+        # The first source with a token or a login determines which of them is used.
         hints = self._hide(next((one for one in places if not one.keys().isdisjoint(("token", *LOGIN))), {}))
-        self.hints = hints if profile is None else []  # passing a profile is explicit, so no hint is required
+        self.hints = hints if profile is None else []  # an explicit profile requires no hint
         if "client_cert" in self.found:
             self.found.pop("client_key", None)  # the key belongs to another certificate
 
     def _hide(self, deciding: Mapping[str, Setting]) -> list[str]:
-        """Remove credentials of the other kind than in `deciding`; return hints."""
+        """Keep either the token or the login, as in `deciding`, and return hints."""
         other = LOGIN if "token" in deciding else ("token",)
         hidden = [self.found.pop(name).label for name in other if deciding and name in self.found]
         used = [deciding[name] for name in ("token", *LOGIN) if name in deciding and name in self.found]
         if not hidden or used[0].is_passed:
             return []
         names = ", ".join(one.label for one in used)
-        return [f"Remove {names} to use {', '.join(hidden)}: the first place with a token or a login decides."]
+        return [f"Remove {names} to use {', '.join(hidden)}. The first source with a token or login takes precedence."]
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSecret:
-    """Token or password in the environment or a profile, read on demand.
-
-    Its pickle does not contain the text.
-
-    Parameters
-    ----------
-    name
-        Name of the setting.
-    profile
-        Name of the profile; None for the environment.
-    url
-        URL of the profile, to which the secret is sent.
-    """
+    """Token or password that is read on demand, so that its pickle contains no secret."""
 
     name: str
-    profile: str | None = None
-    url: str | None = None
+    profile: str | None = None  # None for the environment
+    url: str | None = None  # the only URL that the secret is sent to
 
     def __call__(self) -> str:
         if self.profile is None:
@@ -171,7 +131,9 @@ class StoredSecret:
             raise values
         if _server(values.get("url", self.url)) != _server(self.url):
             raise ConfigError(
-                f"the {self.name} is for another url now", where=_place(self.profile), hint="Create a new Explorer."
+                f"the url of the profile changed, so its {self.name} cannot be used",
+                where=_place(self.profile),
+                hint="Create a new Explorer.",
             )
         return str(values.get(self.name, ""))
 
@@ -179,15 +141,15 @@ class StoredSecret:
 def config_file() -> Path:
     """Return the path of the config file, even if it does not exist."""
     if path := os.environ.get(CONFIG_FILE):
-        return Path(os.path.expanduser(path))  # noqa: PTH111 (pathlib fails without a home)
+        return Path(os.path.expanduser(path))  # noqa: PTH111 (pathlib fails without a home directory)
     home = os.environ.get("XDG_CONFIG_HOME", "")
-    if not os.path.isabs(home):  # noqa: PTH117 (absolute by the XDG specification)
+    if not os.path.isabs(home):  # noqa: PTH117 (XDG requires an absolute path)
         home = (os.environ.get("APPDATA") if _WINDOWS else None) or os.path.expanduser("~/.config")  # noqa: PTH111
     return Path(home, "explorer_frames", "config.toml")
 
 
 def file_state() -> tuple[object, ...]:
-    """Return a fingerprint of the config file, which changes when it is written."""
+    """Return a fingerprint of the config file that changes when the file is written."""
     try:
         found = config_file().stat()
     except OSError:
@@ -196,12 +158,12 @@ def file_state() -> tuple[object, ...]:
 
 
 def _is_missing(name: str, value: object) -> bool:
-    """Whether an argument is None, or an empty url, user or graphd from a script."""
+    """Return whether an argument is None, or an empty url, user or graphd."""
     return value is None or (name in ("url", "user", "graphd") and isinstance(value, str) and not value)
 
 
 def _server(url: object) -> object:
-    """Return a key that is equal for URLs of one server, or an invalid URL unchanged."""
+    """Return a key that is equal for URLs of the same server."""
     try:
         parts = urlsplit(str(url))
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
@@ -211,7 +173,7 @@ def _server(url: object) -> object:
 
 
 def _settings(source: str, values: dict[str, Any]) -> dict[str, Setting]:
-    """Return the settings of a source, with client_cert and client_key as a pair."""
+    """Return the settings of a source, with client_cert and client_key combined."""
     if "client_cert" in values and "client_key" in values:
         values["client_cert"] = values["client_cert"], values.pop("client_key")
     return {name: Setting(name, value, source) for name, value in values.items()}
@@ -225,13 +187,7 @@ def _environment() -> dict[str, Any]:
 
 
 def _stored(profile: str | None, *, needed: bool) -> tuple[dict[str, Setting], ConfigError | None]:
-    """Read a profile: the named one, that of the environment, or the default one.
-
-    Raises
-    ------
-    ConfigError
-        A profile is named and needed, but missing. If it is not needed, the error is returned.
-    """
+    """Read the profile; return an error if it is missing but not needed."""
     named = profile if profile is not None else os.environ.get(PROFILE) or None
     name = _DEFAULT if named is None else named
     values = _load(name)
@@ -255,16 +211,18 @@ def _place(name: str) -> str:
 def _load(name: str) -> dict[str, Any] | ConfigError:
     """Read the settings of a profile, or return an error if it is missing."""
     path = config_file()
-    profiles = _profiles(path) if os.path.exists(path) else {}  # noqa: PTH110 (False if its folder is unreadable)
+    profiles = _profiles(path) if os.path.exists(path) else {}  # noqa: PTH110 (False if the folder is unreadable)
     if name not in profiles:
-        hint = f"There is no such file, or no profile in it. Create it, or set {CONFIG_FILE} to another path."
+        hint = (
+            f"The config file does not exist or has no profiles. Add the profile, or set {CONFIG_FILE} to another path."
+        )
         if profiles:
             hint = known("profiles", profiles, name) + _DOTS * ("." in name)
-        return ConfigError(f"the profile {escaped(name, 60)!r} is missing", where=escaped(path), hint=hint)
+        return ConfigError(f"profile {escaped(name, 60)!r} does not exist", where=escaped(path), hint=hint)
     with add_context(_place(name)):
         values = {key: _value(key, value, path) for key, value in profiles[name].items()}
         if "url" not in values and not values.keys().isdisjoint(_SECRETS):
-            raise ConfigError("the profile has a secret but no url", hint="Add the url of the server.")
+            raise ConfigError("the profile contains a token or password, but no url", hint="Add the url of the server.")
     return values
 
 
@@ -278,7 +236,7 @@ def known(what: str, names: Collection[str], *wrong: str) -> str:
 
 
 def _value(key: str, value: object, path: Path) -> Any:
-    """Validate a key of a profile; its value may be a secret and is never shown."""
+    """Validate one key of a profile; errors do not contain its value."""
     if key not in SETTINGS:
         hint = known("keys", SETTINGS, key)
         raise ConfigError(f"unknown key {escaped(key, 60)!r}", hint=hint + _DOTS * isinstance(value, dict))
@@ -287,13 +245,13 @@ def _value(key: str, value: object, path: Path) -> Any:
         expected = "a non-empty string in quotes" if kind is str else "a positive integer"
         raise ConfigError(f"{key} must be {expected}", hint=f"Correct or remove {key}.")
     if key in _FILES:
-        return os.path.join(path.parent, os.path.expanduser(str(value)))  # noqa: PTH111, PTH118 (fails without a home)
+        return os.path.join(path.parent, os.path.expanduser(str(value)))  # noqa: PTH111, PTH118 (fails without a home directory)
     return value
 
 
 def _profiles(path: Path) -> dict[str, dict[str, Any]]:
     """Read the profiles of the config file."""
-    import tomllib  # noqa: PLC0415 (most programs have no config file)
+    import tomllib  # noqa: PLC0415 (needed only if there is a config file)
 
     try:
         with path.open("rb") as file:
@@ -301,28 +259,26 @@ def _profiles(path: Path) -> dict[str, dict[str, Any]]:
             content = tomllib.loads(file.read().decode("utf-8-sig"))
     except OSError as error:
         failure = f"cannot read the config file: {escaped(error.strerror or type(error).__name__)}"
-        hint = f"Correct it, or set {CONFIG_FILE} to another path."
+        hint = f"Make the file readable, or set {CONFIG_FILE} to another path."
     except UnicodeDecodeError:
-        failure, hint = "the config file is not valid UTF-8", "Save it as UTF-8."
+        failure, hint = "the config file is not valid UTF-8", "Save the file as UTF-8."
     except (ValueError, RecursionError) as error:  # its message may contain a secret
         position = _POSITION.search(str(error))
         failure = f"the config file is not valid TOML{f' at {position[0]}' if position else ''}"
-        hint = r"Start each profile with one [name] line. Put strings in quotes, and those with \ in single quotes."
+        hint = r"Start each profile with a [name] line. Put strings in quotes, and strings with \ in single quotes."
     else:
         _check_permissions(path, permissions, content)
         outside = next((key for key, value in content.items() if not isinstance(value, dict)), None)
         if outside is None:
             return content
-        failure = f"key {escaped(outside, 60)!r} is outside of a profile"
-        hint = f"Move it below the [name] line of a profile, such as [{_DEFAULT}]."
+        failure = f"key {escaped(outside, 60)!r} is not in a profile"
+        hint = f"Move the key below the [name] line of a profile, such as [{_DEFAULT}]."
     raise ConfigError(failure, where=escaped(path), hint=hint)
 
 
 def _check_permissions(path: Path, permissions: int, content: Mapping[str, Any]) -> None:
-    """Warn once per process if other users can read a file with secrets.
-
-    Windows has no such permission bits.
-    """
+    """Warn once per process if other users can read a file with secrets."""
+    # Windows does not have these permission bits.
     has_secrets = any(not one.keys().isdisjoint(_SECRETS) for one in content.values() if isinstance(one, dict))
     others = permissions & (stat.S_IRGRP | stat.S_IROTH)
     if not has_secrets or not others or _WINDOWS or str(path) in _warned:
@@ -331,4 +287,4 @@ def _check_permissions(path: Path, permissions: int, content: Mapping[str, Any])
         f"the config file contains secrets and is readable by other users [{escaped(path)}]. Run chmod 600 on it.",
         ConfigFileWarning,
     )
-    _warned.add(str(path))  # after the warning, which a filter may turn into an error
+    _warned.add(str(path))  # set after the warning, because a filter may turn it into an error

@@ -1,4 +1,4 @@
-"""Retries of failed calls, with back-off and a retry budget per client."""
+"""Retry failed calls, with back-off and a retry budget per client."""
 
 from __future__ import annotations
 
@@ -28,23 +28,15 @@ if TYPE_CHECKING:
     from explorer_frames._http.transport import Identity
 
 _T = TypeVar("_T")
-# HTTP statuses that are retried if the response has no error code.
+# HTTP statuses that are retried if the response contains no error code.
 TRANSIENT_STATUS = {429, 502, 503, 504}
 _LONGEST_RETRY_AFTER = 30.0
-# As in botocore's standard mode: 100 consecutive retries, then one for every five successful calls.
+# Allows 100 consecutive retries, then one retry per five successful calls, as in botocore's standard mode.
 _BUDGET, _COST = 500, 5
 
 
 class Retries:
-    """Retry policy of one client.
-
-    Parameters
-    ----------
-    most
-        Maximum number of retries of one call.
-    auth
-        Authentication of the calls.
-    """
+    """Retry policy of one client."""
 
     def __init__(self, most: int, auth: Auth) -> None:
         self._most = most
@@ -52,16 +44,15 @@ class Retries:
         self.after_fork()
 
     def after_fork(self) -> None:
-        """Reset the budget and the lock, which a thread of the parent may have held."""
+        """Reset the budget, and replace a lock that a thread of the parent may hold."""
         self._lock = threading.Lock()
         self._left = _BUDGET
 
     def call(self, call: Callable[[Identity], _T], deadline: Deadline) -> _T:
         """Run an idempotent call, and retry it after transient errors.
 
-        Retries wait with exponential back-off and full jitter, and at least as long as the server's Retry-After. The
-        error is raised without another retry if this wait exceeds 30 s or the remaining deadline, or if the retries or
-        the budget are exhausted.
+        Retries use exponential back-off with full jitter, and wait at least as long as ``Retry-After``. If the wait
+        would exceed 30 seconds or the deadline, the error is raised immediately.
         """
         tries = 1
         while True:
@@ -79,7 +70,7 @@ class Retries:
             tries += 1
 
     def _pause(self, error: TransportError | ApiError, tries: int, deadline: Deadline) -> float | None:
-        """Return the seconds until a retry, or None after adding a reason to the error."""
+        """Return the seconds until the next retry, or None if the error must be raised."""
         transient = is_transient(error) and not is_from_handler(error)
         asked = getattr(error, "retry_after", None) or 0.0
         pause = max(asked, random.uniform(0, min(0.5 * 2**tries, 20)))  # noqa: S311 (no secret)
@@ -89,14 +80,14 @@ class Retries:
         if transient and asked:
             error.hint = f"Retry after {asked:g} s, as requested by the server."
         elif may_wait:
-            error.hint = "Check the server. This call was not retried, because too many calls failed."
+            error.hint = "Check the server. The call was not retried, because too many recent calls failed."
         if tries > 1:
             told = f"{tries} attempts in {deadline.elapsed():.1f} s"
             error.where = f"{error.where}, {told}" if error.where else told
         return None
 
     def _take(self) -> bool:
-        """Take a retry from the budget; return whether enough was left."""
+        """Deduct a retry from the budget, and return whether the budget was sufficient."""
         with self._lock:
             enough = self._left >= _COST
             self._left -= _COST * enough
@@ -104,15 +95,7 @@ class Retries:
 
 
 def retry_after_seconds(header: str, now: float) -> float | None:
-    """Parse a ``Retry-After`` header into seconds; return None if it is invalid.
-
-    The header contains a number of seconds, or an HTTP date in any of its three formats.
-
-    Parameters
-    ----------
-    now
-        Current time in seconds since the epoch. A date in the past means 0 seconds.
-    """
+    """Parse ``Retry-After`` (seconds or an HTTP date); return None if it is invalid."""
     text = header.strip()
     if text.isascii() and text.isdigit():
         return float(text)
@@ -121,28 +104,27 @@ def retry_after_seconds(header: str, now: float) -> float | None:
 
 
 def http_date(text: str) -> float | None:
-    """Parse an HTTP date in any of its three formats into epoch seconds, or None."""
+    """Parse an HTTP date into epoch seconds; return None if it is invalid."""
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    # HTTP dates are always in UTC; the asctime format has no time zone.
+    # HTTP dates are in UTC. The asctime format does not contain a time zone.
     return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
 
 
 def renewal_pause(renewals: int, took: float) -> float:
-    """Return the seconds to wait, with jitter, before a session is renewed again.
+    """Return a random number of seconds to wait before a session is renewed again.
 
-    The first renewal does not wait. On a server with one session per user, clients of the same user end each other's
-    sessions until their logins are spread out. The maximum wait doubles with each renewal, and depends on `took`, the
-    seconds of the last login and the call after it.
+    Some servers allow one session per user. Clients of the same user then end each other's sessions, and random waits
+    spread out their logins.
     """
     most = min(max(took, 0.05) * 2**renewals, 10.0)
     return random.uniform(0, most) if renewals else 0.0  # noqa: S311 (no secret)
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether a retry of the same GET may succeed."""
+    """Return whether a retry of the same GET request may succeed."""
     if isinstance(error, ConnectionFailedError | RequestTimeoutError | TruncatedBodyError):
         return not error.final
     # An error code takes precedence over the HTTP status.

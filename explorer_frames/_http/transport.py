@@ -1,7 +1,7 @@
-"""HTTP requests with streamed responses and deadlines, without redirects.
+"""Send HTTP requests with streamed responses and deadlines.
 
-The module does not depend on Arrow. Errors of `requests` contain the request and therefore the token. They are
-translated here, and the new errors are raised outside the `except` block, so that the old ones are not their context.
+Errors of `requests` contain the request, and therefore the token. New errors are raised outside the `except` block, so
+that errors of `requests` are not their context.
 """
 
 from __future__ import annotations
@@ -48,21 +48,18 @@ if TYPE_CHECKING:
     from explorer_frames._http.exchange import Deadline
 
 _LOG = logging.getLogger("explorer_frames")
-PIECE = 2**18  # bytes; the memory in use at a time is about eight times as much
+PIECE = 2**18  # bytes; a response uses about eight times as much memory
 _ROOT = "api-open/v1"
 _REDIRECTS = range(300, 400)
 _FAILURES = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)  # errors of requests are OSErrors
 _quoted = partial(quote, safe="")
-_AHEAD = 2  # pieces to prefetch: one is read while another is queued
-_NO_CONTENT = 204  # has no body, whatever its headers contain (RFC 9110)
+_AHEAD = 2  # chunks to prefetch, one in progress and one queued
+_NO_CONTENT = 204  # has no body, regardless of its headers (RFC 9110)
 
 
 @dataclass(eq=False, repr=False)
 class Identity(AuthBase):
-    """Credentials of a request, which are sent as headers.
-
-    Passing any auth object also prevents `requests` from reading ``.netrc``.
-    """
+    """Credentials in request headers, which also keep `requests` from reading ``.netrc``."""
 
     headers: Mapping[str, str]
     secrets: Secrets
@@ -86,35 +83,25 @@ NOBODY = Identity({}, NO_SECRETS)
 
 
 class Answer:
-    """HTTP response with a streamed body.
-
-    Attributes
-    ----------
-    status
-    headers
-    trace_id
-        The ``Traceparent`` header, which the vendor's support can search for.
-    secrets
-        Secrets of the request. Some servers, and more often proxies, repeat them in responses.
-    """
+    """HTTP response with a streamed body."""
 
     def __init__(
         self, response: requests.Response, body: Iterator[Any], exchange: Exchange, auth: Identity, proxy: Proxy | None
     ) -> None:
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
-        self.trace_id = auth.secrets.conceal(response.headers.get("Traceparent", "")) or None
+        self.trace_id = auth.secrets.conceal(response.headers.get("Traceparent", "")) or None  # for vendor support
         self.url = str(response.request.url)
         self.set_cookies: list[str] = response.raw.headers.getlist("Set-Cookie")
-        self.ended = False  # whether the body was read to its end
+        self.ended = False  # whether the body was read completely
         self._body = body
         self._where = exchange.where
         self._max_bytes = exchange.max_bytes
         self._proxy = proxy
-        self.secrets = auth.secrets
+        self.secrets = auth.secrets  # servers and proxies may repeat them in a response
 
     def proxy_refusal(self) -> ConnectionFailedError:
-        """Build the error for a proxy that requires credentials."""
+        """Return the error for a proxy that requires credentials."""
         return refused_by_proxy(self.status, self._proxy, self._where)
 
     @property
@@ -123,13 +110,7 @@ class Answer:
         return retry_after_seconds(self.headers.get("Retry-After", ""), time.time())
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the decompressed body in pieces of equal size; the last may be smaller.
-
-        Raises
-        ------
-        TransportError
-            The body is incomplete, contradicts its headers, or exceeds a time limit or `max_bytes`.
-        """
+        """Yield the decompressed body in chunks of equal size; the last may be smaller."""
         total = 0
         while piece := next(self._body):
             total += len(piece)
@@ -146,10 +127,7 @@ class Answer:
 
 
 class Transport:
-    """Connections of one `Explorer`, with one `requests.Session` per process.
-
-    The threads of a process share the session.
-    """
+    """Connections of an `Explorer`, with one `requests.Session` per process."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -157,7 +135,7 @@ class Transport:
         self._trusted = cache(system_context)
 
     def after_fork(self) -> None:
-        """Drop connections shared with the parent process, which would mix responses."""
+        """Drop the connections that are shared with the parent process."""
         self._session = None
 
     def close(self) -> None:
@@ -175,22 +153,9 @@ class Transport:
         deadline: Deadline,
         params: Mapping[str, str] | None = None,
         body: object = None,
-        times: int = 1,
+        times: int = 1,  # chunk size, in units of 256 KiB
     ) -> Iterator[Answer]:
-        """Send one request, without retries, and yield its response.
-
-        Parameters
-        ----------
-        segments
-            Path segments below ``api-open/v1``, already validated as ids.
-        times
-            Size of the pieces of the body, in units of 256 KiB.
-
-        Raises
-        ------
-        TransportError
-            There is no response, or it is a redirect.
-        """
+        """Send one request, without retries, and yield its response."""
         path = "/".join((_ROOT, *map(_quoted, segments)))
         url = f"{self._settings.url}/{path}"
         where = f"{method} {path}"
@@ -205,7 +170,7 @@ class Transport:
         answer = None
         reusable = False
         try:
-            with auth.secrets.concealed_in_errors():  # also in the thread, which `next` starts
+            with auth.secrets.concealed_in_errors():  # also applies to the thread that `next` starts
                 response, pieces = next(steps)
                 if response.status_code in _REDIRECTS:
                     raise _redirected(response, where)
@@ -231,10 +196,7 @@ class Transport:
     def _converse(
         self, request: requests.Request, exchange: Exchange, where: str, piece_size: int
     ) -> Generator[tuple[requests.Response, list[bytes]], None, None]:
-        """Send the request; yield the response with pieces of its body, the last empty.
-
-        This runs in the background thread. A short body is one item, because each thread switch takes time.
-        """
+        """Send the request in the background thread; yield the response with its chunks."""
         response = self._send(request, exchange, where)
         raw: Any = response.raw
         release = raw.release_conn
@@ -246,6 +208,7 @@ class Transport:
             if response.status_code == _NO_CONTENT:
                 yield response, [b""]
             else:
+                # A short body is one item, because each thread switch takes time.
                 for pieces in _pieces(raw, piece_size, exchange.deadline, where):
                     yield response, pieces
             reusable = exchange.verdict.get() and not _is_doubtful(raw) and exchange.let_go()
@@ -264,12 +227,12 @@ class Transport:
             prepared = session.prepare_request(request)
             if urlsplit(prepared.url or "").path != urlsplit(request.url).path:
                 raise ConfigError(
-                    "the request path differs from the intended one",
+                    "the HTTP client changed the path of the request",
                     where=where,
-                    hint="Pass a url whose path contains only letters, digits, '-', '_', '.' and '/', without '..'.",
+                    hint="Use only letters, digits, '-', '_', '.' and '/' in the path of url=, without '..'.",
                 )
             left = max(deadline.remaining(), 0.001)  # 0 is not a valid timeout
-            # `Session.send` reads the whole body of a redirect and parses its Location, even if it does not follow it.
+            # `Session.send` reads the whole body of a redirect and parses its Location, even without following it.
             return session.get_adapter(str(prepared.url)).send(
                 prepared,
                 timeout=(min(connect, left), min(read, left)),
@@ -281,12 +244,12 @@ class Transport:
         raise failure
 
     def _proxy(self, url: str) -> Proxy | None:
-        """Return the proxy that the request goes through."""
+        """Return the proxy for the request, if any."""
         session = self._session
         return proxy_of(url, self._of_the_environment(session, url)["proxies"]) if session else None
 
     def _wrong_setting(self, url: str, failure: TransportError) -> ExplorerFramesError | None:
-        """Return the error of an invalid proxy or certificate file after a failure."""
+        """Return the error if an invalid proxy or certificate setting caused the failure."""
         session = self._session
         if session is None or isinstance(failure, RequestTimeoutError):
             return None
@@ -304,20 +267,21 @@ class Transport:
 
     @property
     def _peer(self) -> str:
-        """Host and port for errors, without the other parts of the URL."""
+        """Host and port of the server, for errors."""
         return urlsplit(self._settings.url).netloc.rpartition("@")[2]
 
     def _of_the_environment(self, session: requests.Session, url: str | None) -> Any:
-        """Return the settings of a request, with the environment's proxies and CA bundle.
+        """Merge the environment's proxies and CA bundle into the settings of a request.
 
-        They must not be in a variable when an error is raised: a traceback with locals would show a proxy's password.
+        Do not keep the result in a variable when an error is raised. A traceback with local variables would show the
+        password of a proxy.
         """
         verify, cert = self._settings.verify, self._settings.client_cert
         return session.merge_environment_settings(url, proxies={}, stream=True, verify=verify, cert=cert)
 
 
 def _pieces(raw: Any, size: int, deadline: Deadline, where: str) -> Iterator[list[bytes]]:
-    """Yield the decompressed body in lists of pieces; the last piece is empty."""
+    """Yield lists of chunks of the decompressed body; the last chunk is empty."""
     encoding = raw.headers.get("Content-Encoding", "identity").strip().lower() or "identity"
     if encoding == "x-gzip":  # a synonym of gzip (RFC 9110)
         encoding = "gzip"
@@ -327,14 +291,14 @@ def _pieces(raw: Any, size: int, deadline: Deadline, where: str) -> Iterator[lis
             where=where,
             hint="Check that no proxy changes the server's responses.",
         )
-    raw.headers["Content-Encoding"] = encoding  # urllib3 ignores a name surrounded by blanks
+    raw.headers["Content-Encoding"] = encoding  # urllib3 ignores a name with surrounding spaces
     pieces = [b"."]
     while pieces[-1]:
         try:
             pieces = [raw.read(size, decode_content=encoding == "gzip")]
-            if 0 < len(pieces[0]) < size:  # only the last piece is shorter
+            if 0 < len(pieces[0]) < size:  # only the last chunk is shorter
                 pieces.append(raw.read(size, decode_content=encoding == "gzip"))
-        except (*_FAILURES, ValueError) as error:  # a ValueError if a chunk has a negative size
+        except (*_FAILURES, ValueError) as error:  # ValueError if the size of an HTTP chunk is negative
             failure = translated(error, deadline, where, begun=True)
         else:
             yield pieces
@@ -343,10 +307,9 @@ def _pieces(raw: Any, size: int, deadline: Deadline, where: str) -> Iterator[lis
 
 
 def _is_doubtful(raw: Any) -> bool:
-    """Whether a connection must not be reused after its response.
+    """Return whether a connection must not be reused after its response.
 
-    This applies if the response was not read completely, has an ambiguous length, or was followed by extra bytes.
-    The remaining bytes would be read as the response to the next request.
+    Unread bytes of the response would be parsed as the response to the next request.
     """
     response = raw._original_response  # noqa: SLF001 (has no public name)
     ambiguous = "Transfer-Encoding" in raw.headers and "Content-Length" in raw.headers  # RFC 9112, section 6.3
@@ -354,7 +317,7 @@ def _is_doubtful(raw: Any) -> bool:
 
 
 def _redirected(response: requests.Response, where: str) -> TransportError:
-    # A followed redirect would send the token to another port or over plain http.
+    # Following the redirect could send the token to another port or over plain http.
     try:
         parts = urlsplit(response.headers.get("Location", ""))
     except ValueError:
@@ -362,8 +325,8 @@ def _redirected(response: requests.Response, where: str) -> TransportError:
     host = parts.netloc.rpartition("@")[2]
     target = urlunsplit((parts.scheme, host, "", "", "")) if host else "another path"
     return TransportError(
-        f"the server redirects (HTTP {response.status_code}) to {escaped(target, 120)}, which is not followed",
+        f"the server redirects to {escaped(target, 120)} (HTTP {response.status_code}); redirects are not followed",
         where=where,
-        hint="If this is the right server, pass its URL as url=.",
+        hint="If the target is the correct server, pass its URL as url=.",
         http_status=response.status_code,
     )

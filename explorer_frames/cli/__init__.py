@@ -16,12 +16,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Parameters
     ----------
     arguments
-        Command-line arguments. Default: those of the process.
+        Command-line arguments. Default: ``sys.argv[1:]``.
     """
     try:
         from explorer_frames.cli._app import main as run
     except ModuleNotFoundError as error:
         if error.name not in {"typer", "rich"}:
             raise
-        sys.exit(f"the command line needs the package {error.name}; {install_hint('cli')}")
+        sys.exit(f"the command line requires the package {error.name}; {install_hint('cli')}")
     run(arguments)

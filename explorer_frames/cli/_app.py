@@ -1,7 +1,7 @@
-"""The commands and their common options.
+"""Define the commands and their common options.
 
-To add a command, write a function with `ctx` as the first parameter, and add it to `COMMANDS`. `ctx.obj` is the
-`Connection`. `guarded` converts errors of the library to two lines of text and an exit code.
+To add a command, write a function whose first parameter is `ctx`, and add it to `COMMANDS`. `ctx.obj` is a
+`Connection`.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Files": (_files.inspect, _files.verify),
     "Help": (_doctor.doctor, _serve.demo, _serve.sandbox),
 }
-_UsageError: Any = typer.BadParameter.__base__  # defined in typer or in click, depending on typer's version
-_BOXES = 100  # minimum width of typer's boxed help without broken words
-# Arguments of `Explorer`.
+_UsageError: Any = typer.BadParameter.__base__  # in typer or in click, depending on typer's version
+_BOXES = 100  # columns that typer's boxed help requires to keep words whole
+# Options that are arguments of `Explorer`.
 _OF_EXPLORER = ("url", "profile", "user", "graphd", "auth_encoding", "ca_bundle", "client_cert", "deadline")
-_ELSEWHERE = "Options of every command, such as --url: explorer-frames --help"
+_ELSEWHERE = "Run explorer-frames --help to see the common options, such as --url."
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"{code.number:>4}  {code.meaning}" for code in CODES)
 
 
 class _Group(typer.core.TyperGroup):
-    """Group that accepts the options of `_root` anywhere: ``explorer-frames jobs --debug``."""
+    """Group that accepts the common options before or after the command."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         return _in_words(super().get_params(ctx), self.callback)
@@ -79,7 +79,7 @@ class _Command(typer.core.TyperCommand):
 
 
 def _in_words(params: list[Any], callback: Any) -> list[Any]:
-    """Set missing `metavar` values of options to their choices, or to a word for their type."""
+    """Set missing metavars to the choices or the type of the option."""
     kinds = get_type_hints(inspect.unwrap(callback))
     for one in params:
         if one.metavar is None:
@@ -110,28 +110,28 @@ app = typer.Typer(
 
 
 def _unwrapped(function: Callable[..., Any]) -> str:
-    """Return a docstring with one line per paragraph, because terminals differ in width."""
+    """Return a docstring with one line per paragraph, for any terminal width."""
     return "\n\n".join(" ".join(part.split()) for part in (inspect.getdoc(function) or "").split("\n\n"))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line, and print errors to stderr in two lines: the error and a hint."""
-    # Set before Arrow is imported, which saves some 20 MB per worker of a sync. A library must not change this setting.
+    """Run the command line, and print errors and their hints to stderr."""
+    # Saves about 20 MB per worker of a sync. Arrow reads the variable when it is imported.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     words = sys.argv[1:] if arguments is None else arguments
     messages.as_json = "--json" in takewhile("--".__ne__, words)
-    if sys.stdout is None:  # `>&-`: output would be lost, or written to files that are opened later
-        hint = f"Redirect it to a file or to {os.devnull}."
+    if sys.stdout is None:  # closed by `>&-`
+        hint = f"Redirect stdout to a file or to {os.devnull}."
         tell(ExplorerFramesError("standard output is closed", hint=hint))
         sys.exit(FAILED.number)
     if sys.stderr is None:  # `2>&-`
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (until the process ends)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # for locales without the characters
-    # Boxes are shown only in terminals that are wide enough, because help may be piped to a pager.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # for characters that the locale cannot encode
+    # Show boxes only in a wide terminal, and not if the help is piped to a pager.
     app.rich_markup_mode = "rich" if shows_colors(sys.stdout) and get_terminal_size().columns >= _BOXES else None
     try:
-        with writing():  # help is written before any command is called
+        with writing():  # for the help, which is written before a command is called
             code = app(list(words) or ["--help"], prog_name="explorer-frames", standalone_mode=False)
     except OutputError as error:
         tell(error)
@@ -154,36 +154,44 @@ def _root(
     profile: Annotated[str | None, typer.Option(metavar="NAME", help="Name of a profile in the config file.")] = None,
     user: Annotated[str | None, typer.Option(metavar="NAME", help="User name.")] = None,
     graphd: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Address of graphd, as the server reaches it.")
+        str | None, typer.Option(metavar="HOST:PORT", help="Address at which the Explorer server reaches graphd.")
     ] = None,
     auth_encoding: Annotated[
         Literal["auto", "json", "colon"] | None,
         typer.Option(
-            help="Encoding of the login: colon for Explorer 3.1.0, json for later versions. Default: try both."
+            help="Login encoding: colon for Explorer 3.1.0, json for later versions. Default: auto, which tries both."
         ),
     ] = None,
     ca_bundle: Annotated[
-        str | None, typer.Option(metavar="FILE", help="CA certificates to trust instead of the operating system's.")
+        str | None,
+        typer.Option(metavar="FILE", help="PEM file with CA certificates to trust instead of the operating system's."),
     ] = None,
     client_cert: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Client certificate, with its key unless --client-key is passed.")
+        str | None,
+        typer.Option(
+            metavar="FILE", help="PEM file with the client certificate, and with its key unless --client-key is passed."
+        ),
     ] = None,
-    client_key: Annotated[str | None, typer.Option(metavar="FILE", help="Key of the client certificate.")] = None,
+    client_key: Annotated[
+        str | None, typer.Option(metavar="FILE", help="PEM file with the key of the client certificate.")
+    ] = None,
     deadline: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Timeout of a call with its retries. Default: 600.")
+        float | None, typer.Option(metavar="SECONDS", help="Timeout of a call, including its retries. Default: 600.")
     ] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Log each request, and show full tracebacks.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Log each request and show full tracebacks.")] = False,
     no_progress: Annotated[bool, typer.Option("--no-progress", help="Hide progress bars.")] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Read NebulaGraph Explorer results as tables and files.
+    """Read results of NebulaGraph Explorer, and export them to files.
 
-    Set the server and the login in the environment (EXPLORER_FRAMES_URL, and EXPLORER_FRAMES_TOKEN or
-    EXPLORER_FRAMES_USER, EXPLORER_FRAMES_PASSWORD and EXPLORER_FRAMES_GRAPHD), or in a profile of
-    ~/.config/explorer_frames/config.toml. In a terminal, a missing password is prompted for. The options below can be
-    anywhere on the command line.
+    Set EXPLORER_FRAMES_URL to the URL of the server, and EXPLORER_FRAMES_TOKEN to a token. To log in with a password
+    instead, set EXPLORER_FRAMES_USER, EXPLORER_FRAMES_PASSWORD and EXPLORER_FRAMES_GRAPHD. You can also store these
+    settings in a profile in ~/.config/explorer_frames/config.toml. If only the password is missing, the command prompts
+    for it in a terminal.
+
+    You can place the options below anywhere on the command line.
     """
     if client_key is not None and client_cert is None:
         raise typer.BadParameter("--client-key requires --client-cert.")
@@ -197,7 +205,7 @@ def _root(
         ctx.with_resource(progress_bar(progress=False, state=Done("")))  # disables inner progress bars
     if debug:
         _log_to_stderr(ctx)
-    del url, profile, user, graphd, auth_encoding, ca_bundle, deadline, version  # of ctx.params
+    del url, profile, user, graphd, auth_encoding, ca_bundle, deadline, version  # read from ctx.params
 
 
 def _log_to_stderr(ctx: typer.Context) -> None:

@@ -1,4 +1,4 @@
-"""The command that compares two results."""
+"""The ``compare`` command."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from explorer_frames.cli._options import (
 from explorer_frames.cli._out import write
 from explorer_frames.cli._show import show_json
 
-_SIDE = "A job's id, or the path or URL of a Parquet or Feather file."
+_SIDE = "Job id, or the path or URL of a Parquet or Feather file."
 
 
 def compare(
     ctx: typer.Context,
     a: Annotated[str, typer.Argument(metavar="A", help=_SIDE)],
     b: Annotated[str, typer.Argument(metavar="B", help=_SIDE)],
-    task: Annotated[str | None, typer.Option(help="Name or id of the task, if A or B is a job.")] = None,
+    task: Annotated[str | None, typer.Option(help="Task id or name. Required if a job has several tasks.")] = None,
     top: Annotated[int, typer.Option(min=1, help="Number of top ranks to compare.")] = 10,
     rel_tol: Annotated[float, typer.Option(help="Relative tolerance for numbers.")] = 0.0,
     abs_tol: Annotated[float, typer.Option(help="Absolute tolerance for numbers.")] = 0.0,
     vid_type: VidTypeOption = "string",
     allow_incomplete: PartFlag = False,
     allow_unrelated: Annotated[
-        bool, typer.Option("--allow-unrelated", help="Also compare results of different workflows or algorithms.")
+        bool, typer.Option("--allow-unrelated", help="Compare results even if their workflows or algorithms differ.")
     ] = False,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help=f"Exit with {CHANGED.number} if the results differ.")
@@ -44,8 +44,8 @@ def compare(
 ) -> None:
     """Compare two results.
 
-    Shows added and removed rows, and changes of scores, ranks and communities. Renamed communities are not changes.
-    Incomplete results are refused with exit code 3.
+    Show added and removed rows, and changes in scores, ranks and communities. A community with a new label but the same
+    members is treated as unchanged. Results that may be incomplete are rejected with exit code 3.
     """
     from explorer_frames import compare as find_changes
 
@@ -70,5 +70,5 @@ def compare(
 
 
 def _result(ctx: typer.Context, text: str) -> Any:
-    """Return a job if the text is numeric, like a job id, else the text as a path."""
+    """Return the job for a numeric id, or the text as a path."""
     return ctx.obj.explorer.job(text) if re.fullmatch("[0-9]+", text) else text

@@ -1,4 +1,4 @@
-"""The Explorer of a command, configured by the environment and by command-line options."""
+"""Create the `Explorer` of a command from its options and the environment."""
 
 from __future__ import annotations
 
@@ -20,37 +20,29 @@ if TYPE_CHECKING:
 
 @dataclass
 class Connection:
-    """Connection settings from the options of every command.
+    """Connection settings from the common options."""
 
-    Attributes
-    ----------
-    options
-        Arguments of `Explorer` that were passed as options.
-    debug
-        Whether errors are shown with a traceback.
-    """
-
-    options: dict[str, Any] = field(default_factory=dict)
-    debug: bool = False
+    options: dict[str, Any] = field(default_factory=dict)  # arguments of `Explorer`
+    debug: bool = False  # whether errors are shown with a traceback
 
     @cached_property
     def explorer(self) -> Explorer:
-        """The Explorer of this command; settings are validated before a password is prompted for."""
+        """The `Explorer` of this command, after a prompt for a missing password."""
         from explorer_frames import Explorer
 
         if not self._asks():
             return Explorer(**self.options)
         password = functools.cache(self._password)
-        explorer = Explorer(**self.options, password=password)
+        explorer = Explorer(**self.options, password=password)  # validates the settings before the prompt
         password()
         return explorer
 
     def arguments(self) -> dict[str, Any]:
-        """Return the arguments of `Explorer`, with a prompt for a missing password in a terminal."""
+        """Return the arguments of `Explorer`, after a prompt for a missing password."""
         return {**self.options, "password": self._password()} if self._asks() else self.options
 
     def task(self, job_id: str, name: str) -> Task:
-        """Find a task of a job by its id, or by its name if it is unique."""
+        """Return a task of a job by its id or unique name."""
         return self.explorer.job(job_id).task(name)
 
     @cached_property
@@ -59,7 +51,7 @@ class Connection:
         return Sources(self.options.get("profile"), **given)
 
     def _asks(self) -> bool:
-        """Whether only the password is missing, and stdin is a terminal."""
+        """Return whether only the password is missing, and stdin is a terminal."""
         if not is_terminal(sys.stdin):
             return False
         try:
@@ -73,7 +65,7 @@ class Connection:
 
         password = ""
         with suppress(EOFError):  # Ctrl-D
-            password = getpass.getpass(f"Password of {printable(self._sources.found['user'].value)}: ")
+            password = getpass.getpass(f"Password for {printable(self._sources.found['user'].value)}: ")
         if not password:
-            raise ConfigError("missing password", hint=f"Type it, or set {variable('password')}.")
+            raise ConfigError("missing password", hint=f"Enter the password, or set {variable('password')}.")
         return password

@@ -1,4 +1,4 @@
-"""The demo of this library on an embedded Explorer."""
+"""Demo of this library with an embedded Explorer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TASKS = {
     "analytics_path_1": ("ShortestPath", {"src": "Myriel", "dst": "Gavroche,Javert"}),
 }
 _NEXT = """\
-[bold]Next, with your own server[/]
+[bold]Connect to your own server[/]
 
   export EXPLORER_FRAMES_URL=http://your-explorer:7002
   export EXPLORER_FRAMES_USER=...  EXPLORER_FRAMES_PASSWORD=...
@@ -32,20 +32,14 @@ _NEXT = """\
 
 
 def run(folder: Path) -> None:
-    """Run a workflow, read all of its results, and write them to `folder`.
-
-    Parameters
-    ----------
-    folder
-        Folder to write to, which is created if needed. Files of earlier demos are overwritten.
-    """
+    """Run a workflow, read its results, and write them to `folder`."""
     console = Console(highlight=False, soft_wrap=True)
     with Sandbox() as server:
         workflow = server.add_workflow("demo", Graph.les_miserables(), _TASKS)
-        _say(console, f"[bold]An embedded Explorer[/] serves Les Misérables at {server.url}\n")
+        _say(console, f"[bold]Started an embedded Explorer[/] with the Les Misérables graph at {server.url}\n")
         with Explorer(server.url, user=server.user, password=server.password, graphd=server.graphd) as explorer:
             job = explorer.run_workflow(workflow).wait(timeout=60)
-            _say(console, f"[bold]Workflow {workflow} ran[/] as {escape(repr(job))}\n")
+            _say(console, f"[bold]Ran workflow {workflow}[/] as {escape(repr(job))}\n")
             _show(console, job)
             _write(console, job, folder)
     _say(console, _NEXT)
@@ -60,7 +54,7 @@ def _show(console: Console, job: Job) -> None:
 
 
 def _write(console: Console, job: Job, folder: Path) -> None:
-    _say(console, "[bold]Written, and read back with pandas[/]")
+    _say(console, "[bold]Wrote these files and read them with pandas[/]")
     for task in job.tasks:
         name = task.name.lower()
         receipt = task.export(folder / f"{name}.parquet", make_parents=True)
@@ -72,7 +66,7 @@ def _write(console: Console, job: Job, folder: Path) -> None:
 
 
 def _check(task: Task, frame: pd.DataFrame, path: Path) -> None:
-    """Check both files by reading them with pandas."""
+    """Read both files with pandas, and compare them with the result."""
     for read, suffix in ((pd.read_parquet, ".parquet"), (pd.read_feather, ".feather")):
         back = read(path.with_suffix(suffix))
         if back.to_json() != frame.to_json() or list(back.columns) != list(frame.columns):

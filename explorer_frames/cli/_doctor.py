@@ -1,4 +1,4 @@
-"""The command that diagnoses the connection to Explorer and to storage."""
+"""The ``doctor`` command."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def doctor(
         str | None, typer.Argument(metavar="PATH", help="Folder or file to check for write access.")
     ] = None,
     job_id: Annotated[
-        str | None, typer.Option(help="Id of a job, with --task-id: the result to check the row limit with.")
+        str | None, typer.Option(help="Id of the job whose result is used for the row limit check. Requires --task-id.")
     ] = None,
-    task_id: Annotated[str | None, typer.Option(help="Id or name of a task of that job.")] = None,
-    limit: Annotated[int, typer.Option(min=2, max=10_000_000, help="Largest limit to request.")] = 100_000,
+    task_id: Annotated[str | None, typer.Option(help="Task id or name. Requires --job-id.")] = None,
+    limit: Annotated[int, typer.Option(min=2, max=10_000_000, help="Largest row limit to request.")] = 100_000,
     storage_option: StorageOption = None,
     storage_options_file: StorageFile = None,
     json: JsonFlag = False,
 ) -> None:
     """Check the settings, the connection and the server.
 
-    Checks the server, the login, the license and the row limit. With PATH, writes a small file to its folder, reads it
-    back and removes it. No job is started, and no secret is shown.
+    The checks include the login, the license and the row limit. With PATH, the command also writes a small test file to
+    that folder, reads it back, and removes it. The command does not start a job or print secrets.
     """
     if (job_id is None) != (task_id is None):
         raise typer.BadParameter("--job-id and --task-id must be used together.")

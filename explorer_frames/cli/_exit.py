@@ -1,4 +1,4 @@
-"""Exit codes, and errors in two lines: the error and a hint."""
+"""Exit codes, and the output of errors and warnings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from explorer_frames.cli._out import OutputError, error_line, flush, hint_line, 
 
 
 class Code(NamedTuple):
-    """An exit code, its meaning, and the errors that it is used for."""
+    """Exit code with its meaning and its errors."""
 
     number: int
     meaning: str
@@ -27,23 +27,23 @@ class Code(NamedTuple):
 
 
 OK = Code(0, "success")
-FAILED = Code(1, "an error, or doctor found a problem", (errors.ExplorerFramesError,))
+FAILED = Code(1, "an error occurred, or doctor found a problem", (errors.ExplorerFramesError,))
 USAGE = Code(2, "invalid options or settings", (errors.ConfigError, errors.UnsupportedFormatError))
 INCOMPLETE = Code(3, "a result may be incomplete", (errors.IncompleteResultError,))
-JOB_FAILED = Code(4, "the job failed, was interrupted, or did not end in time", (errors.JobError,))
-PARTLY = Code(5, "some results of a sync could not be exported, or are damaged", (errors.SyncError,))
+JOB_FAILED = Code(4, "the job failed, was interrupted, or did not end within the timeout", (errors.JobError,))
+PARTLY = Code(5, "a sync failed to export some results, or found damaged files", (errors.SyncError,))
 DAMAGED = Code(6, "the file is damaged or was modified", (errors.DamagedFileError,))
-CHANGED = Code(7, "compare --exit-code found a change")
-INTERRUPTED = Code(130, "Ctrl-C", (KeyboardInterrupt,))  # type: ignore[arg-type]  # not an Exception
-NO_READER = Code(141, "the output pipe was closed, as by `| head`", (BrokenPipeError,))
-# The help lists these codes.
+CHANGED = Code(7, "compare --exit-code found a difference")
+INTERRUPTED = Code(130, "interrupted by Ctrl-C", (KeyboardInterrupt,))  # type: ignore[arg-type]  # not an Exception
+NO_READER = Code(141, "the output pipe was closed, for example by `| head`", (BrokenPipeError,))
+# Listed in the help.
 CODES = (OK, FAILED, USAGE, INCOMPLETE, JOB_FAILED, PARTLY, DAMAGED, CHANGED, INTERRUPTED, NO_READER)
 
 _ENDS = (typer.Exit, typer.Abort, typer.BadParameter)
 
 
 def code_of(error: BaseException) -> int:
-    """Return the exit code of an error, by the nearest class in its MRO."""
+    """Return the exit code of an error, by the closest class in its MRO."""
     numbers = {cls: code.number for code in CODES for cls in code.errors}
     return next((numbers[cls] for cls in type(error).__mro__ if cls in numbers), FAILED.number)
 
@@ -54,14 +54,14 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def ends_well(ctx: typer.Context, *args: Any, **kwargs: Any) -> None:
         with warnings.catch_warnings():
-            # Only doctor reports unencrypted connections, because the warning would be shown by every command.
+            # Only doctor reports unencrypted connections. Otherwise, every command would print the warning.
             warnings.simplefilter("ignore", errors.UnencryptedWarning)
             warnings.showwarning = tell_warning  # type: ignore[assignment]  # has fewer parameters
             try:
                 try:
                     command(ctx, *args, **kwargs)
                 except _ENDS:
-                    flush()  # lost output is an error, whatever the exit code of the command
+                    flush()  # lost output is an error, regardless of the command's exit code
                     raise
                 flush()
             except _ENDS:
@@ -78,7 +78,7 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def tell(error: BaseException, ctx: typer.Context | None = None) -> None:
-    """Print an error and its hint to stderr, for the command of `ctx`."""
+    """Print an error and its hint to stderr."""
     what, where, hint = _words(error)
     if not what:
         return
@@ -87,7 +87,7 @@ def tell(error: BaseException, ctx: typer.Context | None = None) -> None:
 
 
 def tell_usage(error: Any) -> None:
-    """Print an error for an invalid command line to stderr."""
+    """Print an error about an invalid command line to stderr."""
     command = error.ctx.command_path if error.ctx else "explorer-frames"
     what = error.format_message().replace("Value error, ", "")  # added by newer versions of typer
     _tell("UsageError", what, None, [f"See {command} --help."], USAGE.number, {})
@@ -107,7 +107,7 @@ def _tell(
 
 
 def _attributes(error: BaseException) -> dict[str, Any]:
-    """Return the attributes declared by the class of an error, if they are numbers, strings or None."""
+    """Return the declared attributes of an error that are numbers, strings or None."""
     declared = [cls for cls in type(error).__mro__ if issubclass(cls, errors.ExplorerFramesError)]
     names = {name for cls in declared[:-1] for name in vars(cls) if not name.startswith("_")}
     values = {name: getattr(error, name) for name in sorted(names)}
@@ -115,7 +115,7 @@ def _attributes(error: BaseException) -> dict[str, Any]:
 
 
 def _with_commands(hint: str, ctx: typer.Context) -> str:
-    """Append the commands that have the hint's options, if this command does not have them."""
+    """Append the names of the commands that have the hint's options."""
     group: Any = ctx.find_root().command
     options = {
         name: {option for one in command.params for option in one.opts} for name, command in group.commands.items()
@@ -143,14 +143,14 @@ def _words(error: BaseException) -> tuple[str, str | None, str]:
         return (
             f"cannot write the output: {error}",
             None,
-            "Check that the output is open, and that the disk is not full.",
+            "Check that the output is open and the disk is not full.",
         )
     # The message is shown only with --debug, because it may contain secrets.
-    return f"internal error: {type(error).__name__}", None, "Run the command again with --debug, and report its output."
+    return f"internal error: {type(error).__name__}", None, "Run the command again with --debug, and report the output."
 
 
 def _notes(error: BaseException) -> list[str]:
-    """Return the library's own notes on an error, such as that its job continues."""
+    """Return the notes that this library added to an error."""
     ours = isinstance(error, errors.ExplorerFramesError | KeyboardInterrupt)
     return [for_command_line(text) for text in getattr(error, "__notes__", ()) if ours]
 
@@ -172,7 +172,7 @@ _OPTIONS = (
     *("auth_encoding", "ca_bundle", "client_cert", "component", "compression", "deadline", "format", "limit", "mode"),
     *("folder", "host", "port", "profile", "quoting", "schema", "server_name", "task", "url", "vid_type"),
 )
-# Python terms in hints, and their names on the command line; longer terms precede their prefixes.
+# Python terms in hints, and their equivalents on the command line. Longer terms precede their prefixes.
 _TERMS = {
     "a pyarrow.Schema": "--schema NAME:TYPE,NAME:TYPE",
     "allow_incomplete=True": "--allow-incomplete",
@@ -190,12 +190,12 @@ _TERMS = {
 }
 _TERM = re.compile(rf"""(?<![\w.])({"|".join(map(re.escape, _TERMS))})(\('[^']*'\)|'[^']*'|"[^"]*"|\w*)""")
 
-# A method call of a job, which is replaced by the corresponding command.
+# Methods of a job in hints, which are replaced by commands.
 _CALL = re.compile(r"explorer\.job\('([^']*)'\)\.(wait|cancel)\(\)")
 
 
 def for_command_line(hint: str) -> str:
-    """Replace arguments by options in the first line of a hint, and drop further lines, which are for Python only.
+    """Replace Python arguments in a hint with options, and keep only the first line.
 
     Examples
     --------

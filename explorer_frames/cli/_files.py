@@ -1,4 +1,4 @@
-"""The commands that inspect and verify exported files."""
+"""The ``inspect`` and ``verify`` commands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def inspect(
     storage_options_file: StorageFile = None,
     json: JsonFlag = False,
 ) -> None:
-    """Show the provenance of a file."""
+    """Show the provenance of an exported file."""
     from explorer_frames import read_provenance
 
     known = read_provenance(path, storage_options=storage_options(storage_option, storage_options_file))
@@ -37,9 +37,9 @@ def verify(
     storage_options_file: StorageFile = None,
     json: JsonFlag = False,
 ) -> None:
-    """Verify a file.
+    """Verify that an exported file is unchanged.
 
-    Reads the whole file. Any changed byte is an error (exit code 6).
+    The command reads the whole file. If any byte has changed, it ends with exit code 6.
     """
     from explorer_frames import verify_file
 
@@ -51,7 +51,7 @@ def verify(
 
 
 def _shown(known: Provenance) -> dict[str, object]:
-    """Return the provenance fields that are set, and always ``complete``."""
+    """Return the provenance fields that are set, and ``complete``."""
     facts = {name: getattr(known, name) for name in known.to_dict()}
     facts["complete"] = "unknown" if known.complete is None else known.complete
     return {name: value for name, value in facts.items() if value is not None}

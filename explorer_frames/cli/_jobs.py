@@ -1,4 +1,4 @@
-"""The commands that list, show, run, wait for and cancel jobs."""
+"""The ``jobs``, ``show``, ``run``, ``wait`` and ``cancel`` commands."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def _seconds(text: str | float) -> float:
-    """Parse the timeout, before a job is started."""
+    """Parse a timeout in seconds."""
     with suppress(ValueError):
         seconds = float(text)
         if is_duration(seconds):
@@ -37,23 +37,25 @@ def _seconds(text: str | float) -> float:
     raise typer.BadParameter(f"{text!r} is not a positive number of seconds.")
 
 
-_STATUS_HELP = f"Only jobs in this state: {', '.join(get_args(StatusWord))}."
+_STATUS_HELP = f"List only jobs with this status: {', '.join(get_args(StatusWord))}."
 TimeoutOption = Annotated[
-    Any, typer.Option("--timeout", metavar="SECONDS", parser=_seconds, help="Maximum number of seconds to wait.")
+    Any, typer.Option("--timeout", metavar="SECONDS", parser=_seconds, help="Maximum time to wait, in seconds.")
 ]
 CancelFlag = Annotated[bool, typer.Option("--cancel-on-interrupt", help="Also cancel the job on Ctrl-C.")]
 
 
 def jobs(
     ctx: typer.Context,
-    workflow_id: Annotated[str | None, typer.Option(help="Only jobs of this workflow, by its id.")] = None,
+    workflow_id: Annotated[str | None, typer.Option(help="List only jobs of the workflow with this id.")] = None,
     status: Annotated[StatusWord | None, typer.Option(metavar="STATUS", help=_STATUS_HELP)] = None,
-    name: Annotated[str | None, typer.Option(help="Only jobs with this name, as the server matches it.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="List only jobs whose name matches this text, as determined by the server.")
+    ] = None,
     created_after: CreatedAfterOption = None,
     limit: LimitOption = "20",
     json: JsonFlag = False,
 ) -> None:
-    """List jobs, the newest first."""
+    """List jobs, newest first."""
     import pyarrow as pa
 
     frame = ctx.obj.explorer.list_jobs(workflow_id, status=status, name=name, created_after=created_after, limit=limit)
@@ -75,12 +77,13 @@ def show(ctx: typer.Context, job: JobArgument, json: JsonFlag = False) -> None:
 def cancel(ctx: typer.Context, job: JobArgument, json: JsonFlag = False) -> None:
     """Cancel a job.
 
-    The status may change with a delay. A job that has already ended is unchanged, and the exit code is 0.
+    The status of the job may change with a delay. If the job has already ended, it is unchanged, and the exit code is
+    0.
     """
     found = ctx.obj.explorer.job(job)
     _show(found.cancel(), json=json)
     if found.status in FINAL:
-        note(f"Job {found.job_id} has already ended: {found.status}.")
+        note(f"Job {found.job_id} has already ended (status: {found.status}).")
 
 
 def run(
@@ -90,7 +93,8 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="COMPONENT.PARAM=VALUE",
-            help="Parameter, such as analytics_sssp_1.root=Valjean. Use PARAM:=JSON for values other than strings.",
+            help="Parameter of a component, such as analytics_sssp_1.root=Valjean. For values other than strings, use "
+            "PARAM:=JSON. May be repeated.",
         ),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the job has ended.")] = False,
@@ -100,7 +104,8 @@ def run(
 ) -> None:
     """Run a workflow as a new job.
 
-    Writes the job's id to stdout at once, and the outcome to stderr. With --json, stdout is the same as for `show`.
+    The job id is printed to stdout as soon as the job starts. With --wait, the outcome is printed to stderr. With
+    --json, the output is the same as for `show`.
     """
     if not wait and (timeout is not None or cancel_on_interrupt):
         raise typer.BadParameter("--timeout and --cancel-on-interrupt require --wait.")
@@ -125,8 +130,8 @@ def wait(
 ) -> None:
     """Wait until a job has ended.
 
-    Use it after `run`, a timeout or Ctrl-C. Exit code 4 means that the job failed, was interrupted, or did not end in
-    time. With --json, stdout is the same as for `show`.
+    If the job fails, is interrupted, or does not end within the timeout, the exit code is 4. With --json, the output is
+    the same as for `show`.
     """
     _wait(ctx.obj.explorer.job(job), timeout, cancel_on_interrupt=cancel_on_interrupt, json=json)
 
@@ -145,12 +150,12 @@ def _wait(job: Job, timeout: float | None, *, cancel_on_interrupt: bool, json: b
     if not json:
         from explorer_frames._jobs.task import outcome
 
-        note(f"Job {job.job_id}: {outcome(job)}. Its tasks: explorer-frames show {job.job_id}")
+        note(f"Job {job.job_id}: {outcome(job)}. To see its tasks, run explorer-frames show {job.job_id}.")
 
 
 @contextmanager
 def _told(job: Job) -> Iterator[None]:
-    """Write the job id to stderr if stdout fails, so that the user does not start another job."""
+    """Print the job id to stderr if stdout fails, so that the job is not started twice."""
     try:
         yield
     except (OutputError, BrokenPipeError):
@@ -159,20 +164,14 @@ def _told(job: Job) -> Iterator[None]:
 
 
 def read_input(texts: list[str] | None) -> dict[str, dict[str, Any]] | None:
-    """Parse repeated ``component.param=value`` options.
-
-    Raises
-    ------
-    ConfigError
-        A text does not have this form.
-    """
+    """Parse repeated ``component.param=value`` options."""
     read: dict[str, dict[str, Any]] = {}
     for name, value in read_pairs(texts, "input").items():
         component, dot, parameter = name.partition(".")
         if not dot or not component or not parameter:
             raise ConfigError(
                 f"missing component in input {name!r}",
-                hint="Write COMPONENT.PARAM=VALUE: analytics_sssp_1.root=Valjean.",
+                hint="Write COMPONENT.PARAM=VALUE, such as analytics_sssp_1.root=Valjean.",
             )
         read.setdefault(component, {})[parameter] = value
     return read or None

@@ -1,4 +1,4 @@
-"""Options of several commands, and the parsing of their values."""
+"""Options shared by several commands, and the parsers of their values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from explorer_frames.errors import ConfigError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# The values of the library's own types, repeated here because those modules import pyarrow. A test compares them.
+# Repeated here, because the modules with these types import pyarrow, which is slow. A test compares the values.
 FormatWord = Literal["parquet", "feather"]
 VidWord = Literal["string", "int64"]
 ModeWord = Literal["overwrite", "create", "in_place"]
@@ -42,12 +42,12 @@ def _limit(text: str | int) -> int:
     if str(text) == "all":
         return EVERYTHING
     if not re.fullmatch("[1-9][0-9]{0,9}", str(text)) or int(text) > EVERYTHING:
-        raise typer.BadParameter(f"{text!r} is not an integer from 1 to {EVERYTHING} or 'all'.")
+        raise typer.BadParameter(f"{text!r} is neither 'all' nor an integer from 1 to {EVERYTHING}.")
     return int(text)
 
 
 def _since(text: str | datetime) -> datetime:
-    """Parse a time (UTC unless it has an offset) or an age, as an aware datetime."""
+    """Parse a time or an age as an aware datetime, in UTC by default."""
     if isinstance(text, datetime):
         return text
     ago = re.fullmatch(r"(\d+)([smhdw])", text)
@@ -61,22 +61,33 @@ def _since(text: str | datetime) -> datetime:
         raise typer.BadParameter(f"{text!r} is not a valid time; {hint}.") from None
 
 
-JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job.")]
-TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="Id or name of the task.")]
-WorkflowArgument = Annotated[str, typer.Argument(metavar="WORKFLOW", help="Id of the workflow.")]
-FileArgument = Annotated[str, typer.Argument(metavar="PATH", help="A local path or any fsspec URL.")]
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Job id.")]
+TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="Task id or name.")]
+WorkflowArgument = Annotated[str, typer.Argument(metavar="WORKFLOW", help="Workflow id.")]
+FileArgument = Annotated[str, typer.Argument(metavar="PATH", help="Local path or fsspec URL of the file.")]
 TargetArgument = Annotated[
-    str, typer.Argument(metavar="PATH", help="Local path or fsspec URL. - is stdout, and requires --format.")
+    str, typer.Argument(metavar="PATH", help="Local path or fsspec URL. Use - for stdout, which requires --format.")
 ]
 ModeOption = Annotated[
-    ModeWord, typer.Option(help="Replace an existing file, refuse to, or overwrite it in place (not atomic).")
+    ModeWord,
+    typer.Option(
+        help="overwrite replaces an existing file atomically. create fails if the file exists. in_place overwrites the "
+        "file directly, which is not atomic."
+    ),
 ]
-FormatOption = Annotated[FormatWord | None, typer.Option(help="File format. Default: by file extension.")]
-CompressionOption = Annotated[str, typer.Option(help="zstd, lz4 or none; for Parquet also snappy, gzip, brotli.")]
-ParentsFlag = Annotated[bool, typer.Option("--make-parents", help="Create missing folders above the file.")]
-JsonFlag = Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout.")]
+FormatOption = Annotated[
+    FormatWord | None, typer.Option(help="File format. Default: determined by the file extension.")
+]
+CompressionOption = Annotated[
+    str, typer.Option(help="zstd, lz4 or none. Parquet also supports snappy, gzip and brotli.")
+]
+ParentsFlag = Annotated[bool, typer.Option("--make-parents", help="Create missing parent folders.")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print a JSON document to stdout.")]
 LimitOption = Annotated[
-    Any, typer.Option("--limit", metavar="N|all", parser=_limit, help="Rows to request.", show_default=True)
+    Any,
+    typer.Option(
+        "--limit", metavar="N|all", parser=_limit, help="Number of rows to request, or all.", show_default=True
+    ),
 ]
 ReadLimitOption = Annotated[
     Any,
@@ -84,8 +95,8 @@ ReadLimitOption = Annotated[
         "--limit",
         metavar="N|all",
         parser=_limit,
-        help="Rows to request.",
-        show_default="20 for a table in a terminal, else all",
+        help="Number of rows to request, or all.",
+        show_default="20 for a table in a terminal, otherwise all",
     ),
 ]
 CreatedAfterOption = Annotated[
@@ -94,28 +105,29 @@ CreatedAfterOption = Annotated[
         "--created-after",
         metavar="TIME",
         parser=_since,
-        help="Only jobs created after this time: 3d, 12h, 30m or 2026-11-25 (UTC).",
+        help="Only jobs created after this time: a date such as 2026-11-25 (UTC), or an age such as 3d, 12h or 30m.",
     ),
 ]
 SchemaOption = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="Columns: the name of an algorithm; auto (by the task's name, then by the number of columns); query "
-        "(text columns); none (by the number of columns); or your own, such as id:string,score:double or "
-        "'price:decimal128(10, 2),kind:dictionary<string>'.",
+        help="Column names and types: the name of an algorithm, auto, query, none, or a list of columns such as "
+        "id:string,score:double. With auto, the task's name determines the schema, or the number of columns if the "
+        "name is unknown. With query, all columns are text. With none, only the number of columns determines the "
+        "schema.",
         autocompletion=_schemas,
     ),
 ]
-VidTypeOption = Annotated[VidWord, typer.Option("--vid-type", help="Type of the graph space's vertex ids.")]
+VidTypeOption = Annotated[VidWord, typer.Option("--vid-type", help="Vertex id type of the graph space.")]
 PartFlag = Annotated[bool, typer.Option("--allow-incomplete", help="Accept a result that may be incomplete.")]
 StorageOption = Annotated[
     list[str] | None,
     typer.Option(
         "--storage-option",
         metavar="KEY=VALUE",
-        help="Option of the store's driver. Use KEY:=JSON for values other than strings. Pass secrets in a file or "
-        "in the environment, since other users of this machine can see the command line.",
+        help="Option of the storage driver. For values other than strings, use KEY:=JSON. May be repeated. Pass "
+        "secrets in a file or in the environment, because other users of this machine can see the command line.",
     ),
 ]
 StorageFile = Annotated[
@@ -123,19 +135,13 @@ StorageFile = Annotated[
     typer.Option(
         "--storage-options-file",
         metavar="FILE",
-        help=f"JSON file with options of the store's driver. {STORAGE_VARIABLE} may contain the same JSON.",
+        help=f"JSON file with options of the storage driver. Alternatively, set {STORAGE_VARIABLE} to the JSON text.",
     ),
 ]
 
 
 def schema_of(text: str) -> str | pa.Schema | None:
-    """Parse a schema option: None for ``none``, a schema for ``name:type`` columns, else a name.
-
-    Raises
-    ------
-    ConfigError
-        A column has an unknown type.
-    """
+    """Convert the text of ``--schema`` to None, a schema, or a schema name."""
     if text == "none":
         return None
     if ":" not in text:
@@ -149,8 +155,8 @@ def schema_of(text: str) -> str | pa.Schema | None:
     except (ValueError, TypeError) as error:  # TypeError is raised for dictionary indices that are not integers
         raise ConfigError(
             f"invalid columns {text!r}: {error}",
-            hint="Write NAME:TYPE,... such as id:string,at:timestamp[ms, UTC],price:decimal128(10, 2). Types are those "
-            f"of Arrow: {TYPE_NAMES}; dictionary<string>; and, for the last column, list<string>.",
+            hint="Write NAME:TYPE,... such as id:string,at:timestamp[ms, UTC],price:decimal128(10, 2). Supported "
+            f"types: {TYPE_NAMES}, dictionary<string>, and list<string> for the last column.",
         ) from None
 
 
@@ -174,7 +180,7 @@ def _column(text: str) -> tuple[str, pa.DataType]:
 
 
 def _arrow_type(text: str) -> pa.DataType:
-    """Parse an Arrow type as printed or shortened: ``timestamp[ms, UTC]``, ``dictionary<string>``, ``list<string>``."""
+    """Parse an Arrow type, such as ``timestamp[ms, UTC]`` or ``dictionary<string>``."""
     import pyarrow as pa
 
     if outer := _OUTER.fullmatch(text):
@@ -196,13 +202,7 @@ def _arrow_type(text: str) -> pa.DataType:
 
 
 def pairs(texts: Iterable[str] | None, what: str) -> dict[str, Any]:
-    """Parse ``name=text`` and ``name:=JSON``.
-
-    Raises
-    ------
-    ConfigError
-        A text has neither form. The message does not contain the value, which may be a secret.
-    """
+    """Parse ``name=text`` and ``name:=JSON``; errors do not show values."""
     read = {}
     for text in texts or ():
         name, equals, value = text.partition("=")
@@ -219,7 +219,7 @@ def pairs(texts: Iterable[str] | None, what: str) -> dict[str, Any]:
 
 
 def storage_options(texts: Iterable[str] | None, file: Path | None) -> dict[str, Any] | None:
-    """Merge storage options in increasing precedence: environment, file, command line."""
+    """Merge storage options of the environment, the file and the command line."""
     known = {**_object(os.environ.get(STORAGE_VARIABLE), STORAGE_VARIABLE), **_object(_read(file), str(file))}
     given = pairs(texts, "storage option")
     words = {"true": True, "false": False}  # drivers do not accept these as strings
@@ -233,7 +233,7 @@ def _read(file: Path | None) -> str | None:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "the file is not text"
+        why = getattr(error, "strerror", None) or "the file is not UTF-8 text"
         hint = "Pass a file with a JSON object."
         raise ConfigError(f"cannot read {file}: {why}", hint=hint) from None
 

@@ -1,4 +1,4 @@
-"""Write results to stdout and messages to stderr, and handle write errors of both."""
+"""Write results to stdout and messages to stderr."""
 
 from __future__ import annotations
 
@@ -17,24 +17,16 @@ from explorer_frames.cli._text import shows_colors
 # Windows reports a closed pipe as an invalid argument.
 _NO_READER = {errno.EPIPE, errno.EINVAL} if os.name == "nt" else {errno.EPIPE}
 
-messages = SimpleNamespace(as_json=False)  # with --json, each message is a JSON object on its own line
+messages = SimpleNamespace(as_json=False)  # with --json, messages are JSON objects, one per line
 
 
 class OutputError(Exception):
-    """Stdout cannot be written, for example because the disk is full; a closed pipe is a BrokenPipeError instead."""
+    """Stdout cannot be written, for example because the disk is full."""
 
 
 @contextmanager
 def writing() -> Iterator[None]:
-    """Convert OSError from writes to stdout; the block must not contain anything else.
-
-    Raises
-    ------
-    OutputError
-        Stdout cannot be written.
-    BrokenPipeError
-        The pipe was closed.
-    """
+    """Convert an OSError from stdout to OutputError, or to BrokenPipeError."""
     try:
         yield
     except OSError as error:
@@ -45,8 +37,8 @@ def writing() -> Iterator[None]:
 
 
 def silence(stream: TextIO) -> None:
-    """Redirect a stream to the null device, because its unwritten buffer would raise again when Python exits."""
-    with suppress(OSError):  # streams without a file have no such buffer
+    """Redirect a stream to the null device, so that its buffer does not raise at exit."""
+    with suppress(OSError):  # the stream has no file descriptor
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
@@ -93,7 +85,7 @@ def json_line(kind: str, document: dict[str, Any]) -> None:
 
 
 def _line(word: str, text: str, style: str) -> None:
-    """Print a line to stderr, of any length."""
+    """Print a line to stderr."""
     said = printable(text)
     if not shows_colors(sys.stderr):
         _write_line(f"{word} {said}" if word else said)

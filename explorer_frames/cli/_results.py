@@ -1,4 +1,4 @@
-"""The commands that read or export results, from Explorer or from the CSV files of full results."""
+"""The ``read``, ``export`` and ``output`` commands."""
 
 from __future__ import annotations
 
@@ -62,15 +62,15 @@ def read(
     vid_type: VidTypeOption = "string",
     allow_incomplete: PartFlag = False,
     json: JsonFlag = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Write CSV to stdout, with a header.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header to stdout.")] = False,
 ) -> None:
-    r"""Write a task's result to stdout as a table, JSON or CSV.
+    r"""Print a task's result as a table, JSON or CSV.
 
-    If stdout is not a terminal, the table has tab-separated columns. Backslash, tab, line ends and control characters
-    are escaped as \\, \t, \n, \r and \xNN. --csv and --json are exact.
+    If stdout is not a terminal, the table has tab-separated columns. Backslashes and control characters are escaped as
+    \\, \t, \n, \r and \xNN. --csv and --json print the exact values.
 
-    If the result may be incomplete, the rows are written with a warning and exit code 3. Pass --allow-incomplete to
-    accept them.
+    If the result may be incomplete, the command prints the rows and a warning, and ends with exit code 3. Pass
+    --allow-incomplete to accept an incomplete result.
     """
     if json and csv:
         raise typer.BadParameter("--json and --csv are mutually exclusive.")
@@ -87,7 +87,7 @@ def read(
         if not (issubclass(one.category, TruncatedResultWarning) and (is_cut or allow_incomplete)):
             tell_warning(one.message)
     if is_cut and is_preview:
-        hint_line(f"These are the first {_PREVIEW_ROWS} rows. --limit all shows every row.")
+        hint_line(f"Only the first {_PREVIEW_ROWS} rows are shown. Pass --limit all to show every row.")
     if not (is_cut or allow_incomplete or _provenance(table)["complete"]):
         raise typer.Exit(INCOMPLETE.number)
 
@@ -111,7 +111,7 @@ def export(
 ) -> None:
     """Export a task's result to a Parquet or Feather file.
 
-    The file is replaced atomically, except with --mode in_place.
+    The file is written atomically, unless you pass --mode in_place.
     """
     wanted = schema_of(schema)
     options = storage_options(storage_option, storage_options_file)
@@ -136,12 +136,12 @@ def export(
 
 
 def write_target(path: str, write: Callable[[Destination], Receipt], *, json: bool) -> None:
-    """Write a file and show its receipt; ``-`` is stdout, with the receipt on stderr."""
+    """Write a file and show its receipt, on stderr if the file is stdout."""
     if path != STDOUT:
         show_receipt(write(path), json=json)
         return
     if is_terminal(sys.stdout):
-        raise typer.BadParameter("A terminal cannot show this file. Redirect stdout, or pass a path.")
+        raise typer.BadParameter("Binary files cannot be written to a terminal. Redirect stdout, or pass a path.")
     with tempfile.TemporaryFile() as file:
         receipt = write(file)
         file.seek(0)
@@ -157,31 +157,37 @@ def output(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="Folder, file or pattern of CSV files: a local path or any fsspec URL. With --job-id, the folder of "
-            "all full results.",
+            help="CSV files of the result: a folder, a file or a glob pattern, as a local path or fsspec URL. With "
+            "--job-id, the folder of all full results.",
         ),
     ],
     target: Annotated[
         str | None,
-        typer.Argument(metavar="TARGET", help="Parquet or Feather file to write, or - for such a file on stdout."),
+        typer.Argument(
+            metavar="TARGET", help="Parquet or Feather file to write. Use - for stdout, which requires --format."
+        ),
     ] = None,
     job_id: Annotated[
-        str | None, typer.Option(metavar="JOB", help="Id of the job, to find its folder in SOURCE.")
+        str | None, typer.Option(metavar="JOB", help="Job id, used to find the result in SOURCE. Requires --task.")
     ] = None,
-    task: Annotated[str | None, typer.Option(metavar="TASK", help="Id or name of the task, with --job-id.")] = None,
+    task: Annotated[str | None, typer.Option(metavar="TASK", help="Task id or name. Requires --job-id.")] = None,
     component: Annotated[
         str | None,
-        typer.Option(metavar="ID", help="Id of the task's component, such as analytics_sssp_1, with --job-id."),
+        typer.Option(metavar="ID", help="Component id of the task, such as analytics_sssp_1. Requires --job-id."),
     ] = None,
     folder: Annotated[
         str | None,
-        typer.Option(metavar="FOLDER", help="Folder of the result in SOURCE, such as '{job_id}/tasks/{component}'."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder of the result in SOURCE, such as '{job_id}/tasks/{component}'. Requires --job-id.",
+        ),
     ] = None,
     schema: SchemaOption = "auto",
     vid_type: VidTypeOption = "string",
     header: Annotated[HeaderWord, typer.Option(help="Whether the first line contains column names.")] = "auto",
     quoting: Annotated[
-        QuotingWord, typer.Option(help="none: quotes are part of the cells, as written by NebulaGraph Analytics.")
+        QuotingWord,
+        typer.Option(help="Use none if quotes are part of the values, as in files of NebulaGraph Analytics."),
     ] = "minimal",
     format: FormatOption = None,  # noqa: A002 (as pandas and pyarrow call it)
     mode: ModeOption = "overwrite",
@@ -190,22 +196,21 @@ def output(
     storage_option: StorageOption = None,
     storage_options_file: StorageFile = None,
     json: JsonFlag = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Write CSV to stdout, with a header.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header to stdout.")] = False,
 ) -> None:
     """Read or export a full result from its CSV files.
 
-    Full results are on NFS by default: explorer-frames output /mnt/analytics-data/107/tasks/analytics_pagerank_1.
-    A terminal shows the first 20 rows. Nothing is written until all files were read.
+    By default, NebulaGraph Analytics writes full results to NFS, for example to
+    /mnt/analytics-data/107/tasks/analytics_pagerank_1. In a terminal, the command shows the first 20 rows. Nothing is
+    printed or written until all files have been read.
 
-    With --job-id and --task, the job is looked up in Explorer, and SOURCE is the folder of all full results. Storage
-    options apply to SOURCE and TARGET.
+    With --job-id and --task, the command looks up the job in Explorer, and SOURCE is the folder of all full results.
+    Storage options apply to both SOURCE and TARGET.
     """
     if csv and (json or target):
         raise typer.BadParameter("--csv cannot be used with --json or TARGET.")
     if (job_id is None) != (task is None) or (job_id is None and (component or folder)):
-        raise typer.BadParameter(
-            "--job-id and --task must be used together, and are required for --component and --folder."
-        )
+        raise typer.BadParameter("--job-id and --task must be used together. --component and --folder require both.")
     options: dict[str, Any] = {
         "schema": schema_of(schema),
         "vid_type": vid_type,
@@ -239,7 +244,7 @@ def output(
     is_preview = not (json or csv) and is_terminal(sys.stdout) and table.num_rows > _PREVIEW_ROWS
     _write(table.slice(0, _PREVIEW_ROWS) if is_preview else table, json=json, csv=csv)
     if is_preview:
-        note(f"These are the first {_PREVIEW_ROWS} of {table.num_rows} rows. --csv and --json write all.")
+        note(f"Only the first {_PREVIEW_ROWS} of {table.num_rows} rows are shown. Pass --csv or --json for all rows.")
 
 
 def _write(table: pa.Table, *, json: bool, csv: bool) -> None:

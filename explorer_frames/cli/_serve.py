@@ -1,4 +1,4 @@
-"""The commands that run the embedded Explorer, as a server or in a demo."""
+"""The ``demo`` and ``sandbox`` commands."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from explorer_frames.cli._out import flush, write
 
 def demo(
     ctx: typer.Context,  # noqa: ARG001 (all commands take it)
-    folder: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("explorer-frames-demo"),
+    folder: Annotated[Path, typer.Option(help="Folder to write the files to.")] = Path("explorer-frames-demo"),
 ) -> None:
     """Run a demo on an embedded Explorer.
 
-    Runs a workflow, reads its results, and writes them to Parquet and Feather files.
+    The demo runs a workflow, reads its results, and writes them to Parquet and Feather files.
     """
     from explorer_frames.cli import _demo
 
@@ -30,7 +30,7 @@ def sandbox(
     port: Annotated[int, typer.Option(help="Port to listen on. 0 selects a free port.", min=0, max=65535)] = 7002,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
-    """Run an embedded Explorer until Ctrl-C."""
+    """Run an embedded Explorer until you press Ctrl-C."""
     from explorer_frames.sandbox import Sandbox
 
     server = Sandbox(port=port, host=host).start()

@@ -1,7 +1,6 @@
-"""Write stdout: tables in terminals, tab-separated lines for other tools, JSON and CSV.
+"""Write tables, tab-separated lines, JSON and CSV to stdout.
 
-JSON has no NaN or infinity, so they are the strings "NaN", "Infinity" and "-Infinity", which `float` and parsers of
-other languages accept. Missing values are null. JSON and CSV are UTF-8 in any locale.
+JSON does not support NaN and infinity, so they are written as the strings "NaN", "Infinity" and "-Infinity".
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _YES_OR_NO = {True: "yes", False: "no"}
 
 
 def show_table(columns: Sequence[Column]) -> None:
-    """Show a table that fits the terminal, or complete tab-separated lines if stdout is not a terminal."""
+    """Show a table in a terminal, or tab-separated lines elsewhere."""
     if not is_terminal(sys.stdout):
         show_lines([column.heading for column in columns], zip(*(column.values for column in columns), strict=True))
         return
@@ -34,17 +33,17 @@ def show_table(columns: Sequence[Column]) -> None:
     with writing():
         left_out = _terminal.show_table(sys.stdout, columns)
     if left_out:
-        note(f"The terminal is too narrow for: {left_out}. --json has all.")
+        note(f"The terminal is too narrow for these columns: {left_out}. Pass --json to see all columns.")
 
 
 def show_lines(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write rows as tab-separated lines, one at a time."""
+    """Write rows as tab-separated lines."""
     _lines([names])
     _lines(rows)
 
 
 def show_facts(facts: Mapping[str, Any]) -> None:
-    """Show names and their values, one pair per line."""
+    """Show names and values, one pair per line."""
     facts = {name: _YES_OR_NO[value] if isinstance(value, bool) else value for name, value in facts.items()}
     if not is_terminal(sys.stdout):
         _lines(facts.items())
@@ -65,7 +64,7 @@ def show_receipt(receipt: Receipt, *, json: bool) -> None:
 
 
 def show_finding(finding: Finding) -> None:
-    """Show a finding of doctor immediately."""
+    """Show a finding of doctor, and flush stdout."""
     if is_terminal(sys.stdout):
         from explorer_frames.cli import _terminal
 
@@ -77,7 +76,7 @@ def show_finding(finding: Finding) -> None:
 
 
 def show_json(document: Mapping[str, Any], rows: Mapping[str, Iterable[Mapping[str, Any]]] | None = None) -> None:
-    """Write a JSON document; `rows` is one name with its records, which are written last, one per line."""
+    """Write a JSON document; `rows` adds a list with one record per line."""
     text = to_json(document, indent=2)
     if rows is None:
         _write(f"{text}\n")
@@ -93,10 +92,7 @@ def show_json(document: Mapping[str, Any], rows: Mapping[str, Iterable[Mapping[s
 
 
 def show_csv(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write CSV as in RFC 4180, but with Unix line endings; lists are written as JSON.
-
-    Control characters are escaped only in a terminal.
-    """
+    """Write CSV as in RFC 4180, but with Unix line endings; lists are JSON."""
     shown = printable if is_terminal(sys.stdout) else str
 
     def cell(value: Any) -> Any:
@@ -105,7 +101,7 @@ def show_csv(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         return shown(value) if isinstance(value, str) else value
 
     def write_line(line: str) -> None:
-        # The csv writer uses "\r\n", because Python 3.11 then quotes cells with either character.
+        # The csv writer ends lines with "\r\n". Otherwise Python 3.11 would not quote cells that contain "\r" or "\n".
         sys.stdout.buffer.write((line.removesuffix("\r\n") + "\n").encode())
 
     writer = csv.writer(SimpleNamespace(write=write_line))

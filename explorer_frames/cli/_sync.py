@@ -1,4 +1,4 @@
-"""The command that syncs a workflow's results to a data lake."""
+"""The ``sync`` command."""
 
 from __future__ import annotations
 
@@ -31,14 +31,18 @@ from explorer_frames.errors import SyncError
 if TYPE_CHECKING:
     from explorer_frames import SyncReport
 
-_SHOWN = 20  # maximum number of failures that are listed
+_SHOWN = 20  # maximum number of failures to list
 
 
 def sync(
     ctx: typer.Context,
     workflow: WorkflowArgument,
-    path: Annotated[str, typer.Argument(metavar="PATH", help="Folder, as a local path or fsspec URL.")],
-    task: Annotated[list[str] | None, typer.Option(help="Only this task, by name or id. May be repeated.")] = None,
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="Folder of the data lake, as a local path or fsspec URL.")
+    ],
+    task: Annotated[
+        list[str] | None, typer.Option(help="Sync only the task with this id or name. May be repeated.")
+    ] = None,
     created_after: CreatedAfterOption = None,
     limit: LimitOption = "all",
     schema: SchemaOption = "auto",
@@ -50,11 +54,13 @@ def sync(
         typer.Option(help="Column to partition by: job_id, task_id or end_date. May be repeated."),
     ] = None,
     server_name: Annotated[
-        str | None, typer.Option(help="Name of the server in the lake. Default: its URL without scheme.")
+        str | None, typer.Option(help="Name of the server in the lake. Default: the URL without its scheme.")
     ] = None,
-    verify: Annotated[bool, typer.Option("--verify", help="Compare existing files with their content hashes.")] = False,
-    make_parents: Annotated[bool, typer.Option("--make-parents", help="Create missing folders above PATH.")] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Number of results to read and write at the same time.")] = 4,
+    verify: Annotated[bool, typer.Option("--verify", help="Verify the content hashes of existing files.")] = False,
+    make_parents: Annotated[
+        bool, typer.Option("--make-parents", help="Create missing parent folders of PATH.")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Number of results to export in parallel.")] = 4,
     storage_option: StorageOption = None,
     storage_options_file: StorageFile = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only warnings and errors.")] = False,
@@ -62,8 +68,8 @@ def sync(
 ) -> None:
     """Sync the results of a workflow to a data lake.
 
-    Reads and writes only the missing results of successful jobs, so it can be repeated. If no result is missing, stdout
-    is empty. With --json, stdout always has a document.
+    The command exports only the missing results of successful jobs, so you can run it repeatedly. If no results are
+    missing, it prints nothing to stdout. With --json, it always prints a document.
     """
     try:
         report = ctx.obj.explorer.sync_workflow(
@@ -129,7 +135,7 @@ def _tell_failures(report: SyncReport, hint: str) -> None:
     for failure in report.failed[:_SHOWN]:
         hint_line(f"  {failure}")
     if len(report.failed) > _SHOWN:
-        hint_line(f"  and {len(report.failed) - _SHOWN} more: --json has all")
+        hint_line(f"  {len(report.failed) - _SHOWN} more are not shown. Pass --json to see all failures.")
     if report.pending:
         hint_line(f"  not attempted: {report.pending} {plural(report.pending, 'result')}")
     hint_line(hint)

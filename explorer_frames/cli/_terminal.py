@@ -1,4 +1,4 @@
-"""Terminal output: tables that fit its width, and colors unless NO_COLOR is set."""
+"""Format terminal output with rich."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from explorer_frames.cli._text import Column, in_words, is_terminal
 if TYPE_CHECKING:
     from explorer_frames._doctor.finding import Finding
 
-_GAP = 2  # between two columns
-_BLOCK = 1_000  # rows between two headings, so that the first ones are shown at once
-_NARROW = 12  # minimum width of a column; narrower ones are left out
+_GAP = 2  # spaces between columns
+_BLOCK = 1_000  # rows per block with headings, so that the first rows are shown early
+_NARROW = 12  # minimum width of a wrapped column
 _STYLES = {
     **dict.fromkeys(("success", "ok", "yes"), "green"),
     **dict.fromkeys(("failed", "problem", "no"), "red"),
@@ -38,13 +38,13 @@ def console(stream: TextIO) -> Console:
 
 
 def show_line(stream: TextIO, word: str, text: str, style: str) -> None:
-    """Show a text with an optional colored first word, wrapped at words in a terminal."""
+    """Show a text with an optional colored first word."""
     said = Text.assemble((word, style), " ", text) if word else Text(text, style)
     console(stream).print(said, overflow="fold", soft_wrap=not is_terminal(stream))
 
 
 def show_facts(stream: TextIO, facts: Mapping[str, Any]) -> None:
-    """Show names and their values."""
+    """Show names and values."""
     grid = Table.grid(padding=(0, _GAP, 0, 0))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -54,7 +54,7 @@ def show_facts(stream: TextIO, facts: Mapping[str, Any]) -> None:
 
 
 def show_table(stream: TextIO, columns: Sequence[Column]) -> str:
-    """Show as many columns as fit, from the left, and return the headings of the others."""
+    """Show the leftmost columns that fit, and return the headings of the others."""
     out = console(stream)
     fitting = len(columns)
     for start in range(0, max(len(columns[0].values), 1), _BLOCK):
@@ -104,14 +104,14 @@ def _cell(value: Any) -> Text:
 
 
 def _time(value: datetime) -> str:
-    """Format a time in UTC, or without a time zone if it has none."""
+    """Format a time in UTC, or a naive time without a time zone."""
     if value.tzinfo is None:
         return f"{value:%Y-%m-%d %H:%M:%S}"
     return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _fitting(columns: Sequence[Column], cells: Sequence[Sequence[Text]], width: int) -> tuple[int, int]:
-    """Return how many columns fit, and their total width; the first two are always shown."""
+    """Return the number of columns that fit (minimum 2) and their total width."""
     used = 0
     for number, (column, texts) in enumerate(zip(columns, cells, strict=True)):
         widest = max((cell_len(text.plain) for text in texts), default=0)

@@ -1,4 +1,4 @@
-"""Format values as text on one line, without terminal control characters."""
+"""Format values as single-line text without control characters."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple, TextIO
 
-# Characters that would break a tab-separated cell or a line, and the backslash, so that escapes are unambiguous.
+# Characters that a tab-separated cell cannot contain, and the backslash, which begins an escape.
 _BREAKING = re.compile(r"[\\\x00-\x1f\x7f-\x9f]")
-# Characters that JSON allows but terminals should not receive: controls, separators, direction marks and surrogates.
+# Characters that are valid in JSON, but change the display of a terminal.
 _RISKY = re.compile("[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Column(NamedTuple):
-    """A table column: its heading and values, and whether they are numbers, or ids, which are not wrapped."""
+    """Table column; ids are not wrapped."""
 
     heading: str
     values: Sequence[Any]
@@ -27,9 +27,7 @@ class Column(NamedTuple):
 
 
 def for_tools(value: Any) -> str:
-    r"""Format a value as a tab-separated cell, complete and on one line, with reversible escapes.
-
-    The escapes are ``\\``, ``\t``, ``\n``, ``\r``, and ``\xNN`` for other control characters. Lists are JSON.
+    r"""Format a value as a tab-separated cell, with reversible escapes.
 
     Examples
     --------
@@ -60,7 +58,7 @@ def in_words(value: Any) -> str:
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
-    """Format a value as JSON; `explorer_frames.cli._show` documents NaN and infinity.
+    """Format a value as JSON, with NaN and infinity as strings.
 
     Examples
     --------
@@ -85,11 +83,11 @@ def _plain(value: Any) -> Any:
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether a stream is a terminal; closed streams are None."""
+    """Return whether a stream is open and is a terminal."""
     return stream is not None and stream.isatty()
 
 
 def shows_colors(stream: TextIO) -> bool:
-    """Whether messages have colors: in terminals, and with FORCE_COLOR unless NO_COLOR is set."""
+    """Return whether to color messages, as set by the terminal and the environment."""
     is_forced = os.environ.get("FORCE_COLOR", "") not in {"", "0"} and not os.environ.get("NO_COLOR")
     return is_terminal(stream) or is_forced

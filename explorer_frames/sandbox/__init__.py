@@ -1,7 +1,6 @@
-"""An embedded NebulaGraph Explorer for trials and tests, with real algorithms and the published HTTP API.
+"""Embedded NebulaGraph Explorer for demos and tests.
 
-It is independent of the rest of the library, which never imports it. Only the formatting of errors is shared. Needs
-the extra ``sandbox``.
+The sandbox serves the published HTTP API, and computes results with igraph. It requires the extra ``sandbox``.
 """
 
 from __future__ import annotations
@@ -10,7 +9,9 @@ try:
     from explorer_frames.sandbox._graphs import Graph
     from explorer_frames.sandbox._server import Sandbox
 except ModuleNotFoundError as _error:
-    _text = f"explorer_frames.sandbox needs the package {_error.name}; install the extra 'sandbox' of explorer-frames"
+    _text = (
+        f"explorer_frames.sandbox requires the package {_error.name}; install the extra 'sandbox' of explorer-frames"
+    )
     raise ModuleNotFoundError(_text, name=_error.name) from None
 
 __all__ = ["Graph", "Sandbox"]

@@ -1,18 +1,22 @@
-"""The algorithms of workflows, computed by igraph; results are exact where real servers may approximate.
+"""The sandbox computes algorithms with igraph. Results are exact, whereas a real server may return approximations.
 
-Parameter names are lower case, and matched without regard to case: ``root`` and ``ROOT`` are the same. Parameters that
-only control an approximation are accepted and ignored: ``iterations``, ``eps``, ``bits``, ``chosen``, ``constant``,
-``num_samples``, ``outer_iteration``, ``inner_iteration``, and those of InfoMap. ``is_directed`` has no effect on
-undirected graphs; Louvain and LPA treat every graph as undirected. ``removed_duplication_edge`` is ignored, because
-triangles and clustering coefficients always count parallel edges once.
+Parameter names are not case-sensitive: ``root`` and ``ROOT`` are the same parameter. Parameters that control an
+approximation are accepted but have no effect. These are ``iterations``, ``eps``, ``bits``, ``chosen``, ``constant``,
+``num_samples``, ``outer_iteration``, ``inner_iteration`` and all parameters of InfoMap. ``is_directed`` has no effect
+on undirected graphs. Louvain and LPA treat every graph as undirected. ``removed_duplication_edge`` has no effect,
+because triangles and clustering coefficients count parallel edges once.
 
-Behavior that the published documents do not specify: PageRank sums to one. Edge weights are used by SSSP, APSP and the
-community algorithms. A community's label is its first member in the graph's order. Modularity is that of the whole
-partition, in every row. The only row of a global clustering coefficient has the id of the graph's first vertex.
-Unreachable vertices have the distance ``inf``. Undefined scores are ``nan``.
+The published documents do not specify some details. The sandbox implements them as follows:
 
-Not supported: HANP and Node2Vec, which igraph does not have and whose results are not reproducible, and DegreeWithTime,
-because these graphs have no times.
+- PageRank scores sum to one.
+- SSSP, APSP and the community algorithms use edge weights.
+- The label of a community is its first member in the order of the graph.
+- The modularity in each row is that of the whole partition.
+- A global clustering coefficient has one row, with the id of the graph's first vertex.
+- The distance of an unreachable vertex is ``inf``, and an undefined score is ``nan``.
+
+HANP, Node2Vec and DegreeWithTime are not supported. igraph does not implement HANP and Node2Vec.
+DegreeWithTime requires times, which the graphs of the sandbox do not have.
 """
 
 from __future__ import annotations
@@ -36,25 +40,25 @@ _Parameters = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Algorithm:
-    """An algorithm: the function that computes it, and its parameters."""
+    """Function that computes an algorithm, and the parameters of the algorithm."""
 
     compute: Callable[[Graph, _Parameters], Result]
     parameters: Mapping[str, Default]
 
 
 def run(name: str, graph: Graph, given: Mapping[str, object]) -> Result:
-    """Compute the algorithm `name`; the result is deterministic for a graph and parameters."""
+    """Compute an algorithm; the result is the same for the same graph and parameters."""
     if name not in ALGORITHMS:
         raise ValueError(f"unknown algorithm {name!r}; known: {', '.join(sorted(ALGORITHMS))}")
     algorithm = ALGORITHMS[name]
     parameters = read_parameters(algorithm.parameters, given)
-    graph.view()  # builds the graph first, because that may use random numbers, too
+    graph.view()  # builds the graph before seeding, because this may use random numbers
     with seeded(_SEED):
         return algorithm.compute(graph, parameters)
 
 
 def everything(root: str, other: str) -> dict[str, tuple[str, dict[str, object]]]:
-    """Return a Query and tasks for all algorithms and result shapes; `root` and `other` are vertex parameters."""
+    """Return a Query and tasks for all algorithms and result shapes."""
     entries: list[tuple[str, dict[str, object]]] = [
         ("PageRank", {}),
         ("BetweennessCentrality", {}),
@@ -63,7 +67,7 @@ def everything(root: str, other: str) -> dict[str, tuple[str, dict[str, object]]
         ("ClusteringCoefficient", {"type": "global"}),
         ("KCore", {}),
         ("KCore", {"type": "subgraph", "kmin": 2}),
-        ("DegreeCentrality", {"step": 1}),  # the plain degree; the published default counts three steps
+        ("DegreeCentrality", {"step": 1}),  # counts neighbors; the published default is three steps
         ("DegreeCentrality", {"step": 1, "type": "out"}),
         ("DegreeCentrality", {"step": 1, "type": "in"}),
         ("LPA", {}),
@@ -111,7 +115,7 @@ def _closeness(graph: Graph, p: _Parameters) -> Result:
 
 
 def _simple(graph: Graph, p: _Parameters) -> Any:
-    # Clusters and triangles are computed on the undirected graph, with each edge once.
+    # Clustering coefficients and triangles ignore directions and parallel edges.
     return graph.view(directed=False).copy().simplify(multiple=True, loops=p["removed_self_edge"])
 
 
@@ -178,7 +182,7 @@ def _infomap(graph: Graph, p: _Parameters) -> Result:
 def _sssp(graph: Graph, p: _Parameters) -> Result:
     root = graph.find(p["root"])
     distances = graph.view().distances([root], weights=graph.weights, mode="out")
-    return _per_vertex(graph, np.asarray(distances[0], dtype=float))  # igraph counts steps in integers
+    return _per_vertex(graph, np.asarray(distances[0], dtype=float))  # igraph returns integers for unweighted graphs
 
 
 def _levels(graph: Graph, root: str, *, directed: bool = True) -> Array:
@@ -208,7 +212,7 @@ def _shortest_path(graph: Graph, p: _Parameters) -> Result:
         (source, destination)
         for source, row in zip(sources, steps, strict=True)
         for destination, step in zip(destinations, row, strict=True)
-        if np.isfinite(step)  # igraph would warn of a pair without a path
+        if np.isfinite(step)  # igraph warns about a pair without a path
     ]
     paths = (view.get_shortest_path(*pair, mode="out", output="vpath") for pair in pairs)
     return Ragged([graph.vids[path].tolist() for path in paths])
@@ -245,7 +249,7 @@ def _tree_statistics(graph: Graph, p: _Parameters) -> Result:
     statistics = {"width": int(np.bincount(levels).max()), "depth": int(levels.max())}
     asked = [name.strip() for name in p["stat"].split(",")]
     if not set(asked) <= set(statistics):
-        raise ValueError(f"stat must be {', '.join(statistics)}, got {p['stat']!r}")
+        raise ValueError(f"stat must contain only {' and '.join(statistics)}, got {p['stat']!r}")
     return Columns(*(_one(statistics[name]) for name in asked))
 
 
@@ -263,7 +267,7 @@ _SIMPLE: Mapping[str, Default] = {"removed_self_edge": True, "removed_duplicatio
 _DEGREE = Algorithm(_degree, {"is_directed": True, "step": 3, "bits": 6, "type": OneOf("both", "out", "in")})
 _WCC = Algorithm(_components, _MODULARITY)
 
-# Names, parameters and defaults are the published ones, except for those of Query and Fail.
+# Names, parameters and defaults are as published, except for Query and Fail.
 ALGORITHMS: Mapping[str, Algorithm] = {
     "APSP": Algorithm(_apsp, {}),
     "BFS": Algorithm(_bfs, {"is_directed": True, "root": ""}),

@@ -1,4 +1,4 @@
-"""The published HTTP API: paths, response envelopes and request validation."""
+"""The published HTTP API with its paths, response envelopes and validation."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class RequestRecord(NamedTuple):
-    """A request and the status of its response."""
+    """Request, with the status of its response."""
 
     method: str
     path: str
@@ -46,17 +46,7 @@ class RequestRecord(NamedTuple):
 
 @dataclass(frozen=True)
 class Api:
-    """The endpoints of the API.
-
-    Parameters
-    ----------
-    jobs
-        The workflows, jobs and results to serve.
-    sessions
-        The valid tokens.
-    options
-        The options for responses.
-    """
+    """Endpoints of the API."""
 
     jobs: Jobs
     sessions: Sessions
@@ -104,7 +94,7 @@ class Api:
         return answer
 
     async def list_jobs(self, request: Request) -> Response:
-        """List jobs, all or those of a workflow."""
+        """List all jobs, or the jobs of a workflow."""
         wanted = _read_filter(request.query_params.get("filter", ""))
         size = _read_positive(request, "pageSize", 10)
         page = _read_positive(request, "page", 1)
@@ -113,7 +103,7 @@ class Api:
         jobs = [job for job in jobs if _matches(job, wanted)]
         if wanted.get("orderByCreateTime") != "asc":
             jobs.reverse()
-        # Jobs are returned with the status that the filter matched, although they may have ended since.
+        # Return the status that the filter matched, because a job may have ended in the meantime.
         status = {"status": wanted["status"]} if "status" in wanted else {}
         items = [{**job.describe(), **status} for job in jobs[(page - 1) * size : page * size]]
         return self._success({"items": items, "total": len(jobs), "Page": page, "PageSize": size})
@@ -124,13 +114,13 @@ class Api:
         return self._success({**job.describe(), "tasks": [task.describe() for task in job.tasks]})
 
     async def add_job(self, request: Request) -> Response:
-        """Run a workflow."""
+        """Run a workflow as a new job."""
         workflow = _read_id(request.path_params["workflow"])
         job = self.jobs.submit(workflow, _read_inputs(await _read_object(request)))
         return self._success({"id": str(job.id) if self.options.id_type == "string" else job.id})
 
     async def cancel_job(self, request: Request) -> Response:
-        """Stop a job."""
+        """Cancel a job."""
         self.jobs.cancel(_read_id(request.path_params["job"]))
         return self._success({"success": True})
 
@@ -161,7 +151,7 @@ class Api:
                 return await endpoint(request)
             except Fault as fault:
                 return self._failure(fault)
-            except Exception as error:  # noqa: BLE001 - unexpected errors are returned in the envelope, too
+            except Exception as error:  # noqa: BLE001 - unexpected errors also need an envelope
                 return self._failure(Fault(Code.ErrInternalServer, type(error).__name__))
 
         return guarded
@@ -182,7 +172,7 @@ class Api:
 
 
 class _Frame:
-    """Middleware that adds the trace header to every response, and records requests."""
+    """Middleware that adds the trace header to responses, and records requests."""
 
     def __init__(self, app: ASGIApp, record: Callable[[RequestRecord], None]) -> None:
         self._app = app
@@ -212,7 +202,7 @@ async def _read_object(request: Request) -> dict[str, Any]:
 
 
 def _object(text: str | bytes, fault: Fault) -> dict[str, Any]:
-    """Parse a JSON object, or an empty one for empty text; raise the fault for anything else."""
+    """Parse a JSON object, or raise the fault; empty text is an empty object."""
     try:
         value = json.loads(text or b"{}")
     except (ValueError, RecursionError):
@@ -252,14 +242,14 @@ def _read_filter(text: str) -> dict[str, Any]:
     wanted = _object(text, Fault(Code.ErrParam, "filter must be a JSON object"))
     for key, value in wanted.items():
         if type(value) is not _FILTERS.get(key):
-            raise Fault(Code.ErrParam, f"unknown filter {key}={value!r}")
+            raise Fault(Code.ErrParam, f"invalid filter {key}={value!r}")
     if wanted.get("orderByCreateTime", "desc") not in ("desc", "asc"):
         raise Fault(Code.ErrParam, "filter: orderByCreateTime must be desc or asc")
     return wanted
 
 
 def _matches(job: Job, wanted: dict[str, Any]) -> bool:
-    """Whether a job matches the filter: by part of its name, its status, and its creation time (inclusive)."""
+    """Return whether a job matches the filter."""
     return (
         wanted.get("name", "") in job.name
         and wanted.get("status", job.shown) == job.shown
@@ -268,7 +258,7 @@ def _matches(job: Job, wanted: dict[str, Any]) -> bool:
 
 
 def _decode_credentials(encoded: str, encoding: AuthEncoding) -> tuple[str, ...] | None:
-    """Decode user and password from the base64 of ``["user","password"]`` or of ``user:password``."""
+    """Decode the user and the password of a login."""
     try:
         text = base64.b64decode(encoded, validate=True).decode()
     except (binascii.Error, ValueError):

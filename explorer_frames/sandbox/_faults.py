@@ -1,4 +1,4 @@
-"""The published error codes, and the exception for error responses."""
+"""Published error codes, and the exception for error responses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Code(IntEnum):
-    """The published error codes, with their published names."""
+    """Published error codes, with their published names."""
 
     ErrBadRequest = 40004000
     ErrParam = 40004001
@@ -17,15 +17,7 @@ class Code(IntEnum):
 
 
 class Fault(Exception):  # noqa: N818 - a response to the client, not an error of the library
-    """An error response.
-
-    Parameters
-    ----------
-    code
-        One of the published codes.
-    detail
-        The error message.
-    """
+    """Error response with a published code."""
 
     def __init__(self, code: Code, detail: str) -> None:
         super().__init__(detail)
@@ -34,5 +26,5 @@ class Fault(Exception):  # noqa: N818 - a response to the client, not an error o
 
     @property
     def http_status(self) -> int:
-        """The first three digits of the code as an HTTP status."""
+        """First three digits of the code, as an HTTP status."""
         return self.code // 100_000

@@ -1,4 +1,4 @@
-"""Graphs with an igraph topology and the vertex ids of a NebulaGraph space."""
+"""Graphs with an igraph topology and NebulaGraph vertex ids."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _randomness = threading.Lock()
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed igraph's random number generator, for one thread at a time; calls cannot be nested."""
-    with _randomness:
+    """Seed igraph's random number generator, for one thread at a time."""
+    with _randomness:  # not reentrant
         igraph.set_random_number_generator(random.Random(seed))  # noqa: S311 - reproducible, not secret
         try:
             yield
@@ -34,15 +34,16 @@ def seeded(seed: int) -> Iterator[None]:
 
 @private
 class Graph:
-    """A graph for algorithms, built when the first one runs.
+    """Graph for algorithms, which is built when the first algorithm runs.
 
-    Create one with `karate`, `les_miserables`, `power_law` or `from_edges`.
+    Create a graph with `karate`, `les_miserables`, `power_law` or `from_edges`.
 
     Parameters
     ----------
     build
-        Function that returns the topology and the vertex ids in its order. The topology is an `igraph.Graph`, which is
-        weighted if its edges have an attribute ``weight``. The ids are an int64 array, or an object array of strings.
+        Function that returns the topology and its vertex ids. The topology is an `igraph.Graph`, which is weighted if
+        its edges have the attribute ``weight``. The ids are an int64 array, or an object array of strings, in the order
+        of the vertices.
     """
 
     def __init__(self, build: Callable[[], tuple[Any, Array]]) -> None:
@@ -50,12 +51,12 @@ class Graph:
 
     @classmethod
     def karate(cls) -> Graph:
-        """Return Zachary's karate club: 34 members (integer ids), 78 friendships, undirected, unweighted."""
+        """Return Zachary's karate club, an undirected graph of 34 members (integer ids) and 78 friendships."""
         return cls(lambda: _from_networkx("karate_club_graph", np.int64, weighted=False))
 
     @classmethod
     def les_miserables(cls) -> Graph:
-        """Return Les Miserables: 77 characters (string ids), 254 weighted co-occurrences, undirected."""
+        """Return Les Miserables, an undirected graph of 77 characters (string ids) and 254 weighted edges."""
         return cls(lambda: _from_networkx("les_miserables_graph", object, weighted=True))
 
     @classmethod
@@ -67,11 +68,11 @@ class Graph:
         Parameters
         ----------
         vertices
-            Number of vertices. Their ids are 0, 1, 2, ... (``"v0"``, ``"v1"``, ... as strings).
+            Number of vertices. Their ids are 0, 1, 2 and so on, or ``"v0"``, ``"v1"``, ``"v2"`` and so on for strings.
         edges_per_vertex
             Number of edges of each new vertex.
         seed
-            Seed of the random numbers. The same seed returns the same graph.
+            Seed of the random number generator. The same seed returns the same graph.
         vid_type
             Type of the vertex ids, ``"int64"`` or ``"string"``.
         """
@@ -89,16 +90,21 @@ class Graph:
     def from_edges(
         cls, edges: Iterable[tuple[Any, ...]], *, directed: bool = True, vid_type: VidType = "string"
     ) -> Graph:
-        """Return a graph of the given edges, with vertices in the order of first appearance.
+        """Return a graph of the given edges, with vertices in order of first appearance.
 
         Parameters
         ----------
         edges
-            Tuples of source and destination, and of the weight for a weighted graph.
+            Tuples ``(source, destination)``, or ``(source, destination, weight)`` for a weighted graph.
         directed
             Whether edges are directed.
         vid_type
             Type of the vertex ids, ``"string"`` or ``"int64"``.
+
+        Raises
+        ------
+        ValueError
+            An edge has fewer than two or more than three items, or the edges differ in length.
         """
         rows = [tuple(edge) for edge in edges]
         if len({len(row) for row in rows}) > 1 or (rows and len(rows[0]) not in (2, 3)):
@@ -117,12 +123,12 @@ class Graph:
 
     @property
     def vertex_count(self) -> int:
-        """Number of vertices; builds the graph."""
+        """Number of vertices."""
         return len(self.vids)
 
     @property
     def edge_count(self) -> int:
-        """Number of edges; builds the graph."""
+        """Number of edges."""
         return int(self.topology.ecount())
 
     @cached_property
@@ -136,7 +142,7 @@ class Graph:
 
     @property
     def vids(self) -> Array:
-        """The vertex ids, in the order of the topology."""
+        """Vertex ids, in the order of the topology."""
         return self._built[1]
 
     def view(self, *, directed: bool = True) -> Any:
@@ -149,11 +155,11 @@ class Graph:
 
     @property
     def weights(self) -> str | None:
-        """Name of the edge attribute for weights, or None."""
+        """Name of the edge attribute with the weights, or None."""
         return "weight" if "weight" in self.topology.es.attributes() else None
 
     def find(self, vid: str) -> int:
-        """Return the index of a vertex by its id as text."""
+        """Return the index of a vertex, given its id as text."""
         try:
             return self._positions[vid]
         except KeyError:

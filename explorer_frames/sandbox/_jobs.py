@@ -1,4 +1,4 @@
-"""Workflows and jobs, with their status and the threads that compute them."""
+"""Workflows and jobs, and the threads that run them."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ Tasks = Mapping[str, tuple[str, Mapping[str, object]]]
 Inputs = Mapping[str, Mapping[str, object]]
 _T = TypeVar("_T")
 
-_CHINA = timezone(timedelta(hours=8))  # the offset of the published samples
-_FIRST_WORKFLOW = 1001  # differs from the first job ids, so that tests detect swapped ids
+_CHINA = timezone(timedelta(hours=8))  # the time zone of the published examples
+_FIRST_WORKFLOW = 1001  # higher than typical job ids, so that tests detect swapped ids
 
 
 class Status(IntEnum):
-    """The published states of jobs and tasks."""
+    """Published status codes of jobs and tasks."""
 
     PREPARING = 0
     RUNNING = 1
@@ -46,7 +46,7 @@ _FINAL = frozenset({Status.SUCCESS, Status.FAILED, Status.INTERRUPTED})
 
 @dataclass(frozen=True)
 class Workflow:
-    """A saved graph of components."""
+    """Saved graph of components."""
 
     id: int
     name: str
@@ -56,7 +56,7 @@ class Workflow:
 
 @dataclass(kw_only=True)
 class _Run:
-    """Base of jobs and tasks; times are epoch milliseconds."""
+    """Base class of jobs and tasks, with times in epoch milliseconds."""
 
     name: str
     status: int = Status.PREPARING
@@ -72,10 +72,10 @@ class _Run:
 
 @dataclass(kw_only=True)
 class Task(_Run):
-    """One component of a job."""
+    """Component of a job."""
 
     algorithm: str = ""
-    component: str = ""  # its id in the workflow, which is not part of responses
+    component: str = ""  # id in the workflow; not part of responses
     parameters: Mapping[str, object] = field(default_factory=dict)
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     result: Result | None = None
@@ -88,7 +88,7 @@ class Task(_Run):
 
 @dataclass(kw_only=True)
 class Job(_Run):
-    """One run of a workflow."""
+    """Run of a workflow."""
 
     id: int
     workflow: Workflow
@@ -97,7 +97,7 @@ class Job(_Run):
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def describe(self) -> dict[str, object]:
-        """Return the job as in lists; times that are not set are 0."""
+        """Return the job as in a list of jobs; unset times are 0."""
         return {
             "id": self.id,
             "name": self.name,
@@ -111,13 +111,7 @@ class Job(_Run):
 
 
 class Jobs:
-    """All workflows and jobs of a sandbox; thread-safe.
-
-    Parameters
-    ----------
-    options
-        Options for the minimum duration of a task and for the folder of full results.
-    """
+    """All workflows and jobs of a sandbox; thread-safe."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -129,7 +123,7 @@ class Jobs:
         self._threads: list[threading.Thread] = []
 
     def add_workflow(self, name: str, graph: Graph, tasks: Tasks) -> Workflow:
-        """Save a workflow, or raise ValueError if a task has a parameter in two spellings."""
+        """Save a workflow; raise ValueError if parameter names differ only in case."""
         for _, parameters in tasks.values():
             check_names(parameters)
         workflow = Workflow(next(self._workflow_ids), name, graph, tasks)
@@ -137,22 +131,22 @@ class Jobs:
         return workflow
 
     def workflow(self, workflow_id: int) -> Workflow:
-        """Return a workflow, or raise the fault for an unknown one."""
+        """Return a workflow, or raise the fault for an unknown id."""
         return _known(self._workflows, workflow_id, "workflow")
 
     def job(self, job_id: int) -> Job:
-        """Return a job, or raise the fault for an unknown one."""
+        """Return a job, or raise the fault for an unknown id."""
         return _known(self._jobs, job_id, "job")
 
     def task(self, job_id: int, task_id: str) -> Task:
-        """Return a task of a job, or raise the fault for an unknown one."""
+        """Return a task of a job, or raise the fault for an unknown id."""
         for task in self.job(job_id).tasks:
             if task.id == task_id:
                 return task
         raise Fault(Code.ErrNotFound, f"no task {task_id} in job {job_id}")
 
     def result(self, job_id: int, task_id: str) -> Result:
-        """Return the result of a finished task, or raise the fault for a task without one."""
+        """Return the result of a finished task, or raise the fault if there is none."""
         task = self.task(job_id, task_id)
         if task.result is None or task.shown != Status.SUCCESS:
             reason = f": {task.error}" if task.error else ""
@@ -160,7 +154,7 @@ class Jobs:
         return task.result
 
     def all(self, workflow_id: int | None = None) -> list[Job]:
-        """Return all jobs, or those of a workflow, oldest first."""
+        """Return all jobs, or the jobs of a workflow, oldest first."""
         if workflow_id is not None:
             self.workflow(workflow_id)
         with self._lock:
@@ -199,12 +193,12 @@ class Jobs:
             job.error = f"no task {unknown} in workflow {workflow_id}" if unknown else None
             thread = threading.Thread(target=self._run, args=(job,), name=f"sandbox-job-{job.id}", daemon=True)
             self._threads = [*(other for other in self._threads if other.is_alive()), thread]
-            # Started while the lock is held, because close() cannot join a listed thread that is not started.
+            # Start while the lock is held, because close() cannot join a thread that is not started.
             thread.start()
         return job
 
     def cancel(self, job_id: int) -> None:
-        """Stop a job, or raise the fault for one that has ended."""
+        """Stop a job, or raise the fault if it has ended."""
         job = self.job(job_id)
         with self._lock:
             if job.status in _FINAL:
@@ -230,7 +224,7 @@ class Jobs:
         job.stopped.set()
 
     def _next_created(self, count: int = 1) -> int:
-        """Return the first of `count` creation times after the last one, because lists are sorted by creation time."""
+        """Return the first of `count` creation times that follow the last one."""
         last = next(reversed(self._jobs.values())).created if self._jobs else 0
         return max(last + 1, _now() - count + 1)
 
@@ -258,14 +252,14 @@ class Jobs:
         self._finish(job, job, Status.FAILED if failed else Status.SUCCESS)
 
     def _compute(self, job: Job, task: Task, graph: Graph) -> Graph | None:
-        """Run a task, and return the graph for the tasks after it, or None after a failed Query."""
+        """Run a task; return the graph for later tasks, or None after a failed Query."""
         started = time.monotonic()
         query = task.algorithm == _algorithms.QUERY
         try:
             result = _algorithms.run(task.algorithm, job.workflow.graph if query else graph, task.parameters)
             write_output(self._options, job.id, task, result)
             task.result = result
-        except Exception as error:  # noqa: BLE001 - any error fails the task, not the server
+        except Exception as error:  # noqa: BLE001 - an error must fail the task, not the server
             task.error = f"{type(error).__name__}: {error}"
         job.stopped.wait(self._options.task_seconds - (time.monotonic() - started))
         self._finish(job, task, Status.FAILED if task.error else Status.SUCCESS)
@@ -291,10 +285,10 @@ def _known(records: Mapping[int, _T], number: int, what: str) -> _T:
 
 
 def _tasks(workflow: Workflow, inputs: Inputs) -> list[Task]:
-    """Return the tasks of a new job, with the workflow's parameters overridden by the inputs."""
+    """Return the tasks of a new job, with parameters overridden by the inputs."""
     tasks: list[Task] = []
     for component, (algorithm, parameters) in workflow.tasks.items():
-        # A second task of an algorithm needs a unique name, as if the user had renamed it.
+        # Another task of the same algorithm has a unique name, as if the user had renamed it.
         known = any(task.algorithm == algorithm for task in tasks)
         settings = " ".join(
             str(value) if key.lower() == "type" else f"{key}={value}" for key, value in parameters.items()

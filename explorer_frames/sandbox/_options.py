@@ -1,4 +1,4 @@
-"""Options of a sandbox, most of them for behavior that the published documents do not specify."""
+"""Options of a sandbox."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Options:
     host: str = "127.0.0.1"
     _: KW_ONLY
     user: str = "root"
-    password: str = "nebula"  # noqa: S105 - NebulaGraph's default, which protects nothing here
+    password: str = "nebula"  # noqa: S105 - NebulaGraph's default, not a secret
     graphd: str = "127.0.0.1:9669"
     token_life: float = 259_200
     one_token_per_user: bool = False

@@ -1,4 +1,4 @@
-"""Write full results as CSV files, with quoting or in the probable format of the real engine."""
+"""Write full results as CSV files, in standard CSV or in the engine's format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from explorer_frames.sandbox._results import Ragged, Result, Subgraphs
 if TYPE_CHECKING:
     from explorer_frames.sandbox._jobs import Task
 
-# Column names in the vendor's documentation, which has none for paths and statistics.
+# Column names in the vendor's documentation, which does not name the columns of paths and statistics.
 _SCORES, _LABELS = ("VID,VALUE",), ("VID,LABEL", "VID,LABEL,MODULARITY")
 _HEADERS = {
     **dict.fromkeys(("PageRank", "BetweennessCentrality", "ClosenessCentrality"), _SCORES),
@@ -29,13 +29,13 @@ _HEADERS = {
     "HyperANF": ("VALUE",),
 }
 _NEED_QUOTES = frozenset(',"\r\n\0')
-_PLAIN = {"InfoMap", "DegreeCentrality", "NStepDegree"}  # not compressed by the engine
+_PLAIN = {"InfoMap", "DegreeCentrality", "NStepDegree"}  # the engine does not compress these
 _PREFIXES = {"WCC": "part_", "ConnectedComponent": "part_"}
-_MARK = "\ufeff"  # readers would remove it as a byte order mark at the start of a file
+_MARK = "\ufeff"  # at the start of a file, readers would remove this byte order mark
 
 
 def write_output(options: Options, job_id: int, task: Task, result: Result) -> None:
-    """Write a result in parts to the sandbox's folder for full results, if it has one."""
+    """Write a result in parts, if the sandbox has a folder for full results."""
     if options.outputs_dir is None:
         return
     folder = Path(options.outputs_dir, str(job_id))
@@ -49,7 +49,7 @@ def write_output(options: Options, job_id: int, task: Task, result: Result) -> N
 
 
 def _write_as_engine(options: Options, folder: Path, algorithm: str, result: Result) -> None:
-    """Write one file per thread in place, without quoting except for Query, which the engine does not run."""
+    """Write one file per part, without quoting except for Query."""
     folder.mkdir(parents=True)
     plain, prefix = algorithm in _PLAIN, _PREFIXES.get(algorithm, "")
     separator = " " if isinstance(result, Ragged) else ","
@@ -62,7 +62,7 @@ def _write_as_engine(options: Options, folder: Path, algorithm: str, result: Res
 
 
 def _write_csv(options: Options, folder: Path, algorithm: str, result: Result) -> None:
-    """Write quoted cells, with the parts under ``_temporary`` first and ``_SUCCESS`` last."""
+    """Write standard CSV, with a ``_temporary`` folder and a ``_SUCCESS`` file."""
     temporary = folder / "_temporary"
     temporary.mkdir(parents=True)
     for number, (start, stop) in enumerate(_bounds(result, options.output_parts)):
@@ -80,7 +80,7 @@ def _bounds(result: Result, parts: int) -> Iterable[tuple[int, int]]:
 
 
 def _names(options: Options, algorithm: str, result: Result) -> list[list[str]]:
-    """Return the header as a list of one row, or an empty list."""
+    """Return a list with the header row, or an empty list."""
     width = max((len(row) for row in result.cells(0, 1)), default=0)
     names = [header.split(",") for header in _HEADERS.get(algorithm, ())] if options.output_header else []
     return [header for header in names if len(header) == width]
@@ -88,7 +88,7 @@ def _names(options: Options, algorithm: str, result: Result) -> list[list[str]]:
 
 def _line(cells: Iterable[str]) -> str:
     first, *others = [*cells] or [""]
-    if not others and (not first or " " in first):  # else an empty line, or several vertices
+    if not others and (not first or " " in first):  # otherwise read as an empty line or as several vertices
         return f"{_quoted(first)}\n"
     return f"{','.join(map(_cell, (first, *others)))}\n"
 

@@ -1,7 +1,4 @@
-"""Parameters of a component, which are declared by their defaults and read from JSON values or text.
-
-Names are declared in lower case and matched without regard to case, because the vendor's documentation uses both cases.
-"""
+"""Declare the parameters of a component, and read them from JSON values or text."""
 
 from __future__ import annotations
 
@@ -11,14 +8,14 @@ from typing import Any
 
 
 class OneOf:
-    """A parameter with a few allowed values; the first is the default."""
+    """Parameter with a fixed set of values, the first of which is the default."""
 
     def __init__(self, *options: str | int) -> None:
         self.options = options
 
 
 Default = bool | int | float | str | OneOf
-_KINDS = {bool: "true or false", int: "a number (int)", float: "a number (float)", str: "text or an integer id"}
+_KINDS = {bool: "true or false", int: "an integer", float: "a number", str: "a string or an integer id"}
 
 
 def check_names(names: Iterable[str]) -> None:
@@ -27,17 +24,17 @@ def check_names(names: Iterable[str]) -> None:
     for name in names:
         first = spellings.setdefault(name.lower(), name)
         if first != name:
-            raise ValueError(f"{first} and {name} are the same parameter; pass one of them")
+            raise ValueError(f"{first} and {name} are the same parameter; pass only one of them")
 
 
 def override(parameters: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
-    """Return the parameters, overridden by those of `given` with the same name in any case."""
+    """Return the parameters, overridden by `given`; names are not case-sensitive."""
     overridden = {name.lower() for name in given}
     return {**{name: value for name, value in parameters.items() if name.lower() not in overridden}, **given}
 
 
 def read_parameters(declared: Mapping[str, Default], given: Mapping[str, object]) -> dict[str, Any]:
-    """Return a value for every declared parameter: the given one, converted to the default's type, or the default."""
+    """Return all declared parameters, with given values converted to their types."""
     unknown = sorted(name for name in given if name.lower() not in declared)
     if unknown:
         raise ValueError(f"unknown parameter {', '.join(unknown)}; known: {', '.join(declared) or 'none'}")
@@ -60,7 +57,7 @@ def _read(name: str, default: Default, value: object) -> Any:
     kind, text = type(default), str(value)
     try:
         if kind is bool:
-            return {"true": True, "false": False}[text.lower()]  # accepts JSON's true and the string "true"
+            return {"true": True, "false": False}[text.lower()]  # accepts true and "true"
         if kind is str and isinstance(value, str | int) and not isinstance(value, bool):
             return text
         if kind in (int, float) and math.isfinite(number := kind(text)):

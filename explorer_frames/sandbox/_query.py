@@ -1,22 +1,22 @@
-"""The Query component, which returns the edges of the saved graph as the input of the tasks after it.
+"""The Query component returns edges of the saved graph as the input of later tasks.
 
-nGQL is not supported. ``limit`` is the number of rows (-1 for all), and ``columns`` is a comma-separated list of the
-columns to return. Default: all of these, in this order:
+nGQL is not supported. The parameter ``limit`` is the number of rows, or -1 for all rows. The parameter ``columns`` is a
+comma-separated list of columns. The default is all columns, in this order:
 
 ======== ======= ==================================================================================
 column   type    value
 ======== ======= ==================================================================================
-src, dst vid     the ids of an edge's two vertices
-serial   integer property of the edge: its number in the graph, from 2^53 + 1
-share    double  property of the source vertex: 1 / its number of edges
-active   boolean property of the edge: false for every third one
-since    date    property of the edge: one day after that of the edge before it
-note     text    property of the edge: with quotes, commas, blanks, other alphabets, or empty
-weight   double  property of the edge, in weighted graphs only
+src, dst vid     ids of the edge's source and destination
+serial   integer property of the edge: its index in the graph, starting at 2^53 + 1
+share    double  property of the source vertex: 1 / number of its edges
+active   boolean property of the edge: false for every third edge
+since    date    property of the edge: one day later for each edge
+note     text    property of the edge: empty, or with quotes, commas, spaces or non-ASCII letters
+weight   double  property of the edge, only in weighted graphs
 ======== ======= ==================================================================================
 
-The algorithms after a Query run on the graph of its rows. They require the columns ``src`` and ``dst``; without
-``weight``, the graph is unweighted. The vertices are in the order of the saved graph.
+The algorithms after a Query run on the graph of the returned edges. They require the columns ``src`` and ``dst``.
+Without the column ``weight``, the graph is unweighted. The vertices are in the order of the saved graph.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import numpy as np
 from explorer_frames.sandbox._graphs import Graph
 from explorer_frames.sandbox._results import Array, Columns
 
-_FIRST_SERIAL = 2**53 + 1  # not representable as a double, so conversion through float changes it
+_FIRST_SERIAL = 2**53 + 1  # not representable as a float
 _FIRST_DAY, _DAYS = np.datetime64("2022-07-12"), 1000
 _NOTES = (
     "plain",
@@ -44,27 +44,19 @@ _NOTES = (
 
 
 class EdgeRows(Columns):
-    """The result of a Query.
-
-    Parameters
-    ----------
-    columns
-        The returned columns.
-    build
-        Function that returns the topology and the vertex ids of the graph of the rows, as for `Graph`.
-    """
+    """Result of a Query."""
 
     def __init__(self, columns: Iterable[Array], build: Callable[[], tuple[Any, Array]]) -> None:
         super().__init__(*columns)
         self._build = build
 
     def to_graph(self) -> Graph:
-        """Return a new graph of the rows, so that no job keeps it in memory."""
+        """Return a new graph of the rows, which the job does not keep in memory."""
         return Graph(self._build)
 
 
 def run_query(graph: Graph, p: Mapping[str, Any]) -> EdgeRows:
-    """Return edges of the graph; the rows are deterministic for the parameters."""
+    """Return edges of the graph; the rows are the same for the same parameters."""
     rows = graph.edge_count if p["limit"] < 0 else min(p["limit"], graph.edge_count)
     ends = np.asarray(graph.topology.get_edgelist()[:rows], dtype=np.int64).reshape(-1, 2)
     weights = graph.topology.es["weight"][:rows] if graph.weights else None
@@ -76,7 +68,7 @@ def run_query(graph: Graph, p: Mapping[str, Any]) -> EdgeRows:
 
     def build() -> tuple[Any, Array]:
         if not {"src", "dst"} <= set(names):
-            raise ValueError(f"the Query returned {', '.join(names)}; an algorithm needs the columns src and dst")
+            raise ValueError(f"the Query returned {', '.join(names)}; algorithms require the columns src and dst")
         vertices, edges = np.unique(ends, return_inverse=True)
         directed = graph.topology.is_directed()
         topology = igraph.Graph(len(vertices), edges.reshape(-1, 2).tolist(), directed=directed)

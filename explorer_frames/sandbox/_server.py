@@ -1,4 +1,4 @@
-"""The sandbox server, which runs in a thread of this process."""
+"""Sandbox server, which runs in a thread of this process."""
 
 from __future__ import annotations
 
@@ -32,63 +32,73 @@ _POLL_INTERVAL = 0.001  # seconds
 @private
 @dataclass(repr=False, eq=False)
 class Sandbox(Options):
-    """Embedded NebulaGraph Explorer with the published workflow API and results computed by igraph.
+    """Embedded NebulaGraph Explorer with the published workflow API.
 
-    Two workflows are ready to run: ``karate`` (Zachary's karate club, integer ids) and ``lesmis`` (Les Miserables,
-    string ids, weighted). Each starts with a Query component, whose rows are the input graph of all later algorithms.
-    Results are computed only when a job runs.
+    Two workflows are ready to run: ``karate`` (Zachary's karate club, with integer ids) and ``lesmis`` (Les Miserables,
+    with string ids and weights). Each workflow starts with a Query component, whose rows are the input graph of the
+    other components. igraph computes the results when a job runs.
 
     Parameters
     ----------
     port
-        Port to listen on. 0 selects a free port.
+        Port to listen on. Default: 0, which selects a free port.
     host
         Address to listen on.
     user, password, graphd
-        Credentials that ``connect`` accepts; ``graphd`` is ``host:port``.
+        Credentials that the login accepts. ``graphd`` has the form ``host:port``.
     token_life
         Lifetime of a token, in seconds.
     one_token_per_user
-        Whether a new token invalidates earlier ones.
+        Whether a new token invalidates earlier tokens.
     auth_encoding
-        Base64 content of a login: ``"json"`` (``["user","password"]``), ``"colon"`` (``user:password``), or ``"both"``.
+        Accepted encodings of a login: ``"json"`` for ``["user","password"]``, ``"colon"`` for ``user:password``, or
+        ``"both"``.
     task_seconds
         Minimum duration of a task, in seconds.
     limit_cap
-        Maximum number of rows of a result that are returned, whatever the limit. The response does not report it.
+        Maximum number of rows to return, even if a request has a higher limit. The response does not report the cap.
     id_type
-        Whether a new job's id is returned as ``"string"`` or as ``"number"``.
+        JSON type of the id of a new job, ``"string"`` or ``"number"``.
     http_status_of_errors
-        HTTP status of errors: ``"200"`` for all, or ``"mapped"`` for the first three digits of the error code.
+        HTTP status of errors: ``"200"`` for all errors, or ``"mapped"`` for the first three digits of the error code.
     pretty
         Whether to indent the JSON of responses.
     gzip
         Whether to compress responses for clients that accept it.
     outputs_dir
-        Folder for the full results of finished tasks, as CSV: ``<job id>/<task id>/part-00000.csv.gz`` and so on.
-        Default: None, to write none.
+        Folder for full results of finished tasks, which are CSV files such as
+        ``<job id>/<task id>/part-00000.csv.gz``. Default: None, which writes no files.
     output_parts
-        Number of parts of each full result.
+        Number of files per full result.
     output_header
-        Whether each part begins with a header of the documented column names, if there are any.
+        Whether each file begins with a header. Algorithms without documented column names have no header.
     output_style
-        ``"csv"`` for the files above, in RFC 4180. ``"engine"`` for files as NebulaGraph Analytics probably writes
-        them, in ``<job id>/tasks/<component>/0000_0000.csv.gz`` and so on. They have no quoting, doubles with six
-        significant digits, and paths separated by blanks. Files of InfoMap and degrees are not compressed, those of WCC
-        have the prefix ``part_``, and KCore with ``TYPE=subgraph`` has folders ``<k>_core``.
+        ``"csv"`` for the files above, as in RFC 4180. ``"engine"`` for files that resemble those of NebulaGraph
+        Analytics, such as ``<job id>/tasks/<component>/0000_0000.csv.gz``. These files have no quoting. Doubles have
+        six significant digits, and the vertices of a path are separated by spaces. Files of InfoMap and degrees are not
+        compressed. Files of WCC have the prefix ``part_``. KCore with ``TYPE=subgraph`` has folders ``<k>_core``.
 
     Attributes
     ----------
     workflows : dict
-        Ids of the workflows by name.
+        Workflow ids by name.
+
+    Raises
+    ------
+    ValueError
+        An option is invalid.
 
     Notes
     -----
-    Behavior that the published documents do not specify: times that are not set are 0 in jobs and null in tasks. The
-    ``name`` of a filter matches any part of a job's name. Unknown filter keys, parameters and inputs are errors. A job
-    with an input for an unknown task fails before its first task. A failed task does not stop the others, but tasks
-    after a failed Query are interrupted. Canceling a job that has ended is an error. Parameter names are not
-    case-sensitive, and a parameter in two spellings is a parameter error (40004001).
+    The published documents do not specify some details. The sandbox implements them as follows:
+
+    - Unset times are 0 in jobs and null in tasks.
+    - The ``name`` of a filter matches any part of a job's name.
+    - Unknown filter keys, parameters and inputs are errors.
+    - A job with an input for an unknown task fails before its first task.
+    - After a failed task, the job continues. After a failed Query, the remaining tasks are interrupted.
+    - Canceling a job that has ended is an error.
+    - Parameter names are not case-sensitive. Two names that differ only in case are an error (40004001).
 
     Examples
     --------
@@ -125,18 +135,28 @@ class Sandbox(Options):
         return f"<Sandbox {place}, workflows {{{workflows}}}>"
 
     def start(self) -> Self:
-        """Start the server, and return when it accepts requests."""
+        """Start the server, and wait until it accepts requests.
+
+        Raises
+        ------
+        ConfigError
+            The port is in use, or the address cannot be opened.
+        RuntimeError
+            The sandbox is already running.
+        """
         if self._server is not None:
             raise RuntimeError("the sandbox is already running")
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         try:
             listener = socket.create_server((self.host, self.port), family=family)
         except OSError as error:
-            reason = str(error.strerror).partition(" (")[0]  # Python appends the address
+            reason = str(error.strerror).partition(" (")[0]  # Python appends the address to the reason
             what = f"cannot listen on {self.host}:{self.port}: {reason}"
-            raise ConfigError(what, hint="Pass another port=; 0 takes a free one. Or pass another host=.") from None
-        # Connections inherit this. asyncio does not set it for sockets created this way, and a body that waits for the
-        # acknowledgment of its headers takes 40 ms.
+            raise ConfigError(
+                what, hint="Pass another port=, such as 0 for a free port. Or pass another host=."
+            ) from None
+        # Connections inherit this option, which asyncio does not set for an existing socket. Without it, each
+        # response would be delayed by about 40 ms.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         host, port = listener.getsockname()[:2]
         app = Api(self._jobs, self._sessions, self).app(self._requests.append)
@@ -145,7 +165,7 @@ class Sandbox(Options):
         return self
 
     def stop(self) -> None:
-        """Close the port, interrupt the jobs, and wait for all threads; it can be started again."""
+        """Close the port, interrupt the jobs, and wait for all threads. The sandbox can be started again."""
         if self._server is not None:
             self._server.stop()
             self._server = None
@@ -161,14 +181,14 @@ class Sandbox(Options):
 
     @property
     def url(self) -> str:
-        """URL of the sandbox, also after it has stopped."""
+        """URL of the sandbox. It remains available after `stop`."""
         if self._url is None:
-            raise RuntimeError("the sandbox has no address before start()")
+            raise RuntimeError("the sandbox has no URL before start()")
         return self._url
 
     @property
     def token(self) -> str:
-        """A valid token, which is replaced when it expires."""
+        """Valid token, which is replaced when it expires."""
         if not self._sessions.is_valid(self._token):
             self._token = self._sessions.issue()
         return self._token
@@ -185,7 +205,7 @@ class Sandbox(Options):
 
     @property
     def requests(self) -> list[RequestRecord]:
-        """The last 10,000 requests: method, path with query, and HTTP status."""
+        """Last 10,000 requests, each with its method, path with query, and HTTP status."""
         return list(self._requests)
 
     def add_workflow(self, name: str, graph: Graph, tasks: Tasks | None = None) -> int:
@@ -196,17 +216,18 @@ class Sandbox(Options):
         name
             Name of the workflow, and its key in `workflows`.
         graph
-            Saved graph that Query components read. Algorithms without a Query before them run on all of it.
+            Saved graph that Query components read. An algorithm without a preceding Query runs on the whole graph.
         tasks
-            Component and parameters by task id, such as
-            ``{"query_1": ("Query", {"limit": 100}), "analytics_sssp_1": ("SSSP", {"root": 1})}``. Each Query is the
-            input of the tasks after it. Default: a Query and all algorithms, from the graph's first vertex to its last.
-            Some of these are too slow for large graphs. The algorithm ``Fail`` always fails.
+            Algorithm and parameters by component id, such as
+            ``{"query_1": ("Query", {"limit": 100}), "analytics_sssp_1": ("SSSP", {"root": 1})}``. The result of a Query
+            is the input of the tasks after it. The algorithm ``Fail`` always fails. Default: a Query and all
+            algorithms, with the first and the last vertex of the graph as vertex parameters. Some of these algorithms
+            are too slow for large graphs.
 
         Raises
         ------
         ValueError
-            A task has the same parameter in two spellings.
+            A task has two parameters whose names differ only in case.
         """
         if tasks is None:
             tasks = everything(str(graph.vids[0]), str(graph.vids[-1]))
@@ -217,7 +238,7 @@ class Sandbox(Options):
     def add_result(
         self, columns: Sequence[Sequence[str] | Array], name: str = "PageRank", *, job_id: int | None = None
     ) -> tuple[int, str]:
-        """Add a finished task with the given columns as its result; return the job id and the task id.
+        """Add a finished task with the given result, and return the job id and the task id.
 
         Parameters
         ----------
@@ -227,20 +248,27 @@ class Sandbox(Options):
             Name of the task.
         job_id
             Id of the job to add the task to. Default: a new job.
+
+        Raises
+        ------
+        TypeError
+            A column contains other values than strings or numbers.
+        ValueError
+            There are no columns, or the columns differ in length.
         """
         result = Columns.from_sequences(columns)
         job = self._jobs.job(self.add_jobs(1)[0] if job_id is None else job_id)
         return job.id, self._jobs.add_result(job, name, result).id
 
     def add_jobs(self, count: int, status: int = Status.SUCCESS) -> list[int]:
-        """Add jobs without tasks to the workflow ``results``; return their ids, oldest first."""
+        """Add jobs without tasks to the workflow ``results``, and return their ids, oldest first."""
         if self._added is None:
             self._added = self._jobs.add_workflow("results", Graph.from_edges(()), {})
             self.workflows["results"] = self._added.id
         return [job.id for job in self._jobs.add_past(self._added, count, status)]
 
     def set_status(self, job_id: int, status: int | None, task_id: str | None = None) -> None:
-        """Override the reported status of a job or task, with any number; None removes the override."""
+        """Override the reported status of a job or task with any number. None removes the override."""
         run = self._jobs.job(job_id) if task_id is None else self._jobs.task(job_id, task_id)
         run.reported = status
 
@@ -250,7 +278,7 @@ class Sandbox(Options):
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server in a thread, on a listening socket."""
+    """uvicorn server in a thread, on a listening socket."""
 
     def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
         config = uvicorn.Config(
@@ -277,7 +305,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
         for connection in list(self.server_state.connections):
-            connection.transport.abort()  # uvicorn leaves the socket of a client open that does not read
+            connection.transport.abort()  # uvicorn does not close the socket of a client that does not read
         await asyncio.sleep(0)  # the event loop closes aborted sockets in its next iteration
 
     def stop(self) -> None:

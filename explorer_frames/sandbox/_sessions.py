@@ -10,15 +10,7 @@ from explorer_frames.sandbox._faults import Code, Fault
 
 
 class Sessions:
-    """The tokens that were issued, with their expiry.
-
-    Parameters
-    ----------
-    life
-        Lifetime of a token, in seconds.
-    single
-        Whether a new token invalidates all earlier ones.
-    """
+    """Issued tokens, with their expiry."""
 
     def __init__(self, life: float, *, single: bool) -> None:
         self.life = life
@@ -45,11 +37,11 @@ class Sessions:
         self._deadlines = dict.fromkeys(self._deadlines, 0.0)
 
     def is_valid(self, token: str) -> bool:
-        """Whether `token` was issued here and has not expired."""
+        """Return whether `token` was issued here and has not expired."""
         return time.monotonic() < self._deadlines.get(token, 0.0)
 
     def require(self, token: str | None) -> None:
-        """Raise the fault for a token that is missing, unknown or expired."""
+        """Raise the fault if the token is missing, unknown or expired."""
         if not token or token not in self._deadlines:
             raise Fault(Code.ErrUnauthorized, "the cookie explorer_token is missing or unknown")
         if not self.is_valid(token):
