@@ -34,7 +34,7 @@ def test_what_is_of_the_embedded_explorer_is_marked_and_can_be_left_out(path):
     import nbformat
 
     cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    mark = "# The embedded Explorer of this notebook: not with a server of your own.\n"
+    mark = "# Embedded Explorer: skip this cell if you use your own server.\n"
     names = {
         marked: {
             node.id if isinstance(node, ast.Name) else (node.asname or node.name)
