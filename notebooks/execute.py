@@ -72,7 +72,7 @@ def main(arguments: list[str]) -> None:
         if check:
             stored = shown(nbformat.read(path, as_version=4))
             for number, (found, expected) in enumerate(zip(shown(executed), stored, strict=True), 1):
-                assert found == expected, f"{path.name}, cell {number} returned\n{found}\nbut the stored output is\n{expected}"
+                assert found == expected, f"{path.name}, cell {number} returned\n{found}\nexpected\n{expected}"
         else:
             nbformat.write(executed, path)
         print(path.name)
