@@ -27,7 +27,7 @@ COLORS = 64
 
 
 def days_graph(day):
-    """Return a graph without a random 5 % of the edges, which differ each day."""
+    """Return the graph for a day. Each edge is missing with a probability of 5 %."""
     whole = Graph.les_miserables()
     choose = random.Random(day)  # noqa: S311 (reproducible, not secret)
     names = whole.vids

@@ -87,7 +87,7 @@ def main() -> None:
 
 
 def named(cuts: int = 0, lines: int = 0) -> list:
-    """All faults that have names, and the cuts and the lines if asked for."""
+    """Return all named faults, and optionally truncated responses and interrupts at lines."""
     return [
         *bodies.faults(),
         *wires.faults(),

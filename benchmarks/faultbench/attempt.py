@@ -112,7 +112,7 @@ def attempt(call: Call, late: float) -> Outcome:
     begun = time.monotonic()
     raised = call.fault.signal and call.fault.signal("from a signal handler")
     fired: list[int] = []
-    sockets, threads = settings.sockets(), _thread._count()  # noqa: SLF001 (counts also those that `threading` does not know)
+    sockets, threads = settings.sockets(), _thread._count()  # noqa: SLF001 (includes threads that `threading` does not track)
     with logs() as lines:
         for _ in range(call.fault.calls):
             call.prepare()
