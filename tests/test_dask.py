@@ -316,7 +316,7 @@ def test_a_bad_row_that_begins_a_later_block_is_named_by_its_line(parts, row):
     assert not any(str(path) == str(fd.resolve()) for fd in Path("/proc/self/fd").glob("*"))
 
 
-def test_a_first_row_of_another_width_says_what_fits(parts):
+def test_wrong_number_of_columns_reports_file_and_line(parts):
     (parts / "part-1.csv").write_text("VID,VALUE\na,1,2\n")
     with pytest.raises(RowShapeError, match="3 columns, but the schema has 2") as caught:
         read_output(parts, schema="pagerank").compute()
@@ -325,7 +325,7 @@ def test_a_first_row_of_another_width_says_what_fits(parts):
 
 @pytest.mark.parametrize("change", ["more", "other", "gone", "longer", "unfinished"])
 @pytest.mark.parametrize("what", ["in", "in/part-*"])
-def test_a_part_that_changed_came_or_went_since_the_listing_is_an_error(parts, change, what):
+def test_part_changed_since_listing_raises_an_error(parts, change, what):
     part = parts / "part-1.csv"
     os.utime(part, (1, 1))  # the clock of a file system may tick slowly
     frame = read_output(f"{parts.parent}/{what}", schema="pagerank")
@@ -377,7 +377,7 @@ def test_arguments_of_samples_are_checked_before_a_graph_is_made(tasks, options)
         read_sample_results(tasks, **options)
 
 
-def test_what_is_not_there_is_a_typed_error_at_once(tmp_path):
+def test_missing_file_raises_typed_error_immediately(tmp_path):
     with pytest.raises(FileReadError):
         read_output(tmp_path / "none", schema="pagerank")
 
@@ -620,7 +620,7 @@ def _fails():
     ("given", "said"),
     [(_fails, "raised ValueError"), (lambda: 5, "return a mapping, got int"), (5, "function, got int")],
 )
-def test_what_gives_no_options_is_a_typed_error(parts, given, said):
+def test_options_function_without_options_raises_typed_error(parts, given, said):
     with pytest.raises(ConfigError, match=said) as caught:
         read_output(parts, schema="pagerank", storage_options=given)
     assert CANARY not in str(caught.value)
@@ -738,7 +738,7 @@ def test_a_task_that_kills_its_workers_is_an_error_and_nothing_is_published(clus
 # --- errors, once distributed is imported: it has tblib register its reducers for exceptions
 
 
-def test_16_threads_that_wait_for_one_refused_login_do_not_name_each_others_jobs():
+def test_rejected_login_in_16_threads_reports_each_job_separately():
     with Sandbox() as server:
         explorer = Explorer(server.url, user="root", password="wrong", graphd=server.graphd, retries=0)
         start = threading.Barrier(16)

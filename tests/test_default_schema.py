@@ -131,7 +131,7 @@ def test_columns_that_do_not_fit_by_their_number_are_read_as_text(reader, name, 
 
 
 @pytest.mark.parametrize("reader", [name for name in READERS if name != "stream"])
-def test_it_does_not_matter_where_the_first_misfit_is(reader, tmp_path):
+def test_text_fallback_works_for_any_row(reader, tmp_path):
     rows = [["v", "1"]] * _ROWS + [["v", "x"]]
     with (
         served(script(json.dumps(rows), answer(detail("friends")))) as (_, explorer),
@@ -386,7 +386,7 @@ def test_full_results_whose_columns_do_not_fit_by_their_number_are_read_as_text(
 
 
 @pytest.mark.parametrize("reader", [name for name in FULL if name != "stream"])
-def test_it_does_not_matter_in_which_block_of_a_full_result_the_misfit_is(reader, tmp_path):
+def test_text_fallback_works_for_any_block_of_a_full_result(reader, tmp_path):
     path = tmp_path / "part-0.csv"
     path.write_text("a,1\n" * 2**19 + "b,team2\n")
     with pytest.warns(SchemaWarning, match="all columns are read as text"):

@@ -58,7 +58,7 @@ def test_nothing_of_an_answer_that_is_bad_at_its_end(example, sandbox, explorer)
         rows("SELECT count(*) FROM explorer.page_rank")
 
 
-def test_a_column_that_is_new_is_refused(example, sandbox, explorer):
+def test_additional_column_is_rejected(example, sandbox, explorer):
     from dlt.pipeline.exceptions import PipelineStepFailed
 
     workflow = sandbox.add_workflow("dlt columns", Graph.les_miserables(), TASKS)

@@ -179,7 +179,7 @@ def test_a_result_that_cannot_be_read_does_not_lose_the_others(world, task):
     assert (key[0], frame["score"].tolist(), others) == (str(good), [0.5], [])
 
 
-def test_a_result_whose_answer_breaks_off_does_not_lose_the_others():
+def test_truncated_response_does_not_lose_other_results():
     def script(_turn, request):
         path = request.split()[1].decode()
         if "/workflows/" in path:
@@ -206,7 +206,7 @@ def test_a_workflow_that_is_not_there(world):
         explorer.history(999_999)
 
 
-def test_times_that_have_not_come_are_missing():
+def test_absent_times_are_missing():
     def script(_turn, request):
         path = request.split()[1].decode()
         if "/workflows/" in path:

@@ -72,7 +72,7 @@ def call_that_warns_and_raises(error):
 
 @each("error", [KeyboardInterrupt, ConfigError])
 @each("action", ["always", "error"])
-def test_a_call_that_fails_still_warns_of_what_it_read(error, action):
+def test_failed_call_still_emits_warnings(error, action):
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter(action)
         with pytest.raises(error):
@@ -151,7 +151,7 @@ def test_a_stream_that_another_thread_writes_warns_at_the_callers_line(job, expl
 # --- what to do
 
 
-def test_what_is_capped_names_what_reads_more(server, tmp_path):
+def test_capped_result_hints_at_reading_the_full_output(server, tmp_path):
     job, task = server.add_result([[str(n) for n in range(1000)]] * 2, "PageRank")
     results = server.workflows["results"]
 

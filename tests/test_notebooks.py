@@ -30,7 +30,7 @@ def test_a_notebook_is_stored_with_its_outputs_and_is_small(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_what_is_of_the_embedded_explorer_is_marked_and_can_be_left_out(path):
+def test_cells_for_the_embedded_explorer_are_marked_and_optional(path):
     import nbformat
 
     cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]

@@ -226,7 +226,7 @@ def test_a_folder_is_read_over_webhdfs(webhdfs, pattern):
     assert frame["id"].value_counts().to_dict() == {"007": 200_000, "NA": 1}
 
 
-def test_what_webhdfs_refuses_is_a_typed_error(webhdfs):
+def test_webhdfs_rejection_raises_typed_error(webhdfs):
     WebHdfs.files["/denied"] = b""
     WebHdfs.files["/outputs/52/8c17/part-00000.csv.gz"] = PARTS["part-00000.csv.gz"][:-1]
     for path, said in [

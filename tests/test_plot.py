@@ -205,7 +205,7 @@ def test_top_counts_what_it_leaves_out():
 
 
 @pytest.mark.parametrize("kind", ["top", "rank"])
-def test_where_nothing_is_reached_no_picture_is_empty(kind):
+def test_plot_without_reachable_vertices_is_not_empty(kind):
     ax = plot_result(vertices(distance=[np.inf] * 4), kind=kind)
     assert said(ax) == ["no finite numbers"]
     assert ax.get_xlabel() == "4 not reached"
@@ -238,7 +238,7 @@ def test_few_communities_become_bars_of_their_sizes():
     ],
     ids=lambda case: case.split("\n")[0] if isinstance(case, str) else "",
 )
-def test_what_would_be_an_empty_picture_is_a_sentence(table, sentence):
+def test_empty_plot_shows_a_message(table, sentence):
     ax = plot_result(table if table.schema.metadata else known(table))
     assert said(ax) == [sentence]
     assert not ax.lines
@@ -259,7 +259,7 @@ def test_many_communities_become_a_rank_curve_of_their_sizes():
     assert firsts(ax) == [("33,333 communities share", "3")]
 
 
-def test_a_corner_names_those_before_a_tie_and_counts_the_tie():
+def test_plot_labels_top_vertices_and_counts_ties():
     ax = plot_result(vertices(score=[9.0, 8.0, *[5.0] * 12, 1.0]))
     assert firsts(ax) == [("v0", "9"), ("v1", "8"), ("12 vertices share", "5")]
 
@@ -311,7 +311,7 @@ def test_pairs_are_named_by_both_ids():
     assert firsts(plot_result(table)) == [("a, c", "0.200"), ("a, b", "0.100")]
 
 
-def test_a_histogram_counts_everyone():
+def test_histogram_includes_all_vertices():
     numbers = np.random.default_rng(0).normal(10, 1, 1000)
     ax = plot_result(vertices(score=numbers), kind="distribution")
     assert sum(bars(ax)) == 1000
@@ -465,7 +465,7 @@ def test_a_missing_font_is_named_once(latin_fonts):
     plot_result(table)  # and no warning, which would be an error
 
 
-def test_a_damaged_font_is_as_one_that_is_missing(latin_fonts, tmp_path):
+def test_damaged_font_is_treated_as_missing(latin_fonts, tmp_path):
     path = tmp_path / "damaged.ttf"
     path.write_bytes(b"no font")
     font_manager.fontManager.ttflist.append(font_manager.FontEntry(fname=str(path), name="Noto Sans CJK SC"))
@@ -491,7 +491,7 @@ def save_font(path, letter, family):
 
 @pytest.mark.parametrize("family", ["Noto Sans CJK JP", "Ours"])
 @pytest.mark.filterwarnings("ignore:no configured font")
-def test_a_font_for_ideographs_or_a_configured_one_is_used_for_what_the_usual_one_lacks(family, tmp_path, latin_fonts):
+def test_fallback_font_is_used_for_missing_glyphs(family, tmp_path, latin_fonts):
     save_font(tmp_path / "ours.ttf", "诸", family)
     font_manager.fontManager.addfont(tmp_path / "ours.ttf")
     with mpl.rc_context({"font.family": ["DejaVu Sans", "Ours"] if family == "Ours" else ["DejaVu Sans"]}):
@@ -592,7 +592,7 @@ def test_arguments_that_cannot_work_are_refused_before_anything_is_read(options,
     ],
     ids=lambda table: table.column_names[-1],
 )
-def test_what_has_no_picture_says_what_has(table):
+def test_results_without_plot_are_rejected_with_a_hint(table):
     with pytest.raises(ConfigError, match="no plot is available for the columns") as caught:
         plot_result(table)
     assert "numeric column" in caught.value.hint
@@ -603,7 +603,7 @@ def test_a_column_that_cannot_be_written_is_no_obstacle():
     plot_result(frame.assign(bin=pd.cut(frame["score"], 2)), column="score")
 
 
-def test_what_is_no_table_is_refused():
+def test_unsupported_table_type_is_rejected():
     with pytest.raises(ConfigError, match="must be a table"):
         plot_result([1, 2])
 
@@ -848,7 +848,7 @@ def test_empty_results_that_are_compared_are_a_sentence():
     assert said(plot_result(compare(table, table), kind="flow")) == ["no rows"]
 
 
-def test_what_a_comparison_has_no_picture_for_is_refused():
+def test_comparison_without_plot_is_rejected():
     scores = compare(vertices(score=[1.0]), vertices(score=[1.0]))
     edges = pa.table({"id": [1], "neighbor": [2]})
     for found, options, says in (

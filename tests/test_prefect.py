@@ -57,7 +57,7 @@ def test_a_flow_that_is_retried_keeps_its_job(flow, lost, tmp_path, sandbox, exp
     assert len(explorer.list_jobs(workflow)) == 1
 
 
-def test_what_may_have_been_accepted_is_not_sent_twice(flow, lost, tmp_path, sandbox, explorer):
+def test_possibly_accepted_request_is_not_repeated(flow, lost, tmp_path, sandbox, explorer):
     workflow = sandbox.add_workflow("prefect3", Graph.les_miserables(), TASKS)
     lost.append(b"POST /api-open/v1/workflows/")
     with pytest.raises(UnsafeToRetryError, match="list_jobs"):

@@ -126,7 +126,7 @@ def test_long_calls_show_one_bar_and_remove_it(name, server, screen, tmp_path, m
     assert "\n" not in screen.getvalue()
 
 
-def test_a_bar_shows_by_itself_where_the_call_takes_long(screen, monkeypatch):
+def test_progress_bar_appears_for_long_calls(screen, monkeypatch):
     monkeypatch.setattr(_progress, "_DELAY", 0.0)
 
     def serve(number, request):
@@ -183,7 +183,7 @@ SILENT = {
 
 
 @pytest.mark.parametrize("case", SILENT)
-def test_none_is_shown_and_no_thread_started_where_nobody_looks(case, server, screen, monkeypatch):
+def test_no_progress_bar_and_no_thread_without_a_terminal(case, server, screen, monkeypatch):
     SILENT[case](monkeypatch, screen)
     monkeypatch.setattr(_progress, "run_alongside", None)
     job = explorer_of(server).job(server.ids[0])
@@ -219,7 +219,7 @@ def test_a_wrong_setting_is_an_error(server, monkeypatch):
 
 
 @pytest.mark.parametrize("fault", [OSError("gone"), ValueError("I/O operation on closed file"), KeyError("bug")])
-def test_a_bar_that_cannot_be_drawn_is_left_out(fault, server, screen, monkeypatch):
+def test_progress_bar_is_omitted_if_it_cannot_be_drawn(fault, server, screen, monkeypatch):
     def write(_, text):
         raise fault
 
@@ -270,7 +270,7 @@ STATES = [
 
 @pytest.mark.parametrize("columns", [20, 39, 58, 59, 79, 100])
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.label[:12])
-def test_a_line_fits_and_keeps_the_label_and_whole_numbers(state, columns):
+def test_progress_line_fits_the_terminal_and_keeps_label(state, columns):
     bar = Bar(state)
     bar.is_drawn = True
     bar.count(rows=12_345_678)

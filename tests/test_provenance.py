@@ -85,6 +85,6 @@ def test_other_data_is_an_error(data):
     assert "read_provenance" in caught.value.hint
 
 
-def test_it_is_public():
+def test_provenance_is_a_public_function():
     assert explorer_frames.provenance is provenance
     assert "provenance" in explorer_frames.__all__

@@ -343,7 +343,7 @@ def test_results_are_reproducible_whatever_was_drawn_before(name):
     assert compute(name, graph) == compute(name, Graph.power_law(500, seed=1)) == first
 
 
-def test_igraph_is_given_back_its_own_randomness():
+def test_igraph_random_generator_is_restored():
     compute("Louvain", SMALL)
     random.seed(5)
     first = igraph.Graph.Barabasi(50, 2).get_edgelist()
@@ -374,7 +374,7 @@ def test_vids_come_in_the_order_of_their_first_appearance():
 
 
 @pytest.mark.parametrize("edges", [[(1,)], [(1, 2), (1, 2, 3)], [(1, 2, 3, 4)]])
-def test_edges_that_are_none(edges):
+def test_invalid_edges_are_rejected(edges):
     with pytest.raises(ValueError, match="all of the same length"):
         Graph.from_edges(edges)
 

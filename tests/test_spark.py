@@ -228,7 +228,7 @@ def test_a_limit_is_of_each_task(spark, jobs):
     assert [row["count"] for row in frame.groupBy("task_id").count().collect()] == [3, 3]
 
 
-def test_loading_asks_for_no_more_than_the_columns_need(spark, sandbox, jobs):
+def test_loading_sends_only_the_requests_that_the_schema_needs(spark, sandbox, jobs):
     for algorithm, options, requests in (
         ("PageRank", {"schema": "pagerank"}, 0),
         ("PageRank", {}, 2),
@@ -290,7 +290,7 @@ def test_an_output_is_what_pandas_has_one_partition_a_part(spark, folder, option
     assert_same(frame, read_output_arrow(folder, **options))
 
 
-def test_what_spark_writes_pandas_reads_back_equal(spark, folder, tmp_path):
+def test_pandas_reads_files_written_by_spark(spark, folder, tmp_path):
     frame = spark.read.format("explorer_output").option("schema", "pagerank").load(str(folder))
     frame.write.parquet(str(tmp_path / "lake"))
     assert (tmp_path / "lake" / "_SUCCESS").exists()

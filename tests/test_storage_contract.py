@@ -113,7 +113,7 @@ def test_in_place_overwrites_that_file_alone(store):
 
 
 @pytest.mark.parametrize("raised", [RuntimeError("body"), KeyboardInterrupt(), SystemExit(1)])
-def test_what_the_body_raises_passes_and_the_old_file_stays(store, raised):
+def test_exception_in_context_keeps_the_old_file(store, raised):
     store.put("a.bin", OLD)
     target = Target.resolve(store.url("a.bin"), storage_options=store.options)
     spools = []
@@ -153,7 +153,7 @@ def test_create_refuses_what_came_into_being_meanwhile(store):
     in_the_end(store, "a.bin", OLD)
 
 
-def test_of_racing_creators_one_wins(store):
+def test_one_of_concurrent_creators_wins(store):
     for attempt in range(5):
         name, outcomes, start = f"{attempt}.bin", [], threading.Barrier(6)
         targets = [
@@ -289,7 +289,7 @@ def test_a_folder_is_no_target(store):
 # Faults
 
 
-def test_what_happens_after_it_was_published_is_no_failure_but_another_size_of_an_object_is_told(store, monkeypatch):
+def test_replaced_object_is_reported_only_if_its_size_differs(store, monkeypatch):
     target = Target.resolve(store.url("a.bin"), storage_options=store.options)
     put = target.place.put
 
@@ -309,7 +309,7 @@ def test_what_happens_after_it_was_published_is_no_failure_but_another_size_of_a
     in_the_end(store, "a.bin", OLD)
 
 
-def test_a_look_that_fails_after_the_put_is_no_failure(store, monkeypatch):
+def test_failed_check_after_put_is_not_an_error(store, monkeypatch):
     target = Target.resolve(store.url("a.bin"), storage_options=store.options)
     if type(target.place) is not _stores.StoredObject:
         pytest.skip("nothing is looked at after the last step")
@@ -330,7 +330,7 @@ def test_a_look_that_fails_after_the_put_is_no_failure(store, monkeypatch):
 @pytest.mark.parametrize("raised", [OSError(errno.EIO, "no"), KeyboardInterrupt()], ids=["OSError", "interrupt"])
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("call", ["_upload", "info", "rm_file", "_move"])
-def test_a_driver_that_fails_leaves_a_whole_file_and_nothing_else(store, monkeypatch, call, when, raised):
+def test_failing_driver_leaves_only_a_complete_file(store, monkeypatch, call, when, raised):
     """`after`: the store did it, and its answer was lost."""
     store.put("a.bin", OLD)
     target = Target.resolve(store.url("a.bin"), storage_options=store.options)
@@ -570,7 +570,7 @@ def test_a_server_that_is_down_is_refused(store):
     refused_in_resolve(store, store.server.down)
 
 
-def test_who_may_only_read_is_refused(store):
+def test_read_only_credentials_are_rejected(store):
     if not store.server.read_only:
         pytest.skip("this store has no read-only login here")
     store.put("a.bin", OLD)

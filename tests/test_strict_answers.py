@@ -246,7 +246,7 @@ NOT_A_LIST = {
 
 
 @each("data", NOT_A_LIST.values(), ids=NOT_A_LIST)
-def test_what_is_not_the_requested_list_is_refused_and_nothing_is_written(data, tmp_path):
+def test_wrong_job_list_is_rejected_and_nothing_is_written(data, tmp_path):
     def script(_number, request):
         path = path_of(request)
         return said(data if "/jobs?" in path else ROWS if "sample_result" in path else detail())
@@ -271,7 +271,7 @@ def test_ids_in_a_list_may_be_text_or_numbers(workflow, told, number):
     assert frame["workflow_id"].tolist() == ["7"]
 
 
-def test_what_was_not_requested_is_not_checked():
+def test_fields_without_a_filter_are_not_checked():
     items = [{"id": 5, "status": 9}, {"id": 6, "workflowId": "8"}, {"id": 7, "workflowId": "9", "status": 3}]
     with served(said(page(items, 3))) as (_, explorer):
         assert explorer.list_jobs()["job_id"].tolist() == ["5", "6", "7"]
@@ -383,7 +383,7 @@ NOT_THE_JOB = {
 
 
 @each("data", NOT_THE_JOB.values(), ids=NOT_THE_JOB)
-def test_what_is_not_the_detail_of_the_requested_job_is_refused_and_nothing_is_written(data, tmp_path):
+def test_wrong_job_detail_is_rejected_and_nothing_is_written(data, tmp_path):
     def script(_number, request):
         path = path_of(request)
         return said(page([item(5)], 1) if "/jobs?" in path else ROWS if "sample_result" in path else data)

@@ -535,7 +535,7 @@ class PySparkLike:
         (lambda: [{"a": 1}], "data must be a table, got list\nPass a pandas DataFrame"),
     ],
 )
-def test_what_is_not_a_table_in_memory_is_refused_with_a_way_out(tmp_path, data, said):
+def test_lazy_frame_is_rejected_with_a_hint(tmp_path, data, said):
     with pytest.raises(ConfigError) as caught:
         write_parquet(data(), tmp_path / "a.parquet")
     assert said in str(caught.value)
