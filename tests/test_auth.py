@@ -197,7 +197,7 @@ def test_a_token_is_renewed_before_its_life_ends_and_not_earlier(monkeypatch):
     assert logins == [0, 940, 1880]
 
 
-def test_the_sandbox_never_sees_an_expired_token_where_max_age_told_of_it(monkeypatch):
+def test_token_is_renewed_before_its_max_age(monkeypatch):
     clock = Clock()
     monkeypatch.setattr("explorer_frames._http.auth.time", clock)
     monkeypatch.setattr(token_from, "__defaults__", (clock.monotonic, None))
@@ -346,7 +346,7 @@ def test_expired_token_in_32_threads_causes_one_login_per_round(single):
                 server.expire_tokens()
 
 
-def test_a_wrong_password_is_tried_once_for_16_waiting_threads_and_each_error_is_its_own():
+def test_wrong_password_is_tried_once_for_16_waiting_threads():
     go = threading.Event()
 
     def script(_number, _request):
@@ -414,7 +414,7 @@ def test_ctrl_c_at_any_line_of_a_renewal_leaves_no_login_without_an_end(line):
     assert auth.token(Deadline(HANG)).text == "fresh"
 
 
-def test_waiting_for_the_login_of_another_thread_ends_at_ones_own_deadline():
+def test_waiting_for_the_login_of_another_thread_respects_the_deadline():
     entered, go = threading.Event(), threading.Event()
 
     def login(_deadline):

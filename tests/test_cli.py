@@ -166,7 +166,7 @@ def test_invalid_input_is_rejected_before_any_request(cli, ran, sandbox, text):
     assert len(sandbox.requests) == before
 
 
-def test_a_job_that_fails_ends_with_its_own_code(cli, failing):
+def test_failed_job_has_a_specific_exit_code(cli, failing):
     done = cli("run", failing, "--wait")
     assert done.code == 4
     assert done.is_short
@@ -220,7 +220,7 @@ def test_wait_goes_on_with_a_job_and_ends_as_the_job(cli, ran, failing):
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "1e999", "soon"])
-def test_timeouts_that_are_none_are_refused_before_a_job_is_started(cli, ran, sandbox, seconds):
+def test_invalid_timeouts_are_rejected_before_a_job_starts(cli, ran, sandbox, seconds):
     before = len(sandbox.requests)
     assert cli("run", ran.workflow_id, "--wait", f"--timeout={seconds}").code == 2
     assert len(sandbox.requests) == before
@@ -254,7 +254,7 @@ def test_read_of_all_rows_exits_with_3_where_they_may_be_incomplete(cli, sandbox
     assert (part.code, part.err, part.out) == (0, "", done.out)
 
 
-def test_a_result_at_the_servers_cap_names_what_reads_more(cli, sandbox, monkeypatch, tmp_path):
+def test_result_at_the_server_cap_hints_at_the_full_output(cli, sandbox, monkeypatch, tmp_path):
     job, task = sandbox.add_result([["a", "b", "c"], ["1", "2", "3"]])
     monkeypatch.setenv("EXPLORER_FRAMES_ROW_CAP", "2")
     full, cap = "explorer-frames output", "larger EXPLORER_FRAMES_ROW_CAP"
@@ -272,7 +272,7 @@ def test_a_result_at_the_servers_cap_names_what_reads_more(cli, sandbox, monkeyp
         assert ("--allow-incomplete" in text) is (line[0] != "read")
 
 
-def test_a_task_goes_by_id_and_by_name_where_that_is_its_own(cli, ran, sandbox):
+def test_task_is_selected_by_id_or_unique_name_in_job(cli, ran, sandbox):
     task = ran.tasks[0]
     assert cli("read", ran.job_id, task.task_id).out == cli("read", ran.job_id, "PageRank").out
     none = cli("read", ran.job_id, "PageRanc")
@@ -287,7 +287,7 @@ def test_a_task_goes_by_id_and_by_name_where_that_is_its_own(cli, ran, sandbox):
     assert second in both.err
 
 
-def test_json_is_one_document_with_what_json_cannot_say_as_text(cli, odd):
+def test_json_output_is_a_single_document_with_special_values_as_text(cli, odd):
     done = cli("read", *odd, "--json")
     assert (done.code, done.err) == (0, "")
     assert done.json["rows"] == [
@@ -731,7 +731,7 @@ def test_sync_writes_missing_results_and_reports_skipped_ones(cli, ran, tmp_path
     assert other.is_short
 
 
-def test_a_quiet_sync_writes_nothing_but_errors(cli, ran, tmp_path):
+def test_quiet_sync_prints_only_errors(cli, ran, tmp_path):
     quiet = ("sync", ran.workflow_id, tmp_path, "--task", "PageRank", "--quiet")
     assert cli(*quiet) == cli(*quiet) == (0, "", "")
     assert cli(*quiet, "--json").json["failed"] == 0
@@ -785,7 +785,7 @@ def test_sync_partitions_verifies_and_names_the_server(cli, ran, tmp_path):
     assert "DamagedFileError" in damaged.err
 
 
-def test_a_sync_of_which_some_fails_has_its_own_code(cli, sandbox, tmp_path):
+def test_partly_failed_sync_has_a_specific_exit_code(cli, sandbox, tmp_path):
     workflow = sandbox.add_workflow("half", Graph.les_miserables(), TASKS)
     with Explorer(sandbox.url, token=sandbox.token) as explorer:
         explorer.run_workflow(workflow).wait(progress=False)
@@ -852,7 +852,7 @@ def test_options_reach_the_driver(cli, ran):
 # --- who we are
 
 
-def test_nothing_set(cli, monkeypatch):
+def test_missing_url_is_a_usage_error(cli, monkeypatch):
     for name in ("URL", "USER", "PASSWORD", "GRAPHD"):
         monkeypatch.delenv(f"EXPLORER_FRAMES_{name}")
     done = cli("jobs")
@@ -886,7 +886,7 @@ def test_an_expired_token(cli, sandbox, monkeypatch):
     assert token not in done.err
 
 
-def test_options_of_the_connection_may_stand_anywhere_and_come_before_the_environment(cli, sandbox, monkeypatch):
+def test_connection_options_can_be_anywhere_and_override_the_environment(cli, sandbox, monkeypatch):
     monkeypatch.setenv("EXPLORER_FRAMES_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("EXPLORER_FRAMES_USER", "nobody")
     monkeypatch.setenv("EXPLORER_FRAMES_GRAPHD", "nowhere:1")
@@ -1269,7 +1269,7 @@ def _texts(tree):
             yield _text(node).rpartition("]. ")[2]
 
 
-def test_hints_name_nothing_of_python_on_the_command_line():
+def test_hints_on_the_command_line_do_not_mention_python():
     folder = Path(explorer_frames.__file__).parent
     paths = [path for path in folder.rglob("*.py") if ONLY_PYTHON.isdisjoint(path.relative_to(folder).parts)]
     texts = {text for path in paths for text in _texts(ast.parse(path.read_text(encoding="utf-8"))) if " " in text}

@@ -239,7 +239,7 @@ def test_full_disk_while_printing_help(words):
     assert FULL in done.stderr
 
 
-def test_only_what_stdout_says_is_an_error_of_the_output(cli, monkeypatch):
+def test_only_errors_of_stdout_are_output_errors(cli, monkeypatch):
     def broken(*_, **__):
         raise OSError(errno.EAFNOSUPPORT, "canary")
 
@@ -276,7 +276,7 @@ def test_progress_bars_can_be_turned_off(screen, monkeypatch, option):
 
 
 @needs_pty
-def test_a_password_that_is_not_set_is_asked_for(server, cli, monkeypatch):
+def test_missing_password_is_prompted_for(server, cli, monkeypatch):
     small = server.add_workflow("small", Graph.karate(), {"a": ("PageRank", {})})
     terminal = Terminal("run", small, "--wait", env={"EXPLORER_FRAMES_PASSWORD": "", "EXPLORER_FRAMES_PROGRESS": "1"})
     terminal.see("Password of root:")

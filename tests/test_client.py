@@ -311,14 +311,14 @@ def test_a_stream_that_breaks_off_ends_in_an_error_not_in_its_end():
     assert caught.value.where.startswith("job 1, task a")
 
 
-def test_a_stream_is_retried_while_nothing_of_it_was_handed_over():
+def test_stream_is_retried_before_the_first_batch():
     with served(lambda number, _: answer(envelope()) if number else b"") as (server, explorer):
         with explorer.open_sample_result(1, "a", schema=None) as reader:
             assert reader.read_all().num_rows == 2
         assert len(server.requests) == 2
 
 
-def test_more_rows_than_asked_for_are_refused_by_all_readers():
+def test_more_rows_than_requested_are_rejected_by_all_readers():
     with served(answer(envelope()), retries=0) as (_, explorer):
         for read in (explorer.read_sample_result, explorer.read_sample_result_arrow):
             with pytest.raises(EnvelopeError, match="more rows than limit=1"):
@@ -543,6 +543,6 @@ def test_reading_with_auto_has_one_deadline_for_both_of_its_calls():
         ("https://host/a.parquet", {}, errors.ConfigError),
     ],
 )
-def test_an_export_that_cannot_be_written_is_refused_before_the_server_is_asked(url, options, expected):
+def test_unwritable_export_is_rejected_before_any_request(url, options, expected):
     with pytest.raises(expected):
         Explorer("http://127.0.0.1:9", token="t", retries=0).export_sample_result(1, "a", url, **options)

@@ -140,7 +140,7 @@ def test_no_difference_is_too_large_where_a_number_is_missing():
     assert rows(compare(b, a).changed) == [("x", None, -(2**63), None, 1, 1, 0)]
 
 
-def test_the_nearest_comes_first_where_distances_are_ranked_and_modularity_ranks_nothing():
+def test_distances_are_ranked_ascending_and_modularity_is_not_ranked():
     near = table({"x": 0.0, "y": 1.0, "z": math.inf}, "distance")
     found = compare(near, table({"x": 3.0, "y": 1.0, "z": math.inf}, "distance"), top=1)
     assert rows(found.changed[["id", "rank_a", "rank_b", "rank_shift"]]) == [("x", 1, 2, -1)]
@@ -236,7 +236,7 @@ def test_edges_of_a_k_core_are_a_set_and_each_direction_is_one():
     assert found.changed.columns.tolist() == ["id", "neighbor"]
 
 
-def test_other_columns_beside_an_id_are_values_whatever_they_are_called():
+def test_columns_other_than_ids_are_values():
     a = pd.DataFrame({"id": ["x", "y"], "path": ["/a", "/b"], "score": [1.0, 2.0]})
     found = compare(a, a.assign(path=["/a", "/c"]))
     assert rows(found.changed[["id", "path_a", "path_b"]]) == [("y", "/b", "/c")]

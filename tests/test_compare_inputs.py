@@ -95,7 +95,7 @@ def test_comparison_inputs_contain_differences():
     assert found.changed[["id", "core_delta"]].to_numpy().tolist() == [[7, 1]]
 
 
-def test_frames_without_rows_compare_whatever_types_pandas_gives_them():
+def test_empty_frames_compare_with_any_dtypes():
     empty = pd.DataFrame({"id": [], "score": []})
     assert compare(empty, empty.astype({"id": object})).same
     full = pd.DataFrame({"id": ["x"], "score": [1.0]})
@@ -377,12 +377,12 @@ def test_invalid_result_argument_is_rejected_before_reading(data):
         ({"allow_unrelated": 1}, "allow_unrelated must be True or False"),
     ],
 )
-def test_arguments_that_cannot_work_are_refused_before_anything_is_read(options, said):
+def test_invalid_arguments_are_rejected_before_reading(options, said):
     with pytest.raises(ConfigError, match=said):
         compare("never-read.parquet", "never-read.parquet", **options)
 
 
-def test_no_secret_of_a_url_is_told():
+def test_secrets_in_urls_are_masked():
     with pytest.raises(FileReadError) as caught:
         compare(A, "ftp://user:s3cr3t@127.0.0.1:1/a.parquet?sig=s3cr3t")
     assert "s3cr3t" not in f"{caught.value!r} {caught.value}"

@@ -100,7 +100,7 @@ def test_credentials_come_from_arguments_before_the_environment(monkeypatch, arg
         ({"auth_encoding": None}, ["'json' or 'colon'"]),
     ],
 )
-def test_credentials_that_cannot_work_are_refused(arguments, named):
+def test_invalid_credentials_are_rejected(arguments, named):
     message = refused(**arguments)
     assert all(word in message for word in named)
 
@@ -183,7 +183,7 @@ def test_invalid_explorer_url_is_rejected(url):
         ("client_cert", (__file__, "/no/such.key")),
     ],
 )
-def test_settings_that_cannot_work_are_refused_by_name(name, value):
+def test_invalid_settings_are_rejected_by_name(name, value):
     assert name in refused(**{name: value}) or "certificate" in refused(**{name: value})
 
 
@@ -196,7 +196,7 @@ def test_settings_that_cannot_work_are_refused_by_name(name, value):
         (np.float32(0.5), (0.5, 0.5)),
     ],
 )
-def test_a_timeout_is_a_number_of_any_library_or_none(timeout, expected):
+def test_timeout_accepts_numpy_numbers_and_none(timeout, expected):
     settings = Explorer("https://host", token="t", timeout=timeout, retries=np.int8(1), deadline=np.int64(7))._settings
     assert (settings.timeout, settings.retries, settings.deadline) == (expected, 1, 7.0)
 
@@ -328,7 +328,7 @@ def test_a_limit_that_is_no_number_of_rows_is_refused_before_any_socket(limit):
 @pytest.mark.parametrize(
     ("limit", "sent"), [(3, b"3"), (2**31 - 1, b"2147483647"), (None, b"2147483647"), (np.int32(7), b"7")]
 )
-def test_the_limit_is_sent_as_it_is_and_none_is_the_largest(limit, sent):
+def test_limit_is_sent_unchanged_and_none_is_the_maximum(limit, sent):
     with RawServer(lambda _number, _request: answer(envelope())) as server, Explorer(server.url, token="t") as explorer:
         explorer.read_sample_result(1, "a", limit, schema=None)
     assert b"limit=" + sent + b" HTTP" in server.requests[0]

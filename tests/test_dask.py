@@ -207,7 +207,7 @@ def test_a_dask_frame_is_refused_by_writers_with_a_way_out(tmp_path):
 
 @pytest.mark.parametrize("convert", [True, False, None])
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_ids_stay_byte_for_byte_whatever_dask_does_with_text(tmp_path, backend, convert):
+def test_ids_are_unchanged_by_dask_string_conversion(tmp_path, backend, convert):
     rows = [[text, "0.5"] for text in NASTY]
     write_parts(tmp_path / "in", [rows, rows[::-1]])
     expected = [text.encode() for text in NASTY + NASTY[::-1]]
@@ -400,7 +400,7 @@ def test_many_tasks_are_one_frame_that_says_which_row_is_whose(world, backend):
     assert whole.dtypes["job_id"] == whole.dtypes["id"]
 
 
-def test_the_columns_are_those_of_the_schema_whatever_the_tasks_are(sandbox):
+def test_schema_argument_determines_the_columns_for_all_tasks(sandbox):
     two = sandbox.add_result([["a", "c"], ["b", "d"]], "Louvain")
     three = sandbox.add_result([["a"], ["b"], ["0.5"]], "Louvain")
     none = sandbox.add_result([[], []], "Louvain")
@@ -716,7 +716,7 @@ def test_a_worker_that_dies_once_is_replaced_and_the_rows_are_the_same(cluster, 
 
 
 @pytest.mark.slow
-def test_a_task_that_kills_its_workers_is_an_error_and_nothing_is_published(cluster, parts, tmp_path, monkeypatch):
+def test_crash_of_all_workers_raises_and_publishes_nothing(cluster, parts, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster.cluster.scheduler, "allowed_failures", 0)  # else it takes four workers
     target = tmp_path / "all.parquet"
     old = export_output(parts, target, schema="pagerank")

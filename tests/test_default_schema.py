@@ -218,7 +218,7 @@ def test_the_number_of_remembered_jobs_is_bounded(monkeypatch):
     assert count == ["look", "read"] * 2 + ["read"] + ["look", "read"] * 2 + ["read"] + ["look", "read"]
 
 
-def test_a_look_at_the_job_replaces_what_is_remembered():
+def test_status_request_updates_the_cached_job():
     names = iter(["PageRank", "Louvain"])
 
     def respond(_number, request):
@@ -277,7 +277,7 @@ def test_a_job_that_was_looked_at_with_unfinished_tasks_is_looked_up_again(tmp_p
             explorer.export_sample_result(1, "b", tmp_path / "a.parquet")
 
 
-def test_an_unfinished_task_is_never_complete_whatever_the_schema():
+def test_unfinished_task_is_not_complete_for_any_schema():
     with served(script('[["1","2"]]', answer(detail(status=1)))) as (_, explorer):
         job = explorer.job(1)
         for schema in ("auto", "pagerank", None, pa.schema([("a", pa.string()), ("b", pa.string())])):

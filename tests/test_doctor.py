@@ -423,7 +423,7 @@ def test_a_wrong_password_is_tried_in_both_encodings_and_no_more(diagnose):
     assert "encodings json and colon" in found["login"][1]
 
 
-def test_a_wrong_graphd_is_told_apart_from_a_wrong_password(diagnose, scored):
+def test_wrong_graphd_and_wrong_password_have_different_errors(diagnose, scored):
     found = diagnose({**scored.environment, "EXPLORER_FRAMES_GRAPHD": "elsewhere:9669"})
     assert found["login"][0] == "problem"
     assert "Check graphd" in found["login"][1]

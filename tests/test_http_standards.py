@@ -278,7 +278,7 @@ def closed_port():
     ],
 )
 @pytest.mark.skipif(find_spec("socks") is not None, reason="PySocks is installed")
-def test_a_proxy_that_cannot_work_is_a_config_error_that_names_its_variable(scheme, variable, proxy, said, monkeypatch):
+def test_invalid_proxy_raises_config_error_with_the_variable(scheme, variable, proxy, said, monkeypatch):
     monkeypatch.setenv(variable.format(scheme), proxy)
     error = refused(f"{scheme}://explorer.invalid")
     assert type(error) is ConfigError

@@ -309,7 +309,7 @@ def test_file_rewritten_by_another_program_is_reported(layout, tmp_path):
     assert read_provenance(path).rows == 3000  # what it says of itself is still there
 
 
-def test_a_value_that_looks_like_a_seal_is_none(layout, tmp_path):
+def test_value_that_resembles_a_seal_is_ignored(layout, tmp_path):
     """Statistics and metadata hold values and words of others, right beside the seal."""
     digits = "0" * 64
     ids = [f"explorer_frames.seal\x18\x40{digits}", f"\x40\0\0\0{digits}\0\0\0\0\x14\0\0\0explorer_frames.seal\0"]
@@ -399,7 +399,7 @@ def test_files_that_are_not_ours(look, tmp_path):
 
 
 @pytest.mark.parametrize("look", [read_provenance, verify_file])
-def test_files_that_are_not_there(look, store):
+def test_missing_files(look, store):
     with pytest.raises(FileReadError, match="file not found") as caught:
         look(store.url("missing.parquet"), storage_options=store.options)
     assert "canary" not in str(caught.value) + repr(vars(caught.value))

@@ -402,7 +402,7 @@ def test_cancel_stops_a_job():
 
 
 @pytest.mark.parametrize("cancel", [True, False])
-def test_ctrl_c_cancels_the_job_if_asked_to(cancel):
+def test_ctrl_c_cancels_the_job_if_requested(cancel):
     with Sandbox(task_seconds=9 * HANG) as server, client(server) as explorer:
         workflow = server.add_workflow("w", PAIR, {"t": ("PageRank", {})})
         job = explorer.run_workflow(workflow)
@@ -465,7 +465,7 @@ def test_a_task_reads_and_exports_itself(sandbox, tmp_path):
         assert receipt.complete
 
 
-def test_a_task_goes_by_its_id_or_by_a_name_of_its_own(sandbox, explorer):
+def test_task_is_selected_by_id_or_unique_name(sandbox, explorer):
     job_id, first = sandbox.add_result([["a"], ["1"]], "twin")
     _, second = sandbox.add_result([["a"], ["1"]], "twin", job_id=job_id)
     _, third = sandbox.add_result([["a"], ["1"]], first, job_id=job_id)  # called as another one's id is
@@ -659,7 +659,7 @@ def test_the_whole_list_of_jobs_takes_few_requests():
         assert len(server.requests) - before <= 10 + 1
 
 
-def test_envelope_helper_is_what_the_server_sends():
+def test_envelope_helper_matches_the_server():
     assert json.loads(envelope())["code"] == 0
 
 
@@ -793,7 +793,7 @@ def test_a_job_without_an_id_is_refused(number):
         Explorer(server.url, token="t").list_jobs()
 
 
-def test_odd_names_and_times_are_typed_or_mended():
+def test_unusual_names_and_times_are_repaired_or_rejected():
     odd = {"id": 1, "status": 2, "workflowName": "a\ud800b"}
     with RawServer(lambda _, request: wrapped({"items": [odd], "total": 1})) as server:
         assert Explorer(server.url, token="t").list_jobs()["workflow_name"].tolist() == ["a?b"]
@@ -916,7 +916,7 @@ def test_results_have_the_names_of_tasks_as_keys_if_these_are_unique(twins):
     }
 
 
-def test_a_job_or_a_task_stands_for_ids(twins, tmp_path, monkeypatch):
+def test_job_and_task_are_accepted_in_place_of_ids(twins, tmp_path, monkeypatch):
     monkeypatch.delenv("EXPLORER_FRAMES_URL", raising=False)  # the server is that of the job
     job, same = twins
     b = job["B"]

@@ -447,7 +447,7 @@ def test_each_part_may_have_the_header_or_not(tmp_path, header):
     assert read_output(tmp_path, schema="louvain", header=header)["id"].tolist() == ["a", "c", "e"]
 
 
-def test_the_header_tells_the_columns_of_a_result_without_rows(part):
+def test_header_determines_the_columns_of_an_empty_result(part):
     empty = read_output_arrow(part("VID,LABEL,MODULARITY\n"), schema="louvain")
     assert (empty.num_rows, empty.schema.names) == (0, ["id", "community", "modularity"])
 
@@ -652,7 +652,7 @@ def test_a_file_has_the_rows_and_says_where_they_came_from(part, tmp_path, suffi
         export_output(source, tmp_path / f"out{suffix}", schema="pagerank", mode="create")
 
 
-def test_nothing_is_published_when_a_part_is_bad(tmp_path):
+def test_damaged_part_prevents_publishing(tmp_path):
     folder, target = tmp_path / "in", tmp_path / "out.parquet"
     folder.mkdir()
     (folder / "0").write_text("a,1\n")
@@ -711,7 +711,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path, look):
 
 
 @pytest.mark.parametrize("look", [read_provenance, verify_file, lambda url: read_output(url, schema=None)])
-def test_a_signed_url_tells_no_signature(look):
+def test_signature_of_a_signed_url_is_masked(look):
     pytest.importorskip("aiohttp", reason="fsspec's driver for http:// needs it")
     with pytest.raises(FileReadError) as caught:
         look("http://127.0.0.1:1/x.csv?X-Amz-Signature=c4n4ry&more=s3cret")
@@ -720,7 +720,7 @@ def test_a_signed_url_tells_no_signature(look):
 
 
 @pytest.mark.parametrize("options", ["x", 5, [1], {"key": "\udcff"}])
-def test_odd_storage_options_are_refused_or_taken_as_they_are(options):
+def test_unusual_storage_options_are_rejected_or_unchanged(options):
     with pytest.raises((ConfigError, FileReadError)):
         read_output("memory://nowhere/a.csv", schema=None, storage_options=options)
 

@@ -150,7 +150,7 @@ def test_a_driver_that_is_missing_is_a_typed_error():
     assert "canary" not in str(caught.value)
 
 
-def test_hdfs_without_its_native_client_says_what_to_do(monkeypatch, tmp_path):
+def test_missing_hdfs_client_has_a_hint(monkeypatch, tmp_path):
     for name in ("HADOOP_HOME", "JAVA_HOME", "ARROW_LIBHDFS_DIR"):
         monkeypatch.setenv(name, str(tmp_path))
     with pytest.raises(FileReadError, match="webhdfs") as caught:

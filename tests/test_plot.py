@@ -193,7 +193,7 @@ def test_top_counts_those_that_share_the_last_number():
     assert words(plot_result(all_tied, kind="top").xaxis) == "score (20 of 26 that share 1)"
 
 
-def test_top_counts_what_it_leaves_out():
+def test_top_plot_shows_the_number_of_omitted_rows():
     scores = vertices(score=[1.0, 2.0, 3.0, np.nan, np.inf])
     assert plot_result(scores, kind="top").get_xlabel() == "score (2 without a finite number)"
     assert (
@@ -324,7 +324,7 @@ def test_the_distribution_of_a_heavy_tail_is_a_curve():
     assert (ax.get_xscale(), ax.get_yscale()) == ("symlog", "log")
 
 
-def test_columns_of_ones_own_are_drawn_by_their_types():
+def test_custom_columns_are_plotted_by_type():
     table = pa.table({"vid": ["a", "b"], "importance": [0.5, 1.5], "group": ["x", "x"]})
     assert plot_result(table).get_ylabel() == "importance"
     assert firsts(plot_result(table))[0] == ("b", "1.50")
@@ -337,7 +337,7 @@ def test_columns_of_ones_own_are_drawn_by_their_types():
 
 
 @pytest.mark.parametrize("backend", [None, "numpy_nullable", "pyarrow"])
-def test_frames_of_all_dtypes_give_the_same_picture(backend):
+def test_plots_are_equal_for_all_dtypes(backend):
     table = known(vertices(score=[0.25, None, 0.5]), complete=False)
     ax = plot_result(to_pandas(table, backend))
     assert curve(ax) == [[1, 2], [0.5, 0.25]]
@@ -359,7 +359,7 @@ def test_a_part_of_a_result_may_be_incomplete():
 
 
 @pytest.mark.slow
-def test_every_result_of_the_sandbox_has_a_picture_or_says_why_not(sandbox, explorer):
+def test_every_sandbox_result_has_a_plot_or_a_message(sandbox, explorer):
     job = explorer.run_workflow(sandbox.workflows["lesmis"]).wait(progress=False)
     without = set()
     for task in job.tasks:
@@ -408,7 +408,7 @@ ODD = [
         for kind in KINDS
     ],
 )
-def test_odd_numbers_are_drawn_or_said(kind, scores, says):
+def test_special_numbers_are_plotted_or_reported(kind, scores, says):
     ax = plot_result(known(vertices(score=pa.array(scores, pa.float64()))), kind=kind)
     low, high = seen(ax)
     assert low >= -0.01
@@ -547,7 +547,7 @@ def drawn(table, kind):
 
 
 @pytest.mark.slow
-def test_a_million_rows_are_thinned_to_what_can_be_seen():
+def test_million_rows_are_reduced_to_visible_points():
     scores = np.random.default_rng(0).pareto(1.5, MANY) + 1e-9
     table = pa.table({"id": np.arange(MANY), "score": scores})
     for kind in ("rank", "distribution"):
@@ -574,7 +574,7 @@ def test_a_million_rows_are_thinned_to_what_can_be_seen():
         ({"ax": np.array([1])}, "got ndarray"),
     ],
 )
-def test_arguments_that_cannot_work_are_refused_before_anything_is_read(options, says):
+def test_invalid_arguments_are_rejected_before_reading(options, says):
     reader = vertices(score=[1.0]).to_reader()
     with pytest.raises(ConfigError, match=says):
         plot_result(reader, **options)
@@ -598,7 +598,7 @@ def test_results_without_plot_are_rejected_with_a_hint(table):
     assert "numeric column" in caught.value.hint
 
 
-def test_a_column_that_cannot_be_written_is_no_obstacle():
+def test_plot_ignores_unsupported_columns():
     frame = pd.DataFrame({"id": ["a", "b"], "score": [0.5, 1.0]})
     plot_result(frame.assign(bin=pd.cut(frame["score"], 2)), column="score")
 
@@ -616,7 +616,7 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
     assert caught.value.hint.startswith("install the extra 'plot': pip install 'matplotlib")
 
 
-def test_a_picture_of_a_real_graph_with_a_power_law(sandbox, explorer):
+def test_power_law_graph_is_plotted(sandbox, explorer):
     workflow = sandbox.add_workflow("plot", Graph.power_law(2_000), {"degree": ("DegreeCentrality", {"step": 1})})
     job = explorer.run_workflow(workflow).wait(progress=False)
     ax = plot_result(job.tasks[0].read(schema="DegreeCentrality"))
@@ -631,12 +631,12 @@ def test_axes_of_another_projection_are_refused():
         plot_result(pd.DataFrame({"id": ["a"], "score": [1.0]}), ax=figure.add_subplot(projection="polar"))
 
 
-def test_scores_that_are_lists_have_no_picture():
+def test_list_columns_are_not_plotted():
     with pytest.raises(ConfigError, match="no plot is available for the columns id, score"):
         plot_result(pa.table({"id": ["a"], "score": [[1.0]]}))
 
 
-def test_how_often_values_occur_is_said_at_the_axis():
+def test_axis_label_shows_the_number_of_occurrences():
     frame = pd.DataFrame({"id": list("abc"), "when": pd.to_datetime(["2026-01-01", "2026-01-02", "2026-01-02"])})
     assert plot_result(frame, column="when", kind="rank").get_ylabel() == "rows with the same when"
 
@@ -677,7 +677,7 @@ def test_a_history_of_numbers_of_the_whole_graph_is_one_line():
     assert curve(ax)[1] == [4, 5]
 
 
-def test_a_history_of_one_row_each_is_one_line_whatever_the_ids():
+def test_history_with_one_row_per_run_is_one_line_for_any_ids():
     ax = plot_result(of_runs(3, id=[["a"], ["b"], ["a"]], score=[[0.1], [0.2], [0.3]]))
     assert curve(ax)[1] == [0.1, 0.2, 0.3]
 
@@ -715,13 +715,13 @@ def test_runs_whose_time_is_unknown_or_the_same_are_in_order():
     assert (len(ticks(ax.xaxis)), named(ax)) == (8, ["_a", "b"])
 
 
-def test_a_history_without_numbers_is_a_sentence():
+def test_history_without_numbers_shows_a_message():
     assert said(plot_result(of_runs(2, id=[["a"]] * 2, score=[[None]] * 2).astype({"score": float}))) == [
         "no finite numbers in the last run"
     ]
 
 
-def test_columns_that_tell_runs_apart_are_not_drawn():
+def test_run_columns_are_not_plotted():
     with pytest.raises(ConfigError, match="cannot plot column 'job_id'"):
         plot_result(of_runs(2, count=[[4], [5]]), column="job_id")
 
@@ -840,7 +840,7 @@ def test_a_comparison_of_both_has_both_pictures():
     assert plot_result(found, kind="flow").get_xlabel() == "vertices"
 
 
-def test_empty_results_that_are_compared_are_a_sentence():
+def test_comparison_of_empty_results_shows_a_message():
     table = pa.table(
         {"id": pa.array([], "string"), "community": pa.array([], "string"), "score": pa.array([], "double")}
     )

@@ -139,7 +139,7 @@ def test_progress_bar_appears_for_long_calls(screen, monkeypatch):
     assert screen.lines[-1] == ""
 
 
-def test_a_short_call_shows_none(server, screen, monkeypatch):
+def test_short_call_shows_no_progress_bar(server, screen, monkeypatch):
     monkeypatch.setattr(_progress, "_DELAY", HANG)
     explorer_of(server).job(server.ids[0]).read()
     assert screen.writes == 0
@@ -192,7 +192,7 @@ def test_no_progress_bar_and_no_thread_without_a_terminal(case, server, screen, 
     assert screen.writes == 0
 
 
-def test_none_is_shown_in_other_threads_or_if_the_explorer_or_the_call_excludes_it(server, screen, monkeypatch):
+def test_progress_bar_is_hidden_in_other_threads_or_if_disabled(server, screen, monkeypatch):
     monkeypatch.setattr(_progress, "run_alongside", None)
     job = explorer_of(server).job(server.ids[0])
     _in_thread(job.read)
@@ -227,7 +227,7 @@ def test_progress_bar_is_omitted_if_it_cannot_be_drawn(fault, server, screen, mo
     assert len(explorer_of(server, progress=True).read_sample_result(*server.ids)) == ROWS
 
 
-def test_counting_draws_nothing_and_loses_nothing(screen, monkeypatch):
+def test_counting_does_not_draw_and_loses_no_counts(screen, monkeypatch):
     monkeypatch.setattr(_progress, "_PAUSE", HANG)
 
     def count(bar):
@@ -293,7 +293,7 @@ def test_numbers_have_the_right_unit():
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ConfigError])
-def test_the_bar_of_a_failed_call_stays_and_the_next_output_has_a_line_of_its_own(error, screen):
+def test_progress_bar_of_a_failed_call_remains_on_a_separate_line(error, screen):
     def fail():
         with progress_bar(progress=True, state=Done("job 1", "task", 1, 2)):
             assert screen.written.wait(HANG)

@@ -165,7 +165,7 @@ def test_the_wrong_group_gets_no_right_that_not_everybody_has(disk, monkeypatch,
 
 @needs_posix_permissions
 @pytest.mark.parametrize(("before", "refused"), [(0o666, True), (0o644, False)])
-def test_permissions_that_cannot_be_set_leave_nothing_behind(disk, monkeypatch, before, refused):
+def test_failed_permissions_leave_no_file(disk, monkeypatch, before, refused):
     (disk / "a").write_bytes(OLD)
     (disk / "a").chmod(before)
 
@@ -837,7 +837,7 @@ def test_rejected_login_does_not_reveal_the_key(s3_store, monkeypatch):
     assert "canary" not in everything_said(caught.value)
 
 
-def test_the_target_itself_tells_no_secret(s3_store):
+def test_repr_of_target_contains_no_secrets(s3_store):
     target = Target.resolve(s3_store.url("a.bin"), storage_options=s3_store.options)
     assert "canary" not in repr(target) + str(vars(target))
 

@@ -309,7 +309,7 @@ def test_a_new_file_in_place_follows_the_umask(tmp_path, spools):
     assert stat.S_IMODE((tmp_path / "a.parquet").stat().st_mode) == 0o640
 
 
-def test_nothing_is_overwritten_in_place_before_all_rows_have_come(tmp_path, spools):
+def test_in_place_write_starts_after_the_last_row(tmp_path, spools):
     def batches():
         yield pa.record_batch({"x": range(100_000)})
         assert path.read_bytes() == OLD

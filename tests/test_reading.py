@@ -110,12 +110,12 @@ def same_beside(name: str, size: int) -> bool:
 
 
 @pytest.mark.parametrize("size", [7, 40, 400])
-def test_decoding_beside_the_receiving_changes_nothing(size):
+def test_decoding_in_a_thread_gives_the_same_result(size):
     assert [name for name in IN_PIECES if name not in LARGE and not same_beside(name, size)] == []
 
 
 @pytest.mark.parametrize("name", LARGE)
-def test_decoding_large_answers_beside_the_receiving_changes_nothing(name):
+def test_decoding_large_responses_in_a_thread_gives_the_same_result(name):
     assert same_beside(name, 400)
 
 
@@ -189,7 +189,7 @@ def test_error_at_the_end_of_a_chunk_is_rejected(width):
 
 
 @pytest.mark.parametrize("filler", ["[1]", '["a"]', "[]"])
-def test_rows_of_other_lengths_do_not_make_what_is_held_grow(filler):
+def test_irregular_rows_do_not_increase_the_buffer(filler):
     size, lengths = 2**14, [2**power for power in range(9, -1, -1)]
     head = ",".join(json.dumps(["x"] * length, separators=(",", ":")) for length in lengths)
     body = wrap(f"[{head},{','.join([filler] * 2**17)}]")
@@ -282,7 +282,7 @@ def test_a_list_column_takes_the_rest_of_rows_of_any_length():
     assert caught.value.row == 1
 
 
-def test_a_list_column_is_of_the_type_that_was_asked_for():
+def test_list_column_has_the_requested_type():
     own = pa.schema([("id", pa.string()), ("path", pa.list_(pa.field("vertex", pa.int8(), nullable=False)))])
     for items in ('[["a","1","2"],["b","3","4"]]', '[["a","1","2"],["b"]]'):
         table = read(wrap(items), schema=own)
@@ -346,7 +346,7 @@ def test_error_code_takes_precedence_over_other_content():
         assert caught.value.code == 40404000
 
 
-def test_more_rows_than_asked_for_are_refused():
+def test_more_rows_than_requested_are_rejected():
     assert read(PUBLISHED, limit=2).num_rows == 2
     with pytest.raises(EnvelopeError, match="more rows than limit=1"):
         read(PUBLISHED, limit=1)

@@ -213,7 +213,7 @@ LATER = "\nRetry later. If it happens again, report the trace id to the vendor's
         ({"code": 40404000, "message": "m"}, 500, "t", "server returned error 40404000: m [trace t]" + ASK),
     ],
 )  # fmt: skip
-def test_an_envelope_that_says_no_or_nothing(members, status, trace, said):
+def test_envelope_with_error_or_without_code(members, status, trace, said):
     with pytest.raises(ExplorerFramesError) as caught:
         data_of(members, status, trace)
     assert str(caught.value) == said
@@ -239,7 +239,7 @@ TAKEN = f"\nUse one of {NAMES}; or an unordered dictionary of one of these; or, 
         (pa.schema([]), "string", "schema must have at least one column, and unique names, got []"),
     ],
 )  # fmt: skip
-def test_a_schema_that_cannot_be_asked_for(schema, vid_type, said):
+def test_invalid_schema_argument_raises_config_error(schema, vid_type, said):
     with pytest.raises(ConfigError) as caught:
         _schemas.SchemaRequest.of(schema, vid_type)
     assert str(caught.value) == said

@@ -684,7 +684,7 @@ def test_the_unexpected_has_an_envelope(make, monkeypatch):
     assert answer.json()["message"] == "ErrInternalServer: ZeroDivisionError"
 
 
-def test_every_answer_has_a_trace_of_its_own(server, client):
+def test_each_response_has_a_unique_trace_id(server, client):
     job, task = server.add_result([["a"], ["1"]])
     answers = [
         client.call("GET", path) for path in ("jobs", "unknown", "jobs/0", f"jobs/{job}/tasks/{task}/sample_result")

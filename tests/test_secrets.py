@@ -759,7 +759,7 @@ def test_loggers_of_drivers_are_left_as_they_are():
     assert [logging.getLogger(name).filters for name in ("fsspec", "fsspec.http")] == before
 
 
-def test_an_error_names_the_address_that_it_tells_to_check():
+def test_error_contains_the_address_to_check():
     options = {"key": "ann", "secret": "hush-hush", "client_kwargs": {"region_name": "eu-west-9"}}
     with pytest.raises(errors.WriteError, match=r"http://127\.0\.0\.1:9/lake"):
         write_parquet(TABLE, "s3://lake/a.parquet", storage_options={**options, "endpoint_url": "http://127.0.0.1:9"})

@@ -132,7 +132,7 @@ def test_exception_in_context_keeps_the_old_file(store, raised):
     in_the_end(store, "a.bin", OLD)
 
 
-def test_create_refuses_what_exists_before_any_work(store):
+def test_create_rejects_an_existing_file_before_any_work(store):
     store.put("a.bin", OLD)
     with pytest.raises(TargetExistsError, match="the target already exists") as caught:
         Target.resolve(store.url("a.bin"), mode="create", storage_options=store.options)
@@ -140,7 +140,7 @@ def test_create_refuses_what_exists_before_any_work(store):
     assert store.read("a.bin") == OLD
 
 
-def test_create_refuses_what_came_into_being_meanwhile(store):
+def test_create_rejects_a_file_created_in_the_meantime(store):
     target = Target.resolve(store.url("a.bin"), mode="create", storage_options=store.options)
     if store.name.startswith("gs"):
         pytest.skip("the emulator ignores preconditions: unproven here")
@@ -416,7 +416,7 @@ class _Parts:
         pytest.param(120, 8, "complete_multipart_upload", 1, marks=pytest.mark.stores),
     ],
 )
-def test_a_multipart_upload_that_fails_leaves_nothing(request, monkeypatch, lent, megabytes, part, method, number):  # noqa: PLR0917
+def test_failed_multipart_upload_is_aborted(request, monkeypatch, lent, megabytes, part, method, number):  # noqa: PLR0917
     store = request.getfixturevalue(f"{lent}_store")
     store.put("a.bin", OLD)
     set_part_size(monkeypatch, part)
@@ -435,7 +435,7 @@ def test_a_multipart_upload_that_fails_leaves_nothing(request, monkeypatch, lent
 
 @pytest.mark.parametrize("lent", ["s3", pytest.param("radosgw", marks=pytest.mark.stores)])
 @needs_posix_signals
-def test_a_multipart_upload_that_is_interrupted_leaves_nothing(request, monkeypatch, lent):
+def test_interrupted_multipart_upload_is_aborted(request, monkeypatch, lent):
     store = request.getfixturevalue(f"{lent}_store")
     store.put("a.bin", OLD)
     set_part_size(monkeypatch, 5)

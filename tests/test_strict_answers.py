@@ -76,7 +76,7 @@ def any_call(status: int):
 @pytest.mark.parametrize(
     "status", [pytest.param(one, marks=[pytest.mark.slow] * (one not in {200, 203, 401, 500})) for one in SUCCESSES]
 )
-def test_code_0_is_success_in_every_call_whatever_the_status(status, tmp_path):
+def test_code_0_is_success_for_every_status(status, tmp_path):
     with served(any_call(status), **LOGIN, retries=0) as (server, explorer):
         assert explorer.run_workflow(7).status == "success"
         assert explorer.list_jobs(7)["job_id"].tolist() == ["5"]
@@ -318,7 +318,7 @@ def test_pages_that_contradict_each_other_are_refused(pages, order, limit):
 
 
 @each("pages", INCONSISTENT.values(), ids=INCONSISTENT)
-def test_nothing_is_written_where_pages_contradict_each_other(pages, tmp_path):
+def test_sync_writes_nothing_if_job_pages_conflict(pages, tmp_path):
     with served(numbered(pages), retries=0) as (_, explorer):
         with pytest.raises(EnvelopeError):
             explorer.sync_workflow(7, tmp_path / "lake", progress=False)
@@ -474,7 +474,7 @@ ZERO = [
 
 
 @each("zero", ZERO)
-def test_the_zero_time_is_missing_wherever_times_are_read(zero):
+def test_zero_times_are_read_as_missing(zero):
     times = {"createTime": zero, "runBeginTime": zero, "runEndTime": zero}
     tasks = [{**TASK, **times}]
 

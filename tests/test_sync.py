@@ -77,7 +77,7 @@ def test_second_sync_sends_one_request_and_writes_nothing(store, world):
     assert tree(url, store.options) == files
 
 
-def test_a_lake_makes_its_own_folder_and_those_above_it_only_on_request(tmp_path, world):
+def test_sync_creates_parent_folders_only_with_make_parents(tmp_path, world):
     lake = tmp_path / "a" / "b" / "lake"
     with pytest.raises(WriteError, match="folder does not exist"):
         world.add(1).sync(lake)
@@ -96,7 +96,7 @@ def test_a_second_run_makes_no_call_that_changes_anything(tmp_path, world, monke
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "lake").rglob("*")} == before
 
 
-def test_the_records_say_what_is_there(tmp_path, world):
+def test_run_records_list_the_existing_parts(tmp_path, world):
     world.add(1)
     report = world.sync(tmp_path)
     assert json.loads((tmp_path / DATASET).read_text(encoding="utf-8")) == {

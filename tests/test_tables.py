@@ -541,7 +541,7 @@ def test_types_that_delta_would_change_are_refused(delta_on_disk, kind, nested):
 
 
 @pytest.mark.parametrize("nulls", [0, 1])
-def test_missing_values_where_the_table_has_none_are_refused(local_place, nulls):
+def test_missing_values_in_required_columns_are_rejected(local_place, nulls):
     required = pa.schema([pa.field("id", pa.string(), nullable=False)])
     local_place.make(pa.table({"id": ["a"]}, schema=required))
     before = local_place.state()
@@ -650,7 +650,7 @@ def test_create_refuses_before_anything_is_read(delta):
 
 
 @pytest.mark.parametrize("mode", ["append", "overwrite"])
-def test_other_modes_create_what_is_not_there(delta, mode):
+def test_other_modes_create_a_missing_table(delta, mode):
     assert delta.write(OLD, mode).version == 0
     assert plain(delta.rows()) == plain(OLD)
 
@@ -1034,7 +1034,7 @@ except KeyboardInterrupt:
 """
 
 
-def test_ctrl_c_ends_a_write_and_commits_nothing(tmp_path):
+def test_ctrl_c_ends_a_write_without_a_commit(tmp_path):
     command = [sys.executable, "-c", INTERRUPTED, str(tmp_path / "t")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PROCESS, check=False)
     assert done.stdout == "interrupted\n", done.stderr

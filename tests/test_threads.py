@@ -134,14 +134,14 @@ def test_work_runs_in_the_caller_if_no_thread_can_be_started(call, most, monkeyp
 
 
 @pytest.mark.parametrize("call", [call_in_parallel, call_ahead, call_pipelined, call_beside])
-def test_nothing_is_kept_of_threads_that_could_not_be_started(call, monkeypatch):
+def test_threads_that_cannot_start_leave_no_state(call, monkeypatch):
     monkeypatch.setattr(_threads, "_start_new_thread", None)  # as gevent does
     before = [*_threads._pools]
     assert call()
     assert [*_threads._pools] == before
 
 
-def test_an_interrupt_just_after_a_thread_was_started_cancels_what_it_does(monkeypatch):
+def test_interrupt_after_thread_start_cancels_its_work(monkeypatch):
     cancelled = threading.Event()
 
     def items():
@@ -159,7 +159,7 @@ def test_an_interrupt_just_after_a_thread_was_started_cancels_what_it_does(monke
 
 
 @needs_posix_signals
-def test_an_interrupt_cancels_what_drivers_do_in_other_threads():
+def test_interrupt_cancels_driver_calls_in_other_threads():
     begun, cancelled = SimpleQueue(), []
 
     async def work():
@@ -330,7 +330,7 @@ def test_work_queue_is_bounded():
     wait_until_none_is_left()
 
 
-def test_the_source_is_read_by_who_reads_the_results_and_nothing_is_started_for_an_empty_one():
+def test_source_is_read_by_the_caller_and_empty_source_starts_no_thread():
     readers = []
 
     def items(count):

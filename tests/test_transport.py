@@ -450,7 +450,7 @@ def expected(status: int, code: str) -> type[ExplorerFramesError] | None:
 
 
 @pytest.mark.parametrize("status", STATUSES)
-def test_code_0_is_success_under_every_status_with_a_whole_body_and_all_else_is_the_exact_class(status):
+def test_status_and_code_determine_the_error_class(status):
     bodies = [coded(code) for code in CODES]
     with served(lambda number, _: answer(bodies[number], f"{status} X", CLOSE), retries=0) as (server, explorer):
         for number, code in enumerate(CODES):
@@ -538,7 +538,7 @@ def test_only_transient_errors_are_retried(sent, tries):
 
 
 @pytest.mark.parametrize("retries", [0, 1, 4])
-def test_retries_are_as_many_as_asked_for(retries):
+def test_number_of_retries_is_as_requested(retries):
     _, server = failure(refusal(50004000), retries=retries)
     assert len(server.requests) == retries + 1
 
@@ -578,7 +578,7 @@ def test_a_retry_after_that_is_too_long_ends_the_call_at_once_and_is_named(asked
 
 
 @pytest.mark.parametrize("asked", ["", "soon", "-5", "1.5", "\xb2"])
-def test_an_invalid_retry_after_counts_as_not_there(asked, sleeps):
+def test_invalid_retry_after_is_ignored(asked, sleeps):
     _, server = failure(refusal(None, 503, f"Retry-After: {asked}\r\n"))
     assert sleeps == [0, 0]
     assert len(server.requests) == 3
@@ -944,7 +944,7 @@ def tls_failure(server, url=None, **options) -> ConnectionFailedError:
         return caught.value
 
 
-def test_a_private_ca_is_trusted_by_its_bundle_and_by_nothing_else(authority, ca_bundle, monkeypatch):
+def test_private_ca_is_trusted_only_with_ca_bundle(authority, ca_bundle, monkeypatch):
     with TlsServer(lambda *_: GOOD, certificate=authority.issue_cert("localhost")) as server:
         error = tls_failure(server)
         assert "ca_bundle=" in error.hint

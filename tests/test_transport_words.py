@@ -77,7 +77,7 @@ def test_unusable_response_is_reported(sent, said):
 
 
 @pytest.mark.usefixtures("_stopped_clock")
-def test_how_often_it_was_tried_is_told(monkeypatch):
+def test_number_of_attempts_is_reported(monkeypatch):
     monkeypatch.setattr("explorer_frames._http.retries.random.uniform", lambda *_: 0.0)
     error = told(answer(REFUSED, headers=CLOSE), retries=2)
     assert str(error) == f"server returned error 50004000 [job 1, task a, 3 attempts in 0.0 s]\n{LATER}"
@@ -150,7 +150,7 @@ def test_unreachable_server():
     assert caught.value.unsent
 
 
-def test_a_proxy_that_is_not_there(monkeypatch):
+def test_unreachable_proxy(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         host = f"127.0.0.1:{listener.getsockname()[1]}"
     monkeypatch.setenv("HTTP_PROXY", f"http://ann:s3cretpw@{host}/")
@@ -178,7 +178,7 @@ def test_tls_that_fails(begun):
     assert error.final == (not begun)  # once begun, the next try may be luckier
 
 
-def test_an_error_of_the_system_that_nothing_wraps():
+def test_unexpected_os_error_is_reported():
     error = translated(ConnectionResetError(104, "Connection reset by peer"), Deadline(60), "GET x")
     assert str(error) == f"cannot connect: Connection reset by peer [GET x]\n{SCHEME}"
 

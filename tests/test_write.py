@@ -195,7 +195,7 @@ def test_schema_metadata_is_kept(tmp_path, layout):
 
 
 @pytest.mark.parametrize("document", ["", "[]", "{", '{"complete": "yes"}', "\xff"])
-def test_foreign_metadata_says_nothing_about_completeness(tmp_path, layout, document):
+def test_foreign_metadata_leaves_completeness_unknown(tmp_path, layout, document):
     schema = SCHEMA.with_metadata({"explorer_frames": document.encode("latin-1")})
     assert WRITERS[layout](batches(1, schema=schema), tmp_path / "a").complete is None
 
@@ -274,7 +274,7 @@ def test_every_parquet_reader_finds_the_metadata(tmp_path):
 
 @pytest.mark.parametrize(("rows", "sizes"), [(70, [70, 70, 60]), (200, [200]), (201, [200]), (1, [1] * 200)])
 @pytest.mark.parametrize("arriving", [7, 200])
-def test_groups_have_the_size_that_was_asked_for(tmp_path, rows, sizes, arriving):
+def test_row_groups_have_the_requested_size(tmp_path, rows, sizes, arriving):
     table = batches(2, rows=100).read_all().combine_chunks()
     write_parquet(table.to_reader(max_chunksize=arriving), tmp_path / "a", row_group_size=rows)
     write_feather(table.to_reader(max_chunksize=arriving), tmp_path / "b", row_group_size=rows)
@@ -580,7 +580,7 @@ def test_codecs_are_named_in_any_case(compression, expected, tmp_path):
     assert column.compression == expected
 
 
-def test_an_interrupt_while_a_temporary_file_is_removed_leaves_nothing(tmp_path, monkeypatch):
+def test_interrupt_during_cleanup_leaves_no_files(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     lines = set()
 
@@ -641,7 +641,7 @@ def test_two_columns_of_one_name_are_refused(tmp_path, layout):
         ({"allow_incomplete": "no"}, "allow_incomplete must be True or False"),
     ],
 )
-def test_odd_options_of_an_export_are_refused(sandbox, explorer, tmp_path, options, said):
+def test_invalid_export_options_are_rejected(sandbox, explorer, tmp_path, options, said):
     job, task = sandbox.add_result([["a"], ["0.5"]])
     with pytest.raises((ConfigError, UnsupportedFormatError), match=said):
         export_sample_result(job, task, tmp_path / "a.parquet", **{"explorer": explorer, **options})

@@ -591,7 +591,7 @@ LYING = pa.Array.from_buffers(
     ids=["string", "list", "dictionary"],
 )
 @pytest.mark.parametrize("write", [write_parquet, write_feather])
-def test_arrays_that_are_not_what_their_type_says_are_refused(tmp_path, write, column):
+def test_invalid_arrow_arrays_are_rejected(tmp_path, write, column):
     """A file with them cannot be read again."""
     target = tmp_path / "a"
     target.write_bytes(b"old")
