@@ -1,8 +1,8 @@
-"""Answers to serve and to decode: seeded, so that every run and every process has the same bytes.
+"""Response bodies for the benchmarks, generated with a fixed seed.
 
-A body is named ``<rows>/<kind>``. Ids and scores are written as in the vendor's documentation (``"player110"``,
-``"0.150000"``); ``digits`` has all 17 digits of its scores, which is the hardest that a float can be to read. Ids of
-``chinese`` and ``emoji`` stand as they are, those of ``unicode`` as escapes.
+A body is named ``<rows>/<kind>``. Ids and scores have the format of the vendor's documentation (``"player110"``,
+``"0.150000"``). Scores of ``digits`` have 17 digits, which are the slowest to parse. Ids of ``chinese`` and ``emoji``
+are unescaped. Ids of ``unicode`` are escaped.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ import numpy as np
 import pandas as pd
 
 KINDS = ("two", "three", "four", "digits", "escaped", "unicode", "chinese", "emoji", "pretty")
-# By the number of columns: their names, and what their cells are.
+# Names and types of the columns, by their number.
 COLUMNS: dict[int, dict[str, type]] = {
     2: {"id": str, "score": float},
     3: {"id": str, "score": float, "community": str},
     4: {"id": str, "both_degree": int, "out_degree": int, "in_degree": int},
 }
-SCHEMAS = {"four": "DegreeCentrality"}  # of four columns nobody can tell without a name
+SCHEMAS = {"four": "DegreeCentrality"}  # four columns have no default names
 _SEED = 20_260_101
 _FIRST_ID = 1_000_000
-_MEMBERS = 100  # of a community
+_MEMBERS = 100  # per community
 _ESCAPED_EVERY = 10
 _PREFIXES = {"chinese": "\u73a9\u5bb6", "unicode": "\u73a9\u5bb6", "emoji": "\U0001f3c0"}
 _AS_THEY_ARE = ("chinese", "emoji")
-_MOST = 1_000  # edges of a vertex
-# Beyond so many rows, the same ones come again: a server need not hold gigabytes to send them.
+_MOST = 1_000  # maximum number of edges per vertex
+# Larger bodies repeat a block of this many rows, so that the server does not need gigabytes of memory.
 BLOCK = 1_000_000
 
 _COMPACT = '{"code":0,"data":{"items":[', ']},"message":"Success"}'
@@ -38,7 +38,7 @@ _PRETTY = '{\n  "code": 0,\n  "data": {\n    "items": [', '    ]\n  },\n  "messa
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """One answer: `head`, then `block` several `times` with commas between, then `tail`."""
+    """Response body: `head`, then `block` repeated `times` with commas in between, then `tail`."""
 
     head: bytes
     block: bytes
@@ -54,12 +54,12 @@ class Body:
 
 
 def numbers(width: int) -> dict[str, type]:
-    """Name the columns that are not text, and what they are."""
+    """Return names and types of the columns that are not text."""
     return {name: kind for name, kind in COLUMNS[width].items() if kind is not str}
 
 
 def cells(rows: int, kind: str) -> list[list[str]]:
-    """Make the rows, as the server has them: every cell is text."""
+    """Return rows as the server sends them, with each cell as text."""
     random = np.random.default_rng(_SEED)
     prefix = _PREFIXES.get(kind, "player")
     ids = [f"{prefix}{number}" for number in (random.permutation(rows) + _FIRST_ID).tolist()]
@@ -76,21 +76,21 @@ def cells(rows: int, kind: str) -> list[list[str]]:
 
 
 def frame(rows: int, kind: str) -> pd.DataFrame:
-    """Make the right answer, by a way that no JSON is on."""
+    """Return the expected frame, built without JSON."""
     table = cells(rows, kind)
     width = len(table[0])
     return pd.DataFrame(table, columns=list(COLUMNS[width])).astype(numbers(width))
 
 
 def body(rows: int, kind: str) -> Body:
-    """Make the answer; a `kind` that ends in ``.gzip`` comes compressed, as fast as nginx does by default."""
+    """Return a response body. The suffix ``.gzip`` of `kind` compresses it with nginx's default level."""
     kind, _, encoding = kind.partition(".")
     if encoding:
         packed = gzip.compress(bytes(body(rows, kind)), compresslevel=1, mtime=0)
         return Body(b"", packed, b"", encoding=encoding)
     times = -(-rows // BLOCK)
     if rows % times:
-        raise ValueError(f"more rows than {BLOCK} come in whole blocks: {rows}")
+        raise ValueError(f"rows must be a multiple of the number of blocks if there are more than {BLOCK}, got {rows}")
     head, tail = _PRETTY if kind == "pretty" else _COMPACT
     return Body(head.encode(), _text(cells(rows // times, kind), kind).encode(), tail.encode(), times)
 

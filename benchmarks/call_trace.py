@@ -1,6 +1,7 @@
-"""Count the calls of the package that a read, an export and a sync make: ``python benchmarks/call_trace.py``.
+"""Count the function calls of a read, an export and a sync: ``python benchmarks/call_trace.py``.
 
-Each call has run before, so that imports and caches do not count. Generators count once each time they are resumed.
+Each operation runs once before it is traced, so imports and caches are not counted. A generator is counted each time it
+is resumed.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ ROWS = [["a", "b"], ["0.25", "0.75"]]
 
 
 class Trace(NamedTuple):
-    """What one call needed.
+    """Counts for one operation.
 
     Attributes
     ----------
     calls, functions, modules
-        Calls of functions of the package, and how many functions and modules these are.
+        Number of calls of functions in the package, and of distinct functions and modules.
     switches
-        How often a call is to a function of another module than the call before it.
+        Number of calls into another module than that of the previous call.
     """
 
     calls: int
@@ -43,7 +44,7 @@ class Trace(NamedTuple):
 
 
 def traced(call: Callable[[], object]) -> Trace:
-    """Trace one call in all its threads."""
+    """Trace an operation in all threads."""
     seen: list[tuple[str, str]] = []
 
     def note(frame: FrameType, event: str, _argument: object) -> None:
@@ -75,7 +76,7 @@ def traced(call: Callable[[], object]) -> Trace:
 
 
 def traces() -> dict[str, Trace]:
-    """Trace a read, an export to disk and a sync of one task, each of two rows."""
+    """Trace a read, an export to disk and a sync, each with one result of two rows."""
     with Sandbox() as server, Explorer(server.url, token=server.token) as explorer, tempfile.TemporaryDirectory() as t:
         job, task = server.add_result(ROWS, name="PageRank")
         workflow = server.workflows["results"]

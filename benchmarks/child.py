@@ -1,7 +1,7 @@
-"""One way in a fresh process: how long, how much CPU, how much memory, and a digest of the answer, as JSON.
+"""Measure one client in a new process, and print time, CPU time, memory and a digest of the result as JSON.
 
-``python child.py <way> <server's url> <body's name> <folder> [no-digest]``; `run` does it from another process. What
-all ways import is imported before the clock starts, what one of them imports on the way is counted to it.
+Run ``python child.py <client> <server URL> <body name> <folder> [no-digest]``, or call `run` from another process.
+Imports that all clients need are not measured. Imports during the call are.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MB = 1e6
-_WARM = 2**22 - 2**16  # doubles: just below the largest that glibc will keep
+_WARM = 2**22 - 2**16  # doubles, just below glibc's limit for memory that it retains
 
 
 def run(*arguments: str, script: str = __file__) -> Any:
-    """Run a script in a fresh process, with the same `explorer_frames` as here; get the JSON that it prints."""
+    """Run a script in a new process with the same `explorer_frames`, and return the JSON that it prints."""
     command = [sys.executable, script, *arguments]
     return json.loads(subprocess.run(command, env=_environment(), stdout=subprocess.PIPE, check=True).stdout)
 
@@ -31,7 +31,7 @@ def run(*arguments: str, script: str = __file__) -> Any:
 def _environment() -> dict[str, str]:
     found = importlib.util.find_spec("explorer_frames")
     if found is None or found.origin is None:
-        raise SystemExit("explorer_frames is not installed (nor on PYTHONPATH)")
+        raise SystemExit("explorer_frames is not installed and is not on PYTHONPATH")
     kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     paths = [str(Path(found.origin).parents[1]), os.environ.get("PYTHONPATH", "")]
     return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
@@ -47,23 +47,23 @@ def main() -> None:
 
 
 def timed(call: Callable[[], Any]) -> tuple[dict[str, float], Any]:
-    """Seconds and CPU seconds of a call, and what it returns."""
+    """Return the time and CPU time of a call in seconds, and its result."""
     cpu, begun = time.process_time(), time.perf_counter()
     answer = call()
     return {"seconds": time.perf_counter() - begun, "cpu": time.process_time() - cpu}, answer
 
 
 def warm() -> None:
-    """Let glibc keep 32 MB from now on: what is needed again and again comes without page faults."""
+    """Make glibc retain 32 MB, so that repeated allocations do not cause page faults."""
     import numpy as np
 
     np.ones(_WARM)
 
 
 def _ways(url: str, name: str, folder: str) -> dict[str, Callable[[], Any]]:
-    """Name the ways; one that writes returns its target."""
+    """Return the clients by name. Exports return the path of the file."""
     import pyarrow.feather
-    import pyarrow.parquet  # noqa: F401 (for all ways)
+    import pyarrow.parquet  # noqa: F401 (used by all clients)
     import ways
 
     from explorer_frames import Explorer
@@ -94,7 +94,7 @@ def _ways(url: str, name: str, folder: str) -> dict[str, Callable[[], Any]]:
 
 
 def _digest(answer: Any) -> str | None:
-    """Rows and values in one word, None for bare bytes; not counted, since the figures are taken by now."""
+    """Return the number of rows and a hash of the values. None for bytes."""
     import pandas as pd
 
     if isinstance(answer, bytes):
@@ -107,16 +107,16 @@ def _digest(answer: Any) -> str | None:
 
 
 def _resident() -> int:
-    """Resident memory now, in bytes (outside Linux: at its most)."""
+    """Return the resident memory in bytes. Outside Linux, return the peak."""
     return _status("VmRSS:") or _peak()
 
 
 def _peak() -> int:
-    """Resident memory at its most, in bytes."""
+    """Return the peak of the resident memory in bytes."""
     import resource
 
     unit = 1 if sys.platform == "darwin" else 1024
-    # VmHWM is this program's own; ru_maxrss may be of the parent, from before exec.
+    # ru_maxrss can include the parent process from before exec. VmHWM does not.
     return _status("VmHWM:") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 

@@ -1,4 +1,4 @@
-"""Bodies, a server of them, the ways to read it, and the check that an answer is right."""
+"""Fixtures: response bodies, their server, the clients, and a check of results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SMALL = 10
 
 
 def pytest_addoption(parser):
-    parser.addoption("--rows", type=int, default=20_000, help="rows of the benchmarks' results (default: 20000)")
+    parser.addoption("--rows", type=int, default=20_000, help="number of rows per result (default: 20000)")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -40,19 +40,19 @@ def rows(request):
 
 @pytest.fixture(scope="session")
 def body(rows):
-    """The bytes of a kind of body."""
+    """Return a function that returns the body of a kind."""
     return cache(lambda kind: bytes(bodies.body(rows, kind)))
 
 
 @pytest.fixture(scope="session")
 def expected(rows):
-    """The right answer to a kind of body."""
+    """Return a function that returns the expected frame of a kind."""
     return cache(lambda kind, rows=rows: bodies.frame(rows, kind.partition(".")[0]))
 
 
 @pytest.fixture(scope="session")
 def check(expected):
-    """Assert that an answer is right, down to the last bit of its scores."""
+    """Return a function that asserts that a result is exact."""
 
     def same(answer, *kind_and_rows):
         pd.testing.assert_frame_equal(_to_pandas(answer), expected(*kind_and_rows), check_exact=True)
@@ -82,14 +82,14 @@ def explorer(url):
 
 @pytest.fixture(scope="session")
 def get():
-    """`requests.get`, but on a connection that is kept, as ours is."""
+    """Return `requests.get` with a reused connection, as in our client."""
     with requests.Session() as session:
         yield session.get
 
 
 @pytest.fixture(scope="session")
 def readers(rows, url, explorer, get):
-    """All ways to read a kind of body, by name: `READERS`."""
+    """Return a function that returns the `READERS` by name, for a kind of body."""
 
     def named(kind, rows=rows):
         name = f"{rows}/{kind}"

@@ -1,8 +1,11 @@
-"""The full result of a task by Dask with two workers, as threads and as processes, against one process without.
+"""Compare Dask with two workers, as threads and as processes, with a single process without Dask.
 
-Parts as in `output.py` (gzip, on local disk); each sample is a fresh process, and the ways take turns. Wall time of the
-call; the workers run before the clock starts. "sum" is the sum of all scores; "groups" is the mean score by the last
-digit of the id; "parquet" writes all rows (by Dask one file a part, else one file).
+The input is gzip CSV parts on local disk, as in `output.py`. Each sample runs in a new process, and the clients
+alternate. The workers start before the timing. The tasks are:
+
+- "sum": the sum of all scores.
+- "groups": the mean score by the last digit of the id.
+- "parquet": write all rows. Dask writes one file per part, and the single process writes one file.
 
     python benchmarks/dask_output.py --rows 10000000
 """
@@ -41,7 +44,7 @@ def main() -> None:
     for job in JOBS:
         answers = {str(samples[way, job]["answer"]) for samples in rounds for way in WAYS}
         if len(answers) != 1:
-            raise SystemExit(f"the answers differ: {answers}")
+            raise SystemExit(f"the results differ: {answers}")
     print(f"{options.rows:,} rows, {options.parts} parts, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(f"{'seconds, median of ' + str(options.samples) + ' (min-max)':36}" + "".join(f"{job:>20}" for job in JOBS))
     for way in WAYS:
@@ -50,7 +53,7 @@ def main() -> None:
 
 
 def _one() -> None:
-    """Run one way in this process, and print its figures."""
+    """Measure one client in this process, and print the figures."""
     way, job, folder = sys.argv[1:]
     if way == "one process":
         print(json.dumps(_without(job, folder)))
@@ -99,7 +102,7 @@ def _groups(frame):
 
 
 def _rounded(answer) -> object:
-    """To nine digits: the order in which floats are added differs."""
+    """Round to nine digits, because floats are added in a different order."""
     return float(f"{answer:.9g}") if isinstance(answer, float) else [f"{x:.9g}" for x in answer.sort_index()]
 
 

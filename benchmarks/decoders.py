@@ -1,6 +1,6 @@
-"""The ways from bytes in memory to a table or frame: ours, and what one would use in its place.
+"""Functions that decode bytes in memory to a table or frame, with `explorer_frames` and other libraries.
 
-Each is as short as a user would write it, and gets what it would not get by default wherever that makes it faster.
+Each function is what a user would write, with the options that make it faster.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ARROW = {float: pa.float64(), int: pa.int64()}
 
 
 def pieces(body: bytes) -> list[bytes]:
-    """Cut a body as it comes from the wire."""
+    """Split a body into pieces, as received from a socket."""
     return [body[start : start + PIECE] for start in range(0, len(body), PIECE)]
 
 
@@ -67,7 +67,7 @@ class _Envelope(msgspec.Struct):
 
 
 def msgspec_to_pandas(body: bytes) -> pd.DataFrame:
-    """Read with msgspec, told what the answer looks like."""
+    """Decode with msgspec and a schema of the response."""
     return rows_to_pandas(msgspec.json.decode(body, type=_Envelope).data.items)
 
 
@@ -76,7 +76,7 @@ def orjson_to_pandas(body: bytes) -> pd.DataFrame:
 
 
 def polars_to_polars(body: bytes) -> pl.DataFrame:
-    """Read with polars: the envelope is one row, which explodes into the result's; a schema spares it the guessing."""
+    """Decode with polars and a schema. The envelope is a single row that is exploded into the rows of the result."""
     schema = {"data": pl.Struct({"items": pl.List(pl.List(pl.String))})}
     rows = pl.read_json(body, schema=schema)["data"].struct.field("items").explode()
     width = rows.list.len().first()
@@ -85,7 +85,7 @@ def polars_to_polars(body: bytes) -> pl.DataFrame:
 
 
 def duckdb_to_arrow(body: bytes) -> pa.Table:
-    """Read with DuckDB, which reads files; told what the answer looks like, and that it is one large object."""
+    """Decode with DuckDB and a schema, from a temporary file with a single large object."""
     width = len(json.loads(body[body.index(b"[[") + 1 : body.index(b'"]') + 2]))  # of the first row
     kinds = {str: "VARCHAR", float: "DOUBLE", int: "BIGINT"}
     columns = (f"row[{at}]::{kinds[kind]} AS {name}" for at, (name, kind) in enumerate(COLUMNS[width].items(), 1))
@@ -100,7 +100,7 @@ def duckdb_to_arrow(body: bytes) -> pa.Table:
 
 
 def pyarrow_to_arrow(body: bytes) -> pa.Table:
-    """Read with pyarrow.json, whose one "line" is the envelope: so its block has to hold the whole answer."""
+    """Decode with pyarrow.json. The envelope is a single line, so the block contains the whole response."""
     rows_type = pa.list_(pa.list_(pa.string()))
     schema = pa.schema([("data", pa.struct([("items", rows_type)]))])
     table = pj.read_json(

@@ -1,7 +1,8 @@
-"""How time grows with rows: the exponent of a line through its logarithms, 1 where a row always costs the same.
+"""Measure how the time grows with the number of rows.
 
-All sizes in one process, each called once before it is measured: what a process does only once is no cost of rows.
-Wall time of small results is above the line, since their few pieces leave two threads little to do at the same time.
+The result is the exponent of a fit on logarithmic axes. It is 1 if the time is proportional to the number of rows. All
+sizes run in one process, and each runs once before it is measured. The time of small results is above the fit, because
+two threads cannot share the work on a few pieces.
 
     python benchmarks/growth.py --rows 100000 316000 1000000 3160000 10000000
 """
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SIZES = (100_000, 316_000, 1_000_000, 3_160_000, 10_000_000)
-_ROWS = 30_000_000  # in all calls of one size, as far as there are to be no more than _MOST
+_ROWS = 30_000_000  # per size, if this needs no more than _MOST calls
 _LEAST, _MOST = 3, 25
 _CHILD = "--child"
 
@@ -30,7 +31,7 @@ Growth = dict[str, dict[str, float]]
 
 
 def measure(sizes: tuple[int, ...] = SIZES) -> Growth:
-    """Exponents of seconds and of CPU seconds, by way, in a fresh process."""
+    """Return the exponents of time and CPU time by client, measured in a new process."""
     return child.run(_CHILD, *map(str, sizes), script=__file__)
 
 

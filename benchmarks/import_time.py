@@ -1,8 +1,8 @@
-"""What our import takes beyond pandas, pyarrow, requests and fsspec, which its users have imported.
+"""Measure the import time of `explorer_frames` without its dependencies.
 
-Each sample is a fresh process that imports these first and us second, so the difference is taken within one process.
-`import explorer_frames` loads nothing until a name is used: so the first use of one is measured too. Wall time in ms.
-Goal: at most 30 ms for both.
+Each sample is a new process that imports pandas, pyarrow, requests and fsspec first. `import explorer_frames` loads
+other modules on the first use of a name, so the first use is also measured. Times are in milliseconds. The goal is at
+most 30 ms for both.
 
     python benchmarks/import_time.py
 """
@@ -34,13 +34,13 @@ def main() -> None:
 
 
 def measure(count: int) -> list[dict[str, float]]:
-    """Take so many samples, after one that loads what is cached; bytecode is, as installers have it."""
+    """Return `count` samples, after compiling the bytecode and a first run that fills the caches."""
     compileall.compile_dir(Path(find_spec("explorer_frames").origin).parent, quiet=1)
     return [child.run(_CHILD, script=__file__) for _ in range(count + 1)][1:]
 
 
 def steps() -> dict[str, int]:
-    """Count the lines and calls of our import and of the first use of names, and the other modules they load."""
+    """Count executed lines and calls of the import and the first use, and other modules that they load."""
     return child.run(_STEPS, script=__file__)
 
 

@@ -1,7 +1,7 @@
-"""Memory: what each way needs at its most, over an idle process with the same imports.
+"""Measure the peak memory of each client, minus that of an idle process with the same imports.
 
-A fresh process for each; resident memory, VmHWM of /proc/self/status where there is one. Our exports are in constant
-memory, our reads in that of the table and its frame.
+Each measurement runs in a new process. The figure is the resident memory, from VmHWM in /proc/self/status if available.
+Our exports use constant memory. Our reads use the memory of the table and the frame.
 
     python benchmarks/memory.py --rows 1000000 10000000
     python benchmarks/memory.py --rows 100000000 --ours
@@ -25,7 +25,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000])
     parser.add_argument("--kind", default="two")
-    parser.add_argument("--ours", action="store_true", help="leave out the usual code, which needs ten times as much")
+    parser.add_argument(
+        "--ours", action="store_true", help="omit the clients with requests, which need ten times as much memory"
+    )
     options = parser.parse_args()
     for rows in options.rows:
         name = f"{rows}/{options.kind}"

@@ -1,10 +1,10 @@
-"""The full result of a task into one Parquet file: by us, and by pyarrow's own CSV reader with the types given.
+"""Compare `export_output` with pyarrow's CSV reader for a full result in gzip CSV parts.
 
-A folder of gzip parts on local disk is written once; then every sample is a fresh process, and the ways take turns.
-The first round only checks that all have the same answer. Wall time, CPU time and memory (VmHWM over an idle process
-with the same imports) of the call. "pyarrow" is what one would write in our place; "pyarrow, tuned" has larger blocks
-and no dictionary, as suits ids that are all different. Neither checks what it has read: not for `nan(1)` or `1e400`,
-not for a quote left open, not for a folder that is unfinished or changes.
+The parts are on local disk. Each sample runs in a new process, and the clients alternate. The first round only checks
+that the results are equal. The figures are time, CPU time, and the peak memory minus that of an idle process.
+
+"pyarrow" is typical code. "pyarrow, tuned" uses larger blocks and no dictionary encoding, which suits unique ids.
+Neither detects invalid numbers (`nan(1)`, `1e400`), unclosed quotes, or an incomplete or changing folder.
 
     python benchmarks/output.py --rows 10000000
 """
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--parts", type=int, default=8)
     parser.add_argument("--samples", type=int, default=5)
-    parser.add_argument("--quoted", action="store_true", help="every cell in quotes")
+    parser.add_argument("--quoted", action="store_true", help="quote every cell")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         make(Path(folder), options.rows, options.parts, quoted=options.quoted)
@@ -44,7 +44,7 @@ def main() -> None:
         ]
     answers = {sample["digest"] for sample in rounds[0].values()} - {None}
     if len(answers) != 1:
-        raise SystemExit(f"the answers differ: {answers}")
+        raise SystemExit(f"the results differ: {answers}")
     print(f"{options.rows:,} rows, {options.parts} parts, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(
         f"{'median of ' + str(options.samples) + ' (min-max)':28}{'seconds':>20}{'CPU seconds':>20}{'MB over idle':>18}"
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def make(folder: Path, rows: int, parts: int, *, quoted: bool = False) -> None:
-    """Write the parts; ids are all different and in no order."""
+    """Write the parts, with unique ids in random order."""
     random = np.random.default_rng(_SEED)
     ids, scores = random.permutation(rows) + _FIRST_ID, random.random(rows)
     form = '"player%d","%.6f"\n' if quoted else "player%d,%.6f\n"
@@ -74,7 +74,7 @@ def _spread(values: list[float], digits: int = 2) -> str:
 
 
 def _one() -> None:
-    """Run one way in this process, and print its figures."""
+    """Measure one client in this process, and print the figures."""
     way, folder, compare = sys.argv[1:]
     target = Path(folder, "_out.parquet")
     call = {

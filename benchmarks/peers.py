@@ -1,7 +1,8 @@
-"""Ours beside every peer: the same bytes from the same loopback server, each sample in a fresh process, in turns.
+"""Compare `explorer_frames` with other libraries, and write `results.md` and plots of time and memory.
 
-Writes `results.md` and two plots: time and memory against rows. The first round asserts that all answers are the same.
-Takes a quarter of an hour, on an idle machine; ``--quick`` is good for nothing but seeing it run.
+All clients read the same bytes from the same loopback server. Each sample runs in a new process, and the clients
+alternate. The first round checks that all results are equal. The run takes 15 minutes on an idle machine. Use
+``--quick`` only to check that the script works.
 
     python benchmarks/peers.py
 """
@@ -34,23 +35,23 @@ WAYS = (*READERS[:4], *PEERS, BARE, STREAM)
 INEXACT = "requests, pyarrow.json"
 SIZES = (10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 KINDS = (*(kind for kind in bodies.KINDS if kind != "pretty"), "two.gzip")
-_GRAY = 7  # of matplotlib's colors, which only the floor has
+_GRAY = 7  # index of gray in matplotlib's colors, used only for the lower bounds
 _PACKAGES = ("numpy", "pandas", "pyarrow", "requests", "orjson", "msgspec", "polars", "duckdb")
 Samples = dict[str, list[dict[str, float]]]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured: two columns by size, other kinds at one size; and how often."""
+    """Sizes and number of samples: two columns by size, and other kinds with one size."""
 
     sizes: tuple[int, ...]
     rows: int
     samples: int
-    few: int  # samples of what takes minutes: the largest sizes, and other kinds
+    few: int  # number of samples of the largest size and of other kinds
     growth: tuple[int, ...] = growth.SIZES
 
     def measure(self, rows: int, kind: str) -> Samples:
-        """Take the samples of one body."""
+        """Return the samples of one body."""
         few = kind != "two" or rows > 1_000_000
         return measure(f"{rows}/{kind}", self.few if few else self.samples)
 
@@ -58,7 +59,7 @@ class Plan:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=5)
-    parser.add_argument("--few", type=int, default=3, help="samples of 10,000,000 rows, and of other kinds")
+    parser.add_argument("--few", type=int, default=3, help="number of samples for 10,000,000 rows and for other kinds")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--into", type=Path, default=Path(__file__).parent)
     options = parser.parse_args()
@@ -69,14 +70,14 @@ def main() -> None:
     kinds = {"two": sizes[plan.rows], **{kind: plan.measure(plan.rows, kind) for kind in KINDS[1:]}}
     options.into.mkdir(exist_ok=True, parents=True)
     plot(sizes, "seconds", "seconds, median", options.into / "time.png")
-    plot(sizes, "mb", "MB over an idle process, median", options.into / "memory.png")
+    plot(sizes, "mb", "MB minus an idle process, median", options.into / "memory.png")
     command = f"python benchmarks/peers.py {' '.join(sys.argv[1:])}".strip()
     profile, exponents = steps.measure(plan.rows, "two"), growth.measure(plan.growth)[OURS]
     options.into.joinpath("results.md").write_text(report(sizes, kinds, plan, command, profile, exponents))
 
 
 def measure(name: str, count: int) -> Samples:
-    """Take `count` samples of each way, in turns; of the first ones, compare the answers."""
+    """Return `count` samples of each client, taken alternately. Compare the results of the first round."""
     print(name, flush=True)
     rounds: list[dict[str, Any]] = []
     with server.serving(name) as url, tempfile.TemporaryDirectory() as folder:
@@ -86,14 +87,14 @@ def measure(name: str, count: int) -> Samples:
                 rounds[-1][way] = child.run(way, url, name, folder, *(["no-digest"] if number else []))
             digests = {way: rounds[0][way]["digest"] for way in WAYS}
             if len(set(digests.values()) - {None}) > 1:
-                raise SystemExit(f"the answers differ: {digests}")
+                raise SystemExit(f"the results differ: {digests}")
     return {way: [samples[way] for samples in rounds] for way in WAYS}
 
 
-# --- what is written
+# --- report
 
 
-def report(  # noqa: PLR0917 (all that was measured)
+def report(  # noqa: PLR0917 (one parameter per measurement)
     sizes: dict[int, Samples],
     kinds: dict[str, Samples],
     plan: Plan,
@@ -101,24 +102,26 @@ def report(  # noqa: PLR0917 (all that was measured)
     profile: dict[str, float],
     exponents: dict[str, float],
 ) -> str:
-    """All results as Markdown."""
+    """Return all results as Markdown."""
     rows = f"{plan.rows:,}"
     parts = {
         "# Results": f"{datetime.now(UTC):%Y-%m-%d}, {_machine()}. Command: `{command}`. Medians of {plan.samples} "
-        f"({plan.few} of more than 1,000,000 rows, and of other kinds), each in a fresh process, in turns; least and "
-        "most in parentheses. See [README.md](README.md) for what is unfair.",
-        "## Time, two columns": f"{_table(sizes, 'seconds', _milliseconds, 'ms')}\n\n![Time against rows](time.png)\n\n"
-        f"From {plan.growth[0]:,} rows on, our CPU time grows with their number to the power of "
-        f"{exponents['cpu']:.2f}, our time to that of {exponents['seconds']:.2f}, in one process that has read as much "
-        "before (`python benchmarks/growth.py`).",
+        f"samples, or of {plan.few} for more than 1,000,000 rows and for other kinds. Minimum and maximum are in "
+        "parentheses. Each sample runs in a new process, and the clients alternate. See [README.md](README.md) for the "
+        "limits of the comparison.",
+        "## Time, two columns": f"{_table(sizes, 'seconds', _milliseconds, 'ms')}\n\n"
+        "![Time by number of rows](time.png)\n\n"
+        f"From {plan.growth[0]:,} rows, our CPU time grows with the number of rows to the power of "
+        f"{exponents['cpu']:.2f}, and our time to the power of {exponents['seconds']:.2f}. Both were measured in a "
+        "process that had read each size before (`python benchmarks/growth.py`).",
         "## CPU time, two columns": _table(sizes, "cpu", _milliseconds, "ms"),
-        "## Memory over an idle process, two columns": f"{_table(sizes, 'mb', _megabytes, 'MB')}\n\n"
-        "![Memory against rows](memory.png)",
+        "## Memory minus an idle process, two columns": f"{_table(sizes, 'mb', _megabytes, 'MB')}\n\n"
+        "![Memory by number of rows](memory.png)",
         f"## {rows} rows of other kinds": _table(kinds, "seconds", _milliseconds, "ms"),
-        "## Ratios of time": f"{_ratios(sizes, kinds)}\n\n`{INEXACT}` is no peer: it takes what is not JSON, and takes "
-        "the process down on deep nesting.",
-        f"## What stands between the raw stream and a table of {rows} rows": "Each step alone, in warm memory "
-        "(`python benchmarks/steps.py`). Offsets, cells and numbers are the other thread's.\n\n"
+        "## Ratios of time": f"{_ratios(sizes, kinds)}\n\n`{INEXACT}` is not a peer, because it accepts invalid "
+        "JSON and crashes the process on deep nesting.",
+        f"## Decoding steps of {rows} rows": "Each step was measured separately, with warm memory (`python "
+        "benchmarks/steps.py`). The second thread computes the offsets, cells and numbers.\n\n"
         "| step | ms CPU |\n|---|---:|\n"
         + "\n".join(f"| {step} | {milliseconds:.1f} |" for step, milliseconds in profile.items()),
     }
@@ -135,7 +138,7 @@ def _table(columns: dict, key: str, shown, unit: str) -> str:
 def _ratios(sizes: dict[int, Samples], kinds: dict[str, Samples]) -> str:
     exact = [way for way in WAYS if way not in (OURS, ARROW, USUAL, BARE, STREAM, INEXACT)]
     lines = [
-        f"| | of `{BARE}` | of {STREAM} | usual code: times ours | best exact peer | pyarrow.json |",
+        f"| | ours / `{BARE}` | ours / {STREAM} | json, pandas / ours | best peer / ours | pyarrow.json / ours |",
         f"|---|{'---:|' * 5}",
     ]
     for head, samples in {**{f"{rows:,} rows": found for rows, found in sizes.items()}, **kinds}.items():
@@ -181,7 +184,7 @@ def _processor() -> str:
 
 
 def plot(sizes: dict[int, Samples], key: str, label: str, path: Path) -> None:
-    """Draw medians against rows, both axes logarithmic; ours stand out, and the floor is gray."""
+    """Plot medians by number of rows on logarithmic axes. Our lines are thicker, and the lower bounds are gray."""
     mpl.use("agg")
     figure, ax = plt.subplots(figsize=(8, 5), layout="constrained")
     for number, way in enumerate(WAYS):

@@ -1,7 +1,7 @@
-"""A server of pre-rendered answers in a process of its own, so that none of its work is counted to who reads them.
+"""Server of prepared responses, in a separate process so that its work is not measured.
 
-Raw sockets, keep-alive, TCP_NODELAY; the path selects the body. Runs as a script, with the bodies' names, and prints
-its port when all are rendered; ends when its standard input does, so it cannot outlive who started it.
+It uses raw sockets with keep-alive and TCP_NODELAY. The request path selects the body. The script takes the names of
+the bodies and prints its port after it has generated them. It exits when its standard input is closed.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from bodies import Body
 
 _NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
-_JOB = b'{"code":0,"data":{"id":"%b","tasks":[],"workflowId":"1"}}'  # of any job: an export looks at it first
+_JOB = b'{"code":0,"data":{"id":"%b","tasks":[],"workflowId":"1"}}'  # job details, which an export requests first
 _SMALL = 2**16
 
 
 def path(name: str) -> str:
-    """Where the body of that name is: ``<rows>/<kind>`` is job and task."""
+    """Return the path of a body. The parts of ``<rows>/<kind>`` are the job id and the task id."""
     rows, _, kind = name.partition("/")
     return f"/api-open/v1/jobs/{rows}/tasks/{kind}/sample_result"
 
 
 @contextmanager
 def serving(*names: str) -> Iterator[str]:
-    """Run a server of the bodies of these names; yields its URL."""
+    """Run a server of these bodies, and yield its URL."""
     command = [sys.executable, __file__, *names]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -1,7 +1,7 @@
-"""The headline: a large result over loopback HTTP into a frame, by us and by the code that one would write.
+"""Compare clients that read a large result over loopback HTTP into a frame.
 
-Every sample is a fresh process, and the ways take turns, so that what else the machine does falls on all of them. The
-first round only checks that all have the same answer. Wall time and CPU time of the call; imports are done before.
+Each sample runs in a new process, and the clients alternate, so that other load affects all of them. The first round
+only checks that the results are equal. The figures are time, CPU time and memory of the call, without imports.
 
     python benchmarks/side_by_side.py --rows 1000000
 """
@@ -23,7 +23,7 @@ OURS, USUAL = "explorer_frames", "requests, json, pandas"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--kind", default="two", help="two, three, digits, escaped, pretty, or one of them and .gzip")
+    parser.add_argument("--kind", default="two", help="two, three, digits, escaped or pretty, also with .gzip")
     parser.add_argument("--samples", type=int, default=5)
     options = parser.parse_args()
     samples = measure(f"{options.rows}/{options.kind}", options.samples)
@@ -38,12 +38,12 @@ def main() -> None:
 
 
 def measure(name: str, count: int, ways: tuple[str, ...] = READERS) -> dict[str, list[dict]]:
-    """Take `count` samples of each way, in turns."""
+    """Return `count` samples of each client, taken alternately."""
     with server.serving(name) as url, tempfile.TemporaryDirectory() as folder:
         rounds = [{way: child.run(way, url, name, folder) for way in ways} for _ in range(count + 1)]
     digests = {sample["digest"] for samples in rounds for sample in samples.values()} - {None}
     if len(digests) > 1:
-        raise SystemExit(f"the answers differ: {digests}")
+        raise SystemExit(f"the results differ: {digests}")
     return {way: [samples[way] for samples in rounds[1:]] for way in ways}
 
 

@@ -30,7 +30,7 @@ def test_import_is_light():
 def test_faster_than_the_usual_code(kind, times):
     samples = measure(f"300000/{kind}", 3, (OURS, USUAL))
     ours, usual = (median(sample["cpu"] for sample in samples[way]) for way in (OURS, USUAL))
-    assert usual >= times * ours  # goals: 15 of two columns, 3 where every id has escapes
+    assert usual >= times * ours  # goals: 15 for two columns, 3 for escapes in every id
 
 
 def test_near_to_the_download():
@@ -45,11 +45,11 @@ def test_time_grows_with_the_rows():
 
 
 def test_safety_costs_little():
-    rounds = [unsafe.measure(1_000_000, "two") for _ in range(3)]  # what else the machine does may fall on one
+    rounds = [unsafe.measure(1_000_000, "two") for _ in range(3)]  # other load can affect a round
     waited = min(median(unsafe.ratios(samples, "seconds")) for samples in rounds)
-    assert waited <= 1.15  # of two threads beside one, and still: this is what a user waits for
+    assert waited <= 1.15  # ours uses two threads, the other one
     safe, bare = (min(sample["cpu"] for samples in rounds for sample in samples[way]) for way in ("safe", "unsafe"))
-    assert safe <= 1.45 * bare  # some 1.3: two threads, and copies to where they fit, are in it
+    assert safe <= 1.45 * bare  # measured: about 1.3, including threads and copies
 
 
 def test_cost_of_a_call(readers, check, capsys):

@@ -1,7 +1,7 @@
-"""What stands between the raw stream and a table: CPU time of each step, alone, over one answer in pieces.
+"""Measure the CPU time of each decoding step: ``python benchmarks/steps.py --rows 1000000``.
 
-The steps of both threads together; memory is warm, so that the work shows, and not the kernel's handing out of pages:
-``python benchmarks/steps.py --rows 1000000``.
+Each step runs separately over the pieces of one response. The figures include the steps of both threads. The memory is
+warm, so page faults are not measured.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _SAMPLES = 15
 
 
 def measure(rows: int, kind: str) -> dict[str, float]:
-    """Milliseconds of CPU time by step, and of all of them as one."""
+    """Return the CPU time in milliseconds of each step and of the whole decoder."""
     name = f"{rows}/{kind}"
     child.warm()
     with server.serving(name) as url, requests.Session() as session:
         body = ways.bare_read(url, name, session.get)
         wire = _milliseconds(lambda: ways.stream_read(url, name, session.get))
     pieces = decoders.pieces(body)
-    chunks = [chunk for chunk in read_rows(pieces) if chunk.quotes is not None]  # some single rows are not
+    chunks = [chunk for chunk in read_rows(pieces) if chunk.quotes is not None]  # regular chunks
     texts = [np.frombuffer(chunk.data, np.uint8) for chunk in chunks]
     closes = [
         by_rows._closes_by_row(text, chunk.quotes[1::2])  # noqa: SLF001
@@ -55,15 +55,17 @@ def measure(rows: int, kind: str) -> dict[str, float]:
     named = range(len(schema))
     steps: dict[str, Callable[[], None]] = {
         "find the quotes": _each(lambda text: np.flatnonzero(text == ord('"')), texts),
-        "prove the structure of the rows": _each(by_rows._count_regular, texts, closes),  # noqa: SLF001
-        "no control character, no backslash, ASCII": _each(
+        "validate the structure of the rows": _each(by_rows._count_regular, texts, closes),  # noqa: SLF001
+        "check for control characters, backslashes and non-ASCII bytes": _each(
             lambda text, chunk: (text.min(), b"\\" in chunk.data, text.view(np.int8).min()), texts, chunks
         ),
-        "quotes to offsets": _each(lambda chunk: chunk.quotes.astype(np.int32), chunks),
+        "convert quotes to offsets": _each(lambda chunk: chunk.quotes.astype(np.int32), chunks),
         "take the cells of each column": _each(lambda each: [each.column(number) for number in named], cells),
-        "text to numbers": _each(lambda texts: texts[1].cast(pa.float64(), memory_pool=POOL), columns),
-        "numbers are finite and exact": _each(lambda column: pc.less(pc.abs(column), 2.0**53).false_count, numbers),
-        "copy batches to where no room is unused": _each(
+        "convert text to numbers": _each(lambda texts: texts[1].cast(pa.float64(), memory_pool=POOL), columns),
+        "check that numbers are finite and exact": _each(
+            lambda column: pc.less(pc.abs(column), 2.0**53).false_count, numbers
+        ),
+        "copy batches to arrays of the exact size": _each(
             lambda at: pa.Table.from_batches(batches[at : at + 4]).combine_chunks(POOL), range(0, len(batches), 4)
         ),
     }
@@ -74,12 +76,12 @@ def measure(rows: int, kind: str) -> dict[str, float]:
             to_batch(split(chunk), schema)
 
     whole = wire + _milliseconds(decode)
-    joined = found["copy batches to where no room is unused"]
-    return {**found, "join pieces, the rest": whole + joined - sum(found.values()), "all": whole + joined}
+    joined = found["copy batches to arrays of the exact size"]
+    return {**found, "join pieces, and other work": whole + joined - sum(found.values()), "total": whole + joined}
 
 
 def _each(step: Callable[..., object], *given: Iterable[Any]) -> Callable[[], None]:
-    """Do a step on each piece, and keep nothing: or the memory for it would be measured."""
+    """Return a function that runs a step on each piece and discards the results, to not measure their memory."""
 
     def call() -> None:
         for some in zip(*given, strict=True):
@@ -100,10 +102,10 @@ def _milliseconds(step: Callable[[], object]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--kind", default="two", help="two, three, digits, chinese or emoji: all rows regular")
+    parser.add_argument("--kind", default="two", help="two, three, digits, chinese or emoji")
     options = parser.parse_args()
     for name, milliseconds in measure(options.rows, options.kind).items():
-        print(f"{name:45}{milliseconds:8.1f} ms CPU")
+        print(f"{name:62}{milliseconds:8.1f} ms CPU")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Memory of a sync: what it needs at its most, over an idle process with the same imports, by workers.
+"""Measure the peak memory of a sync by number of workers, minus that of an idle process with the same imports.
 
-Eight results into a folder on local disk; the server is in another process, the sync in a fresh one for each line.
+The sync writes eight results to a folder on local disk. Each measurement runs in a new process, and the server runs in
+another one.
 
     python benchmarks/sync_memory.py --rows 1000000 3000000 --workers 1 2 4
 """
@@ -19,7 +20,7 @@ RESULTS = 8
 
 
 def measure(rows: int, workers: int) -> dict[str, float]:
-    """Sync eight results of so many rows in a fresh process."""
+    """Sync eight results with `rows` rows in a new process."""
     import numpy as np
 
     from explorer_frames.sandbox import Sandbox
@@ -48,12 +49,12 @@ def main() -> None:
 
 
 def _sync(url: str, token: str, workflow: str, folder: str, workers: str) -> None:
-    import pyarrow.parquet  # noqa: F401 (idle has it too)
+    import pyarrow.parquet  # noqa: F401 (also imported by the idle process)
 
     from explorer_frames import Explorer
 
     explorer = Explorer(url, token=token, deadline=None, row_cap=10**9)
-    before, start = child._resident(), time.perf_counter()  # noqa: SLF001 (of our own)
+    before, start = child._resident(), time.perf_counter()  # noqa: SLF001 (own module)
     report = explorer.sync_workflow(workflow, folder, workers=int(workers), progress=False)
     figures = {"seconds": time.perf_counter() - start, "mb": (child._peak() - before) / 1e6}  # noqa: SLF001
     print(json.dumps({**figures, "rows": report.rows}))

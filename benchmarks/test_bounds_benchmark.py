@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 def test_exports_are_in_constant_memory(way):
     few, many = (measure(f"{rows}/two", 1, (way,))[way][0]["mb"] for rows in (1_000_000, 3_000_000))
     assert few <= 100
-    assert many <= 100  # what the allocator keeps varies by some 20
+    assert many <= 100  # memory that the allocator retains varies by about 20
 
 
 @pytest.mark.parametrize(("pool", "most"), [("", 250), ("system", 150)])  # goal: 100, as on the command line

@@ -1,12 +1,11 @@
-"""Bytes in memory -> table or frame.
+"""Decode bytes in memory to a table or frame.
 
-Unfair to us: the others get the body in one piece, we get it in pieces of 512 KiB, as from the wire; only we check it
-(the whole envelope, rows of one length, no `nan(1)` for a score, no `1_000`, no duplicate keys).
+Our decoder receives pieces of 512 KiB, as from a socket, and the others receive one piece. Only our decoder validates
+the envelope, duplicate keys, the length of rows and the syntax of numbers.
 
-Unfair to the others: polars and pyarrow.json build the nested column first, since the rows are lists in one object,
-which is not what they are made for. They end in their own frame, not in pandas', and may use all cores; the rest use
-one. pyarrow.json is here for its speed only: it needs the whole answer as one block (so at most 2 GiB), and takes the
-process down on deep nesting.
+polars and pyarrow.json build a nested column first, because they are designed for records. They return their own
+frames, and can use all cores. pyarrow.json is included only for its speed. It needs the whole response in one block of
+at most 2 GiB, and crashes the process on deep nesting.
 """
 
 from __future__ import annotations

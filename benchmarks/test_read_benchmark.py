@@ -1,8 +1,8 @@
-"""Over loopback HTTP -> frame, on connections that are kept.
+"""Read results over loopback HTTP into frames, with reused connections.
 
-Unfair to us: we check the answer, the deadline and the token, and the others do not. Unfair to the others: loopback
-has no latency and no bandwidth to wait for, so the decoding shows more than it would over a network. `bytes only`
-decodes nothing: it is the least that a way by `requests` can cost, and no floor for one that reads the raw stream.
+Only our client checks the response, the deadline and the token. Loopback has no latency and a high bandwidth, so
+decoding is a larger part of the time than over a network. `bytes only` does not decode. It is the lower bound for code
+with `requests`, but not for clients that read the raw stream.
 """
 
 from __future__ import annotations

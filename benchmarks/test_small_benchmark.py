@@ -1,4 +1,4 @@
-"""Ten rows on a kept connection: what one call costs when there is next to nothing to decode."""
+"""Read ten rows over a reused connection, to measure the overhead of a call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ways import READERS
 
 @pytest.fixture
 def small(readers, check):
-    """The ways by name, once their answers are right."""
+    """Return the clients by name, after a check of their results."""
     given = readers("two", SMALL)
     for read in given.values():
         check(read(), "two", SMALL)

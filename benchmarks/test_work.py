@@ -1,4 +1,4 @@
-"""Work that is counted, not timed: the same on any machine, however busy it is."""
+"""Count work instead of time, so that the results do not depend on the machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROWS = 100_000
 def test_no_call_is_made_for_each_row(kind):
     few, many = (_calls(rows, kind) for rows in (ROWS, 2 * ROWS))
     per_mib = (many - few) / (len(bodies.body(2 * ROWS, kind)) - len(bodies.body(ROWS, kind))) * 2**20
-    assert per_mib <= 1_000  # some 300 are needed, for 20,000 to 36,000 rows
+    assert per_mib <= 1_000  # measured: about 300, for 20,000 to 36,000 rows
 
 
 def _calls(rows, kind):
@@ -31,7 +31,7 @@ def _calls(rows, kind):
 
 
 def _calls_of(work):
-    """Count the calls of Python and C functions, in all threads."""
+    """Count the calls of Python and C functions in all threads."""
     calls = 0
 
     def count(_frame, event, _argument):
@@ -66,7 +66,7 @@ def test_an_import_runs_little_code_and_loads_nothing_else():
 def test_a_table_has_no_unused_room_and_hardly_more_was_ever_needed(kind):
     figures = _figures("ours_read_arrow", kind)
     assert figures["allocated"] <= 1.01 * figures["size"]
-    assert figures["most"] <= 1.2 * figures["size"]  # of Arrow's memory; what Python and numpy need does not grow
+    assert figures["most"] <= 1.2 * figures["size"]  # memory of Arrow only; that of Python and numpy is constant
     assert figures["elsewhere"] <= 2**20
 
 
@@ -85,7 +85,7 @@ def _figures(way, kind):
 
 
 def _allocations(way, url, name):
-    """Print how much Arrow has allocated, and has had at its most, beside how much it is that was read."""
+    """Print the size of a result, and the current and peak memory of Arrow."""
     import pyarrow as pa
     import ways
 

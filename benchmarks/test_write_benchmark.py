@@ -1,9 +1,8 @@
-"""A table or frame -> a file, and the server's answer -> a file.
+"""Write tables and frames to files, and export responses to files.
 
-Unfair to us: we write to a spool file beside the target, flush it to disk (fsync), read it back to check it, and
-replace the target in one step; each Parquet page has a checksum. The others write into the target and leave the rest
-to the operating system's cache. `as ours` gives pyarrow our compression, row groups and checksums, which it does not
-have by default; the rest of the difference is the price of whole or absent. On tmpfs, fsync is free.
+Our writers write a temporary file, call fsync, read the file back, and rename it. Each Parquet page has a checksum. The
+others write to the target without fsync. `as ours` is pyarrow with our compression, row groups and checksums. The
+remaining difference is the cost of an atomic write. On tmpfs, fsync has no cost.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ def table(expected):
 
 @pytest.fixture
 def written(tmp_path, check):
-    """Run a way once, and return its target when the file there has the right answer."""
+    """Return a function that runs a writer, checks the file, and returns its path."""
 
     def run(write, suffix, *given):
         target = str(tmp_path / f"result{suffix}")

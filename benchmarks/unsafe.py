@@ -1,8 +1,8 @@
-"""The same way from the wire to a table without any care: what all our safety costs.
+"""Measure the cost of validation: compare our reader with the same algorithm without validation.
 
-Quotes are taken for offsets, and cells for what they should be: no deadline, no check of the HTTP status, the envelope,
-the structure of rows, UTF-8, the grammar of numbers or the number of rows; no provenance; and all on one thread. Both
-take turns in a process of their own, in memory that the allocator keeps: else how it is had would be a third of both.
+The unsafe reader uses the quotes as offsets without further checks. It does not check the deadline, HTTP status,
+envelope, structure of rows, UTF-8, syntax of numbers or number of rows. It has no provenance and uses one thread. Both
+readers alternate in one process and reuse its memory. Otherwise, allocation would take a third of both times.
 
     python benchmarks/unsafe.py --rows 1000000
 """
@@ -33,7 +33,7 @@ _CHILD = "--child"
 
 
 def read(url: str, name: str, get: ways.Get = requests.get) -> pa.Table:
-    """Read an answer that is known to be right."""
+    """Read a response that is known to be valid."""
     raw = get(url + server.path(name), stream=True).raw
     batches, text, width = [], b"", 0
     while piece := raw.read(decoders.PIECE):
@@ -59,12 +59,12 @@ def _batch(text: bytes, width: int) -> pa.RecordBatch:
 
 
 def measure(rows: int, kind: str) -> dict[str, list[dict[str, float]]]:
-    """Seconds and CPU seconds of each way, in turns, in a fresh process; the answers are the same."""
+    """Return time and CPU time of each reader, measured alternately in a new process."""
     return child.run(_CHILD, f"{rows}/{kind}", script=__file__)
 
 
 def ratios(samples: dict[str, list[dict[str, float]]], key: str) -> list[float]:
-    """What ours takes for one of the other, pair by pair."""
+    """Return the ratio of safe to unsafe for each pair of samples."""
     return [safe[key] / bare[key] for safe, bare in zip(samples["safe"], samples["unsafe"], strict=True)]
 
 
@@ -77,7 +77,7 @@ def _measure(name: str) -> None:
     ):
         calls = {"safe": partial(ways.ours_read_arrow, explorer, name), "unsafe": partial(read, url, name, session.get)}
         if not calls["safe"]().replace_schema_metadata().cast(calls["unsafe"]().schema).equals(calls["unsafe"]()):
-            raise SystemExit("the answers differ")
+            raise SystemExit("the results differ")
         rounds = [{way: child.timed(call)[0] for way, call in calls.items()} for _ in range(_SAMPLES)]
     print(json.dumps({way: [samples[way] for samples in rounds] for way in calls}))
 

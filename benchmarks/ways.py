@@ -1,6 +1,6 @@
-"""The ways from a URL to a frame or a file: ours, and what one would write in its place.
+"""Clients that read a URL into a frame or a file, with `explorer_frames` and with typical code.
 
-Each is as short as a user would write it. A body's name, ``<rows>/<kind>``, is job and task.
+The parts of a body's name, ``<rows>/<kind>``, are the job id and the task id.
 """
 
 from __future__ import annotations
@@ -74,12 +74,12 @@ def pyarrow_read(url: str, name: str) -> pa.Table:
 
 
 def bare_read(url: str, name: str, get: Get = requests.get) -> bytes:
-    """Only the bytes: no parsing, so what any way by `requests` costs at the least."""
+    """Return the bytes without parsing, the lower bound for clients with `requests`."""
     return get(url + path(name)).content
 
 
 def stream_read(url: str, name: str, get: Get = requests.get) -> bytes:
-    """Only the bytes, and none of them kept: what the wire costs."""
+    """Receive the bytes and discard them."""
     raw = get(url + path(name), stream=True).raw
     while raw.read(decoders.PIECE):
         pass

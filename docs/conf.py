@@ -1,4 +1,4 @@
-"""Sphinx's settings. Strictly, without a network: ``sphinx-build -W --keep-going -n -b html docs docs/_build/html``."""
+"""Sphinx configuration. Build without a network: ``sphinx-build -W --keep-going -n -b html docs docs/_build/html``."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ version = release = explorer_frames.__version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "sphinx_copybutton"]
 exclude_patterns = ["_build", "examples", "notebooks/.ipynb_checkpoints"]
 
-# Markdown, and in docstrings single backticks: a link where it names one of ours, italics where it names an argument.
+# Single backticks in docstrings are links for public names, and italics for arguments.
 default_role = "autolink"
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
-nb_execution_mode = "off"  # notebooks are stored with their outputs
+nb_execution_mode = "off"  # notebooks are stored with outputs
 nb_merge_streams = True
 copybutton_prompt_text = r"\$ |>>> "
 copybutton_prompt_is_regexp = True
@@ -39,14 +39,14 @@ numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 toc_object_entries_show_parents = "hide"
 
-# Names of other projects are no links, unless their inventories may be fetched.
+# Names of other projects are links only if DOCS_ONLINE is set, because their inventories need a network.
 nitpick_ignore_regex = [
     (
         "py:.*",
         r"(Axes|Literal|pd|pa|pc|ds|np|pandas|pyarrow|numpy|os|contextlib|dd|dask|pyspark|pytest|datetime|collections|io|typing)\b.*",
     ),
     ("py:obj", r"(cloudpickle|deltalake|igraph|math|pyiceberg)\b.*"),
-    ("py:obj", r"top|(Comparison|Provenance)\.\w+"),  # attributes, which their class lists
+    ("py:obj", r"top|(Comparison|Provenance)\.\w+"),  # attributes, documented in their class
     (
         "py:class",
         r"(Any|Self|Iterable|Mapping|Sequence|Iterator|Callable|PathLike|AbstractContextManager|timedelta|SparkSession)",
@@ -60,7 +60,7 @@ if os.environ.get("DOCS_ONLINE"):
         "pyarrow": ("https://arrow.apache.org/docs", None),
     }
 
-# Sphinx reads no file outside its own folder.
+# Sphinx does not read files outside its folder.
 shutil.copytree(Path(__file__).parent.parent / "notebooks", Path(__file__).parent / "notebooks", dirs_exist_ok=True)
 
 html_theme = "pydata_sphinx_theme"
@@ -82,31 +82,31 @@ html_theme_options = {
         {"name": "Source", "url": "https://github.com/explorer-frames/explorer_frames", "icon": "fa-brands fa-github"},
     ],
 }
-# The site has a folder per version: see .ci/publish_docs.py.
+# The site has a folder for each version; see .ci/publish_docs.py.
 if docs_version := os.environ.get("DOCS_VERSION"):
     html_theme_options |= {
         "switcher": {
             "json_url": "https://explorer-frames.github.io/explorer_frames/switcher.json",
             "version_match": docs_version,
         },
-        "check_switcher": False,  # the build needs no network
+        "check_switcher": False,  # would need a network
         "navbar_start": ["navbar-logo", "version-switcher"],
     }
 html_sidebars = {"index": [], "tutorial": [], "troubleshooting": [], "changelog": []}
 
 
 class Book(Directive):
-    """The table of documented algorithms, from `schemas.ALGORITHMS` itself."""
+    """Table of documented algorithms, generated from `schemas.ALGORITHMS`."""
 
     def run(self):
-        """Make the nodes."""
+        """Return the nodes."""
         table = nodes.table(classes=["table"])
         group = nodes.tgroup(cols=3)
         table += group
         group += [nodes.colspec(colwidth=width) for width in (25, 50, 25)]
         head, body = nodes.thead(), nodes.tbody()
         group += [head, body]
-        head += self._row(*(nodes.paragraph(text=title) for title in ("schema=", "columns", "also called")))
+        head += self._row(*(nodes.paragraph(text=title) for title in ("schema", "columns", "aliases")))
         for entry in schemas.ALGORITHMS:
             shapes = [_codes(f"{name}: {kind}" for name, kind in shape) for shape in entry.shapes]
             shapes = shapes or [nodes.paragraph(text="any number of text columns: column_1, column_2, ...")]
@@ -121,11 +121,11 @@ class Book(Directive):
 
 
 class Commands(Directive):
-    """What `explorer-frames` and each of its commands say of themselves."""
+    """Help texts of `explorer-frames` and its commands."""
 
     def run(self):
-        """Make the nodes."""
-        from explorer_frames.cli._app import app  # noqa: PLC0415 (only its page needs typer)
+        """Return the nodes."""
+        from explorer_frames.cli._app import app  # noqa: PLC0415 (only this page needs typer)
 
         app.rich_markup_mode = None  # plain text, no boxes
         group = typer.main.get_command(app)
@@ -149,6 +149,6 @@ def _codes(texts):
 
 
 def setup(app):
-    """Add what draws the book and the commands."""
+    """Register the directives."""
     app.add_directive("book-of-schemas", Book)
     app.add_directive("commands", Commands)

@@ -1,4 +1,4 @@
-"""Draws the pictures of the docs into `docs/images`: ``python docs/gallery.py``, with the extras plot and sandbox."""
+"""Draw the images in `docs/images`: ``python docs/gallery.py``. Requires the extras `plot` and `sandbox`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COLORS = 64
 
 
 def days_graph(day):
-    """Return the graph of a day: other edges are missing each day."""
+    """Return the graph for a day. Each edge is missing with a probability of 5 %."""
     whole = Graph.les_miserables()
     choose = random.Random(day)  # noqa: S311 (reproducible, not secret)
     names = whole.vids
@@ -36,7 +36,7 @@ def days_graph(day):
 
 
 def save(ax, name):
-    """Write the picture; few colors make it small."""
+    """Save a plot with few colors, which reduces the file size."""
     path = IMAGES / f"{name}.png"
     ax.figure.savefig(path, dpi=100)
     Image.open(path).convert("RGB").quantize(COLORS).save(path, optimize=True)
@@ -44,7 +44,7 @@ def save(ax, name):
 
 
 def main():
-    """Run the workflows, and draw their results."""
+    """Run the workflows and draw their results."""
     mpl.use("agg")
     with Sandbox() as server, Explorer(server.url, token=server.token) as explorer:
 
@@ -58,7 +58,7 @@ def main():
 
 
 def draw(job, degrees, days):
-    """Draw each picture."""
+    """Draw all images."""
     save(plot_result(job.task("PageRank"), kind="top", top=10), "pagerank")
     save(plot_result(job.task("BetweennessCentrality")), "rank")
     save(plot_result(job.task("Louvain")), "communities")

@@ -1,7 +1,7 @@
 """Execute the notebooks and store their outputs: ``python notebooks/execute.py [--check] [NOTEBOOK ...]``.
 
-With ``--check`` nothing is stored: the outputs must be those that are stored, but for ids, times, sizes and addresses.
-Needs the dependency group `notebooks`, and what each notebook says that it needs.
+With ``--check``, nothing is stored. The outputs must equal the stored outputs, except for ids, times, sizes and
+addresses. Requires the dependency group `notebooks` and the requirements of each notebook.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
-# What differs between two runs.
+# Text that differs between runs.
 CHANGING = re.compile(
     r"\b[0-9a-f]{7,64}\b"  # ids and hashes
     r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?( UTC|Z|[+-]\d\d:?\d\d)?"
@@ -29,7 +29,7 @@ CHANGING = re.compile(
 def execute(path: Path) -> nbformat.NotebookNode:
     """Return the notebook with the outputs of a new run."""
     notebook = nbformat.read(path, as_version=4)
-    # The kernel of this very Python, whatever kernels the machine has.
+    # Use this Python as the kernel, even if other kernels are installed.
     manager = AsyncKernelManager(kernel_name="python3")
     manager._kernel_spec = KernelSpec(  # noqa: SLF001 (has no public name)
         argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], language="python"
@@ -41,7 +41,7 @@ def execute(path: Path) -> nbformat.NotebookNode:
         client.execute()
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
-            # Warnings, and what servers print, do not belong into a notebook.
+            # Warnings and output of servers must not be stored in a notebook.
             assert output.get("name") != "stderr", output.text
             output.pop("metadata", None) if output.output_type == "stream" else None
     notebook.metadata = {"kernelspec": notebook.metadata.get("kernelspec", {}), "language_info": {"name": "python"}}
@@ -49,7 +49,7 @@ def execute(path: Path) -> nbformat.NotebookNode:
 
 
 def shown(notebook: nbformat.NotebookNode) -> list[list[tuple[list[str], str]]]:
-    """Return what each cell shows: kinds of output, and the text without what changes."""
+    """Return the outputs of each cell: MIME types, and text without the changing parts."""
     return [
         [
             (
@@ -63,8 +63,8 @@ def shown(notebook: nbformat.NotebookNode) -> list[list[tuple[list[str], str]]]:
 
 
 def main(arguments: list[str]) -> None:
-    """Execute the notebooks that are named, or all."""
-    os.environ["EXPLORER_FRAMES_PROGRESS"] = "0"  # a bar that a slow machine shows would stay as an empty output
+    """Execute the notebooks in `arguments`, or all notebooks."""
+    os.environ["EXPLORER_FRAMES_PROGRESS"] = "0"  # a progress bar would be stored as an empty output
     check = "--check" in arguments
     names = [argument for argument in arguments if argument != "--check"]
     for path in map(Path, names) if names else sorted(Path(__file__).parent.glob("*.ipynb")):
@@ -72,7 +72,7 @@ def main(arguments: list[str]) -> None:
         if check:
             stored = shown(nbformat.read(path, as_version=4))
             for number, (found, expected) in enumerate(zip(shown(executed), stored, strict=True), 1):
-                assert found == expected, f"{path.name}, cell {number} shows\n{found}\nand is stored with\n{expected}"
+                assert found == expected, f"{path.name}, cell {number} returned\n{found}\nexpected\n{expected}"
         else:
             nbformat.write(executed, path)
         print(path.name)

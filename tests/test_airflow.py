@@ -72,7 +72,7 @@ def test_the_dag(dags, tmp_path, sandbox, monkeypatch, explorer):
         # The results of both tasks cannot be read at first, however often we try.
         lost += [b"/sample_result"] * 6
         tasks = states(dag.test())
-        assert tasks == {"submit": ("success", 1), "wait": ("success", 1), "land": ("success", 2)}
+        assert tasks == {"submit": ("success", 1), "wait": ("success", 1), "sync": ("success", 2)}
         [first] = jobs()
         assert landed(lake) == [f"Louvain/{first}", f"PageRank/{first}"]
 
@@ -82,15 +82,15 @@ def test_the_dag(dags, tmp_path, sandbox, monkeypatch, explorer):
         assert (jobs(), files()) == ([first], before)
 
         # The next day: that job is of another run. The answer to its submission is lost.
-        module.CLOCKS = timedelta(0)
+        module.CLOCK_SKEW = timedelta(0)
         lost.append(b"POST /api-open/v1/workflows/")
         run = dag.test()
         assert states(run)["submit"] == ("failed", 1), "nothing is sent twice"
-        assert states(run)["land"][0] != "success"
+        assert states(run)["sync"][0] != "success"
         _, second = jobs()
 
         # Somebody has looked, and clears the task: it takes up the job that is there.
-        module.CLOCKS = timedelta(minutes=1)
+        module.CLOCK_SKEW = timedelta(minutes=1)
         assert dag.test().state == "success"
         assert jobs() == [first, second]
         assert landed(lake) == sorted(f"{task}/{job}" for task in ("Louvain", "PageRank") for job in (first, second))

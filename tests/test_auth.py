@@ -66,7 +66,7 @@ def test_the_bearer_is_as_published(encoding, encoded):
 
 @pytest.mark.parametrize("password", ["пароль", "密码", "😀", 'a"b\\c', "a:b", " a ", "=+/", "é" * 500])
 @pytest.mark.parametrize("encoding", ["json", "colon"])
-def test_any_password_reaches_a_server_whole(password, encoding):
+def test_passwords_are_sent_unchanged(password, encoding):
     with Sandbox(user="jürgen", password=password, auth_encoding=encoding) as server:
         job, task = server.add_result([["a"], ["1"]])
         with Explorer(
@@ -197,7 +197,7 @@ def test_a_token_is_renewed_before_its_life_ends_and_not_earlier(monkeypatch):
     assert logins == [0, 940, 1880]
 
 
-def test_the_sandbox_never_sees_an_expired_token_where_max_age_told_of_it(monkeypatch):
+def test_token_is_renewed_before_its_max_age(monkeypatch):
     clock = Clock()
     monkeypatch.setattr("explorer_frames._http.auth.time", clock)
     monkeypatch.setattr(token_from, "__defaults__", (clock.monotonic, None))
@@ -230,7 +230,7 @@ def test_a_refused_token_is_renewed_once_and_the_call_replayed_once(code, status
 
 
 @pytest.mark.parametrize(("code", "cls"), [(40104000, UnauthorizedError), (40104001, SessionExpiredError)])
-def test_a_refusal_of_every_new_session_is_the_error(code, cls, monkeypatch):
+def test_rejection_of_every_new_session_is_raised(code, cls, monkeypatch):
     monkeypatch.setattr("explorer_frames._http.retries.random.uniform", lambda *_: 0.0)
 
     def script(number, request):
@@ -245,7 +245,7 @@ def test_a_refusal_of_every_new_session_is_the_error(code, cls, monkeypatch):
     assert [is_login(request) for request in server.requests] == [True, False] * 11
 
 
-def test_what_the_replay_meets_is_what_the_caller_gets():
+def test_error_of_the_replayed_request_is_raised():
     def script(number, request):
         if is_login(request):
             return granted(number)
@@ -269,7 +269,7 @@ def test_a_refused_static_token_is_not_replayed(token, code):
     assert "static" not in str(caught.value)
 
 
-def test_a_callable_is_asked_for_a_new_token_when_the_old_one_is_refused():
+def test_token_callable_is_called_again_after_rejection():
     tokens = iter(["first", "second"])
     with served(
         lambda number, _request: answer(envelope()) if number else no(40104001),
@@ -313,7 +313,7 @@ def test_a_refused_login_is_tried_once_and_names_the_other_encoding(encoding, ot
 @pytest.mark.parametrize(
     "refusal", [no(40104000), no(40104000, "429 Too Many Requests"), no(40104001, "503 Service Unavailable")]
 )
-def test_a_refused_login_is_not_tried_again_whatever_the_status_so_that_nobody_is_locked_out(refusal):
+def test_rejected_login_is_not_retried_for_any_status(refusal):
     with served(refusal, **LOGIN, auth_encoding="json") as (server, explorer), pytest.raises(UnauthorizedError):
         explorer.read_sample_result(1, "a", schema=None)
     assert len(server.requests) == 1
@@ -329,7 +329,7 @@ def waiting_for_a_login() -> int:
 
 
 @pytest.mark.parametrize("single", [False, True])
-def test_32_threads_whose_token_expires_log_in_once_a_round_and_none_fails(single):
+def test_expired_token_in_32_threads_causes_one_login_per_round(single):
     with Sandbox(one_token_per_user=single) as server:
         job, task = server.add_result([["a"], ["1"]])
         options = {"user": server.user, "password": server.password, "graphd": server.graphd}
@@ -346,7 +346,7 @@ def test_32_threads_whose_token_expires_log_in_once_a_round_and_none_fails(singl
                 server.expire_tokens()
 
 
-def test_a_wrong_password_is_tried_once_for_16_waiting_threads_and_each_error_is_its_own():
+def test_wrong_password_is_tried_once_for_16_waiting_threads():
     go = threading.Event()
 
     def script(_number, _request):
@@ -414,7 +414,7 @@ def test_ctrl_c_at_any_line_of_a_renewal_leaves_no_login_without_an_end(line):
     assert auth.token(Deadline(HANG)).text == "fresh"
 
 
-def test_waiting_for_the_login_of_another_thread_ends_at_ones_own_deadline():
+def test_waiting_for_the_login_of_another_thread_respects_the_deadline():
     entered, go = threading.Event(), threading.Event()
 
     def login(_deadline):
@@ -468,7 +468,7 @@ def test_a_failed_login_leaves_the_explorer_usable():
         assert len(explorer.read_sample_result(1, "a", schema=None)) == 2
 
 
-def test_what_a_callable_raises_is_named_without_its_words():
+def test_error_of_secret_callable_is_reported_without_its_message():
     def broken() -> str:
         raise LookupError("the vault is sealed")
 

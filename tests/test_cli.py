@@ -102,7 +102,7 @@ def test_jobs_as_json_have_the_same_keys_whether_there_are_any(cli, ran):
     assert cli("jobs", "--json", "--name", "no such name").json == {"jobs": []}
 
 
-def test_a_job_that_has_not_ended_has_null_for_what_has_not_come(cli, sandbox):
+def test_unfinished_job_has_null_times(cli, sandbox):
     (job,) = sandbox.add_jobs(1)
     sandbox.set_status(job, 1)
     try:
@@ -158,7 +158,7 @@ def test_run_passes_its_input_on_as_text_or_as_json(cli, ran, sandbox):
 
 
 @pytest.mark.parametrize("text", ["ROOT=1", "a.ROOT", "=1", "a.=1", ".b=1", "a.b:=nope"])
-def test_an_input_that_is_none_is_refused_before_anything_is_sent(cli, ran, sandbox, text):
+def test_invalid_input_is_rejected_before_any_request(cli, ran, sandbox, text):
     before = len(sandbox.requests)
     done = cli("run", ran.workflow_id, "--input", text)
     assert done.code == 2
@@ -166,7 +166,7 @@ def test_an_input_that_is_none_is_refused_before_anything_is_sent(cli, ran, sand
     assert len(sandbox.requests) == before
 
 
-def test_a_job_that_fails_ends_with_its_own_code(cli, failing):
+def test_failed_job_has_a_specific_exit_code(cli, failing):
     done = cli("run", failing, "--wait")
     assert done.code == 4
     assert done.is_short
@@ -220,13 +220,13 @@ def test_wait_goes_on_with_a_job_and_ends_as_the_job(cli, ran, failing):
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "1e999", "soon"])
-def test_timeouts_that_are_none_are_refused_before_a_job_is_started(cli, ran, sandbox, seconds):
+def test_invalid_timeouts_are_rejected_before_a_job_starts(cli, ran, sandbox, seconds):
     before = len(sandbox.requests)
     assert cli("run", ran.workflow_id, "--wait", f"--timeout={seconds}").code == 2
     assert len(sandbox.requests) == before
 
 
-def test_what_only_goes_with_wait_says_so(cli, ran):
+def test_options_that_require_wait_are_rejected_without_it(cli, ran):
     done = cli("run", ran.workflow_id, "--timeout", 3)
     assert done.code == 2
     assert "require --wait" in done.err
@@ -254,7 +254,7 @@ def test_read_of_all_rows_exits_with_3_where_they_may_be_incomplete(cli, sandbox
     assert (part.code, part.err, part.out) == (0, "", done.out)
 
 
-def test_a_result_at_the_servers_cap_names_what_reads_more(cli, sandbox, monkeypatch, tmp_path):
+def test_result_at_the_server_cap_hints_at_the_full_output(cli, sandbox, monkeypatch, tmp_path):
     job, task = sandbox.add_result([["a", "b", "c"], ["1", "2", "3"]])
     monkeypatch.setenv("EXPLORER_FRAMES_ROW_CAP", "2")
     full, cap = "explorer-frames output", "larger EXPLORER_FRAMES_ROW_CAP"
@@ -272,7 +272,7 @@ def test_a_result_at_the_servers_cap_names_what_reads_more(cli, sandbox, monkeyp
         assert ("--allow-incomplete" in text) is (line[0] != "read")
 
 
-def test_a_task_goes_by_id_and_by_name_where_that_is_its_own(cli, ran, sandbox):
+def test_task_is_selected_by_id_or_unique_name_in_job(cli, ran, sandbox):
     task = ran.tasks[0]
     assert cli("read", ran.job_id, task.task_id).out == cli("read", ran.job_id, "PageRank").out
     none = cli("read", ran.job_id, "PageRanc")
@@ -287,7 +287,7 @@ def test_a_task_goes_by_id_and_by_name_where_that_is_its_own(cli, ran, sandbox):
     assert second in both.err
 
 
-def test_json_is_one_document_with_what_json_cannot_say_as_text(cli, odd):
+def test_json_output_is_a_single_document_with_special_values_as_text(cli, odd):
     done = cli("read", *odd, "--json")
     assert (done.code, done.err) == (0, "")
     assert done.json["rows"] == [
@@ -410,7 +410,7 @@ def test_schemas_and_types_of_ids(cli, ran, sandbox):
 
 
 @pytest.mark.parametrize("schema", ["lovain", "id:", ":string", "id:nope", "id:string,", "id:list<list<string>>"])
-def test_schemas_that_there_are_not(cli, ran, schema):
+def test_unknown_schemas_are_rejected(cli, ran, schema):
     done = cli("read", ran.job_id, "PageRank", "--schema", schema)
     assert done.code == 2
     assert done.is_short
@@ -433,7 +433,7 @@ def test_schemas_that_there_are_not(cli, ran, schema):
         *("a:list<dictionary<string>>", "<a:string", "a string:", "a:string,,b:string", "a:string,a:string", "a:b:c"),
     ],
 )
-def test_columns_that_there_are_not(text):
+def test_invalid_columns_in_schema_option_are_rejected(text):
     with pytest.raises(errors.ConfigError):
         _schemas.SchemaRequest.of(_options.schema_of(text), "string")
 
@@ -545,7 +545,7 @@ def test_json_and_csv_at_once_is_refused(cli, ran):
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "1.5", "many", "٣", "2147483648", "99999999999"])
-def test_limits_that_are_none(cli, ran, limit):
+def test_invalid_limits_are_rejected(cli, ran, limit):
     done = cli("read", ran.job_id, "PageRank", f"--limit={limit}")
     assert done.code == 2
     assert "'all'" in done.err
@@ -591,7 +591,7 @@ def to_stdout(capsys, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("layout", ["parquet", "feather"])
-def test_a_dash_is_stdout_and_the_receipt_goes_to_stderr(to_stdout, ran, in_folder, layout, monkeypatch):
+def test_path_dash_writes_to_stdout_and_receipt_to_stderr(to_stdout, ran, in_folder, layout, monkeypatch):
     monkeypatch.setenv("EXPLORER_FRAMES_STORAGE_OPTIONS", '{"anon": true}')
     code, out, err = to_stdout("export", ran.job_id, "PageRank", "-", "--format", layout)
     assert (code, verify_file(out).rows) == (0, 77)
@@ -663,7 +663,7 @@ def test_two_results_are_compared(cli, ran, tmp_path):
         assert said in done.err
 
 
-def test_a_change_is_told_and_on_demand_by_the_exit_code(cli, sandbox):
+def test_changes_are_printed_and_optionally_set_the_exit_code(cli, sandbox):
     job, _ = sandbox.add_result([["x", "y", "z"], ["0.5", "0.25", "0.25"]], name="A")
     other, _ = sandbox.add_result([["x", "y", "w"], ["0.5", "0.75", "0.1"]], name="A")
     done = cli("compare", job, other, "--task", "A")
@@ -704,14 +704,14 @@ def test_export_refuses_a_part_unless_it_is_wanted(cli, ran, tmp_path):
     ("target", "code"),
     [("there/is/a/file/x.parquet", 1), ("x.txt", 2), ("s3:/bucket/x.parquet", 2), ("nope://x/y.parquet", 2)],
 )
-def test_targets_that_cannot_be(cli, ran, in_folder, target, code):
+def test_invalid_targets_are_rejected(cli, ran, in_folder, target, code):
     (in_folder / "there").write_text("a file")
     done = cli("export", ran.job_id, "PageRank", target)
     assert done.code == code
     assert done.is_short
 
 
-def test_sync_lands_what_is_missing_and_says_what_there_was(cli, ran, tmp_path):
+def test_sync_writes_missing_results_and_reports_skipped_ones(cli, ran, tmp_path):
     first = cli("sync", ran.workflow_id, tmp_path / "lake", "--task", "PageRank", "--task", "SSSP", "--json")
     assert first.code == 0
     assert first.json["written"] == 2 * first.json["jobs"]
@@ -731,7 +731,7 @@ def test_sync_lands_what_is_missing_and_says_what_there_was(cli, ran, tmp_path):
     assert other.is_short
 
 
-def test_a_quiet_sync_writes_nothing_but_errors(cli, ran, tmp_path):
+def test_quiet_sync_prints_only_errors(cli, ran, tmp_path):
     quiet = ("sync", ran.workflow_id, tmp_path, "--task", "PageRank", "--quiet")
     assert cli(*quiet) == cli(*quiet) == (0, "", "")
     assert cli(*quiet, "--json").json["failed"] == 0
@@ -785,7 +785,7 @@ def test_sync_partitions_verifies_and_names_the_server(cli, ran, tmp_path):
     assert "DamagedFileError" in damaged.err
 
 
-def test_a_sync_of_which_some_fails_has_its_own_code(cli, sandbox, tmp_path):
+def test_partly_failed_sync_has_a_specific_exit_code(cli, sandbox, tmp_path):
     workflow = sandbox.add_workflow("half", Graph.les_miserables(), TASKS)
     with Explorer(sandbox.url, token=sandbox.token) as explorer:
         explorer.run_workflow(workflow).wait(progress=False)
@@ -824,7 +824,7 @@ def test_options_for_stores_come_from_three_places(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["canary", "=canary", "key:=canary", 'key:={"a": canary'])
-def test_what_is_no_option_is_refused_without_its_value(cli, ran, text):
+def test_unknown_option_is_rejected_without_its_value(cli, ran, text):
     done = cli("inspect", "s3://bucket/x.parquet", "--storage-option", text)
     assert done.code == 2
     assert done.is_short
@@ -832,7 +832,7 @@ def test_what_is_no_option_is_refused_without_its_value(cli, ran, text):
 
 
 @pytest.mark.parametrize("content", [None, b"[1]", b"{", b"\xff\xfe", b'{"a": NaN'])
-def test_a_file_of_options_that_is_none(cli, tmp_path, content):
+def test_invalid_storage_options_file(cli, tmp_path, content):
     file = tmp_path / "options.json"
     if content is not None:
         file.write_bytes(content)
@@ -852,7 +852,7 @@ def test_options_reach_the_driver(cli, ran):
 # --- who we are
 
 
-def test_nothing_set(cli, monkeypatch):
+def test_missing_url_is_a_usage_error(cli, monkeypatch):
     for name in ("URL", "USER", "PASSWORD", "GRAPHD"):
         monkeypatch.delenv(f"EXPLORER_FRAMES_{name}")
     done = cli("jobs")
@@ -886,7 +886,7 @@ def test_an_expired_token(cli, sandbox, monkeypatch):
     assert token not in done.err
 
 
-def test_options_of_the_connection_may_stand_anywhere_and_come_before_the_environment(cli, sandbox, monkeypatch):
+def test_connection_options_can_be_anywhere_and_override_the_environment(cli, sandbox, monkeypatch):
     monkeypatch.setenv("EXPLORER_FRAMES_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("EXPLORER_FRAMES_USER", "nobody")
     monkeypatch.setenv("EXPLORER_FRAMES_GRAPHD", "nowhere:1")
@@ -924,7 +924,7 @@ def test_wrong_ids(cli, ran):
     assert odd.is_short
 
 
-def test_words_of_the_server_are_left_as_they_are(cli, sandbox):
+def test_server_messages_are_unchanged(cli, sandbox):
     said = "limit=None and storage_options"
     job, task = sandbox.add_result([["a"], ["1"]], name=said)
     assert "format=csv" in cli("read", job, "format=csv").err.partition("\n")[0]
@@ -945,7 +945,7 @@ def test_debug_shows_requests_and_where_an_error_comes_from(cli, sandbox):
     assert sandbox.password not in done.err
 
 
-def test_what_nobody_thought_of_is_called_a_bug_and_tells_no_secret(cli, monkeypatch):
+def test_unexpected_error_is_reported_as_bug_without_secrets(cli, monkeypatch):
     def broken(*_, **__):
         raise ZeroDivisionError("canary")
 
@@ -1061,7 +1061,7 @@ def test_the_help_is_shown_for_an_empty_line(cli):
 
 
 @pytest.mark.parametrize("since", ["1y", "2026-13-01", "99999999w", ""])
-def test_times_that_are_none(cli, since):
+def test_invalid_times_are_rejected(cli, since):
     assert cli("jobs", f"--created-after={since}").code == 2
 
 
@@ -1269,7 +1269,7 @@ def _texts(tree):
             yield _text(node).rpartition("]. ")[2]
 
 
-def test_hints_name_nothing_of_python_on_the_command_line():
+def test_hints_on_the_command_line_do_not_mention_python():
     folder = Path(explorer_frames.__file__).parent
     paths = [path for path in folder.rglob("*.py") if ONLY_PYTHON.isdisjoint(path.relative_to(folder).parts)]
     texts = {text for path in paths for text in _texts(ast.parse(path.read_text(encoding="utf-8"))) if " " in text}
@@ -1302,7 +1302,7 @@ def test_hints_name_options_instead_of_arguments(hint, shown):
     assert _exit.for_command_line(hint) == shown
 
 
-def test_a_hint_says_which_commands_have_an_option_that_this_one_has_not(cli, sandbox):
+def test_hint_lists_commands_with_an_unknown_option(cli, sandbox):
     job, _ = sandbox.add_result([["a", "b"], ["x", "y"]], name="PageRank")
     done = cli("compare", job, job)
     assert done.code == 1

@@ -32,7 +32,7 @@ def test_demo_reads_prints_and_writes(cli, tmp_path, monkeypatch):
     assert cli("demo").code == 0, "again over its own files"
 
 
-def test_demo_where_nothing_can_be_written(cli, tmp_path):
+def test_demo_in_a_read_only_folder(cli, tmp_path):
     (tmp_path / "there").write_text("a file")
     done = cli("demo", "--folder", tmp_path / "there")
     assert done.code == 1
@@ -66,7 +66,7 @@ def test_sandbox_serves_until_ctrl_c():
         process.wait()
 
 
-def test_a_port_that_is_taken_is_said_so(cli, sandbox):
+def test_port_in_use_is_reported(cli, sandbox):
     port = sandbox.url.rpartition(":")[2]
     done = cli("sandbox", "--port", port)
     assert done.code == 2
@@ -86,7 +86,7 @@ def test_a_port_that_is_taken_is_said_so(cli, sandbox):
         ),
     ],
 )
-def test_without_its_packages_it_says_what_to_install(tmp_path, package, command, said):
+def test_missing_packages_are_listed_with_the_extra(tmp_path, package, command, said):
     (tmp_path / f"{package}.py").write_text(f"raise ModuleNotFoundError('No module', name={package!r})")
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(

@@ -82,7 +82,7 @@ def test_tables_have_colour_and_fit_and_foreign_text_does_no_harm(screen, monkey
     assert len(set(wide)) == 1, "letters that take two columns are counted so"
 
 
-def test_a_narrow_terminal_gets_what_matters_and_is_told_of_the_rest(screen):
+def test_narrow_terminal_omits_columns_with_a_note(screen):
     done = screen("jobs", columns=40)
     lines = without_colors(done.out).splitlines()
     assert max(map(len, lines)) <= 40
@@ -162,7 +162,7 @@ def test_read_shows_20_rows_in_a_terminal_and_says_so(screen):
         assert ("vertex70" in done.out) == (line != ["--limit", "5"]) or "77" not in line
 
 
-def test_what_the_doctor_finds_is_shown_in_columns(screen):
+def test_doctor_findings_are_shown_in_columns(screen):
     done = screen("doctor", columns=70)
     assert done.code == 0
     lines = without_colors(done.out).splitlines()
@@ -204,7 +204,7 @@ def test_a_full_disk(line, form, monkeypatch, capsys):
 
 @needs_dev_full
 @pytest.mark.parametrize("form", [[], ["--json"], ["--wait"]])
-def test_a_job_that_stdout_cannot_name_is_named_on_stderr(form, server, monkeypatch, capsys):
+def test_job_id_is_printed_to_stderr_if_stdout_fails(form, server, monkeypatch, capsys):
     workflow = server.add_workflow("lost", Graph.karate(), {"a": ("PageRank", {})})
     with Path("/dev/full").open("w", encoding="utf-8") as full, monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", full)
@@ -219,7 +219,7 @@ def test_a_job_that_stdout_cannot_name_is_named_on_stderr(form, server, monkeypa
 
 @pytest.mark.slow
 @needs_dev_full
-def test_who_cannot_be_told_still_gets_the_exit_code():
+def test_exit_code_is_set_if_stderr_is_closed():
     command = forking([["export", "1", HARM, "memory://a.parquet", "--limit", "2"], ["read", "1", "nope"]])
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, text=True, check=True, timeout=PROCESS)
@@ -231,7 +231,7 @@ def test_who_cannot_be_told_still_gets_the_exit_code():
     "words",
     [["--help"], *(pytest.param(words, marks=pytest.mark.slow) for words in (["jobs", "--help"], ["--version"]))],
 )
-def test_a_full_disk_under_the_help(words):
+def test_full_disk_while_printing_help(words):
     command = [sys.executable, "-c", "from explorer_frames.cli import main; main()", *words]
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
@@ -239,7 +239,7 @@ def test_a_full_disk_under_the_help(words):
     assert FULL in done.stderr
 
 
-def test_only_what_stdout_says_is_an_error_of_the_output(cli, monkeypatch):
+def test_only_errors_of_stdout_are_output_errors(cli, monkeypatch):
     def broken(*_, **__):
         raise OSError(errno.EAFNOSUPPORT, "canary")
 
@@ -276,7 +276,7 @@ def test_progress_bars_can_be_turned_off(screen, monkeypatch, option):
 
 
 @needs_pty
-def test_a_password_that_is_not_set_is_asked_for(server, cli, monkeypatch):
+def test_missing_password_is_prompted_for(server, cli, monkeypatch):
     small = server.add_workflow("small", Graph.karate(), {"a": ("PageRank", {})})
     terminal = Terminal("run", small, "--wait", env={"EXPLORER_FRAMES_PASSWORD": "", "EXPLORER_FRAMES_PROGRESS": "1"})
     terminal.see("Password for root:")
@@ -295,7 +295,7 @@ def test_a_password_that_is_not_set_is_asked_for(server, cli, monkeypatch):
 
 @pytest.mark.slow
 @needs_pty
-def test_a_password_that_is_not_given_is_no_bug_and_is_not_asked_for_in_vain(cli, monkeypatch):
+def test_missing_password_is_a_usage_error(cli, monkeypatch):
     terminal = Terminal("jobs", env={"EXPLORER_FRAMES_PASSWORD": ""})
     terminal.see("Password for root:")
     terminal.press("\x04")
@@ -334,7 +334,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_stop_it(cancels):
             assert job.status == "running"
 
 
-def test_a_reader_that_goes_is_no_error():
+def test_closed_pipe_is_not_an_error():
     command = [*COMMAND, "read", "3", "PageRank", "--limit", "all", "--csv"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"id,score\n"

@@ -98,7 +98,7 @@ def test_compressed_and_indented_answers_read_the_same(options):
 
 
 @pytest.mark.parametrize("backend", [None, "numpy_nullable", "pyarrow"])
-def test_a_frame_is_what_arrow_makes_of_the_table_in_the_same_dtypes(explorer, result, backend):
+def test_frame_equals_pyarrow_conversion_of_the_table(explorer, result, backend):
     mapper = {None: None, "numpy_nullable": {pa.string(): pd.StringDtype(), pa.float64(): pd.Float64Dtype()}.get}
     expected = explorer.read_sample_result_arrow(*result).to_pandas(types_mapper=mapper.get(backend, pd.ArrowDtype))
     frame = explorer.read_sample_result(*result, dtype_backend=backend)
@@ -200,7 +200,7 @@ def test_auto_types_every_task_of_a_real_job_by_its_name(workflow, vid_type):
         ("BFS", [], ["root", "visited"]),
     ],
 )
-def test_auto_falls_back_to_the_number_of_columns_where_a_name_tells_nothing(sandbox, explorer, name, columns, names):
+def test_auto_uses_the_number_of_columns_for_unknown_names(sandbox, explorer, name, columns, names):
     job, task = sandbox.add_result(columns or [[], []], name)
     assert explorer.read_sample_result(job, task, schema="auto").columns.tolist() == names
 
@@ -311,14 +311,14 @@ def test_a_stream_that_breaks_off_ends_in_an_error_not_in_its_end():
     assert caught.value.where.startswith("job 1, task a")
 
 
-def test_a_stream_is_retried_while_nothing_of_it_was_handed_over():
+def test_stream_is_retried_before_the_first_batch():
     with served(lambda number, _: answer(envelope()) if number else b"") as (server, explorer):
         with explorer.open_sample_result(1, "a", schema=None) as reader:
             assert reader.read_all().num_rows == 2
         assert len(server.requests) == 2
 
 
-def test_more_rows_than_asked_for_are_refused_by_all_readers():
+def test_more_rows_than_requested_are_rejected_by_all_readers():
     with served(answer(envelope()), retries=0) as (_, explorer):
         for read in (explorer.read_sample_result, explorer.read_sample_result_arrow):
             with pytest.raises(EnvelopeError, match="more rows than limit=1"):
@@ -368,7 +368,7 @@ READERS = {
 
 
 @pytest.mark.parametrize("read", READERS.values(), ids=READERS)
-def test_as_many_rows_as_asked_for_warn_at_the_callers_line_and_fewer_do_not(explorer, result, read):
+def test_exactly_limit_rows_warn_at_the_callers_line(explorer, result, read):
     (warning,) = caught_warnings(lambda: read(explorer, *result, 3))
     assert warning.category is TruncatedResultWarning
     assert warning.filename == __file__
@@ -378,7 +378,7 @@ def test_as_many_rows_as_asked_for_warn_at_the_callers_line_and_fewer_do_not(exp
         assert caught_warnings(lambda limit=limit: read(explorer, *result, limit)) == []
 
 
-def test_a_result_that_may_be_cut_off_says_so_in_its_attrs(explorer, result):
+def test_possibly_truncated_result_is_marked_in_attrs(explorer, result):
     with pytest.warns(TruncatedResultWarning):
         frame = explorer.read_sample_result(*result, 3)
     assert frame.attrs["explorer_frames"]["complete"] is False
@@ -483,7 +483,7 @@ def test_a_server_that_is_down_is_one_typed_error():
 
 @pytest.mark.parametrize("code", [40404000, 50004003, 40304000])
 @pytest.mark.parametrize("status", ["200 OK", "404 Not Found", "500 Internal Server Error"])
-def test_a_code_is_the_error_whatever_the_status_and_carries_what_support_needs(code, status):
+def test_error_code_determines_the_error_for_any_status(code, status):
     said = answer(b'{"code":%d,"message":"no \\u001b[31m"}' % code, status, "Traceparent: 00-abc-01\r\n")
     with served(said, retries=0) as (_, explorer):
         error = outcome(explorer, schema=None)
@@ -516,7 +516,7 @@ def test_the_sandbox_knows_no_such_job_or_task(mapped):
         ("{}", EnvelopeError, None),
     ],
 )
-def test_an_answer_that_does_not_fit_is_located_and_not_asked_for_again(items, cls, row):
+def test_invalid_cell_is_located_without_a_retry(items, cls, row):
     with served(answer(envelope(items))) as (server, explorer):
         error = outcome(explorer, schema=None)
     assert type(error) is cls
@@ -543,6 +543,6 @@ def test_reading_with_auto_has_one_deadline_for_both_of_its_calls():
         ("https://host/a.parquet", {}, errors.ConfigError),
     ],
 )
-def test_an_export_that_cannot_be_written_is_refused_before_the_server_is_asked(url, options, expected):
+def test_unwritable_export_is_rejected_before_any_request(url, options, expected):
     with pytest.raises(expected):
         Explorer("http://127.0.0.1:9", token="t", retries=0).export_sample_result(1, "a", url, **options)

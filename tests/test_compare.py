@@ -140,7 +140,7 @@ def test_no_difference_is_too_large_where_a_number_is_missing():
     assert rows(compare(b, a).changed) == [("x", None, -(2**63), None, 1, 1, 0)]
 
 
-def test_the_nearest_comes_first_where_distances_are_ranked_and_modularity_ranks_nothing():
+def test_distances_are_ranked_ascending_and_modularity_is_not_ranked():
     near = table({"x": 0.0, "y": 1.0, "z": math.inf}, "distance")
     found = compare(near, table({"x": 3.0, "y": 1.0, "z": math.inf}, "distance"), top=1)
     assert rows(found.changed[["id", "rank_a", "rank_b", "rank_shift"]]) == [("x", 1, 2, -1)]
@@ -150,7 +150,7 @@ def test_the_nearest_comes_first_where_distances_are_ranked_and_modularity_ranks
     assert "top_overlap" not in compare(louvain, louvain).to_dict()
 
 
-def test_all_that_share_the_last_place_are_in_the_top():
+def test_ties_for_the_last_rank_are_included_in_top():
     a = table({"a": 9.0, "b": 5.0, "c": 5.0, "d": 5.0, "e": 1.0}, "score")
     b = table({"a": 9.0, "b": 5.0, "c": 4.0, "d": 3.0, "e": 1.0}, "score")
     assert compare(a, b, top=2).top_overlap == 0.5  # {a, b, c, d} and {a, b}
@@ -236,7 +236,7 @@ def test_edges_of_a_k_core_are_a_set_and_each_direction_is_one():
     assert found.changed.columns.tolist() == ["id", "neighbor"]
 
 
-def test_other_columns_beside_an_id_are_values_whatever_they_are_called():
+def test_columns_other_than_ids_are_values():
     a = pd.DataFrame({"id": ["x", "y"], "path": ["/a", "/b"], "score": [1.0, 2.0]})
     found = compare(a, a.assign(path=["/a", "/c"]))
     assert rows(found.changed[["id", "path_a", "path_b"]]) == [("y", "/b", "/c")]
@@ -250,7 +250,7 @@ def test_other_columns_beside_an_id_are_values_whatever_they_are_called():
     assert compare(a, missing).changed["id"].tolist() == ["y"]  # no id is missing
 
 
-def test_half_a_pair_is_no_key():
+def test_single_id_of_a_pair_does_not_identify_rows():
     half = pd.DataFrame({"id1": ["x", "y"], "score": [1.0, 2.0]})
     with pytest.raises(ConfigError, match=r"2 rows without an id column.*'id1', 'score'"):
         compare(half, half)
@@ -327,7 +327,7 @@ def planted():
     return a, b, ids[np.sort(movers)].tolist(), dict(zip(ids[: len(names)].tolist(), names.tolist(), strict=True))
 
 
-def test_of_a_planted_move_of_one_percent_exactly_these_are_found(planted):
+def test_moved_vertices_are_found_exactly(planted):
     a, b, movers, names = planted
     found = compare(a, b)
     assert found.moved["id"].tolist() == movers
@@ -379,14 +379,14 @@ def test_a_merge_is_one_merge_and_back_again_a_split():
     assert not any(map(len, (found.splits, found.born, found.gone, back.merges, back.born, back.gone)))
 
 
-def test_a_community_that_nearly_all_leave_for_another_is_a_merge_though_some_stay():
+def test_community_is_merged_if_most_members_move():
     a = labeled(A=100, C=200)
     found = compare(a, a.assign(community=["C"] * 99 + ["A"] + ["C"] * 200))
     assert rows(found.merges) == [("A", "C", "A", "C", 99, 100, 299)]
     assert rows(found.labels[["label_a", "label_b", "overlap"]]) == [("C", "C", 200), ("A", "A", 1)]
 
 
-def test_what_comes_from_everywhere_is_born_and_what_goes_everywhere_is_gone():
+def test_scattered_communities_are_born_or_gone():
     a = labeled(A=30, B=30, C=30, D=9)
     b = a.assign(
         community=["A"] * 25
@@ -407,7 +407,7 @@ def test_what_comes_from_everywhere_is_born_and_what_goes_everywhere_is_gone():
     assert not any(map(len, (found.merges, found.splits)))
 
 
-def test_a_chain_of_equal_overlaps_is_matched_the_same_way_each_time():
+def test_tied_community_matches_are_deterministic():
     ids = list(range(1000))
     a = pa.table({"id": ids, "community": [n // 2 for n in ids]})
     b = pa.table({"id": ids, "community": [(n + 1) // 2 % 500 for n in ids]})
@@ -448,7 +448,7 @@ def test_results_of_three_columns_have_scores_and_communities():
     assert not found.same
 
 
-def test_what_has_no_pair_of_vertices_in_common_agrees_on_nothing():
+def test_results_without_common_pairs_have_no_agreement():
     apart = compare(labeled(A=3), labeled(A=3).assign(id=[7, 8, 9]))
     assert math.isnan(apart.adjusted_rand)
     assert math.isnan(apart.to_dict()["adjusted_rand"])
@@ -459,7 +459,7 @@ def test_what_has_no_pair_of_vertices_in_common_agrees_on_nothing():
 # --- the record
 
 
-def test_a_comparison_reads_well_and_a_program_can_rely_on_it():
+def test_comparison_has_readable_text_and_stable_attributes():
     a = pd.DataFrame({"id": list("wxyz"), "score": [4.0, 3.0, 2.0, 1.0], "community": list("wwyy")})
     b = pd.DataFrame({"id": list("vwxy"), "score": [9.0, 4.0, 3.5, 2.0], "community": list("kkkm")})
     found = compare(a, b, top=3)
@@ -485,7 +485,7 @@ def test_a_comparison_reads_well_and_a_program_can_rely_on_it():
         pd.testing.assert_frame_equal(twin.changed, found.changed)
 
 
-def test_a_columns_name_is_text_on_a_screen_and_in_html():
+def test_column_names_are_escaped_in_terminals_and_html():
     ring = pd.DataFrame({"id": ["x"], "雪\a\n": [1.0]})
     assert "\nranks by 雪\\x07\\n: 100% of" in str(compare(ring, ring))
     evil = "<script>"
@@ -515,7 +515,7 @@ def test_empty_results_compare_and_all_frames_have_their_columns(name):
         assert str(found)
 
 
-def test_a_comparison_is_neither_true_nor_false():
+def test_comparison_has_no_truth_value():
     frame = pd.DataFrame({"id": ["a", "b"], "score": [1.0, 1.0]})
     found = compare(frame, frame)
     with pytest.raises(TypeError, match=r"use \.same"):

@@ -85,7 +85,7 @@ def test_every_kind_of_data_compares_with_every_other(kind, a, b):
         assert seen(compare(*given)) == expected
 
 
-def test_the_cases_above_have_something_to_find():
+def test_comparison_inputs_contain_differences():
     found = compare(A, B)
     assert (found.appeared["id"].tolist(), found.vanished["id"].tolist()) == (["new"], ["NA"])
     assert found.changed["id"].tolist() == ["雪"]
@@ -95,7 +95,7 @@ def test_the_cases_above_have_something_to_find():
     assert found.changed[["id", "core_delta"]].to_numpy().tolist() == [[7, 1]]
 
 
-def test_frames_without_rows_compare_whatever_types_pandas_gives_them():
+def test_empty_frames_compare_with_any_dtypes():
     empty = pd.DataFrame({"id": [], "score": []})
     assert compare(empty, empty.astype({"id": object})).same
     full = pd.DataFrame({"id": ["x"], "score": [1.0]})
@@ -129,7 +129,7 @@ def test_a_damaged_file_is_refused_before_it_is_parsed(tmp_path, write):
         assert caught.value.where == f"a, {path}"
 
 
-def test_what_is_no_file_of_rows_is_told_so(tmp_path):
+def test_compare_rejects_files_that_are_not_parquet_or_feather(tmp_path):
     (tmp_path / "a.parquet").write_text("id,score\n")
     for name, said in (
         ("a.parquet", "not a Parquet or Feather"),
@@ -176,7 +176,7 @@ def test_two_runs_of_one_workflow(runs):
     assert by_id.a.task_name == "PageRank"
 
 
-def test_yesterdays_file_against_todays_run(runs, tmp_path):
+def test_file_can_be_compared_with_a_new_run(runs, tmp_path):
     _, first, second, _ = runs
     path = tmp_path / "louvain.parquet"
     first.tasks[1].export(path)
@@ -208,7 +208,7 @@ def test_a_job_of_one_task_needs_no_name(sandbox, explorer):
     assert compare(job, job).same
 
 
-def test_which_task_is_a_question_that_names_them_all(runs, sandbox, explorer):
+def test_ambiguous_task_error_lists_all_tasks(runs, sandbox, explorer):
     _, first, second, _ = runs
     with pytest.raises(
         ConfigError,
@@ -228,7 +228,7 @@ def test_which_task_is_a_question_that_names_them_all(runs, sandbox, explorer):
 # --- what is refused
 
 
-def test_what_may_not_be_all_rows_is_refused(runs, tmp_path):
+def test_possibly_incomplete_result_is_rejected(runs, tmp_path):
     explorer, first, second, _ = runs
     pagerank = first.tasks[0]
     with pytest.warns(TruncatedResultWarning):
@@ -276,7 +276,7 @@ def test_a_stream_that_is_read_to_its_end_is_known_to_be_whole(runs):
         compare(reader, whole)
 
 
-def test_what_a_task_gave_before_it_ended_is_refused(runs):
+def test_compare_rejects_results_of_running_tasks(runs):
     frame = runs[1].tasks[0].read()
     before = frame.copy()
     before.attrs["explorer_frames"] |= {"status": "running", "complete": False}
@@ -305,7 +305,7 @@ def of_workflow(server, workflow):
     return A.replace_schema_metadata({"explorer_frames": document})
 
 
-def test_a_workflows_id_is_one_of_its_server_only():
+def test_workflow_ids_are_specific_to_a_server():
     staging, production = "https://staging:7002", "https://production:7002"
     assert compare(of_workflow(staging, "1"), of_workflow(production, "2")).same
     with pytest.raises(ConfigError, match="workflows of the two results differ: '1' and '2'"):
@@ -332,7 +332,7 @@ REFUSED = {
 
 @each(("a", "b", "said"), REFUSED.values(), ids=REFUSED)
 @each("kind", [pd.DataFrame, pa.table])
-def test_what_cannot_be_compared_is_refused_with_what_to_do(kind, a, b, said):
+def test_incomparable_results_are_rejected_with_a_hint(kind, a, b, said):
     with pytest.raises(ConfigError, match=said):
         compare(kind(a), kind(b))
 
@@ -354,7 +354,7 @@ def test_ids_beyond_int64_are_refused():
 
 
 @pytest.mark.parametrize("data", [None, 7, {"id": ["x"]}, [["x", 1]], pd.Series(["x"]), b"a.parquet", "", object()])
-def test_what_is_no_result_is_refused_before_anything_is_read(data):
+def test_invalid_result_argument_is_rejected_before_reading(data):
     for given, side in (((data, "never-read.parquet"), "a"), (("never-read.parquet", data), "b")):
         with pytest.raises(ConfigError) as caught:
             compare(*given)
@@ -377,12 +377,12 @@ def test_what_is_no_result_is_refused_before_anything_is_read(data):
         ({"allow_unrelated": 1}, "allow_unrelated must be True or False"),
     ],
 )
-def test_arguments_that_cannot_work_are_refused_before_anything_is_read(options, said):
+def test_invalid_arguments_are_rejected_before_reading(options, said):
     with pytest.raises(ConfigError, match=said):
         compare("never-read.parquet", "never-read.parquet", **options)
 
 
-def test_no_secret_of_a_url_is_told():
+def test_secrets_in_urls_are_masked():
     with pytest.raises(FileReadError) as caught:
         compare(A, "ftp://user:s3cr3t@127.0.0.1:1/a.parquet?sig=s3cr3t")
     assert "s3cr3t" not in f"{caught.value!r} {caught.value}"

@@ -100,7 +100,7 @@ def test_credentials_come_from_arguments_before_the_environment(monkeypatch, arg
         ({"auth_encoding": None}, ["'json' or 'colon'"]),
     ],
 )
-def test_credentials_that_cannot_work_are_refused(arguments, named):
+def test_invalid_credentials_are_rejected(arguments, named):
     message = refused(**arguments)
     assert all(word in message for word in named)
 
@@ -161,7 +161,7 @@ def test_a_url_that_may_hold_a_secret_is_refused_and_not_shown(url):
         "http://host:x", "http://host:\u0667", "http://[::1", "http://[x]:1", 5, b"http://host", ["http://host"],
     ],
 )  # fmt: skip
-def test_what_is_no_url_of_an_explorer_is_refused(url):
+def test_invalid_explorer_url_is_rejected(url):
     assert "http://host:7002" in refused(url=url)
 
 
@@ -183,7 +183,7 @@ def test_what_is_no_url_of_an_explorer_is_refused(url):
         ("client_cert", (__file__, "/no/such.key")),
     ],
 )
-def test_settings_that_cannot_work_are_refused_by_name(name, value):
+def test_invalid_settings_are_rejected_by_name(name, value):
     assert name in refused(**{name: value}) or "certificate" in refused(**{name: value})
 
 
@@ -196,7 +196,7 @@ def test_settings_that_cannot_work_are_refused_by_name(name, value):
         (np.float32(0.5), (0.5, 0.5)),
     ],
 )
-def test_a_timeout_is_a_number_of_any_library_or_none(timeout, expected):
+def test_timeout_accepts_numpy_numbers_and_none(timeout, expected):
     settings = Explorer("https://host", token="t", timeout=timeout, retries=np.int8(1), deadline=np.int64(7))._settings
     assert (settings.timeout, settings.retries, settings.deadline) == (expected, 1, 7.0)
 
@@ -223,7 +223,7 @@ def test_the_vid_type_of_an_explorer_is_the_default_of_its_calls(sandbox, tmp_pa
 
 
 @pytest.mark.parametrize("bad", [0, -1, 1.0, True, "1", None, 11])
-def test_a_count_is_a_whole_number_of_any_library(bad):
+def test_integer_arguments_accept_numpy_and_pandas_types(bad):
     assert [checked_count("n", good, most=10) for good in (1, np.int64(10))] == [1, 10]
     with pytest.raises(ConfigError, match="n must be a positive integer, got "):
         checked_count("n", bad, most=10)
@@ -328,7 +328,7 @@ def test_a_limit_that_is_no_number_of_rows_is_refused_before_any_socket(limit):
 @pytest.mark.parametrize(
     ("limit", "sent"), [(3, b"3"), (2**31 - 1, b"2147483647"), (None, b"2147483647"), (np.int32(7), b"7")]
 )
-def test_the_limit_is_sent_as_it_is_and_none_is_the_largest(limit, sent):
+def test_limit_is_sent_unchanged_and_none_is_the_maximum(limit, sent):
     with RawServer(lambda _number, _request: answer(envelope())) as server, Explorer(server.url, token="t") as explorer:
         explorer.read_sample_result(1, "a", limit, schema=None)
     assert b"limit=" + sent + b" HTTP" in server.requests[0]
@@ -356,7 +356,7 @@ def test_a_secret_that_is_no_usable_text_is_refused_without_showing_it(text):
     assert "byte" not in str(caught.value)
 
 
-def test_a_callable_is_asked_each_time_a_secret_is_needed():
+def test_secret_callable_is_called_on_each_use():
     answers = iter(["one", "two"])
     secret = Secret("token", lambda: next(answers))
     assert [secret.reveal(), secret.reveal()] == ["one", "two"]
@@ -407,7 +407,7 @@ def from_vault() -> str:
     [({"token": CANARY}, "EXPLORER_FRAMES_TOKEN"), (LOGIN, "EXPLORER_FRAMES_PASSWORD")],
 )
 @pytest.mark.parametrize("carry", [pickle.dumps, copy.copy, copy.deepcopy])
-def test_a_literal_secret_refuses_to_travel_and_says_how_it_could(options, hint, carry):
+def test_pickling_a_literal_secret_raises_with_a_hint(options, hint, carry):
     explorer = Explorer("http://host", **options)
     if carry is copy.copy:
         assert CANARY not in repr(carry(explorer))  # it stays in this process

@@ -208,7 +208,7 @@ def test_a_dask_frame_is_refused_by_writers_with_a_way_out(tmp_path):
 
 @pytest.mark.parametrize("convert", [True, False, None])
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_ids_stay_byte_for_byte_whatever_dask_does_with_text(tmp_path, backend, convert):
+def test_ids_are_unchanged_by_dask_string_conversion(tmp_path, backend, convert):
     rows = [[text, "0.5"] for text in NASTY]
     write_parts(tmp_path / "in", [rows, rows[::-1]])
     expected = [text.encode() for text in NASTY + NASTY[::-1]]
@@ -317,7 +317,7 @@ def test_a_bad_row_that_begins_a_later_block_is_named_by_its_line(parts, row):
     assert not any(str(path) == str(fd.resolve()) for fd in Path("/proc/self/fd").glob("*"))
 
 
-def test_a_first_row_of_another_width_says_what_fits(parts):
+def test_wrong_number_of_columns_reports_file_and_line(parts):
     (parts / "part-1.csv").write_text("VID,VALUE\na,1,2\n")
     with pytest.raises(RowShapeError, match="3 columns, but the schema has 2") as caught:
         read_output(parts, schema="pagerank").compute()
@@ -326,7 +326,7 @@ def test_a_first_row_of_another_width_says_what_fits(parts):
 
 @pytest.mark.parametrize("change", ["more", "other", "gone", "longer", "unfinished"])
 @pytest.mark.parametrize("what", ["in", "in/part-*"])
-def test_a_part_that_changed_came_or_went_since_the_listing_is_an_error(parts, change, what):
+def test_part_changed_since_listing_raises_an_error(parts, change, what):
     part = parts / "part-1.csv"
     os.utime(part, (1, 1))  # the clock of a file system may tick slowly
     frame = read_output(f"{parts.parent}/{what}", schema="pagerank")
@@ -378,7 +378,7 @@ def test_arguments_of_samples_are_checked_before_a_graph_is_made(tasks, options)
         read_sample_results(tasks, **options)
 
 
-def test_what_is_not_there_is_a_typed_error_at_once(tmp_path):
+def test_missing_file_raises_typed_error_immediately(tmp_path):
     with pytest.raises(FileReadError):
         read_output(tmp_path / "none", schema="pagerank")
 
@@ -401,7 +401,7 @@ def test_many_tasks_are_one_frame_that_says_which_row_is_whose(world, backend):
     assert whole.dtypes["job_id"] == whole.dtypes["id"]
 
 
-def test_the_columns_are_those_of_the_schema_whatever_the_tasks_are(sandbox):
+def test_schema_argument_determines_the_columns_for_all_tasks(sandbox):
     two = sandbox.add_result([["a", "c"], ["b", "d"]], "Louvain")
     three = sandbox.add_result([["a"], ["b"], ["0.5"]], "Louvain")
     none = sandbox.add_result([[], []], "Louvain")
@@ -621,7 +621,7 @@ def _fails():
     ("given", "said"),
     [(_fails, "raised ValueError"), (lambda: 5, "return a mapping, got int"), (5, "function, got int")],
 )
-def test_what_gives_no_options_is_a_typed_error(parts, given, said):
+def test_options_function_without_options_raises_typed_error(parts, given, said):
     with pytest.raises(ConfigError, match=said) as caught:
         read_output(parts, schema="pagerank", storage_options=given)
     assert CANARY not in str(caught.value)
@@ -717,7 +717,7 @@ def test_a_worker_that_dies_once_is_replaced_and_the_rows_are_the_same(cluster, 
 
 
 @pytest.mark.slow
-def test_a_task_that_kills_its_workers_is_an_error_and_nothing_is_published(cluster, parts, tmp_path, monkeypatch):
+def test_crash_of_all_workers_raises_and_publishes_nothing(cluster, parts, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster.cluster.scheduler, "allowed_failures", 0)  # else it takes four workers
     target = tmp_path / "all.parquet"
     old = export_output(parts, target, schema="pagerank")
@@ -742,7 +742,7 @@ def test_a_task_that_kills_its_workers_is_an_error_and_nothing_is_published(clus
 # --- errors, once distributed is imported: it has tblib register its reducers for exceptions
 
 
-def test_16_threads_that_wait_for_one_refused_login_do_not_name_each_others_jobs():
+def test_rejected_login_in_16_threads_reports_each_job_separately():
     with Sandbox() as server:
         explorer = Explorer(server.url, user="root", password="wrong", graphd=server.graphd, retries=0)
         start = threading.Barrier(16)

@@ -131,7 +131,7 @@ def test_columns_that_do_not_fit_by_their_number_are_read_as_text(reader, name, 
 
 
 @pytest.mark.parametrize("reader", [name for name in READERS if name != "stream"])
-def test_it_does_not_matter_where_the_first_misfit_is(reader, tmp_path):
+def test_text_fallback_works_for_any_row(reader, tmp_path):
     rows = [["v", "1"]] * _ROWS + [["v", "x"]]
     with (
         served(script(json.dumps(rows), answer(detail("friends")))) as (_, explorer),
@@ -218,7 +218,7 @@ def test_the_number_of_remembered_jobs_is_bounded(monkeypatch):
     assert count == ["look", "read"] * 2 + ["read"] + ["look", "read"] * 2 + ["read"] + ["look", "read"]
 
 
-def test_a_look_at_the_job_replaces_what_is_remembered():
+def test_status_request_updates_the_cached_job():
     names = iter(["PageRank", "Louvain"])
 
     def respond(_number, request):
@@ -277,7 +277,7 @@ def test_a_job_that_was_looked_at_with_unfinished_tasks_is_looked_up_again(tmp_p
             explorer.export_sample_result(1, "b", tmp_path / "a.parquet")
 
 
-def test_an_unfinished_task_is_never_complete_whatever_the_schema():
+def test_unfinished_task_is_not_complete_for_any_schema():
     with served(script('[["1","2"]]', answer(detail(status=1)))) as (_, explorer):
         job = explorer.job(1)
         for schema in ("auto", "pagerank", None, pa.schema([("a", pa.string()), ("b", pa.string())])):
@@ -386,7 +386,7 @@ def test_full_results_whose_columns_do_not_fit_by_their_number_are_read_as_text(
 
 
 @pytest.mark.parametrize("reader", [name for name in FULL if name != "stream"])
-def test_it_does_not_matter_in_which_block_of_a_full_result_the_misfit_is(reader, tmp_path):
+def test_text_fallback_works_for_any_block_of_a_full_result(reader, tmp_path):
     path = tmp_path / "part-0.csv"
     path.write_text("a,1\n" * 2**19 + "b,team2\n")
     with pytest.warns(SchemaWarning, match="all columns are read as text"):

@@ -181,7 +181,7 @@ TABLE_CHANGES = {
 }  # fmt: skip
 
 
-def test_the_layout_of_a_table_plays_no_part(explorer, result, tmp_path):
+def test_table_layout_does_not_change_the_hash(explorer, result, tmp_path):
     table = explorer.read_sample_result_arrow(*result, 100)
     large = pa.schema([("id", pa.large_string()), ("score", pa.float64())], table.schema.metadata)
     for same in (

@@ -40,7 +40,7 @@ def content_hash(table, rows_at_once=1000):
 
 
 @pytest.mark.parametrize("column", COLUMNS.values(), ids=COLUMNS)
-def test_how_rows_are_cut_plays_no_part(column):
+def test_batch_boundaries_do_not_change_the_hash(column):
     table = pa.table({"x": column})
     hashes = {content_hash(table, rows) for rows in (1, 2, 3, 4)}
     hashes.add(content_hash(pa.concat_tables([table, table]).slice(4)))
@@ -82,11 +82,11 @@ def test_names_and_types_count():
         ([0.0], [-0.0]),
     ],
 )
-def test_what_is_near_is_told_apart(one, other):
+def test_similar_values_have_different_hashes(one, other):
     assert content_hash(pa.table({"x": one})) != content_hash(pa.table({"x": other}))
 
 
-def test_what_stands_behind_a_null_plays_no_part():
+def test_values_behind_nulls_do_not_change_the_hash():
     mask = pa.array([True, False]).buffers()[1]
     arrays = [pa.Array.from_buffers(pa.int64(), 2, [mask, pa.py_buffer(np.array([1, x]).tobytes())]) for x in (5, 6)]
     assert arrays[0].to_pylist() == arrays[1].to_pylist() == [1, None]

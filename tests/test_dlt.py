@@ -45,7 +45,7 @@ def test_each_job_is_loaded_once(example, sandbox, explorer):
         ]
 
 
-def test_nothing_of_an_answer_that_is_bad_at_its_end(example, sandbox, explorer):
+def test_no_rows_are_loaded_from_a_response_with_an_invalid_end(example, sandbox, explorer):
     from dlt.pipeline.exceptions import PipelineStepFailed
 
     count = 300_000
@@ -58,7 +58,7 @@ def test_nothing_of_an_answer_that_is_bad_at_its_end(example, sandbox, explorer)
         rows("SELECT count(*) FROM explorer.page_rank")
 
 
-def test_a_column_that_is_new_is_refused(example, sandbox, explorer):
+def test_additional_column_is_rejected(example, sandbox, explorer):
     from dlt.pipeline.exceptions import PipelineStepFailed
 
     workflow = sandbox.add_workflow("dlt columns", Graph.les_miserables(), TASKS)

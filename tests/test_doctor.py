@@ -84,7 +84,7 @@ def states(found):
 # --- all well
 
 
-def test_all_is_well(diagnose, scored):
+def test_doctor_reports_no_problems(diagnose, scored):
     jobs = len(scored.requests)
     found = diagnose(scored.environment)
     assert list(found) == ORDER
@@ -115,7 +115,7 @@ def test_without_any_job_the_limit_is_not_known(diagnose):
 # --- configuration
 
 
-def test_nothing_is_set(diagnose):
+def test_missing_settings_are_reported(diagnose):
     found = diagnose({})
     assert found["configuration"][0] == "problem"
     assert "Pass --url http://host:7002" in found["configuration"][1]
@@ -123,7 +123,7 @@ def test_nothing_is_set(diagnose):
     assert {found[name][0] for name in server.CHECKS} == {"skipped"}
 
 
-def test_without_credentials_the_way_there_is_still_looked_at(diagnose, scored):
+def test_connection_is_checked_without_credentials(diagnose, scored):
     found = diagnose({"EXPLORER_FRAMES_URL": scored.url, "EXPLORER_FRAMES_USER": "root"})
     assert found["configuration"][0] == "problem"
     assert "requires password and graphd" in found["configuration"][1]
@@ -142,7 +142,7 @@ def test_every_variable_of_the_package_is_known():
     assert named - VARIABLES == set()
 
 
-def test_a_misspelt_variable_is_named_and_secrets_are_not_shown(diagnose, scored):
+def test_unknown_environment_variable_is_reported_without_secrets(diagnose, scored):
     found = diagnose({**scored.environment, "EXPLORER_FRAMES_PASWORD": CANARY})
     assert found["configuration"][0] == "warning"
     assert "Did you mean 'EXPLORER_FRAMES_PASSWORD'" in found["configuration"][1]
@@ -151,7 +151,7 @@ def test_a_misspelt_variable_is_named_and_secrets_are_not_shown(diagnose, scored
 # --- the way there
 
 
-def test_a_name_that_nobody_knows(diagnose, monkeypatch):
+def test_unresolvable_host_name_is_reported(diagnose, monkeypatch):
     def unknown(*_, **__):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -169,7 +169,7 @@ def test_a_name_that_nobody_knows(diagnose, monkeypatch):
     assert found["connection"][0] == found["limit"][0] == "skipped"
 
 
-def test_a_port_where_nothing_listens(diagnose):
+def test_closed_port(diagnose):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -179,7 +179,7 @@ def test_a_port_where_nothing_listens(diagnose):
     assert "refused" in found["connection"][1]
 
 
-def test_where_there_is_no_ipv6_the_other_addresses_are_tried(diagnose, scored, monkeypatch):
+def test_other_addresses_are_tried_without_ipv6(diagnose, scored, monkeypatch):
     def both(host, port, **_):
         return [
             *((socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 9, 0, 0)) for _ in range(5)),
@@ -202,7 +202,7 @@ def test_where_there_is_no_ipv6_the_other_addresses_are_tried(diagnose, scored, 
     assert "Address family not supported" in found["connection"][1]
 
 
-def test_https_where_there_is_none(diagnose, scored):
+def test_https_to_plain_http_server(diagnose, scored):
     found = diagnose({**scored.environment, "EXPLORER_FRAMES_URL": scored.url.replace("http:", "https:")})
     assert found["connection"][0] == "ok"
     assert found["encryption"][0] == "problem"
@@ -316,7 +316,7 @@ def tls(authority, name="localhost", client_authority=None):
             thread.join()
 
 
-def test_each_mistake_with_certificates_has_words_of_its_own(diagnose, tmp_path, monkeypatch):
+def test_each_certificate_error_has_a_specific_message(diagnose, tmp_path, monkeypatch):
     authority, other = trustme.CA(), trustme.CA()
     files = {name: tmp_path / f"{name}.pem" for name in ("ca", "mine", "other")}
     authority.cert_pem.write_to_path(files["ca"])
@@ -380,7 +380,7 @@ def test_a_proxy_is_left_to_look_up_names(diagnose, scored, monkeypatch):
         (b"", "closed the connection"),
     ],
 )
-def test_what_is_no_explorer(diagnose, said, why):
+def test_response_of_another_server_is_detected(diagnose, said, why):
     with RawServer(lambda *_: said) as raw:
         found = diagnose(LOGIN | {"EXPLORER_FRAMES_URL": raw.url, "EXPLORER_FRAMES_PASSWORD": CANARY})
         assert not [request for request in raw.requests if b"Bearer" in request], "it gets no password"
@@ -423,7 +423,7 @@ def test_a_wrong_password_is_tried_in_both_encodings_and_no_more(diagnose):
     assert "(encodings tried: json, colon)" in found["login"][1]
 
 
-def test_a_wrong_graphd_is_told_apart_from_a_wrong_password(diagnose, scored):
+def test_wrong_graphd_and_wrong_password_have_different_errors(diagnose, scored):
     found = diagnose({**scored.environment, "EXPLORER_FRAMES_GRAPHD": "elsewhere:9669"})
     assert found["login"][0] == "problem"
     assert "Check graphd" in found["login"][1]
@@ -462,7 +462,7 @@ def test_a_license_that_has_ended(diagnose):
 # --- limit
 
 
-def test_a_cap_at_a_round_number_is_a_warning(diagnose):
+def test_round_number_cap_emits_a_warning(diagnose):
     with Sandbox(limit_cap=1000) as server:
         server.add_result([[str(number) for number in range(2000)], ["1"] * 2000])
         found = diagnose(server.environment | {"EXPLORER_FRAMES_ROW_CAP": "500"})  # which does not count here
@@ -479,7 +479,7 @@ def test_a_cap_at_a_round_number_is_a_warning(diagnose):
         (lambda limit: limit, "ok"),
     ],
 )
-def test_a_server_with_a_mind_of_its_own(diagnose, rows, state):
+def test_server_that_ignores_the_limit(diagnose, rows, state):
     def script(_, request):
         if b"Cookie" not in request:
             return answer(b'{"code":40104000,"message":"no"}')
@@ -536,7 +536,7 @@ def test_a_bucket(diagnose, scored, s3_bucket, s3_options, monkeypatch):
     assert "Create the bucket" in missing["target"][1]
 
 
-def test_a_folder_that_cannot_be(diagnose, scored, tmp_path):
+def test_file_in_place_of_a_folder_is_reported(diagnose, scored, tmp_path):
     (tmp_path / "file").write_text("kept")
     found = diagnose(scored.environment, tmp_path / "file" / "folder")
     assert found["target"][0] == "problem"
@@ -557,7 +557,7 @@ def test_a_driver_that_is_not_installed_or_not_known(diagnose, scored, monkeypat
     assert found["target"][0] == "skipped"
 
 
-def test_a_place_without_the_right_to_delete_is_a_warning(diagnose, scored, monkeypatch, tmp_path):
+def test_missing_delete_permission_is_a_warning(diagnose, scored, monkeypatch, tmp_path):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
@@ -589,7 +589,7 @@ def test_a_check_that_does_not_end_is_a_problem():
     assert (found.state, found.what) == ("problem", "no result within 0.1 s")
 
 
-def test_what_a_check_raises():
+def test_unexpected_error_of_a_check_is_reported():
     def refuses():
         raise ExplorerFramesError("no", where="here", hint="do")
 
@@ -602,7 +602,7 @@ def test_what_a_check_raises():
         finding.found("x", HANG, breaks)
 
 
-def test_a_server_that_accepts_and_says_nothing_is_left_in_time(monkeypatch):
+def test_silent_server_ends_with_timeout(monkeypatch):
     monkeypatch.setattr(server, "QUICK", {"timeout": (0.2, 0.2), "deadline": HANG, "retries": 0})
     monkeypatch.setenv("EXPLORER_FRAMES_TOKEN", "t")
     with RawServer(lambda *_: [9 * HANG]) as raw:
@@ -616,7 +616,7 @@ def test_a_server_that_accepts_and_says_nothing_is_left_in_time(monkeypatch):
     assert secure["http"].state == "problem"
 
 
-def test_a_deadline_takes_the_place_of_the_short_one(diagnose, monkeypatch):
+def test_deadline_replaces_the_default_deadline(diagnose, monkeypatch):
     monkeypatch.setenv("EXPLORER_FRAMES_TOKEN", "t")
     monkeypatch.setattr(server, "_SLACK", HANG)
     with RawServer(lambda *_: [9 * HANG]) as raw:
@@ -639,7 +639,7 @@ def test_few_results_are_read_to_find_one_with_rows(diagnose):
     assert len(reads) <= server._TRIED + 3
 
 
-def test_findings_come_as_they_are_known(scored, monkeypatch):
+def test_doctor_yields_findings_as_they_are_available(scored, monkeypatch):
     for name, value in scored.environment.items():
         monkeypatch.setenv(name, value)
     before = len(scored.requests)

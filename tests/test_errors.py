@@ -40,7 +40,7 @@ PACKAGE = Path(errors.__file__).parent
 RAISED = {cls.__name__ for cls in CLASSES if issubclass(cls, ExplorerFramesError)} - {"ConfigError"}
 
 
-def test_every_error_but_those_of_arguments_is_made_with_what_to_do_next():
+def test_errors_have_hints_except_argument_errors():
     made, without = 0, {}
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -98,7 +98,7 @@ def test_code_decides_the_class_then_the_status(code, status, cls):
     assert error.hint in str(error)
 
 
-def test_foreign_text_is_short_and_printable():
+def test_text_of_servers_is_shortened_and_escaped():
     assert escaped("a\x1b[31m\nб" + "x" * 500, 40) == r"a\x1b[31m\n\u0431" + "x" * 20 + "..."
     assert len(escaped("\U0001f600" * 1000)) == 200
     assert escaped("plain") == "plain"
@@ -123,7 +123,7 @@ def test_a_number_of_too_many_digits_is_shown_by_its_type():
 
 
 @pytest.mark.parametrize("raised", [DecodeError("no row"), KeyboardInterrupt(), MemoryError()])
-def test_what_failed_never_seems_to_have_ended_well(raised):
+def test_failure_is_not_reported_as_success(raised):
     def items():
         yield 1
         raise raised

@@ -40,7 +40,7 @@ def test_type_checkers_find_each_name_where_it_is_loaded_from():
                 assert getattr(module, alias.name) is getattr(explorer_frames, alias.asname or alias.name)
 
 
-def test_import_waits_for_no_package_until_a_name_is_used_and_then_for_none_of_the_extras():
+def test_import_is_lazy_and_does_not_load_extras():
     heavy = {"pandas", "pyarrow", "numpy", "requests", "fsspec"}
     extras = {"starlette", "igraph", "networkx", "typer", "rich", "s3fs", "tenacity", "tqdm", "deltalake", "pyiceberg"}
     extras |= {"matplotlib"}

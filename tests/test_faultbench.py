@@ -49,7 +49,7 @@ def assert_zeros(found):
     assert {name: found[name][0] for name in (*ZEROS, "refused")} == dict.fromkeys((*ZEROS, "refused"), 0)
 
 
-def test_ours_has_only_zeros_over_all_named_faults(tmp_path, record_property):
+def test_our_client_has_no_violations(tmp_path, record_property):
     results = bench(tmp_path, OURS)
     record_property("faultbench", results["table"])
     [found] = results["clients"].values()
@@ -74,7 +74,7 @@ def test_ours_has_only_zeros_over_all_named_faults(tmp_path, record_property):
     }
 
 
-def test_ours_has_zeros_wherever_an_answer_is_cut(tmp_path, record_property):
+def test_our_client_has_no_violations_for_truncated_responses(tmp_path, record_property):
     results = bench(tmp_path, f"{OURS}:read_once", "--only", "^cuts:", "--cuts", "1")
     record_property("faultbench", results["table"])
     [found] = results["clients"].values()
@@ -145,7 +145,7 @@ def run(url, token):
 """
 
 
-def test_the_bench_sees_each_zero_broken(tmp_path):
+def test_faultbench_detects_each_category_of_violation(tmp_path):
     (tmp_path / "bad.py").write_text(BAD)
     names, only = (
         ("good", "lies", "dies", "hogs", "sleeps", "tells", "holds", "untold"),

@@ -147,7 +147,7 @@ def test_a_run_submits_once(replay):
 # The records
 
 
-def test_the_records_are_many_and_each_has_a_name_of_its_own():
+def test_fault_names_are_unique():
     assert max(Counter(fault.name for fault in FAULTS).values()) == 1
     groups = Counter(fault.group for fault in FAULTS)
     assert sum(groups[name] for name in ("body", "rows", "id", "score", "number")) >= 150
@@ -208,7 +208,7 @@ def test_the_judge_compares_values_and_types():
     assert not judge.same(pd.DataFrame({"x": ["nan"], "y": [0.5]}), ((None, 0.5),))
 
 
-def test_the_judge_sees_what_is_wrong():
+def test_judge_detects_wrong_results():
     def raised(error, **attributes):
         try:
             hidden = attributes.pop("hidden", "")  # noqa: F841 (a local of a frame that is not among the callers)

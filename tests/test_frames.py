@@ -187,7 +187,7 @@ def test_a_table_without_provenance_has_no_attrs():
 
 
 @pytest.mark.parametrize("backend", ["arrow", "numpy", "", 5, True])
-def test_a_backend_that_pandas_lacks_is_refused(backend):
+def test_unsupported_dtype_backend_is_rejected(backend):
     with pytest.raises(ConfigError, match="numpy_nullable"):
         checked_backend(backend)
     with pytest.raises(ConfigError):

@@ -115,7 +115,7 @@ def test_without_any_job_there_are_the_columns_of_the_task(world):
     assert world.history(1, task="Louvain").attrs["explorer_frames"]["complete"]
 
 
-def test_jobs_without_the_task_are_left_out_and_said(world):
+def test_jobs_without_the_task_are_skipped_with_a_warning(world):
     world.add(Louvain=[("x", "x")])
     world.add(PageRank=[("x", "0.5")])
     failed = world.add(Louvain=[("x", "x")], PageRank=[("x", "0.25")])
@@ -179,7 +179,7 @@ def test_a_result_that_cannot_be_read_does_not_lose_the_others(world, task):
     assert (key[0], frame["score"].tolist(), others) == (str(good), [0.5], [])
 
 
-def test_a_result_whose_answer_breaks_off_does_not_lose_the_others():
+def test_truncated_response_does_not_lose_other_results():
     def script(_turn, request):
         path = request.split()[1].decode()
         if "/workflows/" in path:
@@ -201,12 +201,12 @@ def test_a_result_whose_answer_breaks_off_does_not_lose_the_others():
             assert [*caught.value.results] == [("4", "t")]
 
 
-def test_a_workflow_that_is_not_there(world):
+def test_missing_workflow(world):
     with Explorer(world.server.url, token=world.server.token) as explorer, pytest.raises(NotFoundError):
         explorer.history(999_999)
 
 
-def test_times_that_have_not_come_are_missing():
+def test_absent_times_are_missing():
     def script(_turn, request):
         path = request.split()[1].decode()
         if "/workflows/" in path:
@@ -238,7 +238,7 @@ def test_times_that_have_not_come_are_missing():
         ((1,), {"explorer": 5}, "explorer must be an Explorer"),
     ],
 )
-def test_arguments_that_cannot_work_are_refused_before_any_request(args, options, said):
+def test_invalid_arguments_are_rejected_before_any_request(args, options, said):
     with served(b"") as (server, explorer):
         with pytest.raises(ConfigError, match=said):
             history(*args, **{"explorer": explorer} | options)

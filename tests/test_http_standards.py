@@ -101,7 +101,7 @@ def test_a_date_in_retry_after_is_waited_for(date, status, sleeps):
     assert sleeps == [7]
 
 
-def test_a_date_that_is_too_far_away_ends_the_call_at_once(sleeps):
+def test_distant_retry_after_date_ends_the_call(sleeps):
     busy = answer(b"", "503 Busy", f"Retry-After: {formatdate(NOW + 3600, usegmt=True)}\r\n")
     with served(busy) as (server, explorer), pytest.raises(ServerError) as caught:
         explorer.read_sample_result(1, "a", schema=None)
@@ -163,7 +163,7 @@ def ids(explorer) -> list[str]:
 
 
 @pytest.mark.parametrize("empty", EMPTY.values(), ids=EMPTY)
-def test_a_connection_whose_response_was_refused_is_not_used_again(empty):
+def test_connection_is_not_reused_after_an_invalid_response(empty):
     """What follows such a response late would be read as the response to the next request."""
     late = threading.Event()
 
@@ -186,7 +186,7 @@ def test_a_connection_whose_response_was_refused_is_not_used_again(empty):
 @pytest.mark.parametrize("junk", [b"\r\n", b"x", ROWS[7], ROWS[7] * 3, b"HTTP/1.1 200 OK\r\n", b"x" * 200_000])
 @pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_connection_with_bytes_behind_the_response_is_not_used_again(junk, apart, chunked):
+def test_connection_is_not_reused_after_trailing_bytes(junk, apart, chunked):
     def whole(number):
         if not chunked:
             return ROWS[number]
@@ -205,7 +205,7 @@ def test_a_connection_with_bytes_behind_the_response_is_not_used_again(junk, apa
         assert server.connections == 3
 
 
-def test_a_connection_whose_response_has_both_framings_is_not_used_again():
+def test_connection_is_not_reused_after_ambiguous_framing():
     body = envelope()
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n"
     both = head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
@@ -216,7 +216,7 @@ def test_a_connection_whose_response_has_both_framings_is_not_used_again():
 
 
 @pytest.mark.parametrize("code", [40404000, 40004001, 50004003])
-def test_a_connection_that_carried_a_complete_refusal_is_used_again(code):
+def test_connection_is_reused_after_a_complete_error_response(code):
     refusal = answer(b'{"code":%d,"message":"no"}' % code)
     with served(lambda number, _: ROWS[number] if number % 2 else refusal) as (server, explorer):
         for number in (1, 3):
@@ -278,7 +278,7 @@ def closed_port():
     ],
 )
 @pytest.mark.skipif(find_spec("socks") is not None, reason="PySocks is installed")
-def test_a_proxy_that_cannot_work_is_a_config_error_that_names_its_variable(scheme, variable, proxy, said, monkeypatch):
+def test_invalid_proxy_raises_config_error_with_the_variable(scheme, variable, proxy, said, monkeypatch):
     monkeypatch.setenv(variable.format(scheme), proxy)
     error = refused(f"{scheme}://explorer.invalid")
     assert type(error) is ConfigError
@@ -330,7 +330,7 @@ def test_the_host_of_a_proxy_has_no_credentials(url, host):
     assert proxy_of("http://explorer.invalid", {"http": url}).host == host
 
 
-def test_407_of_the_url_itself_names_no_proxy_setting():
+def test_status_407_of_explorer_does_not_mention_proxy_settings():
     with served(answer(b"<html>", "407 Proxy Authentication Required")) as (server, explorer):
         with pytest.raises(ConnectionFailedError) as caught:
             explorer.read_sample_result(1, "a", schema=None)
@@ -359,7 +359,7 @@ def test_a_tunnel_that_a_proxy_refuses_is_retried_only_where_the_status_is_trans
     assert "HTTPS_PROXY" in caught.value.hint
 
 
-def test_a_job_is_not_in_doubt_where_a_proxy_refused_the_request(monkeypatch):
+def test_proxy_rejection_proves_that_no_job_started(monkeypatch):
     with RawServer(lambda *_: answer(b"<html>", "407 No")) as proxy:
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
         with (
@@ -452,7 +452,7 @@ def test_an_encrypted_key_is_refused_without_a_question_in_the_terminal(tmp_path
     assert "unencrypted" in error.hint
 
 
-def test_without_the_environment_its_settings_are_not_blamed(tmp_path, monkeypatch, closed_port):
+def test_trust_env_false_does_not_mention_environment_settings(tmp_path, monkeypatch, closed_port):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing.pem"))
     monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:9")
     with (

@@ -103,7 +103,7 @@ def test_a_plain_export_looks_at_its_job_once(sandbox):
     assert (one.algorithm, other.algorithm) == ("PageRank", "PageRank")
 
 
-def test_a_frame_keeps_what_is_known_of_it(sandbox, explorer, layout, tmp_path):
+def test_frame_keeps_its_provenance(sandbox, explorer, layout, tmp_path):
     job, task = sandbox.add_result([["a", "b"], ["0.5", "0.25"]])
     frame = explorer.read_sample_result(job, task, limit=10)
     receipt = WRITERS[layout](frame, tmp_path / "a")
@@ -116,14 +116,14 @@ def test_a_frame_keeps_what_is_known_of_it(sandbox, explorer, layout, tmp_path):
     assert (told.job_id, told.rows, told.complete) == (str(job), 1, None)
 
 
-def test_a_part_of_a_table_does_not_pass_for_all_of_it(sandbox, explorer, layout, tmp_path):
+def test_slice_of_a_table_is_not_complete(sandbox, explorer, layout, tmp_path):
     job, task = sandbox.add_result([["a", "b"], ["0.5", "0.25"]])
     table = explorer.read_sample_result_arrow(job, task, limit=10)
     assert WRITERS[layout](table, tmp_path / "a").complete is True
     assert WRITERS[layout](table.slice(1), tmp_path / "a").complete is None
 
 
-def test_what_a_running_task_gives_is_not_all(layout, tmp_path):
+def test_result_of_a_running_task_is_not_complete(layout, tmp_path):
     """Whether a server gives anything then is not published: one that does."""
     job = b'{"code":0,"data":{"id":1,"tasks":[{"id":"t","status":1,"name":"WCC"}],"workflowId":7}}'
 
@@ -179,7 +179,7 @@ def test_rewriting_in_another_format_leaves_no_old_seal(tmp_path):
     assert verify_file(tmp_path / "a.parquet").content_hash == verify_file(tmp_path / "a.feather").content_hash
 
 
-def test_it_prints_well():
+def test_provenance_has_readable_text():
     told = provenance_of(
         {"server": "http://h", "job_id": "1", "task_name": "<b>\x1b[31m", "rows": 5, "complete": False}
     )
@@ -207,7 +207,7 @@ def test_it_prints_well():
         {"more": 1},
     ],
 )
-def test_what_is_not_of_its_kind_is_not_known(document):
+def test_value_of_another_kind_is_not_recognized(document):
     known = provenance_of(document).to_dict()
     assert {name: value for name, value in known.items() if value is not None} == {}
 
@@ -249,7 +249,7 @@ def test_each_byte_of_the_metadata_counts(layout, tmp_path, step):
             verify_file(path)
 
 
-def test_a_cut_or_longer_file_is_found(layout, tmp_path):
+def test_truncated_or_extended_file_is_detected(layout, tmp_path):
     path = tmp_path / "a"
     WRITERS[layout](rows(3), path)
     content = path.read_bytes()
@@ -293,7 +293,7 @@ def _seal_again(path):
         assert _seal.is_intact(file) is True
 
 
-def test_a_file_that_another_program_rewrote_is_told(layout, tmp_path):
+def test_file_rewritten_by_another_program_is_reported(layout, tmp_path):
     path = tmp_path / "a"
     WRITERS[layout](rows(), path)
     if layout == "parquet":
@@ -309,7 +309,7 @@ def test_a_file_that_another_program_rewrote_is_told(layout, tmp_path):
     assert read_provenance(path).rows == 3000  # what it says of itself is still there
 
 
-def test_a_value_that_looks_like_a_seal_is_none(layout, tmp_path):
+def test_value_that_resembles_a_seal_is_ignored(layout, tmp_path):
     """Statistics and metadata hold values and words of others, right beside the seal."""
     digits = "0" * 64
     ids = [f"explorer_frames.seal\x18\x40{digits}", f"\x40\0\0\0{digits}\0\0\0\0\x14\0\0\0explorer_frames.seal\0"]
@@ -351,7 +351,7 @@ def test_metadata_that_looks_like_a_seal_is_refused_or_kept(layout, tmp_path):
         assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_is_replaced_while_it_is_verified_is_no_damage(tmp_path, monkeypatch):
+def test_replacement_during_verification_is_not_damage(tmp_path, monkeypatch):
     from explorer_frames._files import inspection
 
     write_parquet(rows(3), tmp_path / "a")
@@ -366,7 +366,7 @@ def test_a_file_that_is_replaced_while_it_is_verified_is_no_damage(tmp_path, mon
     assert read_provenance(tmp_path / "a").rows == 1
 
 
-def test_where_no_copy_can_be_made_it_is_said(memory_store, monkeypatch, tmp_path):
+def test_failed_copy_is_reported(memory_store, monkeypatch, tmp_path):
     write_parquet(rows(3), memory_store.url("a.parquet"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
     with pytest.raises(FileReadError, match="temporary folder"):
@@ -399,7 +399,7 @@ def test_files_that_are_not_ours(look, tmp_path):
 
 
 @pytest.mark.parametrize("look", [read_provenance, verify_file])
-def test_files_that_are_not_there(look, store):
+def test_missing_files(look, store):
     with pytest.raises(FileReadError, match="file not found") as caught:
         look(store.url("missing.parquet"), storage_options=store.options)
     assert "canary" not in str(caught.value) + repr(vars(caught.value))
@@ -407,7 +407,7 @@ def test_files_that_are_not_there(look, store):
 
 @pytest.mark.parametrize("look", [read_provenance, verify_file])
 @pytest.mark.parametrize("url", ["", 5, "memory://folder/", "s3://bucket", "simplecache::memory://a", "nope://a/b"])
-def test_what_is_no_url_of_a_file(look, url):
+def test_invalid_file_url_is_rejected(look, url):
     with pytest.raises(ConfigError):
         look(url)
 
@@ -447,7 +447,7 @@ print(peak() - before)
 
 @pytest.mark.slow
 @needs_proc_status
-def test_to_verify_takes_no_more_memory_than_to_write(tmp_path, layout):
+def test_verification_needs_no_more_memory_than_writing(tmp_path, layout):
     assert memory_added(VERIFY, layout, tmp_path / "a") < 60
 
 

@@ -26,7 +26,7 @@ SLOW = [pytest.mark.slow, pytest.mark.timeout(3600)]
     ("moments", "rounds"),
     [pytest.param("time", 12, marks=SLOW), pytest.param("line", 12, marks=SLOW)],
 )
-def test_an_interrupt_leaves_nothing_behind(moments, rounds, s3_bucket, s3_options, request):
+def test_interrupt_leaves_no_files(moments, rounds, s3_bucket, s3_options, request):
     tmp_path = request.getfixturevalue("tmp_path")
     base = f"{s3_bucket}/{tmp_path.name}-{rounds}"
     rows = ROWS[moments]

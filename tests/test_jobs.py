@@ -112,7 +112,7 @@ def test_times_are_aware_and_in_utc(value, expected):
 @pytest.mark.parametrize(
     "value", ["2022-07-12T10:33:35", "yesterday", 10**30, -(10**15), float("inf"), float("nan"), [], {}]
 )
-def test_a_time_that_could_mean_several_is_none(value):
+def test_ambiguous_time_is_rejected(value):
     with pytest.raises(EnvelopeError, match="invalid time"):
         moment(value)
 
@@ -216,7 +216,7 @@ def test_lists_are_filtered_ordered_and_limited():
         {"workflow_id": "../x"},
     ],
 )
-def test_a_list_that_cannot_be_asked_for_is_refused_before_it_is(options):
+def test_invalid_job_list_query_is_rejected_before_the_request(options):
     with RawServer(lambda number, request: b"") as server:
         with pytest.raises(ConfigError):
             Explorer(server.url, token="t").list_jobs(**options)
@@ -232,7 +232,7 @@ def page(items: list[int], total: int | None, size: int | None = None) -> bytes:
     return wrapped(data)
 
 
-def test_jobs_that_appear_while_paging_double_none_and_lose_none():
+def test_jobs_created_during_paging_cause_no_duplicates_or_gaps():
     def serve(number: int, request: bytes) -> bytes:
         jobs = list(range(3000 + 10 * number, 0, -1))  # ten more on top, with every page
         at = PAGE_SIZE * number
@@ -342,7 +342,7 @@ def test_failed_tasks_are_named_and_states_of_others_are_counted():
         {"t": {1: 1, "1": 2}},
     ],
 )
-def test_input_that_json_cannot_carry_is_refused_before_it_is_sent(given):
+def test_input_that_is_not_json_is_rejected_before_any_request(given):
     with pytest.raises(ConfigError, match="invalid workflow input"):
         checked_input(given)
 
@@ -359,7 +359,7 @@ def test_a_job_that_outlasts_the_wait():
         assert 1 <= len(server.requests) - before <= 8  # after 0, 0.1, 0.25, 0.475 and 0.5 s, or less often
 
 
-def test_a_status_that_no_one_knows_ends_in_an_error(monkeypatch):
+def test_unknown_job_status_raises_an_error(monkeypatch):
     from explorer_frames._jobs import wait as _wait
 
     with Sandbox() as server, client(server) as explorer:
@@ -373,7 +373,7 @@ def test_a_status_that_no_one_knows_ends_in_an_error(monkeypatch):
             explorer.job(number).wait(progress=False, poll=0.1)
 
 
-def test_a_look_that_fails_does_not_end_a_wait():
+def test_failed_status_request_does_not_end_wait():
     states = {0: 1, 4: 1}
 
     def serve(number: int, request: bytes) -> bytes:
@@ -402,7 +402,7 @@ def test_cancel_stops_a_job():
 
 
 @pytest.mark.parametrize("cancel", [True, False])
-def test_ctrl_c_cancels_the_job_if_asked_to(cancel):
+def test_ctrl_c_cancels_the_job_if_requested(cancel):
     with Sandbox(task_seconds=9 * HANG) as server, client(server) as explorer:
         workflow = server.add_workflow("w", PAIR, {"t": ("PageRank", {})})
         job = explorer.run_workflow(workflow)
@@ -423,7 +423,7 @@ def test_ctrl_c_cancels_the_job_if_asked_to(cancel):
         job.cancel()
 
 
-def test_progress_is_silent_where_nobody_looks_and_shown_on_request(capsys):
+def test_progress_is_hidden_without_a_terminal_unless_requested(capsys):
     with Sandbox() as server, client(server) as explorer:
         workflow = server.add_workflow("w", PAIR, {"t": ("PageRank", {})})
         for progress in (None, False):
@@ -446,7 +446,7 @@ def test_all_results_come_in_the_jobs_order(sandbox):
         )
 
 
-def test_a_wrong_argument_is_said_once_not_by_each_task(sandbox, explorer):
+def test_invalid_argument_is_reported_once_for_all_tasks(sandbox, explorer):
     job, _ = sandbox.add_result([["a", "b"], ["1", "2"]])
     for wrong in ({"limit": 0}, {"schema": "nope"}, {"vid_type": "int"}, {"dtype_backend": "x"}):
         with pytest.raises(ConfigError):
@@ -465,7 +465,7 @@ def test_a_task_reads_and_exports_itself(sandbox, tmp_path):
         assert receipt.complete
 
 
-def test_a_task_goes_by_its_id_or_by_a_name_of_its_own(sandbox, explorer):
+def test_task_is_selected_by_id_or_unique_name(sandbox, explorer):
     job_id, first = sandbox.add_result([["a"], ["1"]], "twin")
     _, second = sandbox.add_result([["a"], ["1"]], "twin", job_id=job_id)
     _, third = sandbox.add_result([["a"], ["1"]], first, job_id=job_id)  # called as another one's id is
@@ -482,7 +482,7 @@ def test_a_task_goes_by_its_id_or_by_a_name_of_its_own(sandbox, explorer):
         job.task(None)
 
 
-def test_a_job_that_is_not_there(explorer):
+def test_missing_job_raises_not_found_error(explorer):
     with pytest.raises(NotFoundError, match="job 999999"):
         explorer.job(999999)
 
@@ -538,14 +538,14 @@ def test_many_ambiguous_posts_make_no_duplicate(times):
         (50004003, "LicenseError"),
     ],
 )
-def test_a_post_that_was_refused_says_so_plainly(code, expected):
+def test_rejected_post_is_sent_once_and_raises(code, expected):
     with RawServer(lambda number, request: wrapped(None, code)) as server:
         with pytest.raises(getattr(errors, expected)):
             Explorer(server.url, token="t").run_workflow(7)
         assert posts(server) == 1
 
 
-def test_a_post_that_reached_nobody_is_tried_again():
+def test_unsent_post_is_retried():
     with RawServer(lambda number, request: b"") as server:
         url = server.url
     with pytest.raises(ConnectionFailedError, match="2 attempts") as caught:
@@ -562,7 +562,7 @@ def test_a_post_refused_for_its_token_is_replayed_once():
         assert len(explorer.list_jobs(workflow)) == 1
 
 
-def test_a_job_whose_first_look_fails_keeps_its_id():
+def test_started_job_keeps_its_id_after_failed_first_lookup():
     def serve(number: int, request: bytes) -> bytes:
         return wrapped({"id": 107}) if request.startswith(b"POST") else b""
 
@@ -575,7 +575,7 @@ def test_a_job_whose_first_look_fails_keeps_its_id():
 
 
 @pytest.mark.slow  # in the fast lane, test_auth.py has 32 threads
-def test_64_threads_on_an_expired_token_log_in_once():
+def test_expired_token_in_64_threads_causes_one_login():
     with Sandbox() as server, client(server) as explorer:
         job, task = server.add_result([["a"], ["1"]])
         explorer.read_sample_result(job, task)
@@ -659,12 +659,12 @@ def test_the_whole_list_of_jobs_takes_few_requests():
         assert len(server.requests) - before <= 10 + 1
 
 
-def test_envelope_helper_is_what_the_server_sends():
+def test_envelope_helper_matches_the_server():
     assert json.loads(envelope())["code"] == 0
 
 
 @pytest.mark.parametrize("second", [b"", answer(b"<html>"), wrapped(None, 50004000)])
-def test_a_job_that_was_made_keeps_its_id_whatever_the_look_at_it_brings(second):
+def test_started_job_keeps_its_id_after_failed_lookup(second):
     with RawServer(lambda number, request: wrapped({"id": "107"}) if request.startswith(b"POST") else second) as server:
         assert Explorer(server.url, token="t", retries=0).run_workflow(7).job_id == "107"
 
@@ -690,7 +690,7 @@ def test_an_interrupt_is_an_interrupt_even_where_the_cancel_is_refused():
 
 
 @pytest.mark.parametrize("ends", [KeyboardInterrupt, TimeoutError, ZeroDivisionError])
-def test_whatever_ends_a_wait_before_the_job_says_how_to_continue(ends):
+def test_interrupted_wait_describes_how_to_continue(ends):
     state = {"status": 1}
 
     def end(_: Job) -> None:
@@ -745,7 +745,7 @@ def test_a_page_of_html_does_not_end_a_wait():
 
 
 @pytest.mark.parametrize("workers", [0, -1, True, 1.5])
-def test_workers_that_cannot_work_are_refused(workers, sandbox):
+def test_invalid_workers_are_rejected(workers, sandbox):
     with client(sandbox) as explorer:
         job = explorer.run_workflow(sandbox.workflows["karate"])
         with pytest.raises(ConfigError, match="workers"):
@@ -765,7 +765,7 @@ def test_workers_that_cannot_work_are_refused(workers, sandbox):
         {"progress": "yes"},
     ],
 )
-def test_a_wait_that_would_never_end_or_never_pause_is_refused(options, sandbox):
+def test_invalid_wait_timeout_or_poll_is_rejected(options, sandbox):
     with client(sandbox) as explorer:
         job = explorer.run_workflow(sandbox.workflows["karate"])
         with pytest.raises(ConfigError):
@@ -793,7 +793,7 @@ def test_a_job_without_an_id_is_refused(number):
         Explorer(server.url, token="t").list_jobs()
 
 
-def test_odd_names_and_times_are_typed_or_mended():
+def test_unusual_names_and_times_are_repaired_or_rejected():
     odd = {"id": 1, "status": 2, "workflowName": "a\ud800b"}
     with RawServer(lambda _, request: wrapped({"items": [odd], "total": 1})) as server:
         assert Explorer(server.url, token="t").list_jobs()["workflow_name"].tolist() == ["a?b"]
@@ -834,7 +834,7 @@ def test_a_token_that_a_detail_contains_is_in_no_error_and_no_log(echo):
     assert TOKEN not in "\n".join(lines)
 
 
-def test_a_hung_look_ends_a_wait_as_a_job_error():
+def test_hanging_status_request_ends_wait_with_job_error():
     script = [wrapped({"id": 1, "status": 1, "tasks": []}), [9 * HANG]]
     with RawServer(lambda number, request: script[min(number, 1)]) as server:
         job = Explorer(server.url, token="t", timeout=9 * HANG, deadline=None).job(1)
@@ -843,7 +843,7 @@ def test_a_hung_look_ends_a_wait_as_a_job_error():
 
 
 @pytest.mark.parametrize(("timeout", "deadline", "given"), [(50, 600, 50), (50, 7, 7), (50, None, 50), (0.1, 600, 1)])
-def test_a_look_has_the_time_that_is_left_but_at_least_a_second(monkeypatch, timeout, deadline, given):
+def test_status_request_timeout_is_remaining_time_but_at_least_one_second(monkeypatch, timeout, deadline, given):
     from explorer_frames._http import api, exchange
 
     class Deadline(exchange.Deadline):
@@ -916,7 +916,7 @@ def test_results_have_the_names_of_tasks_as_keys_if_these_are_unique(twins):
     }
 
 
-def test_a_job_or_a_task_stands_for_ids(twins, tmp_path, monkeypatch):
+def test_job_and_task_are_accepted_in_place_of_ids(twins, tmp_path, monkeypatch):
     monkeypatch.delenv("EXPLORER_FRAMES_URL", raising=False)  # the server is that of the job
     job, same = twins
     b = job["B"]

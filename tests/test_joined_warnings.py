@@ -72,7 +72,7 @@ def call_that_warns_and_raises(error):
 
 @each("error", [KeyboardInterrupt, ConfigError])
 @each("action", ["always", "error"])
-def test_a_call_that_fails_still_warns_of_what_it_read(error, action):
+def test_failed_call_still_emits_warnings(error, action):
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter(action)
         with pytest.raises(error):
@@ -112,7 +112,7 @@ def test_a_history_and_a_sync_warn_once(server, workflow, tmp_path):
         assert len(read_lake(tmp_path / "other", "words")) == 2
 
 
-def test_results_that_differ_are_told_apart_in_one_warning(server):
+def test_joined_warning_distinguishes_the_results(server):
     job, _ = server.add_result([[str(n) for n in range(1000)]] * 2, "first")
     server.add_result([[str(n) for n in range(5000)]] * 2, "second", job_id=job)
     with Explorer(server.url, token=server.token) as explorer:
@@ -151,7 +151,7 @@ def test_a_stream_that_another_thread_writes_warns_at_the_callers_line(job, expl
 # --- what to do
 
 
-def test_what_is_capped_names_what_reads_more(server, tmp_path):
+def test_capped_result_hints_at_reading_the_full_output(server, tmp_path):
     job, task = server.add_result([[str(n) for n in range(1000)]] * 2, "PageRank")
     results = server.workflows["results"]
 
@@ -173,7 +173,7 @@ def test_what_is_capped_names_what_reads_more(server, tmp_path):
         assert all(one in hint for one in ("Task.read_output", "row_cap=", "allow_incomplete=True", "Then sync again"))
 
 
-def test_the_errors_of_several_results_say_what_to_do(server, job):
+def test_errors_of_several_results_have_hints(server, job):
     with Explorer(server.url, token=server.token, max_bytes=2000) as explorer:
         number, _ = server.add_result([[str(n) for n in range(1000)]] * 2, "PageRank")
         small = explorer.job(number)

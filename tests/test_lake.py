@@ -175,7 +175,7 @@ def test_a_filter_that_does_not_fit_names_its_column(lake):
     ]
 
 
-def test_what_is_no_lake_is_refused(tmp_path, lake, s3_store):
+def test_folder_that_is_not_a_lake_is_rejected(tmp_path, lake, s3_store):
     for url in (tmp_path, tmp_path / "nowhere", f"{lake.url}/PageRank", "memory://nowhere"):
         with pytest.raises(FileReadError, match="no lake found") as caught:
             read_lake(url, "PageRank")

@@ -135,7 +135,7 @@ def test_only_unauthorized_makes_auto_try_the_other_encoding(code):
 
 
 @pytest.mark.usefixtures("_no_pause")
-def test_a_failure_that_may_pass_does_not_repeat_the_refused_encoding():
+def test_transient_failure_does_not_retry_the_rejected_encoding():
     def script(number, request):
         if not is_login(request):
             return answer(envelope())
@@ -285,7 +285,7 @@ def test_cookies_go_back_as_their_attributes_allow(headers, url, sent):
     assert Cookies(login, headers, without="explorer_token").header(url) == (f"; {sent}" if sent else "")
 
 
-def test_a_cookie_ends_with_its_max_age(monkeypatch):
+def test_cookie_expires_after_max_age(monkeypatch):
     now = [1000.0]
     monkeypatch.setattr("explorer_frames._http.cookies.time.monotonic", lambda: now[0])
     cookies = Cookies(URL, ["a=1; Max-Age=100"], without="")
@@ -423,7 +423,7 @@ class Balancer:
             return answer(envelope()) if known else refusal(40104000)
 
 
-def test_20_of_20_reads_succeed_behind_a_balancer_that_is_sticky_by_cookie():
+def test_reads_succeed_behind_load_balancer_with_sticky_cookies():
     with served(Balancer(), **LOGIN) as (server, explorer):
         for _ in range(20):
             assert len(explorer.read_sample_result(1, "a", schema=None)) == 2
@@ -505,7 +505,7 @@ def test_each_job_is_started_once_on_a_server_of_one_session():
 
 @pytest.mark.parametrize(("code", "cls"), [(40104000, UnauthorizedError), (40104001, SessionExpiredError)])
 @pytest.mark.usefixtures("_no_pause")
-def test_where_every_session_is_ended_the_error_names_another_login(code, cls):
+def test_repeatedly_ended_session_hints_at_another_login(code, cls):
     with served(lambda number, request: granted(number) if is_login(request) else refusal(code), **LOGIN) as (
         server,
         explorer,
@@ -553,7 +553,7 @@ def test_renewals_end_at_the_deadline(monkeypatch):
         assert len(server.requests) == 4
 
 
-def test_a_function_that_gets_tokens_is_called_twice_at_most():
+def test_token_function_is_called_at_most_twice():
     tokens = iter("abcdefgh")
     with served(refusal(40104001), token=lambda: next(tokens)) as (server, explorer):
         with pytest.raises(SessionExpiredError):

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow  # needs the group `notebooks`
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_is_stored_with_its_outputs_and_is_small(path):
+def test_notebook_contains_outputs_and_is_small(path):
     import nbformat
 
     notebook = nbformat.read(path, as_version=4)
@@ -30,11 +30,11 @@ def test_a_notebook_is_stored_with_its_outputs_and_is_small(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_what_is_of_the_embedded_explorer_is_marked_and_can_be_left_out(path):
+def test_cells_for_the_embedded_explorer_are_marked_and_optional(path):
     import nbformat
 
     cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    mark = "# The embedded Explorer of this notebook: not with a server of your own.\n"
+    mark = "# Embedded Explorer: skip this cell if you use your own server.\n"
     names = {
         marked: {
             node.id if isinstance(node, ast.Name) else (node.asname or node.name)
@@ -51,7 +51,7 @@ def test_what_is_of_the_embedded_explorer_is_marked_and_can_be_left_out(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_and_shows_what_is_stored(path, tmp_path):
+def test_notebook_outputs_match_the_stored_outputs(path, tmp_path):
     # In a process of its own: Jupyter's packages warn about each other and leave sockets behind.
     done = subprocess.run(
         [sys.executable, str(path.parent / "execute.py"), "--check", str(path)],

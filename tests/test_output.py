@@ -126,7 +126,7 @@ def test_an_id_in_quotes_stays_as_it_is(part, text):
 
 
 @each("text", [*NASTY, *QUOTED])
-def test_what_pythons_csv_writes_is_read_back(part, text):
+def test_output_of_python_csv_is_read_back(part, text):
     # Python leaves a NUL without quotes, which is refused: see test_output_engine.py.
     for style in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)["\0" in text :]:
         file = io.StringIO(newline="")
@@ -175,7 +175,7 @@ def test_line_ends_and_byte_order_mark(part, end, mark):
         ("a\n".encode("utf-16"), 1, "UTF-8"),
     ],
 )
-def test_what_is_no_csv_is_refused_by_file_and_line(part, text, line, says):
+def test_invalid_csv_error_has_file_and_line(part, text, line, says):
     path = part(text)
     with pytest.raises(DecodeError) as caught:
         read_output_arrow(path, schema=IDS)
@@ -222,7 +222,7 @@ def test_an_empty_cell_where_a_number_should_be_is_called_so(part, schema, text)
         "9007199254740993",
     ],
 )
-def test_what_is_no_score_is_refused_by_file_and_line(part, score):
+def test_invalid_score_error_has_file_and_line(part, score):
     path = part(f'a,1\n"b\nb",2\nc,"{score}"\n')
     with pytest.raises(ColumnTypeError) as caught:
         read_output(path, schema="pagerank")
@@ -431,7 +431,7 @@ def test_lines_are_counted_over_blocks_and_parts(tmp_path):
         ("shortestpath", True, "path\na,b\n", 1),
     ],
 )
-def test_a_header_is_left_out_where_it_is_certain_or_said(part, schema, header, text, rows):
+def test_header_is_skipped_if_certain_or_requested(part, schema, header, text, rows):
     assert read_output_arrow(part(text), schema=schema, header=header).num_rows == rows
 
 
@@ -447,7 +447,7 @@ def test_each_part_may_have_the_header_or_not(tmp_path, header):
     assert read_output(tmp_path, schema="louvain", header=header)["id"].tolist() == ["a", "c", "e"]
 
 
-def test_the_header_tells_the_columns_of_a_result_without_rows(part):
+def test_header_determines_the_columns_of_an_empty_result(part):
     empty = read_output_arrow(part("VID,LABEL,MODULARITY\n"), schema="louvain")
     assert (empty.num_rows, empty.schema.names) == (0, ["id", "community", "modularity"])
 
@@ -527,7 +527,7 @@ def test_a_result_without_rows_has_the_full_schema(tmp_path, parts, schema):
     ],
 )
 @pytest.mark.parametrize("pattern", ["", "/*"])
-def test_a_folder_that_is_no_finished_result_is_refused(tmp_path, names, says, pattern):
+def test_unfinished_result_folder_is_rejected(tmp_path, names, says, pattern):
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("a\n")
@@ -536,14 +536,14 @@ def test_a_folder_that_is_no_finished_result_is_refused(tmp_path, names, says, p
     assert str(tmp_path) in str(caught.value)
 
 
-def test_what_is_not_there_is_a_typed_error(tmp_path):
+def test_missing_file_raises_typed_error(tmp_path):
     for url in [tmp_path / "none", f"{tmp_path}/none*.csv", f"{tmp_path}/no/folder/x.csv", "memory://nothing/here"]:
         with pytest.raises(FileReadError, match=r"file or folder not found|no CSV files"):
             read_output(url, schema=None)
 
 
 @pytest.mark.parametrize("url", ["", None, 5, b"x", "a\0b", "nosuch://x/y", "\ud800"])
-def test_what_is_no_address_is_refused(url):
+def test_invalid_address_is_rejected(url):
     with pytest.raises((ConfigError, FileReadError)):
         read_output(url, schema=None)
 
@@ -580,7 +580,7 @@ def test_a_frame_says_where_it_came_from_and_that_it_is_all(part, backend):
     assert frame["id"].tolist() == ["a", "b"]
 
 
-def test_a_stream_comes_in_batches_and_ends_with_the_last(tmp_path):
+def test_stream_yields_all_batches(tmp_path):
     rows = "".join(f"a{number},{number}\n" for number in range(300_000))
     for number in range(3):
         (tmp_path / f"{number}.gz").write_bytes(gzip.compress(rows.encode(), 1))
@@ -601,7 +601,7 @@ def test_a_stream_that_is_left_stops_its_thread_and_closes_its_file(part):
 
 
 @pytest.mark.parametrize("pieces", [2, 3, 4, 5, 9])
-def test_a_stream_that_was_left_never_passes_for_whole(part, pieces):
+def test_abandoned_stream_is_not_complete(part, pieces):
     """However much of it had been read ahead by then."""
     path = part("a,1\n" * (pieces * 2**20 // 4))
     with open_output(path, schema="pagerank") as reader:
@@ -623,7 +623,7 @@ def test_an_error_comes_in_place_of_the_end_of_a_stream(part):
             reader.read_all()
 
 
-def test_an_error_of_a_stream_comes_again(part):
+def test_stream_error_is_raised_again_on_the_next_read(part):
     path = part("a,1\n" * 2**20 + "a,x\n" + "a,1\n" * 100_000)  # behind the first block
     with open_output(path, schema="pagerank") as reader:
         for _ in range(3):
@@ -652,7 +652,7 @@ def test_a_file_has_the_rows_and_says_where_they_came_from(part, tmp_path, suffi
         export_output(source, tmp_path / f"out{suffix}", schema="pagerank", mode="create")
 
 
-def test_nothing_is_published_when_a_part_is_bad(tmp_path):
+def test_damaged_part_prevents_publishing(tmp_path):
     folder, target = tmp_path / "in", tmp_path / "out.parquet"
     folder.mkdir()
     (folder / "0").write_text("a,1\n")
@@ -711,7 +711,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path, look):
 
 
 @pytest.mark.parametrize("look", [read_provenance, verify_file, lambda url: read_output(url, schema=None)])
-def test_a_signed_url_tells_no_signature(look):
+def test_signature_of_a_signed_url_is_masked(look):
     pytest.importorskip("aiohttp", reason="fsspec's driver for http:// needs it")
     with pytest.raises(FileReadError) as caught:
         look("http://127.0.0.1:1/x.csv?X-Amz-Signature=c4n4ry&more=s3cret")
@@ -720,7 +720,7 @@ def test_a_signed_url_tells_no_signature(look):
 
 
 @pytest.mark.parametrize("options", ["x", 5, [1], {"key": "\udcff"}])
-def test_odd_storage_options_are_refused_or_taken_as_they_are(options):
+def test_unusual_storage_options_are_rejected_or_unchanged(options):
     with pytest.raises((ConfigError, FileReadError)):
         read_output("memory://nowhere/a.csv", schema=None, storage_options=options)
 

@@ -76,7 +76,7 @@ def test_every_cut_of_the_second_of_two_members_is_found(tmp_path, suffix):
 @pytest.mark.parametrize(
     "behind", [b"\0", b"\0" * 512, b"a", b"a,1\n", b"\x1f\x8b", b"\x28\xb5\x2f", b"\x1f\x8b\x08" + b"\0" * 7]
 )
-def test_what_stands_behind_a_compressed_part_is_an_error(tmp_path, suffix, behind):
+def test_trailing_bytes_after_compressed_part_raise_an_error(tmp_path, suffix, behind):
     path = tmp_path / f"part{suffix}"
     path.write_bytes(PACKED[suffix] + behind)
     with pytest.raises(FileReadError):
@@ -119,7 +119,7 @@ def test_flipped_bits_are_never_silent(tmp_path, suffix, tries):
     assert errors > 0.92 * tries
 
 
-def test_damage_in_a_later_part_says_how_far_reading_came(tmp_path):
+def test_damaged_later_part_reports_the_rows_read_before(tmp_path):
     text = b"a,1\n" * 1_000_000
     (tmp_path / "0.gz").write_bytes(gzip.compress(b"a,1\n"))
     (tmp_path / "1.gz").write_bytes(gzip.compress(text, 1)[:-3])

@@ -169,7 +169,7 @@ def test_an_error_lists_the_components_that_there_are(tmp_path):
         (5.5, None),
     ],
 )
-def test_a_component_and_a_path_that_do_not_go_together_are_refused(tmp_path, component, path):
+def test_conflicting_component_and_path_are_rejected(tmp_path, component, path):
     with pytest.raises(ConfigError):
         output_url(tmp_path, "12", "8c17", folder=path, component=component)
 
@@ -649,7 +649,7 @@ def test_both_separators_in_different_files_are_refused(tmp_path):
     assert f"[{tmp_path / '2.csv'}, line 1]" in str(caught.value)
 
 
-def test_cells_are_never_split_at_blanks(tmp_path):
+def test_cells_with_spaces_are_not_split(tmp_path):
     path = write(tmp_path, {"0.csv": "a b c\nd,e f\n"}) / "0.csv"
     assert read_output_arrow(path, schema=CELLS)["cells"].to_pylist() == [["a b c"], ["d", "e f"]]
 

@@ -150,7 +150,7 @@ def test_a_driver_that_is_missing_is_a_typed_error():
     assert "canary" not in str(caught.value)
 
 
-def test_hdfs_without_its_native_client_says_what_to_do(monkeypatch, tmp_path):
+def test_missing_hdfs_client_has_a_hint(monkeypatch, tmp_path):
     for name in ("HADOOP_HOME", "JAVA_HOME", "ARROW_LIBHDFS_DIR"):
         monkeypatch.setenv(name, str(tmp_path))
     with pytest.raises(FileReadError, match="webhdfs") as caught:
@@ -226,7 +226,7 @@ def test_a_folder_is_read_over_webhdfs(webhdfs, pattern):
     assert frame["id"].value_counts().to_dict() == {"007": 200_000, "NA": 1}
 
 
-def test_what_webhdfs_refuses_is_a_typed_error(webhdfs):
+def test_webhdfs_rejection_raises_typed_error(webhdfs):
     WebHdfs.files["/denied"] = b""
     WebHdfs.files["/outputs/52/8c17/part-00000.csv.gz"] = PARTS["part-00000.csv.gz"][:-1]
     for path, said in [

@@ -150,7 +150,7 @@ def test_a_result_is_found_under_its_root(tmp_path, there, path, found, form):
         ),
     ],
 )
-def test_none_or_several_are_an_error_that_says_what_is_there(tmp_path, there, says):
+def test_missing_or_ambiguous_folder_lists_candidates(tmp_path, there, says):
     for name in there:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("a,1\n")
@@ -173,7 +173,7 @@ def test_none_or_several_are_an_error_that_says_what_is_there(tmp_path, there, s
         ("5", "6", "15_6", False),
     ],
 )
-def test_an_id_is_found_only_as_a_whole_and_the_jobs_before_the_tasks(tmp_path, job, task, name, found):
+def test_output_folder_is_matched_by_whole_ids(tmp_path, job, task, name, found):
     (tmp_path / name).write_text("a,1\n")
     if found:
         assert output_url(tmp_path, job, task) == tmp_path / name

@@ -359,7 +359,7 @@ def test_files_of_every_type_read_back_equal(tmp_path, kind, texts):
             assert provenance(stored).complete
 
 
-def test_a_dictionary_keeps_every_float(tmp_path):
+def test_dictionary_preserves_every_float(tmp_path):
     path = tmp_path / "part.csv"
     path.write_text("a,nan\na,-0\na,0\na,NaN\na,inf\n")
     kind = pa.dictionary(pa.int8(), pa.float64())

@@ -70,7 +70,7 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_file_is_published_with_what_windows_has(windows):
+def test_publishing_uses_windows_operations(windows):
     publish(windows / "new" / "a", OLD, mode="create")
     publish(windows / "new" / "a", NEW)
     assert contents(windows / "new") == {"a": NEW}
@@ -85,7 +85,7 @@ def test_a_file_is_published_with_what_windows_has(windows):
     assert contents(windows / "new") == {"a": NEW, "b": OLD}
 
 
-def test_of_racing_creators_one_wins_without_hard_links(windows):
+def test_one_of_concurrent_creators_wins_without_hard_links(windows):
     outcomes, start = [], threading.Barrier(4)
 
     def race(number):
@@ -137,7 +137,7 @@ def test_publishing_waits_until_a_reader_has_closed_the_file(windows, monkeypatc
 
 
 @pytest.mark.parametrize(("number", "winerror", "tries"), [(errno.EACCES, 32, 2), (errno.EACCES, None, 1)])
-def test_a_file_that_stays_open_is_an_error_that_says_so(tmp_path, monkeypatch, number, winerror, tries):
+def test_locked_file_raises_an_error(tmp_path, monkeypatch, number, winerror, tries):
     (tmp_path / "a").write_bytes(OLD)
     calls = []
 
@@ -223,7 +223,7 @@ def test_local_urls_with_and_without_a_drive(url, windows, elsewhere):
         ("CONOUT$", "CONOUT$"),
     ],
 )
-def test_names_that_windows_does_not_keep(path, name):
+def test_reserved_windows_names_are_rejected(path, name):
     assert invalid_on_windows(path) == name
 
 

@@ -193,7 +193,7 @@ def test_top_counts_those_that_share_the_last_number():
     assert words(plot_result(all_tied, kind="top").xaxis) == "score (20 of 26 that share 1)"
 
 
-def test_top_counts_what_it_leaves_out():
+def test_top_plot_shows_the_number_of_omitted_rows():
     scores = vertices(score=[1.0, 2.0, 3.0, np.nan, np.inf])
     assert plot_result(scores, kind="top").get_xlabel() == "score (2 without a finite number)"
     assert (
@@ -205,7 +205,7 @@ def test_top_counts_what_it_leaves_out():
 
 
 @pytest.mark.parametrize("kind", ["top", "rank"])
-def test_where_nothing_is_reached_no_picture_is_empty(kind):
+def test_plot_without_reachable_vertices_is_not_empty(kind):
     ax = plot_result(vertices(distance=[np.inf] * 4), kind=kind)
     assert said(ax) == ["no finite numbers"]
     assert ax.get_xlabel() == "4 not reached"
@@ -238,7 +238,7 @@ def test_few_communities_become_bars_of_their_sizes():
     ],
     ids=lambda case: case.split("\n")[0] if isinstance(case, str) else "",
 )
-def test_what_would_be_an_empty_picture_is_a_sentence(table, sentence):
+def test_empty_plot_shows_a_message(table, sentence):
     ax = plot_result(table if table.schema.metadata else known(table))
     assert said(ax) == [sentence]
     assert not ax.lines
@@ -259,7 +259,7 @@ def test_many_communities_become_a_rank_curve_of_their_sizes():
     assert firsts(ax) == [("33,333 communities share", "3")]
 
 
-def test_a_corner_names_those_before_a_tie_and_counts_the_tie():
+def test_plot_labels_top_vertices_and_counts_ties():
     ax = plot_result(vertices(score=[9.0, 8.0, *[5.0] * 12, 1.0]))
     assert firsts(ax) == [("v0", "9"), ("v1", "8"), ("12 vertices share", "5")]
 
@@ -311,7 +311,7 @@ def test_pairs_are_named_by_both_ids():
     assert firsts(plot_result(table)) == [("a, c", "0.200"), ("a, b", "0.100")]
 
 
-def test_a_histogram_counts_everyone():
+def test_histogram_includes_all_vertices():
     numbers = np.random.default_rng(0).normal(10, 1, 1000)
     ax = plot_result(vertices(score=numbers), kind="distribution")
     assert sum(bars(ax)) == 1000
@@ -324,7 +324,7 @@ def test_the_distribution_of_a_heavy_tail_is_a_curve():
     assert (ax.get_xscale(), ax.get_yscale()) == ("symlog", "log")
 
 
-def test_columns_of_ones_own_are_drawn_by_their_types():
+def test_custom_columns_are_plotted_by_type():
     table = pa.table({"vid": ["a", "b"], "importance": [0.5, 1.5], "group": ["x", "x"]})
     assert plot_result(table).get_ylabel() == "importance"
     assert firsts(plot_result(table))[0] == ("b", "1.50")
@@ -337,7 +337,7 @@ def test_columns_of_ones_own_are_drawn_by_their_types():
 
 
 @pytest.mark.parametrize("backend", [None, "numpy_nullable", "pyarrow"])
-def test_frames_of_all_dtypes_give_the_same_picture(backend):
+def test_plots_are_equal_for_all_dtypes(backend):
     table = known(vertices(score=[0.25, None, 0.5]), complete=False)
     ax = plot_result(to_pandas(table, backend))
     assert curve(ax) == [[1, 2], [0.5, 0.25]]
@@ -359,7 +359,7 @@ def test_a_part_of_a_result_may_be_incomplete():
 
 
 @pytest.mark.slow
-def test_every_result_of_the_sandbox_has_a_picture_or_says_why_not(sandbox, explorer):
+def test_every_sandbox_result_has_a_plot_or_a_message(sandbox, explorer):
     job = explorer.run_workflow(sandbox.workflows["lesmis"]).wait(progress=False)
     without = set()
     for task in job.tasks:
@@ -408,7 +408,7 @@ ODD = [
         for kind in KINDS
     ],
 )
-def test_odd_numbers_are_drawn_or_said(kind, scores, says):
+def test_special_numbers_are_plotted_or_reported(kind, scores, says):
     ax = plot_result(known(vertices(score=pa.array(scores, pa.float64()))), kind=kind)
     low, high = seen(ax)
     assert low >= -0.01
@@ -465,7 +465,7 @@ def test_a_missing_font_is_named_once(latin_fonts):
     plot_result(table)  # and no warning, which would be an error
 
 
-def test_a_damaged_font_is_as_one_that_is_missing(latin_fonts, tmp_path):
+def test_damaged_font_is_treated_as_missing(latin_fonts, tmp_path):
     path = tmp_path / "damaged.ttf"
     path.write_bytes(b"no font")
     font_manager.fontManager.ttflist.append(font_manager.FontEntry(fname=str(path), name="Noto Sans CJK SC"))
@@ -491,7 +491,7 @@ def save_font(path, letter, family):
 
 @pytest.mark.parametrize("family", ["Noto Sans CJK JP", "Ours"])
 @pytest.mark.filterwarnings("ignore:no configured font")
-def test_a_font_for_ideographs_or_a_configured_one_is_used_for_what_the_usual_one_lacks(family, tmp_path, latin_fonts):
+def test_fallback_font_is_used_for_missing_glyphs(family, tmp_path, latin_fonts):
     save_font(tmp_path / "ours.ttf", "诸", family)
     font_manager.fontManager.addfont(tmp_path / "ours.ttf")
     with mpl.rc_context({"font.family": ["DejaVu Sans", "Ours"] if family == "Ours" else ["DejaVu Sans"]}):
@@ -547,7 +547,7 @@ def drawn(table, kind):
 
 
 @pytest.mark.slow
-def test_a_million_rows_are_thinned_to_what_can_be_seen():
+def test_million_rows_are_reduced_to_visible_points():
     scores = np.random.default_rng(0).pareto(1.5, MANY) + 1e-9
     table = pa.table({"id": np.arange(MANY), "score": scores})
     for kind in ("rank", "distribution"):
@@ -574,7 +574,7 @@ def test_a_million_rows_are_thinned_to_what_can_be_seen():
         ({"ax": np.array([1])}, "got ndarray"),
     ],
 )
-def test_arguments_that_cannot_work_are_refused_before_anything_is_read(options, says):
+def test_invalid_arguments_are_rejected_before_reading(options, says):
     reader = vertices(score=[1.0]).to_reader()
     with pytest.raises(ConfigError, match=says):
         plot_result(reader, **options)
@@ -592,18 +592,18 @@ def test_arguments_that_cannot_work_are_refused_before_anything_is_read(options,
     ],
     ids=lambda table: table.column_names[-1],
 )
-def test_what_has_no_picture_says_what_has(table):
+def test_results_without_plot_are_rejected_with_a_hint(table):
     with pytest.raises(ConfigError, match="cannot choose a column to plot") as caught:
         plot_result(table)
     assert "numeric column" in caught.value.hint
 
 
-def test_a_column_that_cannot_be_written_is_no_obstacle():
+def test_plot_ignores_unsupported_columns():
     frame = pd.DataFrame({"id": ["a", "b"], "score": [0.5, 1.0]})
     plot_result(frame.assign(bin=pd.cut(frame["score"], 2)), column="score")
 
 
-def test_what_is_no_table_is_refused():
+def test_unsupported_table_type_is_rejected():
     with pytest.raises(ConfigError, match="must be a table"):
         plot_result([1, 2])
 
@@ -616,7 +616,7 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
     assert caught.value.hint.startswith("install the extra 'plot': pip install 'matplotlib")
 
 
-def test_a_picture_of_a_real_graph_with_a_power_law(sandbox, explorer):
+def test_power_law_graph_is_plotted(sandbox, explorer):
     workflow = sandbox.add_workflow("plot", Graph.power_law(2_000), {"degree": ("DegreeCentrality", {"step": 1})})
     job = explorer.run_workflow(workflow).wait(progress=False)
     ax = plot_result(job.tasks[0].read(schema="DegreeCentrality"))
@@ -631,12 +631,12 @@ def test_axes_of_another_projection_are_refused():
         plot_result(pd.DataFrame({"id": ["a"], "score": [1.0]}), ax=figure.add_subplot(projection="polar"))
 
 
-def test_scores_that_are_lists_have_no_picture():
+def test_list_columns_are_not_plotted():
     with pytest.raises(ConfigError, match=r"cannot choose a column to plot.*id, score"):
         plot_result(pa.table({"id": ["a"], "score": [[1.0]]}))
 
 
-def test_how_often_values_occur_is_said_at_the_axis():
+def test_axis_label_shows_the_number_of_occurrences():
     frame = pd.DataFrame({"id": list("abc"), "when": pd.to_datetime(["2026-01-01", "2026-01-02", "2026-01-02"])})
     assert plot_result(frame, column="when", kind="rank").get_ylabel() == "rows with the same when"
 
@@ -677,7 +677,7 @@ def test_a_history_of_numbers_of_the_whole_graph_is_one_line():
     assert curve(ax)[1] == [4, 5]
 
 
-def test_a_history_of_one_row_each_is_one_line_whatever_the_ids():
+def test_history_with_one_row_per_run_is_one_line_for_any_ids():
     ax = plot_result(of_runs(3, id=[["a"], ["b"], ["a"]], score=[[0.1], [0.2], [0.3]]))
     assert curve(ax)[1] == [0.1, 0.2, 0.3]
 
@@ -715,13 +715,13 @@ def test_runs_whose_time_is_unknown_or_the_same_are_in_order():
     assert (len(ticks(ax.xaxis)), named(ax)) == (8, ["_a", "b"])
 
 
-def test_a_history_without_numbers_is_a_sentence():
+def test_history_without_numbers_shows_a_message():
     assert said(plot_result(of_runs(2, id=[["a"]] * 2, score=[[None]] * 2).astype({"score": float}))) == [
         "no finite numbers in the last run"
     ]
 
 
-def test_columns_that_tell_runs_apart_are_not_drawn():
+def test_run_columns_are_not_plotted():
     with pytest.raises(ConfigError, match="cannot plot column 'job_id'"):
         plot_result(of_runs(2, count=[[4], [5]]), column="job_id")
 
@@ -840,7 +840,7 @@ def test_a_comparison_of_both_has_both_pictures():
     assert plot_result(found, kind="flow").get_xlabel() == "vertices"
 
 
-def test_empty_results_that_are_compared_are_a_sentence():
+def test_comparison_of_empty_results_shows_a_message():
     table = pa.table(
         {"id": pa.array([], "string"), "community": pa.array([], "string"), "score": pa.array([], "double")}
     )
@@ -848,7 +848,7 @@ def test_empty_results_that_are_compared_are_a_sentence():
     assert said(plot_result(compare(table, table), kind="flow")) == ["no rows"]
 
 
-def test_what_a_comparison_has_no_picture_for_is_refused():
+def test_comparison_without_plot_is_rejected():
     scores = compare(vertices(score=[1.0]), vertices(score=[1.0]))
     edges = pa.table({"id": [1], "neighbor": [2]})
     for found, options, says in (

@@ -149,7 +149,7 @@ def test_frames_of_an_installed_package_that_the_user_passes_stay(served):
     assert frames(caught.value)[1:] == ["call"]
 
 
-def test_a_cause_that_the_user_sets_stays(served):
+def test_explicit_exception_cause_is_preserved(served):
     def show(_state):
         raise ConfigError("of the user") from KeyError("the cause")
 
@@ -158,7 +158,7 @@ def test_a_cause_that_the_user_sets_stays(served):
     assert isinstance(caught.value.__cause__, KeyError)
 
 
-def test_an_error_that_nobody_foresaw_names_the_variable_for_more():
+def test_unexpected_error_mentions_the_debug_variable():
     source = "def deeper():\n    1 / 0\n\ndef call():\n    deeper()"
     with pytest.raises(ZeroDivisionError) as caught:
         private(module("explorer_frames._new", source))()
@@ -191,7 +191,7 @@ def test_a_debugger_sees_the_users_frame_and_its_variables():
 
 
 @pytest.mark.parametrize(("raised", "kept"), [(KeyError("its own"), True), (KeyboardInterrupt(), False)])
-def test_a_drivers_frames_keep_their_variables_but_for_an_interrupt(raised, kept, monkeypatch):
+def test_driver_frames_keep_variables_except_after_interrupt(raised, kept, monkeypatch):
     monkeypatch.setenv("EXPLORER_FRAMES_DEBUG", "1")
 
     source = "def call(raised):\n    mine = 'of a driver'\n    raise raised"
@@ -233,7 +233,7 @@ def test_an_error_in_the_body_of_a_context_manager_stays_as_it_is(served):
     assert frames(caught.value)[1:] == ["fails"]
 
 
-def test_causes_in_a_circle_are_no_trap():
+def test_circular_exception_causes_do_not_loop():
     first, second = ValueError("a"), ValueError("b")
     first.__cause__, second.__cause__ = second, first
 

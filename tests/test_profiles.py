@@ -220,7 +220,7 @@ def test_profiles_that_differ_in_case_are_all_named_and_not_thousands(config):
         ("[default]\nrow_cap = " + "9" * 5_000, ["not valid TOML"]),
     ],
 )  # fmt: skip
-def test_a_config_file_that_cannot_work_is_refused_without_its_values(config, content, said):
+def test_invalid_config_file_error_does_not_contain_values(config, content, said):
     path = config(content)
     message = refused()
     assert all(text in message for text in said), message
@@ -233,7 +233,7 @@ def test_a_row_cap_of_the_environment_that_is_not_a_number_is_refused(monkeypatc
     assert "EXPLORER_FRAMES_ROW_CAP must be a positive integer, got '" in refused(url="http://a", token="t")
 
 
-def test_a_mistake_in_another_profile_does_not_matter(config):
+def test_errors_in_unused_profiles_are_ignored(config):
     config(TWO + '\n[broken]\nnope = "x"\n')
     assert known(Explorer()) == DEFAULT
 

@@ -126,7 +126,7 @@ def test_long_calls_show_one_bar_and_remove_it(name, server, screen, tmp_path, m
     assert "\n" not in screen.getvalue()
 
 
-def test_a_bar_shows_by_itself_where_the_call_takes_long(screen, monkeypatch):
+def test_progress_bar_appears_for_long_calls(screen, monkeypatch):
     monkeypatch.setattr(_progress, "_DELAY", 0.0)
 
     def serve(number, request):
@@ -139,7 +139,7 @@ def test_a_bar_shows_by_itself_where_the_call_takes_long(screen, monkeypatch):
     assert screen.lines[-1] == ""
 
 
-def test_a_short_call_shows_none(server, screen, monkeypatch):
+def test_short_call_shows_no_progress_bar(server, screen, monkeypatch):
     monkeypatch.setattr(_progress, "_DELAY", HANG)
     explorer_of(server).job(server.ids[0]).read()
     assert screen.writes == 0
@@ -183,7 +183,7 @@ SILENT = {
 
 
 @pytest.mark.parametrize("case", SILENT)
-def test_none_is_shown_and_no_thread_started_where_nobody_looks(case, server, screen, monkeypatch):
+def test_no_progress_bar_and_no_thread_without_a_terminal(case, server, screen, monkeypatch):
     SILENT[case](monkeypatch, screen)
     monkeypatch.setattr(_progress, "run_alongside", None)
     job = explorer_of(server).job(server.ids[0])
@@ -192,7 +192,7 @@ def test_none_is_shown_and_no_thread_started_where_nobody_looks(case, server, sc
     assert screen.writes == 0
 
 
-def test_none_is_shown_in_other_threads_or_if_the_explorer_or_the_call_excludes_it(server, screen, monkeypatch):
+def test_progress_bar_is_hidden_in_other_threads_or_if_disabled(server, screen, monkeypatch):
     monkeypatch.setattr(_progress, "run_alongside", None)
     job = explorer_of(server).job(server.ids[0])
     _in_thread(job.read)
@@ -219,7 +219,7 @@ def test_a_wrong_setting_is_an_error(server, monkeypatch):
 
 
 @pytest.mark.parametrize("fault", [OSError("gone"), ValueError("I/O operation on closed file"), KeyError("bug")])
-def test_a_bar_that_cannot_be_drawn_is_left_out(fault, server, screen, monkeypatch):
+def test_progress_bar_is_omitted_if_it_cannot_be_drawn(fault, server, screen, monkeypatch):
     def write(_, text):
         raise fault
 
@@ -227,7 +227,7 @@ def test_a_bar_that_cannot_be_drawn_is_left_out(fault, server, screen, monkeypat
     assert len(explorer_of(server, progress=True).read_sample_result(*server.ids)) == ROWS
 
 
-def test_counting_draws_nothing_and_loses_nothing(screen, monkeypatch):
+def test_counting_does_not_draw_and_loses_no_counts(screen, monkeypatch):
     monkeypatch.setattr(_progress, "_PAUSE", HANG)
 
     def count(bar):
@@ -270,7 +270,7 @@ STATES = [
 
 @pytest.mark.parametrize("columns", [20, 39, 58, 59, 79, 100])
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.label[:12])
-def test_a_line_fits_and_keeps_the_label_and_whole_numbers(state, columns):
+def test_progress_line_fits_the_terminal_and_keeps_label(state, columns):
     bar = Bar(state)
     bar.is_drawn = True
     bar.count(rows=12_345_678)
@@ -293,7 +293,7 @@ def test_numbers_have_the_right_unit():
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ConfigError])
-def test_the_bar_of_a_failed_call_stays_and_the_next_output_has_a_line_of_its_own(error, screen):
+def test_progress_bar_of_a_failed_call_remains_on_a_separate_line(error, screen):
     def fail():
         with progress_bar(progress=True, state=Done("job 1", "task", 1, 2)):
             assert screen.written.wait(HANG)

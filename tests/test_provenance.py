@@ -59,14 +59,14 @@ def test_a_truncated_result_is_not_complete(explorer, result):
 @pytest.mark.parametrize(
     "attrs", [{}, {"explorer_frames": None}, {"explorer_frames": "x"}, {"explorer_frames": {}}, {"other": {"job": "1"}}]
 )
-def test_frames_without_a_record_give_none(attrs):
+def test_provenance_of_frames_without_a_record_is_none(attrs):
     frame = pd.DataFrame({"id": ["a"]})
     frame.attrs = attrs
     assert provenance(frame) is None
 
 
 @pytest.mark.parametrize("document", [b"", b"{", b"[]", b"null", b"\xff"])
-def test_tables_without_a_record_give_none(document):
+def test_provenance_of_tables_without_a_record_is_none(document):
     assert provenance(pa.table({"id": ["a"]})) is None
     assert provenance(pa.schema([("id", pa.string())], metadata={b"explorer_frames": document})) is None
 
@@ -85,6 +85,6 @@ def test_other_data_is_an_error(data):
     assert "read_provenance" in caught.value.hint
 
 
-def test_it_is_public():
+def test_provenance_is_a_public_function():
     assert explorer_frames.provenance is provenance
     assert "provenance" in explorer_frames.__all__

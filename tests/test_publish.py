@@ -165,7 +165,7 @@ def test_the_wrong_group_gets_no_right_that_not_everybody_has(disk, monkeypatch,
 
 @needs_posix_permissions
 @pytest.mark.parametrize(("before", "refused"), [(0o666, True), (0o644, False)])
-def test_permissions_that_cannot_be_set_leave_nothing_behind(disk, monkeypatch, before, refused):
+def test_failed_permissions_leave_no_file(disk, monkeypatch, before, refused):
     (disk / "a").write_bytes(OLD)
     (disk / "a").chmod(before)
 
@@ -230,7 +230,7 @@ def test_the_spool_is_hidden_beside_the_target_or_has_no_name(disk, request, mod
     assert listed(disk) == ["a.bin"]
 
 
-def test_a_spool_is_thrown_away(disk):
+def test_temporary_file_is_discarded(disk):
     target = Target.resolve(disk / "a.bin")
 
     def fail():
@@ -474,7 +474,7 @@ def stubborn(request, monkeypatch):
     return Stubborn(), "stubborn:///d/a.bin"
 
 
-def test_where_a_move_does_not_replace_the_old_file_steps_aside(stubborn):
+def test_old_file_is_renamed_first_if_move_does_not_replace(stubborn):
     fs, url = stubborn
     publish(url, OLD)
     publish(url, NEW)
@@ -491,7 +491,7 @@ def test_the_old_file_comes_back_when_the_new_one_cannot_follow(stubborn):
 
 
 @pytest.mark.parametrize(("stuck", "said"), [((".tmp",), "file into place"), ((".tmp", ".bin"), "old file aside")])
-def test_a_move_that_silently_does_nothing_is_noticed(stubborn, stuck, said):
+def test_move_without_effect_is_detected(stubborn, stuck, said):
     fs, url = stubborn
     publish(url, OLD)
     Stubborn.stuck = stuck
@@ -565,7 +565,7 @@ def test_an_interrupted_put_has_ended_and_does_not_replace_the_target_later(
     assert fs.files == {"/d/a.bin": OLD}
 
 
-def test_what_smb_says_of_files_that_are_not_there():
+def test_smb_errors_for_missing_files():
     exceptions = pytest.importorskip("smbprotocol.exceptions")
     told = {
         number: is_missing(exceptions.SMBOSError(number, "x"))
@@ -574,7 +574,7 @@ def test_what_smb_says_of_files_that_are_not_there():
     assert list(told.values()) == [True, True, True, False]  # no name, no folder, no such name possible; denied
 
 
-def test_a_folder_tells_what_is_not_there_from_what_cannot_be_read(memory_store, monkeypatch):
+def test_missing_and_unreadable_folders_have_different_errors(memory_store, monkeypatch):
     exceptions = pytest.importorskip("smbprotocol.exceptions")
     memory_store.put("a", OLD)
     folder, real, status = Folder(memory_store.base), MemoryFileSystem.cat_file, 0xC0000034
@@ -626,7 +626,7 @@ def test_a_folder_in_which_no_file_can_be_made_and_removed_is_refused_before_any
 
 
 @pytest.mark.parametrize("raised", [OSError(errno.EIO, "no"), KeyboardInterrupt()])
-def test_a_broken_put_leaves_nothing(memory_store, monkeypatch, raised):
+def test_failed_put_leaves_no_object(memory_store, monkeypatch, raised):
     memory_store.put("a.bin", OLD)
     put = MemoryFileSystem.put_file
 
@@ -641,7 +641,7 @@ def test_a_broken_put_leaves_nothing(memory_store, monkeypatch, raised):
     assert memory_store.read("a.bin") == OLD
 
 
-def test_who_may_put_but_not_look_can_publish(s3_store, monkeypatch):
+def test_write_only_credentials_can_publish(s3_store, monkeypatch):
     import s3fs
 
     async def denied(self, path, *args, **kwargs):
@@ -819,11 +819,11 @@ def test_the_shown_part_of_a_url_is_not_masked():
     assert mask(OSError("no box in lake")) == "OSError: no box in lake"
 
 
-def test_a_part_of_a_password_with_a_slash_in_it_is_secret_too():
+def test_parts_of_a_password_with_slash_are_masked():
     assert Mask("ftp://user:hush/other@host/a", {})(ValueError("port 'hush'")) == "ValueError: port '***'"
 
 
-def test_a_refused_login_tells_no_key(s3_store, monkeypatch):
+def test_rejected_login_does_not_reveal_the_key(s3_store, monkeypatch):
     import s3fs
 
     async def denied(self, *args, **kwargs):
@@ -837,7 +837,7 @@ def test_a_refused_login_tells_no_key(s3_store, monkeypatch):
     assert "canary" not in everything_said(caught.value)
 
 
-def test_the_target_itself_tells_no_secret(s3_store):
+def test_repr_of_target_contains_no_secrets(s3_store):
     target = Target.resolve(s3_store.url("a.bin"), storage_options=s3_store.options)
     assert "canary" not in repr(target) + str(vars(target))
 

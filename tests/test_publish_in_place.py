@@ -309,7 +309,7 @@ def test_a_new_file_in_place_follows_the_umask(tmp_path, spools):
     assert stat.S_IMODE((tmp_path / "a.parquet").stat().st_mode) == 0o640
 
 
-def test_nothing_is_overwritten_in_place_before_all_rows_have_come(tmp_path, spools):
+def test_in_place_write_starts_after_the_last_row(tmp_path, spools):
     def batches():
         yield pa.record_batch({"x": range(100_000)})
         assert path.read_bytes() == OLD
@@ -325,7 +325,7 @@ def test_nothing_is_overwritten_in_place_before_all_rows_have_come(tmp_path, spo
     assert path.read_bytes() == OLD
 
 
-def test_a_failure_in_the_middle_leaves_what_no_reader_takes_for_whole(tmp_path, spools, monkeypatch):
+def test_partial_file_after_failure_is_rejected_by_readers(tmp_path, spools, monkeypatch):
     path = tmp_path / "a.parquet"
     write_parquet(pd.DataFrame({"id": ["a", "b"], "score": [7.5, 8.25]}), path)
     copy = shutil.copyfileobj
@@ -344,7 +344,7 @@ def test_a_failure_in_the_middle_leaves_what_no_reader_takes_for_whole(tmp_path,
     assert verify_file(path).rows == 2
 
 
-def test_too_little_room_in_place_keeps_the_old_content(tmp_path, spools):
+def test_in_place_without_disk_space_keeps_the_old_content(tmp_path, spools):
     small = tmp_path / "small"
     small.mkdir()
     run_or_skip("mount", "-t", "tmpfs", "-o", "size=1m", "none", small)
@@ -363,7 +363,7 @@ def test_too_little_room_in_place_keeps_the_old_content(tmp_path, spools):
 
 
 @needs_fifo
-def test_in_place_writes_to_no_device(tmp_path):
+def test_in_place_rejects_devices(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", "/dev/null", "/dev/stdout"):
         with pytest.raises(ConfigError, match=r"device, pipe or socket|standard stream"):

@@ -343,7 +343,7 @@ def test_a_login_in_a_file_system_is_not_shown(s3_store):
 # Buffers
 
 
-def test_a_buffer_gets_the_finished_file_from_its_position_on(tmp_path):
+def test_buffer_is_written_from_its_current_position(tmp_path):
     buffer = io.BytesIO(b"head")
     buffer.seek(4)
     receipt = write_parquet(FRAME, buffer)
@@ -404,7 +404,7 @@ def closed():
     "buffer", [io.StringIO, closed, lambda: open(os.devnull, "w"), lambda: open(os.devnull, "rb")],  # noqa: PTH123, SIM115
     ids=["StringIO", "closed", "text", "read"],
 )  # fmt: skip
-def test_a_buffer_that_takes_no_bytes_is_refused_before_the_first_row(buffer):
+def test_text_buffer_is_rejected_before_the_first_row(buffer):
     file = buffer()
     with (
         file if not file.closed else io.BytesIO(),
@@ -419,7 +419,7 @@ class Asynchronous:
         raise AssertionError("nobody waits for it")
 
 
-def test_a_buffer_that_has_to_be_awaited_is_refused_before_the_first_row():
+def test_async_buffer_is_rejected_before_the_first_row():
     with pytest.raises(ConfigError, match="it is asynchronous"):
         write_parquet(Unread(), Asynchronous())
 
@@ -442,7 +442,7 @@ def test_options_of_files_are_refused_for_a_buffer(how):
 
 
 @pytest.mark.parametrize("taken", [lambda size: 0, lambda size: None if size else 0], ids=["nothing", "would block"])
-def test_a_buffer_that_takes_no_more_is_an_error(taken):
+def test_full_buffer_raises_an_error(taken):
     with pytest.raises(WriteError, match="cannot write all of the target") as caught:
         write_parquet(FRAME, Raw(taken))
     assert caught.value.hint == "The target may be incomplete. Fix the error above and write again."

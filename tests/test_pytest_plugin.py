@@ -30,7 +30,7 @@ def project(pytester, monkeypatch):
     return pytester
 
 
-def test_pytest_finds_it_and_loads_nothing_for_it(tmp_path):
+def test_pytest_plugin_is_found_without_heavy_imports(tmp_path):
     found = [point for point in entry_points(group="pytest11") if point.name == "explorer_frames"]
     assert [point.value for point in found] == ["explorer_frames.pytest_plugin"], "install the project again"
     (tmp_path / "test_it.py").write_text(
@@ -76,7 +76,7 @@ def test_a_sandbox_of_its_own_for_each_test(project):
             assert job.status == "success"
             seen.append(explorer_sandbox)
 
-        def test_nothing_is_left_of_the_one_before(explorer_sandbox):
+        def test_new_server_does_not_keep_old_state(explorer_sandbox):
             assert explorer_sandbox is not seen[0]
             with Explorer() as explorer:
                 assert explorer.list_jobs().empty
@@ -127,7 +127,7 @@ def test_options_come_from_markers_the_closest_first(project):
         ("id_type='text'", "*id_type must be one of*got 'text'*"),
     ],
 )
-def test_a_wrong_marker_is_told(project, marker, said):
+def test_invalid_marker_is_reported(project, marker, said):
     project.makepyfile(f"""
         import pytest
 
@@ -140,7 +140,7 @@ def test_a_wrong_marker_is_told(project, marker, said):
     result.stdout.fnmatch_lines([said])
 
 
-def test_without_its_packages_it_says_what_to_install(project, monkeypatch):
+def test_missing_packages_are_listed_with_the_extra(project, monkeypatch):
     for name in [name for name in sys.modules if name.startswith("explorer_frames.sandbox")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "igraph", None)

@@ -110,16 +110,16 @@ def same_beside(name: str, size: int) -> bool:
 
 
 @pytest.mark.parametrize("size", [7, 40, 400])
-def test_decoding_beside_the_receiving_changes_nothing(size):
+def test_decoding_in_a_thread_gives_the_same_result(size):
     assert [name for name in IN_PIECES if name not in LARGE and not same_beside(name, size)] == []
 
 
 @pytest.mark.parametrize("name", LARGE)
-def test_decoding_large_answers_beside_the_receiving_changes_nothing(name):
+def test_decoding_large_responses_in_a_thread_gives_the_same_result(name):
     assert same_beside(name, 400)
 
 
-def test_what_came_before_an_error_comes_before_it():
+def test_batches_before_an_error_are_yielded_first():
     for body, error in ((many(BAD_SCORE, BAD_ROW), "ColumnTypeError"), (many(BAD_ROW, BAD_SCORE), "RowShapeError")):
         seen, raised, _ = batches(body, 40, Result.overlapped)
         assert sum(batch.num_rows for batch in seen) > 20
@@ -163,7 +163,7 @@ def test_ids_come_through_byte_for_byte(ascii_only, indent, size):
     assert read(body, size)["id"].to_pylist() == IDS
 
 
-def test_what_needs_no_escape_takes_the_regular_way():
+def test_unescaped_text_uses_the_fast_path():
     plain = [text for text in IDS if "\\" not in text and '"' not in text and text.isprintable()]
     for text in plain:
         body = json.dumps({"code": 0, "data": {"items": [[text, "1"]] * 3}}, ensure_ascii=False, separators=(",", ":"))
@@ -172,14 +172,14 @@ def test_what_needs_no_escape_takes_the_regular_way():
 
 
 @pytest.mark.parametrize("width", [1, 2, 3])
-def test_the_way_is_regular_wherever_the_answer_is_cut(width):
+def test_fast_path_is_used_for_any_chunk_boundary(width):
     for text in ("a", "", "\\\\", "漢"):
         body = wrap(json.dumps([[text] * width] * 4, ensure_ascii=False, separators=(",", ":")))
         assert all(regular(body[:at], body[at:]) for at in range(len(body))), text
 
 
 @pytest.mark.parametrize("width", [1, 2])
-def test_what_is_wrong_at_the_end_of_a_piece_is_refused(width):
+def test_error_at_the_end_of_a_chunk_is_rejected(width):
     own = pa.schema([pa.field(f"c{number}", pa.string()) for number in range(width)])
     for tail in ('["","",""]', '["","', '[""', '["a', '[""x', "[", "[[", '"],["', '""', '"]', ","):
         body = wrap(json.dumps([["1"] * width] * 3, separators=(",", ":"))[:-1] + "," + tail + "]")
@@ -189,7 +189,7 @@ def test_what_is_wrong_at_the_end_of_a_piece_is_refused(width):
 
 
 @pytest.mark.parametrize("filler", ["[1]", '["a"]', "[]"])
-def test_rows_of_other_lengths_do_not_make_what_is_held_grow(filler):
+def test_irregular_rows_do_not_increase_the_buffer(filler):
     size, lengths = 2**14, [2**power for power in range(9, -1, -1)]
     head = ",".join(json.dumps(["x"] * length, separators=(",", ":")) for length in lengths)
     body = wrap(f"[{head},{','.join([filler] * 2**17)}]")
@@ -198,7 +198,7 @@ def test_rows_of_other_lengths_do_not_make_what_is_held_grow(filler):
     assert max(len(rows.data) for rows in found) <= 2 * size
 
 
-def test_what_is_left_of_a_piece_is_not_looked_through_again(monkeypatch):
+def test_remainder_of_a_chunk_is_not_scanned_again(monkeypatch):
     looks = []
     monkeypatch.setattr(envelope, "cut", lambda data, first: looks.append(data) or cut(data, first))
     parts = list(pieces(wrap(json.dumps([["a", "1"]] * 1000, separators=(",", ":"))), 500))
@@ -207,7 +207,7 @@ def test_what_is_left_of_a_piece_is_not_looked_through_again(monkeypatch):
 
 
 @pytest.mark.parametrize("width", [1, 2, 3])
-def test_what_is_put_between_anywhere_is_read_or_refused_as_by_the_oracle(width):
+def test_inserted_bytes_are_read_or_rejected_like_the_oracle(width):
     items = json.dumps([["a"] * width] * 3, separators=(",", ":"))
     own = pa.schema([pa.field(f"c{number}", pa.string()) for number in range(width)])
     for extra in ("x", "5", "5,", " ", '"', '","', "\\", "[", "]", "{", ",", ":", "null,", "\x1f", "\x00"):
@@ -221,7 +221,7 @@ def test_what_is_put_between_anywhere_is_read_or_refused_as_by_the_oracle(width)
                 assert [list(row.values()) for row in read(body, schema=own).to_pylist()] == expected, body
 
 
-def test_escapes_take_the_regular_way_too():
+def test_escaped_text_also_uses_the_fast_path():
     rows = [[text, "1"] for text in IDS]
     body = json.dumps({"code": 0, "data": {"items": rows}}, separators=(",", ":")).encode()
     assert b"\\" in body
@@ -241,7 +241,7 @@ def test_escapes_take_the_regular_way_too():
 @pytest.mark.parametrize(
     "some", [["\x1f"], ["a\x1fb", "\n"], ["\n", "\x1f", "\\", '"'], ["\x1f\x1f", "plain"], ["", "\\\x1f"]]
 )
-def test_what_parts_the_cells_while_escapes_are_resolved_may_be_in_them(some):
+def test_separator_used_for_unescaping_can_be_in_cells(some):
     rows = [[text, "1"] for text in some]
     body = json.dumps({"code": 0, "data": {"items": rows}}, separators=(",", ":")).encode()
     assert regular(body)
@@ -282,7 +282,7 @@ def test_a_list_column_takes_the_rest_of_rows_of_any_length():
     assert caught.value.row == 1
 
 
-def test_a_list_column_is_of_the_type_that_was_asked_for():
+def test_list_column_has_the_requested_type():
     own = pa.schema([("id", pa.string()), ("path", pa.list_(pa.field("vertex", pa.int8(), nullable=False)))])
     for items in ('[["a","1","2"],["b","3","4"]]', '[["a","1","2"],["b"]]'):
         table = read(wrap(items), schema=own)
@@ -334,7 +334,7 @@ def test_every_cut_of_an_answer_is_refused():
         assert read(body).num_rows == 2
 
 
-def test_an_error_code_wins_over_whatever_else_is_there():
+def test_error_code_takes_precedence_over_other_content():
     for body in (
         b'{"code":40404000,"message":"no","data":{"items":[{"x":1}]}}',
         b'{"data":null,"code":40404000}',
@@ -346,14 +346,14 @@ def test_an_error_code_wins_over_whatever_else_is_there():
         assert caught.value.code == 40404000
 
 
-def test_more_rows_than_asked_for_are_refused():
+def test_more_rows_than_requested_are_rejected():
     assert read(PUBLISHED, limit=2).num_rows == 2
     with pytest.raises(EnvelopeError, match="more rows than limit=1"):
         read(PUBLISHED, limit=1)
 
 
 @pytest.mark.parametrize("where", ["before", "after"])
-def test_what_is_no_row_may_not_grow_without_end(where):
+def test_unbounded_data_besides_rows_is_rejected(where):
     def endless():
         yield {"before": b'{"x":"', "after": b'{"code":0,"data":{"items":[]},"x":"'}[where]
         for _ in range(40):
@@ -410,7 +410,7 @@ def test_scores_that_are_refused(ascii_only):
             oracle.read(body, ["string", "double"])
 
 
-def test_a_label_among_scores_says_which_schema_to_pass():
+def test_label_in_score_column_hints_at_matching_schema():
     with pytest.raises(ColumnTypeError, match="Pass schema='auto'"):
         read(wrap('[["player1","player7"]]'))
 

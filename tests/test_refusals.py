@@ -129,7 +129,7 @@ def test_a_cell_of_another_type(body, schema, said, at):
 
 
 @pytest.mark.parametrize(("body", "said"), DOCUMENTS)
-def test_what_is_no_document(body, said):
+def test_invalid_json_document_raises_envelope_error(body, said):
     with pytest.raises(EnvelopeError) as caught:
         read(body, PAIR)
     assert str(caught.value) == said
@@ -140,7 +140,7 @@ MORE = "the response contains more than 0 MiB besides the rows" + NO_RESULT
 
 @pytest.mark.parametrize(("most", "said"), [(100, None), (99, MORE)])
 @pytest.mark.parametrize("rows", [b"", b'["a","1"]'])
-def test_what_is_no_row_is_held_up_to_a_limit(monkeypatch, most, said, rows):
+def test_data_besides_rows_is_limited(monkeypatch, most, said, rows):
     tail = b'],"more":"' + b"x" * 88 + b'"}}'
     document = b'{"code":0,"data":{"items":[' + rows + tail
     monkeypatch.setattr(envelope, "MAX_HELD", most)
@@ -157,7 +157,7 @@ def test_what_is_no_row_is_held_up_to_a_limit(monkeypatch, most, said, rows):
     assert str(caught.value) == said
 
 
-def test_what_precedes_the_rows_is_held_up_to_a_limit(monkeypatch):
+def test_data_before_the_rows_is_limited(monkeypatch):
     document = b'{"note":"' + b"x" * 100 + b'","code":0,"data":{"items":[["a","1"]]}}'
     pieces = [document[at : at + 1] for at in range(len(document))]
     assert document.index(b"[") > 128  # to which the buffer grows in powers of two
@@ -184,14 +184,14 @@ def test_one_row_is_held_up_to_a_limit(monkeypatch):
 @pytest.mark.parametrize(
     ("body", "says"), [(b"[" * 100_000, "nested too deeply"), (b'{"code":' + b"1" * 5000 + b"}", "5000 digits")]
 )
-def test_what_python_has_no_room_for(body, says):
+def test_nested_or_large_json_raises_envelope_error(body, says):
     with pytest.raises(EnvelopeError, match=f"(?i)the response is not valid JSON: .*{says}"):
         read(body, PAIR)
 
 
 @pytest.mark.parametrize("place", [1, 2, 3, 4])
 @pytest.mark.parametrize(("space", "read"), [(b" ", True), (b"\r\n\t", True), (b"\x0b", False), (b"\x0c", False)])
-def test_white_space_that_arrives_apart_is_jsons_own(space, read, place):
+def test_json_white_space_across_chunks_is_accepted(space, read, place):
     pieces = [b'{"code":0,"data":{"items":[', b'["a","1"]', b",", b'["b","2"]', b"]}}"]
     pieces[place] = space + pieces[place]
     if read:
@@ -222,7 +222,7 @@ LATER = f"\n{_HINTS[ServerError]}"
         ({"code": 40404000, "message": "m"}, 500, "t", "server returned error 40404000: m [trace t]" + ASK),
     ],
 )  # fmt: skip
-def test_an_envelope_that_says_no_or_nothing(members, status, trace, said):
+def test_envelope_with_error_or_without_code(members, status, trace, said):
     with pytest.raises(ExplorerFramesError) as caught:
         data_of(members, status, trace)
     assert str(caught.value) == said
@@ -244,7 +244,7 @@ def test_an_envelope_that_says_no_or_nothing(members, status, trace, said):
         (pa.schema([]), "string", "schema must have at least one column and unique column names, got []"),
     ],
 )  # fmt: skip
-def test_a_schema_that_cannot_be_asked_for(schema, vid_type, said):
+def test_invalid_schema_argument_raises_config_error(schema, vid_type, said):
     with pytest.raises(ConfigError) as caught:
         _schemas.SchemaRequest.of(schema, vid_type)
     assert str(caught.value).startswith(said)

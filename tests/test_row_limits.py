@@ -58,7 +58,7 @@ def test_as_many_rows_as_requested_may_be_truncated_and_a_larger_result_shows_th
     assert limits.is_complete(1024, 2000) is None
 
 
-def test_a_known_cap_decides():
+def test_row_cap_determines_completeness():
     limits = RowLimits(5000)
     assert limits.to_try(None) == [5000]
     assert limits.to_try(6000) == [5000]
@@ -68,7 +68,7 @@ def test_a_known_cap_decides():
 
 
 @each("more", [0, 1, 500])
-def test_a_result_at_a_silent_cap_is_not_known_to_be_complete(more):
+def test_result_with_round_number_of_rows_has_unknown_completeness(more):
     with Sandbox(limit_cap=1000) as server, Explorer(server.url, token=server.token) as explorer:
         job, task = server.add_result(scores(1000 + more))
         with pytest.warns(TruncatedResultWarning, match="1000 rows may be the server's cap") as caught:
@@ -82,7 +82,7 @@ def test_a_result_at_a_silent_cap_is_not_known_to_be_complete(more):
             assert reader.read_all().num_rows == 1000
 
 
-def test_an_export_at_a_silent_cap_is_refused_unless_told_otherwise(capped, tmp_path):
+def test_export_with_round_number_of_rows_requires_allow_incomplete(capped, tmp_path):
     job, task = capped.add_result(scores(1001))
     target = tmp_path / "a.parquet"
     with Explorer(capped.url, token=capped.token) as explorer:
@@ -94,7 +94,7 @@ def test_an_export_at_a_silent_cap_is_refused_unless_told_otherwise(capped, tmp_
     assert (receipt.rows, receipt.complete) == (1000, None)
 
 
-def test_a_stated_cap_makes_it_known(capped, tmp_path, monkeypatch):
+def test_row_cap_makes_completeness_known(capped, tmp_path, monkeypatch):
     job, task = capped.add_result(scores(1000))
 
     def complete(**options):
@@ -122,7 +122,7 @@ def test_the_environments_cap_is_checked(text):
             Explorer("http://host", token="t")
 
 
-def test_a_larger_result_from_the_same_server_makes_it_known(tmp_path):
+def test_larger_result_proves_completeness(tmp_path):
     with Sandbox() as server, Explorer(server.url, token=server.token) as explorer:
         job, task = server.add_result(scores(1000))
         larger, other = server.add_result(scores(1001))

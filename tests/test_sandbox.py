@@ -196,14 +196,14 @@ def test_a_token_expires(make, monkeypatch):
     assert Client(server).ask("GET", "jobs")["total"] == 0
 
 
-def test_all_tokens_can_be_ended(make):
+def test_sandbox_can_expire_all_tokens(make):
     server, client = make()
     server.expire_tokens()
     assert client.code("GET", "jobs") == 40104001
 
 
 @pytest.mark.parametrize(("single", "code"), [(True, 40104001), (False, 0)])
-def test_a_new_token_may_end_the_old_one(make, single, code):
+def test_new_token_can_invalidate_the_old_token(make, single, code):
     server, client = make(one_token_per_user=single)
     log_in(server)
     assert client.call("GET", "jobs").json()["code"] == code
@@ -396,7 +396,7 @@ def test_the_new_id_is_a_string_or_a_number(make, id_type, kind):
     assert isinstance(client.run(server.workflows["karate"]), kind)
 
 
-def test_input_goes_over_the_workflows_parameters(server, client):
+def test_input_overrides_workflow_parameters(server, client):
     workflow = server.add_workflow("bfs", TRIANGLE, {"bfs_1": ("BFS", {"root": 1, "is_directed": False})})
     for inputs, root in [({}, "1"), ({"bfs_1": {"root": 2}}, "2"), ({"bfs_1": {"root": "3"}}, "3")]:
         job = client.run(workflow, **inputs)
@@ -684,7 +684,7 @@ def test_the_unexpected_has_an_envelope(make, monkeypatch):
     assert answer.json()["message"] == "ErrInternalServer: ZeroDivisionError"
 
 
-def test_every_answer_has_a_trace_of_its_own(server, client):
+def test_each_response_has_a_unique_trace_id(server, client):
     job, task = server.add_result([["a"], ["1"]])
     answers = [
         client.call("GET", path) for path in ("jobs", "unknown", "jobs/0", f"jobs/{job}/tasks/{task}/sample_result")
@@ -720,7 +720,7 @@ def test_requests_are_recorded(make):
 # The server itself
 
 
-def test_where_to_find_it(server):
+def test_sandbox_url_is_available(server):
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", server.url)
     assert server.environment == {
         "EXPLORER_FRAMES_URL": server.url,
@@ -748,7 +748,7 @@ def test_large_bodies_are_not_held_in_memory(server, logged_in):
         tracemalloc.stop()
 
 
-def test_nothing_is_left_behind(capfd):
+def test_stopping_the_sandbox_leaves_no_threads_or_sockets(capfd):
     before = set(threading.enumerate())
     with Sandbox(task_seconds=9 * HANG) as server:
         client = Client(server)
@@ -769,7 +769,7 @@ def test_nothing_is_left_behind(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_it_starts_again_and_remembers(make):
+def test_sandbox_can_be_restarted_with_its_jobs(make):
     server, client = make()
     job, task = server.add_result([["a"], ["1"]])
     server.stop()
@@ -781,7 +781,7 @@ def test_it_starts_again_and_remembers(make):
     assert again.rows(job, task) == [["a", "1"]]
 
 
-def test_a_fixed_port_and_a_port_in_use():
+def test_sandbox_port_can_be_fixed_or_in_use():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=rf"cannot listen on 127\.0\.0\.1:{port}: .*in use"):

@@ -237,7 +237,7 @@ def test_a_directed_graph_can_be_read_either_way():
     assert undirected["f"] == undirected["e"]
 
 
-def test_weighted_distances_and_what_cannot_be_reached():
+def test_weighted_distances_and_unreachable_vertices():
     rows = [["a", "0.000000"], ["b", "1.000000"], ["c", "3.000000"], ["d", "11.000000"], ["e", "inf"], ["f", "inf"]]
     assert compute("SSSP", SMALL, root="a") == rows
     assert len(compute("APSP", SMALL)) == 30
@@ -335,7 +335,7 @@ def test_every_published_parameter_is_accepted_as_text_in_any_case(spelling):
 
 
 @pytest.mark.parametrize("name", ["LPA", "Louvain", "InfoMap"])
-def test_results_are_reproducible_whatever_was_drawn_before(name):
+def test_results_do_not_depend_on_the_random_state(name):
     graph = Graph.power_law(500, seed=1)
     first = compute(name, graph)
     random.seed(99)
@@ -343,7 +343,7 @@ def test_results_are_reproducible_whatever_was_drawn_before(name):
     assert compute(name, graph) == compute(name, Graph.power_law(500, seed=1)) == first
 
 
-def test_igraph_is_given_back_its_own_randomness():
+def test_igraph_random_generator_is_restored():
     compute("Louvain", SMALL)
     random.seed(5)
     first = igraph.Graph.Barabasi(50, 2).get_edgelist()
@@ -374,12 +374,12 @@ def test_vids_come_in_the_order_of_their_first_appearance():
 
 
 @pytest.mark.parametrize("edges", [[(1,)], [(1, 2), (1, 2, 3)], [(1, 2, 3, 4)]])
-def test_edges_that_are_none(edges):
+def test_invalid_edges_are_rejected(edges):
     with pytest.raises(ValueError, match="all of the same length"):
         Graph.from_edges(edges)
 
 
-def test_a_workflow_of_everything_on_a_graph_of_ones_own(capfd):
+def test_all_algorithms_run_on_a_custom_graph(capfd):
     with Sandbox() as server, requests.Session() as session:
         results = _run(session, server, server.add_workflow("small", SMALL))
         assert set(results) == set(SHAPES)

@@ -72,7 +72,7 @@ def test_algorithms_have_other_names(alias, name):
     assert _schemas.find(f"{alias} 2").name == name
 
 
-def test_rows_are_told_apart_by_their_ids():
+def test_row_keys_do_not_contain_communities():
     assert frozenset({"id"}) in _schemas.KEYS
     assert frozenset({"id1", "id2", "id3"}) in _schemas.KEYS
     assert not any("community" in names for names in _schemas.KEYS)
@@ -84,7 +84,7 @@ def test_vertex_ids_and_labels_follow_the_vid_type(name, width, types):
     assert [str(kind) for kind in resolve(name, width, "int64").schema.types] == expected
 
 
-def test_the_book_is_what_is_documented():
+def test_algorithm_registry_matches_the_documentation():
     assert {entry.name for entry in _schemas.ALGORITHMS} <= set(DOCUMENTED)
     assert {_schemas.named(name).name for name in DOCUMENTED} == {entry.name for entry in _schemas.ALGORITHMS}
 

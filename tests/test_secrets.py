@@ -635,7 +635,7 @@ syncing("to a server that is down", errors.WriteError, WHOLE, lambda _: f"ftp:{A
 
 
 @pytest.mark.parametrize(("name", "login"), CASES)
-def test_no_canary_is_seen(stage, name, login, record_property):
+def test_canary_does_not_appear_in_outputs(stage, name, login, record_property):
     raises, action = PATHS[name]
     stage.login = LOGINS[login]
     error: BaseException | None = None
@@ -683,7 +683,7 @@ def script_that_echoes(secret: str) -> Any:
     return script
 
 
-def test_what_a_server_repeats_of_a_token_is_in_no_record_frame_or_file(tmp_path):
+def test_token_in_server_messages_is_not_stored(tmp_path):
     with RawServer(script_that_echoes(TOKEN)) as server, Explorer(server.url, token=TOKEN, retries=0) as explorer:
         job = explorer.job(1)
         frame = job.tasks[0].read()
@@ -718,7 +718,7 @@ def test_lines_that_are_no_headers_are_not_logged():
 
 
 @pytest.mark.parametrize("password", ["wrong", "password", "server", "connect", "job", "password123", "said"])
-def test_no_mask_tells_that_a_password_is_an_ordinary_word(password):
+def test_passwords_that_are_ordinary_words_are_not_masked(password):
     message = "the user name or the password is wrong: server could not connect"
     reply = answer(json.dumps({"code": 40104000, "message": message}).encode())
     with RawServer(lambda *_: reply) as server:
@@ -759,7 +759,7 @@ def test_loggers_of_drivers_are_left_as_they_are():
     assert [logging.getLogger(name).filters for name in ("fsspec", "fsspec.http")] == before
 
 
-def test_an_error_names_the_address_that_it_tells_to_check():
+def test_error_contains_the_address_to_check():
     options = {"key": "ann", "secret": "hush-hush", "client_kwargs": {"region_name": "eu-west-9"}}
     with pytest.raises(errors.WriteError, match=r"http://127\.0\.0\.1:9/lake"):
         write_parquet(TABLE, "s3://lake/a.parquet", storage_options={**options, "endpoint_url": "http://127.0.0.1:9"})
@@ -783,7 +783,7 @@ LEAKS: dict[str, Callable[[Path], Any]] = {
 
 
 @needs_proc
-def test_a_watch_does_not_see_the_processes_of_others(tmp_path):
+def test_watch_ignores_other_processes(tmp_path):
     # Its parent has ended, so it is no descendant of ours: like the child of another worker.
     child = [sys.executable, "-S", "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(600)", TOKEN]
     with subprocess.Popen(["sh", "-c", f"{shlex.join(child)} &"], stdout=subprocess.PIPE) as shell:
@@ -854,7 +854,7 @@ def wrapped(url: str) -> None:
         raise told from error
 
 
-def test_a_careless_client_is_caught(tmp_path):
+def test_careless_client_has_violations(tmp_path):
     with RawServer(lambda *_: answer(b"", "500 Oh")) as server, Watch(tmp_path) as watch:
         try:
             wrapped(server.url)
@@ -882,6 +882,6 @@ def test_a_careless_client_is_caught(tmp_path):
     assert sinks == {"stdout", "traceback", "cause pickle", "cause cloudpickle", *of_error}
 
 
-def test_a_body_that_only_repeats_a_secret_is_read_once():
+def test_response_that_repeats_a_secret_is_scanned_once():
     secret = "Abc123-xyz_987654321"
     assert conceal(f'"{secret}",' * 200_000, [secret]) == '"***",' * 200_000

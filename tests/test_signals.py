@@ -206,7 +206,7 @@ class Kind(Enum):
     A = "a"
 
 
-def test_an_error_of_an_enum_is_none_of_a_handler():
+def test_enum_error_is_not_a_handler_exception():
     def ask() -> str:
         return str(Kind("s3cret"))
 
@@ -281,7 +281,7 @@ for _name in METHODS:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_what_a_driver_makes_of_an_exception_of_a_handler_comes_out_as_it_was(name, raised):
+def test_handler_exception_converted_by_driver_is_restored(name, raised):
     fsspec.register_implementation("interrupted", Interrupted, clobber=True)
     Interrupted.store.clear()
     Interrupted.method = name

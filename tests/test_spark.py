@@ -135,7 +135,7 @@ def failure(frame) -> str:
 
 
 @pytest.mark.parametrize(("name", "vid_type"), [("karate", "int64"), ("lesmis", "string")])
-def test_every_task_of_a_workflow_is_what_pandas_has(spark, jobs, name, vid_type):
+def test_every_task_of_a_workflow_equals_pandas(spark, jobs, name, vid_type):
     options = {"schema": "auto", "vid_type": vid_type}
     alike: dict[str, dict[str, pa.Table]] = {}
     for task in jobs[name].tasks:
@@ -151,14 +151,14 @@ def test_every_task_of_a_workflow_is_what_pandas_has(spark, jobs, name, vid_type
         assert frame.rdd.getNumPartitions() == len(tables)
 
 
-def test_ids_are_byte_for_byte_what_they_were(spark, sandbox):
+def test_ids_are_unchanged(spark, sandbox):
     ids = ["007", "", " ", "NA", "null", '"', "\\", "a,b\n", "\u0000", "\u00e9", "e\u0301", "\U0001f600", "\u2028"]
     job, task = sandbox.add_result([ids, ["0.1"] * len(ids)])
     rows = load(spark, "explorer", job_id=job, task_id=task).select("id").collect()
     assert [row.id for row in rows] == ids
 
 
-def test_columns_of_ones_own_are_sparks_schema(spark, sandbox):
+def test_custom_columns_are_converted_to_a_spark_schema(spark, sandbox):
     job, task = sandbox.add_result([["1", "2"], ["3", "4"], ["5", "6"]])
     other = sandbox.add_result([["7"], ["8"], ["9"]], job_id=job)[1]
     frame = load(spark, "explorer", "a int, b array<float>", job_id=job, task_id=task)
@@ -228,7 +228,7 @@ def test_a_limit_is_of_each_task(spark, jobs):
     assert [row["count"] for row in frame.groupBy("task_id").count().collect()] == [3, 3]
 
 
-def test_loading_asks_for_no_more_than_the_columns_need(spark, sandbox, jobs):
+def test_loading_sends_only_the_requests_that_the_schema_needs(spark, sandbox, jobs):
     for algorithm, options, requests in (
         ("PageRank", {"schema": "pagerank"}, 0),
         ("PageRank", {}, 2),
@@ -283,14 +283,14 @@ def test_a_task_that_has_not_ended_well_is_not_read(spark, sandbox):
 
 
 @pytest.mark.parametrize("options", [{}, {"header": True}, {"schema": "KCoreSubgraph", "header": False}])
-def test_an_output_is_what_pandas_has_one_partition_a_part(spark, folder, options):
+def test_output_has_one_partition_per_part_and_equals_pandas(spark, folder, options):
     options = {"schema": "pagerank"} | options
     frame = output(spark, folder, **options)
     assert frame.rdd.getNumPartitions() == 4
     assert_same(frame, read_output_arrow(folder, **options))
 
 
-def test_what_spark_writes_pandas_reads_back_equal(spark, folder, tmp_path):
+def test_pandas_reads_files_written_by_spark(spark, folder, tmp_path):
     frame = spark.read.format("explorer_output").option("schema", "pagerank").load(str(folder))
     frame.write.parquet(str(tmp_path / "lake"))
     assert (tmp_path / "lake" / "_SUCCESS").exists()
@@ -363,7 +363,7 @@ def test_a_bad_row_that_begins_a_later_block_is_named_by_its_line(tmp_path, row)
     assert not any(str(path) == str(fd.resolve()) for fd in Path("/proc/self/fd").glob("*"))
 
 
-def test_a_wrong_schema_says_what_fits(spark, folder):
+def test_wrong_schema_lists_matching_schemas(spark, folder):
     assert "pass schema='louvain'" not in failure(output(spark, folder, vid_type="int64"))
     said = failure(output(spark, folder, schema="apsp"))
     assert "RowShapeError: the result has 2 columns, but the schema has 3 (id1, id2, distance)" in said

@@ -114,7 +114,7 @@ def test_in_place_overwrites_that_file_alone(store):
 
 
 @pytest.mark.parametrize("raised", [RuntimeError("body"), KeyboardInterrupt(), SystemExit(1)])
-def test_what_the_body_raises_passes_and_the_old_file_stays(store, raised):
+def test_exception_in_context_keeps_the_old_file(store, raised):
     store.put("a.bin", OLD)
     target = Target.resolve(store.url("a.bin"), storage_options=store.options)
     spools = []
@@ -133,7 +133,7 @@ def test_what_the_body_raises_passes_and_the_old_file_stays(store, raised):
     in_the_end(store, "a.bin", OLD)
 
 
-def test_create_refuses_what_exists_before_any_work(store):
+def test_create_rejects_an_existing_file_before_any_work(store):
     store.put("a.bin", OLD)
     with pytest.raises(TargetExistsError, match="the target already exists") as caught:
         Target.resolve(store.url("a.bin"), mode="create", storage_options=store.options)
@@ -141,7 +141,7 @@ def test_create_refuses_what_exists_before_any_work(store):
     assert store.read("a.bin") == OLD
 
 
-def test_create_refuses_what_came_into_being_meanwhile(store):
+def test_create_rejects_a_file_created_in_the_meantime(store):
     target = Target.resolve(store.url("a.bin"), mode="create", storage_options=store.options)
     if store.name.startswith("gs"):
         pytest.skip("the emulator ignores preconditions: unproven here")
@@ -154,7 +154,7 @@ def test_create_refuses_what_came_into_being_meanwhile(store):
     in_the_end(store, "a.bin", OLD)
 
 
-def test_of_racing_creators_one_wins(store):
+def test_one_of_concurrent_creators_wins(store):
     for attempt in range(5):
         name, outcomes, start = f"{attempt}.bin", [], threading.Barrier(6)
         targets = [
@@ -364,7 +364,7 @@ def test_a_bucket_that_is_removed_after_it_was_checked_is_named_by_the_next_writ
 # Faults
 
 
-def test_what_happens_after_it_was_published_is_no_failure_but_another_size_of_an_object_is_told(store, monkeypatch):
+def test_replaced_object_is_reported_only_if_its_size_differs(store, monkeypatch):
     target = Target.resolve(store.url("a.bin"), storage_options=store.options)
     put = target.place.put
 
@@ -384,7 +384,7 @@ def test_what_happens_after_it_was_published_is_no_failure_but_another_size_of_a
     in_the_end(store, "a.bin", OLD)
 
 
-def test_a_look_that_fails_after_the_put_is_no_failure(store, monkeypatch):
+def test_failed_check_after_put_is_not_an_error(store, monkeypatch):
     target = Target.resolve(store.url("a.bin"), storage_options=store.options)
     if type(target.place) is not _stores.StoredObject or not target.place.has_folders:
         pytest.skip("nothing is looked at after the last step")
@@ -405,7 +405,7 @@ def test_a_look_that_fails_after_the_put_is_no_failure(store, monkeypatch):
 @pytest.mark.parametrize("raised", [OSError(errno.EIO, "no"), KeyboardInterrupt()], ids=["OSError", "interrupt"])
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("call", ["_upload", "info", "rm_file", "_move"])
-def test_a_driver_that_fails_leaves_a_whole_file_and_nothing_else(store, monkeypatch, call, when, raised):
+def test_failing_driver_leaves_only_a_complete_file(store, monkeypatch, call, when, raised):
     """`after`: the store did it, and its answer was lost."""
     store.put("a.bin", OLD)
     target = Target.resolve(store.url("a.bin"), storage_options=store.options)
@@ -491,7 +491,7 @@ class _Parts:
         pytest.param(120, 8, "complete_multipart_upload", 1, marks=pytest.mark.stores),
     ],
 )
-def test_a_multipart_upload_that_fails_leaves_nothing(request, monkeypatch, lent, megabytes, part, method, number):  # noqa: PLR0917
+def test_failed_multipart_upload_is_aborted(request, monkeypatch, lent, megabytes, part, method, number):  # noqa: PLR0917
     store = request.getfixturevalue(f"{lent}_store")
     store.put("a.bin", OLD)
     set_part_size(monkeypatch, part)
@@ -510,7 +510,7 @@ def test_a_multipart_upload_that_fails_leaves_nothing(request, monkeypatch, lent
 
 @pytest.mark.parametrize("lent", ["s3", pytest.param("radosgw", marks=pytest.mark.stores)])
 @needs_posix_signals
-def test_a_multipart_upload_that_is_interrupted_leaves_nothing(request, monkeypatch, lent):
+def test_interrupted_multipart_upload_is_aborted(request, monkeypatch, lent):
     store = request.getfixturevalue(f"{lent}_store")
     store.put("a.bin", OLD)
     set_part_size(monkeypatch, 5)
@@ -645,7 +645,7 @@ def test_a_server_that_is_down_is_refused(store):
     refused_in_resolve(store, store.server.down)
 
 
-def test_who_may_only_read_is_refused(store):
+def test_read_only_credentials_are_rejected(store):
     if not store.server.read_only:
         pytest.skip("this store has no read-only login here")
     store.put("a.bin", OLD)

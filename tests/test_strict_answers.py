@@ -76,7 +76,7 @@ def any_call(status: int):
 @pytest.mark.parametrize(
     "status", [pytest.param(one, marks=[pytest.mark.slow] * (one not in {200, 203, 401, 500})) for one in SUCCESSES]
 )
-def test_code_0_is_success_in_every_call_whatever_the_status(status, tmp_path):
+def test_code_0_is_success_for_every_status(status, tmp_path):
     with served(any_call(status), **LOGIN, retries=0) as (server, explorer):
         assert explorer.run_workflow(7).status == "success"
         assert explorer.list_jobs(7)["job_id"].tolist() == ["5"]
@@ -246,7 +246,7 @@ NOT_A_LIST = {
 
 
 @each("data", NOT_A_LIST.values(), ids=NOT_A_LIST)
-def test_what_is_not_the_requested_list_is_refused_and_nothing_is_written(data, tmp_path):
+def test_wrong_job_list_is_rejected_and_nothing_is_written(data, tmp_path):
     def script(_number, request):
         path = path_of(request)
         return said(data if "/jobs?" in path else ROWS if "sample_result" in path else detail())
@@ -271,7 +271,7 @@ def test_ids_in_a_list_may_be_text_or_numbers(workflow, told, number):
     assert frame["workflow_id"].tolist() == ["7"]
 
 
-def test_what_was_not_requested_is_not_checked():
+def test_fields_without_a_filter_are_not_checked():
     items = [{"id": 5, "status": 9}, {"id": 6, "workflowId": "8"}, {"id": 7, "workflowId": "9", "status": 3}]
     with served(said(page(items, 3))) as (_, explorer):
         assert explorer.list_jobs()["job_id"].tolist() == ["5", "6", "7"]
@@ -318,7 +318,7 @@ def test_pages_that_contradict_each_other_are_refused(pages, order, limit):
 
 
 @each("pages", INCONSISTENT.values(), ids=INCONSISTENT)
-def test_nothing_is_written_where_pages_contradict_each_other(pages, tmp_path):
+def test_sync_writes_nothing_if_job_pages_conflict(pages, tmp_path):
     with served(numbered(pages), retries=0) as (_, explorer):
         with pytest.raises(EnvelopeError):
             explorer.sync_workflow(7, tmp_path / "lake", progress=False)
@@ -383,7 +383,7 @@ NOT_THE_JOB = {
 
 
 @each("data", NOT_THE_JOB.values(), ids=NOT_THE_JOB)
-def test_what_is_not_the_detail_of_the_requested_job_is_refused_and_nothing_is_written(data, tmp_path):
+def test_wrong_job_detail_is_rejected_and_nothing_is_written(data, tmp_path):
     def script(_number, request):
         path = path_of(request)
         return said(page([item(5)], 1) if "/jobs?" in path else ROWS if "sample_result" in path else data)
@@ -474,7 +474,7 @@ ZERO = [
 
 
 @each("zero", ZERO)
-def test_the_zero_time_is_missing_wherever_times_are_read(zero):
+def test_zero_times_are_read_as_missing(zero):
     times = {"createTime": zero, "runBeginTime": zero, "runEndTime": zero}
     tasks = [{**TASK, **times}]
 

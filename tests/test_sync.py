@@ -55,7 +55,7 @@ pytest_plugins = ["storage"]
 # --- what lands
 
 
-def test_every_result_lands_once_and_a_second_run_asks_once_and_writes_nothing(store, world):
+def test_second_sync_sends_one_request_and_writes_nothing(store, world):
     world.add(3)
     url = store.url("lake")
     report = world.sync(url, **storage(store))
@@ -77,7 +77,7 @@ def test_every_result_lands_once_and_a_second_run_asks_once_and_writes_nothing(s
     assert tree(url, store.options) == files
 
 
-def test_a_lake_makes_its_own_folder_and_those_above_it_only_on_request(tmp_path, world):
+def test_sync_creates_parent_folders_only_with_make_parents(tmp_path, world):
     lake = tmp_path / "a" / "b" / "lake"
     with pytest.raises(WriteError, match="folder does not exist"):
         world.add(1).sync(lake)
@@ -96,7 +96,7 @@ def test_a_second_run_makes_no_call_that_changes_anything(tmp_path, world, monke
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "lake").rglob("*")} == before
 
 
-def test_the_records_say_what_is_there(tmp_path, world):
+def test_run_records_list_the_existing_parts(tmp_path, world):
     world.add(1)
     report = world.sync(tmp_path)
     assert json.loads((tmp_path / DATASET).read_text(encoding="utf-8")) == {
@@ -132,7 +132,7 @@ def test_the_records_say_what_is_there(tmp_path, world):
     }
 
 
-def test_tasks_are_taken_by_name_or_id_and_what_is_missing_later(store, world):
+def test_tasks_are_selected_by_name_or_id(store, world):
     world.add(2)
     url = store.url("lake")
     first = world.sync(url, tasks=["PageRank"], **storage(store))
@@ -188,7 +188,7 @@ def test_jobs_without_tasks_and_empty_results_are_done_with_too(tmp_path, world)
     assert world.asked() == {"list": 1, "job": 0, "result": 0}
 
 
-def test_two_tasks_of_one_name_both_land(tmp_path, world):
+def test_tasks_with_the_same_name_are_both_written(tmp_path, world):
     world.add(1, ["PageRank", "PageRank"])
     assert len({part.path for part in world.sync(tmp_path).written}) == 2
 
@@ -221,7 +221,7 @@ def damaged(content: bytes) -> dict[str, bytes]:
     }
 
 
-def test_a_damaged_record_is_made_again_from_the_files(tmp_path, world):
+def test_damaged_record_is_rebuilt_from_the_files(tmp_path, world):
     world.add(1).sync(tmp_path)
     files = tree(tmp_path)
     name = record_name(str(world.jobs[0]))
@@ -245,7 +245,7 @@ def test_a_part_that_was_deleted_is_written_again(tmp_path, world):
     assert meaning(tree(tmp_path)) == before
 
 
-def test_a_foreign_file_under_a_parts_name_is_neither_taken_nor_replaced(tmp_path, world):
+def test_foreign_file_with_the_name_of_a_part_is_not_replaced(tmp_path, world):
     world.add(1)
     part = world.sync(tmp_path).written[0]
     other = next(path for path in tmp_path.rglob("*.parquet") if str(path) != part.path)
@@ -288,7 +288,7 @@ def test_many_jobs_in_one_call(tmp_path, world, jobs):
     "other",
     [{"format": "feather"}, {"vid_type": "int64"}, {"workflow": True}, {"server": True}, {"partition_by": "job_id"}],
 )
-def test_anothers_folder_is_refused_before_any_write(tmp_path, world, other):
+def test_lake_of_another_workflow_is_rejected_before_any_write(tmp_path, world, other):
     world.add(1).sync(tmp_path)
     files = tree(tmp_path)
     world.asked()
@@ -304,7 +304,7 @@ def test_anothers_folder_is_refused_before_any_write(tmp_path, world, other):
 
 
 @pytest.mark.parametrize("content", [None, b"", b"[]", b'{"layout": 2}'])
-def test_a_folder_that_does_not_say_whose_it_is_is_refused(tmp_path, world, content):
+def test_lake_folder_without_owner_record_is_rejected(tmp_path, world, content):
     world.add(1).sync(tmp_path)
     (tmp_path / DATASET).unlink()
     if content is not None:
@@ -315,7 +315,7 @@ def test_a_folder_that_does_not_say_whose_it_is_is_refused(tmp_path, world, cont
     assert sum(world.asked().values()) == 0
 
 
-def test_of_two_first_syncs_at_once_the_second_sees_whose_folder_it_became(tmp_path, world, monkeypatch):
+def test_concurrent_first_sync_detects_the_other_owner(tmp_path, world, monkeypatch):
     world.add(1)
     put, calls = Folder.put, []
 
@@ -391,7 +391,7 @@ def test_a_file_is_no_folder(store, world):
     assert store.read("lake") == b"a file"
 
 
-def test_a_store_that_takes_nothing_is_one_error_before_any_result_is_read(s3_store, world, monkeypatch):
+def test_unwritable_store_raises_before_any_result_is_read(s3_store, world, monkeypatch):
     import s3fs
 
     world.add(2)
@@ -428,7 +428,7 @@ def test_an_unknown_workflow_is_refused(tmp_path, world):
 # --- what fails
 
 
-def test_what_fails_is_named_and_the_others_land(store, world):
+def test_failed_results_are_reported_and_others_are_written(store, world):
     world.add(2, ["PageRank"])
     job, task = world.server.add_result([["a", "b"], ["0.5", "player7"]], "PageRank")
     with pytest.raises(SyncError) as caught:
@@ -455,7 +455,7 @@ def test_what_fails_is_named_and_the_others_land(store, world):
     assert tree(store.url("lake"), store.options) == files
 
 
-def test_results_that_may_be_cut_off_do_not_land_unless_allowed(tmp_path, world):
+def test_incomplete_results_require_allow_incomplete(tmp_path, world):
     world.add(1)
     with pytest.raises(SyncError) as caught:
         world.sync(tmp_path, limit=ROWS)
@@ -493,7 +493,7 @@ FAULTS = {
     "fault",
     [pytest.param(sent, id=name, marks=[pytest.mark.slow] * (name != "cut off")) for name, sent in FAULTS.items()],
 )
-def test_a_fault_of_the_server_at_any_request_leaves_the_rest_and_heals(memory_store, world, fault):
+def test_sync_recovers_from_server_fault_at_any_request(memory_store, world, fault):
     world.add(2)
     with through(world.server, fault) as proxy, Explorer(proxy.url, token="t", retries=0) as explorer:
         explorer.sync_workflow(world.workflow, memory_store.url("whole"), progress=False)
@@ -563,7 +563,7 @@ PLACES = {
     ("kind", "step"),
     [("memory", 5), *(pytest.param(kind, 1, marks=pytest.mark.slow) for kind in ("local", "memory"))],
 )
-def test_a_fault_of_the_store_at_any_call_loses_nothing_and_heals(kind, step, tmp_path, memory_store, world):
+def test_sync_recovers_from_storage_fault_at_any_call(kind, step, tmp_path, memory_store, world):
     world.add(1, ["PageRank"])
     base = str(tmp_path) if kind == "local" else memory_store.base
     world.sync(f"{base}/whole")
@@ -587,7 +587,7 @@ def test_a_fault_of_the_store_at_any_call_loses_nothing_and_heals(kind, step, tm
     assert failed > 10 / step
 
 
-def test_an_interrupt_passes_on_and_nothing_more_is_begun(tmp_path, world):
+def test_interrupt_is_raised_and_no_further_work_starts(tmp_path, world):
     world.add(20, ["PageRank"])
     seen = []
 
@@ -838,7 +838,7 @@ def test_a_record_that_another_process_published_first_is_kept_or_added_to(tmp_p
     assert world.asked() == {"list": 1, "job": 0, "result": 0}
 
 
-def test_a_result_that_another_process_landed_meanwhile_is_there_already(store, world, monkeypatch):
+def test_result_written_by_another_process_counts_as_skipped(store, world, monkeypatch):
     world.add(1, ["PageRank"])
     real, calls = _Sync._export, []
 
@@ -851,7 +851,7 @@ def test_a_result_that_another_process_landed_meanwhile_is_there_already(store, 
     assert (report.written, [part.bytes for part in report.skipped]) == ((), [calls[0].bytes])
 
 
-def test_where_another_process_has_overwritten_it_with_its_own_it_is_there(s3_store, world, monkeypatch):
+def test_file_overwritten_by_another_process_counts_as_existing(s3_store, world, monkeypatch):
     world.add(1, ["PageRank"])
     real = StoredObject.stored
 
@@ -868,7 +868,7 @@ def test_where_another_process_has_overwritten_it_with_its_own_it_is_there(s3_st
 # --- what is shown
 
 
-def test_progress_is_silent_where_nobody_looks_and_shown_on_request(tmp_path, world, capsys):
+def test_progress_is_hidden_without_a_terminal_unless_requested(tmp_path, world, capsys):
     world.add(2)
     world.sync(tmp_path / "a", progress=None)
     assert capsys.readouterr().err == ""
@@ -930,7 +930,7 @@ def test_numpy_ids_and_local_urls(tmp_path, world):
         Folder(tmp_path / "lake").look("none", lambda file: file.read())
 
 
-def test_a_name_cannot_be_misspelt_while_the_tasks_of_a_job_are_not_known(tmp_path, world):
+def test_unknown_task_name_is_accepted_before_tasks_are_known(tmp_path, world):
     world.add(1)
     with through(world.server, FAULTS["no such thing"]) as proxy, Explorer(proxy.url, token="t") as explorer:
         proxy.broken = 1

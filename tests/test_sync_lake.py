@@ -59,7 +59,7 @@ def test_each_file_has_the_columns_of_its_run(tmp_path, world):
 
 
 @pytest.mark.parametrize("name", ["job_id", "task_id", "end_time", "Job_ID", "end_date"])
-def test_a_column_of_the_result_with_the_name_of_one_of_the_run_is_refused_at_once(tmp_path, world, name):
+def test_result_column_named_like_a_run_column_is_rejected(tmp_path, world, name):
     world.add(1)
     own = pa.schema([("id", pa.string()), (name, pa.string())])
     for schema in (own, {"PageRank": own}):
@@ -96,7 +96,7 @@ def test_a_job_without_an_end_has_a_missing_end_time(tmp_path, world, monkeypatc
 # --- one schema for each task
 
 
-def test_a_result_with_other_columns_fails_and_the_others_land(store, world):
+def test_result_with_other_columns_fails_and_others_are_written(store, world):
     first = add(world, "Query", ["a"], ["b"])
     second = add(world, "Query", ["a"], ["b"], ["c"])
     third = add(world, "Query", ["d"], ["e"])
@@ -153,7 +153,7 @@ def test_results_that_were_read_as_text_stay_text(tmp_path, world):
     assert list(failures(world, tmp_path / "lake")) == [third]
 
 
-def test_two_first_syncs_at_once_with_other_columns_do_not_both_land(memory_store, world, monkeypatch):
+def test_concurrent_first_syncs_with_different_columns_conflict(memory_store, world, monkeypatch):
     jobs = [add(world, "PageRank", ["a"], ["0.5"]) for _ in range(2)]
     own = pa.schema([("who", pa.string()), ("rank", pa.float64())])
     url, claim, others = memory_store.url("lake"), TaskFolders.claim, [True]
@@ -325,7 +325,7 @@ def test_a_full_or_unwritable_disk_ends_the_sync_at_once(tmp_path, world, monkey
     assert len(world.sync(tmp_path).written) == 3
 
 
-def test_with_several_workers_no_more_results_than_workers_are_requested_in_vain(tmp_path, world, monkeypatch):
+def test_failed_sync_requests_at_most_one_extra_result_per_worker(tmp_path, world, monkeypatch):
     world.add(20, ["PageRank"])
     with monkeypatch.context() as patch:
         failing(patch, OSError(errno.ENOSPC, "full"), 1)

@@ -210,13 +210,13 @@ def test_a_table_is_made_and_added_to(place):
     assert plain(place.rows()) == plain(pa.concat_tables([OLD, batches(3).read_all()]))
 
 
-def test_the_columns_order_is_free_and_names_decide(place):
+def test_appended_columns_are_matched_by_name(place):
     place.make(OLD)
     place.append(NEW.select(["score", "id"]))
     assert sorted(place.rows()["id"].to_pylist(), key=str) == ["007", None, "new"]
 
 
-def test_a_commit_says_where_its_rows_came_from(place):
+def test_commit_contains_the_provenance(place):
     place.make(OLD)
     assert place.document() is None
     assert place.append(known()).complete is True
@@ -243,7 +243,7 @@ def test_index_decides_whether_a_table_has_the_index(tmp_path):
         write_delta(OLD, tmp_path / "without", mode="append", index=True)
 
 
-def test_what_was_cut_off_says_so(local_place):
+def test_truncated_output_is_marked(local_place):
     assert local_place.make(known({"complete": False})).complete is False
     assert json.loads(local_place.document()) == {"complete": False}
 
@@ -306,7 +306,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_layouts_in_memory_make_no_difference(local_place, kind):
+def test_arrow_layouts_are_appended_with_the_schema_of_the_table(local_place, kind):
     local_place.make(OLD)
     assert local_place.append(KINDS[kind]).schema.types == SCHEMA.types
     local_place.append(NEW)
@@ -520,7 +520,7 @@ def test_a_moment_that_a_finer_unit_cannot_hold_is_refused(local_place):
         local_place.append(pa.table({"x": pa.array([2**62], pa.timestamp("s", "UTC"))}))
 
 
-def test_007_never_becomes_7(local_place):
+def test_text_ids_are_not_appended_to_an_integer_column(local_place):
     local_place.make(pa.table({"id": [7]}))
     with pytest.raises(ConfigError, match="'id' is string in the data and int64 in the table"):
         local_place.append(pa.table({"id": ["007"]}))
@@ -541,7 +541,7 @@ def test_types_that_delta_would_change_are_refused(delta_on_disk, kind, nested):
 
 
 @pytest.mark.parametrize("nulls", [0, 1])
-def test_missing_values_where_the_table_has_none_are_refused(local_place, nulls):
+def test_missing_values_in_required_columns_are_rejected(local_place, nulls):
     required = pa.schema([pa.field("id", pa.string(), nullable=False)])
     local_place.make(pa.table({"id": ["a"]}, schema=required))
     before = local_place.state()
@@ -573,7 +573,7 @@ ENDS = [
 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: type(end).__name__)
 @pytest.mark.parametrize("before", [0, 3])
-def test_what_the_source_raises_comes_through_as_it_is(place, end, before):
+def test_exception_of_the_source_is_raised_unchanged(place, end, before):
     place.make(OLD)
     state = place.state()
     with pytest.raises(type(end)) as caught:
@@ -626,7 +626,7 @@ def test_data_files_of_a_failure_belong_to_no_version_and_can_be_vacuumed(delta_
     assert plain(delta_on_disk.rows()) == plain(OLD)
 
 
-def test_what_the_store_refuses_is_a_write_error_without_secrets(delta_on_s3, monkeypatch, caplog):
+def test_storage_rejection_raises_write_error_without_secrets(delta_on_s3, monkeypatch, caplog):
     delta_on_s3.make(OLD)
     delta_on_s3.url = f"s3://no-such-bucket-{uuid.uuid4().hex}/scores"
     caplog.set_level(logging.DEBUG, "explorer_frames")
@@ -650,7 +650,7 @@ def test_create_refuses_before_anything_is_read(delta):
 
 
 @pytest.mark.parametrize("mode", ["append", "overwrite"])
-def test_other_modes_create_what_is_not_there(delta, mode):
+def test_other_modes_create_a_missing_table(delta, mode):
     assert delta.write(OLD, mode).version == 0
     assert plain(delta.rows()) == plain(OLD)
 
@@ -846,7 +846,7 @@ def at_once(count, write):
 
 @pytest.mark.parametrize("mode", ["create", "append", "overwrite"])
 @pytest.mark.parametrize("attempt", range(3))
-def test_of_several_that_create_a_table_one_does(delta, mode, attempt):
+def test_one_of_concurrent_table_creators_wins(delta, mode, attempt):
     won, lost = at_once(4, lambda: delta.write(NEW, mode))
     assert {type(error) for error in lost} <= {TargetExistsError if mode == "create" else WriteError}
     assert sorted(one.version for one in won) == list(range(len(won)))
@@ -856,7 +856,7 @@ def test_of_several_that_create_a_table_one_does(delta, mode, attempt):
     assert delta.rows().num_rows == (len(won) if mode == "append" else 1)
 
 
-def test_several_that_append_all_do(delta):
+def test_concurrent_appends_all_succeed(delta):
     delta.write(OLD)
     won, lost = at_once(4, lambda: delta.append(NEW))
     assert lost == []
@@ -864,7 +864,7 @@ def test_several_that_append_all_do(delta):
     assert delta.rows().num_rows == 6
 
 
-def test_of_several_that_overwrite_no_two_are_mixed(delta):
+def test_concurrent_overwrites_are_not_mixed(delta):
     delta.write(OLD)
     won, lost = at_once(4, lambda: delta.write(NEW, "overwrite"))
     assert won
@@ -874,7 +874,7 @@ def test_of_several_that_overwrite_no_two_are_mixed(delta):
     assert delta.table().version() == len(won)
 
 
-def test_several_that_append_to_iceberg_lose_and_double_nothing(iceberg_on_disk):
+def test_concurrent_iceberg_appends_cause_no_duplicates_or_gaps(iceberg_on_disk):
     iceberg_on_disk.make(OLD)
     won, lost = at_once(4, lambda: iceberg_on_disk.append(NEW))
     assert {type(error) for error in lost} <= {WriteError}
@@ -983,13 +983,13 @@ def test_a_file_is_no_table(tmp_path):
 
 
 @pytest.mark.parametrize("table", [None, "graph.scores", SCHEMA, OLD])
-def test_what_is_no_iceberg_table_is_refused(table):
+def test_invalid_iceberg_table_is_rejected(table):
     with pytest.raises(ConfigError, match="a pyiceberg Table, got"):
         append_iceberg(OLD, table)
 
 
 @pytest.mark.parametrize("data", [None, [1], pd.Series([1])])
-def test_what_is_no_table_is_refused(local_place, data):
+def test_unsupported_table_type_is_rejected(local_place, data):
     local_place.make(OLD)
     with pytest.raises(ConfigError, match="data must be a table"):
         local_place.append(data)
@@ -1034,7 +1034,7 @@ except KeyboardInterrupt:
 """
 
 
-def test_ctrl_c_ends_a_write_and_commits_nothing(tmp_path):
+def test_ctrl_c_ends_a_write_without_a_commit(tmp_path):
     command = [sys.executable, "-c", INTERRUPTED, str(tmp_path / "t")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PROCESS, check=False)
     assert done.stdout == "interrupted\n", done.stderr

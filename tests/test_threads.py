@@ -119,7 +119,7 @@ def test_no_interrupt_between_two_rounds_of_a_loop_skips_the_cleanup(module, fun
 
 @pytest.mark.parametrize("call", [call_in_parallel, call_ahead, call_pipelined, call_beside])
 @pytest.mark.parametrize("most", [0, 1, 2])
-def test_what_threads_would_do_is_done_where_no_more_can_be_started(call, most, monkeypatch):
+def test_work_runs_in_the_caller_if_no_thread_can_be_started(call, most, monkeypatch):
     started = []
 
     def start(function, arguments):
@@ -134,7 +134,7 @@ def test_what_threads_would_do_is_done_where_no_more_can_be_started(call, most, 
 
 
 @pytest.mark.parametrize("call", [call_in_parallel, call_ahead, call_pipelined, call_beside])
-def test_a_thread_that_runs_out_of_memory_before_its_first_call_is_not_waited_for(call, monkeypatch):
+def test_threads_that_end_before_their_first_call_raise_memory_error(call, monkeypatch):
     def start_and_run_nothing(function, arguments):
         return start_new_thread(lambda: None, arguments)
 
@@ -146,14 +146,14 @@ def test_a_thread_that_runs_out_of_memory_before_its_first_call_is_not_waited_fo
 
 
 @pytest.mark.parametrize("call", [call_in_parallel, call_ahead, call_pipelined, call_beside])
-def test_nothing_is_kept_of_threads_that_could_not_be_started(call, monkeypatch):
+def test_threads_that_cannot_start_leave_no_state(call, monkeypatch):
     monkeypatch.setattr(_threads, "_start_new_thread", None)  # as gevent does
     before = [*_threads._pools]
     assert call()
     assert [*_threads._pools] == before
 
 
-def test_an_interrupt_just_after_a_thread_was_started_cancels_what_it_does(monkeypatch):
+def test_interrupt_after_thread_start_cancels_its_work(monkeypatch):
     cancelled = threading.Event()
 
     def items():
@@ -171,7 +171,7 @@ def test_an_interrupt_just_after_a_thread_was_started_cancels_what_it_does(monke
 
 
 @needs_posix_signals
-def test_an_interrupt_cancels_what_drivers_do_in_other_threads():
+def test_interrupt_cancels_driver_calls_in_other_threads():
     begun, cancelled = SimpleQueue(), []
 
     async def work():
@@ -211,7 +211,7 @@ def test_a_thread_sees_the_context_variables_of_its_caller():
         variable.reset(token)
 
 
-def test_what_is_raised_comes_out_and_what_has_not_begun_does_not_begin(monkeypatch):
+def test_exception_is_raised_and_pending_work_is_skipped(monkeypatch):
     begun, raised = [], threading.Event()
     call_before_waiting(monkeypatch, raised.set)
 
@@ -228,7 +228,7 @@ def test_what_is_raised_comes_out_and_what_has_not_begun_does_not_begin(monkeypa
     wait_until_none_is_left()
 
 
-def test_an_iteration_does_not_end_early_because_a_call_raises_stop_iteration():
+def test_stop_iteration_in_a_call_does_not_end_the_iteration():
     with (
         pytest.raises(RuntimeError, match="StopIteration"),
         closing(in_parallel(2, next, [iter([1]), iter([])])) as some,
@@ -242,7 +242,7 @@ def test_one_call_at_a_time_needs_no_other_thread(workers, count):
         assert list(callers) == [threading.current_thread()] * count
 
 
-def test_only_a_few_are_made_ahead():
+def test_prefetch_is_bounded():
     made = []
 
     def items():
@@ -273,7 +273,7 @@ def test_the_source_is_closed_by_the_thread_that_reads_it():
     assert seen[0] != threading.get_ident()
 
 
-def test_a_thread_that_collects_its_own_reader_does_not_wait_for_itself():
+def test_garbage_collection_in_reader_thread_does_not_deadlock():
     collected = threading.Event()
 
     def items():
@@ -327,7 +327,7 @@ def test_an_error_of_the_action_comes_before_one_of_the_source_behind_it():
     wait_until_none_is_left()
 
 
-def test_only_a_few_items_wait_to_be_worked_on():
+def test_work_queue_is_bounded():
     taken = []
 
     def items():
@@ -342,7 +342,7 @@ def test_only_a_few_items_wait_to_be_worked_on():
     wait_until_none_is_left()
 
 
-def test_the_source_is_read_by_who_reads_the_results_and_nothing_is_started_for_an_empty_one():
+def test_source_is_read_by_the_caller_and_empty_source_starts_no_thread():
     readers = []
 
     def items(count):
@@ -381,7 +381,7 @@ def read():
 
 
 @pytest.mark.parametrize("how", ["prefetch(numbers())", "pipelined(int, numbers())"])
-def test_who_reads_on_when_the_main_thread_has_ended_gets_all(how):
+def test_stream_can_be_read_after_the_main_thread_has_ended(how):
     script = f"""
 import threading, time
 from explorer_frames._threads import prefetch, pipelined

@@ -157,7 +157,7 @@ def test_a_host_that_does_not_exist_is_typed():
 
 
 @pytest.mark.parametrize("host", ["*.example", ".example", "a..b", "x" * 70 + ".example"])
-def test_a_host_that_cannot_exist_is_typed_and_not_tried_again(host):
+def test_invalid_host_raises_typed_error_without_retry(host):
     with Explorer(f"http://{host}", token=TOKEN) as explorer, pytest.raises(TransportError, match="failed") as caught:
         read(explorer)
     assert "attempts" not in caught.value.where
@@ -176,7 +176,7 @@ def test_a_server_that_hangs_meets_the_timeout_each_time_it_is_tried(hang):
 
 
 @pytest.mark.parametrize("slow", (HANGS | DRIPS).values(), ids=HANGS | DRIPS)
-def test_nothing_outlasts_the_deadline_however_the_bytes_come(slow):
+def test_deadline_applies_to_slow_responses(slow):
     for deadline in GROWING:
         begun = time.monotonic()
         error, server = failure(lambda *_: slow(), deadline=deadline)
@@ -189,7 +189,7 @@ def test_nothing_outlasts_the_deadline_however_the_bytes_come(slow):
     assert len(server.requests) == 1
 
 
-def test_a_byte_just_before_the_deadline_buys_no_further_timeout():
+def test_late_byte_does_not_extend_the_deadline():
     begun = time.monotonic()
     error, server = failure(lambda *_: [1.1, b"HTTP/1.1 200 OK\r\n", 9 * HANG], deadline=1.2, timeout=HANG)
     assert time.monotonic() - begun < HANG / 2
@@ -218,7 +218,7 @@ def test_the_deadline_also_ends_a_stream_that_is_being_read():
 
 
 @pytest.mark.parametrize("framing", FRAMINGS)
-def test_an_answer_cut_anywhere_is_a_typed_error_or_the_whole_result(framing):
+def test_truncated_response_raises_typed_error_or_returns_whole_result(framing):
     whole, outcomes = FRAMINGS[framing], set()
     cuts = [*range(0, len(whole), 29), *range(len(whole) - 12, len(whole) + 1)]
     with served(lambda number, _: whole[: cuts[number]], retries=0) as (_, explorer):
@@ -237,7 +237,7 @@ AGAIN = {name: part for name, part in CUTS.items() if "closed" not in name}
 
 
 @pytest.mark.parametrize("name", [*AGAIN, "reset"])
-def test_a_cut_answer_is_asked_for_again_whole(name):
+def test_truncated_response_is_requested_again(name):
     part = AGAIN.get(name, AGAIN["length"])
     cls = ConnectionFailedError if name in ("empty reply", "in the status line") else TruncatedBodyError
     cut_until = 2
@@ -281,7 +281,7 @@ def test_any_correct_framing_reads_right(odd):
         assert read(explorer) == list(WHOLE)
 
 
-def test_an_interim_answer_never_leaves_the_real_one_to_the_next_caller():
+def test_interim_response_does_not_desynchronize_the_connection():
     def script(number, _request):
         yield b"HTTP/1.1 103 Early Hints\r\n\r\n"
         yield 0.05
@@ -379,7 +379,7 @@ REFUSED_AS = {
 
 
 @each("name", REFUSED)
-def test_what_is_no_correct_answer_is_refused(name):
+def test_invalid_response_is_rejected(name):
     error, _ = failure(REFUSED[name], retries=0)
     assert type(error) is REFUSED_AS[name]
     assert str(error).isprintable() or "\n" in str(error)
@@ -450,7 +450,7 @@ def expected(status: int, code: str) -> type[ExplorerFramesError] | None:
 
 
 @pytest.mark.parametrize("status", STATUSES)
-def test_code_0_is_success_under_every_status_with_a_whole_body_and_all_else_is_the_exact_class(status):
+def test_status_and_code_determine_the_error_class(status):
     bodies = [coded(code) for code in CODES]
     with served(lambda number, _: answer(bodies[number], f"{status} X", CLOSE), retries=0) as (server, explorer):
         for number, code in enumerate(CODES):
@@ -531,14 +531,14 @@ def refusal(code: int | None, status: int = 200, headers: str = "") -> bytes:
         (answer(BODY, headers="Content-Length: 1\r\n"), 1),
     ],
 )
-def test_only_what_may_pass_is_tried_again(sent, tries):
+def test_only_transient_errors_are_retried(sent, tries):
     error, server = failure(sent, limit=10)
     assert len(server.requests) == tries
     assert ("3 attempts" in error.where) == (tries == 3)
 
 
 @pytest.mark.parametrize("retries", [0, 1, 4])
-def test_retries_are_as_many_as_asked_for(retries):
+def test_number_of_retries_is_as_requested(retries):
     _, server = failure(refusal(50004000), retries=retries)
     assert len(server.requests) == retries + 1
 
@@ -578,20 +578,20 @@ def test_a_retry_after_that_is_too_long_ends_the_call_at_once_and_is_named(asked
 
 
 @pytest.mark.parametrize("asked", ["", "soon", "-5", "1.5", "\xb2"])
-def test_an_invalid_retry_after_counts_as_not_there(asked, sleeps):
+def test_invalid_retry_after_is_ignored(asked, sleeps):
     _, server = failure(refusal(None, 503, f"Retry-After: {asked}\r\n"))
     assert sleeps == [0, 0]
     assert len(server.requests) == 3
 
 
-def test_no_sleep_goes_past_the_deadline(monkeypatch, sleeps_only):
+def test_back_off_does_not_exceed_the_deadline(monkeypatch, sleeps_only):
     monkeypatch.setattr("explorer_frames._http.retries.random.uniform", lambda _low, high: high)
     _, server = failure(refusal(50004000), retries=9, deadline=3.5)
     assert sleeps_only == [1, 2]  # 4 s would go past it
     assert len(server.requests) == 3
 
 
-def test_a_server_that_only_fails_is_not_asked_three_times_for_ever(sleeps):
+def test_permanently_failing_server_exhausts_the_retry_budget(sleeps):
     calls, broken = 120, [True]
     with served(lambda *_: refusal(50004000) if broken else GOOD) as (server, explorer):
         for _ in range(calls):
@@ -611,7 +611,7 @@ def test_a_server_that_only_fails_is_not_asked_three_times_for_ever(sleeps):
             assert len(server.requests) - before == tries
 
 
-def test_a_retry_that_helps_costs_nothing(sleeps):
+def test_successful_retry_is_not_charged_to_the_budget(sleeps):
     with served(lambda number, _: GOOD if number % 2 else refusal(50004000)) as (server, explorer):
         for _ in range(110):  # failures in a row would use up all retries after 50 calls
             assert read(explorer) == ROWS
@@ -623,7 +623,7 @@ def test_a_retry_that_helps_costs_nothing(sleeps):
 
 @each("status", [300, 301, 302, 303, 304, 307, 308, 399])
 @each("target", ["other port", "other host", "same server", "https"])
-def test_no_redirect_is_followed_and_the_token_reaches_nobody_else(status, target):
+def test_redirects_are_not_followed_and_do_not_leak_the_token(status, target):
     with RawServer(lambda *_: GOOD) as other:
         places = {
             "other port": f"{other.url}/api-open/v1/x",
@@ -766,7 +766,7 @@ def test_plain_http_that_a_filter_refuses_is_refused_each_time(monkeypatch):
 # --- connections
 
 
-def test_a_connection_is_kept_and_used_again():
+def test_connection_is_reused():
     no_such_job = answer(b'{"code":40404000}', "404 Not Found")
     with served(lambda number, _: [GOOD, no_such_job, CHUNKED, GOOD][number]) as (
         server,
@@ -780,7 +780,7 @@ def test_a_connection_is_kept_and_used_again():
         assert (server.connections, len(server.requests)) == (1, 4)
 
 
-def test_an_answer_left_in_the_middle_is_never_read_on_by_the_next_call():
+def test_next_call_does_not_read_an_abandoned_response():
     rows = str([[f"x{number}", "1"] for number in range(200_000)]).replace("'", '"')
     with served(lambda number, _: GOOD if number else answer(envelope(rows))) as (server, explorer):
         with explorer.open_sample_result(1, "a", limit=None, schema=None) as reader:
@@ -806,7 +806,7 @@ def test_a_stream_that_failed_is_forgotten_with_its_connection():
     assert held() == before
 
 
-def test_bytes_behind_an_answer_are_never_read_as_the_next_one():
+def test_trailing_bytes_are_not_read_as_the_next_response():
     evil = answer(envelope('[["evil","1"]]'))
     with served(lambda number, _: answer(envelope(), headers="") + evil * (number == 0)) as (
         _,
@@ -944,7 +944,7 @@ def tls_failure(server, url=None, **options) -> ConnectionFailedError:
         return caught.value
 
 
-def test_a_private_ca_is_trusted_by_its_bundle_and_by_nothing_else(authority, ca_bundle, monkeypatch):
+def test_private_ca_is_trusted_only_with_ca_bundle(authority, ca_bundle, monkeypatch):
     with TlsServer(lambda *_: GOOD, certificate=authority.issue_cert("localhost")) as server:
         error = tls_failure(server)
         assert "ca_bundle=" in error.hint

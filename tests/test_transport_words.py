@@ -73,12 +73,12 @@ def unplaced(error: ExplorerFramesError) -> str:
 
 
 @pytest.mark.parametrize(("sent", "said"), SAID)
-def test_an_answer_that_cannot_be_used(sent, said):
+def test_unusable_response_is_reported(sent, said):
     assert unplaced(told(sent, retries=0)) == said
 
 
 @pytest.mark.usefixtures("_stopped_clock")
-def test_how_often_it_was_tried_is_told(monkeypatch):
+def test_number_of_attempts_is_reported(monkeypatch):
     monkeypatch.setattr("explorer_frames._http.retries.random.uniform", lambda *_: 0.0)
     error = told(answer(REFUSED, headers=CLOSE), retries=2)
     assert str(error) == f"server returned error 50004000 [job 1, task a, 3 attempts in 0.0 s]\n{LATER}"
@@ -94,7 +94,7 @@ def test_an_answer_that_is_larger_than_allowed():
 
 
 @pytest.mark.usefixtures("_stopped_clock")
-def test_what_cannot_pass_ends_the_tries(monkeypatch):
+def test_permanent_error_ends_retries(monkeypatch):
     monkeypatch.setattr("explorer_frames._http.retries.random.uniform", lambda *_: 0.0)
     answers = [answer(REFUSED, headers=CLOSE), answer(b'{"code":40404000}', headers=CLOSE), answer(BODY)]
     hint = _HINTS[NotFoundError]
@@ -121,12 +121,12 @@ def test_the_longest_wait_is_waited(monkeypatch):
         ([answer(BODY)[:-9], 9.0], {"deadline": 0.25}, f"the call exceeded the deadline of 0.25 s{PLACE}Pass a longer deadline=."),
     ],
 )  # fmt: skip
-def test_a_limit_that_ended_the_call(script, options, said):
+def test_exceeded_time_limit_is_reported(script, options, said):
     error = told(lambda *_: script, retries=0, **options)
     assert (unplaced(error), error.final, error.unsent) == (said, "deadline" in said, False)
 
 
-def test_a_server_that_takes_no_connection():
+def test_server_that_does_not_accept_connections():
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         for _ in range(4):  # more than wait to be accepted
@@ -141,7 +141,7 @@ def test_a_server_that_takes_no_connection():
     assert caught.value.unsent
 
 
-def test_a_server_that_is_not_there():
+def test_unreachable_server():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with Explorer(f"http://127.0.0.1:{port}", token="t", retries=0) as explorer, pytest.raises(OSError) as caught:
@@ -151,7 +151,7 @@ def test_a_server_that_is_not_there():
     assert caught.value.unsent
 
 
-def test_a_proxy_that_is_not_there(monkeypatch):
+def test_unreachable_proxy(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         host = f"127.0.0.1:{listener.getsockname()[1]}"
     monkeypatch.setenv("HTTP_PROXY", f"http://ann:s3cretpw@{host}/")
@@ -179,7 +179,7 @@ def test_tls_that_fails(begun):
     assert error.final == (not begun)  # once begun, the next try may be luckier
 
 
-def test_an_error_of_the_system_that_nothing_wraps():
+def test_unexpected_os_error_is_reported():
     error = translated(ConnectionResetError(104, "Connection reset by peer"), Deadline(60), "GET x")
     assert str(error) == f"cannot connect: Connection reset by peer [GET x]\n{SCHEME}"
 
@@ -190,7 +190,7 @@ def test_errors_that_hold_each_other_are_looked_at_once():
     assert str(translated(error, Deadline(60), "GET x")) == f"no data within the timeout [GET x]\n{TIMEOUT}"
 
 
-def test_a_host_that_cannot_be():
+def test_invalid_host_is_rejected():
     with Explorer("http://a..b", token="t") as explorer, pytest.raises(ExplorerFramesError) as caught:
         explorer.read_sample_result(1, "a", None, schema=None)
     place = PLACE.replace(PATH, f"{PATH} of a..b")

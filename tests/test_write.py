@@ -195,7 +195,7 @@ def test_schema_metadata_is_kept(tmp_path, layout):
 
 
 @pytest.mark.parametrize("document", ["", "[]", "{", '{"complete": "yes"}', "\xff"])
-def test_foreign_metadata_says_nothing_about_completeness(tmp_path, layout, document):
+def test_foreign_metadata_leaves_completeness_unknown(tmp_path, layout, document):
     schema = SCHEMA.with_metadata({"explorer_frames": document.encode("latin-1")})
     assert WRITERS[layout](batches(1, schema=schema), tmp_path / "a").complete is None
 
@@ -229,7 +229,7 @@ def test_types_that_parquet_keeps_otherwise_pass_the_check(tmp_path):
 # What only the end of a stream can tell
 
 
-def test_metadata_may_come_with_the_end(store, layout):
+def test_metadata_can_be_set_after_the_last_row(store, layout):
     schema = SCHEMA.with_metadata({"explorer_frames": '{"complete": null}', "other": "x"})
     url, reader = store.url(f"a.{layout}"), batches(5, schema=schema)
 
@@ -249,7 +249,7 @@ def test_metadata_may_come_with_the_end(store, layout):
     assert store.names() == [f"a.{layout}"]
 
 
-def test_the_end_may_call_it_off(store, layout):
+def test_error_after_the_last_row_cancels_the_write(store, layout):
     error = IncompleteResultError("cut off")
 
     def finish():
@@ -274,7 +274,7 @@ def test_every_parquet_reader_finds_the_metadata(tmp_path):
 
 @pytest.mark.parametrize(("rows", "sizes"), [(70, [70, 70, 60]), (200, [200]), (201, [200]), (1, [1] * 200)])
 @pytest.mark.parametrize("arriving", [7, 200])
-def test_groups_have_the_size_that_was_asked_for(tmp_path, rows, sizes, arriving):
+def test_row_groups_have_the_requested_size(tmp_path, rows, sizes, arriving):
     table = batches(2, rows=100).read_all().combine_chunks()
     write_parquet(table.to_reader(max_chunksize=arriving), tmp_path / "a", row_group_size=rows)
     write_feather(table.to_reader(max_chunksize=arriving), tmp_path / "b", row_group_size=rows)
@@ -314,7 +314,7 @@ def test_feather_codecs(tmp_path, codec):
     assert (sizes[0] < sizes[1]) is (codec is not None)
 
 
-def test_a_level_makes_a_difference(tmp_path, layout):
+def test_compression_level_changes_the_size(tmp_path, layout):
     sizes = [WRITERS[layout](batches(20), tmp_path / "a", compression_level=level).bytes for level in (1, 19)]
     assert sizes[0] > sizes[1]
 
@@ -345,7 +345,7 @@ ENDS = [
 
 
 @each("end, before", product(ENDS, [0, 3]))
-def test_what_the_source_raises_comes_through_as_it_is(store, layout, end, before):
+def test_exception_of_the_source_is_raised_unchanged(store, layout, end, before):
     WRITERS[layout](OLD, store.url("a"), storage_options=store.options)
     with pytest.raises(type(end)) as caught:
         WRITERS[layout](batches(before, end=end), store.url("a"), storage_options=store.options, row_group_size=1000)
@@ -357,7 +357,7 @@ def test_what_the_source_raises_comes_through_as_it_is(store, layout, end, befor
 
 @pytest.mark.parametrize("raised", [OSError(5, "disk"), MemoryError(), KeyboardInterrupt()], ids=repr)
 @pytest.mark.parametrize("call", ["write_table", "close"])
-def test_what_the_writer_raises_keeps_the_old_file(store, layout, monkeypatch, raised, call):
+def test_exception_of_the_writer_keeps_the_old_file(store, layout, monkeypatch, raised, call):
     WRITERS[layout](OLD, store.url("a"), storage_options=store.options)
     open_writer = _formats.open_writer
 
@@ -387,7 +387,7 @@ def test_what_the_writer_raises_keeps_the_old_file(store, layout, monkeypatch, r
     assert load(store, "a", layout).equals(OLD)
 
 
-def test_a_file_that_does_not_check_out_is_not_published(local_store, layout, monkeypatch):
+def test_invalid_file_is_not_published(local_store, layout, monkeypatch):
     WRITERS[layout](OLD, local_store.url("a"))
     read_back = _formats._read_back
     for lie, said in [(lambda n, s: (n - 1, s), "2999 of 3000 rows"), (lambda n, s: (n, SCHEMA.remove(0)), "schema")]:
@@ -421,7 +421,7 @@ for write, url in zip((_write.write_parquet, _write.write_feather), sys.argv[1:]
 
 
 @needs_resource
-def test_a_full_disk_keeps_the_old_file_wherever_it_strikes(local_store):
+def test_full_disk_at_any_step_keeps_the_old_file(local_store):
     for layout, writer in WRITERS.items():
         writer(OLD, local_store.url(layout))
     command = [sys.executable, "-W", "error", "-c", FULL_DISK, *map(local_store.url, WRITERS)]
@@ -492,7 +492,7 @@ def test_bad_arguments_are_refused_before_anything_is_read(tmp_path, writer, arg
 
 
 @pytest.mark.parametrize("data", [None, [{"id": "a"}], "a", pd.Series([1]), pl.Series([1]), pa.chunked_array([[1]])])
-def test_what_is_no_table_is_refused(tmp_path, data):
+def test_unsupported_table_type_is_rejected(tmp_path, data):
     with pytest.raises(ConfigError, match="data must be a table"):
         write_parquet(data, tmp_path / "a")
     assert listed(tmp_path) == []
@@ -551,7 +551,7 @@ def test_ten_million_rows_add_less_than_100_mb(tmp_path, layout):
     assert memory_added(WRITE, layout, tmp_path / "a") < 100
 
 
-def test_a_part_of_a_result_does_not_pass_for_all_of_it(local_store):
+def test_slice_of_a_result_is_not_complete(local_store):
     frame = pd.DataFrame({"id": ["a", "b"]})
     frame.attrs["explorer_frames"] = {"rows": 2, "complete": True, "job": "1"}
     assert write_parquet(frame, local_store.url("a")).complete is True
@@ -565,7 +565,7 @@ def test_a_part_of_a_result_does_not_pass_for_all_of_it(local_store):
     "data",
     [pd.DataFrame, pa.Table, pd.DataFrame({"a": [2**70]}), pd.DataFrame(index=range(5)), 5, None, pd.Series([1])],
 )
-def test_what_cannot_be_a_table_is_refused(local_store, data):
+def test_invalid_table_is_rejected(local_store, data):
     with pytest.raises(ConfigError):
         write_parquet(data, local_store.url("a"))
 
@@ -580,7 +580,7 @@ def test_codecs_are_named_in_any_case(compression, expected, tmp_path):
     assert column.compression == expected
 
 
-def test_an_interrupt_while_a_temporary_file_is_removed_leaves_nothing(tmp_path, monkeypatch):
+def test_interrupt_during_cleanup_leaves_no_files(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     lines = set()
 
@@ -603,7 +603,7 @@ def test_an_interrupt_while_a_temporary_file_is_removed_leaves_nothing(tmp_path,
 
 
 @pytest.mark.parametrize("url", [5, None, "", "\ud800.parquet"])
-def test_what_is_no_address_is_refused(url):
+def test_invalid_address_is_rejected(url):
     with pytest.raises(ConfigError):
         write_parquet(pd.DataFrame({"a": [1]}), url)
 
@@ -641,7 +641,7 @@ def test_two_columns_of_one_name_are_refused(tmp_path, layout):
         ({"allow_incomplete": "no"}, "allow_incomplete must be True or False"),
     ],
 )
-def test_odd_options_of_an_export_are_refused(sandbox, explorer, tmp_path, options, said):
+def test_invalid_export_options_are_rejected(sandbox, explorer, tmp_path, options, said):
     job, task = sandbox.add_result([["a"], ["0.5"]])
     with pytest.raises((ConfigError, UnsupportedFormatError), match=said):
         export_sample_result(job, task, tmp_path / "a.parquet", **{"explorer": explorer, **options})
@@ -671,7 +671,7 @@ def test_an_option_that_does_not_exist_is_a_type_error(sandbox, explorer, tmp_pa
 
 
 @pytest.mark.skipif(WINDOWS, reason="Windows cannot remove a working directory")
-def test_a_working_directory_that_is_gone_is_said(tmp_path, monkeypatch):
+def test_deleted_working_directory_is_reported(tmp_path, monkeypatch):
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()

@@ -535,7 +535,7 @@ class PySparkLike:
         (lambda: [{"a": 1}], "data must be a table, got list\nPass a pandas DataFrame"),
     ],
 )
-def test_what_is_not_a_table_in_memory_is_refused_with_a_way_out(tmp_path, data, said):
+def test_lazy_frame_is_rejected_with_a_hint(tmp_path, data, said):
     with pytest.raises(ConfigError) as caught:
         write_parquet(data(), tmp_path / "a.parquet")
     assert said in str(caught.value)
@@ -591,7 +591,7 @@ LYING = pa.Array.from_buffers(
     ids=["string", "list", "dictionary"],
 )
 @pytest.mark.parametrize("write", [write_parquet, write_feather])
-def test_arrays_that_are_not_what_their_type_says_are_refused(tmp_path, write, column):
+def test_invalid_arrow_arrays_are_rejected(tmp_path, write, column):
     """A file with them cannot be read again."""
     target = tmp_path / "a"
     target.write_bytes(b"old")

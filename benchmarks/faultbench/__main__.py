@@ -1,4 +1,4 @@
-"""``python benchmarks/faultbench mymodule:read``: see README.md."""
+"""Command line of faultbench: ``python benchmarks/faultbench mymodule:read``. See README.md."""
 
 from __future__ import annotations
 
@@ -30,32 +30,36 @@ NAIVE = [
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="faultbench", description="What a client makes of broken, odd and hostile answers."
-    )
+    parser = argparse.ArgumentParser(prog="faultbench", description="Test a client with invalid and hostile responses.")
     parser.add_argument(
         "client",
         nargs="*",
-        help=f"module or module:function, (url, token, limit) -> DataFrame; {OURS}, and the naive ones",
+        help=f"module or module:function, (url, token, limit) -> DataFrame (default: {OURS} and typical code)",
     )
     parser.add_argument(
-        "--cuts", type=int, default=0, metavar="STEP", help="also cut an answer at every STEP-th byte, in five framings"
+        "--cuts",
+        type=int,
+        default=0,
+        metavar="STEP",
+        help="also truncate a response at every STEP-th byte, in 5 framings",
     )
     parser.add_argument(
-        "--lines", type=int, default=0, metavar="N", help="also have a signal handler raise at N lines of each call"
+        "--lines", type=int, default=0, metavar="N", help="also raise from a signal handler at N lines of each call"
     )
     parser.add_argument("--only", default="", metavar="REGEX", help="only faults whose 'group: name' matches")
-    parser.add_argument("--show", type=int, default=20, metavar="N", help="list up to N faults that broke a zero (20)")
-    parser.add_argument("--workers", type=int, default=16, help="how many calls at a time (16)")
+    parser.add_argument("--show", type=int, default=20, metavar="N", help="show up to N faults with a violation (20)")
+    parser.add_argument("--workers", type=int, default=16, help="number of concurrent calls (16)")
     parser.add_argument(
-        "--deadline", type=float, default=faultbench.DEADLINE, metavar="SECONDS", help="what a call may take (1)"
+        "--deadline", type=float, default=faultbench.DEADLINE, metavar="SECONDS", help="maximum duration of a call (1)"
     )
-    parser.add_argument("--grace", type=float, default=1.0, metavar="SECONDS", help="what it may take beyond that (1)")
-    parser.add_argument("--json", metavar="FILE", help="also write all of it there")
-    parser.add_argument("--list", action="store_true", help="only list the faults, with verdicts and reasons")
-    parser.add_argument("--serve", type=int, metavar="PORT", help="only serve the faults, each at a URL of its own")
+    parser.add_argument(
+        "--grace", type=float, default=1.0, metavar="SECONDS", help="additional time before a call is killed (1)"
+    )
+    parser.add_argument("--json", metavar="FILE", help="also write all results to FILE")
+    parser.add_argument("--list", action="store_true", help="only list the faults, with expected results and reasons")
+    parser.add_argument("--serve", type=int, metavar="PORT", help="only serve the faults, each at a separate URL")
     options = parser.parse_args()
-    faultbench.DEADLINE = options.deadline  # where clients take it from when they are imported
+    faultbench.DEADLINE = options.deadline  # clients read it on import
     sys.path.insert(0, str(Path.cwd()))
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
     faults = named(options.cuts, options.lines)
@@ -83,7 +87,7 @@ def main() -> None:
 
 
 def named(cuts: int = 0, lines: int = 0) -> list:
-    """All faults that have names, and the cuts and the lines if asked for."""
+    """Return all named faults, and optionally truncated responses and interrupts at lines."""
     return [
         *bodies.faults(),
         *wires.faults(),

@@ -1,4 +1,4 @@
-"""One call of a client, under one fault: what came of it."""
+"""One call of a client with one fault, and its outcome."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 SETTINGS = Path(settings.__file__)
 NAME, OLD = "out.parquet", b"what was there before"
-WRITING = ("export", "sync")  # calls that leave files
+WRITING = ("export", "sync")  # calls that write files
 
 
 @dataclass
 class Outcome:
-    """What came of a call.
+    """Outcome of a call.
 
     Attributes
     ----------
     mode
         The call: ``"read"``, ``"export"``, ``"run"``, or one of the other calls of the client.
     verdict
-        ``"right"``, ``"by right"``, ``"refused"`` (a right answer), ``"wrong"``, ``"hang"`` or ``"crash"``.
+        ``"right"``, ``"by right"``, ``"refused"`` (a valid response), ``"wrong"``, ``"hang"`` or ``"crash"``.
     said
-        What was raised or returned, in short.
+        Short text of the exception or the result.
     left
-        What was wrong after an exception of a signal handler; None where there was none.
+        Violations after an exception of a signal handler. None without an exception.
     """
 
     fault: str
@@ -64,7 +64,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Call:
-    """What is asked of a client: `url` is that of the run, `folder` is where an export goes."""
+    """A call: `url` is the URL of the fault, and `folder` is the target of an export."""
 
     client: Client
     fault: Fault
@@ -75,21 +75,21 @@ class Call:
 
     @property
     def target(self) -> Path:
-        """The file that an export writes."""
+        """Path of the file that an export writes."""
         return self.folder / NAME
 
     def rehearsal(self, name: str) -> Call:
-        """Return the same call, which the server counts apart."""
+        """Return the same call with a separate count on the server."""
         return replace(self, url=self.url.replace(f"/{self.mode}", f"/{self.mode}-{name}"))
 
     def prepare(self) -> None:
-        """Make its folder one with an old file, and nothing else."""
+        """Create the folder with only an old file."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
         self.target.write_bytes(OLD)
 
     def make(self) -> object:
-        """Call the client, and return the frame of a read, or what another call returns."""
+        """Call the client, and return the frame or another result."""
         if self.mode == "run":
             self.client.run(self.url, self.token)
             return None
@@ -99,17 +99,20 @@ class Call:
         if self.mode != "read":
             return (self.client.calls[self.mode](self.url, self.token, str(self.folder)),)
         got = self.client.read(self.url, self.token, self.fault.limit)
-        # To return nothing is not to raise.
+        # Returning None is not an error.
         return got if isinstance(got, pd.DataFrame) else pd.DataFrame({"no frame": [repr(got)[:100]]})
 
 
 def attempt(call: Call, late: float) -> Outcome:
-    """Make a call, and judge what comes of it; what an interrupt leaves may last for a third of `late` seconds."""
+    """Make a call and return its outcome.
+
+    After an interrupt, sockets and threads must end within a third of `late` seconds.
+    """
     outcome = Outcome(call.fault.name, call.fault.group, call.mode, "right")
     begun = time.monotonic()
     raised = call.fault.signal and call.fault.signal("from a signal handler")
     fired: list[int] = []
-    sockets, threads = settings.sockets(), _thread._count()  # noqa: SLF001 (counts also those that `threading` does not know)
+    sockets, threads = settings.sockets(), _thread._count()  # noqa: SLF001 (includes threads that `threading` does not track)
     with logs() as lines:
         for _ in range(call.fault.calls):
             call.prepare()
@@ -137,7 +140,7 @@ def attempt(call: Call, late: float) -> Outcome:
         outcome.verdict = verdict(call.fault, got)
     sinks = {"log": "\n".join(lines), "attrs": repr(getattr(got, "attrs", ""))}
     outcome.leaks += [name for name, text in sinks.items() if call.token in text]
-    if raised is not None and (fired or call.fault.rows is not ANYTHING):  # one at a line may not be reached
+    if raised is not None and (fired or call.fault.rows is not ANYTHING):  # the line for the signal may not be reached
         outcome.left = [] if error is raised else ["another outcome"]
         del error
         raised.__traceback__ = raised.__context__ = raised.__cause__ = None
@@ -147,9 +150,9 @@ def attempt(call: Call, late: float) -> Outcome:
 
 @contextmanager
 def _signals(error: BaseException | None, fired: list[int]) -> Iterator[None]:
-    """Have a signal raise `error`, while the call lasts; `fired` stays empty where Python itself drops the exception.
+    """Raise `error` from a signal handler during the call.
 
-    It does so in finalizers and in callbacks of weak references.
+    `fired` remains empty if Python ignores the exception, as in finalizers and in callbacks of weak references.
     """
 
     def handler(number: int, _frame: object) -> None:
@@ -173,7 +176,7 @@ def _signals(error: BaseException | None, fired: list[int]) -> Iterator[None]:
 
 
 def _left(sockets: set[tuple[int, int]], threads: int, late: float) -> list[str]:
-    """What is there that was not before, once there has been time for it to end."""
+    """Return the sockets and threads that remain open after a delay."""
     end = time.monotonic() + late
     while True:
         found = {"sockets": len(settings.sockets() - sockets), "threads": _thread._count() - threads}  # noqa: SLF001
@@ -185,7 +188,7 @@ def _left(sockets: set[tuple[int, int]], threads: int, late: float) -> list[str]
 
 
 def untouched(folder: Path) -> bool:
-    """Whether the old file is still there, whole."""
+    """Return whether the old file is unchanged."""
     target = folder / NAME
     return target.exists() and target.read_bytes() == OLD
 
@@ -205,7 +208,7 @@ def _judge_error(outcome: Outcome, call: Call, error: BaseException, raised: Bas
 
 
 def _returned(outcome: Outcome, call: Call, got: object) -> object:
-    """Take what a call returned, or what it says it wrote."""
+    """Return the result of a call, or the file that it has written."""
     if call.mode == "export":
         got = _exported(outcome, call)
     if isinstance(got, tuple):
@@ -217,7 +220,7 @@ def _returned(outcome: Outcome, call: Call, got: object) -> object:
 
 
 def _exported(outcome: Outcome, call: Call) -> pd.DataFrame:
-    """Read what an export says it wrote."""
+    """Read the file that an export has written."""
     if call.token.encode() in call.target.read_bytes():
         outcome.leaks.append("file")
     return _read(call.target)
@@ -226,16 +229,16 @@ def _exported(outcome: Outcome, call: Call) -> pd.DataFrame:
 def _read(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
-    except Exception as error:  # noqa: BLE001 (whatever it is, it is no file)
+    except Exception as error:  # noqa: BLE001 (any error means that the file is invalid)
         return pd.DataFrame({"unreadable": [repr(error)[:100]]})
 
 
 def _whole(outcome: Outcome, call: Call, got: object) -> bool:
-    """Whether there are whole files only: the old one, or the right new one, and those of a lake."""
+    """Return whether the folder contains only complete files: the old file, the new file, or those of a lake."""
     if call.mode == "export":
         if [path.name for path in call.folder.iterdir()] != [NAME]:
             return False
-        if call.fault.signal and not untouched(call.folder):  # it may come when the file has been replaced
+        if call.fault.signal and not untouched(call.folder):  # the signal can be raised after the file was replaced
             return same(_read(call.target), GOLDEN)
         return untouched(call.folder) if outcome.raised else verdict(call.fault, got) != "wrong"
     written = [path for path in call.folder.rglob("*") if path.is_file() and path != call.target]

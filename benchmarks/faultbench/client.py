@@ -1,4 +1,4 @@
-"""A client under test: a function, and what else its module has for the bench."""
+"""Clients under test: a read function and optional names of its module."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-# Where a module has no ERRORS: what the usual libraries document for networks and files, and for bad values.
+# Default for modules without ERRORS.
 USUAL_ERRORS = (OSError, ValueError)
-# Calls without rows of one result, each ``(url, token, folder) -> value``.
+# Optional calls, ``(url, token, folder) -> value``.
 CALLS = ("list_jobs", "job", "wait", "login", "sync", "read_job", "read_lake", "read_output", "verify")
 
 
 @dataclass(frozen=True)
 class Client:
-    """What is asked of a client.
+    """Client under test.
 
     Attributes
     ----------
@@ -31,13 +31,13 @@ class Client:
     run
         ``(url, token)`` runs the workflow, or None.
     calls
-        What else there is of `CALLS`, by name.
+        The functions in `CALLS` that the client has, by name.
     errors
         The exceptions that the client documents.
     advice
-        Gets what an error tells its reader to do; or None where the client promises no such thing.
+        Returns the hint of an error. None if the client has no hints.
     differs
-        Why it is right where it differs from a record: reasons by the fault's name.
+        Reasons why the client is right and the expected result is wrong, by name of the fault.
     """
 
     name: str
@@ -51,12 +51,12 @@ class Client:
     differs: dict[str, str] = field(default_factory=dict)
 
     def has(self, mode: str) -> bool:
-        """Whether it has such a call."""
+        """Return whether the client supports a call."""
         return mode in self.calls or getattr(self, mode, None) is not None
 
 
 def load(spec: str) -> Client:
-    """Get the client at ``module`` or ``module:function``."""
+    """Import the client ``module`` or ``module:function``."""
     name, _, function = spec.partition(":")
     module = importlib.import_module(name)
     return Client(

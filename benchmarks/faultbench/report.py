@@ -1,4 +1,4 @@
-"""Outcomes -> the zeros, as a table with denominators, and what they are made of."""
+"""Reports: violations by category and surface, with the number of attempts."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ EITHER = (
     "cuts",
     "manifests",
     "low resources",
-)  # where an error is as right as a result, which says nothing of a client
+)  # both an error and a result are correct
 
 
 @dataclass(frozen=True)
 class Count:
-    """How often it happened, of how many times it could."""
+    """Number of violations, and of attempts."""
 
     bad: int
     of: int
@@ -39,7 +39,7 @@ class Count:
 
 
 def zeros(results: Results) -> dict[str, Count]:
-    """The zeros of a client."""
+    """Return the violations of a client by category."""
     outcomes = results.outcomes
     reads = [outcome for outcome in outcomes if outcome.mode not in ("export", "run")]
     written = [outcome for outcome in outcomes if outcome.mode in WRITING]
@@ -60,7 +60,7 @@ def zeros(results: Results) -> dict[str, Count]:
 
 
 def rest(results: Results, faults: Sequence[Fault]) -> dict[str, Count]:
-    """What keeps the zeros honest: right answers that were refused, and what counted as right for a reason only."""
+    """Count valid responses that were rejected, and results that are correct but not preferred."""
     must = {f.name for f in faults if f.rows is not None and f.rows is not ANYTHING and None not in f.also}
     reads = [outcome for outcome in results.outcomes if outcome.mode not in ("export", "run")]
     rights = [outcome for outcome in reads if outcome.fault in must]
@@ -77,7 +77,7 @@ def _of(outcomes: Iterable[Outcome], mode: str) -> list[Outcome]:
 
 
 def table(all_results: Sequence[Results], faults: Sequence[Fault]) -> str:
-    """One line for each client."""
+    """Return a table with a row for each client."""
     rows = [["client", *ZEROS, "refused", "by right", "s"]]
     for results in all_results:
         counts = zeros(results) | rest(results, faults)
@@ -86,7 +86,7 @@ def table(all_results: Sequence[Results], faults: Sequence[Fault]) -> str:
 
 
 def surfaces(all_results: Sequence[Results], faults: Sequence[Fault]) -> str:
-    """One line for each surface: how often each client was tried there, and how often it broke a zero."""
+    """Return a table with a row for each surface: attempts and violations of each client."""
     rows = [["surface", *(f"{results.client}: attempts, violations" for results in all_results)]]
     counts = [_by_surface(results.outcomes) for results in all_results]
     for name in dict.fromkeys(fault.group for fault in faults):
@@ -114,7 +114,7 @@ def _aligned(rows: list[list[str]]) -> str:
 
 
 def faulty(outcome: Outcome) -> list[str]:
-    """Which of the zeros an outcome breaks."""
+    """Return the categories that an outcome violates."""
     return [
         *["silent-wrong"] * (outcome.verdict == "wrong" and outcome.mode not in ("export", "run")),
         *["partial"] * outcome.partial,
@@ -128,8 +128,8 @@ def faulty(outcome: Outcome) -> list[str]:
 
 
 def details(results: Results, most: int) -> Iterator[str]:
-    """What broke a zero, fault by fault."""
-    yield from (f"  late, so made once more, alone: {name}" for name in results.repeated)
+    """Yield a line for each violation."""
+    yield from (f"  late, repeated alone: {name}" for name in results.repeated)
     bad = [outcome for outcome in results.outcomes if faulty(outcome)]
     for outcome in bad[:most]:
         why = "; ".join(faulty(outcome))
@@ -139,7 +139,7 @@ def details(results: Results, most: int) -> Iterator[str]:
 
 
 def as_json(all_results: Sequence[Results], faults: Sequence[Fault]) -> dict[str, Any]:
-    """Everything, for other programs."""
+    """Return all results as JSON."""
     return {
         "table": f"{table(all_results, faults)}\n\n{surfaces(all_results, faults)}",
         "clients": {

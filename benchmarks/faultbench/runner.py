@@ -1,4 +1,4 @@
-"""All calls of a client, in processes that may hang or die, a few at a time; and the probes for crossed answers."""
+"""Run all calls of a client in worker processes, and test for crossed responses."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     Task: TypeAlias = tuple[int, str]
 
-TOKEN = "c4naryT0ken"  # a canary: where it shows, a secret would
-MEMORY = 2**30  # bytes that a process may take beyond what it has at first, as in a container
+TOKEN = "c4naryT0ken"  # canary that reveals leaks
+MEMORY = 2**30  # bytes of additional memory that a process may use
 FEW, AGAIN = 5, "-again"
 THREADS, THREAD_CALLS = 32, 25
 FORKS, ROUNDS, FORK_CALLS = 8, 5, 5
@@ -41,9 +41,9 @@ _context = get_context("fork")
 
 @dataclass
 class Results:
-    """What came of all calls of a client.
+    """Outcomes of all calls of a client.
 
-    `crossed` of `crossings` calls got another call's answer; the calls in `repeated` were late, and made once more.
+    `crossed` of `crossings` calls received the response of another call. `repeated` lists the repeated calls.
     """
 
     client: str
@@ -57,12 +57,12 @@ class Results:
 def bench(
     client: Client, faults: Sequence[Fault], *, workers: int = 16, crossing: bool = True, late: float = 2.0
 ) -> Results:
-    """Put a client through all faults; a call that takes longer than `late` seconds hangs.
+    """Test a client with all faults. A call that takes longer than `late` seconds counts as a hang.
 
     Raises
     ------
     RuntimeError
-        The client does not even read an answer that is right.
+        The client cannot read a valid response.
     """
     begun = time.monotonic()
     results = Results(client.name)
@@ -83,7 +83,7 @@ def bench(
 
 
 def _repeat_late(results: Results, pool: _Pool) -> None:
-    """Make the late calls once more, one at a time, if they are few: on a busy machine one may be late by chance."""
+    """Repeat late calls one at a time if they are few, because other load can delay a call."""
     late = [outcome for outcome in results.outcomes if outcome.verdict == "hang"]
     if len(late) <= FEW:
         numbers = {fault.name: number for number, fault in enumerate(pool.faults)}
@@ -94,13 +94,13 @@ def _repeat_late(results: Results, pool: _Pool) -> None:
 
 
 def _tasks(client: Client, faults: Sequence[Fault]) -> list[Task]:
-    """Make tasks of what the client has, the exports last: what hung when it was read need not be exported."""
+    """Return the tasks that the client supports. Exports are last, and are skipped if the read hangs."""
     tasks = [(index, mode) for index, fault in enumerate(faults) for mode in fault.modes if client.has(mode)]
     return sorted(tasks, key=lambda task: task[1] == "export")
 
 
 def _complete(client: Client, faults: Sequence[Fault], results: Results, server: Server) -> None:
-    """Add what only the server has seen, and what the client is right in."""
+    """Add the observations of the server and the reasons of the client."""
     numbers = {fault.name: number for number, fault in enumerate(faults)}
     seen = server.seen()
     for outcome in results.outcomes:
@@ -131,7 +131,7 @@ class _Worker:
 
 @dataclass
 class _Pool:
-    """Processes that each take one call after another; one that hangs or dies is replaced."""
+    """Pool of worker processes. Processes that hang or die are replaced."""
 
     client: Client
     faults: Sequence[Fault]
@@ -177,9 +177,9 @@ class _Pool:
         return worker
 
     def _look(self, worker: _Worker, todo: deque[Task]) -> Outcome | None:
-        """Give it something to do, or see what has become of what it does."""
+        """Start the next task, or collect the outcome of the current one."""
         if worker.task is None:
-            # What hung when it was read would hang when it is exported.
+            # An export would hang like the read.
             while todo and todo[0][0] in self.hung:
                 todo.popleft()
             if todo:
@@ -214,7 +214,7 @@ class _Pool:
             self.client.read(self.server.echo, TOKEN, 2)
             if self.client.export is not None:
                 self.client.export(self.server.echo, TOKEN, 2, str(folder / NAME))
-        except Exception as error:  # noqa: BLE001 (told to who started the bench)
+        except Exception as error:  # noqa: BLE001 (reported to the parent process)
             connection.send(repr(error))
             return
         _limit_memory()
@@ -237,11 +237,11 @@ def _limit_memory() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (used + MEMORY, resource.RLIM_INFINITY))
 
 
-# --- crossed answers
+# --- crossed responses
 
 
 def _probed(probe: Callable[[Client, str], int], client: Client, url: str, seconds: float) -> int:
-    """Count the calls that got their own answer in time."""
+    """Count the calls that received their own response in time."""
     ours, theirs = _context.Pipe()
 
     def work() -> None:
@@ -264,19 +264,19 @@ def _probed(probe: Callable[[Client, str], int], client: Client, url: str, secon
 def _own(client: Client, url: str, limit: int) -> bool:
     try:
         return client.read(url, TOKEN, limit).iloc[:, 0].tolist() == [str(limit)]
-    except Exception:  # noqa: BLE001 (an answer that is not its own, in any case)
+    except Exception:  # noqa: BLE001 (counts as a crossed response)
         return False
 
 
 def _cross_threads(client: Client, url: str) -> int:
-    """All at once, with one client that has been used before."""
+    """Run concurrent calls in threads of one process."""
     _own(client, url, 2)
     with ThreadPoolExecutor(THREADS) as pool:
         return sum(pool.map(lambda number: _own(client, url, number), range(2, THREADS * THREAD_CALLS + 2)))
 
 
 def _cross_forks(client: Client, url: str, late: float) -> int:
-    """Children of a process that has used the client: the first calls are those that may share a connection."""
+    """Run calls in forked children of a process with an open connection."""
     return sum(_fork_round(client, url, late) for _ in range(ROUNDS))
 
 

@@ -1,4 +1,4 @@
-"""The server of faults in a process of its own, or in the foreground."""
+"""Server of faults, in a separate process or in the foreground."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class Server:
-    """A `FaultServer` in a process of its own, so that a client which holds the interpreter does not slow it down."""
+    """`FaultServer` in a separate process, so that clients do not slow it down."""
 
     def __init__(self, faults: Sequence[Fault], token: str) -> None:
         if any(fault.group == "bomb" for fault in faults):
-            bombs()  # takes a while: not in a client's time
+            bombs()  # slow, so generate them before the calls
         context = get_context("fork")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(faults, token, theirs), daemon=True)
@@ -38,7 +38,7 @@ class Server:
         self._process.join()
 
     def seen(self) -> dict[str, Seen]:
-        """By run, what has been seen so far."""
+        """Return the observations of each run so far."""
         self._connection.send(None)
         return self._connection.recv()
 
@@ -55,7 +55,7 @@ def _serve(faults: Sequence[Fault], token: str, connection: Connection) -> None:
 
 
 def listen(faults: Sequence[Fault], port: int) -> None:
-    """Serve in the foreground, and say where each fault is."""
+    """Serve in the foreground, and print the URL of each fault."""
     with FaultServer(faults, "no token", port) as bench:
         groups = Counter(fault.group for fault in faults)
         print(f"{len(faults)} faults: {', '.join(f'{count} {group}' for group, count in groups.items())}")

@@ -1,19 +1,19 @@
-"""Once a day: run a workflow of Explorer, wait, land its results in the lake."""
+"""Run an Explorer workflow every day and sync its results to a data lake."""
 
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import Connection, PokeReturnValue, dag, task
 from airflow.sdk.exceptions import AirflowFailException
 
-import explorer_frames  # loads the rest when it is used: a DAG has to parse quickly
+import explorer_frames  # lazy imports, so the DAG file parses quickly
 
 WORKFLOW = 1002
 LAKE = "s3://lake/graph"
-CLOCKS = timedelta(minutes=5)  # how much the server's clock may be behind Airflow's
+CLOCK_SKEW = timedelta(minutes=5)  # maximum delay of the server's clock
 
 
 def connect():
-    """Connect as Airflow's connection `explorer` says."""
+    """Connect with the settings of the Airflow connection `explorer`."""
     known = Connection.get("explorer")
     return explorer_frames.Explorer(
         f"{known.schema or 'http'}://{known.host}:{known.port}",
@@ -33,23 +33,23 @@ def connect():
 def explorer_to_lake():
     @task
     def submit(dag_run=None):
-        """Run the workflow, unless this run of the DAG has its job already."""
+        """Start the workflow, unless this DAG run has already started a job."""
         with connect() as explorer:
             jobs = explorer.list_jobs(
-                WORKFLOW, created_after=dag_run.run_after - CLOCKS
+                WORKFLOW, created_after=dag_run.run_after - CLOCK_SKEW
             )
             jobs = jobs[~jobs["status"].isin(["failed", "interrupted", "stopping"])]
-            if len(jobs):  # a task is tried again, or cleared, or its worker has died
+            if len(jobs):  # this task was retried or cleared, or its worker died
                 return jobs["job_id"].iloc[0]
             try:
                 return explorer.run_workflow(WORKFLOW).job_id
             except explorer_frames.errors.UnsafeToRetryError as error:
-                # Not tried again: a person has to look first.
+                # Do not retry. Check first whether the job has started.
                 raise AirflowFailException(str(error)) from None
 
     @task.sensor(mode="reschedule", poke_interval=60, timeout=6 * 3600)
     def wait(job_id):
-        """Wait without a worker: each look is a task of its own."""
+        """Wait for the job without occupying a worker slot between polls."""
         with connect() as explorer:
             job = explorer.job(job_id)
         ended = job.status in ("success", "failed", "interrupted")
@@ -58,13 +58,13 @@ def explorer_to_lake():
         return PokeReturnValue(is_done=ended, xcom_value=job_id)
 
     @task
-    def land():
-        """Land what is missing: of this job, and of any before it."""
+    def sync():
+        """Export all missing results, including those of earlier jobs."""
         with connect() as explorer:
             report = explorer.sync_workflow(WORKFLOW, LAKE)
-        return {"written": len(report.written), "there before": len(report.skipped)}
+        return {"written": len(report.written), "skipped": len(report.skipped)}
 
-    wait(submit()) >> land()
+    wait(submit()) >> sync()
 
 
 explorer_to_lake_dag = explorer_to_lake()

@@ -1,4 +1,4 @@
-"""Load one task's results, of every job of a workflow, into DuckDB: each job once."""
+"""Load the results of each job of a workflow into DuckDB exactly once."""
 
 from collections.abc import Iterator
 
@@ -13,10 +13,10 @@ from explorer_frames import Explorer
     schema_contract={"columns": "freeze", "data_type": "freeze"},
 )
 def results(explorer: Explorer, workflow_id: int, task_name: str) -> Iterator[pa.Table]:
-    """Yield the rows as they come, with the id of their job.
+    """Yield the rows of a task in batches, with a `job_id` column.
 
-    What has been loaded is remembered with the data, in one transaction. An answer that
-    turns out bad at its end is an error here, and then nothing of this run is loaded.
+    dlt commits the ids of the loaded jobs in the same transaction as the data. If a
+    response is invalid, this generator raises an error and dlt loads nothing.
     """
     loaded = dlt.current.resource_state().setdefault("jobs", [])
     jobs = explorer.list_jobs(workflow_id, status="success", order="asc", limit=None)
@@ -33,7 +33,7 @@ def results(explorer: Explorer, workflow_id: int, task_name: str) -> Iterator[pa
 
 
 def load(workflow_id: int = 1002):
-    """Load PageRank and Louvain, into a table each."""
+    """Load PageRank and Louvain into separate tables."""
     pipeline = dlt.pipeline(
         "explorer",
         destination=dlt.destinations.duckdb("graph.duckdb"),

@@ -1,4 +1,4 @@
-"""Run a workflow of Explorer, wait, land its results in the lake."""
+"""Run an Explorer workflow and sync its results to a data lake."""
 
 from prefect import flow, task
 from prefect.blocks.system import Secret
@@ -8,21 +8,24 @@ from explorer_frames.errors import JobError, UnsafeToRetryError
 
 
 def connect() -> Explorer:
-    """Take the password from Prefect's block, the rest from the environment."""
+    """Connect with the password from a Prefect block.
+
+    The other settings are environment variables.
+    """
     return Explorer(password=lambda: Secret.load("explorer-password").get())
 
 
-def may_help(task, run, state) -> bool:
-    """Try again, unless the job may have been made, or has failed."""
+def should_retry(task, run, state) -> bool:
+    """Return False if the job may have started or has failed."""
     return not isinstance(
         state.result(raise_on_failure=False), UnsafeToRetryError | JobError
     )
 
 
-again = {"retries": 3, "retry_delay_seconds": 60, "retry_condition_fn": may_help}
+again = {"retries": 3, "retry_delay_seconds": 60, "retry_condition_fn": should_retry}
 
 
-# Persisted: where the flow is retried, its job is not made again.
+# The result is persisted, so a retry of the flow does not start a second job.
 @task(persist_result=True, **again)
 def submit(workflow_id: int) -> str:
     with connect() as explorer:
@@ -36,11 +39,11 @@ def wait(job_id: str) -> None:
 
 
 @task(**again)
-def land(workflow_id: int, lake: str) -> dict[str, int]:
-    """Land what is missing: of this job, and of any before it."""
+def sync(workflow_id: int, lake: str) -> dict[str, int]:
+    """Export all missing results, including those of earlier jobs."""
     with connect() as explorer:
         report = explorer.sync_workflow(workflow_id, lake)
-    return {"written": len(report.written), "there before": len(report.skipped)}
+    return {"written": len(report.written), "skipped": len(report.skipped)}
 
 
 @flow(retries=1, retry_delay_seconds=600)
@@ -48,7 +51,7 @@ def explorer_to_lake(
     workflow_id: int = 1002, lake: str = "s3://lake/graph"
 ) -> dict[str, int]:
     wait(submit(workflow_id))
-    return land(workflow_id, lake)
+    return sync(workflow_id, lake)
 
 
 if __name__ == "__main__":

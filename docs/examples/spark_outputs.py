@@ -1,4 +1,4 @@
-"""Results of Explorer as Spark DataFrames."""
+"""Read Explorer results as Spark DataFrames."""
 
 from pyspark.sql import SparkSession
 
@@ -11,4 +11,4 @@ sample = spark.read.format("explorer").options(job_id="107", task_id="a8f026f2")
 output = spark.read.format("explorer_output").options(schema="PageRank")
 full = output.load("hdfs://lake/outputs/107/a8f026f2")
 
-full.join(sample, "id", "left_anti").show()  # what the sample does not have
+full.join(sample, "id", "left_anti").show()  # rows that the sample does not contain

@@ -17,6 +17,6 @@ def explorer():
             yield explorer
 
 
-def test_the_newest_job(explorer):
+def test_newest_job(explorer):
     newest = explorer.list_jobs(limit=1)["job_id"].iloc[0]
     assert explorer.job(newest).tasks[0].read()["id"].tolist() == ["a", "b", "c"]

@@ -27,7 +27,7 @@ def replay(name: str, others: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_what_was_written_by_hand(target):
+def test_handwritten_corpus_files_are_replayed(target):
     written = [name for name in FILES if name.startswith(f"{target}/") and "/found-" not in name]
     assert written
     for name in written:
@@ -35,7 +35,7 @@ def test_what_was_written_by_hand(target):
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_what_fuzzing_found(target):
+def test_regressions_found_by_fuzzing(target):
     found = [name for name in FILES if name.startswith(f"{target}/found-")]
     assert found
     for name in found:

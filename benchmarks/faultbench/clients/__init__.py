@@ -1,1 +1,1 @@
-"""Clients to begin with: ours, and what one would write in its place."""
+"""Example clients: `explorer_frames` and typical code."""

@@ -1,4 +1,4 @@
-"""What a careful user writes: one session, time limits, retries, status and code looked at, orjson."""
+"""Careful code: a session, timeouts, retries, checks of status and code, and orjson."""
 
 from __future__ import annotations
 

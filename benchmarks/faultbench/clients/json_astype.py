@@ -1,4 +1,4 @@
-"""The usual code: requests, json, DataFrame, astype(float)."""
+"""Typical code with requests, json, DataFrame and astype(float)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The usual code, with pandas.to_numeric(errors="coerce")."""
+"""Typical code with pandas.to_numeric(errors="coerce")."""
 
 from __future__ import annotations
 

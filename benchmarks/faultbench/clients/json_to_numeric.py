@@ -1,4 +1,4 @@
-"""The usual code, with pandas.to_numeric."""
+"""Typical code with pandas.to_numeric."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""explorer_frames, as its documentation says to use it, with the bench's deadline."""
+"""`explorer_frames` as documented, with the deadline of faultbench."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read(url, token, limit):
 
 
 def read_once(url, token, limit):
-    """Read without trying again, for thousands of cuts."""
+    """Read without retries, for thousands of truncated responses."""
     return Explorer(url, token=token, deadline=DEADLINE, retries=0).read_sample_result(JOB, TASK, limit)
 
 
@@ -55,7 +55,7 @@ def wait(url, token, folder):
 
 
 def login(url, token, folder):
-    """Log in with the secret as password, and use the session."""
+    """Log in with the secret as the password, and list jobs."""
     with Explorer(url, user="root", password=token, graphd="127.0.0.1:9669", deadline=DEADLINE) as session:
         jobs = session.list_jobs(WORKFLOW, limit=None)
     return tuple(zip(jobs["job_id"], jobs["status"], strict=True))
@@ -68,7 +68,7 @@ def sync(url, token, folder):
 
 
 def read_job(url, token, folder):
-    """Read all results of a job, some at a time."""
+    """Read all results of a job with three workers."""
     results = explorer(url, token).job(JOB).read(workers=3)
     return tuple(map(_rows, results.values()))
 

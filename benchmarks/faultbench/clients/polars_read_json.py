@@ -1,4 +1,4 @@
-"""polars.read_json, and pandas in the end."""
+"""Typical code with polars.read_json, converted to pandas."""
 
 from __future__ import annotations
 
