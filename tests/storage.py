@@ -163,6 +163,24 @@ def s3_store(s3_bucket, s3_server):
     return Store("s3, SeaweedFS", f"{s3_bucket}/{uuid.uuid4().hex}", s3_server.options, server=s3_server)
 
 
+@pytest.fixture
+def s3_requests(s3_store):
+    """Lend a function that returns the methods of the S3 requests since its last call."""
+    new = {"config_kwargs": {"user_agent_extra": uuid.uuid4().hex}}  # otherwise, fsspec returns an older client
+    s3_store.options = {**s3_store.options, **new}
+    fs, _ = s3_store.fs()
+    sent = []
+    fs.connect()
+    fs.s3.meta.events.register("before-send.s3", lambda request, **_: sent.append(request))
+
+    def taken():
+        methods = [request.method for request in sent]
+        sent.clear()
+        return methods
+
+    return taken
+
+
 # --- stores for tests marked `stores`
 
 

@@ -291,41 +291,24 @@ def test_a_folder_is_no_target(store):
         Target.resolve(store.url("folder"), storage_options=store.options)
 
 
-@pytest.fixture
-def s3_requests(s3_store):
-    """Record the HTTP requests of a new client of the S3 server."""
-    s3_store.options |= {"config_kwargs": {"user_agent_extra": uuid.uuid4().hex}}  # or fsspec returns an older client
-    fs, _ = s3_store.fs()
-    sent = []
-    fs.connect()
-    fs.s3.meta.events.register("before-send.s3", lambda request, **_: sent.append(f"{request.method} {request.url}"))
-    return sent
-
-
-def methods(requests):
-    found = [request.partition(" ")[0] for request in requests]
-    requests.clear()
-    return found
-
-
 def test_a_write_to_s3_takes_one_request_after_the_bucket_was_checked(s3_store, s3_requests):
     publish(s3_store, "a.bin", OLD)
-    assert methods(s3_requests) == ["GET", "PUT"]
+    assert s3_requests() == ["GET", "PUT"]
     for name in ("a.bin", "2026/b.bin"):
         publish(s3_store, name, NEW)
-        assert methods(s3_requests) == ["PUT"]
+        assert s3_requests() == ["PUT"]
     publish(s3_store, "c.bin", NEW, mode="create")
-    assert methods(s3_requests) == ["GET", "PUT"]
+    assert s3_requests() == ["GET", "PUT"]
     with pytest.raises(TargetExistsError):
         publish(s3_store, "c.bin", OLD, mode="create")
-    assert methods(s3_requests) == ["GET"]
+    assert s3_requests() == ["GET"]
     assert s3_store.read("c.bin") == NEW
 
 
 def test_a_write_in_parts_to_s3_takes_the_requests_of_the_parts(s3_store, s3_requests, monkeypatch):
     set_part_size(monkeypatch, 5)
     publish(s3_store, "a.bin", bytes(12 << 20))
-    assert methods(s3_requests) == ["GET", "POST", *["PUT"] * 3, "POST", "HEAD"]
+    assert s3_requests() == ["GET", "POST", *["PUT"] * 3, "POST", "HEAD"]
 
 
 def test_a_file_whose_name_is_the_beginning_of_another_one_is_created(store):

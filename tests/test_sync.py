@@ -11,6 +11,7 @@ import re
 import shutil
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -75,6 +76,18 @@ def test_second_sync_sends_one_request_and_writes_nothing(store, world):
     assert (again.written, again.failed, again.rows, again.bytes) == ((), (), 0, 0)
     assert again.skipped == report.written
     assert tree(url, store.options) == files
+
+
+def test_sync_sends_one_s3_request_for_each_result_and_each_job(s3_store, s3_requests, world):
+    world.add(3)
+    url = s3_store.url("lake")
+    world.sync(url, **storage(s3_store))
+    results, jobs, folders = 6, 3, 2
+    requests = Counter(s3_requests())
+    assert requests["PUT"] == results + jobs + folders + 1
+    assert requests.total() - requests["PUT"] == 6  # the bucket, the files, the settings of the lake
+    world.sync(url, **storage(s3_store))
+    assert "PUT" not in s3_requests()
 
 
 def test_sync_creates_parent_folders_only_with_make_parents(tmp_path, world):
