@@ -1,4 +1,4 @@
-"""Path-like objects, file systems and buffers that are passed in place of a URL."""
+"""Accept path-like objects, file systems and buffers in place of URLs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Buffer(Protocol):
-    """Binary file object open for writing, such as `io.BytesIO`."""
+    """Binary file object that is open for writing, such as `io.BytesIO`."""
 
     def write(self, data: bytes, /) -> object: ...
 
@@ -32,51 +32,29 @@ _OF_PATHLIB = {PurePath.as_uri, Path.as_uri}
 
 
 def is_buffer(path: object) -> TypeIs[Buffer]:
-    """Return whether this is a writable object rather than a path.
-
-    Open local files of fsspec are both, and count as buffers.
-    """
+    """Return whether this is a writable object rather than a path."""
+    # A local file opened by fsspec is also path-like. It is treated as a buffer.
     is_opened = isinstance(path, io.IOBase) or not isinstance(path, str | os.PathLike)
     return is_opened and callable(getattr(path, "write", None))
 
 
 def is_path(path: object) -> bool:
-    """Return whether this is a path or URL, including non-`os.PathLike` paths."""
+    """Return whether this is a path or URL, including paths of universal_pathlib."""
     return isinstance(path, str | os.PathLike) or _has_own_options(path)
 
 
 def plain_path(
     path: Any, storage_options: Mapping[str, Any] | None = None
 ) -> tuple[str | os.PathLike[str], Mapping[str, Any] | None]:
-    """Return the URL or local path of a path-like object, and its storage options.
-
-    Paths of universal_pathlib contain their options, and S3 paths of cloudpathlib contain their client's credentials.
-    Other path-like objects for a store contain only a URL, so they require `storage_options`.
-
-    Parameters
-    ----------
-    path
-        Path passed by the caller. Objects that are not path-like are returned unchanged.
-    storage_options
-        Options for the driver, which override the path's own options.
-
-    Raises
-    ------
-    ConfigError
-        If the path is not local, and has no URL or no options.
-
-    Examples
-    --------
-    >>> plain_path("s3://bucket/a.parquet", {"anon": True})
-    ('s3://bucket/a.parquet', {'anon': True})
-    """
+    """Return the URL or local path of a path-like object and its storage options."""
     url = _url_of(path)
     if url is None or url.partition("://")[0] in LOCAL:
         return url or path, storage_options
-    if _has_own_options(path):
+    if _has_own_options(path):  # the caller's options override those of the path
         given = storage_options or {}
         check_options(given)
         return url, {**path.storage_options, **given} or None
+    # S3 paths of cloudpathlib contain the credentials of their client. Other path-like objects contain only a URL.
     if storage_options is None:
         storage_options = _options_of_client(path)
     if storage_options is None:
@@ -87,17 +65,15 @@ def plain_path(
 
 
 def _has_own_options(path: object) -> bool:
-    """Return whether this is a path of universal_pathlib.
-
-    These are `os.PathLike` only for local files.
-    """
+    """Return whether this is a path of universal_pathlib."""
+    # These paths are `os.PathLike` only for local files.
     return isinstance(getattr(path, "protocol", None), str) and isinstance(
         getattr(path, "storage_options", None), Mapping
     )
 
 
 def _url_of(path: Any) -> str | None:
-    """Return the URL of a path-like object for a store; None for any other object."""
+    """Return the URL of a path-like object for a store, or None for other objects."""
     if _has_own_options(path):
         return None if path.protocol in {"", *LOCAL} else str(path)
     if isinstance(path, str) or not isinstance(path, os.PathLike):
@@ -108,7 +84,7 @@ def _url_of(path: Any) -> str | None:
     if getattr(type(path), "as_uri", None) not in {None, *_OF_PATHLIB}:
         try:
             url = str(as_uri())
-        except failures(Exception):  # raised by another package
+        except failures(Exception):  # `as_uri` belongs to another package and can raise any exception
             url = ""
         url = None if url.partition("://")[0] in LOCAL else url
     elif scheme:
@@ -123,7 +99,7 @@ def _url_of(path: Any) -> str | None:
 
 
 def _options_of_client(path: Any) -> dict[str, Any] | None:
-    """Return S3 options with the credentials of a cloudpathlib path; None for others."""
+    """Return the S3 options of a cloudpathlib path, or None for other paths."""
     client: Any = getattr(path, "client", None)
     if getattr(path, "cloud_prefix", None) != "s3://" or not hasattr(client, "sess"):
         return None
@@ -141,7 +117,7 @@ def _options_of_client(path: Any) -> dict[str, Any] | None:
 
 
 def inner_path(path: object) -> str:
-    """Return the path of a file in a file system passed by the caller, as text."""
+    """Return the path of a file in the caller's file system as text."""
     text = os.fspath(path) if isinstance(path, str | os.PathLike) and _url_of(path) is None else None
     if isinstance(text, str) and text and not text.endswith(("/", os.sep)):
         return text
@@ -149,20 +125,7 @@ def inner_path(path: object) -> str:
 
 
 def within(filesystem: Any, path: str) -> tuple[Any, str, Scheme]:
-    """Return the caller's file system, the path in it, and the traits of its store.
-
-    Parameters
-    ----------
-    filesystem
-        File system of fsspec or pyarrow. A folder or subtree is replaced by the file system that it wraps.
-    path
-        Plain path in the file system, or a URL with its protocol.
-
-    Raises
-    ------
-    ConfigError
-        If it is not a file system, or files cannot be published in it.
-    """
+    """Return the innermost file system, the path in it, and the traits of its store."""
     from fsspec.implementations.arrow import ArrowFSWrapper  # noqa: PLC0415 (few callers pass a file system)
     from fsspec.implementations.cached import CachingFileSystem  # noqa: PLC0415
     from fsspec.spec import AbstractFileSystem  # noqa: PLC0415
@@ -189,10 +152,10 @@ def within(filesystem: Any, path: str) -> tuple[Any, str, Scheme]:
         raise ConfigError(what, hint="Pass the path in that file system, without a scheme.")
     inner = str(fs._strip_protocol(text))  # noqa: SLF001 (fsspec's own functions use it)
     if traits.is_object_store:
-        inner = inner.lstrip("/")  # the path begins with a bucket
+        inner = inner.lstrip("/")  # the path begins with a bucket, not with a slash
     if not inner.endswith(text.rpartition("/")[2]):
         raise ConfigError(f"{name} does not support this file name", where=shown_url(text), hint="Pass another name.")
-    if is_arrow:  # closing a stream would publish incomplete content
+    if is_arrow:  # after an error, closing a stream would publish incomplete content
         traits = Scheme(is_object_store=traits.is_object_store, puts_whole=False)
     if not protocols & LOCAL:
         checked(fs.unstrip_protocol(inner))
@@ -200,7 +163,7 @@ def within(filesystem: Any, path: str) -> tuple[Any, str, Scheme]:
 
 
 def _unwrapped(fs: Any, path: str) -> tuple[Any, str]:
-    """Return the innermost wrapped file system, and the path in it."""
+    """Return the innermost wrapped file system and the path in it."""
     while True:
         name = type(fs).__name__
         if name in {"DirFileSystem", "SubTreeFileSystem"} and ".." in path.split("/"):

@@ -1,4 +1,4 @@
-"""Registry of stores by URL scheme: driver extra, publishing and access check."""
+"""Registry of the supported stores by URL scheme."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 def move(fs: Any, old: str, new: str, *, replace: bool) -> None:  # noqa: ARG001 (same signature as the other moves)
     """Move a file with the driver's own `mv`."""
-    from fsspec.spec import AbstractFileSystem  # noqa: PLC0415 (imported as late as the driver)
+    from fsspec.spec import AbstractFileSystem  # noqa: PLC0415 (imported only together with a driver)
 
-    # fsspec's own mv and rm expand "*", "?" and "[" in names, and would affect other files.
+    # fsspec's default mv and rm expand "*", "?" and "[" in names, so they could affect other files.
     if getattr(fs.mv, "__func__", None) is AbstractFileSystem.mv:
         fs.cp_file(old, new)
         fs.rm_file(old)
@@ -26,16 +26,15 @@ def move(fs: Any, old: str, new: str, *, replace: bool) -> None:  # noqa: ARG001
 
 
 def _move_sftp(fs: Any, old: str, new: str, *, replace: bool) -> None:
-    """Rename a file on an SFTP server.
-
-    The POSIX rename of OpenSSH replaces a file atomically. The older rename fails if the target exists.
-    """
+    """Rename a file on an SFTP server."""
     from explorer_frames._storage.loop import finish  # noqa: PLC0415 (imports asyncio)
 
     async def rename() -> None:
         async with fs.client.start_sftp_client() as sftp:
             await sftp.rename(old, new)
 
+    # `fs.mv` uses OpenSSH's POSIX rename, which replaces a file atomically. The standard rename fails if the target
+    # exists.
     if replace:
         fs.mv(old, new)
     else:
@@ -43,10 +42,8 @@ def _move_sftp(fs: Any, old: str, new: str, *, replace: bool) -> None:
 
 
 def _move_smb(fs: Any, old: str, new: str, *, replace: bool) -> None:
-    """Rename a file on an SMB server atomically.
-
-    Unlike fsspec's own `mv`, it can replace a file. It waits for readers, which lock the old file.
-    """
+    """Rename a file on an SMB server atomically."""
+    # Unlike fsspec's `mv`, this rename can replace a file. It is retried while a reader locks the old file.
     import smbclient  # noqa: PLC0415 (only needed for SMB)
 
     old, new = (rf"\\{fs.host}" + path.replace("/", "\\") for path in (old, new))
@@ -59,7 +56,7 @@ def _move_webdav(fs: Any, old: str, new: str, *, replace: bool) -> None:
 
 
 def _ask_s3(fs: Any, path: str) -> None:
-    # A HEAD response has no body, so an invalid key looks like a missing permission.
+    # HEAD responses have no body, so an invalid key cannot be distinguished from a missing permission.
     fs.call_s3("list_objects_v2", Bucket=path.partition("/")[0], MaxKeys=1)
 
 
@@ -73,7 +70,7 @@ def _ask_for_container(fs: Any, path: str) -> None:
 
 
 def _ask_for_share(fs: Any, path: str) -> None:
-    # Creating a folder in a missing share blocks forever.
+    # A request to create a folder in a missing share blocks indefinitely.
     fs.info("/".join(path.split("/")[:2]))
 
 
@@ -83,45 +80,21 @@ def _nothing_to_ask(fs: Any, path: str) -> None:
 
 @dataclass(frozen=True)
 class Scheme:
-    """Traits of the stores of a URL scheme.
+    """Traits of the stores with one URL scheme."""
 
-    Attributes
-    ----------
-    extra
-        Extra of this package that installs the driver.
-    is_object_store
-        Whether the store has no folders, and one put publishes a file atomically. URLs begin with a bucket. In other
-        stores, a temporary file is moved.
-    puts_whole
-        Whether an interrupted put in an object store leaves no object.
-    is_writable
-        Whether the store supports writes.
-    userinfo_is_container
-        Whether the part before ``@`` is the container, not a user.
-    ask
-        Function of the file system and the path of a file. It raises an error if the bucket is missing or the
-        credentials are invalid.
-    move, driver
-        Function that moves a file, and module of the driver that it supports. Other drivers use their own `mv`.
-    part_size
-        Minimum part size of a multipart upload, in bytes.
-    unsafe_name
-        Pattern of file names that the driver would change.
-    """
-
-    extra: str | None = None
-    is_object_store: bool = False
-    puts_whole: bool = True
+    extra: str | None = None  # package extra that installs the driver
+    is_object_store: bool = False  # URLs begin with a bucket, and one put publishes a file atomically
+    puts_whole: bool = True  # an interrupted put in an object store leaves no object
     is_writable: bool = True
-    userinfo_is_container: bool = False
-    ask: Callable[[Any, str], None] = _nothing_to_ask
+    userinfo_is_container: bool = False  # the part before "@" is a container, not a user
+    ask: Callable[[Any, str], None] = _nothing_to_ask  # raises if the bucket is missing or the credentials are invalid
     move: Callable[..., None] = move
-    driver: str | None = None
-    part_size: int | None = None
-    unsafe_name: re.Pattern[str] | None = None
+    driver: str | None = None  # module of the driver that `move` supports; other drivers use their own `mv`
+    part_size: int | None = None  # minimum part size of a multipart upload, in bytes
+    unsafe_name: re.Pattern[str] | None = None  # file names that the driver would change
 
 
-# s3fs holds ten parts in memory, and its default part size is 50 MiB.
+# s3fs keeps ten parts in memory, which is 500 MiB with its default part size.
 _S3 = Scheme(extra="s3", is_object_store=True, ask=_ask_s3, part_size=8 * 2**20)
 _GCS = Scheme(extra="gcs", is_object_store=True, ask=_ask_gcs)
 _AZURE = Scheme(extra="azure", is_object_store=True, ask=_ask_for_container, userinfo_is_container=True)
@@ -143,5 +116,5 @@ _OTHER = Scheme()
 
 
 def scheme_of(url: str) -> Scheme:
-    """Return the traits of a URL's scheme; unknown schemes have the default traits."""
+    """Return the traits of a URL's scheme, or the default traits if it is unknown."""
     return _SCHEMES.get(url.partition("://")[0], _OTHER)

@@ -1,4 +1,4 @@
-"""Files in remote stores, published by an atomic put, or by an upload and a move."""
+"""Publish files in remote stores with an atomic put, or with an upload and a move."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from explorer_frames._storage.schemes import Scheme
 
 _PIECE = 1 << 20  # bytes
-_MOST_PARTS = 10_000  # limit of S3 for a multipart upload
+_MOST_PARTS = 10_000  # maximum number of parts in a multipart upload to S3
 _S3_LOGIN = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
-_PATIENCE = 10  # seconds for which an interrupted upload may continue, until its next part is complete
+_PATIENCE = 10  # seconds for which an interrupted upload may continue, to complete its current part
 
 
 class StoredObject(CopiedTarget):
-    """Object in an object store, which does not exist until its put is complete."""
+    """Object in an object store, which does not exist until its upload is complete."""
 
     def __init__(self, fs: Any, path: str, scheme: Scheme) -> None:
         self.fs = fs
@@ -39,7 +39,7 @@ class StoredObject(CopiedTarget):
         self.is_atomic = scheme.is_object_store
 
     def kind(self) -> str | None:
-        """Return "file", "directory" or another type; None if the target does not exist."""
+        """Return the type of an existing target, such as ``file``, or None."""
         return self._kind_of(self.path)
 
     def _kind_of(self, path: str) -> str | None:
@@ -48,7 +48,7 @@ class StoredObject(CopiedTarget):
             return str(self.fs.info(path)["type"])
         except failures(PermissionError):
             if self._scheme.is_object_store:
-                return None  # for write-only credentials; a conditional put needs no look-up
+                return None  # the credentials may be write-only; a conditional put needs no look-up
             raise
         except failures(Exception) as raised:
             if is_missing(raised):
@@ -56,10 +56,7 @@ class StoredObject(CopiedTarget):
             raise
 
     def probe(self, new_folders: int | None = None) -> None:
-        """Raise if the bucket is missing or the credentials are invalid.
-
-        The check is incomplete without read permission. Folders are checked as in `LocalFile`.
-        """
+        """Raise if the bucket is missing or the credentials are invalid."""
         try:
             self._scheme.ask(self.fs, self.path)
         except failures(Exception) as raised:
@@ -82,7 +79,7 @@ class StoredObject(CopiedTarget):
             self.fs.makedirs(folder, exist_ok=True)
 
     def put(self, path: str, *, create: bool) -> None:
-        """Upload the closed spool file to the target, complete or not at all."""
+        """Upload the closed temporary file to the target."""
         options: dict[str, Any] = {"mode": "create"} if create else {}
         if smallest := self._scheme.part_size:
             options["chunksize"] = max(smallest, math.ceil(os.path.getsize(path) / _MOST_PARTS))  # noqa: PTH202
@@ -103,19 +100,19 @@ class StoredObject(CopiedTarget):
         finish(self.fs.loop, self.fs._put_file(path, to, **options), stop, _PATIENCE if in_parts else 0)  # noqa: SLF001
 
     def remove(self) -> None:
-        """Remove the file."""
+        """Remove the object."""
         self.fs.rm_file(self.path)
 
     def stored(self) -> int | None:
-        """Return the size of the published object in bytes; None if it cannot be read."""
-        with suppressed(Exception):  # after a successful put, the store guarantees the object
+        """Return the size of the object in bytes, or None if it cannot be read."""
+        with suppressed(Exception):  # the check is optional, because the upload succeeded
             self.fs.invalidate_cache()
             return int(self.fs.info(self.path)["size"])
         return None
 
 
 class RemoteFile(StoredObject):
-    """File in another store, uploaded to a temporary file and moved to the target."""
+    """File that is uploaded to a temporary path in the store and moved to the target."""
 
     def __init__(self, fs: Any, path: str, scheme: Scheme) -> None:
         super().__init__(fs, path, scheme)
@@ -126,7 +123,7 @@ class RemoteFile(StoredObject):
         self._move = scheme.move if type(fs).__module__ == scheme.driver else move
 
     def probe(self, new_folders: int | None = None) -> None:
-        """Create and remove a small file next to the target, as publishing does."""
+        """Check that a small file can be created and removed next to the target."""
         self._scheme.ask(self.fs, self.path)
         try:
             self._make_folders(new_folders)
@@ -139,7 +136,7 @@ class RemoteFile(StoredObject):
             raise
 
     def put(self, path: str, *, create: bool) -> None:
-        """Upload the closed spool file and move it to the target, complete or not at all."""
+        """Upload the closed temporary file, check its size, and move it to the target."""
         with self._beside() as beside:
             self._upload(path, beside)
             size = os.path.getsize(path)  # noqa: PTH202
@@ -156,7 +153,7 @@ class RemoteFile(StoredObject):
 
     @contextmanager
     def _beside(self) -> Iterator[str]:
-        """Yield a hidden path next to the target; try to remove its file afterwards."""
+        """Yield a hidden path next to the target and remove its file afterwards."""
         beside = self._head + hidden_name(self._name)
         try:
             yield beside
@@ -190,14 +187,15 @@ class RemoteFile(StoredObject):
             if self._kind_of(beside) is not None:
                 raise OSError("the store did not move the file into place")
         except BaseException:
-            with suppressed(FileNotFoundError, FileExistsError):  # it was not moved, or another writer published a file
+            # The old file may not have been moved, or another process may have published a file.
+            with suppressed(FileNotFoundError, FileExistsError):
                 self._move(self.fs, aside, self.path, replace=False)
             raise
         self.fs.rm_file(aside)
 
 
 class _Stopping(Callback):  # type: ignore[misc]  # fsspec has no types
-    """Callback that ends an interrupted multipart upload after its next part.
+    """Callback that ends an interrupted multipart upload after its current part.
 
     s3fs aborts a multipart upload if a part fails, but not if the upload is cancelled.
     """
