@@ -1,4 +1,4 @@
-"""Conversion of pandas DataFrames to Arrow tables with pandas metadata."""
+"""Convert pandas DataFrames to Arrow tables with pandas metadata."""
 
 from __future__ import annotations
 
@@ -19,20 +19,7 @@ _REFUSALS = (pa.ArrowException, AttributeError, NotImplementedError, OverflowErr
 
 
 def from_pandas(frame: pd.DataFrame, index: bool | None = None) -> pa.Table:  # noqa: FBT001 (as in pandas)
-    """Convert a DataFrame to a table, with its index and provenance.
-
-    Parameters
-    ----------
-    frame
-    index
-        Whether to convert the index to columns, as in ``DataFrame.to_parquet``. None converts every index except
-        an unnamed index of integers.
-
-    Raises
-    ------
-    ConfigError
-        If a column or the index cannot be converted to Arrow.
-    """
+    """Convert a DataFrame to an Arrow table with its index and provenance."""
     document = _document(frame)
     try:
         if index is None:
@@ -65,10 +52,11 @@ def _document(frame: pd.DataFrame) -> bytes | None:
 
 
 def _without_row_numbers(frame: pd.DataFrame) -> tuple[pd.DataFrame, bool | None]:
-    """Return the frame and `preserve_index`, without an unnamed index of integers.
+    """Return the frame and a value for `preserve_index` that omits row numbers.
 
-    pyarrow writes a RangeIndex as metadata and other integers as a column. A filter converts one into the other,
-    so the columns would depend on the values. A named RangeIndex, or one in a MultiIndex, is therefore also a column.
+    pyarrow writes a RangeIndex as metadata and any other integer index as a column. Filtering a DataFrame replaces a
+    RangeIndex by another integer index, which would add a column to the file. Unnamed integer indexes are therefore not
+    written. All other indexes are written as columns.
     """
     index = frame.index
     if index.nlevels > 1 or index.name is not None or index.inferred_type != "integer":
@@ -109,10 +97,8 @@ def _said(error: Exception) -> str:
 
 
 def _readable(schema: pa.Schema) -> bytes:
-    """Return the pandas metadata without dtypes that pandas cannot read back.
-
-    For example, pandas writes categorical labels but cannot read them.
-    """
+    """Return the pandas metadata without dtypes that pandas cannot read."""
+    # For example, pandas writes categorical column labels but cannot read them.
     document = json.loads(schema.metadata[b"pandas"])
     for column in document["columns"]:
         try:
