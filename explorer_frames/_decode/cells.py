@@ -29,13 +29,13 @@ class Cells(Protocol):
 
     @property
     def widths(self) -> NDArray[np.intp]:
-        """Number of cells in each row; one element if all rows have the same number."""
+        """Number of cells in each row. One element if all rows have the same number."""
 
     def column(self, number: int) -> pa.StringArray:
         """Return all cells of one column."""
 
     def rest(self, number: int) -> tuple[NDArray[np.int32], pa.StringArray]:
-        """Return list offsets, and the cells of column `number` and all later columns."""
+        """Return the cells of column `number` and all later columns, with list offsets."""
 
 
 def to_batch(cells: Cells, schema: pa.Schema, dictionaries: dict[str, pa.Array] | None = None) -> pa.RecordBatch:
@@ -76,7 +76,7 @@ def to_table(batches: Iterable[pa.RecordBatch], schema: pa.Schema, *, joined: in
     if joined is None:
         table = pa.Table.from_batches(batches, plain)
     else:
-        # Copies release unused memory in string columns from the API, which is up to half the size of the data.
+        # String columns from the API have unused memory, up to half the size of the data. Copying releases it.
         tables = [plain.empty_table()]
         while some := list(islice(batches, joined)):
             tables.append(pa.Table.from_batches(some, plain).combine_chunks(POOL))
@@ -90,14 +90,14 @@ def to_table(batches: Iterable[pa.RecordBatch], schema: pa.Schema, *, joined: in
 def _refuse_shape(cells: Cells, index: int, schema: pa.Schema) -> None:
     row = cells.first + index
     due = (
-        f"too few cells: the schema has at least {len(schema) - 1} columns"
+        f"too few cells: the schema requires at least {len(schema) - 1}"
         if pa.types.is_list(schema.types[-1])
         else f"the wrong number of cells: the schema has {len(schema)} columns"
     )
     raise RowShapeError(
         f"row {row} has {due} ({', '.join(schema.names)})",
         row=row,
-        hint="Pass schema='auto' to use the task's name. To read rows of any length, pass "
+        hint="Pass schema='auto' to choose the schema by the task's name. To read rows of any length, pass "
         'schema=pa.schema([("cells", pa.list_(pa.string()))]).',
     )
 
@@ -130,12 +130,11 @@ def _encoded(
         row = first + pc.equal(indices, room).index(True).as_py()
         value = escaped(cells[row - first].as_py(), 80)
         raise ColumnTypeError(
-            f"row {row}, column {field.name!r}: {value!r} exceeds the {room} values of a dictionary with "
-            f"{kind.index_type} indices",
+            f"row {row}, column {field.name!r}: dictionaries with {kind.index_type} indices are limited to {room} "
+            f"values, cannot add {value!r}",
             row=row,
             column=field.name,
             value=value,
-            hint="Pass a pyarrow.Schema in which this dictionary has int32 indices, or in which the column is not "
-            "a dictionary.",
+            hint="Pass a pyarrow.Schema with int32 indices for this column, or without a dictionary.",
         )
     return pa.DictionaryArray.from_arrays(indices.cast(kind.index_type), known)

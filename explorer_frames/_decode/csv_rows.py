@@ -8,8 +8,8 @@ If the quotes are regular, a position is inside a quoted cell if and only if an 
 commas and line breaks outside quotes are the ends of the cells. They become the offsets of an Arrow string array over
 the bytes of the block, without a copy. The array alternates cells and separators.
 
-pyarrow's CSV reader is not faster, and it cannot report the line of an error. It also accepts a bare CR as a line break
-and an unclosed quote, and it does not support rows of different lengths.
+pyarrow's CSV reader is not faster. It cannot report the line of an error, and it does not support rows of different
+lengths. It also accepts an unclosed quote, and a bare CR as a line break.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ MAX_HELD = 16 * 2**20  # maximum size of a row in bytes; a larger row has an unc
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _QUOTE, _COMMA, _NEWLINE, _RETURN = b'",\n\r'
 _QUOTING = (
-    "Put cells with a quote, a comma or a line end in quotes, and double the quotes inside them. If the "
+    "Quote each cell that contains a quote, a comma or a line break, and double the quotes inside it. If the "
     'files were written without quoting, pass quoting="none".'
 )
-_HOLE = "A hole in a sparse file reads as NUL bytes. Copy the file again from its source, or run the job again."
-_SEPARATORS = 'Pass schema=pa.schema([("cells", pa.list_(pa.string()))]) to read the cells between commas as they are.'
+_HOLE = "Copy the file from its source again, or run the job again. Holes in sparse files are read as NUL bytes."
+_SEPARATORS = 'To read the text between commas as cells, pass schema=pa.schema([("cells", pa.list_(pa.string()))]).'
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Block:
         return self._take(self.begins + number)
 
     def rest(self, number: int) -> tuple[NDArray[np.int32], pa.StringArray]:
-        """Return list offsets, and the cells of column `number` and all later columns."""
+        """Return the cells of column `number` and all later columns, with list offsets."""
         of_rest = np.ones(self.offsets.size // 2, np.bool_)
         for before in range(number):
             of_rest[self.begins + before] = False
@@ -117,7 +117,7 @@ class Block:
 
     @contextmanager
     def located(self) -> Iterator[None]:
-        """Add the line number to errors that are raised in the block."""
+        """Add the line number to errors that are raised in the `with` block."""
         try:
             yield
         except (RowShapeError, ColumnTypeError) as error:
@@ -136,7 +136,7 @@ class Block:
 class Paths:
     """Converter for rows of paths.
 
-    All rows must use commas between vertices, or all rows must use blanks.
+    Vertices must be separated by commas in all rows, or by blanks in all rows.
     """
 
     def __init__(self) -> None:
@@ -160,11 +160,13 @@ class Paths:
 
 
 def _parted_by_blanks(block: Block, schema: pa.Schema) -> pa.RecordBatch:
-    """Convert cells with vertices that are separated by blanks to a list column."""
+    """Convert cells of vertices separated by blanks to a list column."""
     trimmed = pc.utf8_trim(block.column(0), " \t", memory_pool=POOL)
     empty = pc.index(pc.equal(trimmed, ""), True).as_py()
     if empty >= 0:
-        raise RowShapeError(f"row {block.first + empty} has only blanks", row=block.first + empty, hint=_SEPARATORS)
+        raise RowShapeError(
+            f"row {block.first + empty} contains only blanks", row=block.first + empty, hint=_SEPARATORS
+        )
     lists = pc.split_pattern_regex(trimmed, "[ \t]+", memory_pool=POOL)
     return pa.RecordBatch.from_arrays(
         [to_lists(lists.offsets.to_numpy(), lists.values, schema.field(0), block.first)], schema=schema
@@ -244,13 +246,13 @@ def _block(
     if widths.min() == 1:
         empty = np.flatnonzero((widths == 1) & (starts[begins] == ends[begins]))
         if empty.size:
-            _refuse("is an empty line", data, int(starts[begins[empty[0]]]), stops, place)
+            _refuse("is empty", data, int(starts[begins[empty[0]]]), stops, place)
     has_quotes = quoting == "minimal" and b'"' in data
     if has_quotes:
         quoted = text[starts] == _QUOTE
         starts += quoted
         ends -= quoted
-    doubled = has_quotes and b'""' in data  # the search for one byte is much faster
+    doubled = has_quotes and b'""' in data  # first search for a single byte, which is much faster
     return Block(*place, data, offsets, begins, widths, doubled, quoting)
 
 
@@ -263,7 +265,7 @@ def _irregular(text: NDArray[np.uint8], quotes: NDArray[np.intp], *, final: bool
     """Return the position of the first irregular quote, or None.
 
     A regular quote opens or closes a cell, or is part of a doubled quote. If a closing quote is irregular, the position
-    of the opening quote is returned, because the quote that should close this cell may be missing.
+    of the opening quote is returned, because the actual closing quote may be missing.
     """
     opens, closes = quotes[::2], quotes[1::2]
     before = text[opens - 1]
@@ -307,7 +309,7 @@ def _check_nuls(data: bytes, quotes: NDArray[np.intp] | None, line: int) -> None
     _check_utf8(data[:position], line)  # UTF-16 text also contains NUL bytes
     number = line + data.count(b"\n", 0, position)
     before = escaped(data[max(0, position - 20) : position].decode("utf-8", "replace"), 80)
-    raise DecodeError(f"the file has a NUL byte after {before!r}", where=f"line {number}", hint=_HOLE)
+    raise DecodeError(f"the file contains a NUL byte after {before!r}", where=f"line {number}", hint=_HOLE)
 
 
 def _check_utf8(data: bytes, line: int) -> None:
@@ -321,7 +323,7 @@ def _check_utf8(data: bytes, line: int) -> None:
     raise DecodeError(
         f"invalid UTF-8: {escaped(data[position : position + 10].decode('latin-1'))!r}",
         where=f"line {number}",
-        hint="Convert the file to UTF-8. It may be compressed with gzip or zstd.",
+        hint="Convert the file to UTF-8. The only supported compressions are gzip and zstd.",
     )
 
 
@@ -332,7 +334,7 @@ def _refuse(what: str, data: bytes, position: int, stops: NDArray[np.intp], plac
     number = line + data.count(b"\n", 0, position)
     shown = escaped(data[max(0, position - 20) : position + 20].decode("utf-8", "replace"), 80)
     raise RowShapeError(
-        f"the row {what}: {shown!r}",  # a row index in addition to the line number would be confusing
+        f"the row {what}: {shown!r}",  # the line number is sufficient; a row index as well would be confusing
         row=row,
         where=f"line {number}",
         hint=_QUOTING,

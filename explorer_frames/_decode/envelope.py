@@ -1,4 +1,4 @@
-"""Parse the JSON envelope of the rows as a stream.
+"""Parse the JSON envelope of a result as a stream.
 
 The response is ``{"code":0,"data":{"items":[[...],[...]]},"message":"Success"}``. Its keys may be in any order, and it
 may contain other members and whitespace. The rows make up almost all of its size, so they are not parsed as one
@@ -21,7 +21,7 @@ from explorer_frames._decode.strict_json import check_values, loads_bounded, no_
 from explorer_frames._errors import api_error, escaped
 from explorer_frames.errors import EnvelopeError, RowShapeError
 
-# Maximum size in bytes of one row, and of everything besides the rows.
+# Maximum size in bytes of one row, and of the envelope without its rows.
 MAX_HELD = 16 * 2**20
 _HARDLY_A_ROW = 2**10  # bytes; if the buffer has less data, more is read before parsing
 # Responses with status 1xx, 204, 205 and 3xx have no content, and those with 206 have partial content.
@@ -29,7 +29,7 @@ _WITHOUT_WHOLE_BODY = {*range(200), 204, 205, 206, *range(300, 400)}
 _FIRST_KEY = re.compile(r'[ \t\n\r]*\{[ \t\n\r]*"')
 _NEXT_KEY = re.compile(r'[ \t\n\r]*,[ \t\n\r]*"')
 _COLON = re.compile(r"[ \t\n\r]*:[ \t\n\r]*")
-_CUT_OFF = "The server or a proxy truncated the response. Retry."
+_CUT_OFF = "Retry. The server or a proxy truncated the response."
 _NO_RESULT = "Check that url= is the URL of NebulaGraph Explorer, and that no proxy changes its responses."
 
 
@@ -101,7 +101,7 @@ def data_of(envelope: object, http_status: int, trace_id: str | None, *, any_sta
     code = code if type(code) is int else None
     data = members.get("data")
     # The API does not document HTTP statuses, so the code takes precedence. The status is used if the code is missing
-    # or the response has no valid data. Unless `any_status` is True, it is also used if it implies an incomplete body.
+    # or the response has no valid data. If `any_status` is False, a status without a complete body is also an error.
     whole = any_status or http_status not in _WITHOUT_WHOLE_BODY
     if code == 0 and isinstance(data, dict) and whole:
         return data
@@ -145,14 +145,14 @@ class _Buffer:
         while self.grow():
             if len(self.data) > MAX_HELD:
                 raise EnvelopeError(
-                    f"the response contains more than {MAX_HELD // 2**20} MiB besides the rows",
+                    f"the response contains more than {MAX_HELD // 2**20} MiB outside the rows",
                     hint=_NO_RESULT,
                 )
         return self.data
 
 
 def _read_head(buffer: _Buffer) -> bytes | None:
-    """Consume and return the text before the rows, or return None without rows."""
+    """Consume and return the text before the rows, or return None if there are no rows."""
     while buffer.grow():
         if buffer.data.lstrip(SPACE)[:1] not in (b"", b"{"):
             return None

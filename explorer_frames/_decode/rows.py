@@ -29,7 +29,7 @@ from explorer_frames.errors import ColumnTypeError, DecodeError, EnvelopeError, 
 _Positions: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.intp]]
 
 SPACE = b" \t\n\r"
-_NO_LIST = "Check that this is the result of a graph algorithm: each element of `items` must be an array."
+_NO_LIST = "Check that this is the result of a graph algorithm. Each element of `items` must be an array."
 _FEW = 64  # cells; the first row is rarely longer
 _NEXT_CELL, _NEXT_ROW = b',"', b'],["'  # from the closing quote of one string to the opening quote of the next
 _QUOTE, _OPEN, _CLOSE, _BACKSLASH, _FIRST_PRINTABLE = b'"[]\\ '
@@ -63,8 +63,8 @@ def cut(data: bytes, first: int) -> Rows | None:
 def _cut_regular(data: bytes, first: int) -> Rows | None:
     """Split the text at its quotes, or return None if the text is irregular.
 
-    Cells are separated by ``","`` and rows by ``"],["``. The characters after the closing quotes are therefore
-    sufficient to check the structure.
+    Cells are separated by ``","`` and rows by ``"],["``. Checking the characters after each closing quote is
+    therefore sufficient.
     """
     if not data.startswith(b'["'):
         return None
@@ -81,7 +81,7 @@ def _cut_regular(data: bytes, first: int) -> Rows | None:
 
 
 def _closes_by_row(text: NDArray[np.uint8], closes: NDArray[np.intp]) -> _Positions:
-    """Group the closing quotes by row; return no rows if the first is incomplete."""
+    """Group the closing quotes by row."""
     closes = closes[: np.searchsorted(closes, text.size - 1)]  # a closing quote must be followed by a character
     ends = text[closes[:_FEW] + 1] == _CLOSE
     if not ends.any():
@@ -126,7 +126,7 @@ def _cut_any(data: bytes, first: int) -> Rows | None:
         raise RowShapeError(
             f"row {first} contains a nested list",
             row=first,
-            hint="Check that this is the result of a graph algorithm: each cell must be a string or a number.",
+            hint="Check that this is the result of a graph algorithm. Each cell must be a string or a number.",
         )
     count = int(wrong[0] if wrong.size else closing.size) // 2
     return Rows(data[: brackets[2 * count - 1] + 1], first, count, None) if count else None
@@ -224,7 +224,7 @@ def _unescaped(cells: pa.StringArray, row_of: Callable[[int], int]) -> pa.String
 def _unescaped_at_once(raw: pa.StringArray) -> pa.StringArray | None:
     """Decode the escapes of all cells at once, or return None if that is not possible.
 
-    The cells are joined with a control character, which JSON strings contain only as an escape. The cells cannot be
+    The cells are joined with a control character, which JSON strings can contain only as an escape. The cells cannot be
     decoded at once if this escape occurs, or if an escape is invalid.
     """
     joined = pc.binary_join(pa.ListArray.from_arrays([0, len(raw)], raw), _PARTS)[0].as_py()

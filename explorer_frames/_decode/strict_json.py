@@ -11,14 +11,14 @@ from explorer_frames.errors import EnvelopeError
 scanstring = json.decoder.scanstring  # type: ignore[attr-defined]  # missing in typeshed; exists since Python 2.6
 
 
-_MOST_VALUES = 1_000_000  # takes about two seconds to parse; 16 MiB of a valid response contain fewer values
+_MOST_VALUES = 1_000_000  # values that can be parsed in about two seconds; valid responses contain fewer
 
 
 def check_values(body: bytes) -> None:
     """Raise EnvelopeError if there are too many values to parse within a deadline."""
     if body.count(b",") + body.count(b"[") + body.count(b"{") > _MOST_VALUES:
         raise EnvelopeError(
-            f"the response contains more than {_MOST_VALUES:,} values besides the rows", hint=_not_json_hint(body)
+            f"the response contains more than {_MOST_VALUES:,} values outside the rows", hint=_not_json_hint(body)
         )
 
 

@@ -96,4 +96,4 @@ def _check_names(schema: pa.Schema) -> None:
     for name, count in Counter(schema.names).most_common(1):
         if count > 1:
             what = f"duplicate column name {escaped(name, 60)!r}"
-            raise ConfigError(what, hint="Rename one of them. Column names in a file are strings.")
+            raise ConfigError(what, hint="Rename one of the columns. Column names are written as strings.")

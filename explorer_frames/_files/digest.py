@@ -1,12 +1,12 @@
 """Compute the content hash, a SHA-256 of the names, types and values of rows.
 
 The hash does not depend on the division of the rows into batches. For each column, the positions of nulls, the lengths
-and the bytes of the values are hashed as separate streams, and each batch continues these streams. Bytes of null values
-and the memory layout of strings do not affect the hash.
+and the bytes of the values are hashed as separate streams. Each batch continues these streams. Bytes of null values and
+the memory layout of strings do not affect the hash.
 
-A conversion to pandas and back does not change the hash. It therefore ignores everything that pandas does not preserve:
-the width of offsets, dictionaries, the precision of decimals, and the type of a column that contains only nulls. pandas
-converts NaN to null, so NaN is hashed as null. The positions of NaN are hashed separately, in a suffix.
+A conversion to pandas and back does not change the hash. Offset widths, dictionaries, decimal precision, and the type
+of a column of nulls are not hashed, because pandas does not preserve them. pandas converts NaN to null, so NaN is
+hashed as null. A suffix contains the hash of the positions of NaN.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from explorer_frames._memory import POOL
 from explorer_frames._provenance import KEY, as_written, encoded
 
 _EMPTY = hashlib.sha256().digest()
-_OFFSETS = {  # for each type, the type whose name is hashed and the dtype of its offsets
+_OFFSETS = {  # for each type, the type whose name is hashed and the dtype of the offsets
     pa.string(): (pa.string(), np.int32),
     pa.binary(): (pa.binary(), np.int32),
     pa.large_string(): (pa.string(), np.int64),

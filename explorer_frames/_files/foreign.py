@@ -10,7 +10,7 @@ import pyarrow as pa
 from explorer_frames._errors import escaped, plural
 from explorer_frames.errors import ConfigError
 
-# Methods that convert an object to a table or an intermediate object. The hint suggests the first one that exists.
+# These methods convert an object to a table or an intermediate object. The hint suggests the first that exists.
 _CONVERSIONS = (
     "to_frame",
     "to_dataframe",

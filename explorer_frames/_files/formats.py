@@ -31,7 +31,7 @@ _CODECS: dict[str, tuple[str, ...]] = {
 PARQUET, ARROW = b"PAR1", b"ARROW1"  # magic bytes at the start and the end of files
 _TEXT = {pa.string(), pa.large_string(), pa.binary(), pa.large_binary()}
 _SAMPLE = 10_000  # values at the start of a column that are checked for repetition
-_WHOLE_DICTIONARY = 2**30  # bytes; above the limit (1 MiB by default), pyarrow abandons dictionary encoding
+_WHOLE_DICTIONARY = 2**30  # bytes; above the limit (1 MiB by default), pyarrow stops dictionary encoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def _repeating(table: pa.Table) -> list[str]:
 
 
 def _lists_of_text(schema: pa.Schema) -> list[str]:
-    """Return the string columns in lists. fastparquet requires dictionaries there."""
+    """Return the string columns in lists, for which fastparquet requires dictionaries."""
     if not any(pa.types.is_nested(kind) for kind in schema.types):
         return []
     columns = _empty_parquet(schema).schema
@@ -152,7 +152,7 @@ def check_file(path: str, expected: pa.Schema, rows: int, options: Options, wher
     if counted == rows and stored.equals(expected, check_metadata=True):
         return stored
     what = f"{counted} of {rows} rows" if counted != rows else "a different schema"
-    hint = "Retry. If it happens again, check the local disk and memory."
+    hint = "Retry. If the error persists, check the local disk and memory."
     raise WriteError(f"the new file failed verification ({what}) and was not published", where=where, hint=hint)
 
 

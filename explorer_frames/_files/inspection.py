@@ -79,9 +79,10 @@ def provenance(data: Any) -> Provenance | None:
     Returns
     -------
     Provenance or None
-        None if the provenance is unknown, for example for data from another library. A stream that this library opened
-        has ``complete`` None, because its rows have not been read. If rows, values, column names or the column order
-        changed after reading, ``derived`` is True and ``complete`` is None. All rows are hashed to detect changes.
+        None if the provenance is unknown, for example for data from another library. For a stream that this library
+        opened, ``complete`` is None, because its rows have not been read. If rows, values, column names or the column
+        order changed after reading, ``derived`` is True and ``complete`` is None. All rows are hashed to detect
+        changes.
 
     Raises
     ------
@@ -219,10 +220,10 @@ def verify_file(path: str | os.PathLike[str], *, storage_options: Mapping[str, A
         document = _document(store, _schema(store, file))
         if not sealed:
             raise damaged(store, "missing checksum, because another program rewrote the file")
-        rows, content_hash = store.attempt("re-read", _contents, file)
+        rows, content_hash = store.attempt("read", _contents, file)
     known = provenance_of(document)
     if rows != known.rows:
-        raise damaged(store, f"it has {rows} {plural(rows, 'row')}, but its metadata has {known.rows}")
+        raise damaged(store, f"the file has {rows} {plural(rows, 'row')}, but its metadata has {known.rows}")
     if content_hash != known.content_hash:
         raise damaged(store, "content hash mismatch")
     return known
@@ -236,7 +237,7 @@ def _schema(store: Store, file: Any) -> pa.Schema:
         failure = error
     file.seek(0)
     if by_magic(file.read(_START)) or named_format(store.shown) in get_args(Format):
-        raise damaged(store, "it is not a complete Parquet or Feather file")
+        raise damaged(store, "not a complete Parquet or Feather file")
     raise failure
 
 
@@ -272,7 +273,7 @@ def is_sealed(store: Store, file: Any) -> bool:
 def damaged(store: Store, what: str) -> DamagedFileError:
     """Return the error for a damaged file."""
     return DamagedFileError(
-        f"file verification failed: {what}", where=store.shown, hint="Do not use its rows. Export the result again."
+        f"file verification failed: {what}", where=store.shown, hint="Do not use this file. Export the result again."
     )
 
 

@@ -1,8 +1,8 @@
-"""Write and verify the checksum of a file, a SHA-256 in the file's metadata.
+"""Write and verify the checksum of a file, which is stored in its metadata.
 
-The checksum is verified before the file is parsed. Its 64 hex digits are stored under a separate key. A Parquet file
-contains them once, in its footer. A Feather file contains them twice, because its schema is stored at the start and in
-the footer. For hashing, the digits are replaced by zeros.
+The checksum is a SHA-256, and is verified before the file is parsed. Its 64 hex digits are stored under a separate key.
+A Parquet file contains them once, in its footer. A Feather file contains them twice, because its schema is stored at
+the start and in the footer. For hashing, the digits are replaced by zeros.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BLANK = b"0" * 64
 
 _LOG = logging.getLogger("explorer_frames")
 _LENGTH = 4  # size in bytes of the length field of a footer or message
-_HEAD = 16  # bytes of a Feather file before its schema: padded magic, continuation marker, length
+_HEAD = 16  # size in bytes of what precedes the schema in a Feather file: padded magic, continuation marker and length
 _DIGITS: dict[Format | None, re.Pattern[bytes]] = {  # patterns of the digits in each format
     "parquet": re.compile(re.escape(SEAL) + rb"\x18\x40([0-9a-f]{64})"),
     "feather": re.compile(rb"\x40\0\0\0([0-9a-f]{64})\0\0\0\0\x14\0\0\0" + re.escape(SEAL) + rb"\0"),
@@ -109,7 +109,7 @@ def _fill(file: BinaryIO, places: Iterable[int], digits: bytes) -> None:
 
 
 def _metadata(file: BinaryIO) -> tuple[Format | None, list[tuple[int, bytes]]]:
-    """Return the format of a file, and its blocks of metadata with their positions."""
+    """Return the format of a file, and the position and content of its metadata blocks."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     head = file.read(_HEAD)

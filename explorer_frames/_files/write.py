@@ -42,7 +42,7 @@ from explorer_frames._threads import run_in_background
 Finish: TypeAlias = Callable[[], Mapping[str, Any]]
 
 _PARALLEL = 10_000  # minimum number of rows for which hashing in a background thread is faster
-_SLACK = 64  # extra bytes that are reserved for the final provenance
+_SLACK = 64  # additional bytes that are reserved for the final provenance
 
 
 class LayoutOptions(TypedDict, total=False):
@@ -81,7 +81,7 @@ class Receipt:
     schema : pyarrow.Schema
         Schema that was read back from the file, with its metadata.
     complete : bool or None
-        Whether the file contains all rows of the result. None if the provenance is unknown.
+        Whether the file contains all rows of the result. None if the completeness is unknown.
     content_hash : str or None
         Hash of names, types and values: ``sha256:`` and 64 hex digits, with a suffix if there are NaN values. The same
         rows in the same order have the same hash in every format and with all options. None for unsupported types, such
@@ -129,8 +129,8 @@ def write_parquet(
     """Write one Parquet file atomically.
 
     The file and each of its pages have checksums, which `verify_file` verifies. Columns with repeated values and
-    strings in lists are dictionary-encoded. The metadata contains the provenance of the rows. Call `read_provenance` to
-    read it.
+    strings in lists are dictionary-encoded. The metadata contains the provenance of the rows, which `read_provenance`
+    returns.
 
     Parameters
     ----------
@@ -177,8 +177,8 @@ def write_parquet(
     Raises
     ------
     ConfigError
-        If an argument is invalid, which is checked before any I/O. Also if a column cannot be converted to Arrow or
-        written in this format. In that case, the message contains the name of the column.
+        If an argument is invalid, or if a column cannot be converted to Arrow or written in this format. For a column,
+        the message contains its name. Arguments are checked before any I/O.
     TargetExistsError
         If ``mode="create"`` and the target exists. The target is checked before `data` is read and again when the file
         is published.
@@ -294,7 +294,7 @@ def write(reader: pa.RecordBatchReader, plan: tuple[Target, Options], finish: Fi
         except BaseException:
             draft.abandon()
             raise
-        stored = target.attempt("check", check_file, path, draft.schema, draft.rows, layout, target.url)
+        stored = target.attempt("verify", check_file, path, draft.schema, draft.rows, layout, target.url)
         size = os.path.getsize(path)  # noqa: PTH202
         target.publish(path)
     complete = draft.known["complete"] if isinstance(draft.known["complete"], bool) else None
@@ -359,7 +359,7 @@ class _Draft:
             self.append(pa.Table.from_batches([], self._begun))
         self.known = as_written(document, self.rows, self._content.result())
         self._target.attempt("write", self._finish, encoded(self.known).ljust(len(self._room)))
-        self._target.attempt("seal", self._seal.close)
+        self._target.attempt("write the checksum of", self._seal.close)
 
     def _finish(self, known: bytes) -> None:
         self.schema = self.schema.with_metadata({**self._metadata, KEY: known})

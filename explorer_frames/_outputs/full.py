@@ -66,7 +66,7 @@ class Header:
         self.line = line  # with header=True, the first line of the first file
         self._header = request.header
         shapes = request.schema.candidates()
-        # If rows differ in length, a row may be one vertex with any text, so headers cannot be detected.
+        # A path may consist of one vertex with any text, so headers cannot be detected if rows differ in length.
         self._shapes = [] if any(map(_schemas.takes_rest, shapes)) else shapes
 
     def __call__(self, cells: list[str]) -> bool:
@@ -97,7 +97,7 @@ def _may_name(names: list[str], shape: pa.Schema) -> bool:
 
 def _names_of(column: str, *, is_number: bool, is_first: bool) -> frozenset[str]:
     """Return the possible names of a column in a header."""
-    # A documented name cannot be a value of a numeric column, so a numeric column may have any documented name.
+    # Documented names are not numbers, so a numeric column may have any documented name in a header.
     own = frozenset({_letters(column)})
     if column in _SYNONYMS and not is_number:
         return own.union(_SYNONYMS[column])
@@ -155,8 +155,8 @@ class Request:
         if task.status != "success":  # Results on NFS have no completion marker.
             raise JobError(
                 f"task {task.task_id} is {task.status}, so its files may be incomplete",
-                hint="Wait for the job, and get the task from the job again. To read incomplete files, pass their "
-                "folder to read_output.",
+                hint="Wait for the job to end, and then get the task from it again. To read incomplete files, pass "
+                "their folder to read_output.",
             )
         ids = {"job_id": task.job_id, "task_id": task.task_id}
         path = output_url(path, **ids, folder=folder, component=component, storage_options=storage_options)
@@ -197,12 +197,12 @@ class Request:
 
 
 def _named(task: Task, component: str | None) -> tuple[str, str]:
-    """Return the component or task name that contains the algorithm, and its source."""
+    """Return the text with the name of the algorithm, and its source."""
     by_name, by_component = _schemas.find(task.name), _schemas.find(component or "")
     if by_name and by_component and not by_name.name.startswith(by_component.name):
         raise ConfigError(
-            f"component {escaped(component, 60)!r} does not match task {escaped(task.name, 60)!r}: "
-            f"{by_component.name} and {by_name.name}",
+            f"component {escaped(component, 60)!r} ({by_component.name}) does not match task "
+            f"{escaped(task.name, 60)!r} ({by_name.name})",
             hint="Pass the component of this task. If the task was renamed, pass the algorithm's name as schema=.",
         )
     return (component or "", "component") if by_component and not by_name else (task.name, "task name")
@@ -312,7 +312,7 @@ def read_batches(
     with closing(read_part(store, part, 0, header, quoting)) as blocks:
         for number, block in enumerate(blocks):
             with add_context(part.shown):
-                if number == 0:  # The error lists the schemas that fit.
+                if number == 0:  # The error lists the matching schemas.
                     with block.located():
                         _schemas.SchemaRequest(in_part(part, columns)).resolve(block.width)
             yield typed.to_batch(part, block)

@@ -87,8 +87,8 @@ def read_output(
 
     Notes
     -----
-    NebulaGraph Analytics writes full results to NFS by default since Explorer 3.5.0, and to HDFS if configured. The
-    format of the files is not documented.
+    Since Explorer 3.5.0, NebulaGraph Analytics writes full results to NFS by default. It can be configured to write to
+    HDFS. The format of the files is not documented.
 
     Types are defined by the schema. They are not inferred from the values. In a column of string ids, ``007``, ``NA``,
     ``null`` and empty cells are text.

@@ -22,12 +22,12 @@ from explorer_frames._storage.failures import DAMAGED
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, FileReadError
 
-CHANGED = "Retry when no more files are written there."
-_MISSING = "Check the output path of the workflow. Full results are in a folder with the ids of the job and the task."
-_UNENDED = "Copy the file again. If it is complete, add a line end."
+CHANGED = "Retry after all files have been written."
+_MISSING = "Check the path. Each full result is in a folder below the output path of the workflow."
+_UNENDED = "Copy the file again. If it is complete, add a newline at its end."
 _CORE = re.compile("([0-9]{1,9})_core")  # one folder for each k of KCore with TYPE=subgraph
 _PASSED_OVER = (".", "_")  # prefixes of names that are skipped
-_PIECE = 2**20  # bytes: smaller chunks are slower to split, larger ones are not faster
+_PIECE = 2**20  # bytes; smaller chunks are slower to split, and larger chunks are not faster
 _FETCH = 4 * 2**20  # bytes per request of a remote driver; s3fs would hold its default of 50 MiB in memory
 _CODECS = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}  # UTF-8 text cannot start with these bytes
@@ -84,7 +84,7 @@ def output_url(
     raise FileReadError(
         f"cannot find the result of job {job}, {f'task {task}' if component is None else component}: {which}",
         where=store.shown,
-        hint=f"Looked for {', '.join(usual)}{others}. {hint}",
+        hint=f"{hint} The search included {', '.join(usual)}{others}.",
     )
 
 
@@ -119,7 +119,7 @@ def _below(store: Store, below: str) -> str:
 
 
 def _names(store: Store, folder: str) -> list[str]:
-    """Return the paths in a folder below the root, or none if it is not a folder."""
+    """Return the paths in a folder below the root, or no paths if it is not a folder."""
     path = _below(store, folder)
     found = store.info(path)
     if found is None or found["type"] != "directory":
@@ -129,7 +129,7 @@ def _names(store: Store, folder: str) -> list[str]:
 
 
 def _is_of(below: str, job: str, task: str) -> bool:
-    """Return whether a path contains the ids of the job and, in its last name, the task.
+    """Return whether a path contains the job's id and its last name the task's id.
 
     Both ids must match completely. Ids may contain ``-``, so it is a separator only between the two ids. For example,
     task ``a-1`` does not match ``52_a-1-2``.
@@ -222,7 +222,8 @@ class Parts:
             entries = store.ls(store.path)
             _check_finished(entries, store.shown)
         elif found["type"] != "file":
-            raise FileReadError("not a regular file: device, pipe or socket", where=store.shown, hint="Pass CSV files.")
+            hint = "Pass the path of a CSV file or a folder."
+            raise FileReadError("not a regular file: device, pipe or socket", where=store.shown, hint=hint)
         else:
             _check_finished([found], store.shown)
             return [found]
@@ -251,7 +252,7 @@ class Parts:
             hint = "Pass the folder that contains the CSV files, or a pattern that matches only files."
             raise FileReadError(what, where=where, hint=hint)
         if not entries:
-            hint = "Check in Explorer that the task has ended. An empty result has a file, too."
+            hint = "Check in Explorer that the task has ended. Even an empty result has a file."
             raise FileReadError("no CSV files found", where=where, hint=hint)
         plain: dict[str, str] = {}
         for name in (entry["name"] for entry in entries):
@@ -287,10 +288,10 @@ def pieces(store: Store, part: Part) -> Generator[bytes]:
             f"the file size changed from {part.size} to {raw.count} bytes while it was read", hint=CHANGED
         )
     if codec and not raw.count:
-        raise FileReadError(f"invalid {codec} file: it is empty", hint=DAMAGED)
+        raise FileReadError(f"invalid {codec} file: the file is empty", hint=DAMAGED)
     # A plain file without a final line end is considered truncated.
     if not codec and not last.endswith(b"\n") and last not in {b"", BOM_UTF8}:
-        what = "truncated file: the last line has no line end"
+        what = "truncated file: the last line does not end with a newline"
         raise FileReadError(what, hint=_UNENDED)
 
 
@@ -325,7 +326,9 @@ class _Stream:
 def _codec(store: Store, part: Part, raw: _Stream) -> str | None:
     suffix = os.path.splitext(part.path)[1].lower()  # noqa: PTH122 (a URL's path)
     if suffix in _NOT_CSV:
-        raise FileReadError(f"unsupported file extension {suffix}", hint="Pass CSV files, plain, .gz or .zst.")
+        raise FileReadError(
+            f"unsupported file extension {suffix}", hint="Pass CSV files, either plain or compressed as .gz or .zst."
+        )
     if suffix in _CODECS:
         return _CODECS[suffix]
     start = store.attempt("read", raw.peek, 4, where=None)
@@ -353,10 +356,10 @@ def _last_of(path: str) -> str:
 def _check_finished(entries: list[dict[str, Any]], where: str) -> None:
     for name in (_last_of(entry["name"]) for entry in entries):
         if name == "_temporary":
-            hint = "Wait until the job has ended. If it has ended, it failed: run it again."
+            hint = "Wait until the job has ended. If the job has already ended, run it again."
             raise FileReadError("unfinished result: the folder contains _temporary", where=where, hint=hint)
         if name.endswith(("._COPYING_", ".tmp", ".partial", "~")):  # from `hdfs dfs -put` or an editor
-            hint = "Wait until the copy is complete. If it was interrupted, copy again."
+            hint = "Wait until the copy is complete. If the copy was interrupted, start it again."
             raise FileReadError(f"unfinished copy: the folder contains {escaped(name, 100)}", where=where, hint=hint)
 
 

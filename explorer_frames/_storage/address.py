@@ -55,7 +55,7 @@ _WINDOWS_INVALID = re.compile(r'[<>:"|?*\x00-\x1f]|[. ]$')  # Windows silently r
 _WINDOWS_DEVICE = re.compile(
     r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9\u00b9\u00b2\u00b3]) *(?:\..*)?", re.IGNORECASE
 )
-_LONG = 8  # minimum length of a query value that is treated as a secret even if its name is not
+_LONG = 8  # query values of at least this length are treated as secrets
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -73,8 +73,8 @@ def named_format(url: str | os.PathLike[str]) -> str | None:
 def check_folder_name(url: str | os.PathLike[str]) -> None:
     """Raise ConfigError if the name of an output folder has a file extension."""
     if named_format(url):
-        hint = "Pass a folder whose name has no file extension."
-        raise ConfigError("the name of the folder has a file extension", where=shown_url(url), hint=hint)
+        hint = "Pass a folder name without a file extension."
+        raise ConfigError("the folder name has a file extension", where=shown_url(url), hint=hint)
 
 
 def shown_url(url: str | os.PathLike[str]) -> str:
@@ -145,7 +145,7 @@ def check_local_name(url: str | os.PathLike[str]) -> None:
     text = os.fspath(url)
     name = invalid_on_windows(without_scheme(text, windows=True) if isinstance(url, str) else text)
     if name is not None:
-        hint = 'Pass a name without <>:"|?*, without a trailing period or blank, and not that of a device such as NUL.'
+        hint = 'Remove <>:"|?* and any trailing period or space. Do not use the name of a device, such as NUL.'
         what = f"{escaped(name, 80)!r} is not a valid file name on Windows"
         raise ConfigError(what, where=shown_url(url), hint=hint)
 
@@ -203,7 +203,7 @@ def text_of(url: object, noun: str) -> str:
     text = os.fspath(url) if isinstance(url, str | os.PathLike) else None
     if isinstance(text, str) and text and "\0" not in text:
         return text
-    raise ConfigError(f"the {noun} is not a path or a URL", hint="Pass a path or a URL.")
+    raise ConfigError(f"the {noun} is not a valid path or URL", hint="Pass a non-empty path or URL.")
 
 
 def checked(url: str | os.PathLike[str], *, to_read: bool = False) -> str:
@@ -215,7 +215,9 @@ def checked(url: str | os.PathLike[str], *, to_read: bool = False) -> str:
     except UnicodeEncodeError:
         text = ""
     if not text:
-        raise ConfigError("the target contains characters that are invalid in a file name", hint="Pass another name.")
+        raise ConfigError(
+            "the target contains characters that are invalid in a file name", hint="Pass another file name."
+        )
     problem = _problem(text, is_path=not isinstance(url, str), to_read=to_read)
     if problem:
         what, hint = problem
@@ -229,18 +231,18 @@ def _problem(text: str, *, is_path: bool, to_read: bool) -> tuple[str, str] | No
     store = scheme_of(text) if separator else None
     found = None
     if not is_path and ("::" in text or (separator and scheme in WRAPPERS)):
-        hint = "Pass the plain URL of the store, or a local file without :: in its name.\nOr pass a pathlib.Path."
+        hint = "Pass the plain URL of the store, or a local path without ::.\nOr pass a pathlib.Path."
         found = "chained URLs are not supported", hint
     elif text.endswith(("/", os.sep)) or (store and store.is_object_store and "/" not in rest):
-        found = "the target is a directory", "Add the name of a file."
+        found = "the target is a directory", "Add a file name to the path."
     elif store and not store.is_writable and not to_read:
-        found = f"{scheme}:// is read-only", "Pass a local path or a store's URL."
+        found = f"{scheme}:// is read-only", "Pass a local path or the URL of a writable store."
     elif separator and scheme not in {*LOCAL, "memory"} and "?" in rest and not to_read:
-        found = "the URL of a target must not have a query", "Pass settings as storage_options=."
+        found = "the target URL must not contain a query", "Pass the settings as storage_options=."
     elif separator and scheme in LOCAL and not re.match("[/~]|[A-Za-z]:", rest):
-        found = f"{scheme}:// requires an absolute path", f"Write {scheme}:///folder/name."
+        found = f"{scheme}:// requires an absolute path", f"Pass a URL such as {scheme}:///folder/name."
     elif not separator and re.match("(?!file:|local:)[a-z][a-z0-9+.-]+:/", text):
-        hint = "Write two slashes: scheme://host/name.\nA pathlib.Path turns :// into :/, so pass a str."
+        hint = "Pass a URL such as scheme://host/name.\nPass it as a str, because pathlib.Path changes :// to :/."
         found = "invalid URL: missing ://", hint
     return found
 

@@ -1,4 +1,4 @@
-"""Targets that are overwritten in place, and open buffers.
+"""Write to files in place, and to open buffers.
 
 A temporary file is completed and verified first. Its content is then copied to the target.
 """
@@ -36,7 +36,7 @@ class FileInPlace(CopiedTarget, LocalFile):
         folder = self.nearest_folder(new_folders)
         if os.path.exists(self.path):  # noqa: PTH110 (paths are plain strings here)
             self._check_writable()
-            os.close(os.open(self.path, os.O_WRONLY))  # fails for an append-only file, which os.access accepts
+            os.close(os.open(self.path, os.O_WRONLY))  # raises for append-only files, which os.access accepts
         elif not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "the folder is not writable", folder)
 
@@ -89,7 +89,9 @@ class OpenBuffer(CopiedTarget):
             why = "it is asynchronous"
             if inspect.iscoroutine(answer):
                 answer.close()
-        hint = "Pass a file that is open in binary mode for writing.\nSuch as io.BytesIO() or sys.stdout.buffer."
+        hint = (
+            "Pass a file that is open for writing in binary mode.\nFor example, pass io.BytesIO() or sys.stdout.buffer."
+        )
         raise ConfigError(f"the buffer is not writable in binary mode: {why}", where=self.shown, hint=hint)
 
     def put(self, path: str, *, create: bool) -> None:  # noqa: ARG002 (same signature as the other targets)

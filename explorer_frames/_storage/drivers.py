@@ -1,4 +1,4 @@
-"""Connect to stores with fsspec, with errors that contain no secrets."""
+"""Connect to stores with fsspec, without secrets in error messages."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _NO_HADOOP = (
-    "hdfs:// needs Hadoop's native client: JAVA_HOME, HADOOP_HOME or ARROW_LIBHDFS_DIR, and CLASSPATH. "
-    "webhdfs:// needs none of them."
+    "Install Hadoop's native client, and set JAVA_HOME, CLASSPATH, and HADOOP_HOME or ARROW_LIBHDFS_DIR. "
+    "webhdfs:// URLs do not require this client."
 )
 _SMB_LOGIN = threading.Lock()  # smbprotocol loses one of two concurrent logins
 
@@ -47,7 +47,7 @@ def _refusal(url: str, raised: Exception, mask: Mask, failure: type[ExplorerFram
     # For a refused connection, smbprotocol raises a ValueError with an OSError as its cause.
     if isinstance(raised, ValueError | TypeError) and not isinstance(raised.__cause__, OSError):
         what = f"invalid URL or storage_options: {mask(raised)}"
-        hint = "Check the scheme, and the option names in the documentation of its fsspec driver."
+        hint = "Check the URL, and compare the option names with the documentation of the fsspec driver."
         return ConfigError(what, where=where, hint=hint)
     hint = _NO_HADOOP if scheme == "hdfs" else hint_for(raised, "connect", reads=False)
     return failure(f"cannot connect: {mask(raised)}", where=where, hint=hint)
@@ -70,5 +70,5 @@ def _connected(scheme: str, url: str, options: Mapping[str, Any]) -> tuple[Any, 
         raise ValueError("the driver does not support this file name")
     unsafe = scheme_of(url).unsafe_name
     if unsafe and unsafe.search(name):
-        raise ValueError(f"{type(fs).__module__} would write to another file name")
+        raise ValueError(f"{type(fs).__module__} would change the file name")
     return fs, path.removesuffix("name") + name if name else path

@@ -1,4 +1,4 @@
-"""Convert driver exceptions to this package's errors, without secrets."""
+"""Convert driver exceptions to this package's errors, without any secrets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LOCKED = {5, 32}  # Windows: ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION
 NO_FOLDER = "the folder does not exist"
 NOT_REPLACEABLE = "the file cannot be replaced"
 ACL_LOST = "cannot copy the ACL of the existing file"
-NO_RENAME = "files cannot be renamed in this folder"
+NO_RENAME = "this folder does not support renaming files"
 NOT_REGULAR = "not a regular file: device, pipe, socket or folder"
 _IN_PLACE = 'Pass mode="in_place" to overwrite the file, or pass another path.'
 _HINTS = {
@@ -35,7 +35,7 @@ _HINTS = {
     NOT_REPLACEABLE: _IN_PLACE,
     ACL_LOST: _IN_PLACE,
     NO_RENAME: _IN_PLACE,
-    NOT_REGULAR: "Move it away, or pass the path of a file.",
+    NOT_REGULAR: "Pass the path of a regular file.",
 }
 _NOT_RENAMED = {errno.EBUSY, errno.ENOSYS, errno.EXDEV}
 OVERWRITE = "write all of"  # verb in error messages for targets that are not published atomically
@@ -83,7 +83,7 @@ class Guard:
 
 
 def own_hint(raised: BaseException, doing: str) -> str | None:
-    """Return the hint for a failed check of this package or a failed rename, or None."""
+    """Return the hint for a failed check or a failed rename, or None for other errors."""
     if doing == "publish" and getattr(raised, "errno", None) in _NOT_RENAMED:
         return _IN_PLACE
     return _HINTS.get(getattr(raised, "strerror", None) or "")
@@ -106,11 +106,11 @@ def hint_for(raised: BaseException, doing: str, *, reads: bool) -> str:
     if is_open_elsewhere(raised):
         return f"Close the file in other programs and retry, or get permission to {verb} it."
     if is_refusal(raised):
-        right = "use it" if doing == "connect" else f"{verb} there"
+        action = "use" if doing == "connect" else "read from" if reads else "write to"
         credentials = "" if _is_local(raised) else ", or pass other credentials as storage_options="
-        return f"Get permission to {right}{credentials}."
+        return f"Get permission to {action} this location{credentials}."
     if isinstance(raised, NotADirectoryError):
-        return "A part of the path is a file, not a folder."
+        return "Pass another path. A part of this path is a file, not a folder."
     if doing == "connect":
         return "Check the host, the port and the network."
     return _hint_to_read(raised) if reads else _hint_to_write(raised, doing)
@@ -124,13 +124,13 @@ def _is_local(raised: BaseException) -> bool:
 
 def _hint_to_read(raised: BaseException) -> str:
     if is_missing(raised):
-        return "Check the URL, and whether it was moved."
+        return "Check the path or URL of the file."
     return DAMAGED if _DAMAGED.search(str(raised)) else "Fix the error above and retry."
 
 
 def _hint_to_write(raised: BaseException, doing: str) -> str:
     if isinstance(raised, FileExistsError):
-        return "A part of the path is a file, not a folder."
+        return "Pass another path. A part of this path is a file, not a folder."
     if is_bad_name(raised):
         return "Pass another file name. The store does not support this one."
     if is_missing(raised) and doing in {"reach", "publish"}:

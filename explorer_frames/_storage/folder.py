@@ -52,7 +52,7 @@ class Folder(Guard):
         if isinstance(trial.place, LocalFile):
             path = Path(trial.place.path)
             self._local: Path | None = path.parent
-            self._fs, self._path = fsspec.filesystem("file"), path.parent.as_posix()  # the format that `find` returns
+            self._fs, self._path = fsspec.filesystem("file"), path.parent.as_posix()  # `find` returns this format
         elif isinstance(trial.place, StoredObject):
             self._local = None
             self._fs, self._path = trial.place.fs, trial.place.path.removesuffix(name)
@@ -65,7 +65,7 @@ class Folder(Guard):
     @property
     def reads_in_parallel(self) -> bool:
         """Whether several files can be read in parallel."""
-        # With the SMB driver, parallel reads exhaust the credits of the connection.
+        # An SMB connection limits concurrent requests, and parallel reads would exceed the limit.
         return self._local is not None or scheme_of(self._base).is_object_store
 
     def url_of(self, name: str) -> str:
@@ -81,7 +81,9 @@ class Folder(Guard):
         self._fs.invalidate_cache()
         found: dict[str, dict[str, Any]] = self.attempt("list", self._fs.find, self._path, detail=True)
         if self._path and self._path in found and self.attempt("look up", self._fs.isfile, self._path):
-            raise ConfigError("the path is a file, not a folder", where=self.url, hint="Pass the URL of a folder.")
+            raise ConfigError(
+                "the path is a file, not a folder", where=self.url, hint="Pass the path or URL of a folder."
+            )
         return {name.removeprefix(f"{self._path}/"): int(entry["size"] or 0) for name, entry in found.items()}
 
     def remove_stale(self, names: Iterable[str]) -> None:
@@ -107,7 +109,7 @@ class Folder(Guard):
         return [content if isinstance(content, bytes) else None for content in contents]
 
     def look(self, name: str, look: Callable[[Any], Any]) -> tuple[int, Any]:
-        """Call `look` with the open file; return the file's size and the call's result."""
+        """Open a file, call `look` with it, and return the file size and the result."""
         return self.attempt("read", self._look, name, look, where=self.url_of(name))
 
     def _look(self, name: str, look: Callable[[Any], Any]) -> tuple[int, Any]:
@@ -129,7 +131,7 @@ class Folder(Guard):
         """Return the target of a new file, or raise TargetExistsError if it exists."""
         target = self._target(name, "create")
         if target.attempt("look up", target.place.kind):
-            hint = "Another process wrote it. Read it, or move it away."
+            hint = "Read or move the existing file. Another process wrote it."
             raise TargetExistsError("the target already exists", where=target.url, hint=hint)
         return target
 

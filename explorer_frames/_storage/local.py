@@ -78,7 +78,7 @@ class LocalFile:
         while not os.path.lexists(folder) and folder != os.path.dirname(folder):  # noqa: PTH120
             missing.append(folder)
             folder = os.path.dirname(folder)  # noqa: PTH120
-        if os.path.lexists(folder) and not os.path.isdir(folder):  # noqa: PTH112 (Windows fails later, with another error)
+        if os.path.lexists(folder) and not os.path.isdir(folder):  # noqa: PTH112 (Windows raises a different error later)
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder)
         if new_folders is not None and missing[new_folders:]:
             raise FileNotFoundError(errno.ENOENT, NO_FOLDER, missing[new_folders])

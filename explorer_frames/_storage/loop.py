@@ -24,7 +24,7 @@ def finish(loop: Any, work: Coroutine[Any, Any, Any], stop: threading.Event | No
         tasks.append(asyncio.current_task())
         return await work
 
-    async def end() -> None:  # the loop starts `end` after `run`
+    async def end() -> None:  # the loop runs `end` after `run` has started
         if tasks:
             await asyncio.wait(tasks, timeout=patience)
         for task in tasks:

@@ -29,7 +29,7 @@ def _allowing_http(value: object) -> dict[str, Any]:
 def _verifying(value: object) -> dict[str, Any]:
     if isinstance(value, bool):
         return {"allow_invalid_certificates": not value}
-    raise ValueError("deltalake always uses the operating system's certificates")
+    raise ValueError("deltalake uses only the operating system's certificates")
 
 
 def _unsigned(value: object) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def _with_gcs_token(value: Any) -> dict[str, Any]:
         return {"google_service_account_key": json.dumps(dict(value))}
     if isinstance(value, str | os.PathLike) and os.path.isfile(value):  # noqa: PTH113 (pathlib raises for invalid names)
         return {"google_application_credentials": os.fspath(value)}
-    raise ValueError("deltalake supports the path of a credentials file, a service account's dict or 'anon'")
+    raise ValueError("deltalake supports only the path of a credentials file, the dict of a service account, or 'anon'")
 
 
 def _with_connection_string(value: str) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def _with_connection_string(value: str) -> dict[str, Any]:
     }
 
 
-# Option names of fsspec's drivers, and their equivalents in deltalake. Periods separate nested names.
+# These dicts map option names of fsspec's drivers to those of deltalake. Periods separate nested names.
 _S3: dict[str, str | _Convert] = {
     **dict.fromkeys(("key", "username", "client_kwargs.aws_access_key_id"), "aws_access_key_id"),
     **dict.fromkeys(("secret", "password", "client_kwargs.aws_secret_access_key"), "aws_secret_access_key"),
@@ -114,8 +114,8 @@ class _Store(NamedTuple):
 
     names: Mapping[str, str | _Convert]
     protocols: tuple[str, ...]  # keys of the driver's defaults in fsspec's configuration
-    # Environment variables that the driver reads and deltalake does not, and their option names. If two variables set
-    # the same option, the last one is used.
+    # Maps environment variables that fsspec's driver reads, and deltalake does not, to option names. If two variables
+    # set the same option, the last one is used.
     variables: Mapping[str, str]
 
 
@@ -126,7 +126,7 @@ _STORES = {
     "azure": _Store(_AZURE, ("abfs", "az", "abfss"), {"AZURE_STORAGE_CONNECTION_STRING": "connection_string"}),
 }
 _OTHER = _Store({}, (), {})
-# Options that tune fsspec's drivers. They are ignored, because they affect neither the location nor the credentials.
+# These options tune fsspec's drivers. They are ignored, because they affect neither the location nor the credentials.
 _TUNING = {
     *("asynchronous", "loop", "skip_instance_cache", "use_listings_cache", "listings_expiry_time", "max_paths"),
     *("default_block_size", "default_fill_cache", "default_cache_type", "cache_regions", "version_aware"),
@@ -139,7 +139,7 @@ _PROFILE = ("aws_profile", "profile")
 _NATIVE = re.compile("aws_|google_|azure_", re.IGNORECASE)
 _SECONDS = {"timeout", "connect_timeout"}
 _SIMILAR = 0.82  # minimum similarity for an unknown name to be treated as a misspelling
-# Names of options without secrets, including nested options and the mappings that contain them.
+# These options contain no secrets. The set includes nested options and the mappings that contain them.
 _SETTINGS = {
     *(option.rpartition(".")[2] for option in _TUNING),
     *(part for store in _STORES.values() for option in store.names for part in option.split(".")),
@@ -184,13 +184,13 @@ def _leaves(options: Mapping[Any, Any], store: _Store, prefix: str = "") -> Iter
         if isinstance(value, Mapping) and name not in store.names:
             yield from _leaves(value, store, f"{name}.")
         elif prefix and name not in {*store.names, *_TUNING}:
-            raise _refusal(name, "has no equivalent for tables")
+            raise _refusal(name, "has no equivalent in deltalake")
         elif value is not None:
             yield name, value
 
 
 def _translated(name: str, value: Any, store: _Store) -> dict[str, str]:
-    """Translate one option. A name that fsspec's driver does not use is kept."""
+    """Translate one option. Names that fsspec's driver does not use are kept."""
     row = store.names.get(name, name)
     try:
         options = {row: value} if isinstance(row, str) else row(value)
@@ -220,7 +220,7 @@ def _check_name(name: str, store: _Store) -> None:
 
 
 def _refusal(name: str, what: str) -> ConfigError:
-    hint = "Remove it, or pass the setting by its name in object_store, such as AWS_REGION."
+    hint = "Remove the option, or pass it under its name in object_store, such as AWS_REGION."
     return ConfigError(f"the storage option {escaped(name, 60)!r} {what}", hint=hint)
 
 
@@ -254,7 +254,7 @@ def _of_profile(profile: str, url: str) -> dict[str, str]:
         problem = "it has no credentials" if isinstance(raised, AttributeError) else escaped(raised)
     else:
         return {name: text for name, text in values.items() if text}
-    hint = "Check the files of AWS profiles, or pass key and secret in storage_options=."
+    hint = "Check the AWS configuration files, or pass key and secret in storage_options=."
     raise ConfigError(f"cannot use the AWS profile: {problem}", where=shown_url(url), hint=hint)
 
 

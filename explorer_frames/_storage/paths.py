@@ -94,7 +94,7 @@ def _url_of(path: Any) -> str | None:
         url = text if isinstance(text, str) and "://" in text else None
     if url is None or url.partition("://")[2]:
         return url
-    what = f"cannot find the URL of a {type(path).__name__}"
+    what = f"cannot determine the URL of a {type(path).__name__}"
     raise ConfigError(what, hint="Pass the URL as a string.\nFor a local file, pass a pathlib.Path.")
 
 
@@ -121,7 +121,9 @@ def inner_path(path: object) -> str:
     text = os.fspath(path) if isinstance(path, str | os.PathLike) and _url_of(path) is None else None
     if isinstance(text, str) and text and not text.endswith(("/", os.sep)):
         return text
-    raise ConfigError("path must be the path of a file in the filesystem", hint="Pass a string.")
+    raise ConfigError(
+        "path must be a string with the path of a file in filesystem", hint="Pass a path such as folder/name."
+    )
 
 
 def within(filesystem: Any, path: str) -> tuple[Any, str, Scheme]:
@@ -135,7 +137,7 @@ def within(filesystem: Any, path: str) -> tuple[Any, str, Scheme]:
     if is_arrow and not (type(fs).__module__.startswith("pyarrow.") and hasattr(fs, "open_output_stream")):
         what = f"filesystem must be a file system, got {as_given(filesystem)}"
         raise ConfigError(
-            what, hint="Pass an fsspec file system.\nOr a pyarrow file system, such as pyarrow.fs.S3FileSystem()."
+            what, hint="Pass an fsspec file system.\nOr pass a pyarrow file system, such as pyarrow.fs.S3FileSystem()."
         )
     name = type(fs).__name__
     if is_arrow:
@@ -148,13 +150,15 @@ def within(filesystem: Any, path: str) -> tuple[Any, str, Scheme]:
         raise ConfigError(what, hint="Pass the file system of the store itself, without a cache, archive or wrapper.")
     scheme, separator, _ = text.partition("://")
     if separator and scheme not in protocols:
-        what = f"path must not be a URL of {escaped(scheme, 40)}:// if filesystem is a {name}"
+        what = f"path has the scheme {escaped(scheme, 40)}://, but filesystem is a {name}"
         raise ConfigError(what, hint="Pass the path in that file system, without a scheme.")
     inner = str(fs._strip_protocol(text))  # noqa: SLF001 (fsspec's own functions use it)
     if traits.is_object_store:
         inner = inner.lstrip("/")  # the path begins with a bucket, not with a slash
     if not inner.endswith(text.rpartition("/")[2]):
-        raise ConfigError(f"{name} does not support this file name", where=shown_url(text), hint="Pass another name.")
+        raise ConfigError(
+            f"{name} does not support this file name", where=shown_url(text), hint="Pass another file name."
+        )
     if is_arrow:  # after an error, closing a stream would publish incomplete content
         traits = Scheme(is_object_store=traits.is_object_store, puts_whole=False)
     if not protocols & LOCAL:
@@ -167,7 +171,7 @@ def _unwrapped(fs: Any, path: str) -> tuple[Any, str]:
     while True:
         name = type(fs).__name__
         if name in {"DirFileSystem", "SubTreeFileSystem"} and ".." in path.split("/"):
-            what = f"path {escaped(path, 80)!r} may be outside of the folder of the {name}"
+            what = f"path {escaped(path, 80)!r} may be outside the folder of the {name}"
             raise ConfigError(what, hint='Pass a path without "..".')
         if name == "DirFileSystem":
             path, fs = fs._join(path), fs.fs  # noqa: SLF001 (no public method)

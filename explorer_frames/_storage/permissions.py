@@ -35,13 +35,13 @@ def take_over(path: str, old: os.stat_result, acl: bytes | None) -> None:
     permissions = stat.S_IMODE(old.st_mode) & 0o777
     with suppress(AttributeError):  # Windows has no os.chown
         if not (_chown(path, old.st_uid, old.st_gid) or _chown(path, -1, old.st_gid)):
-            # The file has another group, which gets no more permissions than all other users.
+            # The group cannot be kept. The new group gets no more permissions than all other users.
             permissions &= ~0o070 | (permissions & 0o007) << 3
             acl = acl and _without_owning_group(acl)
     if acl is not None:
         _set_acl(path, acl)  # the ACL includes the permissions
         return
-    if acl_of(path) is not None:  # inherited from the folder
+    if acl_of(path) is not None:  # an ACL that was inherited from the folder
         os.removexattr(path, _ACL)
     if stat.S_IMODE(os.stat(path).st_mode) != permissions:  # noqa: PTH116 (some file systems reject any chmod)
         os.chmod(path, permissions)  # noqa: PTH101

@@ -65,7 +65,7 @@ class Target(Guard):
         if is_buffer(path):
             if filesystem is not None or storage_options:
                 what = "storage_options and filesystem do not apply to a buffer"
-                raise ConfigError(what, hint="Remove both.")
+                raise ConfigError(what, hint="Remove these arguments.")
             target = _open_buffer(path, mode)
         elif filesystem is not None:
             target = _in_filesystem(filesystem, path, mode)
@@ -156,7 +156,7 @@ def _at_url(url: str | os.PathLike[str], storage_options: Mapping[str, Any] | No
         return Target(shown_url(text), mode, mask, _remote(fs, inner, scheme_of(text), mode))
     check_local_name(url)
     if local.startswith(("/dev/std", "/dev/fd/", "/proc/")):
-        hint = "Pass the path of a file. Writing here would replace the redirected output of this process."
+        hint = "Pass the path of a regular file."
         raise ConfigError("the target is a standard stream of this process", where=local, hint=hint)
     path = os.path.realpath(local)  # a symbolic link is kept, and the file it points to is replaced
     return Target(shown_url(path), mode, mask, (FileInPlace if mode == "in_place" else LocalFile)(path))

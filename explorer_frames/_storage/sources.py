@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Store(Guard):
-    """Store to read files from, with errors that contain no secrets."""
+    """Store to read files from, without secrets in error messages."""
 
     failure: type[WriteError | FileReadError] = FileReadError
     noun: str = "the file"
@@ -121,7 +121,9 @@ class Store(Guard):
         # Opening a pipe can block indefinitely.
         if self.is_local and os.path.exists(self.path) and not os.path.isfile(self.path):  # noqa: PTH110, PTH113
             kind = "folder" if os.path.isdir(self.path) else "device, pipe or socket"  # noqa: PTH112
-            raise FileReadError(f"this is a {kind}, not a file", where=self.shown, hint="Pass the URL of a file.")
+            raise FileReadError(
+                f"the path is a {kind}, not a file", where=self.shown, hint="Pass the path or URL of a file."
+            )
 
 
 def _folder() -> tempfile.TemporaryDirectory[str]:
@@ -133,7 +135,7 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 
 
 def _configured(scheme: str) -> dict[str, Any]:
-    """Return the driver options in fsspec's own configuration."""
+    """Return the driver options from fsspec's own configuration."""
     with suppressed(Exception):  # the driver raises the same error when it connects
         return dict(apply_config(fsspec.get_filesystem_class(scheme), {}))
     return {}

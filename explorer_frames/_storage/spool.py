@@ -24,7 +24,7 @@ STALE = 24 * 3600  # seconds after which a temporary file is considered abandone
 # Matches the names from `hidden_name`, which contain a timestamp and a version 4 UUID.
 _TEMPORARY = re.compile(r"\..+\.(1[0-9]{9})\.[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}\.(?:tmp|old)", re.DOTALL)
 _SUFFIX = len(".1700000000.") + 32 + len(".tmp")
-SPOOL = "explorer_frames"  # in names of temporary files for remote targets
+SPOOL = "explorer_frames"  # part of the names of temporary files for remote targets
 
 
 class Spool:

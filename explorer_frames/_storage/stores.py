@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _PIECE = 1 << 20  # bytes
 _MOST_PARTS = 10_000  # maximum number of parts in a multipart upload to S3
 _S3_LOGIN = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
-_PATIENCE = 10  # seconds for which an interrupted upload may continue, to complete its current part
+_PATIENCE = 10  # seconds that an interrupted upload has to complete its current part
 
 
 class StoredObject(CopiedTarget):
@@ -143,7 +143,7 @@ class RemoteFile(StoredObject):
             self.fs.invalidate_cache()
             stored = self.fs.info(beside)["size"]
             if stored != size:
-                raise OSError(f"uploaded {size} bytes, but the store has {stored}")
+                raise OSError(f"uploaded {size} bytes, but the stored file has {stored} bytes")
             if create and self.kind():
                 raise FileExistsError(errno.EEXIST, "the target already exists")
             self._move_in(beside, create=create)
@@ -162,10 +162,10 @@ class RemoteFile(StoredObject):
                 self.fs.rm_file(beside)
 
     def _move_in(self, beside: str, *, create: bool) -> None:
-        refusal: Exception = OSError("the store did not move the file into place")
+        refusal: Exception = OSError("the store did not move the file to the target")
         try:
             self._move(self.fs, beside, self.path, replace=not create)
-        except failures(Exception) as raised:  # drivers raise arbitrary exceptions
+        except failures(Exception) as raised:  # drivers can raise any exception
             refusal = raised
         else:
             if self._move is not move:
@@ -182,10 +182,10 @@ class RemoteFile(StoredObject):
         self._move(self.fs, self.path, aside, replace=False)
         try:
             if self._kind_of(aside) is None:
-                raise OSError("the store did not move the old file aside")
+                raise OSError("the store did not move the old file")
             self._move(self.fs, beside, self.path, replace=False)
             if self._kind_of(beside) is not None:
-                raise OSError("the store did not move the file into place")
+                raise OSError("the store did not move the file to the target")
         except BaseException:
             # The old file may not have been moved, or another process may have published a file.
             with suppressed(FileNotFoundError, FileExistsError):
