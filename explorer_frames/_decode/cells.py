@@ -29,7 +29,7 @@ class Cells(Protocol):
 
     @property
     def widths(self) -> NDArray[np.intp]:
-        """Number of cells in each row. One element if all rows have the same number."""
+        """Number of cells in each row, as one element if all rows have the same number."""
 
     def column(self, number: int) -> pa.StringArray:
         """Return all cells of one column."""

@@ -265,7 +265,7 @@ def _irregular(text: NDArray[np.uint8], quotes: NDArray[np.intp], *, final: bool
     """Return the position of the first irregular quote, or None.
 
     A regular quote opens or closes a cell, or is part of a doubled quote. If a closing quote is irregular, the position
-    of the opening quote is returned, because the actual closing quote may be missing.
+    of its opening quote is returned. The actual closing quote may be missing.
     """
     opens, closes = quotes[::2], quotes[1::2]
     before = text[opens - 1]

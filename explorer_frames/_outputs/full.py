@@ -97,7 +97,7 @@ def _may_name(names: list[str], shape: pa.Schema) -> bool:
 
 def _names_of(column: str, *, is_number: bool, is_first: bool) -> frozenset[str]:
     """Return the possible names of a column in a header."""
-    # Documented names are not numbers, so a numeric column may have any documented name in a header.
+    # In a numeric column, any documented name must be part of a header, because it is not a number.
     own = frozenset({_letters(column)})
     if column in _SYNONYMS and not is_number:
         return own.union(_SYNONYMS[column])

@@ -68,8 +68,8 @@ def read_output(
     Returns
     -------
     pandas.DataFrame
-        One row per row of the result, with the same columns, dtypes and values as `read_sample_result` returns. This
-        includes results with 0 rows. ``attrs["explorer_frames"]`` contains the provenance.
+        One row per row of the result, with the same columns, dtypes and values as `read_sample_result` returns. An
+        empty result has the same columns and dtypes. ``attrs["explorer_frames"]`` contains the provenance.
 
     Raises
     ------
@@ -202,7 +202,7 @@ def export_output(
     target_filesystem: Any = None,
     **options: Unpack[LayoutOptions],
 ) -> Receipt:
-    r"""Write the full result of a task to a Parquet or Feather file, in constant memory.
+    r"""Write a task's full result to a Parquet or Feather file in constant memory.
 
     Parameters
     ----------

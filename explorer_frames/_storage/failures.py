@@ -51,7 +51,7 @@ class Guard:
     """Base class that converts driver exceptions to this package's errors."""
 
     failure: type[WriteError | FileReadError] = WriteError
-    noun: str = "the target"  # the file or folder in error messages
+    noun: str = "the target"  # noun in error messages
     mask: Mask
     shown: str  # URL in error messages, without secrets
 

@@ -61,7 +61,9 @@ class Target(Guard):
         if mode not in get_args(Mode):
             raise ConfigError(f"unknown mode {as_given(mode)}", hint='Pass "overwrite", "create" or "in_place".')
         if filesystem is not None and storage_options:
-            raise ConfigError("storage_options and filesystem are mutually exclusive", hint="Pass one of the two.")
+            raise ConfigError(
+                "storage_options and filesystem are mutually exclusive", hint="Remove one of these arguments."
+            )
         if is_buffer(path):
             if filesystem is not None or storage_options:
                 what = "storage_options and filesystem do not apply to a buffer"
