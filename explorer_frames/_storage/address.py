@@ -41,8 +41,8 @@ WRAPPERS = {
 }
 
 # The userinfo normally ends at the last "@" before the first "/". However, a password may contain "/". If the host part
-# has a colon and no "@", the userinfo ends at the last "@" of the URL. In `_USERINFO`, a colon before a port number does
-# not begin a password. Bucket URLs have no ports.
+# has a colon and no "@", the userinfo ends at the last "@" of the URL. In `_USERINFO`, a colon before a port number
+# does not begin a password. Bucket URLs have no ports.
 _USERINFO = re.compile(r"(?<=://)(?:[^/]*@|[^/@]*:(?!\d{1,5}/).*@)")
 _USERINFO_OF_BUCKET = re.compile(r"(?<=://)(?:[^/]*@|[^/@]*:.*@)")
 

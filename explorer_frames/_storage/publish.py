@@ -1,6 +1,6 @@
 """Publish local files atomically at any fsspec URL.
 
-The caller writes, closes and verifies a temporary file. An atomic operation of the store then publishes it. Only
+The caller writes, closes and verifies a temporary file. The store then publishes it with an atomic operation. Only
 ``mode="in_place"`` and open buffers are written directly. See docs/explanation/writing.md for the guarantees of each
 store.
 """
@@ -75,7 +75,7 @@ class Target(Guard):
             target = _at_url(path, storage_options, mode)
         found = target.attempt("look up", target.place.kind)
         if found not in {None, "file"}:
-            raise ConfigError(f"the target is a {found}", where=target.url, hint="Pass the URL of a file.")
+            raise ConfigError(f"the target is a {found}", where=target.url, hint="Pass the path or URL of a file.")
         if found and mode == "create":
             raise target.exists_error()
         target.attempt("reach", target.place.probe, new_folders)
