@@ -101,7 +101,7 @@ class Block:
             return to_batch(self, schema, dictionaries)
 
     def separated_by(self) -> tuple[int | None, int | None]:
-        """Return the index of the first row with blanks, and of the first with commas."""
+        """Return the index of the first row with whitespace, and of the first with commas."""
         # A row with one vertex has no separators.
         single = self.widths == 1
         begins = self.offsets[2 * self.begins]
@@ -136,7 +136,7 @@ class Block:
 class Paths:
     """Converter for rows of paths.
 
-    Vertices must be separated by commas in all rows, or by blanks in all rows.
+    Vertices must be separated by commas in all rows, or by whitespace in all rows.
     """
 
     def __init__(self) -> None:
@@ -152,7 +152,7 @@ class Paths:
             if self._blanks and self._regular:
                 row = block.first + ((before[0] if before else max(blanks or 0, regular or 0)) or 0)
                 raise RowShapeError(
-                    f"row {row}: vertices are separated by blanks in some rows, and by commas in others",
+                    f"row {row}: vertices are separated by whitespace in some rows, and by commas in others",
                     row=row,
                     hint=_SEPARATORS,
                 )
@@ -160,12 +160,12 @@ class Paths:
 
 
 def _parted_by_blanks(block: Block, schema: pa.Schema) -> pa.RecordBatch:
-    """Convert cells of vertices separated by blanks to a list column."""
+    """Convert cells of vertices separated by whitespace to a list column."""
     trimmed = pc.utf8_trim(block.column(0), " \t", memory_pool=POOL)
     empty = pc.index(pc.equal(trimmed, ""), True).as_py()
     if empty >= 0:
         raise RowShapeError(
-            f"row {block.first + empty} contains only blanks", row=block.first + empty, hint=_SEPARATORS
+            f"row {block.first + empty} contains only whitespace", row=block.first + empty, hint=_SEPARATORS
         )
     lists = pc.split_pattern_regex(trimmed, "[ \t]+", memory_pool=POOL)
     return pa.RecordBatch.from_arrays(

@@ -142,8 +142,8 @@ def write_parquet(
         DataFrame's ``attrs["explorer_frames"]`` is written to the schema metadata.
     path
         Local path or fsspec URL of one file, a path of universal_pathlib or cloudpathlib, or a binary buffer that is
-        open for writing. The verified file is copied to the current position of a buffer. If the copy fails, the buffer
-        may contain a partial file.
+        open for writing. If `path` is a buffer, the verified file is copied to its current position. If the copy fails,
+        the buffer may contain a partial file.
     index
         Whether to write the index of a pandas DataFrame, as in ``DataFrame.to_parquet``. None, the default, writes
         any index except an unnamed integer index. For other types of `data`, the value must be None.

@@ -93,8 +93,8 @@ def read_output(
     Types are defined by the schema. They are not inferred from the values. In a column of string ids, ``007``, ``NA``,
     ``null`` and empty cells are text.
 
-    The vertices in a column ``path`` (ShortestPath, Node2Vec) must be separated by commas in all rows, or by blanks in
-    all rows. Ids may contain blanks if the separators are commas.
+    The vertices in a column ``path`` (ShortestPath, Node2Vec) must be separated by commas in all rows, or by whitespace
+    in all rows. Ids may contain whitespace if the separators are commas.
 
     The following errors cannot be detected:
 
