@@ -2,8 +2,8 @@
 
 This is the hot path. In most chunks, every cell is a string, and there is no whitespace. In these regular chunks, the
 positions of the quotes determine the ends of the rows. If the opening quotes are shifted by one, the positions are also
-the offsets of an Arrow string array over the bytes of the chunk, without a copy. The array alternates cells and
-separators, and each column is taken from it.
+the offsets of an Arrow string array over the bytes of the chunk. The bytes are not copied. The array alternates cells
+and separators, and each column is taken from it.
 
 Other chunks are split at the brackets outside strings and parsed with a strict JSON parser.
 """
