@@ -255,7 +255,7 @@ def check_options(options: object) -> None:
 
 
 class Mask(Secrets):
-    """Callable that returns the text of an exception without secrets."""
+    """Callable that formats an exception and masks the secrets in its message."""
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
         check_options(options)
