@@ -37,7 +37,7 @@ def test_demo_in_a_read_only_folder(cli, tmp_path):
     done = cli("demo", "--folder", tmp_path / "there")
     assert done.code == 1
     assert done.is_short
-    assert "A part of the path is a file, not a folder" in done.err
+    assert "is a file, not a folder" in done.err
 
 
 @needs_ctrl_c

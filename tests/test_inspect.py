@@ -386,7 +386,7 @@ def test_files_that_are_not_ours(look, tmp_path):
     for name, said in [
         ("text", "not a Parquet or Feather"),
         ("empty", "not a Parquet or Feather"),
-        ("folder", "this is a folder"),
+        ("folder", "path is a folder"),
         ("pandas", "no provenance record"),
         ("arrow", "no provenance record"),
         ("missing", "file not found"),

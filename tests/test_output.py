@@ -146,10 +146,10 @@ def test_line_ends_and_byte_order_mark(part, end, mark):
 @each(
     ("text", "line", "says"),
     [
-        ("a\n\nb\n", 2, "empty line"),
-        ("a\n\r\nb\n", 2, "empty line"),
-        ("a\nb\n\n", 3, "empty line"),
-        ("\n", 1, "empty line"),
+        ("a\n\nb\n", 2, "is empty"),
+        ("a\n\r\nb\n", 2, "is empty"),
+        ("a\nb\n\n", 3, "is empty"),
+        ("\n", 1, "is empty"),
         ('a\nb"c\n', 2, "unexpected quote"),
         ('a\nb"\n', 2, "unexpected quote"),
         ('a\n"b"c\nd\n', 2, "unexpected quote"),
@@ -190,7 +190,7 @@ def test_a_plain_part_whose_last_line_has_no_end_may_be_cut_off(part, text):
     with pytest.raises(FileReadError, match="truncated file") as caught:
         read_output_arrow(path, schema=IDS)
     assert str(path) in str(caught.value)
-    assert "add a line end" in caught.value.hint
+    assert "add a newline" in caught.value.hint
 
 
 @pytest.mark.parametrize(("schema", "text"), [("pagerank", "a,\n"), ("louvain", ",1\n"), ("trianglecount", '""\n')])

@@ -130,8 +130,8 @@ def chunked():
         ("part.csv.gz", gzip.compress(b"007,0.5\n" * 3000), 3000),
         ("part.csv", b"", 0),
         ("part.csv", b"a,1", "truncated file"),
-        ("part.csv.gz", b"", "it is empty"),
-        ("part.zst", b"", "it is empty"),
+        ("part.csv.gz", b"", "file is empty"),
+        ("part.zst", b"", "file is empty"),
     ],
 )
 def test_a_stream_that_cannot_seek_is_read_from_its_first_byte(chunked, name, content, rows):

@@ -388,14 +388,14 @@ def test_more_values_than_indices_are_refused(tmp_path):
         table = read_output_arrow(parts, schema=columns(kind))
         assert (table.num_rows, table["x"].to_pylist()[-1]) == (200 + room - 50, room - 1)
         (parts / "c.csv").write_text(f"a,1\na,{room + 5}\na,{room}\n")
-        with pytest.raises(ColumnTypeError, match=f"'{room + 5}' exceeds the {room} values") as caught:
+        with pytest.raises(ColumnTypeError, match=f"limited to {room} values, cannot add '{room + 5}'") as caught:
             read_output_arrow(parts, schema=columns(kind))
         assert (caught.value.row, caught.value.column) == (200 + room - 50 + 1, "x")
         assert caught.value.where.endswith("c.csv, line 2")
         assert "int32" in caught.value.hint
         (parts / "c.csv").unlink()
     (parts / "c.csv").write_text(f"a,{'y' * 81}\n")
-    with pytest.raises(ColumnTypeError, match=f"'{'y' * 77}[.]{{3}}' exceeds the 256 values"):
+    with pytest.raises(ColumnTypeError, match=f"limited to 256 values, cannot add '{'y' * 77}[.]{{3}}'"):
         read_output_arrow(parts, schema=columns(pa.dictionary(pa.uint8(), pa.string())))
 
 

@@ -395,7 +395,7 @@ def test_a_file_where_a_folder_must_be(tmp_path):
     (tmp_path / "a").write_bytes(OLD)
     with pytest.raises(WriteError, match="NotADirectoryError") as caught:
         publish(tmp_path / "a" / "b", NEW)
-    assert "A part of the path is a file" in str(caught.value)
+    assert "is a file, not a folder" in str(caught.value)
     assert (tmp_path / "a").read_bytes() == OLD
 
 
@@ -490,7 +490,9 @@ def test_the_old_file_comes_back_when_the_new_one_cannot_follow(stubborn):
     assert {name: file.getvalue() for name, file in fs.store.items()} == {url: OLD}
 
 
-@pytest.mark.parametrize(("stuck", "said"), [((".tmp",), "file into place"), ((".tmp", ".bin"), "old file aside")])
+@pytest.mark.parametrize(
+    ("stuck", "said"), [((".tmp",), "file to the target"), ((".tmp", ".bin"), "move the old file")]
+)
 def test_move_without_effect_is_detected(stubborn, stuck, said):
     fs, url = stubborn
     publish(url, OLD)
@@ -602,7 +604,7 @@ def test_a_short_object_is_noticed(memory_store, monkeypatch):
 
     memory_store.put("a.bin", OLD)
     monkeypatch.setattr(MemoryFileSystem, "put_file", short)
-    with pytest.raises(WriteError, match=f"uploaded {len(NEW)} bytes, but the store has {len(NEW) - 1}"):
+    with pytest.raises(WriteError, match=f"uploaded {len(NEW)} bytes, but the stored file has {len(NEW) - 1}"):
         publish(memory_store.url("a.bin"), NEW)
     assert memory_store.read("a.bin") == OLD
     assert memory_store.names() == ["a.bin"]
@@ -663,10 +665,10 @@ def test_write_only_credentials_can_publish(s3_store, monkeypatch):
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("", "not a path or a URL"),
-        (b"a.bin", "not a path or a URL"),
-        (None, "not a path or a URL"),
-        ("a\0b", "not a path or a URL"),
+        ("", "not a valid path or URL"),
+        (b"a.bin", "not a valid path or URL"),
+        (None, "not a valid path or URL"),
+        ("a\0b", "not a valid path or URL"),
         ("out/", "is a directory"),
         ("memory://d/", "is a directory"),
         ("s3://bucket", "is a directory"),
@@ -675,7 +677,7 @@ def test_write_only_credentials_can_publish(s3_store, monkeypatch):
         ("zip://a.parquet::s3://u:hush@bucket/a.zip", "chained"),
         ("simplecache::memory://a", "chained"),
         ("dir://a", "chained"),
-        ("s3://bucket/a?sig=hush", "not have a query"),
+        ("s3://bucket/a?sig=hush", "not contain a query"),
         ("file://host/a", "absolute path"),
         (Path("s3://bucket/a"), "missing ://"),
         ("nope://u:hush@host/a", "storage_options: ValueError: Protocol not known: nope"),
@@ -833,7 +835,7 @@ def test_rejected_login_does_not_reveal_the_key(s3_store, monkeypatch):
     with pytest.raises(WriteError) as caught:
         publish(s3_store.url("a.bin"), NEW, options=s3_store.options | {"skip_instance_cache": True})
     assert "The key *** with *** is not" in str(caught.value)
-    assert "Get permission to write" in caught.value.hint
+    assert "permission to write" in caught.value.hint
     assert "canary" not in everything_said(caught.value)
 
 

@@ -249,7 +249,7 @@ def test_a_folder_without_renames_is_refused_before_the_first_row(tmp_path, monk
         monkeypatch.setattr(os, name, refuse)
     (tmp_path / "old.parquet").write_bytes(OLD)
     for name in ("old.parquet", "new.parquet"):
-        with pytest.raises(WriteError, match="files cannot be renamed in this folder") as caught:
+        with pytest.raises(WriteError, match="does not support renaming") as caught:
             write_parquet(Unread(), tmp_path / name)
         assert caught.value.hint == HINT
         assert listed(tmp_path) == ["old.parquet"]
@@ -377,4 +377,4 @@ def test_in_place_needs_the_right_to_write_to_the_file(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, how: access(path, how) and str(path) != str(tmp_path / "a.parquet"))
     with pytest.raises(WriteError, match="the file is not writable") as caught:
         write_parquet(Unread(), tmp_path / "a.parquet", mode="in_place")
-    assert caught.value.hint == "Get permission to write there."
+    assert caught.value.hint == "Get permission to write to this location."

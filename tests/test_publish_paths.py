@@ -105,9 +105,9 @@ def test_a_path_like_object_for_a_local_file_is_that_file(tmp_path, kind):
         (WithUrl("s3://bucket/a.parquet"), "missing storage_options for a WithUrl"),
         (PathLike("s3://bucket/a.parquet"), "missing storage_options for a PathLike"),
         (PurePathOfStore("/bucket/a.parquet"), "missing storage_options for a PurePathOfStore"),
-        (PurePathOfStore("bucket/a.parquet"), "cannot find the URL of a PurePathOfStore"),
-        (WithScheme("/cache/a.parquet"), "cannot find the URL of a WithScheme"),
-        (PathLike(b"a.parquet"), "not a path or a URL"),
+        (PurePathOfStore("bucket/a.parquet"), "cannot determine the URL of a PurePathOfStore"),
+        (WithScheme("/cache/a.parquet"), "cannot determine the URL of a WithScheme"),
+        (PathLike(b"a.parquet"), "not a valid path or URL"),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -180,7 +180,7 @@ def test_parquet_is_not_written_under_the_name_of_another_format(tmp_path, name)
     with pytest.raises(UnsupportedFormatError, match="does not match format 'parquet'") as caught:
         write_parquet(Unread(), tmp_path / name)
     assert caught.value.hint == "Use the extension .parquet, .pq, or none."
-    with pytest.raises(ConfigError, match="folder has a file extension"):
+    with pytest.raises(ConfigError, match="folder name has a file extension"):
         Folder(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
@@ -304,21 +304,21 @@ def test_a_file_system_of_pyarrow_publishes_by_a_move(s3_store):
         (
             lambda: fsspec.filesystem("memory"),
             "s3://b/a.parquet",
-            "a URL of s3:// if filesystem is a MemoryFileSystem",
+            "path has the scheme s3://, but filesystem is a MemoryFileSystem",
         ),
         (
             lambda: fsspec.filesystem("memory"),
             WithUrl("memory://a.parquet"),
-            "must be the path of a file in the filesystem",
+            "the path of a file in filesystem",
         ),
-        (lambda: fsspec.filesystem("memory"), "folder/", "must be the path of a file in the filesystem"),
-        (lambda: fsspec.filesystem("memory"), None, "must be the path of a file in the filesystem"),
-        (lambda: fsspec.filesystem("file"), "a\0b", "not a path or a URL"),
-        (lambda: DirFileSystem("/folder", fsspec.filesystem("file")), "../a.parquet", "may be outside of the folder"),
+        (lambda: fsspec.filesystem("memory"), "folder/", "the path of a file in filesystem"),
+        (lambda: fsspec.filesystem("memory"), None, "the path of a file in filesystem"),
+        (lambda: fsspec.filesystem("file"), "a\0b", "not a valid path or URL"),
+        (lambda: DirFileSystem("/folder", fsspec.filesystem("file")), "../a.parquet", "may be outside the folder"),
         (
             lambda: pa.fs.SubTreeFileSystem("/folder", pa.fs.LocalFileSystem()),
             "a/../../b.parquet",
-            "may be outside of the folder",
+            "may be outside the folder",
         ),
     ],
 )

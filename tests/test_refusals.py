@@ -25,14 +25,14 @@ from explorer_frames.errors import (
 PAIR = pa.schema([("id", pa.string()), ("score", pa.float64())])
 IDS = pa.schema([pa.field("id", pa.int64(), nullable=False), ("score", pa.float64())])
 REST = pa.schema([("id", pa.string()), ("embedding", pa.list_(pa.float32()))])
-NO_ROW = "\nCheck that this is the result of a graph algorithm: each element of `items` must be an array."
+NO_ROW = "\nCheck that this is the result of a graph algorithm. Each element of `items` must be an array."
 NO_SHAPE = (
-    "\nPass schema='auto' to use the task's name. To read rows of any length, pass "
+    "\nPass schema='auto' to choose the schema by the task's name. To read rows of any length, pass "
     'schema=pa.schema([("cells", pa.list_(pa.string()))]).'
 )
 NO_CELL = "\nThe response does not match the documented API. Report it with the server's version."
 NO_JSON = "\nCheck that url= is the URL of NebulaGraph Explorer, and that no proxy changes its responses."
-CUT_OFF = "\nThe server or a proxy truncated the response. Retry."
+CUT_OFF = "\nRetry. The server or a proxy truncated the response."
 NO_RESULT = "\nCheck that url= is the URL of NebulaGraph Explorer, and that no proxy changes its responses."
 EMPTY = (
     "\nIf cells may be empty, pass a pyarrow.Schema in which this column is a string, or vid_type='string' for vertex "
@@ -64,8 +64,8 @@ def wrap_ids(items: bytes) -> bytes:
 ROWS = [
     (wrap(b'["c"]'), PAIR, "row 2 has the wrong number of cells: the schema has 2 columns (id, score)" + NO_SHAPE),
     (wrap(b'["c","3","4"]'), PAIR, "row 2 has the wrong number of cells: the schema has 2 columns (id, score)" + NO_SHAPE),
-    (wrap(b'["c","3"],[]'), REST, "row 3 has too few cells: the schema has at least 1 columns (id, embedding)" + NO_SHAPE),
-    (wrap(b'["c",["3"]]'), PAIR, "row 2 contains a nested list\nCheck that this is the result of a graph algorithm: each cell must be a string or a number."),
+    (wrap(b'["c","3"],[]'), REST, "row 3 has too few cells: the schema requires at least 1 (id, embedding)" + NO_SHAPE),
+    (wrap(b'["c",["3"]]'), PAIR, "row 2 contains a nested list\nCheck that this is the result of a graph algorithm. Each cell must be a string or a number."),
     (wrap(b'{"c":"3"}'), PAIR, "row 2 is not a list of cells: '{\"c\":\"3\"}],\"total\":3'" + NO_ROW),
     (wrap(b'\xff\xff"c","3"'), PAIR, "row 2 is not a list of cells: '\\\\xff\\\\xff\"c\",\"3\"],\"total\":3'" + NO_ROW),
     (wrap(b'7,["d","4"]'), PAIR, "row 2 is not a list of cells: '7'" + NO_ROW),
@@ -135,7 +135,7 @@ def test_invalid_json_document_raises_envelope_error(body, said):
     assert str(caught.value) == said
 
 
-MORE = "the response contains more than 0 MiB besides the rows" + NO_RESULT
+MORE = "the response contains more than 0 MiB outside the rows" + NO_RESULT
 
 
 @pytest.mark.parametrize(("most", "said"), [(100, None), (99, MORE)])
@@ -164,7 +164,7 @@ def test_data_before_the_rows_is_limited(monkeypatch):
     monkeypatch.setattr(envelope, "MAX_HELD", 128)
     assert sum(chunk.count for chunk in read_rows(pieces)) == 1
     monkeypatch.setattr(envelope, "MAX_HELD", 127)
-    with pytest.raises(EnvelopeError, match="besides the rows"):
+    with pytest.raises(EnvelopeError, match="outside the rows"):
         list(read_rows(pieces))
 
 

@@ -378,9 +378,9 @@ def test_concurrent_first_sync_detects_the_other_owner(tmp_path, world, monkeypa
         ({"path": "oss://x/y"}, ConfigError, "driver"),
         ({"path": "https://x/y"}, ConfigError, "read-only"),
         ({"path": "simplecache::s3://x/y"}, ConfigError, "chained"),
-        ({"path": ""}, ConfigError, "not a path or a URL"),
-        ({"path": None}, ConfigError, "not a path or a URL"),
-        ({"path": b"x"}, ConfigError, "not a path or a URL"),
+        ({"path": ""}, ConfigError, "not a valid path or URL"),
+        ({"path": None}, ConfigError, "not a valid path or URL"),
+        ({"path": b"x"}, ConfigError, "not a valid path or URL"),
         ({"path": "memory://x", "storage_options": [1]}, ConfigError, "storage_options"),
     ],
 )

@@ -167,7 +167,7 @@ def test_names_of_fsspec_become_those_of_object_store(url, given, sent):
             {"requester_pays": "canary"},
             "'requester_pays' cannot be translated: deltalake does not have this setting",
         ),
-        ("gs://b/t", {"token": "canary"}, "'token' cannot be translated: deltalake supports the path"),
+        ("gs://b/t", {"token": "canary"}, "'token' cannot be translated: deltalake supports only the path"),
         ("gs://b/t", {"token": {"type": "authorized_user"}}, "'token' cannot be translated"),
         ("s3://b/t", {5: "canary"}, "'5' has a name that is not a str"),
     ],

@@ -1,6 +1,6 @@
-"""Conversion of the cells of complete rows to typed batches and tables.
+"""Convert cells of complete rows to typed batches and tables.
 
-The JSON and CSV parsers return the cells of rows as `Cells`. All results are converted by the same code from there.
+The JSON parser and the CSV parser both return `Cells`.
 """
 
 from __future__ import annotations
@@ -29,36 +29,22 @@ class Cells(Protocol):
 
     @property
     def widths(self) -> NDArray[np.intp]:
-        """Number of cells of each row; one element if all rows have the same number."""
+        """Number of cells in each row, as one element if all rows have the same number."""
 
     def column(self, number: int) -> pa.StringArray:
         """Return all cells of one column."""
 
     def rest(self, number: int) -> tuple[NDArray[np.int32], pa.StringArray]:
-        """Return list offsets, and the cells from column `number` on in row order."""
+        """Return the cells of column `number` and all later columns, with list offsets."""
 
 
 def to_batch(cells: Cells, schema: pa.Schema, dictionaries: dict[str, pa.Array] | None = None) -> pa.RecordBatch:
-    """Convert cells to a typed record batch.
-
-    Parameters
-    ----------
-    cells, schema
-    dictionaries
-        Dictionary of each dictionary column in the earlier batches. New values are appended, so indices of earlier
-        batches stay valid.
-
-    Raises
-    ------
-    RowShapeError
-        If the number of cells in a row does not match the schema.
-    ColumnTypeError
-        If a cell cannot be converted to the type of its column. It is never replaced by a null or a rounded value.
-    """
+    """Convert cells to a typed record batch."""
     misfits = cells.widths < len(schema) - 1 if pa.types.is_list(schema.types[-1]) else cells.widths != len(schema)
     if misfits.any():
         _refuse_shape(cells, int(misfits.argmax()), schema)
     arrays = []
+    # These are the dictionaries of earlier batches. New values are appended, so that earlier indices stay valid.
     dictionaries = {} if dictionaries is None else dictionaries
     for number, field in enumerate(schema):
         if pa.types.is_list(field.type):
@@ -71,26 +57,14 @@ def to_batch(cells: Cells, schema: pa.Schema, dictionaries: dict[str, pa.Array] 
 
 
 def to_table(batches: Iterable[pa.RecordBatch], schema: pa.Schema, *, joined: int | None = None) -> pa.Table:
-    """Combine batches from `to_batch` into a table.
-
-    Each dictionary column gets the dictionary of the last batch. The dictionaries of earlier batches are released,
-    since all of them together would need much memory.
-
-    Parameters
-    ----------
-    batches
-    schema
-        Schema of all batches.
-    joined
-        Number of batches to copy into one; None to copy none. String columns from the API keep up to half as much
-        unused memory as data, and copies do not.
-    """
+    """Combine batches from `to_batch` into a table."""
     plain, encoded, last = schema, {}, {}
     for place, field in enumerate(schema):
         if pa.types.is_dictionary(field.type):
             encoded[place], last[place] = field, pa.array([], field.type.value_type)
             plain = plain.set(place, field.with_type(field.type.index_type))
 
+    # The dictionary of the last batch contains all values. Earlier dictionaries are released to save memory.
     def with_indices(batch: pa.RecordBatch) -> pa.RecordBatch:
         columns = [*batch.columns]
         for place in encoded:
@@ -102,6 +76,7 @@ def to_table(batches: Iterable[pa.RecordBatch], schema: pa.Schema, *, joined: in
     if joined is None:
         table = pa.Table.from_batches(batches, plain)
     else:
+        # String columns from the API have unused memory, up to half the size of the data. Copying releases it.
         tables = [plain.empty_table()]
         while some := list(islice(batches, joined)):
             tables.append(pa.Table.from_batches(some, plain).combine_chunks(POOL))
@@ -115,20 +90,20 @@ def to_table(batches: Iterable[pa.RecordBatch], schema: pa.Schema, *, joined: in
 def _refuse_shape(cells: Cells, index: int, schema: pa.Schema) -> None:
     row = cells.first + index
     due = (
-        f"too few cells: the schema has at least {len(schema) - 1} columns"
+        f"too few cells: the schema requires at least {len(schema) - 1}"
         if pa.types.is_list(schema.types[-1])
         else f"the wrong number of cells: the schema has {len(schema)} columns"
     )
     raise RowShapeError(
         f"row {row} has {due} ({', '.join(schema.names)})",
         row=row,
-        hint="Pass schema='auto' to use the task's name. To read rows of any length, pass "
+        hint="Pass schema='auto' to choose the schema by the task's name. To read rows of any length, pass "
         'schema=pa.schema([("cells", pa.list_(pa.string()))]).',
     )
 
 
 def to_lists(ends: NDArray[np.int32], texts: pa.StringArray, field: pa.Field, first: int) -> pa.ListArray:
-    """Convert cells to a list column; `first` is the index of the first row."""
+    """Convert cells to a list column. `first` is the index of the first row."""
     values = typed(texts, field.type.value_field.with_name(field.name), row_by_end(first, ends))
     return pa.ListArray.from_arrays(pa.array(ends), values, type=field.type)
 
@@ -140,7 +115,7 @@ def row_by_end(first: int, ends: NDArray[np.int32]) -> Callable[[int], int]:
 def _encoded(
     cells: pa.StringArray, field: pa.Field, first: int, dictionaries: dict[str, pa.Array]
 ) -> pa.DictionaryArray:
-    """Convert cells to a dictionary column; `first` is the index of the first row."""
+    """Convert cells to a dictionary column. `first` is the index of the first row."""
     kind = field.type
     found = typed(cells, field.with_type(kind.value_type), first.__add__).dictionary_encode()
     known = dictionaries.get(field.name, found.dictionary[:0])
@@ -155,12 +130,11 @@ def _encoded(
         row = first + pc.equal(indices, room).index(True).as_py()
         value = escaped(cells[row - first].as_py(), 80)
         raise ColumnTypeError(
-            f"row {row}, column {field.name!r}: {value!r} exceeds the {room} values of a dictionary with "
-            f"{kind.index_type} indices",
+            f"row {row}, column {field.name!r}: dictionaries with {kind.index_type} indices are limited to {room} "
+            f"values, cannot add {value!r}",
             row=row,
             column=field.name,
             value=value,
-            hint="Pass a pyarrow.Schema in which this dictionary has int32 indices, or in which the column is not "
-            "a dictionary.",
+            hint="Pass a pyarrow.Schema with int32 indices for this column, or without a dictionary.",
         )
     return pa.DictionaryArray.from_arrays(indices.cast(kind.index_type), known)

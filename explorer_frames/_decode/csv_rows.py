@@ -1,15 +1,15 @@
-"""Splitting of a CSV part into blocks of complete rows, and of blocks into cells.
+"""Split a CSV file into blocks of complete rows, and the blocks into cells.
 
-The grammar is that of RFC 4180. A quoted cell begins and ends with a quote, and quotes inside it are doubled. It may
-contain commas and line breaks. Other cells contain no quote. Lines end with LF or CRLF. Any other text raises an error
-with its line. With ``quoting="none"``, quotes are text, and each comma and line break separates cells.
+The grammar is that of RFC 4180, with LF or CRLF at the end of each line. A quoted cell begins and ends with a quote. It
+may contain commas, line breaks and doubled quotes. Other cells contain no quotes. Any other text raises an error with
+its line number. With ``quoting="none"``, quotes are text, and each comma or line break ends a cell.
 
-If the quotes are regular, a position is inside a quoted cell if and only if the number of quotes before it is odd. The
-commas and line breaks outside quotes are the ends of the cells. They are the offsets of an Arrow string array over the
-bytes of the block, which alternates cells and separators, without a copy.
+If the quotes are regular, a position is inside a quoted cell if and only if an odd number of quotes precede it. The
+commas and line breaks outside quotes are the ends of the cells. They become the offsets of an Arrow string array over
+the bytes of the block, without a copy. The array alternates cells and separators.
 
-pyarrow's CSV reader is not faster. It also accepts a bare CR as a line break and an unclosed quote as closed, does not
-support rows of different lengths, and cannot report the line of an error.
+pyarrow's CSV reader is not faster. It cannot report the line of an error, and it does not support rows of different
+lengths. It also accepts an unclosed quote, and a bare CR as a line break.
 """
 
 from __future__ import annotations
@@ -32,48 +32,28 @@ from explorer_frames.errors import ColumnTypeError, DecodeError, FileReadError, 
 
 Quoting: TypeAlias = Literal["minimal", "none"]
 
-MAX_HELD = 16 * 2**20  # bytes of one row; a larger row has an unclosed quote
+MAX_HELD = 16 * 2**20  # maximum size of a row in bytes; a larger row has an unclosed quote
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _QUOTE, _COMMA, _NEWLINE, _RETURN = b'",\n\r'
 _QUOTING = (
-    "Put cells with a quote, a comma or a line end in quotes, and double the quotes inside them. If the "
+    "Quote each cell that contains a quote, a comma or a line break, and double the quotes inside it. If the "
     'files were written without quoting, pass quoting="none".'
 )
-_HOLE = "A hole in a sparse file reads as NUL bytes. Copy the file again from its source, or run the job again."
-_SEPARATORS = 'Pass schema=pa.schema([("cells", pa.list_(pa.string()))]) to read the cells between commas as they are.'
+_HOLE = "Copy the file from its source again, or run the job again. Holes in sparse files are read as NUL bytes."
+_SEPARATORS = 'To read the text between commas as cells, pass schema=pa.schema([("cells", pa.list_(pa.string()))]).'
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Block of complete rows of one part, with their positions in it.
+    """Block of complete rows of one file, which implements the protocol `Cells`."""
 
-    It implements `explorer_frames._decode.cells.Cells`.
-
-    Attributes
-    ----------
-    first
-        Index of the first row in the result, from 0.
-    line
-        Line of the first row in the part, from 1.
-    data
-        Text of the rows.
-    offsets
-        Begin and end of each cell in `data`, alternately, without quotes.
-    begins, widths
-        Index of the first cell, and number of cells, of each row.
-    doubled
-        Whether cells may contain doubled quotes.
-    quoting
-        Quoting of the text.
-    """
-
-    first: int
-    line: int
+    first: int  # index of the first row in the result, from 0
+    line: int  # line number of the first row in the file, from 1
     data: bytes
-    offsets: NDArray[np.int32]
-    begins: NDArray[np.intp]
-    widths: NDArray[np.intp]
-    doubled: bool
+    offsets: NDArray[np.int32]  # start and end of each cell in `data`, alternately, without quotes
+    begins: NDArray[np.intp]  # index of the first cell of each row
+    widths: NDArray[np.intp]  # number of cells in each row
+    doubled: bool  # whether cells may contain doubled quotes
     quoting: Quoting
 
     @property
@@ -86,7 +66,7 @@ class Block:
         return self._take(self.begins + number)
 
     def rest(self, number: int) -> tuple[NDArray[np.int32], pa.StringArray]:
-        """Return list offsets, and the cells from column `number` on in row order."""
+        """Return the cells of column `number` and all later columns, with list offsets."""
         of_rest = np.ones(self.offsets.size // 2, np.bool_)
         for before in range(number):
             of_rest[self.begins + before] = False
@@ -99,7 +79,7 @@ class Block:
         return self._take(np.arange(self.width)).to_pylist()  # type: ignore[no-any-return]
 
     def without_first_row(self) -> Block | None:
-        """Return the block without its first row, with the same `first`, or None."""
+        """Return the block without its first row, or None if no rows are left."""
         end = self.data.index(b"\n", int(self.offsets[2 * self.width - 1])) + 1
         data = self.data[end:]
         line = self.line + self.lines - data.count(b"\n")
@@ -112,31 +92,21 @@ class Block:
 
     @property
     def lines(self) -> int:
-        """Number of lines of the part."""
+        """Number of lines in the block."""
         return self.data.count(b"\n")
 
     def to_batch(self, schema: pa.Schema, dictionaries: dict[str, pa.Array] | None = None) -> pa.RecordBatch:
-        """Convert the cells to a typed record batch.
-
-        Parameters are those of `explorer_frames._decode.cells.to_batch`.
-
-        Raises
-        ------
-        RowShapeError, ColumnTypeError
-            As for `explorer_frames._decode.cells.to_batch`, with the line.
-        """
+        """Convert the cells to a typed record batch. Errors contain the line number."""
         with self.located():
             return to_batch(self, schema, dictionaries)
 
     def separated_by(self) -> tuple[int | None, int | None]:
-        """Return the indices of the first rows with blanks, and with commas or quotes.
-
-        A row of one vertex has no separators.
-        """
+        """Return the index of the first row with whitespace, and of the first with commas."""
+        # A row with one vertex has no separators.
         single = self.widths == 1
         begins = self.offsets[2 * self.begins]
         text = np.frombuffer(self.data, np.uint8)
-        # A quote directly before a cell always belongs to that cell.
+        # A quote directly before a cell opens that cell.
         quoted = (begins > 0) & (text[begins - 1] == _QUOTE) & (self.quoting == "minimal")
         regular = ~single | quoted
         blanks = np.zeros_like(single)
@@ -147,7 +117,7 @@ class Block:
 
     @contextmanager
     def located(self) -> Iterator[None]:
-        """Add the line of the row to errors that are raised in the block."""
+        """Add the line number to errors that are raised in the `with` block."""
         try:
             yield
         except (RowShapeError, ColumnTypeError) as error:
@@ -166,31 +136,23 @@ class Block:
 class Paths:
     """Converter for rows of paths.
 
-    Vertices must be separated by commas in all rows, or by blanks in all rows.
+    Vertices must be separated by commas in all rows, or by whitespace in all rows.
     """
 
     def __init__(self) -> None:
         self._blanks = self._regular = False
 
     def to_batch(self, block: Block, schema: pa.Schema) -> pa.RecordBatch:
-        """Convert the cells to a typed record batch.
-
-        Raises
-        ------
-        RowShapeError
-            If some rows have blanks as separators and others have commas.
-        ColumnTypeError
-            If a vertex cannot be converted to the type in the schema.
-        """
+        """Convert the cells to a typed record batch."""
         blanks, regular = block.separated_by()
-        before = [regular] * self._blanks + [blanks] * self._regular  # the first row with the new kind of separator
+        before = [regular] * self._blanks + [blanks] * self._regular  # the first row with the other kind of separator
         self._blanks |= blanks is not None
         self._regular |= regular is not None
         with block.located():
             if self._blanks and self._regular:
                 row = block.first + ((before[0] if before else max(blanks or 0, regular or 0)) or 0)
                 raise RowShapeError(
-                    f"row {row}: vertices are separated by blanks in some rows, and by commas in others",
+                    f"row {row}: vertices are separated by whitespace in some rows, and by commas in others",
                     row=row,
                     hint=_SEPARATORS,
                 )
@@ -198,11 +160,13 @@ class Paths:
 
 
 def _parted_by_blanks(block: Block, schema: pa.Schema) -> pa.RecordBatch:
-    """Convert cells with vertices separated by blanks to a list column."""
+    """Convert cells of vertices separated by whitespace to a list column."""
     trimmed = pc.utf8_trim(block.column(0), " \t", memory_pool=POOL)
     empty = pc.index(pc.equal(trimmed, ""), True).as_py()
     if empty >= 0:
-        raise RowShapeError(f"row {block.first + empty} has only blanks", row=block.first + empty, hint=_SEPARATORS)
+        raise RowShapeError(
+            f"row {block.first + empty} contains only whitespace", row=block.first + empty, hint=_SEPARATORS
+        )
     lists = pc.split_pattern_regex(trimmed, "[ \t]+", memory_pool=POOL)
     return pa.RecordBatch.from_arrays(
         [to_lists(lists.offsets.to_numpy(), lists.values, schema.field(0), block.first)], schema=schema
@@ -216,27 +180,7 @@ def _first_true(flags: NDArray[np.bool_]) -> int | None:
 def read_blocks(
     pieces: Iterable[bytes], first: int, is_header: Callable[[list[str]], bool], quoting: Quoting = "minimal"
 ) -> Generator[Block]:
-    """Split one part into blocks of complete rows, as a stream.
-
-    Parameters
-    ----------
-    pieces
-        Text of the part, with or without a byte order mark.
-    first
-        Index of the part's first row in the result.
-    is_header
-        Function that is called with the cells of the part's first row and returns whether to skip it.
-    quoting
-        ``"minimal"`` if cells are quoted where necessary, ``"none"`` if quotes are text.
-
-    Raises
-    ------
-    DecodeError
-        If the text has invalid UTF-8, a NUL byte, irregular quotes, an empty line or a row larger than 16 MiB. Its
-        `where` is the line.
-    FileReadError
-        If `pieces` raises it. Its `where` is set to the last line that was read.
-    """
+    """Split one file into blocks of complete rows, as a stream."""
     held, line, begun = b"", 1, False
     try:
         for piece in chain(_without_mark(pieces), [None]):
@@ -253,16 +197,14 @@ def read_blocks(
             if rows is not None:
                 first += rows.rows
                 yield rows
-    except FileReadError as error:  # by `pieces`
+    except FileReadError as error:  # raised by `pieces`
         error.where = f"after line {line - 1}" if line > 1 else None
         raise
 
 
 def cut(data: bytes, first: int, line: int, *, final: bool = True, quoting: Quoting = "minimal") -> Block | None:
-    """Return the complete rows at the start of `data`; None if there are none.
-
-    If `final` is True, `data` must end with a complete row.
-    """
+    """Return the complete rows at the start of `data`, or None if there are none."""
+    # If `final` is True, `data` ends with a complete row.
     text = np.frombuffer(data, np.uint8)
     stops = np.flatnonzero((text == _COMMA) | (text == _NEWLINE))
     quotes = np.flatnonzero(text == _QUOTE) if quoting == "minimal" and b'"' in data else None
@@ -291,7 +233,7 @@ def cut(data: bytes, first: int, line: int, *, final: bool = True, quoting: Quot
 def _block(
     data: bytes, stops: NDArray[np.intp], lasts: NDArray[np.intp], place: tuple[int, int], quoting: Quoting
 ) -> Block:
-    """Return the block; `stops` are separators, `lasts` the last cells of rows."""
+    """Return a block, given its separators and the last cell of each row."""
     text = np.frombuffer(data, np.uint8)
     offsets = np.zeros(2 * stops.size, np.int32)
     starts, ends = offsets[::2], offsets[1::2]
@@ -304,13 +246,13 @@ def _block(
     if widths.min() == 1:
         empty = np.flatnonzero((widths == 1) & (starts[begins] == ends[begins]))
         if empty.size:
-            _refuse("is an empty line", data, int(starts[begins[empty[0]]]), stops, place)
+            _refuse("is empty", data, int(starts[begins[empty[0]]]), stops, place)
     has_quotes = quoting == "minimal" and b'"' in data
     if has_quotes:
         quoted = text[starts] == _QUOTE
         starts += quoted
         ends -= quoted
-    doubled = has_quotes and b'""' in data  # searching for one byte is much faster than for two
+    doubled = has_quotes and b'""' in data  # first search for a single byte, which is much faster
     return Block(*place, data, offsets, begins, widths, doubled, quoting)
 
 
@@ -322,8 +264,8 @@ def _outside(places: NDArray[np.intp], quotes: NDArray[np.intp] | None) -> NDArr
 def _irregular(text: NDArray[np.uint8], quotes: NDArray[np.intp], *, final: bool) -> int | None:
     """Return the position of the first irregular quote, or None.
 
-    A regular quote opens or closes a cell, or is one of two doubled quotes in a cell. If an irregular quote should
-    close a cell, return the position of the opening quote, since the closing quote may be missing there.
+    A regular quote opens or closes a cell, or is part of a doubled quote. If a closing quote is irregular, the position
+    of its opening quote is returned. The actual closing quote may be missing.
     """
     opens, closes = quotes[::2], quotes[1::2]
     before = text[opens - 1]
@@ -331,7 +273,7 @@ def _irregular(text: NDArray[np.uint8], quotes: NDArray[np.intp], *, final: bool
         before[0] = _NEWLINE
     behind = text[np.minimum(closes + 1, text.size - 1)]
     if closes.size and closes[-1] == text.size - 1:
-        behind[-1] = _NEWLINE  # the next character is not received yet
+        behind[-1] = _NEWLINE  # the next character has not been received yet
     fits = np.empty(quotes.size, np.bool_)
     fits[::2] = begin_cells = (before == _COMMA) | (before == _NEWLINE)
     fits[1::2] = (behind == _COMMA) | (behind == _NEWLINE) | (behind == _RETURN)
@@ -348,7 +290,7 @@ def _irregular(text: NDArray[np.uint8], quotes: NDArray[np.intp], *, final: bool
 
 
 def _without_mark(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the text without a byte order mark."""
+    """Yield the text without its byte order mark."""
     head, pieces = b"", iter(pieces)
     while len(head) < len(_BYTE_ORDER_MARK):
         piece = next(pieces, None)
@@ -364,10 +306,10 @@ def _check_nuls(data: bytes, quotes: NDArray[np.intp] | None, line: int) -> None
     if not nuls.size:
         return
     position = int(nuls[0])
-    _check_utf8(data[:position], line)  # UTF-16 also has NUL bytes
+    _check_utf8(data[:position], line)  # UTF-16 text also contains NUL bytes
     number = line + data.count(b"\n", 0, position)
     before = escaped(data[max(0, position - 20) : position].decode("utf-8", "replace"), 80)
-    raise DecodeError(f"the file has a NUL byte after {before!r}", where=f"line {number}", hint=_HOLE)
+    raise DecodeError(f"the file contains a NUL byte after {before!r}", where=f"line {number}", hint=_HOLE)
 
 
 def _check_utf8(data: bytes, line: int) -> None:
@@ -381,18 +323,18 @@ def _check_utf8(data: bytes, line: int) -> None:
     raise DecodeError(
         f"invalid UTF-8: {escaped(data[position : position + 10].decode('latin-1'))!r}",
         where=f"line {number}",
-        hint="Convert the file to UTF-8. It may be compressed with gzip or zstd.",
+        hint="Convert the file to UTF-8. The only supported compressions are gzip and zstd.",
     )
 
 
 def _refuse(what: str, data: bytes, position: int, stops: NDArray[np.intp], place: tuple[int, int]) -> NoReturn:
-    """Raise for the row at `position`; `place` is index and line of the first row."""
+    """Raise RowShapeError for the row at `position`."""
     first, line = place
     row = first + sum(data[stop] == _NEWLINE for stop in stops[: np.searchsorted(stops, position)].tolist())
     number = line + data.count(b"\n", 0, position)
     shown = escaped(data[max(0, position - 20) : position + 20].decode("utf-8", "replace"), 80)
     raise RowShapeError(
-        f"the row {what}: {shown!r}",  # the line is enough; a row index next to it would be confusing
+        f"the row {what}: {shown!r}",  # the line number is sufficient; a row index as well would be confusing
         row=row,
         where=f"line {number}",
         hint=_QUOTING,

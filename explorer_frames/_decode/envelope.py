@@ -1,9 +1,9 @@
-"""Streaming parser of the JSON envelope around the rows.
+"""Parse the JSON envelope of a result as a stream.
 
-The response is ``{"code":0,"data":{"items":[[...],[...]]},"message":"Success"}``, with its keys in any order, possibly
-other members, and whitespace wherever JSON allows it. The rows make up almost all of its size, so they are never parsed
-as one document. This module finds the start of the rows, splits the stream into chunks of complete rows, and then
-parses the remaining document without the rows.
+The response is ``{"code":0,"data":{"items":[[...],[...]]},"message":"Success"}``. Its keys may be in any order, and it
+may contain other members and whitespace. The rows make up almost all of its size, so they are not parsed as one
+document. This module finds the start of the rows and splits the stream into chunks of complete rows. It then parses the
+rest of the document without the rows.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from explorer_frames._decode.strict_json import check_values, loads_bounded, no_
 from explorer_frames._errors import api_error, escaped
 from explorer_frames.errors import EnvelopeError, RowShapeError
 
-# Maximum bytes in memory besides the rows: the head, the tail, one single row, or a response without rows.
+# Maximum size in bytes of one row, and of the envelope without its rows.
 MAX_HELD = 16 * 2**20
-_HARDLY_A_ROW = 2**10  # bytes; if less is left, more data is read before parsing
-# Responses with status 1xx, 204, 205 and 3xx have no content, and 206 has partial content, so none of them is complete.
+_HARDLY_A_ROW = 2**10  # bytes; if the buffer has less data, more is read before parsing
+# Responses with status 1xx, 204, 205 and 3xx have no content, and those with 206 have partial content.
 _WITHOUT_WHOLE_BODY = {*range(200), 204, 205, 206, *range(300, 400)}
 _FIRST_KEY = re.compile(r'[ \t\n\r]*\{[ \t\n\r]*"')
 _NEXT_KEY = re.compile(r'[ \t\n\r]*,[ \t\n\r]*"')
 _COLON = re.compile(r"[ \t\n\r]*:[ \t\n\r]*")
-_CUT_OFF = "The server or a proxy truncated the response. Retry."
+_CUT_OFF = "Retry. The server or a proxy truncated the response."
 _NO_RESULT = "Check that url= is the URL of NebulaGraph Explorer, and that no proxy changes its responses."
 
 
@@ -38,30 +38,7 @@ def read_rows(
 ) -> Iterator[Rows]:
     """Split a response into chunks of rows, as a stream.
 
-    Parameters
-    ----------
-    pieces
-        Body in pieces of any size.
-    limit
-        Requested number of rows.
-    http_status, trace_id
-        HTTP status and trace id of the response.
-
-    Yields
-    ------
-    Rows
-        Chunks of rows, in order and numbered without gaps. They are not verified before the iteration ends, because
-        the tail of the envelope is validated last.
-
-    Raises
-    ------
-    ApiError
-        As for `data_of`.
-    EnvelopeError
-        If the response is not valid JSON or not the documented envelope, has no array at ``data.items``, has more
-        rows than `limit`, or has more than 16 MiB besides the rows or in one row.
-    RowShapeError
-        If an element of ``items`` is not an array of plain cells.
+    The end of the envelope is validated last, so the rows are not verified until the iteration ends.
     """
     buffer = _Buffer(iter(pieces))
     head = _read_head(buffer)
@@ -72,7 +49,7 @@ def read_rows(
         if rows is None:
             _grow_row(buffer, first)
             continue
-        if first + rows.count > limit:  # before decoding, which takes much longer than counting
+        if first + rows.count > limit:  # checked before decoding, which is much slower
             raise EnvelopeError(
                 f"server returned more rows than limit={limit}",
                 hint="This server ignores limit, so results cannot be verified as complete.",
@@ -93,7 +70,7 @@ def read_rows(
     start = b""
     if head is not None:
         start, buffer.data = head + b"[]", buffer.data[1:]
-    # This document contains every member of the envelope and no row, so the strict parser can validate it as a whole.
+    # Without its rows, the document is small enough to be parsed as a whole.
     data = data_of(loads_bounded(start + buffer.drain()), http_status, trace_id)
     if data.get("items") != []:
         raise EnvelopeError(
@@ -118,27 +95,13 @@ def _as_json(value: object) -> str:
 
 
 def data_of(envelope: object, http_status: int, trace_id: str | None, *, any_status: bool = False) -> dict[str, Any]:
-    """Return the ``data`` of a successful envelope.
-
-    The envelope's code takes precedence, since the API does not document HTTP statuses. The status is used only if the
-    code is missing, if the status implies an incomplete body, or if code 0 has no ``data``.
-
-    Parameters
-    ----------
-    any_status
-        Whether code 0 with ``data`` is a success even if the status implies an incomplete body.
-
-    Raises
-    ------
-    ApiError
-        If the code is not 0, or if the envelope is not a valid success and the HTTP status is an error.
-    EnvelopeError
-        If the response does not have the documented structure.
-    """
+    """Return the ``data`` of a successful envelope, or raise ApiError or EnvelopeError."""
     members = envelope if isinstance(envelope, dict) else {}
     code = members.get("code")
     code = code if type(code) is int else None
     data = members.get("data")
+    # The API does not document HTTP statuses, so the code takes precedence. The status is used if the code is missing
+    # or the response has no valid data. If `any_status` is False, a status without a complete body is also an error.
     whole = any_status or http_status not in _WITHOUT_WHOLE_BODY
     if code == 0 and isinstance(data, dict) and whole:
         return data
@@ -154,13 +117,13 @@ def data_of(envelope: object, http_status: int, trace_id: str | None, *, any_sta
 
 @dataclass(slots=True)
 class _Buffer:
-    """Received data that is not parsed yet."""
+    """Received data that has not been parsed yet."""
 
     pieces: Iterator[bytes]
     data: bytes = b""
 
     def grow(self) -> bool:
-        """Double the buffer at least, so repeated parsing takes linear time."""
+        """Read until the buffer has at least doubled, so that parsing takes linear time."""
         parts, wanted = [self.data], max(1, len(self.data))
         for piece in self.pieces:
             parts.append(piece)
@@ -182,14 +145,14 @@ class _Buffer:
         while self.grow():
             if len(self.data) > MAX_HELD:
                 raise EnvelopeError(
-                    f"the response contains more than {MAX_HELD // 2**20} MiB besides the rows",
+                    f"the response contains more than {MAX_HELD // 2**20} MiB outside the rows",
                     hint=_NO_RESULT,
                 )
         return self.data
 
 
 def _read_head(buffer: _Buffer) -> bytes | None:
-    """Consume and return the text before the rows; None if there are no rows."""
+    """Consume and return the text before the rows, or return None if there are no rows."""
     while buffer.grow():
         if buffer.data.lstrip(SPACE)[:1] not in (b"", b"{"):
             return None
@@ -209,7 +172,7 @@ def _read_head(buffer: _Buffer) -> bytes | None:
 
 
 def _find_items(text: str) -> int | None:
-    """Return the position of ``data.items``; None if missing or after an error."""
+    """Return the position of ``data.items``, or None if it is missing or invalid."""
     at, code = 0, 0
     try:
         for wanted in ("data", "items"):

@@ -1,10 +1,11 @@
-"""Split the items array into chunks of rows, and chunks into cells (hot path).
+"""Split the ``items`` array into chunks of rows, and the chunks into cells.
 
-Most chunks are *regular*: every cell is a string, and there is no whitespace. In a regular chunk, the positions of the
-quotes determine the ends of the rows. They are also, with the opening quotes shifted by one, the offsets of an Arrow
-string array over the bytes of the chunk, without a copy. It alternates cells and separators, and every column is a
-`take` from it. Other chunks are split by the brackets outside strings, which is exact as well, and parsed with a strict
-JSON parser. Both kinds of cells are then converted by the same code; see `cells`.
+This is the hot path. In most chunks, every cell is a string, and there is no whitespace. In these regular chunks, the
+positions of the quotes determine the ends of the rows. If the opening quotes are shifted by one, the positions are also
+the offsets of an Arrow string array over the bytes of the chunk. The bytes are not copied. The array alternates cells
+and separators, and each column is taken from it.
+
+Other chunks are split at the brackets outside strings and parsed with a strict JSON parser.
 """
 
 from __future__ import annotations
@@ -28,41 +29,25 @@ from explorer_frames.errors import ColumnTypeError, DecodeError, EnvelopeError, 
 _Positions: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.intp]]
 
 SPACE = b" \t\n\r"
-_NO_LIST = "Check that this is the result of a graph algorithm: each element of `items` must be an array."
+_NO_LIST = "Check that this is the result of a graph algorithm. Each element of `items` must be an array."
 _FEW = 64  # cells; the first row is rarely longer
 _NEXT_CELL, _NEXT_ROW = b',"', b'],["'  # from the closing quote of one string to the opening quote of the next
 _QUOTE, _OPEN, _CLOSE, _BACKSLASH, _FIRST_PRINTABLE = b'"[]\\ '
-_PARTS = "\x1f"  # the unit separator
+_PARTS = "\x1f"  # unit separator, a control character
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Chunk of complete rows, as text of the response.
+    """Chunk of complete rows, as text of the response."""
 
-    Attributes
-    ----------
-    data
-        Text, such as ``["a","1"],["b","2"]``.
-    first
-        Index of the first row in the result, from 0.
-    count
-        Number of rows.
-    quotes
-        Positions of all quotes if the text is regular, alternately opening and closing. Every row then has
-        ``quotes.size / 2 / count`` cells. None if the text must be parsed.
-    """
-
-    data: bytes
-    first: int
-    count: int
-    quotes: NDArray[np.intp] | None
+    data: bytes  # for example, ["a","1"],["b","2"]
+    first: int  # index of the first row in the result, from 0
+    count: int  # number of rows
+    quotes: NDArray[np.intp] | None  # positions of all quotes; None if the text is irregular
 
 
 def cut(data: bytes, first: int) -> Rows | None:
-    """Return the complete rows at the start of `data`; None if there are none.
-
-    The text of the rows includes leading whitespace.
-    """
+    """Return the complete rows at the start of `data`, or None if there are none."""
     start = len(data) - len(data.lstrip(SPACE))
     if start == len(data):
         return None
@@ -76,10 +61,10 @@ def cut(data: bytes, first: int) -> Rows | None:
 
 
 def _cut_regular(data: bytes, first: int) -> Rows | None:
-    """Split by the quotes alone; None unless all but the last rows are regular.
+    """Split the text at its quotes, or return None if the text is irregular.
 
-    Two cells of a row are separated by ``","`` and two rows by ``"],["``. The characters after each closing quote
-    therefore verify the structure of the whole chunk with vectorized operations.
+    Cells are separated by ``","`` and rows by ``"],["``. Checking the characters after each closing quote is
+    therefore sufficient.
     """
     if not data.startswith(b'["'):
         return None
@@ -96,7 +81,7 @@ def _cut_regular(data: bytes, first: int) -> Rows | None:
 
 
 def _closes_by_row(text: NDArray[np.uint8], closes: NDArray[np.intp]) -> _Positions:
-    """Reshape the closing quotes to rows; none if the first row is incomplete."""
+    """Group the closing quotes by row."""
     closes = closes[: np.searchsorted(closes, text.size - 1)]  # a closing quote must be followed by a character
     ends = text[closes[:_FEW] + 1] == _CLOSE
     if not ends.any():
@@ -107,15 +92,12 @@ def _closes_by_row(text: NDArray[np.uint8], closes: NDArray[np.intp]) -> _Positi
 
 
 def _count_regular(text: NDArray[np.uint8], closes: _Positions) -> int:
-    """Count the regular rows at the start.
-
-    The result is 0 if irregular rows with at least as many strings follow.
-    """
-    # Contiguous copies are faster, since each following character needs another pass over them.
+    """Count the regular rows at the start, or return 0 if irregular rows follow."""
+    # Contiguous copies are faster, because they are read once for each following character.
     inner, last = np.ascontiguousarray(closes[:, :-1]), np.ascontiguousarray(closes[:, -1])
     in_row, behind = _follows(text, inner, _NEXT_CELL), _follows(text, last[:-1], _NEXT_ROW)
-    # The last regular row must be followed by the end of the array or of the chunk. Accepting fewer regular rows would
-    # take quadratic time for responses that mix regular and irregular rows.
+    # The last regular row must be followed by the end of the array or of the chunk. Otherwise, responses that mix
+    # regular and irregular rows would take quadratic time.
     count = len(last) if behind.all() else int(behind.argmin()) + 1
     end = b"]" if count == len(last) else b"]]"
     ended = count and text[last[count - 1] + 1 :][: len(end)].tobytes() == end
@@ -123,39 +105,36 @@ def _count_regular(text: NDArray[np.uint8], closes: _Positions) -> int:
 
 
 def _follows(text: NDArray[np.uint8], places: NDArray[np.intp], what: bytes) -> NDArray[np.bool_]:
-    """Return, for each position, whether these characters follow it."""
+    """Return for each position whether these characters follow it."""
     follows: NDArray[np.bool_] = text[1:].take(places, mode="wrap") == what[0]
     for behind, char in enumerate(what[1:], 2):
-        # Only a quote in place of a bracket leads beyond the end, so wrapping is safe. "wrap" is faster than "raise".
+        # An index exceeds the end only in malformed text, where an earlier character does not match. Wrapping is
+        # therefore safe, and "wrap" is faster than "raise".
         follows &= text[behind:].take(places, mode="wrap") == char
     return follows
 
 
 def _cut_any(data: bytes, first: int) -> Rows | None:
-    """Split any JSON exactly, by the brackets outside strings.
-
-    The brackets alternate if no row contains a nested array.
-    """
+    """Split any JSON rows at the brackets outside strings."""
     text = np.frombuffer(data, np.uint8)
     brackets = np.flatnonzero((text == _OPEN) | (text == _CLOSE))
     brackets = brackets[np.searchsorted(_unescaped_quotes(text), brackets) % 2 == 0]
+    # Opening and closing brackets alternate unless a row contains a nested list.
     closing = text[brackets] == _CLOSE
     wrong = np.flatnonzero(closing != (np.arange(closing.size) % 2 == 1))
     if wrong.size and wrong[0] == 1:
         raise RowShapeError(
             f"row {first} contains a nested list",
             row=first,
-            hint="Check that this is the result of a graph algorithm: each cell must be a string or a number.",
+            hint="Check that this is the result of a graph algorithm. Each cell must be a string or a number.",
         )
     count = int(wrong[0] if wrong.size else closing.size) // 2
     return Rows(data[: brackets[2 * count - 1] + 1], first, count, None) if count else None
 
 
 def _unescaped_quotes(text: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """Return the positions of the quotes that open or close a string.
-
-    These follow an even number of backslashes.
-    """
+    """Return the positions of the quotes that open or close a string."""
+    # These quotes follow an even number of backslashes.
     is_quote = text == _QUOTE
     slashes = np.flatnonzero(text == _BACKSLASH)
     if slashes.size:
@@ -168,7 +147,7 @@ def _unescaped_quotes(text: NDArray[np.uint8]) -> NDArray[np.intp]:
 
 
 def _parsed(rows: Rows) -> list[list[Any]]:
-    """Parse rows with a strict JSON parser; numbers stay text to keep all digits."""
+    """Parse rows with a strict JSON parser. Numbers stay text to preserve all digits."""
     try:
         parsed = strict_loads(b"[" + rows.data + b"]", parse_int=str, parse_float=str)
     except DecodeError as error:
@@ -183,19 +162,13 @@ def _parsed(rows: Rows) -> list[list[Any]]:
 
 
 def split(rows: Rows) -> Cells:
-    """Split a chunk of rows into cells.
-
-    Raises
-    ------
-    DecodeError
-        If the text is not valid UTF-8 or JSON, or a row is not a list.
-    """
+    """Split a chunk of rows into cells."""
     return _Parsed(rows) if rows.quotes is None else _Regular(rows, rows.quotes)
 
 
 class _Regular:
     def __init__(self, rows: Rows, quotes: NDArray[np.intp]) -> None:
-        if np.frombuffer(rows.data, np.int8).min() < 0:  # not ASCII; `bytes.isascii` takes three times as long
+        if np.frombuffer(rows.data, np.int8).min() < 0:  # not ASCII; this check is faster than `bytes.isascii`
             _check_utf8(rows, quotes)
         offsets = quotes.astype(np.int32)
         offsets[::2] += 1
@@ -236,7 +209,7 @@ class _Parsed:
 
 
 def _unescaped(cells: pa.StringArray, row_of: Callable[[int], int]) -> pa.StringArray:
-    """Decode JSON escapes with a strict parser, only in cells that contain escapes."""
+    """Decode JSON escapes in the cells that contain escapes."""
     has_escape = pc.match_substring(cells, "\\")
     places = np.flatnonzero(has_escape.to_numpy(zero_copy_only=False))
     if not places.size:
@@ -249,15 +222,15 @@ def _unescaped(cells: pa.StringArray, row_of: Callable[[int], int]) -> pa.String
 
 
 def _unescaped_at_once(raw: pa.StringArray) -> pa.StringArray | None:
-    """Decode the escapes of all cells at once; None if that is not possible.
+    """Decode the escapes of all cells at once, or return None if that is not possible.
 
-    The cells are joined with a control character, which valid JSON strings do not contain. It is not possible if an
-    escape decodes to the same character, or is invalid.
+    The cells are joined with a control character, which JSON strings can contain only as an escape. The cells cannot be
+    decoded at once if this escape occurs, or if an escape is invalid.
     """
     joined = pc.binary_join(pa.ListArray.from_arrays([0, len(raw)], raw), _PARTS)[0].as_py()
     try:
-        data = scanstring(joined + '"', 0, False)[0].encode()  # noqa: FBT003 (not strict: control characters pass)
-    except ValueError:  # invalid escape or lone surrogate; the parser of single cells raises the exact error
+        data = scanstring(joined + '"', 0, False)[0].encode()  # noqa: FBT003 (strict=False accepts control characters)
+    except ValueError:  # invalid escape or lone surrogate; `_unescaped_one_by_one` raises the exact error
         return None
     ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord(_PARTS))
     if ends.size != len(raw) - 1:
@@ -296,13 +269,13 @@ def _strings(cells: list[Any], row_of: Callable[[int], int]) -> pa.StringArray:
 def _is_text(cell: object) -> bool:
     try:
         return cell is None or (isinstance(cell, str) and cell.encode() is not None)
-    except UnicodeEncodeError:  # a lone surrogate is not a valid character
+    except UnicodeEncodeError:  # a lone surrogate cannot be encoded
         return False
 
 
 def _check_utf8(rows: Rows, quotes: NDArray[np.intp]) -> None:
     ends = np.array([0, len(rows.data)], np.int32)
-    with suppress(pa.ArrowInvalid):  # takes half the time of decoding, which locates the error
+    with suppress(pa.ArrowInvalid):  # faster than decoding, which is needed only to locate an error
         pa.StringArray.from_buffers(1, pa.py_buffer(ends), pa.py_buffer(rows.data)).validate(full=True)
         return
     try:

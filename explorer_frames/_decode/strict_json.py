@@ -1,4 +1,4 @@
-"""Strict JSON parser, without the extensions of Python's own parser."""
+"""Parse JSON strictly, without the extensions of Python's own parser."""
 
 from __future__ import annotations
 
@@ -11,33 +11,25 @@ from explorer_frames.errors import EnvelopeError
 scanstring = json.decoder.scanstring  # type: ignore[attr-defined]  # missing in typeshed; exists since Python 2.6
 
 
-_MOST_VALUES = 1_000_000  # parsed in about two seconds; 16 MiB of a valid response have fewer
+_MOST_VALUES = 1_000_000  # values that can be parsed in about two seconds; valid responses contain fewer
 
 
 def check_values(body: bytes) -> None:
-    """Raise EnvelopeError for too many values besides the rows, to keep deadlines."""
+    """Raise EnvelopeError if there are too many values to parse within a deadline."""
     if body.count(b",") + body.count(b"[") + body.count(b"{") > _MOST_VALUES:
         raise EnvelopeError(
-            f"the response contains more than {_MOST_VALUES:,} values besides the rows", hint=_not_json_hint(body)
+            f"the response contains more than {_MOST_VALUES:,} values outside the rows", hint=_not_json_hint(body)
         )
 
 
 def loads_bounded(body: bytes) -> Any:
-    """Parse a response without rows, with a limit on the number of values."""
+    """Parse strict JSON with a limited number of values."""
     check_values(body)
     return strict_loads(body)
 
 
 def strict_loads(body: bytes, **hooks: Any) -> Any:
-    """Parse `body` as strict JSON.
-
-    Encodings other than UTF-8, duplicate keys, NaN, Infinity and trailing data are invalid.
-
-    Raises
-    ------
-    EnvelopeError
-        If `body` is not valid. The message contains the position and at most 200 escaped characters at it.
-    """
+    """Parse strict JSON in UTF-8, without duplicate keys, NaN and Infinity."""
     # The error is raised outside the except block, because a chained exception would contain the whole body.
     try:
         return json.loads(body.decode("utf-8"), parse_constant=no_constant, object_pairs_hook=_unique, **hooks)
@@ -45,7 +37,7 @@ def strict_loads(body: bytes, **hooks: Any) -> Any:
         failure = f"not UTF-8 at byte {error.start}"
     except json.JSONDecodeError as error:
         failure = f"{error.msg} at character {error.pos}: {escaped(error.doc[error.pos : error.pos + 60])!r}"
-    except ValueError as error:  # an integer of too many digits, or an error of the hooks
+    except ValueError as error:  # an integer with too many digits, or an error raised by a hook
         failure = escaped(error)
     except RecursionError:  # its message differs between Python versions
         failure = "arrays or objects are nested too deeply"

@@ -1,1 +1,1 @@
-"""Parquet and Feather files, without any request to Explorer."""
+"""Read, write and verify Parquet and Feather files."""

@@ -1,4 +1,4 @@
-"""Convert tables, frames and streams to readers with types that files support."""
+"""Convert tables, DataFrames and streams to record batch readers."""
 
 from __future__ import annotations
 
@@ -19,27 +19,7 @@ from explorer_frames.errors import ConfigError
 
 
 def to_reader(data: Any, index: bool | None = None) -> pa.RecordBatchReader:  # noqa: FBT001 (as in pandas)
-    """Convert a table, a frame or a stream to a reader of record batches.
-
-    Parameters
-    ----------
-    data
-        A pandas DataFrame, a `pyarrow` Table, RecordBatch or RecordBatchReader, or an object with
-        ``__arrow_c_stream__`` or ``__dataframe__``. Strings of DataFrames and string views are converted to
-        ``string``. A DataFrame's ``attrs["explorer_frames"]`` becomes schema metadata.
-    index
-        As for `write_parquet`.
-
-    Raises
-    ------
-    ConfigError
-        If `data` is not a table, or cannot be converted to Arrow.
-
-    Examples
-    --------
-    >>> to_reader(pd.DataFrame({"id": ["player100"]})).schema.types
-    [DataType(string)]
-    """
+    """Convert a table, a DataFrame or a stream to a record batch reader."""
     if index is not None and not isinstance(index, bool):
         raise ConfigError(f"index must be True, False or None, got {escaped(repr(index), 60)}")
     if isinstance(data, pd.DataFrame):
@@ -58,12 +38,9 @@ def to_reader(data: Any, index: bool | None = None) -> pa.RecordBatchReader:  # 
 
 
 def to_committed(data: Any, index: bool | None = None) -> pa.RecordBatchReader:  # noqa: FBT001 (as in pandas)
-    """Return a reader with valid provenance before the rows are read.
-
-    Table commits require this.
-
-    A stream cannot be compared with its provenance before the commit, so its completeness is unknown.
-    """
+    """Return a reader whose provenance is known before its rows are read."""
+    # A table commit needs the provenance first. The rows of a stream cannot be hashed before the commit, so the
+    # completeness of a stream is unknown.
     reader = to_reader(data, index)
     document = document_of(reader.schema.metadata)
     if not isinstance(data, pd.DataFrame | pa.Table | pa.RecordBatch):
@@ -86,7 +63,7 @@ def _reader(data: Any) -> pa.RecordBatchReader:
 
 
 def _validated(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
-    """Reject invalid arrays, such as non-UTF-8 strings; their file is unreadable."""
+    """Raise ConfigError for invalid arrays, which would make the file unreadable."""
 
     def batches() -> Iterator[pa.RecordBatch]:
         for batch in reader:
@@ -104,7 +81,7 @@ def _validated(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
 
 
 def _unified(table: pa.Table) -> pa.Table:
-    """Unify the dictionaries of each column for Arrow files, or else decode them."""
+    """Unify the dictionaries of each column, or decode them if that fails."""
     try:
         return table.unify_dictionaries()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -119,4 +96,4 @@ def _check_names(schema: pa.Schema) -> None:
     for name, count in Counter(schema.names).most_common(1):
         if count > 1:
             what = f"duplicate column name {escaped(name, 60)!r}"
-            raise ConfigError(what, hint="Rename one of them. Column names in a file are strings.")
+            raise ConfigError(what, hint="Rename one of the columns. Column names are written as strings.")

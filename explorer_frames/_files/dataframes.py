@@ -1,4 +1,4 @@
-"""Conversion of pandas DataFrames to Arrow tables with pandas metadata."""
+"""Convert pandas DataFrames to Arrow tables with pandas metadata."""
 
 from __future__ import annotations
 
@@ -19,20 +19,7 @@ _REFUSALS = (pa.ArrowException, AttributeError, NotImplementedError, OverflowErr
 
 
 def from_pandas(frame: pd.DataFrame, index: bool | None = None) -> pa.Table:  # noqa: FBT001 (as in pandas)
-    """Convert a DataFrame to a table, with its index and provenance.
-
-    Parameters
-    ----------
-    frame
-    index
-        Whether to convert the index to columns, as in ``DataFrame.to_parquet``. None converts every index except
-        an unnamed index of integers.
-
-    Raises
-    ------
-    ConfigError
-        If a column or the index cannot be converted to Arrow.
-    """
+    """Convert a DataFrame to an Arrow table with its index and provenance."""
     document = _document(frame)
     try:
         if index is None:
@@ -61,14 +48,15 @@ def _document(frame: pd.DataFrame) -> bytes | None:
         return encoded(known)
     except (TypeError, ValueError) as error:
         what = f"cannot convert attrs[{NAME!r}] to JSON: {escaped(error)}"
-        raise ConfigError(what, hint="Restore the attrs of the frame, or delete them.") from error
+        raise ConfigError(what, hint="Restore or delete the attrs of the DataFrame.") from error
 
 
 def _without_row_numbers(frame: pd.DataFrame) -> tuple[pd.DataFrame, bool | None]:
-    """Return the frame and `preserve_index`, without an unnamed index of integers.
+    """Return the frame without row numbers, and a value for `preserve_index`.
 
-    pyarrow writes a RangeIndex as metadata and other integers as a column. A filter converts one into the other,
-    so the columns would depend on the values. A named RangeIndex, or one in a MultiIndex, is therefore also a column.
+    pyarrow writes a RangeIndex as metadata and any other integer index as a column. Filtering a DataFrame replaces a
+    RangeIndex with another integer index, which would add a column to the file. Unnamed integer indexes are therefore
+    not written. All other indexes are written as columns.
     """
     index = frame.index
     if index.nlevels > 1 or index.name is not None or index.inferred_type != "integer":
@@ -83,7 +71,7 @@ def _conversion_error(frame: pd.DataFrame, error: Exception) -> ConfigError:
     """Return the error for the column that cannot be converted."""
     if not frame.columns.is_unique:
         label = frame.columns[frame.columns.duplicated()][0]
-        return ConfigError(f"duplicate column name {escaped(label, 60)!r}", hint="Rename or drop one of them.")
+        return ConfigError(f"duplicate column name {escaped(label, 60)!r}", hint="Rename or drop one of the columns.")
     with suppress(TypeError):  # some attrs cannot be copied
         for where, values in _parts(frame):
             try:
@@ -91,8 +79,10 @@ def _conversion_error(frame: pd.DataFrame, error: Exception) -> ConfigError:
             except _REFUSALS as refusal:
                 call = ".sparse.to_dense()" if isinstance(values.dtype, pd.SparseDtype) else ".astype(str)"
                 what = f"cannot convert {where} of dtype {escaped(values.dtype, 60)} to Arrow: {_said(refusal)}"
-                return ConfigError(what, hint=f"Convert it to a dtype that Arrow supports, for example with {call}.")
-    hint = "Check attrs and the names of the index and of the columns."
+                return ConfigError(
+                    what, hint=f"Convert the values to a dtype that Arrow supports, for example with {call}."
+                )
+    hint = "Check attrs, the index names and the column names."
     return ConfigError(f"cannot convert the DataFrame to Arrow: {_said(error)}", hint=hint)
 
 
@@ -109,10 +99,8 @@ def _said(error: Exception) -> str:
 
 
 def _readable(schema: pa.Schema) -> bytes:
-    """Return the pandas metadata without dtypes that pandas cannot read back.
-
-    For example, pandas writes categorical labels but cannot read them.
-    """
+    """Return the pandas metadata without dtypes that pandas cannot read."""
+    # For example, pandas writes categorical column labels but cannot read them.
     document = json.loads(schema.metadata[b"pandas"])
     for column in document["columns"]:
         try:

@@ -1,13 +1,12 @@
-"""Content hash: a SHA-256 over names, types and values.
+"""Compute the content hash, a SHA-256 of the names, types and values of rows.
 
-It does not depend on the division of rows into batches.
+The hash does not depend on the division of the rows into batches. For each column, the positions of nulls, the lengths
+and the bytes of the values are hashed as separate streams. Each batch continues these streams. Bytes of null values and
+the memory layout of strings do not affect the hash.
 
-Each column is hashed as separate streams (positions of nulls, lengths, bytes of values), so each batch continues the
-streams of the batch before it. Bytes behind nulls and the memory layout of strings do not affect the hash.
-
-The hash is the same after a conversion to pandas and back. It therefore ignores all that pandas does not preserve: the
-width of offsets, dictionaries, the precision of decimals, and the type of columns of nulls only. pandas also converts
-NaN to null, so NaN is hashed as null, and a suffix contains the hash of the positions of NaN.
+A conversion to pandas and back does not change the hash. Offset widths, dictionaries, decimal precision, and the type
+of a column of nulls are not hashed, because pandas does not preserve them. pandas converts NaN to null, so NaN is
+hashed as null. A suffix contains the hash of the positions of NaN.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from explorer_frames._memory import POOL
 from explorer_frames._provenance import KEY, as_written, encoded
 
 _EMPTY = hashlib.sha256().digest()
-_OFFSETS = {  # the type whose name is hashed, and the dtype of the offsets
+_OFFSETS = {  # for each type, the type whose name is hashed and the dtype of the offsets
     pa.string(): (pa.string(), np.int32),
     pa.binary(): (pa.binary(), np.int32),
     pa.large_string(): (pa.string(), np.int64),
@@ -34,23 +33,7 @@ _OFFSETS = {  # the type whose name is hashed, and the dtype of the offsets
 
 
 class ContentHash:
-    """Incremental content hash of consecutive tables with the same schema.
-
-    Parameters
-    ----------
-    schema
-        Schema of the tables.
-
-    Examples
-    --------
-    >>> table = pa.table({"id": ["player100", "player101"], "score": [0.5, 0.25]})
-    >>> whole, cut = ContentHash(table.schema), ContentHash(table.schema)
-    >>> whole.update(table)
-    >>> cut.update(table.slice(0, 1)), cut.update(table.slice(1))
-    (None, None)
-    >>> whole.result() == cut.result()
-    True
-    """
+    """Incremental content hash of consecutive tables with the same schema."""
 
     def __init__(self, schema: pa.Schema) -> None:
         self._names = schema.names
@@ -73,10 +56,7 @@ class ContentHash:
         return batch
 
     def result(self) -> str | None:
-        """Return ``sha256:`` and 64 hex digits, or None for an unsupported type.
-
-        If there are NaN values, a dot and 16 hex digits follow.
-        """
+        """Return ``sha256:`` and 64 hex digits, or None for an unsupported type."""
         if self._columns is None:
             return None
         fields = list(zip(self._names, map(_name, self._columns), strict=True))
@@ -88,6 +68,7 @@ class ContentHash:
             total.update(stream.nulls.digest() + stream.lengths.digest() + stream.values.digest())
             nans.append(stream.nans.digest())
             left += stream.nested[::-1]
+        # If there are NaN values, a period and 16 hex digits follow.
         suffix = "" if {*nans} <= {_EMPTY} else f".{hashlib.sha256(b''.join(nans)).hexdigest()[:16]}"
         return f"sha256:{total.hexdigest()}{suffix}"
 
@@ -100,13 +81,13 @@ def content_hash(table: pa.Table) -> str | None:
 
 
 def with_content_hash(table: pa.Table, document: Mapping[str, Any]) -> pa.Table:
-    """Return the table with the document and the table's content hash as metadata."""
+    """Return the table with the provenance and the content hash in its metadata."""
     known = encoded({**document, "content_hash": content_hash(table)})
     return table.replace_schema_metadata({**(table.schema.metadata or {}), KEY: known})
 
 
 def current(document: Mapping[str, Any], table: pa.Table) -> dict[str, Any]:
-    """Return the document of a table, marked as derived if its rows have changed."""
+    """Return the provenance of a table, marked as derived if its rows have changed."""
     known = document.get("content_hash")
     return as_written(document, table.num_rows, content_hash(table) if known is not None else None)
 
@@ -116,7 +97,7 @@ class _Stream:
     """Hashes of one column or nested field."""
 
     rows: int = 0
-    kind: pa.DataType = field(default_factory=pa.null)  # until the first value
+    kind: pa.DataType = field(default_factory=pa.null)  # null until the first value
     nulls: hashlib._Hash = field(default_factory=hashlib.sha256)
     nans: hashlib._Hash = field(default_factory=hashlib.sha256)
     lengths: hashlib._Hash = field(default_factory=hashlib.sha256)
@@ -179,7 +160,7 @@ class _Stream:
 
 
 def _name(stream: _Stream) -> str:
-    """Return the name of the type, with the names of nested types."""
+    """Return the name of a type, including its nested types."""
     if not stream.nested:
         return str(stream.kind)
     names = [stream.kind.field(place).name for place in range(len(stream.nested))]

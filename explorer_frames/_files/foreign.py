@@ -10,7 +10,7 @@ import pyarrow as pa
 from explorer_frames._errors import escaped, plural
 from explorer_frames.errors import ConfigError
 
-# Methods that return a table or an intermediate object. The hint suggests the first one that the object has.
+# These methods convert an object to a table or an intermediate object. The hint suggests the first that exists.
 _CONVERSIONS = (
     "to_frame",
     "to_dataframe",
@@ -27,13 +27,7 @@ _TABLES = "a pandas DataFrame, a pyarrow Table, or an object with __arrow_c_stre
 
 
 def open_foreign(data: Any) -> pa.RecordBatchReader:
-    """Open an object with ``__arrow_c_stream__`` or ``__dataframe__``.
-
-    Raises
-    ------
-    ConfigError
-        If `data` is not a table in memory, or a column cannot be converted to Arrow.
-    """
+    """Open an object with ``__arrow_c_stream__`` or ``__dataframe__``."""
     if hasattr(data, "__arrow_c_stream__") and not isinstance(data, pd.Series | type):
         return _streamed(data)
     if hasattr(data, "__dataframe__") and not isinstance(data, type) and not hasattr(data, "compute"):
@@ -70,7 +64,7 @@ def _stream_error(data: Any, error: Exception) -> ConfigError:
 
 
 def _check_objects(schema: pa.Schema) -> None:
-    """Reject polars' dtype Object, which polars exports as memory addresses."""
+    """Reject polars columns of dtype Object, which are exported as memory addresses."""
     for field in schema:
         if _has_objects(field.type):
             what = f"cannot convert column {escaped(field.name, 60)!r} of dtype Object to Arrow"
@@ -79,7 +73,8 @@ def _check_objects(schema: pa.Schema) -> None:
 
 def _has_objects(kind: pa.DataType) -> bool:
     inner = (kind.field(place).type for place in range(kind.num_fields))
-    return pa.types.is_fixed_size_binary(kind) or any(map(_has_objects, inner))  # polars has no other fixed-size binary
+    # polars exports only Object as fixed-size binary.
+    return pa.types.is_fixed_size_binary(kind) or any(map(_has_objects, inner))
 
 
 def _interchanged(data: Any) -> pa.RecordBatchReader:

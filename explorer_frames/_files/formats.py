@@ -1,4 +1,4 @@
-"""File formats: options, writers, and verification of written files."""
+"""Options and writers of the file formats, and verification of written files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from explorer_frames.errors import ConfigError, UnsupportedFormatError, WriteErr
 
 Format = Literal["parquet", "feather"]
 
-ROWS = 262_144  # per row group or record batch: compresses well, and many of them fit in memory
+ROWS = 262_144  # default number of rows per row group or record batch
 
 _FORMATS: dict[str | None, Format] = {"parquet": "parquet", "feather": "feather"}
 _SUFFIXES = [suffix for suffix, name in FORMATS.items() if name in _FORMATS]
@@ -31,37 +31,21 @@ _CODECS: dict[str, tuple[str, ...]] = {
 PARQUET, ARROW = b"PAR1", b"ARROW1"  # magic bytes at the start and the end of files
 _TEXT = {pa.string(), pa.large_string(), pa.binary(), pa.large_binary()}
 _SAMPLE = 10_000  # values at the start of a column that are checked for repetition
-_WHOLE_DICTIONARY = 2**30  # bytes; beyond the limit (default 1 MiB), a column changes to plain encoding
+_WHOLE_DICTIONARY = 2**30  # bytes; above the limit (1 MiB by default), pyarrow stops dictionary encoding
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Layout options of a file.
-
-    Attributes
-    ----------
-    format
-        ``"parquet"`` or ``"feather"``.
-    compression, level
-        Codec and compression level; None for no codec, or for the codec's default level.
-    rows
-        Rows per row group or record batch.
-    """
+    """Format, compression and row group size of a file."""
 
     format: Format
-    compression: str | None = "zstd"
-    level: int | None = None
-    rows: int = ROWS
+    compression: str | None = "zstd"  # None for no compression
+    level: int | None = None  # None for the codec's default
+    rows: int = ROWS  # per row group or record batch
 
     @classmethod
     def of(cls, format: Format, compression: object, level: object, rows: object) -> Options:  # noqa: A002
-        """Validate the options; ``"none"`` is None, and case is ignored.
-
-        Raises
-        ------
-        ConfigError
-            If an option is invalid, or not supported by the format.
-        """
+        """Validate the options and normalize the name of the codec."""
         codec = compression.lower() if isinstance(compression, str) else compression
         if codec is None or codec == "none":
             codec = None
@@ -87,18 +71,7 @@ def _checked_level(codec: str | None, level: object) -> int | None:
 
 
 def format_of(url: object, format: str | None = None) -> Format:  # noqa: A002
-    """Return the format of an output file; defaults to the format of its extension.
-
-    Parameters
-    ----------
-    url
-        Path or URL of the file; other objects have no extension.
-
-    Raises
-    ------
-    UnsupportedFormatError
-        If the format is unknown, or does not match the extension.
-    """
+    """Return the format of an output file, by default that of its extension."""
     text = os.fspath(url) if isinstance(url, str | os.PathLike) else ""
     shown = shown_url(text) if isinstance(text, str) else ""
     suffix = os.path.splitext(shown)[1]  # noqa: PTH122 (a URL)
@@ -123,10 +96,10 @@ def by_magic(start: bytes) -> Format | None:
 
 
 def open_writer(file: pa.NativeFile, sample: pa.Table, options: Options) -> Any:
-    """Return a writer; the values of `sample` determine the column encodings."""
+    """Return a writer whose column encodings depend on the values of `sample`."""
     if options.format == "feather":
         codec = pa.Codec(options.compression, options.level) if options.compression else None
-        # Arrow files cannot replace the dictionary of a column, but deltas can extend it.
+        # In an Arrow file, deltas can extend the dictionary of a column, but they cannot replace it.
         layout = pa.ipc.IpcWriteOptions(compression=codec, emit_dictionary_deltas=True)
         return pa.ipc.new_file(file, sample.schema, options=layout)
     import pyarrow.parquet as pq  # noqa: PLC0415 (the import takes 30 ms)
@@ -140,17 +113,17 @@ def open_writer(file: pa.NativeFile, sample: pa.Table, options: Options) -> Any:
         use_dictionary=[*_repeating(sample), *lists_of_text],
         dictionary_pagesize_limit=_WHOLE_DICTIONARY if lists_of_text else None,
         write_page_checksum=True,
-        store_schema=False,  # the footer stores it at the end, when its metadata is known
+        store_schema=False,  # `footer` adds the schema at the end, when its metadata is known
     )
 
 
 def footer(schema: pa.Schema) -> dict[str | bytes, bytes]:
-    """Return the schema's metadata and the Arrow schema, as pyarrow writes them."""
+    """Return the key-value metadata that pyarrow would write for a schema."""
     return {**(schema.metadata or {}), "ARROW:schema": base64.b64encode(schema.serialize())}
 
 
 def _repeating(table: pa.Table) -> list[str]:
-    """Return the columns to dictionary-encode; unique ids get slower and larger."""
+    """Return the columns with repeated values, which are dictionary-encoded."""
     names = []
     for name, column in zip(table.column_names, table.slice(0, _SAMPLE).columns, strict=True):
         if pa.types.is_dictionary(column.type):
@@ -163,7 +136,7 @@ def _repeating(table: pa.Table) -> list[str]:
 
 
 def _lists_of_text(schema: pa.Schema) -> list[str]:
-    """Return columns of strings in lists; fastparquet requires dictionaries there."""
+    """Return the string columns in lists, for which fastparquet requires dictionaries."""
     if not any(pa.types.is_nested(kind) for kind in schema.types):
         return []
     columns = _empty_parquet(schema).schema
@@ -172,14 +145,14 @@ def _lists_of_text(schema: pa.Schema) -> list[str]:
 
 
 def check_file(path: str, expected: pa.Schema, rows: int, options: Options, where: str) -> pa.Schema:
-    """Verify the rows and the schema of the finished file, and return its schema."""
+    """Verify the row count and schema of the finished file, and return the schema."""
     counted, stored = _read_back(path, options)
     metadata = {key: value for key, value in (stored.metadata or {}).items() if key in (expected.metadata or {})}
-    stored = stored.with_metadata(metadata)  # without the checksum
+    stored = stored.with_metadata(metadata)  # excludes the checksum
     if counted == rows and stored.equals(expected, check_metadata=True):
         return stored
     what = f"{counted} of {rows} rows" if counted != rows else "a different schema"
-    hint = "Retry. If it happens again, check the local disk and memory."
+    hint = "Retry. If the error persists, check the local disk and memory."
     raise WriteError(f"the new file failed verification ({what}) and was not published", where=where, hint=hint)
 
 
@@ -195,20 +168,13 @@ def _read_back(path: str, options: Options) -> tuple[int, pa.Schema]:
 
 
 def roundtrip_schema(schema: pa.Schema, options: Options) -> pa.Schema:
-    """Return the schema after a round trip through the file format.
-
-    Parquet stores seconds as milliseconds, and restores only dictionaries of strings and binary values.
-
-    Raises
-    ------
-    ConfigError
-        If the format does not support a column, or pandas cannot read it back.
-    """
+    """Return the schema after a round trip through the file format."""
     for field in schema:
         if pa.types.is_dictionary(field.type) and not _is_plain(field.type.value_type):
             raise _type_error(field, options)
     if options.format == "feather":
         return schema
+    # Parquet restores only dictionaries of strings and binary values.
     for place, field in enumerate(schema):
         if pa.types.is_dictionary(field.type) and field.type.value_type not in _TEXT:
             schema = schema.set(place, field.with_type(field.type.value_type))
@@ -233,7 +199,7 @@ def _type_error(field: pa.Field, options: Options) -> ConfigError:
 
 
 def _empty_parquet(schema: pa.Schema) -> Any:
-    """Write an empty Parquet file in memory, and open it."""
+    """Write an empty Parquet file in memory and open it."""
     import pyarrow.parquet as pq  # noqa: PLC0415 (see open_writer)
 
     sink = pa.BufferOutputStream()

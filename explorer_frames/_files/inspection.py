@@ -1,4 +1,4 @@
-"""Provenance and verification of files."""
+"""Read the provenance of files and verify their content."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from explorer_frames._storage.paths import plain_path
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, DamagedFileError, FileReadError
 
-_FIRST = 10  # rows of a table that are shown
+_FIRST = 10  # number of rows that are shown
 _START = len(ARROW)
 
 
 @private
 def read_provenance(path: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | None = None) -> Provenance:
-    """Read the provenance of a file, without reading its rows.
+    """Read the provenance of a file without reading its rows.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def read_provenance(path: str | os.PathLike[str], *, storage_options: Mapping[st
     Raises
     ------
     FileReadError
-        If the file does not exist, or has no provenance record.
+        If the file does not exist or has no provenance record.
     ConfigError
         If `path` is not a valid URL of a file, or its driver is not installed.
 
@@ -73,20 +73,21 @@ def provenance(data: Any) -> Provenance | None:
     Parameters
     ----------
     data
-        A pandas DataFrame, a `pyarrow` Table, RecordBatch, RecordBatchReader or Schema. For a file, call
+        A pandas DataFrame, or a `pyarrow` Table, RecordBatch, RecordBatchReader or Schema. For a file, call
         `read_provenance`.
 
     Returns
     -------
     Provenance or None
-        None if unknown, for example for a frame that this library did not read. ``complete`` is None for a
-        stream, whose rows are not read yet. If values, rows, or the names or order of columns were changed after
-        reading, ``derived`` is True and ``complete`` is None. To detect changes, all rows are hashed.
+        None if the provenance is unknown, for example for data from another library. For a stream that this library
+        opened, ``complete`` is None, because its rows have not been read. If rows, values, column names or the column
+        order changed after reading, ``derived`` is True and ``complete`` is None. All rows are hashed to detect
+        changes.
 
     Raises
     ------
     ConfigError
-        If `data` is of another type.
+        If `data` has another type.
 
     Examples
     --------
@@ -124,18 +125,18 @@ def show(data: Any) -> Any:
     Parameters
     ----------
     data
-        A pandas DataFrame, or a `pyarrow` Table or RecordBatch, of which the first 10 rows are shown. A Job, Task,
-        Comparison, receipt, SyncReport or Provenance is returned unchanged.
+        A pandas DataFrame, or a `pyarrow` Table or RecordBatch. Only the first 10 rows of a Table or RecordBatch are
+        shown. A Job, Task, Comparison, receipt, SyncReport or Provenance is returned unchanged.
 
     Returns
     -------
     object
-        Object that a notebook displays as a caption and an HTML table. Its repr is the same as text.
+        Object that notebooks display as a caption and an HTML table. Its repr contains the same information as text.
 
     Raises
     ------
     ConfigError
-        If `data` is of another type.
+        If `data` has another type.
 
     Examples
     --------
@@ -167,7 +168,7 @@ class _Shown:
 
 def _current(known: dict[str, Any], data: Any) -> dict[str, Any]:
     if known.get("rows") == len(data) and known.get("content_hash") is not None:
-        with suppress(ConfigError):  # a column that Arrow cannot represent was added after reading
+        with suppress(ConfigError):  # raised if the user added a column that Arrow cannot represent
             return current(known, to_reader(data).read_all())
     return as_written(known, len(data), None)
 
@@ -184,26 +185,26 @@ def verify_file(path: str | os.PathLike[str], *, storage_options: Mapping[str, A
     Returns
     -------
     Provenance
-        As in `read_provenance`. The file checksum and the page checksums match, and the names, types and values of
-        the rows hash to ``Provenance.content_hash``.
+        Provenance of the file, as in `read_provenance`. Its ``rows`` and ``content_hash`` match the rows in the file.
 
     Raises
     ------
     DamagedFileError
-        If the file was changed or truncated, or its checksum is missing. The message contains the first problem.
+        If the file was changed or truncated, or if its checksum is missing. The message describes the first problem.
     FileReadError
-        If the file does not exist or has no provenance record, or if neither its extension nor its first bytes are
-        those of Parquet or Feather.
+        If the file does not exist, has no provenance record, or is neither a Parquet nor a Feather file.
     ConfigError
         If `path` is not a valid URL of a file, or its driver is not installed.
 
     Notes
     -----
-    In both formats, the file checksum, a SHA-256 over all bytes, is verified before the file is parsed. It is missing
-    if another program rewrote the file. Other Parquet readers can still verify the page checksums. Feather has no
-    checksums of its own, so its other readers cannot detect a changed value.
+    The file checksum is a SHA-256 of all bytes. It is verified before the file is parsed. A file that was rewritten by
+    another program has no file checksum.
 
-    The checksum is not a signature. Anyone who can write the file can compute it again.
+    Other Parquet readers can verify the checksums of the pages. The Feather format has no checksums, so other Feather
+    readers cannot detect changed values.
+
+    The checksum is not a signature. Anyone who can write to the file can also recompute the checksum.
 
     Examples
     --------
@@ -214,29 +215,29 @@ def verify_file(path: str | os.PathLike[str], *, storage_options: Mapping[str, A
     path, storage_options = plain_path(path, storage_options)
     checked(path, to_read=True)
     store = Store(path, storage_options)
-    with store.fetched() as file:  # opened once, since another process may replace the file meanwhile
+    with store.fetched() as file:  # opened once, because another process may replace the file
         sealed = is_sealed(store, file)
         document = _document(store, _schema(store, file))
         if not sealed:
             raise damaged(store, "missing checksum, because another program rewrote the file")
-        rows, content_hash = store.attempt("re-read", _contents, file)
+        rows, content_hash = store.attempt("read", _contents, file)
     known = provenance_of(document)
     if rows != known.rows:
-        raise damaged(store, f"it has {rows} {plural(rows, 'row')}, but its metadata has {known.rows}")
+        raise damaged(store, f"the file has {rows} {plural(rows, 'row')}, but its metadata has {known.rows}")
     if content_hash != known.content_hash:
         raise damaged(store, "content hash mismatch")
     return known
 
 
 def _schema(store: Store, file: Any) -> pa.Schema:
-    """Read the schema; raise DamagedFileError for a damaged Parquet or Feather file."""
+    """Read the schema, or raise DamagedFileError if the file is damaged."""
     try:
         return store.attempt("read", schema_of, file)
     except FileReadError as error:
         failure = error
     file.seek(0)
     if by_magic(file.read(_START)) or named_format(store.shown) in get_args(Format):
-        raise damaged(store, "it is not a complete Parquet or Feather file")
+        raise damaged(store, "not a complete Parquet or Feather file")
     raise failure
 
 
@@ -252,7 +253,7 @@ def _document(store: Store, schema: pa.Schema) -> dict[str, Any]:
 
 
 def _contents(file: Any) -> tuple[int, str | None]:
-    """Read and validate all rows; return their number and their content hash."""
+    """Read and validate all rows, and return their number and content hash."""
     schema, batches = open_batches(file)
     rows, content = 0, ContentHash(schema)
     for batch in batches:
@@ -262,13 +263,7 @@ def _contents(file: Any) -> tuple[int, str | None]:
 
 
 def is_sealed(store: Store, file: Any) -> bool:
-    """Return whether the file has a checksum, before it is parsed.
-
-    Raises
-    ------
-    DamagedFileError
-        If the checksum does not match.
-    """
+    """Return whether the file has a checksum. Raise if the checksum does not match."""
     held = store.attempt("read", is_intact, file)
     if held is False:
         raise damaged(store, "checksum mismatch")
@@ -278,17 +273,17 @@ def is_sealed(store: Store, file: Any) -> bool:
 def damaged(store: Store, what: str) -> DamagedFileError:
     """Return the error for a damaged file."""
     return DamagedFileError(
-        f"file verification failed: {what}", where=store.shown, hint="Do not use its rows. Export the result again."
+        f"file verification failed: {what}", where=store.shown, hint="Do not use this file. Export the result again."
     )
 
 
 def schema_of(file: Any) -> pa.Schema:
-    """Read a file's schema, with its metadata."""
+    """Read the schema of a file, with its metadata."""
     return open_batches(file)[0]
 
 
 def open_batches(file: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """Return a file's schema and an iterator of its validated batches."""
+    """Return the schema of a file and an iterator over its validated batches."""
     file.seek(0)
     layout = by_magic(file.read(_START))
     file.seek(0)

@@ -1,4 +1,4 @@
-"""Conversion of Arrow types that file readers do not support to equivalent types."""
+"""Convert Arrow types that file readers do not support to equivalent types."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
-_ROWS = 262_144  # cast at a time: polars exports whole columns as one batch, but string arrays are limited to 2 GiB
+_ROWS = 262_144  # rows to cast at a time; polars exports a column as one batch, but string arrays are limited to 2 GiB
 _PLAIN = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
 
 
 def with_common_layouts(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
-    """Convert types that pandas or polars cannot read from a file.
-
-    String views become strings, lists of size 0 become lists, and dictionaries inside other types become their values.
-
-    Dictionaries of whole columns are kept.
-    """
-    # Two steps are needed because pyarrow cannot look up string views in a dictionary.
+    """Convert types that pandas or polars cannot read from a file."""
+    # Nested dictionaries are decoded, but dictionaries of whole columns are kept. Views are converted first, because
+    # pyarrow cannot decode a dictionary of string views.
     without_views = _converted(reader.schema, _without_views)
     common = _converted(without_views, _without_nested_dictionaries)
     if common == reader.schema:
@@ -26,7 +22,7 @@ def with_common_layouts(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
 
 
 def _cast(reader: pa.RecordBatchReader, *schemas: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Cast each batch; the reader's own cast would wrap exceptions of the source."""
+    """Cast each batch. The reader's own `cast` would wrap exceptions of the source."""
     for batch in reader:
         for start in range(0, batch.num_rows, _ROWS):
             columns = batch.slice(start, _ROWS).columns
@@ -36,7 +32,8 @@ def _cast(reader: pa.RecordBatchReader, *schemas: pa.Schema) -> Iterator[pa.Reco
 
 
 def _cast_column(column: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Cast a column if necessary; pyarrow cannot cast every type to itself."""
+    """Cast a column unless it already has the type."""
+    # pyarrow cannot cast every type to itself.
     return column if column.type == kind else column.cast(kind)
 
 
@@ -46,7 +43,7 @@ def _converted(schema: pa.Schema, convert: Callable[[pa.DataType], pa.DataType])
 
 
 def map_types(kind: pa.DataType, convert: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
-    """Convert the types inside a type, then the type itself."""
+    """Convert the types nested in a type, and then the type itself."""
 
     def inner(field: pa.Field) -> pa.Field:
         return field.with_type(map_types(field.type, convert))

@@ -1,9 +1,8 @@
-"""File checksum (seal): a SHA-256 of the file, stored in its metadata.
+"""Write and verify the checksum of a file, which is stored in its metadata.
 
-It detects any changed byte before the file is parsed.
-
-The metadata contains the 64 hex digits under a separate key: once in the footer of a Parquet file, and twice in a
-Feather file, which has its schema at the start and in the footer. The digits are replaced by zeros for hashing.
+The checksum is a SHA-256, and is verified before the file is parsed. Its 64 hex digits are stored under a separate key.
+A Parquet file contains them once, in its footer. A Feather file contains them twice, because its schema is stored at
+the start and in the footer. For hashing, the digits are replaced by zeros.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ SEAL = b"explorer_frames.seal"
 BLANK = b"0" * 64
 
 _LOG = logging.getLogger("explorer_frames")
-_LENGTH = 4  # bytes of the length of a footer or message
-_HEAD = 16  # bytes of a Feather file before its schema: padded magic, continuation marker, length
-_DIGITS: dict[Format | None, re.Pattern[bytes]] = {  # the digits in the framing of each format
+_LENGTH = 4  # size in bytes of the length field of a footer or message
+_HEAD = 16  # size in bytes of what precedes the schema in a Feather file: padded magic, continuation marker and length
+_DIGITS: dict[Format | None, re.Pattern[bytes]] = {  # patterns of the digits in each format
     "parquet": re.compile(re.escape(SEAL) + rb"\x18\x40([0-9a-f]{64})"),
     "feather": re.compile(rb"\x40\0\0\0([0-9a-f]{64})\0\0\0\0\x14\0\0\0" + re.escape(SEAL) + rb"\0"),
 }
@@ -35,21 +34,10 @@ _PIECE = 2**20
 
 
 class Seal:
-    """Incremental checksum of a file that is being written.
-
-    Parameters
-    ----------
-    path, layout
-        Path and format of the file.
-
-    Attributes
-    ----------
-    placeholder
-        Random text that the metadata must contain in place of the digits until `close`. It is random so that it does
-        not match other metadata.
-    """
+    """Incremental checksum of a file that is being written."""
 
     def __init__(self, path: str, layout: Format) -> None:
+        # `close` replaces this text with the digits. It is random, so that it does not match other metadata.
         self.placeholder = secrets.token_hex(len(BLANK) // 2).encode()
         self._path = path
         self._count = 2 if layout == "feather" else 1
@@ -57,7 +45,7 @@ class Seal:
         self._done = 0
 
     def follow(self) -> None:
-        """Hash the bytes written since the last call, which must not change afterwards."""
+        """Hash the bytes written since the last call. They must not change afterwards."""
         with open(self._path, "rb") as file:  # noqa: PTH123 (paths are plain strings here)
             file.seek(self._done)
             while piece := file.read(_PIECE):
@@ -65,20 +53,13 @@ class Seal:
                 self._done += len(piece)
 
     def close(self) -> None:
-        """Hash the remaining bytes and write the digits.
-
-        The digits are omitted if pyarrow's metadata layout is not supported.
-
-        Raises
-        ------
-        ValueError
-            If the user's metadata contains the marker of the checksum.
-        """
+        """Hash the remaining bytes and write the digits."""
         with open(self._path, "r+b") as file:  # noqa: PTH123
             places = _places(file)
             if {*places.values()} - {self.placeholder}:
                 raise ValueError("the metadata contains a reserved checksum marker")
             if len(places) != self._count:
+                # pyarrow changed the layout of the metadata. The checksum is optional, so it is left blank.
                 replace(self._path, self.placeholder, BLANK)
                 _LOG.debug("no checksum in %s: unsupported metadata layout of Arrow %s", self._path, pa.__version__)
                 return
@@ -88,11 +69,12 @@ class Seal:
 
 
 def is_intact(file: BinaryIO) -> bool | None:
-    """Return whether the checksum matches or was omitted; None if it is missing."""
+    """Return whether the checksum is valid, or None if the file has no checksum."""
     places = _places(file)
     digits = {*places.values()}
     if digits - {BLANK}:
         return digits == {_hash(file, places)}
+    # `Seal.close` left the checksum blank.
     return any(_LEFT_OUT.search(text) for _, text in _metadata(file)[1]) or None
 
 
@@ -109,10 +91,11 @@ def replace(path: str, old: bytes, new: bytes) -> None:
 
 
 def _places(file: BinaryIO) -> dict[int, bytes]:
-    """Return the digits by position; statistics precede them, so matches are last."""
+    """Return the digits and their positions in the file."""
     layout, pieces = _metadata(file)
     places = {}
     for start, text in pieces:
+        # Column statistics may contain the same bytes. They precede the metadata, so the last match is used.
         for match in list(_DIGITS[layout].finditer(text))[-1:]:
             places[start + match.start(1)] = match[1]
     return places
@@ -126,7 +109,7 @@ def _fill(file: BinaryIO, places: Iterable[int], digits: bytes) -> None:
 
 
 def _metadata(file: BinaryIO) -> tuple[Format | None, list[tuple[int, bytes]]]:
-    """Return the format, and the position and bytes of each piece of metadata."""
+    """Return the format of a file, and the position and content of its metadata blocks."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     head = file.read(_HEAD)

@@ -1,6 +1,6 @@
 """Write Parquet and Feather files in constant memory.
 
-Files are verified before the atomic rename.
+Each file is verified before the atomic rename.
 """
 
 from __future__ import annotations
@@ -37,19 +37,18 @@ from explorer_frames._storage.paths import Destination, inner_path, is_buffer, p
 from explorer_frames._storage.publish import Mode, Target
 from explorer_frames._threads import run_in_background
 
+# Called after the last row and before the file is published. It returns the final provenance, or raises an exception to
+# cancel the write.
 Finish: TypeAlias = Callable[[], Mapping[str, Any]]
 
-_PARALLEL = 10_000  # minimum rows for which hashing in a background thread is faster
-_SLACK = 64  # bytes by which a document may grow while rows are read, besides its numbers and its hash
+_PARALLEL = 10_000  # minimum number of rows for which hashing in a background thread is faster
+_SLACK = 64  # additional bytes that are reserved for the final provenance
 
 
 class LayoutOptions(TypedDict, total=False):
-    """Options of an output file.
+    """Options of an output file, with the defaults of `write_parquet`."""
 
-    The defaults are those of `write_parquet`. The format defaults to that of the file extension.
-    """
-
-    format: Format | None
+    format: Format | None  # None for the format of the file extension
     mode: Mode
     compression: str | None
     compression_level: int | None
@@ -58,7 +57,7 @@ class LayoutOptions(TypedDict, total=False):
 
 
 class WriteOptions(LayoutOptions, total=False):
-    """Options of an output file and of its store."""
+    """Options of an output file and its store."""
 
     storage_options: Mapping[str, Any] | None
     filesystem: Any
@@ -71,21 +70,22 @@ class Receipt:
     Attributes
     ----------
     path : str
-        Path or URL without user, password and query; an absolute path on local disk; for a buffer its class, such as
+        Absolute path of a local file, or URL without user, password and query. For a buffer, its class, such as
         ``"<BytesIO>"``.
     format : str
         ``"parquet"`` or ``"feather"``.
     rows : int
         Number of rows, counted in the finished file.
     bytes : int
-        Size of the file.
+        Size of the file in bytes.
     schema : pyarrow.Schema
-        Schema as read back from the file, with its metadata.
+        Schema that was read back from the file, with its metadata.
     complete : bool or None
-        Whether the file contains all rows of the result. None if unknown from its metadata.
+        Whether the file contains all rows of the result. None if the completeness is unknown.
     content_hash : str or None
-        ``sha256:`` and 64 hex digits, over names, types and values. The same rows in the same order have the same
-        hash in every format and with all options. None for types that are not hashed, such as maps.
+        Hash of names, types and values: ``sha256:`` and 64 hex digits, with a suffix if there are NaN values. The same
+        rows in the same order have the same hash in every format and with all options. None for unsupported types, such
+        as maps.
     """
 
     path: str
@@ -101,9 +101,9 @@ class Receipt:
         return f"<Receipt {self.path}: {self.format}, {receipt_line(size, self.complete)}>"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the attributes as plain values for JSON.
+        """Return the attributes as a dict that can be written as JSON.
 
-        The schema becomes ``columns``, a list with the name and the type of each column.
+        In place of the schema, ``columns`` contains the name and type of each column.
         """
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "schema"}
         return {**values, "columns": [{"name": field.name, "type": str(field.type)} for field in self.schema]}
@@ -128,47 +128,46 @@ def write_parquet(
 ) -> Receipt:
     """Write one Parquet file atomically.
 
-    Each page has a checksum, and the file has one over all its bytes. `verify_file` verifies both. Columns with
-    repeated values, and strings in lists, are dictionary-encoded. The metadata contains the provenance of the rows;
-    see `read_provenance`.
+    The file and each of its pages have checksums, which `verify_file` verifies. Columns with repeated values and
+    strings in lists are dictionary-encoded. The metadata contains the provenance of the rows, which `read_provenance`
+    returns.
 
     Parameters
     ----------
     data
         A pandas DataFrame, a `pyarrow` Table, RecordBatch or RecordBatchReader, or an object with
-        ``__arrow_c_stream__`` or ``__dataframe__`` (polars, DuckDB). Readers are consumed as a stream, in constant
-        memory, and are empty afterwards. Types are preserved, with two exceptions. Strings of DataFrames and string
-        views are written as ``string``. Dictionaries inside lists, structs and maps are written as their values. A
-        DataFrame's ``attrs["explorer_frames"]`` becomes schema metadata.
+        ``__arrow_c_stream__`` or ``__dataframe__`` (polars, DuckDB). A reader is consumed as a stream in constant
+        memory and is empty afterwards. Types are preserved, with two exceptions. Strings in DataFrames and string views
+        are written as ``string``. Dictionaries inside lists, structs and maps are written as their values. A
+        DataFrame's ``attrs["explorer_frames"]`` is written to the schema metadata.
     path
         Local path or fsspec URL of one file, a path of universal_pathlib or cloudpathlib, or a binary buffer that is
-        open for writing. The verified file is copied to a buffer from its current position on. If that fails, the
-        buffer may contain a part of it.
+        open for writing. If `path` is a buffer, the verified file is copied to its current position. If the copy fails,
+        the buffer may contain a partial file.
     index
-        Whether to write the index of a pandas DataFrame, as in ``DataFrame.to_parquet``. By default, every index
-        except an unnamed index of integers is written as columns, so a filter does not change the columns. Other
-        tables have no index.
+        Whether to write the index of a pandas DataFrame, as in ``DataFrame.to_parquet``. None, the default, writes
+        any index except an unnamed integer index. For other types of `data`, the value must be None.
     mode
-        ``"overwrite"`` replaces an existing file atomically; ``"create"`` raises if the file exists.
-        ``"in_place"`` overwrites the content of a file that cannot be replaced, such as one that is mounted into a
-        container. Nothing is overwritten before all rows are written and verified. However, readers may see a partial
-        file meanwhile, and a crash or a full disk leaves a partial file. A process that has the old file
-        mapped into memory may crash. In object stores, ``"in_place"`` is the same as ``"overwrite"``. See the page
-        "Atomic writes" of the documentation for the guarantees of each store.
+        ``"overwrite"``, the default, replaces an existing file atomically. ``"create"`` raises `TargetExistsError` if
+        the file exists. ``"in_place"`` overwrites the content of a file that cannot be replaced, such as a file that is
+        mounted into a container. All rows are written to a temporary file and verified before the content is
+        overwritten. During the overwrite, readers may see a partial file. A crash or a full disk leaves a partial file
+        behind. A process that has memory-mapped the old file may crash. In object stores, ``"in_place"`` is the same as
+        ``"overwrite"``. See the page "Atomic writes" of the documentation for the guarantees of each store.
     compression
-        ``"zstd"``, ``"snappy"``, ``"gzip"``, ``"brotli"``, ``"lz4"`` or None.
+        ``"zstd"`` (default), ``"snappy"``, ``"gzip"``, ``"brotli"``, ``"lz4"``, or None for no compression.
     compression_level
-        Compression level in the codec's range; None for the codec's default.
+        Compression level in the codec's range. None, the default, selects the codec's default level.
     row_group_size
-        Rows per row group; only the last one may have fewer.
+        Number of rows per row group, by default 262,144. The last row group may have fewer rows.
     make_parents
-        Whether to create missing parent folders. By default, a missing folder raises an error before `data` is read.
-        Object stores have no folders.
+        Whether to create missing parent folders. By default, a missing folder raises `WriteError` before `data` is
+        read. Object stores have no folders.
     storage_options
         Options for the fsspec driver, as in pandas.
     filesystem
-        fsspec or pyarrow file system that contains `path`, in place of a URL and `storage_options`. The guarantees
-        of its store are the same. A pyarrow file system for an object store writes a temporary object and moves it.
+        fsspec or pyarrow file system that contains `path`, instead of a URL and `storage_options`. The guarantees are
+        those of its store. With a pyarrow file system for an object store, a temporary object is written and moved.
 
     Returns
     -------
@@ -178,15 +177,16 @@ def write_parquet(
     Raises
     ------
     ConfigError
-        If an argument is invalid, before any I/O; or if a column cannot be converted or written in this format,
-        before any row is read. The message contains the name of the column.
+        If an argument is invalid, or if a column cannot be converted to Arrow or written in this format. For a column,
+        the message contains its name. Arguments are checked before any I/O.
     TargetExistsError
-        If ``mode="create"`` and the target exists; before `data` is read, and again when publishing.
+        If ``mode="create"`` and the target exists. The target is checked before `data` is read and again when the file
+        is published.
     WriteError
         If the file cannot be written, verified or published. The existing file is unchanged, unless
         ``mode="in_place"``.
     Exception
-        Any exception that `data` raises while it is read, unchanged. Nothing is published.
+        Exceptions raised while `data` is read are not wrapped. No file is published.
 
     Examples
     --------
@@ -218,15 +218,15 @@ def write_feather(
     Parameters
     ----------
     data, path, index, mode, make_parents, storage_options, filesystem
-        As for `write_parquet`. In a stream, the dictionary of a column may only grow from batch to batch. If it
-        grows after the first `row_group_size` rows, the file has delta dictionaries, which Polars reads only with
-        ``use_pyarrow=True``. A Table or a DataFrame is written with one dictionary per column.
+        As for `write_parquet`. In a stream, each batch may only append values to the dictionary of a column. If values
+        are appended after the first `row_group_size` rows, the file contains delta dictionaries. Polars reads them only
+        with ``use_pyarrow=True``. A Table or a DataFrame is written with one dictionary per column.
     compression
-        ``"zstd"``, ``"lz4"`` or None.
+        ``"zstd"`` (default), ``"lz4"``, or None for no compression.
     compression_level
-        Compression level in the codec's range; None for the codec's default.
+        Compression level in the codec's range. None, the default, selects the codec's default level.
     row_group_size
-        Rows per record batch; only the last one may have fewer.
+        Number of rows per record batch, by default 262,144. The last batch may have fewer rows.
 
     Returns
     -------
@@ -265,7 +265,7 @@ def planned(
     filesystem: Any = None,
     **unknown: object,
 ) -> tuple[Target, Options]:
-    """Validate the target and the options, before any row is read."""
+    """Validate the target and the options before any row is read."""
     if unknown:  # Python's own message would contain the name of this private function
         raise TypeError(f"got an unexpected keyword argument {min(unknown)!r}")
     checked_flag("make_parents", make_parents)
@@ -282,17 +282,7 @@ def planned(
 
 
 def write(reader: pa.RecordBatchReader, plan: tuple[Target, Options], finish: Finish | None = None) -> Receipt:
-    """Write the batches of a reader to the planned target.
-
-    Parameters
-    ----------
-    reader
-    plan
-        Target and options from `planned`.
-    finish
-        Called after the last row and before the file is published. It returns the final provenance document, or
-        raises to cancel the write.
-    """
+    """Write the batches of a reader to the planned target."""
     target, layout = plan
     document = document_of(reader.schema.metadata)
     with target.spool() as path:
@@ -304,7 +294,7 @@ def write(reader: pa.RecordBatchReader, plan: tuple[Target, Options], finish: Fi
         except BaseException:
             draft.abandon()
             raise
-        stored = target.attempt("check", check_file, path, draft.schema, draft.rows, layout, target.url)
+        stored = target.attempt("verify", check_file, path, draft.schema, draft.rows, layout, target.url)
         size = os.path.getsize(path)  # noqa: PTH202
         target.publish(path)
     complete = draft.known["complete"] if isinstance(draft.known["complete"], bool) else None
@@ -312,39 +302,20 @@ def write(reader: pa.RecordBatchReader, plan: tuple[Target, Options], finish: Fi
 
 
 class _Draft:
-    """Temporary file of one target. Errors of the writer are raised as WriteError.
-
-    Parameters
-    ----------
-    path, target, layout
-        Path of the temporary file, its target, and its layout options.
-    schema
-        Schema of all tables. Its metadata is kept, except the keys of this library.
-    document
-        Provenance that is known before the rows are read.
-
-    Attributes
-    ----------
-    rows : int
-        Number of rows written.
-    schema : pyarrow.Schema
-        Expected schema of the finished file.
-    known : dict
-        Provenance document of the finished file.
-    """
+    """Temporary file that is written for one target."""
 
     def __init__(
         self, path: str, target: Target, schema: pa.Schema, document: Mapping[str, Any], layout: Options
     ) -> None:
         self.rows = 0
-        self.known: dict[str, Any] = {}
+        self.known: dict[str, Any] = {}  # provenance of the finished file
         self._path = path
         self._target = target
         self._layout = layout
         self._metadata = {key: value for key, value in (schema.metadata or {}).items() if key not in (KEY, SEAL)}
         self._room = b""
         if layout.format == "feather":
-            # A Feather file starts with its schema, so space is reserved for the final document.
+            # The metadata of a Feather file is written first, so space is reserved for the final provenance.
             longest = encoded(as_written(document, 2**63, f"sha256:{'0' * 81}"))
             self._room = uuid.uuid4().hex.encode().ljust(len(longest) + _SLACK)
         self.schema = roundtrip_schema(schema, layout)
@@ -360,7 +331,8 @@ class _Draft:
             self._target.attempt("write", self._write, group)
             self._target.attempt("hash the rows of", self._hash, group)
         else:
-            with run_in_background(partial(self._hash_and_flush, group)) as hashed:  # hashing takes a third of the time
+            # Hashing takes a third of the total time, so it runs in the background.
+            with run_in_background(partial(self._hash_and_flush, group)) as hashed:
                 self._target.attempt("write", self._write, group)
                 self._target.attempt("hash the rows of", hashed)
         self.rows += group.num_rows
@@ -368,13 +340,13 @@ class _Draft:
     def _write(self, group: pa.Table) -> None:
         table = group.replace_schema_metadata(self._begun.metadata)
         self._writer = self._writer or open_writer(self._file, table, self._layout)
-        if self._room:  # Feather would write each chunk as a batch of its own
+        if self._room:  # in Feather files, each chunk would become a separate batch
             table = table.combine_chunks()
         self._writer.write_table(table, self._layout.rows)
 
     def _hash(self, group: pa.Table) -> None:
         self._content.update(group.cast(self.schema))
-        if not self._room:  # reserved space is filled at the end, so its bytes still change
+        if not self._room:  # the reserved space of a Feather file is filled later, which changes its bytes
             self._seal.follow()
 
     def _hash_and_flush(self, group: pa.Table) -> None:
@@ -382,12 +354,12 @@ class _Draft:
         self._target.flush(self._path)
 
     def close(self, document: Mapping[str, Any]) -> None:
-        """Write the final document and the checksum, and close the file."""
+        """Write the final provenance and the checksum, and close the file."""
         if self._writer is None:
             self.append(pa.Table.from_batches([], self._begun))
         self.known = as_written(document, self.rows, self._content.result())
         self._target.attempt("write", self._finish, encoded(self.known).ljust(len(self._room)))
-        self._target.attempt("seal", self._seal.close)
+        self._target.attempt("write the checksum of", self._seal.close)
 
     def _finish(self, known: bytes) -> None:
         self.schema = self.schema.with_metadata({**self._metadata, KEY: known})
@@ -399,14 +371,14 @@ class _Draft:
             replace(self._path, self._room, known)
 
     def abandon(self) -> None:
-        """Close the writer and the file, which is then valid but truncated."""
+        """Close the writer and the file, which is not published."""
         for opened in (self._writer, self._file):
             with suppressed(Exception):
                 opened.close()
 
 
 def _groups(reader: pa.RecordBatchReader, rows: int) -> Iterator[pa.Table]:
-    """Regroup batches into tables of `rows` rows; the last one may have fewer."""
+    """Regroup batches into tables of `rows` rows. The last table may be shorter."""
     held: list[pa.RecordBatch] = []
     missing = rows
     for arrived in reader:

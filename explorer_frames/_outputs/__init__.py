@@ -1,1 +1,1 @@
-"""Full results that are read from files, without an Explorer server."""
+"""Read full results from files, without requests to an Explorer server."""

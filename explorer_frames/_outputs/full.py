@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _LEFT = "Read all rows within the `with` block of open_output."
 
-# Other names of the columns in the vendor's documentation and product. Only letters and digits are compared.
+# Alternative column names in the vendor's documentation and product. Only letters and digits are compared.
 _SYNONYMS = {
     "id": {"vid"},
     "id1": {"vid1", "vid"},
@@ -52,35 +52,21 @@ _SYNONYMS = {
 }
 _NAMES = {name for entry in _schemas.ALGORITHMS for shape in entry.shapes for name, _ in shape}
 _DOCUMENTED = frozenset(name.replace("_", "") for name in _NAMES).union(*_SYNONYMS.values())
-_OF_IDS = {"id", "id1", "root", "vid", "vid1"}  # possible names of a first column
+_OF_IDS = {"id", "id1", "root", "vid", "vid1"}  # possible names of the first column
 _WHAT = "full result"  # location in warnings
-_K = "k"  # name of the column with the k of KCore's folders
+_K = "k"  # column with the k from the names of KCore's folders
 _COMPONENT = re.compile(r"(?:analytics_\w+|query)_[0-9]+")
 
 
 class Header:
-    """Detector of header lines, called with the cells of each file's first line.
-
-    Parameters
-    ----------
-    request
-    line
-        `line` of the detector that read the first files, if other files are read in another process.
-
-    Attributes
-    ----------
-    width
-        Number of cells in the header; None until a header is found.
-    line
-        With ``header=True``, the first line of the first file; None until it is read.
-    """
+    """Callable that returns whether the first line of a file is a header."""
 
     def __init__(self, request: Request, line: list[str] | None = None) -> None:
-        self.width: int | None = None
-        self.line = line
+        self.width: int | None = None  # number of cells in the header
+        self.line = line  # with header=True, the first line of the first file
         self._header = request.header
         shapes = request.schema.candidates()
-        # A path of one vertex may have any text, so no line is certainly a header if rows differ in length.
+        # A path may consist of one vertex with any text, so headers cannot be detected if rows differ in length.
         self._shapes = [] if any(map(_schemas.takes_rest, shapes)) else shapes
 
     def __call__(self, cells: list[str]) -> bool:
@@ -96,9 +82,10 @@ class Header:
 
 
 def _may_name(names: list[str], shape: pa.Schema) -> bool:
-    """Return whether a line must be a header; a single text column is ambiguous."""
+    """Return whether the cells of a line can only be column names."""
     kinds = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in shape.types]
     numbers = [kind not in (pa.string(), pa.large_string()) for kind in kinds]
+    # A single text column is ambiguous.
     if len(names) != len(shape) or (len(names) == 1 and not numbers[0]):
         return False
     columns = zip(names, shape.names, numbers, strict=True)
@@ -109,10 +96,8 @@ def _may_name(names: list[str], shape: pa.Schema) -> bool:
 
 
 def _names_of(column: str, *, is_number: bool, is_first: bool) -> frozenset[str]:
-    """Return a column's possible header names; all documented ones for numbers.
-
-    No documented name can be a value of a column of numbers.
-    """
+    """Return the possible names of a column in a header."""
+    # In a numeric column, any documented name must be part of a header, because it is not a number.
     own = frozenset({_letters(column)})
     if column in _SYNONYMS and not is_number:
         return own.union(_SYNONYMS[column])
@@ -126,22 +111,14 @@ def _letters(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Validated arguments of a reader.
-
-    Attributes
-    ----------
-    task
-        Id of the task, if known.
-    k
-        Column with the k of KCore's folders. The files do not contain it.
-    """
+    """Validated arguments of a reader."""
 
     path: str | os.PathLike[str] = field(repr=False)
     storage_options: Mapping[str, Any] | None = field(repr=False)
     schema: _schemas.SchemaRequest
     header: bool | None
     quoting: Quoting = "minimal"
-    k: pa.Field[Any] | None = None
+    k: pa.Field[Any] | None = None  # column with the k of KCore's folders, which the files do not contain
     job: str | None = None
     task: str | None = None
     run: Provenance | None = None
@@ -161,14 +138,7 @@ class Request:
         component: str | None = None,
         folder: str | None = None,
     ) -> Request:
-        """Validate the arguments; for a task, also find its result below `path`.
-
-        Raises
-        ------
-        ConfigError
-        JobError, FileReadError
-            The status of the task is not success, or its result was not found.
-        """
+        """Validate the arguments. For a task, also find its result in the folder `path`."""
         path, storage_options = plain_path(path, storage_options)
         vid_type = task._explorer._vid_type_or(vid_type) if task else vid_type  # noqa: SLF001 (our own)
         requested = _schemas.SchemaRequest.of(schema, vid_type)
@@ -182,11 +152,11 @@ class Request:
         request = cls(path, storage_options, requested, header, quoting)  # type: ignore[arg-type]
         if task is None:
             return request
-        if task.status != "success":  # Folders on NFS have no completion marker.
+        if task.status != "success":  # Results on NFS have no completion marker.
             raise JobError(
                 f"task {task.task_id} is {task.status}, so its files may be incomplete",
-                hint="Wait for the job, and get the task from the job again. To read incomplete files, pass their "
-                "folder to read_output.",
+                hint="Wait for the job to end, and then get the task from it again. To read incomplete files, pass "
+                "their folder to read_output.",
             )
         ids = {"job_id": task.job_id, "task_id": task.task_id}
         path = output_url(path, **ids, folder=folder, component=component, storage_options=storage_options)
@@ -194,7 +164,7 @@ class Request:
         return replace(request, path=path, job=task.job_id, task=task.task_id, run=run_of(task), progress=shown)
 
     def for_parts(self, parts: Parts) -> Request:
-        """Adjust the schema to KCore's folders of subgraphs, which are named by k."""
+        """Adapt the schema to the folders of KCore's subgraphs."""
         schema, by_k = self.schema.given, any(part.k is not None for part in parts.files)
         if isinstance(schema, pa.Schema):
             own = by_k and len(schema) > 1 and _is_k(schema[-1])
@@ -216,7 +186,7 @@ class Request:
         return Done(name)
 
     def provenance(self, source: str) -> Provenance:
-        """Return the provenance before the first row."""
+        """Return the provenance that is known before the first row is read."""
         return replace(
             self.run or Provenance(),
             source=source,
@@ -227,12 +197,12 @@ class Request:
 
 
 def _named(task: Task, component: str | None) -> tuple[str, str]:
-    """Return the name with the algorithm, and its source: component or task name."""
+    """Return the text with the name of the algorithm, and its source."""
     by_name, by_component = _schemas.find(task.name), _schemas.find(component or "")
     if by_name and by_component and not by_name.name.startswith(by_component.name):
         raise ConfigError(
-            f"component {escaped(component, 60)!r} does not match task {escaped(task.name, 60)!r}: "
-            f"{by_component.name} and {by_name.name}",
+            f"component {escaped(component, 60)!r} ({by_component.name}) does not match task "
+            f"{escaped(task.name, 60)!r} ({by_name.name})",
             hint="Pass the component of this task. If the task was renamed, pass the algorithm's name as schema=.",
         )
     return (component or "", "component") if by_component and not by_name else (task.name, "task name")
@@ -246,24 +216,7 @@ def _component_in(path: str | os.PathLike[str]) -> str | None:
 
 
 class Output:
-    """Record batches of one result, read in a background thread.
-
-    Parameters
-    ----------
-    request
-        Its columns define the possible headers.
-    schema
-        Schema to read with, either that of the request or text.
-    store
-
-    Attributes
-    ----------
-    schema
-        Schema of the batches, resolved from the first row, with the provenance in its metadata.
-    provenance
-        Provenance, complete after the last batch.
-    parts
-    """
+    """Record batches of one result, read in a background thread."""
 
     def __init__(self, request: Request, schema: _schemas.SchemaRequest, store: Store) -> None:
         self._store = store
@@ -278,9 +231,11 @@ class Output:
             first = next(self._blocks, None)
             resolved = choose(request, self._header, first)
             self.provenance = replace(self.provenance, algorithm=resolved.algorithm, schema_source=resolved.source)
+            # The provenance in the schema's metadata is not complete yet.
             self.schema = with_provenance(resolved.schema, self.provenance)
             self._typed = _Typed(self.schema, may_be_text=resolved.may_be_text)
-            self._first = iter([self._typed.to_batch(*first)] if first else [])  # released after it is read
+            # An iterator releases the batch after it is read.
+            self._first = iter([self._typed.to_batch(*first)] if first else [])
         except BaseException:
             self.close()
             raise
@@ -302,7 +257,7 @@ class Output:
         self.provenance = with_row_count(self.provenance, rows, complete=True)
 
     def _read(self) -> Generator[tuple[Part, Block]]:
-        """Read the blocks of all files; runs in the background thread."""
+        """Read the blocks of all files in the background thread."""
         rows = 0
         for part in self.parts.files:
             for block in read_part(self._store, part, rows, self._header, self._quoting):
@@ -334,7 +289,7 @@ class _Typed:
 
 
 def in_part(part: Part, columns: pa.Schema) -> pa.Schema:
-    """Return the columns of a file, which exclude the k of KCore's folders."""
+    """Return the columns that the files contain, without the k of KCore's folders."""
     return columns.remove(len(columns) - 1) if part.k is not None and _is_k(columns[-1]) else columns
 
 
@@ -343,7 +298,7 @@ def _is_k(field: pa.Field[Any]) -> bool:
 
 
 def read_part(store: Store, part: Part, first: int, header: Header, quoting: Quoting) -> Generator[Block]:
-    """Yield the blocks of one file; `first` is the number of its first row."""
+    """Yield the blocks of one file. `first` is the index of its first row."""
     with add_context(part.shown), closing(pieces(store, part)) as text:
         yield from read_blocks(text, first, header, quoting)
 
@@ -351,12 +306,13 @@ def read_part(store: Store, part: Part, first: int, header: Header, quoting: Quo
 def read_batches(
     store: Store, part: Part, header: Header, columns: pa.Schema, quoting: Quoting
 ) -> Generator[pa.RecordBatch]:
-    """Yield the record batches of one file; errors count rows from its start."""
+    """Yield the record batches of one file."""
+    # Row numbers in errors are relative to the start of the file.
     typed = _Typed(columns)
     with closing(read_part(store, part, 0, header, quoting)) as blocks:
         for number, block in enumerate(blocks):
             with add_context(part.shown):
-                if number == 0:  # The error lists the schemas that fit.
+                if number == 0:  # The error lists the matching schemas.
                     with block.located():
                         _schemas.SchemaRequest(in_part(part, columns)).resolve(block.width)
             yield typed.to_batch(part, block)
@@ -423,7 +379,7 @@ def export(request: Request, plan: tuple[Target, Options]) -> Receipt:
         reader = pa.RecordBatchReader.from_batches(output.schema, iter(output))
 
         def finish() -> dict[str, Any]:
-            return output.provenance.to_dict()  # `finish` runs after the last batch, which changes the provenance.
+            return output.provenance.to_dict()  # called after the last batch, when the provenance is complete
 
         return write(reader, plan, finish)
 
@@ -431,7 +387,7 @@ def export(request: Request, plan: tuple[Target, Options]) -> Receipt:
 
 
 def _call(request: Request, attempt: Callable[[Output], _T]) -> _T:
-    """Open a result for `attempt` with a progress bar; streams have no progress bar."""
+    """Call `attempt` with an open result, and show a progress bar."""
 
     def read(schema: _schemas.SchemaRequest) -> _T:
         store = Store(request.path, request.storage_options)

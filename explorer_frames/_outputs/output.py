@@ -1,4 +1,4 @@
-"""Public functions to read or export full results from their CSV files."""
+"""Public functions that read or export full results from CSV files."""
 
 from __future__ import annotations
 
@@ -35,65 +35,73 @@ def read_output(
     Parameters
     ----------
     path
-        A folder of CSV files, one file, or a pattern (``*``, ``?``, ``[...]``). It is a path on local disk or NFS, or
-        any fsspec URL, such as ``hdfs://`` (with Hadoop's native client), ``webhdfs://``, ``s3://`` or ``sftp://``.
-        Files are plain, gzip (``.gz``) or zstd (``.zst``), and are read in the order of their names. Names that begin
-        with ``.`` or ``_`` are skipped. For KCore with ``TYPE=subgraph``, the folders ``<k>_core`` in `path` are read
-        as one result with ``k`` as the last column. Pass one of these folders to read one k without that column.
+        A folder of CSV files, one CSV file, or a pattern with ``*``, ``?`` or ``[...]``. Local paths, NFS mounts and
+        fsspec URLs such as ``s3://``, ``sftp://`` and ``webhdfs://`` are supported. ``hdfs://`` requires Hadoop's
+        native client. Files can be plain or compressed with gzip (``.gz``) or zstd (``.zst``). They are read in the
+        order of their names. Names that begin with ``.`` or ``_`` are skipped. For KCore with ``TYPE=subgraph``, all
+        folders ``<k>_core`` in `path` are read as one result, with ``k`` as the last column. If `path` is one of these
+        folders, only this folder is read, and there is no column ``k``.
     schema
         Expected columns. ``"auto"``, the default, searches `path` for the folder of a component, such as
-        ``analytics_pagerank_1``, and uses the columns of that algorithm. Without such a folder, it infers them from the
-        number of columns. An algorithm's name selects its documented columns (`explorer_frames.schemas.ALGORITHMS`). A
-        `pyarrow.Schema` defines custom columns. None always infers them from the number of columns.
+        ``analytics_pagerank_1``, and uses the columns of that algorithm. Without such a folder, it depends on the
+        number of cells in the first row. Two cells are read as ``id, score``, three as ``id, score, community``, and
+        any other number as text. If a cell cannot be converted, all columns are read as text. None uses only the number
+        of cells, and raises an error if a cell cannot be converted. The name of an algorithm selects its documented
+        columns, which are listed in `explorer_frames.schemas.ALGORITHMS`. A `pyarrow.Schema` defines other columns.
     vid_type
-        Type of the graph space's vertex ids. ``"string"`` keeps each id unchanged. ``"int64"`` raises for ids that
-        do not round-trip, such as ``007``.
+        Type of the graph space's vertex ids: ``"string"``, the default, or ``"int64"``. ``"int64"`` raises
+        `ColumnTypeError` for an id that does not round-trip, such as ``007``.
     dtype_backend
-        As in pandas: None, ``"numpy_nullable"`` or ``"pyarrow"``.
+        Backend of the dtypes, as in pandas: None (default), ``"numpy_nullable"`` or ``"pyarrow"``.
     header
-        Whether the first line contains column names. True skips it, and the same line at the start of other files.
-        False reads it as a row. None, the default, skips the first line of a file if it contains the documented names
-        or those of the schema, ignoring case and punctuation (``VID,VALUE``, ``vid, value``, ``id,score``). With None,
-        the first line is never skipped if rows differ in length, or if the only column is text.
+        Whether the first line contains column names. True skips the first line of the first file, and the same line at
+        the start of any other file. False reads the first line as a row. None, the default, skips the first line of a
+        file if it contains the documented column names or those of the schema. Case and punctuation are ignored, so
+        ``VID,VALUE`` and ``vid, value`` are equivalent. With None, no line is skipped if rows differ in length or if
+        the only column is text.
     quoting
-        ``"minimal"``, the default, parses quoted cells as in RFC 4180. ``"none"`` reads quotes as part of the cell, for
+        ``"minimal"``, the default, parses quoted cells as in RFC 4180. ``"none"`` treats quotes as text. Pass it for
         files that were written without quoting, such as those of NebulaGraph Analytics.
     storage_options
-        Options for the fsspec driver, as in pandas; not used for local paths.
+        Options for the fsspec driver, as in pandas. Not used for local paths.
 
     Returns
     -------
     pandas.DataFrame
-        One row per row of the result, with the same columns, dtypes and values as from `read_sample_result`, including
-        for 0 or 1 rows. ``attrs["explorer_frames"]`` contains the provenance.
+        One row per row of the result, with the same columns, dtypes and values as `read_sample_result` returns. An
+        empty result has the same columns and dtypes. ``attrs["explorer_frames"]`` contains the provenance.
 
     Raises
     ------
     ConfigError
-        An argument is invalid, or there is no driver for the URL.
+        If an argument is invalid, or the driver for the URL is not installed.
     FileReadError
-        `path` does not exist or is not readable. A folder is unfinished (``_temporary``, ``*._COPYING_``), contains no
-        files, or contains the same file both plain and compressed. A compressed file is damaged or truncated. The last
-        line of a plain file has no line end. A file was added, removed or changed during the read.
+        If `path` does not exist or cannot be read, or if its files change during the read. A folder is rejected if it
+        contains no CSV files, unfinished files (``_temporary``, ``*._COPYING_``), or both a plain and a compressed copy
+        of a file. A compressed file is rejected if it is damaged or truncated. A plain file is rejected if its last
+        line has no line end.
     DecodeError
-        A line is not valid CSV in UTF-8, is blank, or contains a NUL byte outside quotes (such as a hole in a sparse
-        file). Or a cell does not fit its column (RowShapeError, ColumnTypeError). The message contains the file and the
-        line.
+        If a line is empty, is not valid CSV in UTF-8, or contains a NUL byte outside quotes. The subclass
+        `RowShapeError` reports a wrong number of cells, and `ColumnTypeError` an invalid cell. The error contains the
+        file and the line.
 
     Notes
     -----
-    NebulaGraph Analytics writes full results to NFS by default since Explorer 3.5.0, and to HDFS if configured. The
-    format of the files is not documented.
+    Since Explorer 3.5.0, NebulaGraph Analytics writes full results to NFS by default. It can be configured to write to
+    HDFS. The format of the files is not documented.
 
-    Types are defined by the schema and never inferred from values. In a column of ids, ``007``, ``NA``, ``null`` and
-    empty cells are text.
+    Types are defined by the schema. They are not inferred from the values. In a column of string ids, ``007``, ``NA``,
+    ``null`` and empty cells are text.
 
-    The vertices in a column ``path`` (ShortestPath, Node2Vec) are separated by commas, or by blanks in all rows. Ids
-    that are separated by commas may contain blanks.
+    The vertices in a column ``path`` (ShortestPath, Node2Vec) must be separated by commas in all rows, or by whitespace
+    in all rows. Ids may contain whitespace if the separators are commas.
 
-    These errors cannot be detected: a plain file that was truncated after a line end; a compressed file that was
-    truncated between two of its members; a file that was never written; and a flipped bit in a plain file, or in a zstd
-    file without a checksum.
+    The following errors cannot be detected:
+
+    - A plain file was truncated after a line end.
+    - A compressed file was truncated between two of its members.
+    - A file was not written at all.
+    - A bit was flipped in a plain file, or in a zstd file without a checksum.
 
     Examples
     --------
@@ -163,7 +171,7 @@ def open_output(
     Returns
     -------
     context manager of a pyarrow.RecordBatchReader
-        The result is complete only if the reader ends without an error. After an error, discard the batches.
+        The result is complete only if the reader reaches its end without an error. After an error, discard the batches.
 
     Examples
     --------
@@ -194,36 +202,37 @@ def export_output(
     target_filesystem: Any = None,
     **options: Unpack[LayoutOptions],
 ) -> Receipt:
-    r"""Write the full result of a task to Parquet or Feather, in constant memory.
+    r"""Write a task's full result to a Parquet or Feather file in constant memory.
 
     Parameters
     ----------
     path, schema, vid_type, header, quoting, storage_options
         As in `read_output`.
     target
-        Local path, fsspec URL or binary buffer to write to, as in `write_parquet`. The file is replaced atomically. Its
-        extension selects the format: ``.parquet`` or ``.pq``, and ``.feather``, ``.arrow`` or ``.ipc``.
+        Local path, fsspec URL or binary buffer to write to, as in `write_parquet`. An existing file is replaced
+        atomically. The extension selects the format. ``.parquet`` and ``.pq`` select Parquet. ``.feather``, ``.arrow``
+        and ``.ipc`` select Feather.
     target_storage_options
         Options for the fsspec driver of `target`.
     target_filesystem
-        fsspec or pyarrow file system of `target`.
+        fsspec or pyarrow file system that contains `target`.
     **options
-        ``format``, for other extensions and for buffers, and the options of `write_parquet` or `write_feather`, such as
-        ``mode``, ``make_parents`` and ``compression``.
+        Options of `write_parquet` or `write_feather`, such as ``mode``, ``make_parents`` and ``compression``. Pass
+        ``format`` for a buffer or for any other file extension.
 
     Returns
     -------
     Receipt
-        Record with path, format, rows, bytes, schema and complete.
+        Path, format, number of rows, size, schema, completeness and content hash of the file.
 
     Raises
     ------
     ConfigError, FileReadError, DecodeError
-        As in `read_output`; the target is unchanged.
+        As in `read_output`. The target is unchanged.
     TypeError
-        An option is not supported.
+        If an option is unknown.
     WriteError
-        As in `write_parquet`; the target is unchanged.
+        As in `write_parquet`.
 
     Examples
     --------

@@ -22,17 +22,17 @@ from explorer_frames._storage.failures import DAMAGED
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, FileReadError
 
-CHANGED = "Retry when no more files are written there."
-_MISSING = "Check the output path of the workflow. Full results are in a folder with the ids of the job and the task."
-_UNENDED = "Copy the file again. If it is complete, add a line end."
+CHANGED = "Retry after all files have been written."
+_MISSING = "Check the path. Each full result is in a folder below the output path of the workflow."
+_UNENDED = "Copy the file again. If it is complete, add a newline at its end."
 _CORE = re.compile("([0-9]{1,9})_core")  # one folder for each k of KCore with TYPE=subgraph
 _PASSED_OVER = (".", "_")  # prefixes of names that are skipped
-_PIECE = 2**20  # bytes: smaller chunks are slower to split, larger ones are not faster
-_FETCH = 4 * 2**20  # bytes per request of a remote driver; S3's default of 50 MiB would be held in memory
+_PIECE = 2**20  # bytes; smaller chunks are slower to split, and larger chunks are not faster
+_FETCH = 4 * 2**20  # bytes per request of a remote driver; s3fs would hold its default of 50 MiB in memory
 _CODECS = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
-_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}  # neither can be the start of UTF-8
+_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}  # UTF-8 text cannot start with these bytes
 _NOT_CSV = {".bz2", ".deflate", ".lz4", ".lzo", ".snappy", ".xz", ".zip", ".avro", ".feather", ".orc", ".parquet"}
-# Metadata that changes with the content of a file. Other metadata is ignored, since some stores update it on reads too.
+# Metadata that changes with the content of a file. Stores may update other metadata when a file is read.
 _IDENTITY = (
     *("name", "size", "type", "ETag", "etag", "generation", "mtime"),
     *("LastModified", "last_modified", "modificationTime", "updated"),
@@ -41,7 +41,7 @@ _IDENTITY = (
 _BY_TASK = ("{job_id}/{task_id}", "{job_id}/tasks/{task_id}", "{task_id}")
 _BY_COMPONENT = ("{job_id}/tasks/{component}", "{job_id}/{component}")
 _FIELD = re.compile(r"\{(\w*)\}")
-_SHOWN = 20  # names in a message
+_SHOWN = 20  # maximum number of names in an error message
 _OF_IDS = "[0-9A-Za-z-]"
 
 
@@ -54,27 +54,7 @@ def output_url(
     component: str | None = None,
     storage_options: Mapping[str, Any] | None = None,
 ) -> str | os.PathLike[str]:
-    """Return the URL of a task's full result.
-
-    Parameters
-    ----------
-    root
-        Folder that contains the results of all tasks.
-    folder
-        Folder of the result below the root, such as ``"{job_id}/tasks/{component}"``; it may be a pattern. None
-        searches for ``{job_id}/tasks/{component}`` and ``{job_id}/{component}``. Without `component`, it searches for
-        ``{job_id}/{task_id}``, ``{job_id}/tasks/{task_id}`` and ``{task_id}``. The last resort is one name with both
-        ids in `root`, or with the task's id in ``{job_id}`` or ``{job_id}/tasks``.
-    component
-        Id of the task's component in the workflow, such as ``"analytics_sssp_1"``, which the API does not return.
-
-    Raises
-    ------
-    ConfigError
-        An id or `folder` cannot be part of a URL, or `component` is missing or not used.
-    FileReadError
-        No folder or file matches, or several match. The message lists the expected and the existing paths.
-    """
+    """Return the URL of a task's full result in the folder `root`."""
     ids = {"job_id": checked_id("job_id", job_id), "task_id": checked_id("task_id", task_id)}
     if component is not None:
         ids["component"] = checked_id("component", component)
@@ -82,6 +62,7 @@ def output_url(
         return _join(root, _filled(_checked(folder, ids), ids))
     job, task = ids["job_id"], ids["task_id"]
     store = Store(root, storage_options)
+    # The usual paths are searched first. If none of them exists, exactly one name must contain both ids.
     usual = [_filled(template, ids) for template in (_BY_TASK if component is None else _BY_COMPONENT)]
     found = [below for below in usual if store.info(_below(store, below)) is not None]
     names: list[str] = []
@@ -103,12 +84,12 @@ def output_url(
     raise FileReadError(
         f"cannot find the result of job {job}, {f'task {task}' if component is None else component}: {which}",
         where=store.shown,
-        hint=f"Looked for {', '.join(usual)}{others}. {hint}",
+        hint=f"{hint} The search included {', '.join(usual)}{others}.",
     )
 
 
 def _checked(folder: str, ids: dict[str, str]) -> str:
-    """Check that a folder template contains the required and no unknown fields."""
+    """Validate the fields of a folder template and return the template."""
     names = _FIELD.findall(folder) if isinstance(folder, str) else []
     hint = "Pass folder='{job_id}/{task_id}', or folder='{job_id}/tasks/{component}' and the component."
     if "task_id" not in names and "component" not in names:
@@ -138,7 +119,7 @@ def _below(store: Store, below: str) -> str:
 
 
 def _names(store: Store, folder: str) -> list[str]:
-    """Return the paths in a folder below the root; none if it is not a folder."""
+    """Return the paths in a folder below the root, or no paths if it is not a folder."""
     path = _below(store, folder)
     found = store.info(path)
     if found is None or found["type"] != "directory":
@@ -148,10 +129,10 @@ def _names(store: Store, folder: str) -> list[str]:
 
 
 def _is_of(below: str, job: str, task: str) -> bool:
-    """Return whether a path contains the job's id and, in its last name, the task's.
+    """Return whether a path contains the job's id and its last name the task's id.
 
-    Both ids must match in full. Ids may contain ``-``, so it is a separator only between the two. Task ``a-1`` is not
-    in ``52_a-1-2``.
+    Both ids must match completely. Ids may contain ``-``, so it is a separator only between the two ids. For example,
+    task ``a-1`` does not match ``52_a-1-2``.
     """
     before, behind = f"(?<!{_OF_IDS})", f"(?!{_OF_IDS})"
     between = rf"(?:-|{behind}.*{before})"
@@ -166,39 +147,16 @@ def _list(names: list[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One file of the result.
-
-    Attributes
-    ----------
-    shown
-        URL without secrets.
-    path, size
-        Path and size in bytes, as the store returns them.
-    k
-        Number in the name of the folder ``<k>_core``, if the result has several such folders.
-    """
+    """One file of the result."""
 
     shown: str
     path: str = field(repr=False)  # a signed URL is a secret
-    size: int | None
-    k: int | None = None
+    size: int | None  # in bytes
+    k: int | None = None  # number in the name of the folder ``<k>_core``, if there are several folders
 
 
 class Parts:
-    """Snapshot of the list of files of one result.
-
-    Attributes
-    ----------
-    files
-        Files in the order of their names; in KCore's folders, sorted by k first.
-    of_subgraphs
-        Whether the files are in KCore's folders ``<k>_core``.
-
-    Raises
-    ------
-    FileReadError
-        The path does not exist, or is a folder that is unfinished or contains other folders.
-    """
+    """Files of one result, as listed at one point in time."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -213,7 +171,7 @@ class Parts:
 
     @property
     def size(self) -> int | None:
-        """Total size of all files in bytes; None if the store does not return it."""
+        """Total size of all files in bytes, or None if the store does not return it."""
         sizes = [part.size for part in self.files]
         return None if None in sizes else sum(filter(None, sizes))
 
@@ -237,7 +195,7 @@ class Parts:
         return hashlib.sha256(repr(known).encode("utf-8", "surrogatepass")).hexdigest()
 
     def check_unchanged(self) -> None:
-        """Raise FileReadError if a file was changed, added or removed meanwhile."""
+        """Raise FileReadError if the files have changed since they were listed."""
         known, now = ({entry["name"]: _identity(entry) for entry in found} for found in (self._entries, self._look()))
         changed = sorted(name for name in {*known, *now} if known.get(name) != now.get(name))
         if changed:
@@ -246,7 +204,7 @@ class Parts:
             raise FileReadError(f"{what}, such as {first}", where=self._store.shown, hint=CHANGED)
 
     def check_state(self, state: str) -> None:
-        """Raise FileReadError if the files changed since `state`, in any process."""
+        """Raise FileReadError if the digest of the files is not `state`."""
         if self.state() != state:
             what = "files changed after they were listed"
             raise FileReadError(what, where=self._store.shown, hint=CHANGED)
@@ -264,7 +222,8 @@ class Parts:
             entries = store.ls(store.path)
             _check_finished(entries, store.shown)
         elif found["type"] != "file":
-            raise FileReadError("not a regular file: device, pipe or socket", where=store.shown, hint="Pass CSV files.")
+            hint = "Pass the path of a CSV file or a folder."
+            raise FileReadError("not a regular file: device, pipe or socket", where=store.shown, hint=hint)
         else:
             _check_finished([found], store.shown)
             return [found]
@@ -273,7 +232,7 @@ class Parts:
         return sorted(entries, key=lambda entry: _core_of(_folder(entry["name"])) or 0)
 
     def _in_cores(self, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Replace KCore's folders by their contents if there are no other entries."""
+        """Replace KCore's folders with their contents if there are no other entries."""
         by_k = sorted((k, entry["name"]) for entry in entries if (k := _core_of(entry["name"])) is not None)
         if not entries or len(by_k) < len(entries) or any(entry["type"] != "directory" for entry in entries):
             return entries
@@ -293,7 +252,7 @@ class Parts:
             hint = "Pass the folder that contains the CSV files, or a pattern that matches only files."
             raise FileReadError(what, where=where, hint=hint)
         if not entries:
-            hint = "Check in Explorer that the task has ended. An empty result has a file, too."
+            hint = "Check in Explorer that the task has ended. Even an empty result has a file."
             raise FileReadError("no CSV files found", where=where, hint=hint)
         plain: dict[str, str] = {}
         for name in (entry["name"] for entry in entries):
@@ -307,14 +266,7 @@ class Parts:
 
 
 def pieces(store: Store, part: Part) -> Generator[bytes]:
-    """Yield the decompressed content of a file in chunks.
-
-    Raises
-    ------
-    FileReadError
-        The file cannot be read, is damaged, or is truncated. A plain file without a final line end is considered
-        truncated.
-    """
+    """Yield the decompressed content of a file in chunks."""
     raw, last = _Stream(store.attempt("open", store.fs.open, part.path, "rb", where=None, block_size=_FETCH)), b""
     counted = 0
     try:
@@ -329,42 +281,37 @@ def pieces(store: Store, part: Part) -> Generator[bytes]:
             yield piece
             last = piece
     finally:
-        with suppressed(Exception):  # An error on close after reading is harmless.
+        with suppressed(Exception):  # After reading, an error on close is harmless.
             raw.close()
     if part.size not in {None, raw.count}:
         raise FileReadError(
             f"the file size changed from {part.size} to {raw.count} bytes while it was read", hint=CHANGED
         )
     if codec and not raw.count:
-        raise FileReadError(f"invalid {codec} file: it is empty", hint=DAMAGED)
+        raise FileReadError(f"invalid {codec} file: the file is empty", hint=DAMAGED)
+    # A plain file without a final line end is considered truncated.
     if not codec and not last.endswith(b"\n") and last not in {b"", BOM_UTF8}:
-        what = "truncated file: the last line has no line end"
+        what = "truncated file: the last line does not end with a newline"
         raise FileReadError(what, hint=_UNENDED)
 
 
 class _Stream:
-    """Non-seekable, read-only file object with the methods that pyarrow needs.
-
-    Attributes
-    ----------
-    count
-        Number of bytes that were read.
-    """
+    """Read-only file object with the methods that pyarrow needs."""
 
     def __init__(self, raw: Any) -> None:
         self._raw = raw
         self._seen = b""
-        self.count = 0
+        self.count = 0  # number of bytes read
         self.closed = False
 
     def peek(self, size: int) -> bytes:
-        """Return the first bytes without consuming them; call before `read`."""
+        """Return the first bytes without consuming them. Must be called before `read`."""
         while len(self._seen) < size and (more := self._raw.read(size - len(self._seen))):
             self._seen += more
         return self._seen
 
     def read(self, size: int) -> bytes:
-        """Return up to `size` bytes; fewer are possible, and none at the end."""
+        """Return up to `size` bytes, or no bytes at the end."""
         found: bytes = self._seen + self._raw.read(max(0, size - len(self._seen)))
         self._seen = b""
         self.count += len(found)
@@ -379,7 +326,9 @@ class _Stream:
 def _codec(store: Store, part: Part, raw: _Stream) -> str | None:
     suffix = os.path.splitext(part.path)[1].lower()  # noqa: PTH122 (a URL's path)
     if suffix in _NOT_CSV:
-        raise FileReadError(f"unsupported file extension {suffix}", hint="Pass CSV files, plain, .gz or .zst.")
+        raise FileReadError(
+            f"unsupported file extension {suffix}", hint="Pass CSV files, either plain or compressed as .gz or .zst."
+        )
     if suffix in _CODECS:
         return _CODECS[suffix]
     start = store.attempt("read", raw.peek, 4, where=None)
@@ -391,7 +340,7 @@ def _without_passed_over(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _core_of(path: str) -> int | None:
-    """Return the k of a folder ``<k>_core``; None for other names."""
+    """Return the k of a folder ``<k>_core``, or None for other names."""
     found = _CORE.fullmatch(os.path.basename(path.rstrip("/")))  # noqa: PTH119 (a URL's path)
     return int(found[1]) if found else None
 
@@ -407,10 +356,10 @@ def _last_of(path: str) -> str:
 def _check_finished(entries: list[dict[str, Any]], where: str) -> None:
     for name in (_last_of(entry["name"]) for entry in entries):
         if name == "_temporary":
-            hint = "Wait until the job has ended. If it has ended, it failed: run it again."
+            hint = "Wait until the job has ended. If the job has already ended, run it again."
             raise FileReadError("unfinished result: the folder contains _temporary", where=where, hint=hint)
         if name.endswith(("._COPYING_", ".tmp", ".partial", "~")):  # from `hdfs dfs -put` or an editor
-            hint = "Wait until the copy is complete. If it was interrupted, copy again."
+            hint = "Wait until the copy is complete. If the copy was interrupted, start it again."
             raise FileReadError(f"unfinished copy: the folder contains {escaped(name, 100)}", where=where, hint=hint)
 
 

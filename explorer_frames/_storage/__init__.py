@@ -1,1 +1,1 @@
-"""Reading and publishing of files at any fsspec URL."""
+"""Read and publish files at any fsspec URL."""

@@ -1,4 +1,4 @@
-"""Validation of target URLs, and their display without secrets."""
+"""Validate URLs of files and remove secrets from displayed URLs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OTHER_EXTENSIONS = (
     *(".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".db", ".sqlite", ".duckdb"),
     *(".gz", ".bz2", ".zip", ".xz", ".zst", ".tar", ".tgz"),
 )
-# Files with another extension, or without one, can have any format.
+# A file with any other extension, or with none, can be Parquet or Feather.
 FORMATS = {
     **dict.fromkeys((".parquet", ".pq"), "parquet"),
     **dict.fromkeys((".feather", ".arrow", ".ipc"), "feather"),
@@ -40,26 +40,27 @@ WRAPPERS = {
     "asyncwrapper",
 }
 
-# Matches up to the last "@" of the host part, or of the URL if a "/" in a password ends the host part early. A possible
-# port number ends the host part, except in URLs of buckets, which have no port.
+# The userinfo normally ends at the last "@" before the first "/". However, a password may contain "/". If the host part
+# has a colon and no "@", the userinfo ends at the last "@" of the URL. In `_USERINFO`, a colon before a port number
+# does not begin a password. Bucket URLs have no ports.
 _USERINFO = re.compile(r"(?<=://)(?:[^/]*@|[^/@]*:(?!\d{1,5}/).*@)")
 _USERINFO_OF_BUCKET = re.compile(r"(?<=://)(?:[^/]*@|[^/@]*:.*@)")
 
-# In an HTTP URL, the query begins at the first "?". In other URLs, "?" is a wildcard unless "name=" follows it.
+# In an HTTP URL, the query begins at the first "?". In any other URL, "?" is a wildcard unless "name=" follows it.
 _HTTP_QUERY = re.compile(r"(https?://[^?]*)\?.*", re.DOTALL | re.IGNORECASE)
 _QUERY = re.compile(r"\?[^?/=]*=.*", re.DOTALL)
-_ONE_SLASH = re.compile(r"^((?!file:|local:)[a-zA-Z][a-zA-Z0-9+.-]+):/(?=[^/].*[@?])", re.DOTALL)  # a misspelled "://"
+_ONE_SLASH = re.compile(r"^((?!file:|local:)[a-zA-Z][a-zA-Z0-9+.-]+):/(?=[^/].*[@?])", re.DOTALL)  # not "://"
 WINDOWS = os.name == "nt"
-_WINDOWS_INVALID = re.compile(r'[<>:"|?*\x00-\x1f]|[. ]$')  # Windows silently removes the last two
+_WINDOWS_INVALID = re.compile(r'[<>:"|?*\x00-\x1f]|[. ]$')  # Windows silently removes a trailing period or space
 _WINDOWS_DEVICE = re.compile(
     r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9\u00b9\u00b2\u00b3]) *(?:\..*)?", re.IGNORECASE
 )
-_LONG = 8  # minimum characters of a value that may be a signature under any name
+_LONG = 8  # query values of at least this length are treated as secrets
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def named_format(url: str | os.PathLike[str]) -> str | None:
-    """Return the file format of a file extension; None if the extension is unknown.
+    """Return the file format for a file extension, or None if it is unknown.
 
     Examples
     --------
@@ -72,22 +73,12 @@ def named_format(url: str | os.PathLike[str]) -> str | None:
 def check_folder_name(url: str | os.PathLike[str]) -> None:
     """Raise ConfigError if the name of an output folder has a file extension."""
     if named_format(url):
-        hint = "Pass a folder whose name has no file extension."
-        raise ConfigError("the name of the folder has a file extension", where=shown_url(url), hint=hint)
+        hint = "Pass a folder name without a file extension."
+        raise ConfigError("the folder name has a file extension", where=shown_url(url), hint=hint)
 
 
 def shown_url(url: str | os.PathLike[str]) -> str:
     """Return a URL without user, password and query, for messages and receipts.
-
-    Parameters
-    ----------
-    url
-        Any URL or path. A local path is returned unchanged.
-
-    Returns
-    -------
-    str
-        For Azure, the part before ``@`` is the container, which is kept unless it contains a password.
 
     Examples
     --------
@@ -104,14 +95,15 @@ def shown_url(url: str | os.PathLike[str]) -> str:
 
 
 def _userinfo(url: str) -> str:
-    """Return the userinfo of a URL with its ``@``; empty for none or a container."""
+    """Return the userinfo of a URL, including its ``@``, or an empty string."""
+    # In Azure URLs, the part before "@" is the container, unless it contains a password.
     scheme = scheme_of(url)
     found = (_USERINFO_OF_BUCKET if scheme.is_object_store else _USERINFO).search(url)
     return "" if found is None or (scheme.userinfo_is_container and ":" not in found[0]) else found[0]
 
 
 def local_path(url: str | os.PathLike[str]) -> str | None:
-    """Return the absolute path of a local path or URL; None for a remote URL.
+    """Return the absolute path of a local path or URL, or None for a remote URL.
 
     Examples
     --------
@@ -132,28 +124,15 @@ def local_path(url: str | os.PathLike[str]) -> str | None:
 
 
 def without_scheme(url: str, *, windows: bool) -> str:
-    """Return the path of a local URL, on Windows without the slash before a drive.
-
-    Examples
-    --------
-    >>> without_scheme("file:///C:/a.parquet", windows=True), without_scheme("file:///C:/a.parquet", windows=False)
-    ('C:/a.parquet', '/C:/a.parquet')
-    """
+    """Return the path of a local URL, without the slash before a Windows drive."""
     path = re.sub("^(file|local):(//)?", "", url)
     return re.sub("^/(?=[A-Za-z]:)", "", path) if windows else path
 
 
 def invalid_on_windows(path: str) -> str | None:
-    r"""Return the first invalid component of a Windows path; None if all are valid.
-
-    Windows does not always raise an error. It writes ``a.`` to ``a`` and ``a:b`` to a stream of ``a``, and discards
-    data for ``NUL``.
-
-    Examples
-    --------
-    >>> invalid_on_windows("C:/lake/a:b.parquet"), invalid_on_windows(r"lake\nul.parquet")
-    ('a:b.parquet', 'nul.parquet')
-    """
+    """Return the first component of a path that is invalid on Windows, or None."""
+    # Windows accepts some of these names without an error. It writes "a." to "a", writes "a:b" to a stream of "a", and
+    # discards data that is written to "NUL".
     parts = re.split(r"[/\\]", ntpath.splitdrive(path)[1])
     names = (part for part in parts if part not in {"", ".", ".."})
     return next((name for name in names if _WINDOWS_INVALID.search(name) or _WINDOWS_DEVICE.fullmatch(name)), None)
@@ -166,13 +145,13 @@ def check_local_name(url: str | os.PathLike[str]) -> None:
     text = os.fspath(url)
     name = invalid_on_windows(without_scheme(text, windows=True) if isinstance(url, str) else text)
     if name is not None:
-        hint = 'Pass a name without <>:"|?*, without a trailing period or blank, and not that of a device such as NUL.'
+        hint = 'Remove <>:"|?* and any trailing period or space. Do not use the name of a device, such as NUL.'
         what = f"{escaped(name, 80)!r} is not a valid file name on Windows"
         raise ConfigError(what, where=shown_url(url), hint=hint)
 
 
 def may_hold_secret(url: str) -> bool:
-    """Return whether a URL contains a password, or a query that may be a signature."""
+    """Return whether a URL may contain a password or a signature."""
     is_http = re.match("https?://", url, re.IGNORECASE) is not None
     login, query = _userinfo(url), _query(url)
     names = (pair.partition("=")[0] for pair in query.split("&"))
@@ -180,16 +159,16 @@ def may_hold_secret(url: str) -> bool:
 
 
 def _query(url: str) -> str:
-    """Return the query of a URL; empty if there is none."""
+    """Return the query of a URL, or an empty string."""
     found = re.search(r"\?(.*)", url, re.DOTALL) if _HTTP_QUERY.match(url) else None
     found = found or (_QUERY.search(url) if "://" in url else None)
     return found[0][1:] if found else ""
 
 
 def secrets_of_url(url: str) -> Iterator[str]:
-    """Yield the secrets in a URL: user, password and possible signatures in a query."""
+    """Yield the user, the password and any possible signatures in a URL."""
     if login := _userinfo(url):
-        # A driver that ends the host part at a "/" in a password can report the parts of the password.
+        # Some drivers split a password at "/" and can report each part in an error message.
         yield from (*re.split("[:@]", login), *re.split("[:@/]", login))
     if query := _query(url):
         yield query
@@ -198,15 +177,7 @@ def secrets_of_url(url: str) -> Iterator[str]:
 
 
 def secrets_of(options: object, *, is_secret: bool = False) -> Iterator[str]:
-    """Yield the secrets in a driver's options, including nested ones.
-
-    Secret options are recognized by name. Secrets in URLs among the values are included.
-
-    Parameters
-    ----------
-    options
-    is_secret
-        Whether the options are in an option with a secret name.
+    """Yield the secrets in a driver's options, including nested options and URLs.
 
     Examples
     --------
@@ -228,18 +199,15 @@ def secrets_of(options: object, *, is_secret: bool = False) -> Iterator[str]:
 
 
 def text_of(url: object, noun: str) -> str:
-    """Return a path or URL as text; raise ConfigError about `noun` if it is invalid."""
+    """Return a path or URL as text, or raise ConfigError if it is invalid."""
     text = os.fspath(url) if isinstance(url, str | os.PathLike) else None
     if isinstance(text, str) and text and "\0" not in text:
         return text
-    raise ConfigError(f"the {noun} is not a path or a URL", hint="Pass a path or a URL.")
+    raise ConfigError(f"the {noun} is not a valid path or URL", hint="Pass a non-empty path or URL.")
 
 
 def checked(url: str | os.PathLike[str], *, to_read: bool = False) -> str:
-    """Return the URL of a file as text; raise ConfigError if it is not writable.
-
-    With `to_read`, it only has to be readable.
-    """
+    """Validate the URL of an output file, or of an input file if `to_read` is True."""
     text = text_of(url, "target")
     try:
         os.fsencode(text)
@@ -247,7 +215,9 @@ def checked(url: str | os.PathLike[str], *, to_read: bool = False) -> str:
     except UnicodeEncodeError:
         text = ""
     if not text:
-        raise ConfigError("the target contains characters that are invalid in a file name", hint="Pass another name.")
+        raise ConfigError(
+            "the target contains characters that are invalid in a file name", hint="Pass another file name."
+        )
     problem = _problem(text, is_path=not isinstance(url, str), to_read=to_read)
     if problem:
         what, hint = problem
@@ -256,23 +226,23 @@ def checked(url: str | os.PathLike[str], *, to_read: bool = False) -> str:
 
 
 def _problem(text: str, *, is_path: bool, to_read: bool) -> tuple[str, str] | None:
-    """Return the error message and hint for a file's URL; None if it is valid."""
+    """Return the error message and hint for a file's URL, or None if it is valid."""
     scheme, separator, rest = text.partition("://")
     store = scheme_of(text) if separator else None
     found = None
     if not is_path and ("::" in text or (separator and scheme in WRAPPERS)):
-        hint = "Pass the plain URL of the store, or a local file without :: in its name.\nOr pass a pathlib.Path."
+        hint = "Pass the plain URL of the store, or a local path without ::.\nOr pass a pathlib.Path."
         found = "chained URLs are not supported", hint
     elif text.endswith(("/", os.sep)) or (store and store.is_object_store and "/" not in rest):
-        found = "the target is a directory", "Add the name of a file."
+        found = "the target is a directory", "Add a file name to the path."
     elif store and not store.is_writable and not to_read:
-        found = f"{scheme}:// is read-only", "Pass a local path or a store's URL."
+        found = f"{scheme}:// is read-only", "Pass a local path or the URL of a writable store."
     elif separator and scheme not in {*LOCAL, "memory"} and "?" in rest and not to_read:
-        found = "the URL of a target must not have a query", "Pass settings as storage_options=."
+        found = "the target URL must not contain a query", "Pass the settings as storage_options=."
     elif separator and scheme in LOCAL and not re.match("[/~]|[A-Za-z]:", rest):
-        found = f"{scheme}:// requires an absolute path", f"Write {scheme}:///folder/name."
+        found = f"{scheme}:// requires an absolute path", f"Pass a URL such as {scheme}:///folder/name."
     elif not separator and re.match("(?!file:|local:)[a-z][a-z0-9+.-]+:/", text):
-        hint = "Write two slashes: scheme://host/name.\nA pathlib.Path turns :// into :/, so pass a str."
+        hint = "Pass a URL such as scheme://host/name.\nPass it as a str, because pathlib.Path changes :// to :/."
         found = "invalid URL: missing ://", hint
     return found
 
@@ -285,24 +255,12 @@ def check_options(options: object) -> None:
 
 
 class Mask(Secrets):
-    """Secrets of a URL and options, to be removed from messages.
-
-    A call with an exception of a driver returns its class and message without secrets.
-
-    Parameters
-    ----------
-    url, options
-        URL and options of the driver. Text in the displayed part of the URL is not treated as secret.
-
-    Raises
-    ------
-    ConfigError
-        If the options are not a mapping.
-    """
+    """Callable that formats an exception and masks the secrets in its message."""
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
         check_options(options)
         public = shown_url(url)
+        # Text that is part of the displayed URL is not a secret.
         super().__init__(one for one in (*secrets_of_url(url), *secrets_of(options)) if one not in public)
 
     def __call__(self, error: BaseException) -> str:
@@ -310,5 +268,5 @@ class Mask(Secrets):
         return f"{name}: {escaped(text)}" if text else name
 
     def masked(self, text: str) -> str:
-        """Replace the secrets in a text, and remove ANSI colors."""
+        """Remove secrets and ANSI colors from a text."""
         return self.conceal(_COLOR.sub("", text))

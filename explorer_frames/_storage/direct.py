@@ -1,6 +1,6 @@
-"""Targets that are not published atomically: in-place files and open buffers.
+"""Write to files in place, and to open buffers.
 
-The file is completed and checked in the folder for temporary files, and then copied to the target.
+A temporary file is completed and verified first. Its content is then copied to the target.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ _BLOCK = 512  # bytes per unit of `st_blocks`
 
 
 class FileInPlace(CopiedTarget, LocalFile):
-    """File on local disk whose content is overwritten, so that it keeps its inode."""
+    """Local file that is overwritten in place and keeps its inode."""
 
     is_atomic = False
 
     def probe(self, new_folders: int | None = None) -> None:
-        """Raise if the file cannot be overwritten, or created if it does not exist."""
+        """Raise OSError if the file cannot be overwritten or created."""
         folder = self.nearest_folder(new_folders)
         if os.path.exists(self.path):  # noqa: PTH110 (paths are plain strings here)
             self._check_writable()
-            os.close(os.open(self.path, os.O_WRONLY))  # an append-only file is writable, but cannot be overwritten
+            os.close(os.open(self.path, os.O_WRONLY))  # raises for append-only files, which os.access accepts
         elif not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "the folder is not writable", folder)
 
     def put(self, path: str, *, create: bool) -> None:  # noqa: ARG002 (same signature as the other targets)
-        """Overwrite the target with the closed spool file if the disk has enough space."""
+        """Copy the temporary file to the target if the disk has enough space."""
         os.makedirs(os.path.dirname(self.path), exist_ok=True)  # noqa: PTH103, PTH120
         exists = os.path.exists(self.path)  # noqa: PTH110
         if exists:
             self._check_room(os.path.getsize(path))  # noqa: PTH202
-        # An existing file is opened without O_CREAT, which Linux may reject for another user's file in a sticky folder.
-        # The file is truncated first, so that readers never find the old footer after a part of the new content.
+        # Linux may reject O_CREAT for another user's file in a sticky folder, so the flag is set only for a new file.
+        # The file is truncated first, so that readers cannot find new content followed by the old footer.
         flags = os.O_WRONLY | os.O_TRUNC | getattr(os, "O_BINARY", 0) | (0 if exists else os.O_CREAT)
         with open(path, "rb") as spool, os.fdopen(os.open(self.path, flags, 0o666), "wb") as file:  # noqa: PTH123
             shutil.copyfileobj(spool, file, _PIECE)
@@ -55,7 +55,7 @@ class FileInPlace(CopiedTarget, LocalFile):
             os.fsync(file.fileno())
 
     def _check_room(self, size: int) -> None:
-        """Raise if the disk has too little space, before the old content is lost."""
+        """Raise OSError if the disk has too little free space for the new content."""
         if not hasattr(os, "statvfs"):
             return
         disk, old = os.statvfs(self.path), os.stat(self.path)  # noqa: PTH116
@@ -64,10 +64,7 @@ class FileInPlace(CopiedTarget, LocalFile):
 
 
 class OpenBuffer(CopiedTarget):
-    """Binary file opened by the caller.
-
-    It is written from its current position, and stays open.
-    """
+    """Binary buffer that the caller opened. It is not closed after the write."""
 
     is_atomic = False
     has_folders = False
@@ -82,7 +79,7 @@ class OpenBuffer(CopiedTarget):
         """Return None, because a buffer is not replaced."""
 
     def probe(self, new_folders: int | None = None) -> None:  # noqa: ARG002 (same signature as the other targets)
-        """Raise if the buffer is a text buffer, closed or not open for writing."""
+        """Raise ConfigError if the buffer is not open for writing in binary mode."""
         try:
             answer = self._buffer.write(b"")
         except failures(Exception) as raised:  # raised by the caller's class
@@ -93,11 +90,13 @@ class OpenBuffer(CopiedTarget):
             why = "it is asynchronous"
             if inspect.iscoroutine(answer):
                 answer.close()
-        hint = "Pass a file that is open in binary mode for writing.\nSuch as io.BytesIO() or sys.stdout.buffer."
+        hint = (
+            "Pass a file that is open for writing in binary mode.\nFor example, pass io.BytesIO() or sys.stdout.buffer."
+        )
         raise ConfigError(f"the buffer is not writable in binary mode: {why}", where=self.shown, hint=hint)
 
     def put(self, path: str, *, create: bool) -> None:  # noqa: ARG002 (same signature as the other targets)
-        """Write the closed spool file to the buffer."""
+        """Write the content of the temporary file at the buffer's current position."""
         with open(path, "rb") as spool:  # noqa: PTH123 (paths are plain strings here)
             while piece := spool.read(_PIECE):
                 self._write(piece)
@@ -106,7 +105,7 @@ class OpenBuffer(CopiedTarget):
             flush()
 
     def _write(self, piece: bytes) -> None:
-        """Write all bytes; a raw stream may write only a part, unlike a buffered one."""
+        """Write all bytes, because a raw stream may write only some of them per call."""
         left = piece
         while left:
             taken = self._buffer.write(left)
@@ -119,8 +118,8 @@ class OpenBuffer(CopiedTarget):
             left = left[taken:]
 
     def remove(self) -> None:
-        """Raise, because data written to a buffer cannot be removed."""
+        """Raise an error, because written data cannot be removed from a buffer."""
         raise io.UnsupportedOperation("a buffer cannot be removed")
 
     def stored(self) -> None:
-        """Return None, because the size of a buffer does not show what was written."""
+        """Return None, because a buffer may also contain earlier data."""

@@ -1,4 +1,4 @@
-"""Creation of fsspec drivers, with typed errors that contain no secrets."""
+"""Connect to stores with fsspec, without secrets in error messages."""
 
 from __future__ import annotations
 
@@ -20,17 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _NO_HADOOP = (
-    "hdfs:// needs Hadoop's native client: JAVA_HOME, HADOOP_HOME or ARROW_LIBHDFS_DIR, and CLASSPATH. "
-    "webhdfs:// needs none of them."
+    "Install Hadoop's native client, and set JAVA_HOME, CLASSPATH, and HADOOP_HOME or ARROW_LIBHDFS_DIR. "
+    "webhdfs:// URLs do not require this client."
 )
-_SMB_LOGIN = threading.Lock()  # if two threads connect at the same time, smbprotocol loses one of the logins
+_SMB_LOGIN = threading.Lock()  # smbprotocol loses one of two concurrent logins
 
 
 def connect(url: str, options: Mapping[str, Any], mask: Mask, failure: type[ExplorerFramesError]) -> tuple[Any, str]:
-    """Return the fsspec file system of a URL, and the path in it.
-
-    Raises `failure` if the store is unreachable, and otherwise ConfigError.
-    """
+    """Return the fsspec file system of a URL and the path in it."""
     try:
         return _connected(url.partition("://")[0], url, options)
     except Exception as raised:  # noqa: BLE001 (some drivers connect on creation)
@@ -39,32 +36,33 @@ def connect(url: str, options: Mapping[str, Any], mask: Mask, failure: type[Expl
 
 
 def _refusal(url: str, raised: Exception, mask: Mask, failure: type[ExplorerFramesError]) -> ExplorerFramesError:
-    """Return the error for an exception from the creation of a driver."""
+    """Return the error for an exception raised while creating a driver."""
     scheme = url.partition("://")[0]
     where = shown_url(url)
     extra = scheme_of(url).extra
     is_unknown = isinstance(raised, ValueError) and "not known" in str(raised)
     if isinstance(raised, ImportError) or (extra and is_unknown):
-        hint = install_hint(extra) if extra else escaped(raised)  # fsspec's message contains the package
+        hint = install_hint(extra) if extra else escaped(raised)  # fsspec's message contains the package name
         return ConfigError(f"no driver for {scheme}:// is installed", where=where, hint=hint)
-    # If the connection is refused, smbprotocol raises a ValueError with an OSError as its cause.
+    # For a refused connection, smbprotocol raises a ValueError with an OSError as its cause.
     if isinstance(raised, ValueError | TypeError) and not isinstance(raised.__cause__, OSError):
         what = f"invalid URL or storage_options: {mask(raised)}"
-        hint = "Check the scheme, and the option names in the documentation of its fsspec driver."
+        hint = "Check the URL, and compare the option names with the documentation of the fsspec driver."
         return ConfigError(what, where=where, hint=hint)
     hint = _NO_HADOOP if scheme == "hdfs" else hint_for(raised, "connect", reads=False)
     return failure(f"cannot connect: {mask(raised)}", where=where, hint=hint)
 
 
 def _connected(scheme: str, url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
-    """Connect with a placeholder name; some drivers truncate names such as "a#b"."""
+    """Return the file system of a URL and the path in it."""
     fsspec.get_filesystem_class(scheme)
     head, slash, name = url.rpartition("/")
-    if head.endswith(":/"):  # without a folder, the last part may be the host
+    if head.endswith(":/"):  # without a folder, the last component may be the host
         head, slash, name = url, "", ""
+    # Some drivers truncate names such as "a#b", so they get a placeholder name.
     plain = f"{head}{slash}{'name' if name else ''}"
     if scheme == "smb":
-        with _SMB_LOGIN:  # a cached file system does not log in again after a lost connection
+        with _SMB_LOGIN:  # a cached file system does not log in again after the connection is lost
             fs, path = url_to_fs(plain, **{"skip_instance_cache": True, **options})
     else:
         fs, path = url_to_fs(plain, **options)
@@ -72,5 +70,5 @@ def _connected(scheme: str, url: str, options: Mapping[str, Any]) -> tuple[Any, 
         raise ValueError("the driver does not support this file name")
     unsafe = scheme_of(url).unsafe_name
     if unsafe and unsafe.search(name):
-        raise ValueError(f"{type(fs).__module__} would write to another file name")
+        raise ValueError(f"{type(fs).__module__} would change the file name")
     return fs, path.removesuffix("name") + name if name else path

@@ -1,7 +1,4 @@
-"""Folder in any store, in which complete files are published.
-
-Only stale temporary files are removed from it.
-"""
+"""Publish files in a folder of any store."""
 
 from __future__ import annotations
 
@@ -30,27 +27,7 @@ if TYPE_CHECKING:
 
 
 class Folder(Guard):
-    """Folder to publish files in, which does not have to exist yet.
-
-    Parameters
-    ----------
-    url
-        Local path or fsspec URL, with or without a trailing slash. The root of a bucket is supported.
-    storage_options
-        Options for the fsspec driver.
-    make_parents
-        Whether to create missing parent folders as well.
-
-    Attributes
-    ----------
-    url : str
-        URL without user, password and query; absolute path on local disk.
-
-    Raises
-    ------
-    ConfigError, WriteError
-        Under the conditions of `Target.resolve` for a file in the folder.
-    """
+    """Folder in which files are published. The folder does not have to exist yet."""
 
     def __init__(
         self,
@@ -64,7 +41,7 @@ class Folder(Guard):
         self.storage_options = storage_options
         self._base = re.sub(r"(?<![:/])/+$", "", text)
         check_folder_name(self._base)
-        name = f".{uuid.uuid4().hex}"  # a unique name
+        name = f".{uuid.uuid4().hex}"
         beside = Path(text, name) if isinstance(url, os.PathLike) else f"{self._base}/{name}"
         try:
             new_folders = None if make_parents else 1
@@ -75,22 +52,20 @@ class Folder(Guard):
         if isinstance(trial.place, LocalFile):
             path = Path(trial.place.path)
             self._local: Path | None = path.parent
-            self._fs, self._path = fsspec.filesystem("file"), path.parent.as_posix()  # in the form that `find` returns
+            self._fs, self._path = fsspec.filesystem("file"), path.parent.as_posix()  # `find` returns this format
         elif isinstance(trial.place, StoredObject):
             self._local = None
             self._fs, self._path = trial.place.fs, trial.place.path.removesuffix(name)
         self._path = self._path.rstrip("/")
         self._place: Any = type(trial.place)
-        self._reached: set[str] = set()  # subfolders that were checked
+        self._reached: set[str] = set()  # subfolders that have been checked
         self.mask: Mask = trial.mask
         self.url = self.shown = shown_url(self._base if self._local is None else self._local)
 
     @property
     def reads_in_parallel(self) -> bool:
-        """Whether several files can be read in parallel.
-
-        With the SMB driver, parallel reads exhaust the credits of the connection.
-        """
+        """Whether several files can be read in parallel."""
+        # An SMB connection limits concurrent requests, and parallel reads would exceed the limit.
         return self._local is not None or scheme_of(self._base).is_object_store
 
     def url_of(self, name: str) -> str:
@@ -98,42 +73,28 @@ class Folder(Guard):
         return f"{self.url}/{name}" if self._local is None else shown_url(self._local / name)
 
     def target(self, name: str) -> str | os.PathLike[str]:
-        """Return the path or URL of a file in the folder, to be passed to a writer."""
+        """Return the path or URL of a file in the folder, for use by a writer."""
         return f"{self._base}/{name}" if self._local is None else self._local / name
 
     def files(self) -> dict[str, int]:
-        """Return the sizes in bytes of all files in the folder, at any depth, by name.
-
-        Raises
-        ------
-        ConfigError
-            If the path is a file.
-        WriteError
-            If the store cannot be listed.
-        """
+        """Return the names of all files at any depth, with their sizes in bytes."""
         self._fs.invalidate_cache()
         found: dict[str, dict[str, Any]] = self.attempt("list", self._fs.find, self._path, detail=True)
         if self._path and self._path in found and self.attempt("look up", self._fs.isfile, self._path):
-            raise ConfigError("the path is a file, not a folder", where=self.url, hint="Pass the URL of a folder.")
+            raise ConfigError(
+                "the path is a file, not a folder", where=self.url, hint="Pass the path or URL of a folder."
+            )
         return {name.removeprefix(f"{self._path}/"): int(entry["size"] or 0) for name, entry in found.items()}
 
     def remove_stale(self, names: Iterable[str]) -> None:
-        """Remove the temporary files of killed writers among these files.
-
-        For remote stores, those in TMPDIR are removed as well.
-        """
-        if not scheme_of(self._base).is_object_store:  # objects are complete or absent
+        """Remove the stale temporary files among `names`."""
+        if not scheme_of(self._base).is_object_store:  # object stores contain only complete objects
             remove_stale(self._fs, [f"{self._path}/{name}" for name in names])
-        if self._local is None:
+        if self._local is None:  # temporary files of remote targets are in TMPDIR
             remove_stale_spools()
 
     def read(self, names: list[str]) -> list[bytes | None]:
-        """Read small files with the driver's concurrency; None for each missing file.
-
-        Raises
-        ------
-        WriteError
-        """
+        """Read small files concurrently. Missing files are returned as None."""
         return self.attempt("read", self._read, names) if names else []
 
     def _read(self, names: list[str]) -> list[bytes | None]:
@@ -148,13 +109,7 @@ class Folder(Guard):
         return [content if isinstance(content, bytes) else None for content in contents]
 
     def look(self, name: str, look: Callable[[Any], Any]) -> tuple[int, Any]:
-        """Open a file for random access; return its size and the result of `look`.
-
-        Raises
-        ------
-        WriteError
-            Also if the file does not exist.
-        """
+        """Open a file, call `look` with it, and return the file size and the result."""
         return self.attempt("read", self._look, name, look, where=self.url_of(name))
 
     def _look(self, name: str, look: Callable[[Any], Any]) -> tuple[int, Any]:
@@ -166,30 +121,18 @@ class Folder(Guard):
             return file.seek(0, os.SEEK_END), found
 
     def put(self, name: str, content: bytes, mode: Mode) -> None:
-        """Publish a small file, complete or not at all.
-
-        Raises
-        ------
-        TargetExistsError
-            If ``mode="create"`` and the file exists.
-        WriteError
-        """
+        """Publish a small file atomically."""
         target = self._target(name, mode)
         with target.spool() as path:
             target.attempt("write", Path(path).write_bytes, content)
             target.publish(path)
 
     def new_target(self, name: str) -> Target:
-        """Return the target of a new file, which fails to publish if the file exists.
-
-        Raises
-        ------
-        WriteError
-        """
+        """Return the target of a new file. An existing file is detected when it is published."""
         return self._target(name, "create")
 
     def _target(self, name: str, mode: Mode) -> Target:
-        """Return the target of a file, without a new connection to its store."""
+        """Return the target of a file, using the existing connection to the store."""
         if self._local is None:
             place = self._place(self._fs, f"{self._path}/{name}", scheme_of(self._base))
         else:

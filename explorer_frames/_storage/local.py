@@ -1,8 +1,8 @@
-"""Files on local disk, published by one link or atomic rename.
+"""Publish files on local disk with a link or an atomic rename.
 
-The spool file is written in the target's folder and flushed to disk first. On Linux, it has no name (``O_TMPFILE``)
-until it is complete, so that a killed process leaves no file behind. On other systems, and on file systems without
-``O_TMPFILE``, it is a hidden file.
+A temporary file is created in the target's folder and flushed to disk before it is published. On Linux, the file has
+no name until it is complete (``O_TMPFILE``), so a killed process leaves no file behind. Without ``O_TMPFILE``, the
+temporary file has a hidden name.
 """
 
 from __future__ import annotations
@@ -33,10 +33,8 @@ _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 
 
 def check_regular(paths: Iterable[str]) -> None:
-    """Raise OSError if a path exists and is not a regular file.
-
-    Opening a pipe can block forever.
-    """
+    """Raise OSError if a path exists and is not a regular file."""
+    # Opening a pipe can block indefinitely.
     for path in paths:
         if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113 (paths are plain strings here)
             raise OSError(errno.EINVAL, NOT_REGULAR, path)
@@ -54,7 +52,7 @@ class LocalFile:
         self._spool: Callable[[], Spool | None] = lambda: None
 
     def kind(self) -> str | None:
-        """Return "file", "directory" or another type; None if the target does not exist."""
+        """Return the type of an existing target, such as ``file``, or None."""
         try:
             mode = os.stat(self.path).st_mode  # noqa: PTH116 (paths are plain strings here)
         except FileNotFoundError:
@@ -63,7 +61,7 @@ class LocalFile:
         return "file" if stat.S_ISREG(mode) else "directory" if stat.S_ISDIR(mode) else "device, pipe or socket"
 
     def probe(self, new_folders: int | None = None) -> None:
-        """Raise if the file cannot be published, or too many parent folders are missing."""
+        """Raise OSError if the file cannot be published."""
         folder = self.nearest_folder(new_folders)
         exists = os.path.exists(self.path)  # noqa: PTH110
         if not os.access(folder, os.W_OK | os.X_OK):
@@ -76,15 +74,12 @@ class LocalFile:
         self._check_rename(folder)
 
     def nearest_folder(self, new_folders: int | None) -> str:
-        """Return the nearest existing parent folder.
-
-        Raises an error if more than `new_folders` parent folders are missing.
-        """
+        """Return the nearest existing parent folder; raise if too many are missing."""
         folder, missing = self._folder, []
         while not os.path.lexists(folder) and folder != os.path.dirname(folder):  # noqa: PTH120
             missing.append(folder)
             folder = os.path.dirname(folder)  # noqa: PTH120
-        if os.path.lexists(folder) and not os.path.isdir(folder):  # noqa: PTH112 (Windows fails later, with another error)
+        if os.path.lexists(folder) and not os.path.isdir(folder):  # noqa: PTH112 (Windows raises a different error later)
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder)
         if new_folders is not None and missing[new_folders:]:
             raise FileNotFoundError(errno.ENOENT, NO_FOLDER, missing[new_folders])
@@ -95,22 +90,22 @@ class LocalFile:
             raise PermissionError(errno.EACCES, "the file is not writable", self.path)
 
     def _check_replaceable(self) -> None:
-        """Raise if the file cannot be replaced, although its content can be overwritten."""
+        """Raise OSError if a rename cannot replace the file."""
         if _is_mount_point(self.path):
             raise OSError(errno.EBUSY, NOT_REPLACEABLE, self.path)
         try:
-            # `rmdir` never removes a file. Before it checks the file type, Linux rejects the call for the same reasons
-            # as a replacement: another user's file in a sticky folder, or an append-only file or folder.
+            # `rmdir` cannot remove a file. Linux checks permissions before the file type, so EPERM means that a rename
+            # would also fail. Examples are another user's file in a sticky folder, and an append-only file or folder.
             os.rmdir(self.path)  # noqa: PTH106
         except OSError as raised:
-            if raised.errno == errno.EPERM:  # EACCES means that a sandbox allows only the removal of files
+            if raised.errno == errno.EPERM:  # EACCES may mean that a sandbox forbids only the removal of folders
                 raise PermissionError(errno.EPERM, NOT_REPLACEABLE, self.path) from raised
 
     def _check_rename(self, folder: str) -> None:
-        """Raise if the folder does not support renames, as in some mounted buckets."""
+        """Raise OSError if the folder does not support renames."""
         if WINDOWS:
             return
-        # File systems without renames do not support O_TMPFILE either.
+        # File systems without renames, such as some mounted buckets, do not support O_TMPFILE either.
         if _has_nameless_files(folder):
             return
         with ExitStack() as stack:
@@ -123,13 +118,13 @@ class LocalFile:
                 raise OSError(raised.errno, NO_RENAME, folder) from raised
 
     def new_spool(self) -> Spool:
-        """Create an empty spool file in the target's folder."""
+        """Create an empty temporary file in the target's folder."""
         os.makedirs(self._folder, exist_ok=True)  # noqa: PTH103
         old, acl = None, None
         with suppress(FileNotFoundError):
             acl = acl_of(self.path)
             old = os.stat(self.path)  # noqa: PTH116 (paths are plain strings here)
-        # The umask applies to a new file. A replacement never has more permissions than the old file.
+        # The umask limits the permissions of a new file. A replacement gets no more permissions than the old file.
         permissions = stat.S_IMODE(old.st_mode) & 0o777 if old else 0o666
         spool = shielded_from_signals(partial(self._make_spool, permissions))
         self._spool = weakref.ref(spool)
@@ -138,9 +133,9 @@ class LocalFile:
         return spool
 
     def _make_spool(self, permissions: int) -> Spool:
-        """Create a spool file, nameless if possible, and open its folder for a sync."""
+        """Create a temporary file, without a name if possible, and open its folder."""
         spool = None
-        with suppress(OSError, AttributeError):  # if the file system is full or read-only, a named file fails too
+        with suppress(OSError, AttributeError):  # if the disk is full or read-only, the named file fails as well
             handle = os.open(self._folder, os.O_TMPFILE | os.O_RDWR, permissions)
             spool = Spool(f"{_HANDLES}{handle}", partial(os.close, handle))
         if spool is None or not os.path.exists(spool.path):  # noqa: PTH110
@@ -153,7 +148,7 @@ class LocalFile:
         return os.path.join(self._folder, hidden_name(self._name))  # noqa: PTH118
 
     def put(self, path: str, *, create: bool) -> None:
-        """Publish the closed spool file at the target atomically."""
+        """Publish the closed temporary file at the target atomically."""
         self.flush(path)
         if create:
             self._create(path)
@@ -169,15 +164,15 @@ class LocalFile:
             retry_while_open(os.replace, path, self.path)
         spool = self._spool()
         if spool and spool.folder is not None:
-            with suppressed(OSError):  # already published; without a sync, a power failure may restore the old file
+            with suppressed(OSError):  # already published; the sync only protects against a power failure
                 os.fsync(spool.folder)
 
     def _create(self, path: str) -> None:
         if WINDOWS:
-            retry_while_open(os.rename, path, self.path)  # on Windows, a rename never replaces a file
+            retry_while_open(os.rename, path, self.path)  # on Windows, a rename does not replace a file
             return
         try:
-            _link(path, self.path)  # unlike a rename, a link never replaces a file
+            _link(path, self.path)  # unlike a rename, a link does not replace a file
         except OSError as raised:
             if raised.errno not in _NO_LINKS or path.startswith(_HANDLES):
                 raise
@@ -188,7 +183,7 @@ class LocalFile:
         os.rename(path, self.path)  # noqa: PTH104
 
     def flush(self, path: str) -> None:
-        """Flush the current content of the spool file to disk."""
+        """Flush the temporary file to disk."""
         if path.startswith(_HANDLES):
             os.fsync(int(path.removeprefix(_HANDLES)))
         else:
@@ -196,16 +191,17 @@ class LocalFile:
                 os.fsync(file.fileno())
 
     def remove(self) -> None:
-        """Remove the file."""
+        """Remove the target."""
         retry_while_open(os.unlink, self.path)
 
     def stored(self) -> None:
-        """Return None, because the spool file itself becomes the target."""
+        """Return None, because the temporary file itself becomes the target."""
 
 
 def _has_nameless_files(folder: str) -> bool:
     try:
-        # C code opens and closes the file, because an interrupt between Python calls would leak the descriptor.
+        # `map` and `deque` open and close the file in C, because an interrupt between two Python calls would leak the
+        # descriptor.
         deque(map(os.close, map(os.open, [folder], [os.O_TMPFILE | os.O_RDWR], [0o600])), maxlen=0)
     except failures(OSError, AttributeError):
         return False
@@ -213,10 +209,8 @@ def _has_nameless_files(folder: str) -> bool:
 
 
 def _is_mount_point(path: str) -> bool:
-    """Return whether a file is a mount point, as in containers.
-
-    `os.path.ismount` supports only folders.
-    """
+    """Return whether a file is a mount point. Containers often mount single files."""
+    # `os.path.ismount` supports only folders.
     try:
         with open(_MOUNTS, "rb") as file:  # noqa: PTH123 (paths are plain strings here)
             names = [line.split(b" ", 5)[4] for line in file]
@@ -229,8 +223,8 @@ def _is_mount_point(path: str) -> bool:
 
 def _link(path: str, name: str) -> None:
     if path.startswith(_HANDLES):
-        # Only linkat() follows the link under /proc. Python calls it if a descriptor is passed, which is not used for
-        # an absolute path.
+        # Only linkat() follows the link under /proc, and Python calls it only if a folder's descriptor is passed. The
+        # value of the descriptor does not matter, because the path is absolute.
         os.link(path, name, src_dir_fd=0)
     else:
         os.link(path, name)

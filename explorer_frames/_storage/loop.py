@@ -1,4 +1,4 @@
-"""Coroutines of drivers, run in the driver's event loop from other threads."""
+"""Run a driver's coroutines in its event loop from other threads."""
 
 from __future__ import annotations
 
@@ -17,18 +17,14 @@ _CANCEL = 10  # seconds to wait for a cancelled coroutine to end
 
 
 def finish(loop: Any, work: Coroutine[Any, Any, Any], stop: threading.Event | None = None, patience: float = 0) -> Any:
-    """Run a driver's coroutine in its event loop, and cancel it on an interrupt.
-
-    With fsspec's own `sync`, an upload would continue and could replace the target long after Ctrl-C. On an interrupt,
-    `stop` is set, and the coroutine is cancelled after `patience` seconds.
-    """
+    """Run a driver's coroutine in its event loop and cancel it on an interrupt."""
     tasks: list[Any] = []
 
     async def run() -> Any:
         tasks.append(asyncio.current_task())
         return await work
 
-    async def end() -> None:  # the loop starts it after `run`
+    async def end() -> None:  # the loop runs `end` after `run` has started
         if tasks:
             await asyncio.wait(tasks, timeout=patience)
         for task in tasks:
@@ -41,8 +37,9 @@ def finish(loop: Any, work: Coroutine[Any, Any, Any], stop: threading.Event | No
             if future.done():
                 return future.result()
             raise_if_stopped()
-            wait([future], POLL_INTERVAL)  # on Windows, signals do not end a wait without a timeout
+            wait([future], POLL_INTERVAL)  # on Windows, a signal does not end a wait without a timeout
     except BaseException:
+        # fsspec's own `sync` does not cancel an upload, which could then replace the target long after Ctrl-C.
         if stop:
             stop.set()
         with suppressed(Exception):

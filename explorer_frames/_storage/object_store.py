@@ -1,7 +1,4 @@
-"""Translation of fsspec's storage_options to those of object_store.
-
-deltalake is built on object_store.
-"""
+"""Translate fsspec's storage_options for object_store, which deltalake uses."""
 
 from __future__ import annotations
 
@@ -32,11 +29,11 @@ def _allowing_http(value: object) -> dict[str, Any]:
 def _verifying(value: object) -> dict[str, Any]:
     if isinstance(value, bool):
         return {"allow_invalid_certificates": not value}
-    raise ValueError("deltalake always uses the operating system's certificates")
+    raise ValueError("deltalake uses only the operating system's certificates")
 
 
 def _unsigned(value: object) -> dict[str, Any]:
-    is_anonymous = type(value).__module__.startswith("botocore")  # UNSIGNED, which is not a string
+    is_anonymous = type(value).__module__.startswith("botocore")  # botocore.UNSIGNED, which is not a string
     return {"aws_skip_signature": True} if is_anonymous else {}
 
 
@@ -48,14 +45,14 @@ def _unsupported(value: object) -> dict[str, Any]:
 
 def _with_gcs_token(value: Any) -> dict[str, Any]:
     if value in ("google_default", "cloud", "cache"):
-        return {}  # deltalake searches for these credentials by default
+        return {}  # deltalake uses these credentials by default
     if value == "anon":
         return {"google_skip_signature": True}
     if isinstance(value, Mapping) and value.get("type", "service_account") == "service_account":
         return {"google_service_account_key": json.dumps(dict(value))}
-    if isinstance(value, str | os.PathLike) and os.path.isfile(value):  # noqa: PTH113 (does not raise for invalid names)
+    if isinstance(value, str | os.PathLike) and os.path.isfile(value):  # noqa: PTH113 (pathlib raises for invalid names)
         return {"google_application_credentials": os.fspath(value)}
-    raise ValueError("deltalake supports the path of a credentials file, a service account's dict or 'anon'")
+    raise ValueError("deltalake supports only the path of a credentials file, the dict of a service account, or 'anon'")
 
 
 def _with_connection_string(value: str) -> dict[str, Any]:
@@ -74,7 +71,7 @@ def _with_connection_string(value: str) -> dict[str, Any]:
     }
 
 
-# Option names of fsspec's drivers, with a period for nested mappings, and their equivalents in deltalake.
+# These dicts map option names of fsspec's drivers to those of deltalake. Periods separate nested names.
 _S3: dict[str, str | _Convert] = {
     **dict.fromkeys(("key", "username", "client_kwargs.aws_access_key_id"), "aws_access_key_id"),
     **dict.fromkeys(("secret", "password", "client_kwargs.aws_secret_access_key"), "aws_secret_access_key"),
@@ -101,7 +98,7 @@ _GCS: dict[str, str | _Convert] = {
 _AZURE: dict[str, str | _Convert] = {
     "account_name": "azure_storage_account_name",
     "account_key": "azure_storage_account_key",
-    **dict.fromkeys(("sas_token", "credential"), "azure_storage_sas_token"),  # other types than str are rejected
+    **dict.fromkeys(("sas_token", "credential"), "azure_storage_sas_token"),  # only str values are supported
     "client_id": "azure_storage_client_id",
     "client_secret": "azure_storage_client_secret",
     "tenant_id": "azure_storage_tenant_id",
@@ -113,32 +110,23 @@ _AZURE: dict[str, str | _Convert] = {
 
 
 class _Store(NamedTuple):
-    """Options of a kind of store.
-
-    Attributes
-    ----------
-    names
-        Option names of fsspec's driver, with a period for nested mappings.
-    protocols
-        Protocols for which fsspec's configuration has defaults of the driver.
-    variables
-        Environment variables that the driver reads and deltalake does not, mapped to option names. If several set the
-        same option, the last one applies.
-    """
+    """Option names and defaults of one kind of store."""
 
     names: Mapping[str, str | _Convert]
-    protocols: tuple[str, ...]
+    protocols: tuple[str, ...]  # keys of the driver's defaults in fsspec's configuration
+    # Maps environment variables that fsspec's driver reads, and deltalake does not, to option names. If two variables
+    # set the same option, the last one is used.
     variables: Mapping[str, str]
 
 
-# Keys are the extras that install fsspec's drivers.
+# Keys are the package extras that install the drivers.
 _STORES = {
     "s3": _Store(_S3, ("s3", "s3a"), {"AWS_ENDPOINT_URL": "endpoint_url", "AWS_ENDPOINT_URL_S3": "endpoint_url"}),
     "gcs": _Store(_GCS, ("gs", "gcs"), {"STORAGE_EMULATOR_HOST": "endpoint_url"}),
     "azure": _Store(_AZURE, ("abfs", "az", "abfss"), {"AZURE_STORAGE_CONNECTION_STRING": "connection_string"}),
 }
 _OTHER = _Store({}, (), {})
-# Options that tune fsspec's drivers, and affect neither the location nor the credentials.
+# These options tune fsspec's drivers. They are ignored, because they affect neither the location nor the credentials.
 _TUNING = {
     *("asynchronous", "loop", "skip_instance_cache", "use_listings_cache", "listings_expiry_time", "max_paths"),
     *("default_block_size", "default_fill_cache", "default_cache_type", "cache_regions", "version_aware"),
@@ -150,8 +138,8 @@ _TUNING = {
 _PROFILE = ("aws_profile", "profile")
 _NATIVE = re.compile("aws_|google_|azure_", re.IGNORECASE)
 _SECONDS = {"timeout", "connect_timeout"}
-_SIMILAR = 0.82  # minimum similarity of a misspelled name; deltalake's own names are less similar
-# Options without secrets, including those above and the mappings that contain them.
+_SIMILAR = 0.82  # minimum similarity for an unknown name to be treated as a misspelling
+# These options contain no secrets. The set includes nested options and the mappings that contain them.
 _SETTINGS = {
     *(option.rpartition(".")[2] for option in _TUNING),
     *(part for store in _STORES.values() for option in store.names for part in option.split(".")),
@@ -161,31 +149,11 @@ _SETTINGS = {
 
 
 def to_object_store(url: str, options: object) -> tuple[dict[str, str], Mask]:
-    """Translate storage_options for deltalake, and return a mask for their values.
-
-    Parameters
-    ----------
-    url
-        URL of the table. Its scheme determines which option names are translated.
-    options
-        Options of fsspec's driver. Option names of object_store are also accepted and take precedence.
-
-    Raises
-    ------
-    ConfigError
-        If the options are not a mapping, or an option has no equivalent.
-
-    Examples
-    --------
-    >>> options = {"key": "a", "endpoint_url": "http://host", "AWS_REGION": "eu-west-1"}
-    >>> translated, mask = to_object_store("s3://bucket/table", options)
-    >>> translated["aws_access_key_id"], translated["AWS_REGION"], translated["allow_http"]
-    ('a', 'eu-west-1', 'true')
-    """
+    """Translate storage_options for deltalake and return them with a mask."""
     check_options(options)
     scheme, separator, _ = url.partition("://")
     if not separator or scheme in LOCAL:
-        return {}, Mask(url, {})  # like fsspec, which ignores options on local disk
+        return {}, Mask(url, {})  # fsspec also ignores options for local files
     store = _STORES.get(scheme_of(url).extra or "", _OTHER)
     variables = {name: os.environ[key] for key, name in store.variables.items() if os.environ.get(key)}
     sources = [variables, *(conf.get(protocol, {}) for protocol in store.protocols), options]
@@ -198,6 +166,7 @@ def to_object_store(url: str, options: object) -> tuple[dict[str, str], Mask]:
             elif name not in _TUNING:
                 _check_name(name, store)
                 native |= _translated(name, value, store)
+    # Options with names of object_store take precedence.
     known = {name.lower() for name in native}
     sent = {**{name: text for name, text in translated.items() if name not in known}, **native}
     if store.names is _S3:
@@ -207,7 +176,7 @@ def to_object_store(url: str, options: object) -> tuple[dict[str, str], Mask]:
 
 
 def _leaves(options: Mapping[Any, Any], store: _Store, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield each option with a value; nested names are joined with a period."""
+    """Yield each option that has a value. Nested names are joined with a period."""
     for key, value in options.items():
         name = f"{prefix}{key}"
         if not isinstance(key, str):
@@ -215,13 +184,13 @@ def _leaves(options: Mapping[Any, Any], store: _Store, prefix: str = "") -> Iter
         if isinstance(value, Mapping) and name not in store.names:
             yield from _leaves(value, store, f"{name}.")
         elif prefix and name not in {*store.names, *_TUNING}:
-            raise _refusal(name, "has no equivalent for tables")
+            raise _refusal(name, "has no equivalent in deltalake")
         elif value is not None:
             yield name, value
 
 
 def _translated(name: str, value: Any, store: _Store) -> dict[str, str]:
-    """Translate an option for deltalake; a name unknown to fsspec's driver is kept."""
+    """Translate one option. Names that fsspec's driver does not use are kept."""
     row = store.names.get(name, name)
     try:
         options = {row: value} if isinstance(row, str) else row(value)
@@ -251,15 +220,13 @@ def _check_name(name: str, store: _Store) -> None:
 
 
 def _refusal(name: str, what: str) -> ConfigError:
-    hint = "Remove it, or pass the setting by its name in object_store, such as AWS_REGION."
+    hint = "Remove the option, or pass it under its name in object_store, such as AWS_REGION."
     return ConfigError(f"the storage option {escaped(name, 60)!r} {what}", hint=hint)
 
 
 def _with_profile(sent: dict[str, str], url: str) -> dict[str, str]:
-    """Add the settings of the AWS profile if there are no keys.
-
-    deltalake does not read profile files.
-    """
+    """Add the settings of the AWS profile unless credentials are given."""
+    # deltalake does not read profile files.
     lower = {name.lower(): text for name, text in sent.items()}
     rest = {name: text for name, text in sent.items() if name.lower() not in _PROFILE}
     profile = lower.get("aws_profile") or lower.get("profile") or os.environ.get("AWS_PROFILE")
@@ -283,16 +250,16 @@ def _of_profile(profile: str, url: str) -> dict[str, str]:
             "aws_region": session.get_config_variable("region"),
             "aws_endpoint_url": session.get_scoped_config().get("endpoint_url"),
         }
-    except failures(Exception) as raised:  # raised by botocore, or by credential programs of profiles
+    except failures(Exception) as raised:  # botocore or a profile's credential program can raise any exception
         problem = "it has no credentials" if isinstance(raised, AttributeError) else escaped(raised)
     else:
         return {name: text for name, text in values.items() if text}
-    hint = "Check the files of AWS profiles, or pass key and secret in storage_options=."
+    hint = "Check the AWS configuration files, or pass key and secret in storage_options=."
     raise ConfigError(f"cannot use the AWS profile: {problem}", where=shown_url(url), hint=hint)
 
 
 def _allow_http(sent: dict[str, str]) -> None:
-    """Allow HTTP for http:// endpoints, as fsspec does; object_store needs an option."""
+    """Allow HTTP if an endpoint is an http:// URL."""
     endpoints = [text for name, text in sent.items() if name.lower().endswith(("endpoint", "endpoint_url", "base_url"))]
     is_plain = any(text.lower().startswith("http://") for text in endpoints)
     if is_plain and not {"allow_http", "aws_allow_http"} & {name.lower() for name in sent}:
@@ -300,9 +267,7 @@ def _allow_http(sent: dict[str, str]) -> None:
 
 
 def options_to_withhold(options: Mapping[str, Any]) -> list[str]:
-    """Return the names of options that may be secrets.
-
-    These are all options except known settings with plain values.
+    """Return the names of all options except known settings with plain values.
 
     Examples
     --------

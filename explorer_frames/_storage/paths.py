@@ -1,4 +1,4 @@
-"""Path-like objects, file systems and buffers that are passed in place of a URL."""
+"""Accept path-like objects, file systems and buffers in place of URLs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Buffer(Protocol):
-    """Binary file object open for writing, such as `io.BytesIO`."""
+    """Binary file object that is open for writing, such as `io.BytesIO`."""
 
     def write(self, data: bytes, /) -> object: ...
 
@@ -32,51 +32,29 @@ _OF_PATHLIB = {PurePath.as_uri, Path.as_uri}
 
 
 def is_buffer(path: object) -> TypeIs[Buffer]:
-    """Return whether this is a writable object rather than a path.
-
-    Open local files of fsspec are both, and count as buffers.
-    """
+    """Return whether this is a writable object rather than a path."""
+    # A local file opened by fsspec is also path-like. It is treated as a buffer.
     is_opened = isinstance(path, io.IOBase) or not isinstance(path, str | os.PathLike)
     return is_opened and callable(getattr(path, "write", None))
 
 
 def is_path(path: object) -> bool:
-    """Return whether this is a path or URL, including non-`os.PathLike` paths."""
+    """Return whether this is a path or URL, including paths of universal_pathlib."""
     return isinstance(path, str | os.PathLike) or _has_own_options(path)
 
 
 def plain_path(
     path: Any, storage_options: Mapping[str, Any] | None = None
 ) -> tuple[str | os.PathLike[str], Mapping[str, Any] | None]:
-    """Return the URL or local path of a path-like object, and its storage options.
-
-    Paths of universal_pathlib contain their options, and S3 paths of cloudpathlib contain their client's credentials.
-    Other path-like objects for a store contain only a URL, so they require `storage_options`.
-
-    Parameters
-    ----------
-    path
-        Path passed by the caller. Objects that are not path-like are returned unchanged.
-    storage_options
-        Options for the driver, which override the path's own options.
-
-    Raises
-    ------
-    ConfigError
-        If the path is not local, and has no URL or no options.
-
-    Examples
-    --------
-    >>> plain_path("s3://bucket/a.parquet", {"anon": True})
-    ('s3://bucket/a.parquet', {'anon': True})
-    """
+    """Return the URL or local path of a path-like object and its storage options."""
     url = _url_of(path)
     if url is None or url.partition("://")[0] in LOCAL:
         return url or path, storage_options
-    if _has_own_options(path):
+    if _has_own_options(path):  # the caller's options override those of the path
         given = storage_options or {}
         check_options(given)
         return url, {**path.storage_options, **given} or None
+    # S3 paths of cloudpathlib contain the credentials of their client. Other path-like objects contain only a URL.
     if storage_options is None:
         storage_options = _options_of_client(path)
     if storage_options is None:
@@ -87,17 +65,15 @@ def plain_path(
 
 
 def _has_own_options(path: object) -> bool:
-    """Return whether this is a path of universal_pathlib.
-
-    These are `os.PathLike` only for local files.
-    """
+    """Return whether this is a path of universal_pathlib."""
+    # These paths are `os.PathLike` only for local files.
     return isinstance(getattr(path, "protocol", None), str) and isinstance(
         getattr(path, "storage_options", None), Mapping
     )
 
 
 def _url_of(path: Any) -> str | None:
-    """Return the URL of a path-like object for a store; None for any other object."""
+    """Return the URL of a path-like object for a store, or None for other objects."""
     if _has_own_options(path):
         return None if path.protocol in {"", *LOCAL} else str(path)
     if isinstance(path, str) or not isinstance(path, os.PathLike):
@@ -108,7 +84,7 @@ def _url_of(path: Any) -> str | None:
     if getattr(type(path), "as_uri", None) not in {None, *_OF_PATHLIB}:
         try:
             url = str(as_uri())
-        except failures(Exception):  # raised by another package
+        except failures(Exception):  # `as_uri` belongs to another package and can raise any exception
             url = ""
         url = None if url.partition("://")[0] in LOCAL else url
     elif scheme:
@@ -118,12 +94,12 @@ def _url_of(path: Any) -> str | None:
         url = text if isinstance(text, str) and "://" in text else None
     if url is None or url.partition("://")[2]:
         return url
-    what = f"cannot find the URL of a {type(path).__name__}"
+    what = f"cannot determine the URL of a {type(path).__name__}"
     raise ConfigError(what, hint="Pass the URL as a string.\nFor a local file, pass a pathlib.Path.")
 
 
 def _options_of_client(path: Any) -> dict[str, Any] | None:
-    """Return S3 options with the credentials of a cloudpathlib path; None for others."""
+    """Return the S3 options of a cloudpathlib path, or None for other paths."""
     client: Any = getattr(path, "client", None)
     if getattr(path, "cloud_prefix", None) != "s3://" or not hasattr(client, "sess"):
         return None
@@ -141,28 +117,17 @@ def _options_of_client(path: Any) -> dict[str, Any] | None:
 
 
 def inner_path(path: object) -> str:
-    """Return the path of a file in a file system passed by the caller, as text."""
+    """Return the path of a file in the caller's file system as text."""
     text = os.fspath(path) if isinstance(path, str | os.PathLike) and _url_of(path) is None else None
     if isinstance(text, str) and text and not text.endswith(("/", os.sep)):
         return text
-    raise ConfigError("path must be the path of a file in the filesystem", hint="Pass a string.")
+    raise ConfigError(
+        "path must be a string with the path of a file in filesystem", hint="Pass a path such as folder/name."
+    )
 
 
 def within(filesystem: Any, path: str) -> tuple[Any, str, Scheme]:
-    """Return the caller's file system, the path in it, and the traits of its store.
-
-    Parameters
-    ----------
-    filesystem
-        File system of fsspec or pyarrow. A folder or subtree is replaced by the file system that it wraps.
-    path
-        Plain path in the file system, or a URL with its protocol.
-
-    Raises
-    ------
-    ConfigError
-        If it is not a file system, or files cannot be published in it.
-    """
+    """Return the innermost file system, the path in it, and the traits of its store."""
     from fsspec.implementations.arrow import ArrowFSWrapper  # noqa: PLC0415 (few callers pass a file system)
     from fsspec.implementations.cached import CachingFileSystem  # noqa: PLC0415
     from fsspec.spec import AbstractFileSystem  # noqa: PLC0415
@@ -172,7 +137,7 @@ def within(filesystem: Any, path: str) -> tuple[Any, str, Scheme]:
     if is_arrow and not (type(fs).__module__.startswith("pyarrow.") and hasattr(fs, "open_output_stream")):
         what = f"filesystem must be a file system, got {as_given(filesystem)}"
         raise ConfigError(
-            what, hint="Pass an fsspec file system.\nOr a pyarrow file system, such as pyarrow.fs.S3FileSystem()."
+            what, hint="Pass an fsspec file system.\nOr pass a pyarrow file system, such as pyarrow.fs.S3FileSystem()."
         )
     name = type(fs).__name__
     if is_arrow:
@@ -185,14 +150,16 @@ def within(filesystem: Any, path: str) -> tuple[Any, str, Scheme]:
         raise ConfigError(what, hint="Pass the file system of the store itself, without a cache, archive or wrapper.")
     scheme, separator, _ = text.partition("://")
     if separator and scheme not in protocols:
-        what = f"path must not be a URL of {escaped(scheme, 40)}:// if filesystem is a {name}"
+        what = f"path has the scheme {escaped(scheme, 40)}://, but filesystem is a {name}"
         raise ConfigError(what, hint="Pass the path in that file system, without a scheme.")
     inner = str(fs._strip_protocol(text))  # noqa: SLF001 (fsspec's own functions use it)
     if traits.is_object_store:
-        inner = inner.lstrip("/")  # the path begins with a bucket
+        inner = inner.lstrip("/")  # the path begins with a bucket, not with a slash
     if not inner.endswith(text.rpartition("/")[2]):
-        raise ConfigError(f"{name} does not support this file name", where=shown_url(text), hint="Pass another name.")
-    if is_arrow:  # closing a stream would publish incomplete content
+        raise ConfigError(
+            f"{name} does not support this file name", where=shown_url(text), hint="Pass another file name."
+        )
+    if is_arrow:  # after an error, closing a stream would publish incomplete content
         traits = Scheme(is_object_store=traits.is_object_store, puts_whole=False)
     if not protocols & LOCAL:
         checked(fs.unstrip_protocol(inner))
@@ -200,11 +167,11 @@ def within(filesystem: Any, path: str) -> tuple[Any, str, Scheme]:
 
 
 def _unwrapped(fs: Any, path: str) -> tuple[Any, str]:
-    """Return the innermost wrapped file system, and the path in it."""
+    """Return the innermost wrapped file system and the path in it."""
     while True:
         name = type(fs).__name__
         if name in {"DirFileSystem", "SubTreeFileSystem"} and ".." in path.split("/"):
-            what = f"path {escaped(path, 80)!r} may be outside of the folder of the {name}"
+            what = f"path {escaped(path, 80)!r} may be outside the folder of the {name}"
             raise ConfigError(what, hint='Pass a path without "..".')
         if name == "DirFileSystem":
             path, fs = fs._join(path), fs.fs  # noqa: SLF001 (no public method)

@@ -1,8 +1,8 @@
-"""Atomic publishing of a local file at any fsspec URL.
+"""Publish local files atomically at any fsspec URL.
 
-The caller writes, closes and checks a local spool file, which is then published in the strongest atomic step that the
-store supports. Only ``mode="in_place"`` writes to the target directly. docs/explanation/writing.md describes the
-guarantees of each store, and tests/test_storage_contract.py measures them.
+The caller writes, closes and verifies a temporary file. The store then publishes it with an atomic operation. Only
+``mode="in_place"`` and open buffers are written directly. See docs/explanation/writing.md for the guarantees of each
+store.
 """
 
 from __future__ import annotations
@@ -37,17 +37,7 @@ Place: TypeAlias = LocalFile | StoredObject | OpenBuffer
 
 
 class Target(Guard):
-    """Target of one file to publish.
-
-    Attributes
-    ----------
-    url : str
-        URL without user, password and query; absolute path on local disk; class of a buffer.
-    mode : str
-        ``"overwrite"``, ``"create"`` or ``"in_place"``.
-    place : LocalFile, StoredObject or OpenBuffer
-        Target file in its store, or an open buffer.
-    """
+    """Target of one file to publish."""
 
     def __init__(self, url: str, mode: Mode, mask: Mask, place: Place) -> None:
         self.url = self.shown = url
@@ -65,57 +55,19 @@ class Target(Guard):
         mode: Mode = "overwrite",
         storage_options: Mapping[str, Any] | None = None,
         filesystem: Any = None,
-        new_folders: int | None = 0,
+        new_folders: int | None = 0,  # maximum number of parent folders to create; None for any number
     ) -> Target:
-        """Connect to the store, and check that the file can be published.
-
-        If the store requires a temporary file and a move, a small hidden file is created and removed as a test. Missing
-        parent folders are created for this test and are kept.
-
-        Parameters
-        ----------
-        path
-            Local path (``~``, ``file://`` and symbolic links are resolved), fsspec URL of one file, path in
-            `filesystem` as text, or open binary buffer.
-        mode
-            ``"overwrite"`` replaces an existing file; ``"create"`` raises an error if the file exists; ``"in_place"``
-            overwrites its content.
-        storage_options
-            Options for the fsspec driver, as in pandas. Not used on local disk.
-        filesystem
-            File system of fsspec or pyarrow that contains `path`.
-        new_folders
-            Maximum number of parent folders to create; None for any number. Object stores have no folders.
-
-        Raises
-        ------
-        ConfigError
-            If the mode, URL or options are invalid, or the driver is not installed.
-        TargetExistsError
-            If ``mode="create"`` and the target exists.
-        WriteError
-            If the store is unreachable, the credentials are invalid, the bucket, container, share or folder does not
-            exist, or the folder is not writable. The write permission for an object store cannot be checked.
-
-        Examples
-        --------
-        >>> import fsspec
-        >>> target = Target.resolve("memory://hello.txt")
-        >>> with target.spool() as path:
-        ...     with open(path, "w") as file:
-        ...         _ = file.write("hello")
-        ...     target.publish(path)
-        >>> fsspec.filesystem("memory").cat("/hello.txt")
-        b'hello'
-        """
+        """Connect to the store and check that the file can be published."""
         if mode not in get_args(Mode):
             raise ConfigError(f"unknown mode {as_given(mode)}", hint='Pass "overwrite", "create" or "in_place".')
         if filesystem is not None and storage_options:
-            raise ConfigError("storage_options and filesystem are mutually exclusive", hint="Pass one of the two.")
+            raise ConfigError(
+                "storage_options and filesystem are mutually exclusive", hint="Remove one of these arguments."
+            )
         if is_buffer(path):
             if filesystem is not None or storage_options:
                 what = "storage_options and filesystem do not apply to a buffer"
-                raise ConfigError(what, hint="Remove both.")
+                raise ConfigError(what, hint="Remove these arguments.")
             target = _open_buffer(path, mode)
         elif filesystem is not None:
             target = _in_filesystem(filesystem, path, mode)
@@ -124,7 +76,7 @@ class Target(Guard):
         needs_kind = mode == "create" or target.place.has_folders
         found = target.attempt("look up", target.place.kind) if needs_kind else None
         if found not in {None, "file"}:
-            raise ConfigError(f"the target is a {found}", where=target.url, hint="Pass the URL of a file.")
+            raise ConfigError(f"the target is a {found}", where=target.url, hint="Pass the path or URL of a file.")
         if found and mode == "create":
             raise target.exists_error()
         target.attempt("reach", target.place.probe, new_folders)
@@ -132,9 +84,9 @@ class Target(Guard):
 
     @contextmanager
     def spool(self) -> Iterator[str]:
-        """Yield the path of an empty spool file, which is removed afterwards.
+        """Yield the path of an empty temporary file, which is removed afterwards.
 
-        The file may have no name. Open it by this path in this process, and do not rename or unlink it.
+        The file may have no name. Open it by this path in this process, and do not rename or delete it.
         """
         spool = self.attempt("create a temporary file for", self.place.new_spool)
         try:
@@ -144,28 +96,11 @@ class Target(Guard):
                 spool.discard()
 
     def flush(self, path: str) -> None:
-        """Flush the spool file to disk before `publish`.
-
-        On a slow disk, this takes half of the time of `publish`.
-        """
+        """Flush the temporary file to disk before `publish`."""
         self.place.flush(path)
 
     def publish(self, path: str) -> None:
-        """Publish the closed spool file at the target.
-
-        Parameters
-        ----------
-        path
-            Path from `spool`. The file is complete and closed.
-
-        Raises
-        ------
-        TargetExistsError
-            If ``mode="create"`` and another writer created the target first.
-        WriteError
-            If the store rejects the file, or the published object has a different size, for example because another
-            writer replaced it.
-        """
+        """Publish the closed temporary file at the target."""
         self.attempt("publish" if self.place.is_atomic else OVERWRITE, self._put, path)
         stored = self.place.stored()
         if stored is None:
@@ -177,7 +112,7 @@ class Target(Guard):
             raise WriteError(what, where=self.url, hint=hint)
 
     def remove(self) -> None:
-        """Remove a file published as a trial. Other results are never removed."""
+        """Remove a file that was published as a trial."""
         self.attempt("remove", self.place.remove)
 
     def _put(self, path: str) -> None:
@@ -224,9 +159,9 @@ def _at_url(url: str | os.PathLike[str], storage_options: Mapping[str, Any] | No
         return Target(shown_url(text), mode, mask, _remote(fs, inner, scheme_of(text), mode))
     check_local_name(url)
     if local.startswith(("/dev/std", "/dev/fd/", "/proc/")):
-        hint = "Pass the path of a file. Writing here would replace the redirected output of this process."
+        hint = "Pass the path of a regular file."
         raise ConfigError("the target is a standard stream of this process", where=local, hint=hint)
-    path = os.path.realpath(local)  # a symbolic link is kept, and its file is replaced
+    path = os.path.realpath(local)  # a symbolic link is kept, and the file it points to is replaced
     return Target(shown_url(path), mode, mask, (FileInPlace if mode == "in_place" else LocalFile)(path))
 
 

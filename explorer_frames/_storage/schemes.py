@@ -1,4 +1,4 @@
-"""Registry of stores by URL scheme: driver extra, publishing and access check."""
+"""Registry of the supported stores by URL scheme."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 def move(fs: Any, old: str, new: str, *, replace: bool) -> None:  # noqa: ARG001 (same signature as the other moves)
     """Move a file with the driver's own `mv`."""
-    from fsspec.spec import AbstractFileSystem  # noqa: PLC0415 (imported as late as the driver)
+    from fsspec.spec import AbstractFileSystem  # noqa: PLC0415 (imported only together with a driver)
 
-    # fsspec's own mv and rm expand "*", "?" and "[" in names, and would affect other files.
+    # fsspec's default mv and rm expand "*", "?" and "[" in names, so they could affect other files.
     if getattr(fs.mv, "__func__", None) is AbstractFileSystem.mv:
         fs.cp_file(old, new)
         fs.rm_file(old)
@@ -28,16 +28,15 @@ def move(fs: Any, old: str, new: str, *, replace: bool) -> None:  # noqa: ARG001
 
 
 def _move_sftp(fs: Any, old: str, new: str, *, replace: bool) -> None:
-    """Rename a file on an SFTP server.
-
-    The POSIX rename of OpenSSH replaces a file atomically. The older rename fails if the target exists.
-    """
+    """Rename a file on an SFTP server."""
     from explorer_frames._storage.loop import finish  # noqa: PLC0415 (imports asyncio)
 
     async def rename() -> None:
         async with fs.client.start_sftp_client() as sftp:
             await sftp.rename(old, new)
 
+    # `fs.mv` uses OpenSSH's POSIX rename, which replaces a file atomically. The standard rename fails if the target
+    # exists.
     if replace:
         fs.mv(old, new)
     else:
@@ -45,10 +44,8 @@ def _move_sftp(fs: Any, old: str, new: str, *, replace: bool) -> None:
 
 
 def _move_smb(fs: Any, old: str, new: str, *, replace: bool) -> None:
-    """Rename a file on an SMB server atomically.
-
-    Unlike fsspec's own `mv`, it can replace a file. It waits for readers, which lock the old file.
-    """
+    """Rename a file on an SMB server atomically."""
+    # Unlike fsspec's `mv`, this rename can replace a file. It is retried while a reader locks the old file.
     import smbclient  # noqa: PLC0415 (only needed for SMB)
 
     old, new = (rf"\\{fs.host}" + path.replace("/", "\\") for path in (old, new))
@@ -61,7 +58,7 @@ def _move_webdav(fs: Any, old: str, new: str, *, replace: bool) -> None:
 
 
 def _ask_s3(fs: Any, path: str) -> bool:
-    # A HEAD response has no body, so an invalid key looks like a missing permission.
+    # HEAD responses have no body, so an invalid key cannot be distinguished from a missing permission.
     bucket, _, key = path.partition("/")
     found = fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=key, MaxKeys=1)
     return any(entry["Key"] == key for entry in found.get("Contents", ()))
@@ -80,7 +77,7 @@ def _ask_azure(fs: Any, path: str) -> bool:
 
 
 def _ask_for_share(fs: Any, path: str) -> bool:
-    # Creating a folder in a missing share blocks forever.
+    # A request to create a folder in a missing share blocks indefinitely.
     fs.info("/".join(path.split("/")[:2]))
     return False
 
@@ -111,55 +108,28 @@ def _unchecked(path: str, target: str) -> dict[str, Any]:  # noqa: ARG001 (same 
 
 @dataclass(frozen=True)
 class Scheme:
-    """Traits of the stores of a URL scheme.
+    """Traits of the stores with one URL scheme."""
 
-    Attributes
-    ----------
-    extra
-        Extra of this package that installs the driver.
-    is_object_store
-        Whether the store has no folders, and one put publishes a file atomically. URLs begin with a bucket. In other
-        stores, a temporary file is moved.
-    puts_whole
-        Whether an interrupted put in an object store leaves no object.
-    is_writable
-        Whether the store supports writes.
-    userinfo_is_container
-        Whether the part before ``@`` is the container, not a user.
-    ask
-        Function of the file system and the path of a file. It raises an error if the bucket is missing or the
-        credentials are invalid. For object stores, it returns whether the file exists.
-    checks
-        Function of the paths of a local file and of its target. It returns the options of `put_file` with which the
-        store or the driver checks the stored content.
-    move
-        Function that moves a file.
-    driver
-        Package or module of the driver that the functions support. Other drivers use their own `mv`.
-    part_size
-        Minimum part size of a multipart upload, in bytes.
-    unsafe_name
-        Pattern of file names that the driver would change.
-    """
-
-    extra: str | None = None
-    is_object_store: bool = False
-    puts_whole: bool = True
+    extra: str | None = None  # package extra that installs the driver
+    is_object_store: bool = False  # URLs begin with a bucket, and one put publishes a file atomically
+    puts_whole: bool = True  # an interrupted put in an object store leaves no object
     is_writable: bool = True
-    userinfo_is_container: bool = False
+    userinfo_is_container: bool = False  # the part before "@" is a container, not a user
+    # Raises if the bucket is missing or the credentials are invalid. In object stores, returns whether a file exists.
     ask: Callable[[Any, str], bool] = _nothing_to_ask
+    # Options of `put_file` that verify the stored content, from the paths of the local file and of the target.
     checks: Callable[[str, str], dict[str, Any]] = _unchecked
     move: Callable[..., None] = move
-    driver: str | None = None
-    part_size: int | None = None
-    unsafe_name: re.Pattern[str] | None = None
+    driver: str | None = None  # driver that the functions support; others use their own `mv`
+    part_size: int | None = None  # minimum part size of a multipart upload, in bytes
+    unsafe_name: re.Pattern[str] | None = None  # file names that the driver would change
 
     def supports(self, fs: Any) -> bool:
-        """Return whether a file system is of the driver for which the functions were written."""
+        """Return whether the functions support the driver of this file system."""
         return self.driver is not None and f"{type(fs).__module__}.".startswith(f"{self.driver}.")
 
 
-# s3fs holds ten parts in memory, and its default part size is 50 MiB.
+# s3fs keeps ten parts in memory, which is 500 MiB with its default part size.
 _S3 = Scheme(extra="s3", is_object_store=True, ask=_ask_s3, checks=_with_md5, driver="s3fs", part_size=8 * 2**20)
 _GCS = Scheme(extra="gcs", is_object_store=True, ask=_ask_gcs, checks=_with_size, driver="gcsfs")
 _AZURE = Scheme(
@@ -188,5 +158,5 @@ _OTHER = Scheme()
 
 
 def scheme_of(url: str) -> Scheme:
-    """Return the traits of a URL's scheme; unknown schemes have the default traits."""
+    """Return the traits of a URL's scheme, or the default traits if it is unknown."""
     return _SCHEMES.get(url.partition("://")[0], _OTHER)

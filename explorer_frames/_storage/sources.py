@@ -1,4 +1,4 @@
-"""Stores to read files from, at any fsspec URL."""
+"""Read files at any fsspec URL."""
 
 from __future__ import annotations
 
@@ -27,22 +27,7 @@ if TYPE_CHECKING:
 
 
 class Store(Guard):
-    """Store to read files from, with typed errors that contain no secrets.
-
-    Parameters
-    ----------
-    url
-        Local path or fsspec URL.
-    storage_options
-        Options for the driver, as in pandas.
-
-    Raises
-    ------
-    ConfigError
-        If the URL is invalid, or its driver is not installed.
-    FileReadError
-        If the driver cannot connect.
-    """
+    """Store to read files from, without secrets in error messages."""
 
     failure: type[WriteError | FileReadError] = FileReadError
     noun: str = "the file"
@@ -63,7 +48,7 @@ class Store(Guard):
             self.fs, self.path = fsspec.filesystem("file"), local
 
     def info(self, path: str) -> dict[str, Any] | None:
-        """Return the fsspec entry of a path; None if it does not exist."""
+        """Return the fsspec entry of a path, or None if the path does not exist."""
         return self.attempt("look up", self._info, path, where=self.shown_path(path))
 
     def _info(self, path: str) -> dict[str, Any] | None:
@@ -79,7 +64,7 @@ class Store(Guard):
         """Return the entries of a folder, sorted by name."""
         self.fs.invalidate_cache()
         entries = self.attempt("list", self.fs.ls, path, detail=True, where=self.shown_path(path))
-        # Object stores may list the folder itself, as an empty object.
+        # Object stores may list the folder itself as an empty object.
         own = path.strip("/")
         return sorted((dict(entry) for entry in entries if entry["name"].strip("/") != own), key=itemgetter("name"))
 
@@ -102,11 +87,11 @@ class Store(Guard):
 
     @property
     def is_local(self) -> bool:
-        """Whether the store is the local disk."""
+        """Whether the files are on local disk."""
         return isinstance(self.fs, LocalFileSystem)
 
     def shown_path(self, path: str) -> str:
-        """Return a path of this store as displayed in error messages."""
+        """Return a path of this store as it is displayed in error messages."""
         # On Windows, fsspec returns local paths with forward slashes.
         return shown_url(path.replace("/", os.sep) if self.is_local else self.fs.unstrip_protocol(path))
 
@@ -120,7 +105,7 @@ class Store(Guard):
 
     @contextmanager
     def fetched(self) -> Iterator[BinaryIO]:
-        """Open the file on local disk, or a temporary local copy of a remote file."""
+        """Open the local file, or a temporary local copy of a remote file."""
         self._refuse_streams()
         with ExitStack() as stack:
             path = self.path
@@ -132,10 +117,13 @@ class Store(Guard):
             yield stack.enter_context(file)
 
     def _refuse_streams(self) -> None:
-        """Raise for a folder, pipe, socket or device; opening a pipe can block forever."""
+        """Raise FileReadError for a folder, pipe, socket or device."""
+        # Opening a pipe can block indefinitely.
         if self.is_local and os.path.exists(self.path) and not os.path.isfile(self.path):  # noqa: PTH110, PTH113
             kind = "folder" if os.path.isdir(self.path) else "device, pipe or socket"  # noqa: PTH112
-            raise FileReadError(f"this is a {kind}, not a file", where=self.shown, hint="Pass the URL of a file.")
+            raise FileReadError(
+                f"the path is a {kind}, not a file", where=self.shown, hint="Pass the path or URL of a file."
+            )
 
 
 def _folder() -> tempfile.TemporaryDirectory[str]:

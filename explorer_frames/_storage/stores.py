@@ -1,4 +1,4 @@
-"""Files in remote stores, published by an atomic put, or by an upload and a move."""
+"""Publish files in remote stores with an atomic put, or with an upload and a move."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from explorer_frames._storage.schemes import Scheme
 
 _PIECE = 1 << 20  # bytes
-_MOST_PARTS = 10_000  # limit of S3 for a multipart upload
+_MOST_PARTS = 10_000  # maximum number of parts in a multipart upload to S3
 _S3_LOGIN = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
 _reached: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()  # buckets that were checked, by connection
-_PATIENCE = 10  # seconds for which an interrupted upload may continue, until its next part is complete
+_PATIENCE = 10  # seconds that an interrupted upload has to complete its current part
 
 
 class StoredObject(CopiedTarget):
-    """Object in an object store, which does not exist until its put is complete."""
+    """Object in an object store, which does not exist until its upload is complete."""
 
     def __init__(self, fs: Any, path: str, scheme: Scheme) -> None:
         self.fs = fs
@@ -43,9 +43,9 @@ class StoredObject(CopiedTarget):
         self._is_checked = False
 
     def kind(self) -> str | None:
-        """Return "file", "directory" or another type; None if the target does not exist.
+        """Return the type of an existing target, such as ``file``, or None.
 
-        In object stores, a file and a folder can have the same path, so only files are looked up.
+        Folders of object stores are ignored, because a file can have the same path.
         """
         return self._kind_of(self.path)
 
@@ -57,7 +57,7 @@ class StoredObject(CopiedTarget):
             return "file" if self._ask() else None
         except failures(PermissionError):
             if self._scheme.is_object_store:
-                return None  # for write-only credentials; a conditional put needs no look-up
+                return None  # the credentials may be write-only; a conditional put needs no look-up
             raise
         except failures(Exception) as raised:
             if is_missing(raised):
@@ -67,8 +67,7 @@ class StoredObject(CopiedTarget):
     def probe(self, new_folders: int | None = None) -> None:
         """Raise if the bucket is missing or the credentials are invalid.
 
-        The check is incomplete without read permission. A bucket is checked once per connection. Folders are checked as
-        in `LocalFile`.
+        Each bucket is checked once per connection.
         """
         if not self.has_folders and self._bucket in _reached.get(self.fs, ()):
             return
@@ -104,7 +103,7 @@ class StoredObject(CopiedTarget):
             self.fs.makedirs(folder, exist_ok=True)
 
     def put(self, path: str, *, create: bool) -> None:
-        """Upload the closed spool file to the target, complete or not at all."""
+        """Upload the closed temporary file to the target."""
         options: dict[str, Any] = {"mode": "create"} if create else {}
         if smallest := self._scheme.part_size:
             options["chunksize"] = max(smallest, math.ceil(os.path.getsize(path) / _MOST_PARTS))  # noqa: PTH202
@@ -132,21 +131,21 @@ class StoredObject(CopiedTarget):
         finish(self.fs.loop, self.fs._put_file(path, to, **options), stop, patience)  # noqa: SLF001
 
     def remove(self) -> None:
-        """Remove the file."""
+        """Remove the object."""
         self.fs.rm_file(self.path)
 
     def stored(self) -> int | None:
-        """Return the size of the published object in bytes; None if it was checked already or cannot be read."""
+        """Return the size of the object in bytes, or None if it is verified or cannot be read."""
         if self._is_checked:
             return None
-        with suppressed(Exception):  # after a successful put, the store guarantees the object
+        with suppressed(Exception):  # the check is optional, because the upload succeeded
             self.fs.invalidate_cache()
             return int(self.fs.info(self.path)["size"])
         return None
 
 
 class RemoteFile(StoredObject):
-    """File in another store, uploaded to a temporary file and moved to the target."""
+    """File that is uploaded to a temporary path in the store and moved to the target."""
 
     def __init__(self, fs: Any, path: str, scheme: Scheme) -> None:
         super().__init__(fs, path, scheme)
@@ -157,7 +156,7 @@ class RemoteFile(StoredObject):
         self._move = scheme.move if scheme.supports(fs) else move
 
     def probe(self, new_folders: int | None = None) -> None:
-        """Create and remove a small file next to the target, as publishing does."""
+        """Check that a small file can be created and removed next to the target."""
         self._scheme.ask(self.fs, self.path)
         try:
             self._make_folders(new_folders)
@@ -170,14 +169,14 @@ class RemoteFile(StoredObject):
             raise
 
     def put(self, path: str, *, create: bool) -> None:
-        """Upload the closed spool file and move it to the target, complete or not at all."""
+        """Upload the closed temporary file, check its size, and move it to the target."""
         with self._beside() as beside:
             self._upload(path, beside)
             size = os.path.getsize(path)  # noqa: PTH202
             self.fs.invalidate_cache()
             stored = self.fs.info(beside)["size"]
             if stored != size:
-                raise OSError(f"uploaded {size} bytes, but the store has {stored}")
+                raise OSError(f"uploaded {size} bytes, but the stored file has {stored} bytes")
             if create and self.kind():
                 raise FileExistsError(errno.EEXIST, "the target already exists")
             self._move_in(beside, create=create)
@@ -187,7 +186,7 @@ class RemoteFile(StoredObject):
 
     @contextmanager
     def _beside(self) -> Iterator[str]:
-        """Yield a hidden path next to the target; try to remove its file afterwards."""
+        """Yield a hidden path next to the target and remove its file afterwards."""
         beside = self._head + hidden_name(self._name)
         try:
             yield beside
@@ -196,10 +195,10 @@ class RemoteFile(StoredObject):
                 self.fs.rm_file(beside)
 
     def _move_in(self, beside: str, *, create: bool) -> None:
-        refusal: Exception = OSError("the store did not move the file into place")
+        refusal: Exception = OSError("the store did not move the file to the target")
         try:
             self._move(self.fs, beside, self.path, replace=not create)
-        except failures(Exception) as raised:  # drivers raise arbitrary exceptions
+        except failures(Exception) as raised:  # drivers can raise any exception
             refusal = raised
         else:
             if self._move is not move:
@@ -216,12 +215,13 @@ class RemoteFile(StoredObject):
         self._move(self.fs, self.path, aside, replace=False)
         try:
             if self._kind_of(aside) is None:
-                raise OSError("the store did not move the old file aside")
+                raise OSError("the store did not move the old file")
             self._move(self.fs, beside, self.path, replace=False)
             if self._kind_of(beside) is not None:
-                raise OSError("the store did not move the file into place")
+                raise OSError("the store did not move the file to the target")
         except BaseException:
-            with suppressed(FileNotFoundError, FileExistsError):  # it was not moved, or another writer published a file
+            # The old file may not have been moved, or another process may have published a file.
+            with suppressed(FileNotFoundError, FileExistsError):
                 self._move(self.fs, aside, self.path, replace=False)
             raise
         self.fs.rm_file(aside)
@@ -234,7 +234,7 @@ def _is_in_parts(path: str, options: Mapping[str, Any]) -> bool:
 
 
 class _Stopping(Callback):  # type: ignore[misc]  # fsspec has no types
-    """Callback that ends an interrupted multipart upload after its next part.
+    """Callback that ends an interrupted multipart upload after its current part.
 
     s3fs aborts a multipart upload if a part fails, but not if the upload is cancelled.
     """
