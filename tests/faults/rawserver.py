@@ -97,7 +97,7 @@ class RawServer:
 
     def _serve(self, connection: socket.socket) -> None:
         with suppress(OSError), connection, connection.makefile("rb") as reader:
-            while request := _read_request(reader):
+            while request := _read_request(reader, connection):
                 with self._lock:
                     self.requests.append(request)
                     number = len(self.requests) - 1
@@ -129,7 +129,7 @@ def _is_whole(sent: bytes) -> bool:
     return re.findall(rb"\ncontent-length: *([0-9]+)(?:\r|$)", head) == [b"%d" % len(body)]
 
 
-def _read_request(reader: io.BufferedReader) -> bytes:
+def _read_request(reader: io.BufferedReader, connection: socket.socket) -> bytes:
     start = reader.peek()
     if start.startswith(_TLS):  # a TLS handshake does not end with an empty line
         return start
@@ -141,6 +141,8 @@ def _read_request(reader: io.BufferedReader) -> bytes:
         head += line
         if line.lower().startswith(b"content-length:"):
             length = int(line.split(b":")[1])
+    if b"\r\nexpect: 100-continue" in head.lower():  # clients of S3 wait for this response before they send the body
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
     return head + reader.read(length)
 
 
