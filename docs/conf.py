@@ -148,7 +148,13 @@ def _codes(texts):
     return nodes.paragraph("", "", *pieces[1:])
 
 
+def _mark_chinese(app, pagename, templatename, context, doctree):
+    if pagename.startswith("zh/"):
+        context["language"] = "zh-CN"  # of the html element: browsers choose the font by it
+
+
 def setup(app):
-    """Add what draws the book and the commands."""
+    """Add the directives for the tables of algorithms and commands, and the language of Chinese pages."""
     app.add_directive("book-of-schemas", Book)
     app.add_directive("commands", Commands)
+    app.connect("html-page-context", _mark_chinese)
