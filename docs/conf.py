@@ -143,18 +143,18 @@ class Commands(Directive):
         return section
 
 
+def _mark_chinese(app, pagename, templatename, context, doctree):
+    if pagename.startswith("zh/"):
+        context["language"] = "zh-CN"  # becomes the page's lang attribute, which selects the font
+
+
 def _codes(texts):
     pieces = [piece for text in texts for piece in (nodes.Text(", "), nodes.literal(text=text))]
     return nodes.paragraph("", "", *pieces[1:])
 
 
-def _mark_chinese(app, pagename, templatename, context, doctree):
-    if pagename.startswith("zh/"):
-        context["language"] = "zh-CN"  # of the html element: browsers choose the font by it
-
-
 def setup(app):
-    """Add the directives for the tables of algorithms and commands, and the language of Chinese pages."""
+    """Add what draws the book and the commands."""
     app.add_directive("book-of-schemas", Book)
     app.add_directive("commands", Commands)
     app.connect("html-page-context", _mark_chinese)

@@ -1,4 +1,8 @@
-"""The Chinese pages and their English sources. ``python tests/translations.py`` marks all of them as up to date."""
+"""The Chinese pages and their English sources.
+
+``python tests/translations.py`` copies code and outputs from the English pages, and marks all Chinese pages as up to
+date. Run it after the translation of the text.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 START = ROOT / "docs/zh/index.md"
 _MARK = re.compile(r"<!-- Translated from (\S+), git blob ([0-9a-f]{40})\. -->\n\Z")
-_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)  # not directives, such as ```{image}
+_BLOCK = re.compile(r"^```\w+\n.*?^```$", re.DOTALL | re.MULTILINE)  # not directives, such as ```{image}
 
 
 def pages() -> list[Path]:
@@ -22,8 +26,8 @@ def source_of(page: Path) -> Path:
     return ROOT / page.relative_to(ROOT).as_posix().replace("docs/zh/", "docs/").replace(".zh-CN", "")
 
 
-def code_blocks(page: Path) -> list[tuple[str, str]]:
-    """Return the language and the text of each code block and output of a page."""
+def code_blocks(page: Path) -> list[str]:
+    """Return the code blocks and the outputs of a page."""
     return _BLOCK.findall(page.read_text(encoding="utf-8"))
 
 
@@ -38,14 +42,19 @@ def recorded(page: Path) -> tuple[str, str]:
     return _MARK.search(page.read_text(encoding="utf-8")).groups()
 
 
-def record(page: Path) -> None:
-    """Record the present English source in a Chinese page."""
+def update(page: Path) -> None:
+    """Copy the code blocks of the English source to a Chinese page, and record the source."""
     source = source_of(page)
-    mark = f"<!-- Translated from {source.relative_to(ROOT).as_posix()}, git blob {blob_of(source)}. -->\n"
-    text = _MARK.sub("", page.read_text(encoding="utf-8")).rstrip("\n")
-    page.write_text(f"{text}\n\n{mark}", encoding="utf-8", newline="\n")
+    name, blocks = source.relative_to(ROOT).as_posix(), code_blocks(source)
+    if len(blocks) != len(code_blocks(page)):
+        message = f"{page.name} has {len(code_blocks(page))} code blocks, but {name} has {len(blocks)}"
+        raise ValueError(message)
+    remaining = iter(blocks)
+    text = _BLOCK.sub(lambda _: next(remaining), _MARK.sub("", page.read_text(encoding="utf-8"))).rstrip("\n")
+    mark = f"<!-- Translated from {name}, git blob {blob_of(source)}. -->"
+    page.write_text(f"{text}\n\n{mark}\n", encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":
     for page in pages():
-        record(page)
+        update(page)
