@@ -143,6 +143,11 @@ class Commands(Directive):
         return section
 
 
+def _mark_chinese(app, pagename, templatename, context, doctree):
+    if pagename.startswith("zh/"):
+        context["language"] = "zh-CN"  # becomes the page's lang attribute, which selects the font
+
+
 def _codes(texts):
     pieces = [piece for text in texts for piece in (nodes.Text(", "), nodes.literal(text=text))]
     return nodes.paragraph("", "", *pieces[1:])
@@ -152,3 +157,4 @@ def setup(app):
     """Register the directives."""
     app.add_directive("book-of-schemas", Book)
     app.add_directive("commands", Commands)
+    app.connect("html-page-context", _mark_chinese)

@@ -28,14 +28,16 @@ def _targets(text: str) -> list[str]:
     return [inline or reference for inline, reference in TARGET.findall(code_removed)]
 
 
-def test_readme_links_are_absolute():
-    targets = _targets((ROOT / "README.md").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_readme_links_are_absolute(name):
+    targets = _targets((ROOT / name).read_text(encoding="utf-8"))
     assert len(targets) > 10
     assert [target for target in targets if not target.startswith("https://")] == []
 
 
-def test_readme_references_are_defined():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_readme_references_are_defined(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
     text = re.sub(r"^```.*?^```$|`[^`\n]*`", "", text, flags=re.DOTALL | re.MULTILINE)
     defined = {name.lower() for name in re.findall(r"^\[([^\]]+)\]: ", text, re.MULTILINE)}
     body = re.sub(r"^\[[^\]]+\]: .*$", "", text, flags=re.MULTILINE)
