@@ -59,7 +59,7 @@ class Explorer:
         URL of the server, such as ``http://host:7002`` or ``https://host/prefix``. Default: ``EXPLORER_FRAMES_URL``.
     profile
         Name of a profile in the config file, ``~/.config/explorer_frames/config.toml``. The settings of this profile
-        override environment variables. Default: ``EXPLORER_FRAMES_PROFILE``, or the profile ``default``. If `profile`
+        override environment variables. Default: ``EXPLORER_FRAMES_PROFILE``, or the profile ``default``. If ``profile``
         is not passed, environment variables override the profile. A profile is ignored if `url` is the URL of another
         server.
     token

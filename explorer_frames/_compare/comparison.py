@@ -56,7 +56,7 @@ class Comparison:
         ``to`` is the community that it joined. ``from_a`` and ``to_a`` are labels in a, and ``from_b`` and ``to_b`` are
         labels in b. A label is missing if that result has no matching community.
     merges, splits : pandas.DataFrame
-        One row for each merge or split, the largest first. The columns are the four labels of `moved`, ``vertices``
+        One row for each merge or split, the largest first. The columns are the four labels of ``moved``, ``vertices``
         (number of vertices that moved), ``size_a`` (size of the community in a) and ``size_b`` (size of the community
         in b).
     born, gone : pandas.DataFrame

@@ -239,7 +239,7 @@ class Job(Timed):
         Returns
         -------
         dict of str to pandas.DataFrame
-            One DataFrame per task, in the order of `tasks`. The keys are the names of the tasks. If a name is missing
+            One DataFrame per task, in the order of ``tasks``. The keys are the names of the tasks. If a name is missing
             or not unique, the keys are the ids.
 
         Raises

@@ -86,7 +86,7 @@ class Task(Timed):
     name : str
         Name of the task. By default, it starts with the name of the algorithm.
     status : str
-        One of the values of `Job.status`.
+        One of the values of ``Job.status``.
     begin_time, end_time : datetime.datetime or None
         Times in UTC. None if the task has not begun or ended.
     job_id : str
