@@ -44,8 +44,9 @@ def compare(
 ) -> None:
     """Compare two results.
 
-    Show added and removed rows, and changes in scores, ranks and communities. A community with a new label but the same
-    members is treated as unchanged. Results that may be incomplete are rejected with exit code 3.
+    The command shows added and removed rows, and changes in scores, ranks and communities. A community is unchanged if
+    it has the same members, even if its label is different. If a result may be incomplete, the command exits with code
+    3, unless you pass --allow-incomplete.
     """
     from explorer_frames import compare as find_changes
 
@@ -70,5 +71,5 @@ def compare(
 
 
 def _result(ctx: typer.Context, text: str) -> Any:
-    """Return the job for a numeric id, or the text as a path."""
+    """Return a job if the text is a number, and otherwise the text as a path."""
     return ctx.obj.explorer.job(text) if re.fullmatch("[0-9]+", text) else text

@@ -1,4 +1,4 @@
-"""Demo of this library with an embedded Explorer."""
+"""Run a demo of this library on an embedded Explorer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NEXT = """\
 
 
 def run(folder: Path) -> None:
-    """Run a workflow, read its results, and write them to `folder`."""
+    """Run a workflow, read its results, and write them to files in `folder`."""
     console = Console(highlight=False, soft_wrap=True)
     with Sandbox() as server:
         workflow = server.add_workflow("demo", Graph.les_miserables(), _TASKS)
@@ -66,7 +66,7 @@ def _write(console: Console, job: Job, folder: Path) -> None:
 
 
 def _check(task: Task, frame: pd.DataFrame, path: Path) -> None:
-    """Read both files with pandas, and compare them with the result."""
+    """Read both files with pandas, and check that they match the result."""
     for read, suffix in ((pd.read_parquet, ".parquet"), (pd.read_feather, ".feather")):
         back = read(path.with_suffix(suffix))
         if back.to_json() != frame.to_json() or list(back.columns) != list(frame.columns):

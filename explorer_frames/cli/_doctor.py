@@ -33,8 +33,8 @@ def doctor(
 ) -> None:
     """Check the settings, the connection and the server.
 
-    The checks include the login, the license and the row limit. With PATH, the command also writes a small test file to
-    that folder, reads it back, and removes it. The command does not start a job or print secrets.
+    The checks include the login, the license and the row limit. If you pass PATH, the command also writes a small test
+    file to this folder, reads it, and deletes it. The command does not start jobs or print secrets.
     """
     if (job_id is None) != (task_id is None):
         raise typer.BadParameter("--job-id and --task-id must be used together.")

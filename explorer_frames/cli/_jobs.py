@@ -77,8 +77,8 @@ def show(ctx: typer.Context, job: JobArgument, json: JsonFlag = False) -> None:
 def cancel(ctx: typer.Context, job: JobArgument, json: JsonFlag = False) -> None:
     """Cancel a job.
 
-    The status of the job may change with a delay. If the job has already ended, it is unchanged, and the exit code is
-    0.
+    The job status may take a moment to update. If the job has already ended, its status does not change, and the
+    command exits with code 0.
     """
     found = ctx.obj.explorer.job(job)
     _show(found.cancel(), json=json)
@@ -104,8 +104,8 @@ def run(
 ) -> None:
     """Run a workflow as a new job.
 
-    The job id is printed to stdout as soon as the job starts. With --wait, the outcome is printed to stderr. With
-    --json, the output is the same as for `show`.
+    The command prints the job id to stdout as soon as the job starts. With --wait, it also waits until the job has
+    ended, and prints the final status to stderr. With --json, it prints the same document as `show`.
     """
     if not wait and (timeout is not None or cancel_on_interrupt):
         raise typer.BadParameter("--timeout and --cancel-on-interrupt require --wait.")
@@ -130,8 +130,8 @@ def wait(
 ) -> None:
     """Wait until a job has ended.
 
-    If the job fails, is interrupted, or does not end within the timeout, the exit code is 4. With --json, the output is
-    the same as for `show`.
+    If the job fails, is interrupted, or does not end within the timeout, the command exits with code 4. With --json, it
+    prints the same document as `show`.
     """
     _wait(ctx.obj.explorer.job(job), timeout, cancel_on_interrupt=cancel_on_interrupt, json=json)
 
@@ -155,7 +155,7 @@ def _wait(job: Job, timeout: float | None, *, cancel_on_interrupt: bool, json: b
 
 @contextmanager
 def _told(job: Job) -> Iterator[None]:
-    """Print the job id to stderr if stdout fails, so that the job is not started twice."""
+    """Print the job id to stderr if writing to stdout fails."""
     try:
         yield
     except (OutputError, BrokenPipeError):

@@ -1,4 +1,4 @@
-"""Options shared by several commands, and the parsers of their values."""
+"""Options that several commands share, and parsers for their values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from explorer_frames.errors import ConfigError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Repeated here, because the modules with these types import pyarrow, which is slow. A test compares the values.
+# These types repeat types of other modules, which are slow to import. A test checks that the values match.
 FormatWord = Literal["parquet", "feather"]
 VidWord = Literal["string", "int64"]
 ModeWord = Literal["overwrite", "create", "in_place"]
@@ -47,7 +47,7 @@ def _limit(text: str | int) -> int:
 
 
 def _since(text: str | datetime) -> datetime:
-    """Parse a time or an age as an aware datetime, in UTC by default."""
+    """Parse a timestamp or a relative age, such as 7d, as a timezone-aware datetime."""
     if isinstance(text, datetime):
         return text
     ago = re.fullmatch(r"(\d+)([smhdw])", text)
@@ -141,7 +141,7 @@ StorageFile = Annotated[
 
 
 def schema_of(text: str) -> str | pa.Schema | None:
-    """Convert the text of ``--schema`` to None, a schema, or a schema name."""
+    """Convert the value of ``--schema`` to a schema, a schema name, or None."""
     if text == "none":
         return None
     if ":" not in text:
@@ -152,7 +152,7 @@ def schema_of(text: str) -> str | pa.Schema | None:
 
     try:
         return pa.schema([_column(part) for part in _parts(text)])
-    except (ValueError, TypeError) as error:  # TypeError is raised for dictionary indices that are not integers
+    except (ValueError, TypeError) as error:  # pyarrow raises TypeError if dictionary indices are not integers
         raise ConfigError(
             f"invalid columns {text!r}: {error}",
             hint="Write NAME:TYPE,... such as id:string,at:timestamp[ms, UTC],price:decimal128(10, 2). Supported "
@@ -161,7 +161,7 @@ def schema_of(text: str) -> str | pa.Schema | None:
 
 
 def _parts(text: str) -> list[str]:
-    """Split at commas outside brackets."""
+    """Split text at commas that are not inside brackets."""
     parts, depth = [""], 0
     for letter in text:
         depth += (letter in "<([") - (letter in ">)]")
@@ -202,7 +202,8 @@ def _arrow_type(text: str) -> pa.DataType:
 
 
 def pairs(texts: Iterable[str] | None, what: str) -> dict[str, Any]:
-    """Parse ``name=text`` and ``name:=JSON``; errors do not show values."""
+    """Parse ``name=text`` and ``name:=JSON`` pairs."""
+    # Values can be secrets, so error messages do not contain them.
     read = {}
     for text in texts or ():
         name, equals, value = text.partition("=")
@@ -219,10 +220,10 @@ def pairs(texts: Iterable[str] | None, what: str) -> dict[str, Any]:
 
 
 def storage_options(texts: Iterable[str] | None, file: Path | None) -> dict[str, Any] | None:
-    """Merge storage options of the environment, the file and the command line."""
+    """Merge storage options from the environment, the file and the command line."""
     known = {**_object(os.environ.get(STORAGE_VARIABLE), STORAGE_VARIABLE), **_object(_read(file), str(file))}
     given = pairs(texts, "storage option")
-    words = {"true": True, "false": False}  # drivers do not accept these as strings
+    words = {"true": True, "false": False}  # drivers require booleans instead of strings
     known |= {name: words.get(value, value) if isinstance(value, str) else value for name, value in given.items()}
     return known or None
 

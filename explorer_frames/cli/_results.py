@@ -66,11 +66,11 @@ def read(
 ) -> None:
     r"""Print a task's result as a table, JSON or CSV.
 
-    If stdout is not a terminal, the table has tab-separated columns. Backslashes and control characters are escaped as
-    \\, \t, \n, \r and \xNN. --csv and --json print the exact values.
+    If stdout is not a terminal, the columns are separated by tabs. In this format, backslashes and control characters
+    are escaped as \\, \t, \n, \r and \xNN. --csv and --json print the exact values.
 
-    If the result may be incomplete, the command prints the rows and a warning, and ends with exit code 3. Pass
-    --allow-incomplete to accept an incomplete result.
+    If the result may be incomplete, the command prints the rows and a warning, and exits with code 3. To accept an
+    incomplete result, pass --allow-incomplete.
     """
     if json and csv:
         raise typer.BadParameter("--json and --csv are mutually exclusive.")
@@ -111,7 +111,7 @@ def export(
 ) -> None:
     """Export a task's result to a Parquet or Feather file.
 
-    The file is written atomically, unless you pass --mode in_place.
+    The file is written atomically unless you pass --mode in_place.
     """
     wanted = schema_of(schema)
     options = storage_options(storage_option, storage_options_file)
@@ -136,7 +136,7 @@ def export(
 
 
 def write_target(path: str, write: Callable[[Destination], Receipt], *, json: bool) -> None:
-    """Write a file and show its receipt, on stderr if the file is stdout."""
+    """Write a file and print a summary, to stderr if the file is written to stdout."""
     if path != STDOUT:
         show_receipt(write(path), json=json)
         return
@@ -198,14 +198,18 @@ def output(
     json: JsonFlag = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header to stdout.")] = False,
 ) -> None:
-    """Read or export a full result from its CSV files.
+    """Read or export a full result from CSV files.
 
-    By default, NebulaGraph Analytics writes full results to NFS, for example to
-    /mnt/analytics-data/107/tasks/analytics_pagerank_1. In a terminal, the command shows the first 20 rows. Nothing is
-    printed or written until all files have been read.
+    NebulaGraph Analytics writes the full result of a task to CSV files on NFS or HDFS. The row limit of the Explorer
+    API does not apply to these files.
 
-    With --job-id and --task, the command looks up the job in Explorer, and SOURCE is the folder of all full results.
-    Storage options apply to both SOURCE and TARGET.
+    SOURCE is the folder of one result, such as /mnt/analytics-data/107/tasks/analytics_pagerank_1. With --job-id and
+    --task, SOURCE is the root folder of the results of all jobs, such as /mnt/analytics-data. In this case, the command
+    requests the job from Explorer to find the folder of the task.
+
+    Without TARGET, the command prints the result. In a terminal, it prints only the first 20 rows. With TARGET, it
+    writes a Parquet or Feather file. If any of the CSV files cannot be read, the command does not print rows or write a
+    file. Storage options apply to both SOURCE and TARGET.
     """
     if csv and (json or target):
         raise typer.BadParameter("--csv cannot be used with --json or TARGET.")
@@ -266,7 +270,7 @@ def _write(table: pa.Table, *, json: bool, csv: bool) -> None:
 
 
 def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
-    """Yield rows as Python values, converted one batch at a time."""
+    """Yield rows as tuples of Python values, one batch at a time."""
     for batch in table.to_batches(max_chunksize=65_536):
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 

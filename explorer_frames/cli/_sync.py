@@ -68,8 +68,8 @@ def sync(
 ) -> None:
     """Sync the results of a workflow to a data lake.
 
-    The command exports only the missing results of successful jobs, so you can run it repeatedly. If no results are
-    missing, it prints nothing to stdout. With --json, it always prints a document.
+    The command exports the results of successful jobs that are missing in the data lake. You can run it repeatedly. If
+    no results are missing, stdout is empty unless you pass --json.
     """
     try:
         report = ctx.obj.explorer.sync_workflow(
