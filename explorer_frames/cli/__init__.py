@@ -1,4 +1,4 @@
-"""The command ``explorer-frames``."""
+"""Entry point of the ``explorer-frames`` command."""
 
 from __future__ import annotations
 

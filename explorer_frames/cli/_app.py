@@ -147,33 +147,39 @@ def _version(wanted: bool) -> None:
 
 def _root(
     ctx: typer.Context,
-    url: Annotated[str | None, typer.Option(metavar="URL", help="URL of Explorer, such as http://host:7002.")] = None,
+    url: Annotated[
+        str | None, typer.Option(metavar="URL", help="URL of the Explorer server, such as http://host:7002.")
+    ] = None,
     profile: Annotated[str | None, typer.Option(metavar="NAME", help="Name of a profile in the config file.")] = None,
-    user: Annotated[str | None, typer.Option(metavar="NAME", help="User name.")] = None,
+    user: Annotated[str | None, typer.Option(metavar="NAME", help="User name for the login.")] = None,
     graphd: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Address at which the Explorer server reaches graphd.")
+        str | None, typer.Option(metavar="HOST:PORT", help="Address of graphd, as seen from the Explorer server.")
     ] = None,
     auth_encoding: Annotated[
         Literal["auto", "json", "colon"] | None,
         typer.Option(
-            help="Login encoding: colon for Explorer 3.1.0, json for later versions. Default: auto, which tries both."
+            help="Encoding of the login credentials. Use colon for Explorer 3.1.0, and json for later versions. "
+            "Default: auto, which tries both."
         ),
     ] = None,
     ca_bundle: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="PEM file with CA certificates to trust instead of the operating system's."),
+        typer.Option(
+            metavar="FILE", help="PEM file with trusted CA certificates, used instead of those of the operating system."
+        ),
     ] = None,
     client_cert: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="PEM file with the client certificate, and with its key unless --client-key is passed."
+            metavar="FILE",
+            help="PEM file with the client certificate. Without --client-key, this file must also contain the key.",
         ),
     ] = None,
     client_key: Annotated[
-        str | None, typer.Option(metavar="FILE", help="PEM file with the key of the client certificate.")
+        str | None, typer.Option(metavar="FILE", help="PEM file with the private key of the client certificate.")
     ] = None,
     deadline: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Timeout of a call, including its retries. Default: 600.")
+        float | None, typer.Option(metavar="SECONDS", help="Timeout of each call, including retries. Default: 600.")
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Log each request and show full tracebacks.")] = False,
     no_progress: Annotated[bool, typer.Option("--no-progress", help="Hide progress bars.")] = False,
@@ -184,11 +190,11 @@ def _root(
     """Read results from NebulaGraph Explorer and export them to files.
 
     Set EXPLORER_FRAMES_URL to the URL of the server, and EXPLORER_FRAMES_TOKEN to a token. To log in with a password
-    instead, set EXPLORER_FRAMES_USER, EXPLORER_FRAMES_PASSWORD and EXPLORER_FRAMES_GRAPHD. If only the password is
-    missing and stdin is a terminal, the command prompts for it. You can also store these settings in a profile in
+    instead, set EXPLORER_FRAMES_USER, EXPLORER_FRAMES_PASSWORD and EXPLORER_FRAMES_GRAPHD. In a terminal, the command
+    prompts for a missing password. You can also store these settings in a profile in
     ~/.config/explorer_frames/config.toml.
 
-    The options below can be placed before or after the command name.
+    You can place the options below before or after the command name.
     """
     if client_key is not None and client_cert is None:
         raise typer.BadParameter("--client-key requires --client-cert.")

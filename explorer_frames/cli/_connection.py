@@ -58,7 +58,7 @@ class Connection:
             found = self._sources.found
             return "token" not in found and [name for name in LOGIN if name not in found] == ["password"]
         except ConfigError:
-            return False  # `Explorer` raises the same error
+            return False  # `Explorer` raises this error again
 
     def _password(self) -> str:
         import getpass

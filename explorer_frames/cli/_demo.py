@@ -54,7 +54,7 @@ def _show(console: Console, job: Job) -> None:
 
 
 def _write(console: Console, job: Job, folder: Path) -> None:
-    _say(console, "[bold]Wrote these files and read them with pandas[/]")
+    _say(console, "[bold]Wrote these files, and read them back with pandas[/]")
     for task in job.tasks:
         name = task.name.lower()
         receipt = task.export(folder / f"{name}.parquet", make_parents=True)

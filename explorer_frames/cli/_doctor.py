@@ -1,4 +1,4 @@
-"""The ``doctor`` command."""
+"""Define the ``doctor`` command."""
 
 from __future__ import annotations
 
@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 def doctor(
     ctx: typer.Context,
     path: Annotated[
-        str | None, typer.Argument(metavar="PATH", help="Folder or file to check for write access.")
+        str | None,
+        typer.Argument(metavar="PATH", help="Folder to check for write access. For a file, its folder is checked."),
     ] = None,
     job_id: Annotated[
-        str | None, typer.Option(help="Id of the job whose result is used for the row limit check. Requires --task-id.")
+        str | None, typer.Option(help="Id of a job whose result is used to check the row limit. Requires --task-id.")
     ] = None,
     task_id: Annotated[str | None, typer.Option(help="Task id or name. Requires --job-id.")] = None,
-    limit: Annotated[int, typer.Option(min=2, max=10_000_000, help="Largest row limit to request.")] = 100_000,
+    limit: Annotated[
+        int, typer.Option(min=2, max=10_000_000, help="Largest number of rows that the row limit check requests.")
+    ] = 100_000,
     storage_option: StorageOption = None,
     storage_options_file: StorageFile = None,
     json: JsonFlag = False,

@@ -54,14 +54,14 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def ends_well(ctx: typer.Context, *args: Any, **kwargs: Any) -> None:
         with warnings.catch_warnings():
-            # This warning would be printed by every command. `doctor` reports unencrypted connections.
+            # `doctor` reports unencrypted connections, so the other commands do not print this warning.
             warnings.simplefilter("ignore", errors.UnencryptedWarning)
             warnings.showwarning = tell_warning  # type: ignore[assignment]  # the parameters differ
             try:
                 try:
                     command(ctx, *args, **kwargs)
                 except _ENDS:
-                    flush()  # a failed write replaces the exit code of the command
+                    flush()  # a failed write is reported instead of the command's exit code
                     raise
                 flush()
             except _ENDS:
@@ -107,7 +107,7 @@ def _tell(
 
 
 def _attributes(error: BaseException) -> dict[str, Any]:
-    """Return the public attributes of an error whose values are JSON scalars."""
+    """Return the numbers, strings and None in the public attributes of an error."""
     declared = [cls for cls in type(error).__mro__ if issubclass(cls, errors.ExplorerFramesError)]
     names = {name for cls in declared[:-1] for name in vars(cls) if not name.startswith("_")}
     values = {name: getattr(error, name) for name in sorted(names)}
@@ -115,7 +115,7 @@ def _attributes(error: BaseException) -> dict[str, Any]:
 
 
 def _with_commands(hint: str, ctx: typer.Context) -> str:
-    """Append which commands support the options in a hint, if this command does not."""
+    """Add the names of other commands that support the options in a hint."""
     group: Any = ctx.find_root().command
     options = {
         name: {option for one in command.params for option in one.opts} for name, command in group.commands.items()
@@ -143,10 +143,14 @@ def _words(error: BaseException) -> tuple[str, str | None, str]:
         return (
             f"cannot write the output: {error}",
             None,
-            "Check that the output is open and the disk is not full.",
+            "Check that stdout has not been closed and that the disk is not full.",
         )
     # The message can contain secrets, so it is shown only with --debug.
-    return f"internal error: {type(error).__name__}", None, "Run the command again with --debug, and report the output."
+    return (
+        f"internal error: {type(error).__name__}",
+        None,
+        "Run the command again with --debug, and include the output in a bug report.",
+    )
 
 
 def _notes(error: BaseException) -> list[str]:

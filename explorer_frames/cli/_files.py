@@ -1,4 +1,4 @@
-"""The ``inspect`` and ``verify`` commands."""
+"""Define the ``inspect`` and ``verify`` commands."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def verify(
 ) -> None:
     """Verify that an exported file is unchanged.
 
-    The command reads the whole file. If any byte has changed, it exits with code 6.
+    The command reads the whole file. It exits with code 6 if any byte has changed.
     """
     from explorer_frames import verify_file
 

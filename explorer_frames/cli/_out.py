@@ -17,11 +17,12 @@ from explorer_frames.cli._text import shows_colors
 # On Windows, the error for a closed pipe is EINVAL.
 _NO_READER = {errno.EPIPE, errno.EINVAL} if os.name == "nt" else {errno.EPIPE}
 
-messages = SimpleNamespace(as_json=False)  # True with --json; each message is then a JSON object on its own line
+# With --json, `as_json` is True, and each message is printed as a JSON object on a separate line.
+messages = SimpleNamespace(as_json=False)
 
 
 class OutputError(Exception):
-    """Writing to stdout failed, for example because the disk is full."""
+    """Error that is raised if writing to stdout fails."""
 
 
 @contextmanager
@@ -49,7 +50,7 @@ def write(text: str) -> None:
 
 
 def write_bytes(data: bytes) -> None:
-    """Flush the text in stdout, and write bytes."""
+    """Flush stdout, and then write bytes to it."""
     with writing():
         sys.stdout.flush()
         sys.stdout.buffer.write(data)

@@ -1,4 +1,4 @@
-"""The ``read``, ``export`` and ``output`` commands."""
+"""Define the ``read``, ``export`` and ``output`` commands."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def read(
         if not (issubclass(one.category, TruncatedResultWarning) and (is_cut or allow_incomplete)):
             tell_warning(one.message)
     if is_cut and is_preview:
-        hint_line(f"Only the first {_PREVIEW_ROWS} rows are shown. Pass --limit all to show every row.")
+        hint_line(f"Only the first {_PREVIEW_ROWS} rows are shown. Pass --limit all to show all rows.")
     if not (is_cut or allow_incomplete or _provenance(table)["complete"]):
         raise typer.Exit(INCOMPLETE.number)
 
@@ -157,8 +157,8 @@ def output(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="CSV files of the result: a folder, a file or a glob pattern, as a local path or fsspec URL. With "
-            "--job-id, the folder of all full results.",
+            help="Folder, file or glob pattern of the CSV files of the result, as a local path or fsspec URL. With "
+            "--job-id, this is the root folder of the results of all jobs.",
         ),
     ],
     target: Annotated[
@@ -168,7 +168,7 @@ def output(
         ),
     ] = None,
     job_id: Annotated[
-        str | None, typer.Option(metavar="JOB", help="Job id, used to find the result in SOURCE. Requires --task.")
+        str | None, typer.Option(metavar="JOB", help="Id of the job whose result is read from SOURCE. Requires --task.")
     ] = None,
     task: Annotated[str | None, typer.Option(metavar="TASK", help="Task id or name. Requires --job-id.")] = None,
     component: Annotated[
@@ -179,15 +179,17 @@ def output(
         str | None,
         typer.Option(
             metavar="FOLDER",
-            help="Folder of the result in SOURCE, such as '{job_id}/tasks/{component}'. Requires --job-id.",
+            help="Folder of the result, relative to SOURCE, such as '{job_id}/tasks/{component}'. Requires --job-id.",
         ),
     ] = None,
     schema: SchemaOption = "auto",
     vid_type: VidTypeOption = "string",
-    header: Annotated[HeaderWord, typer.Option(help="Whether the first line contains column names.")] = "auto",
+    header: Annotated[
+        HeaderWord, typer.Option(help="Whether the first line contains column names. auto detects a header.")
+    ] = "auto",
     quoting: Annotated[
         QuotingWord,
-        typer.Option(help="Use none if quotes are part of the values, as in files of NebulaGraph Analytics."),
+        typer.Option(help="Use none if quotes are part of the values, as in files from NebulaGraph Analytics."),
     ] = "minimal",
     format: FormatOption = None,  # noqa: A002 (as pandas and pyarrow call it)
     mode: ModeOption = "overwrite",
@@ -248,7 +250,10 @@ def output(
     is_preview = not (json or csv) and is_terminal(sys.stdout) and table.num_rows > _PREVIEW_ROWS
     _write(table.slice(0, _PREVIEW_ROWS) if is_preview else table, json=json, csv=csv)
     if is_preview:
-        note(f"Only the first {_PREVIEW_ROWS} of {table.num_rows} rows are shown. Pass --csv or --json for all rows.")
+        note(
+            f"Only the first {_PREVIEW_ROWS} of {table.num_rows} rows are shown. "
+            "Pass --csv or --json to print all rows."
+        )
 
 
 def _write(table: pa.Table, *, json: bool, csv: bool) -> None:

@@ -1,4 +1,4 @@
-"""The ``demo`` and ``sandbox`` commands."""
+"""Define the ``demo`` and ``sandbox`` commands."""
 
 from __future__ import annotations
 

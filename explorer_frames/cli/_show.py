@@ -61,7 +61,7 @@ def show_receipt(receipt: Receipt, *, json: bool) -> None:
 
 
 def show_finding(finding: Finding) -> None:
-    """Print a finding of ``doctor`` immediately."""
+    """Print a finding of ``doctor``, and flush stdout."""
     if is_terminal(sys.stdout):
         from explorer_frames.cli import _terminal
 

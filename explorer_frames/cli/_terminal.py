@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from explorer_frames._doctor.finding import Finding
 
 _GAP = 2  # spaces between columns
-_BLOCK = 1_000  # maximum rows of a table; more rows are printed as further tables
+_BLOCK = 1_000  # rows per table; longer results are printed as several tables
 _NARROW = 12  # minimum width of a wrapped column
 _STYLES = {
     **dict.fromkeys(("success", "ok", "yes"), "green"),
@@ -38,7 +38,7 @@ def console(stream: TextIO) -> Console:
 
 
 def show_line(stream: TextIO, word: str, text: str, style: str) -> None:
-    """Print text with an optional colored word in front."""
+    """Print text, with an optional colored word before it."""
     said = Text.assemble((word, style), " ", text) if word else Text(text, style)
     console(stream).print(said, overflow="fold", soft_wrap=not is_terminal(stream))
 
