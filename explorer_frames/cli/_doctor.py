@@ -28,7 +28,7 @@ def doctor(
     ] = None,
     task_id: Annotated[str | None, typer.Option(help="Task id or name. Requires --job-id.")] = None,
     limit: Annotated[
-        int, typer.Option(min=2, max=10_000_000, help="Largest number of rows that the row limit check requests.")
+        int, typer.Option(min=2, max=10_000_000, help="Maximum number of rows to request in the row limit check.")
     ] = 100_000,
     storage_option: StorageOption = None,
     storage_options_file: StorageFile = None,

@@ -107,7 +107,7 @@ def _tell(
 
 
 def _attributes(error: BaseException) -> dict[str, Any]:
-    """Return the numbers, strings and None in the public attributes of an error."""
+    """Return the public attributes of an error that are numbers, strings or None."""
     declared = [cls for cls in type(error).__mro__ if issubclass(cls, errors.ExplorerFramesError)]
     names = {name for cls in declared[:-1] for name in vars(cls) if not name.startswith("_")}
     values = {name: getattr(error, name) for name in sorted(names)}

@@ -216,7 +216,9 @@ def output(
     if csv and (json or target):
         raise typer.BadParameter("--csv cannot be used with --json or TARGET.")
     if (job_id is None) != (task is None) or (job_id is None and (component or folder)):
-        raise typer.BadParameter("--job-id and --task must be used together. --component and --folder require both.")
+        raise typer.BadParameter(
+            "--job-id and --task must be used together. --component and --folder require --job-id."
+        )
     options: dict[str, Any] = {
         "schema": schema_of(schema),
         "vid_type": vid_type,

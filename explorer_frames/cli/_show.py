@@ -98,7 +98,7 @@ def show_csv(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         return shown(value) if isinstance(value, str) else value
 
     def write_line(line: str) -> None:
-        # With another line terminator than "\r\n", Python 3.11 does not quote cells that contain "\r" or "\n".
+        # Python 3.11 quotes cells that contain "\r" or "\n" only if the line terminator is "\r\n".
         sys.stdout.buffer.write((line.removesuffix("\r\n") + "\n").encode())
 
     writer = csv.writer(SimpleNamespace(write=write_line))
