@@ -154,7 +154,7 @@ def test_errors_in_a_terminal_break_between_words(screen):
 
 def test_read_shows_20_rows_in_a_terminal_and_says_so(screen):
     done = screen("read", "2", "PageRank")
-    assert (done.code, done.err) == (0, "Only the first 20 rows are shown. Pass --limit all to show every row.\n")
+    assert (done.code, done.err) == (0, "Only the first 20 rows are shown. Pass --limit all to show all rows.\n")
     assert len(without_colors(done.out).splitlines()) == 22
     for line in (["--limit", "all"], ["--limit", "77"], ["--limit", "5"], ["--csv"], ["--json"]):
         done = screen("read", "2", "PageRank", *line)

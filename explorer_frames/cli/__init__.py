@@ -1,4 +1,4 @@
-"""The command ``explorer-frames``."""
+"""Entry point of the ``explorer-frames`` command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line.
+    """Run the command-line interface.
 
     Parameters
     ----------

@@ -1,8 +1,4 @@
-"""Define the commands and their common options.
-
-To add a command, write a function whose first parameter is `ctx`, and add it to `COMMANDS`. `ctx.obj` is a
-`Connection`.
-"""
+"""Commands and common options of the command-line interface."""
 
 from __future__ import annotations
 
@@ -27,22 +23,23 @@ from explorer_frames.cli._out import OutputError, messages, writing
 from explorer_frames.cli._text import shows_colors
 from explorer_frames.errors import ExplorerFramesError
 
+# The first parameter of each command is `ctx`, and `ctx.obj` is a `Connection`.
 COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Jobs": (_jobs.jobs, _jobs.show, _jobs.run, _jobs.wait, _jobs.cancel),
     "Results": (_results.read, _results.export, _results.output, _sync.sync, _compare.compare),
     "Files": (_files.inspect, _files.verify),
     "Help": (_doctor.doctor, _serve.demo, _serve.sandbox),
 }
-_UsageError: Any = typer.BadParameter.__base__  # in typer or in click, depending on typer's version
-_BOXES = 100  # columns that typer's boxed help requires to keep words whole
-# Options that are arguments of `Explorer`.
+_UsageError: Any = typer.BadParameter.__base__  # defined by typer or by click, depending on the version of typer
+_BOXES = 100  # minimum terminal width for boxes in the help, which would otherwise split words
+# Options that are passed to `Explorer` as arguments with the same name.
 _OF_EXPLORER = ("url", "profile", "user", "graphd", "auth_encoding", "ca_bundle", "client_cert", "deadline")
 _ELSEWHERE = "Run explorer-frames --help to see the common options, such as --url."
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"{code.number:>4}  {code.meaning}" for code in CODES)
 
 
 class _Group(typer.core.TyperGroup):
-    """Group that accepts the common options before or after the command."""
+    """Command group that accepts the common options before or after the command name."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         return _in_words(super().get_params(ctx), self.callback)
@@ -68,7 +65,7 @@ class _Group(typer.core.TyperGroup):
 
 
 class _Command(typer.core.TyperCommand):
-    """Command whose help shows ``JOB [TARGET]`` instead of Python types."""
+    """Command whose help shows names such as ``JOB [TARGET]`` instead of Python types."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         return _in_words(super().get_params(ctx), self.callback)
@@ -79,13 +76,13 @@ class _Command(typer.core.TyperCommand):
 
 
 def _in_words(params: list[Any], callback: Any) -> list[Any]:
-    """Set missing metavars to the choices or the type of the option."""
+    """Replace missing metavars with the choices or the type of the option."""
     kinds = get_type_hints(inspect.unwrap(callback))
     for one in params:
         if one.metavar is None:
             one.metavar = _metavar(kinds.get(one.name))
         if one.param_type_name == "argument":
-            one.display_type = lambda ctx: ""  # noqa: ARG005 (typer's method, which returns the Python type)
+            one.display_type = lambda ctx: ""  # noqa: ARG005 (typer passes ctx)
     return params
 
 
@@ -110,28 +107,28 @@ app = typer.Typer(
 
 
 def _unwrapped(function: Callable[..., Any]) -> str:
-    """Return a docstring with one line per paragraph, for any terminal width."""
+    """Return a docstring with the lines of each paragraph joined."""
     return "\n\n".join(" ".join(part.split()) for part in (inspect.getdoc(function) or "").split("\n\n"))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line, and print errors and their hints to stderr."""
-    # Saves about 20 MB per worker of a sync. Arrow reads the variable when it is imported.
+    """Run the command-line interface, and print errors and hints to stderr."""
+    # The system allocator saves about 20 MB per sync worker. Arrow reads this variable on import.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     words = sys.argv[1:] if arguments is None else arguments
     messages.as_json = "--json" in takewhile("--".__ne__, words)
-    if sys.stdout is None:  # closed by `>&-`
+    if sys.stdout is None:  # closed in the shell with `>&-`
         hint = f"Redirect stdout to a file or to {os.devnull}."
         tell(ExplorerFramesError("standard output is closed", hint=hint))
         sys.exit(FAILED.number)
-    if sys.stderr is None:  # `2>&-`
-        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (until the process ends)
+    if sys.stderr is None:  # closed with `2>&-`
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (open until the process exits)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # for characters that the locale cannot encode
-    # Show boxes only in a wide terminal, and not if the help is piped to a pager.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # some locales cannot encode all characters
+    # Show boxes only in a wide terminal, and not in a pager.
     app.rich_markup_mode = "rich" if shows_colors(sys.stdout) and get_terminal_size().columns >= _BOXES else None
     try:
-        with writing():  # for the help, which is written before a command is called
+        with writing():  # the help is written before any command runs
             code = app(list(words) or ["--help"], prog_name="explorer-frames", standalone_mode=False)
     except OutputError as error:
         tell(error)
@@ -150,33 +147,39 @@ def _version(wanted: bool) -> None:
 
 def _root(
     ctx: typer.Context,
-    url: Annotated[str | None, typer.Option(metavar="URL", help="URL of Explorer, such as http://host:7002.")] = None,
+    url: Annotated[
+        str | None, typer.Option(metavar="URL", help="URL of the Explorer server, such as http://host:7002.")
+    ] = None,
     profile: Annotated[str | None, typer.Option(metavar="NAME", help="Name of a profile in the config file.")] = None,
-    user: Annotated[str | None, typer.Option(metavar="NAME", help="User name.")] = None,
+    user: Annotated[str | None, typer.Option(metavar="NAME", help="User name for the login.")] = None,
     graphd: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Address at which the Explorer server reaches graphd.")
+        str | None, typer.Option(metavar="HOST:PORT", help="Address of graphd, as seen from the Explorer server.")
     ] = None,
     auth_encoding: Annotated[
         Literal["auto", "json", "colon"] | None,
         typer.Option(
-            help="Login encoding: colon for Explorer 3.1.0, json for later versions. Default: auto, which tries both."
+            help="Encoding of the login credentials. Use colon for Explorer 3.1.0, and json for later versions. "
+            "Default: auto, which tries both."
         ),
     ] = None,
     ca_bundle: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="PEM file with CA certificates to trust instead of the operating system's."),
+        typer.Option(
+            metavar="FILE", help="PEM file with trusted CA certificates, used instead of those of the operating system."
+        ),
     ] = None,
     client_cert: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="PEM file with the client certificate, and with its key unless --client-key is passed."
+            metavar="FILE",
+            help="PEM file with the client certificate. Without --client-key, this file must also contain the key.",
         ),
     ] = None,
     client_key: Annotated[
-        str | None, typer.Option(metavar="FILE", help="PEM file with the key of the client certificate.")
+        str | None, typer.Option(metavar="FILE", help="PEM file with the private key of the client certificate.")
     ] = None,
     deadline: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Timeout of a call, including its retries. Default: 600.")
+        float | None, typer.Option(metavar="SECONDS", help="Timeout of each call, including retries. Default: 600.")
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Log each request and show full tracebacks.")] = False,
     no_progress: Annotated[bool, typer.Option("--no-progress", help="Hide progress bars.")] = False,
@@ -184,14 +187,14 @@ def _root(
         bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Read results of NebulaGraph Explorer, and export them to files.
+    """Read results from NebulaGraph Explorer and export them to files.
 
     Set EXPLORER_FRAMES_URL to the URL of the server, and EXPLORER_FRAMES_TOKEN to a token. To log in with a password
-    instead, set EXPLORER_FRAMES_USER, EXPLORER_FRAMES_PASSWORD and EXPLORER_FRAMES_GRAPHD. You can also store these
-    settings in a profile in ~/.config/explorer_frames/config.toml. If only the password is missing, the command prompts
-    for it in a terminal.
+    instead, set EXPLORER_FRAMES_USER, EXPLORER_FRAMES_PASSWORD and EXPLORER_FRAMES_GRAPHD. In a terminal, the command
+    prompts for a missing password. You can also store these settings in a profile in
+    ~/.config/explorer_frames/config.toml.
 
-    You can place the options below anywhere on the command line.
+    You can place the options below before or after the command name.
     """
     if client_key is not None and client_cert is None:
         raise typer.BadParameter("--client-key requires --client-cert.")
@@ -202,7 +205,7 @@ def _root(
     if debug or no_progress:
         from explorer_frames._progress import Done, progress_bar
 
-        ctx.with_resource(progress_bar(progress=False, state=Done("")))  # disables inner progress bars
+        ctx.with_resource(progress_bar(progress=False, state=Done("")))  # hides the progress bars of all calls
     if debug:
         _log_to_stderr(ctx)
     del url, profile, user, graphd, auth_encoding, ca_bundle, deadline, version  # read from ctx.params

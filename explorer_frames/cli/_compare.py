@@ -1,4 +1,4 @@
-"""The ``compare`` command."""
+"""Define the ``compare`` command."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def compare(
     a: Annotated[str, typer.Argument(metavar="A", help=_SIDE)],
     b: Annotated[str, typer.Argument(metavar="B", help=_SIDE)],
     task: Annotated[str | None, typer.Option(help="Task id or name. Required if a job has several tasks.")] = None,
-    top: Annotated[int, typer.Option(min=1, help="Number of top ranks to compare.")] = 10,
-    rel_tol: Annotated[float, typer.Option(help="Relative tolerance for numbers.")] = 0.0,
-    abs_tol: Annotated[float, typer.Option(help="Absolute tolerance for numbers.")] = 0.0,
+    top: Annotated[int, typer.Option(min=1, help="Number of top-ranked vertices to compare.")] = 10,
+    rel_tol: Annotated[float, typer.Option(help="Relative tolerance for comparing numbers.")] = 0.0,
+    abs_tol: Annotated[float, typer.Option(help="Absolute tolerance for comparing numbers.")] = 0.0,
     vid_type: VidTypeOption = "string",
     allow_incomplete: PartFlag = False,
     allow_unrelated: Annotated[
         bool, typer.Option("--allow-unrelated", help="Compare results even if their workflows or algorithms differ.")
     ] = False,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help=f"Exit with {CHANGED.number} if the results differ.")
+        bool, typer.Option("--exit-code", help=f"Exit with code {CHANGED.number} if the results differ.")
     ] = False,
     storage_option: StorageOption = None,
     storage_options_file: StorageFile = None,
@@ -44,8 +44,9 @@ def compare(
 ) -> None:
     """Compare two results.
 
-    Show added and removed rows, and changes in scores, ranks and communities. A community with a new label but the same
-    members is treated as unchanged. Results that may be incomplete are rejected with exit code 3.
+    The command shows added and removed rows, and changes in scores, ranks and communities. A community is unchanged if
+    it has the same members, even if its label is different. If a result may be incomplete, the command exits with code
+    3, unless you pass --allow-incomplete.
     """
     from explorer_frames import compare as find_changes
 
@@ -70,5 +71,5 @@ def compare(
 
 
 def _result(ctx: typer.Context, text: str) -> Any:
-    """Return the job for a numeric id, or the text as a path."""
+    """Return the job if the text is a job id; otherwise return the text as a path."""
     return ctx.obj.explorer.job(text) if re.fullmatch("[0-9]+", text) else text

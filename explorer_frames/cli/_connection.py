@@ -1,4 +1,4 @@
-"""Create the `Explorer` of a command from its options and the environment."""
+"""Create an `Explorer` from command-line options and the environment."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class Connection:
-    """Connection settings from the common options."""
+    """Connection settings of a command."""
 
-    options: dict[str, Any] = field(default_factory=dict)  # arguments of `Explorer`
-    debug: bool = False  # whether errors are shown with a traceback
+    options: dict[str, Any] = field(default_factory=dict)  # keyword arguments of `Explorer`
+    debug: bool = False  # whether to print tracebacks
 
     @cached_property
     def explorer(self) -> Explorer:
-        """The `Explorer` of this command, after a prompt for a missing password."""
+        """Create the `Explorer` on first use, and prompt for a missing password."""
         from explorer_frames import Explorer
 
         if not self._asks():
@@ -38,11 +38,11 @@ class Connection:
         return explorer
 
     def arguments(self) -> dict[str, Any]:
-        """Return the arguments of `Explorer`, after a prompt for a missing password."""
+        """Prompt for a missing password, and return the arguments of `Explorer`."""
         return {**self.options, "password": self._password()} if self._asks() else self.options
 
     def task(self, job_id: str, name: str) -> Task:
-        """Return a task of a job by its id or unique name."""
+        """Return a task of a job by id or unique name."""
         return self.explorer.job(job_id).task(name)
 
     @cached_property
@@ -51,14 +51,14 @@ class Connection:
         return Sources(self.options.get("profile"), **given)
 
     def _asks(self) -> bool:
-        """Return whether only the password is missing, and stdin is a terminal."""
+        """Return whether the password is the only missing setting and stdin is a terminal."""
         if not is_terminal(sys.stdin):
             return False
         try:
             found = self._sources.found
             return "token" not in found and [name for name in LOGIN if name not in found] == ["password"]
         except ConfigError:
-            return False  # raised again when the settings are used
+            return False  # `Explorer` raises this error again
 
     def _password(self) -> str:
         import getpass

@@ -1,4 +1,4 @@
-"""Demo of this library with an embedded Explorer."""
+"""Run a demo of this library on an embedded Explorer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NEXT = """\
 
 
 def run(folder: Path) -> None:
-    """Run a workflow, read its results, and write them to `folder`."""
+    """Run a workflow, read its results, and write them to files in `folder`."""
     console = Console(highlight=False, soft_wrap=True)
     with Sandbox() as server:
         workflow = server.add_workflow("demo", Graph.les_miserables(), _TASKS)
@@ -54,7 +54,7 @@ def _show(console: Console, job: Job) -> None:
 
 
 def _write(console: Console, job: Job, folder: Path) -> None:
-    _say(console, "[bold]Wrote these files and read them with pandas[/]")
+    _say(console, "[bold]Wrote these files, and read them back with pandas[/]")
     for task in job.tasks:
         name = task.name.lower()
         receipt = task.export(folder / f"{name}.parquet", make_parents=True)
@@ -66,7 +66,7 @@ def _write(console: Console, job: Job, folder: Path) -> None:
 
 
 def _check(task: Task, frame: pd.DataFrame, path: Path) -> None:
-    """Read both files with pandas, and compare them with the result."""
+    """Read both files with pandas, and check that they match the result."""
     for read, suffix in ((pd.read_parquet, ".parquet"), (pd.read_feather, ".feather")):
         back = read(path.with_suffix(suffix))
         if back.to_json() != frame.to_json() or list(back.columns) != list(frame.columns):

@@ -1,4 +1,4 @@
-"""The ``doctor`` command."""
+"""Define the ``doctor`` command."""
 
 from __future__ import annotations
 
@@ -20,21 +20,24 @@ if TYPE_CHECKING:
 def doctor(
     ctx: typer.Context,
     path: Annotated[
-        str | None, typer.Argument(metavar="PATH", help="Folder or file to check for write access.")
+        str | None,
+        typer.Argument(metavar="PATH", help="Folder to check for write access. For a file, its folder is checked."),
     ] = None,
     job_id: Annotated[
-        str | None, typer.Option(help="Id of the job whose result is used for the row limit check. Requires --task-id.")
+        str | None, typer.Option(help="Id of a job whose result is used to check the row limit. Requires --task-id.")
     ] = None,
     task_id: Annotated[str | None, typer.Option(help="Task id or name. Requires --job-id.")] = None,
-    limit: Annotated[int, typer.Option(min=2, max=10_000_000, help="Largest row limit to request.")] = 100_000,
+    limit: Annotated[
+        int, typer.Option(min=2, max=10_000_000, help="Maximum number of rows to request in the row limit check.")
+    ] = 100_000,
     storage_option: StorageOption = None,
     storage_options_file: StorageFile = None,
     json: JsonFlag = False,
 ) -> None:
     """Check the settings, the connection and the server.
 
-    The checks include the login, the license and the row limit. With PATH, the command also writes a small test file to
-    that folder, reads it back, and removes it. The command does not start a job or print secrets.
+    The checks include the login, the license and the row limit. If you pass PATH, the command also writes a small test
+    file to this folder, reads it, and deletes it. The command does not start jobs or print secrets.
     """
     if (job_id is None) != (task_id is None):
         raise typer.BadParameter("--job-id and --task-id must be used together.")

@@ -1,4 +1,4 @@
-"""Exit codes, and the output of errors and warnings."""
+"""Print errors and warnings, and define exit codes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from explorer_frames.cli._out import OutputError, error_line, flush, hint_line, 
 
 
 class Code(NamedTuple):
-    """Exit code with its meaning and its errors."""
+    """Exit code, its meaning, and the exceptions that cause it."""
 
     number: int
     meaning: str
@@ -36,37 +36,37 @@ DAMAGED = Code(6, "the file is damaged or was modified", (errors.DamagedFileErro
 CHANGED = Code(7, "compare --exit-code found a difference")
 INTERRUPTED = Code(130, "interrupted by Ctrl-C", (KeyboardInterrupt,))  # type: ignore[arg-type]  # not an Exception
 NO_READER = Code(141, "the output pipe was closed, for example by `| head`", (BrokenPipeError,))
-# Listed in the help.
+# The help lists these codes.
 CODES = (OK, FAILED, USAGE, INCOMPLETE, JOB_FAILED, PARTLY, DAMAGED, CHANGED, INTERRUPTED, NO_READER)
 
 _ENDS = (typer.Exit, typer.Abort, typer.BadParameter)
 
 
 def code_of(error: BaseException) -> int:
-    """Return the exit code of an error, by the closest class in its MRO."""
+    """Return the exit code for an error, based on the closest class in its MRO."""
     numbers = {cls: code.number for code in CODES for cls in code.errors}
     return next((numbers[cls] for cls in type(error).__mro__ if cls in numbers), FAILED.number)
 
 
 def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a command so that errors are printed and converted to an exit code."""
+    """Wrap a command to print errors and exit with the matching code."""
 
     @functools.wraps(command)
     def ends_well(ctx: typer.Context, *args: Any, **kwargs: Any) -> None:
         with warnings.catch_warnings():
-            # Only doctor reports unencrypted connections. Otherwise, every command would print the warning.
+            # `doctor` reports unencrypted connections, so the other commands do not print this warning.
             warnings.simplefilter("ignore", errors.UnencryptedWarning)
-            warnings.showwarning = tell_warning  # type: ignore[assignment]  # has fewer parameters
+            warnings.showwarning = tell_warning  # type: ignore[assignment]  # the parameters differ
             try:
                 try:
                     command(ctx, *args, **kwargs)
                 except _ENDS:
-                    flush()  # lost output is an error, regardless of the command's exit code
+                    flush()  # a failed write is reported instead of the command's exit code
                     raise
                 flush()
             except _ENDS:
                 raise
-            except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (drivers and bugs can raise any exception)
+            except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (storage drivers can raise any exception)
                 with suppress(OutputError, BrokenPipeError):
                     flush()
                 if ctx.obj.debug:
@@ -87,9 +87,9 @@ def tell(error: BaseException, ctx: typer.Context | None = None) -> None:
 
 
 def tell_usage(error: Any) -> None:
-    """Print an error about an invalid command line to stderr."""
+    """Print a usage error to stderr."""
     command = error.ctx.command_path if error.ctx else "explorer-frames"
-    what = error.format_message().replace("Value error, ", "")  # added by newer versions of typer
+    what = error.format_message().replace("Value error, ", "")  # prefix in newer versions of typer
     _tell("UsageError", what, None, [f"See {command} --help."], USAGE.number, {})
 
 
@@ -107,7 +107,7 @@ def _tell(
 
 
 def _attributes(error: BaseException) -> dict[str, Any]:
-    """Return the declared attributes of an error that are numbers, strings or None."""
+    """Return the public attributes of an error that are numbers, strings or None."""
     declared = [cls for cls in type(error).__mro__ if issubclass(cls, errors.ExplorerFramesError)]
     names = {name for cls in declared[:-1] for name in vars(cls) if not name.startswith("_")}
     values = {name: getattr(error, name) for name in sorted(names)}
@@ -115,7 +115,7 @@ def _attributes(error: BaseException) -> dict[str, Any]:
 
 
 def _with_commands(hint: str, ctx: typer.Context) -> str:
-    """Append the names of the commands that have the hint's options."""
+    """Add the names of other commands that support the options in a hint."""
     group: Any = ctx.find_root().command
     options = {
         name: {option for one in command.params for option in one.opts} for name, command in group.commands.items()
@@ -143,14 +143,18 @@ def _words(error: BaseException) -> tuple[str, str | None, str]:
         return (
             f"cannot write the output: {error}",
             None,
-            "Check that the output is open and the disk is not full.",
+            "Check that stdout has not been closed and that the disk is not full.",
         )
-    # The message is shown only with --debug, because it may contain secrets.
-    return f"internal error: {type(error).__name__}", None, "Run the command again with --debug, and report the output."
+    # The message can contain secrets, so it is shown only with --debug.
+    return (
+        f"internal error: {type(error).__name__}",
+        None,
+        "Run the command again with --debug, and include the output in a bug report.",
+    )
 
 
 def _notes(error: BaseException) -> list[str]:
-    """Return the notes that this library added to an error."""
+    """Return the notes that this library attached to an error."""
     ours = isinstance(error, errors.ExplorerFramesError | KeyboardInterrupt)
     return [for_command_line(text) for text in getattr(error, "__notes__", ()) if ours]
 
@@ -172,7 +176,7 @@ _OPTIONS = (
     *("auth_encoding", "ca_bundle", "client_cert", "component", "compression", "deadline", "format", "limit", "mode"),
     *("folder", "host", "port", "profile", "quoting", "schema", "server_name", "task", "url", "vid_type"),
 )
-# Python terms in hints, and their equivalents on the command line. Longer terms precede their prefixes.
+# Replacements for Python terms in hints. The first match is used, so terms must precede their prefixes.
 _TERMS = {
     "a pyarrow.Schema": "--schema NAME:TYPE,NAME:TYPE",
     "allow_incomplete=True": "--allow-incomplete",
@@ -190,12 +194,12 @@ _TERMS = {
 }
 _TERM = re.compile(rf"""(?<![\w.])({"|".join(map(re.escape, _TERMS))})(\('[^']*'\)|'[^']*'|"[^"]*"|\w*)""")
 
-# Methods of a job in hints, which are replaced by commands.
+# Method calls in hints that are replaced with commands.
 _CALL = re.compile(r"explorer\.job\('([^']*)'\)\.(wait|cancel)\(\)")
 
 
 def for_command_line(hint: str) -> str:
-    """Replace Python arguments in a hint with options, and keep only the first line.
+    """Return the first line of a hint, with options instead of Python arguments.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The ``inspect`` and ``verify`` commands."""
+"""Define the ``inspect`` and ``verify`` commands."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def verify(
 ) -> None:
     """Verify that an exported file is unchanged.
 
-    The command reads the whole file. If any byte has changed, it ends with exit code 6.
+    The command reads the whole file. It exits with code 6 if any byte has changed.
     """
     from explorer_frames import verify_file
 
@@ -51,7 +51,7 @@ def verify(
 
 
 def _shown(known: Provenance) -> dict[str, object]:
-    """Return the provenance fields that are set, and ``complete``."""
+    """Return ``complete`` and all other provenance fields that are set."""
     facts = {name: getattr(known, name) for name in known.to_dict()}
     facts["complete"] = "unknown" if known.complete is None else known.complete
     return {name: value for name, value in facts.items() if value is not None}

@@ -1,4 +1,4 @@
-"""The ``jobs``, ``show``, ``run``, ``wait`` and ``cancel`` commands."""
+"""Define the ``jobs``, ``show``, ``run``, ``wait`` and ``cancel`` commands."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _seconds(text: str | float) -> float:
 
 _STATUS_HELP = f"List only jobs with this status: {', '.join(get_args(StatusWord))}."
 TimeoutOption = Annotated[
-    Any, typer.Option("--timeout", metavar="SECONDS", parser=_seconds, help="Maximum time to wait, in seconds.")
+    Any, typer.Option("--timeout", metavar="SECONDS", parser=_seconds, help="Maximum time to wait. Default: no limit.")
 ]
 CancelFlag = Annotated[bool, typer.Option("--cancel-on-interrupt", help="Also cancel the job on Ctrl-C.")]
 
@@ -49,7 +49,8 @@ def jobs(
     workflow_id: Annotated[str | None, typer.Option(help="List only jobs of the workflow with this id.")] = None,
     status: Annotated[StatusWord | None, typer.Option(metavar="STATUS", help=_STATUS_HELP)] = None,
     name: Annotated[
-        str | None, typer.Option(help="List only jobs whose name matches this text, as determined by the server.")
+        str | None,
+        typer.Option(help="List only jobs whose name matches this text. The server performs the matching."),
     ] = None,
     created_after: CreatedAfterOption = None,
     limit: LimitOption = "20",
@@ -77,8 +78,8 @@ def show(ctx: typer.Context, job: JobArgument, json: JsonFlag = False) -> None:
 def cancel(ctx: typer.Context, job: JobArgument, json: JsonFlag = False) -> None:
     """Cancel a job.
 
-    The status of the job may change with a delay. If the job has already ended, it is unchanged, and the exit code is
-    0.
+    The job status may take a moment to update. If the job has already ended, its status does not change, and the
+    command exits with code 0.
     """
     found = ctx.obj.explorer.job(job)
     _show(found.cancel(), json=json)
@@ -93,8 +94,8 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="COMPONENT.PARAM=VALUE",
-            help="Parameter of a component, such as analytics_sssp_1.root=Valjean. For values other than strings, use "
-            "PARAM:=JSON. May be repeated.",
+            help="Parameter of a component, such as analytics_sssp_1.root=Valjean. For numbers, booleans and objects, "
+            "use COMPONENT.PARAM:=JSON. Repeat --input to pass several parameters.",
         ),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the job has ended.")] = False,
@@ -104,8 +105,8 @@ def run(
 ) -> None:
     """Run a workflow as a new job.
 
-    The job id is printed to stdout as soon as the job starts. With --wait, the outcome is printed to stderr. With
-    --json, the output is the same as for `show`.
+    The command prints the job id to stdout as soon as the job starts. With --wait, it also waits until the job has
+    ended, and prints the final status to stderr. With --json, it prints the same document as `show --json`.
     """
     if not wait and (timeout is not None or cancel_on_interrupt):
         raise typer.BadParameter("--timeout and --cancel-on-interrupt require --wait.")
@@ -130,8 +131,8 @@ def wait(
 ) -> None:
     """Wait until a job has ended.
 
-    If the job fails, is interrupted, or does not end within the timeout, the exit code is 4. With --json, the output is
-    the same as for `show`.
+    If the job fails, is interrupted, or does not end within the timeout, the command exits with code 4. With --json, it
+    prints the same document as `show --json`.
     """
     _wait(ctx.obj.explorer.job(job), timeout, cancel_on_interrupt=cancel_on_interrupt, json=json)
 
@@ -155,7 +156,7 @@ def _wait(job: Job, timeout: float | None, *, cancel_on_interrupt: bool, json: b
 
 @contextmanager
 def _told(job: Job) -> Iterator[None]:
-    """Print the job id to stderr if stdout fails, so that the job is not started twice."""
+    """Print the job id to stderr if writing to stdout fails."""
     try:
         yield
     except (OutputError, BrokenPipeError):
@@ -171,7 +172,7 @@ def read_input(texts: list[str] | None) -> dict[str, dict[str, Any]] | None:
         if not dot or not component or not parameter:
             raise ConfigError(
                 f"missing component in input {name!r}",
-                hint="Write COMPONENT.PARAM=VALUE, such as analytics_sssp_1.root=Valjean.",
+                hint="Pass COMPONENT.PARAM=VALUE, such as analytics_sssp_1.root=Valjean.",
             )
         read.setdefault(component, {})[parameter] = value
     return read or None

@@ -1,4 +1,4 @@
-"""Options shared by several commands, and the parsers of their values."""
+"""Options that several commands share, and parsers for their values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from explorer_frames.errors import ConfigError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Repeated here, because the modules with these types import pyarrow, which is slow. A test compares the values.
+# These types are copies, because importing the original types is slow. A test compares the values.
 FormatWord = Literal["parquet", "feather"]
 VidWord = Literal["string", "int64"]
 ModeWord = Literal["overwrite", "create", "in_place"]
@@ -47,7 +47,7 @@ def _limit(text: str | int) -> int:
 
 
 def _since(text: str | datetime) -> datetime:
-    """Parse a time or an age as an aware datetime, in UTC by default."""
+    """Parse a timestamp or a relative age, such as 7d, as a timezone-aware datetime."""
     if isinstance(text, datetime):
         return text
     ago = re.fullmatch(r"(\d+)([smhdw])", text)
@@ -57,8 +57,8 @@ def _since(text: str | datetime) -> datetime:
         time = datetime.fromisoformat(text)
         return time if time.tzinfo else time.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
-        hint = "use 3d, 12h, 30m, 2026-11-25 or 2026-11-25T08:30+01:00"
-        raise typer.BadParameter(f"{text!r} is not a valid time; {hint}.") from None
+        hint = "Pass a time such as 2026-11-25 or 2026-11-25T08:30+01:00, or an age such as 3d, 12h or 30m."
+        raise typer.BadParameter(f"{text!r} is not a valid time. {hint}") from None
 
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Job id.")]
@@ -71,22 +71,26 @@ TargetArgument = Annotated[
 ModeOption = Annotated[
     ModeWord,
     typer.Option(
-        help="overwrite replaces an existing file atomically. create fails if the file exists. in_place overwrites the "
-        "file directly, which is not atomic."
+        help="overwrite replaces an existing file atomically. create fails if the file exists. in_place writes "
+        "directly to the existing file and is not atomic."
     ),
 ]
 FormatOption = Annotated[
     FormatWord | None, typer.Option(help="File format. Default: determined by the file extension.")
 ]
 CompressionOption = Annotated[
-    str, typer.Option(help="zstd, lz4 or none. Parquet also supports snappy, gzip and brotli.")
+    str, typer.Option(help="Compression: zstd, lz4 or none. Parquet also supports snappy, gzip and brotli.")
 ]
 ParentsFlag = Annotated[bool, typer.Option("--make-parents", help="Create missing parent folders.")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print a JSON document to stdout.")]
 LimitOption = Annotated[
     Any,
     typer.Option(
-        "--limit", metavar="N|all", parser=_limit, help="Number of rows to request, or all.", show_default=True
+        "--limit",
+        metavar="N|all",
+        parser=_limit,
+        help="Number of rows to request, or all to request every row.",
+        show_default=True,
     ),
 ]
 ReadLimitOption = Annotated[
@@ -95,7 +99,7 @@ ReadLimitOption = Annotated[
         "--limit",
         metavar="N|all",
         parser=_limit,
-        help="Number of rows to request, or all.",
+        help="Number of rows to request, or all to request every row.",
         show_default="20 for a table in a terminal, otherwise all",
     ),
 ]
@@ -105,29 +109,31 @@ CreatedAfterOption = Annotated[
         "--created-after",
         metavar="TIME",
         parser=_since,
-        help="Only jobs created after this time: a date such as 2026-11-25 (UTC), or an age such as 3d, 12h or 30m.",
+        help="Include only jobs created after this time. Pass a date such as 2026-11-25 (UTC), or a relative age "
+        "such as 3d, 12h or 30m.",
     ),
 ]
 SchemaOption = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="Column names and types: the name of an algorithm, auto, query, none, or a list of columns such as "
-        "id:string,score:double. With auto, the task's name determines the schema, or the number of columns if the "
-        "name is unknown. With query, all columns are text. With none, only the number of columns determines the "
-        "schema.",
+        help="Column names and types. Pass the name of an algorithm, a list of columns such as id:string,score:double, "
+        "or one of auto, query and none. With auto, the task's name determines the columns. If the name does not match "
+        "an algorithm, only the number of columns is used. With none, the task's name is ignored. With query, all "
+        "columns are read as text.",
         autocompletion=_schemas,
     ),
 ]
-VidTypeOption = Annotated[VidWord, typer.Option("--vid-type", help="Vertex id type of the graph space.")]
+VidTypeOption = Annotated[VidWord, typer.Option("--vid-type", help="Type of the vertex ids in the graph space.")]
 PartFlag = Annotated[bool, typer.Option("--allow-incomplete", help="Accept a result that may be incomplete.")]
 StorageOption = Annotated[
     list[str] | None,
     typer.Option(
         "--storage-option",
         metavar="KEY=VALUE",
-        help="Option of the storage driver. For values other than strings, use KEY:=JSON. May be repeated. Pass "
-        "secrets in a file or in the environment, because other users of this machine can see the command line.",
+        help="Option for the storage driver. For numbers, booleans and objects, use KEY:=JSON. Repeat --storage-option "
+        "to pass several options. Do not pass secrets here, because other users of this machine can see the command "
+        "line. Pass them in a file or in the environment.",
     ),
 ]
 StorageFile = Annotated[
@@ -135,13 +141,13 @@ StorageFile = Annotated[
     typer.Option(
         "--storage-options-file",
         metavar="FILE",
-        help=f"JSON file with options of the storage driver. Alternatively, set {STORAGE_VARIABLE} to the JSON text.",
+        help=f"JSON file with options for the storage driver. Alternatively, set {STORAGE_VARIABLE} to a JSON string.",
     ),
 ]
 
 
 def schema_of(text: str) -> str | pa.Schema | None:
-    """Convert the text of ``--schema`` to None, a schema, or a schema name."""
+    """Convert the value of ``--schema`` to a schema, a schema name, or None."""
     if text == "none":
         return None
     if ":" not in text:
@@ -152,16 +158,16 @@ def schema_of(text: str) -> str | pa.Schema | None:
 
     try:
         return pa.schema([_column(part) for part in _parts(text)])
-    except (ValueError, TypeError) as error:  # TypeError is raised for dictionary indices that are not integers
+    except (ValueError, TypeError) as error:  # pyarrow raises TypeError if dictionary indices are not integers
         raise ConfigError(
             f"invalid columns {text!r}: {error}",
-            hint="Write NAME:TYPE,... such as id:string,at:timestamp[ms, UTC],price:decimal128(10, 2). Supported "
+            hint="Pass NAME:TYPE pairs such as id:string,at:timestamp[ms, UTC],price:decimal128(10, 2). Supported "
             f"types: {TYPE_NAMES}, dictionary<string>, and list<string> for the last column.",
         ) from None
 
 
 def _parts(text: str) -> list[str]:
-    """Split at commas outside brackets."""
+    """Split text at commas that are not inside brackets."""
     parts, depth = [""], 0
     for letter in text:
         depth += (letter in "<([") - (letter in ">)]")
@@ -202,15 +208,16 @@ def _arrow_type(text: str) -> pa.DataType:
 
 
 def pairs(texts: Iterable[str] | None, what: str) -> dict[str, Any]:
-    """Parse ``name=text`` and ``name:=JSON``; errors do not show values."""
+    """Parse ``name=text`` and ``name:=JSON`` pairs."""
+    # Values can be secrets, so error messages do not contain them.
     read = {}
     for text in texts or ():
         name, equals, value = text.partition("=")
         is_json = name.endswith(":")
         name = name.removesuffix(":")
-        hint = "Write NAME=TEXT, or NAME:=JSON for numbers, true, false and objects."
+        hint = "Pass NAME=TEXT for a string, or NAME:=JSON for numbers, booleans and objects."
         if not equals or not name:
-            raise ConfigError(f"{what} {name.partition(':')[0]!r} must be NAME=VALUE", hint=hint)
+            raise ConfigError(f"{what} {name.partition(':')[0]!r} must have the form NAME=VALUE", hint=hint)
         try:
             read[name] = json.loads(value) if is_json else value
         except (ValueError, RecursionError):
@@ -219,10 +226,10 @@ def pairs(texts: Iterable[str] | None, what: str) -> dict[str, Any]:
 
 
 def storage_options(texts: Iterable[str] | None, file: Path | None) -> dict[str, Any] | None:
-    """Merge storage options of the environment, the file and the command line."""
+    """Merge storage options from the environment, the file and the command line."""
     known = {**_object(os.environ.get(STORAGE_VARIABLE), STORAGE_VARIABLE), **_object(_read(file), str(file))}
     given = pairs(texts, "storage option")
-    words = {"true": True, "false": False}  # drivers do not accept these as strings
+    words = {"true": True, "false": False}  # drivers require booleans instead of strings
     known |= {name: words.get(value, value) if isinstance(value, str) else value for name, value in given.items()}
     return known or None
 

@@ -14,19 +14,20 @@ from typing import Any, TextIO
 from explorer_frames._errors import printable
 from explorer_frames.cli._text import shows_colors
 
-# Windows reports a closed pipe as an invalid argument.
+# On Windows, the error for a closed pipe is EINVAL.
 _NO_READER = {errno.EPIPE, errno.EINVAL} if os.name == "nt" else {errno.EPIPE}
 
-messages = SimpleNamespace(as_json=False)  # with --json, messages are JSON objects, one per line
+# With --json, `as_json` is True, and each message is printed as a JSON object on a separate line.
+messages = SimpleNamespace(as_json=False)
 
 
 class OutputError(Exception):
-    """Stdout cannot be written, for example because the disk is full."""
+    """Error that is raised if writing to stdout fails."""
 
 
 @contextmanager
 def writing() -> Iterator[None]:
-    """Convert an OSError from stdout to OutputError, or to BrokenPipeError."""
+    """Raise OutputError or BrokenPipeError if writing to stdout fails."""
     try:
         yield
     except OSError as error:
@@ -37,7 +38,7 @@ def writing() -> Iterator[None]:
 
 
 def silence(stream: TextIO) -> None:
-    """Redirect a stream to the null device, so that its buffer does not raise at exit."""
+    """Redirect a stream to the null device, so that flushing it at exit does not fail."""
     with suppress(OSError):  # the stream has no file descriptor
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
@@ -49,7 +50,7 @@ def write(text: str) -> None:
 
 
 def write_bytes(data: bytes) -> None:
-    """Write bytes to stdout, after the buffered text."""
+    """Flush stdout, and then write bytes to it."""
     with writing():
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
@@ -62,7 +63,7 @@ def flush() -> None:
 
 
 def error_line(what: str, word: str = "Error", style: str = "bold red") -> None:
-    """Print an error to stderr."""
+    """Print an error or a warning to stderr."""
     _line(f"{word}:", what, style)
 
 
@@ -80,12 +81,12 @@ def note(text: str) -> None:
 
 
 def json_line(kind: str, document: dict[str, Any]) -> None:
-    """Write a message to stderr as JSON, in ASCII for any locale."""
+    """Write a message to stderr as one line of ASCII JSON."""
     _write_line(json.dumps({kind: document}))
 
 
 def _line(word: str, text: str, style: str) -> None:
-    """Print a line to stderr."""
+    """Print a line to stderr, in color if supported."""
     said = printable(text)
     if not shows_colors(sys.stderr):
         _write_line(f"{word} {said}" if word else said)
@@ -105,5 +106,5 @@ def _write_line(text: str) -> None:
 def _to_stderr() -> Iterator[None]:
     try:
         yield
-    except OSError:  # the exit code still reports the outcome
+    except OSError:  # the message is lost, but the exit code is unchanged
         silence(sys.stderr)

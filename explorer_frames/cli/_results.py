@@ -1,4 +1,4 @@
-"""The ``read``, ``export`` and ``output`` commands."""
+"""Define the ``read``, ``export`` and ``output`` commands."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ def read(
 ) -> None:
     r"""Print a task's result as a table, JSON or CSV.
 
-    If stdout is not a terminal, the table has tab-separated columns. Backslashes and control characters are escaped as
-    \\, \t, \n, \r and \xNN. --csv and --json print the exact values.
+    If stdout is not a terminal, the columns are separated by tabs. In this format, backslashes and control characters
+    are escaped as \\, \t, \n, \r and \xNN. --csv and --json print the exact values.
 
-    If the result may be incomplete, the command prints the rows and a warning, and ends with exit code 3. Pass
-    --allow-incomplete to accept an incomplete result.
+    If the result may be incomplete, the command prints the rows and a warning, and exits with code 3. To accept an
+    incomplete result, pass --allow-incomplete.
     """
     if json and csv:
         raise typer.BadParameter("--json and --csv are mutually exclusive.")
@@ -87,7 +87,7 @@ def read(
         if not (issubclass(one.category, TruncatedResultWarning) and (is_cut or allow_incomplete)):
             tell_warning(one.message)
     if is_cut and is_preview:
-        hint_line(f"Only the first {_PREVIEW_ROWS} rows are shown. Pass --limit all to show every row.")
+        hint_line(f"Only the first {_PREVIEW_ROWS} rows are shown. Pass --limit all to show all rows.")
     if not (is_cut or allow_incomplete or _provenance(table)["complete"]):
         raise typer.Exit(INCOMPLETE.number)
 
@@ -111,7 +111,7 @@ def export(
 ) -> None:
     """Export a task's result to a Parquet or Feather file.
 
-    The file is written atomically, unless you pass --mode in_place.
+    The file is written atomically unless you pass --mode in_place.
     """
     wanted = schema_of(schema)
     options = storage_options(storage_option, storage_options_file)
@@ -136,7 +136,7 @@ def export(
 
 
 def write_target(path: str, write: Callable[[Destination], Receipt], *, json: bool) -> None:
-    """Write a file and show its receipt, on stderr if the file is stdout."""
+    """Write a file and print a summary, to stderr if the file is written to stdout."""
     if path != STDOUT:
         show_receipt(write(path), json=json)
         return
@@ -157,8 +157,8 @@ def output(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="CSV files of the result: a folder, a file or a glob pattern, as a local path or fsspec URL. With "
-            "--job-id, the folder of all full results.",
+            help="Folder, file or glob pattern of the CSV files of the result, as a local path or fsspec URL. With "
+            "--job-id, this is the root folder of the results of all jobs.",
         ),
     ],
     target: Annotated[
@@ -168,7 +168,7 @@ def output(
         ),
     ] = None,
     job_id: Annotated[
-        str | None, typer.Option(metavar="JOB", help="Job id, used to find the result in SOURCE. Requires --task.")
+        str | None, typer.Option(metavar="JOB", help="Id of the job whose result is read from SOURCE. Requires --task.")
     ] = None,
     task: Annotated[str | None, typer.Option(metavar="TASK", help="Task id or name. Requires --job-id.")] = None,
     component: Annotated[
@@ -179,15 +179,17 @@ def output(
         str | None,
         typer.Option(
             metavar="FOLDER",
-            help="Folder of the result in SOURCE, such as '{job_id}/tasks/{component}'. Requires --job-id.",
+            help="Folder of the result, relative to SOURCE, such as '{job_id}/tasks/{component}'. Requires --job-id.",
         ),
     ] = None,
     schema: SchemaOption = "auto",
     vid_type: VidTypeOption = "string",
-    header: Annotated[HeaderWord, typer.Option(help="Whether the first line contains column names.")] = "auto",
+    header: Annotated[
+        HeaderWord, typer.Option(help="Whether the first line contains column names. auto detects a header.")
+    ] = "auto",
     quoting: Annotated[
         QuotingWord,
-        typer.Option(help="Use none if quotes are part of the values, as in files of NebulaGraph Analytics."),
+        typer.Option(help="Use none if quotes are part of the values, as in files from NebulaGraph Analytics."),
     ] = "minimal",
     format: FormatOption = None,  # noqa: A002 (as pandas and pyarrow call it)
     mode: ModeOption = "overwrite",
@@ -198,19 +200,25 @@ def output(
     json: JsonFlag = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header to stdout.")] = False,
 ) -> None:
-    """Read or export a full result from its CSV files.
+    """Read or export a full result from CSV files.
 
-    By default, NebulaGraph Analytics writes full results to NFS, for example to
-    /mnt/analytics-data/107/tasks/analytics_pagerank_1. In a terminal, the command shows the first 20 rows. Nothing is
-    printed or written until all files have been read.
+    NebulaGraph Analytics writes the full result of a task to CSV files on NFS or HDFS. The row limit of the Explorer
+    API does not apply to these files.
 
-    With --job-id and --task, the command looks up the job in Explorer, and SOURCE is the folder of all full results.
-    Storage options apply to both SOURCE and TARGET.
+    SOURCE is the folder of one result, such as /mnt/analytics-data/107/tasks/analytics_pagerank_1. With --job-id and
+    --task, SOURCE is the root folder of the results of all jobs, such as /mnt/analytics-data. In this case, the command
+    requests the job from Explorer to find the folder of the task.
+
+    Without TARGET, the command prints the result. In a terminal, it prints only the first 20 rows. With TARGET, it
+    writes a Parquet or Feather file. If any of the CSV files cannot be read, the command does not print rows or write a
+    file. Storage options apply to both SOURCE and TARGET.
     """
     if csv and (json or target):
         raise typer.BadParameter("--csv cannot be used with --json or TARGET.")
     if (job_id is None) != (task is None) or (job_id is None and (component or folder)):
-        raise typer.BadParameter("--job-id and --task must be used together. --component and --folder require both.")
+        raise typer.BadParameter(
+            "--job-id and --task must be used together. --component and --folder require --job-id."
+        )
     options: dict[str, Any] = {
         "schema": schema_of(schema),
         "vid_type": vid_type,
@@ -244,7 +252,10 @@ def output(
     is_preview = not (json or csv) and is_terminal(sys.stdout) and table.num_rows > _PREVIEW_ROWS
     _write(table.slice(0, _PREVIEW_ROWS) if is_preview else table, json=json, csv=csv)
     if is_preview:
-        note(f"Only the first {_PREVIEW_ROWS} of {table.num_rows} rows are shown. Pass --csv or --json for all rows.")
+        note(
+            f"Only the first {_PREVIEW_ROWS} of {table.num_rows} rows are shown. "
+            "Pass --csv or --json to print all rows."
+        )
 
 
 def _write(table: pa.Table, *, json: bool, csv: bool) -> None:
@@ -266,7 +277,7 @@ def _write(table: pa.Table, *, json: bool, csv: bool) -> None:
 
 
 def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
-    """Yield rows as Python values, converted one batch at a time."""
+    """Yield rows as tuples of Python values, one batch at a time."""
     for batch in table.to_batches(max_chunksize=65_536):
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 

@@ -1,4 +1,4 @@
-"""The ``demo`` and ``sandbox`` commands."""
+"""Define the ``demo`` and ``sandbox`` commands."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def sandbox(
         write(f"# workflows: {', '.join(f'{name} {number}' for name, number in server.workflows.items())}\n")
         write("# Press Ctrl-C to stop\n")
         flush()
-        while True:  # on Windows, Ctrl-C does not interrupt a wait for an event or a lock
+        while True:  # on Windows, Ctrl-C does not interrupt waiting for an event or a lock
             time.sleep(3600)
     except KeyboardInterrupt:
         write("\n")

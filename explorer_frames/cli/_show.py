@@ -1,7 +1,4 @@
-"""Write tables, tab-separated lines, JSON and CSV to stdout.
-
-JSON does not support NaN and infinity, so they are written as the strings "NaN", "Infinity" and "-Infinity".
-"""
+"""Write tables, tab-separated lines, JSON and CSV to stdout."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ _YES_OR_NO = {True: "yes", False: "no"}
 
 
 def show_table(columns: Sequence[Column]) -> None:
-    """Show a table in a terminal, or tab-separated lines elsewhere."""
+    """Print a table in a terminal, or tab-separated lines to a file or pipe."""
     if not is_terminal(sys.stdout):
         show_lines([column.heading for column in columns], zip(*(column.values for column in columns), strict=True))
         return
@@ -37,13 +34,13 @@ def show_table(columns: Sequence[Column]) -> None:
 
 
 def show_lines(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write rows as tab-separated lines."""
+    """Write a header and rows as tab-separated lines."""
     _lines([names])
     _lines(rows)
 
 
 def show_facts(facts: Mapping[str, Any]) -> None:
-    """Show names and values, one pair per line."""
+    """Print names and values, one pair per line."""
     facts = {name: _YES_OR_NO[value] if isinstance(value, bool) else value for name, value in facts.items()}
     if not is_terminal(sys.stdout):
         _lines(facts.items())
@@ -55,7 +52,7 @@ def show_facts(facts: Mapping[str, Any]) -> None:
 
 
 def show_receipt(receipt: Receipt, *, json: bool) -> None:
-    """Show the receipt of a written file."""
+    """Print a summary of a written file."""
     known = receipt.to_dict()
     if json:
         show_json(known)
@@ -64,7 +61,7 @@ def show_receipt(receipt: Receipt, *, json: bool) -> None:
 
 
 def show_finding(finding: Finding) -> None:
-    """Show a finding of doctor, and flush stdout."""
+    """Print a finding of ``doctor``, and flush stdout."""
     if is_terminal(sys.stdout):
         from explorer_frames.cli import _terminal
 
@@ -76,7 +73,7 @@ def show_finding(finding: Finding) -> None:
 
 
 def show_json(document: Mapping[str, Any], rows: Mapping[str, Iterable[Mapping[str, Any]]] | None = None) -> None:
-    """Write a JSON document; `rows` adds a list with one record per line."""
+    """Write a JSON document. `rows` adds a list with one record per line."""
     text = to_json(document, indent=2)
     if rows is None:
         _write(f"{text}\n")
@@ -92,7 +89,7 @@ def show_json(document: Mapping[str, Any], rows: Mapping[str, Iterable[Mapping[s
 
 
 def show_csv(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write CSV as in RFC 4180, but with Unix line endings; lists are JSON."""
+    """Write RFC 4180 CSV with Unix line endings, and lists as JSON."""
     shown = printable if is_terminal(sys.stdout) else str
 
     def cell(value: Any) -> Any:
@@ -101,7 +98,7 @@ def show_csv(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         return shown(value) if isinstance(value, str) else value
 
     def write_line(line: str) -> None:
-        # The csv writer ends lines with "\r\n". Otherwise Python 3.11 would not quote cells that contain "\r" or "\n".
+        # Python 3.11 quotes cells that contain "\r" or "\n" only if the line terminator is "\r\n".
         sys.stdout.buffer.write((line.removesuffix("\r\n") + "\n").encode())
 
     writer = csv.writer(SimpleNamespace(write=write_line))

@@ -1,4 +1,4 @@
-"""The ``sync`` command."""
+"""Define the ``sync`` command."""
 
 from __future__ import annotations
 
@@ -37,11 +37,10 @@ _SHOWN = 20  # maximum number of failures to list
 def sync(
     ctx: typer.Context,
     workflow: WorkflowArgument,
-    path: Annotated[
-        str, typer.Argument(metavar="PATH", help="Folder of the data lake, as a local path or fsspec URL.")
-    ],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="Local path or fsspec URL of the data lake.")],
     task: Annotated[
-        list[str] | None, typer.Option(help="Sync only the task with this id or name. May be repeated.")
+        list[str] | None,
+        typer.Option(help="Sync only the task with this id or name. Repeat --task to sync several tasks."),
     ] = None,
     created_after: CreatedAfterOption = None,
     limit: LimitOption = "all",
@@ -51,10 +50,12 @@ def sync(
     allow_incomplete: PartFlag = False,
     partition_by: Annotated[
         list[str] | None,
-        typer.Option(help="Column to partition by: job_id, task_id or end_date. May be repeated."),
+        typer.Option(
+            help="Column to partition by: job_id, task_id or end_date. Repeat --partition-by for several columns."
+        ),
     ] = None,
     server_name: Annotated[
-        str | None, typer.Option(help="Name of the server in the lake. Default: the URL without its scheme.")
+        str | None, typer.Option(help="Server name to record in the data lake. Default: the URL without its scheme.")
     ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Verify the content hashes of existing files.")] = False,
     make_parents: Annotated[
@@ -68,8 +69,8 @@ def sync(
 ) -> None:
     """Sync the results of a workflow to a data lake.
 
-    The command exports only the missing results of successful jobs, so you can run it repeatedly. If no results are
-    missing, it prints nothing to stdout. With --json, it always prints a document.
+    The command exports the results of successful jobs that are missing from the data lake. You can run it repeatedly.
+    If no results are missing, stdout is empty unless you pass --json.
     """
     try:
         report = ctx.obj.explorer.sync_workflow(
@@ -135,7 +136,7 @@ def _tell_failures(report: SyncReport, hint: str) -> None:
     for failure in report.failed[:_SHOWN]:
         hint_line(f"  {failure}")
     if len(report.failed) > _SHOWN:
-        hint_line(f"  {len(report.failed) - _SHOWN} more are not shown. Pass --json to see all failures.")
+        hint_line(f"  {len(report.failed) - _SHOWN} more failures are not shown. Pass --json to see all of them.")
     if report.pending:
         hint_line(f"  not attempted: {report.pending} {plural(report.pending, 'result')}")
     hint_line(hint)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from explorer_frames._doctor.finding import Finding
 
 _GAP = 2  # spaces between columns
-_BLOCK = 1_000  # rows per block with headings, so that the first rows are shown early
+_BLOCK = 1_000  # rows per table; longer results are printed as several tables
 _NARROW = 12  # minimum width of a wrapped column
 _STYLES = {
     **dict.fromkeys(("success", "ok", "yes"), "green"),
@@ -38,13 +38,13 @@ def console(stream: TextIO) -> Console:
 
 
 def show_line(stream: TextIO, word: str, text: str, style: str) -> None:
-    """Show a text with an optional colored first word."""
+    """Print text, with an optional colored word before it."""
     said = Text.assemble((word, style), " ", text) if word else Text(text, style)
     console(stream).print(said, overflow="fold", soft_wrap=not is_terminal(stream))
 
 
 def show_facts(stream: TextIO, facts: Mapping[str, Any]) -> None:
-    """Show names and values."""
+    """Print names and values in two columns."""
     grid = Table.grid(padding=(0, _GAP, 0, 0))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -54,7 +54,7 @@ def show_facts(stream: TextIO, facts: Mapping[str, Any]) -> None:
 
 
 def show_table(stream: TextIO, columns: Sequence[Column]) -> str:
-    """Show the leftmost columns that fit, and return the headings of the others."""
+    """Print the leftmost columns that fit, and return the headings of the others."""
     out = console(stream)
     fitting = len(columns)
     for start in range(0, max(len(columns[0].values), 1), _BLOCK):
@@ -77,7 +77,7 @@ def show_table(stream: TextIO, columns: Sequence[Column]) -> str:
 
 
 def show_finding(stream: TextIO, finding: Finding) -> None:
-    """Show a finding of doctor, with its hint below."""
+    """Print a finding of ``doctor``, and its hint on the next line."""
     grid = Table.grid(padding=(0, _GAP, 0, 0))
     grid.add_column(width=_STATE)
     grid.add_column(width=_NAME)
@@ -104,14 +104,14 @@ def _cell(value: Any) -> Text:
 
 
 def _time(value: datetime) -> str:
-    """Format a time in UTC, or a naive time without a time zone."""
+    """Format a time, and convert it to UTC if it has a timezone."""
     if value.tzinfo is None:
         return f"{value:%Y-%m-%d %H:%M:%S}"
     return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _fitting(columns: Sequence[Column], cells: Sequence[Sequence[Text]], width: int) -> tuple[int, int]:
-    """Return the number of columns that fit (minimum 2) and their total width."""
+    """Return the number of columns to print, at least two, and their total width."""
     used = 0
     for number, (column, texts) in enumerate(zip(columns, cells, strict=True)):
         widest = max((cell_len(text.plain) for text in texts), default=0)

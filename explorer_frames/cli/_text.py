@@ -11,23 +11,23 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple, TextIO
 
-# Characters that a tab-separated cell cannot contain, and the backslash, which begins an escape.
+# Control characters would break tab-separated lines. The backslash starts an escape sequence.
 _BREAKING = re.compile(r"[\\\x00-\x1f\x7f-\x9f]")
-# Characters that are valid in JSON, but change the display of a terminal.
+# These characters are valid in JSON, but can change how a terminal displays text.
 _RISKY = re.compile("[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Column(NamedTuple):
-    """Table column; ids are not wrapped."""
+    """Column of a table."""
 
     heading: str
     values: Sequence[Any]
-    numbers: bool = False
-    is_id: bool = False
+    numbers: bool = False  # right-aligned
+    is_id: bool = False  # not wrapped
 
 
 def for_tools(value: Any) -> str:
-    r"""Format a value as a tab-separated cell, with reversible escapes.
+    r"""Format a value as a cell of a tab-separated line, with reversible escapes.
 
     Examples
     --------
@@ -88,6 +88,6 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def shows_colors(stream: TextIO) -> bool:
-    """Return whether to color messages, as set by the terminal and the environment."""
+    """Return whether to print messages in color, based on the stream and the environment."""
     is_forced = os.environ.get("FORCE_COLOR", "") not in {"", "0"} and not os.environ.get("NO_COLOR")
     return is_terminal(stream) or is_forced
