@@ -128,8 +128,11 @@ class Folder(Guard):
             target.publish(path)
 
     def new_target(self, name: str) -> Target:
-        """Return the target of a new file. An existing file is detected when it is published."""
-        return self._target(name, "create")
+        """Return the target of a new file, or raise TargetExistsError if it exists."""
+        target = self._target(name, "create")
+        if target.attempt("look up", target.place.kind):  # some servers ignore the condition of a conditional put
+            raise target.exists_error()
+        return target
 
     def _target(self, name: str, mode: Mode) -> Target:
         """Return the target of a file, using the existing connection to the store."""
