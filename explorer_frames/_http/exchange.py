@@ -86,10 +86,11 @@ class Exchange:
         """Shut down the connection to unblock the thread."""
         self._cancelled = True
         self.verdict.put(False)  # noqa: FBT003 (the connection must not be reused)
-        if self._socket is not None:
+        sock = self._socket  # the thread may call `let_go` meanwhile
+        if sock is not None:
             with suppressed(OSError):
                 # `SSLSocket.shutdown` would first delete the TLS state, which the thread still uses.
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def let_go(self) -> bool:
         """Release the socket, and return whether it can be reused."""
