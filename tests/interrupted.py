@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
@@ -306,8 +307,8 @@ def main() -> None:
             try:
                 hit, said = attempt()
                 found = [said] * bool(said) + [*world.problems(before, bases)]
-            except Exception as error:  # noqa: BLE001 (each exception is reported)
-                hit, found = False, [f"{type(error).__name__}: {error}"]
+            except Exception:  # noqa: BLE001 (each exception is reported)
+                hit, found = False, [traceback.format_exc()]
             outcome["interrupted"] += hit
             outcome["problems"] += [f"{moment}: {one}" for one in found]
     json.dump(outcomes, sys.stdout)
