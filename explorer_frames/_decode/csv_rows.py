@@ -18,7 +18,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
-from typing import Literal, NoReturn, TypeAlias
+from typing import Any, Literal, NoReturn, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -51,10 +51,11 @@ class Block:
     line: int  # line number of the first row in the file, from 1
     data: bytes
     offsets: NDArray[np.int32]  # start and end of each cell in `data`, alternately, without quotes
-    begins: NDArray[np.intp]  # index of the first cell of each row
-    widths: NDArray[np.intp]  # number of cells in each row
-    doubled: bool  # whether cells may contain doubled quotes
+    rows: int
+    widths: NDArray[np.intp]  # number of cells in each row, as one element if all rows have the same number
     quoting: Quoting
+    quoted: bool  # whether `data` contains quotes that enclose cells
+    doubled: bool  # whether cells may contain doubled quotes
 
     @property
     def width(self) -> int:
@@ -63,20 +64,22 @@ class Block:
 
     def column(self, number: int) -> pa.StringArray:
         """Return all cells of one column."""
-        return self._take(self.begins + number)
+        if self.widths.size == 1:
+            return self._take(np.arange(number, self.width * self.rows, self.width, np.int32))
+        return self._take(self._begins() + number)
 
     def rest(self, number: int) -> tuple[NDArray[np.int32], pa.StringArray]:
         """Return the cells of column `number` and all later columns, with list offsets."""
         of_rest = np.ones(self.offsets.size // 2, np.bool_)
         for before in range(number):
-            of_rest[self.begins + before] = False
-        ends = np.zeros(self.widths.size + 1, np.int32)
-        np.cumsum(self.widths - number, out=ends[1:])
+            of_rest[self._begins() + before] = False
+        ends = np.zeros(self.rows + 1, np.int32)
+        np.cumsum(np.broadcast_to(self.widths - number, self.rows), out=ends[1:])
         return ends, self._take(np.flatnonzero(of_rest))
 
     def first_row(self) -> list[str]:
         """Return the cells of the first row."""
-        return self._take(np.arange(self.width)).to_pylist()  # type: ignore[no-any-return]
+        return self._take(np.arange(self.width, dtype=np.int32)).to_pylist()  # type: ignore[no-any-return]
 
     def without_first_row(self) -> Block | None:
         """Return the block without its first row, or None if no rows are left."""
@@ -86,14 +89,9 @@ class Block:
         return cut(data, self.first, line, quoting=self.quoting) if data else None
 
     @property
-    def rows(self) -> int:
-        """Number of rows."""
-        return self.widths.size
-
-    @property
     def lines(self) -> int:
         """Number of lines in the block."""
-        return self.data.count(b"\n")
+        return self.data.count(b"\n") if self.quoted else self.rows
 
     def to_batch(self, schema: pa.Schema, dictionaries: dict[str, pa.Array] | None = None) -> pa.RecordBatch:
         """Convert the cells to a typed record batch. Errors contain the line number."""
@@ -103,8 +101,8 @@ class Block:
     def separated_by(self) -> tuple[int | None, int | None]:
         """Return the index of the first row with whitespace, and of the first with commas."""
         # A row with one vertex has no separators.
-        single = self.widths == 1
-        begins = self.offsets[2 * self.begins]
+        single = np.broadcast_to(self.widths == 1, self.rows)
+        begins = self.offsets[2 * self._begins()]
         text = np.frombuffer(self.data, np.uint8)
         # A quote directly before a cell opens that cell.
         quoted = (begins > 0) & (text[begins - 1] == _QUOTE) & (self.quoting == "minimal")
@@ -122,11 +120,15 @@ class Block:
             yield
         except (RowShapeError, ColumnTypeError) as error:
             index = max(0, (error.row or 0) - self.first)
-            before = self.data.count(b"\n", 0, int(self.offsets[2 * self.begins[index]]))
+            before = self.data.count(b"\n", 0, int(self.offsets[2 * self._begins()[index]]))
             error.where = f"line {self.line + before}"
             raise
 
-    def _take(self, cells: NDArray[np.intp]) -> pa.StringArray:
+    def _begins(self) -> NDArray[np.intp]:
+        """Return the index of the first cell of each row."""
+        return np.cumsum(np.broadcast_to(self.widths, self.rows)) - self.widths
+
+    def _take(self, cells: NDArray[Any]) -> pa.StringArray:
         buffers = (pa.py_buffer(self.offsets), pa.py_buffer(self.data))
         strings = pa.StringArray.from_buffers(self.offsets.size - 1, *buffers)
         taken = pc.take(strings, pa.array(2 * cells), memory_pool=POOL)  # each cell is followed by a separator
@@ -206,32 +208,43 @@ def cut(data: bytes, first: int, line: int, *, final: bool = True, quoting: Quot
     """Return the complete rows at the start of `data`, or None if there are none."""
     # If `final` is True, `data` ends with a complete row.
     text = np.frombuffer(data, np.uint8)
-    stops = np.flatnonzero((text == _COMMA) | (text == _NEWLINE))
-    quotes = np.flatnonzero(text == _QUOTE) if quoting == "minimal" and b'"' in data else None
-    if b"\0" in data:
-        _check_nuls(data, quotes, line)
-    if quotes is not None:
-        stops = _outside(stops, quotes)
+    places = np.flatnonzero(text <= _COMMA)  # all characters with a meaning, and a few others, such as spaces
+    signs = text[places]
+    quotes = places[signs == _QUOTE] if quoting == "minimal" else places[:0]
+    if not signs.all():
+        _check_nuls(data, places[signs == 0], quotes, line)
+    ending = (signs == _COMMA) | (signs == _NEWLINE)
+    returns = places[signs == _RETURN]
+    stops, signs = (places, signs) if ending.all() else (places[ending], signs[ending])
+    if quotes.size:
+        outside = _is_outside(stops, quotes)
+        stops, signs = stops[outside], signs[outside]
         wrong = _irregular(text, quotes, final=final)
         if wrong is not None:
             _refuse("contains an unexpected quote", data, wrong, stops, (first, line))
-    lasts = np.flatnonzero(text[stops] == _NEWLINE)
+    lasts = np.flatnonzero(signs == _NEWLINE)
     if not lasts.size:
         return None
     stops = stops[: lasts[-1] + 1]
     data = data[: stops[-1] + 1]
     if not data.isascii():
         _check_utf8(data, line)
-    if b"\r" in data:
-        returns = _outside(np.flatnonzero(text[: len(data)] == _RETURN), quotes)
-        bare = returns[text[returns + 1] != _NEWLINE]
-        if bare.size:
-            _refuse("contains a CR that is not followed by LF", data, int(bare[0]), stops, (first, line))
-    return _block(data, stops, lasts, (first, line), quoting)
+    returns = returns[(returns < len(data)) & _is_outside(returns, quotes)]
+    bare = returns[text[returns + 1] != _NEWLINE]
+    if bare.size:
+        _refuse("contains a CR that is not followed by LF", data, int(bare[0]), stops, (first, line))
+    return _block(data, stops, lasts, (first, line), quoting, has_returns=returns.size > 0, has_quotes=quotes.size > 0)
 
 
 def _block(
-    data: bytes, stops: NDArray[np.intp], lasts: NDArray[np.intp], place: tuple[int, int], quoting: Quoting
+    data: bytes,
+    stops: NDArray[np.intp],
+    lasts: NDArray[np.intp],
+    place: tuple[int, int],
+    quoting: Quoting,
+    *,
+    has_returns: bool,
+    has_quotes: bool,
 ) -> Block:
     """Return a block, given its separators and the last cell of each row."""
     text = np.frombuffer(data, np.uint8)
@@ -239,26 +252,27 @@ def _block(
     starts, ends = offsets[::2], offsets[1::2]
     starts[1:] = stops[:-1] + 1
     ends[:] = stops
-    if b"\r" in data:
+    if has_returns:
         ends[lasts] -= (text[ends[lasts] - 1] == _RETURN) & (ends[lasts] > starts[lasts])
     widths = np.diff(lasts, prepend=-1)
-    begins = lasts - widths + 1
     if widths.min() == 1:
+        begins = lasts - widths + 1
         empty = np.flatnonzero((widths == 1) & (starts[begins] == ends[begins]))
         if empty.size:
             _refuse("is empty", data, int(starts[begins[empty[0]]]), stops, place)
-    has_quotes = quoting == "minimal" and b'"' in data
     if has_quotes:
         quoted = text[starts] == _QUOTE
         starts += quoted
         ends -= quoted
-    doubled = has_quotes and b'""' in data  # first search for a single byte, which is much faster
-    return Block(*place, data, offsets, begins, widths, doubled, quoting)
+    if (widths == widths[0]).all():
+        widths = widths[:1]
+    doubled = has_quotes and b'""' in data
+    return Block(*place, data, offsets, lasts.size, widths, quoting, has_quotes, doubled)
 
 
-def _outside(places: NDArray[np.intp], quotes: NDArray[np.intp] | None) -> NDArray[np.intp]:
-    """Return the positions that are not in quotes."""
-    return places if quotes is None else places[np.searchsorted(quotes, places) % 2 == 0]
+def _is_outside(places: NDArray[np.intp], quotes: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Return which positions are not in quotes."""
+    return np.searchsorted(quotes, places) % 2 == 0
 
 
 def _irregular(text: NDArray[np.uint8], quotes: NDArray[np.intp], *, final: bool) -> int | None:
@@ -301,8 +315,8 @@ def _without_mark(pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield from pieces
 
 
-def _check_nuls(data: bytes, quotes: NDArray[np.intp] | None, line: int) -> None:
-    nuls = _outside(np.flatnonzero(np.frombuffer(data, np.uint8) == 0), quotes)
+def _check_nuls(data: bytes, nuls: NDArray[np.intp], quotes: NDArray[np.intp], line: int) -> None:
+    nuls = nuls[_is_outside(nuls, quotes)]
     if not nuls.size:
         return
     position = int(nuls[0])

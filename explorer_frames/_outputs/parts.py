@@ -22,16 +22,24 @@ from explorer_frames._storage.failures import DAMAGED
 from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, FileReadError
 
+try:
+    from isal import isal_zlib as zlib  # with the same interface, and two to three times as fast
+except ImportError:  # not available on all platforms
+    import zlib  # type: ignore[no-redef]
+
 CHANGED = "Retry after all files have been written."
 _MISSING = "Check the path. Each full result is in a folder below the output path of the workflow."
 _UNENDED = "Copy the file again. If it is complete, add a newline at its end."
 _CORE = re.compile("([0-9]{1,9})_core")  # one folder for each k of KCore with TYPE=subgraph
 _PASSED_OVER = (".", "_")  # prefixes of names that are skipped
-_PIECE = 2**20  # bytes; smaller chunks are slower to split, and larger chunks are not faster
+_PIECE = 2**19  # bytes; with larger chunks, the allocator returns their memory to the operating system after each one
+_COMPRESSED = 2**17  # bytes of a gzip file to decompress at once, usually to less than `_PIECE`
 _FETCH = 4 * 2**20  # bytes per request of a remote driver; s3fs would hold its default of 50 MiB in memory
 _CODECS = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}  # UTF-8 text cannot start with these bytes
 _NOT_CSV = {".bz2", ".deflate", ".lz4", ".lzo", ".snappy", ".xz", ".zip", ".avro", ".feather", ".orc", ".parquet"}
+_GZIP = 31  # window size of zlib, and a gzip header and checksum
+_CUT = "compressed data ended before the end of the file"
 # Metadata that changes with the content of a file. Stores may update other metadata when a file is read.
 _IDENTITY = (
     *("name", "size", "type", "ETag", "etag", "generation", "mtime"),
@@ -271,7 +279,9 @@ def pieces(store: Store, part: Part) -> Generator[bytes]:
     counted = 0
     try:
         codec = _codec(store, part, raw)
-        file = pa.CompressedInputStream(pa.PythonFile(raw, "r"), codec) if codec else raw
+        file = _Gunzip(raw) if codec == "gzip" else raw
+        if codec == "zstd":
+            file = pa.CompressedInputStream(pa.PythonFile(raw, "r"), codec)
         while True:
             piece = store.attempt("read", file.read, _PIECE, where=None)
             count(done=raw.count - counted)
@@ -321,6 +331,28 @@ class _Stream:
         """Close the file."""
         self.closed = True
         self._raw.close()
+
+
+class _Gunzip:
+    """Decompressed content of a gzip file with one or more members."""
+
+    # `gzip.GzipFile` accepts NUL bytes after the last member, and `isal.igzip` any bytes.
+    def __init__(self, raw: _Stream) -> None:
+        self._raw = raw
+        self._member = zlib.decompressobj(_GZIP)
+        self._left = raw.read(_COMPRESSED)
+
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes, or no bytes at the end."""
+        found = b""
+        while self._left and not found:
+            found = self._member.decompress(self._left, size)
+            self._left = self._member.unconsumed_tail or self._member.unused_data or self._raw.read(_COMPRESSED)
+            if self._member.eof and self._left:
+                self._member = zlib.decompressobj(_GZIP)
+        if not found and not self._member.eof and self._raw.count:
+            raise EOFError(_CUT)
+        return found
 
 
 def _codec(store: Store, part: Part, raw: _Stream) -> str | None:
