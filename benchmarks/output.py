@@ -1,10 +1,12 @@
-"""Compare `export_output` with pyarrow's CSV reader for a full result in gzip CSV parts.
+"""Compare `explorer_frames` with polars, DuckDB and pyarrow for a full result in CSV parts.
 
-The parts are on local disk. Each sample runs in a new process, and the clients alternate. The first round only checks
-that the results are equal. The figures are time, CPU time, and the peak memory minus that of an idle process.
+The parts are on local disk. Each client reads them into memory, or converts them to a Parquet file. Each sample runs in
+a new process, which first reads one row, so that imports are not measured. The clients alternate. The first round only
+checks that the results are equal. The figures are time, CPU time, and the peak memory minus that of an idle process.
 
-"pyarrow" is typical code. "pyarrow, tuned" uses larger blocks and no dictionary encoding, which suits unique ids.
-Neither detects invalid numbers (`nan(1)`, `1e400`), unclosed quotes, or an incomplete or changing folder.
+The other clients do not detect invalid numbers (`nan(1)`, `1e400`), unclosed quotes, or an incomplete or changing
+folder. They do not hash the rows, and do not flush or verify the file. "pyarrow, tuned" uses larger blocks and no
+dictionary encoding, which suits unique ids.
 
     python benchmarks/output.py --rows 10000000
 """
@@ -14,6 +16,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import multiprocessing
 import os
 import sys
 import tempfile
@@ -23,42 +26,72 @@ from statistics import median
 
 import child
 import numpy as np
+import pyarrow as pa
 
-WAYS = ("explorer_frames", "pyarrow", "pyarrow, tuned", "explorer_frames, read only")
+TASKS = {
+    "to Parquet": ("explorer_frames", "polars", "duckdb", "pyarrow", "pyarrow, tuned"),
+    "to memory": ("explorer_frames", "polars", "duckdb", "pyarrow"),
+}
 _SEED = 20_260_101
 _FIRST_ID = 1_000_000
+_PACKED = {
+    "gzip": (".gz", lambda text: gzip.compress(text, 6)),
+    "zstd": (".zst", lambda text: pa.compress(text, "zstd", asbytes=True)),
+    "plain": ("", bytes),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--parts", type=int, default=8)
-    parser.add_argument("--samples", type=int, default=5)
+    parser.add_argument("--samples", type=int, default=9)
+    parser.add_argument("--packed", choices=_PACKED, default="gzip", help="compression of the parts")
     parser.add_argument("--quoted", action="store_true", help="quote every cell")
+    parser.add_argument("--busy", action="store_true", help="run a busy loop on one core meanwhile")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        make(Path(folder), options.rows, options.parts, quoted=options.quoted)
-        rounds = [
-            {way: child.run(way, folder, "compare" * (not number), script=__file__) for way in WAYS}
-            for number in range(options.samples + 1)
-        ]
-    answers = {sample["digest"] for sample in rounds[0].values()} - {None}
+    other = multiprocessing.Process(target=_spin, daemon=True)
+    with tempfile.TemporaryDirectory() as root:
+        small, folder = Path(root, "small"), Path(root, "parts")
+        for path, rows, parts in ((small, 1, 1), (folder, options.rows, options.parts)):
+            path.mkdir()
+            make(path, rows, parts, quoted=options.quoted, packed=options.packed)
+        if options.busy:
+            other.start()
+        print(f"{options.rows:,} rows in {options.parts} parts ({options.packed}), {os.cpu_count()} cores, ", end="")
+        print(f"load {os.getloadavg()[0]:.1f}{', beside a busy loop' * options.busy}")
+        for task, clients in TASKS.items():
+            _compare(task, clients, root, options.samples)
+
+
+def _compare(task: str, clients: tuple[str, ...], root: str, samples: int) -> None:
+    """Measure all clients, and print a table."""
+    rounds = [
+        {client: child.run(task, client, root, "compare" * (not number), script=__file__) for client in clients}
+        for number in range(samples + 1)
+    ]
+    answers = {sample["digest"] for sample in rounds[0].values()}
     if len(answers) != 1:
         raise SystemExit(f"the results differ: {answers}")
-    print(f"{options.rows:,} rows, {options.parts} parts, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(
-        f"{'median of ' + str(options.samples) + ' (min-max)':28}{'seconds':>20}{'CPU seconds':>20}{'MB over idle':>18}"
+        f"\n| {task}, median of {samples} (min-max) | seconds | CPU seconds | MB over idle | time : explorer_frames |"
     )
-    for way in WAYS:
-        figures = {key: [samples[way][key] for samples in rounds[1:]] for key in ("seconds", "cpu", "mb")}
-        print(f"{way:28}{_spread(figures['seconds']):>20}{_spread(figures['cpu']):>20}{_spread(figures['mb'], 0):>18}")
-    for way in WAYS[1:3]:
-        ratios = [samples[WAYS[0]]["seconds"] / samples[way]["seconds"] for samples in rounds[1:]]
-        print(f"explorer_frames : {way:14} {_spread(ratios)}")
+    print("|---|---:|---:|---:|---:|")
+    for client in clients:
+        figures = {key: [each[client][key] for each in rounds[1:]] for key in ("seconds", "cpu", "mb")}
+        ratios = [each[client]["seconds"] / each[clients[0]]["seconds"] for each in rounds[1:]]
+        cells = [_spread(figures["seconds"]), _spread(figures["cpu"]), _spread(figures["mb"], 0), _spread(ratios)]
+        print(f"| {client} | {' | '.join(cells)} |", flush=True)
 
 
-def make(folder: Path, rows: int, parts: int, *, quoted: bool = False) -> None:
+def _spin() -> None:
+    while True:
+        pass
+
+
+def make(folder: Path, rows: int, parts: int, *, quoted: bool = False, packed: str = "gzip") -> None:
     """Write the parts, with unique ids in random order."""
+    suffix, pack = _PACKED[packed]
     random = np.random.default_rng(_SEED)
     ids, scores = random.permutation(rows) + _FIRST_ID, random.random(rows)
     form = '"player%d","%.6f"\n' if quoted else "player%d,%.6f\n"
@@ -66,7 +99,7 @@ def make(folder: Path, rows: int, parts: int, *, quoted: bool = False) -> None:
         zip(np.array_split(ids, parts), np.array_split(scores, parts), strict=True)
     ):
         text = "".join(map(form.__mod__, zip(some.tolist(), values.tolist(), strict=True)))
-        (folder / f"part-{number:05}.csv.gz").write_bytes(gzip.compress(text.encode(), 6))
+        (folder / f"part-{number:05}.csv{suffix}").write_bytes(pack(text.encode()))
 
 
 def _spread(values: list[float], digits: int = 2) -> str:
@@ -75,51 +108,86 @@ def _spread(values: list[float], digits: int = 2) -> str:
 
 def _one() -> None:
     """Measure one client in this process, and print the figures."""
-    way, folder, compare = sys.argv[1:]
-    target = Path(folder, "_out.parquet")
-    call = {
-        "explorer_frames": lambda: _ours(folder, target),
-        "explorer_frames, read only": lambda: _ours_read(folder),
-        "pyarrow": lambda: _pyarrow(folder, target, {}, {}),
-        "pyarrow, tuned": lambda: _pyarrow(folder, target, {"block_size": 8 * 2**20}, {"use_dictionary": False}),
-    }[way]
+    task, client, root, compare = sys.argv[1:]
+    call = {**_TO_PARQUET, **_TO_MEMORY}[task, client]
+    target = Path(root, "out.parquet")
+    call(f"{root}/small", target)
     before, cpu, start = child._resident(), time.process_time(), time.perf_counter()  # noqa: SLF001
-    call()
+    table = call(f"{root}/parts", target)
     figures = {"seconds": time.perf_counter() - start, "cpu": time.process_time() - cpu}
     figures["mb"] = (child._peak() - before) / 1e6  # noqa: SLF001
-    digest = child._digest(str(target)) if compare and not way.endswith("read only") else None  # noqa: SLF001
+    digest = None
+    if compare:
+        if task == "to memory":
+            pq.write_table(table.to_arrow() if client == "polars" else table, target)
+        digest = _digest(target)
     print(json.dumps({**figures, "digest": digest}))
 
 
-def _ours(folder: str, target: Path) -> None:
-    explorer_frames.export_output(folder, target, schema="pagerank")
+def _digest(target: Path) -> str:
+    table = pq.read_table(target).sort_by("id")  # DuckDB reads the parts in any order
+    return explorer_frames._files.digest.content_hash(table.cast(_SCHEMA))  # noqa: SLF001
 
 
-def _ours_read(folder: str) -> None:
-    with explorer_frames.open_output(folder, schema="pagerank") as reader:
-        for _ in reader:
-            pass
+def _scan(folder: str) -> pl.LazyFrame:
+    schema = {"id": pl.String, "score": pl.Float64}
+    return pl.scan_csv(f"{folder}/part-*", has_header=False, schema=schema)
 
 
-def _pyarrow(folder: str, target: Path, read: dict, write: dict) -> None:
-    schema = pa.schema([("id", pa.string()), ("score", pa.float64())])
-    reading = pa_csv.ReadOptions(column_names=schema.names, **read)
-    types = pa_csv.ConvertOptions(column_types=schema, null_values=[], strings_can_be_null=False)
-    with pq.ParquetWriter(target, schema, compression="zstd", **write) as writer:
-        for part in sorted(Path(folder).glob("part-*")):
-            with pa_csv.open_csv(part, read_options=reading, convert_options=types) as reader:
-                for batch in reader:
-                    writer.write_batch(batch)
+def _duckdb(folder: str) -> str:
+    columns = "{'id': 'VARCHAR', 'score': 'DOUBLE'}"
+    return f"FROM read_csv('{folder}/part-*', header = false, columns = {columns})"
+
+
+def _pyarrow(folder: str, **read: int) -> Iterator[pa.RecordBatch]:
+    reading = pa_csv.ReadOptions(column_names=_SCHEMA.names, **read)
+    types = pa_csv.ConvertOptions(column_types=_SCHEMA, null_values=[], strings_can_be_null=False)
+    for part in sorted(Path(folder).glob("part-*")):
+        with pa_csv.open_csv(part, read_options=reading, convert_options=types) as reader:
+            yield from reader
+
+
+def _write(batches: Iterator[pa.RecordBatch], target: Path, **options: bool) -> None:
+    with pq.ParquetWriter(target, _SCHEMA, compression="zstd", **options) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 4 and sys.argv[1] in WAYS:  # by `child.run`
-        import pyarrow as pa
+    if len(sys.argv) == 5 and sys.argv[1] in TASKS:  # by `child.run`
+        from collections.abc import Iterator
+
+        import duckdb
+        import polars as pl
         import pyarrow.csv as pa_csv
         import pyarrow.parquet as pq
 
         import explorer_frames
+        import explorer_frames._files.digest
 
+        _SCHEMA = pa.schema([("id", pa.string()), ("score", pa.float64())])
+        _LARGE = 8 * 2**20
+        _TO_PARQUET = {
+            ("to Parquet", "explorer_frames"): lambda folder, target: explorer_frames.export_output(
+                folder, target, schema="pagerank"
+            ),
+            ("to Parquet", "polars"): lambda folder, target: _scan(folder).sink_parquet(target),
+            ("to Parquet", "duckdb"): lambda folder, target: duckdb.sql(
+                f"COPY ({_duckdb(folder)}) TO '{target}' (COMPRESSION zstd)"
+            ),
+            ("to Parquet", "pyarrow"): lambda folder, target: _write(_pyarrow(folder), target),
+            ("to Parquet", "pyarrow, tuned"): lambda folder, target: _write(
+                _pyarrow(folder, block_size=_LARGE), target, use_dictionary=False
+            ),
+        }
+        _TO_MEMORY = {
+            ("to memory", "explorer_frames"): lambda folder, _: explorer_frames.read_output_arrow(
+                folder, schema="pagerank"
+            ),
+            ("to memory", "polars"): lambda folder, _: _scan(folder).collect(),
+            ("to memory", "duckdb"): lambda folder, _: duckdb.sql(_duckdb(folder)).to_arrow_table(),
+            ("to memory", "pyarrow"): lambda folder, _: pa.Table.from_batches(_pyarrow(folder), _SCHEMA),
+        }
         _one()
     else:
         main()

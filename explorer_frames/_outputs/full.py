@@ -54,6 +54,7 @@ _NAMES = {name for entry in _schemas.ALGORITHMS for shape in entry.shapes for na
 _DOCUMENTED = frozenset(name.replace("_", "") for name in _NAMES).union(*_SYNONYMS.values())
 _OF_IDS = {"id", "id1", "root", "vid", "vid1"}  # possible names of the first column
 _WHAT = "full result"  # location in warnings
+_BATCHES = 16  # to prefetch, enough to continue while a row group is written
 _K = "k"  # column with the k from the names of KCore's folders
 _COMPONENT = re.compile(r"(?:analytics_\w+|query)_[0-9]+")
 
@@ -244,7 +245,7 @@ class Output:
         """Stop the background thread and close its file."""
         self._blocks.close()
 
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
+    def __iter__(self) -> Generator[pa.RecordBatch]:
         rows = 0
         for batch in chain(self._first, (self._typed.to_batch(*item) for item in self._blocks)):
             rows += batch.num_rows
@@ -376,12 +377,13 @@ def export(request: Request, plan: tuple[Target, Options]) -> Receipt:
 
     def attempt(output: Output) -> Receipt:
         output.parts.refuse_among(plan[0].url)
-        reader = pa.RecordBatchReader.from_batches(output.schema, iter(output))
 
         def finish() -> dict[str, Any]:
             return output.provenance.to_dict()  # called after the last batch, when the provenance is complete
 
-        return write(reader, plan, finish)
+        # Writing takes as long as all other steps, so the types are converted in another thread.
+        with closing(prefetch(iter(output), _BATCHES)) as batches:
+            return write(pa.RecordBatchReader.from_batches(output.schema, batches), plan, finish)
 
     return _call(request, attempt)
 
