@@ -7,6 +7,7 @@ from __future__ import annotations
 import _thread
 import asyncio
 import errno
+import gc
 import os
 import pickle
 import signal
@@ -34,6 +35,7 @@ from platforms import (
     needs_posix_names,
     needs_posix_permissions,
     needs_posix_signals,
+    needs_proc,
     needs_root,
     needs_symlinks,
 )
@@ -76,6 +78,36 @@ def publish(url, content, *, mode="overwrite", options=None, **how):
         Path(path).write_bytes(content)
         target.publish(path)
     return target
+
+
+@needs_proc
+def test_interrupt_at_any_instruction_of_a_cleanup_leaves_no_open_file(tmp_path):
+    done = False
+    for last in range(1, 10_000):
+        spool, count = _local.LocalFile(str(tmp_path / "a")).new_spool(), 0
+
+        def interrupt(frame, event, _, last=last):
+            nonlocal count
+            frame.f_trace_opcodes = True
+            count += event == "opcode"
+            if count == last:
+                raise KeyboardInterrupt
+            return interrupt
+
+        with suppress(KeyboardInterrupt):
+            sys.settrace(interrupt)
+            try:
+                spool.discard()
+                done = True
+            finally:
+                sys.settrace(None)
+        del spool
+        gc.collect()
+        assert open_files_in(tmp_path) == []
+        assert listed(tmp_path) == []
+        if done:
+            break
+    assert last > 3
 
 
 # Local disk

@@ -8,8 +8,10 @@ import tempfile
 import time
 import uuid
 import weakref
-from contextlib import ExitStack
+from collections import deque
 from functools import partial
+from itertools import repeat
+from operator import call
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -33,27 +35,32 @@ class Spool:
     def __init__(self, path: str, discard: Callable[[], None]) -> None:
         self.path = path
         self.folder: int | None = None  # open descriptor of the folder
-        self._discard = ExitStack()
-        self._discard.callback(discard)
+        self._left = [discard]  # calls that clean up
         # An interrupt can prevent the call of `discard`.
-        weakref.finalize(self, self._discard.close).atexit = False
+        weakref.finalize(self, _call_all, self._left).atexit = False
 
     @classmethod
     def named(cls, path: str, permissions: int) -> Self:
         """Create an empty file, or raise FileExistsError if the path exists."""
         spool = cls(path, partial(unlink, path))  # registered before the file exists
-        spool._discard.callback(unlink, path)  # registered twice, because an interrupt may end the first call
+        spool._left.append(partial(unlink, path))  # registered twice, because an interrupt may end the first call
         with open(path, "xb", opener=partial(os.open, mode=permissions)):
             return spool
 
     def keep_folder(self, descriptor: int) -> None:
         """Take ownership of the folder's descriptor."""
         self.folder = descriptor
-        self._discard.callback(os.close, descriptor)
+        self._left.append(partial(os.close, descriptor))
 
     def discard(self) -> None:
         self.folder = None
-        self._discard.close()
+        _call_all(self._left)
+
+
+def _call_all(left: list[Callable[[], None]]) -> None:
+    """Remove the calls from the list, and make them, last first."""
+    # `map` and `deque` do both in C, because an interrupt between two bytecode instructions would lose a call.
+    deque(map(call, map(list.pop, repeat(left, len(left)))), maxlen=0)
 
 
 class CopiedTarget:
