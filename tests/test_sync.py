@@ -78,14 +78,14 @@ def test_second_sync_sends_one_request_and_writes_nothing(store, world):
     assert tree(url, store.options) == files
 
 
-def test_sync_sends_two_s3_requests_for_each_result_and_one_for_each_job(s3_store, s3_requests, world):
+def test_sync_sends_one_s3_request_for_each_result_and_job(s3_store, s3_requests, world):
     world.add(3)
     url = s3_store.url("lake")
     world.sync(url, **storage(s3_store))
     results, jobs, folders = 6, 3, 2
     requests = Counter(s3_requests())
-    assert requests["PUT"] == results + jobs + folders + 1
-    assert requests.total() - requests["PUT"] == results + 6  # the bucket, the files, the settings of the lake
+    assert requests["PUT"] == results + jobs + folders + 2  # the settings of the lake, which are created twice
+    assert requests.total() - requests["PUT"] == 6  # the bucket, the files, the settings of the lake
     world.sync(url, **storage(s3_store))
     assert "PUT" not in s3_requests()
 

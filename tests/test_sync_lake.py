@@ -342,7 +342,7 @@ def test_a_bucket_that_is_gone_or_a_login_that_is_refused_ends_the_sync_at_once(
 
     def broken(self, path, *, create):
         count[0] += 1
-        if count[0] > 4:
+        if count[0] > 5:
             self.path = f"no-such-bucket-{os.getpid()}/x"
         return put(self, path, create=create)
 

@@ -18,7 +18,7 @@ from explorer_frames._storage.publish import Mode, Target
 from explorer_frames._storage.schemes import scheme_of
 from explorer_frames._storage.spool import remove_stale, remove_stale_spools
 from explorer_frames._storage.stores import StoredObject
-from explorer_frames.errors import ConfigError, ExplorerFramesError
+from explorer_frames.errors import ConfigError, ExplorerFramesError, TargetExistsError, WriteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -59,6 +59,7 @@ class Folder(Guard):
         self._path = self._path.rstrip("/")
         self._place: Any = type(trial.place)
         self._reached: set[str] = set()  # subfolders that have been checked
+        self._refuses_existing = False  # whether the store is known to refuse to create an existing file
         self.mask: Mask = trial.mask
         self.url = self.shown = shown_url(self._base if self._local is None else self._local)
 
@@ -127,10 +128,24 @@ class Folder(Guard):
             target.attempt("write", Path(path).write_bytes, content)
             target.publish(path)
 
+    def try_to_recreate(self, name: str, content: bytes) -> None:
+        """Try to create an existing file with its own content.
+
+        If the store refuses, `new_target` does not look up other files, which would cost a request for each.
+        """
+        if self._local is None and scheme_of(self._base).is_object_store:
+            try:
+                self.put(name, content, "create")
+            except TargetExistsError:
+                self._refuses_existing = True
+            except WriteError:  # for example, the file is protected
+                return
+
     def new_target(self, name: str) -> Target:
         """Return the target of a new file, or raise TargetExistsError if it exists."""
         target = self._target(name, "create")
-        if target.attempt("look up", target.place.kind):  # some servers ignore the condition of a conditional put
+        # Some servers ignore the condition of a conditional put.
+        if not self._refuses_existing and target.attempt("look up", target.place.kind):
             raise target.exists_error()
         return target
 

@@ -145,7 +145,7 @@ class _Sync:
     def _run_once(self) -> SyncReport:
         # Files are listed before the settings are checked, so all listed files were written with these settings.
         self._files = self._folder.files()
-        owned = self._check_owner()
+        settings = self._check_owner()
         self._folder.remove_stale(self._files)
         jobs = self._list_jobs()
         states, failures = self._look_up(jobs)
@@ -161,8 +161,8 @@ class _Sync:
             failed=(*failures, *(item.failure(error) for item, error in damaged.items())),
             pending=len(items),
         )
-        if items and not owned:
-            self._claim_lake()
+        if items:
+            self._folder.try_to_recreate(DATASET, settings or self._claim_lake())
         return _in_order(self._run_all(items, report), jobs)
 
     def _list_jobs(self) -> dict[str, JobRun]:
@@ -176,7 +176,8 @@ class _Sync:
 
     # --- settings of the lake
 
-    def _check_owner(self) -> bool:
+    def _check_owner(self) -> bytes | None:
+        """Read and check the settings; None if the folder is empty."""
         content = self._folder.read([DATASET])[0]
         if content is not None:
             self._dataset.check(content, self._folder.url)
@@ -186,13 +187,15 @@ class _Sync:
                 where=self._folder.url,
                 hint="Restore that file, or pass another path.",
             )
-        return content is not None
+        return content
 
-    def _claim_lake(self) -> None:
+    def _claim_lake(self) -> bytes:
+        """Write the settings, and return the content of their file."""
+        content = self._dataset.to_json()
         with suppress(TargetExistsError):
-            return self._folder.put(DATASET, self._dataset.to_json(), "create")
-        self._check_owner()  # another process created the file, possibly with other settings
-        return None
+            self._folder.put(DATASET, content, "create")
+            return content
+        return self._check_owner() or content  # another process created the file, possibly with other settings
 
     # --- plan
 
