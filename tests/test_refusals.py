@@ -201,7 +201,9 @@ def test_json_white_space_across_chunks_is_accepted(space, read, place):
             list(read_rows(pieces))
 
 
-NO_ENVELOPE = "\nCheck that url= is the URL of NebulaGraph Explorer. The documented versions are 3.1 to 3.8."
+NO_ENVELOPE = (
+    "\nCheck that url= is the URL of NebulaGraph Explorer. Its documented versions, 3.1 to 3.8, are supported."
+)
 ASK = f"\n{_HINTS[NotFoundError]}"
 LATER = f"\n{_HINTS[ServerError]}"
 

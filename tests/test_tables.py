@@ -507,7 +507,7 @@ def test_missing_parts_of_a_value_are_refused_where_the_table_requires_them(wher
     place = new_place(where, tmp_path)
     place.make(pa.table({"x": pa.array([], kind)}))
     data = pa.table({"x": pa.array(values, given)})
-    with pytest.raises(WriteError, match="column 'x' has null values, but the table's column is not nullable"):
+    with pytest.raises(WriteError, match="column 'x' contains null values, but the table's column is not nullable"):
         place.append(data)
     place.append(data.slice(1))
     assert place.rows()["x"].to_pylist() == values[1:]
@@ -547,7 +547,7 @@ def test_missing_values_in_required_columns_are_rejected(local_place, nulls):
     before = local_place.state()
     data = pa.table({"id": pa.array(["b", None] if nulls else ["b"], pa.string())})
     if nulls:
-        with pytest.raises(WriteError, match="column 'id' has null values"):
+        with pytest.raises(WriteError, match="column 'id' contains null values"):
             local_place.append(data)
         assert local_place.state() == before
     else:
@@ -968,9 +968,9 @@ def test_an_empty_string_is_refused_as_a_partition(delta_on_disk):
 
     data = pa.table({"id": ["a", "b"], "community": ["x", None]})
     deltalake.write_deltalake(delta_on_disk.url, data, partition_by=["community"])
-    with pytest.raises(WriteError, match="column 'community' has an empty string") as caught:
+    with pytest.raises(WriteError, match="column 'community' contains an empty string") as caught:
         delta_on_disk.append(pa.table({"id": ["", "d"], "community": ["x", ""]}))
-    assert "null in partitions" in caught.value.what
+    assert "null in partition columns" in caught.value.what
     assert delta_on_disk.table().version() == 0
     delta_on_disk.append(pa.table({"id": ["", "d"], "community": ["x", None]}))
 
