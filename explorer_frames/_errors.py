@@ -100,7 +100,7 @@ def _escaped(text: str) -> str:
 
 
 def plural(number: int, noun: str) -> str:
-    """Return a noun in singular or plural, depending on a number.
+    """Return the singular or plural form of a noun, depending on a number.
 
     Examples
     --------

@@ -119,7 +119,7 @@ _BY_NAME: dict[str, Algorithm] = {_normal(name): entry for entry in ALGORITHMS f
 def find(name: str) -> Algorithm | None:
     """Find the algorithm of a task by the first words of the task's name.
 
-    By default, a task has the name of its algorithm, such as "BFS" or "BFS_2". Users can rename tasks, so the result
+    By default, a task is named after its algorithm, such as "BFS" or "BFS_2". Users can rename tasks, so the result
     may be wrong.
 
     Parameters

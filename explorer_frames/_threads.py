@@ -310,7 +310,7 @@ class _WorkerPool(Generic[_R]):
         return made
 
     def _is_running(self) -> bool:
-        """Return whether a thread has not ended. With too little memory, threads end before they call anything."""
+        """Return whether a thread is still running. With too little memory, threads end before they call anything."""
         return len(self._ended) < len(self._started) and any(thread() is not None for thread in self._started)
 
     def _make(self, items: Iterable[_R]) -> None:

@@ -137,8 +137,8 @@ def _float_hint(kind: pa.DataType, text: str) -> str:
     if _is_large_integer(text):
         exact = "string" if parse(pa.array([text]), pa.int64()) is None else "int64 or string"
         return (
-            f"Integers beyond 2**53 are usually vertex ids, and {kind} would round them. Pass schema='auto' to "
-            f"use the task's name, or a pyarrow.Schema in which this column is {exact}."
+            f"Integers beyond 2**53 are usually vertex ids, and converting them to {kind} would round them. Pass "
+            f"schema='auto' to use the task's name, or a pyarrow.Schema in which this column is {exact}."
         )
     if _NUMBER.fullmatch(text):  # a valid number that overflows
         return f"The number is out of range for {kind}. Pass a pyarrow.Schema in which this column is a string."

@@ -171,8 +171,8 @@ def read_sample_results(
         frame is computed. With a `pyarrow.Schema`, or an algorithm whose results always have the same columns, this
         call reads no rows.
 
-        If the results have different columns, the frame has the union of them, and its integers are nullable. Columns
-        that a result does not have contain missing values.
+        If the results have different columns, the frame contains the union of those columns, and its integer columns
+        are nullable. If a result does not have a column, its values are missing.
     vid_type, dtype_backend
         As in `explorer_frames.read_sample_result`.
     include_ids
@@ -334,7 +334,7 @@ def _without_secrets(
         what = "the URL contains a password or a query, which would be visible in the graph"
         raise ConfigError(what, where=shown_url(path), hint=_ELSEWHERE)
     if callable(storage_options):
-        return _packed(storage_options, "function for storage_options")
+        return _packed(storage_options, "function passed as storage_options")
     if storage_options is not None and not isinstance(storage_options, Mapping):
         raise ConfigError(
             f"storage_options must be a mapping or a function, got {type(storage_options).__name__}",
@@ -360,10 +360,11 @@ def _options(held: Mapping[str, Any] | bytes | None) -> Mapping[str, Any] | None
     except Exception as raised:  # noqa: BLE001 (the caller's function may raise anything)
         found, kind = None, type(raised).__name__  # the message may contain a secret
     if kind:
-        raise ConfigError(f"the function for storage_options raised {kind}", hint="Call the function to see the error.")
+        what = f"the function passed as storage_options raised {kind}"
+        raise ConfigError(what, hint="Call the function to see the error.")
     if not isinstance(found, Mapping | None):
         raise ConfigError(
-            f"the function for storage_options must return a mapping, got {type(found).__name__}",
+            f"the function passed as storage_options must return a mapping, got {type(found).__name__}",
             hint="Return a mapping from the function.",
         )
     return found

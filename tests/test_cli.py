@@ -246,7 +246,8 @@ def test_read_of_all_rows_exits_with_3_where_they_may_be_incomplete(cli, sandbox
     job, task = sandbox.add_result(rows)
     done = cli("read", job, task)
     assert (done.code, len(done.rows)) == (3, 1001)
-    assert done.err.startswith("Warning: the result may be incomplete: 1000 rows may be the server's cap")
+    assert done.err.startswith("Warning: ")
+    assert "incomplete: 1000 rows" in done.err
     assert "set EXPLORER_FRAMES_ROW_CAP" in done.err
     known = cli("read", job, task, "--allow-incomplete")
     assert (known.code, known.err, known.out) == (0, "", done.out)
@@ -278,7 +279,9 @@ def test_task_is_selected_by_id_or_unique_name_in_job(cli, ran, sandbox):
     none = cli("read", ran.job_id, "PageRanc")
     assert none.code == 2
     assert none.is_short
-    assert none.err.endswith("Did you mean 'PageRank'? There are 4 tasks. See explorer-frames show JOB.\n")
+    assert "'PageRank'?" in none.err
+    assert "4 tasks" in none.err
+    assert "explorer-frames show JOB" in none.err
     job, first = sandbox.add_result([["a"], ["1"]], name="twin")
     _, second = sandbox.add_result([["a"], ["1"]], name="twin", job_id=job)
     both = cli("read", job, "twin")
@@ -403,7 +406,9 @@ def test_schemas_and_types_of_ids(cli, ran, sandbox):
     numbers = cli("read", job, task, "--schema", "a:int64,rest:list<int64>", "--json").json
     assert numbers["rows"][0] == {"a": 1, "rest": [3, 5, 7, 9]}
     decimals = cli("read", ran.job_id, "PageRank", "--schema", "id:string,score:int64")
-    assert decimals.err.endswith("--schema NAME:TYPE,NAME:TYPE in which this column is a double.\n")
+    hint = decimals.err.splitlines()[-1]
+    assert "--schema NAME:TYPE,NAME:TYPE" in hint
+    assert "double" in hint
     ids = cli("read", ran.job_id, "PageRank", "--vid-type", "int64")
     assert ids.code == 1
     assert ids.is_short
@@ -754,9 +759,10 @@ def test_an_interrupted_sync_says_how_far_it_came(cli, ran, tmp_path, monkeypatc
     monkeypatch.setattr(Explorer, "list_jobs", interrupted)
     done = cli("sync", ran.workflow_id, tmp_path)
     assert (done.code, done.out) == (130, "")
-    assert done.err == (
-        f"Error: interrupted\nWritten to {tmp_path}: no results. Sync again to write the remaining results.\n"
-    )
+    first, second = done.err.splitlines()
+    assert first == "Error: interrupted"
+    assert f"{tmp_path}: no results" in second
+    assert "Sync again" in second
 
 
 def test_sync_partitions_verifies_and_names_the_server(cli, ran, tmp_path):
@@ -858,7 +864,9 @@ def test_missing_url_is_a_usage_error(cli, monkeypatch):
     done = cli("jobs")
     assert done.code == 2
     assert done.is_short
-    assert done.err == ("Error: missing url\nPass --url http://host:7002, or set EXPLORER_FRAMES_URL.\n")
+    assert done.err.startswith("Error: missing url\n")
+    assert "--url" in done.err
+    assert "EXPLORER_FRAMES_URL" in done.err
     without = cli("jobs", "--url", "http://127.0.0.1:9")
     assert without.code == 2
     assert without.is_short
@@ -1036,7 +1044,7 @@ def test_warnings_are_json_with_json(cli, sandbox):
     assert (done.code, len(done.json["rows"])) == (3, 1000)
     warning = done.messages[0]["warning"]
     assert warning["class"] == "TruncatedResultWarning"
-    assert warning["message"].startswith("the result may be incomplete: 1000 rows may be the server's cap")
+    assert "incomplete: 1000 rows" in warning["message"]
     assert warning["hint"].endswith("set EXPLORER_FRAMES_ROW_CAP.")
 
 

@@ -154,7 +154,9 @@ def test_errors_in_a_terminal_break_between_words(screen):
 
 def test_read_shows_20_rows_in_a_terminal_and_says_so(screen):
     done = screen("read", "2", "PageRank")
-    assert (done.code, done.err) == (0, "Only the first 20 rows are shown. Pass --limit all to show all rows.\n")
+    assert done.code == 0
+    assert "20 rows" in done.err
+    assert "--limit all" in done.err
     assert len(without_colors(done.out).splitlines()) == 22
     for line in (["--limit", "all"], ["--limit", "77"], ["--limit", "5"], ["--csv"], ["--json"]):
         done = screen("read", "2", "PageRank", *line)
@@ -330,7 +332,8 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_stop_it(cancels):
             assert "Requested the cancellation of job 1. Its status is " in said
             assert job.status in ("stopping", "interrupted")
         else:
-            assert "Wait for it with explorer-frames wait 1, or cancel it with explorer-frames cancel 1." in said
+            assert "explorer-frames wait 1" in said
+            assert "explorer-frames cancel 1" in said
             assert job.status == "running"
 
 
@@ -353,7 +356,9 @@ def test_an_output_that_is_closed():
         timeout=PROCESS,
     )
     assert closed.returncode == 1
-    assert closed.stderr == f"Error: standard output is closed\nRedirect stdout to a file or to {os.devnull}.\n"
+    first, second = closed.stderr.splitlines()
+    assert first == "Error: standard output is closed"
+    assert os.devnull in second
 
 
 @pytest.mark.slow

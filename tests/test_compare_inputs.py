@@ -294,9 +294,7 @@ def test_results_of_other_workflows_or_algorithms_are_refused_unless_insisted(ru
         with pytest.raises(ConfigError, match=workflows):
             compare(*given)
         assert compare(*given, allow_unrelated=True).same
-    with pytest.raises(
-        ConfigError, match=r"algorithms of the two results differ: 'PageRank' and 'Louvain'\nPass allow_unrelated=True"
-    ):
+    with pytest.raises(ConfigError, match=r"algorithms .*'PageRank' and 'Louvain'\n.*allow_unrelated=True"):
         compare(first.tasks[0], first.tasks[1])
 
 
@@ -308,7 +306,7 @@ def of_workflow(server, workflow):
 def test_workflow_ids_are_specific_to_a_server():
     staging, production = "https://staging:7002", "https://production:7002"
     assert compare(of_workflow(staging, "1"), of_workflow(production, "2")).same
-    with pytest.raises(ConfigError, match="workflows of the two results differ: '1' and '2'"):
+    with pytest.raises(ConfigError, match=r"workflows .*'1' and '2'"):
         compare(of_workflow(staging, "1"), of_workflow(staging, "2"))
 
 
@@ -364,7 +362,7 @@ def test_invalid_result_argument_is_rejected_before_reading(data):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"task": 7}, "task must be a name or an id, got 7"),
+        ({"task": 7}, "task must be .*, got 7"),
         ({"top": 0}, "top must be a positive integer, got 0"),
         ({"top": True}, "top must be"),
         ({"top": 2.5}, "top must be"),

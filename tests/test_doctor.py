@@ -98,10 +98,10 @@ def test_a_given_task_and_a_given_limit(diagnose, scored):
     job, task = scored.add_result([[str(number) for number in range(5_100)], ["1"] * 5_100], name="Ranks")
     for given in (task, "Ranks"):
         found = diagnose(scored.environment, "--job-id", job, "--task-id", given, "--limit", 50)
-        assert found["limit"] == (
-            "ok",
-            f"limit=50 returned 50 rows; a larger limit was not tested [job {job}, task {task}]; None",
-        )
+        state, text = found["limit"]
+        assert state == "ok"
+        assert text.startswith("limit=50 returned 50 rows")
+        assert f"[job {job}, task {task}]" in text
     assert diagnose(scored.environment, "--job-id", job, "--task-id", "nope")["limit"][0] == "problem"
 
 
@@ -159,13 +159,9 @@ def test_unresolvable_host_name_is_reported(diagnose, monkeypatch):
     found = diagnose(
         LOGIN | {"EXPLORER_FRAMES_URL": "http://explorer.invalid:7002", "EXPLORER_FRAMES_PASSWORD": CANARY}
     )
-    assert found["address"] == (
-        "problem",
-        (
-            "no address for explorer.invalid: Name or service not known; "
-            "Check the host name in --url and the DNS settings of this machine."
-        ),
-    )
+    state, text = found["address"]
+    assert state == "problem"
+    assert [word for word in ("explorer.invalid", "service not known", "--url", "DNS") if word not in text] == []
     assert found["connection"][0] == found["limit"][0] == "skipped"
 
 
@@ -329,12 +325,13 @@ def test_each_certificate_error_has_a_specific_message(diagnose, tmp_path, monke
         return diagnose({"EXPLORER_FRAMES_URL": url}, "--ca-bundle", files["ca"], *options)["encryption"]
 
     with tls(authority, "other.example") as url:
-        assert "Use a host name in --url that" in said(url)[1]
+        assert "--url" in said(url)[1]
     with tls(other) as url:
         with warnings.catch_warnings(action="ignore"):  # urllib3 warns, too
             found = Explorer(url, token="t", verify=False).doctor()["encryption"]
-        assert (found.state, found.what) == ("warning", "https without certificate verification (verify=False)")
-        assert "Check that --ca-bundle contains the CA of the server's certificate" in said(url)[1]
+        assert found.state == "warning"
+        assert "verify=False" in found.what
+        assert "--ca-bundle" in said(url)[1]
     key = load_pem_private_key(authority.issue_cert("me@example.org").private_key_pem.bytes(), None)
     encrypted = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"pw"))
     files["encrypted"] = tmp_path / "encrypted.pem"
@@ -344,15 +341,18 @@ def test_each_certificate_error_has_a_specific_message(diagnose, tmp_path, monke
         for client_cert in (str(files["encrypted"]), (str(files["mine"]), str(files["encrypted"]))):
             with pytest.raises(ConfigError, match="the key is encrypted"):
                 Explorer(url, token="t", ca_bundle=files["ca"], client_cert=client_cert).list_jobs(1)
-        assert "requires a client certificate. Pass its PEM file as --client-cert" in said(url)[1]
+        assert "--client-cert" in said(url)[1]
         assert "The server rejected the client certificate" in said(url, "--client-cert", files["other"])[1]
-        assert said(url, *mine) == ("ok", "https, with a certificate trusted by ca_bundle; None")
+        state, text = said(url, *mine)
+        assert state == "ok"
+        assert "ca_bundle" in text
         untrusted = diagnose({"EXPLORER_FRAMES_URL": url}, *mine)["encryption"]
-        assert "Set --ca-bundle to a PEM file with the server's CA" in untrusted[1]
+        assert "--ca-bundle" in untrusted[1]
         monkeypatch.setenv("SSL_CERT_FILE", str(files["ca"]))
         if sys.platform not in ("darwin", "win32"):
-            trusted = diagnose({"EXPLORER_FRAMES_URL": url}, *mine)["encryption"]
-            assert trusted == ("ok", "https, with a certificate trusted by the operating system; None")
+            state, text = diagnose({"EXPLORER_FRAMES_URL": url}, *mine)["encryption"]
+            assert state == "ok"
+            assert "operating system" in text
 
 
 def test_a_proxy_is_left_to_look_up_names(diagnose, scored, monkeypatch):
@@ -668,7 +668,8 @@ def test_the_diagnosis_of_an_explorer(scored, tmp_path, monkeypatch):
         task = job.tasks[0]
         for given in ((job, task.name), (job.job_id, task.name), (job, task), (task,), (job.job_id, task.task_id)):
             what = explorer.doctor(*given, limit=20)["limit"].what
-            assert what.startswith(f"limit=20 returned 20 rows; a larger limit was not tested [job {job.job_id}")
+            assert what.startswith("limit=20 returned 20 rows")
+            assert f"[job {job.job_id}, " in what
         for wrong in ({"job_id": 1}, {"task_id": "t"}, {"job_id": "../x", "task_id": "t"}, {"limit": 0}):
             with pytest.raises(ConfigError):
                 explorer.doctor(**wrong)

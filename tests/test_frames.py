@@ -117,7 +117,7 @@ def test_lists_of_timestamps_keep_their_zone_or_are_refused():
     for backend in BACKENDS[:2]:
         with pytest.raises(ColumnTypeError, match="times") as caught:
             to_pandas(table, backend)
-        assert caught.value.hint == "Pass dtype_backend='pyarrow'."
+        assert "dtype_backend='pyarrow'" in caught.value.hint
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -150,7 +150,7 @@ def test_integers_in_lists_beside_missing_ones_are_exact_or_refused(backend):
         return
     with pytest.raises(ColumnTypeError, match="path") as caught:
         to_pandas(table, backend)
-    assert caught.value.hint == "Pass dtype_backend='pyarrow'."
+    assert "dtype_backend='pyarrow'" in caught.value.hint
 
 
 # With "numpy_nullable" it is pandas 3 that counts a NaN as missing, and pandas 2 that does not.

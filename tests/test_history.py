@@ -122,7 +122,7 @@ def test_jobs_without_the_task_are_skipped_with_a_warning(world):
     with Explorer(world.server.url, token=world.server.token) as explorer:
         task = explorer.job(failed).tasks[1].task_id
     world.server.set_status(failed, 3, task)
-    said = rf"missing from the history of workflow {world.workflow}: jobs {world.jobs[0]} \(no such task\), {world.jobs[2]} \(PageRank failed\)"
+    said = rf"workflow {world.workflow}: jobs {world.jobs[0]} \(no such task\), {world.jobs[2]} \(PageRank failed\)"
     with pytest.warns(HistoryGapWarning, match=said) as caught:
         frame = world.history(task="PageRank")
     assert caught[0].filename == __file__

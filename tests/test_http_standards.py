@@ -335,8 +335,10 @@ def test_status_407_of_explorer_does_not_mention_proxy_settings():
         with pytest.raises(ConnectionFailedError) as caught:
             explorer.read_sample_result(1, "a", schema=None)
         assert len(server.requests) == 1
-    assert caught.value.what == "a proxy at this url requires credentials (HTTP 407)"
-    assert "proxy responded at this URL" in caught.value.hint
+    assert caught.value.http_status == 407
+    assert "proxy at this url" in caught.value.what
+    assert "url=" in caught.value.hint
+    assert "_PROXY" not in str(caught.value)
 
 
 def test_the_code_of_an_envelope_comes_before_status_407():

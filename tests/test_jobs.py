@@ -297,10 +297,10 @@ def test_bad_input_fails_the_job_and_names_the_task():
         tasks = {"good": ("PageRank", {}), "bad": ("SSSP", {"root": "nobody"})}
         workflow = server.add_workflow("w", PAIR, tasks)
         job = explorer.run_workflow(workflow)
-        with pytest.raises(JobError, match=rf"job {job.job_id} failed \(failed tasks: SSSP\) \[trace ") as caught:
+        with pytest.raises(JobError, match=rf"job {job.job_id} failed .*SSSP.* \[trace ") as caught:
             job.wait(progress=False)
         error = caught.value
-        assert error.hint == "The job's page in Explorer shows each task's log."
+        assert "log" in error.hint
         assert error.job.status == "failed"
         assert pickle.loads(pickle.dumps(error.where)) == error.where
         with pytest.raises(JobError, match="1 of 2 results could not be read: SSSP") as caught:
@@ -319,13 +319,11 @@ def test_failed_tasks_are_named_and_states_of_others_are_counted():
     for listed, said in ((mixed, "tasks: 1 running, 79 preparing"), ([], "no tasks")):
         running = job_of({"id": 1, "status": 1, "tasks": listed}, "1", None, None)
         assert str(job_error(running, "did not end")).startswith(f"job 1 did not end ({said})\nJob 1 continues")
-    with pytest.raises(
-        ConfigError, match=r"no task named 'pagernak'\nDid you mean 'PageRank'\? There are 80 tasks\. See job"
-    ):
+    with pytest.raises(ConfigError, match=r"'pagernak'\n.*'PageRank'\?.* 80 tasks\..*job\.tasks"):
         job.task("pagernak")
-    with pytest.raises(ConfigError, match=r"Did you mean 'T7' or 'T7\d' or 'T7\d'\? There are 80 tasks\. See job"):
+    with pytest.raises(ConfigError, match=r"'T7x'\n.*'T7' or 'T7\d' or 'T7\d'\?.* 80 tasks\..*job\.tasks"):
         job.task("T7x")
-    with pytest.raises(ConfigError, match=r"There are 80 tasks: 'T0', 'T1', 'T2' and 77 more\. See job.tasks\."):
+    with pytest.raises(ConfigError, match=r" 80 tasks: 'T0', 'T1', 'T2' and 77 more\..*job\.tasks"):
         job.task("Betweenness")
 
 
@@ -352,7 +350,7 @@ def test_a_job_that_outlasts_the_wait():
         [number] = server.add_jobs(1, status=1)
         job, before = explorer.job(number), len(server.requests)
         begun = time.monotonic()
-        with pytest.raises(JobError, match=r"job \d+ did not end within 0\.5 s; status: running") as caught:
+        with pytest.raises(JobError, match=r"job \d+ .* 0\.5 s; status: running") as caught:
             job.wait(timeout=0.5, progress=False)
         assert f"Wait for it with explorer.job('{number}').wait(), or cancel it with" in caught.value.hint
         assert time.monotonic() - begun < HANG / 2
@@ -369,7 +367,7 @@ def test_unknown_job_status_raises_an_error(monkeypatch):
         with pytest.raises(JobError, match=r"status: unknown\(77\)"):
             explorer.job(number).wait(timeout=0.3, progress=False)
         monkeypatch.setattr(_wait, "_PATIENCE", 0.3)
-        with pytest.raises(JobError, match=r"has had the undocumented status unknown\(77\) for 0\.3 s"):
+        with pytest.raises(JobError, match=r"status unknown\(77\) for 0\.3 s"):
             explorer.job(number).wait(progress=False, poll=0.1)
 
 
@@ -477,7 +475,7 @@ def test_task_is_selected_by_id_or_unique_name(sandbox, explorer):
     assert third not in several.value.hint, "only those that were meant"
     with pytest.raises(ConfigError, match="has no task named 'Twin'") as none:
         job.task("Twin")
-    assert none.value.hint == "Did you mean 'twin'? There are 3 tasks. See job.tasks."
+    assert re.search(r"'twin'\?.* 3 tasks\..*job\.tasks", none.value.hint)
     with pytest.raises(ConfigError, match="has no task named 'None'"):
         job.task(None)
 
@@ -700,7 +698,8 @@ def test_interrupted_wait_describes_how_to_continue(ends):
         job = Explorer(server.url, token="t").job(7)
         with pytest.raises(ends) as caught:
             job.wait(progress=end)
-        assert caught.value.__notes__[0].startswith("Job 7 continues on the server. Wait for it with explorer.job('7')")
+        assert "Job 7 continues" in caught.value.__notes__[0]
+        assert "explorer.job('7')" in caught.value.__notes__[0]
         state["status"] = 2
         with pytest.raises(ends) as caught:
             job.wait(progress=end)
@@ -838,7 +837,7 @@ def test_hanging_status_request_ends_wait_with_job_error():
     script = [wrapped({"id": 1, "status": 1, "tasks": []}), [9 * HANG]]
     with RawServer(lambda number, request: script[min(number, 1)]) as server:
         job = Explorer(server.url, token="t", timeout=9 * HANG, deadline=None).job(1)
-        with pytest.raises(JobError, match=r"job 1 did not end within 0\.3 s; status: running"):
+        with pytest.raises(JobError, match=r"job 1 .* 0\.3 s; status: running"):
             job.wait(timeout=0.3, progress=False)
 
 
@@ -930,7 +929,7 @@ def test_job_and_task_are_accepted_in_place_of_ids(twins, tmp_path, monkeypatch)
     with b.open() as reader:
         assert reader.read_all().num_rows == 1
     for ids, said in (
-        ((job,), "missing task_id: job .* has 2 tasks\nPass the name or id of a task: 'A' "),
+        ((job,), "missing task_id: .* 2 tasks\n.*'A' "),
         ((b, b.task_id), "cannot be combined"),
         ((same, b), "not to job"),
         ((9, b), "not to job 9"),
@@ -938,7 +937,7 @@ def test_job_and_task_are_accepted_in_place_of_ids(twins, tmp_path, monkeypatch)
     ):
         with pytest.raises(ConfigError, match=said):
             explorer_frames.read_sample_result(*ids)
-    with pytest.raises(ConfigError, match="missing task_id\nPass the id of a task, or pass a Task"):
+    with pytest.raises(ConfigError, match=r"missing task_id\n.*Task"):
         job._explorer.read_sample_result(1)
 
 

@@ -59,9 +59,10 @@ def caught(call):
 @each("workers", [1, 4])
 def test_a_job_warns_once_and_names_the_tasks(job, workers):
     [told] = caught(lambda: job.read(1, workers=workers))
-    begin = "the result may be incomplete: the server returned exactly limit=1 row ["
     places = "; ".join(f"job {job.job_id}, task {name}" for name in NAMES[:3])
-    assert told == f"{begin}{places} and 2 more]. Pass limit=None to request every row."
+    assert told.count("incomplete") == told.count("limit=1 ") == 1
+    assert f"[{places} and 2 more]" in told
+    assert "limit=None" in told
 
 
 def call_that_warns_and_raises(error):
@@ -117,8 +118,7 @@ def test_joined_warning_distinguishes_the_results(server):
     server.add_result([[str(n) for n in range(5000)]] * 2, "second", job_id=job)
     with Explorer(server.url, token=server.token) as explorer:
         [told] = caught(lambda: explorer.job(job).read(workers=1))
-    assert "1000 rows may be the server's cap, because 1000 is a round number [job " in told
-    assert "; the result may be incomplete: 5000 rows" in told
+    assert told.index("incomplete: 1000 rows") < told.index("[job ") < told.index("incomplete: 5000 rows")
     assert told.count("row_cap=") == 1
 
 
@@ -179,23 +179,24 @@ def test_errors_of_several_results_have_hints(server, job):
         small = explorer.job(number)
         with pytest.raises(JobError) as found:
             small.read()
-        begin = "Pass limit= to request fewer rows, or read the full result with Task.read_output. "
-        assert found.value.hint.splitlines()[0] == begin.strip()
+        [hint] = [line for line in found.value.hint.splitlines() if "limit=" in line]
+        assert "Task.read_output" in hint
         with pytest.raises(TransportError, match="max_bytes"):
             small.tasks[0].read()
 
 
 @each(
-    ("call", "what"),
+    ("call", "name", "value"),
     [
-        (lambda job: job.read("5"), "limit must be a positive integer or None, got '5'"),
-        (lambda job: job.read(0), "limit must be a positive integer or None, got 0"),
-        (lambda job: job.read(workers=-1), "workers must be a positive integer, got -1"),
-        (lambda job: job.wait(timeout="5"), "timeout must be a positive number of seconds, got '5'"),
-        (lambda job: job.read(dtype_backend=5), "dtype_backend must be None, 'numpy_nullable' or 'pyarrow', got 5"),
+        (lambda job: job.read("5"), "limit", "'5'"),
+        (lambda job: job.read(0), "limit", "0"),
+        (lambda job: job.read(workers=-1), "workers", "-1"),
+        (lambda job: job.wait(timeout="5"), "timeout", "'5'"),
+        (lambda job: job.read(dtype_backend=5), "dtype_backend", "5"),
     ],
 )
-def test_only_text_is_quoted(job, call, what):
+def test_only_text_is_quoted(job, call, name, value):
     with pytest.raises(ConfigError) as found:
         call(job)
-    assert found.value.what == what
+    assert found.value.what.startswith(f"{name} must be ")
+    assert found.value.what.endswith(f", got {value}")

@@ -209,7 +209,7 @@ def test_progress_bar_is_hidden_in_other_threads_or_if_disabled(server, screen, 
 
 def test_a_wrong_setting_is_an_error(server, monkeypatch):
     monkeypatch.setenv("EXPLORER_FRAMES_PROGRESS", "maybe")
-    with pytest.raises(ConfigError, match="EXPLORER_FRAMES_PROGRESS must be 0 or 1, got 'maybe'"):
+    with pytest.raises(ConfigError, match=r"EXPLORER_FRAMES_PROGRESS must be .*'maybe'"):
         explorer_of(server).read_sample_result(*server.ids)
     with pytest.raises(ConfigError, match="progress must be True or False, got 'yes'"):
         explorer_of(server, progress="yes")

@@ -179,7 +179,7 @@ def test_options_of_the_call_replace_those_of_the_path():
 def test_parquet_is_not_written_under_the_name_of_another_format(tmp_path, name):
     with pytest.raises(UnsupportedFormatError, match="does not match format 'parquet'") as caught:
         write_parquet(Unread(), tmp_path / name)
-    assert caught.value.hint == "Use the extension .parquet, .pq, or none."
+    assert ".parquet, .pq" in caught.value.hint
     with pytest.raises(ConfigError, match="folder name has a file extension"):
         Folder(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
@@ -213,7 +213,7 @@ def test_missing_folders_are_refused_before_the_first_row_by_every_writer(tmp_pa
         path = f"new-{name}/folder/a.parquet"
         with pytest.raises(WriteError, match=f"the folder does not exist: '.*new-{name}.folder'") as caught:
             write(path)
-        assert caught.value.hint == "Create the folder, or pass make_parents=True."
+        assert "make_parents=True" in caught.value.hint
         assert not (tmp_path / f"new-{name}").exists()
         write(path, make_parents=True)
         assert len(list((tmp_path / f"new-{name}" / "folder").iterdir())) == 1
@@ -328,7 +328,7 @@ def test_a_file_system_that_cannot_publish_is_refused_before_the_first_row(files
 
 
 def test_a_file_system_has_its_own_options(memory_store):
-    with pytest.raises(ConfigError, match="storage_options and filesystem are mutually exclusive"):
+    with pytest.raises(ConfigError, match="storage_options and filesystem"):
         write_parquet(Unread(), "a.parquet", filesystem=fsspec.filesystem("memory"), storage_options={"anon": True})
     write_parquet(FRAME, memory_store.url("a.parquet"), filesystem=fsspec.filesystem("memory"), storage_options={})
 
@@ -445,7 +445,7 @@ def test_options_of_files_are_refused_for_a_buffer(how):
 def test_full_buffer_raises_an_error(taken):
     with pytest.raises(WriteError, match="cannot write all of the target") as caught:
         write_parquet(FRAME, Raw(taken))
-    assert caught.value.hint == "The target may be incomplete. Fix the error above and write again."
+    assert "incomplete" in caught.value.hint
 
 
 def test_a_buffer_stays_as_it_was_when_the_rows_fail():

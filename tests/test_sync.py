@@ -339,7 +339,7 @@ def test_concurrent_first_sync_detects_the_other_owner(tmp_path, world, monkeypa
         return put(self, name, content, mode)
 
     monkeypatch.setattr(Folder, "put", another_first)
-    with pytest.raises(ConfigError, match="lake with different settings: workflow_id is '9"):
+    with pytest.raises(ConfigError, match="workflow_id is '9"):
         world.sync(tmp_path)
     assert list(tree(tmp_path)) == [DATASET]
 
@@ -428,7 +428,8 @@ def test_a_name_that_no_job_has_is_refused_with_similar_names(tmp_path, world):
     world.add(2)
     with pytest.raises(ConfigError, match="'pagerank'") as caught:
         world.sync(tmp_path / "lake", tasks=["pagerank", "Louvain"])
-    assert caught.value.hint == "Did you mean 'PageRank'? There are 2 tasks."
+    assert "'PageRank'?" in caught.value.hint
+    assert "2 tasks" in caught.value.hint
     assert not (tmp_path / "lake").exists()
 
 

@@ -231,7 +231,7 @@ def test_each_day_of_a_filtered_frame_has_the_same_columns(local_place):
         assert local_place.append(day).schema.names == ["id", "score"]
     named = frame.rename_axis("vertex")
     for day in (named, named.nlargest(2, "score")):
-        with pytest.raises(ConfigError, match="column 'vertex' is int64 in the data and missing in the table"):
+        with pytest.raises(ConfigError, match=r"'vertex' is int64 .*missing"):
             local_place.append(day)
 
 
@@ -507,7 +507,7 @@ def test_missing_parts_of_a_value_are_refused_where_the_table_requires_them(wher
     place = new_place(where, tmp_path)
     place.make(pa.table({"x": pa.array([], kind)}))
     data = pa.table({"x": pa.array(values, given)})
-    with pytest.raises(WriteError, match="column 'x' has null values, but the table's column is not nullable"):
+    with pytest.raises(WriteError, match=r"column 'x' .*null"):
         place.append(data)
     place.append(data.slice(1))
     assert place.rows()["x"].to_pylist() == values[1:]
@@ -547,7 +547,7 @@ def test_missing_values_in_required_columns_are_rejected(local_place, nulls):
     before = local_place.state()
     data = pa.table({"id": pa.array(["b", None] if nulls else ["b"], pa.string())})
     if nulls:
-        with pytest.raises(WriteError, match="column 'id' has null values"):
+        with pytest.raises(WriteError, match=r"column 'id' .*null"):
             local_place.append(data)
         assert local_place.state() == before
     else:
@@ -929,7 +929,7 @@ def test_missing_folders_above_a_table_are_made_only_on_demand(tmp_path):
     for path in (tmp_path / "new" / "scores", f"file://{tmp_path.as_posix()}/new/scores"):
         with pytest.raises(WriteError, match="the folder does not exist") as caught:
             write_delta(OLD, path)
-        assert caught.value.hint == "Create the folder, or pass make_parents=True."
+        assert "make_parents=True" in caught.value.hint
     assert list(tmp_path.iterdir()) == []
     assert write_delta(OLD, tmp_path / "new" / "scores", make_parents=True).rows == OLD.num_rows
     assert write_delta(OLD, tmp_path / "new" / "scores", mode="append").version == 1
@@ -968,9 +968,9 @@ def test_an_empty_string_is_refused_as_a_partition(delta_on_disk):
 
     data = pa.table({"id": ["a", "b"], "community": ["x", None]})
     deltalake.write_deltalake(delta_on_disk.url, data, partition_by=["community"])
-    with pytest.raises(WriteError, match="column 'community' has an empty string") as caught:
+    with pytest.raises(WriteError, match=r"column 'community' .*empty string") as caught:
         delta_on_disk.append(pa.table({"id": ["", "d"], "community": ["x", ""]}))
-    assert "null in partitions" in caught.value.what
+    assert "null" in caught.value.what
     assert delta_on_disk.table().version() == 0
     delta_on_disk.append(pa.table({"id": ["", "d"], "community": ["x", None]}))
 

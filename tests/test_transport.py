@@ -973,9 +973,7 @@ def test_a_proxy_without_a_valid_certificate_is_named(authority, ca_bundle, monk
         with Explorer(f"{scheme}://explorer.invalid", **options) as explorer, pytest.raises(TransportError) as caught:
             read(explorer)
     assert caught.value.what.startswith(f"TLS connection failed for the proxy {host}: ")
-    assert caught.value.hint.startswith(
-        f"If the proxy does not use TLS, set {scheme.upper()}_PROXY to http://host:port. "
-    )
+    assert f"set {scheme.upper()}_PROXY to http://host:port" in caught.value.hint
     assert "s3cretpw" not in str(caught.value)
 
 

@@ -253,14 +253,13 @@ def test_index_true_or_false_decides_as_in_pandas(tmp_path, layout, index, writt
     [
         (pl.DataFrame({"a": [1]}), False, "index=False requires a pandas DataFrame, got polars DataFrame"),
         (pa.table({"a": [1]}), True, "index=True requires a pandas DataFrame, got pyarrow Table"),
-        (pd.DataFrame({"a": [1]}), "id", "index must be True, False or None, got 'id'"),
-        (pd.DataFrame({"a": [1]}), 0, "index must be True, False or None, got 0"),
+        (pd.DataFrame({"a": [1]}), "id", "index must be .*, got 'id'"),
+        (pd.DataFrame({"a": [1]}), 0, "index must be .*, got 0"),
     ],
 )
 def test_an_index_that_there_is_not_is_refused(tmp_path, layout, data, index, said):
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError, match=said):
         WRITERS[layout](data, tmp_path / "a", index=index)
-    assert said in str(caught.value)
     assert [*tmp_path.iterdir()] == []
 
 
@@ -321,7 +320,8 @@ def test_labels_of_the_same_text_are_refused(tmp_path, layout, labels, name):
     labels = labels if isinstance(labels, pd.Index) else pd.Index(labels, dtype=object, tupleize_cols=False)
     with pytest.raises(ConfigError) as caught:
         WRITERS[layout](frame_of(columns=labels), tmp_path / "a")
-    assert caught.value.what == f"duplicate column name {name!r}"
+    assert "duplicate" in caught.value.what
+    assert repr(name) in caught.value.what
     assert [*tmp_path.iterdir()] == []
 
 

@@ -108,8 +108,9 @@ def compare(
 
     **Ranks** are computed from the first numeric column, over all rows of a result. The largest value ranks first,
     except for ``distance``, where the smallest ranks first. ``modularity`` is not ranked. Ties share the lowest rank
-    (1, 2, 2, 4), as in ``rank(method="min")`` of pandas. All rows that share the last rank belong to the top, so it may
-    have more than `top` rows. The overlap is the number of rows in both tops divided by the size of the larger one.
+    (1, 2, 2, 4), as in ``rank(method="min")`` of pandas. Rows tied at the last rank are all included, so there may be
+    more than `top` rows. The overlap is the number of top rows that both results have in common, divided by the larger
+    number of top rows.
 
     **Communities** (column ``community``) are matched one to one, by the vertices that are in both results. The pair
     with the largest Jaccard index is matched first, followed by the best of the remaining pairs, and so on. If two
@@ -235,7 +236,7 @@ def _changed(aligned: AlignedTables, changes: dict[str, Change], ranks: Ranks | 
 
 
 def _top_ranks(aligned: AlignedTables, ranks: Ranks | None) -> pd.DataFrame:
-    """Return the rows in the top of either result, with both ranks."""
+    """Return the top rows of either result, with both ranks."""
     keys = pa.concat_tables([aligned.a.select(aligned.keys), aligned.b.select(aligned.keys)])
     if ranks is None:
         return _frame(keys.slice(0, 0))

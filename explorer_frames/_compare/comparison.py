@@ -46,7 +46,7 @@ class Comparison:
     top_overlap : float or None
         Share of the first `top` rows that both results have in common, from 0 to 1.
     top_ranks : pandas.DataFrame
-        Rows in the top of a or of b, sorted by the better rank, with the ids, ``rank_a`` and ``rank_b``. A rank is
+        Top rows of a or b, sorted by the better rank, with the ids, ``rank_a`` and ``rank_b``. A rank is
         missing if the row or its value is missing in that result.
     rank_correlation : float or None
         Spearman's rho of the common rows, from -1 to 1; NaN if all values of one result are equal.

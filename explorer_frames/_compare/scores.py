@@ -37,7 +37,7 @@ class Ranks:
     after: Numbers
     top_overlap: float
     correlation: float
-    # Row numbers and ranks in a and in b of the rows in the top of either; -1 if a result does not have the row.
+    # Row numbers and ranks, in a and in b, of the top rows of either result; -1 if a result does not have the row.
     top_rows: tuple[Numbers, Numbers]
     top_ranks: tuple[Numbers, Numbers]
 

@@ -111,7 +111,7 @@ def data_of(envelope: object, http_status: int, trace_id: str | None, *, any_sta
     raise EnvelopeError(
         f"invalid response: unexpected {wrong}",
         where=f"trace {escaped(trace_id, 80)}" if trace_id else None,
-        hint="Check that url= is the URL of NebulaGraph Explorer. The documented versions are 3.1 to 3.8.",
+        hint="Check that url= is the URL of NebulaGraph Explorer. Its documented versions, 3.1 to 3.8, are supported.",
     )
 
 

@@ -151,7 +151,7 @@ class Examination:
         return ok("http", "the NebulaGraph Explorer API responded")
 
     def _greet(self) -> None:
-        """Send a request without a token, and store the response for several checks."""
+        """Send a request without a token, and store the response so that several checks can use it."""
         began = time.time()
         try:
             headers, said = self._greeted(self.settings)

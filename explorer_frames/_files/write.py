@@ -142,8 +142,8 @@ def write_parquet(
         DataFrame's ``attrs["explorer_frames"]`` is written to the schema metadata.
     path
         Local path or fsspec URL of one file, a path of universal_pathlib or cloudpathlib, or a binary buffer that is
-        open for writing. If `path` is a buffer, the verified file is copied to its current position. If the copy fails,
-        the buffer may contain a partial file.
+        open for writing. If `path` is a buffer, the verified file is copied into it at its current position. If the
+        copy fails, the buffer may contain a partial file.
     index
         Whether to write the index of a pandas DataFrame, as in ``DataFrame.to_parquet``. None, the default, writes
         any index except an unnamed integer index. For other types of `data`, the value must be None.
@@ -167,7 +167,8 @@ def write_parquet(
         Options for the fsspec driver, as in pandas.
     filesystem
         fsspec or pyarrow file system that contains `path`, instead of a URL and `storage_options`. The guarantees are
-        those of its store. With a pyarrow file system for an object store, a temporary object is written and moved.
+        those of its store. With a pyarrow file system backed by an object store, a temporary object is written and
+        moved.
 
     Returns
     -------

@@ -85,7 +85,7 @@ def bearer(user: str, password: str, encoding: str) -> str:
 def token_from(
     set_cookies: Sequence[str], clock: Callable[[], float] = time.monotonic, url: str | None = None
 ) -> Token:
-    """Parse the token from the ``Set-Cookie`` headers of a login."""
+    """Parse the token from the ``Set-Cookie`` headers of a login response."""
     # The parser is lenient, because the documented header is invalid. As in browsers, the last token is used.
     for header in reversed(set_cookies):
         value, age = _COOKIE_VALUE.search(header), _MAX_AGE.search(header)

@@ -1,4 +1,4 @@
-"""Store the cookies of a login other than the token, such as a load balancer's."""
+"""Store the cookies set at login, except the token cookie (for example, a load balancer's cookies)."""
 
 from __future__ import annotations
 

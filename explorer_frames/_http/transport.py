@@ -196,7 +196,7 @@ class Transport:
     def _converse(
         self, request: requests.Request, exchange: Exchange, where: str, piece_size: int
     ) -> Generator[tuple[requests.Response, list[bytes]], None, None]:
-        """Send the request in the background thread; yield the response with its chunks."""
+        """Send the request in the background thread, and yield pairs of the response and a list of body chunks."""
         response = self._send(request, exchange, where)
         raw: Any = response.raw
         release = raw.release_conn
@@ -229,7 +229,8 @@ class Transport:
                 raise ConfigError(
                     "the HTTP client changed the path of the request",
                     where=where,
-                    hint="Use only letters, digits, '-', '_', '.' and '/' in the path of url=, without '..'.",
+                    hint="The path in url= may contain only letters, digits, '-', '_', '.' and '/', and must not "
+                    "contain '..'.",
                 )
             left = max(deadline.remaining(), 0.001)  # 0 is not a valid timeout
             # `Session.send` reads the whole body of a redirect and parses its Location, even without following it.

@@ -140,7 +140,7 @@ def _items(data: dict[str, Any], workflow: str | None, status: int | None) -> di
         raise EnvelopeError("invalid list of jobs: items must be a list of objects", hint="Check the server's version.")
     jobs = {id_of(item.get("id"), "a job in the list"): item for item in items}
     if len(jobs) < len(items):
-        raise EnvelopeError("invalid list of jobs: duplicate job in a page", hint="Check the server's version.")
+        raise EnvelopeError("invalid list of jobs: a page contains a duplicate job", hint="Check the server's version.")
     for job, item in jobs.items():
         its_workflow, its_status = item.get("workflowId"), item.get("status")
         wrong = ""

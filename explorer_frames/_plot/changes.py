@@ -25,7 +25,7 @@ _OTHERS = None  # key of the communities that are too small for a name
 
 
 def draw_ranks(ax: Axes, found: Comparison, top: int, name: str, value: str) -> None:
-    """Draw a line from rank a to rank b for each row in the top of either result."""
+    """Draw a line from rank a to rank b for each of the top rows of either result."""
     ranks = found.top_ranks
     best = ranks[["rank_a", "rank_b"]].min(axis=1)
     first = best[best <= top].sort_values(kind="stable").index

@@ -142,7 +142,7 @@ class Folder(Guard):
                 return
 
     def new_target(self, name: str) -> Target:
-        """Return the target of a new file, or raise TargetExistsError if it exists."""
+        """Return a Target for a new file, or raise TargetExistsError if the file already exists."""
         target = self._target(name, "create")
         # Some servers ignore the condition of a conditional put.
         if not self._refuses_existing and target.attempt("look up", target.place.kind):
@@ -150,7 +150,7 @@ class Folder(Guard):
         return target
 
     def _target(self, name: str, mode: Mode) -> Target:
-        """Return the target of a file, using the existing connection to the store."""
+        """Return a Target for a file, using the existing connection to the store."""
         if self._local is None:
             place = self._place(self._fs, f"{self._path}/{name}", scheme_of(self._base))
         else:

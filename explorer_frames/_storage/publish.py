@@ -135,7 +135,7 @@ class Target(Guard):
 def _open_buffer(buffer: Buffer, mode: Mode) -> Target:
     place = OpenBuffer(buffer)
     if mode != "overwrite":
-        hint = "Remove mode=. Buffers are written from their current position."
+        hint = "Remove mode=. Buffers are written starting at their current position."
         raise ConfigError(f"mode {mode!r} is not supported for buffers", where=place.shown, hint=hint)
     return Target(place.shown, mode, Mask("", {}), place)
 

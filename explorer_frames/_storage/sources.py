@@ -91,7 +91,7 @@ class Store(Guard):
         return isinstance(self.fs, LocalFileSystem)
 
     def shown_path(self, path: str) -> str:
-        """Return a path of this store as it is displayed in error messages."""
+        """Return a path in this store, formatted for error messages."""
         # On Windows, fsspec returns local paths with forward slashes.
         return shown_url(path.replace("/", os.sep) if self.is_local else self.fs.unstrip_protocol(path))
 

@@ -90,8 +90,8 @@ class TaskFolders:
             f"columns {_shown(schema)} do not match earlier results of task {escaped(task_name, 60)!r} in the lake: "
             f"{_shown(known)}",
             where=self._lake.url,
-            hint="Pass schema= for this task to read the earlier columns. If the task has changed, rename it, or pass "
-            "another path.",
+            hint="To read the same columns as earlier, pass schema= for this task. If the task has changed, rename it, "
+            "or pass another path.",
         )
 
 

@@ -177,6 +177,6 @@ def checked_report(report: SyncReport) -> SyncReport:
         f"{report.workflow_id}: {shown}; written: {len(report.written)}, skipped: {len(report.skipped)}{not_tried}",
         where=report.path,
         hint=f"{hints_of(failure.error for failure in report.failed)} Then sync again to export the "
-        "missing results.\nThe error's attribute report.failed contains all failures.",
+        "missing results.\nThe error's report.failed attribute lists all failures.",
         report=report,
     )

@@ -37,7 +37,7 @@ def fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """Cast a batch to a schema; raise ValueError or ArrowException on a mismatch."""
     for field in schema:
         if _lacks_values(batch.column(field.name), field):
-            raise ValueError(f"column {field.name!r} has null values, but the table's column is not nullable")
+            raise ValueError(f"column {field.name!r} contains null values, but the table's column is not nullable")
     return batch.cast(schema)
 
 
@@ -47,7 +47,9 @@ def with_partitions(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBat
         values = batch.column(name)
         is_text = pa.types.is_string(values.type) or pa.types.is_binary(values.type)
         if is_text and pc.any(pc.equal(pc.binary_length(values), 0)).as_py():
-            raise ValueError(f"column {name!r} has an empty string, which Delta Lake stores as null in partitions")
+            raise ValueError(
+                f"column {name!r} contains an empty string, which Delta Lake stores as null in partition columns"
+            )
     return batch
 
 

@@ -78,7 +78,7 @@ class TableReceipt:
 class Rows:
     """Rows to commit; `raised` keeps the exception of their source.
 
-    deltalake and pyiceberg may suppress this exception. The table stores empty strings in `partitions` as null.
+    deltalake and pyiceberg may suppress this exception. Empty strings in the partition columns are stored as null.
     """
 
     def __init__(

@@ -258,7 +258,7 @@ def _matches(job: Job, wanted: dict[str, Any]) -> bool:
 
 
 def _decode_credentials(encoded: str, encoding: AuthEncoding) -> tuple[str, ...] | None:
-    """Decode the user and the password of a login."""
+    """Decode the user and the password of a login request."""
     try:
         text = base64.b64decode(encoded, validate=True).decode()
     except (binascii.Error, ValueError):
