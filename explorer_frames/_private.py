@@ -133,7 +133,8 @@ def users_traceback(whole: TracebackType | None, *, with_packages: bool = False)
     kept = None
     for entry in reversed(entries):
         if _is_users(entry.tb_frame) or (with_packages and not is_ours(entry.tb_frame)):
-            kept = TracebackType(kept, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+            line = -1 if entry.tb_lineno is None else entry.tb_lineno  # some instructions belong to no line
+            kept = TracebackType(kept, entry.tb_frame, entry.tb_lasti, line)
     return kept
 
 

@@ -207,6 +207,20 @@ def test_an_interrupt_shows_the_users_lines_only():
     assert frames(caught.value) == ["test_an_interrupt_shows_the_users_lines_only"]
 
 
+def test_exception_of_an_instruction_without_a_line_number_is_kept():
+    def interrupted():
+        raise KeyboardInterrupt
+
+    # CPython generates instructions that belong to no line, and an interrupt can arrive at any of them.
+    interrupted.__code__ = interrupted.__code__.replace(co_linetable=b"")
+    try:
+        private(interrupted)()
+    except BaseException as error:  # noqa: BLE001 (pytest cannot show a traceback without line numbers)
+        raised = error
+    assert type(raised) is KeyboardInterrupt
+    assert raised.__traceback__.tb_next.tb_lineno is None
+
+
 def test_an_error_that_the_user_handles_stays_as_it_is():
     def broken():
         mine = "to be seen"  # noqa: F841 (in the frame)

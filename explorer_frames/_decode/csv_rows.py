@@ -65,7 +65,7 @@ class Block:
     def column(self, number: int) -> pa.StringArray:
         """Return all cells of one column."""
         if self.widths.size == 1:
-            return self._take(np.arange(number, self.width * self.rows, self.width, np.int32))
+            return self._take(np.arange(number, self.width * self.rows, self.width, dtype=np.int32))
         return self._take(self._begins() + number)
 
     def rest(self, number: int) -> tuple[NDArray[np.int32], pa.StringArray]:
@@ -272,7 +272,8 @@ def _block(
 
 def _is_outside(places: NDArray[np.intp], quotes: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Return which positions are not in quotes."""
-    return np.searchsorted(quotes, places) % 2 == 0
+    outside: NDArray[np.bool_] = np.searchsorted(quotes, places) % 2 == 0
+    return outside
 
 
 def _irregular(text: NDArray[np.uint8], quotes: NDArray[np.intp], *, final: bool) -> int | None:
