@@ -16,6 +16,7 @@ from memory import memory_added
 from platforms import needs_proc_status
 
 from explorer_frames import read_output_arrow
+from explorer_frames._storage.failures import DAMAGED
 from explorer_frames.errors import DecodeError, ExplorerFramesError, FileReadError
 
 if TYPE_CHECKING:
@@ -117,6 +118,18 @@ def test_flipped_bits_are_never_silent(tmp_path, suffix, tries):
         else:
             assert answer == WHOLE
     assert errors > 0.92 * tries
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_errors_of_damaged_parts_advise_to_copy_the_file_again(tmp_path, suffix):
+    path, packed = tmp_path / f"part{suffix}", PACKED[suffix]
+    hints = []
+    for place in range(20, len(packed), 7):
+        path.write_bytes(packed[:place] + bytes([packed[place] ^ 0xFF]) + packed[place + 1 :])
+        error = try_to_read(path)
+        hints += [error.hint] * isinstance(error, FileReadError)  # damage may also decompress to other rows
+    assert len(hints) > 10
+    assert {*hints} == {DAMAGED}
 
 
 def test_damaged_later_part_reports_the_rows_read_before(tmp_path):

@@ -39,7 +39,6 @@ _CODECS = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}  # UTF-8 text cannot start with these bytes
 _NOT_CSV = {".bz2", ".deflate", ".lz4", ".lzo", ".snappy", ".xz", ".zip", ".avro", ".feather", ".orc", ".parquet"}
 _GZIP = 31  # window size of zlib, and a gzip header and checksum
-_CUT = "compressed data ended before the end of the file"
 # Metadata that changes with the content of a file. Stores may update other metadata when a file is read.
 _IDENTITY = (
     *("name", "size", "type", "ETag", "etag", "generation", "mtime"),
@@ -339,19 +338,25 @@ class _Gunzip:
     # `gzip.GzipFile` accepts NUL bytes after the last member, and `isal.igzip` any bytes.
     def __init__(self, raw: _Stream) -> None:
         self._raw = raw
-        self._member = zlib.decompressobj(_GZIP)
-        self._left = raw.read(_COMPRESSED)
+        self._member: Any = None
+        self._left = b""
 
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes, or no bytes at the end."""
         found = b""
-        while self._left and not found:
-            found = self._member.decompress(self._left, size)
-            self._left = self._member.unconsumed_tail or self._member.unused_data or self._raw.read(_COMPRESSED)
-            if self._member.eof and self._left:
-                self._member = zlib.decompressobj(_GZIP)
-        if not found and not self._member.eof and self._raw.count:
-            raise EOFError(_CUT)
+        while not found:
+            is_between = self._member is None or self._member.eof
+            self._left = self._left or self._raw.read(_COMPRESSED)
+            if not self._left and not is_between:
+                raise EOFError("compressed data ended before the end of the file")
+            if not self._left:
+                break
+            self._member = zlib.decompressobj(_GZIP) if is_between else self._member
+            try:
+                found = self._member.decompress(self._left, size)
+            except zlib.error as raised:
+                raise ValueError(f"invalid compressed data: {raised}") from None
+            self._left = self._member.unconsumed_tail or self._member.unused_data
         return found
 
 
