@@ -291,6 +291,20 @@ def test_a_folder_is_no_target(store):
         Target.resolve(store.url("folder"), storage_options=store.options)
 
 
+def test_only_large_bodies_wait_for_the_permission_of_s3(s3_store, s3_requests):
+    publish(s3_store, "a.bin", OLD)
+    fs, _ = s3_store.fs()
+    expected = []
+    fs.s3.meta.events.register_last(
+        "before-send.s3", lambda request, **_: expected.append(request.headers.get("Expect"))
+    )
+    for size in (10, 2**16, 2**16 + 1):
+        publish(s3_store, "a.bin", b"a" * size)
+        assert s3_store.read("a.bin") == b"a" * size
+    assert [value for value in expected if value] == [b"100-continue"]
+    assert len(expected) >= 3
+
+
 def test_a_write_to_s3_takes_one_request_after_the_bucket_was_checked(s3_store, s3_requests):
     publish(s3_store, "a.bin", OLD)
     assert s3_requests() == ["GET", "PUT"]

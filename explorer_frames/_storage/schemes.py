@@ -14,6 +14,8 @@ from explorer_frames._storage.failures import is_missing, retry_while_open
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_SMALL = 2**16  # bytes; fits into the send buffer of a socket, so a server's early refusal is still received
+
 
 def move(fs: Any, old: str, new: str, *, replace: bool) -> None:  # noqa: ARG001 (same signature as the other moves)
     """Move a file with the driver's own `mv`."""
@@ -61,7 +63,15 @@ def _ask_s3(fs: Any, path: str) -> bool:
     # HEAD responses have no body, so an invalid key cannot be distinguished from a missing permission.
     bucket, _, key = path.partition("/")
     found = fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=key, MaxKeys=1)
+    fs.s3.meta.events.register("before-send.s3", _send_at_once, unique_id=_send_at_once.__qualname__)
     return any(entry["Key"] == key for entry in found.get("Contents", ()))
+
+
+def _send_at_once(request: Any, **_: Any) -> None:
+    """Do not ask the server for permission to send a small body, because the answer takes as long as the upload."""
+    # botocore asks for all bodies. The signature does not include this header.
+    if int(request.headers.get("Content-Length", _SMALL + 1)) <= _SMALL:
+        request.headers.pop("Expect", None)
 
 
 def _ask_gcs(fs: Any, path: str) -> bool:
