@@ -6,16 +6,19 @@ import gzip
 import random
 import subprocess
 import sys
+import zlib
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
 import zstandard  # pyarrow's own zstd writes no checksum
+from isal import isal_zlib
 from limits import PROCESS
 from memory import memory_added
 from platforms import needs_proc_status
 
 from explorer_frames import read_output_arrow
+from explorer_frames._outputs import parts
 from explorer_frames._storage.failures import DAMAGED
 from explorer_frames.errors import DecodeError, ExplorerFramesError, FileReadError
 
@@ -120,8 +123,10 @@ def test_flipped_bits_are_never_silent(tmp_path, suffix, tries):
     assert errors > 0.92 * tries
 
 
+@pytest.mark.parametrize("library", [zlib, isal_zlib])
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
-def test_errors_of_damaged_parts_advise_to_copy_the_file_again(tmp_path, suffix):
+def test_errors_of_damaged_parts_advise_to_copy_the_file_again(tmp_path, suffix, library, monkeypatch):
+    monkeypatch.setattr(parts, "zlib", library)
     path, packed = tmp_path / f"part{suffix}", PACKED[suffix]
     hints = []
     for place in range(20, len(packed), 7):
@@ -130,6 +135,20 @@ def test_errors_of_damaged_parts_advise_to_copy_the_file_again(tmp_path, suffix)
         hints += [error.hint] * isinstance(error, FileReadError)  # damage may also decompress to other rows
     assert len(hints) > 10
     assert {*hints} == {DAMAGED}
+
+
+@pytest.mark.parametrize("library", [zlib, isal_zlib])
+@pytest.mark.parametrize("size", [1, 3, 2**17])
+def test_members_of_any_size_are_decompressed(tmp_path, library, size, monkeypatch):
+    monkeypatch.setattr(parts, "zlib", library)
+    monkeypatch.setattr(parts, "_COMPRESSED", size)
+    monkeypatch.setattr(parts, "_PIECE", 2 * size)
+    path = tmp_path / "part.gz"
+    path.write_bytes(b"".join(gzip.compress(TEXT[:-1], level) + gzip.compress(b"\n") for level in (1, 9)))
+    assert read(path) == WHOLE * 2
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(FileReadError, match="ended before"):
+        read(path)
 
 
 def test_damaged_later_part_reports_the_rows_read_before(tmp_path):

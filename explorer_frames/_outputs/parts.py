@@ -354,7 +354,7 @@ class _Gunzip:
             self._member = zlib.decompressobj(_GZIP) if is_between else self._member
             try:
                 found = self._member.decompress(self._left, size)
-            except zlib.error as raised:
+            except zlib.error as raised:  # type: ignore[misc,unused-ignore]  # no class in the stubs of isal
                 raise ValueError(f"invalid compressed data: {raised}") from None
             self._left = self._member.unconsumed_tail or self._member.unused_data
         return found
