@@ -86,10 +86,10 @@ def test_interrupt_at_any_instruction_of_a_cleanup_leaves_no_open_file(tmp_path)
     for last in range(1, 10_000):
         spool, count = _local.LocalFile(str(tmp_path / "a")).new_spool(), 0
 
-        def interrupt(frame, event, _, last=last):
+        def interrupt(frame, _event, _, last=last):
             nonlocal count
             frame.f_trace_opcodes = True
-            count += event == "opcode"
+            count += 1  # CPython 3.12.1 reports only lines here
             if count == last:
                 raise KeyboardInterrupt
             return interrupt
