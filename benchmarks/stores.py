@@ -2,7 +2,8 @@
 
 The server is SeaweedFS. A proxy in a separate process delays each direction by the given number of milliseconds, and
 counts the requests. All clients reuse their connections. Each sample writes another object, the clients alternate, and
-the first sample of each client is discarded. "sync, one by one" is pandas code that reads each result and writes it.
+the first sample of each client is discarded. Syncs have a third of the samples. "pandas, one by one" is code that reads
+each result and writes it.
 
     python benchmarks/stores.py --latency 0 20 100
 """
@@ -43,7 +44,7 @@ def main() -> None:
     parser.add_argument("--latency", type=int, nargs="+", default=[0, 20, 100], help="milliseconds in each direction")
     parser.add_argument("--samples", type=int, default=9)
     options = parser.parse_args()
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, median of {options.samples} samples (min-max)\n")
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, medians of {options.samples} samples (min-max)\n")
     print("| | latency (ms) | ms | requests | time : explorer_frames |")
     print("|---|---:|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as folder, seaweedfs.serve(Path(folder)) as server:
@@ -55,7 +56,7 @@ def main() -> None:
                 # fsspec shares one client between calls with equal options.
                 accesses = [{**base, "config_kwargs": {"max_pool_connections": most}} for most in (32, 33)]
                 _writes(*accesses, latency, options.samples, counted)
-                _syncs(*accesses, latency, options.samples // 3, counted)
+                _syncs(*accesses, latency, max(1, options.samples // 3), counted)
 
 
 def _writes(access: dict[str, Any], other: dict[str, Any], latency: int, samples: int, counted: Any) -> None:

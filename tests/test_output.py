@@ -7,6 +7,7 @@ import gzip
 import io
 import os
 import re
+import threading
 import time
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import pytest
 from cases import each
 from faults.rawserver import wait_until
 from hypothesis import assume, given, strategies as st
+from limits import HANG
 from platforms import needs_fifo, needs_posix_names
 
 from explorer_frames import (
@@ -31,6 +33,7 @@ from explorer_frames import (
     write_parquet,
 )
 from explorer_frames._decode import csv_rows
+from explorer_frames._outputs import full
 from explorer_frames.errors import (
     ColumnTypeError,
     ConfigError,
@@ -736,3 +739,26 @@ def test_a_pipe_among_the_files_is_an_error_and_no_wait(tmp_path, given):
     (folder / "link" / "part-0.csv").symlink_to(folder / "part-0.csv")
     with pytest.raises(FileReadError, match="pipe"):
         read_output(f"{folder}/{given}", schema="pagerank")
+
+
+def test_an_output_can_be_closed_while_a_thread_waits_for_its_next_rows(tmp_path, monkeypatch):
+    """As after a second interrupt of an export."""
+    waiting, may_end = threading.Event(), threading.Event()
+    read_part = full.read_part
+
+    def slow(*arguments):
+        yield from read_part(*arguments)
+        waiting.set()
+        may_end.wait(HANG)
+
+    (tmp_path / "a.csv").write_text("a,1\n")
+    monkeypatch.setattr(full, "read_part", slow)
+    request = full.Request.of(str(tmp_path), schema="pagerank", vid_type="string", header=None, storage_options=None)
+    output = full.Output(request, request.schema, full.Store(request.path, request.storage_options))
+    reader = threading.Thread(target=lambda: list(output))
+    reader.start()
+    assert waiting.wait(HANG)
+    output.close()
+    may_end.set()
+    reader.join(HANG)
+    assert not reader.is_alive()

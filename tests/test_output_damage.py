@@ -17,7 +17,7 @@ from limits import PROCESS
 from memory import memory_added
 from platforms import needs_proc_status
 
-from explorer_frames import read_output_arrow
+from explorer_frames import open_output, read_output_arrow
 from explorer_frames._outputs import parts
 from explorer_frames._storage.failures import DAMAGED
 from explorer_frames.errors import DecodeError, ExplorerFramesError, FileReadError
@@ -149,6 +149,17 @@ def test_members_of_any_size_are_decompressed(tmp_path, library, size, monkeypat
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(FileReadError, match="ended before"):
         read(path)
+
+
+@pytest.mark.parametrize("library", [zlib, isal_zlib])
+def test_small_members_are_joined_to_large_batches(tmp_path, library, monkeypatch):
+    monkeypatch.setattr(parts, "zlib", library)
+    path = tmp_path / "part.gz"
+    path.write_bytes(gzip.compress(b"a,1\n" * 10) * 5000)
+    with open_output(path, schema="pagerank") as reader:
+        rows = [batch.num_rows for batch in reader]
+    assert sum(rows) == 50_000
+    assert len(rows) < 10
 
 
 def test_damaged_later_part_reports_the_rows_read_before(tmp_path):

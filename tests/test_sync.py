@@ -90,6 +90,21 @@ def test_sync_sends_one_s3_request_for_each_result_and_job(s3_store, s3_requests
     assert "PUT" not in s3_requests()
 
 
+def test_sync_looks_up_each_result_if_the_store_may_ignore_conditional_puts(s3_store, s3_requests, world, monkeypatch):
+    put = StoredObject.put
+
+    def failing_once(self, path, *, create):
+        if self.path.endswith(DATASET) and self.kind():
+            raise PermissionError("a transient refusal")
+        put(self, path, create=create)
+
+    monkeypatch.setattr(StoredObject, "put", failing_once)
+    world.add(3)
+    assert len(world.sync(s3_store.url("lake"), **storage(s3_store)).written) == 6
+    requests = Counter(s3_requests())
+    assert requests.total() - requests["PUT"] == 6 + 6 + 2  # the results, as in the test above, and `kind`
+
+
 def test_sync_creates_parent_folders_only_with_make_parents(tmp_path, world):
     lake = tmp_path / "a" / "b" / "lake"
     with pytest.raises(WriteError, match="folder does not exist"):

@@ -208,21 +208,23 @@ def cut(data: bytes, first: int, line: int, *, final: bool = True, quoting: Quot
     """Return the complete rows at the start of `data`, or None if there are none."""
     # If `final` is True, `data` ends with a complete row.
     text = np.frombuffer(data, np.uint8)
-    places = np.flatnonzero(text <= _COMMA)  # all characters with a meaning, and a few others, such as spaces
-    signs = text[places]
-    quotes = places[signs == _QUOTE] if quoting == "minimal" else places[:0]
-    if not signs.all():
-        _check_nuls(data, places[signs == 0], quotes, line)
-    ending = (signs == _COMMA) | (signs == _NEWLINE)
-    returns = places[signs == _RETURN]
-    stops, signs = (places, signs) if ending.all() else (places[ending], signs[ending])
+    positions = np.flatnonzero(text <= _COMMA)  # all special characters, and a few others, such as spaces
+    characters = text[positions]
+    quotes = positions[characters == _QUOTE] if quoting == "minimal" else positions[:0]
+    if not characters.all():
+        _check_nuls(data, positions[characters == 0], quotes, line)
+    is_separator = (characters == _COMMA) | (characters == _NEWLINE)
+    returns = positions[characters == _RETURN]
+    stops = positions
+    if not is_separator.all():
+        stops, characters = positions[is_separator], characters[is_separator]
     if quotes.size:
         outside = _is_outside(stops, quotes)
-        stops, signs = stops[outside], signs[outside]
+        stops, characters = stops[outside], characters[outside]
         wrong = _irregular(text, quotes, final=final)
         if wrong is not None:
             _refuse("contains an unexpected quote", data, wrong, stops, (first, line))
-    lasts = np.flatnonzero(signs == _NEWLINE)
+    lasts = np.flatnonzero(characters == _NEWLINE)
     if not lasts.size:
         return None
     stops = stops[: lasts[-1] + 1]

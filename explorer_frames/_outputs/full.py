@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -243,7 +243,9 @@ class Output:
 
     def close(self) -> None:
         """Stop the background thread and close its file."""
-        self._blocks.close()
+        # After a second interrupt, the thread of an export may still run the generator. It then closes the generator.
+        with suppress(ValueError):
+            self._blocks.close()
 
     def __iter__(self) -> Generator[pa.RecordBatch]:
         rows = 0
@@ -381,7 +383,7 @@ def export(request: Request, plan: tuple[Target, Options]) -> Receipt:
         def finish() -> dict[str, Any]:
             return output.provenance.to_dict()  # called after the last batch, when the provenance is complete
 
-        # Writing takes as long as all other steps, so the types are converted in another thread.
+        # Writing takes as long as all other steps, so another thread converts the cells.
         with closing(prefetch(iter(output), _BATCHES)) as batches:
             return write(pa.RecordBatchReader.from_batches(output.schema, batches), plan, finish)
 

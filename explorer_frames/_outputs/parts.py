@@ -32,7 +32,7 @@ _MISSING = "Check the path. Each full result is in a folder below the output pat
 _UNENDED = "Copy the file again. If it is complete, add a newline at its end."
 _CORE = re.compile("([0-9]{1,9})_core")  # one folder for each k of KCore with TYPE=subgraph
 _PASSED_OVER = (".", "_")  # prefixes of names that are skipped
-_PIECE = 2**19  # bytes; with larger chunks, the allocator returns their memory to the operating system after each one
+_PIECE = 2**19  # bytes; with larger chunks, the allocator returns their memory each time, which is slow
 _COMPRESSED = 2**17  # bytes of a gzip file to decompress at once, usually to less than `_PIECE`
 _FETCH = 4 * 2**20  # bytes per request of a remote driver; s3fs would hold its default of 50 MiB in memory
 _CODECS = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
@@ -343,8 +343,9 @@ class _Gunzip:
 
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes, or no bytes at the end."""
-        found = b""
-        while not found:
+        found: list[bytes] = []
+        room = size
+        while room and (not found or self._member.eof):
             is_between = self._member is None or self._member.eof
             self._left = self._left or self._raw.read(_COMPRESSED)
             if not self._left and not is_between:
@@ -353,11 +354,14 @@ class _Gunzip:
                 break
             self._member = zlib.decompressobj(_GZIP) if is_between else self._member
             try:
-                found = self._member.decompress(self._left, size)
+                text = self._member.decompress(self._left, room)
             except zlib.error as raised:  # type: ignore[misc,unused-ignore]  # no class in the stubs of isal
                 raise ValueError(f"invalid compressed data: {raised}") from None
             self._left = self._member.unconsumed_tail or self._member.unused_data
-        return found
+            if text:
+                found.append(text)
+                room -= len(text)
+        return b"".join(found)
 
 
 def _codec(store: Store, part: Part, raw: _Stream) -> str | None:

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import fsspec
 
+from explorer_frames._signals import failures
 from explorer_frames._storage.address import check_folder_name, shown_url, text_of
-from explorer_frames._storage.failures import Guard, is_missing
+from explorer_frames._storage.failures import Guard, is_failed_condition, is_missing
 from explorer_frames._storage.local import LocalFile, check_regular
 from explorer_frames._storage.paths import plain_path
 from explorer_frames._storage.publish import Mode, Target
 from explorer_frames._storage.schemes import scheme_of
 from explorer_frames._storage.spool import remove_stale, remove_stale_spools
 from explorer_frames._storage.stores import StoredObject
-from explorer_frames.errors import ConfigError, ExplorerFramesError, TargetExistsError, WriteError
+from explorer_frames.errors import ConfigError, ExplorerFramesError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -59,7 +60,7 @@ class Folder(Guard):
         self._path = self._path.rstrip("/")
         self._place: Any = type(trial.place)
         self._reached: set[str] = set()  # subfolders that have been checked
-        self._refuses_existing = False  # whether the store is known to refuse to create an existing file
+        self._honors_conditions = False  # whether the store has rejected a conditional put
         self.mask: Mask = trial.mask
         self.url = self.shown = shown_url(self._base if self._local is None else self._local)
 
@@ -131,21 +132,24 @@ class Folder(Guard):
     def try_to_recreate(self, name: str, content: bytes) -> None:
         """Try to create an existing file with its own content.
 
-        If the store refuses, `new_target` does not look up other files, which would cost a request for each.
+        If the store rejects the condition, `new_target` does not look up other files, which would cost a request for
+        each. Other errors, such as a lost connection, do not show whether the store honors conditions.
         """
-        if self._local is None and scheme_of(self._base).is_object_store:
+        if self._local is not None or not scheme_of(self._base).is_object_store:
+            return
+        target = self._target(name, "create")
+        with target.spool() as path:
+            target.attempt("write", Path(path).write_bytes, content)
             try:
-                self.put(name, content, "create")
-            except TargetExistsError:
-                self._refuses_existing = True
-            except WriteError:  # for example, the file is protected
-                return
+                target.place.put(path, create=True)
+            except failures(Exception) as raised:
+                self._honors_conditions = is_failed_condition(raised)
 
     def new_target(self, name: str) -> Target:
         """Return a Target for a new file, or raise TargetExistsError if the file already exists."""
         target = self._target(name, "create")
         # Some servers ignore the condition of a conditional put.
-        if not self._refuses_existing and target.attempt("look up", target.place.kind):
+        if not self._honors_conditions and target.attempt("look up", target.place.kind):
             raise target.exists_error()
         return target
 

@@ -63,13 +63,16 @@ def _ask_s3(fs: Any, path: str) -> bool:
     # HEAD responses have no body, so an invalid key cannot be distinguished from a missing permission.
     bucket, _, key = path.partition("/")
     found = fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=key, MaxKeys=1)
-    fs.s3.meta.events.register("before-send.s3", _send_at_once, unique_id=_send_at_once.__qualname__)
     return any(entry["Key"] == key for entry in found.get("Contents", ()))
 
 
-def _send_at_once(request: Any, **_: Any) -> None:
-    """Do not ask the server for permission to send a small body, because the answer takes as long as the upload."""
-    # botocore asks for all bodies. The signature does not include this header.
+def _prepare_s3(fs: Any) -> None:
+    fs.s3.meta.events.register("before-send.s3", _without_expect, unique_id=_without_expect.__qualname__)
+
+
+def _without_expect(request: Any, **_: Any) -> None:
+    """Remove ``Expect: 100-continue`` from small requests, because the interim response takes a further round trip."""
+    # botocore adds the header to all bodies. The signature does not include it.
     if int(request.headers.get("Content-Length", _SMALL + 1)) <= _SMALL:
         request.headers.pop("Expect", None)
 
@@ -129,6 +132,7 @@ class Scheme:
     ask: Callable[[Any, str], bool] = _nothing_to_ask
     # Options of `put_file` that verify the stored content, from the paths of the local file and of the target.
     checks: Callable[[str, str], dict[str, Any]] = _unchecked
+    prepare: Callable[[Any], None] | None = None  # configures the driver's client before an upload
     move: Callable[..., None] = move
     driver: str | None = None  # driver that the functions support; others use their own `mv`
     part_size: int | None = None  # minimum part size of a multipart upload, in bytes
@@ -140,7 +144,15 @@ class Scheme:
 
 
 # s3fs keeps ten parts in memory, which is 500 MiB with its default part size.
-_S3 = Scheme(extra="s3", is_object_store=True, ask=_ask_s3, checks=_with_md5, driver="s3fs", part_size=8 * 2**20)
+_S3 = Scheme(
+    extra="s3",
+    is_object_store=True,
+    ask=_ask_s3,
+    checks=_with_md5,
+    prepare=_prepare_s3,
+    driver="s3fs",
+    part_size=8 * 2**20,
+)
 _GCS = Scheme(extra="gcs", is_object_store=True, ask=_ask_gcs, checks=_with_size, driver="gcsfs")
 _AZURE = Scheme(
     extra="azure",

@@ -50,7 +50,7 @@ class Spool:
     def keep_folder(self, descriptor: int) -> None:
         """Take ownership of the folder's descriptor."""
         self.folder = descriptor
-        self._left.append(partial(os.close, descriptor))
+        self._left.append(partial(os.closerange, descriptor, descriptor + 1))  # ignores errors
 
     def discard(self) -> None:
         self.folder = None

@@ -108,6 +108,8 @@ class StoredObject(CopiedTarget):
         if smallest := self._scheme.part_size:
             options["chunksize"] = max(smallest, math.ceil(os.path.getsize(path) / _MOST_PARTS))  # noqa: PTH202
         checks = self._checks(path, options)
+        if self._scheme.prepare and self._scheme.supports(self.fs):
+            self._scheme.prepare(self.fs)
         self._upload(path, self.path, **options, **checks)
         self._is_checked = bool(checks)
 
