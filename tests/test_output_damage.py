@@ -126,7 +126,7 @@ def test_flipped_bits_are_never_silent(tmp_path, suffix, tries):
 @pytest.mark.parametrize("library", [zlib, isal_zlib])
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
 def test_errors_of_damaged_parts_advise_to_copy_the_file_again(tmp_path, suffix, library, monkeypatch):
-    monkeypatch.setattr(parts, "zlib", library)
+    monkeypatch.setattr(parts, "isal_zlib", library)
     path, packed = tmp_path / f"part{suffix}", PACKED[suffix]
     hints = []
     for place in range(20, len(packed), 7):
@@ -140,7 +140,7 @@ def test_errors_of_damaged_parts_advise_to_copy_the_file_again(tmp_path, suffix,
 @pytest.mark.parametrize("library", [zlib, isal_zlib])
 @pytest.mark.parametrize("size", [1, 3, 2**17])
 def test_members_of_any_size_are_decompressed(tmp_path, library, size, monkeypatch):
-    monkeypatch.setattr(parts, "zlib", library)
+    monkeypatch.setattr(parts, "isal_zlib", library)
     monkeypatch.setattr(parts, "_COMPRESSED", size)
     monkeypatch.setattr(parts, "_PIECE", 2 * size)
     path = tmp_path / "part.gz"
@@ -151,9 +151,31 @@ def test_members_of_any_size_are_decompressed(tmp_path, library, size, monkeypat
         read(path)
 
 
+def header(flags: int) -> bytes:
+    """Return a gzip header with all fields that the flags name."""
+    begin = b"\x1f\x8b\x08" + bytes([flags]) + bytes(4) + b"\0\xff"
+    begin += b"\x02\0ab" * bool(flags & 4) + b"part.csv\0" * bool(flags & 8) + b"comment\0" * bool(flags & 16)
+    return begin + (zlib.crc32(begin) & 0xFFFF).to_bytes(2, "little") * bool(flags & 2)
+
+
+@pytest.mark.parametrize("library", [zlib, isal_zlib])
+@pytest.mark.parametrize("size", [1, 11, 2**17])
+def test_members_with_any_header_are_read(tmp_path, library, size, monkeypatch):
+    monkeypatch.setattr(parts, "isal_zlib", library)
+    monkeypatch.setattr(parts, "_COMPRESSED", size)
+    path = tmp_path / "part.gz"
+    for flags in range(0, 32, 2):
+        path.write_bytes((header(flags) + PACKED[".gz"][10:]) * 2)
+        assert read(path) == WHOLE * 2
+    for flags in (32, 64, 128):
+        path.write_bytes(header(flags) + PACKED[".gz"][10:])
+        with pytest.raises(FileReadError):
+            read(path)
+
+
 @pytest.mark.parametrize("library", [zlib, isal_zlib])
 def test_small_members_are_joined_to_large_batches(tmp_path, library, monkeypatch):
-    monkeypatch.setattr(parts, "zlib", library)
+    monkeypatch.setattr(parts, "isal_zlib", library)
     path = tmp_path / "part.gz"
     path.write_bytes(gzip.compress(b"a,1\n" * 10) * 5000)
     with open_output(path, schema="pagerank") as reader:

@@ -243,16 +243,17 @@ class Output:
 
     def close(self) -> None:
         """Stop the background thread and close its file."""
-        # After a second interrupt, the thread of an export may still run the generator. It then closes the generator.
+        # After a second interrupt, the thread of an export may still run the generator. `__iter__` then closes it.
         with suppress(ValueError):
             self._blocks.close()
 
     def __iter__(self) -> Generator[pa.RecordBatch]:
         rows = 0
-        for batch in chain(self._first, (self._typed.to_batch(*item) for item in self._blocks)):
-            rows += batch.num_rows
-            count(rows=batch.num_rows)
-            yield batch
+        with closing(self._blocks):
+            for batch in chain(self._first, (self._typed.to_batch(*item) for item in self._blocks)):
+                rows += batch.num_rows
+                count(rows=batch.num_rows)
+                yield batch
         if rows != self._read_rows:  # The thread was stopped, or its blocks were discarded.
             raise FileReadError(
                 "the reader was closed before the end of the result", where=self._store.shown, hint=_LEFT

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import zlib
 from codecs import BOM_UTF8
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
@@ -23,9 +24,9 @@ from explorer_frames._storage.sources import Store
 from explorer_frames.errors import ConfigError, FileReadError
 
 try:
-    from isal import isal_zlib as zlib  # with the same interface, and two to three times as fast
+    from isal import isal_zlib  # with the same interface, and two to three times as fast
 except ImportError:  # not available on all platforms
-    import zlib  # type: ignore[no-redef]
+    isal_zlib = zlib  # type: ignore[misc,unused-ignore]
 
 CHANGED = "Retry after all files have been written."
 _MISSING = "Check the path. Each full result is in a folder below the output path of the workflow."
@@ -39,6 +40,10 @@ _CODECS = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}  # UTF-8 text cannot start with these bytes
 _NOT_CSV = {".bz2", ".deflate", ".lz4", ".lzo", ".snappy", ".xz", ".zip", ".avro", ".feather", ".orc", ".parquet"}
 _GZIP = 31  # window size of zlib, and a gzip header and checksum
+_FLAGS = 3  # position of the flags in a gzip header
+# isal supports a header that is split between two reads only if it has at most one optional field (RFC 1952). It also
+# accepts reserved flags.
+_FLAGS_FOR_ISAL = {b"\0", b"\4", b"\10", b"\20"}
 # Metadata that changes with the content of a file. Stores may update other metadata when a file is read.
 _IDENTITY = (
     *("name", "size", "type", "ETag", "etag", "generation", "mtime"),
@@ -347,15 +352,19 @@ class _Gunzip:
         room = size
         while room and (not found or self._member.eof):
             is_between = self._member is None or self._member.eof
-            self._left = self._left or self._raw.read(_COMPRESSED)
+            least = _FLAGS + 1 if is_between else 1
+            while len(self._left) < least and (more := self._raw.read(_COMPRESSED)):
+                self._left += more
             if not self._left and not is_between:
                 raise EOFError("compressed data ended before the end of the file")
             if not self._left:
                 break
-            self._member = zlib.decompressobj(_GZIP) if is_between else self._member
+            if is_between:
+                library = isal_zlib if self._left[_FLAGS : _FLAGS + 1] in _FLAGS_FOR_ISAL else zlib
+                self._member = library.decompressobj(_GZIP)
             try:
                 text = self._member.decompress(self._left, room)
-            except zlib.error as raised:  # type: ignore[misc,unused-ignore]  # no class in the stubs of isal
+            except (zlib.error, isal_zlib.error) as raised:  # type: ignore[misc,unused-ignore]  # no class in the stubs
                 raise ValueError(f"invalid compressed data: {raised}") from None
             self._left = self._member.unconsumed_tail or self._member.unused_data
             if text:
