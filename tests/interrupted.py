@@ -31,7 +31,15 @@ import pyarrow.parquet as pq
 from limits import HANG
 
 import explorer_frames
-from explorer_frames import Explorer, TruncatedResultWarning, open_output, read_output_arrow, verify_file, write_feather
+from explorer_frames import (
+    Explorer,
+    TruncatedResultWarning,
+    export_output,
+    open_output,
+    read_output_arrow,
+    verify_file,
+    write_feather,
+)
 from explorer_frames._http import transport
 from explorer_frames._storage import stores
 from explorer_frames.errors import JobError
@@ -123,6 +131,9 @@ class World:
         table = read_output_arrow(f"{self.folder}/output", schema="pagerank")
         return "" if table["id"].to_pylist() == list(map(str, range(table.num_rows))) else "wrong rows"
 
+    def export_output(self):
+        export_output(f"{self.folder}/output", f"{self.folder}/full.parquet", schema="pagerank")
+
     def stream_output_of_s3(self):
         with open_output(f"{self.s3}/output", schema="pagerank", storage_options=self.options) as reader:
             table = reader.read_all()
@@ -183,7 +194,7 @@ class World:
 # Calls, and the places that they write to.
 CALLS = {
     **dict.fromkeys(("read", "stream", "log_in_and_read", "wait", "read_output", "stream_output_of_s3"), ()),
-    **dict.fromkeys(("export_local", "sync_local"), ("folder",)),
+    **dict.fromkeys(("export_local", "sync_local", "export_output"), ("folder",)),
     "export_memory": ("memory",),
     **dict.fromkeys(("export_s3", "write_s3_in_parts"), ("s3",)),
 }
