@@ -109,7 +109,7 @@ def _spread(values: list[float], digits: int = 2) -> str:
 def _one() -> None:
     """Measure one client in this process, and print the figures."""
     task, client, root, compare = sys.argv[1:]
-    call = {**_TO_PARQUET, **_TO_MEMORY}[task, client]
+    call = _CALLS[task, client]
     target = Path(root, "out.parquet")
     call(f"{root}/small", target)
     before, cpu, start = child._resident(), time.process_time(), time.perf_counter()  # noqa: SLF001
@@ -126,7 +126,7 @@ def _one() -> None:
 
 def _digest(target: Path) -> str:
     table = pq.read_table(target).sort_by("id")  # DuckDB reads the parts in any order
-    return explorer_frames._files.digest.content_hash(table.cast(_SCHEMA))  # noqa: SLF001
+    return content_hash(table.cast(_SCHEMA))
 
 
 def _scan(folder: str) -> pl.LazyFrame:
@@ -163,11 +163,11 @@ if __name__ == "__main__":
         import pyarrow.parquet as pq
 
         import explorer_frames
-        import explorer_frames._files.digest
+        from explorer_frames._files.digest import content_hash
 
         _SCHEMA = pa.schema([("id", pa.string()), ("score", pa.float64())])
         _LARGE = 8 * 2**20
-        _TO_PARQUET = {
+        _CALLS = {
             ("to Parquet", "explorer_frames"): lambda folder, target: explorer_frames.export_output(
                 folder, target, schema="pagerank"
             ),
@@ -179,8 +179,6 @@ if __name__ == "__main__":
             ("to Parquet", "pyarrow, tuned"): lambda folder, target: _write(
                 _pyarrow(folder, block_size=_LARGE), target, use_dictionary=False
             ),
-        }
-        _TO_MEMORY = {
             ("to memory", "explorer_frames"): lambda folder, _: explorer_frames.read_output_arrow(
                 folder, schema="pagerank"
             ),

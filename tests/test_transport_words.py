@@ -70,7 +70,7 @@ def told(script, **options) -> ExplorerFramesError:
 
 
 def place(error: ExplorerFramesError) -> str:
-    """Return the location of an error, without the host that is added if there is no response."""
+    """Return where an error occurred. Without a response, errors also name the host, which is removed here."""
     return re.sub(r" of 127\.0\.0\.1:\d+$", "", error.where)
 
 

@@ -79,7 +79,8 @@ class Block:
 
     def first_row(self) -> list[str]:
         """Return the cells of the first row."""
-        return self._take(np.arange(self.width, dtype=np.int32)).to_pylist()  # type: ignore[no-any-return]
+        cells: list[str] = self._take(np.arange(self.width, dtype=np.int32)).to_pylist()
+        return cells
 
     def without_first_row(self) -> Block | None:
         """Return the block without its first row, or None if no rows are left."""

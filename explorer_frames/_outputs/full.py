@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -23,6 +23,7 @@ from explorer_frames._files.write import Receipt, write
 from explorer_frames._outputs.parts import Part, Parts, output_url, pieces
 from explorer_frames._progress import Done, count, progress_bar
 from explorer_frames._provenance import Provenance, run_of, with_provenance, with_row_count
+from explorer_frames._signals import suppressed
 from explorer_frames._storage.paths import plain_path
 from explorer_frames._storage.publish import Target
 from explorer_frames._storage.sources import Store
@@ -244,7 +245,7 @@ class Output:
     def close(self) -> None:
         """Stop the background thread and close its file."""
         # After a second interrupt, the thread of an export may still run the generator. `__iter__` then closes it.
-        with suppress(ValueError):
+        with suppressed(ValueError):
             self._blocks.close()
 
     def __iter__(self) -> Generator[pa.RecordBatch]:

@@ -26,7 +26,7 @@ from explorer_frames.errors import ConfigError, FileReadError
 try:
     from isal import isal_zlib  # with the same interface, and two to three times as fast
 except ImportError:  # not available on all platforms
-    isal_zlib = zlib  # type: ignore[misc,unused-ignore]
+    isal_zlib = zlib  # type: ignore[misc,unused-ignore]  # one module in place of another
 
 CHANGED = "Retry after all files have been written."
 _MISSING = "Check the path. Each full result is in a folder below the output path of the workflow."
@@ -43,7 +43,7 @@ _GZIP = 31  # window size of zlib, and a gzip header and checksum
 _FLAGS = 3  # position of the flags in a gzip header
 # isal supports a header that is split between two reads only if it has at most one optional field (RFC 1952). It also
 # accepts reserved flags.
-_FLAGS_FOR_ISAL = {b"\0", b"\4", b"\10", b"\20"}
+_FLAGS_FOR_ISAL = {b"\x00", b"\x04", b"\x08", b"\x10"}
 # Metadata that changes with the content of a file. Stores may update other metadata when a file is read.
 _IDENTITY = (
     *("name", "size", "type", "ETag", "etag", "generation", "mtime"),
@@ -283,8 +283,10 @@ def pieces(store: Store, part: Part) -> Generator[bytes]:
     counted = 0
     try:
         codec = _codec(store, part, raw)
-        file = _Gunzip(raw) if codec == "gzip" else raw
-        if codec == "zstd":
+        file: Any = raw
+        if codec == "gzip":
+            file = _Gunzip(raw)
+        elif codec == "zstd":
             file = pa.CompressedInputStream(pa.PythonFile(raw, "r"), codec)
         while True:
             piece = store.attempt("read", file.read, _PIECE, where=None)
@@ -364,7 +366,7 @@ class _Gunzip:
                 self._member = library.decompressobj(_GZIP)
             try:
                 text = self._member.decompress(self._left, room)
-            except (zlib.error, isal_zlib.error) as raised:  # type: ignore[misc,unused-ignore]  # no class in the stubs
+            except (zlib.error, isal_zlib.error) as raised:  # type: ignore[misc,unused-ignore]  # untyped in isal
                 raise ValueError(f"invalid compressed data: {raised}") from None
             self._left = self._member.unconsumed_tail or self._member.unused_data
             if text:
